@@ -1,0 +1,3 @@
+"""nabi: recurrent neural networks from their equations."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,65 @@
+"""The cells: their equations, each written once."""
+
+from collections.abc import Sequence
+
+from nabi.cells._gru import GRU, GRU2014, GRULecture
+from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+from nabi.cells._simple import IndRNN, SimpleRNN
+from nabi.errors import unknown_name
+from nabi.ir import Cell
+
+__all__ = [
+    "GRU",
+    "GRU2014",
+    "LSTM",
+    "Cell",
+    "CoupledLSTM",
+    "GRULecture",
+    "IndRNN",
+    "LayerNormLSTM",
+    "PeepholeLSTM",
+    "ProjectedLSTM",
+    "SimpleRNN",
+    "ZoneoutLSTM",
+    "get",
+    "names",
+]
+
+_CELLS: dict[str, type[Cell]] = {
+    "simple-rnn": SimpleRNN,
+    "lstm": LSTM,
+    "peephole-lstm": PeepholeLSTM,
+    "coupled-lstm": CoupledLSTM,
+    "gru-lecture": GRULecture,
+    "gru-2014": GRU2014,
+    "gru": GRU,
+    "layer-norm-lstm": LayerNormLSTM,
+    "projected-lstm": ProjectedLSTM,
+    "zoneout-lstm": ZoneoutLSTM,
+    "ind-rnn": IndRNN,
+}
+
+
+def get(name: str) -> type[Cell]:
+    """Find a cell by the name it has on the command line.
+
+    Raises:
+        UnknownNameError: the name is not known; the message names the nearest right one.
+
+    Example:
+        >>> get("peephole-lstm")(units=8, full=True)
+        PeepholeLSTM(units=8, activation='tanh', recurrent_activation='sigmoid', use_bias=True, dropout=0.0, recurrent_dropout=0.0, full=True)
+    """
+    if name not in _CELLS:
+        raise unknown_name("cell", name, _CELLS)
+    return _CELLS[name]
+
+
+def names() -> Sequence[str]:
+    """Return the names of all cells.
+
+    Example:
+        >>> names()[:3]
+        ['simple-rnn', 'lstm', 'peephole-lstm']
+    """
+    return list(_CELLS)

@@ -1,0 +1,70 @@
+"""Every exception that nabi raises on purpose.
+
+    NabiError
+    ├── ArgumentError (also ValueError)      an argument has a value that cannot be used
+    │   ├── ShapeError                       an array or tensor has the wrong rank, width or length
+    │   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
+    ├── CellError (also ValueError)          the equations of a cell do not fit together
+    ├── FileFormatError (also ValueError)    a file is damaged, foreign or of a newer layout
+    ├── OutputError (also OSError)           a folder or file cannot be written
+    └── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "ArgumentError",
+    "CellError",
+    "FileFormatError",
+    "NabiError",
+    "NotFiniteError",
+    "OutputError",
+    "ShapeError",
+    "UnknownNameError",
+    "unknown_name",
+]
+
+
+class NabiError(Exception):
+    """Base of all exceptions that nabi raises on purpose."""
+
+
+class ArgumentError(NabiError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class ShapeError(ArgumentError):
+    """An array or tensor has the wrong rank, width or length."""
+
+
+class UnknownNameError(ArgumentError):
+    """A name (activation, loss, optimizer, cell, ...) is not known."""
+
+
+class CellError(NabiError, ValueError):
+    """The equations of a cell do not fit together; the message quotes the equation."""
+
+
+class FileFormatError(NabiError, ValueError):
+    """A file is damaged, belongs to another program, or has a newer layout."""
+
+
+class OutputError(NabiError, OSError):
+    """A folder or file cannot be written."""
+
+
+class NotFiniteError(NabiError, ArithmeticError):
+    """A loss became NaN or infinite during training."""
+
+
+def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for a name that is not known, with the nearest right one.
+
+    >>> str(unknown_name("activation", "tahn", ["tanh", "relu"]))
+    "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
+    """
+    names = sorted(known)
+    nearest = get_close_matches(str(given).lower(), names, n=1, cutoff=0.5)
+    hint = f" did you mean {nearest[0]!r}?" if nearest else ""
+    return UnknownNameError(f"{argument}: {given!r} is not known;{hint} Known are: {', '.join(names)}")

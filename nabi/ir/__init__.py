@@ -1,0 +1,40 @@
+"""The small language that cells are traced into: operations, tracing, derivative, plan, verification."""
+
+from nabi.ir import functions
+from nabi.ir._cell import Cell
+from nabi.ir._derivative import Derivative, differentiate
+from nabi.ir._equations import LATEX, TEXT, Style, equations
+from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
+from nabi.ir._operations import OPERATIONS, Operation, operation
+from nabi.ir._plan import Plan, Product, join_slices, make_plan
+from nabi.ir._program import Program, find_program
+from nabi.ir._verify import verify, verify_nodes
+
+__all__ = [
+    "LATEX",
+    "LEAVES",
+    "OPERATIONS",
+    "TEXT",
+    "Cell",
+    "Derivative",
+    "Family",
+    "Node",
+    "Noise",
+    "Operation",
+    "Parameter",
+    "Plan",
+    "Product",
+    "Program",
+    "Style",
+    "Trace",
+    "apply",
+    "differentiate",
+    "equations",
+    "find_program",
+    "functions",
+    "join_slices",
+    "make_plan",
+    "operation",
+    "verify",
+    "verify_nodes",
+]

@@ -1,0 +1,245 @@
+"""The base class of all cells: what a step's equations are written with."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, ClassVar, dataclass_transform
+
+from nabi.errors import ArgumentError, CellError
+from nabi.ir._nodes import Node, Noise, Parameter, Trace
+from nabi.ir._program import Program
+from nabi.ir.functions import activation
+
+__all__ = ["Cell"]
+
+_current: ContextVar[Trace | None] = ContextVar("nabi_trace", default=None)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A recurrent cell: its equations, written once, for one row and one time step.
+
+    A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
+    same order. The output of a cell is its first state. Annotated attributes become constructor
+    arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
+
+    Args:
+        units: width of every state (override `state_width` for others).
+        use_bias: whether `affine` adds a bias.
+        dropout: rate of the dropout on what reads the input; one draw for each gate and sequence.
+        recurrent_dropout: rate of the dropout on what reads a state; one draw for each gate and sequence
+            (Gal and Ghahramani 2016).
+
+    Raises:
+        ArgumentError: `units` is not a positive integer, or a rate is not in [0, 1).
+        UnknownNameError: an attribute whose name ends in `activation` names none.
+        CellError: the equations do not fit together (raised by `program`).
+
+    Example:
+        >>> from nabi.ir import Cell
+        >>> from nabi.ir.functions import sigmoid, tanh
+        >>> class MinimalGatedUnit(Cell):
+        ...     states = ("h",)
+        ...
+        ...     def step(self, x, h):
+        ...         f = sigmoid(self.affine("f", x, h))
+        ...         candidate = tanh(self.affine("h", x, h=f * h))
+        ...         return (1 - f) * h + f * candidate
+        >>> MinimalGatedUnit(units=2).program(input_size=3).parameter_sum
+        '2 × (3 + 2 + 1) × 2 = 24'
+    """
+
+    units: int
+    _: dataclasses.KW_ONLY
+    use_bias: bool = True
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    states: ClassVar[tuple[str, ...]] = ("h",)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        dataclasses.dataclass(frozen=True)(cls)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ArgumentError(f"units: expected a positive integer, got {value!r}")
+            if field.name.endswith("dropout") and not 0 <= value < 1:
+                raise ArgumentError(f"{field.name}: expected a rate in [0, 1), got {value!r}")
+            if field.name.endswith("activation"):
+                activation(value, field.name)
+
+    # What a subclass says.
+
+    def step(self, x: Node, *states: Any) -> Any:
+        """Compute the new states from the input and the states; written by each cell."""
+        raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
+
+    def state_width(self, name: str) -> int:
+        """Return the width of a state; `units` unless a subclass says otherwise."""
+        return self.units
+
+    @property
+    def output_width(self) -> int:
+        """Width of the output, which is the first state."""
+        return self.state_width(self.states[0])
+
+    # What a step is written with.
+
+    def affine(
+        self, gate: str, *operands: Node, bias: bool | str = True, units: int | None = None, **named: Node
+    ) -> Node:
+        """Return `W_xgate x + W_hgate h + ... + b_gate`: one gate before its activation.
+
+        Args:
+            gate: the gate's name; parameters are named after it.
+            *operands: the input or states, which name their own weights.
+            bias: False for none; a letter such as "h" to keep it apart as `b_hgate`.
+            units: width of the result; the cell's `units` by default.
+            **named: any other value, with the letter that names its weights: `h=r * h`.
+
+        Raises:
+            CellError: an unnamed operand is not the input or a state, or a name is used twice for
+                different shapes.
+        """
+        trace = self._trace()
+        letters: dict[str, Node] = {}
+        for operand in operands:
+            if operand.operation not in ("input", "state"):
+                raise CellError(
+                    f"{trace.where()}: affine needs a name for {operand!r}, for instance h={operand.name or 'r * h'}"
+                )
+            letters[operand.name] = operand
+        letters.update(named)
+        if not letters:
+            raise CellError(f"{trace.where()}: affine({gate!r}) reads nothing")
+        # What reads no state comes first, so that all of it can be computed before the loop over time.
+        ordered = sorted(letters.items(), key=lambda item: item[1].reads_state)
+        constant_part = [self.linear(gate, *item, units) for item in ordered if not item[1].reads_state]
+        moving_part = [self.linear(gate, *item, units) for item in ordered if item[1].reads_state]
+        if bias and self.use_bias:
+            family = f"b_{bias}" if isinstance(bias, str) else "b"
+            vector = self._parameter(gate, family, (units or self.units,), "bias")
+            (constant_part if constant_part or not moving_part else moving_part).append(vector)
+        terms = constant_part + moving_part
+        result = terms[0]
+        for term in terms[1:]:
+            result = result + term
+        return result
+
+    def linear(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
+        """Return the product `W_lettergate operand` alone, without a bias; dropout applies as in `affine`."""
+        trace = self._trace()
+        if operand.width is None:
+            raise CellError(f"{trace.where()}: {operand!r} is one number a row; a product needs units")
+        role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
+        if rate and trace.training:
+            noise = Noise(f"d_{letter}{gate}", operand.width, rate, "dropout", per_step=False)
+            operand = operand * self._noise(noise)
+        matrix = self._parameter(gate, f"W_{letter}", (units or self.units, operand.width or 1), role)
+        return trace.linear(matrix, operand)
+
+    def diagonal(self, gate: str, letter: str, operand: Node) -> Node:
+        """Return `w_lettergate ∘ operand`: a diagonal weight, a vector of the units."""
+        if operand.width is None:
+            raise CellError(f"{self._trace().where()}: {operand!r} is one number a row, not units")
+        role = "peephole"
+        return self._parameter(gate, f"w_{letter}", (operand.width,), role) * operand
+
+    def bias(self, gate: str, letter: str = "") -> Node | float:
+        """Return a learned vector that starts at zero, `b_gate` or `b_lettergate`; 0 with `use_bias=False`."""
+        if not self.use_bias:
+            return 0.0
+        return self._parameter(gate, f"b_{letter}" if letter else "b", (self.units,), "bias")
+
+    def gain(self, gate: str, letter: str, width: int | None = None) -> Node:
+        """Return a learned vector that starts at one, `g_lettergate`."""
+        return self._parameter(gate, f"g_{letter}", (width or self.units,), "gain")
+
+    def keep(self, name: str, width: int, rate: float) -> Node | float:
+        """Return a mask drawn at every step, 1 with probability `rate`; its mean outside training."""
+        if not self._trace().training or rate == 0:
+            return rate
+        return self._noise(Noise(f"m_{name}", width, rate, "keep", per_step=True))
+
+    # Tracing.
+
+    def program(self, input_size: int, training: bool = False) -> Program:
+        """Trace the step for inputs of a width and return the program; cached.
+
+        Args:
+            input_size: width of the input, positive.
+            training: whether random inputs (dropout, zoneout) are drawn, or replaced by their mean.
+
+        Raises:
+            ArgumentError: `input_size` is not a positive integer.
+            CellError: the equations do not fit together.
+        """
+        if isinstance(input_size, bool) or not isinstance(input_size, int) or input_size < 1:
+            raise ArgumentError(f"input_size: expected a positive integer, got {input_size!r}")
+        return _program(self, input_size, training)
+
+    def _trace(self) -> Trace:
+        trace = _current.get()
+        if trace is None:
+            raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
+        return trace
+
+    def _noise(self, noise: Noise) -> Node:
+        trace = self._trace()
+        if trace.noises.setdefault(noise.name, noise) != noise:
+            raise CellError(f"{trace.where()}: the random input {noise.name} is used with two widths or rates")
+        return trace.leaf("noise", noise.name, noise.width)
+
+    def _parameter(self, gate: str, family: str, shape: tuple[int, ...], role: str) -> Node:
+        trace = self._trace()
+        name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
+        parameter = Parameter(name, gate, family, shape, role)
+        known = trace.parameters.setdefault(name, parameter)
+        if known.shape != shape:
+            raise CellError(
+                f"{trace.where()}: {name} is used with shape {shape} here and {known.shape} before"
+            )
+        return trace.leaf("matrix" if len(shape) == 2 else "parameter", name, shape[0])
+
+
+@lru_cache(maxsize=512)
+def _program(cell: Cell, input_size: int, training: bool) -> Program:
+    trace = Trace(type(cell).__name__, training)
+    token = _current.set(trace)
+    try:
+        x = trace.leaf("input", "x", input_size)
+        states = [trace.leaf("state", name, cell.state_width(name)) for name in cell.states]
+        with _local_names(cell) as names:
+            result = cell.step(x, *states)
+    finally:
+        _current.reset(token)
+    outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    return Program.make(cell, trace, input_size, states, outputs, names)
+
+
+@contextmanager
+def _local_names(cell: Cell) -> Iterator[dict[int, str]]:
+    """Collect the names that the step gives to its values, for printing the equations as they were written."""
+    names: dict[int, str] = {}
+    previous = sys.getprofile()
+
+    def watch(frame: Any, event: str, argument: Any) -> None:
+        if event != "return" or frame.f_code.co_name != "step" or frame.f_locals.get("self") is not cell:
+            return
+        for name, value in frame.f_locals.items():
+            # A step that calls another one names a value better than `h_t`, which the final state is.
+            if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in ("", *cell.states):
+                names[value.index] = name
+
+    sys.setprofile(watch)
+    try:
+        yield names
+    finally:
+        sys.setprofile(previous)

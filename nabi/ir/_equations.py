@@ -1,0 +1,146 @@
+"""Prints a program as equations, the way its step was written, in plain text or LaTeX.
+
+Values that the step gave a name to become lines of their own; everything else is printed in place.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nabi.ir._nodes import Node
+from nabi.ir._operations import operation
+
+if TYPE_CHECKING:
+    from nabi.ir._program import Program
+
+__all__ = ["LATEX", "TEXT", "Style", "equations"]
+
+# How tightly an operation binds; what binds less tightly than its surroundings gets brackets.
+_SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
+_BINDING = {"add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT, "neg": _NEGATION}
+# Only these put their arguments beside a sign; the others have brackets of their own.
+_OPEN = frozenset(_BINDING)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How names are written in one kind of output."""
+
+    symbol: Callable[[str, str], str]
+    template: Callable[[str], str]
+    times: str
+    number: Callable[[float], str]
+
+
+def _text_symbol(name: str, when: str) -> str:
+    return f"{name}_{when}" if when in ("", "t") and when else f"{name}_{{{when}}}" if when else name
+
+
+def _latex_symbol(name: str, when: str) -> str:
+    base, _, rest = name.partition("_")
+    if len(base) > 1:
+        base = rf"\mathrm{{{base}}}"
+    subscript = ",".join(part for part in (rest.replace("_", r"\_"), when) if part)
+    return f"{base}_{{{subscript}}}" if subscript else base
+
+
+TEXT = Style(
+    symbol=_text_symbol,
+    template=lambda name: operation(name).text,
+    times=" ",
+    number=lambda value: f"{value:.6g}",
+)
+LATEX = Style(
+    symbol=_latex_symbol,
+    template=lambda name: operation(name).latex,
+    times=r" \, ",
+    number=lambda value: re.sub(r"e([-+])0*(\d+)", r" \\cdot 10^{\1\2}", f"{value:.6g}").replace("^{+", "^{"),
+)
+
+
+def equations(program: "Program", style: Style = TEXT) -> tuple[str, ...]:
+    """Return the equations of a program, one a line, in the order in which they can be computed.
+
+    Example:
+        >>> from nabi.cells import SimpleRNN
+        >>> SimpleRNN(units=2).program(input_size=3).equations
+        ('h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)',)
+    """
+    names = _line_names(program)
+    lines = []
+    for node in program.nodes:
+        if node.index in names:
+            left = style.symbol(names[node.index], "t")
+            lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
+    # A state that is handed on as it came has no line of its own otherwise.
+    for name, output in zip(program.state_names, program.outputs, strict=True):
+        if names.get(output.index) != name:
+            right = _render(output, names, style, top=False)[0]
+            lines.append(f"{style.symbol(name, 't')} = {right}")
+    return tuple(lines)
+
+
+def _line_names(program: "Program") -> dict[int, str]:
+    names: dict[int, str] = {}
+    taken = set()
+    for name, output in zip(program.state_names, program.outputs, strict=True):
+        if output.arguments and output.index not in names:
+            names[output.index] = name
+            taken.add(name)
+    in_use = {node.index for node in program.nodes}
+    for index, name in program.names.items():
+        short = name.removesuffix("_t")
+        is_value = program.trace.nodes[index].arguments and index in in_use
+        if is_value and index not in names and short not in taken | set(program.state_names) | {"x"}:
+            names[index] = short
+            taken.add(short)
+    return names
+
+
+def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple[str, int]:
+    """Return the text of a node and how tightly it binds."""
+    if not top and node.index in names:
+        return style.symbol(names[node.index], "t"), _ATOM
+    if node.operation == "constant":
+        return style.number(node.value), _ATOM if node.value >= 0 else _NEGATION
+    if not node.arguments:
+        when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+        return style.symbol(node.name, when), _ATOM
+    if node.operation in ("linear", "linear_transposed"):
+        transposed = {"linear": "", "linear_transposed": "ᵀ" if style is TEXT else r"^\top"}[node.operation]
+        products = []
+        for matrix, operand in zip(node.arguments[::2], node.arguments[1::2], strict=True):
+            factor = _bracketed(operand, names, style, _ATOM)
+            products.append(f"{style.symbol(matrix.name, '')}{transposed}{style.times}{factor}")
+        return " + ".join(products), _PRODUCT if len(products) == 1 else _SUM
+    if node.operation == "add":
+        return " + ".join(_bracketed(term, names, style, _SUM) for term in _terms(node, names)), _SUM
+    binding = _BINDING.get(node.operation, _ATOM)
+    if node.operation == "mul" and "constant" in (a.operation for a in node.arguments):
+        parts = [_bracketed(argument, names, style, _PRODUCT) for argument in node.arguments]
+        return style.times.join(parts), _PRODUCT
+    parts = []
+    for position, argument in enumerate(node.arguments):
+        # The right-hand side of - and / needs brackets even around its own kind.
+        tight = binding + (position > 0 and node.operation in ("sub", "div"))
+        parts.append(_bracketed(argument, names, style, tight if node.operation in _OPEN else 0))
+    return style.template(node.operation).format(*parts), binding
+
+
+def _bracketed(node: Node, names: dict[int, str], style: Style, least: int) -> str:
+    text, binding = _render(node, names, style, top=False)
+    return f"({text})" if binding < least else text
+
+
+def _terms(node: Node, names: dict[int, str]) -> list[Node]:
+    """Return the terms of a sum, products first and biases last, as papers write it."""
+    terms: list[Node] = []
+    waiting = [node]
+    while waiting:
+        term = waiting.pop()
+        if term.operation == "add" and (term is node or term.index not in names):
+            waiting.extend(reversed(term.arguments))
+        else:
+            terms.append(term)
+    return sorted(terms, key=lambda term: term.operation == "parameter")

@@ -1,0 +1,261 @@
+"""The nodes of a traced step, and the trace that makes them.
+
+A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
+and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
+Every node knows its width: the number of units a row of it has, or None for one number a row, which
+broadcasts.
+"""
+
+import linecache
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nabi.errors import CellError
+from nabi.ir._operations import OPERATIONS
+
+__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply"]
+
+LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
+_THIS_FOLDER = os.path.dirname(__file__)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A weight of one gate: a matrix (units × width of what it reads), a vector (units) or a scalar.
+
+    Attributes:
+        name: as in the equations, for instance `W_xf` or `b_f`.
+        gate: the gate it belongs to, for instance `f`.
+        family: the name of the tensor that holds it with its like from the other gates.
+        shape: its own shape.
+        role: `input`, `recurrent`, `bias`, `peephole` or `gain`; decides its initial values.
+    """
+
+    name: str
+    gate: str
+    family: str
+    shape: tuple[int, ...]
+    role: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """The tensor that holds one kind of parameter for all gates, their rows stacked.
+
+    Attributes:
+        name: `W_x`, `W_h`, `b`, ...
+        gates: the gates in the order of their rows.
+        shape: the shape of the whole tensor; rows are outputs, as in torch.
+        role: see `Parameter`.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    shape: tuple[int, ...]
+    role: str
+
+    def rows(self, gate: str) -> slice:
+        """Return the rows of one gate."""
+        size = self.shape[0] // len(self.gates)
+        start = self.gates.index(gate) * size
+        return slice(start, start + size)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A random input of a step, drawn outside it.
+
+    `dropout` draws 0 with probability `rate`, else `1 / (1 - rate)`; `keep` draws 1 with probability
+    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`.
+    """
+
+    name: str
+    width: int
+    rate: float
+    kind: Literal["dropout", "keep"]
+    per_step: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Node:
+    """One value of a step for every row of a batch, `[batch, width]`."""
+
+    trace: "Trace"
+    index: int
+    operation: str
+    arguments: "tuple[Node, ...]"
+    width: int | None
+    name: str = ""
+    value: float = 0.0
+    reads_state: bool = False
+    reads_cotangent: bool = False
+
+    def __repr__(self) -> str:
+        label = self.name or (f"{self.value:g}" if self.operation == "constant" else f"%{self.index}")
+        return f"{label}[{self.width if self.width is not None else 1}]"
+
+    def __add__(self, other: "Node | float") -> "Node":
+        return apply("add", self, other)
+
+    def __radd__(self, other: float) -> "Node":
+        return apply("add", other, self)
+
+    def __sub__(self, other: "Node | float") -> "Node":
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: float) -> "Node":
+        return apply("sub", other, self)
+
+    def __mul__(self, other: "Node | float") -> "Node":
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: float) -> "Node":
+        return apply("mul", other, self)
+
+    def __truediv__(self, other: "Node | float") -> "Node":
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: float) -> "Node":
+        return apply("div", other, self)
+
+    def __neg__(self) -> "Node":
+        return apply("neg", self)
+
+    def __pow__(self, exponent: int) -> "Node":
+        if exponent != 2:
+            raise CellError(f"{self.trace.where()}: only the power 2 is in the language, not {exponent!r}")
+        return self * self
+
+    def __bool__(self) -> bool:
+        raise CellError(
+            f"{self.trace.where()}: a step cannot branch on a value, since every row of a batch has its "
+            "own; use select(condition, a, b)"
+        )
+
+
+@dataclass
+class Trace:
+    """Collects the nodes of one step; equal nodes are made once."""
+
+    cell: str
+    training: bool = False
+    nodes: list[Node] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    noises: dict[str, Noise] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
+
+    def where(self) -> str:
+        """Name the cell and quote the line of the user's step that is being traced."""
+        frame = sys._getframe(1)
+        while frame is not None and os.path.dirname(frame.f_code.co_filename) == _THIS_FOLDER:
+            if frame.f_back is None:
+                return self.cell
+            frame = frame.f_back
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        return f"{self.cell}, line {frame.f_lineno}: «{line}»" if line else self.cell
+
+    def make(
+        self, operation: str, arguments: tuple[Node, ...], width: int | None, name: str = "", value: float = 0.0
+    ) -> Node:
+        """Return the node with these parts, made on first use."""
+        key = (operation, tuple(node.index for node in arguments), width, name, value)
+        if key not in self._known:
+            self._known[key] = Node(
+                self,
+                len(self.nodes),
+                operation,
+                arguments,
+                width,
+                name,
+                value,
+                operation == "state" or any(node.reads_state for node in arguments),
+                operation == "cotangent" or any(node.reads_cotangent for node in arguments),
+            )
+            self.nodes.append(self._known[key])
+        return self._known[key]
+
+    def leaf(self, kind: str, name: str, width: int | None) -> Node:
+        """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""
+        return self.make(kind, (), width, name)
+
+    def constant(self, value: float) -> Node:
+        """Return a constant."""
+        return self.make("constant", (), None, "", float(value))
+
+    def linear(self, matrix: Node, operand: Node) -> Node:
+        """Return the product of a parameter matrix with a row; kept whole, never opened up."""
+        shape = self.parameters[matrix.name].shape
+        if operand.width != shape[1]:
+            raise CellError(
+                f"{self.where()}: {matrix.name} is {shape[0]} × {shape[1]} and cannot be applied to "
+                f"{operand!r}, which has width {operand.width}"
+            )
+        return self.make("linear", (matrix, operand), shape[0])
+
+    def linear_transposed(self, pairs: "list[tuple[Node, Node]]") -> Node:
+        """Return the sum of products with transposed matrices: how gradients flow back through `linear`."""
+        columns = self.parameters[pairs[0][0].name].shape[1]
+        return self.make("linear_transposed", tuple(node for pair in pairs for node in pair), columns)
+
+
+def apply(name: str, *values: Node | float) -> Node:
+    """Apply an operation of the table; widths must agree, or be one number a row.
+
+    Raises:
+        CellError: widths differ, a whole matrix is used like a vector, or traces are mixed.
+    """
+    trace = next(value.trace for value in values if isinstance(value, Node))
+    nodes: list[Node] = []
+    for value in values:
+        if not isinstance(value, Node):
+            if not isinstance(value, (int, float)):
+                raise CellError(
+                    f"{trace.where()}: {name} takes values of the step and numbers, "
+                    f"not {type(value).__name__}; a step of torch tensors can be run as a torch module"
+                )
+            value = trace.constant(value)
+        if value.trace is not trace:
+            raise CellError(f"{trace.where()}: {name} mixes values of two different steps")
+        if value.operation == "matrix":
+            raise CellError(f"{trace.where()}: {value.name} is a matrix; it only enters a linear map")
+        nodes.append(value)
+    folded = _fold(name, nodes)
+    if folded is not None:
+        return folded
+    if OPERATIONS[name].reduction:
+        return trace.make(name, tuple(nodes), None)
+    widths = {node.width for node in nodes if node.width is not None}
+    if len(widths) > 1:
+        listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+        raise CellError(f"{trace.where()}: {name} of {listed}: the widths {_join(widths)} differ")
+    return trace.make(name, tuple(nodes), next(iter(widths), None))
+
+
+def _join(widths: set[int]) -> str:
+    return " and ".join(str(width) for width in sorted(widths))
+
+
+def _is(node: Node, value: float) -> bool:
+    return node.operation == "constant" and node.value == value
+
+
+def _fold(name: str, nodes: list[Node]) -> Node | None:
+    """Drop what changes nothing: `1 * a`, `a + 0`, `a - 0`, `a / 1`, `-(-a)`; and compute with constants."""
+    if name in ("add", "sub", "mul", "div") and all(node.operation == "constant" for node in nodes):
+        a, b = (node.value for node in nodes)
+        if name != "div" or b != 0:
+            results = {"add": a + b, "sub": a - b, "mul": a * b, "div": a / b if b else 0.0}
+            return nodes[0].trace.constant(results[name])
+    if name == "mul" and _is(nodes[0], 1.0):
+        return nodes[1]
+    if name in ("mul", "div") and _is(nodes[1], 1.0):
+        return nodes[0]
+    if name == "add" and _is(nodes[0], 0.0):
+        return nodes[1]
+    if name in ("add", "sub") and _is(nodes[1], 0.0):
+        return nodes[0]
+    if name == "neg" and nodes[0].operation == "neg":
+        return nodes[0].arguments[0]
+    return None

@@ -1,0 +1,309 @@
+"""The table of operations: one row drives tracing, derivatives and every target.
+
+A row gives the torch source of an operation, its LaTeX and plain text, the ONNX operator of the same
+meaning, and its derivative as a rule in the language itself. An operation with a `decomposition` is
+differentiated through it, and a target that has no rendering of its own for it uses it too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nabi.ir._nodes import Node
+
+__all__ = ["OPERATIONS", "Operation", "operation"]
+
+# Given the cotangent of the result, the result and the arguments, the cotangent of each argument
+# (None where the derivative is zero everywhere).
+Derivative = Callable[..., tuple["Node | None", ...]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the table.
+
+    Attributes:
+        name: the name in the language.
+        arity: how many nodes it takes.
+        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments.
+        out: the same with an `out=` argument named `{out}`, or None where torch has none.
+        text: plain-text rendering; `latex`: LaTeX rendering.
+        onnx: the ONNX operator, or None when only the decomposition can be exported.
+        derivative: the rule, or None: then `decomposition` is differentiated.
+        decomposition: the same meaning in simpler operations, or None for a primitive one.
+        reduction: whether it reduces over the units (its result is one number a row).
+        cheap: whether computing it again costs less than saving its result.
+    """
+
+    name: str
+    arity: int
+    torch: str
+    text: str
+    latex: str
+    onnx: str | None
+    out: str | None = None
+    derivative: Derivative | None = None
+    decomposition: "Callable[..., Node] | None" = None
+    reduction: bool = False
+    cheap: bool = False
+
+
+def _call(name: str) -> str:
+    return rf"\operatorname{{{name}}}({{0}})"
+
+
+def _unary(name: str, onnx: str | None, derivative: Derivative | None = None, **more: Any) -> Operation:
+    torch_name = more.pop("torch_name", f"torch.{name}")
+    has_out = torch_name.startswith("torch.") and torch_name.count(".") == 1 and name != "relu"
+    return Operation(
+        name,
+        1,
+        f"{torch_name}({{0}})",
+        more.pop("text", f"{name}({{0}})"),
+        more.pop("latex", _call(name)),
+        onnx,
+        out=f"{torch_name}({{0}}, out={{out}})" if has_out else None,
+        derivative=derivative,
+        **more,
+    )
+
+
+def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative, **more: Any) -> Operation:
+    return Operation(
+        name,
+        2,
+        f"torch.{name}({{0}}, {{1}})",
+        f"{{0}} {sign} {{1}}",
+        latex,
+        onnx,
+        out=f"torch.{name}({{0}}, {{1}}, out={{out}})",
+        derivative=derivative,
+        **more,
+    )
+
+
+_ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
+
+
+def _apply(name: str, *nodes: "Node | float") -> "Node":
+    from nabi.ir._nodes import apply
+
+    return apply(name, *nodes)
+
+
+def _elu(x: "Node") -> "Node":
+    return _apply("select", _apply("greater", x, 0.0), x, _apply("exp", _apply("minimum", x, 0.0)) - 1.0)
+
+
+def _norm(x: "Node") -> "Node":
+    centred = x - _apply("mean", x)
+    return centred / _apply("sqrt", _apply("mean", centred * centred) + 1e-5)
+
+
+def _gelu(x: "Node") -> "Node":
+    return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
+
+
+_TABLE = [
+    # Arithmetic.
+    _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
+    _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
+    _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * y / b))),
+    _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
+    _binary(
+        "maximum",
+        "max",
+        r"\max({0}, {1})",
+        "Max",
+        lambda d, y, a, b: (d * _apply("greater", a, b), d * (1.0 - _apply("greater", a, b))),
+    ),
+    _binary(
+        "minimum",
+        "min",
+        r"\min({0}, {1})",
+        "Min",
+        lambda d, y, a, b: (d * (1.0 - _apply("greater", a, b)), d * _apply("greater", a, b)),
+    ),
+    # 1 where the first is larger than the second, else 0: a step, so its derivative is zero.
+    Operation(
+        "greater",
+        2,
+        "torch.gt({0}, {1}).to({like}.dtype)",
+        "({0} > {1})",
+        r"[{0} > {1}]",
+        "Greater",
+        derivative=lambda d, y, a, b: (None, None),
+    ),
+    # The second where the first is not zero, else the third.
+    Operation(
+        "select",
+        3,
+        "torch.where({0} != 0, {1}, {2})",
+        "({1} if {0} else {2})",
+        r"\begin{{cases}}{1} & {0} \\ {2}\end{{cases}}",
+        "Where",
+        derivative=lambda d, y, c, a, b: (None, _apply("select", c, d, 0.0), _apply("select", c, 0.0, d)),
+    ),
+    # Functions whose derivative is known through their result: nothing but the result is saved.
+    _unary(
+        "sigmoid",
+        "Sigmoid",
+        lambda d, y, a: (_apply("sigmoid_gradient", d, y),),
+        text="σ({0})",
+        latex=r"\sigma({0})",
+    ),
+    _unary("tanh", "Tanh", lambda d, y, a: (_apply("tanh_gradient", d, y),), latex=r"\tanh({0})"),
+    _unary("relu", "Relu", lambda d, y, a: (d * _apply("greater", y, 0.0),)),
+    _unary("exp", "Exp", lambda d, y, a: (d * y,), latex=r"\exp({0})"),
+    _unary("sqrt", "Sqrt", lambda d, y, a: (0.5 * d / y,), latex=r"\sqrt{{{0}}}"),
+    # Functions whose derivative needs the argument.
+    _unary("log", "Log", lambda d, y, a: (d / a,), latex=r"\log({0})"),
+    _unary(
+        "abs",
+        "Abs",
+        lambda d, y, a: (d * (_apply("greater", a, 0.0) - _apply("greater", -a, 0.0)),),
+        text="|{0}|",
+        latex=r"\lvert {0} \rvert",
+    ),
+    _unary("sin", "Sin", lambda d, y, a: (d * _apply("cos", a),), latex=r"\sin({0})"),
+    _unary("cos", "Cos", lambda d, y, a: (-(d * _apply("sin", a)),), latex=r"\cos({0})"),
+    _unary(
+        "softplus",
+        "Softplus",
+        lambda d, y, a: (d * _apply("sigmoid", a),),
+        torch_name="torch.nn.functional.softplus",
+    ),
+    _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
+    Operation(
+        "sigmoid_gradient",
+        2,
+        "torch.ops.aten.sigmoid_backward({0}, {1})",
+        "{0} ∘ {1} ∘ (1 - {1})",
+        r"{0} \circ {1} \circ (1 - {1})",
+        None,
+        decomposition=lambda d, y: d * (y * (1.0 - y)),
+    ),
+    Operation(
+        "tanh_gradient",
+        2,
+        "torch.ops.aten.tanh_backward({0}, {1})",
+        "{0} ∘ (1 - {1}²)",
+        r"{0} \circ (1 - {1}^2)",
+        None,
+        decomposition=lambda d, y: d * (1.0 - y * y),
+    ),
+    # Reductions over the units: one number a row.
+    Operation(
+        "sum",
+        1,
+        "torch.sum({0}, -1, keepdim=True)",
+        "sum({0})",
+        r"\textstyle\sum {0}",
+        "ReduceSum",
+        derivative=lambda d, y, a: (d,),
+        reduction=True,
+    ),
+    Operation(
+        "mean",
+        1,
+        "torch.mean({0}, -1, keepdim=True)",
+        "mean({0})",
+        r"\operatorname{{mean}}({0})",
+        "ReduceMean",
+        derivative=lambda d, y, a: (d * (1.0 / a.width),),
+        reduction=True,
+    ),
+    Operation(
+        "max",
+        1,
+        "torch.amax({0}, -1, keepdim=True)",
+        "max({0})",
+        r"\max({0})",
+        "ReduceMax",
+        # Where several units share the largest value each gets the whole cotangent; the only use in the
+        # language, the shift inside softmax, has a total derivative of zero, so the choice cannot matter.
+        derivative=lambda d, y, a: (d * (1.0 - _apply("greater", y, a)),),
+        reduction=True,
+    ),
+    # Activations made of the above.
+    _unary(
+        "hard_sigmoid",
+        None,
+        torch_name="torch.nn.functional.hardsigmoid",
+        latex=_call("hard sigmoid"),
+        decomposition=lambda x: _apply("maximum", _apply("minimum", x * (1 / 6) + 0.5, 1.0), 0.0),
+    ),
+    _unary(
+        "hard_tanh",
+        None,
+        torch_name="torch.nn.functional.hardtanh",
+        latex=_call("hard tanh"),
+        decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
+    ),
+    _unary(
+        "softsign",
+        "Softsign",
+        torch_name="torch.nn.functional.softsign",
+        decomposition=lambda x: x / (1.0 + _apply("abs", x)),
+    ),
+    _unary("elu", "Elu", torch_name="torch.nn.functional.elu", decomposition=_elu),
+    _unary(
+        "selu",
+        "Selu",
+        torch_name="torch.nn.functional.selu",
+        decomposition=lambda x: (
+            _SCALE_SELU * _apply("select", _apply("greater", x, 0.0), x, _ALPHA_SELU * _elu(x))
+        ),
+    ),
+    _unary("gelu", None, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
+    _unary(
+        "silu",
+        None,
+        torch_name="torch.nn.functional.silu",
+        decomposition=lambda x: x * _apply("sigmoid", x),
+    ),
+    Operation(
+        "leaky_relu",
+        1,
+        "torch.nn.functional.leaky_relu({0}, 0.2)",
+        "leaky_relu({0})",
+        _call("leaky relu"),
+        None,
+        decomposition=lambda x: _apply("select", _apply("greater", x, 0.0), x, 0.2 * x),
+    ),
+    # Mean 0 and variance 1 over the units: the middle of layer normalisation.
+    Operation(
+        "norm",
+        1,
+        "torch.nn.functional.layer_norm({0}, {0}.shape[-1:], None, None, 1e-5)",
+        "norm({0})",
+        _call("norm"),
+        None,
+        decomposition=_norm,
+    ),
+    Operation(
+        "softmax",
+        1,
+        "torch.softmax({0}, -1)",
+        "softmax({0})",
+        _call("softmax"),
+        None,
+        decomposition=lambda x: (
+            _apply("exp", x - _apply("max", x)) / _apply("sum", _apply("exp", x - _apply("max", x)))
+        ),
+    ),
+]
+
+OPERATIONS: dict[str, Operation] = {row.name: row for row in _TABLE}
+
+
+def operation(name: str) -> Operation:
+    """Return the row of an operation by its name.
+
+    >>> operation("tanh").onnx
+    'Tanh'
+    """
+    return OPERATIONS[name]

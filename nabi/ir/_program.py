@@ -1,0 +1,210 @@
+"""A traced step: its nodes, parameters and what is known of them before anything runs."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from nabi.errors import CellError
+from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+
+if TYPE_CHECKING:
+    from nabi.ir._cell import Cell
+    from nabi.ir._derivative import Derivative
+    from nabi.ir._plan import Plan
+
+__all__ = ["Program", "find_program"]
+
+_programs: dict[str, "Program"] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The step of one cell for one input width.
+
+    Attributes:
+        cell: the cell it was traced from.
+        training: whether its random inputs are drawn.
+        input_size: width of the input.
+        state_names, state_widths: the states in order; the first is the output.
+        families: the tensors that a caller passes, in order.
+        parameters: the weights of each gate, in the order in which the equations use them.
+        noises: random inputs, drawn outside the step.
+        nodes: every node in an order in which it can be computed.
+        outputs: the new states.
+        names: the names that the step gave to values, by node index.
+    """
+
+    cell: "Cell"
+    training: bool
+    input_size: int
+    state_names: tuple[str, ...]
+    state_widths: tuple[int, ...]
+    families: tuple[Family, ...]
+    parameters: tuple[Parameter, ...]
+    noises: tuple[Noise, ...]
+    trace: Trace = field(repr=False)
+    nodes: tuple[Node, ...] = field(repr=False)
+    outputs: tuple[Node, ...] = field(repr=False)
+    names: dict[int, str] = field(repr=False)
+
+    @staticmethod
+    def make(
+        cell: "Cell",
+        trace: Trace,
+        input_size: int,
+        states: list[Node],
+        outputs: tuple[Any, ...],
+        names: dict[int, str],
+    ) -> "Program":
+        """Check what a step returned and build the program.
+
+        Raises:
+            CellError: the number or the width of the new states is wrong, or one is not a value of the step.
+        """
+        if len(outputs) != len(states):
+            raise CellError(
+                f"{trace.cell}: step returned {len(outputs)} values for the states {', '.join(cell.states)}"
+            )
+        for state, new in zip(states, outputs, strict=True):
+            if not isinstance(new, Node) or new.trace is not trace:
+                raise CellError(f"{trace.cell}: the new {state.name} is {type(new).__name__}, not a value of the step")
+            if new.width != state.width:
+                raise CellError(
+                    f"{trace.cell}: the new {state.name} has width {new.width}, the state has {state.width}"
+                )
+        parameters = tuple(trace.parameters.values())
+        program = Program(
+            cell=cell,
+            training=trace.training,
+            input_size=input_size,
+            state_names=tuple(cell.states),
+            state_widths=tuple(cell.state_width(name) for name in cell.states),
+            families=_families(trace.cell, parameters),
+            parameters=parameters,
+            noises=tuple(trace.noises.values()),
+            trace=trace,
+            nodes=needed(outputs),
+            outputs=outputs,
+            names=names,
+        )
+        from nabi.ir._verify import verify
+
+        verify(program)
+        _programs[program.key] = program
+        return program
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and pickles say where the program comes from: it is traced again, or found in the cache.
+        return self.cell.program, (self.input_size, self.training)
+
+    @cached_property
+    def key(self) -> str:
+        """A name by which an operator finds the program again: the cell and a digest of the nodes."""
+        digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
+        return f"{type(self.cell).__name__}-{digest}"
+
+    @cached_property
+    def derivative(self) -> "Derivative":
+        """The derivative of the step, in the same language."""
+        from nabi.ir._derivative import differentiate
+
+        return differentiate(self)
+
+    @cached_property
+    def plan(self) -> "Plan":
+        """How the step is best computed over time."""
+        from nabi.ir._plan import make_plan
+
+        return make_plan(self)
+
+    @cached_property
+    def equations(self) -> tuple[str, ...]:
+        """The equations as plain text, one a line, as the step was written."""
+        from nabi.ir._equations import TEXT, equations
+
+        return equations(self, TEXT)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the cell learns."""
+        return sum(prod(parameter.shape) for parameter in self.parameters)
+
+    @cached_property
+    def parameter_sum(self) -> str:
+        """The sum behind the count, for instance `4 × (3 + 2 + 1) × 2 = 48`.
+
+        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units.
+        """
+        gates: dict[tuple[str, int], list[int]] = {}
+        for parameter in self.parameters:
+            columns = parameter.shape[1] if len(parameter.shape) == 2 else 1
+            gates.setdefault((parameter.gate, parameter.shape[0]), []).append(columns)
+        shapes: dict[tuple[tuple[int, ...], int], int] = {}
+        for (_, units), columns_list in gates.items():
+            key = (tuple(columns_list), units)
+            shapes[key] = shapes.get(key, 0) + 1
+        terms = []
+        for (columns_tuple, units), count in shapes.items():
+            inner = " + ".join(str(columns) for columns in columns_tuple)
+            inner = f"({inner})" if len(columns_tuple) > 1 else inner
+            terms.append(f"{count} × {inner} × {units}" if count > 1 else f"{inner} × {units}")
+        return f"{' + '.join(terms) or '0'} = {self.parameter_count:,}"
+
+    def family_of(self, parameter: str) -> tuple[int, slice]:
+        """Return the index of the family tensor and the rows that hold a parameter."""
+        found = self.trace.parameters[parameter]
+        for index, family in enumerate(self.families):
+            if family.name == found.family:
+                return index, family.rows(found.gate)
+        raise KeyError(parameter)
+
+    def __str__(self) -> str:
+        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
+        for node in self.nodes:
+            if node.operation not in LEAVES:
+                label = f"  # {self.names[node.index]}" if node.index in self.names else ""
+                arguments = ", ".join(repr(argument) for argument in node.arguments)
+                lines.append(f"  {node!r} = {node.operation}({arguments}){label}")
+        returned = ", ".join(f"{n}: {o!r}" for n, o in zip(self.state_names, self.outputs, strict=True))
+        return "\n".join([*lines, f"  return {returned}"])
+
+
+def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
+    """Return the nodes that the outputs are computed from, in order."""
+    found: dict[int, Node] = {}
+    waiting = [node for node in outputs if node is not None]
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting.extend(node.arguments)
+    return tuple(found[index] for index in sorted(found))
+
+
+def find_program(key: str) -> Program:
+    """Return the program with this key.
+
+    Raises:
+        CellError: no cell with this key has been built in this process.
+    """
+    if key not in _programs:
+        raise CellError(f"the program {key} is not known in this process; build the layer that uses it first")
+    return _programs[key]
+
+
+def _families(cell: str, parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
+    members: dict[str, list[Parameter]] = {}
+    for parameter in parameters:
+        members.setdefault(parameter.family, []).append(parameter)
+    families = []
+    for name, found in members.items():
+        shapes = {parameter.shape for parameter in found}
+        if len(shapes) > 1:
+            listed = ", ".join(f"{p.name} {p.shape}" for p in found)
+            raise CellError(f"{cell}: the weights of the family {name} have different shapes: {listed}")
+        shape = next(iter(shapes))
+        stacked = (shape[0] * len(found), *shape[1:])
+        families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
+    return tuple(families)

@@ -1,0 +1,131 @@
+"""The functions that the equations of a cell are written with.
+
+Each takes values of a step (and numbers) and returns a value of the step. `activation(name)` finds one by
+the name that Keras and torch users know.
+"""
+
+from collections.abc import Callable
+
+from nabi.errors import unknown_name
+from nabi.ir._nodes import Node, apply
+
+__all__ = [
+    "ACTIVATIONS",
+    "absolute",
+    "activation",
+    "cos",
+    "elu",
+    "exp",
+    "gelu",
+    "greater",
+    "hard_sigmoid",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log",
+    "maximum",
+    "mean",
+    "minimum",
+    "norm",
+    "relu",
+    "select",
+    "selu",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sqrt",
+    "tanh",
+    "total",
+]
+
+
+def linear(x: Node) -> Node:
+    """Identity: `x` itself."""
+    return x
+
+
+def _function(name: str, meaning: str) -> Callable[[Node], Node]:
+    def function(x: Node) -> Node:
+        return apply(name, x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = meaning
+    return function
+
+
+sigmoid = _function("sigmoid", "Logistic sigmoid `1 / (1 + exp(-x))`.")
+tanh = _function("tanh", "Hyperbolic tangent.")
+relu = _function("relu", "`max(x, 0)`.")
+exp = _function("exp", "Exponential.")
+log = _function("log", "Natural logarithm.")
+sqrt = _function("sqrt", "Square root.")
+absolute = _function("abs", "Absolute value.")
+sin = _function("sin", "Sine.")
+cos = _function("cos", "Cosine.")
+softplus = _function("softplus", "`log(1 + exp(x))`.")
+softsign = _function("softsign", "`x / (1 + |x|)`.")
+elu = _function("elu", "`x` where positive, else `exp(x) - 1`.")
+selu = _function("selu", "Scaled exponential linear unit (Klambauer et al. 2017).")
+gelu = _function("gelu", "`x` times the normal distribution function of `x` (Hendrycks and Gimpel 2016).")
+silu = _function("silu", "`x` times the sigmoid of `x`, also called swish.")
+leaky_relu = _function("leaky_relu", "`x` where positive, else `0.2 x`.")
+hard_sigmoid = _function("hard_sigmoid", "`x / 6 + 1/2`, cut to 0 and 1.")
+hard_tanh = _function("hard_tanh", "`x`, cut to -1 and 1.")
+softmax = _function("softmax", "`exp(x)` divided by its sum over the units.")
+norm = _function("norm", "`x` with mean 0 and variance 1 over the units: `(x - mean) / sqrt(variance + 1e-5)`.")
+mean = _function("mean", "Mean over the units: one number a row.")
+total = _function("sum", "Sum over the units: one number a row.")
+
+
+def maximum(a: Node | float, b: Node | float) -> Node:
+    """Return the larger of two values, unit by unit."""
+    return apply("maximum", a, b)
+
+
+def minimum(a: Node | float, b: Node | float) -> Node:
+    """Return the smaller of two values, unit by unit."""
+    return apply("minimum", a, b)
+
+
+def greater(a: Node | float, b: Node | float) -> Node:
+    """Return 1 where `a > b`, else 0."""
+    return apply("greater", a, b)
+
+
+def select(condition: Node, a: Node | float, b: Node | float) -> Node:
+    """Return `a` where the condition is not zero, else `b`."""
+    return apply("select", condition, a, b)
+
+
+ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
+    "elu": elu,
+    "exponential": exp,
+    "gelu": gelu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_tanh": hard_tanh,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "relu": relu,
+    "selu": selu,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "softmax": softmax,
+    "softplus": softplus,
+    "softsign": softsign,
+    "swish": silu,
+    "tanh": tanh,
+}
+
+
+def activation(name: str, argument: str = "activation") -> Callable[[Node], Node]:
+    """Find an activation by its name.
+
+    Raises:
+        UnknownNameError: the name is not known; the message names the nearest right one.
+    """
+    if name not in ACTIVATIONS:
+        raise unknown_name(argument, name, ACTIVATIONS)
+    return ACTIVATIONS[name]

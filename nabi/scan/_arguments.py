@@ -1,0 +1,99 @@
+"""Checks what `scan` is given, before any work is done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.ir import Program
+
+__all__ = ["check_families", "check_input", "check_mask", "check_resets", "check_states", "check_truncate"]
+
+
+def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
+    """Check the rank and the width of the input."""
+    rank, expected = (2, "[N, D]") if packed else (3, "[batch, time steps, features]")
+    if not isinstance(x, Tensor):
+        raise ArgumentError(f"x: expected a tensor, got {type(x).__name__}")
+    if x.dim() != rank:
+        raise ShapeError(f"x: expected {rank} dimensions {expected}, got shape {tuple(x.shape)}")
+    if x.shape[-1] != program.input_size:
+        raise ShapeError(
+            f"x: expected {program.input_size} features in the last dimension, got {x.shape[-1]} "
+            f"(shape {tuple(x.shape)})"
+        )
+    if not x.is_floating_point():
+        raise ArgumentError(f"x: expected floating-point numbers, got {x.dtype}")
+
+
+def check_families(program: Program, families: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Check the number and the shapes of the weights."""
+    if len(families) != len(program.families):
+        names = ", ".join(family.name for family in program.families)
+        raise ArgumentError(f"parameters: expected {len(program.families)} tensors ({names}), got {len(families)}")
+    for family, tensor in zip(program.families, families, strict=True):
+        if tuple(tensor.shape) != family.shape:
+            raise ShapeError(f"parameters: {family.name} has shape {tuple(tensor.shape)}, expected {family.shape}")
+    return tuple(families)
+
+
+def check_states(program: Program, states: Sequence[Tensor] | None, batch: int, like: Tensor) -> tuple[Tensor, ...]:
+    """Check the initial states, or make zeros of the type of `like`."""
+    if states is None:
+        return tuple(like.new_zeros((batch, width)) for width in program.state_widths)
+    if isinstance(states, Tensor) or len(states) != len(program.state_names):
+        given = "one tensor" if isinstance(states, Tensor) else f"{len(states)}"
+        names = ", ".join(program.state_names)
+        raise ArgumentError(f"states: expected {len(program.state_names)} tensors ({names}), got {given}")
+    for name, width, state in zip(program.state_names, program.state_widths, states, strict=True):
+        if tuple(state.shape) != (batch, width):
+            raise ShapeError(f"states: {name} has shape {tuple(state.shape)}, expected {(batch, width)}")
+    return tuple(states)
+
+
+def check_mask(lengths: Any, mask: Any, batch: int, time: int, device: torch.device) -> Tensor | None:
+    """Check lengths or mask and return the mask `[B, T]`, or None."""
+    if lengths is not None and mask is not None:
+        raise ArgumentError("lengths and mask: expected at most one of them, got both")
+    if mask is not None:
+        mask = torch.as_tensor(mask, device=device)
+        if tuple(mask.shape) != (batch, time):
+            raise ShapeError(f"mask: expected shape {(batch, time)}, got {tuple(mask.shape)}")
+        return mask if mask.dtype == torch.bool else mask != 0
+    if lengths is None:
+        return None
+    lengths = torch.as_tensor(lengths, device=device)
+    if lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise ArgumentError(f"lengths: expected integers, got {lengths.dtype}")
+    if tuple(lengths.shape) != (batch,):
+        raise ShapeError(f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}")
+    if not torch.compiler.is_compiling() and not _is_batched(lengths) and batch:
+        low, high = (int(v) for v in torch.aminmax(lengths))
+        if low < 0 or high > time:
+            wrong = low if low < 0 else high
+            raise ArgumentError(f"lengths: expected from 0 to the {time} time steps, got {wrong}")
+    found: Tensor = torch.arange(time, device=device)[None, :] < lengths[:, None]
+    return found
+
+
+def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Tensor | None:
+    """Check resets and return them as `[B, T]` booleans, or None."""
+    if resets is None:
+        return None
+    resets = torch.as_tensor(resets, device=device)
+    if tuple(resets.shape) != (batch, time):
+        raise ShapeError(f"resets: expected shape {(batch, time)}, got {tuple(resets.shape)}")
+    found: Tensor = resets if resets.dtype == torch.bool else resets != 0
+    return found
+
+
+def check_truncate(truncate: int | None) -> None:
+    """Check the length of truncated backpropagation."""
+    if truncate is not None and (isinstance(truncate, bool) or not isinstance(truncate, int) or truncate < 1):
+        raise ArgumentError(f"truncate: expected a positive number of time steps or None, got {truncate!r}")
+
+
+def _is_batched(value: Tensor) -> bool:
+    return torch._C._functorch.is_batchedtensor(value)

@@ -1,0 +1,160 @@
+"""Other ways of running a cell: one copy of the step per time step, a single step, any torch function."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.ir import Program
+from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_truncate
+from nabi.targets import eager
+
+__all__ = ["loop", "static_scan", "step"]
+
+
+def static_scan(
+    program: Program,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor] | None,
+    parameters: Sequence[Tensor],
+    *,
+    noise: Sequence[Tensor] = (),
+) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Run a program over a list of inputs with one copy of the step for each (static unrolling).
+
+    All copies share the weights. The graph that torch records grows with the number of steps; `scan`
+    gives the same numbers with a graph that does not.
+
+    Args:
+        program, parameters: as in `scan`.
+        inputs: one tensor `[B, D]` for each time step.
+        states: initial states, each `[B, width]`; None for zeros.
+        noise: as in `scan`, per-step noise `[B, T, width]`.
+
+    Returns:
+        The list of outputs, each `[B, H]`, and the final states.
+
+    Raises:
+        ShapeError: an input has another shape than `[B, D]`.
+        ArgumentError: there are no inputs and no states, so that the batch size is not known.
+
+    Example:
+        >>> import torch
+        >>> from nabi.cells import SimpleRNN
+        >>> program = SimpleRNN(units=5).program(input_size=3)
+        >>> weights = [torch.zeros(family.shape) for family in program.families]
+        >>> outputs, (h,) = static_scan(program, [torch.ones(4, 3), torch.ones(4, 3)], None, weights)
+        >>> len(outputs), torch.equal(outputs[-1], h)
+        (2, True)
+    """
+    if not inputs and states is None:
+        raise ArgumentError("inputs: expected at least one time step, or initial states")
+    families = check_families(program, parameters)
+    batch = inputs[0].shape[0] if inputs else (states or [])[0].shape[0]
+    for t, x in enumerate(inputs):
+        if tuple(x.shape) != (batch, program.input_size):
+            raise ShapeError(f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}")
+    now = check_states(program, states, batch, inputs[0] if inputs else families[0])
+    function = eager.step_function(program)
+    outputs = []
+    for t, x in enumerate(inputs):
+        now = function(x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
+        outputs.append(now[0])
+    return outputs, now
+
+
+def step(
+    program: Program,
+    x: Tensor,
+    states: Sequence[Tensor] | None,
+    parameters: Sequence[Tensor],
+    noise: Sequence[Tensor] = (),
+) -> tuple[Tensor, ...]:
+    """Run one step, for input that arrives one time step after the other.
+
+    Args:
+        program, parameters: as in `scan`.
+        x: input `[B, D]`.
+        states: states `[B, width]`; None for zeros.
+        noise: random inputs, each `[B, width]`.
+
+    Returns:
+        The new states; the first is the output.
+
+    Raises:
+        ShapeError: `x` or a state has the wrong shape.
+
+    Example:
+        >>> import torch
+        >>> from nabi.cells import LSTM
+        >>> program = LSTM(units=5).program(input_size=3)
+        >>> weights = [torch.zeros(family.shape) for family in program.families]
+        >>> h, c = step(program, torch.ones(2, 3), None, weights)
+        >>> h.shape
+        torch.Size([2, 5])
+    """
+    if x.dim() != 2 or x.shape[1] != program.input_size:
+        raise ShapeError(f"x: expected shape [batch, {program.input_size}], got {tuple(x.shape)}")
+    families = check_families(program, parameters)
+    return eager.step_function(program)(x, check_states(program, states, x.shape[0], x), families, noise)
+
+
+def loop(
+    step_function: Callable[..., Sequence[Tensor]],
+    x: Tensor,
+    states: Sequence[Tensor],
+    *,
+    lengths: Tensor | Sequence[int] | None = None,
+    mask: Tensor | None = None,
+    resets: Tensor | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Run any function of torch tensors over time: for steps that the cell language cannot express.
+
+    Slower than `scan`, with the same meaning of every argument.
+
+    Args:
+        step_function: called as `step_function(x_t, *states)` with `[B, D]` and the states; returns the
+            new states, the first of which is the output.
+        x: input `[B, T, D]`.
+        states: initial states, each `[B, width]`.
+        lengths, mask, resets, reverse, truncate: as in `scan`.
+
+    Returns:
+        The output `[B, T, H]`, the final states, and every state at every step.
+
+    Raises:
+        ShapeError, ArgumentError: as `scan`.
+
+    Example:
+        >>> import torch
+        >>> cell = torch.nn.GRUCell(3, 5)
+        >>> output, (h,), _ = loop(lambda x, h: (cell(x, h),), torch.ones(2, 7, 3), [torch.zeros(2, 5)])
+        >>> output.shape
+        torch.Size([2, 7, 5])
+    """
+    if x.dim() < 3:
+        raise ShapeError(f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}")
+    check_truncate(truncate)
+    batch, time = x.shape[0], x.shape[1]
+    valid = check_mask(lengths, mask, batch, time, x.device)
+    if valid is not None:
+        shape = (batch, time, *(1,) * (x.dim() - 2))
+        x = torch.where(valid.reshape(shape), x, torch.zeros_like(x))
+    kept, finals = eager.run_definition(
+        lambda t, now: tuple(step_function(x[:, t], *now)),
+        time,
+        tuple(states),
+        mask=valid,
+        resets=check_resets(resets, batch, time, x.device),
+        reverse=reverse,
+        truncate=truncate,
+        keep=range(len(states)),
+    )
+    all_states = tuple(
+        torch.stack(values, 1) if values else state.new_zeros((batch, 0, *state.shape[1:]))
+        for values, state in zip(kept, states, strict=True)
+    )
+    return all_states[0], finals, all_states

@@ -1,0 +1,15 @@
+"""The target that runs everywhere: torch. Its definition says what a cell means."""
+
+from nabi.targets.eager._definition import StepFunction, run_definition, step_function
+from nabi.targets.eager._kernel import Gradients, Record, kernel_source, run_backward, run_forward
+
+__all__ = [
+    "Gradients",
+    "Record",
+    "StepFunction",
+    "kernel_source",
+    "run_backward",
+    "run_definition",
+    "run_forward",
+    "step_function",
+]

@@ -1,0 +1,123 @@
+"""What a cell means: its equations as torch functions, run over time one step after the other.
+
+Every other way of running a cell is tested against this one. It is differentiable by torch in every way
+that torch knows (any order, forward mode, vmap), and its graph grows with time.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from nabi.ir import LEAVES, Program
+from nabi.targets.eager._render import compile_source, write_node
+
+__all__ = ["StepFunction", "run_definition", "step_function"]
+
+# step(x, states, families, noises) -> new states
+StepFunction = Callable[
+    [Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]
+]
+
+
+@lru_cache(maxsize=512)
+def step_function(program: Program) -> StepFunction:
+    """Return the step of a program as a function of torch tensors: `step(x, states, families, noises)`."""
+    values: dict[int, str] = {}
+    lines: list[str] = []
+    states = {name: f"states[{i}]" for i, name in enumerate(program.state_names)}
+    noises = {noise.name: f"noises[{i}]" for i, noise in enumerate(program.noises)}
+    for node in program.nodes:
+        if node.operation == "input":
+            values[node.index] = "x"
+        elif node.operation == "state":
+            values[node.index] = states[node.name]
+        elif node.operation == "noise":
+            values[node.index] = noises[node.name]
+        elif node.operation == "constant":
+            values[node.index] = f"({node.value!r})"
+        elif node.operation in LEAVES:
+            family, rows = program.family_of(node.name)
+            values[node.index] = f"families[{family}][{rows.start}:{rows.stop}]"
+        elif node.operation == "linear":
+            matrix, operand = (values[argument.index] for argument in node.arguments)
+            lines.append(f"v{node.index} = torch.nn.functional.linear({operand}, {matrix})")
+            values[node.index] = f"v{node.index}"
+        else:
+            write_node(node, values, lines)
+    returned = ", ".join(values[node.index] for node in program.outputs)
+    lines.append(f"return ({returned},)")
+    function: StepFunction = compile_source(
+        "step", ("x", "states", "families", "noises"), lines, type(program.cell).__name__
+    )
+    return function
+
+
+def run_definition(
+    step: Callable[[int, tuple[Tensor, ...]], tuple[Tensor, ...]],
+    time: int,
+    states: tuple[Tensor, ...],
+    *,
+    mask: Tensor | None,
+    resets: Tensor | None,
+    reverse: bool,
+    truncate: int | None,
+    keep: Sequence[int],
+) -> tuple[list[list[Tensor]], tuple[Tensor, ...]]:
+    """Run a step over time.
+
+    Args:
+        step: called with the time step and the states; returns the new states.
+        time: number of time steps T.
+        states: initial states, each `[B, width]`.
+        mask: `[B, T]`, whether a step is valid; an invalid one leaves the states as they are.
+        resets: `[B, T]`, whether the state becomes zero before a valid step (in reverse: after it).
+        reverse: from the last time step to the first.
+        truncate: gradients are cut between time steps `k * truncate - 1` and `k * truncate`.
+        keep: which states are returned for every step.
+
+    Returns:
+        For each kept state the list of its T values in the order of time, and the final states.
+    """
+    kept: list[list[Tensor]] = [[] for _ in keep]
+    pending: Tensor | None = None
+    # The piece of `truncate` steps that the last valid step of each sequence belongs to.
+    piece = torch.full_like(mask[:, :1], 0, dtype=torch.long) if mask is not None else None
+    if piece is not None and truncate and reverse:
+        piece = piece + (time - 1) // truncate
+    for position_in_time in range(time):
+        t = time - 1 - position_in_time if reverse else position_in_time
+        valid = mask[:, t, None] if mask is not None else None
+        entering = states
+        if truncate and piece is not None and valid is not None:
+            crossed = valid & (piece != t // truncate)
+            entering = tuple(torch.where(crossed, state.detach(), state) for state in states)
+            piece = torch.where(valid, t // truncate, piece)
+        elif truncate and position_in_time and (t + 1 if reverse else t) % truncate == 0:
+            entering = tuple(state.detach() for state in states)
+        if resets is not None:
+            now = resets[:, t, None] if valid is None else resets[:, t, None] & valid
+            if reverse:
+                # A reset lies between this valid step and the one computed next.
+                if pending is not None:
+                    zero = pending if valid is None else pending & valid
+                    entering = tuple(_zero(zero, state) for state in entering)
+                pending = now if pending is None or valid is None else torch.where(valid, now, pending)
+            else:
+                entering = tuple(_zero(now, state) for state in entering)
+        new = step(t, entering)
+        if valid is not None:
+            new = tuple(torch.where(valid, n, s) for n, s in zip(new, states, strict=True))
+        states = tuple(new)
+        for position, index in enumerate(keep):
+            value = states[index]
+            kept[position].append(value if valid is None else torch.where(valid, value, torch.zeros_like(value)))
+    if reverse:
+        for values in kept:
+            values.reverse()
+    return kept, states
+
+
+def _zero(where: Tensor, state: Tensor) -> Tensor:
+    return torch.where(where, torch.zeros_like(state), state)

@@ -1,0 +1,66 @@
+"""Renders nodes as Python source that calls torch functions, and turns it into functions."""
+
+import linecache
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from nabi.ir import LEAVES, Node, operation
+
+__all__ = ["compile_source", "expression", "write_node"]
+
+# torch functions want tensors; with a number these are written differently.
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_LIMITS = {"maximum": "min", "minimum": "max"}
+
+
+def expression(node: Node, values: dict[int, str], out: str | None = None) -> str:
+    """Return the source that computes one elementwise operation or reduction.
+
+    Args:
+        node: the node.
+        values: the source of each value that is known, by node index.
+        out: the variable that the result is written into, where the operation can.
+    """
+    row = operation(node.operation)
+    arguments = [values[argument.index] for argument in node.arguments]
+    numbers = [argument.operation == "constant" for argument in node.arguments]
+    like = next((v for v, number in zip(arguments, numbers, strict=True) if not number), "")
+    if not any(numbers) and out is not None and row.out is not None:
+        return row.out.format(*arguments, out=out, like=like)
+    source = row.torch.format(*arguments, like=like)
+    if any(numbers) and node.operation in _INFIX:
+        source = f"{arguments[0]} {_INFIX[node.operation]} {arguments[1]}"
+    elif any(numbers) and node.operation in _LIMITS:
+        number = arguments[numbers.index(True)]
+        source = f"torch.clamp({like}, {_LIMITS[node.operation]}={number})"
+    return f"{out}.copy_({source})" if out is not None else source
+
+
+def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | None = None) -> None:
+    """Append the line that computes a node and remember the variable that holds it."""
+    if node.operation in LEAVES:
+        raise AssertionError(f"{node!r} is a leaf")
+    name = f"v{node.index}"
+    lines.append(f"{name} = {expression(node, values, out)}")
+    values[node.index] = name
+
+
+def compile_source(name: str, parameters: Iterable[str], lines: Iterable[str], label: str) -> Callable[..., Any]:
+    """Make a function of source lines; tracebacks and debuggers show its lines.
+
+    Args:
+        name: of the function.
+        parameters: its parameters, as source.
+        lines: its body.
+        label: what it was made from, for the file name in tracebacks.
+    """
+    source = f"def {name}({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
+    file = f"<nabi {label} {name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    space: dict[str, Any] = {"torch": torch}
+    exec(compile(source, file, "exec"), space)
+    function: Callable[..., Any] = space[name]
+    function.__doc__ = source
+    return function
