@@ -127,7 +127,7 @@ def _op_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]
     full = [torch.zeros_like(s) if c is None else c for c, s in zip(cotangents, shapes, strict=True)]
     found = torch.ops.nabi.scan_backward(full, *inputs)
     n = 1 + len(states)
-    return (found[0], found[1:n], found[n : n + len(families)], None, None, None, None, None, None, None, None)
+    return (found[0], found[1:n], found[n:], [None] * len(inputs[3]), *(None,) * 7)
 
 
 def _op_second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
@@ -153,7 +153,7 @@ def _op_second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any
     of_cotangents = [parts.pop(0) for _ in cotangents]
     of_x = parts.pop(0)
     of_states = [parts.pop(0) for _ in states]
-    return (of_cotangents, of_x, of_states, parts, None, None, None, None, None, None, None, None)
+    return (of_cotangents, of_x, of_states, parts, [None] * len(noises), *(None,) * 7)
 
 
 def _op_second_inputs(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -64,7 +64,7 @@ def run_scan(
     states `[B, width]`.
     """
     count = len(options.kept(program))
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or x.is_meta:
         found = torch.ops.nabi.scan(
             x, states, families, noises, mask, resets, batch_sizes,
             program.key, options.reverse, options.truncate, options.all_states,
