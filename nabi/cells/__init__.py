@@ -47,8 +47,8 @@ def get(name: str) -> type[Cell]:
         UnknownNameError: the name is not known; the message names the nearest right one.
 
     Example:
-        >>> get("peephole-lstm")(units=8, full=True)
-        PeepholeLSTM(units=8, activation='tanh', recurrent_activation='sigmoid', use_bias=True, dropout=0.0, recurrent_dropout=0.0, full=True)
+        >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
+        'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
     """
     if name not in _CELLS:
         raise unknown_name("cell", name, _CELLS)

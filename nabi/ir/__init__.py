@@ -3,7 +3,7 @@
 from nabi.ir import functions
 from nabi.ir._cell import Cell
 from nabi.ir._derivative import Derivative, differentiate
-from nabi.ir._equations import LATEX, TEXT, Style, equations
+from nabi.ir._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
 from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
 from nabi.ir._operations import OPERATIONS, Operation, operation
 from nabi.ir._plan import Plan, Product, join_slices, make_plan
@@ -34,7 +34,9 @@ __all__ = [
     "functions",
     "join_slices",
     "make_plan",
+    "named_nodes",
     "operation",
+    "symbol",
     "verify",
     "verify_nodes",
 ]

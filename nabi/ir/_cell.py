@@ -112,9 +112,7 @@ class Cell:
         letters: dict[str, Node] = {}
         for operand in operands:
             if operand.operation not in ("input", "state"):
-                raise CellError(
-                    f"{trace.where()}: affine needs a name for {operand!r}, for instance h={operand.name or 'r * h'}"
-                )
+                raise CellError(f"{trace.where()}: affine needs a name for {operand!r}, for instance h=r * h")
             letters[operand.name] = operand
         letters.update(named)
         if not letters:
@@ -153,7 +151,7 @@ class Cell:
         return self._parameter(gate, f"w_{letter}", (operand.width,), role) * operand
 
     def bias(self, gate: str, letter: str = "") -> Node | float:
-        """Return a learned vector that starts at zero, `b_gate` or `b_lettergate`; 0 with `use_bias=False`."""
+        """Return a learned vector that starts at zero, `b_gate` or `b_lettergate`; 0 without biases."""
         if not self.use_bias:
             return 0.0
         return self._parameter(gate, f"b_{letter}" if letter else "b", (self.units,), "bias")
@@ -194,7 +192,9 @@ class Cell:
     def _noise(self, noise: Noise) -> Node:
         trace = self._trace()
         if trace.noises.setdefault(noise.name, noise) != noise:
-            raise CellError(f"{trace.where()}: the random input {noise.name} is used with two widths or rates")
+            raise CellError(
+                f"{trace.where()}: the random input {noise.name} is used with two widths or rates"
+            )
         return trace.leaf("noise", noise.name, noise.width)
 
     def _parameter(self, gate: str, family: str, shape: tuple[int, ...], role: str) -> Node:
@@ -226,7 +226,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
 
 @contextmanager
 def _local_names(cell: Cell) -> Iterator[dict[int, str]]:
-    """Collect the names that the step gives to its values, for printing the equations as they were written."""
+    """Collect the names that the step gives to its values, to print the equations as they were written."""
     names: dict[int, str] = {}
     previous = sys.getprofile()
 
@@ -235,7 +235,10 @@ def _local_names(cell: Cell) -> Iterator[dict[int, str]]:
             return
         for name, value in frame.f_locals.items():
             # A step that calls another one names a value better than `h_t`, which the final state is.
-            if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in ("", *cell.states):
+            if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
+                "",
+                *cell.states,
+            ):
                 names[value.index] = name
 
     sys.setprofile(watch)

@@ -100,8 +100,10 @@ def differentiate(program: "Program") -> Derivative:
                 give(argument, part)
 
     leaves = {(node.operation, node.name): node for node in nodes}
-    states = tuple(gathered.get(leaves[("state", name)].index) if ("state", name) in leaves else None
-                   for name in program.state_names)
+    states = tuple(
+        gathered.get(leaves[("state", name)].index) if ("state", name) in leaves else None
+        for name in program.state_names
+    )
     input_leaf = leaves.get(("input", "x"))
     vectors = {
         parameter.name: gathered[leaves[("parameter", parameter.name)].index]

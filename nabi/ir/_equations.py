@@ -14,7 +14,7 @@ from nabi.ir._operations import operation
 if TYPE_CHECKING:
     from nabi.ir._program import Program
 
-__all__ = ["LATEX", "TEXT", "Style", "equations"]
+__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
 
 # How tightly an operation binds; what binds less tightly than its surroundings gets brackets.
 _SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
@@ -25,24 +25,101 @@ _OPEN = frozenset(_BINDING)
 
 @dataclass(frozen=True)
 class Style:
-    """How names are written in one kind of output."""
+    """How names are written in one kind of output.
 
-    symbol: Callable[[str, str], str]
+    `symbol` takes a whole name, when it is (`t`, `t-1` or nothing) and the parts of the name: what stands on
+    the line, then the subscripts.
+    """
+
+    symbol: Callable[[str, str, tuple[str, ...]], str]
     template: Callable[[str], str]
     times: str
     number: Callable[[float], str]
 
 
-def _text_symbol(name: str, when: str) -> str:
+# Names that LaTeX has a letter for.
+_GREEK = frozenset(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "pi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Pi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+    ]
+)
+
+
+def _text_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
     return f"{name}_{when}" if when in ("", "t") and when else f"{name}_{{{when}}}" if when else name
 
 
-def _latex_symbol(name: str, when: str) -> str:
-    base, _, rest = name.partition("_")
-    if len(base) > 1:
-        base = rf"\mathrm{{{base}}}"
-    subscript = ",".join(part for part in (rest.replace("_", r"\_"), when) if part)
-    return f"{base}_{{{subscript}}}" if subscript else base
+def _latex_word(word: str) -> str:
+    """Return a letter as it is (italic), a Greek one by its name, a word or abbreviation upright."""
+    if word in _GREEK:
+        return rf"\{word}"
+    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
+
+
+def _latex_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
+    base, *subscripts = parts
+    words = [_latex_word(part) for part in subscripts]
+    # Letters and numbers side by side (`W_{xf}`), words apart (`W_{x,\mathrm{forget}}`).
+    joined = ("" if all(len(part) == 1 for part in subscripts) else ",").join(words)
+    subscript = ",".join(part for part in (joined, when) if part)
+    return f"{_latex_word(base)}_{{{subscript}}}" if subscript else _latex_word(base)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the base and the subscripts of a name that a step gave: `c_new` or `h1`."""
+    found = [part for part in re.split(r"_+|(?<=[^\W\d_])(?=\d)", name) if part]
+    return tuple(found) or (name,)
+
+
+def symbol(node: Node, style: Style, name: str | None = None) -> str:
+    """Return how a leaf is written (`W_xf`, `x_t`, `h_{t-1}`), or any value by a name given to it."""
+    if name is not None:
+        return style.symbol(name, "t", _parts(name))
+    when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+    return style.symbol(node.name, when, _leaf_parts(node))
+
+
+def _leaf_parts(node: Node) -> tuple[str, ...]:
+    parameter = node.trace.parameters.get(node.name)
+    if parameter is not None:
+        return (*_parts(parameter.family), *_parts(parameter.gate))
+    base, _, rest = node.name.partition("_")
+    if node.operation == "noise" and len(rest) == 2:
+        return (base, *rest)  # the letter of what it falls on, and the gate
+    return _parts(node.name)
 
 
 TEXT = Style(
@@ -71,14 +148,28 @@ def equations(program: "Program", style: Style = TEXT) -> tuple[str, ...]:
     lines = []
     for node in program.nodes:
         if node.index in names:
-            left = style.symbol(names[node.index], "t")
+            left = symbol(node, style, names[node.index])
             lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
     # A state that is handed on as it came has no line of its own otherwise.
     for name, output in zip(program.state_names, program.outputs, strict=True):
         if names.get(output.index) != name:
             right = _render(output, names, style, top=False)[0]
-            lines.append(f"{style.symbol(name, 't')} = {right}")
+            lines.append(f"{symbol(output, style, name)} = {right}")
     return tuple(lines)
+
+
+def named_nodes(program: "Program") -> dict[str, Node]:
+    """Return the values that have a line of their own in the equations, by name, in the order of the lines.
+
+    Example:
+        >>> from nabi.cells import GRU
+        >>> list(named_nodes(GRU(units=2).program(input_size=3)))
+        ['z', 'r', 'n', 'h']
+    """
+    names = _line_names(program)
+    named = {names[node.index]: node for node in program.nodes if node.index in names}
+    handed_on = zip(program.state_names, program.outputs, strict=True)
+    return named | {name: output for name, output in handed_on if name not in named}
 
 
 def _line_names(program: "Program") -> dict[int, str]:
@@ -101,18 +192,17 @@ def _line_names(program: "Program") -> dict[int, str]:
 def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple[str, int]:
     """Return the text of a node and how tightly it binds."""
     if not top and node.index in names:
-        return style.symbol(names[node.index], "t"), _ATOM
+        return symbol(node, style, names[node.index]), _ATOM
     if node.operation == "constant":
         return style.number(node.value), _ATOM if node.value >= 0 else _NEGATION
     if not node.arguments:
-        when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
-        return style.symbol(node.name, when), _ATOM
+        return symbol(node, style), _ATOM
     if node.operation in ("linear", "linear_transposed"):
         transposed = {"linear": "", "linear_transposed": "ᵀ" if style is TEXT else r"^\top"}[node.operation]
         products = []
         for matrix, operand in zip(node.arguments[::2], node.arguments[1::2], strict=True):
             factor = _bracketed(operand, names, style, _ATOM)
-            products.append(f"{style.symbol(matrix.name, '')}{transposed}{style.times}{factor}")
+            products.append(f"{symbol(matrix, style)}{transposed}{style.times}{factor}")
         return " + ".join(products), _PRODUCT if len(products) == 1 else _SUM
     if node.operation == "add":
         return " + ".join(_bracketed(term, names, style, _SUM) for term in _terms(node, names)), _SUM

@@ -157,7 +157,12 @@ class Trace:
         return f"{self.cell}, line {frame.f_lineno}: «{line}»" if line else self.cell
 
     def make(
-        self, operation: str, arguments: tuple[Node, ...], width: int | None, name: str = "", value: float = 0.0
+        self,
+        operation: str,
+        arguments: tuple[Node, ...],
+        width: int | None,
+        name: str = "",
+        value: float = 0.0,
     ) -> Node:
         """Return the node with these parts, made on first use."""
         key = (operation, tuple(node.index for node in arguments), width, name, value)

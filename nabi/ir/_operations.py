@@ -50,7 +50,7 @@ class Operation:
 
 
 def _call(name: str) -> str:
-    return rf"\operatorname{{{name}}}({{0}})"
+    return rf"\operatorname{{{{{name}}}}}({{0}})"
 
 
 def _unary(name: str, onnx: str | None, derivative: Derivative | None = None, **more: Any) -> Operation:
@@ -74,7 +74,7 @@ def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative,
         name,
         2,
         f"torch.{name}({{0}}, {{1}})",
-        f"{{0}} {sign} {{1}}",
+        f"{sign}({{0}}, {{1}})" if sign.isalpha() else f"{{0}} {sign} {{1}}",
         latex,
         onnx,
         out=f"torch.{name}({{0}}, {{1}}, out={{out}})",
@@ -142,7 +142,7 @@ _TABLE = [
         3,
         "torch.where({0} != 0, {1}, {2})",
         "({1} if {0} else {2})",
-        r"\begin{{cases}}{1} & {0} \\ {2}\end{{cases}}",
+        r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
         "Where",
         derivative=lambda d, y, c, a, b: (None, _apply("select", c, d, 0.0), _apply("select", c, 0.0, d)),
     ),
@@ -165,7 +165,7 @@ _TABLE = [
         "Abs",
         lambda d, y, a: (d * (_apply("greater", a, 0.0) - _apply("greater", -a, 0.0)),),
         text="|{0}|",
-        latex=r"\lvert {0} \rvert",
+        latex=r"\left| {0} \right|",
     ),
     _unary("sin", "Sin", lambda d, y, a: (d * _apply("cos", a),), latex=r"\sin({0})"),
     _unary("cos", "Cos", lambda d, y, a: (-(d * _apply("sin", a)),), latex=r"\cos({0})"),
@@ -201,7 +201,7 @@ _TABLE = [
         1,
         "torch.sum({0}, -1, keepdim=True)",
         "sum({0})",
-        r"\textstyle\sum {0}",
+        r"\operatorname{{sum}}({0})",
         "ReduceSum",
         derivative=lambda d, y, a: (d,),
         reduction=True,
@@ -229,18 +229,21 @@ _TABLE = [
         reduction=True,
     ),
     # Activations made of the above.
-    _unary(
+    # torch's own hardsigmoid has a gradient that is right to 1e-8 only in float64.
+    Operation(
         "hard_sigmoid",
+        1,
+        "torch.clamp({0} / 6 + 0.5, 0.0, 1.0)",
+        "hard_sigmoid({0})",
+        _call(r"hard\,sigmoid"),
         None,
-        torch_name="torch.nn.functional.hardsigmoid",
-        latex=_call("hard sigmoid"),
-        decomposition=lambda x: _apply("maximum", _apply("minimum", x * (1 / 6) + 0.5, 1.0), 0.0),
+        decomposition=lambda x: _apply("maximum", _apply("minimum", x / 6 + 0.5, 1.0), 0.0),
     ),
     _unary(
         "hard_tanh",
         None,
         torch_name="torch.nn.functional.hardtanh",
-        latex=_call("hard tanh"),
+        latex=_call(r"hard\,tanh"),
         decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
     ),
     _unary(
@@ -270,7 +273,7 @@ _TABLE = [
         1,
         "torch.nn.functional.leaky_relu({0}, 0.2)",
         "leaky_relu({0})",
-        _call("leaky relu"),
+        _call(r"leaky\,relu"),
         None,
         decomposition=lambda x: _apply("select", _apply("greater", x, 0.0), x, 0.2 * x),
     ),

@@ -10,6 +10,7 @@ A plan never changes results. It orders the nodes of a step and of its derivativ
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nabi.ir._derivative import expand
@@ -101,8 +102,12 @@ def make_plan(program: "Program") -> Plan:
     derivative = program.derivative
     backward = [node for node in derivative.nodes if node.operation not in LEAVES]
     forward = {node.index for node in computed}
-    saved = _saved(nodes, outputs, backward, [pair[1] for found in derivative.matrices.values() for pair in found])
-    own = [node for node in backward if node.index not in forward or _recomputed(node, saved, outputs, before)]
+    saved = _saved(
+        nodes, outputs, backward, [pair[1] for found in derivative.matrices.values() for pair in found]
+    )
+    own = [
+        node for node in backward if node.index not in forward or _recomputed(node, saved, outputs, before)
+    ]
     loop = _closure(derivative.states, own)
     stacks = _stacks(program)
     return Plan(
@@ -120,7 +125,7 @@ def make_plan(program: "Program") -> Plan:
 
 def join_slices(rows: tuple[slice, ...]) -> slice | None:
     """Return adjacent slices as one, or None when they do not lie side by side in order."""
-    if any(one.stop != two.start for one, two in zip(rows, rows[1:], strict=False)):
+    if any(one.stop != two.start for one, two in pairwise(rows)):
         return None
     return slice(rows[0].start, rows[-1].stop)
 
@@ -196,7 +201,9 @@ def _saved(
         if argument.index in forward
     }
     read.update({operand.index: operand for operand in operands})
-    read = {index: node for index, node in read.items() if node.operation not in LEAVES and index not in given}
+    read = {
+        index: node for index, node in read.items() if node.operation not in LEAVES and index not in given
+    }
     kept = {index for index, node in read.items() if not _is_cheap(node)}
     for index, node in sorted(read.items()):
         free = all(a.operation in LEAVES or a.index in kept or a.index in given for a in node.arguments)
@@ -209,7 +216,9 @@ def _is_cheap(node: Node) -> bool:
     return node.operation in OPERATIONS and OPERATIONS[node.operation].cheap
 
 
-def _recomputed(node: Node, saved: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]) -> bool:
+def _recomputed(
+    node: Node, saved: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
+) -> bool:
     """Whether a forward node is computed again in the backward pass: its arguments are all at hand there."""
     if node in saved or node in outputs or not _is_cheap(node):
         return False

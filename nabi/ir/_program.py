@@ -69,7 +69,9 @@ class Program:
             )
         for state, new in zip(states, outputs, strict=True):
             if not isinstance(new, Node) or new.trace is not trace:
-                raise CellError(f"{trace.cell}: the new {state.name} is {type(new).__name__}, not a value of the step")
+                raise CellError(
+                    f"{trace.cell}: the new {state.name} is {type(new).__name__}, not a value of the step"
+                )
             if new.width != state.width:
                 raise CellError(
                     f"{trace.cell}: the new {state.name} has width {new.width}, the state has {state.width}"
@@ -207,4 +209,5 @@ def _families(cell: str, parameters: tuple[Parameter, ...]) -> tuple[Family, ...
         shape = next(iter(shapes))
         stacked = (shape[0] * len(found), *shape[1:])
         families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
-    return tuple(families)
+    # Matrices first, whatever the order of the equations: callers can rely on W_x, W_h, then vectors.
+    return tuple(sorted(families, key=lambda family: -len(family.shape)))

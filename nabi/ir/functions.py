@@ -75,7 +75,9 @@ leaky_relu = _function("leaky_relu", "`x` where positive, else `0.2 x`.")
 hard_sigmoid = _function("hard_sigmoid", "`x / 6 + 1/2`, cut to 0 and 1.")
 hard_tanh = _function("hard_tanh", "`x`, cut to -1 and 1.")
 softmax = _function("softmax", "`exp(x)` divided by its sum over the units.")
-norm = _function("norm", "`x` with mean 0 and variance 1 over the units: `(x - mean) / sqrt(variance + 1e-5)`.")
+norm = _function(
+    "norm", "`x` with mean 0 and variance 1 over the units: `(x - mean) / sqrt(variance + 1e-5)`."
+)
 mean = _function("mean", "Mean over the units: one number a row.")
 total = _function("sum", "Sum over the units: one number a row.")
 

@@ -32,14 +32,18 @@ def check_families(program: Program, families: Sequence[Tensor]) -> tuple[Tensor
     """Check the number and the shapes of the weights."""
     if len(families) != len(program.families):
         names = ", ".join(family.name for family in program.families)
-        raise ArgumentError(f"parameters: expected {len(program.families)} tensors ({names}), got {len(families)}")
+        raise ArgumentError(
+            f"parameters: expected {len(program.families)} tensors ({names}), got {len(families)}"
+        )
     for family, tensor in zip(program.families, families, strict=True):
         if tuple(tensor.shape) != family.shape:
-            raise ShapeError(f"parameters: {family.name} has shape {tuple(tensor.shape)}, expected {family.shape}")
+            raise ShapeError(
+                f"parameters: {family.name} has shape {tuple(tensor.shape)}, expected {family.shape}"
+            )
     return tuple(families)
 
 
-def check_states(program: Program, states: Sequence[Tensor] | None, batch: int, like: Tensor) -> tuple[Tensor, ...]:
+def check_states(program: Program, states: Any, batch: int, like: Tensor) -> tuple[Tensor, ...]:
     """Check the initial states, or make zeros of the type of `like`."""
     if states is None:
         return tuple(like.new_zeros((batch, width)) for width in program.state_widths)
@@ -61,14 +65,17 @@ def check_mask(lengths: Any, mask: Any, batch: int, time: int, device: torch.dev
         mask = torch.as_tensor(mask, device=device)
         if tuple(mask.shape) != (batch, time):
             raise ShapeError(f"mask: expected shape {(batch, time)}, got {tuple(mask.shape)}")
-        return mask if mask.dtype == torch.bool else mask != 0
+        checked: Tensor = mask if mask.dtype == torch.bool else mask != 0
+        return checked
     if lengths is None:
         return None
     lengths = torch.as_tensor(lengths, device=device)
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ArgumentError(f"lengths: expected integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
-        raise ShapeError(f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}")
+        raise ShapeError(
+            f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}"
+        )
     if not torch.compiler.is_compiling() and not _is_batched(lengths) and batch:
         low, high = (int(v) for v in torch.aminmax(lengths))
         if low < 0 or high > time:

@@ -83,7 +83,7 @@ def to_rows(values: Tensor, rows: Rows) -> Tensor:
 
 
 def from_rows(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]` (zero where a step is not valid) or packed data `[N, width]`."""
+    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data."""
     if rows.place is None:
         if len(shape) == 2:
             return values

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nabi.ir import find_program
-from nabi.scan._operator import Layout, Options, backward_pass, differentiate, forward_pass
+from nabi.scan._definition import Layout, Options, differentiate
+from nabi.scan._operator import backward_pass, forward_pass
 
 __all__: list[str] = []
 
@@ -96,9 +97,7 @@ def _op_backward(
         program, rows, record, options.kept(program), x, families, cotangents, True, (True,) * len(families)
     )
     inputs = (x, *states, *families)
-    return [
-        torch.zeros_like(v) if g is None else g.contiguous() for g, v in zip(found, inputs, strict=True)
-    ]
+    return [torch.zeros_like(v) if g is None else g.contiguous() for g, v in zip(found, inputs, strict=True)]
 
 
 def _op_backward_shapes(cotangents: list[Tensor], x: Tensor, *arguments: Any) -> list[Tensor]:
@@ -122,11 +121,10 @@ def _op_saved(ctx: Any) -> tuple[Any, ...]:
 
 def _op_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]:
     inputs = _op_saved(ctx)
-    x, states, families = inputs[0], inputs[1], inputs[2]
     shapes = _op_forward_shapes(*inputs)
     full = [torch.zeros_like(s) if c is None else c for c, s in zip(cotangents, shapes, strict=True)]
     found = torch.ops.nabi.scan_backward(full, *inputs)
-    n = 1 + len(states)
+    n = 1 + len(inputs[1])
     return (found[0], found[1:n], found[n:], [None] * len(inputs[3]), *(None,) * 7)
 
 

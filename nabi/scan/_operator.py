@@ -12,39 +12,17 @@ A derivative of the derivative always goes through the definition.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nabi.ir import Program, find_program
+from nabi.ir import Program
+from nabi.scan._definition import Layout, Options, define, differentiate
 from nabi.scan._layout import batch_rows, from_rows, packed_rows, to_rows
 from nabi.targets import Rows, eager
 
-__all__ = ["Layout", "Options", "backward_pass", "differentiate", "forward_pass", "run_scan"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a program is run over time; see `nabi.scan.scan`."""
-
-    reverse: bool = False
-    truncate: int | None = None
-    all_states: bool = False
-
-    def kept(self, program: Program) -> tuple[int, ...]:
-        """The states whose value at every step is returned."""
-        return tuple(range(len(program.state_names))) if self.all_states else (0,)
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """What says which steps are valid: at most one of `mask` and `batch_sizes`."""
-
-    mask: Tensor | None
-    resets: Tensor | None
-    batch_sizes: Tensor | None
+__all__ = ["backward_pass", "forward_pass", "run_scan"]
 
 
 def run_scan(
@@ -72,7 +50,7 @@ def run_scan(
         return tuple(found[:count]), tuple(found[count:])
     layout = Layout(mask, resets, batch_sizes)
     if _is_transformed():
-        return _define(program, options, layout, x, states, families, noises)
+        return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
             return _apply(program, options, layout, x, states, families, noises, count)
@@ -91,7 +69,9 @@ def _apply(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     tensors = (x, *states, *families)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        found = _Scan.apply(program, options, layout, noises, len(states), *tensors)
+        found: tuple[Tensor, ...] = _Scan.apply(  # type: ignore[no-untyped-call]
+            program, options, layout, noises, len(states), *tensors
+        )
         return found[:count], found[count:]
     kept, finals, _, _ = forward_pass(program, options, layout, x, states, families, noises, save=False)
     return tuple(kept), finals
@@ -190,9 +170,7 @@ def backward_pass(
     of_states: list[Tensor | None] = [None] * len(program.state_names)
     for i, cotangent in zip(kept, cotangents[: len(kept)], strict=True):
         of_states[i] = to_rows(cotangent, rows) if cotangent is not None else None
-    of_finals = [
-        c if c is None or rows.order is None else c[rows.order] for c in cotangents[len(kept) :]
-    ]
+    of_finals = [c if c is None or rows.order is None else c[rows.order] for c in cotangents[len(kept) :]]
     found = eager.run_backward(
         program, rows, record, families, of_states, of_finals,
         need_input=need_input, need_families=need_families,
@@ -217,7 +195,9 @@ class _Scan(torch.autograd.Function):
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         x, states, families = tensors[0], tensors[1 : 1 + state_count], tensors[1 + state_count :]
-        kept, finals, rows, record = forward_pass(program, options, layout, x, states, families, noises, save=True)
+        kept, finals, rows, record = forward_pass(
+            program, options, layout, x, states, families, noises, save=True
+        )
         ctx.set_materialize_grads(False)
         ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
         ctx.rows, ctx.saved_names, ctx.state_count = rows, list(record.saved), state_count
@@ -227,7 +207,12 @@ class _Scan(torch.autograd.Function):
         own = [i for i in range(state_count) if not (shared and i in options.kept(program))]
         ctx.own, ctx.noise_rows = own, record.noises
         ctx.save_for_backward(
-            *tensors, *kept, record.x, *record.initial, *(record.states[i] for i in own), *record.saved.values()
+            *tensors,
+            *kept,
+            record.x,
+            *record.initial,
+            *(record.states[i] for i in own),
+            *record.saved.values(),
         )
         return (*kept, *finals)
 
@@ -255,105 +240,3 @@ class _Scan(torch.autograd.Function):
                 tuple(need[1 + n :]),
             )  # fmt: skip
         return (None,) * 5 + tuple(gradients)
-
-
-def differentiate(
-    program: Program,
-    options: Options,
-    layout: Layout,
-    inputs: list[Tensor],
-    state_count: int,
-    noises: tuple[Tensor, ...],
-    cotangents: Sequence[Tensor | None],
-    need: Sequence[bool],
-) -> list[Tensor | None]:
-    """The derivative through the definition, itself differentiable to any order."""
-    with torch.enable_grad():
-        # Views, so that torch differentiates with respect to these and not to what they came from.
-        leaves = [v.view_as(v) if needed else v.detach() for v, needed in zip(inputs, need, strict=True)]
-        x, states, families = leaves[0], leaves[1 : 1 + state_count], leaves[1 + state_count :]
-        kept, finals = _define(program, options, layout, x, tuple(states), tuple(families), noises)
-        pairs = [
-            (value, c)
-            for value, c in zip((*kept, *finals), cotangents, strict=True)
-            if c is not None and value.requires_grad
-        ]
-        wanted = [leaf for leaf, needed in zip(leaves, need, strict=True) if needed]
-        found = (
-            torch.autograd.grad(
-                [value for value, _ in pairs], wanted, [c for _, c in pairs],
-                create_graph=True, allow_unused=True,
-            )
-            if pairs
-            else [None] * len(wanted)
-        )  # fmt: skip
-    results = iter(found)
-    return [next(results) if needed else None for needed in need]
-
-
-def _define(
-    program: Program,
-    options: Options,
-    layout: Layout,
-    x: Tensor,
-    states: tuple[Tensor, ...],
-    families: tuple[Tensor, ...],
-    noises: tuple[Tensor, ...],
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Run the definition on a batch or on packed data."""
-    if layout.batch_sizes is not None:
-        return _define_packed(program, options, layout.batch_sizes, x, states, families, noises)
-    step = eager.step_function(program)
-    mask = layout.mask
-    if mask is not None:
-        # Padding may hold anything; it must not reach a product, whose gradient would carry it on.
-        x = torch.where(mask[..., None], x, torch.zeros_like(x))
-
-    def at(t: int, now: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return step(x[:, t], now, families, [noise[:, t] if noise.dim() == 3 else noise for noise in noises])
-
-    kept, finals = eager.run_definition(
-        at,
-        x.shape[1],
-        states,
-        mask=mask,
-        resets=layout.resets,
-        reverse=options.reverse,
-        truncate=options.truncate,
-        keep=options.kept(program),
-    )
-    indices = options.kept(program)
-    stacked = tuple(
-        torch.stack(values, 1) if values else x.new_zeros((x.shape[0], 0, program.state_widths[i]))
-        for i, values in zip(indices, kept, strict=True)
-    )
-    return stacked, finals
-
-
-def _define_packed(
-    program: Program,
-    options: Options,
-    batch_sizes: Tensor,
-    data: Tensor,
-    states: tuple[Tensor, ...],
-    families: tuple[Tensor, ...],
-    noises: tuple[Tensor, ...],
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Run the definition on packed data by unpacking it."""
-    time, batch = len(batch_sizes), int(batch_sizes[0]) if len(batch_sizes) else 0
-    mask = torch.arange(batch)[:, None] < batch_sizes[None, :]
-    # Row by row in the order of packing: time after time, the longest sequences first.
-    steps, sequences = mask.t().nonzero().to(data.device).unbind(1)
-
-    def unpack(values: Tensor) -> Tensor:
-        empty = values.new_zeros((batch, time, values.shape[-1]))
-        return empty.index_put((sequences, steps), values)
-
-    per_step = {noise.name for noise in program.noises if noise.per_step}
-    spread = tuple(
-        unpack(noise) if spec.name in per_step else noise
-        for spec, noise in zip(program.noises, noises, strict=True)
-    )
-    layout = Layout(mask.to(data.device), None, None)
-    kept, finals = _define(program, options, layout, unpack(data), states, families, spread)
-    return tuple(values[sequences, steps] for values in kept), finals

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
@@ -15,7 +16,8 @@ from nabi.scan._arguments import (
     check_states,
     check_truncate,
 )
-from nabi.scan._operator import Options, run_scan
+from nabi.scan._definition import Options
+from nabi.scan._operator import run_scan
 
 __all__ = ["scan", "scan_packed"]
 
@@ -118,12 +120,15 @@ def scan_packed(
     """
     check_input(program, data, packed=True)
     if batch_sizes.dim() != 1 or batch_sizes.device.type != "cpu":
-        raise ArgumentError(f"batch_sizes: expected one dimension on the CPU, got shape {tuple(batch_sizes.shape)}")
+        raise ArgumentError(
+            f"batch_sizes: expected one dimension on the CPU, got shape {tuple(batch_sizes.shape)}"
+        )
     batch = int(batch_sizes[0]) if len(batch_sizes) else 0
-    if int(batch_sizes.sum()) != data.shape[0] or bool((batch_sizes[1:] > batch_sizes[:-1]).any()):
+    grows = bool((batch_sizes[1:] > batch_sizes[:-1]).any())
+    if int(batch_sizes.sum()) != data.shape[0] or grows or bool((batch_sizes < 1).any()):
         raise ShapeError(
-            f"batch_sizes: expected sizes that never grow and add up to the {data.shape[0]} rows of data, "
-            f"got {batch_sizes.tolist()}"
+            f"batch_sizes: expected positive sizes that never grow and add up to the {data.shape[0]} rows "
+            f"of data, got {batch_sizes.tolist()}"
         )
     families = check_families(program, parameters)
     data, initial = _like(families, data, check_states(program, states, batch, data))
@@ -140,16 +145,14 @@ def _like(
     dtype = families[0].dtype if families else x.dtype
     if all(tensor.dtype == dtype for tensor in (x, *states)):
         return x, states
-    if is_autocast_enabled(x):
+    if _is_autocast_enabled(x):
         return x.to(dtype), tuple(state.to(dtype) for state in states)
     found = ", ".join(str(tensor.dtype) for tensor in (x, *states))
     raise ArgumentError(f"x and states: expected {dtype}, the type of the weights, got {found}")
 
 
-def is_autocast_enabled(x: Tensor) -> bool:
+def _is_autocast_enabled(x: Tensor) -> bool:
     """Whether autocast is on for the device of a tensor."""
-    import torch
-
     return torch.is_autocast_enabled(x.device.type)
 
 

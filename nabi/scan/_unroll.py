@@ -8,6 +8,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_truncate
+from nabi.scan._scan import scan
 from nabi.targets import eager
 
 __all__ = ["loop", "static_scan", "step"]
@@ -54,7 +55,9 @@ def static_scan(
     batch = inputs[0].shape[0] if inputs else (states or [])[0].shape[0]
     for t, x in enumerate(inputs):
         if tuple(x.shape) != (batch, program.input_size):
-            raise ShapeError(f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}")
+            raise ShapeError(
+                f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
+            )
     now = check_states(program, states, batch, inputs[0] if inputs else families[0])
     function = eager.step_function(program)
     outputs = []
@@ -96,6 +99,11 @@ def step(
     """
     if x.dim() != 2 or x.shape[1] != program.input_size:
         raise ShapeError(f"x: expected shape [batch, {program.input_size}], got {tuple(x.shape)}")
+    if torch.compiler.is_compiling():
+        # The operator on one time step: torch.compile cannot trace the making of the step function.
+        specs = zip(program.noises, noise, strict=True)
+        spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
+        return scan(program, x.unsqueeze(1), states, parameters, noise=spread)[1]
     families = check_families(program, parameters)
     return eager.step_function(program)(x, check_states(program, states, x.shape[0], x), families, noise)
 
@@ -136,7 +144,9 @@ def loop(
         torch.Size([2, 7, 5])
     """
     if x.dim() < 3:
-        raise ShapeError(f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}")
+        raise ShapeError(
+            f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}"
+        )
     check_truncate(truncate)
     batch, time = x.shape[0], x.shape[1]
     valid = check_mask(lengths, mask, batch, time, x.device)

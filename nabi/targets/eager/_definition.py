@@ -16,9 +16,7 @@ from nabi.targets.eager._render import compile_source, write_node
 __all__ = ["StepFunction", "run_definition", "step_function"]
 
 # step(x, states, families, noises) -> new states
-StepFunction = Callable[
-    [Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]
-]
+StepFunction = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 @lru_cache(maxsize=512)
@@ -112,7 +110,9 @@ def run_definition(
         states = tuple(new)
         for position, index in enumerate(keep):
             value = states[index]
-            kept[position].append(value if valid is None else torch.where(valid, value, torch.zeros_like(value)))
+            kept[position].append(
+                value if valid is None else torch.where(valid, value, torch.zeros_like(value))
+            )
     if reverse:
         for values in kept:
             values.reverse()

@@ -47,7 +47,9 @@ def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | 
     values[node.index] = name
 
 
-def compile_source(name: str, parameters: Iterable[str], lines: Iterable[str], label: str) -> Callable[..., Any]:
+def compile_source(
+    name: str, parameters: Iterable[str], lines: Iterable[str], label: str
+) -> Callable[..., Any]:
     """Make a function of source lines; tracebacks and debuggers show its lines.
 
     Args:
