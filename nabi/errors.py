@@ -1,13 +1,13 @@
 """Every exception that nabi raises on purpose.
 
-    NabiError
-    ├── ArgumentError (also ValueError)      an argument has a value that cannot be used
-    │   ├── ShapeError                       an array or tensor has the wrong rank, width or length
-    │   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
-    ├── CellError (also ValueError)          the equations of a cell do not fit together
-    ├── FileFormatError (also ValueError)    a file is damaged, foreign or of a newer layout
-    ├── OutputError (also OSError)           a folder or file cannot be written
-    └── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
+NabiError
+├── ArgumentError (also ValueError)      an argument has a value that cannot be used
+│   ├── ShapeError                       an array or tensor has the wrong rank, width or length
+│   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
+├── CellError (also ValueError)          the equations of a cell do not fit together
+├── FileFormatError (also ValueError)    a file is damaged, foreign or of a newer layout
+├── OutputError (also OSError)           a folder or file cannot be written
+└── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
 """
 
 from collections.abc import Iterable

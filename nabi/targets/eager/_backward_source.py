@@ -200,7 +200,7 @@ class BackwardWriter(ForwardWriter):
             members.sort(key=lambda member: member[0].start)
             stack = self.stack(function, self.stack_number(tuple(m[1] for m in members)), in_loop=False)
             read = self.backward(function, members[0][2], in_loop=False)
-            product = f"torch.mm({stack}.t(), {read})"
+            product = f"outer({stack}, {read}, families[{number}])"
             joined = join_slices(tuple(m[0] for m in members))
             if joined is not None:
                 pieces.append((joined, product))

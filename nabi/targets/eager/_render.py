@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nabi.ir import LEAVES, Node, operation
 
@@ -61,8 +62,18 @@ def compile_source(
     source = f"def {name}({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
     file = f"<nabi {label} {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"torch": torch}
+    space: dict[str, Any] = {"torch": torch, "outer": _outer}
     exec(compile(source, file, "exec"), space)
     function: Callable[..., Any] = space[name]
     function.__doc__ = source
     return function
+
+
+def _outer(cotangents: Tensor, operands: Tensor, like: Tensor) -> Tensor:
+    """Sum over all rows of the outer products: the gradient of a weight, in the memory layout of that weight.
+
+    A weight may be the transpose of what a layer keeps; a gradient in another layout would be copied.
+    """
+    if like.stride(0) < like.stride(1):
+        return torch.mm(operands.t(), cotangents).t()
+    return torch.mm(cotangents.t(), operands)
