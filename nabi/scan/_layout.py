@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nabi.targets import Rows
 
-__all__ = ["batch_rows", "from_rows", "packed_rows", "to_rows"]
+__all__ = ["batch_rows", "from_rows", "hand_out", "packed_rows", "to_rows"]
 
 
 def batch_rows(
@@ -42,8 +42,7 @@ def batch_rows(
     if reverse:
         step = time - 1 - step
     counts = mask.sum(1)
-    order: Tensor | None = torch.argsort(counts, descending=True, stable=True)
-    return _rows(sequence, step, counts, order, time, resets, reverse, truncate, stride=time)
+    return _rows(sequence, step, counts, time, resets, reverse, truncate)
 
 
 def packed_rows(batch_sizes: Tensor, *, reverse: bool, device: torch.device) -> Rows:
@@ -51,25 +50,14 @@ def packed_rows(batch_sizes: Tensor, *, reverse: bool, device: torch.device) -> 
     active = batch_sizes.tolist()
     batch = active[0] if active else 0
     if not reverse:
-        if all(size == batch for size in active):
-            return _plain(batch, len(active))
-        lengths = _lengths(batch_sizes)
-        offsets = torch.cumsum(batch_sizes, 0) - batch_sizes
-        sequence = torch.cat([torch.arange(size) for size in active])
-        step = torch.repeat_interleave(torch.arange(len(active)), batch_sizes)
-        before = torch.where(step > 0, batch + offsets[(step - 1).clamp(min=0)] + sequence, sequence)
-        return Rows(active, batch, previous=before.to(device))
-    lengths = _lengths(batch_sizes)
+        return Rows(active, batch)
+    # Turned round, every sequence still has as many steps, so the sizes stay: only places change.
+    lengths = (batch_sizes[:, None] > torch.arange(batch)[None, :]).sum(0)
     offsets = torch.cumsum(batch_sizes, 0) - batch_sizes
-    sequence = torch.repeat_interleave(torch.arange(batch), lengths)
-    first = torch.cumsum(lengths, 0) - lengths
-    rank = torch.arange(len(sequence)) - first[sequence]
-    step = lengths[sequence] - 1 - rank
-    rows = _rows(sequence, step, lengths, torch.arange(batch), len(active), None, True, None, stride=0)
-    # Sequences come from the longest to the shortest already, and rows lie where packing put them.
-    by_row = torch.argsort(rank * batch + sequence)
-    place = offsets[step[by_row]] + sequence[by_row]
-    return Rows(rows.active, batch, None, place.to(device), _to(rows.previous, device))
+    sequence = torch.cat([torch.arange(size) for size in active]) if active else lengths
+    rank = torch.repeat_interleave(torch.arange(len(active)), batch_sizes)
+    place = offsets[lengths[sequence] - 1 - rank] + sequence
+    return Rows(active, batch, place=place.to(device))
 
 
 def to_rows(values: Tensor, rows: Rows) -> Tensor:
@@ -93,48 +81,50 @@ def from_rows(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
     return target.view(*shape[:-1], values.shape[1])
 
 
+def hand_out(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
+    """As `from_rows`, but never a view: rows that need no copy are given in a tensor of the same memory.
+
+    autograd forbids changing a view that a function made, and a view would keep its graph alive for ever.
+    """
+    if rows.place is not None:
+        return from_rows(values, rows, shape)
+    width = values.shape[1]
+    size, stride = (shape[0], width), (width, 1)
+    if len(shape) == 3:
+        size, stride = (shape[0], shape[1], width), (width, shape[0] * width, 1)  # type: ignore[assignment]
+    return values.new_empty(0).set_(values.untyped_storage(), 0, size, stride)
+
+
 @lru_cache(maxsize=256)
 def _plain(batch: int, time: int) -> Rows:
     return Rows([batch] * time, batch)
-
-
-def _lengths(batch_sizes: Tensor) -> Tensor:
-    """Length of each sequence, the longest first."""
-    batch = int(batch_sizes[0]) if len(batch_sizes) else 0
-    return (batch_sizes[:, None] > torch.arange(batch)[None, :]).sum(0)
 
 
 def _rows(
     sequence: Tensor,
     step: Tensor,
     counts: Tensor,
-    order: Tensor | None,
     time: int,
     resets: Tensor | None,
     reverse: bool,
     truncate: int | None,
-    stride: int,
 ) -> Rows:
     """Sort the valid steps (given sequence by sequence, in the order of computation) into rows."""
-    assert order is not None
     batch, count, device = len(counts), len(sequence), counts.device
+    order = torch.argsort(counts, descending=True, stable=True)
     rank_of = torch.empty_like(order)
     rank_of[order] = torch.arange(batch, device=device)
     first = torch.cumsum(counts, 0) - counts
     rank = torch.arange(count, device=device) - first[sequence]
     by_row = torch.argsort(rank * max(batch, 1) + rank_of[sequence])
     active = torch.bincount(rank).tolist() if count else []
-    offsets = torch.tensor([0, *active], device=device).cumsum(0)
-    k, column = rank[by_row], rank_of[sequence[by_row]]
-    previous = torch.where(k > 0, batch + offsets[(k - 1).clamp(min=0)] + column, column)
     zero = cut = None
     if resets is not None or truncate is not None:
         zero, cut = _cuts(sequence, step, rank, time, resets, reverse, truncate)
         zero, cut = (zero[by_row] if zero is not None else None), cut[by_row]
-    place = sequence[by_row] * stride + step[by_row]
+    place = sequence[by_row] * time + step[by_row]
     in_order = bool((order == torch.arange(batch, device=device)).all())
-    even = all(size == batch for size in active)
-    return Rows(active, batch, None if in_order else order, place, None if even else previous, zero, cut)
+    return Rows(active, batch, None if in_order else order, place, zero, cut)
 
 
 def _cuts(
@@ -158,7 +148,3 @@ def _cuts(
         start = torch.where(rank > 0, before, torch.full_like(step, time - 1 if reverse else 0))
         cut = cut | (start // truncate != step // truncate)
     return zero, cut
-
-
-def _to(values: Tensor | None, device: torch.device) -> Tensor | None:
-    return values if values is None else values.to(device)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.scan._definition import Layout, Options, define, differentiate
-from nabi.scan._layout import batch_rows, from_rows, packed_rows, to_rows
+from nabi.scan._layout import batch_rows, from_rows, hand_out, packed_rows, to_rows
 from nabi.targets import Rows, eager
 
 __all__ = ["backward_pass", "forward_pass", "run_scan"]
@@ -109,16 +109,6 @@ def forward_pass(
     """Run the kernel; returns kept states and final states as a caller sees them."""
     rows = _make_rows(options, layout, x)
     kept = options.kept(program)
-    given: list[Tensor | None] = [None] * len(states)
-    results: dict[int, Tensor] = {}
-    if rows.place is None and x.dim() == 3:
-        for i in kept:
-            # Rows are time-major; handing out a tensor with such strides saves a copy and is no view.
-            batch, time, width = x.shape[0], x.shape[1], program.state_widths[i]
-            results[i] = torch.empty_strided(
-                (batch, time, width), (width, batch * width, 1), dtype=x.dtype, device=x.device
-            )
-            given[i] = results[i].transpose(0, 1).view(time * batch, width)
     ordered = tuple(state if rows.order is None else state[rows.order] for state in states)
     made, finals, record = eager.run_forward(
         program,
@@ -129,15 +119,9 @@ def forward_pass(
         [_noise_rows(noise, rows) for noise in noises],
         keep=kept,
         save=save,
-        outputs=given,
     )
-    for i in kept:
-        state = made[i]
-        assert state is not None
-        if i not in results:
-            # Packed rows in their own order are handed out as they are.
-            results[i] = from_rows(state, rows, x.shape)
-    return [results[i] for i in kept], tuple(_unsort(final, rows) for final in finals), rows, record
+    results = [hand_out(values, rows, x.shape) for values in made if values is not None]
+    return results, tuple(_unsort(final, rows) for final in finals), rows, record
 
 
 def _noise_rows(noise: Tensor, rows: Rows) -> Tensor:
@@ -200,43 +184,33 @@ class _Scan(torch.autograd.Function):
         )
         ctx.set_materialize_grads(False)
         ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
-        ctx.rows, ctx.saved_names, ctx.state_count = rows, list(record.saved), state_count
-        # An output is saved as such, not as the rows that share its memory: autograd then notices when a
-        # user changes it, and no cycle of references keeps it alive.
-        shared = rows.place is None
-        own = [i for i in range(state_count) if not (shared and i in options.kept(program))]
-        ctx.own, ctx.noise_rows = own, record.noises
-        ctx.save_for_backward(
-            *tensors,
-            *kept,
-            record.x,
-            *record.initial,
-            *(record.states[i] for i in own),
-            *record.saved.values(),
-        )
+        ctx.rows, ctx.record, ctx.state_count = rows, record, state_count
+        # Saving inputs and outputs lets autograd notice when a user changes one, whose memory the record
+        # shares; saving the record lets it free that after the backward pass.
+        ctx.save_for_backward(*tensors, *kept, *record.tensors())
+        record.clear()
         return (*kept, *finals)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Any, ...]:
         program, options, rows, n = ctx.program, ctx.options, ctx.rows, ctx.state_count
-        values = list(ctx.saved_tensors)
-        inputs = [values.pop(0) for _ in range(1 + n + len(program.families))]
-        kept_indices = options.kept(program)
+        count = 1 + n + len(program.families)
+        values = ctx.saved_tensors
+        inputs = list(values[:count])
         need = ctx.needs_input_grad[5:]
         if torch.is_grad_enabled():
             # A derivative of this derivative may be asked for.
             found = differentiate(program, options, ctx.layout, inputs, n, ctx.noises, cotangents, need)
             return (None,) * 5 + tuple(found)
-        kept = {i: values.pop(0) for i in kept_indices}
-        x_rows = values.pop(0)
-        initial = tuple(values.pop(0) for _ in range(n))
-        own = {i: values.pop(0) for i in ctx.own}
-        saved = dict(zip(ctx.saved_names, values, strict=True))
-        states = [own[i] if i in own else to_rows(kept[i], rows) for i in range(n)]
-        record = eager.Record(x_rows, initial, list(states), saved, ctx.noise_rows)
-        with torch.autocast(x_rows.device.type, enabled=False):
-            gradients = backward_pass(
-                program, rows, record, kept_indices, inputs[0], inputs[1 + n :], cotangents, need[0],
-                tuple(need[1 + n :]),
-            )  # fmt: skip
+        kept = options.kept(program)
+        record: eager.Record = ctx.record
+        record.fill(values[count + len(kept) :])
+        families, needed = inputs[1 + n :], tuple(need[1 + n :])
+        arguments = (program, rows, record, kept, inputs[0], families, cotangents, need[0], needed)
+        if torch.is_autocast_enabled(inputs[0].device.type):
+            with torch.autocast(inputs[0].device.type, enabled=False):
+                gradients = backward_pass(*arguments)
+        else:
+            gradients = backward_pass(*arguments)
+        record.clear()
         return (None,) * 5 + tuple(gradients)

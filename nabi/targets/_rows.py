@@ -22,8 +22,6 @@ class Rows:
         order: sequences from the longest to the shortest, `[B]`, or None when they come in that order.
         place: `[N]`, where each row lies in the batch (`b * T + t`, or the row of packed data), or None when
             row `k * B + b` is step k of sequence b.
-        previous: `[N]`, the row of the state before each step among B initial rows and the N rows, or None
-            when that is the row B places before.
         zero: `[N]`, whether the state becomes zero before a step, or None.
         cut: `[N]`, whether no gradient flows back from a step to the one before, or None; includes `zero`.
     """
@@ -32,7 +30,6 @@ class Rows:
     batch: int
     order: Tensor | None = None
     place: Tensor | None = None
-    previous: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
 

@@ -1,6 +1,6 @@
 """The target that runs everywhere: torch. Its definition says what a cell means."""
 
-from nabi.targets.eager._definition import StepFunction, run_definition, step_function
+from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
 from nabi.targets.eager._kernel import Gradients, Record, kernel_source, run_backward, run_forward
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Record",
     "StepFunction",
     "kernel_source",
+    "named_values",
     "run_backward",
     "run_definition",
     "run_forward",

@@ -10,10 +10,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Program
+from nabi.ir import LEAVES, Node, Program, named_nodes
 from nabi.targets.eager._render import compile_source, write_node
 
-__all__ = ["StepFunction", "run_definition", "step_function"]
+__all__ = ["StepFunction", "named_values", "run_definition", "step_function"]
 
 # step(x, states, families, noises) -> new states
 StepFunction = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
@@ -22,6 +22,20 @@ StepFunction = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Te
 @lru_cache(maxsize=512)
 def step_function(program: Program) -> StepFunction:
     """Return the step of a program as a function of torch tensors: `step(x, states, families, noises)`."""
+    return _compile(program, program.outputs, "step")
+
+
+@lru_cache(maxsize=512)
+def named_values(program: Program) -> StepFunction:
+    """Return a function like the step that returns the values with a line in the equations instead.
+
+    They come in the order of `nabi.ir.named_nodes(program)`; each is `[B, width]`, or `[B, 1]` where the
+    equations have one number a row.
+    """
+    return _compile(program, tuple(named_nodes(program).values()), "named_values")
+
+
+def _compile(program: Program, outputs: tuple[Node, ...], name: str) -> StepFunction:
     values: dict[int, str] = {}
     lines: list[str] = []
     states = {name: f"states[{i}]" for i, name in enumerate(program.state_names)}
@@ -44,10 +58,10 @@ def step_function(program: Program) -> StepFunction:
             values[node.index] = f"v{node.index}"
         else:
             write_node(node, values, lines)
-    returned = ", ".join(values[node.index] for node in program.outputs)
+    returned = ", ".join(values[node.index] for node in outputs)
     lines.append(f"return ({returned},)")
     function: StepFunction = compile_source(
-        "step", ("x", "states", "families", "noises"), lines, type(program.cell).__name__
+        name, ("x", "states", "families", "noises"), lines, type(program.cell).__name__
     )
     return function
 

@@ -90,11 +90,9 @@ class ForwardWriter:
         return function
 
     def step(self, keep: tuple[int, ...], save: bool) -> Function:
-        """Write one step: from the states to the new ones, writing kept states and saved nodes out."""
+        """Write one step: from the states to the new ones; saved nodes are returned beside them."""
         function = Function()
         outs = {self.plan.outputs[i].index: f"o{i}" for i in keep if self.plan.outputs[i].arguments}
-        if save:
-            outs.update({n.index: f"o{n.index}_" for n in self.plan.saved if n.index not in self.early})
         for i in range(len(self.program.state_names)):
             function.values[self._state_leaf(i)] = f"s[{i}]"
         saved = [node for node in self.plan.saved if save and node.index not in self.early]
@@ -109,7 +107,9 @@ class ForwardWriter:
                 value = function.values[self.plan.outputs[i].index]
                 function.lines.append(f"{function.column(f'o{i}')}.copy_({value})")
         returned = ", ".join(function.values[node.index] for node in self.plan.outputs)
-        function.lines.append(f"return ({returned},)")
+        kept = ", ".join(function.values[node.index] for node in saved)
+        both = f"({returned},), ({kept}{',' if kept else ''})" if save else f"({returned},)"
+        function.lines.append(f"return {both}")
         return function
 
     def forward(

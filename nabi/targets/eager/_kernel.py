@@ -28,17 +28,38 @@ class Record:
 
     Attributes:
         x: input rows `[N, D]`.
-        initial: initial states, sequences in the order of the rows.
-        states: for each state its N rows, or None where nothing asked for them.
-        saved: rows of saved nodes, by column name.
         noises: rows of each random input.
+        before: rows of saved nodes that were computed before the loop, by column name.
+        entering: for each step the states that it started from.
+        leaving: for each step the states that it ended with.
+        saved: for each step the saved nodes.
     """
 
     x: Tensor
-    initial: tuple[Tensor, ...]
-    states: list[Tensor | None]
-    saved: dict[str, Tensor]
     noises: tuple[Tensor, ...]
+    before: dict[str, Tensor]
+    entering: list[tuple[Tensor, ...]]
+    leaving: list[tuple[Tensor, ...]]
+    saved: list[tuple[Tensor, ...]]
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor in one list, to be handed to autograd, which frees them after the backward pass."""
+        by_step = [t for steps in (self.entering, self.leaving, self.saved) for step in steps for t in step]
+        return [self.x, *self.noises, *self.before.values(), *by_step]
+
+    def clear(self) -> None:
+        """Keep the shape of the record and drop its tensors."""
+        empty = self.x.new_empty(0)
+        self.fill([empty] * len(self.tensors()))
+
+    def fill(self, tensors: Sequence[Tensor]) -> None:
+        """Put back what `tensors` gave."""
+        given = iter(tensors)
+        self.x = next(given)
+        self.noises = tuple(next(given) for _ in self.noises)
+        self.before = {name: next(given) for name in self.before}
+        for steps in (self.entering, self.leaving, self.saved):
+            steps[:] = [tuple([next(given) for _ in step]) for step in steps]
 
 
 @dataclass
@@ -91,34 +112,27 @@ def run_forward(
         families: weights.
         noises: random inputs: `[B, width]` in the order of the rows, or `[N, width]` when per step.
         keep: the states whose rows are wanted.
-        save: whether a backward pass will follow; all states are kept then.
+        save: whether a backward pass will follow.
         outputs: tensors `[N, width]` to write the rows of each state into, where given.
 
     Returns:
         The rows of each state (None where not kept), the final states `[B, width]` in the order of the
-        rows, and the record for `run_backward`.
+        rows, and the record for `run_backward`, empty unless `save`.
     """
-    kept = tuple(range(len(initial))) if save else keep
-    code = _forward(program, kept, save)
+    code = _forward(program, keep, save)
     noise_rows = _noise_rows(program, rows, noises)
     made = dict(zip(code.wanted, code.before(x, families, *noise_rows), strict=True))
-    buffers: dict[str, Tensor] = {"x": x}
+    buffers: dict[str, Tensor] = {"x": x, **made}
     buffers.update({f"n{i}": noise for i, noise in enumerate(noise_rows)})
-    buffers.update(made)
     states: list[Tensor | None] = [None] * len(initial)
-    for i in kept:
+    for i in keep:
         given = outputs[i] if i < len(outputs) else None
-        states[i] = given if given is not None else x.new_empty((x.shape[0], initial[i].shape[1]))
-        buffers[f"o{i}"] = _tensor(states[i])
-    saved: dict[str, Tensor] = {}
+        buffers[f"o{i}"] = x.new_empty((x.shape[0], initial[i].shape[1])) if given is None else given
+        states[i] = buffers[f"o{i}"]
+    record = Record(x, tuple(noise_rows), {}, [], [], [])
     if save:
-        early = {node.index for node in program.plan.before}
-        for node in program.plan.saved:
-            if node.index in early:
-                saved[f"v{node.index}_"] = made[f"v{node.index}"]
-            else:
-                saved[f"v{node.index}_"] = x.new_empty((x.shape[0], node.width or 1))
-                buffers[f"o{node.index}_"] = saved[f"v{node.index}_"]
+        early = [f"v{node.index}" for node in program.plan.saved if f"v{node.index}" in made]
+        record.before = {f"{name}_": made[name] for name in early}
     weights = code.step.prepare(families)
     columns = _columns(code.step.columns, buffers, rows.active)
     run, now, final, size = code.step.run, initial, None, rows.batch
@@ -131,14 +145,17 @@ def run_forward(
         flag = flags[k]
         if flag is not None:
             now = tuple(state.masked_fill(flag, 0) for state in now)
-        now = run(now, weights, *columns[k])
-    finals = (
-        tuple(now) if final is None else tuple(_set(f, 0, size, s) for f, s in zip(final, now, strict=True))
-    )
-    if final is None:
-        # What is handed out must not share memory with the rows.
-        finals = tuple(state.clone() for state in finals)
-    return states, finals, Record(x, initial, states, saved, tuple(noise_rows))
+        if save:
+            record.entering.append(now)
+            now, saved = run(now, weights, *columns[k])
+            record.leaving.append(now)
+            record.saved.append(saved)
+        else:
+            now = run(now, weights, *columns[k])
+    if final is not None:
+        return states, tuple(_set(f, 0, size, s) for f, s in zip(final, now, strict=True)), record
+    # What is handed out must not share memory with anything else.
+    return states, tuple(state.clone() for state in now), record
 
 
 def run_backward(
@@ -172,16 +189,14 @@ def run_backward(
             torch.zeros_like(f) if need else None for f, need in zip(families, need_families, strict=True)
         )
         return Gradients(torch.zeros_like(x) if need_input else None, tuple(finals), zeros)
-    previous = [_previous(rows, i, record) for i in range(len(finals))]
-    buffers: dict[str, Tensor] = {"x": x, **record.saved}
+    buffers: dict[str, Tensor] = {"x": x, **record.before}
     buffers.update({f"n{i}": noise for i, noise in enumerate(record.noises)})
-    for i, (before, current) in enumerate(zip(previous, record.states, strict=True)):
-        buffers[f"s{i}"], buffers[f"t{i}"] = before, _tensor(current)
     for name in step.columns:
         if name.startswith(("D", "k")):
             buffers[name] = x.new_empty((count, _width(program, name)))
+    by_step = _by_step(program, record)
     weights = step.prepare(families)
-    columns = _columns(step.columns, buffers, rows.active)
+    columns = _columns(step.columns, buffers, rows.active, by_step)
     given = [torch.split_with_sizes(c, rows.active) if c is not None else None for c in state_cotangents]
     flags = _flags(rows.cut, rows.active)
     size = rows.active[-1]
@@ -199,13 +214,14 @@ def run_backward(
             now = [n.masked_fill(flag, 0) for n in now]
     if size != rows.batch:
         now = [torch.cat((n, f[size:])) for n, f in zip(now, finals, strict=True)]
-    gradients = after.run(after.prepare(families), families, *(buffers[name] for name in after.columns))
+    whole = [buffers[name] if name in buffers else torch.cat(by_step[name]) for name in after.columns]
+    gradients = after.run(after.prepare(families), families, *whole)
     return Gradients(gradients[0], tuple(now), gradients[1:])
 
 
 def kernel_source(program: Program) -> str:
     """Return the Python source of the kernel's functions, to be read."""
-    code = _forward(program, tuple(range(len(program.state_names))), True)
+    code = _forward(program, (0,), True)
     step, after = _backward(program, True, (True,) * len(program.families))
     functions = [code.before, code.step.run, step.run, after.run]
     return "\n".join(function.__doc__ or "" for function in functions)
@@ -261,11 +277,34 @@ def _code(name: str, first: str | None, function: Function, weights: list[str], 
     return _Code(tuple(function.columns), prepare, run)
 
 
-def _columns(names: Sequence[str], buffers: dict[str, Tensor], active: list[int]) -> list[tuple[Tensor, ...]]:
+def _columns(
+    names: Sequence[str],
+    buffers: dict[str, Tensor],
+    active: list[int],
+    by_step: dict[str, list[Tensor]] | None = None,
+) -> list[tuple[Tensor, ...]]:
+    """What a step function is called with at each step: parts of buffers, or what was kept step by step."""
     if not names:
         return [()] * len(active)
     # Tensor.split goes through Python; this is four times faster, which a small layer notices.
-    return list(zip(*(torch.split_with_sizes(buffers[name], active) for name in names), strict=True))
+    columns = [
+        torch.split_with_sizes(buffers[name], active) if name in buffers else (by_step or {})[name]
+        for name in names
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _by_step(program: Program, record: Record) -> dict[str, list[Tensor]]:
+    """The columns of the backward pass that were kept step by step."""
+    found: dict[str, list[Tensor]] = {}
+    for i in range(len(program.state_names)):
+        found[f"s{i}"] = [states[i] for states in record.entering]
+        found[f"t{i}"] = [states[i] for states in record.leaving]
+    early = {f"v{node.index}_" for node in program.plan.before}
+    names = [f"v{node.index}_" for node in program.plan.saved]
+    for position, name in enumerate(name for name in names if name not in early):
+        found[name] = [saved[position] for saved in record.saved]
+    return found
 
 
 def _flags(rows: Tensor | None, active: list[int]) -> list[Tensor | None]:
@@ -286,14 +325,6 @@ def _noise_rows(program: Program, rows: Rows, noises: Sequence[Tensor]) -> list[
     return found
 
 
-def _previous(rows: Rows, index: int, record: Record) -> Tensor:
-    """The state that each row's step started from."""
-    state, initial = _tensor(record.states[index]), record.initial[index]
-    together = torch.cat((initial, state))
-    values = together[: state.shape[0]] if rows.previous is None else together[rows.previous]
-    return values if rows.zero is None else values.masked_fill(rows.zero[:, None], 0)
-
-
 def _width(program: Program, column: str) -> int:
     if column.startswith("D"):
         return sum(node.width or 1 for node in program.plan.stacks[int(column[1:])])
@@ -304,8 +335,3 @@ def _width(program: Program, column: str) -> int:
 def _set(target: Tensor, start: int, stop: int, source: Tensor) -> Tensor:
     target[start:stop] = source[start:stop]
     return target
-
-
-def _tensor(value: Tensor | None) -> Tensor:
-    assert value is not None, "this state was not kept"
-    return value

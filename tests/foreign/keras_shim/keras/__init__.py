@@ -1,0 +1,1 @@
+"""A stand-in for keras that renames and translates to nabi, for running Keras' own tests against nabi."""

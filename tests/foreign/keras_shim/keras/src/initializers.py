@@ -1,0 +1,3 @@
+from nabi.initializers import Constant, GlorotUniform, Orthogonal
+
+__all__ = ["Constant", "GlorotUniform", "Orthogonal"]

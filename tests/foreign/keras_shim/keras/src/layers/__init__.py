@@ -1,0 +1,1 @@
+from nabi.layers import *  # noqa: F403

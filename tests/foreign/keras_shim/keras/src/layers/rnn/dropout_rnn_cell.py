@@ -1,0 +1,3 @@
+from nabi.layers import DropoutRNNCell
+
+__all__ = ["DropoutRNNCell"]

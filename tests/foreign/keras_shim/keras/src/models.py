@@ -1,0 +1,5 @@
+from nabi import models
+
+
+def __getattr__(name):
+    return getattr(models, name)

@@ -1,0 +1,32 @@
+"""PyTorch's own module database, from the installed wheel, against nabi's drop-ins."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("expecttest")
+
+
+def test_torch_module_database(capsys: pytest.CaptureFixture[str]) -> None:
+    driver = Path(__file__).with_name("torch_modules_driver.py")
+    done = subprocess.run(
+        [sys.executable, str(driver)],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    passed = result["total"] - len(result["failures"])
+    with capsys.disabled():
+        print(f"\ntorch module database: {passed} passed / {result['total']}")
+    assert set(result["per_module"]) == {
+        f"nn.{name}" for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+    }
+    assert result["failures"] == {}
+    assert result["total"] > 0

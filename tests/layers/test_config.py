@@ -1,0 +1,125 @@
+"""Every layer comes back from its config, through JSON, and computes the same with the same weights."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nabi import cells, layers
+from nabi.errors import ArgumentError, UnknownNameError
+
+EVERY = {
+    "Input": (lambda: layers.Input((4, 3)), (2, 4, 3)),
+    "Dense": (lambda: layers.Dense(3, "relu", False, "he_normal", kernel_regularizer="l1_l2"), (2, 4)),
+    "Activation": (lambda: layers.Activation("softplus"), (2, 4)),
+    "Dropout": (lambda: layers.Dropout(0.3, noise_shape=(None, 1), seed=3), (2, 4)),
+    "Flatten": (lambda: layers.Flatten(input_shape=(4, 3)), (2, 4, 3)),
+    "RepeatVector": (lambda: layers.RepeatVector(3), (2, 4)),
+    "Masking": (lambda: layers.Masking(-1), (2, 4, 3)),
+    "Embedding": (lambda: layers.Embedding(9, 3, mask_zero=True, input_length=4), (2, 4)),
+    "Conv1D": (lambda: layers.Conv1D(3, 2, 2, "same", activation="tanh", bias_regularizer="l2"), (2, 4, 3)),
+    "MaxPooling1D": (lambda: layers.MaxPooling1D(2, 1, "same"), (2, 4, 3)),
+    "GlobalMaxPooling1D": (lambda: layers.GlobalMaxPooling1D(keepdims=True), (2, 4, 3)),
+    "TimeDistributed": (lambda: layers.TimeDistributed(layers.Dense(2)), (2, 4, 3)),
+    "SimpleRNN": (
+        lambda: layers.SimpleRNN(3, "relu", recurrent_initializer="identity", go_backwards=True),
+        (2, 4, 3),
+    ),
+    "LSTM": (
+        lambda: layers.LSTM(
+            3,
+            None,
+            torch.sigmoid,
+            unit_forget_bias=False,
+            stateful=True,
+            unroll=True,
+            batch_input_shape=(2, 4, 3),
+        ),
+        (2, 4, 3),
+    ),
+    "GRU": (lambda: layers.GRU(3, reset_after=False, dropout=0.1, recurrent_dropout=0.2, seed=4), (2, 4, 3)),
+    "time_major": (lambda: layers.GRU(3, implementation=1, dropout=0.1, time_major=True), (2, 4, 3)),
+    "RNN of a nabi cell": (
+        lambda: layers.RNN(cells.PeepholeLSTM(3, full=True), return_sequences=True),
+        (2, 4, 3),
+    ),
+    "RNN of a layer": (lambda: layers.RNN(layers.GRUCell(3), zero_output_for_mask=True), (2, 4, 3)),
+    "RNN of a list": (
+        lambda: layers.RNN([layers.LSTMCell(3), layers.SimpleRNNCell(2)], return_state=True),
+        (2, 4, 3),
+    ),
+    "Bidirectional": (lambda: layers.Bidirectional(layers.LSTM(3), "mul"), (2, 4, 3)),
+    "Bidirectional of two": (
+        lambda: layers.Bidirectional(
+            layers.RNN(cells.IndRNN(3)), None, backward_layer=layers.GRU(3, go_backwards=True)
+        ),
+        (2, 4, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_round_trip(name) -> None:
+    make, shape = EVERY[name]
+    layer = make()
+    described = json.loads(json.dumps(layers.serialize(layer)))
+    assert set(described) == {"class_name", "config"}
+    twin = layers.deserialize(described)
+    assert type(twin) is type(layer)
+    assert twin.get_config() == layer.get_config()
+    assert twin.declared_input_shape == layer.declared_input_shape
+    inputs = np.abs(np.random.default_rng(0).normal(size=shape))
+    expected = layer(inputs)
+    twin.build(shape)
+    twin.set_weights(layer.get_weights())
+    torch.testing.assert_close(twin(inputs), expected)
+    before = [str(penalty) for penalty in layer._weight_regularizers.values()]
+    assert [str(penalty) for penalty in twin._weight_regularizers.values()] == before
+
+
+def test_every_public_layer_is_covered() -> None:
+    made = {type(make()).__name__ for make, _ in EVERY.values()}
+    public = {
+        kind.__name__
+        for kind in vars(layers).values()
+        if isinstance(kind, type) and issubclass(kind, layers.Layer)
+    }
+    inside = {"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}
+    assert public - made - inside == {"Layer", "Wrapper"}
+
+
+def test_what_a_config_cannot_hold() -> None:
+    with pytest.raises(ArgumentError, match=r"is not one of nabi.activations, so a config cannot hold it"):
+        layers.Dense(2, activation=lambda x: x).get_config()
+    with pytest.raises(ArgumentError, match=r"has no get_config\(\)"):
+        layers.Dense(2, kernel_initializer=lambda shape, dtype: torch.zeros(shape)).get_config()
+
+    class Bare:
+        state_size = 2
+
+        def call(self, inputs, states):
+            return states[0], states
+
+    with pytest.raises(ArgumentError, match=r"is no layer, so a config cannot hold it"):
+        layers.RNN(Bare()).get_config()
+
+
+def test_cells_of_ones_own_come_back() -> None:
+    class Leaky(cells.Cell):
+        states = ("h",)
+
+        def step(self, x, h):
+            return self.affine("h", x) + 0.5 * h
+
+    config = layers.RNN(Leaky(3)).get_config()
+    assert layers.RNN.from_config(config).cell == Leaky(3)
+    config["cell"]["class_name"] = "Leeky"
+    with pytest.raises(UnknownNameError, match=r"'Leeky'"):
+        layers.RNN.from_config(config)
+    assert layers.RNN.from_config(config, {"Leeky": Leaky}).cell == Leaky(3)
+
+
+def test_nothing_is_imported_for_a_config() -> None:
+    with pytest.raises(UnknownNameError, match=r"'system' is not known"):
+        layers.deserialize({"class_name": "system", "config": {"command": "true"}, "module": "os"})

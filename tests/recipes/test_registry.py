@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from nabi import recipes
+from nabi.errors import ArgumentError, OutputError, UnknownNameError
+
+
+def test_every_recipe_can_be_found_and_read():
+    assert recipes.names() == ["hello", "numbers", "song"]
+    for name in recipes.names():
+        recipe = recipes.get(name)
+        assert recipe.name == name
+        assert recipe.summary
+        assert "\n" not in recipe.summary
+
+
+def test_an_unknown_recipe_is_named():
+    with pytest.raises(UnknownNameError, match="did you mean 'song'"):
+        recipes.get("sonng")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"seed": -1}, "seed: -1"), ({"epochs": 0}, "epochs: 0"), ({"epochs": -5}, "epochs: -5")],
+)
+def test_bad_settings_are_refused_before_anything_is_written(tmp_path, arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        recipes.get("numbers").run(tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path, monkeypatch, out):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("nabi.recipes.numbers.cook", lambda run: pytest.fail("trained all the same"))
+    with pytest.raises(OutputError, match=r"out: cannot write into the folder .*file"):
+        recipes.get("numbers").run(tmp_path / out)
+
+
+def test_the_default_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = recipes.get("hello").run(epochs=1)
+    assert result.folder.as_posix() == "runs/hello"
+    assert json.loads((tmp_path / "runs/hello/result.json").read_text())["recipe"] == "hello"

@@ -1,0 +1,152 @@
+"""The house stands: imports go down only, and `import nabi` loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "nabi"
+
+# From the roof to the ground. A room imports from the rooms after it in this list, and from nabi.errors.
+HOUSE = [
+    "cli",
+    "tf1",
+    "recipes",
+    "explain",
+    "models",
+    "training",
+    "layers",
+    "data",
+    "interchange",
+    "nn",
+    "scan",
+    "targets",
+    "cells",
+    "ir",
+]
+
+# Names that users know from Keras, made of several modules: doors into the rooms, not rooms of their own.
+DOOR_PACKAGES = {"datasets", "preprocessing", "utils"}
+
+# Neighbours on one floor: both know only ir/.
+STRANGERS = [("targets", "cells"), ("cells", "targets")]
+
+HEAVY = ["matplotlib", "torchmetrics", "typer", "rich", "mido", "keras", "pandas"]
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str | None:
+    """The room that a file is in; None for the doors and __init__, which stand outside the rooms."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first if first in HOUSE else None
+
+
+def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of every nabi module that a file names in an import, also inside functions."""
+    package = ["nabi", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package[: len(package) - node.level + 1]
+                module = ".".join([*base, node.module] if node.module else base)
+            else:
+                module = node.module or ""
+            # `from nabi import scan` names the room in the alias.
+            for alias in node.names:
+                yield node.lineno, f"{module}.{alias.name}"
+
+
+def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and room of every import; one through a door counts for the rooms behind the door."""
+    for line, module in imported_modules(path):
+        parts = module.split(".")
+        if parts[0] == "nabi" and len(parts) > 1 and parts[1] in HOUSE:
+            yield line, parts[1]
+        elif parts[0] == "nabi":
+            yield from ((line, room) for room in rooms_behind(parts[1] if len(parts) > 1 else ""))
+
+
+@cache
+def rooms_behind(door: str) -> frozenset[str]:
+    """The rooms that nabi.callbacks and its like lead to; for `nabi` itself, those of nabi/__init__."""
+    module, package = PACKAGE / f"{door}.py", PACKAGE / door
+    if door and module.exists():
+        files = [module]
+    elif door and package.is_dir():
+        files = sorted(package.rglob("*.py"))
+    else:
+        files = [PACKAGE / "__init__.py"]
+    rooms = set()
+    for file in files:
+        for _, name in imported_modules(file):
+            parts = name.split(".")
+            if parts[0] != "nabi" or len(parts) < 2 or parts[1] in {door, "errors"}:
+                continue
+            if parts[1] in HOUSE:
+                rooms.add(parts[1])
+            elif (PACKAGE / f"{parts[1]}.py").exists() or (PACKAGE / parts[1]).is_dir():
+                rooms |= rooms_behind(parts[1])
+    return frozenset(rooms)
+
+
+def violations(path: Path) -> list[str]:
+    room = room_of(path)
+    if room is None:
+        return []
+    found = []
+    for line, other in imported_rooms(path):
+        upwards = HOUSE.index(other) < HOUSE.index(room)
+        if upwards or (room, other) in STRANGERS:
+            found.append(f"{path.relative_to(PACKAGE.parent)}:{line}: {room} imports {other}")
+    return found
+
+
+def test_every_room_is_in_the_list() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms <= set(HOUSE) | DOOR_PACKAGES
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_the_house(path: Path) -> None:
+    assert violations(path) == []
+
+
+def test_an_import_that_goes_up_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in HOUSE:
+        (tmp_path / room).mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "callbacks.py").write_text("from nabi.training._callbacks import Callback\n")
+    (tmp_path / "utils.py").write_text("from nabi.callbacks import Callback\nfrom nabi.ir import Node\n")
+    wrong = tmp_path / "cells" / "_wrong.py"
+    wrong.write_text(
+        "from nabi.scan import scan\nfrom nabi import targets\nimport nabi.ir\nfrom ..cli import main\n"
+        "from nabi import errors\nfrom nabi import utils\n"
+        "def late():\n    from nabi.layers._base import Layer\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    rooms_behind.cache_clear()
+    found = [text.rsplit(" ", 1)[1] for text in violations(wrong)]
+    rooms_behind.cache_clear()
+    assert found == ["scan", "targets", "cli", "training", "layers"]
+
+
+def test_import_nabi_loads_nothing_heavy() -> None:
+    """Torch loads a few of these itself at times; what counts is what nabi adds to torch."""
+    script = (
+        "import sys, torch, numpy, safetensors\n"
+        "before = set(sys.modules)\n"
+        "import nabi\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules and name not in before])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
