@@ -1,3 +1,54 @@
-"""nabi: recurrent neural networks from their equations."""
+"""nabi: recurrent neural networks from their equations.
+
+A cell is its equations, written once (`nabi.cells`, `nabi.ir`); from them come the parameters, the run over
+time and its derivative (`nabi.scan`), PyTorch modules (`nabi.nn`), Keras-style layers and models
+(`nabi.layers`, `nabi.models`), TensorFlow-1 names (`nabi.tf1`) and pictures (`nabi.explain`).
+
+`import nabi as keras` runs Keras code: `nabi.Sequential`, `nabi.layers`, `nabi.optimizers` and so on stand
+where Keras has them.
+"""
+
+from nabi import (
+    activations,
+    backend,
+    callbacks,
+    cells,
+    errors,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    nn,
+    optimizers,
+    preprocessing,
+    regularizers,
+    scan,
+    utils,
+)
+from nabi.layers import Input
+from nabi.models import Model, Sequential
+
+__all__ = [
+    "Input",
+    "Model",
+    "Sequential",
+    "activations",
+    "backend",
+    "callbacks",
+    "cells",
+    "errors",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "nn",
+    "optimizers",
+    "preprocessing",
+    "regularizers",
+    "scan",
+    "utils",
+]
 
 __version__ = "0.1.0"

@@ -50,7 +50,7 @@ class Cell:
         ...         candidate = tanh(self.affine("h", x, h=f * h))
         ...         return (1 - f) * h + f * candidate
         >>> MinimalGatedUnit(units=2).program(input_size=3).parameter_sum
-        '2 × (3 + 2 + 1) × 2 = 24'
+        '2 × (2 + 3 + 1) × 2 = 24'
     """
 
     units: int

@@ -135,12 +135,14 @@ class Program:
 
     @cached_property
     def parameter_sum(self) -> str:
-        """The sum behind the count, for instance `4 × (3 + 2 + 1) × 2 = 48`.
+        """The sum behind the count, for instance `4 × (2 + 3 + 1) × 2 = 48`.
 
-        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units.
+        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units; states
+        before the input, as `(units + inputs + 1) × units` is usually written.
         """
         gates: dict[tuple[str, int], list[int]] = {}
-        for parameter in self.parameters:
+        order = {"recurrent": 0, "input": 1}
+        for parameter in sorted(self.parameters, key=lambda parameter: order.get(parameter.role, 2)):
             columns = parameter.shape[1] if len(parameter.shape) == 2 else 1
             gates.setdefault((parameter.gate, parameter.shape[0]), []).append(columns)
         shapes: dict[tuple[tuple[int, ...], int], int] = {}
