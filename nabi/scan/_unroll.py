@@ -59,10 +59,9 @@ def static_scan(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
     now = check_states(program, states, batch, inputs[0] if inputs else families[0])
-    function = eager.step_function(program)
     outputs = []
     for t, x in enumerate(inputs):
-        now = function(x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
+        now = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
         outputs.append(now[0])
     return outputs, now
 

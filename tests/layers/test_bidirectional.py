@@ -68,10 +68,27 @@ def test_copies_have_weights_and_names_of_their_own() -> None:
     assert all((a == b).all() for a, b in zip(given.get_weights(), weights, strict=True))
 
 
+def test_what_no_config_holds_is_copied() -> None:
+    class Adding:
+        state_size = 3
+
+        def call(self, inputs, states):
+            return states[0] + inputs, [states[0] + inputs]
+
+    both = layers.Bidirectional(layers.RNN(Adding(), return_sequences=True), merge_mode=None)
+    forward, backward = both(X)
+    torch.testing.assert_close(forward, X.cumsum(1))
+    torch.testing.assert_close(backward, X.flip(1).cumsum(1).flip(1))
+    ones = layers.Bidirectional(layers.GRU(2, kernel_initializer=lambda shape, dtype: torch.ones(shape)))
+    ones.build(X.shape)
+    assert (ones.backward_layer.kernel == 1).all()
+    assert ones.backward_layer.kernel is not ones.forward_layer.kernel
+
+
 def test_two_different_directions() -> None:
     both = layers.Bidirectional(layers.LSTM(3), backward_layer=layers.GRU(2, go_backwards=True))
     assert both(X).shape == (2, 5)
-    assert both.parameter_sum() == "4 × (3 + 3 + 1) × 3 + 3 × (3 + 1 + 2 + 1) × 2 = 126"
+    assert both.parameter_sum() == "4 × (3 + 3 + 1) × 3 + 3 × (2 + 3 + 1 + 1) × 2 = 126"
 
 
 def test_what_does_not_fit() -> None:

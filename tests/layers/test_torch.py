@@ -90,3 +90,28 @@ def test_autocast() -> None:
     expected = layer(X)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(layer(X).float(), expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.LSTM(3, return_sequences=True, dropout=0.1, recurrent_dropout=0.1),
+        lambda: layers.GRU(3, stateful=True),
+        lambda: layers.RNN([layers.GRUCell(3), layers.SimpleRNNCell(2)], return_state=True),
+        lambda: layers.Bidirectional(layers.SimpleRNN(3, return_sequences=True)),
+        lambda: layers.LSTM(3, unroll=True),
+        lambda: layers.TimeDistributed(layers.Dense(2)),
+        lambda: layers.Dropout(0.5),
+    ],
+)
+def test_everything_is_on_the_device_of_the_inputs(make, masked) -> None:
+    """The meta device stands for any other: a tensor made on the wrong one would be refused."""
+    layer = make()
+    mask = torch.ones(2, 4, dtype=torch.bool, device="meta") if masked else None
+    for training in (False, True):
+        outputs = layer(X.to("meta"), training=training, mask=mask)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        assert {one.device.type for one in outputs} == {"meta"}
+    assert {weight.device.type for weight in layer.weights} <= {"meta"}
+    layer.reset_states()

@@ -1,0 +1,55 @@
+"""Keras-style layers, each also a `torch.nn.Module`."""
+
+from nabi.layers._arguments import reset_names
+from nabi.layers._base import Layer
+from nabi.layers._bidirectional import Bidirectional
+from nabi.layers._convolution import Conv1D, GlobalMaxPooling1D, MaxPooling1D
+from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer
+from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
+from nabi.layers._recurrent import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from nabi.layers._registry import deserialize, serialize
+from nabi.layers._rnn import RNN
+from nabi.layers._seeds import SeedGenerator
+from nabi.layers._sequence import Embedding, Masking, RepeatVector
+from nabi.layers._wrappers import TimeDistributed, Wrapper
+
+MaxPool1D = MaxPooling1D
+CuDNNLSTM = LSTM
+CuDNNGRU = GRU
+GlobalMaxPool1D = GlobalMaxPooling1D
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "Bidirectional",
+    "Conv1D",
+    "CuDNNGRU",
+    "CuDNNLSTM",
+    "Dense",
+    "Dropout",
+    "DropoutRNNCell",
+    "Embedding",
+    "Flatten",
+    "GRUCell",
+    "GlobalMaxPool1D",
+    "GlobalMaxPooling1D",
+    "Input",
+    "InputLayer",
+    "LSTMCell",
+    "Layer",
+    "Masking",
+    "MaxPool1D",
+    "MaxPooling1D",
+    "RepeatVector",
+    "SeedGenerator",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+    "TimeDistributed",
+    "Wrapper",
+    "deserialize",
+    "reset_names",
+    "serialize",
+]

@@ -1,0 +1,264 @@
+"""Layers that know no time: Input, Dense, Activation, Dropout, Flatten."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers import _activations, _regularizers
+from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
+from nabi.layers._arguments import rate as check_rate
+from nabi.layers._base import Layer
+from nabi.layers._seeds import SeedGenerator
+from nabi.layers._shapes import check_width, last_width
+from nabi.nn import initializers
+
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer"]
+
+
+class InputLayer(Layer):
+    """The place where data enters: it has a shape and returns what it gets.
+
+    Arguments: `shape` without the batch or `batch_shape` with it; `batch_size`, `dtype`, `name`.
+    `input_shape` and `batch_input_shape` are the older spellings.
+
+    >>> InputLayer(shape=(4, 1), batch_size=2).declared_input_shape
+    (2, 4, 1)
+    """
+
+    supports_masking = True
+
+    def __init__(self, shape: Sequence[int | None] | None = None, **kwargs: Any) -> None:
+        if shape is not None:
+            kwargs["input_shape"] = shape
+        super().__init__(**kwargs)
+        if self.declared_input_shape is None:
+            raise ArgumentError("shape: an Input needs shape=... or batch_shape=...; got neither")
+        self.built = True
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The full shape, batch first."""
+        assert self.declared_input_shape is not None
+        return self.declared_input_shape
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs."""
+        return inputs
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape itself."""
+        return tuple(input_shape)
+
+
+def Input(  # noqa: N802 - Keras' name
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: str | torch.dtype | None = None,
+    name: str | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+) -> InputLayer:
+    """Return an `InputLayer`, to put first into a `Sequential`.
+
+    >>> Input((4, 1)).declared_input_shape
+    (None, 4, 1)
+    """
+    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, batch_shape=batch_shape)
+
+
+class Dense(Layer):
+    """`activation(x · kernel + bias)` on the last axis: `[..., inputs]` to `[..., units]`.
+
+    Arguments as in Keras: `units`, `activation=None` (linear), `use_bias=True`, initializers and
+    regularizers for kernel (Glorot's uniform by default) and bias (zeros). Weights: `kernel`
+    `(inputs, units)`, `bias` `(units,)`. Raises `ShapeError` for inputs of another width than built for.
+
+    >>> import torch
+    >>> dense = Dense(2, activation="softmax")
+    >>> dense(torch.ones(5, 3)).shape, dense.count_params(), dense.parameter_sum()
+    (torch.Size([5, 2]), 8, '(3 + 1) × 2 = 8')
+    """
+
+    supports_masking = True
+    _casts_integers = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_no_constraint(kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = positive_integer("units", units)
+        self.activation = _activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = _regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = _regularizers.get(bias_regularizer, "bias_regularizer")
+        self.bias: torch.nn.Parameter | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        """Create `kernel` and `bias`."""
+        if len(input_shape) < 2:
+            raise ShapeError(
+                f"inputs: {self.name} (Dense) expected 2 axes or more (batch, ..., features); "
+                f"got shape {tuple(input_shape)}"
+            )
+        inputs = last_width(self, input_shape)
+        self.kernel = self.add_weight(
+            (inputs, self.units), self.kernel_initializer, "kernel", regularizer=self.kernel_regularizer
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.units,), self.bias_initializer, "bias", regularizer=self.bias_regularizer
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return the output for `[..., inputs]`."""
+        kernel = self.kernel
+        if inputs.dim() < 2 or inputs.shape[-1] != kernel.shape[0]:
+            check_width(self, inputs.shape, kernel.shape[0])
+            raise ShapeError(
+                f"inputs: {self.name} (Dense) expected 2 axes or more; got {tuple(inputs.shape)}"
+            )
+        return self.activation(functional.linear(inputs, kernel.T, self.bias))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape with `units` in the last axis."""
+        return (*input_shape[:-1], self.units)
+
+    def parameter_sum(self) -> str:
+        """Return `(inputs + 1) × units = count`."""
+        if not self.built:
+            return ""
+        inputs = f"({self.kernel.shape[0]} + 1)" if self.use_bias else f"{self.kernel.shape[0]}"
+        return f"{inputs} × {self.units} = {self.count_params():,}"
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": _activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": _regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": _regularizers.serialize(self.bias_regularizer),
+        }
+
+
+class Activation(Layer):
+    """An activation function as a layer.
+
+    >>> import torch
+    >>> Activation("relu")(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+    supports_masking = True
+    _casts_integers = True
+
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = _activations.get(activation)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return the function of the inputs."""
+        return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape itself."""
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {**super().get_config(), "activation": _activations.serialize(self.activation)}
+
+
+class Dropout(Layer):
+    """In training, sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate).
+
+    `noise_shape` makes axes of size 1 share their draw, as in Keras; `seed` makes the draws the layer's own.
+    Source: Srivastava et al. 2014.
+
+    >>> import torch
+    >>> Dropout(0.5)(torch.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = check_rate("rate", rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Return the inputs, thinned out in training."""
+        if not training or self.rate == 0.0:
+            return inputs
+        like = inputs
+        if self.noise_shape is not None:
+            sizes = [
+                full if one is None else one for one, full in zip(self.noise_shape, inputs.shape, strict=True)
+            ]
+            like = inputs.new_empty(sizes)
+        return inputs * self.seed_generator.keep(like, self.rate)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape itself."""
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        shape = None if self.noise_shape is None else list(self.noise_shape)
+        return {**super().get_config(), "rate": self.rate, "noise_shape": shape, "seed": self.seed}
+
+
+class Flatten(Layer):
+    """All axes after the batch made one: `[B, ...]` to `[B, product]`. It drops masks, as in Keras.
+
+    >>> import torch
+    >>> Flatten()(torch.zeros(2, 3, 4)).shape
+    torch.Size([2, 12])
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        if data_format not in (None, "channels_last"):
+            raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
+        super().__init__(**kwargs)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return the inputs as `[B, product]`."""
+        return inputs.reshape(inputs.shape[0], -1) if inputs.numel() else inputs.flatten(1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the batch and the product of the other axes, None where one of them is open."""
+        size = 1
+        for one in input_shape[1:]:
+            if one is None:
+                return (input_shape[0], None)
+            size *= one
+        return (input_shape[0], size)

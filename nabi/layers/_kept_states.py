@@ -1,0 +1,77 @@
+"""What a stateful layer does with its states: keeping, resetting, showing, saving."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from nabi.layers._equations import Equations
+from nabi.layers._states import as_states, pack
+
+__all__ = ["StatefulLayer"]
+
+
+class StatefulLayer(Equations):
+    """A recurrent layer that can keep its final states for the next batch, as buffers `state_0`, ..."""
+
+    def __init__(self, cell: Any, **kwargs: Any) -> None:
+        super().__init__(cell, **kwargs)
+        self._state_count = 0
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each state."""
+        raise NotImplementedError
+
+    def _create_states(self, states: list[Tensor]) -> None:
+        for number, state in enumerate(states):
+            self.register_buffer(f"state_{number}", state.to(self.dtype), persistent=False)
+        self._state_count = len(states)
+
+    @property
+    def states(self) -> list[Any] | None:
+        """The states that a stateful layer goes on from; None unless it is stateful and built."""
+        if not self._state_count:
+            return None
+        return cast(list[Any], pack(self.state_size, self._kept_states()))
+
+    def _kept_states(self) -> tuple[Tensor, ...]:
+        kept = tuple(cast(Tensor, self._buffers[f"state_{number}"]) for number in range(self._state_count))
+        if torch.compiler.is_compiling():
+            return kept
+        if kept[0].is_inference() and not torch.is_inference_mode_enabled():
+            kept = tuple(state.clone() for state in kept)  # training cannot go on from inference tensors
+        return kept
+
+    def _keep_states(self, states: tuple[Tensor, ...]) -> None:
+        for number, state in enumerate(states):
+            self._buffers[f"state_{number}"] = state.detach()
+
+    def reset_state(self, states: Any = None) -> None:
+        """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""
+        if not self._state_count:
+            return
+        kept = self._kept_states()
+        if states is None:
+            self._keep_states(tuple(torch.zeros_like(state) for state in kept))
+        else:
+            self._keep_states(as_states(self.name, states, self.state_size, kept[0]))
+
+    def reset_states(self, states: Any = None) -> None:
+        """Set the states, as `reset_state` (Keras 2's name)."""
+        self.reset_state(states)
+
+    def _own_extra(self) -> dict[str, Tensor]:
+        kept = (
+            {f"state_{number}": state for number, state in enumerate(self._kept_states())}
+            if self._state_count
+            else {}
+        )
+        return {**super()._own_extra(), **kept}
+
+    def _set_own_extra(self, key: str, value: Tensor) -> bool:
+        if key in self._buffers:
+            old = cast(Tensor, self._buffers[key])
+            self._buffers[key] = value.to(old)
+            return True
+        return super()._set_own_extra(key, value)

@@ -1,0 +1,121 @@
+"""Penalties on weights that are added to the loss."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.nn._named import find, to_config
+
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "serialize"]
+
+
+class Regularizer:
+    """Base class: a callable `(weight) -> scalar Tensor` with a `get_config()`."""
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the penalty for a weight."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(weight)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same regularizer again."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Regularizer":
+        """Make a regularizer from what `get_config` returned."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(sorted(self.get_config().items()))))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def _factor(argument: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ArgumentError(f"{argument}: expected a number of 0 or more; got {value!r}")
+    return float(value)
+
+
+class L1(Regularizer):
+    """`l1 · Σ|w|`, default factor 0.01."""
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = _factor("l1", l1)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the penalty for a weight."""
+        return self.l1 * weight.abs().sum()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same regularizer again."""
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """`l2 · Σw²`, default factor 0.01."""
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = _factor("l2", l2)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the penalty for a weight."""
+        return self.l2 * weight.square().sum()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same regularizer again."""
+        return {"l2": self.l2}
+
+
+class L1L2(Regularizer):
+    """`l1 · Σ|w| + l2 · Σw²`; by name (`"l1_l2"`) both factors are 0.01, called without arguments 0."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1 = _factor("l1", l1)
+        self.l2 = _factor("l2", l2)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Return the penalty for a weight."""
+        return self.l1 * weight.abs().sum() + self.l2 * weight.square().sum()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same regularizer again."""
+        return {"l1": self.l1, "l2": self.l2}
+
+
+_KNOWN: dict[str, type[Regularizer]] = {"L1": L1, "L2": L2, "L1L2": L1L2}
+
+
+def get(identifier: object, argument: str = "regularizer") -> Callable[..., Any] | None:
+    """Return the regularizer for a name, class, callable or config dictionary; `None` stays `None`.
+
+    Raises `UnknownNameError` (with the nearest right name) or `ArgumentError`, both naming `argument`.
+
+    >>> get("l2")
+    L2(l2=0.01)
+    >>> get(None) is None
+    True
+    """
+    if identifier in ("l1_l2", "l1l2"):
+        return L1L2(0.01, 0.01)
+    found = find(argument, identifier, _KNOWN, {"l1_l2": "L1L2"})
+    if found is not None and not callable(found):  # a class of the user's own without __call__
+        raise ArgumentError(f"{argument}: {found!r} cannot be called with a weight")
+    return found
+
+
+def serialize(regularizer: object) -> dict[str, Any] | None:
+    """Describe a regularizer as `{"class_name", "config"}`; `ArgumentError` where it has no config."""
+    return to_config("regularizer", regularizer)
+
+
+def deserialize(config: dict[str, Any]) -> Callable[..., Any] | None:
+    """Make the regularizer that `serialize` described."""
+    return get(config)

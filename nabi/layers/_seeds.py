@@ -1,0 +1,58 @@
+"""Random numbers of a layer: torch's global ones, or its own when it has a seed."""
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+
+__all__ = ["SeedGenerator"]
+
+
+class SeedGenerator:
+    """A source of random numbers that a layer keeps as an attribute.
+
+    Without a `seed` it stands for torch's global generator. With one it has a generator of its own,
+    whose state belongs to what the layer saves (`Layer.get_extra`).
+
+    >>> source = SeedGenerator(7)
+    >>> import torch
+    >>> torch.rand(2, generator=source.generator(torch.device("cpu"))).shape
+    torch.Size([2])
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ArgumentError(f"seed: expected a whole number or None; got {seed!r}")
+        self.seed = seed
+        self._generator: torch.Generator | None = None
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """Return the generator for a device, None for torch's global one."""
+        if self.seed is None:
+            return None
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return self._generator
+
+    @property
+    def state(self) -> Tensor | None:
+        """The state of the generator, None without a seed."""
+        generator = self._generator or self.generator(torch.device("cpu"))
+        return None if generator is None else generator.get_state()
+
+    @state.setter
+    def state(self, value: Tensor) -> None:
+        generator = self._generator or self.generator(torch.device("cpu"))
+        if generator is not None:
+            generator.set_state(value)
+
+    def get_config(self) -> dict[str, int | None]:
+        """Return the arguments that make the same source again."""
+        return {"seed": self.seed}
+
+    def keep(self, like: Tensor, rate: float) -> Tensor:
+        """Return a dropout mask in the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
+        if rate >= 1.0:
+            return torch.zeros_like(like)
+        kept = torch.empty_like(like).bernoulli_(1.0 - rate, generator=self.generator(like.device))
+        return kept.div_(1.0 - rate)

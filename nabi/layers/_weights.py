@@ -1,0 +1,189 @@
+"""What a layer does with its weights: adding, ordering, freezing, reading, setting, counting, penalties."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers import _regularizers
+from nabi.layers._arguments import dtype_named
+from nabi.layers._shapes import product_sum
+from nabi.nn import initializers
+
+__all__ = ["Weighted"]
+
+
+class Weighted(torch.nn.Module):
+    """A module with weights in Keras' order and layout; the part of `Layer` that knows about weights."""
+
+    name: str
+    built: bool
+
+    def __init__(self, dtype: torch.dtype, trainable: bool) -> None:
+        super().__init__()
+        self._dtype = dtype
+        self._trainable = trainable
+        self._added: set[str] = set()
+        self._frozen: set[str] = set()
+        self._weight_regularizers: dict[str, Callable[[Tensor], Tensor]] = {}
+        self._call_losses: list[Tensor] = []
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = None,
+        name: str | None = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        dtype: str | torch.dtype | None = None,
+        constraint: None = None,
+    ) -> torch.nn.Parameter:
+        """Create a weight and return it; `initializer` is Glorot's uniform by default.
+
+        It is registered at once, under `name` or under the attribute that it is assigned to.
+        """
+        if constraint is not None:
+            raise ArgumentError(f"constraint: constraints on weights are not offered; got {constraint!r}")
+        make = initializers.get("glorot_uniform" if initializer is None else initializer)
+        kind = self._dtype if dtype is None else dtype_named(dtype)
+        device = torch.get_default_device()
+        # Drawn on the CPU, so that a seed gives the same weights on every device.
+        with torch.no_grad(), torch.device("cpu"):
+            values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
+        if tuple(values.shape) != tuple(shape):
+            raise ShapeError(
+                f"initializer: returned shape {tuple(values.shape)} for a weight of shape {tuple(shape)}"
+            )
+        weight = torch.nn.Parameter(values.to(device), requires_grad=trainable and self._trainable)
+        attribute = name if name is not None and name.isidentifier() else f"weight_{len(self._parameters)}"
+        while hasattr(self, attribute):
+            attribute = f"weight_{len(self._parameters)}" if attribute == name else attribute + "_"
+        self.register_parameter(attribute, weight)
+        self._added.add(attribute)
+        if not trainable:
+            self._frozen.add(attribute)
+        penalty = _regularizers.get(regularizer)
+        if penalty is not None:
+            self._weight_regularizers[attribute] = penalty
+        return weight
+
+    def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
+        """Register a parameter; one that `add_weight` made takes the name of its attribute."""
+        super().register_parameter(name, param)
+        for old in [old for old in self._added if old != name and self._parameters.get(old) is param]:
+            del self._parameters[old]
+            self._added.remove(old)
+            if old in self._frozen:
+                self._frozen = (self._frozen - {old}) | {name}
+            if old in self._weight_regularizers:
+                self._weight_regularizers[name] = self._weight_regularizers.pop(old)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # As in Keras, a plain list of layers that is assigned belongs to the layer.
+        if type(value) is list and value and all(isinstance(one, torch.nn.Module) for one in value):
+            value = torch.nn.ModuleList(value)
+        super().__setattr__(name, value)
+
+    @property
+    def weights(self) -> list[torch.nn.Parameter]:
+        """All weights in Keras' order: own ones (trainable first), then those of inner layers."""
+        own = [weight for weight in self._parameters.values() if weight is not None]
+        own.sort(key=lambda weight: not weight.requires_grad)
+        return list({id(weight): weight for weight in [*own, *self._inner_weights(self)]}.values())
+
+    @staticmethod
+    def _inner_weights(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
+        for child in module.children():
+            if isinstance(child, Weighted):
+                yield from child.weights
+            else:
+                yield from child.parameters(recurse=False)
+                yield from Weighted._inner_weights(child)
+
+    @property
+    def trainable_weights(self) -> list[torch.nn.Parameter]:
+        """The weights that an optimizer changes."""
+        return [weight for weight in self.weights if weight.requires_grad]
+
+    @property
+    def non_trainable_weights(self) -> list[torch.nn.Parameter]:
+        """The weights that an optimizer leaves alone."""
+        return [weight for weight in self.weights if not weight.requires_grad]
+
+    variables = weights
+    trainable_variables = trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weights are trained; setting it freezes or frees inner layers too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for name, weight in self._parameters.items():
+            if weight is not None:
+                weight.requires_grad_(self._trainable and name not in self._frozen)
+        for child in self.children():
+            for module in child.modules():
+                if isinstance(module, Weighted):
+                    module.trainable = value
+                else:
+                    for weight in module.parameters(recurse=False):
+                        weight.requires_grad_(self._trainable)
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return the weights as numpy arrays, in Keras' order and layout."""
+        return [weight.detach().cpu().numpy().copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the weights from arrays in the order of `get_weights`; `ShapeError` if they do not fit."""
+        own = self.weights
+        if len(own) != len(weights):
+            hint = "" if self.built else "; it is not built yet: call it or build(input_shape) first"
+            raise ShapeError(f"weights: {self.name} has {len(own)} weights, got {len(weights)} arrays{hint}")
+        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        for number, (weight, value) in enumerate(zip(own, values, strict=True)):
+            if weight.shape != value.shape:
+                raise ShapeError(
+                    f"weights: array {number} for {self.name} has shape {tuple(value.shape)}, "
+                    f"expected {tuple(weight.shape)}"
+                )
+        with torch.no_grad():
+            for weight, value in zip(own, values, strict=True):
+                weight.copy_(value)
+
+    def count_params(self) -> int:
+        """Return the number of weights; `ArgumentError` while the layer is not built."""
+        if not self.built:
+            raise ArgumentError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
+        return sum(weight.numel() for weight in self.weights)
+
+    def parameter_sum(self) -> str:
+        """Return the sum behind the parameter count, "" where there are no parameters."""
+        return product_sum([tuple(weight.shape) for weight in self.weights])
+
+    # Losses -----------------------------------------------------------------------------------------------
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """The penalties of this layer and the ones inside it."""
+        found: list[Tensor] = []
+        for module in self.modules():
+            if isinstance(module, Weighted):
+                for name, penalty in module._weight_regularizers.items():
+                    found.append(penalty(module._parameters[name]))  # type: ignore[arg-type]
+                found.extend(module._call_losses)
+        return found
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Add a penalty from inside `call`; it lasts until the next call."""
+        self._call_losses.append(loss)
+
+    def regularization_loss(self) -> Tensor | None:
+        """Return the sum of all penalties, or None when there are none."""
+        losses = self.losses
+        return torch.stack([loss.reshape(()) for loss in losses]).sum() if losses else None

@@ -1,0 +1,17 @@
+"""PyTorch modules: `RNN` for any cell, and drop-ins for torch's recurrent modules."""
+
+from nabi.nn import initializers
+from nabi.nn._rnn import RNN
+from nabi.nn._torch_cells import GRUCell, LSTMCell, RNNCell
+from nabi.nn._torch_layers import GRU, LSTM, ElmanRNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "ElmanRNN",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "initializers",
+]

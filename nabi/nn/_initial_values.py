@@ -1,0 +1,46 @@
+"""The two sets of initial values for the weights of any cell: torch's and Keras'."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import init
+
+from nabi.ir import Family
+
+__all__ = ["INITIALIZERS", "set_initial_values"]
+
+INITIALIZERS = ("keras", "torch")
+
+
+@torch.no_grad()
+def set_initial_values(tensor: Tensor, family: Family, units: int, initializer: str) -> None:
+    """Fill one family of weights in place.
+
+    `torch` draws everything from the uniform distribution on ±1/√units. `keras` draws what reads the
+    input from Glorot's uniform distribution and what reads a state as an orthogonal matrix; biases are
+    zero, that of a gate called `f` (the forget gate) is one. In both, gains are one.
+
+    Args:
+        tensor: the weights, of the family's shape.
+        family: says what the weights read and how their rows are divided among the gates.
+        units: units of the cell.
+        initializer: `torch` or `keras`.
+    """
+    if family.role == "gain":
+        init.ones_(tensor)
+    elif initializer == "torch":
+        bound = 1 / math.sqrt(units)
+        init.uniform_(tensor, -bound, bound)
+    elif family.role == "bias":
+        init.zeros_(tensor)
+        if "f" in family.gates:
+            init.ones_(tensor[family.rows("f")])
+    elif tensor.dim() == 2 and family.role == "recurrent":
+        init.orthogonal_(tensor)
+    elif tensor.dim() == 2:
+        init.xavier_uniform_(tensor)
+    else:
+        # A diagonal; as Keras does for a vector, the units count as inputs and as outputs.
+        bound = math.sqrt(6 / (2 * units))
+        init.uniform_(tensor, -bound, bound)

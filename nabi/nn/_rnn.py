@@ -1,0 +1,340 @@
+"""RNN: a PyTorch module that runs any cell over time."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from nabi.errors import ArgumentError, unknown_name
+from nabi.ir import Cell, Program
+from nabi.nn._checks import check_input, check_states
+from nabi.nn._initial_values import INITIALIZERS, set_initial_values
+from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
+from nabi.nn._state import state_type
+from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
+from nabi.nn._torch_layers import ElmanRNN
+from nabi.scan import sample_noise, scan, scan_packed, step
+
+__all__ = ["RNN"]
+
+
+class _RNNType(type):
+    """Lets `RNN(3, 5)` make what `torch.nn.RNN(3, 5)` makes, and counts that as an RNN."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        given = args[0] if args else kwargs.get("cell")
+        if cls is RNN and "cell" not in kwargs and not isinstance(given, (Cell, nn.Module, type)):
+            return ElmanRNN(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return super().__instancecheck__(instance) or (cls is RNN and isinstance(instance, ElmanRNN))
+
+
+class RNN(nn.Module, metaclass=_RNNType):
+    """Runs any cell over time, in layers, in one or both directions.
+
+    Called like `torch.nn.RNN`, with a number first (`RNN(input_size, hidden_size, ...)`), it makes an
+    `ElmanRNN`, the drop-in for that module.
+
+    The parameters are the families of the cell's equations: `W_x_l0`, `W_h_l0`, `b_l0` for the first
+    layer of most cells, `W_x_l0_reverse`, ... for its second direction; rows are gates stacked in the
+    order of `cell.program(input_size).families`.
+
+    Random masks (recurrent dropout, zoneout) are drawn in training mode and replaced by their mean in
+    evaluation mode. Under autocast the whole layer runs in the dtype that autocast asks for.
+
+    Args:
+        cell: any cell of `nabi.cells` or of your own. For a step that the language of cells cannot
+            express, a `torch.nn.Module` with `forward(x, *states) -> tuple of new states` (the first is
+            the output; one state may be returned alone) and an attribute `state_widths`, a dict from the
+            names of the states to their widths; it runs as one layer in one direction.
+        input_size: width of the input. May be left out for a module.
+        num_layers: layers on top of each other; a layer reads the outputs of the one below.
+        bidirectional: run a second set of weights from the last valid step to the first; outputs are
+            concatenated.
+        dropout: rate of the dropout on the outputs of all layers but the last.
+        batch_first: whether input and output are `[B, T, ...]` or `[T, B, ...]`.
+        initializer: `"torch"`, uniform on ±1/√units; or `"keras"`, Glorot and orthogonal, forget bias 1.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Raises:
+        ArgumentError: an argument has a value that cannot be used.
+        UnknownNameError: `initializer` is not known.
+        CellError: the cell's equations do not fit together.
+
+    Example:
+        >>> import torch, nabi.cells, nabi.nn
+        >>> rnn = nabi.nn.RNN(nabi.cells.PeepholeLSTM(5), input_size=3)
+        >>> output, state = rnn(torch.zeros(2, 7, 3), lengths=torch.tensor([7, 4]))
+        >>> output.shape, state.h.shape, state.c.shape
+        (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]), torch.Size([1, 2, 5]))
+    """
+
+    def __init__(
+        self,
+        cell: Cell | nn.Module,
+        input_size: int | None = None,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = True,
+        initializer: str = "torch",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
+            raise ArgumentError(f"num_layers: expected a positive integer, got {num_layers!r}")
+        if not 0 <= dropout <= 1:
+            raise ArgumentError(f"dropout: expected a rate in [0, 1], got {dropout!r}")
+        if initializer not in INITIALIZERS:
+            raise unknown_name("initializer", initializer, INITIALIZERS)
+        self.cell = cell
+        self.input_size = input_size
+        self.num_layers = num_layers
+        self.bidirectional = bool(bidirectional)
+        self.dropout = float(dropout)
+        self.batch_first = bool(batch_first)
+        self.initializer = initializer
+        self._directions = 2 if bidirectional else 1
+        self._state_count = num_layers * self._directions
+        self._programs: list[tuple[Program, Program]] = []
+        self._names: list[tuple[str, ...]] = []
+        if isinstance(cell, Cell):
+            self._state_widths = {name: cell.state_width(name) for name in cell.states}
+            self._make_parameters(cell, device, dtype)
+            self.reset_parameters()
+        else:
+            self._state_widths = check_step_module(cell, num_layers, self.bidirectional)
+        self._state_type = state_type(tuple(self._state_widths))
+        self.output_size = next(iter(self._state_widths.values())) * self._directions
+
+    def _make_parameters(self, cell: Cell, device: Any, dtype: torch.dtype | None) -> None:
+        if self.input_size is None:
+            raise ArgumentError("input_size: expected the width of the input, got None")
+        width = self.input_size
+        for layer in range(self.num_layers):
+            # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
+            programs = (cell.program(width, training=False), cell.program(width, training=True))
+            self._programs.append(programs)
+            for direction in range(self._directions):
+                suffix = f"_l{layer}" + ("_reverse" if direction else "")
+                names = tuple([family.name + suffix for family in programs[0].families])
+                for name, family in zip(names, programs[0].families, strict=True):
+                    empty = torch.empty(family.shape, device=device, dtype=dtype)
+                    self.register_parameter(name, nn.Parameter(empty))
+                self._names.append(names)
+            width = cell.output_width * self._directions
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, as `initializer` says."""
+        units = max(self._state_widths.values())
+        for index, names in enumerate(self._names):
+            families = self._programs[index // self._directions][0].families
+            for name, family in zip(names, families, strict=True):
+                set_initial_values(getattr(self, name), family, units, self.initializer)
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        state: Any = None,
+        *,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        return_all_states: bool = False,
+        truncate: int | None = None,
+    ) -> tuple[Any, ...]:
+        """Run over a batch of sequences.
+
+        Args:
+            x: `[B, T, input_size]` (`[T, B, input_size]` with `batch_first=False`), one sequence
+                `[T, input_size]`, or a `PackedSequence`.
+            state: initial states in the order of the cell's, each `[num_layers * directions, B, width]`
+                (without `B` for one sequence); a tensor alone if there is one state; None for zeros.
+            lengths: `[B]`, how many steps of each sequence count, zero allowed; instead of `mask`.
+            mask: `[B, T]`, true where a step counts; any pattern.
+            resets: `[B, T]`, true where a new sequence begins: the state is zero before that step.
+            return_all_states: return the states of every step as a third value.
+            truncate: let gradients flow back through this many steps at most.
+
+        Returns:
+            `output`, shaped as `x` with `output_size` features, zero on steps that do not count; `state`,
+            the final states as a named tuple; and with `return_all_states` a named tuple of the states of
+            every step, each `[num_layers * directions, B, T, width]` (`T` before `B` with
+            `batch_first=False`). For a `PackedSequence` the output is one, and so are the states of every
+            step, with data `[N, num_layers * directions, width]`.
+
+        Raises:
+            ShapeError: an argument has the wrong rank, width or length.
+            ArgumentError: arguments that exclude each other, or of the wrong dtype.
+        """
+        if isinstance(x, PackedSequence):
+            if any(value is not None for value in (lengths, mask, resets, truncate)):
+                raise ArgumentError(
+                    "lengths, mask, resets, truncate: a PackedSequence brings its own lengths and takes none "
+                    "of these; pad it with torch.nn.utils.rnn.pad_packed_sequence first"
+                )
+            return self._forward_packed(x, state, return_all_states)
+        check_input(x, (2, 3), self.input_size, self._dtype())
+        batched = x.dim() == 3
+        if not batched:
+            x = x.unsqueeze(0)
+            lengths, mask, resets = add_batch(lengths, 0), add_batch(mask, 1), add_batch(resets, 1)
+        elif not self.batch_first:
+            x = x.transpose(0, 1)
+        states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
+        options: dict[str, Any] = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
+        if isinstance(self.cell, Cell):
+            options["return_all_states"] = return_all_states
+
+            def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+                program = self._programs[layer][self.training]
+                noise = _draw(program, inputs, inputs.shape[0], inputs.shape[1])
+                weights = self._weights(layer, direction, inputs.dtype)
+                return scan(program, inputs, initial, weights, noise=noise, reverse=direction == 1, **options)
+
+            output, final, every = self._run_stack(run, x, states)
+        else:
+            output, final, every = run_step_module(self.cell, x, states or self._zeros(x), options)
+        if not batched:
+            output = output.squeeze(0)
+            final = tuple([last.squeeze(1) for last in final])
+        elif not self.batch_first:
+            output = output.transpose(0, 1)
+        if not return_all_states or every is None:
+            return output, self._state_type(*final)
+        if not batched:
+            every = tuple([each.squeeze(1) for each in every])
+        elif not self.batch_first:
+            every = tuple([each.transpose(1, 2) for each in every])
+        return output, self._state_type(*final), self._state_type(*every)
+
+    def _forward_packed(self, x: PackedSequence, state: Any, return_all_states: bool) -> tuple[Any, ...]:
+        if not isinstance(self.cell, Cell):
+            raise ArgumentError(
+                "x: a step that is a torch module takes tensors and lengths, not a PackedSequence"
+            )
+        data, batch_sizes, sorted_indices, unsorted_indices = x
+        check_input(data, (2,), self.input_size, self._dtype())
+        batch = int(batch_sizes[0])
+        states = check_states(state, self._state_widths, self._state_count, batch, True)
+        if states is not None and sorted_indices is not None:
+            states = tuple([given.index_select(1, sorted_indices) for given in states])
+
+        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+            program = self._programs[layer][self.training]
+            return scan_packed(
+                program,
+                inputs,
+                batch_sizes,
+                initial,
+                self._weights(layer, direction, inputs.dtype),
+                noise=_draw(program, inputs, batch, -inputs.shape[0]),
+                reverse=direction == 1,
+                return_all_states=return_all_states,
+            )
+
+        output, final, every = self._run_stack(run, data, states, every_dim=1)
+        if unsorted_indices is not None:
+            final = tuple([last.index_select(1, unsorted_indices) for last in final])
+
+        def pack(values: Tensor) -> PackedSequence:
+            return PackedSequence(values, batch_sizes, sorted_indices, unsorted_indices)
+
+        if every is None:
+            return pack(output), self._state_type(*final)
+        return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
+
+    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Take one time step, for streams that arrive bit by bit.
+
+        Nothing is random here, in training mode neither: masks are replaced by their mean and there is no
+        dropout. Gradients flow as usual.
+
+        Args:
+            x: `[B, input_size]`, or `[input_size]` for one sequence.
+            state: as the module takes and gives it; None for zeros at the first step.
+
+        Returns:
+            `output [B, output_size]` and the new state.
+
+        Raises:
+            ArgumentError: the module is bidirectional.
+            ShapeError: `x` or a state has the wrong shape.
+
+        Example:
+            >>> import torch, nabi.cells, nabi.nn
+            >>> rnn = nabi.nn.RNN(nabi.cells.GRU(5), input_size=3)
+            >>> output, state = rnn.step(torch.zeros(2, 3))
+            >>> output, state = rnn.step(torch.zeros(2, 3), state)
+        """
+        if self.bidirectional:
+            raise ArgumentError(
+                "step: a bidirectional RNN reads its sequence from both ends and cannot go step by step"
+            )
+        check_input(x, (1, 2), self.input_size, self._dtype())
+        batched = x.dim() == 2
+        if not batched:
+            x = x.unsqueeze(0)
+        states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
+        if isinstance(self.cell, Cell):
+
+            def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+                weights = self._weights(layer, direction, inputs.dtype)
+                new = step(self._programs[layer][False], inputs, initial, weights)
+                return new[0], new, None
+
+            output, final, _ = run_stack(run, x, states, layers=self.num_layers)
+        else:
+            output, final = step_module_once(self.cell, x, states or self._zeros(x))
+        if not batched:
+            output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
+        return output, self._state_type(*final)
+
+    def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
+        return run_stack(
+            run,
+            x,
+            states,
+            layers=self.num_layers,
+            directions=self._directions,
+            dropout=self.dropout if self.training else 0.0,
+            every_dim=every_dim,
+        )
+
+    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> States:
+        # By attribute at every call, since a parametrization computes them.
+        names = self._names[layer * self._directions + direction]
+        return tuple([getattr(self, name).to(dtype) for name in names])
+
+    def _dtype(self) -> torch.dtype | None:
+        return getattr(self, self._names[0][0]).dtype if self._names else None
+
+    def _zeros(self, x: Tensor) -> States:
+        return tuple([x.new_zeros(1, x.shape[0], width) for width in self._state_widths.values()])
+
+    def extra_repr(self) -> str:
+        """Say what the module was made with, where it is not the default."""
+        parts = [] if isinstance(self.cell, nn.Module) else [repr(self.cell)]
+        parts += [] if self.input_size is None else [f"input_size={self.input_size}"]
+        defaults = {
+            "num_layers": 1,
+            "bidirectional": False,
+            "dropout": 0.0,
+            "batch_first": True,
+            "initializer": "torch",
+        }
+        values = {name: getattr(self, name) for name in defaults}
+        parts += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        return ", ".join(parts)
+
+
+def _draw(program: Program, like: Tensor, batch: int, time: int) -> States:
+    if not program.noises:
+        return ()
+    return sample_noise(program, batch, time, dtype=like.dtype, device=like.device)

@@ -1,0 +1,320 @@
+"""Drop-ins for torch.nn.RNN, LSTM and GRU."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from nabi.errors import ArgumentError
+from nabi.ir import Program
+from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
+from nabi.nn._torch_weights import families_of, torch_cell
+from nabi.scan import scan, scan_packed
+
+__all__ = ["GRU", "LSTM", "ElmanRNN"]
+
+
+class _TorchRecurrent(nn.RNNBase):
+    """What the three have in common; constructor, parameters, repr and size checks are torch's own.
+
+    The base is `torch.nn.RNNBase` and not `torch.nn.LSTM`, because `torch.compile` refuses the latter and
+    whatever derives from it.
+    """
+
+    _state_names: tuple[str, ...] = ("h",)
+
+    def __init__(self, mode: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(mode, *args, **kwargs)
+        self._cell = torch_cell(mode, self.hidden_size, self.bias, self.proj_size)
+        self._directions = 2 if self.bidirectional else 1
+        widths = [self.input_size] + [self._cell.output_width * self._directions] * (self.num_layers - 1)
+        # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
+        self._programs: list[Program] = [self._cell.program(width) for width in widths]
+
+    # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
+    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is.
+
+    def _init_flat_weights(self) -> None:
+        self._flat_weights = []
+        self._flat_weight_refs = []
+
+    def _update_flat_weights(self) -> None:
+        pass
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        nn.Module.__setattr__(self, name, value)
+
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
+        """Raise torch's errors for an input of the wrong dtype, rank or width."""
+        weight = self.weight_ih_l0
+        if input.dtype != weight.dtype and autocast_dtype(input) is None:
+            raise ValueError(
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
+                f"Convert input: input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+            )
+        rank = 2 if batch_sizes is not None else 3
+        if input.dim() != rank:
+            raise RuntimeError(f"input must have {rank} dimensions, got {input.dim()}")
+        if input.size(-1) != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, "
+                f"got {input.size(-1)}"
+            )
+
+    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> States:
+        suffix = f"_l{layer}" + ("_reverse" if direction else "")
+        names = self._all_weights[layer * self._directions + direction]
+        # By attribute at every call, since a parametrization computes them.
+        weights = {name.removesuffix(suffix): getattr(self, name) for name in names}
+        return families_of(self._programs[layer], weights, dtype)
+
+    def _forward(
+        self,
+        input: Tensor | PackedSequence,
+        states: States | None,
+        lengths: Tensor | None,
+        mask: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Any, States]:
+        if isinstance(input, PackedSequence):
+            if lengths is not None or mask is not None or resets is not None:
+                raise ArgumentError("lengths, mask, resets: a PackedSequence brings its own lengths")
+            return self._forward_packed(input, states)
+        if input.dim() not in (2, 3):
+            raise ValueError(
+                f"{self.mode.split('_')[0]}: Expected input to be 2D or 3D, got {input.dim()}D "
+                f"{'tensor ' if self.mode.startswith('RNN') else ''}instead"
+            )
+        batched = input.dim() == 3
+        self._check_ranks(states, batched)
+        if not batched:
+            input = input.unsqueeze(0 if self.batch_first else 1)
+            states = None if states is None else tuple([state.unsqueeze(1) for state in states])
+            lengths, mask, resets = add_batch(lengths, 0), add_batch(mask, 1), add_batch(resets, 1)
+        self._check_sizes(input, states, None)
+        x = input if self.batch_first else input.transpose(0, 1)
+
+        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+            return scan(
+                self._programs[layer],
+                inputs,
+                initial,
+                self._weights(layer, direction, inputs.dtype),
+                lengths=lengths,
+                mask=mask,
+                resets=resets,
+                reverse=direction == 1,
+            )
+
+        output, final = self._run(run, x, states)
+        if not batched:
+            return output.squeeze(0), tuple([state.squeeze(1) for state in final])
+        return output if self.batch_first else output.transpose(0, 1), final
+
+    def _forward_packed(self, input: PackedSequence, states: States | None) -> tuple[PackedSequence, States]:
+        data, batch_sizes, sorted_indices, unsorted_indices = input
+        if states is not None and sorted_indices is not None:
+            states = tuple([state.index_select(1, sorted_indices) for state in states])
+        self._check_sizes(data, states, batch_sizes)
+
+        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+            weights = self._weights(layer, direction, inputs.dtype)
+            return scan_packed(
+                self._programs[layer], inputs, batch_sizes, initial, weights, reverse=direction == 1
+            )
+
+        output, final = self._run(run, data, states)
+        if unsorted_indices is not None:
+            final = tuple([state.index_select(1, unsorted_indices) for state in final])
+        return PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices), final
+
+    def _run(self, run: Any, x: Tensor, states: States | None) -> tuple[Tensor, States]:
+        output, final, _ = run_stack(
+            run,
+            x,
+            states,
+            layers=self.num_layers,
+            directions=self._directions,
+            dropout=self.dropout if self.training else 0.0,
+        )
+        return output, final
+
+    def _check_ranks(self, states: States | None, batched: bool) -> None:
+        rank = 3 if batched else 2
+        if states is not None and states[0].dim() != rank:
+            raise RuntimeError(
+                f"For {'batched' if batched else 'unbatched'} {rank}-D input, hx should also be {rank}-D "
+                f"but got {states[0].dim()}-D tensor"
+            )
+
+    def _check_sizes(self, input: Tensor, states: States | None, batch_sizes: Tensor | None) -> None:
+        self.check_input(input, batch_sizes)
+        if states is not None:
+            self.check_hidden_size(states[0], self.get_expected_hidden_size(input, batch_sizes))
+
+
+class _OneState(_TorchRecurrent):
+    def forward(
+        self,
+        input: Any,
+        hx: Tensor | None = None,
+        *,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Any, Tensor]:
+        """Run over a batch of sequences.
+
+        Args:
+            input: `[T, B, input_size]`, `[B, T, input_size]` with `batch_first`, `[T, input_size]`, or a
+                `PackedSequence`.
+            hx: initial state `[num_layers * directions, B, hidden_size]`; None for zeros.
+            lengths: `[B]`, how many steps of each sequence count, zero allowed; instead of `mask`.
+            mask: `[B, T]` in either layout, true where a step counts; any pattern.
+            resets: `[B, T]`, true where a new sequence begins.
+
+        Returns:
+            The output (zero on steps that do not count) and the final state.
+
+        Raises:
+            RuntimeError, ValueError: as torch.
+        """
+        output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
+        return output, final[0]
+
+
+class ElmanRNN(_OneState):
+    """Drop-in for `torch.nn.RNN`, also as `nabi.nn.RNN(input_size, hidden_size, ...)`.
+
+    Takes torch's arguments, loads its `state_dict` and gives the same numbers. More than torch's: `lengths`,
+    `mask` and `resets`, lengths of zero and `T = 0`, `torch.compile`, `vmap`, forward-mode.
+
+    Args:
+        input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, device,
+            dtype: as torch.
+
+    Raises:
+        ValueError, TypeError: as torch.
+
+    Example:
+        >>> import torch, nabi.nn
+        >>> rnn = nabi.nn.RNN(3, 5, num_layers=2, nonlinearity="relu")
+        >>> rnn
+        RNN(3, 5, num_layers=2)
+        >>> output, h = rnn(torch.zeros(7, 4, 3))
+        >>> output.shape, h.shape
+        (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        if len(args) > 3:
+            nonlinearity = args[3]
+            args = args[:3] + args[4:]
+        else:
+            nonlinearity = kwargs.pop("nonlinearity", "tanh")
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        super().__init__(f"RNN_{nonlinearity.upper()}", *args, **kwargs)
+        self.nonlinearity: str = nonlinearity
+
+    def _get_name(self) -> str:
+        return "RNN"
+
+
+class GRU(_OneState):
+    """Drop-in for `torch.nn.GRU`.
+
+    Takes torch's arguments, loads its `state_dict` and gives the same numbers. More than torch's: `lengths`,
+    `mask` and `resets`, lengths of zero and `T = 0`, `torch.compile`, `vmap`, forward-mode.
+
+    Args:
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as
+            torch.
+
+    Raises:
+        ValueError, TypeError: as torch.
+
+    Example:
+        >>> import torch, nabi.nn
+        >>> gru = nabi.nn.GRU(3, 5, batch_first=True)
+        >>> output, h = gru(torch.zeros(2, 7, 3), lengths=torch.tensor([7, 0]))
+        >>> output.shape, h.shape
+        (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        super().__init__("GRU", *args, **kwargs)
+
+
+class LSTM(_TorchRecurrent):
+    """Drop-in for `torch.nn.LSTM`.
+
+    Takes torch's arguments, loads its `state_dict` and gives the same numbers. More than torch's: `lengths`,
+    `mask` and `resets`, lengths of zero and `T = 0`, `torch.compile`, forward-mode.
+
+    Args:
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device,
+            dtype: as torch.
+
+    Raises:
+        ValueError, TypeError: as torch.
+
+    Example:
+        >>> import torch, nabi.nn
+        >>> lstm = nabi.nn.LSTM(3, 5, proj_size=2)
+        >>> output, (h, c) = lstm(torch.zeros(7, 4, 3))
+        >>> output.shape, h.shape, c.shape
+        (torch.Size([7, 4, 2]), torch.Size([1, 4, 2]), torch.Size([1, 4, 5]))
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
+
+    def forward(
+        self,
+        input: Any,
+        hx: tuple[Tensor, Tensor] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        """Run over a batch of sequences.
+
+        Args:
+            input: `[T, B, input_size]`, `[B, T, input_size]` with `batch_first`, `[T, input_size]`, or a
+                `PackedSequence`.
+            hx: initial states `(h, c)`, each `[num_layers * directions, B, width]`; None for zeros.
+            lengths: `[B]`, how many steps of each sequence count, zero allowed; instead of `mask`.
+            mask: `[B, T]` in either layout, true where a step counts; any pattern.
+            resets: `[B, T]`, true where a new sequence begins.
+
+        Returns:
+            The output (zero on steps that do not count) and the final states `(h, c)`.
+
+        Raises:
+            RuntimeError, ValueError: as torch.
+        """
+        output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)
+        return output, (h, c)
+
+    def _check_ranks(self, states: States | None, batched: bool) -> None:
+        rank = 3 if batched else 2
+        if states is not None and (states[0].dim() != rank or states[1].dim() != rank):
+            raise RuntimeError(
+                f"For {'batched' if batched else 'unbatched'} {rank}-D input, hx and cx should "
+                f"also be {rank}-D but got ({states[0].dim()}-D, {states[1].dim()}-D) tensors"
+            )
+
+    def _check_sizes(self, input: Tensor, states: States | None, batch_sizes: Tensor | None) -> None:
+        self.check_input(input, batch_sizes)
+        if states is not None:
+            h_size = self.get_expected_hidden_size(input, batch_sizes)
+            c_size = (h_size[0], h_size[1], self.hidden_size)
+            self.check_hidden_size(states[0], h_size, "Expected hidden[0] size {}, got {}")
+            self.check_hidden_size(states[1], c_size, "Expected hidden[1] size {}, got {}")
