@@ -351,3 +351,11 @@ def test_compiling_comes_first_and_names_are_checked_then() -> None:
         model.compile("adam", "categorical_crosentropy")
     assert model.optimizer is None
     assert model.loss is None
+
+
+def test_batches_of_a_loader_are_brought_into_shape_too() -> None:
+    model = Sequential([LSTM(3, input_shape=(4, 1)), Dense(1)])
+    model.compile("adam", "mse")
+    assert len(model.fit(iter([(X[..., 0], Y)]), verbose=0).history["loss"]) == 1
+    with pytest.raises(ShapeError, match=r"x: shape \(10, 4, 2\) was given, .* expects \(None, 4, 1\)"):
+        model.fit(iter([(X, Y)]), verbose=0)

@@ -204,6 +204,8 @@ def test_learning_rates_by_epoch() -> None:
         X, Y, epochs=3, verbose=0, callbacks=[LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1)), keep]
     )
     assert rates == pytest.approx([0.1, 0.05, 0.1 / 3])
+    assert model.history is not None
+    assert model.history.history["learning_rate"] == rates
     model.fit(
         X, Y, epochs=2, verbose=0, callbacks=[LearningRateScheduler(lambda epoch, rate: rate / 2), keep]
     )

@@ -1,0 +1,16 @@
+"""What is left of `keras.backend`.
+
+>>> from nabi import backend, layers
+>>> backend.clear_session()
+>>> layers.Dense(1).name
+'dense'
+"""
+
+from nabi.layers import reset_names
+
+__all__ = ["clear_session"]
+
+
+def clear_session() -> None:
+    """Start the automatic names of layers and models again from the first one."""
+    reset_names()

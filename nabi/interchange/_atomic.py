@@ -1,0 +1,96 @@
+"""Files that are there whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from nabi.errors import ArgumentError, OutputError
+
+__all__ = ["write_atomically"]
+
+_MODES = ("wb", "w")
+
+
+@contextmanager
+def write_atomically(
+    path: str | os.PathLike[str], mode: str = "wb", *, encoding: str | None = None
+) -> Iterator[IO[Any]]:
+    """Open a file that appears under its name only when it is complete.
+
+    What is written goes to a temporary file in the same folder, which is flushed to the disk and renamed
+    at the end. When the body raises, an earlier file of that name stays as it was. Missing folders are made.
+
+    Args:
+        path: where the file shall be.
+        mode: "wb" for bytes, "w" for text (UTF-8 unless `encoding` says otherwise).
+        encoding: of text.
+
+    Raises:
+        ArgumentError: for another mode.
+        OutputError: if the folder cannot be made or written.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with write_atomically(folder / "notes.txt", "w") as file:
+    ...     _ = file.write("g8 e8 e4")
+    >>> (folder / "notes.txt").read_text()
+    'g8 e8 e4'
+    """
+    if mode not in _MODES:
+        raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+    # A link keeps pointing at its file, which is what gets replaced.
+    target = Path(os.path.realpath(path))
+    if os.path.isdir(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: it is a folder, a file name was expected")
+    if mode == "w" and encoding is None:
+        encoding = "utf-8"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".nabi-", suffix=".part", dir=target.parent)
+    except OSError as problem:
+        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
+    try:
+        with os.fdopen(descriptor, mode, encoding=encoding) as file:
+            yield file
+            _finish(file, temporary, target, path)
+        _replace(temporary, target, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _finish(file: IO[Any], temporary: str, target: Path, path: str | os.PathLike[str]) -> None:
+    try:
+        file.flush()
+        os.fsync(file.fileno())
+        # mkstemp makes files that only their owner may read; a result file has the usual permissions.
+        os.chmod(temporary, _permissions(target))
+    except OSError as problem:
+        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
+
+
+def _replace(temporary: str, target: Path, path: str | os.PathLike[str]) -> None:
+    try:
+        os.replace(temporary, target)
+    except OSError as problem:
+        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
+    # The new name itself must survive a power cut; not every file system lets a folder be synchronised.
+    with suppress(OSError):
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _permissions(target: Path) -> int:
+    try:
+        return target.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask

@@ -1,0 +1,132 @@
+"""A model's data: what shape it expects, where it goes, how it is cut into batches."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi import training
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers import Layer
+from nabi.training import ArrayBatches, Batches
+
+__all__ = ["Feeding", "split", "weigh_classes"]
+
+
+class Feeding(Layer):
+    """A layer that takes data as users have it; see `Model`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._device: torch.device | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, or will be."""
+        weight = next(self.parameters(), None)
+        if weight is not None:
+            return weight.device
+        return self._device or torch.get_default_device()
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The number of samples that every batch must have, where the model says so."""
+        return None if self.declared_input_shape is None else self.declared_input_shape[0]
+
+    def adjust_input(self, x: Tensor) -> Tensor:
+        """Inputs in the shape that the model declares; an axis of length 1 at the end may be missing."""
+        wanted = self.declared_input_shape
+        if wanted is None:
+            return x
+        if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
+            x = x.unsqueeze(-1)
+        elif x.ndim == len(wanted) + 1 and x.shape[-1] == 1:
+            x = x.squeeze(-1)
+        sizes = zip(x.shape[1:], wanted[1:], strict=False)
+        if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
+            raise ShapeError(
+                f"x: shape {tuple(x.shape)} was given, {self.name} expects {(None, *wanted[1:])}"
+                + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
+            )
+        return x
+
+    def _batches(
+        self,
+        x: Any,
+        y: Any,
+        weights: Any,
+        batch_size: int | None,
+        generator: torch.Generator | None,
+        steps: int | None,
+    ) -> Batches:
+        if x is None:
+            raise ArgumentError("x: no data was given")
+        made = training.make_batches(
+            x,
+            y,
+            weights,
+            batch_size=batch_size,
+            fixed_batch_size=self.fixed_batch_size,
+            dtype=self.dtype,
+            device=self.device,
+            generator=generator,
+            steps=steps,
+        )
+        if isinstance(made, ArrayBatches):
+            made.x = self.adjust_input(made.x)
+        else:
+            made.adjust = self.adjust_input
+        return made
+
+    def _whole(self, x: Any, y: Any, weights: Any) -> ArrayBatches:
+        x, y, weights = (
+            None if part is None else training.to_tensor(name, part, self.dtype, self.device)
+            for name, part in (("x", x), ("y", y), ("sample_weight", weights))
+        )
+        made = self._batches(x, y, weights, None if x is None else len(x) or None, None, None)
+        assert isinstance(made, ArrayBatches)
+        return made
+
+    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
+        if isinstance(data, list | tuple):
+            if len(data) not in (2, 3):
+                raise ArgumentError(
+                    f"validation_data: {len(data)} parts were given, expected (x, y) or (x, y, sample_weight)"
+                )
+            x, y, weights = (*data, None)[:3]
+            return self._batches(x, y, weights, batch_size, None, steps)
+        return self._batches(data, None, None, None, None, steps)
+
+
+def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) -> None:
+    if not isinstance(batches, ArrayBatches) or batches.y is None:
+        raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
+    by_class = training.class_weights(batches.y, weights, sparse, batches.x.dtype)
+    if batches.weights is None:
+        batches.weights = by_class
+    else:
+        own = batches.weights
+        batches.weights = own.reshape(own.shape + (1,) * (by_class.ndim - own.ndim)) * by_class
+
+
+def split(
+    batches: Batches, share: float, batch_size: int | None, steps: int | None
+) -> tuple[ArrayBatches, ArrayBatches]:
+    """The last samples apart, before any shuffling."""
+    if not isinstance(batches, ArrayBatches):
+        raise ArgumentError("validation_split: it needs x and y as arrays; give validation_data instead")
+    count = batches.x.shape[0]
+    first = int(count * (1 - share))
+    if not 0 < first < count:
+        raise ArgumentError(f"validation_split: {share!r} of {count} samples leaves one part without samples")
+    parts: list[Sequence[Tensor | None]] = [
+        [None if whole is None else whole[part] for whole in (batches.x, batches.y, batches.weights)]
+        for part in (slice(0, first), slice(first, count))
+    ]
+    (x, y, weights), (x_held, y_held, weights_held) = parts
+    assert x is not None
+    assert x_held is not None
+    size = batches.batch_size
+    kept = ArrayBatches(x, y, weights, size, batches.generator, batches.steps)
+    return kept, ArrayBatches(x_held, y_held, weights_held, batch_size or size, None, steps)

@@ -1,0 +1,317 @@
+"""compile, fit, evaluate, predict: the part of a model that trains."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nabi import training
+from nabi.errors import ArgumentError
+from nabi.models._feeding import Feeding, split, weigh_classes
+from nabi.training import ArrayBatches, Batches, Compiled, History
+
+__all__ = ["Fitting"]
+
+
+class Fitting(Feeding):
+    """A layer that can be trained on data; see `Model`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.stop_training = False
+        # Epochs done by the last fit, counted as it counts them.
+        self.completed_epoch = 0
+        self.history: History | None = None
+        self._compiled: Compiled | None = None
+        self._input: tuple[list[int | None], str] | None = None
+        self._has_penalties = True
+
+    # Compiling --------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: object = "rmsprop",
+        loss: object = None,
+        metrics: object = None,
+        *,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
+        schedule_every: str = "epoch",
+        device: str | torch.device | None = None,
+    ) -> None:
+        """Say how the model is trained.
+
+        Args:
+            optimizer: a name ("adam"), an object of `nabi.optimizers`, a class of `torch.optim`, a
+                function of the weights that makes a `torch.optim` optimizer, or such an optimizer.
+            loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss.
+            metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
+            clipnorm: the gradient of each weight is scaled down to this norm.
+            clipvalue: each number of the gradients is cut to ± this.
+            schedule: a function of the torch optimizer that makes a schedule of `torch.optim.lr_scheduler`.
+            schedule_every: whether the schedule moves on every "epoch" or every "batch".
+            device: where the model runs; where its weights are by default.
+
+        Raises:
+            UnknownNameError: for an unknown name, with the nearest right one.
+            ArgumentError: for anything else that cannot be used, or a device that is not there.
+        """
+        place = None if device is None else training.resolve_device(device)
+        self._compiled = Compiled(
+            optimizer,
+            loss,
+            metrics,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            schedule=schedule,
+            schedule_every=schedule_every,
+        )
+        if place is not None:
+            self._place(place)
+
+    @property
+    def compiled(self) -> Compiled:
+        """What `compile` was given.
+
+        Raises:
+            ArgumentError: if it has not been called.
+        """
+        if self._compiled is None:
+            raise ArgumentError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer, with its `learning_rate`; None before `compile`."""
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss; None before `compile`."""
+        return None if self._compiled is None else self._compiled.loss
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns: `["loss", "accuracy"]`."""
+        return self.compiled.metrics_names
+
+    # Training ---------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+        device: str | torch.device | None = None,
+    ) -> History:
+        """Train the model.
+
+        Args:
+            x: inputs `[samples, ...]` as array, tensor or list; or a DataLoader, a torch data set, or a
+                generator of `(x, y)` or `(x, y, sample_weight)`.
+            y: targets, as many as inputs.
+            batch_size: samples per step; by default what `batch_input_shape` says, or 32.
+            epochs: number of the last epoch.
+            verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
+            callbacks: objects of `nabi.callbacks`.
+            validation_split: share of the samples, from the end, to validate on.
+            validation_data: `(x, y)`, `(x, y, sample_weight)`, or a DataLoader.
+            shuffle: whether samples come in a new order in every epoch.
+            class_weight: weight of the samples of each class.
+            sample_weight: weight of each sample, or of each step.
+            initial_epoch: number of epochs already done, by a run that is resumed.
+            steps_per_epoch: batches per epoch; needed for generators that don't end.
+            validation_steps: batches to validate on.
+            validation_batch_size: samples per step of the validation.
+            validation_freq: epochs from one validation to the next.
+            device: where to train, as in `compile`.
+
+        Returns:
+            The history: `fit(...).history["loss"]` has a number for each epoch; also in `model.history`.
+
+        Raises:
+            ArgumentError, ShapeError: for data or arguments that cannot be used.
+            NotFiniteError: if the loss becomes NaN or infinite; the weights stay those before that batch.
+            KeyboardInterrupt: on Ctrl-C, after the batch is finished; model and history are kept.
+        """
+        compiled = self.compiled
+        self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
+        heard = training.as_callbacks(callbacks)
+        if device is not None:
+            self._place(training.resolve_device(device))
+        held_out: Batches | None = None
+        compiled.continue_random_state(self.device)
+        generator = compiled.shuffling() if shuffle else None
+        batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        if class_weight is not None:
+            weigh_classes(batches, class_weight, compiled.sparse)
+        if validation_data is not None:
+            held_out = self._validation(
+                validation_data, validation_batch_size or batch_size, validation_steps
+            )
+        elif validation_split:
+            batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
+        if isinstance(batches, ArrayBatches):
+            self._prepare(batches.x)
+        return training.fit(
+            self,
+            compiled,
+            batches,
+            prepare=None if isinstance(batches, ArrayBatches) else self._prepare,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            verbose=verbose,
+            callbacks=heard,
+            validation=held_out,
+            validation_every=validation_freq,
+        )
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on one batch; the loss, or `[loss, metrics...]`, of this batch.
+
+        Raises as `fit`, but a loss that is not finite is returned; it changes no weights.
+        """
+        compiled = self.compiled
+        compiled.continue_random_state(self.device)
+        batches = self._whole(x, y, sample_weight)
+        if class_weight is not None:
+            weigh_classes(batches, class_weight, compiled.sparse)
+        self._prepare(batches.x)
+        compiled.reset_figures()
+        self.train(True)
+        try:
+            training.train_batch(self, compiled, (batches.x, batches.y, batches.weights))
+        finally:
+            self.train(False)
+        return _figures(compiled.figures(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """The loss, or `[loss, metrics...]`, on one batch."""
+        compiled = self.compiled
+        return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, or `[loss, metrics...]`, on data as `fit` takes it; a dictionary if `return_dict`."""
+        compiled = self.compiled
+        batches = self._batches(x, y, sample_weight, batch_size, None, steps)
+        heard = training.as_callbacks(callbacks)
+        return _figures(
+            training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
+        )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for inputs as `fit` takes them, as a numpy array `[samples, ...]`."""
+        batches = self._batches(x, None, None, batch_size, None, steps)
+        heard = training.as_callbacks(callbacks)
+        return training.predict(self, self._forward, batches, verbose=verbose, callbacks=heard)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as a numpy array."""
+        return training.predict(self, self._forward, self._whole(x, None, None))
+
+    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
+        """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
+        outputs = self.predict(x, batch_size, verbose)
+        return (outputs > 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+    # What the loop asks for -------------------------------------------------------------------------------
+
+    def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
+        """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
+        outputs = self._forward(x)
+        if not isinstance(outputs, Tensor):
+            raise ArgumentError(
+                f"{self.name}: it gives {type(outputs).__name__} of outputs, training needs one tensor"
+            )
+        return outputs
+
+    def _forward(self, x: Tensor) -> Any:
+        return self(x)
+
+    def regularization_loss(self) -> Tensor | None:
+        """Sum of the penalties on weights and outputs, or None."""
+        if not self._has_penalties:
+            return None
+        penalty = super().regularization_loss()
+        # Looking for penalties costs as much as a small layer: in training, once per fit is enough.
+        if penalty is None and self.training:
+            self._has_penalties = False
+        return penalty
+
+    def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
+        for argument, number, least in (
+            ("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0), ("validation_freq", every, 1),
+        ):  # fmt: skip
+            if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+                raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from {least}")
+        if not 0 <= split < 1:
+            raise ArgumentError(f"validation_split: got {split!r}, expected a number from 0 to below 1")
+
+    def _prepare(self, x: Tensor) -> None:
+        """Build the model for these inputs and give the optimizer the weights."""
+        self._has_penalties = True
+        if self._input is None:
+            self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
+        self._build_from(x)
+        self.compiled.bind(self.trainable_weights)
+
+    def _build_from(self, x: Tensor) -> None:
+        """Make the weights by a trial call, for models that don't know their shapes otherwise."""
+        if not self.built or not any(True for _ in self.parameters()):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                self(x[:1])
+
+    def _place(self, device: torch.device) -> None:
+        self._device = device
+        self.to(device)
+        if self._compiled is not None:
+            self._compiled.optimizer.move_state(device)
+
+
+def _figures(logs: dict[str, Any], as_dictionary: bool) -> Any:
+    if as_dictionary:
+        return logs
+    values = list(logs.values())
+    return values if len(values) > 1 else values[0]

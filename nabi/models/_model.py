@@ -1,0 +1,134 @@
+"""What every model has besides training: its layers, its summary, its files."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from nabi.errors import ArgumentError, unknown_name
+from nabi.layers import Layer
+from nabi.models import _files
+from nabi.models._fitting import Fitting
+from nabi.models._summary import summary_lines
+
+__all__ = ["Model"]
+
+
+class Model(Fitting):
+    """A model that computes its outputs in `call(inputs)` from layers that are its attributes.
+
+    >>> import torch
+    >>> from nabi import layers, models
+    >>> class Doubled(models.Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.readout = layers.Dense(1)
+    ...     def call(self, inputs):
+    ...         return 2 * self.readout(inputs)
+    >>> model = Doubled()
+    >>> model.compile("sgd", "mse")
+    >>> history = model.fit([[0.0], [1.0]], [0.0, 2.0], epochs=3, verbose=0)
+    >>> len(history.history["loss"]), model.count_params()
+    (3, 2)
+    """
+
+    supports_masking = True
+    _makes_mask = False
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: the outputs carry the mask that the layers inside have given them."""
+        return None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in the order in which they were assigned."""
+        found: list[Layer] = []
+        for child in self.children():
+            parts = child.children() if isinstance(child, torch.nn.ModuleList) else [child]
+            found += [layer for layer in parts if isinstance(layer, Layer)]
+        return found
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place.
+
+        Raises:
+            UnknownNameError: for a name that no layer has.
+            ArgumentError: for a place where there is none, or without either.
+        """
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ArgumentError(f"index: got {index!r}, {self.name} has {len(layers)} layers")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise unknown_name("name", name, [layer.name for layer in layers])
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What `compile` was given as metrics."""
+        return [] if self._compiled is None else list(self._compiled.metrics_asked)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """Shape of the inputs, None for axes that are open; None before it is known."""
+        if self.declared_input_shape is not None:
+            return self.declared_input_shape
+        return None if self._input is None else tuple(self._input[0])
+
+    def output_shapes(self) -> list[Any]:
+        """Shape of the outputs of each of `layers`, None where it is not known."""
+        return [None] * len(self.layers)
+
+    def summary(self, print_fn: Callable[[str], Any] | None = None, line_length: int | None = None) -> None:
+        """Print a table of the layers: shapes, parameter counts, and the sums behind them.
+
+        Args:
+            print_fn: called for each line instead of printing.
+            line_length: width of the table.
+        """
+        for line in summary_lines(self, line_length):
+            (print_fn or print)(line)
+
+    # Files ------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the model and where its training stands into one file, for `load_model`.
+
+        Raises:
+            OutputError: if the file cannot be written, or is there and `overwrite` is false.
+            ArgumentError: if a layer holds something that a file cannot.
+        """
+        _files.save_model(self, path, overwrite)
+
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights into a file, for `load_weights`; raises as `save`."""
+        _files.save_weights(self, path, overwrite)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read the weights from a file of `save_weights` or `save`.
+
+        Raises:
+            FileNotFoundError, FileFormatError: if there is no such file, or it is damaged or foreign.
+            ShapeError: if its weights are not those of this model.
+        """
+        _files.load_weights(self, path)
+
+    def load_training(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a file of `save`: weights, states, optimizer, schedule and random numbers.
+
+        The model is compiled as it was when the file was written; raises as `load_weights`.
+        """
+        _files.load_training(self, path)
+
+    def rebuild(self, shape: Any, dtype: str) -> None:
+        """Make the weights for inputs of a shape, as when the file was written."""
+        if self.built and any(True for _ in self.parameters()):
+            return
+        zeros = torch.zeros([size or 1 for size in shape], dtype=getattr(torch, str(dtype)))
+        self._input = (list(shape), str(dtype))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            self(zeros)
+        self.reset_state()

@@ -1,0 +1,247 @@
+"""One layer after the other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from nabi import training
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers import Activation, Dense, InputLayer, Layer, deserialize, serialize
+from nabi.models._model import Model
+
+__all__ = ["Sequential"]
+
+Shape = tuple[int | None, ...]
+
+# Activations whose logits a cross-entropy can use; a layer keeps the function itself.
+_READOUTS = {Activation(name).activation: name for name in ("softmax", "sigmoid")}
+
+
+class Sequential(Model):
+    """A stack of layers, each of which takes what the one before it gives.
+
+    With an input shape (the first layer's `input_shape`, or an `Input`) it has its weights at once, otherwise
+    from the first data that it sees.
+
+    Args:
+        layers: the layers; more can be added with `add`.
+        name: "sequential" and a number by default.
+
+    Raises:
+        ArgumentError: for something that is no layer, or two layers of one name.
+        ShapeError: if a layer does not fit the one before it.
+
+    >>> from nabi import layers
+    >>> model = Sequential([layers.Dense(3, input_shape=[4], activation="relu"), layers.Dense(2)])
+    >>> model.count_params(), model.output_shape
+    (23, (None, 2))
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.stack = torch.nn.ModuleList()
+        self._entry: InputLayer | None = None
+        # Shapes after each layer, for the open batch; the first is that of the inputs.
+        self._shapes: list[Shape] = []
+        self._readout: tuple[Layer, str] | None = None
+        if layers is not None and not isinstance(layers, list | tuple):
+            raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
+        for layer in layers or ():
+            self.add(layer)
+
+    def __iter__(self) -> Iterator[Layer]:
+        """The layers one by one."""
+        return iter(self.layers)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the `Input`."""
+        return list(self.stack)  # type: ignore[arg-type]
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer at the end.
+
+        Raises:
+            ArgumentError: for something that is no layer, or a name that is taken.
+            ShapeError: if it does not fit the layer before it.
+        """
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
+        if any(layer.name == other.name for other in self.layers):
+            raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
+        if isinstance(layer, InputLayer):
+            if self.layers or self._entry is not None:
+                raise ArgumentError("layer: an Input comes first, and once")
+            self._entry = layer
+            self._begin(layer.batch_shape)
+            return
+        if not self.layers and self._entry is None and layer.declared_input_shape is not None:
+            self._begin(layer.declared_input_shape)
+        if self._shapes:
+            self._shapes.append(self._build_layer(layer, self._shapes[-1]))
+        self.stack.append(layer)
+        self._find_readout()
+        if self._shapes:
+            self.built = True
+
+    def pop(self) -> Layer:
+        """Take the last layer away and return it.
+
+        Raises:
+            ArgumentError: if there is none.
+        """
+        if not self.layers:
+            raise ArgumentError(f"pop: {self.name} has no layers")
+        layer = self.layers[-1]
+        del self.stack[-1]
+        if self._shapes:
+            self._shapes.pop()
+        if not self.layers and self._entry is None:
+            self._shapes, self.built, self.declared_input_shape, self._input = [], False, None, None
+        self._find_readout()
+        return layer
+
+    def _begin(self, shape: Shape) -> None:
+        self.declared_input_shape = tuple(shape)
+        self._shapes = [self.declared_input_shape]
+        self._input = ([None, *shape[1:]], str(self.dtype).removeprefix("torch."))
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights for inputs of a full shape, batch first.
+
+        Raises:
+            ShapeError: if a layer does not fit the one before it.
+            ArgumentError: if there are no layers.
+        """
+        if not self.layers:
+            raise ArgumentError(f"layers: {self.name} has no layers; add some before it is built or called")
+        if input_shape is None:
+            raise ArgumentError("input_shape: none was given, expected a full shape such as (None, 4, 1)")
+        shape: Shape = (None, *input_shape[1:])
+        if self._input is None:
+            self._input = (list(shape), str(self.dtype).removeprefix("torch."))
+        shapes = [shape]
+        for layer in self.layers:
+            shapes.append(self._build_layer(layer, shapes[-1]))
+        self._shapes = shapes
+
+    def _build_layer(self, layer: Layer, shape: Shape) -> Shape:
+        layer.build(shape)
+        if self._device is not None:
+            layer.to(self._device)
+        result = layer.compute_output_shape(shape)
+        if isinstance(result, list) or any(isinstance(size, tuple | list) for size in result):
+            raise ShapeError(
+                f"layers: {layer.name} ({type(layer).__name__}) gives several outputs of shapes {result}; "
+                "in a Sequential every layer gives one"
+            )
+        return tuple(result)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the outputs for inputs of a full shape."""
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of the outputs; None before the shape of the inputs is known."""
+        return self._shapes[-1] if self._shapes else None
+
+    def output_shapes(self) -> list[Any]:
+        """Shape of the outputs of each layer."""
+        return self._shapes[1:] if self._shapes else [None] * len(self.layers)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Tensor | None = None) -> Any:
+        """The outputs of the last layer."""
+        if mask is not None and getattr(inputs, "_keras_mask", None) is not mask:
+            inputs = inputs.view_as(inputs)  # the caller's own tensor is left as it is
+            inputs._keras_mask = mask
+        if training is None or training == self.training:
+            for layer in self.stack:
+                inputs = layer(inputs)
+        else:
+            for layer in self.stack:
+                inputs = layer(inputs, training=training)
+        return inputs
+
+    def _cast(self, inputs: Tensor) -> Tensor:
+        return inputs  # each layer casts what it gets
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the first layer's weights."""
+        for layer in self.stack:
+            assert isinstance(layer, Layer)
+            return layer.dtype
+        return self._dtype
+
+    def _forward(self, x: Tensor) -> Any:
+        # Straight to the layers: what a call of the model itself would prepare is prepared already.
+        return self.call(x) if self.built else self(x)
+
+    def _build_from(self, x: Tensor) -> None:
+        if not self.built:
+            self.build(tuple(x.shape))
+            self.to(self.device if self._device is None else self._device)
+
+    def rebuild(self, shape: Any, dtype: str) -> None:
+        """Make the weights for inputs of a shape, as when the file was written."""
+        if not self.built:
+            self._input = (list(shape), str(dtype))
+            self.build(tuple(shape))
+
+    def reset_state(self) -> None:
+        """Forget the states of stateful layers."""
+        for layer in self.stack:
+            layer.reset_state()  # type: ignore[operator]
+
+    # Logits -----------------------------------------------------------------------------------------------
+
+    def _find_readout(self) -> None:
+        """Note whether the outputs are a softmax or sigmoid, so that a cross-entropy can have the logits."""
+        self._readout = None
+        last = self.layers[-1] if self.layers else None
+        if isinstance(last, Dense | Activation) and type(last) in (Dense, Activation):
+            name = _READOUTS.get(last.activation)
+            if name is not None and last.activity_regularizer is None:
+                self._readout = (last, name)
+
+    def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
+        """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
+        if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
+            return super().training_outputs(x, logits_of)
+        last, name = self._readout
+        attributes = vars(last)
+        function = attributes["activation"]
+        attributes["activation"] = _unchanged
+        try:
+            logits = self.call(x)
+        finally:
+            attributes["activation"] = function
+        # The loss takes the logits; gradients through the probabilities are not needed.
+        outputs: Tensor = function(logits.detach())
+        mask = getattr(logits, "_keras_mask", None)
+        if mask is not None:
+            outputs._keras_mask = mask  # type: ignore[attr-defined]
+        return training.attach_logits(outputs, name, logits)
+
+    # Configuration ----------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Name and layers, as JSON-able values."""
+        first = [] if self._entry is None else [self._entry]
+        return {"name": self.name, "layers": [serialize(layer) for layer in [*first, *self.layers]]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Make a model from what `get_config` returned."""
+        layers = [deserialize(layer, custom_objects) for layer in config["layers"]]
+        return cls(layers, name=config.get("name"))
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x

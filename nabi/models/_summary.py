@@ -1,0 +1,56 @@
+"""The table that `summary` prints."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from nabi.layers import Layer
+
+if TYPE_CHECKING:
+    from nabi.models._model import Model
+
+__all__ = ["summary_lines"]
+
+
+def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
+    """The table of a model's layers, as lines."""
+    # Rich takes a while to load, and most programs print no summary.
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer (class)", overflow="fold")
+    table.add_column("output shape", overflow="fold")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("as a sum", overflow="fold")
+    for layer, shape in zip(model.layers, model.output_shapes(), strict=True):
+        table.add_row(
+            f"{layer.name} ({type(layer).__name__})",
+            "?" if shape is None else str(shape),
+            f"{layer.count_params():,}" if layer.built else "?",
+            layer.parameter_sum() if layer.built else "",
+        )
+    text = io.StringIO()
+    console = Console(file=text, width=line_length or 100, color_system=None, legacy_windows=False)
+    console.print(f"Model {model.name!r}", highlight=False, markup=False)
+    console.print(table)
+    lines = [line.rstrip() for line in text.getvalue().rstrip().splitlines()]
+    return [*lines, *_totals(model)]
+
+
+def _totals(model: Any) -> list[str]:
+    if not all(layer.built for layer in model.layers):
+        return ["Parameters: not known before the shape of the inputs is; build(input_shape) or fit it"]
+    trained = sum(weight.numel() for weight in model.trainable_weights)
+    total = sum(weight.numel() for weight in model.weights)
+    counts = [f"{layer.count_params():,}" for layer in model.layers if _counts(layer)]
+    total_sum = f" ({' + '.join(counts)})" if len(counts) > 1 else ""
+    return [
+        f"Total parameters: {total:,}{total_sum}",
+        f"Trainable: {trained:,}",
+        f"Not trainable: {total - trained:,}",
+    ]
+
+
+def _counts(layer: Layer) -> bool:
+    return layer.count_params() > 0

@@ -1,0 +1,54 @@
+"""Training: the loops, losses, optimizers, metrics, callbacks, seeds and what a file keeps of them.
+
+Public under the names that Keras users know: `nabi.callbacks`, `nabi.losses`, `nabi.metrics`,
+`nabi.optimizers`, `nabi.utils`.
+"""
+
+from nabi.training._batches import (
+    ArrayBatches,
+    Batches,
+    StreamBatches,
+    class_weights,
+    make_batches,
+)
+from nabi.training._callbacks import Callback, History, LambdaCallback, TerminateOnNaN, as_callbacks
+from nabi.training._compiled import Compiled
+from nabi.training._loop import evaluate, fit, predict, train_batch
+from nabi.training._loss_functions import attach_logits
+from nabi.training._one_hot import to_categorical
+from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
+from nabi.training._seeds import set_random_seed
+from nabi.training._state import training_from_file, training_to_file
+from nabi.training._tensors import resolve_device, to_tensor
+from nabi.training._watching import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+
+__all__ = [
+    "ArrayBatches",
+    "BackupAndRestore",
+    "Batches",
+    "CSVLogger",
+    "Callback",
+    "Compiled",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "StreamBatches",
+    "TerminateOnNaN",
+    "as_callbacks",
+    "attach_logits",
+    "class_weights",
+    "evaluate",
+    "fit",
+    "make_batches",
+    "predict",
+    "resolve_device",
+    "set_random_seed",
+    "to_categorical",
+    "to_tensor",
+    "train_batch",
+    "training_from_file",
+    "training_to_file",
+]

@@ -1,0 +1,200 @@
+"""Batches from arrays, DataLoaders, data sets and generators."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.training._tensors import sample_count, to_tensor
+
+__all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
+
+Batch = tuple[Tensor, Tensor | None, Tensor | None]
+DEFAULT_BATCH_SIZE = 32
+
+
+class Batches(Protocol):
+    """Batches `(x, y, weights)`, for one epoch after another."""
+
+    steps: int | None
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+
+
+class ArrayBatches:
+    """Batches cut from tensors that are in memory."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        weights: Tensor | None,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        steps: int | None = None,
+    ) -> None:
+        self.x, self.y, self.weights = x, y, weights
+        self.batch_size, self.generator = batch_size, generator
+        available = -(-x.shape[0] // batch_size)
+        self.steps: int | None = available if steps is None else min(steps, available)
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches in order, or in a new random order where there is a generator."""
+        x, y, weights, size = self.x, self.y, self.weights, self.batch_size
+        starts = range(0, x.shape[0], size)[: self.steps]
+        if self.generator is None:
+            for start in starts:
+                part = slice(start, start + size)
+                yield x[part], None if y is None else y[part], None if weights is None else weights[part]
+            return
+        order = torch.randperm(x.shape[0], generator=self.generator).to(x.device)
+        for start in starts:
+            chosen = order[start : start + size]
+            yield (
+                x.index_select(0, chosen),
+                None if y is None else y.index_select(0, chosen),
+                None if weights is None else weights.index_select(0, chosen),
+            )
+
+
+class StreamBatches:
+    """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
+
+    def __init__(self, source: Any, steps: int | None, dtype: torch.dtype, device: torch.device) -> None:
+        self.source, self.dtype, self.device = source, dtype, device
+        # Brings inputs into the shape that a model expects.
+        self.adjust: Callable[[Tensor], Tensor] | None = None
+        self._once = isinstance(source, Iterator)
+        self._indexed = not self._once and not hasattr(source, "__iter__")
+        if steps is None and hasattr(source, "__len__"):
+            steps = len(source)
+        self.steps: int | None = steps
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of one run through the source; a generator goes on where it was."""
+        batches: Iterable[Any] = self.source
+        if self._indexed:
+            batches = (self.source[index] for index in range(len(self.source)))
+        elif isinstance(self.source, DataLoader):
+            # A loader can be longer than asked for; its order is drawn anew for each epoch.
+            batches = iter(self.source)
+        for batch in itertools.islice(batches, self.steps):
+            yield self._convert(batch)
+        if self._indexed and hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+    def _convert(self, batch: Any) -> Batch:
+        parts = list(batch) if isinstance(batch, list | tuple) else [batch]
+        if len(parts) > 3 or isinstance(batch, Mapping):
+            raise ArgumentError(f"x: it gave {_what(batch)}, expected x, (x, y) or (x, y, sample_weight)")
+        names = ("x", "y", "sample_weight")
+        tensors: list[Tensor | None] = [
+            None if part is None else to_tensor(name, part, self.dtype, self.device)
+            for name, part in zip(names, parts, strict=False)
+        ]
+        tensors += [None] * (3 - len(tensors))
+        x, y, weights = tensors
+        if x is None:
+            raise ArgumentError("x: it gave a batch without inputs")
+        check_lengths(x, y, weights)
+        return (x if self.adjust is None else self.adjust(x)), y, weights
+
+
+def _what(batch: Any) -> str:
+    return f"a batch of {len(batch)} parts" if isinstance(batch, list | tuple) else type(batch).__name__
+
+
+def check_lengths(x: Tensor, y: Tensor | None, weights: Tensor | None) -> int:
+    """The number of samples.
+
+    Raises:
+        ShapeError: if targets or weights have another one.
+    """
+    count = sample_count("x", x)
+    for argument, tensor in (("y", y), ("sample_weight", weights)):
+        if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):
+            got = tensor.shape[0] if tensor.ndim else "no"
+            raise ShapeError(f"{argument}: {got} samples were given, x has {count}")
+    return count
+
+
+def make_batches(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None,
+    fixed_batch_size: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+    steps: int | None = None,
+) -> ArrayBatches | StreamBatches:
+    """Batches from whatever a user gives as `x` (and `y`).
+
+    Raises:
+        ArgumentError: for data that is none of these, or a batch size that cannot be.
+        ShapeError: if x, y and weights have different numbers of samples.
+    """
+    for argument, number in (("batch_size", batch_size), ("steps_per_epoch", steps)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from 1")
+    size = batch_size or fixed_batch_size or DEFAULT_BATCH_SIZE
+    if isinstance(x, Dataset) and not isinstance(x, IterableDataset):
+        x = DataLoader(x, size, shuffle=generator is not None, generator=generator)
+    elif isinstance(x, IterableDataset):
+        x = DataLoader(x, size)
+    if _is_stream(x):
+        for argument, given in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
+            if given is not None and not (argument == "batch_size" and isinstance(x, DataLoader)):
+                raise ArgumentError(
+                    f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
+                )
+        return StreamBatches(x, steps, dtype, device)
+    x_tensor = to_tensor("x", x, dtype, device)
+    y_tensor = None if y is None else to_tensor("y", y, dtype, device)
+    weights = (
+        None if sample_weight is None else to_tensor("sample_weight", sample_weight, dtype, device).to(dtype)
+    )
+    count = check_lengths(x_tensor, y_tensor, weights)
+    if fixed_batch_size is not None and (size != fixed_batch_size or count % size):
+        raise ShapeError(
+            f"batch_size: {count} samples in batches of {size} were given, "
+            f"the model's batch_input_shape asks for batches of exactly {fixed_batch_size}"
+        )
+    return ArrayBatches(x_tensor, y_tensor, weights, size, generator, steps)
+
+
+def _is_stream(x: Any) -> bool:
+    if isinstance(x, DataLoader | Iterator):
+        return True
+    if isinstance(x, list | tuple | Tensor | str | bytes) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))
+
+
+def class_weights(y: Tensor, weights: Mapping[int, float], sparse: bool, dtype: torch.dtype) -> Tensor:
+    """Weight of each sample (and step) by its class; classes that are not named count 1.
+
+    Raises:
+        ArgumentError: for weights that are no dictionary of numbers.
+    """
+    if not isinstance(weights, Mapping) or not weights:
+        raise ArgumentError(
+            f"class_weight: got {weights!r}, expected a dictionary such as {{0: 1.0, 1: 5.0}}"
+        )
+    labels = y
+    if y.ndim > 1:
+        if y.shape[-1] == 1:
+            labels = y.squeeze(-1)
+        elif not sparse:
+            labels = y.argmax(-1)
+    result = torch.ones(labels.shape, dtype=dtype, device=y.device)
+    for label, weight in weights.items():
+        result[labels == label] = float(weight)
+    return result

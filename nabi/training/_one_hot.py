@@ -1,0 +1,41 @@
+"""Labels as columns."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.data import one_hot
+from nabi.errors import ArgumentError
+
+__all__ = ["to_categorical"]
+
+
+def to_categorical(
+    x: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
+) -> npt.NDArray[Any]:
+    """Turn labels `[...]` or `[..., 1]` into zeros with a one at the label, `[..., num_classes]`.
+
+    Args:
+        x: whole numbers from 0, also stored as floats.
+        num_classes: the largest label + 1 by default.
+        dtype: of the result.
+
+    Raises:
+        ArgumentError: for labels that are no whole numbers, negative, or not below `num_classes`.
+
+    >>> to_categorical([0, 2])
+    array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    labels = np.asarray(x)
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels.reshape(labels.shape[:-1])
+    if not np.issubdtype(labels.dtype, np.integer):
+        with np.errstate(invalid="ignore"):
+            whole = labels.astype(np.int64) if labels.dtype.kind in "fb" else None
+        if whole is None or not np.array_equal(whole, labels):
+            raise ArgumentError(f"x: got {labels.dtype} values that are no whole numbers, expected labels")
+        labels = whole
+    encoded = one_hot(labels, num_classes)
+    return encoded.astype(dtype, copy=False)

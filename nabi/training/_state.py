@@ -1,0 +1,159 @@
+"""Where training stands, as JSON and tensors for a file, and back."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.training import _losses, _metrics, _optimizer_names, _schedules
+from nabi.training._compiled import Compiled
+from nabi.training._seeds import current_random_state
+
+__all__ = ["training_from_file", "training_to_file"]
+
+
+def training_to_file(compiled: Compiled, device: torch.device) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Everything that training depends on besides the model: a JSON-able description, and tensors by name."""
+    tensors: dict[str, Tensor] = {}
+    optimizer = compiled.optimizer
+    state = optimizer.torch_optimizer.state_dict() if optimizer.bound else compiled.saved_optimizer
+    schedule = compiled.scheduler.state_dict() if compiled.scheduler is not None else compiled.saved_schedule
+    description: dict[str, Any] = {
+        "optimizer": _optimizer_names.serialize(optimizer),
+        "iterations": optimizer.iterations,
+        "optimizer_state": None if state is None else _optimizer_to_file(state, tensors),
+        "loss": _losses.serialize(compiled.loss),
+        "metrics": [_metric_to_file(metric) for metric in compiled.metrics_asked],
+        "schedule": _schedules.serialize(compiled.schedule),
+        "schedule_every": compiled.schedule_every,
+        "schedule_state": None if schedule is None else _encode(_plain_only(schedule)),
+    }
+    random = compiled.saved_random or current_random_state(device)
+    tensors |= {f"random/{name}": value for name, value in random.items()}
+    if compiled.generator is not None:
+        tensors["random/shuffle"] = compiled.generator.get_state()
+    return description, tensors
+
+
+def training_from_file(
+    description: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    custom_objects: Mapping[str, Any] | None = None,
+    into: Compiled | None = None,
+) -> Compiled:
+    """What `training_to_file` described, as a new `Compiled` or with the state put `into` one that exists.
+
+    Raises:
+        ArgumentError: if the model was compiled with something that `custom_objects` does not name.
+    """
+    if into is None:
+        into = Compiled(
+            description["optimizer"],
+            description["loss"],
+            [_metric_from_file(metric, custom_objects or {}) for metric in description["metrics"]],
+            schedule=description["schedule"],
+            schedule_every=description["schedule_every"],
+            custom_objects=custom_objects,
+        )
+    into.optimizer.iterations = int(description["iterations"])
+    if description["optimizer_state"] is not None:
+        into.saved_optimizer = _optimizer_from_file(description["optimizer_state"], tensors)
+    if description["schedule_state"] is not None:
+        into.saved_schedule = _decode(description["schedule_state"])
+    random = {
+        name.removeprefix("random/"): value for name, value in tensors.items() if name.startswith("random/")
+    }
+    shuffle = random.pop("shuffle", None)
+    if shuffle is not None:
+        # A fit that is under way holds this very generator.
+        into.generator = into.generator or torch.Generator()
+        into.generator.set_state(shuffle)
+    if "cpu" in random:
+        into.keep_random_state(random)
+    return into
+
+
+def _optimizer_to_file(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
+    numbers: dict[str, dict[str, Any]] = {}
+    for weight, values in state["state"].items():
+        numbers[str(weight)] = {}
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{weight}/{name}"] = value
+            else:
+                numbers[str(weight)][name] = _encode(value)
+    return {"numbers": numbers, "groups": [_encode(_plain_only(group)) for group in state["param_groups"]]}
+
+
+def _optimizer_from_file(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {
+        int(weight): {name: _decode(value) for name, value in values.items()}
+        for weight, values in saved["numbers"].items()
+    }
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, weight, key = name.split("/", 2)
+            state.setdefault(int(weight), {})[key] = tensor
+    return {"state": state, "param_groups": [_decode(group) for group in saved["groups"]]}
+
+
+def _metric_to_file(metric: object) -> str:
+    known = _metrics.FUNCTIONS.get(_metrics.name_of(metric))
+    if isinstance(metric, str) or metric is known:
+        return _metrics.name_of(metric)
+    return f"custom:{_metrics.name_of(metric)}"
+
+
+def _metric_from_file(name: Any, custom: Mapping[str, Any]) -> Any:
+    if not str(name).startswith("custom:"):
+        return name
+    wanted = str(name).removeprefix("custom:")
+    if wanted not in custom:
+        raise ArgumentError(
+            f"custom_objects: the model was compiled with the metric {wanted!r}, which a file cannot hold: "
+            f"pass custom_objects={{{wanted!r}: ...}}, or compile=False"
+        )
+    return custom[wanted]
+
+
+def _plain_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what JSON cannot hold: functions, and objects that the schedule or optimizer makes anew."""
+    kept = {}
+    for name, value in values.items():
+        if isinstance(value, Tensor) and value.ndim == 0:
+            value = value.item()
+        try:
+            _encode(value)
+        except ArgumentError:
+            continue
+        kept[name] = value
+    return kept
+
+
+def _encode(value: Any) -> Any:
+    """JSON that keeps tuples, counters and keys that are numbers."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_encode(part) for part in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(part) for part in value]}
+    if isinstance(value, dict):
+        kind = "counter" if isinstance(value, Counter) else "dict"
+        return {kind: [[_encode(key), _encode(part)] for key, part in value.items()]}
+    raise ArgumentError(f"state: {type(value).__name__} cannot be written")
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(part) for part in value]
+    if isinstance(value, dict):
+        ((kind, parts),) = value.items()
+        if kind == "tuple":
+            return tuple(_decode(part) for part in parts)
+        pairs = {_decode(key): _decode(part) for key, part in parts}
+        return Counter(pairs) if kind == "counter" else pairs
+    return value
