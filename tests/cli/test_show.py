@@ -56,7 +56,7 @@ def test_every_cell_in_every_form(nabi, cell, form):
 
 def test_parameters_count_as_the_lecture_counts(nabi):
     outcome = nabi("show", "simple-rnn", "--as", "parameters", "--units", 10, "--inputs", 1)
-    assert outcome.out.splitlines()[-1] == "together  (1 + 10 + 1) × 10 = 120"
+    assert outcome.out.splitlines()[-1] == "together  (10 + 1 + 1) × 10 = 120"
     assert "10 × 10" in outcome.out
 
 

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 
 from nabi import recipes
 from nabi.errors import ArgumentError, OutputError, UnknownNameError
@@ -43,3 +44,15 @@ def test_the_default_folder(tmp_path, monkeypatch):
     result = recipes.get("hello").run(epochs=1)
     assert result.folder.as_posix() == "runs/hello"
     assert json.loads((tmp_path / "runs/hello/result.json").read_text())["recipe"] == "hello"
+
+
+def test_a_run_uses_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("nabi.recipes.hello.cook", lambda run: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        recipes.get("hello").run(tmp_path)
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)

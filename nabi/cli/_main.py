@@ -1,0 +1,65 @@
+"""The command and its errors."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import nabi
+from nabi.cli._list import list_all
+from nabi.cli._run import run
+from nabi.cli._show import show
+from nabi.errors import NabiError
+
+__all__ = ["main"]
+
+_WRONG_INPUT, _STOPPED = 2, 130  # as the shell counts: a wrong command line; ended by Ctrl-C
+
+_app = typer.Typer(
+    name="nabi",
+    help="Recurrent neural networks from their equations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nabi {nabi.__version__}")
+        raise typer.Exit
+
+
+@_app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Recurrent neural networks from their equations."""
+
+
+_app.command("run")(run)
+_app.command("list")(list_all)
+_app.command("show")(show)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments (those of the process by default) and exit.
+
+    Exit status: 0 done, 2 wrong input (one line on the error stream says what), 130 stopped by `Ctrl-C`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a σ shows a question mark: better than a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        _app(args=None if arguments is None else list(arguments), prog_name="nabi")
+    except NabiError as problem:
+        typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
+        typer.echo(" ".join(str(problem).split()), err=True)
+        sys.exit(_WRONG_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(_STOPPED)

@@ -1,0 +1,38 @@
+"""`nabi run`: a recipe from its data to what it shows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["run"]
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="numbers, hello or song; `nabi list` says what each does.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="runs/RECIPE", metavar="DIR")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(help="How long to train.", min=1, show_default="the recipe's own number")
+    ] = None,
+) -> None:
+    """Train a recipe's network and write model, figures (result.json) and pictures into a folder.
+
+    Ctrl-C ends the training after the current batch; what there is gets written, and the status is 130.
+    """
+    from rich.console import Console
+
+    from nabi import recipes
+
+    console = Console()
+    result = recipes.get(recipe).run(out, seed=seed, epochs=epochs, console=console)
+    console.print(
+        f"{'Stopped' if result.interrupted else 'Done'} after {result.seconds:.1f} s; "
+        f"model, figures and pictures are in {result.folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if result.interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,95 @@
+"""`nabi show`: a cell in each of its forms."""
+
+from enum import StrEnum
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nabi.ir import Program
+
+__all__ = ["show"]
+
+
+class Form(StrEnum):
+    """What of a cell is shown."""
+
+    EQUATIONS = "equations"
+    LATEX = "latex"
+    IR = "ir"
+    PICTURE = "picture"
+    PARAMETERS = "parameters"
+
+
+def show(
+    cell: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `nabi list`, or FILE.py:Class for a cell of your own.", metavar="CELL"
+        ),
+    ],
+    form: Annotated[Form, typer.Option("--as", help="What of the cell to show.")] = Form.EQUATIONS,
+    units: Annotated[int, typer.Option(help="Width of its states.", min=1)] = 5,
+    inputs: Annotated[int, typer.Option(help="Width of its input.", min=1)] = 3,
+    steps: Annotated[int, typer.Option(help="Time steps in the picture.", min=1)] = 3,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Another argument of the cell: full=true, activation=relu.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write instead of the terminal; a picture always is one, .svg or .png.",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters."""
+    from nabi.cli._cell import find_cell, trace
+
+    found = find_cell(cell, units, settings or ())
+    program = trace(found, inputs)
+    if form is Form.PICTURE:
+        from nabi.targets import picture
+
+        path = out or Path(f"{cell.rpartition(':')[2]}.svg")
+        picture.unrolled(program, steps, path)
+        typer.echo(f"The picture is in {path}")
+        return
+    text = _text(program, form, document=out is not None)
+    if out is None:
+        typer.echo(text)
+        return
+    from nabi.interchange import write_atomically
+
+    with write_atomically(out, "w") as file:
+        file.write(text + "\n")
+    typer.echo(f"Written to {out}")
+
+
+def _text(program: "Program", form: Form, document: bool) -> str:
+    if form is Form.EQUATIONS:
+        return "\n".join(program.equations)
+    if form is Form.IR:
+        return str(program)
+    if form is Form.PARAMETERS:
+        return _parameters(program)
+    from nabi.targets import latex
+
+    return latex.document(program) if document else "\n".join(latex.equations(program))
+
+
+def _parameters(program: "Program") -> str:
+    rows = [("name", "gate", "reads", "shape", "count")]
+    for parameter in program.parameters:
+        shape = " × ".join(map(str, parameter.shape))
+        rows.append((parameter.name, parameter.gate, parameter.role, shape, f"{prod(parameter.shape):,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([*lines, "", f"together  {program.parameter_sum}"])

@@ -1,0 +1,31 @@
+"""Sequences as data: notes and MIDI files, windows, padding, characters, small series that nabi ships itself.
+
+Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
+"""
+
+from nabi.data._characters import Characters
+from nabi.data._midi import read_midi, write_midi
+from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
+from nabi.data._one_hot import one_hot
+from nabi.data._padding import pad_sequences
+from nabi.data._series import NumberSeries, number_series
+from nabi.data._timeseries import TimeseriesGenerator
+from nabi.data._windows import windows
+
+__all__ = [
+    "NABIYA",
+    "NOTES",
+    "Characters",
+    "NumberSeries",
+    "TimeseriesGenerator",
+    "decode_notes",
+    "encode_notes",
+    "note_beats",
+    "note_pitch",
+    "number_series",
+    "one_hot",
+    "pad_sequences",
+    "read_midi",
+    "windows",
+    "write_midi",
+]

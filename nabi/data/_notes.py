@@ -1,0 +1,82 @@
+"""Notes as short names and as codes: a letter of C major from middle C, and 4 or 8 for its length."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["NABIYA", "NOTES", "decode_notes", "encode_notes", "note_beats", "note_pitch"]
+
+NOTES: tuple[str, ...] = tuple(f"{letter}{length}" for length in (4, 8) for letter in "cdefgab")
+"""The 14 notes in the order of their codes 0 to 13: c4 d4 e4 f4 g4 a4 b4 c8 d8 e8 f8 g8 a8 b8."""
+
+_LINES = """
+    g8 e8 e4 f8 d8 d4 c8 d8 e8 f8 g8 g8 g4
+    g8 e8 e8 e8 f8 d8 d4 c8 e8 g8 g8 e8 e8 e4
+    d8 d8 d8 d8 d8 e8 f4 e8 e8 e8 e8 e8 f8 g4
+    g8 e8 e4 f8 d8 d4 c8 e8 g8 g8 e8 e8 e4
+"""
+
+NABIYA: tuple[str, ...] = tuple(_LINES.split())
+"""The song 나비야 (The Butterfly): 54 notes."""
+
+_CODES = {note: code for code, note in enumerate(NOTES)}
+_SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_MIDDLE_C = 60
+_BEATS = {"4": 1.0, "8": 0.5}
+
+
+def encode_notes(notes: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Turn note names into their codes 0 to 13.
+
+    Shape `[N]` for N notes. Raises `UnknownNameError` for a name that is not one of `NOTES`.
+
+    >>> encode_notes(["c4", "b4", "c8", "b8"])
+    array([ 0,  6,  7, 13])
+    """
+    codes = []
+    for position, note in enumerate(notes):
+        if note not in _CODES:
+            raise unknown_name(f"notes[{position}]", note, NOTES)
+        codes.append(_CODES[note])
+    return np.array(codes, dtype=np.int64)
+
+
+def decode_notes(codes: Iterable[int]) -> list[str]:
+    """Turn codes 0 to 13 back into note names; the inverse of `encode_notes`.
+
+    Raises `ArgumentError` for a code outside 0 to 13.
+
+    >>> decode_notes([11, 9, 2])
+    ['g8', 'e8', 'e4']
+    """
+    notes = []
+    for position, code in enumerate(codes):
+        if not 0 <= code < len(NOTES):
+            raise ArgumentError(f"codes[{position}]: {code} was given, 0 to {len(NOTES) - 1} is expected")
+        notes.append(NOTES[int(code)])
+    return notes
+
+
+def note_pitch(note: str) -> int:
+    """Return the MIDI number of a note's pitch; middle C is 60.
+
+    >>> note_pitch("c4"), note_pitch("g8")
+    (60, 67)
+    """
+    if note not in _CODES:
+        raise unknown_name("note", note, NOTES)
+    return _MIDDLE_C + _SEMITONES[note[0]]
+
+
+def note_beats(note: str) -> float:
+    """Return the length of a note in crotchets: 1.0 for '4' (a crotchet), 0.5 for '8' (a quaver).
+
+    >>> note_beats("g4"), note_beats("g8")
+    (1.0, 0.5)
+    """
+    if note not in _CODES:
+        raise unknown_name("note", note, NOTES)
+    return _BEATS[note[1]]

@@ -1,0 +1,74 @@
+"""Sequences of different lengths in one array."""
+
+from collections.abc import Iterable, Sized
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, ShapeError, unknown_name
+
+__all__ = ["pad_sequences"]
+
+
+def pad_sequences(
+    sequences: Iterable[Any],
+    maxlen: int | None = None,
+    dtype: npt.DTypeLike = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: float | str = 0.0,
+) -> npt.NDArray[Any]:
+    """Bring sequences to one length, `[B, maxlen]` or, for steps with features, `[B, maxlen, ...]`.
+
+    Args:
+        sequences: B sequences, each a list or array of steps.
+        maxlen: the length of all; that of the longest by default.
+        dtype: of the result. For text, `object` or a string dtype.
+        padding: `"pre"` fills a short sequence at its beginning, `"post"` at its end.
+        truncating: `"pre"` cuts a long sequence at its beginning, `"post"` at its end.
+        value: what fills.
+
+    The arguments are those of Keras. Raises `UnknownNameError` for an unknown `padding` or `truncating`,
+    `ArgumentError` for something that is not a list of sequences and for text in an array of numbers,
+    `ShapeError` if steps have different features.
+
+    >>> pad_sequences([[1, 2, 3], [4]])
+    array([[1, 2, 3],
+           [0, 0, 4]], dtype=int32)
+    >>> pad_sequences([[1, 2, 3], [4]], maxlen=2, padding="post", truncating="post", value=-1)
+    array([[ 1,  2],
+           [ 4, -1]], dtype=int32)
+    """
+    for argument, side in (("padding", padding), ("truncating", truncating)):
+        if side not in ("pre", "post"):
+            raise unknown_name(argument, side, ("pre", "post"))
+    if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+        raise ArgumentError(f"sequences: {sequences!r} was given, a list of sequences is expected")
+    every = list(sequences)
+    for position, sequence in enumerate(every):
+        if not isinstance(sequence, Sized):
+            raise ArgumentError(f"sequences[{position}]: {sequence!r} was given, a sequence is expected")
+    kind = np.dtype(dtype)
+    if isinstance(value, str) and kind.kind not in "OU":
+        raise ArgumentError(f"value: {value!r} was given for an array of {kind}; text needs dtype=object")
+
+    length = max((len(sequence) for sequence in every), default=0) if maxlen is None else maxlen
+    if length < 0:
+        raise ArgumentError(f"maxlen: {maxlen} was given, 0 or more is expected")
+    features = next((np.asarray(sequence).shape[1:] for sequence in every if len(sequence)), ())
+    padded = np.full((len(every), length, *features), value, dtype=kind)
+    for position, sequence in enumerate(every):
+        if not len(sequence) or not length:
+            continue
+        steps = np.asarray(sequence[-length:] if truncating == "pre" else sequence[:length], dtype=kind)
+        if steps.shape[1:] != features:
+            raise ShapeError(
+                f"sequences[{position}]: steps of shape {steps.shape[1:]} were given, {features} as in the "
+                "first sequence is expected"
+            )
+        if padding == "post":
+            padded[position, : len(steps)] = steps
+        else:
+            padded[position, -len(steps) :] = steps
+    return padded

@@ -1,0 +1,94 @@
+"""Batches of windows over a time series, made when they are asked for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, ShapeError
+
+__all__ = ["TimeseriesGenerator"]
+
+Batch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+class TimeseriesGenerator:
+    """Batches `(samples, targets)` of windows over a series, as Keras' generator of that name gives them.
+
+    The window that ends just before step `t` belongs to target `t`.
+
+    Args:
+        data: the series `[T]` or `[T, ...]`.
+        targets: what belongs to each step, `[T]` or `[T, ...]`.
+        length: how many steps back a window begins.
+        sampling_rate: steps from one to the next inside a window of `ceil(length / sampling_rate)` steps.
+        stride: steps between one window and the next.
+        start_index, end_index: the first and last step used; all by default.
+        shuffle: draw windows at random (numpy's random state) instead of in order.
+        reverse: the newest step of a window first.
+        batch_size: windows in a batch; the last batch may have fewer.
+
+    A batch's samples are `[B, steps, ...]`, its targets `[B, ...]`. Raises `ShapeError` if data and targets
+    have different lengths, `ArgumentError` if no window fits or an argument is not positive.
+
+    >>> generator = TimeseriesGenerator([0, 1, 2, 3, 4], [0, 10, 20, 30, 40], length=2, batch_size=2)
+    >>> len(generator)
+    2
+    >>> generator[0]
+    (array([[0, 1],
+           [1, 2]]), array([20, 30]))
+    """
+
+    def __init__(
+        self,
+        data: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        length: int,
+        sampling_rate: int = 1,
+        stride: int = 1,
+        start_index: int = 0,
+        end_index: int | None = None,
+        shuffle: bool = False,
+        reverse: bool = False,
+        batch_size: int = 128,
+    ) -> None:
+        self.data, self.targets = np.asarray(data), np.asarray(targets)
+        if self.data.ndim == 0 or self.targets.ndim == 0 or len(self.data) != len(self.targets):
+            raise ShapeError(
+                f"targets: shape {self.targets.shape} was given for data of shape {self.data.shape}; "
+                "as many targets as steps are expected"
+            )
+        self.length, self.sampling_rate, self.stride = length, sampling_rate, stride
+        self.batch_size = batch_size
+        for argument in ("length", "sampling_rate", "stride", "batch_size"):
+            if getattr(self, argument) < 1:
+                raise ArgumentError(f"{argument}: {getattr(self, argument)} was given, 1 or more is expected")
+        self.start_index = start_index + length  # of the first target
+        self.end_index = len(self.data) - 1 if end_index is None else end_index
+        self.shuffle, self.reverse = shuffle, reverse
+        if self.start_index > self.end_index:
+            raise ArgumentError(
+                f"length: no window of {length} steps fits between start_index={start_index} and "
+                f"end_index={self.end_index}"
+            )
+
+    def __len__(self) -> int:
+        span = self.batch_size * self.stride
+        return (self.end_index - self.start_index + span) // span
+
+    def __getitem__(self, index: int) -> Batch:
+        """Return batch `index`; `IndexError` past the last."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index: {index} was given, 0 to {len(self) - 1} is expected")
+        if self.shuffle:
+            rows = np.random.randint(self.start_index, self.end_index + 1, size=self.batch_size)
+        else:
+            span = self.batch_size * self.stride
+            first = self.start_index + span * index
+            rows = np.arange(first, min(first + span, self.end_index + 1), self.stride)
+        samples = np.stack([self.data[row - self.length : row : self.sampling_rate] for row in rows])
+        return (samples[:, ::-1] if self.reverse else samples), self.targets[rows]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[index] for index in range(len(self)))

@@ -1,0 +1,38 @@
+"""Windows over a sequence, each with what comes next."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, ShapeError
+
+__all__ = ["windows"]
+
+
+def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Cut a sequence into all its windows of `length` steps, each with the step that follows it.
+
+    A sequence `[T]` gives inputs `[T - length, length]` and next `[T - length]`; one with features `[T, D]`
+    gives `[T - length, length, D]` and `[T - length, D]`. Both are copies, of the sequence's dtype.
+
+    Raises `ArgumentError` if `length` is not a positive integer, `ShapeError` if the sequence has no axis of
+    time or is not longer than a window.
+
+    >>> inputs, following = windows([0, 1, 2, 3, 4], 3)
+    >>> inputs
+    array([[0, 1, 2],
+           [1, 2, 3]])
+    >>> following
+    array([3, 4])
+    """
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+        raise ArgumentError(f"length: {length!r} was given, a positive integer is expected")
+    steps: npt.NDArray[Any] = np.asarray(sequence)
+    if steps.ndim == 0:
+        raise ShapeError("sequence: a single value was given, an array [T] or [T, D] is expected")
+    if len(steps) <= length:
+        raise ShapeError(f"sequence: {len(steps)} steps were given, more than length={length} are expected")
+    views = np.lib.stride_tricks.sliding_window_view(steps[:-1], int(length), axis=0)
+    # The window's own axis comes last out of numpy; time belongs before the features.
+    return np.moveaxis(views, -1, 1).copy(), steps[length:].copy()

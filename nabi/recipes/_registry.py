@@ -1,0 +1,107 @@
+"""The recipes by name."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from nabi.errors import ArgumentError, unknown_name
+from nabi.recipes._run import Result, Run
+from nabi.recipes._run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Recipe", "get", "names"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A system that learns something: `run` does all of it and writes a folder.
+
+    The recipe itself is the function `cook(run)` of the module `nabi.recipes.<name>`, to be read top to
+    bottom.
+
+    >>> import tempfile
+    >>> get("hello").run(tempfile.mkdtemp(), epochs=1).figures["parameters"]
+    194
+    """
+
+    name: str
+    summary: str
+    epochs: int
+    """How many it trains unless told otherwise."""
+    threads: int | None = 1
+    """How many torch may use; None for as many as it wants. Networks as small as these run slower when shared
+    out, and many times slower when another program wants the processor as well."""
+
+    def run(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        seed: int = 0,
+        epochs: int | None = None,
+        console: "Console | None" = None,
+    ) -> Result:
+        """Train, show, and write model, `result.json` and pictures into the folder `out`.
+
+        Args:
+            out: the folder, `runs/<name>` by default; files of an earlier run in it are replaced.
+            seed: of everything random.
+            epochs: how long to train; the recipe's own number by default.
+            console: where to show progress and figures; nothing is shown by default.
+
+        Returns the figures. After a `Ctrl-C` during training the batch is finished, what there is gets
+        written, and `interrupted` is True.
+
+        Raises `OutputError` before any training if the folder cannot be written, `ArgumentError` for a
+        negative seed or fewer epochs than one.
+        """
+        if seed < 0:
+            raise ArgumentError(f"seed: {seed} was given, 0 or more is expected")
+        if epochs is not None and epochs < 1:
+            raise ArgumentError(f"epochs: {epochs} was given, 1 or more is expected")
+        folder = RunFolder(Path("runs") / self.name if out is None else out)
+        run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console)
+        cook = cast(Callable[[Run], None], import_module(f"nabi.recipes.{self.name}").cook)
+        with _threads(self.threads):
+            cook(run)
+        return run.finish()
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("hello", "spells 'hello' letter by letter from an h (many to many)", 300),
+        Recipe("numbers", "continues 0.0, 0.1, 0.2, 0.3 with 0.4 (many to one)", 1000),
+        Recipe("song", "learns the song 나비야 and sings it, beside an MLP that cannot", 2000),
+    )
+}
+
+
+def get(name: str) -> Recipe:
+    """Return the recipe of that name; `UnknownNameError` if there is none."""
+    if name not in _RECIPES:
+        raise unknown_name("recipe", name, _RECIPES)
+    return _RECIPES[name]
+
+
+def names() -> list[str]:
+    """Return the names of all recipes, sorted."""
+    return sorted(_RECIPES)

@@ -1,0 +1,56 @@
+"""The folder into which a run writes."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nabi.errors import OutputError
+from nabi.interchange import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """A folder for results, made (with its parents) and tried out at once, so that no training is lost to it.
+
+    Raises `OutputError` if the folder cannot be made or written.
+
+    >>> folder = RunFolder(tempfile.mkdtemp())
+    >>> folder.write_text("song.txt", "g8 e8 e4").read_text()
+    'g8 e8 e4'
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Permissions lie on some file systems, and for root: only writing shows whether writing works.
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as problem:
+            reason = problem.strerror or problem
+            raise OutputError(f"out: cannot write into the folder {self.path}: {reason}") from problem
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of that name and return its path."""
+        with write_atomically(self / name, "w") as file:
+            file.write(text)
+        return self / name
+
+    def write_json(self, name: str, content: dict[str, Any]) -> Path:
+        """Write a JSON file of that name and return its path."""
+        return self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_picture(self, name: str, figure: "Figure") -> Path:
+        """Write a matplotlib figure as PNG and return its path."""
+        with write_atomically(self / name) as file:
+            figure.savefig(file, format="png", dpi=150)
+        return self / name
