@@ -186,9 +186,8 @@ class _Scan(torch.autograd.Function):
         ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
         ctx.rows, ctx.record, ctx.state_count = rows, record, state_count
         # Saving inputs and outputs lets autograd notice when a user changes one, whose memory the record
-        # shares; saving the record lets it free that after the backward pass.
-        ctx.save_for_backward(*tensors, *kept, *record.tensors())
-        record.clear()
+        # shares.
+        ctx.save_for_backward(*tensors, *kept)
         return (*kept, *finals)
 
     @staticmethod
@@ -203,8 +202,14 @@ class _Scan(torch.autograd.Function):
             found = differentiate(program, options, ctx.layout, inputs, n, ctx.noises, cotangents, need)
             return (None,) * 5 + tuple(found)
         kept = options.kept(program)
-        record: eager.Record = ctx.record
-        record.fill(values[count + len(kept) :])
+        # The record goes with the first backward pass, so that its memory is free before the next forward
+        # pass (a loss usually lives that long); a second one over the same graph makes it again.
+        record, ctx.record = ctx.record, None
+        if record is None:
+            states, families = inputs[1 : 1 + n], inputs[1 + n :]
+            record = forward_pass(
+                program, options, ctx.layout, inputs[0], states, families, ctx.noises, save=True
+            )[3]
         families, needed = inputs[1 + n :], tuple(need[1 + n :])
         arguments = (program, rows, record, kept, inputs[0], families, cotangents, need[0], needed)
         if torch.is_autocast_enabled(inputs[0].device.type):
@@ -212,5 +217,4 @@ class _Scan(torch.autograd.Function):
                 gradients = backward_pass(*arguments)
         else:
             gradients = backward_pass(*arguments)
-        record.clear()
         return (None,) * 5 + tuple(gradients)

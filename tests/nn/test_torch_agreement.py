@@ -87,7 +87,7 @@ def worst(found: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, float
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_agreement_over_the_sweep(kind: str) -> None:
-    for number, configuration in enumerate(configurations(kind, 72)):
+    for number, configuration in enumerate(configurations(kind, 48)):
         steps, width, batch, layers, bidirectional, order = configuration
         chance = random.Random(number)
         torch.manual_seed(number)
@@ -128,7 +128,7 @@ def test_agreement_over_the_sweep(kind: str) -> None:
 
 def test_the_sweep_covers_every_value() -> None:
     for kind in KINDS:
-        columns = list(zip(*configurations(kind, 72), strict=True))
+        columns = list(zip(*configurations(kind, 48), strict=True))
         for column, values in zip(columns, (STEPS, WIDTHS, BATCHES, LAYERS), strict=False):
             assert set(column) == set(values)
         assert set(columns[4]) == {False, True}

@@ -207,3 +207,23 @@ def test_under_autocast_a_scan_keeps_the_type_of_its_weights() -> None:
         assert output.dtype == torch.float32
         output.sum().backward()
     assert case.x.grad is not None
+
+
+def test_a_graph_can_be_gone_through_twice_when_it_is_kept_and_not_otherwise() -> None:
+    case = make_case(cells.LSTM(3))
+    output = function(case, lengths=[6, 2, 0, 4])(*case.learned)[0]
+    first = torch.autograd.grad(output.sum(), case.learned, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(output.sum(), case.learned), first)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        output.sum().backward()
+
+
+def test_what_the_backward_pass_needed_is_freed_by_it() -> None:
+    """A loss that is kept until the next one is made must not keep the activations with it."""
+    case = make_case(cells.LSTM(3))
+    loss = function(case)(*case.learned)[0].sum()
+    node = loss.grad_fn.next_functions[0][0]
+    kept = [weakref.ref(value) for step in node.record.saved for value in step]
+    assert kept
+    loss.backward()
+    assert all(value() is None for value in kept)

@@ -42,25 +42,6 @@ class Record:
     leaving: list[tuple[Tensor, ...]]
     saved: list[tuple[Tensor, ...]]
 
-    def tensors(self) -> list[Tensor]:
-        """Every tensor in one list, to be handed to autograd, which frees them after the backward pass."""
-        by_step = [t for steps in (self.entering, self.leaving, self.saved) for step in steps for t in step]
-        return [self.x, *self.noises, *self.before.values(), *by_step]
-
-    def clear(self) -> None:
-        """Keep the shape of the record and drop its tensors."""
-        empty = self.x.new_empty(0)
-        self.fill([empty] * len(self.tensors()))
-
-    def fill(self, tensors: Sequence[Tensor]) -> None:
-        """Put back what `tensors` gave."""
-        given = iter(tensors)
-        self.x = next(given)
-        self.noises = tuple(next(given) for _ in self.noises)
-        self.before = {name: next(given) for name in self.before}
-        for steps in (self.entering, self.leaving, self.saved):
-            steps[:] = [tuple([next(given) for _ in step]) for step in steps]
-
 
 @dataclass
 class Gradients:

@@ -5,11 +5,8 @@
 (2, 2)
 """
 
-from types import SimpleNamespace
-
 from nabi.backend import clear_session
 from nabi.training import set_random_seed, to_categorical
+from nabi.utils import np_utils
 
 __all__ = ["clear_session", "np_utils", "set_random_seed", "to_categorical"]
-
-np_utils = SimpleNamespace(to_categorical=to_categorical)
