@@ -4,7 +4,7 @@
 beside them; nothing outside this room asks which target runs.
 """
 
-from nabi.targets import eager
+from nabi.targets import eager, latex, picture
 from nabi.targets._rows import Rows
 
-__all__ = ["Rows", "eager"]
+__all__ = ["Rows", "eager", "latex", "picture"]

@@ -1,0 +1,85 @@
+"""Draw every picture in docs/pictures anew, in about a minute.
+
+python benchmarks/pictures.py            all
+python benchmarks/pictures.py gates      only those whose names begin so
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nabi import cells, explain
+from nabi.nn import RNN
+from nabi.targets import picture
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "pictures"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="beginnings of the names of pictures; all by default")
+    arguments = parser.parse_args()
+    for name, draw in PICTURES.items():
+        if not arguments.names or name.startswith(tuple(arguments.names)):
+            draw(FOLDER / name)
+            print(f"docs/pictures/{name}")
+
+
+def unrolled(cell: str, path: Path) -> None:
+    picture.unrolled(cells.get(cell)(units=5).program(input_size=3), 3, path)
+
+
+def unrolling(path: Path) -> None:
+    # It measures, and writes the table beside the picture too.
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "unrolling.py")], check=True)
+
+
+def last_written(path: Path) -> None:
+    """Teach an LSTM to hold the last value that was written, and look at its gates.
+
+    Input: a value in [-1, 1] and whether it is to be written. Target at every step: the value written last.
+    """
+    torch.manual_seed(0)
+    time = 30
+
+    def sequences(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        values = torch.rand(batch, time) * 2 - 1
+        writes = torch.rand(batch, time) < 0.1
+        writes[:, 0] = True
+        last = torch.where(writes, torch.arange(time), 0).cummax(1).values
+        return torch.stack([values, writes.float()], 2), values.gather(1, last)
+
+    rnn = RNN(cells.LSTM(units=3), input_size=2, initializer="keras")
+    readout = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.Adam([*rnn.parameters(), *readout.parameters()], lr=0.03)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.03, total_steps=1500)
+    for _ in range(1500):
+        x, target = sequences(64)
+        loss = (readout(rnn(x)[0])[..., 0] - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    x, _ = sequences(1)
+    x[..., 1] = 0.0
+    x[:, [0, 8, 17, 23], 1] = 1.0
+    labels = [f"write {value:+.1f}" if write else "·" for value, write in x[0].tolist()]
+    title = "An LSTM that has learned to hold the value written last"
+    explain.gates_picture(rnn, x, path, labels=labels, title=title, gates=["i", "f", "g", "c"])
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    **{f"unrolled-{cell}.svg": partial(unrolled, cell) for cell in cells.names() if cell != "projected-lstm"},
+    "gradient-distance.svg": lambda path: explain.gradient_distance_picture(path) and None,
+    "gates-last-written.svg": last_written,
+    "unrolling-memory.svg": unrolling,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""What static and dynamic unrolling cost against the number of time steps."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi import cells
+from nabi.errors import ArgumentError
+from nabi.scan import scan, static_scan
+from nabi.targets.picture import check_suffix, write_figure
+
+__all__ = ["Unrolling", "unrolling_memory", "unrolling_picture"]
+
+KINDS = ("static", "dynamic")
+_COLOURS = {"static": "#c1440e", "dynamic": "#1f5fa8"}
+
+
+@dataclass(frozen=True)
+class Unrolling:
+    """One measurement: a training step (forward and backward) of a cell over `steps` time steps.
+
+    Attributes:
+        kind: `static` (one copy of the step per time step) or `dynamic` (one operator over time).
+        steps: number of time steps T.
+        graph_nodes: nodes of the autograd graph behind the loss.
+        peak_bytes: how much the peak of the process' memory grew through the training step.
+        seconds: time of the training step, the best of three.
+    """
+
+    kind: str
+    steps: int
+    graph_nodes: int
+    peak_bytes: int
+    seconds: float
+
+
+def unrolling_memory(
+    lengths: Sequence[int] = (10, 30, 100, 300, 1000),
+    *,
+    cell: str = "lstm",
+    units: int = 128,
+    inputs: int = 32,
+    batch: int = 32,
+) -> list[Unrolling]:
+    """Measure memory, graph and time of static and dynamic unrolling against the number of time steps.
+
+    Every measurement has a process of its own, since a process keeps its peak. It imports everything and
+    trains one short step of each kind first, so that what is measured is the training step alone. Times are
+    of one step on one thread.
+
+    Args:
+        lengths: numbers of time steps, each positive.
+        cell: a name of `nabi.cells.names()`.
+        units, inputs, batch: sizes, float32.
+
+    Returns:
+        A measurement for each kind and length, static ones first.
+
+    Raises:
+        ArgumentError: a length is not a positive integer.
+        UnknownNameError: `cell` is not the name of a cell.
+    """
+    cells.get(cell)
+    for length in lengths:
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            raise ArgumentError(f"lengths: expected positive integers, got {length!r}")
+    found = []
+    for kind in KINDS:
+        for steps in lengths:
+            task = {
+                "kind": kind,
+                "steps": steps,
+                "cell": cell,
+                "units": units,
+                "inputs": inputs,
+                "batch": batch,
+            }
+            code = "from nabi.explain import _unrolling; _unrolling.main()"
+            command = [sys.executable, "-c", code, json.dumps(task)]
+            path = os.pathsep.join(filter(None, sys.path))
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+            run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if run.returncode:
+                raise RuntimeError(f"measuring {kind} unrolling over {steps} steps failed:\n{run.stderr}")
+            found.append(Unrolling(**json.loads(run.stdout.splitlines()[-1])))
+    return found
+
+
+def main() -> None:
+    """Take one measurement, described by the first argument of the process, and print it."""
+    import time
+
+    task: dict[str, Any] = json.loads(sys.argv[1])
+    torch.manual_seed(0)
+    cell = cells.get(task["cell"])(task["units"])
+    program = cell.program(task["inputs"])
+    weights = [torch.randn(family.shape).mul_(0.05).requires_grad_() for family in program.families]
+
+    def loss(kind: str, x: Tensor) -> Tensor:
+        if kind == "dynamic":
+            return scan(program, x, None, weights)[0].square().mean()
+        return torch.stack(static_scan(program, list(x.unbind(1)), None, weights)[0], 1).square().mean()
+
+    for kind in KINDS:
+        loss(kind, torch.randn(2, 2, task["inputs"])).backward()
+    x = torch.randn(task["batch"], task["steps"], task["inputs"])
+    ballast = _fill_up()
+    before = _peak()
+    result = loss(task["kind"], x)
+    nodes = _count_nodes(result)
+    result.backward()
+    peak = _peak() - before
+    del result, ballast
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        loss(task["kind"], x).backward()
+        seconds.append(time.perf_counter() - start)
+    print(json.dumps(asdict(Unrolling(task["kind"], task["steps"], nodes, peak, min(seconds)))))
+
+
+def _fill_up() -> list[bytes]:
+    """Fill memory up to the peak that importing left, so that every byte more raises the peak."""
+    pieces, peak = [b""], _peak()
+    while _peak() <= peak and len(pieces) < 4096:
+        pieces.append(bytes([1]) * 2**18)
+    return pieces
+
+
+def _peak() -> int:
+    """Return the largest memory that this process has had so far, in bytes."""
+    import resource
+
+    # macOS counts bytes, Linux kilobytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _count_nodes(result: Tensor) -> int:
+    seen: set[Any] = set()
+    waiting: list[Any] = [result.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting.extend(following for following, _ in node.next_functions)
+    return len(seen)
+
+
+def unrolling_picture(
+    measured: Sequence[Unrolling], path: str | os.PathLike[str], *, title: str = ""
+) -> Path:
+    """Draw nodes of the graph and peak memory against the number of time steps.
+
+    Args:
+        measured: what `unrolling_memory` returned.
+        path: the file to write, .svg or .png.
+        title: above the picture.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: nothing was measured, or the suffix is another one.
+        OutputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    check_suffix(path)
+    if not measured:
+        raise ArgumentError("measured: expected at least one measurement, got none")
+    figure = Figure(figsize=(10.5, 4.4), layout="constrained")
+    graph, memory = figure.subplots(1, 2)
+    for kind in KINDS:
+        own = sorted((each for each in measured if each.kind == kind), key=lambda each: each.steps)
+        steps = [each.steps for each in own]
+        style = {"color": _COLOURS[kind], "marker": "o", "linewidth": 2, "markersize": 5, "label": kind}
+        graph.loglog(steps, [each.graph_nodes for each in own], **style)
+        memory.plot(steps, [each.peak_bytes / 2**20 for each in own], **style)
+    graph.set_title("nodes of the autograd graph", loc="left", fontsize=11)
+    memory.set_title("peak memory of a training step, MiB", loc="left", fontsize=11)
+    for axes in (graph, memory):
+        axes.set_xlabel("time steps $T$")
+        axes.grid(color="#e4e4e4", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return write_figure(figure, path, title=title)

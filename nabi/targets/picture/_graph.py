@@ -1,0 +1,246 @@
+"""What a picture of one step shows: the nodes of a program, put together as people draw them.
+
+A gate is one box: its activation with the products, biases and diagonal weights that it reads. What is
+learned is written inside the boxes; what flows (input, states, values of the step) are the arrows.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nabi.ir import LATEX, OPERATIONS, Node, Program, named_nodes, symbol
+
+__all__ = ["Box", "Graph", "Kind", "make_graph"]
+
+Kind = Literal["source", "gate", "candidate", "product", "reduction", "map", "sink"]
+
+# Activations whose results lie between 0 and 1: they let through a share of something.
+_SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
+_SIGNS = {"add": "+", "mul": r"\times", "sub": "-", "div": "/", "maximum": r"\max", "minimum": r"\min"}
+# How an operation that needs to tell its inputs apart says what it does with them.
+_FORMULAS = {
+    "sub": "a - b",
+    "div": "a / b",
+    "greater": "a > b",
+    "select": r"b \;\mathrm{if}\; a \;\mathrm{else}\; c",
+}
+_PATTERNS = {"neg": r"-\,\cdot", "sqrt": r"\sqrt{\;\cdot\;}", "abs": r"|\cdot|"}
+
+
+@dataclass(eq=False)
+class Box:
+    """One shape of the picture.
+
+    Attributes:
+        kind: decides shape and colour.
+        label: what it does, in LaTeX.
+        weights: what is learned (or drawn at random) in it, in LaTeX.
+        name: of the value that leaves it, in LaTeX, or nothing.
+        reads: the boxes whose values enter it, in the order of the equation.
+        ordered: whether the order of what enters matters; then the inputs are lettered.
+        round: whether it is drawn as a circle.
+    """
+
+    kind: Kind
+    label: str
+    weights: list[str] = field(default_factory=list)
+    name: str = ""
+    reads: list["Box"] = field(default_factory=list)
+    ordered: bool = False
+    round: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.label} {self.name}".strip()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The boxes of one step in an order in which they can be computed.
+
+    Attributes:
+        boxes: all but sources and sinks.
+        inputs: the step's input, and random inputs that stand for themselves.
+        before: the states from the step before, in the order of the cell's states.
+        after: the new states.
+    """
+
+    boxes: list[Box]
+    inputs: list[Box]
+    before: list[Box]
+    after: list[Box]
+
+
+def make_graph(program: Program) -> Graph:
+    """Return the boxes of one step of a program."""
+    return _Maker(program).make()
+
+
+class _Maker:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.made: dict[int, Box] = {}
+        self.boxes: dict[int, Box] = {}
+        named = named_nodes(program)
+        self.names = {
+            node.index: symbol(node, LATEX, name) for name, node in reversed(named.items()) if node.arguments
+        }
+        self.readers: dict[int, int] = {}
+        for node in program.nodes:
+            for argument in node.arguments:
+                self.readers[argument.index] = self.readers.get(argument.index, 0) + 1
+        for output in program.outputs:
+            self.readers[output.index] = self.readers.get(output.index, 0) + 1
+
+    def make(self) -> Graph:
+        program = self.program
+        x = Box("source", "", name="x_{t}")
+        inputs = [x]
+        states = {name: node for node in program.nodes if node.operation == "state" for name in (node.name,)}
+        before = []
+        for name in program.state_names:
+            # A state that the step never reads still comes from the step before.
+            box = Box(
+                "source",
+                "",
+                name=symbol(states[name], LATEX) if name in states else rf"\mathrm{{{name}}}_{{t-1}}",
+            )
+            before.append(box)
+            if name in states:
+                self.made[states[name].index] = box
+        for node in program.nodes:
+            if node.operation == "input":
+                self.made[node.index] = x
+        after = []
+        for name, output in zip(program.state_names, program.outputs, strict=True):
+            read = self.box(output)
+            after.append(Box("sink", "", name=symbol(output, LATEX, name), reads=[read]))
+        inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation == "noise"]
+        boxes = [self.boxes[index] for index in sorted(self.boxes)]
+        return Graph(boxes, inputs, before, after)
+
+    def box(self, node: Node) -> Box:
+        """Return the box whose value a node is."""
+        if node.index not in self.made:
+            if not node.arguments:
+                self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
+            else:
+                box = self.compute(node)
+                box.name = self.names.get(node.index, "")
+                self.made[node.index] = box
+                self.boxes[node.index] = box
+        return self.made[node.index]
+
+    def compute(self, node: Node) -> Box:
+        row = OPERATIONS.get(node.operation)
+        if node.operation == "linear" or self.is_sum(node) or self.is_scaling(node):
+            weights, reads = self.affine(node)
+            kind: Kind = "product" if weights else "map"
+            label = r"\mathrm{linear}" if weights else _SIGNS[node.operation]
+            return Box(kind, label, weights, reads=reads, round=not weights)
+        if row is not None and row.arity == 1:
+            weights, reads = self.affine(node.arguments[0], inside=True)
+            kind = "reduction" if row.reduction or node.operation in ("norm", "softmax") else "map"
+            if weights and kind == "map":
+                kind = "gate" if node.operation in _SHARES else "candidate"
+            return Box(kind, _function(node.operation), weights, reads=reads)
+        if node.operation == "mul" and node.arguments[0] is node.arguments[1]:
+            return Box("map", r"(\,\cdot\,)^2", reads=[self.box(node.arguments[0])])
+        numbers = [argument for argument in node.arguments if argument.operation == "constant"]
+        reads = [self.box(argument) for argument in node.arguments if argument not in numbers]
+        if numbers:
+            return Box("map", _with_numbers(node), reads=reads)
+        formula = _FORMULAS.get(node.operation)
+        if formula is not None:
+            return Box("map", formula, reads=reads, ordered=True)
+        return Box("map", _SIGNS[node.operation], reads=reads, round=True)
+
+    def affine(self, node: Node, inside: bool = False) -> tuple[list[str], list[Box]]:
+        """Return what is learned in a sum of products, and the boxes that it reads.
+
+        With `inside` the node is the argument of a function whose box takes it in, if nothing else reads it.
+        """
+        if inside and not self.is_absorbed(node):
+            return [], [self.box(node)]
+        weights: list[str] = []
+        reads: list[Box] = []
+        waiting = [node]
+        while waiting:
+            term = waiting.pop(0)
+            if term.operation == "add" and (term is node or self.is_part(term)):
+                waiting[:0] = term.arguments
+            elif term.operation == "linear" and (term is node or self.is_part(term)):
+                weights.append(symbol(term.arguments[0], LATEX))
+                waiting.insert(0, self.scaled(term.arguments[1], weights))
+            elif self.is_learned(term):
+                weights.append(symbol(term, LATEX))
+            elif self.is_scaling(term) and (term is node or self.is_part(term)):
+                waiting.insert(0, self.scaled(term, weights, first=True))
+            else:
+                box = self.box(term)
+                if box not in reads:
+                    reads.append(box)
+        # Products first and biases last, as in the equations.
+        return sorted(weights, key=lambda weight: weight.startswith("b")), reads
+
+    def scaled(self, node: Node, weights: list[str], first: bool = False) -> Node:
+        """Take the vectors that a value is multiplied with into the weights; return the value itself."""
+        while first or (self.is_scaling(node) and self.is_part(node)):
+            first = False
+            vector, value = node.arguments
+            if not self.is_vector(vector):
+                vector, value = value, vector
+            weights.append(symbol(vector, LATEX))
+            node = value
+        return node
+
+    def is_absorbed(self, node: Node) -> bool:
+        return self.is_part(node) and (
+            node.operation == "linear"
+            or self.is_scaling(node)
+            or (self.is_sum(node) and self.has_weights(node))
+        )
+
+    def is_part(self, node: Node) -> bool:
+        """Whether nothing else reads a value, and it has no name of its own."""
+        return self.readers.get(node.index, 0) == 1 and node.index not in self.names
+
+    def is_sum(self, node: Node) -> bool:
+        return node.operation == "add" and not any(a.operation == "constant" for a in node.arguments)
+
+    def has_weights(self, node: Node) -> bool:
+        """Whether a sum holds something learned, so that it is more than an addition of values."""
+        return any(
+            self.is_learned(a)
+            or (self.is_part(a) and (a.operation == "linear" or self.is_scaling(a) or self.has_weights(a)))
+            for a in node.arguments
+            if node.operation == "add"
+        )
+
+    def is_learned(self, node: Node) -> bool:
+        return node.operation in ("parameter", "matrix")
+
+    def is_vector(self, node: Node) -> bool:
+        return node.operation == "parameter" or (node.operation == "noise" and not self.stands_alone(node))
+
+    def stands_alone(self, noise: Node) -> bool:
+        """Whether a random input is drawn as an arrow: it mixes values rather than to drop some."""
+        return next(spec.kind for spec in self.program.noises if spec.name == noise.name) == "keep"
+
+    def is_scaling(self, node: Node) -> bool:
+        return node.operation == "mul" and sum(self.is_vector(argument) for argument in node.arguments) == 1
+
+
+def _function(name: str) -> str:
+    if name in _PATTERNS:
+        return _PATTERNS[name]
+    return OPERATIONS[name].latex.format("").removesuffix("()")
+
+
+def _with_numbers(node: Node) -> str:
+    """Return an operation with numbers as people write it beside an arrow: `1 -`, `0.5 ×`."""
+    parts = [LATEX.number(a.value) if a.operation == "constant" else "" for a in node.arguments]
+    sign = _SIGNS.get(node.operation)
+    if sign is None or sign.startswith("\\m"):
+        return OPERATIONS[node.operation].latex.format(*[part or r"\,\cdot\," for part in parts])
+    if node.operation == "mul":
+        return f"{parts[0]}{parts[1]} {sign}"
+    return f"{parts[0]} {sign} {parts[1]}".strip()

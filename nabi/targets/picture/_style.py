@@ -1,0 +1,52 @@
+"""Colours and fonts of the pictures, and how wide a label is."""
+
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["FILLS", "INPUT", "LEGEND", "LINE", "PANEL", "STATES", "text_settings", "text_size"]
+
+# Fill and edge of each kind of box.
+FILLS = {
+    "gate": ("#ffe3a3", "#b07d10"),
+    "candidate": ("#cfe8c6", "#4b8a3a"),
+    "product": ("#d9dde3", "#6b7684"),
+    "reduction": ("#e2d4ef", "#7b55a3"),
+    "map": ("#ffffff", "#3c4651"),
+}
+LEGEND = {
+    "gate": "gate: a share between 0 and 1",
+    "candidate": "activation of a sum of products",
+    "product": "sum of products",
+    "reduction": "taken over all units",
+    "map": "unit by unit",
+}
+PANEL = "#f7f9fb"
+LINE = "#3c4651"
+INPUT = "#1b7f5c"
+STATES = ("#1f5fa8", "#c1440e", "#7b3fa0", "#8a6d00")
+
+_SETTINGS: dict[str, Any] = {
+    "mathtext.fontset": "dejavusans",
+    "font.family": "DejaVu Sans",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nabi",
+    "axes.unicode_minus": True,
+}
+
+
+def text_settings() -> AbstractContextManager[None]:
+    """Return a context in which matplotlib writes as all the pictures do, the same bytes every time."""
+    import matplotlib
+
+    return matplotlib.rc_context(_SETTINGS)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def text_size(text: str, points: float) -> tuple[float, float]:
+    """Return width and height of a text in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    box = TextPath((0, 0), text, size=points, prop=FontProperties(family="DejaVu Sans")).get_extents()
+    return float(box.width) / 72, float(box.height) / 72

@@ -1,0 +1,234 @@
+"""The base of all cells: weights made on first use, one step, many steps."""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.nn import initializers
+from nabi.scan import loop
+from nabi.tf1._arrays import as_dtype, as_tensor, to_numpy
+from nabi.tf1._structure import check_state, flatten, pack_like
+from nabi.tf1._variable import Variable
+
+__all__ = ["RNNCell", "gives_tensors"]
+
+
+def gives_tensors(inputs: Any, state: Any) -> bool:
+    """Whether results are tensors: the inputs are, or a gradient is asked for through the state."""
+    members = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    if any(isinstance(member, Tensor) for member in members):
+        return True
+    return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in flatten(state))
+
+
+class RNNCell(torch.nn.Module):
+    """A cell: `output, new_state = cell(inputs, state)`.
+
+    Its weights are made when it is used first, as the inputs tell their width, and are shared by every step
+    and call from then on. It is a torch module: `parameters()` go to a torch optimizer, once they exist.
+
+    A cell of your own is a subclass with `state_size`, `output_size`, `call(self, inputs, state)` on tensors
+    `[batch, width]`, and, when it has weights, `build(self, inputs_shape)`, which makes them with
+    `self.add_weight`. It runs in every function here, step by step.
+
+    Args:
+        name: the first part of its variables' names; the class' name in small letters by default.
+        dtype: of its weights; that of the first inputs by default.
+
+    Example:
+        >>> import numpy as np
+        >>> class Sum(RNNCell):
+        ...     state_size = output_size = 2
+        ...
+        ...     def call(self, inputs, state):
+        ...         return inputs + state, inputs + state
+        >>> output, state = Sum()(np.ones([1, 2]), np.ones([1, 2]))
+        >>> output
+        array([[2., 2.]])
+    """
+
+    state_size: Any
+    output_size: Any
+
+    def __init__(self, *, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.name = name or _small_letters(type(self).__name__)
+        self.built = False
+        self._dtype = None if dtype is None else as_dtype(dtype)
+        self._device = torch.device("cpu")
+        self._input_width: int | None = None
+
+    # What a subclass says.
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make the weights for inputs of the shape `(None, width)`; a cell without weights needs none."""
+
+    def call(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Compute one step for tensors; written by each cell."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs, state)")
+
+    def over_time(
+        self, inputs: Tensor, state: Any, lengths: Tensor | None, reverse: bool = False
+    ) -> tuple[Tensor, Any]:
+        """Run over `[batch, time, width]`; this one works for any `call`, cells of nabi have a faster one."""
+        output = inputs.new_zeros(inputs.shape[0], self.output_size)
+
+        def one_step(x: Tensor, _: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+            output, new_state = self.call(x, pack_like(self.state_size, list(states)))
+            return output, *flatten(new_state)
+
+        states = (output, *flatten(state))
+        outputs, final, _ = loop(one_step, inputs, states, lengths=lengths, reverse=reverse)
+        return outputs, pack_like(self.state_size, list(final[1:]))
+
+    # What a user calls.
+
+    def forward(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
+        """Run one step.
+
+        Args:
+            inputs: `[batch, width]`, array or tensor.
+            state: in the arrangement of `state_size`, each part `[batch, width]`.
+            scope: taken for compatibility; names are given by `name`.
+
+        Returns:
+            `(output, new_state)`; numpy arrays unless `inputs` is a tensor.
+
+        Raises:
+            ShapeError: a wrong rank, batch or width.
+        """
+        tensor = as_tensor(inputs, self._dtype or _number_of(state), "inputs", rank=2)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and gives_tensors(inputs, state)):
+            self.ensure_built(tensor)
+            checked = check_state(
+                state, self.state_size, tensor.shape[0], tensor.dtype, tensor.device, "state"
+            )
+            result = self.call(tensor, checked)
+        return result if gives_tensors(inputs, state) else (to_numpy(result[0]), to_numpy(result[1]))
+
+    def ensure_built(self, inputs: Tensor) -> None:
+        """Make the weights on first use, of the inputs' type and on their device; check the width later on.
+
+        Raises:
+            ShapeError: the cell has been made for inputs of another width.
+            ArgumentError: the cell has been made for another type of number.
+        """
+        width = inputs.shape[-1]
+        if not self.built:
+            self._dtype, self._device = self._dtype or inputs.dtype, inputs.device
+            self.build((None, width))
+            self.built = True
+        if self._input_width is None:
+            self._input_width = width
+        if self.weights and width != self._input_width:
+            raise ShapeError(f"inputs: {self.name} was made for width {self._input_width}, got {width}")
+        if self.weights and inputs.dtype != self._dtype:
+            raise ArgumentError(f"dtype: {self.name} was made for {self._dtype}, got {inputs.dtype}")
+
+    def add_weight(
+        self, name: str, shape: Any, initializer: Any = None, dtype: Any = None, trainable: bool = True
+    ) -> Variable:
+        """Make a weight, as `tf.get_variable` did; Glorot's uniform distribution by default.
+
+        Args:
+            name: its last name, for instance `kernel`.
+            shape: its shape, inputs before outputs.
+            initializer: a name or an initializer of `nabi.initializers`, or any `(shape, dtype) → tensor`.
+            dtype: of its numbers; the cell's by default.
+            trainable: whether it has a gradient.
+        """
+        number = as_dtype(dtype) if dtype is not None else self._dtype or torch.get_default_dtype()
+        draw = initializers.get("glorot_uniform" if initializer is None else initializer)
+        values = draw(tuple(shape), number)
+        values = torch.as_tensor(values, dtype=number).detach().to(self._device)
+        variable = Variable(values, trainable, f"{self.name}/{name}:0")
+        self.register_parameter(name, variable)
+        return variable
+
+    add_variable = add_weight
+
+    def zero_state(self, batch_size: int, dtype: Any = torch.float32) -> Any:
+        """Return the state of zeros for a batch, tensors in the arrangement of `state_size`.
+
+        Raises:
+            ArgumentError: `batch_size` is not a whole number of rows, or `dtype` no floating-point type.
+        """
+        if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 0:
+            raise ArgumentError(f"batch_size: expected a number of rows, got {batch_size!r}")
+        number = as_dtype(dtype)
+        zeros = [torch.zeros(int(batch_size), width, dtype=number) for width in flatten(self.state_size)]
+        return pack_like(self.state_size, zeros)
+
+    # Weights, by TensorFlow's names.
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type of the weights; None before the first use of a cell that was made without one."""
+        return self._dtype
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights in the order in which TensorFlow 1 makes them; empty before the first use."""
+        return [parameter for parameter in self.parameters() if isinstance(parameter, Variable)]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The same as `weights`."""
+        return self.weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that have a gradient."""
+        return [variable for variable in self.weights if variable.requires_grad]
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that have no gradient."""
+        return [variable for variable in self.weights if not variable.requires_grad]
+
+    def get_weights(self) -> list[Any]:
+        """Return copies of all weights as numpy arrays, in the order of `weights`."""
+        return [variable.numpy().copy() for variable in self.weights]
+
+    @torch.no_grad()
+    def set_weights(self, values: Any) -> None:
+        """Set all weights from arrays in the order of `weights`, for instance from a TensorFlow checkpoint.
+
+        Raises:
+            ArgumentError: the cell has no weights yet, or another number of them.
+            ShapeError: an array has another shape.
+        """
+        weights = self.weights
+        if len(values) != len(weights):
+            hint = "" if self.built else "; weights are made on first use, or by cell.build([None, width])"
+            raise ArgumentError(f"values: expected {len(weights)} arrays, got {len(values)}{hint}")
+        tensors = [as_tensor(value, self._dtype, "values") for value in values]
+        for tensor, variable in zip(tensors, weights, strict=True):
+            if tensor.shape != variable.shape:
+                raise ShapeError(
+                    f"values: {variable.name} has the shape {list(variable.shape)}, got {list(tensor.shape)}"
+                )
+        for tensor, variable in zip(tensors, weights, strict=True):
+            variable.copy_(tensor)
+
+
+def _small_letters(name: str) -> str:
+    """BasicLSTMCell → basic_lstm_cell, as TensorFlow names a cell's scope."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _number_of(state: Any) -> torch.dtype:
+    """Return the type of number that a state is made of; torch's default when it says none."""
+    for leaf in flatten(state):
+        dtype = leaf.dtype if isinstance(leaf, Tensor) else as_tensor(leaf, None, "state").dtype
+        if dtype.is_floating_point:
+            return dtype
+    return torch.get_default_dtype()

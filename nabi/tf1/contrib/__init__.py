@@ -1,0 +1,8 @@
+"""`tf.contrib`, as far as it is about recurrent networks."""
+
+from nabi.tf1._missing import getter as _getter
+from nabi.tf1.contrib import rnn
+
+__all__ = ["rnn"]
+
+__getattr__ = _getter("contrib.", __all__)
