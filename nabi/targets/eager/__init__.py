@@ -1,7 +1,8 @@
 """The target that runs everywhere: torch. Its definition says what a cell means."""
 
+from nabi.targets.eager._code import kernel_source
 from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
-from nabi.targets.eager._kernel import Gradients, Record, kernel_source, run_backward, run_forward
+from nabi.targets.eager._kernel import Gradients, Record, run_backward, run_forward
 
 __all__ = [
     "Gradients",

@@ -27,8 +27,8 @@ class BackwardWriter(ForwardWriter):
         for i, node in enumerate(derivative.states):
             if node is None:
                 results.append(
-                    f"torch.zeros((d[0].shape[0], {self.program.state_widths[i]}), "
-                    "dtype=d[0].dtype, device=d[0].device)"
+                    f"torch.zeros((d0.shape[0], {self.program.state_widths[i]}), "
+                    "dtype=d0.dtype, device=d0.device)"
                 )
             else:
                 results.append(self.backward(function, node, in_loop=True))
@@ -40,7 +40,7 @@ class BackwardWriter(ForwardWriter):
             self.stored.add(node.index)
             value = self.backward(function, node, in_loop=True)
             function.lines.append(f"{function.column(f'k{node.index}')}.copy_({value})")
-        function.lines.append(f"return ({', '.join(results)},)")
+        function.results = results
         return function
 
     def backward(self, function: Function, node: Node, in_loop: bool) -> str:
@@ -182,7 +182,7 @@ class BackwardWriter(ForwardWriter):
                 results.append(self._matrix_gradient(function, number))
             else:
                 results.append(self._vector_gradient(function, number))
-        function.lines.append(f"return ({', '.join(results)},)")
+        function.results = results
         for number in sorted(self.loop_stacks):
             if any(f"D{number}" in line for line in function.lines):
                 function.column(f"D{number}")

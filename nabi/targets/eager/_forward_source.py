@@ -16,11 +16,19 @@ __all__ = ["ForwardWriter", "Function"]
 
 @dataclass
 class Function:
-    """A function in the making: the columns it is given for each step, its lines, the values it knows."""
+    """A function in the making.
+
+    Attributes:
+        columns: names of what it is given, for each step if it is a loop.
+        lines: its source, without the beginning and the end.
+        values: the source of each node that it knows.
+        results: the source of what it returns, or of what goes on to the next step.
+    """
 
     columns: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     values: dict[int, str] = field(default_factory=dict)
+    results: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> str:
         """Return the name of a column, asked for on first use."""
@@ -72,7 +80,7 @@ class ForwardWriter:
         if node.operation == "noise":
             return function.column(f"n{self.noise_index[node.name]}")
         if node.operation == "cotangent":
-            return f"d[{[c.index for c in self.program.derivative.cotangents].index(node.index)}]"
+            return f"d{[c.index for c in self.program.derivative.cotangents].index(node.index)}"
         return function.column(f"s{self.program.state_names.index(node.name)}")
 
     # Forward.
@@ -85,18 +93,23 @@ class ForwardWriter:
                 self.product(function, int(name[1:]))
             else:
                 self.forward(function, self.program.trace.nodes[int(name[1:])])
-        returned = [n if n.startswith("P") else function.values[int(n[1:])] for n in wanted]
-        function.lines.append(f"return ({', '.join(returned)}{',' if returned else ''})")
+        function.results = [n if n.startswith("P") else function.values[int(n[1:])] for n in wanted]
         return function
 
-    def step(self, keep: tuple[int, ...], save: bool) -> Function:
-        """Write one step: from the states to the new ones; saved nodes are returned beside them."""
+    def step(self, keep: tuple[int, ...], record: tuple[str, ...]) -> Function:
+        """Write one step: from the states to the new ones.
+
+        Args:
+            keep: states that are written to a column `o0`, `o1`, ...
+            record: what is appended to the list `kept` for the backward pass: `s0` a state before the
+                step, `t0` after it, `v12_` a saved node.
+        """
         function = Function()
         outs = {self.plan.outputs[i].index: f"o{i}" for i in keep if self.plan.outputs[i].arguments}
         for i in range(len(self.program.state_names)):
-            function.values[self._state_leaf(i)] = f"s[{i}]"
-        saved = [node for node in self.plan.saved if save and node.index not in self.early]
-        for node in (*saved, *self.plan.outputs):
+            function.values[self._state_leaf(i)] = f"s{i}"
+        nodes = {f"v{node.index}_": node for node in self.plan.saved}
+        for node in (*(nodes[name] for name in record if name in nodes), *self.plan.outputs):
             self.forward(function, node, outs, within_step=True)
         written = [name for index, name in outs.items() if name in function.columns]
         for index, name in outs.items():
@@ -106,10 +119,12 @@ class ForwardWriter:
             if not self.plan.outputs[i].arguments:
                 value = function.values[self.plan.outputs[i].index]
                 function.lines.append(f"{function.column(f'o{i}')}.copy_({value})")
-        returned = ", ".join(function.values[node.index] for node in self.plan.outputs)
-        kept = ", ".join(function.values[node.index] for node in saved)
-        both = f"({returned},), ({kept}{',' if kept else ''})" if save else f"({returned},)"
-        function.lines.append(f"return {both}")
+        function.results = [function.values[node.index] for node in self.plan.outputs]
+        if record:
+            known = {name: function.values[node.index] for name, node in nodes.items() if name in record}
+            known.update({f"s{i}": f"s{i}" for i in range(len(function.results))})
+            known.update({f"t{i}": value for i, value in enumerate(function.results)})
+            function.lines.append(f"kept.append(({', '.join(known[name] for name in record)},))")
         return function
 
     def forward(

@@ -4,22 +4,18 @@ It computes the same as the definition, with fewer and larger torch calls: what 
 loop, one product for all gates that read the same, gradients of weights as one product after the loop.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from nabi.ir import Node, Program
 from nabi.targets._rows import Rows
-from nabi.targets.eager._backward_source import BackwardWriter
-from nabi.targets.eager._forward_source import ForwardWriter, Function
-from nabi.targets.eager._render import compile_source
+from nabi.targets.eager._code import backward_code, forward_code, recorded
 
-__all__ = ["Gradients", "Record", "kernel_source", "run_backward", "run_forward"]
+__all__ = ["Gradients", "Record", "run_backward", "run_forward"]
 
 
 @dataclass
@@ -30,17 +26,13 @@ class Record:
         x: input rows `[N, D]`.
         noises: rows of each random input.
         before: rows of saved nodes that were computed before the loop, by column name.
-        entering: for each step the states that it started from.
-        leaving: for each step the states that it ended with.
-        saved: for each step the saved nodes.
+        kept: for each step what `recorded(program)` names: states before and after it, saved nodes.
     """
 
     x: Tensor
     noises: tuple[Tensor, ...]
     before: dict[str, Tensor]
-    entering: list[tuple[Tensor, ...]]
-    leaving: list[tuple[Tensor, ...]]
-    saved: list[tuple[Tensor, ...]]
+    kept: list[tuple[Tensor, ...]]
 
 
 @dataclass
@@ -50,25 +42,6 @@ class Gradients:
     x: Tensor | None
     initial: tuple[Tensor, ...]
     families: tuple[Tensor | None, ...]
-
-
-@dataclass(frozen=True)
-class _Code:
-    """A compiled function: what it is called with for each step, and the weights it has prepared."""
-
-    columns: tuple[str, ...]
-    prepare: Callable[..., tuple[Tensor, ...]]
-    run: Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class _Forward:
-    wanted: tuple[str, ...]
-    before: Callable[..., tuple[Tensor, ...]]
-    step: _Code
-
-
-_FAMILY = re.compile(r"families\[\d+\](?:\[\d+:\d+\])?")
 
 
 def run_forward(
@@ -81,7 +54,6 @@ def run_forward(
     *,
     keep: tuple[int, ...],
     save: bool,
-    outputs: Sequence[Tensor | None] = (),
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], Record]:
     """Run a program over packed rows.
 
@@ -94,45 +66,36 @@ def run_forward(
         noises: random inputs: `[B, width]` in the order of the rows, or `[N, width]` when per step.
         keep: the states whose rows are wanted.
         save: whether a backward pass will follow.
-        outputs: tensors `[N, width]` to write the rows of each state into, where given.
 
     Returns:
         The rows of each state (None where not kept), the final states `[B, width]` in the order of the
         rows, and the record for `run_backward`, empty unless `save`.
     """
-    code = _forward(program, keep, save)
+    code = forward_code(program, keep, save)
     noise_rows = _noise_rows(program, rows, noises)
     made = dict(zip(code.wanted, code.before(x, families, *noise_rows), strict=True))
     buffers: dict[str, Tensor] = {"x": x, **made}
     buffers.update({f"n{i}": noise for i, noise in enumerate(noise_rows)})
     states: list[Tensor | None] = [None] * len(initial)
     for i in keep:
-        given = outputs[i] if i < len(outputs) else None
-        buffers[f"o{i}"] = x.new_empty((x.shape[0], initial[i].shape[1])) if given is None else given
-        states[i] = buffers[f"o{i}"]
-    record = Record(x, tuple(noise_rows), {}, [], [], [])
+        states[i] = buffers[f"o{i}"] = x.new_empty((x.shape[0], initial[i].shape[1]))
+    record = Record(x, tuple(noise_rows), {}, [])
     if save:
         early = [f"v{node.index}" for node in program.plan.saved if f"v{node.index}" in made]
         record.before = {f"{name}_": made[name] for name in early}
-    weights = code.step.prepare(families)
-    columns = _columns(code.step.columns, buffers, rows.active)
-    run, now, final, size = code.step.run, initial, None, rows.batch
+    weights = code.loop.prepare(families)
+    columns = _columns(code.loop.columns, buffers, rows.active)
+    now, final, size = initial, None, rows.batch
     flags = _flags(rows.zero, rows.active)
-    for k, active in enumerate(rows.active):
+    for start, stop in _segments(rows.active, flags):
+        active, flag = rows.active[start], flags[start]
         if active != size:
             final = final or [state.clone() for state in initial]
             final = [_set(f, active, size, s) for f, s in zip(final, now, strict=True)]
             now, size = tuple(state[:active] for state in now), active
-        flag = flags[k]
         if flag is not None:
             now = tuple(state.masked_fill(flag, 0) for state in now)
-        if save:
-            record.entering.append(now)
-            now, saved = run(now, weights, *columns[k])
-            record.leaving.append(now)
-            record.saved.append(saved)
-        else:
-            now = run(now, weights, *columns[k])
+        now = code.loop.run(now, weights, columns[start:stop], record.kept)
     if final is not None:
         return states, tuple(_set(f, 0, size, s) for f, s in zip(final, now, strict=True)), record
     # What is handed out must not share memory with anything else.
@@ -159,7 +122,8 @@ def run_backward(
         need_input: whether the gradient of the input is wanted.
         need_families: for each family whether its gradient is wanted.
     """
-    step, after = _backward(program, need_input, need_families)
+    given = tuple(i for i, cotangent in enumerate(state_cotangents) if cotangent is not None)
+    loop, after = backward_code(program, given, need_input, need_families)
     count, x = record.x.shape[0], record.x
     finals = [
         c if c is not None else x.new_zeros((rows.batch, width))
@@ -172,120 +136,49 @@ def run_backward(
         return Gradients(torch.zeros_like(x) if need_input else None, tuple(finals), zeros)
     buffers: dict[str, Tensor] = {"x": x, **record.before}
     buffers.update({f"n{i}": noise for i, noise in enumerate(record.noises)})
-    for name in step.columns:
+    buffers.update({f"g{i}": c for i, c in enumerate(state_cotangents) if c is not None})
+    for name in loop.columns:
         if name.startswith(("D", "k")):
             buffers[name] = x.new_empty((count, _width(program, name)))
-    by_step = _by_step(program, record)
-    weights = step.prepare(families)
-    columns = _columns(step.columns, buffers, rows.active, by_step)
-    given = [torch.split_with_sizes(c, rows.active) if c is not None else None for c in state_cotangents]
+    weights = loop.prepare(families)
+    columns = _columns(loop.columns, buffers, rows.active)
+    columns.reverse()
+    kept = record.kept[::-1]
     flags = _flags(rows.cut, rows.active)
     size = rows.active[-1]
     now = [final[:size] for final in finals]
-    run = step.run
-    for k in range(len(rows.active) - 1, -1, -1):
-        active = rows.active[k]
+    for start, stop in reversed(_segments(rows.active, flags)):
+        active, flag = rows.active[start], flags[start]
         if active != size:
             now = [torch.cat((n, f[size:active])) for n, f in zip(now, finals, strict=True)]
             size = active
-        now = [n if g is None else n + g[k] for n, g in zip(now, given, strict=True)]
-        now = run(now, weights, *columns[k])
-        flag = flags[k]
+        part = slice(len(kept) - stop, len(kept) - start)
+        now = loop.run(now, weights, columns[part], kept[part])
         if flag is not None:
             now = [n.masked_fill(flag, 0) for n in now]
     if size != rows.batch:
         now = [torch.cat((n, f[size:])) for n, f in zip(now, finals, strict=True)]
-    whole = [buffers[name] if name in buffers else torch.cat(by_step[name]) for name in after.columns]
+    position = {name: i for i, name in enumerate(recorded(program))}
+    whole = [
+        buffers[name] if name in buffers else torch.cat([step[position[name]] for step in record.kept])
+        for name in after.columns
+    ]
     gradients = after.run(after.prepare(families), families, *whole)
     return Gradients(gradients[0], tuple(now), gradients[1:])
 
 
-def kernel_source(program: Program) -> str:
-    """Return the Python source of the kernel's functions, to be read."""
-    code = _forward(program, (0,), True)
-    step, after = _backward(program, True, (True,) * len(program.families))
-    functions = [code.before, code.step.run, step.run, after.run]
-    return "\n".join(function.__doc__ or "" for function in functions)
-
-
-@lru_cache(maxsize=512)
-def _forward(program: Program, keep: tuple[int, ...], save: bool) -> _Forward:
-    writer = ForwardWriter(program)
-    step = writer.step(keep, save)
-    wanted = [c for c in step.columns if c.startswith(("P", "v"))]
-    if save:
-        early = {node.index for node in writer.plan.before}
-        wanted += [
-            f"v{n.index}" for n in writer.plan.saved if n.index in early and f"v{n.index}" not in wanted
-        ]
-    before = writer.before(wanted)
-    label = type(program.cell).__name__
-    parameters = ["x", "families", *(f"n{i}" for i in range(len(program.noises)))]
-    lines = [*writer.weights(before), *before.lines]
-    run = compile_source("before", parameters, lines, label)
-    return _Forward(tuple(wanted), run, _code("step", "s", step, writer.weights(step), label))
-
-
-@lru_cache(maxsize=512)
-def _backward(program: Program, need_input: bool, need_families: tuple[bool, ...]) -> tuple[_Code, _Code]:
-    writer = BackwardWriter(program)
-    step = writer.backward_step()
-    after = writer.after(need_input, need_families)
-    label = type(program.cell).__name__
-    return (
-        _code("backward_step", "d", step, writer.transposed_weights(step), label),
-        _code("after", None, after, writer.transposed_weights(after), label),
-    )
-
-
-def _code(name: str, first: str | None, function: Function, weights: list[str], label: str) -> _Code:
-    """Compile a function; every part of a weight it reads is taken once, before the loop."""
-    prepared = [line.split(" = ", 1) for line in weights]
-    sources: dict[str, str] = {source: target for target, source in prepared}
-    lines = function.lines
-    if first is not None:
-
-        def take(match: re.Match[str]) -> str:
-            return sources.setdefault(match.group(), f"p{len(sources)}")
-
-        lines = [_FAMILY.sub(take, line) for line in lines]
-    names = ", ".join(sources.values())
-    unpack = [f"{names}{',' if len(sources) == 1 else ''} = w"] if sources else []
-    inner = ["w", "families"] if first is None else [first, "w"]
-    run = compile_source(name, [*inner, *function.columns], [*unpack, *lines], label)
-    prepare_lines = [f"return ({', '.join(sources)}{',' if sources else ''})"]
-    prepare = compile_source(f"prepare_{name}", ["families"], prepare_lines, label)
-    return _Code(tuple(function.columns), prepare, run)
-
-
-def _columns(
-    names: Sequence[str],
-    buffers: dict[str, Tensor],
-    active: list[int],
-    by_step: dict[str, list[Tensor]] | None = None,
-) -> list[tuple[Tensor, ...]]:
-    """What a step function is called with at each step: parts of buffers, or what was kept step by step."""
+def _columns(names: Sequence[str], buffers: dict[str, Tensor], active: list[int]) -> list[tuple[Tensor, ...]]:
+    """What a loop is given at each step: its parts of the buffers."""
     if not names:
         return [()] * len(active)
     # Tensor.split goes through Python; this is four times faster, which a small layer notices.
-    columns = [
-        torch.split_with_sizes(buffers[name], active) if name in buffers else (by_step or {})[name]
-        for name in names
-    ]
-    return list(zip(*columns, strict=True))
+    return list(zip(*(torch.split_with_sizes(buffers[name], active) for name in names), strict=True))
 
 
-def _by_step(program: Program, record: Record) -> dict[str, list[Tensor]]:
-    """The columns of the backward pass that were kept step by step."""
-    found: dict[str, list[Tensor]] = {}
-    for i in range(len(program.state_names)):
-        found[f"s{i}"] = [states[i] for states in record.entering]
-        found[f"t{i}"] = [states[i] for states in record.leaving]
-    early = {f"v{node.index}_" for node in program.plan.before}
-    names = [f"v{node.index}_" for node in program.plan.saved]
-    for position, name in enumerate(name for name in names if name not in early):
-        found[name] = [saved[position] for saved in record.saved]
-    return found
+def _segments(active: list[int], flags: list[Tensor | None]) -> list[tuple[int, int]]:
+    """Split the steps where the number of rows changes or a state is cut before a step."""
+    starts = [k for k in range(len(active)) if k == 0 or active[k] != active[k - 1] or flags[k] is not None]
+    return list(pairwise([*starts, len(active)]))
 
 
 def _flags(rows: Tensor | None, active: list[int]) -> list[Tensor | None]:
