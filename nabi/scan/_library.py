@@ -4,169 +4,174 @@ It saves nothing: its derivative runs the forward pass again, so that a graph ho
 depend on data.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nabi.ir import find_program
+from nabi.ir import Program, find_program
 from nabi.scan._definition import Layout, Options, differentiate
 from nabi.scan._operator import backward_pass, forward_pass
 
 __all__: list[str] = []
 
-_library = torch.library.Library("nabi", "DEF")
-_arguments = (
+
+class _Inputs(NamedTuple):
+    """The arguments of the operator, in the order of its schema."""
+
+    x: Tensor
+    states: list[Tensor]
+    families: list[Tensor]
+    noises: list[Tensor]
+    mask: Tensor | None
+    resets: Tensor | None
+    batch_sizes: Tensor | None
+    key: str
+    reverse: bool
+    truncate: int | None
+    all_states: bool
+
+    @property
+    def program(self) -> Program:
+        return find_program(self.key)
+
+    @property
+    def options(self) -> Options:
+        return Options(self.reverse, self.truncate, self.all_states)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.mask, self.resets, self.batch_sizes)
+
+    @property
+    def learned(self) -> list[Tensor]:
+        """What has a gradient."""
+        return [self.x, *self.states, *self.families]
+
+    @property
+    def plain(self) -> bool:
+        """Whether results come with the strides of time-major rows, which must not depend on data."""
+        special = self.mask is not None or self.resets is not None or self.truncate is not None
+        return self.x.dim() == 3 and not special and not self.reverse
+
+    def gradients(self, found: Sequence[Any]) -> tuple[Any, ...]:
+        """Sort the gradients of `learned` into the places of the arguments."""
+        n = 1 + len(self.states)
+        return (found[0], list(found[1:n]), list(found[n:]), [None] * len(self.noises), *(None,) * 7)
+
+
+_SCHEMA = (
     "Tensor x, Tensor[] states, Tensor[] families, Tensor[] noises, Tensor? mask, Tensor? resets, "
     "Tensor? batch_sizes, str program, bool reverse, int? truncate, bool all_states"
 )
-_library.define(f"scan({_arguments}) -> Tensor[]")
-_library.define(f"scan_backward(Tensor[] cotangents, {_arguments}) -> Tensor[]")
 
 
-def _op_forward(
-    x: Tensor,
-    states: list[Tensor],
-    families: list[Tensor],
-    noises: list[Tensor],
-    mask: Tensor | None,
-    resets: Tensor | None,
-    batch_sizes: Tensor | None,
-    key: str,
-    reverse: bool,
-    truncate: int | None,
-    all_states: bool,
-) -> list[Tensor]:
-    program, options = find_program(key), Options(reverse, truncate, all_states)
-    layout = Layout(mask, resets, batch_sizes)
-    kept, finals, _, _ = forward_pass(program, options, layout, x, states, families, noises, save=False)
-    plain = _is_plain(x, mask, resets, reverse, truncate)
-    return [*(value if plain else value.contiguous() for value in kept), *finals]
+def _forward(*arguments: Any) -> list[Tensor]:
+    """Compute the kept states at every step and the final states."""
+    inputs = _Inputs(*arguments)
+    kept, finals, _, _ = forward_pass(
+        inputs.program, inputs.options, inputs.layout, inputs.x, inputs.states, inputs.families,
+        inputs.noises, save=False,
+    )  # fmt: skip
+    return [*(value if inputs.plain else value.contiguous() for value in kept), *finals]
 
 
-def _is_plain(
-    x: Tensor, mask: Tensor | None, resets: Tensor | None, reverse: bool, truncate: int | None
-) -> bool:
-    """Whether results come with the strides of time-major rows, which must not depend on data."""
-    return x.dim() == 3 and mask is None and resets is None and not reverse and truncate is None
-
-
-def _op_forward_shapes(
-    x: Tensor,
-    states: list[Tensor],
-    families: list[Tensor],
-    noises: list[Tensor],
-    mask: Tensor | None,
-    resets: Tensor | None,
-    batch_sizes: Tensor | None,
-    key: str,
-    reverse: bool,
-    truncate: int | None,
-    all_states: bool,
-) -> list[Tensor]:
-    program, options = find_program(key), Options(reverse, truncate, all_states)
+def _forward_shapes(*arguments: Any) -> list[Tensor]:
+    inputs = _Inputs(*arguments)
+    x, program = inputs.x, inputs.program
     kept = []
-    for i in options.kept(program):
+    for i in inputs.options.kept(program):
         width = program.state_widths[i]
-        if _is_plain(x, mask, resets, reverse, truncate):
+        if inputs.plain:
             batch, time = x.shape[0], x.shape[1]
             kept.append(x.new_empty_strided((batch, time, width), (width, batch * width, 1)))
         else:
             kept.append(x.new_empty((*x.shape[:-1], width)))
-    return [*kept, *(torch.empty_like(state, memory_format=torch.contiguous_format) for state in states)]
+    return [*kept, *(_empty_like(state) for state in inputs.states)]
 
 
-def _op_backward(
-    cotangents: list[Tensor],
-    x: Tensor,
-    states: list[Tensor],
-    families: list[Tensor],
-    noises: list[Tensor],
-    mask: Tensor | None,
-    resets: Tensor | None,
-    batch_sizes: Tensor | None,
-    key: str,
-    reverse: bool,
-    truncate: int | None,
-    all_states: bool,
-) -> list[Tensor]:
-    program, options = find_program(key), Options(reverse, truncate, all_states)
-    layout = Layout(mask, resets, batch_sizes)
-    _, _, rows, record = forward_pass(program, options, layout, x, states, families, noises, save=True)
-    found = backward_pass(
-        program, rows, record, options.kept(program), x, families, cotangents, True, (True,) * len(families)
+def _backward(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
+    """Compute the gradients of input, states and families."""
+    inputs = _Inputs(*arguments)
+    program, options, families = inputs.program, inputs.options, inputs.families
+    _, _, rows, record = forward_pass(
+        program, options, inputs.layout, inputs.x, inputs.states, families, inputs.noises, save=True
     )
-    inputs = (x, *states, *families)
-    return [torch.zeros_like(v) if g is None else g.contiguous() for g, v in zip(found, inputs, strict=True)]
+    kept, needed = options.kept(program), (True,) * len(families)
+    found = backward_pass(program, rows, record, kept, inputs.x, families, cotangents, True, needed)
+    return [
+        torch.zeros_like(v) if g is None else g.contiguous()
+        for g, v in zip(found, inputs.learned, strict=True)
+    ]
 
 
-def _op_backward_shapes(cotangents: list[Tensor], x: Tensor, *arguments: Any) -> list[Tensor]:
-    states, families = arguments[0], arguments[1]
-    return [torch.empty_like(v, memory_format=torch.contiguous_format) for v in (x, *states, *families)]
+def _backward_shapes(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
+    return [_empty_like(value) for value in _Inputs(*arguments).learned]
 
 
-def _op_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    x, states, families, noises, mask, resets, batch_sizes, key, reverse, truncate, all_states = inputs
-    ctx.save_for_backward(x, *states, *families, *noises, mask, resets, batch_sizes)
-    ctx.counts = (len(states), len(families), len(noises))
-    ctx.arguments = (key, reverse, truncate, all_states)
+def _empty_like(value: Tensor) -> Tensor:
+    return torch.empty_like(value, memory_format=torch.contiguous_format)
 
 
-def _op_saved(ctx: Any) -> tuple[Any, ...]:
-    values = list(ctx.saved_tensors)
-    x = values.pop(0)
-    lists = [[values.pop(0) for _ in range(count)] for count in ctx.counts]
-    return (x, *lists, *values, *ctx.arguments)
+def _save(ctx: Any, inputs: _Inputs, cotangents: Sequence[Tensor] = ()) -> None:
+    tensors = [*cotangents, inputs.x, *inputs.states, *inputs.families, *inputs.noises]
+    ctx.save_for_backward(*tensors, inputs.mask, inputs.resets, inputs.batch_sizes)
+    ctx.counts = (len(cotangents), 1, len(inputs.states), len(inputs.families), len(inputs.noises))
+    ctx.rest = inputs[7:]
 
 
-def _op_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]:
-    inputs = _op_saved(ctx)
-    shapes = _op_forward_shapes(*inputs)
+def _saved(ctx: Any) -> tuple[list[Tensor], _Inputs]:
+    values = iter(ctx.saved_tensors)
+    cotangents, (x,), *lists = ([next(values) for _ in range(count)] for count in ctx.counts)
+    return cotangents, _Inputs(*[x, *lists, *values, *ctx.rest])
+
+
+def _first_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    _save(ctx, _Inputs(*inputs))
+
+
+def _first_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]:
+    _, inputs = _saved(ctx)
+    shapes = _forward_shapes(*inputs)
     full = [torch.zeros_like(s) if c is None else c for c, s in zip(cotangents, shapes, strict=True)]
-    found = torch.ops.nabi.scan_backward(full, *inputs)
-    n = 1 + len(inputs[1])
-    return (found[0], found[1:n], found[n:], [None] * len(inputs[3]), *(None,) * 7)
+    return inputs.gradients(torch.ops.nabi.scan_backward(full, *inputs))
 
 
-def _op_second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    values = list(ctx.saved_tensors)
-    cotangents = [values.pop(0) for _ in range(ctx.cotangent_count)]
-    x = values.pop(0)
-    states, families, noises = ([values.pop(0) for _ in range(count)] for count in ctx.counts)
-    mask, resets, batch_sizes = values
-    key, reverse, truncate, all_states = ctx.arguments
-    program, options = find_program(key), Options(reverse, truncate, all_states)
-    inputs = [x, *states, *families]
+def _second_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    _save(ctx, _Inputs(*inputs[1:]), inputs[0])
+
+
+def _second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    """Differentiate the derivative through the definition."""
+    cotangents, inputs = _saved(ctx)
     with torch.enable_grad():
-        leaves = [v.detach().requires_grad_() for v in (*cotangents, *inputs)]
+        leaves = [v.detach().requires_grad_() for v in (*cotangents, *inputs.learned)]
         first = differentiate(
-            program, options, Layout(mask, resets, batch_sizes), leaves[len(cotangents) :], len(states),
-            tuple(noises), leaves[: len(cotangents)], [True] * len(inputs),
-        )  # fmt: skip
+            inputs.program,
+            inputs.options,
+            inputs.layout,
+            leaves[len(cotangents) :],
+            len(inputs.states),
+            tuple(inputs.noises),
+            leaves[: len(cotangents)],
+            [True] * len(inputs.learned),
+        )
         pairs = [(f, g) for f, g in zip(first, gradients, strict=True) if f is not None and g is not None]
         found = torch.autograd.grad(
             [f for f, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True, materialize_grads=True
         )
-    parts = list(found)
-    of_cotangents = [parts.pop(0) for _ in cotangents]
-    of_x = parts.pop(0)
-    of_states = [parts.pop(0) for _ in states]
-    return (of_cotangents, of_x, of_states, parts, [None] * len(noises), *(None,) * 7)
+    return (list(found[: len(cotangents)]), *inputs.gradients(found[len(cotangents) :]))
 
 
-def _op_second_inputs(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    cotangents, x, states, families, noises, mask, resets, batch_sizes = inputs[:8]
-    ctx.save_for_backward(*cotangents, x, *states, *families, *noises, mask, resets, batch_sizes)
-    ctx.cotangent_count = len(cotangents)
-    ctx.counts = (len(states), len(families), len(noises))
-    ctx.arguments = inputs[8:]
-
-
-_library.impl("scan", _op_forward, "CompositeExplicitAutograd")
-_library.impl("scan_backward", _op_backward, "CompositeExplicitAutograd")
-torch.library.register_fake("nabi::scan", _op_forward_shapes, lib=_library)
-torch.library.register_fake("nabi::scan_backward", _op_backward_shapes, lib=_library)
-torch.library.register_autograd("nabi::scan", _op_derivative, setup_context=_op_setup, lib=_library)
+_library = torch.library.Library("nabi", "DEF")
+_library.define(f"scan({_SCHEMA}) -> Tensor[]")
+_library.define(f"scan_backward(Tensor[] cotangents, {_SCHEMA}) -> Tensor[]")
+_library.impl("scan", _forward, "CompositeExplicitAutograd")
+_library.impl("scan_backward", _backward, "CompositeExplicitAutograd")
+torch.library.register_fake("nabi::scan", _forward_shapes, lib=_library)
+torch.library.register_fake("nabi::scan_backward", _backward_shapes, lib=_library)
+torch.library.register_autograd("nabi::scan", _first_derivative, setup_context=_first_setup, lib=_library)
 torch.library.register_autograd(
-    "nabi::scan_backward", _op_second_derivative, setup_context=_op_second_inputs, lib=_library
+    "nabi::scan_backward", _second_derivative, setup_context=_second_setup, lib=_library
 )
