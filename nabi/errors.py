@@ -11,7 +11,7 @@ NabiError
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 __all__ = [
     "ArgumentError",
@@ -65,6 +65,12 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
     "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
     """
     names = sorted(known)
-    nearest = get_close_matches(str(given).lower(), names, n=1, cutoff=0.5)
-    hint = f" did you mean {nearest[0]!r}?" if nearest else ""
+    typed = str(given).lower()
+    # Of names about as similar the one of nearly the same length: "adma" is rather "adam" than "adamax".
+    nearest = max(
+        get_close_matches(typed, names, n=5, cutoff=0.5),
+        key=lambda name: SequenceMatcher(a=name, b=typed).ratio() - 0.05 * abs(len(name) - len(typed)),
+        default=None,
+    )
+    hint = f" did you mean {nearest!r}?" if nearest else ""
     return UnknownNameError(f"{argument}: {given!r} is not known;{hint} Known are: {', '.join(names)}")

@@ -184,7 +184,9 @@ class _Scan(torch.autograd.Function):
         )
         ctx.set_materialize_grads(False)
         ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
-        ctx.rows, ctx.record, ctx.state_count = rows, record, state_count
+        # Under saved-tensor hooks (torch.utils.checkpoint) what is kept aside would defeat their purpose.
+        hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+        ctx.rows, ctx.record, ctx.state_count = rows, None if hooked else record, state_count
         # Saving inputs and outputs lets autograd notice when a user changes one, whose memory the record
         # shares.
         ctx.save_for_backward(*tensors, *kept)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -227,3 +228,12 @@ def test_what_the_backward_pass_needed_is_freed_by_it() -> None:
     assert kept
     loss.backward()
     assert all(value() is None for value in kept)
+
+
+def test_checkpointing_saves_the_activations_memory() -> None:
+    case = make_case(cells.LSTM(3))
+    run = function(case, lengths=[6, 2, 0, 4])
+    expected = torch.autograd.grad(run(*case.learned)[0].sum(), case.learned)
+    output = torch.utils.checkpoint.checkpoint(run, *case.learned, use_reentrant=False)[0]
+    assert output.grad_fn.record is None
+    torch.testing.assert_close(torch.autograd.grad(output.sum(), case.learned), expected)
