@@ -6,8 +6,10 @@ NabiError
 │   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
 ├── CellError (also ValueError)          the equations of a cell do not fit together
 ├── FileFormatError (also ValueError)    a file is damaged, foreign or of a newer layout
+├── MissingFileError (also FileNotFoundError) there is no such file
 ├── OutputError (also OSError)           a folder or file cannot be written
-└── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
+├── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
+└── nabi.tf1.MissingNameError (also AttributeError) a name of TensorFlow 1 that is left out on purpose
 """
 
 from collections.abc import Iterable
@@ -17,6 +19,7 @@ __all__ = [
     "ArgumentError",
     "CellError",
     "FileFormatError",
+    "MissingFileError",
     "NabiError",
     "NotFiniteError",
     "OutputError",
@@ -48,6 +51,10 @@ class CellError(NabiError, ValueError):
 
 class FileFormatError(NabiError, ValueError):
     """A file is damaged, belongs to another program, or has a newer layout."""
+
+
+class MissingFileError(NabiError, FileNotFoundError):
+    """There is no such file."""
 
 
 class OutputError(NabiError, OSError):

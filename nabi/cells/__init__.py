@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nabi.cells._gru import GRU, GRU2014, GRULecture
+from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
 from nabi.cells._simple import IndRNN, SimpleRNN
 from nabi.errors import unknown_name
@@ -23,6 +23,7 @@ __all__ = [
     "ZoneoutLSTM",
     "get",
     "names",
+    "negate_update_gate",
 ]
 
 _CELLS: dict[str, type[Cell]] = {

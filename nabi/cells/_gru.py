@@ -1,12 +1,16 @@
 """Gated recurrent units: three definitions that go by one name."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from nabi.ir import Cell, Node
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.ir import Cell, Node, Program
 from nabi.ir.functions import activation
 
-__all__ = ["GRU", "GRU2014", "GRULecture"]
+__all__ = ["GRU", "GRU2014", "GRULecture", "negate_update_gate"]
 
 
 class GRU(Cell):
@@ -53,3 +57,41 @@ class GRULecture(GRU):
         r_t = gate(self.affine("r", x, h))
         n_t = f(self.affine("h", x, h=r_t * h))
         return (1 - z_t) * h + z_t * n_t
+
+
+def negate_update_gate(program: Program, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Convert weights of a GRU whose `z` is the share of the candidate to one where it is of the old state.
+
+    Since σ(-a) = 1 - σ(a), negating all that belongs to `z` turns `gru-lecture` into `gru-2014`, and back.
+    The result is new; `gru` resets elsewhere, so no weights make it equal to these two.
+
+    Args:
+        program: of either cell.
+        weights: in the order of `program.families`.
+
+    Raises:
+        ArgumentError: there are more or fewer weights than families, or the cell has no gate `z`.
+
+    Example:
+        >>> import torch
+        >>> from nabi.scan import scan
+        >>> lecture, gru = (kind(units=5, use_bias=False).program(3) for kind in (GRULecture, GRU2014))
+        >>> weights = [torch.randn(family.shape) for family in lecture.families]
+        >>> x = torch.randn(2, 7, 3)
+        >>> expected, _, _ = scan(lecture, x, None, weights)
+        >>> output, _, _ = scan(gru, x, None, negate_update_gate(lecture, weights))
+        >>> torch.allclose(output, expected, atol=1e-6)
+        True
+    """
+    if len(weights) != len(program.families):
+        names = ", ".join(family.name for family in program.families)
+        raise ArgumentError(f"weights: expected one for each of {names}, got {len(weights)}")
+    if not any("z" in family.gates for family in program.families):
+        raise ArgumentError(f"program: expected that of a GRU, with a gate z, got {program.cell!r}")
+    converted = []
+    for family, weight in zip(program.families, weights, strict=True):
+        weight = weight.clone()
+        if "z" in family.gates:
+            weight[family.rows("z")] *= -1
+        converted.append(weight)
+    return converted

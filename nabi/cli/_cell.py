@@ -118,7 +118,7 @@ def _value(text: str) -> object:
 def _where(problem: Exception, cell_class: type[Cell] | None = None, file: str = "") -> str:
     """Return what happened, and the deepest line of the user's file in which it did."""
     if isinstance(problem, SyntaxError):
-        return f"line {problem.lineno}: {problem.msg}"
+        return f"line {problem.lineno}: {problem.msg}" if problem.lineno else str(problem.msg)
     if cell_class is not None:
         file = getattr(sys.modules.get(cell_class.__module__), "__file__", None) or ""
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == file]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nabi.data._notes import NOTES, note_beats, note_pitch
-from nabi.errors import ArgumentError, FileFormatError
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import write_atomically
 
 __all__ = ["read_midi", "write_midi"]
@@ -56,14 +56,17 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
 def read_midi(path: str | Path) -> list[str]:
     """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 
-    Raises `FileFormatError` if the file is not MIDI or has a note that is not one of `NOTES`.
+    Raises `MissingFileError` if there is no such file, and `FileFormatError` if it is not MIDI or has a note
+    that is not one of `NOTES`.
     """
     import mido
 
     try:
         file = mido.MidiFile(str(path), charset="utf-8")
     except (OSError, EOFError, ValueError, LookupError) as problem:
-        if isinstance(problem, FileNotFoundError | PermissionError | IsADirectoryError):
+        if isinstance(problem, FileNotFoundError):
+            raise MissingFileError(f"path: there is no file {path}") from problem
+        if isinstance(problem, PermissionError | IsADirectoryError):
             raise
         raise FileFormatError(f"path: {path} is not a MIDI file that can be read ({problem})") from problem
     notes: list[str] = []

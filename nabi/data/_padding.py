@@ -30,7 +30,8 @@ def pad_sequences(
         value: what fills.
 
     The arguments are those of Keras. Raises `UnknownNameError` for an unknown `padding` or `truncating`,
-    `ArgumentError` for something that is not a list of sequences and for text in an array of numbers,
+    `ArgumentError` for something that is not a list of sequences, for text in an array of numbers, and for
+    an unknown `dtype`,
     `ShapeError` if steps have different features.
 
     >>> pad_sequences([[1, 2, 3], [4]])
@@ -49,7 +50,12 @@ def pad_sequences(
     for position, sequence in enumerate(every):
         if not isinstance(sequence, Sized):
             raise ArgumentError(f"sequences[{position}]: {sequence!r} was given, a sequence is expected")
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(
+            f"dtype: {dtype!r} was given, a type of numpy such as 'int32' is expected"
+        ) from None
     if isinstance(value, str) and kind.kind not in "OU":
         raise ArgumentError(f"value: {value!r} was given for an array of {kind}; text needs dtype=object")
 

@@ -20,6 +20,8 @@ __all__ = ["gates", "gates_picture"]
 
 # Results of these lie between 0 and 1, so their picture has that scale.
 _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
+# The share of units that are within the scale of values without bounds; beyond it is the darkest colour.
+_NEARLY_ALL = 0.95
 
 
 def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[str, Tensor]:
@@ -95,8 +97,9 @@ def gates_picture(
     """Draw gates opening and closing over a sequence: units from top to bottom, time from left to right.
 
     Each value has a map of all its units and, below it, the mean over them. Gates are drawn on the scale
-    from 0 (closed) to 1 (open), the others around 0. Units are in the order of the steps at which they are
-    largest in the first map, the same order in all maps of that width, so that patterns can be seen.
+    from 0 (closed) to 1 (open), the others around 0, up to what 95 of 100 units stay below. Units are in the
+    order of the steps at which they are largest in the first map, the same order in all maps of that width,
+    so that patterns can be seen.
 
     Args:
         layer: as in `gates`; or the values themselves, a mapping from names to `[B, T, width]`.
@@ -156,8 +159,7 @@ def _draw(
     for number, (name, value) in enumerate(drawn.items()):
         heat, curve = rows[2 * number], rows[2 * number + 1]
         is_share = _is_share(named[name].operation if name in named else None, value)
-        limit = max(float(value.abs().max()), 1e-6)
-        low, high = (0.0, 1.0) if is_share else (-limit, limit)
+        low, high = (0.0, 1.0) if is_share else _range_around_zero(value)
         units = value.shape[1]
         order = orders.setdefault(units, value.argmax(0).argsort(stable=True))
         image = heat.imshow(
@@ -172,7 +174,13 @@ def _draw(
         heat.set_ylabel(f"${written}$", rotation=0, ha="right", va="center", fontsize=14, labelpad=12)
         heat.set_yticks([])
         figure.colorbar(
-            image, ax=heat, ticks=[low, (low + high) / 2, high], pad=0.01, fraction=0.03, format="%.2g"
+            image,
+            ax=heat,
+            ticks=[low, (low + high) / 2, high],
+            pad=0.01,
+            fraction=0.03,
+            format="%.2g",
+            extend="both" if float(value.abs().max()) > high else "neither",
         )
         mean = value.mean(1).numpy()
         curve.plot(mean, color="#1f5fa8" if is_share else "#c1440e", linewidth=1.6, drawstyle="steps-mid")
@@ -198,6 +206,13 @@ def _draw(
     if title:
         figure.suptitle(title, fontsize=13)
     return figure
+
+
+def _range_around_zero(value: Tensor) -> tuple[float, float]:
+    """The scale of `[time, units]` without bounds: a few units far out do not make the others pale."""
+    peaks = value.abs().amax(0).float()
+    limit = max(float(peaks.quantile(_NEARLY_ALL, interpolation="nearest")), 1e-6)
+    return -limit, limit
 
 
 def _is_share(operation: str | None, value: Tensor) -> bool:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from nabi.errors import FileFormatError
+from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange._atomic import write_atomically
 
 __all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]
@@ -62,12 +62,12 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """Read a file that `write_model_file` wrote.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingFileError: if there is no such file.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
     """
     place = Path(path)
     if not place.exists():
-        raise FileNotFoundError(f"path: there is no model file {place}")
+        raise MissingFileError(f"path: there is no model file {place}")
     if place.is_dir():
         raise FileFormatError(f"path: {place} is a folder, a model file was expected")
     try:

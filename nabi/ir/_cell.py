@@ -1,9 +1,6 @@
 """The base class of all cells: what a step's equations are written with."""
 
 import dataclasses
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, ClassVar, dataclass_transform
@@ -216,23 +213,19 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     try:
         x = trace.leaf("input", "x", input_size)
         states = [trace.leaf("state", name, cell.state_width(name)) for name in cell.states]
-        with _local_names(cell) as names:
-            result = cell.step(x, *states)
+        result = cell.step(x, *states)
     finally:
         _current.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
-    return Program.make(cell, trace, input_size, states, outputs, names)
+    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
 
 
-@contextmanager
-def _local_names(cell: Cell) -> Iterator[dict[int, str]]:
-    """Collect the names that the step gives to its values, to print the equations as they were written."""
+def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
+    """Collect the names that the step gave to its values, to print the equations as they were written."""
     names: dict[int, str] = {}
-    previous = sys.getprofile()
-
-    def watch(frame: Any, event: str, argument: Any) -> None:
-        if event != "return" or frame.f_code.co_name != "step" or frame.f_locals.get("self") is not cell:
-            return
+    for frame in trace.frames.values():
+        if frame.f_locals.get("self") is not cell:
+            continue
         for name, value in frame.f_locals.items():
             # A step that calls another one names a value better than `h_t`, which the final state is.
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
@@ -240,9 +233,5 @@ def _local_names(cell: Cell) -> Iterator[dict[int, str]]:
                 *cell.states,
             ):
                 names[value.index] = name
-
-    sys.setprofile(watch)
-    try:
-        yield names
-    finally:
-        sys.setprofile(previous)
+    trace.frames.clear()
+    return names

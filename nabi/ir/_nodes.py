@@ -10,6 +10,7 @@ import linecache
 import os
 import sys
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Literal
 
 from nabi.errors import CellError
@@ -144,6 +145,8 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
+    frames: dict[int, FrameType] = field(default_factory=dict)
+    """Calls of `step` that are making nodes; what they call their values is read when they have returned."""
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     def where(self) -> str:
@@ -179,7 +182,17 @@ class Trace:
                 operation == "cotangent" or any(node.reads_cotangent for node in arguments),
             )
             self.nodes.append(self._known[key])
+            self._note_frames()
         return self._known[key]
+
+    def _note_frames(self) -> None:
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code.co_name == "step":
+                self.frames.setdefault(id(frame), frame)
+            if frame.f_back is None:
+                return
+            frame = frame.f_back
 
     def leaf(self, kind: str, name: str, width: int | None) -> Node:
         """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""

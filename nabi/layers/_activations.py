@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.errors import ArgumentError, unknown_name
+from nabi.nn._named import name_of_function
 
 __all__ = [
     "Activation",
@@ -178,10 +179,10 @@ def _named(function: object) -> str | None:
 
 def serialize(function: Activation, argument: str = "activation") -> str:
     """Return the name of an activation function; `ArgumentError` for a function without one."""
-    name = _named(function)
+    name = _named(function) or name_of_function(function)
     if name is None:
         raise ArgumentError(
-            f"{argument}: {function!r} is not one of nabi.activations, so a config cannot hold it; "
-            f"known are: {', '.join(sorted(_KNOWN))}"
+            f"{argument}: {function!r} has no name that a config could hold; use a function made with def, "
+            f"or one of nabi.activations: {', '.join(sorted(_KNOWN))}"
         )
     return name

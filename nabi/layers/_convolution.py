@@ -26,13 +26,18 @@ def _one(argument: str, value: Any) -> int:
     return positive_integer(argument, value)
 
 
-def _windows(length: int | None, width: int, stride: int, padding: str) -> int | None:
-    """Count the windows that fit into a length; None for an open length."""
+def _windows(layer: Layer, shape: Shape, width: int, stride: int, padding: str) -> int | None:
+    """Count the windows that fit into the time steps; None for an open number of them."""
+    length = shape[1]
     if length is None:
         return None
-    if padding == "valid":
-        return max(0, (length - width) // stride + 1)
-    return -(-length // stride)
+    least = width if padding == "valid" else 1
+    if length < least:
+        raise ShapeError(
+            f"inputs: {layer.name} ({type(layer).__name__}) expected at least {least} time steps for its "
+            f"window; got {length}, shape {tuple(shape)}"
+        )
+    return (length - width) // stride + 1 if padding == "valid" else -(-length // stride)
 
 
 def _pad_for(length: int, width: int, stride: int, padding: str) -> tuple[int, int]:
@@ -135,12 +140,8 @@ class Conv1D(Layer):
         """Return the convolution of `[B, T, D]`."""
         check_rank(self, inputs.shape, 3, _AXES)
         check_width(self, inputs.shape, self.kernel.shape[1] * self.groups)
+        _windows(self, inputs.shape, self._reach, self.strides[0], self.padding)
         padding = _pad_for(inputs.shape[1], self._reach, self.strides[0], self.padding)
-        if inputs.shape[1] + sum(padding) < self._reach:
-            raise ShapeError(
-                f"inputs: {self.name} (Conv1D) expected at least {self._reach} time steps for its window; "
-                f"got {inputs.shape[1]}, shape {tuple(inputs.shape)}"
-            )
         channels = inputs.transpose(1, 2)
         if any(padding):
             channels = functional.pad(channels, padding)
@@ -157,7 +158,7 @@ class Conv1D(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, windows, filters."""
         check_rank(self, input_shape, 3, _AXES)
-        steps = _windows(input_shape[1], self._reach, self.strides[0], self.padding)
+        steps = _windows(self, input_shape, self._reach, self.strides[0], self.padding)
         return (input_shape[0], steps, self.filters)
 
     def parameter_sum(self) -> str:
@@ -191,7 +192,7 @@ class MaxPooling1D(Layer):
     """The largest value of each window over time: `[B, T, D]` to `[B, T', D]`.
 
     Arguments: `pool_size=2`, `strides=None` (as `pool_size`), `padding="valid"` or `"same"`.
-    It drops masks, as in Keras.
+    It drops masks, as in Keras. Raises `ShapeError` for inputs that are shorter than the window.
 
     >>> import torch
     >>> MaxPooling1D(4)(torch.zeros(2, 10, 3)).shape
@@ -218,18 +219,17 @@ class MaxPooling1D(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         """Return the largest values of the windows."""
         check_rank(self, inputs.shape, 3, _AXES)
+        _windows(self, inputs.shape, self.pool_size[0], self.strides[0], self.padding)
         padding = _pad_for(inputs.shape[1], self.pool_size[0], self.strides[0], self.padding)
         channels = inputs.transpose(1, 2)
         if any(padding):
             channels = functional.pad(channels, padding, value=float("-inf"))
-        if channels.shape[-1] < self.pool_size[0]:
-            return inputs[:, :0]
         return functional.max_pool1d(channels, self.pool_size[0], self.strides[0]).transpose(1, 2)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, windows, features."""
         check_rank(self, input_shape, 3, _AXES)
-        steps = _windows(input_shape[1], self.pool_size[0], self.strides[0], self.padding)
+        steps = _windows(self, input_shape, self.pool_size[0], self.strides[0], self.padding)
         return (input_shape[0], steps, input_shape[2])
 
     def get_config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi.errors import ShapeError
+from nabi.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
     from nabi.layers._base import Layer
@@ -24,6 +24,12 @@ def to_tensors(layer: "Layer", inputs: Any) -> Any:
         )
     if isinstance(inputs, Mapping) or inputs is None:
         return inputs
+    if isinstance(inputs, torch.nn.Module):
+        raise ArgumentError(
+            f"inputs: {layer.name} expected numbers; got the layer {type(inputs).__name__}. Functional "
+            "models are not offered: put the layers into Sequential([...]), or call them in the call() of a "
+            "Model subclass"
+        )
     try:
         array = np.asarray(inputs)
         if not array.flags.writeable or any(stride < 0 for stride in array.strides):

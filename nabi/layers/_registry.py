@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nabi.errors import ArgumentError, unknown_name
+from nabi.ir import Cell
 
 if TYPE_CHECKING:
     from nabi.layers._base import Layer
@@ -52,12 +53,11 @@ def is_serialized(value: object) -> bool:
     return isinstance(value, Mapping) and {"class_name", "config"} <= set(value)
 
 
-def deserialize(
-    described: Mapping[str, Any], custom_objects: Mapping[str, type["Layer"]] | None = None
-) -> "Layer":
+def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "Layer":
     """Make the layer that `serialize` described.
 
-    `custom_objects` maps class names to classes and is asked first. Raises `ArgumentError` for
+    `custom_objects` maps names to layer classes, initializers, regularizers and activations of the user's
+    own and is asked first. Raises `ArgumentError` for
     something that is no such description and `UnknownNameError` for a class that is not known.
 
     >>> from nabi import layers
@@ -75,10 +75,23 @@ def deserialize(
             kind = next(iter(known.values()))
     if kind is None:
         raise unknown_name("class_name", name, [*_classes, *(custom_objects or {})])
-    config = dict(described["config"])
+    config = {key: _own(key, value, custom_objects or {}) for key, value in described["config"].items()}
     if "custom_objects" in inspect.signature(kind.from_config).parameters:
         return kind.from_config(config, custom_objects=custom_objects)
     return kind.from_config(config)
+
+
+def _own(argument: str, value: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """Turn what a config says of an initializer, regularizer or activation of the user's own into it."""
+    if is_serialized(value):
+        own = custom_objects.get(value["class_name"])
+        # Layers and cells are made by who holds them.
+        if own is None or (isinstance(own, type) and issubclass(own, torch.nn.Module | Cell)):
+            return value
+        return own(**value["config"]) if isinstance(own, type) else own
+    if isinstance(value, str) and argument.endswith("activation"):
+        return custom_objects.get(value, value)
+    return value
 
 
 def automatic_config(kind: type, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:

@@ -35,7 +35,8 @@ class RepeatVector(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape with the time axis put in."""
-        return (input_shape[0], self.n, *input_shape[1:])
+        check_rank(self, input_shape, 2, "(batch, features)")
+        return (input_shape[0], self.n, input_shape[1])
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same layer again."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,14 +90,18 @@ class Feeding(Layer):
         return made
 
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
-        if isinstance(data, list | tuple):
-            if len(data) not in (2, 3):
-                raise ArgumentError(
-                    f"validation_data: {len(data)} parts were given, expected (x, y) or (x, y, sample_weight)"
-                )
-            x, y, weights = (*data, None)[:3]
+        expected = "expected (x, y), (x, y, sample_weight) or a DataLoader"
+        if isinstance(data, np.ndarray | Tensor):
+            raise ArgumentError(f"validation_data: an array alone was given, {expected}")
+        if not isinstance(data, list | tuple):
+            return self._batches(data, None, None, None, None, steps)
+        if len(data) not in (2, 3):
+            raise ArgumentError(f"validation_data: {len(data)} parts were given, {expected}")
+        x, y, weights = (*data, None)[:3]
+        try:
             return self._batches(x, y, weights, batch_size, None, steps)
-        return self._batches(data, None, None, None, None, steps)
+        except ArgumentError as problem:
+            raise type(problem)(f"validation_data: {problem}") from problem
 
 
 def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) -> None:

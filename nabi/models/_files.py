@@ -55,7 +55,7 @@ def load_model(
         compile: whether to read how it was compiled and where its training stood.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        MissingFileError: if there is no such file.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
         ArgumentError: if it needs `custom_objects` that are not given.
 

@@ -36,6 +36,14 @@ class Model(Fitting):
     supports_masking = True
     _makes_mask = False
 
+    def __init__(self, *inputs_outputs: Any, **options: Any) -> None:
+        if inputs_outputs or {"inputs", "outputs"} & options.keys():
+            raise ArgumentError(
+                "inputs, outputs: functional models are not offered; use Sequential([...]), or a subclass of "
+                "Model with a call() of its own"
+            )
+        super().__init__(**options)
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None: the outputs carry the mask that the layers inside have given them."""
         return None
@@ -111,7 +119,7 @@ class Model(Fitting):
         """Read the weights from a file of `save_weights` or `save`.
 
         Raises:
-            FileNotFoundError, FileFormatError: if there is no such file, or it is damaged or foreign.
+            MissingFileError, FileFormatError: if there is no such file, or it is damaged or foreign.
             ShapeError: if its weights are not those of this model.
         """
         _files.load_weights(self, path)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeVar
 
 from nabi.errors import ArgumentError, unknown_name
 
-__all__ = ["find", "snake_case", "to_config"]
+__all__ = ["find", "name_of_function", "snake_case", "to_config"]
 
 Kind = TypeVar("Kind")
 
@@ -60,14 +61,28 @@ def _by_name(
     return known[class_name]
 
 
+def name_of_function(value: object) -> str | None:
+    """Return the name under which a function can be found again; None for a lambda or another object.
+
+    >>> name_of_function(snake_case), name_of_function(lambda: 0)
+    ('snake_case', None)
+    """
+    if not isinstance(value, FunctionType | BuiltinFunctionType) or not value.__name__.isidentifier():
+        return None
+    return value.__name__ if "<locals>" not in value.__qualname__ else None
+
+
 def to_config(argument: str, value: object) -> dict[str, Any] | None:
-    """Describe an object as `{"class_name", "config"}`, the JSON-able inverse of `find`."""
+    """Describe an object as JSON-able `{"class_name", "config"}` for `find`; a function by its name."""
     if value is None:
         return None
+    name = name_of_function(value)
+    if name is not None:
+        return {"class_name": name, "config": {}}
     get_config = getattr(value, "get_config", None)
     if get_config is None:
         raise ArgumentError(
             f"{argument}: {value!r} has no get_config(), so it cannot be written into a config; "
-            "use a class with get_config() or one of the named ones"
+            "use a function made with def, a class with get_config(), or one of the named ones"
         )
     return {"class_name": type(value).__name__, "config": get_config()}

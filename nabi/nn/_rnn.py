@@ -24,7 +24,8 @@ class _RNNType(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.get("cell")
-        if cls is RNN and "cell" not in kwargs and not isinstance(given, (Cell, nn.Module, type)):
+        # A name of a cell is no number either: let it be refused as what it was meant to be.
+        if cls is RNN and "cell" not in kwargs and not isinstance(given, (Cell, nn.Module, type, str)):
             return ElmanRNN(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 

@@ -79,7 +79,7 @@ class Run:
             TextColumn("epochs  {task.fields[loss]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console, refresh_per_second=4) as progress:
+        with Progress(*columns, console=self.console, refresh_per_second=2) as progress:
             try:
                 yield EpochBar(progress, title, epochs, steps)
             except KeyboardInterrupt:

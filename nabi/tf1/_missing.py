@@ -60,9 +60,9 @@ def getter(prefix: str, known: Iterable[str]) -> Callable[[str], Any]:
                 f"write {INSTEAD[path]}. See {PAGE}"
             )
         nearest = get_close_matches(name, list(known), n=1)
-        hint = f"; did you mean tf.{prefix}{nearest[0]}?" if nearest else ""
+        hint = f"; did you mean tf.{prefix}{nearest[0]}?" if nearest else "."
         raise MissingNameError(
-            f"tf.{path} is not in nabi.tf1{hint} What is and what to write instead: {PAGE}"
+            f"tf.{path} is not in nabi.tf1{hint} What is there, and what to write instead: {PAGE}"
         )
 
     return get

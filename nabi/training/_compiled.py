@@ -99,7 +99,7 @@ class Compiled:
         if self.schedule is not None and self.scheduler is None:
             self.scheduler = _schedules.make(self.schedule, self.optimizer.torch_optimizer)
         if self.saved_optimizer is not None:
-            self.optimizer.torch_optimizer.load_state_dict(self.saved_optimizer)
+            self.optimizer.load_state(self.saved_optimizer)
             self.saved_optimizer = None
         if self.saved_schedule is not None:
             if self.scheduler is not None:

@@ -37,5 +37,8 @@ def to_categorical(
         if whole is None or not np.array_equal(whole, labels):
             raise ArgumentError(f"x: got {labels.dtype} values that are no whole numbers, expected labels")
         labels = whole
-    encoded = one_hot(labels, num_classes)
-    return encoded.astype(dtype, copy=False)
+    if not labels.size and num_classes is None:
+        raise ArgumentError(
+            "x: no labels were given; num_classes says how many columns there are without them"
+        )
+    return one_hot(labels, num_classes, argument="x").astype(dtype, copy=False)

@@ -164,6 +164,16 @@ class Optimizer:
         for weight in self._parameters:
             weight.grad = None
 
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the state of a file."""
+        self.torch_optimizer.load_state_dict(state)
+        # A fused step walks through a weight and its state side by side, so both need one layout in memory;
+        # a file has no layout.
+        for weight, values in self.torch_optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    values[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
     def move_state(self, device: torch.device) -> None:
         """Follow the weights to another device."""
         if self._torch is None:

@@ -153,11 +153,14 @@ def test_the_lecture_gru_is_the_2014_gru_with_z_negated() -> None:
     lecture, other = cells.GRULecture(5).program(3), cells.GRU2014(5, use_bias=False).program(3)
     torch.manual_seed(0)
     weights = [torch.randn(family.shape, dtype=torch.float64) for family in lecture.families]
-    negated = [weight.clone() for weight in weights]
-    for weight, family in zip(negated, lecture.families, strict=True):
-        weight[family.rows("z")] *= -1
+    negated = cells.negate_update_gate(lecture, weights)
     x, h = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
     torch.testing.assert_close(step(lecture, x, [h], weights), step(other, x, [h], negated))
+    torch.testing.assert_close(cells.negate_update_gate(other, negated), weights, rtol=0, atol=0)
+    with pytest.raises(ArgumentError, match="weights: expected one for each of W_x, W_h, got 1"):
+        cells.negate_update_gate(lecture, weights[:1])
+    with pytest.raises(ArgumentError, match="with a gate z, got LSTM"):
+        cells.negate_update_gate(cells.LSTM(5).program(3), [*weights, weights[0]])
 
 
 def test_a_gru_has_three_quarters_of_an_lstm_s_recurrent_weights() -> None:

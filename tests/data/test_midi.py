@@ -2,7 +2,7 @@ import mido
 import pytest
 
 from nabi.data import NABIYA, NOTES, read_midi, write_midi
-from nabi.errors import ArgumentError, FileFormatError, OutputError, UnknownNameError
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, OutputError, UnknownNameError
 
 
 @pytest.mark.parametrize("notes", [NABIYA, NOTES, ("c4",), ()])
@@ -52,5 +52,5 @@ def test_a_note_that_has_no_name_is_refused(tmp_path):
 
 
 def test_a_missing_file_is_missing(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(MissingFileError, match="there is no file"):
         read_midi(tmp_path / "a.mid")

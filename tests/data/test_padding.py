@@ -59,6 +59,7 @@ def test_text_is_padded_in_an_object_array():
         (5, {}, ArgumentError, "sequences: 5"),
         ("word", {}, ArgumentError, "sequences: 'word'"),
         ([[1]], {"maxlen": -1}, ArgumentError, "maxlen: -1"),
+        ([[1]], {"dtype": "int23"}, ArgumentError, "dtype: 'int23'"),
         ([[1]], {"value": "<pad>"}, ArgumentError, "value: '<pad>'"),
         ([[[1, 2]], [[1, 2, 3]]], {}, ShapeError, r"sequences\[1\]: steps of shape \(3,\)"),
     ],

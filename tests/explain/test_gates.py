@@ -151,6 +151,14 @@ def test_picture_of_some_gates_and_steps(tmp_path):
     assert gates_picture(gates(rnn, x), None, tmp_path / "values.png", steps=[0, 5]).is_file()
 
 
+def test_one_unit_far_out_does_not_make_the_others_pale(tmp_path):
+    value = torch.linspace(0, 1, 32).expand(1, 6, 32).clone()
+    value[..., 0] = -400
+    written = gates_picture({"c": value}, None, tmp_path / "c.svg").read_text()
+    assert "<!-- 0.97 -->" in written
+    assert "<!-- 4e+02 -->" not in written
+
+
 def test_picture_errors(tmp_path):
     rnn, x = RNN(cells.LSTM(4), 3), torch.randn(1, 5, 3)
     with pytest.raises(ArgumentError, match="one for each of the 5 steps, got 2"):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from nabi.errors import FileFormatError, OutputError
+from nabi.errors import FileFormatError, MissingFileError, OutputError
 from nabi.interchange import LAYOUT, read_model_file, write_model_file
 
 DTYPES = [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.bfloat16]
@@ -128,7 +128,7 @@ def test_headers_that_are_refused(tmp_path: Path, metadata: dict[str, str], mess
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no model file .*nothing"):
+    with pytest.raises(MissingFileError, match=r"there is no model file .*nothing"):
         read_model_file(tmp_path / "nothing")
     with pytest.raises(FileFormatError, match="is a folder"):
         read_model_file(tmp_path)

@@ -90,8 +90,10 @@ def test_every_public_layer_is_covered() -> None:
 
 
 def test_what_a_config_cannot_hold() -> None:
-    with pytest.raises(ArgumentError, match=r"is not one of nabi.activations, so a config cannot hold it"):
+    with pytest.raises(ArgumentError, match=r"has no name that a config could hold"):
         layers.Dense(2, activation=lambda x: x).get_config()
+    with pytest.raises(ArgumentError, match=r"has no get_config\(\)"):
+        layers.Dense(2, kernel_initializer=np.zeros((2, 2))).get_config()
     with pytest.raises(ArgumentError, match=r"has no get_config\(\)"):
         layers.Dense(2, kernel_initializer=lambda shape, dtype: torch.zeros(shape)).get_config()
 
@@ -103,6 +105,40 @@ def test_what_a_config_cannot_hold() -> None:
 
     with pytest.raises(ArgumentError, match=r"is no layer, so a config cannot hold it"):
         layers.RNN(Bare()).get_config()
+
+
+def shifted(x):
+    return x + 1
+
+
+def sevens(shape, dtype=None):
+    return torch.full(shape, 7.0, dtype=dtype)
+
+
+class Heavy:
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def __call__(self, weight):
+        return self.factor * weight.abs().max()
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+
+def test_functions_and_objects_of_ones_own_come_back() -> None:
+    own = {"shifted": shifted, "sevens": sevens, "Heavy": Heavy}
+    layer = layers.TimeDistributed(
+        layers.Dense(2, activation=shifted, kernel_initializer=sevens, kernel_regularizer=Heavy(3.0))
+    )
+    described = json.loads(json.dumps(layers.serialize(layer)))
+    twin = layers.deserialize(described, own)
+    assert twin.get_config() == layer.get_config()
+    assert torch.equal(twin(np.ones((1, 1, 2))), torch.full((1, 1, 2), 15.0))
+    assert twin.regularization_loss() == 21.0
+    for name in own:
+        with pytest.raises(UnknownNameError, match=f"'{name}' is not known"):
+            layers.deserialize(described, {key: value for key, value in own.items() if key != name})
 
 
 def test_cells_of_ones_own_come_back() -> None:

@@ -66,6 +66,11 @@ def test_other_inputs() -> None:
         layers.LSTMCell(3)(torch.zeros(2, 3, 4), [torch.zeros(2, 3)] * 2)
 
 
+def test_a_layer_is_no_input() -> None:
+    with pytest.raises(ArgumentError, match=r"inputs: dense.* got the layer InputLayer\. Functional models"):
+        layers.Dense(2)(layers.Input((3,)))
+
+
 def test_names() -> None:
     with pytest.raises(UnknownNameError, match=r"activation: 'tahn' is not known; did you mean 'tanh'"):
         layers.LSTM(3, activation="tahn")
@@ -145,3 +150,19 @@ def test_activations() -> None:
 def test_wrappers_want_layers() -> None:
     with pytest.raises(ArgumentError, match=r"layer: expected a layer; got 3"):
         layers.TimeDistributed(3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (layers.Conv1D(3, 7), "at least 7 time steps"),
+        (layers.Conv1D(3, 4, dilation_rate=2), "at least 7 time steps"),
+        (layers.MaxPooling1D(7), "at least 7 time steps"),
+        (layers.RepeatVector(3), "expected 2 axes"),
+    ],
+)
+def test_what_cannot_follow_is_found_when_the_shape_is_known(layer, message) -> None:
+    with pytest.raises(ShapeError, match=message):
+        layer.compute_output_shape((None, 4, 1))
+    with pytest.raises(ShapeError, match=message):
+        layer(np.zeros((2, 4, 1)))

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from nabi import losses
-from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, OutputError, ShapeError
 from nabi.layers import GRU, LSTM, Bidirectional, Dense, Embedding, Layer, Masking, TimeDistributed
 from nabi.models import Model, Sequential, load_model
 
@@ -213,7 +213,7 @@ def test_kinds_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_places_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no model file .*none\.nabi"):
+    with pytest.raises(MissingFileError, match=r"no model file .*none\.nabi"):
         load_model(tmp_path / "none.nabi")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot write"):

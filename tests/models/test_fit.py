@@ -324,6 +324,8 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"x": X, "y": Y, "validation_split": 1.0}, ArgumentError, "validation_split: got 1.0"),
     ({"x": X, "y": Y, "validation_split": 0.95}, ArgumentError, "leaves one part without samples"),
     ({"x": X, "y": Y, "validation_data": (X,)}, ArgumentError, "validation_data: 1 parts were given"),
+    ({"x": X, "y": Y, "validation_data": X}, ArgumentError, "validation_data: an array alone was given"),
+    ({"x": X, "y": Y, "validation_data": (X, Y[1:])}, ShapeError, "validation_data: y: 9 samples were given"),
     ({"x": X, "y": Y, "class_weight": 3}, ArgumentError, "class_weight: got 3, expected a dictionary"),
     ({"x": iter([(X, Y)]), "y": Y}, ArgumentError, "y: the list_iterator given as x makes the batches"),
     ({"x": iter([(X, Y)]), "validation_split": 0.1}, ArgumentError, "it needs x and y as arrays"),

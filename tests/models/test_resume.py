@@ -189,3 +189,31 @@ def test_backup_and_restore_goes_on_after_a_crash(tmp_path: Path) -> None:
     assert backup.exists()
     assert same(program(None), whole)
     assert not backup.exists()
+
+
+class Transposed:
+    """Weights whose rows and columns lie the other way round in memory."""
+
+    def __call__(self, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> torch.Tensor:
+        return torch.randn(shape[::-1], dtype=dtype).permute(*reversed(range(len(shape))))
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", torch.optim.Adam])
+def test_the_optimizers_state_lies_in_memory_as_the_weights_do(optimizer: Any, tmp_path: Path) -> None:
+    """A fused step walks through a weight and its state side by side, whatever their layouts."""
+    set_random_seed(3)
+    model = Sequential([LSTM(5, input_shape=(4, 2), kernel_initializer=Transposed()), Dense(3, "softmax")])
+    model.compile(optimizer, loss="sparse_categorical_crossentropy")
+    run(model, 0, 2, shuffle=False)
+    model.save(tmp_path / "model.nabi")
+    again = load_model(
+        tmp_path / "model.nabi", custom_objects={"Transposed": Transposed, "Adam": torch.optim.Adam}
+    )
+    weight = again.layers[0].kernel
+    assert not weight.is_contiguous()
+    assert run(model, 2, 4, shuffle=False) == run(again, 2, 4, shuffle=False)
+    assert same(model, again)
+    assert again.compiled.optimizer.torch_optimizer.state[weight]["exp_avg"].stride() == weight.stride()

@@ -216,6 +216,11 @@ def test_a_torch_module_as_the_step() -> None:
     assert torch.equal(output[:, -1], state.h[0])
 
 
+def test_the_name_of_a_cell_is_not_taken_for_torchs_input_size() -> None:
+    with pytest.raises(ArgumentError, match=r"cell: expected a cell.*'lstm'"):
+        nabi.nn.RNN("lstm", 3)
+
+
 def test_called_like_torch_it_is_torchs_rnn() -> None:
     for rnn in (nabi.nn.RNN(3, 5, 2, "relu"), nabi.nn.RNN(input_size=3, hidden_size=5, num_layers=2)):
         assert type(rnn) is nabi.nn.ElmanRNN

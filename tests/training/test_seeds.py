@@ -56,9 +56,13 @@ def test_to_categorical(labels: list[int]) -> None:
     assert np_utils.to_categorical(labels, 13).shape == (len(labels), 13)
 
 
-@pytest.mark.parametrize("labels", [[0.5], [float("nan")], ["a"], [-1]])
+@pytest.mark.parametrize("labels", [[0.5], [float("nan")], ["a"], [-1], []])
 def test_labels_that_are_refused(labels: list[object]) -> None:
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError, match=r"^x: "):
         to_categorical(labels)
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError, match=r"^x: 3 to 3 were given, 0 to 2 are expected"):
         to_categorical([3], num_classes=3)
+
+
+def test_no_labels() -> None:
+    assert to_categorical([], num_classes=3).shape == (0, 3)

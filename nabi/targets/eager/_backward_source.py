@@ -227,7 +227,7 @@ class BackwardWriter(ForwardWriter):
         for stack_number in sorted(self.loop_stacks):
             stack = self.plan.stacks[stack_number]
             if [node.index for node in stack] == indices:
-                return f"D{stack_number}.sum(0)"
+                return f"{self.stack(function, stack_number, in_loop=False)}.sum(0)"
         sums = []
         for parameter, node in zip(members, nodes, strict=True):
             if node is None:
