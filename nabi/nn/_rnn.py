@@ -24,8 +24,9 @@ class _RNNType(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.get("cell")
-        # A name of a cell is no number either: let it be refused as what it was meant to be.
-        if cls is RNN and "cell" not in kwargs and not isinstance(given, (Cell, nn.Module, type, str)):
+        # The name of a cell is refused as what it was meant to be; what torch refuses, torch's way.
+        named = isinstance(given, str) and not given.isdigit()
+        if cls is RNN and "cell" not in kwargs and not (named or isinstance(given, (Cell, nn.Module, type))):
             return ElmanRNN(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
