@@ -162,6 +162,11 @@ class Weighted(torch.nn.Module):
             raise ArgumentError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
         return sum(weight.numel() for weight in self.weights)
 
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights, as `count_params()` returns it."""
+        return self.count_params()
+
     def parameter_sum(self) -> str:
         """Return the sum behind the parameter count, "" where there are no parameters."""
         return product_sum([tuple(weight.shape) for weight in self.weights])
