@@ -6,9 +6,8 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 SHIM = Path(__file__).parent / "keras_shim"
 
@@ -47,7 +46,7 @@ def keras_tests() -> list[Path]:
     return sorted(folder.glob("*_test.py"))
 
 
-def test_keras_recurrent_layer_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keras_recurrent_layer_tests(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     shutil.copytree(SHIM, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for file in keras_tests():
         shutil.copy(file, tmp_path / "keras" / "src" / "layers" / "rnn")
@@ -68,6 +67,6 @@ def test_keras_recurrent_layer_tests(tmp_path: Path, capsys: pytest.CaptureFixtu
         name = f"{case.get('classname', '').removeprefix('keras.src.layers.rnn.')}.{case.get('name')}"
         cases[name] = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
     missed = {name for name, problems in cases.items() if problems}
-    with capsys.disabled():
-        print(f"\nkeras recurrent layer tests: {len(cases) - len(missed)} passed / {len(cases)}")
+    line = f"Keras' recurrent layer tests: {len(cases) - len(missed)} passed / {len(cases)}"
+    record_property("foreign tests", line)
     assert missed == set(NOT_PASSED), finished.stdout

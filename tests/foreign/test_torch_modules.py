@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("expecttest")
 
 
-def test_torch_module_database(capsys: pytest.CaptureFixture[str]) -> None:
+def test_torch_module_database(record_property: Callable[[str, object], None]) -> None:
     driver = Path(__file__).with_name("torch_modules_driver.py")
     done = subprocess.run(
         [sys.executable, str(driver)],
@@ -23,8 +24,7 @@ def test_torch_module_database(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     passed = result["total"] - len(result["failures"])
-    with capsys.disabled():
-        print(f"\ntorch module database: {passed} passed / {result['total']}")
+    record_property("foreign tests", f"PyTorch's module database: {passed} passed / {result['total']}")
     assert set(result["per_module"]) == {
         f"nn.{name}" for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
     }
