@@ -79,5 +79,5 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
         key=lambda name: SequenceMatcher(a=name, b=typed).ratio() - 0.05 * abs(len(name) - len(typed)),
         default=None,
     )
-    hint = f" did you mean {nearest!r}?" if nearest else ""
-    return UnknownNameError(f"{argument}: {given!r} is not known;{hint} Known are: {', '.join(names)}")
+    hint = f"; did you mean {nearest!r}?" if nearest else "."
+    return UnknownNameError(f"{argument}: {given!r} is not known{hint} Known are: {', '.join(names)}")
