@@ -21,7 +21,7 @@ class StatefulLayer(Equations):
     @property
     def state_size(self) -> list[Any]:
         """The size of each state."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say the sizes of its states")
 
     def _create_states(self, states: list[Tensor]) -> None:
         for number, state in enumerate(states):

@@ -6,36 +6,18 @@ from typing import Any
 from torch import Tensor
 
 from nabi.errors import ArgumentError
+from nabi.nn._configured import Configured
 from nabi.nn._named import find, to_config
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "serialize"]
 
 
-class Regularizer:
+class Regularizer(Configured):
     """Base class: a callable `(weight) -> scalar Tensor` with a `get_config()`."""
 
     def __call__(self, weight: Tensor) -> Tensor:
         """Return the penalty for a weight."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(weight)")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same regularizer again."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Regularizer":
-        """Make a regularizer from what `get_config` returned."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self) -> int:
-        return hash((type(self), tuple(sorted(self.get_config().items()))))
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
 
 
 def _factor(argument: str, value: float) -> float:

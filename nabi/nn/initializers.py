@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi.nn._configured import Configured
 from nabi.nn._named import find, to_config
 
 __all__ = [
@@ -51,31 +52,12 @@ __all__ = [
 _TRUNCATED_DEVIATION = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(Configured):
     """Base class: a callable `(shape, dtype=None) -> Tensor` with a `get_config()`."""
 
     def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
         """Return a tensor of `shape`; `dtype` defaults to torch's default."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same initializer again."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Initializer":
-        """Make an initializer from what `get_config` returned."""
-        return cls(**config)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self) -> int:
-        return hash((type(self), tuple(sorted(self.get_config().items()))))
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
 
 
 class Constant(Initializer):
