@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 import nabi
+from nabi.cli._bench import bench
+from nabi.cli._cache import cache
 from nabi.cli._list import list_all
 from nabi.cli._run import run
 from nabi.cli._show import show
@@ -44,6 +46,8 @@ def _options(
 _app.command("run")(run)
 _app.command("list")(list_all)
 _app.command("show")(show)
+_app.command("bench")(bench)
+_app.command("cache")(cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

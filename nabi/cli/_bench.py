@@ -1,0 +1,228 @@
+"""`nabi bench`: how fast a cell is on this machine, beside torch."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nabi.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nabi.ir import Cell, Program
+
+__all__ = ["bench"]
+
+Run = Callable[[], "tuple[Tensor, ...]"]
+
+
+class Precision(StrEnum):
+    """Of all numbers."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """nabi and torch with the same weights and input: functions that compute the output."""
+
+    nabi: "Callable[[Tensor], Tensor]"
+    torch: "Callable[[Tensor], Tensor]"
+    peer: str
+    """What runs on the side of torch."""
+    weights: "tuple[Sequence[Tensor], Sequence[Tensor]]"
+    """Those of nabi and of torch."""
+
+
+def bench(
+    cell: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `nabi list`, or FILE.py:Class for a cell of your own.", metavar="CELL"
+        ),
+    ] = "lstm",
+    shape: Annotated[
+        str, typer.Option(help="Sequences, steps, inputs, units.", metavar="B,T,D,H")
+    ] = "32,50,128,256",
+    dtype: Annotated[Precision, typer.Option(help="Of all numbers.")] = Precision.FLOAT32,
+    threads: Annotated[
+        int | None, typer.Option(help="Of both; as many as torch takes by default.", min=1)
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Turns of each.", min=1)] = 9,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Another argument of the cell: full=true, activation=relu.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+) -> None:
+    """Measure a cell on this machine: nabi and torch in turns on the same work.
+
+    Where torch has the cell it is torch.nn's module, otherwise a loop of torch operations over the steps.
+    Random masks (dropout, zoneout) are replaced by their mean in both.
+    """
+    import torch
+
+    from nabi.cli._cell import find_cell, trace
+
+    batch, steps, inputs, units = _sizes(shape)
+    found = find_cell(cell, units, settings or ())
+    program = trace(found, inputs)
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        number_type = getattr(torch, dtype.value)
+        pair = _torch_pair(found, inputs, number_type) or _loop_pair(found, program, inputs, number_type)
+        x = torch.randn(batch, steps, inputs, dtype=number_type)
+        rows = [_measure(kind, pair, x, rounds) for kind in ("inference", "training")]
+        used = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    operations = (
+        2 * batch * steps * sum(prod(each.shape) for each in program.families if len(each.shape) == 2)
+    )
+    title = f"{cell}, [{batch}, {steps}, {inputs}] to {units} units, {dtype.value}, "
+    _show(title + f"{used} thread{'s' if used > 1 else ''}", pair.peer, rows, operations)
+
+
+def _sizes(shape: str) -> list[int]:
+    parts = shape.replace(" ", "").split(",")
+    if len(parts) != 4 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ArgumentError(
+            f"--shape: {shape!r} was given, four positive numbers are expected: B,T,D,H, as in 32,50,128,256"
+        )
+    return [int(part) for part in parts]
+
+
+def _torch_pair(cell: "Cell", inputs: int, dtype: Any) -> _Pair | None:
+    """Return the drop-in and torch.nn's own module; None if torch does not have the cell."""
+    import torch
+
+    from nabi import cells, nn
+
+    kinds: dict[Any, tuple[Any, Any]] = {
+        cells.SimpleRNN: (nn.ElmanRNN, torch.nn.RNN),
+        cells.LSTM: (nn.LSTM, torch.nn.LSTM),
+        cells.GRU: (nn.GRU, torch.nn.GRU),
+    }
+    kind = type(cell)
+    if kind not in kinds or cell != kind(cell.units):
+        return None
+    own, peer = (made(inputs, cell.units, batch_first=True, dtype=dtype) for made in kinds[kind])
+    peer.load_state_dict(own.state_dict())
+    return _Pair(
+        lambda x: own(x)[0],
+        lambda x: peer(x)[0],
+        f"torch.nn.{type(peer).__name__}",
+        (list(own.parameters()), list(peer.parameters())),
+    )
+
+
+def _loop_pair(cell: "Cell", program: "Program", inputs: int, dtype: Any) -> _Pair:
+    import torch
+
+    from nabi import nn, scan
+
+    module = nn.RNN(cell, inputs, dtype=dtype).eval()
+    weights = list(module.parameters())
+
+    def loop(x: "Tensor") -> "Tensor":
+        return torch.stack(scan.static_scan(program, list(x.unbind(1)), None, weights)[0], 1)
+
+    return _Pair(lambda x: module(x)[0], loop, "a loop in torch", (weights, weights))
+
+
+@dataclass(frozen=True)
+class _Row:
+    kind: str
+    own: list[float]
+    peer: list[float]  # seconds of each round
+
+    @property
+    def ratios(self) -> list[float]:
+        return sorted(theirs / ours for ours, theirs in zip(self.own, self.peer, strict=True))
+
+
+def _measure(kind: str, pair: _Pair, x: "Tensor", rounds: int) -> _Row:
+    import torch
+
+    from nabi.errors import NabiError
+
+    cotangent = torch.randn_like(pair.nabi(x))
+    own = _runner(pair.nabi, x, pair.weights[0], cotangent, kind)
+    peer = _runner(pair.torch, x, pair.weights[1], cotangent, kind)
+    for ours, theirs in zip(own(), peer(), strict=True):
+        error = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-30))
+        if not error < 1e-3:
+            raise NabiError(f"nabi and {pair.peer} differ by {error:.1g} in {kind}: please report it")
+    row = _Row(kind, [], [])
+    for _ in range(rounds):
+        row.own.append(_turn(own))
+        row.peer.append(_turn(peer))
+    return row
+
+
+def _runner(
+    layer: "Callable[[Tensor], Tensor]",
+    x: "Tensor",
+    weights: "Sequence[Tensor]",
+    cotangent: "Tensor",
+    kind: str,
+) -> Run:
+    import torch
+
+    if kind == "inference":
+
+        def infer() -> "tuple[Tensor, ...]":
+            with torch.inference_mode():
+                return (layer(x),)
+
+        return infer
+    x = x.clone().requires_grad_()
+
+    def train() -> "tuple[Tensor, ...]":
+        output = layer(x)
+        return (output.detach(), *torch.autograd.grad(output, (x, *weights), cotangent))
+
+    return train
+
+
+def _turn(run: Run, seconds: float = 0.04) -> float:
+    """Run once to warm up, then at least twice and for about `seconds`; return the median in seconds."""
+    times = [_call(run)]
+    calls = min(max(2, round(seconds / max(times[0], 1e-6))), 1000)
+    return statistics.median(_call(run) for _ in range(calls))
+
+
+def _call(run: Run) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for head in ("", ""):
+        table.add_column(head)
+    for head in ("ms", "GFLOP/s", "times faster"):
+        table.add_column(head, justify="right")
+    for row in rows:
+        # Backward forms as many products again for the gradients of inputs and states, and for the weights.
+        work = operations * (3 if row.kind == "training" else 1)
+        ratios = row.ratios
+        times = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        for who, seconds, note in (("nabi", row.own, times), (peer, row.peer, "")):
+            middle = statistics.median(seconds)
+            table.add_row(row.kind, who, f"{middle * 1e3:.3g}", f"{work / middle / 1e9:.3g}", note)
+    Console().print(table)

@@ -1,0 +1,73 @@
+"""`nabi cache`: the machine code that is kept on the disk."""
+
+from typing import Annotated
+
+import typer
+
+from nabi.errors import OutputError
+
+__all__ = ["cache"]
+
+
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete all of it; it is compiled again when needed.")
+    ] = False,
+) -> None:
+    """Show the compiled cells that are kept on the disk, or delete them.
+
+    NABI_CACHE_DIR names another folder, NABI_CACHE_SIZE another bound in MiB (0: nothing is kept).
+    """
+    from nabi.targets import llvm
+
+    if clear:
+        try:
+            count = llvm.clear_cache()
+        except OSError as problem:
+            raise OutputError(
+                f"{llvm.cache_folder()}: cannot be cleared: {problem.strerror or problem}"
+            ) from problem
+        typer.echo(f"{_objects(count)} deleted from {llvm.cache_folder()}")
+        return
+    _show()
+
+
+def _show() -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from nabi.targets import llvm
+
+    entries = llvm.cache_entries()
+    console = Console()
+    console.print(f"folder  {escape(str(llvm.cache_folder()))}", soft_wrap=True, highlight=False)
+    total = sum(entry.size for entry in entries)
+    console.print(
+        f"holds   {_objects(len(entries))}, {_size(total)} of at most {_size(llvm.cache_bound())}",
+        highlight=False,
+    )
+    if not entries:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("compiled from", overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("last used")
+    for entry in entries:
+        table.add_row(escape(entry.label), _size(entry.size), _moment(entry.time))
+    console.print()
+    console.print(table)
+
+
+def _objects(count: int) -> str:
+    return f"{count} compiled object{'' if count == 1 else 's'}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
+
+
+def _moment(seconds: float) -> str:
+    from datetime import datetime
+
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
