@@ -1,0 +1,237 @@
+"""Vector instructions of one element type and width, written into an LLVM function.
+
+The number of lanes comes from the machine; every load and store says how it is aligned (an element: rows
+may begin anywhere), and addresses are computed with `getelementptr` alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+__all__ = ["BYTE", "INDEX", "NOWHERE", "POINTER", "Loop", "Vectors", "index", "loop_over", "reserve"]
+
+BYTE = ir.IntType(8)
+INDEX = ir.IntType(64)
+POINTER = ir.PointerType()
+NOWHERE = ir.Constant(POINTER, None)
+_INT32 = ir.IntType(32)
+
+
+def reserve(builder: ir.IRBuilder, kind: Any, count: int = 1) -> Any:
+    """Reserve memory on the stack and return its address, on a cache line of its own."""
+    place = builder.alloca(kind, size=index(count))
+    place.align = 64
+    # llvmlite types this pointer still; all others here are plain addresses.
+    place.type = POINTER
+    return place
+
+
+def index(value: int) -> Any:
+    """Return a constant index."""
+    return ir.Constant(INDEX, value)
+
+
+class Vectors:
+    """Writes into `builder`; values are vectors of `lanes` elements unless a method says otherwise.
+
+    Args:
+        builder: where instructions go.
+        dtype: `"float32"` or `"float64"`.
+        lanes: elements of a vector, a power of two.
+    """
+
+    def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int) -> None:
+        self.builder = builder
+        self.dtype = dtype
+        self.lanes = lanes
+        self.double = dtype == "float64"
+        self.size = 8 if self.double else 4
+        self.element = ir.DoubleType() if self.double else ir.FloatType()
+        self.integer = ir.IntType(8 * self.size)
+        self.type = ir.VectorType(self.element, lanes)
+        self.integers = ir.VectorType(self.integer, lanes)
+        self.flags = ir.VectorType(ir.IntType(1), lanes)
+        self.suffix = f"v{lanes}f{8 * self.size}"
+
+    # Constants and scalars.
+
+    def constant(self, value: float) -> Any:
+        """Return a vector with the same number in every lane."""
+        return ir.Constant(self.type, [ir.Constant(self.element, value)] * self.lanes)
+
+    def integer_constant(self, value: int) -> Any:
+        """Return a vector of integers as wide as the elements."""
+        return ir.Constant(self.integers, [ir.Constant(self.integer, value)] * self.lanes)
+
+    @property
+    def zero(self) -> Any:
+        """A vector of zeros."""
+        return ir.Constant(self.type, None)
+
+    def splat(self, scalar: Any) -> Any:
+        """Return a vector with a scalar in every lane."""
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, _INT32(0))
+        zeros = ir.Constant(ir.VectorType(_INT32, self.lanes), None)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call an overloaded intrinsic, for instance `llvm.fma`, on vectors."""
+        return self.intrinsic(f"{name}.{self.suffix}", self.type, *arguments)
+
+    def intrinsic(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Call an intrinsic by its full name."""
+        module = self.builder.module
+        found = module.globals.get(name)
+        if found is None:
+            kind = ir.FunctionType(result, [argument.type for argument in arguments])
+            found = ir.Function(module, kind, name)
+        return self.builder.call(found, list(arguments))
+
+    # Arithmetic.
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """Return `a * b + c`, rounded once."""
+        return self.call("llvm.fma", a, b, c)
+
+    def add(self, a: Any, b: Any) -> Any:
+        """Return `a + b`."""
+        return self.builder.fadd(a, b)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        """Return `a - b`."""
+        return self.builder.fsub(a, b)
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """Return `a * b`."""
+        return self.builder.fmul(a, b)
+
+    def div(self, a: Any, b: Any) -> Any:
+        """Return `a / b`, correctly rounded."""
+        return self.builder.fdiv(a, b)
+
+    def neg(self, a: Any) -> Any:
+        """Return `-a`."""
+        return self.builder.fneg(a)
+
+    def select(self, flags: Any, a: Any, b: Any) -> Any:
+        """Return the lanes of `a` where a flag is set, those of `b` elsewhere."""
+        return self.builder.select(flags, a, b)
+
+    def compare(self, sign: str, a: Any, b: Any) -> Any:
+        """Return flags of an ordered comparison (false where either is NaN)."""
+        return self.builder.fcmp_ordered(sign, a, b)
+
+    # Memory. Pointers point at elements; `at` counts elements.
+
+    def address(self, pointer: Any, at: Any) -> Any:
+        """Return the address of an element."""
+        at = index(at) if isinstance(at, int) else at
+        return self.builder.gep(pointer, [at], source_etype=self.element)
+
+    def load(self, pointer: Any, at: Any = 0, mask: Any = None) -> Any:
+        """Load a vector; with a mask only the lanes that it sets, zeros in the others."""
+        place = self.address(pointer, at)
+        if mask is None:
+            return self.builder.load(place, align=self.size, typ=self.type)
+        name = f"llvm.masked.load.{self.suffix}.p0"
+        return self.intrinsic(name, self.type, place, _INT32(self.size), mask, self.zero)
+
+    def store(self, value: Any, pointer: Any, at: Any = 0, mask: Any = None) -> None:
+        """Store a vector; with a mask only the lanes that it sets."""
+        place = self.address(pointer, at)
+        if mask is None:
+            self.builder.store(value, place, align=self.size)
+            return
+        name = f"llvm.masked.store.{self.suffix}.p0"
+        self.intrinsic(name, ir.VoidType(), value, place, _INT32(self.size), mask)
+
+    def lanes_below(self, count: Any) -> Any:
+        """Return a mask of the lanes whose number is less than `count`, which may be negative or large."""
+        if isinstance(count, int):
+            bit = ir.IntType(1)
+            return ir.Constant(
+                self.flags, [ir.Constant(bit, int(lane < count)) for lane in range(self.lanes)]
+            )
+        kind = ir.VectorType(_INT32, self.lanes)
+        numbers = ir.Constant(kind, [ir.Constant(_INT32, lane) for lane in range(self.lanes)])
+        return self.builder.icmp_signed("<", numbers, self.splat(self.builder.trunc(count, _INT32)))
+
+    def load_scalar(self, pointer: Any, at: Any = 0) -> Any:
+        """Load one element."""
+        return self.builder.load(self.address(pointer, at), align=self.size, typ=self.element)
+
+    def store_scalar(self, value: Any, pointer: Any, at: Any = 0) -> None:
+        """Store one element."""
+        self.builder.store(value, self.address(pointer, at), align=self.size)
+
+    def broadcast(self, pointer: Any, at: Any = 0) -> Any:
+        """Load one element into every lane."""
+        return self.splat(self.load_scalar(pointer, at))
+
+    def sum(self, value: Any) -> Any:
+        """Return the sum of all lanes as a scalar, halves added first: an order that no machine changes."""
+        return self._fold(value, self.builder.fadd)
+
+    def largest(self, value: Any) -> Any:
+        """Return the largest lane as a scalar; NaN when a lane is NaN."""
+
+        def larger(a: Any, b: Any) -> Any:
+            first = self.builder.fcmp_unordered(">", a, b)
+            return self.builder.select(first, a, b)
+
+        return self._fold(value, larger)
+
+    def _fold(self, value: Any, combine: Any) -> Any:
+        scalars = [self.builder.extract_element(value, _INT32(lane)) for lane in range(self.lanes)]
+        while len(scalars) > 1:
+            half = len(scalars) // 2
+            scalars = [combine(a, b) for a, b in zip(scalars[:half], scalars[half:], strict=True)]
+        return scalars[0]
+
+
+class Loop:
+    """`for i in range(start, stop, step)` with values carried from one turn to the next.
+
+    Use with `loop_over`, or by hand: what is written after construction is the body, `close` ends it.
+    """
+
+    def __init__(
+        self, builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1, carried: Sequence[Any] = ()
+    ) -> None:
+        self._builder, self._step = builder, index(step)
+        start = index(start) if isinstance(start, int) else start
+        stop = index(stop) if isinstance(stop, int) else stop
+        before = builder.block
+        self._head = builder.append_basic_block("loop")
+        body = builder.append_basic_block("body")
+        self._end = builder.append_basic_block("done")
+        builder.branch(self._head)
+        builder.position_at_end(self._head)
+        self.at = builder.phi(INDEX)
+        self.at.add_incoming(start, before)
+        self.carried = [builder.phi(value.type) for value in carried]
+        for phi, value in zip(self.carried, carried, strict=True):
+            phi.add_incoming(value, before)
+        builder.cbranch(builder.icmp_signed("<", self.at, stop), body, self._end)
+        builder.position_at_end(body)
+
+    def close(self, carried: Sequence[Any] = ()) -> list[Any]:
+        """End the body with the new values of what is carried; returns their values after the loop."""
+        following = self._builder.add(self.at, self._step)
+        for phi, value in zip(self.carried, carried, strict=True):
+            phi.add_incoming(value, self._builder.block)
+        self.at.add_incoming(following, self._builder.block)
+        self._builder.branch(self._head)
+        self._builder.position_at_end(self._end)
+        return self.carried
+
+
+@contextmanager
+def loop_over(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
+    """Write a loop that carries nothing; yields the counter."""
+    loop = Loop(builder, start, stop, step)
+    yield loop.at
+    loop.close()
