@@ -58,6 +58,8 @@ class RNN(nn.Module, metaclass=_RNNType):
             concatenated.
         dropout: rate of the dropout on the outputs of all layers but the last.
         batch_first: whether input and output are `[B, T, ...]` or `[T, B, ...]`.
+        recompute: keep for the backward pass only the states at every so many steps, and compute what lies
+            between again: less memory for long sequences, for one more forward pass. None keeps all.
         initializer: `"torch"`, uniform on ±1/√units; or `"keras"`, Glorot and orthogonal, forget bias 1.
         device: where the parameters live.
         dtype: of the parameters.
@@ -85,12 +87,15 @@ class RNN(nn.Module, metaclass=_RNNType):
         dropout: float = 0.0,
         batch_first: bool = True,
         initializer: str = "torch",
+        recompute: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
             raise ArgumentError(f"num_layers: expected a positive integer, got {num_layers!r}")
+        if recompute is not None and (not isinstance(recompute, int) or recompute < 1):
+            raise ArgumentError(f"recompute: expected a positive number of time steps, got {recompute!r}")
         if not 0 <= dropout <= 1:
             raise ArgumentError(f"dropout: expected a rate in [0, 1], got {dropout!r}")
         if initializer not in INITIALIZERS:
@@ -102,6 +107,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self.dropout = float(dropout)
         self.batch_first = bool(batch_first)
         self.initializer = initializer
+        self.recompute = recompute
         self._directions = 2 if bidirectional else 1
         self._state_count = num_layers * self._directions
         self._programs: list[tuple[Program, Program]] = []
@@ -193,6 +199,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         options: dict[str, Any] = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
         if isinstance(self.cell, Cell):
             options["return_all_states"] = return_all_states
+            options["recompute"] = self.recompute
 
             def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
                 program = self._programs[layer][self.training]

@@ -9,7 +9,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 
-__all__ = ["check_families", "check_input", "check_mask", "check_resets", "check_states", "check_truncate"]
+__all__ = ["check_families", "check_input", "check_mask", "check_resets", "check_states", "check_steps"]
 
 
 def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
@@ -96,10 +96,10 @@ def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Te
     return found
 
 
-def check_truncate(truncate: int | None) -> None:
-    """Check the length of truncated backpropagation."""
-    if truncate is not None and (isinstance(truncate, bool) or not isinstance(truncate, int) or truncate < 1):
-        raise ArgumentError(f"truncate: expected a positive number of time steps or None, got {truncate!r}")
+def check_steps(name: str, value: int | None) -> None:
+    """Check a number of time steps that may be left out."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
 
 
 def _is_batched(value: Tensor) -> bool:

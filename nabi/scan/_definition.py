@@ -19,6 +19,7 @@ class Options:
     reverse: bool = False
     truncate: int | None = None
     all_states: bool = False
+    recompute: int | None = None
 
     def kept(self, program: Program) -> tuple[int, ...]:
         """The states whose value at every step is returned."""

@@ -20,7 +20,8 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.scan._definition import Layout, Options, define, differentiate
 from nabi.scan._layout import batch_rows, from_rows, hand_out, packed_rows, to_rows
-from nabi.targets import Rows, eager
+from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
+from nabi.targets import Record, Rows, run_backward, run_forward
 
 __all__ = ["backward_pass", "forward_pass", "run_scan"]
 
@@ -105,21 +106,17 @@ def forward_pass(
     families: Sequence[Tensor],
     noises: Sequence[Tensor],
     save: bool,
-) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, eager.Record]:
+) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, Record | Pieces]:
     """Run the kernel; returns kept states and final states as a caller sees them."""
     rows = _make_rows(options, layout, x)
     kept = options.kept(program)
     ordered = tuple(state if rows.order is None else state[rows.order] for state in states)
-    made, finals, record = eager.run_forward(
-        program,
-        rows,
-        to_rows(x, rows),
-        ordered,
-        families,
-        [_noise_rows(noise, rows) for noise in noises],
-        keep=kept,
-        save=save,
-    )
+    arguments = (program, rows, to_rows(x, rows), ordered, families, [_noise_rows(n, rows) for n in noises])
+    record: Record | Pieces
+    if save and options.recompute is not None:
+        made, finals, record = run_forward_lightly(*arguments, keep=kept, length=options.recompute)
+    else:
+        made, finals, record = run_forward(*arguments, keep=kept, save=save)
     results = [hand_out(values, rows, x.shape) for values in made if values is not None]
     return results, tuple(_unsort(final, rows) for final in finals), rows, record
 
@@ -142,27 +139,34 @@ def _unsort(values: Tensor, rows: Rows) -> Tensor:
 def backward_pass(
     program: Program,
     rows: Rows,
-    record: eager.Record,
+    record: Record | Pieces,
     kept: tuple[int, ...],
     x: Tensor,
     families: Sequence[Tensor],
     cotangents: Sequence[Tensor | None],
     need_input: bool,
     need_families: tuple[bool, ...],
+    need_initial: bool = True,
 ) -> list[Tensor | None]:
     """Run the kernel backward; cotangents are those of the kept and the final states, in this order."""
     of_states: list[Tensor | None] = [None] * len(program.state_names)
     for i, cotangent in zip(kept, cotangents[: len(kept)], strict=True):
         of_states[i] = to_rows(cotangent, rows) if cotangent is not None else None
     of_finals = [c if c is None or rows.order is None else c[rows.order] for c in cotangents[len(kept) :]]
-    found = eager.run_backward(
-        program, rows, record, families, of_states, of_finals,
-        need_input=need_input, need_families=need_families,
-    )  # fmt: skip
+    if isinstance(record, Pieces):
+        found = run_backward_again(
+            program, rows, record, families, of_states, of_finals,
+            need_input=need_input, need_families=need_families,
+        )  # fmt: skip
+    else:
+        found = run_backward(
+            program, rows, record, families, of_states, of_finals,
+            need_input=need_input, need_initial=need_initial, need_families=need_families,
+        )  # fmt: skip
     dx: Tensor | None = None
     if need_input:
         dx = torch.zeros_like(x) if found.x is None else from_rows(found.x, rows, x.shape)
-    return [dx, *(_unsort(g, rows) for g in found.initial), *found.families]
+    return [dx, *(None if g is None else _unsort(g, rows) for g in found.initial), *found.families]
 
 
 class _Scan(torch.autograd.Function):
@@ -213,7 +217,8 @@ class _Scan(torch.autograd.Function):
                 program, options, ctx.layout, inputs[0], states, families, ctx.noises, save=True
             )[3]
         families, needed = inputs[1 + n :], tuple(need[1 + n :])
-        arguments = (program, rows, record, kept, inputs[0], families, cotangents, need[0], needed)
+        needs = need[0], needed, any(need[1 : 1 + n])
+        arguments = (program, rows, record, kept, inputs[0], families, cotangents, *needs)
         if torch.is_autocast_enabled(inputs[0].device.type):
             with torch.autocast(inputs[0].device.type, enabled=False):
                 gradients = backward_pass(*arguments)

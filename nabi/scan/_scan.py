@@ -14,7 +14,7 @@ from nabi.scan._arguments import (
     check_mask,
     check_resets,
     check_states,
-    check_truncate,
+    check_steps,
 )
 from nabi.scan._definition import Options
 from nabi.scan._operator import run_scan
@@ -37,6 +37,7 @@ def scan(
     reverse: bool = False,
     truncate: int | None = None,
     return_all_states: bool = False,
+    recompute: int | None = None,
 ) -> Result:
     """Run a program over the time steps of a batch (dynamic unrolling).
 
@@ -55,6 +56,8 @@ def scan(
         reverse: from the last valid step to the first; outputs stay at their own step.
         truncate: cut gradients between the steps `k * truncate - 1` and `k * truncate`.
         return_all_states: also return every state at every step.
+        recompute: keep for the backward pass only the states at every so many steps, and compute what lies
+            between again: less memory for long sequences, for one more forward pass.
 
     Returns:
         The output `[B, T, H]`, which is the first state at every step, zero where a step is not valid;
@@ -63,7 +66,7 @@ def scan(
     Raises:
         ShapeError: an argument has the wrong rank, width or length.
         ArgumentError: a length is negative or longer than the sequence, both `lengths` and `mask` are
-            given, `truncate` is not positive, or data types differ.
+            given, `truncate` or `recompute` is not positive, or data types differ.
 
     Example:
         >>> import torch
@@ -75,14 +78,15 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
-    check_truncate(truncate)
+    check_steps("truncate", truncate)
+    check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
     mask = check_mask(lengths, mask, batch, time, x.device)
     resets = check_resets(resets, batch, time, x.device)
     x, initial = _like(families, x, check_states(program, states, batch, x))
     noises = _check_noise(program, noise, batch, (batch, time))
-    options = Options(reverse, truncate, return_all_states)
+    options = Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets)
     return kept[0], finals, kept if return_all_states else None
 

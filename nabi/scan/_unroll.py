@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
-from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_truncate
+from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -146,7 +146,7 @@ def loop(
         raise ShapeError(
             f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}"
         )
-    check_truncate(truncate)
+    check_steps("truncate", truncate)
     batch, time = x.shape[0], x.shape[1]
     valid = check_mask(lengths, mask, batch, time, x.device)
     if valid is not None:

@@ -1,10 +1,11 @@
 """What a traced step is turned into: one file or folder for each target.
 
-`eager` (torch, the definition), `latex` and `picture`. The native target for CPUs takes its place here
-beside them; nothing outside this room asks which target runs.
+`eager` (torch, the definition), `llvm` (native code for CPUs), `latex` and `picture`. `run_forward` and
+`run_backward` choose between the first two; nothing outside this room asks which target runs.
 """
 
 from nabi.targets import eager, latex, picture
 from nabi.targets._rows import Rows
+from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
-__all__ = ["Rows", "eager", "latex", "picture"]
+__all__ = ["Gradients", "Record", "Rows", "eager", "latex", "picture", "run_backward", "run_forward"]

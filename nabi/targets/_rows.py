@@ -5,8 +5,11 @@ grows. It is the layout of `torch.nn.utils.rnn.PackedSequence`, and lengths, mas
 packed input are all expressed in it, so that a target which knows packed rows knows them all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 
+import torch
 from torch import Tensor
 
 __all__ = ["Rows"]
@@ -32,8 +35,35 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
+    _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many rows there are."""
         return sum(self.active)
+
+    @cached_property
+    def is_even(self) -> bool:
+        """Whether every step has all sequences."""
+        return not self.active or self.active[-1] == self.batch
+
+    @cached_property
+    def offset(self) -> Tensor:
+        """The first row of every step and, last, the number of rows, `[T + 1]`."""
+        return torch.tensor([0, *accumulate(self.active)], dtype=torch.int64)
+
+    def chunks(self, limit: int) -> Tensor:
+        """Cut the steps into pieces of at most `limit` rows each, or of one step.
+
+        Returns:
+            The first step of every piece and, last, the number of steps.
+        """
+        if limit not in self._chunks:
+            starts, rows = [0], 0
+            for step, active in enumerate(self.active):
+                if rows and rows + active > limit:
+                    starts.append(step)
+                    rows = 0
+                rows += active
+            self._chunks[limit] = torch.tensor([*starts, len(self.active)], dtype=torch.int64)
+        return self._chunks[limit]

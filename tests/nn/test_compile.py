@@ -46,12 +46,12 @@ def gradients_of(function: Any, module: nn.Module, *arguments: Any) -> list[Tens
 @torch.no_grad()
 def test_compile_a_stream() -> None:
     torch._dynamo.reset()
-    module = nabi.nn.RNN(cells.PeepholeLSTM(5), 3, 2)
+    module = nabi.nn.RNN(cells.PeepholeLSTM(5), 3, 2, dtype=torch.float64)
     compiled = torch.compile(module.step, fullgraph=True, backend="aot_eager")
     # The first call knows no state yet and is compiled apart.
-    output, state = compiled(torch.zeros(2, 3))
+    output, state = compiled(torch.zeros(2, 3, dtype=torch.float64))
     other = state
-    for x in torch.randn(4, 2, 3):
+    for x in torch.randn(4, 2, 3, dtype=torch.float64):
         output, state = compiled(x, state)
         wanted, other = module.step(x, other)
         same(output, wanted)

@@ -2,7 +2,7 @@
 
 from nabi.targets.eager._code import kernel_source
 from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
-from nabi.targets.eager._kernel import Gradients, Record, run_backward, run_forward
+from nabi.targets.eager._kernel import Gradients, Record, noise_rows, run_backward, run_forward
 
 __all__ = [
     "Gradients",
@@ -10,6 +10,7 @@ __all__ = [
     "StepFunction",
     "kernel_source",
     "named_values",
+    "noise_rows",
     "run_backward",
     "run_definition",
     "run_forward",

@@ -15,7 +15,7 @@ from nabi.ir import Node, Program
 from nabi.targets._rows import Rows
 from nabi.targets.eager._code import backward_code, forward_code, recorded
 
-__all__ = ["Gradients", "Record", "run_backward", "run_forward"]
+__all__ = ["Gradients", "Record", "noise_rows", "run_backward", "run_forward"]
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Gradients:
     """Cotangents of everything a scan reads; None where none was asked for."""
 
     x: Tensor | None
-    initial: tuple[Tensor, ...]
+    initial: tuple[Tensor | None, ...]
     families: tuple[Tensor | None, ...]
 
 
@@ -72,14 +72,14 @@ def run_forward(
         rows, and the record for `run_backward`, empty unless `save`.
     """
     code = forward_code(program, keep, save)
-    noise_rows = _noise_rows(program, rows, noises)
-    made = dict(zip(code.wanted, code.before(x, families, *noise_rows), strict=True))
+    spread = noise_rows(program, rows, noises)
+    made = dict(zip(code.wanted, code.before(x, families, *spread), strict=True))
     buffers: dict[str, Tensor] = {"x": x, **made}
-    buffers.update({f"n{i}": noise for i, noise in enumerate(noise_rows)})
+    buffers.update({f"n{i}": noise for i, noise in enumerate(spread)})
     states: list[Tensor | None] = [None] * len(initial)
     for i in keep:
         states[i] = buffers[f"o{i}"] = x.new_empty((x.shape[0], initial[i].shape[1]))
-    record = Record(x, tuple(noise_rows), {}, [])
+    record = Record(x, tuple(spread), {}, [])
     if save:
         early = [f"v{node.index}" for node in program.plan.saved if f"v{node.index}" in made]
         record.before = {f"{name}_": made[name] for name in early}
@@ -188,7 +188,7 @@ def _flags(rows: Tensor | None, active: list[int]) -> list[Tensor | None]:
     return [flags[:, None] if bool(flags.any()) else None for flags in torch.split_with_sizes(rows, active)]
 
 
-def _noise_rows(program: Program, rows: Rows, noises: Sequence[Tensor]) -> list[Tensor]:
+def noise_rows(program: Program, rows: Rows, noises: Sequence[Tensor]) -> list[Tensor]:
     """Give every row its random inputs; one that serves a whole sequence is repeated for its steps."""
     found = []
     for noise, values in zip(program.noises, noises, strict=True):

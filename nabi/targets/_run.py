@@ -1,0 +1,150 @@
+"""Runs a program over packed rows on the target that can and is fastest: native code, else torch.
+
+Native code is for float32 and float64 on the CPU. What it does not do (another device or dtype, tensors
+that only pretend to hold data) goes to the eager target by itself, and so does everything where llvmlite is
+missing, the processor is unknown, or `NABI_NATIVE=0` says so.
+"""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.ir import Program
+from nabi.targets import eager
+from nabi.targets._rows import Rows
+
+__all__ = ["Gradients", "Record", "is_native", "run_backward", "run_forward"]
+
+Gradients = eager.Gradients
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+_DTYPES = (torch.float32, torch.float64)
+_failed: set[str] = set()
+
+
+@dataclass(eq=False)
+class Record:
+    """What a forward pass leaves for the backward pass on the same target."""
+
+    native: bool
+    kept: Any
+
+
+def run_forward(
+    program: Program,
+    rows: Rows,
+    x: Tensor,
+    initial: tuple[Tensor, ...],
+    families: Sequence[Tensor],
+    noises: Sequence[Tensor],
+    *,
+    keep: tuple[int, ...],
+    save: bool,
+) -> tuple[list[Tensor | None], tuple[Tensor, ...], Record]:
+    """Run a program over packed rows.
+
+    Args:
+        program: the program.
+        rows: the layout.
+        x: input rows `[N, D]`.
+        initial: initial states `[B, width]`, sequences in the order of the rows.
+        families: weights.
+        noises: random inputs: `[B, width]` in the order of the rows, or `[N, width]` when per step.
+        keep: the states whose rows are wanted.
+        save: whether a backward pass will follow.
+
+    Returns:
+        The rows of each state (None where not kept), the final states `[B, width]` in the order of the
+        rows, and the record for `run_backward`, empty unless `save`.
+    """
+    if is_native(program, (x, *initial, *families, *noises)):
+        from nabi.targets.llvm import _kernel
+
+        try:
+            noise_rows = eager.noise_rows(program, rows, noises)
+            states, finals, kept = _kernel.run_forward(
+                program, rows, x, initial, families, noise_rows, keep=keep, save=save
+            )
+        except _kernel.NativeError as problem:
+            _give_up(program, problem)
+        else:
+            return states, finals, Record(True, kept)
+    states, finals, record = eager.run_forward(
+        program, rows, x, initial, families, noises, keep=keep, save=save
+    )
+    return states, finals, Record(False, record)
+
+
+def run_backward(
+    program: Program,
+    rows: Rows,
+    record: Record,
+    families: Sequence[Tensor],
+    state_cotangents: Sequence[Tensor | None],
+    final_cotangents: Sequence[Tensor | None],
+    *,
+    need_input: bool,
+    need_initial: bool = True,
+    need_families: tuple[bool, ...],
+) -> Gradients:
+    """Run the derivative over packed rows, last step first.
+
+    Args:
+        program, rows, record, families: as in and from `run_forward`.
+        state_cotangents: for each state the cotangents of its rows `[N, width]`, or None.
+        final_cotangents: for each state the cotangent of its final value `[B, width]`, or None.
+        need_input: whether the gradient of the input is wanted.
+        need_initial: whether those of the initial states are; they may be given all the same.
+        need_families: for each family whether its gradient is wanted.
+    """
+    if record.native:
+        from nabi.targets.llvm import _kernel
+
+        dx, initial, gradients = _kernel.run_backward(
+            program, rows, record.kept, families, state_cotangents, final_cotangents,
+            need_input=need_input, need_initial=need_initial, need_families=need_families,
+        )  # fmt: skip
+        return Gradients(dx, initial, gradients)
+    return eager.run_backward(
+        program, rows, record.kept, families, state_cotangents, final_cotangents,
+        need_input=need_input, need_families=need_families,
+    )  # fmt: skip
+
+
+def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
+    """Whether native code runs a program on these tensors."""
+    first = tensors[0]
+    if first.dtype not in _DTYPES or first.device.type != "cpu" or program.key in _failed:
+        return False
+    dtype = first.dtype
+    for tensor in tensors:
+        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or tensor.device.type != "cpu":
+            return False
+    # A dispatch mode (a profiler of operations, fake tensors) wants to see torch's operations.
+    if torch._C._len_torch_dispatch_stack() > 0:
+        return False
+    return _is_available(os.environ.get("NABI_NATIVE", ""))
+
+
+@cache
+def _is_available(setting: str) -> bool:
+    """Whether native code runs in this process; says once why not, unless it was turned off."""
+    from nabi.targets.llvm._machine import why_not
+
+    reason = why_not()
+    if reason is not None and not setting:
+        warnings.warn(f"no native code here, layers run slower: {reason}", RuntimeWarning, stacklevel=2)
+    return reason is None
+
+
+def _give_up(program: Program, problem: Exception) -> None:
+    """Leave a program that could not be compiled to the eager target from now on."""
+    _failed.add(program.key)
+    name = type(program.cell).__name__
+    warnings.warn(f"no native code for {name}, it runs slower: {problem}", RuntimeWarning, stacklevel=3)

@@ -1,0 +1,166 @@
+"""Kernels that are compiled and ready, with their arguments laid out for the sizes that were met."""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from nabi.ir import Program
+from nabi.targets._rows import Rows
+from nabi.targets.llvm import _threads
+from nabi.targets.llvm._backward import BackwardKernel
+from nabi.targets.llvm._cache import compiled
+from nabi.targets.llvm._compiler import Library
+from nabi.targets.llvm._forward import ForwardKernel
+from nabi.targets.llvm._function import COUNTER_STRIDE
+from nabi.targets.llvm._machine import host
+from nabi.targets.llvm._memory import lay_out, working_memory, zeros
+from nabi.targets.llvm._tiles import Columns
+
+__all__ = ["Compiled", "Sizes", "backward_kernel", "forward_kernel"]
+
+_DTYPES = {torch.float32: ("float32", 4), torch.float64: ("float64", 8)}
+_LAYOUTS = 64
+
+
+@dataclass(eq=False)
+class Sizes:
+    """How a kernel's memory is laid out for a batch: offsets in bytes by the place of the argument.
+
+    Attributes:
+        working: arrays in working memory; `working_bytes` is its size.
+        record: arrays in the memory that outlives a forward pass; `record_bytes` is its size.
+        last: the arguments of the last run that only the layout of rows and working memory decide, with
+            what decided them.
+    """
+
+    working: tuple[tuple[int, int], ...]
+    working_bytes: int
+    record: tuple[tuple[int, int], ...]
+    record_bytes: int
+    last: tuple[Rows, int, list[int]] | None = None
+
+
+@dataclass(eq=False)
+class Compiled:
+    """A kernel and its code."""
+
+    kernel: ForwardKernel | BackwardKernel
+    library: Library
+    item_size: int
+    _sizes: dict[tuple[int, int, int], Sizes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.kernel.arguments
+        self.count = len(names)
+        self.place = {name: place for place, name in enumerate(names)}
+        self.address = self.library.address(self.kernel.name)
+        self.multiply_adds = self.kernel.program.parameter_count
+        # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
+        self.is_small = self.multiply_adds * self.item_size <= 1 << 19
+
+    def sizes(self, batch: int, rows: int, chunk_rows: int) -> Sizes:
+        """Return how memory is laid out for a batch, its valid steps, and the rows of a chunk."""
+        key = (batch, rows, chunk_rows)
+        found = self._sizes.get(key)
+        if found is None:
+            if len(self._sizes) >= _LAYOUTS:
+                self._sizes.clear()
+            found = self._sizes[key] = self._lay_out(batch, rows, chunk_rows)
+        return found
+
+    def arguments(self, sizes: Sizes, rows: Rows, limit: int, chunk_rows: int) -> list[int]:
+        """Return the arguments, filled in as far as rows and memory decide.
+
+        Args:
+            sizes: of this kernel for these rows.
+            rows: the layout.
+            limit: rows of a chunk of steps at most.
+            chunk_rows: rows that the arrays of a chunk hold.
+        """
+        _, start = working_memory(sizes.working_bytes)
+        last = sizes.last
+        if last is not None and last[0] is rows and last[1] == start:
+            return last[2].copy()
+        values, place = [0] * self.count, self.place
+        for at, offset in sizes.working:
+            values[at] = start + offset
+        chunks = rows.chunks(limit)
+        values[place["chunks"]] = len(chunks) - 1
+        values[place["chunk_start"]] = chunks.data_ptr()
+        values[place["chunk_rows"]] = chunk_rows
+        values[place["batch"]] = rows.batch
+        values[place["steps"]] = len(rows.active)
+        values[place["offset"]] = rows.offset.data_ptr()
+        if rows.zero is not None:
+            width = max(self.kernel.program.state_widths)
+            values[place["zero"]] = rows.zero.data_ptr()
+            values[place["zeros"]] = zeros(width * self.item_size)
+        sizes.last = rows, start, values
+        return values.copy()
+
+    def _lay_out(self, batch: int, rows: int, chunk_rows: int) -> Sizes:
+        kernel = self.kernel
+        elements = {name: size * batch for name, size in kernel.exchange.items()}
+        lines: Mapping[str, int]
+        if isinstance(kernel, ForwardKernel):
+            lines = kernel.weights.early_lines
+            elements.update(kernel.weights.sizes)
+        else:
+            lines = kernel.panels
+            elements.update(kernel.packed)
+        elements.update({name: size * chunk_rows for name, size in lines.items()})
+        working, working_bytes = lay_out(elements, self.item_size)
+        record, record_bytes = lay_out(self._recorded(rows), self.item_size)
+        places = [tuple((self.place[n], at) for n, at in found.items()) for found in (working, record)]
+        return Sizes(places[0], working_bytes, places[1], record_bytes)
+
+    def _recorded(self, rows: int) -> dict[str, int]:
+        """Return what a forward pass leaves: elements of each array, the same for both directions."""
+        kernel, values = self.kernel, self.kernel.values
+        if isinstance(kernel, ForwardKernel) and not kernel.save:
+            return {}
+        sizes = {
+            f"saved_{width}": rows * Columns(width, kernel.lanes, 1).count * kernel.lanes * len(nodes)
+            for width, nodes in values.slots.items()
+        }
+        sizes.update({f"number_{node.index}": rows for node in values.saved_numbers})
+        widths = kernel.program.state_widths
+        sizes.update({f"state_{i}": rows * widths[i] for i in kernel.recorded_states})
+        return sizes
+
+    def run(self, values: list[int], rows: Rows) -> None:
+        """Run the kernel on its arguments; `values` is filled but for what is said here."""
+        place = self.place
+        threads = _threads.threads_for(float(rows.count) * self.multiply_adds)
+        # Rows of sequences that end early would be too little work for the thread that has the last ones.
+        by_rows = self.is_small and rows.is_even and rows.batch >= 8 * threads
+        values[place["split_units"]] = 0 if by_rows else 1
+        # Counters of barriers lie behind the arguments, zero.
+        block = (ctypes.c_int64 * (self.count + (threads + 2) * COUNTER_STRIDE))(*values)
+        start = ctypes.addressof(block)
+        block[place["barriers"]] = start + 8 * self.count
+        _threads.run(self.address, start, threads)
+
+
+@lru_cache(maxsize=1024)
+def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
+    """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
+    name, size = _DTYPES[dtype]
+    return _compile(ForwardKernel(program, name, host(), *options), size)
+
+
+@lru_cache(maxsize=1024)
+def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
+    """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
+    name, size = _DTYPES[dtype]
+    return _compile(BackwardKernel(program, name, host(), *options), size)
+
+
+def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:
+    label = f"{type(kernel.program.cell).__name__}, {kernel.name}, {kernel.dtype}"
+    library = compiled((label, *kernel.key), (kernel.name,), kernel.write, kernel.machine)
+    return Compiled(kernel, library, item_size)
