@@ -217,15 +217,20 @@ class Dropout(Layer):
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, thinned out in training."""
-        if not training or self.rate == 0.0:
-            return inputs
+        kept = self.kept(inputs) if training else None
+        return inputs if kept is None else inputs * kept
+
+    def kept(self, inputs: Tensor) -> Tensor | None:
+        """Draw what the inputs are multiplied by: 0 or 1 / (1 - rate); None where nothing is dropped."""
+        if self.rate == 0.0:
+            return None
         like = inputs
         if self.noise_shape is not None:
             sizes = [
                 full if one is None else one for one, full in zip(self.noise_shape, inputs.shape, strict=True)
             ]
             like = inputs.new_empty(sizes)
-        return inputs * self.seed_generator.keep(like, self.rate)
+        return self.seed_generator.keep(like, self.rate)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape itself."""

@@ -45,7 +45,7 @@ class StatefulLayer(Equations):
 
     def _keep_states(self, states: tuple[Tensor, ...]) -> None:
         for number, state in enumerate(states):
-            self._buffers[f"state_{number}"] = state.detach()
+            self._buffers[f"state_{number}"] = state.detach() if state.requires_grad else state
 
     def reset_state(self, states: Any = None) -> None:
         """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""

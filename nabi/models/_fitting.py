@@ -203,7 +203,7 @@ class Fitting(Feeding):
         compiled.reset_figures()
         self.train(True)
         try:
-            training.train_batch(self, compiled, (batches.x, batches.y, batches.weights))
+            training.Step(self, compiled).train((batches.x, batches.y, batches.weights))
         finally:
             self.train(False)
         return _figures(compiled.figures(), return_dict)
@@ -266,6 +266,10 @@ class Fitting(Feeding):
                 f"{self.name}: it gives {type(outputs).__name__} of outputs, training needs one tensor"
             )
         return outputs
+
+    def direct(self, logits_of: str | None) -> training.DirectModel | None:
+        """The model for training without autograd, where it can be; see `nabi.training.Step`."""
+        return None
 
     def _forward(self, x: Tensor) -> Any:
         return self(x)

@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi import training
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Activation, Dense, InputLayer, Layer, deserialize, serialize
+from nabi.models._direct import Chain, make_chain
 from nabi.models._model import Model
 
 __all__ = ["Sequential"]
@@ -17,6 +18,8 @@ Shape = tuple[int | None, ...]
 
 # Activations whose logits a cross-entropy can use; a layer keeps the function itself.
 _READOUTS = {Activation(name).activation: name for name in ("softmax", "sigmoid")}
+# Methods that decide what a step of training does; a subclass that has its own is trained through them.
+_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
 
 
 class Sequential(Model):
@@ -228,6 +231,16 @@ class Sequential(Model):
         if mask is not None:
             outputs._keras_mask = mask  # type: ignore[attr-defined]
         return training.attach_logits(outputs, name, logits)
+
+    def direct(self, logits_of: str | None) -> Chain | None:
+        """The layers' own forward and backward passes, where all of them have these."""
+        own = type(self), vars(self)
+        if not self.built or any(
+            getattr(own[0], name) is not getattr(Sequential, name) or name in own[1] for name in _DECIDING
+        ):
+            return None
+        wanted = self._readout is not None and self._readout[1] == logits_of
+        return make_chain(self, self._readout if wanted else None)
 
     # Configuration ----------------------------------------------------------------------------------------
 

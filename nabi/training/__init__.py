@@ -13,12 +13,13 @@ from nabi.training._batches import (
 )
 from nabi.training._callbacks import Callback, History, LambdaCallback, TerminateOnNaN, as_callbacks
 from nabi.training._compiled import Compiled
-from nabi.training._loop import evaluate, fit, predict, train_batch
+from nabi.training._loop import evaluate, fit, predict
 from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
+from nabi.training._step import DirectModel, Step
 from nabi.training._tensors import resolve_device, to_tensor
 from nabi.training._watching import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 
@@ -29,12 +30,14 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Compiled",
+    "DirectModel",
     "EarlyStopping",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "Step",
     "StreamBatches",
     "TerminateOnNaN",
     "as_callbacks",
@@ -48,7 +51,6 @@ __all__ = [
     "set_random_seed",
     "to_categorical",
     "to_tensor",
-    "train_batch",
     "training_from_file",
     "training_to_file",
 ]

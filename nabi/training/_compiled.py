@@ -37,6 +37,9 @@ class Trainable(Protocol):
     def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
         """Outputs of a batch, with their logits attached if they are a softmax or sigmoid as asked for."""
 
+    def direct(self, logits_of: str | None) -> Any:
+        """The model as a `DirectModel`, giving logits as asked for; None where it needs autograd."""
+
     def regularization_loss(self) -> Tensor | None:
         """The penalties on weights, or None."""
 

@@ -13,35 +13,9 @@ from nabi.training._callbacks import Callback, CallbackList, History
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._interrupt import FinishBatch
 from nabi.training._progress import Display, make_display
+from nabi.training._step import Step
 
-__all__ = ["evaluate", "fit", "predict", "train_batch"]
-
-
-def train_batch(model: Trainable, compiled: Compiled, batch: Batch) -> Tensor:
-    """One step of training; the loss.
-
-    A loss that is not finite changes no weights.
-    """
-    x, y, weights = batch
-    if y is None:
-        raise ArgumentError("y: no targets were given, training needs them")
-    optimizer = compiled.optimizer
-    y_pred = model.training_outputs(x, compiled.logits_of)
-    loss = compiled.loss(y, y_pred, weights)
-    penalty = model.regularization_loss()
-    if penalty is not None:
-        loss = loss + penalty
-    compiled.mean_loss.add(loss, x.shape[0])
-    if compiled.mean_loss.finite:
-        if not optimizer.bound:
-            raise ArgumentError("optimizer: the model has no weights to train")
-        optimizer.clear_gradients()
-        loss.backward()
-        optimizer.step()
-    if compiled.metrics_asked:
-        with torch.no_grad():
-            compiled.measure(y, y_pred)
-    return loss
+__all__ = ["evaluate", "fit", "predict"]
 
 
 def fit(
@@ -143,6 +117,7 @@ class _Run:
         """The batches of an epoch; whether all of them were trained."""
         model, compiled = self.model, self.compiled
         number = -1
+        step: Step | None = None
         for number, batch in enumerate(self.batches.epoch()):
             if self.prepare is not None:
                 self.prepare(batch[0])
@@ -150,7 +125,9 @@ class _Run:
                 self.prepare = None
             for begin in self.before:
                 begin(number, {})
-            train_batch(model, compiled, batch)
+            if step is None or self.before or self.after:
+                step = Step(model, compiled)
+            step.train(batch)
             if not compiled.mean_loss.finite:
                 if not self.hears.handles_not_finite:
                     raise _not_finite(epoch, number, batch, compiled)

@@ -11,7 +11,7 @@ from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _loss_functions as functions
 from nabi.training._align import align_targets, align_weights
 
-__all__ = ["FunctionLoss", "Loss", "TorchLoss", "get", "loss_function", "serialize"]
+__all__ = ["FunctionLoss", "Loss", "TorchLoss", "get", "is_own", "loss_function", "serialize"]
 
 LossFunction = Callable[..., Tensor]
 
@@ -196,6 +196,13 @@ FUNCTIONS |= {short: FUNCTIONS[name] for short, name in _SHORT.items()}
 def loss_function(loss: Loss) -> LossFunction | None:
     """The function of `nabi.losses` behind a loss, if it is one of these."""
     return loss.fn if isinstance(loss, FunctionLoss) else None
+
+
+def is_own(loss: Loss) -> bool:
+    """Whether a loss is wholly nabi's: it then depends on nothing but targets, outputs and weights."""
+    if not isinstance(loss, FunctionLoss) or type(loss) not in (FunctionLoss, *_CLASSES.values()):
+        return False
+    return any(loss.fn is function for function in FUNCTIONS.values()) and "call" not in vars(loss)
 
 
 def get(identifier: object, custom_objects: Mapping[str, Any] | None = None) -> Loss:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.errors import ArgumentError
+from nabi.training._fused_adam import FusedAdam
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
@@ -76,6 +77,7 @@ class Optimizer:
         self.iterations = 0
         self._torch: torch.optim.Optimizer | None = None
         self._parameters: list[Parameter] = []
+        self._fused_step: FusedAdam | None = None
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
@@ -156,8 +158,14 @@ class Optimizer:
         if self.decay:
             for group in self.torch_optimizer.param_groups:
                 group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
-        self.torch_optimizer.step()
+        if self._fused_step is None or not self._fused_step.step():
+            self._fused_step = None
+            self.torch_optimizer.step()
         self.iterations += 1
+
+    def look_again(self) -> None:
+        """Find the shortest way to a step anew, after code of the user's may have changed the optimizer."""
+        self._fused_step = None if self._torch is None else FusedAdam.of(self._torch, self._fused_step)
 
     def clear_gradients(self) -> None:
         """Forget the gradients of the last step."""
@@ -166,6 +174,7 @@ class Optimizer:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the state of a file."""
+        self._fused_step = None
         self.torch_optimizer.load_state_dict(state)
         # A fused step walks through a weight and its state side by side, so both need one layout in memory;
         # a file has no layout.
@@ -178,6 +187,7 @@ class Optimizer:
         """Follow the weights to another device."""
         if self._torch is None:
             return
+        self._fused_step = None
         for state in self._torch.state.values():
             for name, value in state.items():
                 # Step counters stay where torch wants them: beside the weights only in fused kernels.
@@ -191,6 +201,10 @@ class Optimizer:
             "global_clipnorm": self.global_clipnorm, "weight_decay": self.weight_decay, "decay": self.decay,
             "name": self.name, **self.settings,
         }  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy shares no memory with this optimizer, so it finds its own shortest way.
+        return {**vars(self), "_fused_step": None}
 
     def __repr__(self) -> str:
         """Name and learning rate."""

@@ -1,0 +1,235 @@
+"""Measure a step of the song's training, for docs/results.md: `python benchmarks/training_step.py`.
+
+The song's LSTM (128 units, batches of one, four notes each, softmax, Adam) is trained inside of `fit`, as the
+recipe does it, and by a loop over torch's own layers that does the same work. They take turns, epoch after
+epoch, on one thread; the time is the processor's, so that other programs on the machine do not count.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi.data import NABIYA, NOTES, encode_notes, windows
+from nabi.interchange import write_atomically
+from nabi.layers import LSTM, Dense
+from nabi.layers._direct_core import DirectDense
+from nabi.layers._direct_recurrent import DirectRecurrent
+from nabi.models import Sequential
+from nabi.training import ArrayBatches, Step, _step
+from nabi.training._optimizers import Optimizer
+from nabi.utils import set_random_seed, to_categorical
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
+BEGIN = "<!-- training step: written by benchmarks/training_step.py -->"
+END = "<!-- training step: end -->"
+UNITS, WINDOW = 128, 4
+OWN, PLAIN, FUSED = "nabi, inside `fit`", "torch's layers in a loop, Adam", "the same, fused Adam"
+SECTIONS = (
+    "LSTM, forward", "Dense, forward", "loss and its gradient", "Dense, backward", "LSTM, backward", "Adam",
+    "cutting a batch", "the rest of a step", "outside of steps",
+)  # fmt: skip
+Times = dict[str, list[float]]  # microseconds per step, of each epoch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--epochs", type=int, default=60, help="how many of each kind (default 60)")
+    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="write the docs")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    x, y = song()
+    model = network(y.shape[1])
+    work = {OWN: lambda: train(model, x, y)}
+    work |= {name: torch_epoch(model, x, y, fused=name == FUSED) for name in (PLAIN, FUSED)}
+    times = measure(work, given.epochs, len(x))
+    sections = measure_sections(lambda: train(model, x, y), given.epochs, len(x))
+    table = "\n".join(lines(times, sections))
+    print(table)
+    if given.write:
+        write(table)
+
+
+# The work -------------------------------------------------------------------------------------------------
+
+
+def song() -> tuple[np.ndarray, np.ndarray]:
+    """Four notes `[50, 4, 1]` and the note after them, one-hot."""
+    heard, following = windows(encode_notes(NABIYA), WINDOW)
+    return (heard / (len(NOTES) - 1))[:, :, None], to_categorical(following)
+
+
+def network(classes: int) -> Sequential:
+    set_random_seed(0)
+    model = Sequential(
+        [LSTM(UNITS, batch_input_shape=(1, WINDOW, 1), stateful=True), Dense(classes, activation="softmax")]
+    )
+    model.compile(loss="categorical_crossentropy", optimizer="adam")
+    return model
+
+
+def train(model: Sequential, x: np.ndarray, y: np.ndarray) -> float:
+    """One epoch, as the recipe has it."""
+    history = model.fit(x, y, epochs=1, batch_size=1, shuffle=False, verbose=0)
+    model.reset_states()
+    return float(history.history["loss"][0])
+
+
+def torch_epoch(model: Sequential, x: np.ndarray, y: np.ndarray, fused: bool) -> Callable[[], float]:
+    """The same epoch from the same weights, over torch's layers."""
+    lstm, dense = torch.nn.LSTM(1, UNITS, batch_first=True), torch.nn.Linear(UNITS, y.shape[1])
+    kernel, recurrent, bias, readout, offset = (torch.tensor(weight) for weight in model.get_weights())
+    with torch.no_grad():  # the gates have the same order
+        for weight, value in (
+            (lstm.weight_ih_l0, kernel.T), (lstm.weight_hh_l0, recurrent.T), (lstm.bias_ih_l0, bias),
+            (lstm.bias_hh_l0, 0 * bias), (dense.weight, readout.T), (dense.bias, offset),
+        ):  # fmt: skip
+            weight.copy_(value)
+    lstm.bias_hh_l0.requires_grad_(False)  # nabi's LSTM has one bias
+    weights = [weight for weight in (*lstm.parameters(), *dense.parameters()) if weight.requires_grad]
+    adam = torch.optim.Adam(weights, lr=0.001, eps=1e-7, fused=fused or None)
+    inputs, targets = torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
+
+    def epoch() -> float:
+        state: tuple[Tensor, Tensor] | None = None
+        total = 0.0
+        for number in range(len(inputs)):
+            adam.zero_grad()
+            output, (h, c) = lstm(inputs[number : number + 1], state)
+            state = h.detach(), c.detach()
+            loss = functional.cross_entropy(dense(output[:, -1]), targets[number : number + 1])
+            loss.backward()
+            adam.step()
+            total += loss.item()
+        return total / len(inputs)
+
+    return epoch
+
+
+# Measuring ------------------------------------------------------------------------------------------------
+
+
+def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Times:
+    """Microseconds per step in each epoch, after three that do not count.
+
+    Raises:
+        RuntimeError: if the first epochs of all did not go down to the same losses.
+    """
+    times: Times = {name: [] for name in work}
+    for number in range(epochs + 3):
+        losses = []
+        for name, piece in work.items():
+            start = time.process_time()
+            losses.append(piece())
+            if number >= 3:
+                times[name].append((time.process_time() - start) * 1e6 / steps)
+        if number < 3 and not np.allclose(losses, losses[0], rtol=1e-2):
+            raise RuntimeError(f"these are not the same training: losses {losses} in epoch {number + 1}")
+    return times
+
+
+def measure_sections(epoch: Callable[[], float], epochs: int, steps: int) -> dict[str, float]:
+    """Microseconds per step in the parts of `fit`; medians, with the clock's own time taken off."""
+    spent: dict[str, list[float]] = {name: [] for name in SECTIONS}
+    totals: list[float] = []
+    with ExitStack() as stack:
+        for owner, method, name in (
+            (DirectRecurrent, "forward", SECTIONS[0]), (DirectDense, "forward", SECTIONS[1]),
+            (DirectDense, "backward", SECTIONS[3]), (DirectRecurrent, "backward", SECTIONS[4]),
+            (Optimizer, "step", SECTIONS[5]), (Step, "train", SECTIONS[7]),
+        ):  # fmt: skip
+            stack.enter_context(mock.patch.object(owner, method, timed(getattr(owner, method), spent[name])))
+        stack.enter_context(timed_losses(spent[SECTIONS[2]]))
+        stack.enter_context(timed_batches(spent[SECTIONS[6]]))
+        for _ in range(epochs):
+            start = time.process_time()
+            epoch()
+            totals.append((time.process_time() - start) * 1e6 / steps)
+    clock: list[float] = []
+    nothing = timed(lambda: None, clock)
+    for _ in range(10_000):
+        nothing()
+    medians = {
+        name: statistics.median(values) - statistics.median(clock) for name, values in spent.items() if values
+    }
+    inside = sum(medians[name] for name in SECTIONS[:6])
+    medians["outside of steps"] = statistics.median(totals) - medians[SECTIONS[7]] - medians[SECTIONS[6]]
+    medians["the rest of a step"] -= inside
+    return medians
+
+
+def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
+    """The function, noting the microseconds of each call."""
+    clock = time.perf_counter
+
+    def call(*arguments: Any) -> Any:
+        start = clock()
+        result = function(*arguments)
+        spent.append((clock() - start) * 1e6)
+        return result
+
+    return call
+
+
+@contextmanager
+def timed_losses(spent: list[float]) -> Iterator[None]:
+    make = _step.closed_form
+    with mock.patch.object(_step, "closed_form", lambda *arguments: timed(make(*arguments), spent)):
+        yield
+
+
+@contextmanager
+def timed_batches(spent: list[float]) -> Iterator[None]:
+    cut = ArrayBatches.epoch
+
+    def epoch(self: ArrayBatches) -> Iterator[Any]:
+        following = timed(cut(self).__next__, spent)
+        while True:
+            try:
+                yield following()
+            except StopIteration:
+                return
+
+    with mock.patch.object(ArrayBatches, "epoch", epoch):
+        yield
+
+
+# The table ------------------------------------------------------------------------------------------------
+
+
+def lines(times: Times, sections: dict[str, float]) -> Iterator[str]:
+    yield (
+        f"{UNITS} units, batches of one with {WINDOW} steps, softmax, Adam; float32, one thread, "
+        f"torch {torch.__version__.split('+')[0]}."
+    )
+    yield ""
+    yield "| training of the song | µs per step | to torch's layers |"
+    yield "|---|---:|---:|"
+    for name, values in times.items():
+        ratio = statistics.median(a / b for a, b in zip(values, times[PLAIN], strict=True))
+        yield f"| {name} | {statistics.median(values):.0f} | {ratio:.2f} |"
+    yield ""
+    yield "| where a step inside `fit` spends its time | µs |"
+    yield "|---|---:|"
+    for name in SECTIONS:
+        yield f"| {name} | {sections[name]:.1f} |"
+
+
+def write(table: str) -> None:
+    before, _, rest = RESULTS.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    with write_atomically(RESULTS, "w") as file:
+        file.write(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Layers trained without autograd: a forward and a backward function instead of a graph that is recorded.
+
+Recording a graph and walking back through it costs more than the arithmetic of a small layer. The layers here
+know their derivative; where all layers of a model do, a training step calls them one after the other. What
+counts as right is autograd's result: tests compare the two over all kinds of layers.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from nabi.layers._base import Layer
+from nabi.layers._core import Activation, Dense, Dropout, Flatten
+from nabi.layers._direct_core import direct_activation, direct_dense, direct_dropout, direct_flatten
+from nabi.layers._direct_recurrent import direct_recurrent
+from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
+from nabi.layers._rnn import RNN
+
+__all__ = ["DirectLayer", "direct_layer"]
+
+_KINDS: dict[type[Layer], Callable[..., Any]] = {
+    Activation: direct_activation,
+    Dense: direct_dense,
+    Dropout: direct_dropout,
+    Flatten: direct_flatten,
+    GRU: direct_recurrent,
+    LSTM: direct_recurrent,
+    RNN: direct_recurrent,
+    SimpleRNN: direct_recurrent,
+}
+_DTYPES = (torch.float32, torch.float64)
+# Whatever a hook would see or change happens inside of autograd's or the module's machinery.
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+# Methods that decide what a call does; a layer on which one has been replaced is not the layer known here.
+_METHODS = ("__call__", "forward", "call", "compute_mask")
+
+
+class DirectLayer(Protocol):
+    """One step of training of one layer: `forward`, then `backward`, which sets `grad` of the weights."""
+
+    def fits(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The shape of the output for inputs of a shape; None if the layer refuses it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output in training."""
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """Set the gradients of the weights; the gradient of the input if it is needed."""
+
+
+def direct_layer(layer: Layer, activation: Callable[[Tensor], Tensor] | None = None) -> DirectLayer | None:
+    """The layer's own forward and backward pass, or None where only autograd will do.
+
+    Args:
+        layer: a layer that is built.
+        activation: instead of the layer's own, for a layer whose logits are wanted.
+
+    None is returned for kinds of layers that are not known here, subclasses among them, for layers with
+    penalties, hooks, replaced methods, or weights that are not plain parameters on the CPU.
+    """
+    make = _KINDS.get(type(layer))
+    if make is None or not layer.built or layer._dtype not in _DTYPES:
+        return None
+    attributes = vars(layer)
+    if any(name in attributes for name in _METHODS) or any(attributes[name] for name in _HOOKS):
+        return None
+    if attributes.get("_compiled_call_impl") is not None:  # layer.compile(), by torch.compile
+        return None
+    if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
+        return None
+    if not all(_is_plain(weight, layer._dtype) for weight in layer._parameters.values()):
+        return None
+    made: DirectLayer | None = make(layer) if activation is None else make(layer, activation)
+    return made
+
+
+def _is_plain(weight: Parameter | None, dtype: torch.dtype) -> bool:
+    if weight is None:
+        return True
+    hooked = weight._backward_hooks or weight._post_accumulate_grad_hooks
+    if type(weight) is not Parameter or hooked:
+        return False
+    # On an accelerator work is queued ahead of the computation, and what surrounds it costs next to nothing.
+    return weight.dtype is dtype and weight.is_contiguous() and weight.device.type == "cpu"

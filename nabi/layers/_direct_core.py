@@ -1,0 +1,185 @@
+"""Forward and backward passes of the layers that know no time; see `nabi.layers._direct`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.layers import _activations
+from nabi.layers._core import Activation, Dense, Dropout, Flatten
+
+__all__ = ["direct_activation", "direct_dense", "direct_dropout", "direct_flatten"]
+
+Shape = tuple[int, ...]
+Function = Callable[[Tensor], Tensor]
+
+
+def direct_dense(layer: Dense, activation: Function | None = None) -> "DirectDense | None":
+    """The passes of a Dense layer whose activation has a derivative here."""
+    function = layer.activation if activation is None else activation
+    return DirectDense(layer, function) if _is_known(function) else None
+
+
+def direct_activation(layer: Activation, activation: Function | None = None) -> "DirectActivation | None":
+    """The passes of an activation that has a derivative here."""
+    function = layer.activation if activation is None else activation
+    return DirectActivation(function) if _is_known(function) else None
+
+
+def direct_dropout(layer: Dropout) -> "DirectDropout":
+    """The passes of dropout."""
+    return DirectDropout(layer)
+
+
+def direct_flatten(layer: Flatten) -> "DirectFlatten":
+    """The passes of a change of shape."""
+    return DirectFlatten()
+
+
+# The derivatives of activations by their outputs: the same operators that autograd calls ------------------
+
+
+def _relu_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.threshold_backward.default(cotangent, y, 0)
+    return found
+
+
+def _tanh_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.tanh_backward.default(cotangent, y)
+    return found
+
+
+def _sigmoid_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.sigmoid_backward.default(cotangent, y)
+    return found
+
+
+def _softmax_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    return torch._softmax_backward_data(cotangent, y, -1, y.dtype)
+
+
+_BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
+    _activations.linear: None,
+    _activations.relu: _relu_backward,
+    _activations.tanh: _tanh_backward,
+    _activations.sigmoid: _sigmoid_backward,
+    _activations.softmax: _softmax_backward,
+}
+
+
+def _is_known(function: Function) -> bool:
+    return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
+
+
+class DirectActivation:
+    """An activation function."""
+
+    def __init__(self, function: Function) -> None:
+        self._function, self._derivative = function, _BACKWARD[function]
+        self._y: Tensor | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape with a batch and features."""
+        return shape if len(shape) > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of the inputs."""
+        if self._derivative is None:
+            return x
+        self._y = y = self._function(x)
+        return y
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent times the derivative."""
+        y, self._y = self._y, None
+        return cotangent if self._derivative is None or y is None else self._derivative(cotangent, y)
+
+
+class DirectDense:
+    """`activation(x · kernel + bias)`."""
+
+    def __init__(self, layer: Dense, activation: Function) -> None:
+        self._kernel, self._bias = layer.kernel, layer.bias
+        self._inputs, self._units = layer.kernel.shape
+        self._turned = layer.kernel.detach().t()
+        self._activation = None if _BACKWARD[activation] is None else DirectActivation(activation)
+        self._x: Tensor | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Inputs of the width that the weights were made for."""
+        if len(shape) < 2 or shape[-1] != self._inputs:
+            return None
+        return (*shape[:-1], self._units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output for `[..., inputs]`."""
+        bias = self._bias
+        flat = x.dim() == 2
+        self._x = rows = x if flat else x.reshape(-1, self._inputs)
+        y = torch.mm(rows, self._kernel) if bias is None else torch.addmm(bias, rows, self._kernel)
+        if self._activation is not None:
+            y = self._activation.forward(y)
+        return y if flat else y.view(*x.shape[:-1], self._units)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """The gradients of kernel and bias."""
+        kernel, bias, x = self._kernel, self._bias, self._x
+        self._x = None
+        assert x is not None
+        flat = cotangent.dim() == 2
+        rows = cotangent if flat else cotangent.reshape(-1, self._units)
+        if self._activation is not None:
+            rows = self._activation.backward(rows, True)
+        if kernel.requires_grad:
+            kernel.grad = torch.mm(x.t(), rows)
+        if bias is not None and bias.requires_grad:
+            # Nobody reads the cotangent after this layer, so that one row of it can be the gradient itself.
+            bias.grad = rows.sum(0) if rows.shape[0] > 1 else rows.reshape(-1)
+        if not need_input:
+            return None
+        found = torch.mm(rows, self._turned)
+        return found if flat else found.view(*cotangent.shape[:-1], self._inputs)
+
+
+class DirectDropout:
+    """Dropout, with the layer's own random numbers."""
+
+    def __init__(self, layer: Dropout) -> None:
+        self._layer = layer
+        self._kept: Tensor | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape that the shape of the noise can be drawn for."""
+        noise = self._layer.noise_shape
+        return shape if len(shape) > 1 and (noise is None or len(noise) == len(shape)) else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The inputs, thinned out."""
+        self._kept = self._layer.kept(x) if self._layer.training else None
+        return x if self._kept is None else x * self._kept
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent, thinned out in the same way."""
+        kept, self._kept = self._kept, None
+        return cotangent if kept is None else cotangent * kept
+
+
+class DirectFlatten:
+    """All axes after the batch made one."""
+
+    def __init__(self) -> None:
+        self._shape = torch.Size()
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape with something in it."""
+        return (shape[0], torch.Size(shape[1:]).numel()) if len(shape) > 1 and 0 not in shape else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The inputs as `[B, product]`."""
+        self._shape = x.shape
+        return x.reshape(x.shape[0], -1)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent in the shape of the inputs."""
+        return cotangent.reshape(self._shape)

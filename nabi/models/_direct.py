@@ -1,0 +1,112 @@
+"""A training step of a Sequential without autograd, where all of its layers know their derivative."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules import module as torch_modules
+
+from nabi.layers import Layer
+from nabi.layers._activations import linear
+from nabi.layers._direct import DirectLayer, direct_layer
+
+if TYPE_CHECKING:
+    from nabi.models._sequential import Sequential
+
+__all__ = ["Chain", "make_chain"]
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = (
+    "_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)  # fmt: skip
+
+
+class Chain:
+    """The layers of a model one after the other, forward and backward.
+
+    Args:
+        layers: each layer with its own passes.
+        readout: "softmax" or "sigmoid" if the outputs are the logits of one, else None.
+    """
+
+    def __init__(self, layers: list[tuple[Layer, DirectLayer]], readout: Any) -> None:
+        self.readout: tuple[str, Any] | None = readout
+        first = layers[0][0]
+        self._dtype, self._casts_integers = first.dtype, first._casts_integers
+        self._passes = [own for _, own in layers]
+        trained = [
+            any(w.requires_grad for w in layer._parameters.values() if w is not None) for layer, _ in layers
+        ]
+        # Layers before the first one with weights to train need no backward pass.
+        self._first = trained.index(True)
+        self._forward = [own.forward for own in self._passes]
+        self._backward = [own.backward for own in reversed(self._passes[self._first + 1 :])]
+        self._last_backward = self._passes[self._first].backward
+        self._shape: torch.Size | None = None
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether all layers take such inputs; if not, calling the layers says why."""
+        if x.shape == self._shape:
+            return True
+        if not (x.is_floating_point() or self._casts_integers):
+            return False
+        shape: tuple[int, ...] | None = tuple(x.shape)
+        for own in self._passes:
+            shape = None if shape is None else own.fits(shape)
+        if shape is not None:
+            self._shape = x.shape
+        return shape is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs, or their logits where there is a `readout`; gradient mode is off."""
+        if x.dtype is not self._dtype:
+            x = x.to(self._dtype)
+        for forward in self._forward:
+            x = forward(x)
+        return x
+
+    def backward(self, cotangent: Tensor) -> None:
+        """Set the gradients of all weights that are trained."""
+        passed: Tensor | None = cotangent
+        for backward in self._backward:
+            assert passed is not None
+            passed = backward(passed, True)
+        assert passed is not None
+        self._last_backward(passed, False)
+
+
+def make_chain(model: "Sequential", readout: tuple[Layer, str] | None) -> Chain | None:
+    """The passes of a model, or None where a layer or something that watches needs autograd."""
+    if not _is_unwatched() or any(vars(model)[name] for name in _HOOKS) or model._call_losses:
+        return None
+    layers: list[tuple[Layer, DirectLayer]] = []
+    logits: tuple[str, Any] | None = None
+    for layer in model.layers:
+        function = None
+        if readout is not None and layer is readout[0]:
+            function, logits = linear, (readout[1], layer.activation)
+        own = direct_layer(layer, function)
+        if own is None or layer.dtype is not model.layers[0].dtype:
+            return None
+        layers.append((layer, own))
+    weights = [weight for layer, _ in layers for weight in layer._parameters.values() if weight is not None]
+    shared = len({id(weight) for weight in weights}) < len(weights)
+    if shared or not any(weight.requires_grad for weight in weights):
+        return None
+    return Chain(layers, logits)
+
+
+def _is_unwatched() -> bool:
+    """Whether nothing in torch is switched on that changes or records what autograd does."""
+    if not torch.is_grad_enabled() or torch.is_anomaly_enabled() or torch.is_inference_mode_enabled():
+        return False
+    if torch._C._is_any_autocast_enabled():
+        return False
+    if torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
+        return False
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return False
+    if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
+        return False
+    return not any(getattr(torch_modules, name) for name in _GLOBAL_HOOKS)

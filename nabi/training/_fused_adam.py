@@ -1,0 +1,116 @@
+"""A step of torch's fused Adam without what surrounds it.
+
+`torch.optim.Adam.step` spends more time on profiling, hooks and collecting its lists than its kernel needs
+for a small model. Here the same kernel is called with lists that are collected once. The torch optimizer
+stays what holds the state: the tensors are its own, and what a user may do to it between two looks is seen.
+"""
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.optim import optimizer as torch_optimizers
+
+__all__ = ["FusedAdam"]
+
+_ATTRIBUTES = ("step", "grad_scale", "found_inf")  # a schedule counts steps; a scaler scales gradients
+_FLAGS = ("amsgrad", "capturable", "differentiable")
+
+
+class FusedAdam:
+    """The lists of one torch optimizer that has made its first step; `of` makes it where that is possible."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self._optimizer = optimizer
+        self._state, self._groups = optimizer.state, optimizer.param_groups
+        self._group: dict[str, Any] = optimizer.param_groups[0]
+        self._weights: list[Tensor] = list(self._group["params"])
+        states = [optimizer.state[weight] for weight in self._weights]
+        self._means: list[Tensor] = [state["exp_avg"] for state in states]
+        self._squares: list[Tensor] = [state["exp_avg_sq"] for state in states]
+        # Counters side by side in one tensor are raised by one addition; each is still the optimizer's own.
+        self._counters = torch.stack([state["step"] for state in states])
+        self._one = torch.ones_like(self._counters[0])
+        self._steps = list(self._counters.unbind())
+        for state, step in zip(states, self._steps, strict=True):
+            state["step"] = step
+        decoupled = self._group.get("decoupled_weight_decay", False)
+        self._kernel: Any = torch._fused_adamw_ if decoupled else torch._fused_adam_
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer, earlier: Self | None = None) -> Self | None:
+        """The lists of an optimizer, the `earlier` ones if they hold; None if its own step must be called."""
+        if not _is_plain(optimizer):
+            return None
+        if earlier is not None and earlier._holds(optimizer):
+            return earlier
+        for weight in optimizer.param_groups[0]["params"]:
+            state = optimizer.state.get(weight)
+            if not state or weight.device.type != "cpu" or state["step"].dtype is not torch.float32:
+                return None
+            for tensor in (weight, state["exp_avg"], state["exp_avg_sq"]):
+                # The kernel walks through a weight, its gradient and its state side by side.
+                if not tensor.is_contiguous() or tensor.dtype is not weight.dtype:
+                    return None
+        return cls(optimizer)
+
+    def _holds(self, optimizer: torch.optim.Optimizer) -> bool:
+        if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
+            return False
+        weights = self._groups[0]["params"]
+        if self._groups[0] is not self._group or len(weights) != len(self._weights):
+            return False
+        known = zip(self._weights, self._means, self._squares, self._steps, strict=True)
+        for weight, (own, mean, square, step) in zip(weights, known, strict=True):
+            state = self._state[own]
+            if weight is not own or state["exp_avg"] is not mean or state["exp_avg_sq"] is not square:
+                return False
+            if state["step"] is not step or not own.is_contiguous() or own.device.type != "cpu":
+                return False
+        return True
+
+    def step(self) -> bool:
+        """Update the weights; False, with nothing done, if the optimizer has to do it."""
+        optimizer, group = self._optimizer, self._group
+        if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
+            return False  # another state has been loaded
+        gradients = []
+        for weight in self._weights:
+            gradient = weight.grad
+            if gradient is None or not gradient.is_contiguous():
+                return False
+            gradients.append(gradient)
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                self._update(group, gradients)
+        else:
+            self._update(group, gradients)
+        return True
+
+    def _update(self, group: dict[str, Any], gradients: list[Tensor]) -> None:
+        self._counters.add_(self._one)
+        beta1, beta2 = group["betas"]
+        self._kernel(
+            self._weights, gradients, self._means, self._squares, [], self._steps,
+            lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
+            eps=group["eps"], amsgrad=False, maximize=group["maximize"],
+        )  # fmt: skip
+
+
+def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the step of an optimizer is nothing but a call of the fused kernel."""
+    if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or len(optimizer.param_groups) != 1:
+        return False
+    group, attributes = optimizer.param_groups[0], vars(optimizer)
+    if not group["fused"] or any(group[name] for name in _FLAGS):
+        return False
+    if any(name in attributes for name in _ATTRIBUTES):
+        return False
+    own: Any = optimizer
+    every: Any = torch_optimizers
+    return not (
+        own._optimizer_step_pre_hooks
+        or own._optimizer_step_post_hooks
+        or every._global_optimizer_pre_hooks
+        or every._global_optimizer_post_hooks
+    )

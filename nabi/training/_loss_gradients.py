@@ -1,0 +1,94 @@
+"""The gradient of a loss for the outputs: in closed form where that is short, else by autograd."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nabi.training import _loss_functions as functions
+from nabi.training._align import align_targets
+from nabi.training._losses import FunctionLoss, Loss, is_own
+
+__all__ = ["ClosedForm", "Readout", "closed_form", "gradient_by_autograd", "predictions"]
+
+Readout = tuple[str, Callable[[Tensor], Tensor]]
+ClosedForm = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:
+    """A function of targets and outputs that gives the loss, one number, and its gradient; or None.
+
+    Args:
+        loss: what the model is compiled with.
+        readout: what the outputs are the logits of.
+
+    It holds for outputs without a mask and for targets without weights.
+    """
+    if not is_own(loss) or loss.reduction not in ("sum_over_batch_size", "mean"):
+        return None
+    assert isinstance(loss, FunctionLoss)
+    name = None if readout is None else readout[0]
+    if loss.options.get("from_logits", False):
+        name = {functions.categorical_crossentropy: "softmax", functions.binary_crossentropy: "sigmoid"}.get(
+            loss.fn
+        )
+    if any(value for option, value in loss.options.items() if option != "from_logits"):
+        return None
+    if loss.fn is functions.mean_squared_error:
+        return _squared_error
+    if loss.fn is functions.categorical_crossentropy and name == "softmax":
+        return _softmax_crossentropy
+    if loss.fn is functions.binary_crossentropy and name == "sigmoid":
+        return _sigmoid_crossentropy
+    return None
+
+
+def _softmax_crossentropy(y: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    y = align_targets(y, logits)
+    samples = logits.numel() // logits.shape[-1]
+    weights = y.neg() if samples == 1 else y * (-1.0 / samples)
+    logarithms = torch.log_softmax(logits, -1)
+    if samples == 1 and weights.dim() == 2:
+        # A product that the model computes anyway: a kernel that no one else calls is never in the caches.
+        loss = torch.mm(weights, logarithms.t())
+    else:
+        loss = (weights * logarithms).sum()
+    return loss, torch._log_softmax_backward_data(weights, logarithms, -1, logits.dtype)
+
+
+def _sigmoid_crossentropy(y: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    y = align_targets(y, logits)
+    loss = F.binary_cross_entropy_with_logits(logits, y)
+    return loss, logits.sigmoid().sub_(y).div_(logits.numel())
+
+
+def _squared_error(y: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    y = align_targets(y, outputs)
+    gradient = outputs - y
+    # A dot product is the shortest way to a sum of squares.
+    flat = gradient.reshape(-1)
+    loss = torch.dot(flat, flat).div_(flat.shape[0])
+    return loss, gradient.mul_(2.0 / flat.shape[0])
+
+
+def gradient_by_autograd(
+    loss: Loss, readout: Readout | None, y: Tensor, outputs: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The loss and its gradient, for any loss that depends on nothing but outputs, targets and weights."""
+    leaf = outputs.detach().requires_grad_()
+    with torch.enable_grad():
+        value = loss(y, predictions(leaf, readout), weights)
+        (gradient,) = torch.autograd.grad(value, leaf)
+    return value.detach(), gradient
+
+
+def predictions(outputs: Tensor, readout: Readout | None) -> Tensor:
+    """The model's outputs, with their logits attached where `outputs` are the logits."""
+    if readout is None:
+        return outputs
+    name, function = readout
+    # The loss takes the logits; gradients through the probabilities are not needed.
+    made: Any = function(outputs.detach())
+    return functions.attach_logits(made, name, outputs)

@@ -1,0 +1,93 @@
+"""One step of training, with everything decided beforehand that is the same at every step."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.training._batches import Batch
+from nabi.training._compiled import Compiled, Trainable
+from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
+from nabi.training._losses import is_own
+
+__all__ = ["DirectModel", "Step"]
+
+
+class DirectModel(Protocol):
+    """A model that is trained without autograd: its layers forward, then backward."""
+
+    readout: Readout | None
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether inputs of this shape and type can go through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs, or their logits where there is a readout."""
+
+    def backward(self, cotangent: Tensor) -> None:
+        """Set the gradients of the weights."""
+
+
+class Step:
+    """How a model is trained on a batch.
+
+    There are two ways, with the same results up to rounding: autograd, which does everything; and directly,
+    where the model's layers and the loss know their derivatives and nothing needs a graph. What is decided
+    here holds until somebody's code may have changed the model: `fit` makes a new one for every epoch, and
+    for every batch when a callback runs between the batches.
+    """
+
+    def __init__(self, model: Trainable, compiled: Compiled) -> None:
+        self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
+        # A loss of the user's own may depend on weights too, which only autograd can see.
+        direct = model.direct(compiled.logits_of) if is_own(compiled.loss) else None
+        self._direct: DirectModel | None = direct
+        self._closed = None if direct is None else closed_form(compiled.loss, direct.readout)
+        # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.
+        compiled.optimizer.clear_gradients()
+        compiled.optimizer.look_again()
+
+    def train(self, batch: Batch) -> Tensor:
+        """Train on a batch; its loss. A loss that is not finite changes no weights."""
+        x, y, weights = batch
+        if y is None:
+            raise ArgumentError("y: no targets were given, training needs them")
+        if self._direct is not None and self._direct.takes(x):
+            return self._train_directly(self._direct, x, y, weights)
+        return self._train_by_autograd(x, y, weights)
+
+    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+        compiled = self._compiled
+        with torch.no_grad():
+            outputs = direct.forward(x)
+            if self._closed is not None and weights is None:
+                loss, gradient = self._closed(y, outputs)
+            else:
+                loss, gradient = gradient_by_autograd(compiled.loss, direct.readout, y, outputs, weights)
+            compiled.mean_loss.add(loss, x.shape[0])
+            if compiled.mean_loss.finite:
+                direct.backward(gradient)
+                self._optimizer.step()
+            if compiled.metrics_asked:
+                compiled.measure(y, predictions(outputs, direct.readout))
+        return loss
+
+    def _train_by_autograd(self, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+        model, compiled, optimizer = self._model, self._compiled, self._optimizer
+        y_pred = model.training_outputs(x, compiled.logits_of)
+        loss = compiled.loss(y, y_pred, weights)
+        penalty = model.regularization_loss()
+        if penalty is not None:
+            loss = loss + penalty
+        compiled.mean_loss.add(loss, x.shape[0])
+        if compiled.mean_loss.finite:
+            if not optimizer.bound:
+                raise ArgumentError("optimizer: the model has no weights to train")
+            optimizer.clear_gradients()
+            loss.backward()
+            optimizer.step()
+        if compiled.metrics_asked:
+            with torch.no_grad():
+                compiled.measure(y, y_pred)
+        return loss

@@ -1,0 +1,236 @@
+"""Training without autograd: the same numbers as with it, and only where nothing needs autograd."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nabi import cells, layers
+from nabi.callbacks import LambdaCallback
+from nabi.layers import GRU, LSTM, RNN, Activation, Dense, Dropout, Flatten, SimpleRNN
+from nabi.models import Sequential
+from nabi.training import Step
+from nabi.utils import set_random_seed
+
+BATCH, TIME, WIDTH, CLASSES = 3, 4, 2, 5
+LOSSES = {
+    "categorical_crossentropy": "softmax",
+    "sparse_categorical_crossentropy": "softmax",
+    "binary_crossentropy": "sigmoid",
+    "mse": None,
+    "mae": "tanh",
+    "huber": "relu",
+}
+
+
+def targets(loss: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    if loss == "sparse_categorical_crossentropy":
+        return random.integers(0, shape[-1], shape[:-1])
+    if loss == "categorical_crossentropy":
+        return np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
+    return random.random(shape)
+
+
+def gradients(model: Sequential, batch: tuple[Any, ...], direct: bool) -> tuple[float, list[torch.Tensor]]:
+    """The loss of a step and the gradients that it leaves, with weights that stand still."""
+    model.compiled.bind(model.trainable_weights)
+    model.compiled.reset_figures()
+    model.train(True)
+    step = Step(model, model.compiled)
+    assert (step._direct is not None) is direct
+    loss = step.train(batch)
+    model.train(False)
+    for weight in model.weights:
+        assert (weight.grad is not None) is weight.requires_grad
+    return loss.item(), [weight.grad.clone() for weight in model.weights if weight.grad is not None]
+
+
+def without(model: Sequential) -> Sequential:
+    """A copy that is trained with autograd, because a hook listens."""
+    other = copy.deepcopy(model)
+    other.register_forward_hook(lambda module, inputs, outputs: None)
+    return other
+
+
+def agree(
+    model: Sequential, loss: str, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+) -> None:
+    """One step directly and one with autograd give the same loss, gradients and states."""
+    model.compile("sgd", loss)
+    model.optimizer.learning_rate = 1e-30
+    other = without(model)
+    dtype = model.dtype
+    batch = (
+        torch.as_tensor(x).to(dtype),
+        torch.as_tensor(y) if y.dtype == np.int64 else torch.as_tensor(y).to(dtype),
+        None if weights is None else torch.as_tensor(weights).to(dtype),
+    )
+    for _ in range(2):  # twice, for states that go on
+        set_random_seed(4)
+        value, found = gradients(model, batch, direct=True)
+        set_random_seed(4)
+        expected, wanted = gradients(other, batch, direct=False)
+        assert value == pytest.approx(expected, rel=1e-5)
+        for one, two in zip(found, wanted, strict=True):
+            torch.testing.assert_close(one, two)
+        for weight in model.trainable_weights:
+            assert weight.grad.is_contiguous()
+        for name, state in model.get_extra().items():
+            torch.testing.assert_close(state, other.get_extra()[name])
+
+
+BODIES: dict[str, Callable[[Any], list[layers.Layer]]] = {
+    "dense": lambda data: [
+        Dense(
+            data.draw(st.integers(1, 4)),
+            data.draw(st.sampled_from(["relu", "tanh", "sigmoid", "softmax", None])),
+        ),
+        Activation(data.draw(st.sampled_from(["relu", "linear"]))),
+    ],
+    "flat": lambda data: [Flatten(), Dense(3, "tanh", use_bias=False)],
+    "dropout": lambda data: [Dropout(0.4), Dense(3, "tanh"), Dropout(0.3, noise_shape=(None, 1, 1))],
+    "rnn": lambda data: [SimpleRNN(4, return_sequences=data.draw(st.booleans()))],
+    "lstm": lambda data: [
+        LSTM(3, return_sequences=True, stateful=data.draw(st.booleans())),
+        LSTM(4, stateful=True, go_backwards=data.draw(st.booleans())),
+    ],
+    "gru": lambda data: [
+        GRU(3, return_sequences=True, use_bias=data.draw(st.booleans())),
+        GRU(2, reset_after=False),
+    ],
+    "peephole": lambda data: [RNN(cells.PeepholeLSTM(4), return_sequences=data.draw(st.booleans()))],
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_direct_step_is_a_step_with_autograd(body: str, data: Any) -> None:
+    loss = data.draw(st.sampled_from(sorted(LOSSES)))
+    batch = data.draw(st.sampled_from([1, BATCH]))
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    width = data.draw(st.sampled_from([1, WIDTH]))
+    first = layers.InputLayer(
+        batch_shape=(batch, TIME, width), dtype=data.draw(st.sampled_from(["float32", "float64"]))
+    )
+    middle = BODIES[body](data)
+    readout: list[layers.Layer] = [Dense(CLASSES, LOSSES[loss])]
+    if data.draw(st.booleans()):
+        readout = [Dense(CLASSES), Activation(LOSSES[loss])]
+    model = Sequential([first, *middle, *readout])
+    if first.dtype is torch.float64:
+        model.double()
+    frozen = data.draw(st.sampled_from([None, 0, 1]))
+    if frozen is not None:
+        model.layers[frozen].trainable = False
+    x = random.normal(size=(batch, TIME, width))
+    y = targets(loss, tuple(size or batch for size in model.output_shape), random)
+    weights = data.draw(st.sampled_from([None, random.random(batch)]))
+    agree(model, loss, x, y, weights)
+
+
+def test_losses_on_logits() -> None:
+    random = np.random.default_rng(0)
+    for loss in (
+        layers_loss("CategoricalCrossentropy", from_logits=True),
+        layers_loss("BinaryCrossentropy", from_logits=True),
+        layers_loss("CategoricalCrossentropy", label_smoothing=0.1),
+        layers_loss("MeanSquaredError", reduction="sum"),
+    ):
+        model = Sequential([Dense(CLASSES, input_dim=WIDTH)])
+        y = np.eye(CLASSES)[random.integers(0, CLASSES, BATCH)]
+        agree(model, loss, random.normal(size=(BATCH, WIDTH)), y)
+
+
+def layers_loss(name: str, **options: Any) -> Any:
+    import nabi.losses
+
+    return getattr(nabi.losses, name)(**options)
+
+
+# A whole fit ----------------------------------------------------------------------------------------------
+
+
+def is_direct(model: Sequential) -> bool:
+    return Step(model, model.compiled)._direct is not None
+
+
+def test_whole_numbers_as_inputs() -> None:
+    x, y = np.arange(12).reshape(3, 4), np.zeros((3, 1))
+    model = Sequential([Dense(2, "tanh", input_dim=4), Dense(1)])
+    other = without(model)
+    for one in (model, other):
+        one.compile("sgd", "mse")
+        one.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_fit_gives_the_same_history_either_way() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(11, TIME, WIDTH)), np.eye(3)[random.integers(0, 3, 11)]
+    histories = []
+    for listen in (False, True):
+        set_random_seed(0)
+        model = Sequential([GRU(4, input_shape=(TIME, WIDTH)), Dropout(0.2), Dense(3, "softmax")])
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy", "categorical_crossentropy"])
+        model = without(model) if listen else model
+        assert is_direct(model) is not listen
+        history = model.fit(x, y, batch_size=4, epochs=4, validation_split=0.2, verbose=0)
+        histories.append(history.history)
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4)
+
+
+def test_what_a_callback_changes_counts_from_the_next_batch_on() -> None:
+    """A layer that is frozen, and a hook that is set, between two batches of one epoch."""
+    model = Sequential([Dense(2, "tanh", input_dim=2), Dense(1)])
+    model.compile("sgd", "mse")
+    called: list[int] = []
+    seen: list[np.ndarray] = []
+
+    def act(batch: int, logs: Any) -> None:
+        seen.append(model.layers[0].kernel.detach().numpy().copy())
+        if batch == 0:
+            model.layers[0].kernel.requires_grad_(False)
+            model.layers[1].register_forward_hook(lambda *_: called.append(batch))
+
+    model.fit(
+        np.ones((3, 2)),
+        np.ones(3),
+        batch_size=1,
+        verbose=0,
+        callbacks=[LambdaCallback(on_train_batch_end=act)],
+    )
+    assert len(called) == 2
+    assert np.array_equal(seen[0], seen[2])
+
+
+def test_gradients_are_there_for_callbacks_and_gone_afterwards() -> None:
+    model = Sequential([LSTM(2, input_shape=(TIME, WIDTH)), Dense(1)])
+    model.compile("adam", "mse")
+    norms: list[float] = []
+
+    def read(batch: int, logs: Any) -> None:
+        norms.extend(float(weight.grad.norm()) for weight in model.trainable_weights)
+
+    x, y = np.random.default_rng(0).normal(size=(2, TIME, WIDTH)), np.ones(2)
+    model.fit(x, y, batch_size=1, verbose=0, callbacks=[LambdaCallback(on_train_batch_end=read)])
+    assert len(norms) == 10
+    assert all(norm > 0 for norm in norms)
+    assert all(weight.grad is None for weight in model.weights)
+
+
+def test_a_loss_that_is_not_finite_changes_no_weights() -> None:
+    model = Sequential([Dense(1, input_dim=1)])
+    model.compile("adam", "mse")
+    assert is_direct(model)
+    before = model.get_weights()
+    assert np.isnan(model.train_on_batch(np.full((1, 1), np.nan), np.ones(1)))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
