@@ -1,0 +1,184 @@
+"""The workers, one process for each library, and how they take turns."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.layers.arrays import Arrays, load
+from benchmarks.layers.points import Task
+
+__all__ = ["Crew", "Seat", "Turns", "WorkerError", "environment"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Workers of OpenMP spin for some milliseconds after a parallel region before they sleep. Between two turns
+# there is enough time that they leave the processors to the next; their policy is left as it comes.
+PAUSE = 0.03
+
+# Large blocks are kept and used again instead of being given back to the system at every call, which costs
+# page faults. The limits are glibc's and must be there when a process starts.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+
+class WorkerError(Exception):
+    """A worker could not do what it was asked."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A worker and which of the pieces of work that it has ready."""
+
+    worker: str
+    key: str = "work"
+
+
+@dataclass
+class Turns:
+    """Times of one seat against the first: `own` has the first's turns before and after each of `peer`."""
+
+    own: list[tuple[float, float]] = field(default_factory=list)
+    peer: list[float] = field(default_factory=list)
+
+
+def environment(worker: str, threads: int) -> dict[str, str]:
+    """Return the environment in which a worker starts: the same number of threads for every library."""
+    number = str(threads)
+    own = {
+        "OMP_NUM_THREADS": number,
+        "MKL_NUM_THREADS": number,
+        "OPENBLAS_NUM_THREADS": number,
+        "NPROC": number,  # XLA
+        "TF_NUM_INTRAOP_THREADS": number,
+        "TF_NUM_INTEROP_THREADS": number,
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+    }
+    if worker.startswith("keras-"):
+        own["KERAS_BACKEND"] = worker.removeprefix("keras-")
+    inherited = {key: value for key, value in os.environ.items() if key not in ALLOCATOR}
+    return {**inherited, **own, **(ALLOCATOR if worker == "torch-tuned" else {})}
+
+
+class Crew:
+    """Worker processes that start when they are first asked, and end with the crew."""
+
+    def __init__(self, threads: int, milliseconds: float) -> None:
+        self.threads, self.milliseconds = threads, milliseconds
+        self._folder = tempfile.TemporaryDirectory(prefix="nabi-benchmark-")
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._errors: dict[str, IO[str]] = {}
+        self.notes: dict[Seat, str] = {}
+        """What was chosen in making each piece of work."""
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self._processes):
+            self._stop(name)
+        for log in self._errors.values():
+            log.close()
+        self._folder.cleanup()
+
+    def prepare(self, tasks: dict[Seat, Task]) -> dict[Seat, "Arrays | WorkerError"]:
+        """Let all make their work at the same time; return what each computes, or why it cannot."""
+        problems: dict[Seat, WorkerError] = {}
+        for step in (self._send_prepare, self._await_prepared):
+            for seat, task in tasks.items():
+                if seat not in problems:
+                    try:
+                        step(seat, task)
+                    except WorkerError as problem:
+                        problems[seat] = problem
+        found: dict[Seat, Arrays | WorkerError] = {}
+        path = Path(self._folder.name) / "results.npz"
+        for seat in tasks:
+            try:
+                if seat in problems:
+                    raise problems[seat]
+                self._send(seat.worker, {"do": "settle", "key": seat.key, "results": str(path)})
+                self.notes[seat] = self._reply(seat.worker)["note"]
+                found[seat] = load(path)
+            except WorkerError as problem:
+                found[seat] = problem
+        return found
+
+    def _send_prepare(self, seat: Seat, task: Task) -> None:
+        self._send(seat.worker, {"do": "prepare", "key": seat.key, "task": task})
+
+    def _await_prepared(self, seat: Seat, task: Task) -> None:
+        self._reply(seat.worker)
+
+    def release(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            if seat.worker in self._processes:
+                self._send(seat.worker, {"do": "release", "key": seat.key})
+                self._reply(seat.worker)
+
+    def turn(self, seat: Seat) -> list[float]:
+        """Let a worker do its work for a while, alone; return the times of its calls in milliseconds."""
+        time.sleep(PAUSE)
+        self._send(seat.worker, {"do": "turn", "key": seat.key, "milliseconds": self.milliseconds})
+        times: list[float] = self._reply(seat.worker)["milliseconds"]
+        return times
+
+    def _send(self, worker: str, request: dict[str, Any]) -> None:
+        process = self._processes.get(worker) or self._start(worker)
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        except OSError:
+            raise self._lost(worker) from None
+
+    def _reply(self, worker: str) -> dict[str, Any]:
+        stdout = self._processes[worker].stdout
+        assert stdout is not None
+        line = stdout.readline()
+        if not line:
+            raise self._lost(worker)
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise WorkerError(reply["error"])
+        return reply
+
+    def _start(self, worker: str) -> "subprocess.Popen[str]":
+        self._errors[worker] = (Path(self._folder.name) / f"{worker}.log").open("w+", encoding="utf-8")
+        self._processes[worker] = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.layers.worker", worker, str(self.threads)],
+            cwd=ROOT,
+            env=environment(worker, self.threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors[worker],
+            text=True,
+        )
+        return self._processes[worker]
+
+    def _lost(self, worker: str) -> WorkerError:
+        """Return the error of a worker that has ended, with the last lines that it printed."""
+        self._stop(worker)
+        log = self._errors[worker]
+        log.seek(0)
+        last = [line.strip() for line in log.read().splitlines() if line.strip()][-3:]
+        return WorkerError(f"the process has ended: {' / '.join(last) or 'it printed nothing'}")
+
+    def _stop(self, worker: str) -> None:
+        process = self._processes.pop(worker)
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()

@@ -1,0 +1,41 @@
+"""What a run was measured with."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+__all__ = ["LIBRARIES", "describe"]
+
+LIBRARIES = ("torch", "jax", "keras", "tensorflow-cpu", "onnxruntime", "llvmlite", "numpy")
+
+
+def describe() -> dict[str, str]:
+    """Return processor, system and the versions of all libraries (`-` where one is missing)."""
+    found = {
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            found[library] = "-"
+    return found
+
+
+def processor() -> str:
+    """Return the processor's name, where the system tells it, and its vectors."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    values = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in values.items()}
+    vectors = next(
+        (name for name in ("avx512f", "avx2", "asimd") if name in fields.get("flags", "").split()), ""
+    )
+    name = fields.get("model name", platform.machine())
+    return f"{name} ({vectors.removesuffix('f').upper()})" if vectors else name

@@ -1,0 +1,95 @@
+"""The most multiply-adds that the machine can do: independent chains in registers, on all threads."""
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+
+from benchmarks.layers.points import PEAK_OPERATIONS, Task
+from benchmarks.layers.work import Work
+
+__all__ = ["make"]
+
+# An addition and a multiplication in each lane. Twelve chains hide the latency of two units of four to five
+# cycles each, and with two constants fit in sixteen registers.
+CHAINS = 12
+
+FLOAT, LONG = ir.FloatType(), ir.IntType(64)
+
+
+def make(name: str, task: Task, threads: int) -> Work:
+    kernel, keep = compiled(lanes())
+    turns = PEAK_OPERATIONS // (2 * CHAINS * lanes())
+
+    def run() -> None:
+        # Calls through ctypes let other Python threads run meanwhile.
+        others = [threading.Thread(target=kernel, args=(turns,)) for _ in range(threads - 1)]
+        for other in others:
+            other.start()
+        kernel(turns)
+        for other in others:
+            other.join()
+
+    def results() -> dict[str, Any]:
+        # Each lane of a chain goes to 1 by halving its distance: x/2 + 1/2.
+        return {"sum": np.float32(kernel(turns)), "keep": np.float32(keep is not None)}
+
+    return Work(run, results, note=f"{lanes()} lanes, {CHAINS} chains")
+
+
+def lanes() -> int:
+    """Return the width of the machine's vectors in numbers of 32 bits."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx2") else 4
+
+
+def compiled(width: int) -> tuple[Any, Any]:
+    """Return the kernel as a Python function of the number of turns, and what must be kept alive with it."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
+    )
+    module = binding.parse_assembly(str(source(width)))
+    module.verify()
+    engine = binding.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    address = engine.get_function_address("chains")
+    return ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_int64)(address), engine
+
+
+def source(width: int) -> ir.Module:
+    """Write the kernel: `turns` times, each chain becomes itself times a half, plus a half."""
+    vector = ir.VectorType(FLOAT, width)
+    module = ir.Module("peak")
+    module.triple = binding.get_default_triple()
+    function = ir.Function(module, ir.FunctionType(FLOAT, [LONG]), "chains")
+    fma = ir.Function(module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{width}f32")
+    entry, loop, end = (function.append_basic_block(name) for name in ("entry", "loop", "end"))
+    ir.IRBuilder(entry).branch(loop)
+    builder = ir.IRBuilder(loop)
+    turn = builder.phi(LONG)
+    turn.add_incoming(LONG(0), entry)
+    half = ir.Constant(vector, [0.5] * width)
+    results = []
+    for number in range(CHAINS):
+        chain = builder.phi(vector)
+        chain.add_incoming(ir.Constant(vector, [float(number)] * width), entry)
+        results.append(chain)
+    for number, chain in enumerate(results):
+        results[number] = builder.call(fma, [chain, half, half])
+        chain.add_incoming(results[number], loop)
+    following = builder.add(turn, LONG(1))
+    turn.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, function.args[0]), loop, end)
+    builder = ir.IRBuilder(end)
+    # The sum is returned, so that no chain may be left out.
+    total = results[0]
+    for chain in results[1:]:
+        total = builder.fadd(total, chain)
+    builder.ret(builder.extract_element(total, LONG(0)))
+    return module

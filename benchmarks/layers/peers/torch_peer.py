@@ -1,0 +1,97 @@
+"""torch.nn and nabi.nn: drop-ins for each other, so one description makes the work of both."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from benchmarks.layers.arrays import WEIGHTS, Arrays, layer_arrays
+from benchmarks.layers.points import Task
+from benchmarks.layers.work import Work
+
+__all__ = ["make"]
+
+CLASSES = {"simple-rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+def make(name: str, task: Task, threads: int) -> Work:
+    torch.set_num_threads(threads)
+    if task["subject"] == "song":
+        from benchmarks.layers.peers import song
+
+        return song.nabi_song() if name == "nabi" else song.torch_song(task.get("keeps_state", True))
+    if task["subject"] == "variant":
+        from benchmarks.layers.peers import variants
+
+        return variants.make(task, loop=name != "nabi")
+    return layer(name, task)
+
+
+def build(name: str, cell: str, inputs: int, units: int) -> torch.nn.Module:
+    """Make the layer through the public module, as a user does."""
+    import nabi.nn
+
+    module: torch.nn.Module = getattr(nabi.nn if name == "nabi" else torch.nn, CLASSES[cell])(inputs, units)
+    return module
+
+
+def layer(name: str, task: Task) -> Work:
+    arrays = {key: torch.from_numpy(value) for key, value in layer_arrays(task).items()}
+    module = build(name, task["cell"], task["shape"][2], task["shape"][3])
+    with torch.no_grad():
+        for own, key in zip(parameters(module), WEIGHTS, strict=True):
+            own.copy_(arrays[key])
+    steps = task.get("steps", "padded")
+    x, cotangent = arrays["x"], arrays["cotangent"]
+    back: Callable[[Tensor], Tensor] = lambda values: values  # noqa: E731
+    if steps == "padded":
+        run_layer = lambda x: module(x)[0]  # noqa: E731
+    elif steps == "lengths":
+        lengths = torch.tensor(task["lengths"])
+        run_layer = lambda x: module(x, lengths=lengths)[0]  # noqa: E731
+    else:
+        lengths = torch.tensor(task["lengths"])
+        packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
+        x, cotangent = packed.data, pack_padded_sequence(cotangent, lengths, enforce_sorted=False).data
+        run_layer = lambda x: module(PackedSequence(x, *packed[1:]))[0].data  # noqa: E731
+        back = lambda values: pad_packed_sequence(PackedSequence(values, *packed[1:]))[0]  # noqa: E731
+    results = ["output", "x", *WEIGHTS]
+    run = runner(run_layer, x, parameters(module), cotangent, task["kind"])
+    module.train(task["kind"] == "training")
+
+    def arrays_of_run() -> Arrays:
+        found = dict(zip(results, run(), strict=False))
+        return {
+            key: (back(value) if key in ("output", "x") else value).numpy() for key, value in found.items()
+        }
+
+    return Work(run, arrays_of_run)
+
+
+def parameters(module: torch.nn.Module) -> list[Tensor]:
+    return [getattr(module, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+
+def runner(
+    layer: Callable[[Tensor], Tensor], x: Tensor, weights: Sequence[Tensor], cotangent: Tensor, kind: str
+) -> Callable[[], tuple[Any, ...]]:
+    """Return a function that runs the layer, and in training goes back to the input and all weights.
+
+    The results are the output and the gradients, new tensors each time.
+    """
+    if kind == "inference":
+
+        def infer() -> tuple[Any, ...]:
+            with torch.inference_mode():
+                return (layer(x),)
+
+        return infer
+    x = x.clone().requires_grad_()
+
+    def train() -> tuple[Any, ...]:
+        output = layer(x)
+        return (output.detach(), *torch.autograd.grad(output, (x, *weights), cotangent))
+
+    return train

@@ -1,0 +1,70 @@
+"""What is measured: cells, shapes, kinds of work, and the peers that can do it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["CELLS", "KINDS", "LARGE", "PEAK_OPERATIONS", "PEERS", "SHAPES", "Point", "Task", "choose", "runs"]
+
+Task = dict[str, Any]  # what a worker is asked to prepare, as JSON
+
+# Matrix products of a step, each of [B, D] with [D, H] and of [B, H] with [H, H].
+CELLS = {"simple-rnn": 1, "lstm": 4, "gru": 3}
+# B sequences, T steps, D inputs, H units.
+SHAPES = [(32, 50, 8, 32), (64, 100, 128, 256), (32, 64, 512, 1024), (1, 100, 128, 128), (256, 20, 64, 64)]
+KINDS = ("inference", "training")
+LARGE = 256
+"""From this many units on, the arithmetic and not the handling decides: a share of the peak is given."""
+PEAK_OPERATIONS = 2_000_000_000
+"""Additions and multiplications of each thread in one call of the peak's kernel: some milliseconds."""
+
+PEERS = {
+    "torch": "torch.nn",
+    "torch-tuned": "torch.nn, allocator tuned",
+    "jax": "JAX scan",
+    "keras-jax": "Keras on JAX",
+    "keras-tensorflow": "Keras on TensorFlow",
+    "onnx": "ONNX Runtime",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell, shape and kind of work."""
+
+    cell: str
+    shape: tuple[int, int, int, int]
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell}/{self.kind}/{'x'.join(map(str, self.shape))}"
+
+    @property
+    def operations(self) -> int:
+        """Additions and multiplications of the matrix products.
+
+        Training has three times those of inference: the outputs, the gradients of the inputs and states, and
+        those of the weights.
+        """
+        batch, time, inputs, units = self.shape
+        forward = 2 * CELLS[self.cell] * units * (inputs + units) * batch * time
+        return forward * (3 if self.kind == "training" else 1)
+
+    @property
+    def is_large(self) -> bool:
+        return self.shape[3] >= LARGE
+
+    def task(self) -> Task:
+        return {"subject": "layer", "cell": self.cell, "shape": self.shape, "kind": self.kind}
+
+
+def runs(peer: str, kind: str) -> bool:
+    """Whether a peer can do such work: all can but ONNX Runtime, which is for inference."""
+    return peer != "onnx" or kind == "inference"
+
+
+def choose(parts: list[str] | None = None, *, quick: bool = False) -> list[Point]:
+    """Return the points whose name contains one of `parts` (all without), the small shapes if `quick`."""
+    shapes = [SHAPES[0], SHAPES[3]] if quick else SHAPES
+    points = [Point(cell, shape, kind) for cell in CELLS for kind in KINDS for shape in shapes]
+    return [point for point in points if not parts or any(part in point.name for part in parts)]

@@ -1,0 +1,111 @@
+"""A process that does one library's work when asked: `python -m benchmarks.layers.worker jax 2`.
+
+Requests and replies are lines of JSON. `prepare` makes a piece of work, which may be in several ways;
+`settle` takes the fastest of them, while nobody else works, and writes its results to a file; `turn` runs it
+once to warm up and then as often as fills the time, and replies with the times; `release` forgets it.
+Everything else that a library prints goes to the error stream.
+"""
+
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.layers.arrays import save
+from benchmarks.layers.work import Work
+
+__all__ = ["MODULES"]
+
+# Which module makes the work of which worker.
+MODULES = {
+    "nabi": "torch_peer",
+    "torch": "torch_peer",
+    "torch-tuned": "torch_peer",
+    "jax": "jax_peer",
+    "keras-jax": "keras_peer",
+    "keras-tensorflow": "keras_peer",
+    "onnx": "onnx_peer",
+    "peak": "peak",
+}
+MOST_CALLS = 1000
+
+
+def main() -> None:
+    name, threads = sys.argv[1], int(sys.argv[2])
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    pin(threads)
+    make = importlib.import_module(f"benchmarks.layers.peers.{MODULES[name]}").make
+    works: dict[str, list[Work]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = serve(request, works, lambda task: make(name, task, threads))
+        except Exception as problem:
+            traceback.print_exc()
+            reply = {"error": f"{type(problem).__name__}: {problem}"[:2000]}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+def pin(threads: int) -> None:
+    """Leave the process as many processors as it may have threads: some libraries know no other limit."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def serve(
+    request: dict[str, Any],
+    works: dict[str, list[Work]],
+    make: Callable[[dict[str, Any]], Work | list[Work]],
+) -> dict[str, Any]:
+    key = request["key"]
+    if request["do"] == "prepare":
+        made = make(request["task"])
+        works[key] = made if isinstance(made, list) else [made]
+        for work in works[key]:
+            work.run()  # what compiles at the first call does it here
+        return {}
+    if request["do"] == "settle":
+        works[key] = [faster(works[key])]
+        save(works[key][0].results(), Path(request["results"]))
+        gc.collect()
+        return {"note": works[key][0].note}
+    if request["do"] == "release":
+        works.pop(key, None)
+        gc.collect()
+        return {}
+    return {"milliseconds": turn(works[key][0], request["milliseconds"])}
+
+
+def faster(candidates: list[Work], calls: int = 3) -> Work:
+    """Return the candidate with the shortest call: a peer shall be at its best."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return min(candidates, key=lambda work: min(call(work) for _ in range(calls)))
+
+
+def turn(work: Work, milliseconds: float, least_calls: int = 2) -> list[float]:
+    """Run once to warm up, then as often as fills the time; return the times of the latter."""
+    gc.disable()
+    try:
+        warm = call(work) * work.parts
+        calls = min(max(least_calls, round(milliseconds / max(warm, 1e-3))), MOST_CALLS)
+        return [call(work) for _ in range(calls)]
+    finally:
+        gc.enable()
+
+
+def call(work: Work) -> float:
+    start = time.perf_counter()
+    work.run()
+    return (time.perf_counter() - start) * 1e3 / work.parts
+
+
+if __name__ == "__main__":
+    main()
