@@ -106,15 +106,34 @@ def run_backward(
     if record.native:
         from nabi.targets.llvm import _kernel
 
-        dx, initial, gradients = _kernel.run_backward(
-            program, rows, record.kept, families, state_cotangents, final_cotangents,
-            need_input=need_input, need_initial=need_initial, need_families=need_families,
-        )  # fmt: skip
-        return Gradients(dx, initial, gradients)
+        try:
+            dx, initial, gradients = _kernel.run_backward(
+                program, rows, record.kept, families, state_cotangents, final_cotangents,
+                need_input=need_input, need_initial=need_initial, need_families=need_families,
+            )  # fmt: skip
+        except _kernel.NativeError as problem:
+            _give_up(program, problem)
+            record = _run_again(program, rows, record.kept, families)
+        else:
+            return Gradients(dx, initial, gradients)
     return eager.run_backward(
         program, rows, record.kept, families, state_cotangents, final_cotangents,
         need_input=need_input, need_families=need_families,
     )  # fmt: skip
+
+
+def _run_again(program: Program, rows: Rows, kept: Any, families: Sequence[Tensor]) -> Record:
+    """Run a native forward pass once more on torch, for a backward pass that cannot be native."""
+    first = rows.active[0] if rows.active else 0
+    # Random inputs were given as rows; those of the first step serve whole sequences.
+    noises = [
+        values if noise.per_step else values[:first]
+        for noise, values in zip(program.noises, kept.noises, strict=True)
+    ]
+    _, _, record = eager.run_forward(
+        program, rows, kept.x, kept.initial, families, noises, keep=(), save=True
+    )
+    return Record(False, record)
 
 
 def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:

@@ -1,6 +1,7 @@
 """Writes a backward kernel; also the frame of its passes."""
 
 from functools import partial
+from math import lcm
 from typing import Any
 
 from llvmlite import ir
@@ -53,7 +54,8 @@ class BackwardWriter(StepMemory):
         k, b, kernel = self.k, self.b, self.kernel
         grains = dict.fromkeys(kernel.program.state_widths, 1)
         for found in kernel.schedule.passes:
-            grains[found.width] = max(grains.get(found.width, 1), kernel.tiles[found].vectors)
+            # A tile must not cross from one thread's units to another's.
+            grains[found.width] = lcm(grains.get(found.width, 1), kernel.tiles[found].vectors)
         counts = {width: self._columns(width).count for width in grains}
         k.divide(max(-(-counts[w] // grain) for w, grain in grains.items()), whole_rows=False)
         self.ranges = {
@@ -234,7 +236,7 @@ class BackwardWriter(StepMemory):
                     return self.v.load(self.column(address, place), 0, place.mask)
             if node.index in self.saved:
                 width, slots, slot = self.saved[node.index]
-                return self.v.load(self.slot(f"saved_{width}", width, slots, slot, place))
+                return self.v.load(self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
         return super().load(node, place)
 
     def _cotangent(self, node: Node, place: Place) -> Any:
@@ -258,11 +260,11 @@ class BackwardWriter(StepMemory):
         if node.index in self.panels:
             panel = self.panel_of_step(node)
             at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(v.lanes)))
-            v.store(value, panel.start, at)
+            v.store(value, panel.start, at, place.mask)
         if any(node is operand for operand in self.kernel.operands) and node.operation not in LEAVES:
             row = b.mul(b.add(self.panel_shift, place.row), index(v.lanes))
             at = b.add(b.mul(place.vector, self.panel_line), row)
-            v.store(value, self.k[f"operand_{node.index}"], at)
+            v.store(value, self.k[f"operand_{node.index}"], at, place.mask)
         for i, found in enumerate(self.derivative.states):
             if found is node:
                 kept = value
@@ -298,7 +300,7 @@ class _InputFrame:
             panel = w.panel_of_step(node)
             b = w.b
             at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(w.v.lanes)))
-            return w.v.load(panel.start, at)
+            return w.v.load(panel.start, at, place.mask)
         return w.load(node, place)
 
     def number(self, node: Node, row: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import lcm
 from typing import Any
 
 from llvmlite import ir
@@ -146,7 +147,8 @@ class _ForwardWriter(StepMemory):
         k, b, kernel = self.k, self.b, self.kernel
         grains: dict[int, int] = {}
         for found in kernel.schedule.passes:
-            grains[found.width] = max(grains.get(found.width, 1), kernel.tiles[found].vectors)
+            # A tile must not cross from one thread's units to another's.
+            grains[found.width] = lcm(grains.get(found.width, 1), kernel.tiles[found].vectors)
         counts = {width: Columns(width, kernel.lanes, 1).count for width in grains}
         k.divide(max(-(-counts[w] // grain) for w, grain in grains.items()), whole_rows=kernel.few_rows)
         self.ranges = {
@@ -240,7 +242,7 @@ class _ForwardWriter(StepMemory):
                 self.v.store(value, address, 0, place.mask)
         if node.index in self.saved:
             width, slots, slot = self.saved[node.index]
-            self.v.store(value, self.slot(f"saved_{width}", width, slots, slot, place))
+            self.v.store(value, self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
         if node.index in self.stored:
             self.v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
 

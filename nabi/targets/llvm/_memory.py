@@ -5,6 +5,7 @@ thread keeps its working memory, and what a backward pass has used up serves the
 """
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 
 import torch
@@ -20,8 +21,7 @@ Block = tuple[Tensor, int]
 """Memory, and the first address in it that begins a cache line."""
 
 _own = threading.local()
-_lock = threading.Lock()
-_free: list[Tensor] = []
+_free: deque[Tensor] = deque()
 _zeros: list[Tensor] = []
 
 
@@ -68,24 +68,35 @@ def working_memory(size: int) -> Block:
 
 def zeros(size: int) -> int:
     """Return the address of so many bytes that are zero; nobody writes there, and they stay for ever."""
-    with _lock:
-        if not _zeros or _zeros[-1].numel() < size:
-            _zeros.append(_fresh(max(2 * size, 4096)).zero_())
-        return _zeros[-1].data_ptr()
+    found = next((kept for kept in _zeros if kept.numel() >= size), None)
+    if found is None:
+        found = _fresh(max(2 * size, 4096)).zero_()
+        _zeros.append(found)
+    return found.data_ptr()
 
 
 def take(size: int) -> Block:
     """Return memory of at least this size: one given back before, when it is not much larger, or new."""
-    with _lock:
-        for place, memory in enumerate(_free):
-            if size <= memory.numel() - _ALIGNMENT <= size + size // 4 + 4096:
-                return _block(_free.pop(place))
+    for _ in range(len(_free)):
+        try:
+            memory = _free.popleft()
+        except IndexError:
+            break
+        if size <= memory.numel() - _ALIGNMENT <= size + size // 4 + 4096:
+            return _block(memory)
+        _free.append(memory)
     return _block(_fresh(size))
 
 
 def give_back(memory: Tensor) -> None:
-    """Keep memory for the next that takes it; the oldest goes when there is too much."""
-    with _lock:
-        _free.append(memory)
-        while sum(kept.numel() for kept in _free) > _KEPT:
-            _free.pop(0)
+    """Keep memory for the next that takes it; the oldest goes when there is too much.
+
+    Whatever frees the last reference to a record calls this, the garbage collector too, at any moment and in
+    any thread: so nothing here waits for a lock.
+    """
+    _free.append(memory)
+    while sum(kept.numel() for kept in list(_free)) > _KEPT:
+        try:
+            _free.popleft()
+        except IndexError:
+            return

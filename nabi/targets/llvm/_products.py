@@ -5,7 +5,7 @@ stream. An operand is either rows of memory (`x`, a state) or a panel `[vector][
 how cotangents are kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,9 @@ def accumulate(
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
+    Long sums are cut into pieces that are added up at their ends: a sum of n terms in a row loses digits in
+    proportion to n. A piece of the weights also stays in a near cache for all rows.
+
     Args:
         v: where to write.
         rows: first row and the one behind the last.
@@ -133,25 +136,125 @@ def accumulate(
         scratch: address at which the sums of a row are stored, `[accumulator][vector][lane]`.
         resume: whether the sums go on from what is stored there.
     """
+    size = accumulators * vectors
+    is_short = sum(segment.length for segment, _, _ in segments) <= _CHAIN
+    if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
+        for row, count in _tiles(v, rows, tile_rows):
+            block = _Block(v, count, vectors, accumulators)
+            if resume:
+                block.load(_lines(v, scratch, row, count))
+            for segment, operand, weights in segments:
+                for piece in _pieces(v, segment, operand, weights, vectors, None):
+                    block.multiply(segment, piece, row)
+            block.store(_lines(v, scratch, row, count), add=False)
+        return
+    if not resume:
+        with loop_over(v.builder, *rows) as row:
+            for place in range(size):
+                v.store(v.zero, scratch(row), place * v.lanes)
+    for segment, operand, weights in segments:
+        for piece in _pieces(v, segment, operand, weights, vectors, _PIECE):
+            for row, count in _tiles(v, rows, tile_rows):
+                block = _Block(v, count, vectors, accumulators)
+                block.multiply(segment, piece, row)
+                block.store(_lines(v, scratch, row, count), add=True)
+
+
+_CHAIN = 192
+_PIECE = 128
+"""Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
+
+
+def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
+    """Write loops over tiles of rows, the largest first; yields the first row and the size of each kind."""
     b = v.builder
     now, stop = rows
     for size in row_steps(tile_rows):
         left = b.sub(stop, now)
         end = b.add(now, b.mul(b.sdiv(left, index(size)), index(size))) if size > 1 else stop
         with loop_over(b, now, end, size) as row:
-            addresses = [scratch(b.add(row, index(r))) for r in range(size)]
-            block = _Block(v, size, vectors, accumulators)
-            if resume:
-                block.load(addresses)
-            for segment, operand, weights in segments:
-                if isinstance(operand, Panel):
-                    block.multiply_panel(segment, operand, row, weights)
-                else:
-                    block.multiply_rows(
-                        segment, [operand(b.add(row, index(r))) for r in range(size)], weights
-                    )
-            block.store(addresses)
+            yield row, size
         now = end
+
+
+def _lines(v: Vectors, address: RowAddress, row: Any, count: int) -> list[Any]:
+    return [address(v.builder.add(row, index(r))) for r in range(count)]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of the units that a segment reads.
+
+    Attributes:
+        rows: gives the address of the first unit in a row.
+        weights: the address of the weights of the first unit.
+        vectors: for a panel how many full vectors of units there are; 0 when units lie side by side.
+        stride: for a panel elements from one vector to the next.
+        length: units side by side, behind the vectors.
+    """
+
+    rows: RowAddress
+    weights: Any
+    vectors: int
+    stride: Any
+    length: int
+
+
+def _pieces(
+    v: Vectors, segment: Segment, operand: RowAddress | Panel, weights: Any, vectors: int, limit: int | None
+) -> Iterator[_Piece]:
+    """Write loops over the pieces of a segment, of `limit` units at most; yields each kind of piece."""
+    b = v.builder
+    line = len(segment.targets) * vectors * v.lanes
+    if not isinstance(operand, Panel):
+        reads = operand
+        for start, length in _cut(v, segment.length, limit):
+
+            def side_by_side(row: Any, start: Any = start) -> Any:
+                return v.address(reads(row), start)
+
+            here = v.address(weights, b.mul(start, index(line)))
+            yield _Piece(side_by_side, here, 0, None, length)
+        return
+    if len(segment.operands) == 1:
+        yield from _pieces_of_panel(v, segment, operand, weights, line, limit)
+        return
+    with loop_over(b, 0, len(segment.operands)) as number:
+        panel = Panel(v.address(operand.start, b.mul(number, operand.slot)), operand.stride)
+        here = v.address(weights, b.mul(number, index(segment.width * line)))
+        yield from _pieces_of_panel(v, segment, panel, here, line, limit)
+
+
+def _pieces_of_panel(
+    v: Vectors, segment: Segment, panel: Panel, weights: Any, line: int, limit: int | None
+) -> Iterator[_Piece]:
+    b = v.builder
+    full, rest = divmod(segment.width, v.lanes)
+    for start, count in _cut(v, full, None if limit is None else limit // v.lanes):
+        source = v.address(panel.start, b.mul(start, panel.stride))
+        here = v.address(weights, b.mul(start, index(v.lanes * line)))
+        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, 0)
+    if rest:
+        source = v.address(panel.start, b.mul(index(full), panel.stride))
+        here = v.address(weights, full * v.lanes * line)
+        yield _Piece(_row_of_panel(v, source), here, 0, None, rest)
+
+
+def _row_of_panel(v: Vectors, start: Any) -> RowAddress:
+    return lambda row: v.address(start, v.builder.mul(row, index(v.lanes)))
+
+
+def _cut(v: Vectors, length: int, limit: int | None) -> Iterator[tuple[Any, int]]:
+    """Write loops over pieces of a length; yields start and size of full pieces and of what is left."""
+    size = length if limit is None else min(length, limit)
+    full = length // size * size if size else 0
+    if full > size:
+        with loop_over(v.builder, 0, full, size) as start:
+            yield start, size
+    elif full:
+        yield index(0), size
+    if length > full:
+        yield index(full), length - full
 
 
 class _Block:
@@ -162,47 +265,36 @@ class _Block:
         self.sums = [v.zero] * (rows * accumulators * vectors)
 
     def load(self, addresses: Sequence[Any]) -> None:
+        """Go on from what is stored."""
         size = self.accumulators * self.vectors
         self.sums = [
             self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
         ]
 
-    def store(self, addresses: Sequence[Any]) -> None:
-        size = self.accumulators * self.vectors
+    def store(self, addresses: Sequence[Any], add: bool) -> None:
+        """Store the sums, or add them to what is stored."""
+        v, size = self.v, self.accumulators * self.vectors
         for r, address in enumerate(addresses):
             for place in range(size):
-                self.v.store(self.sums[r * size + place], address, place * self.v.lanes)
+                value = self.sums[r * size + place]
+                if add:
+                    value = v.add(v.load(address, place * v.lanes), value)
+                v.store(value, address, place * v.lanes)
 
-    def multiply_rows(self, segment: Segment, rows: Sequence[Any], weights: Any) -> None:
-        """Add the products with an operand whose units lie side by side."""
-        self._loop(segment, rows, weights, segment.width)
-
-    def multiply_panel(self, segment: Segment, panel: Panel, row: Any, weights: Any) -> None:
-        """Add the products with operands in panels, vector by vector of their units."""
+    def multiply(self, segment: Segment, piece: _Piece, row: Any) -> None:
+        """Add the products with a piece, for rows from `row` on."""
         v, b = self.v, self.v.builder
-        full, rest = divmod(segment.width, v.lanes)
+        rows = _lines(v, piece.rows, row, self.rows)
+        if not piece.vectors:
+            self._loop(segment, rows, piece.weights, piece.length)
+            return
         line = len(segment.targets) * self.vectors * v.lanes
-        first = v.address(panel.start, b.mul(row, index(v.lanes)))
-        stack = Loop(b, 0, len(segment.operands), 1, self.sums)
-        self.sums = list(stack.carried)
-        source, weight = first, weights
-        if len(segment.operands) > 1:
-            source = v.address(first, b.mul(stack.at, panel.slot))
-            weight = v.address(weights, b.mul(stack.at, index(segment.width * line)))
-
-        def lines(vector: Any) -> list[Any]:
-            start = v.address(source, b.mul(vector, panel.stride))
-            return [v.address(start, r * v.lanes) for r in range(self.rows)]
-
-        if full:
-            loop = Loop(b, 0, full, 1, self.sums)
-            self.sums = list(loop.carried)
-            here = v.address(weight, b.mul(loop.at, index(v.lanes * line)))
-            self._loop(segment, lines(loop.at), here, v.lanes)
-            self.sums = loop.close(self.sums)
-        if rest:
-            self._loop(segment, lines(index(full)), v.address(weight, full * v.lanes * line), rest)
-        self.sums = stack.close(self.sums)
+        loop = Loop(b, 0, piece.vectors, 1, self.sums)
+        self.sums = list(loop.carried)
+        shift = b.mul(loop.at, piece.stride)
+        here = v.address(piece.weights, b.mul(loop.at, index(v.lanes * line)))
+        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes)
+        self.sums = loop.close(self.sums)
 
     def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int) -> None:
         v, b = self.v, self.v.builder
