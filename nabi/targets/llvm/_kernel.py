@@ -14,7 +14,7 @@ from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import Block, give_back, take
+from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
 __all__ = ["NativeError", "NativeRecord", "run_backward", "run_forward"]
 
@@ -83,7 +83,7 @@ def run_forward(
         values[place[f"final_{i}"]] = final.data_ptr()
         finals.append(final)
     for i in keep:
-        states[i] = kept = x.new_empty((count, program.state_widths[i]))
+        states[i] = kept = fresh((count, program.state_widths[i]), x.dtype)
         values[place[f"state_{i}"]] = kept.data_ptr()
     compiled.run(values, rows)
     record = NativeRecord(x, initial, tuple(states), noises, record_memory) if save else None
@@ -126,7 +126,7 @@ def run_backward(
     _fill(compiled, values, x, record.initial, families, lines, record.noises)
     dx = None
     if need_input:
-        dx = torch.empty_like(x) if reads_input else torch.zeros_like(x)
+        dx = fresh((count, program.input_size), x.dtype) if reads_input else torch.zeros_like(x)
         if reads_input:
             values[place["input_gradient"]] = dx.data_ptr()
     gradients: list[Tensor | None] = [None] * len(families)
@@ -179,8 +179,8 @@ def _families(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool,
 def _gradient_like(family: Tensor, columns_first: bool) -> Tensor:
     """Return a tensor for a gradient, laid out as its weights."""
     if columns_first:
-        return torch.empty(family.shape, dtype=family.dtype)
-    return torch.empty((family.shape[1], family.shape[0]), dtype=family.dtype).t()
+        return fresh(tuple(family.shape), family.dtype)
+    return fresh((family.shape[1], family.shape[0]), family.dtype).t()
 
 
 def _fill(

@@ -1,27 +1,36 @@
-"""Memory for kernels: working memory that a thread uses again and again, and memory that outlives a run.
+"""Memory for kernels: working memory, what a backward pass needs, and large results.
 
-Fresh memory costs more than most kernels do with it: the system clears every page on first touch. So a
-thread keeps its working memory, and what a backward pass has used up serves the next forward pass.
+Fresh memory costs more than most kernels do with it: the system clears every page on first touch (a quarter
+of the time of some layers). So a thread keeps its working memory, what a backward pass has used up serves
+the next forward pass, and the memory of a large result that nobody holds any more serves the next result.
 """
 
+import ctypes
+import mmap
 import threading
+import weakref
 from collections import deque
 from collections.abc import Mapping
+from math import prod
 
 import torch
 from torch import Tensor
 
-__all__ = ["Block", "give_back", "lay_out", "take", "working_memory", "zeros"]
+__all__ = ["Block", "fresh", "give_back", "lay_out", "take", "working_memory", "zeros"]
 
 _ALIGNMENT = 64
 _KEPT = 256 << 20
 """Bytes that are kept for later at most, of either kind."""
+
+_LARGE = 512 << 10
+"""From so many bytes on a result gets memory that is used again."""
 
 Block = tuple[Tensor, int]
 """Memory, and the first address in it that begins a cache line."""
 
 _own = threading.local()
 _free: deque[Tensor] = deque()
+_maps: deque[mmap.mmap] = deque()
 _zeros: list[Tensor] = []
 
 
@@ -98,5 +107,43 @@ def give_back(memory: Tensor) -> None:
     while sum(kept.numel() for kept in list(_free)) > _KEPT:
         try:
             _free.popleft()
+        except IndexError:
+            return
+
+
+def fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return a tensor for a result; a large one in memory that comes back when its last user lets go."""
+    count = prod(shape)
+    size = count * dtype.itemsize
+    if size < _LARGE:
+        return torch.empty(shape, dtype=dtype)
+    memory = _map_of(size)
+    # The tensor holds the loan and the loan the map; both are gone together with the last view of them.
+    loan = (ctypes.c_char * size).from_buffer(memory)
+    weakref.finalize(loan, _take_back, memory).atexit = False
+    return torch.frombuffer(loan, dtype=dtype, count=count).view(shape)
+
+
+def _map_of(size: int) -> mmap.mmap:
+    for _ in range(len(_maps)):
+        try:
+            memory = _maps.popleft()
+        except IndexError:
+            break
+        if size <= len(memory) <= size + size // 4:
+            return memory
+        _maps.append(memory)
+    memory = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
+
+
+def _take_back(memory: mmap.mmap) -> None:
+    """Keep the memory of a result; as `give_back`, called at any moment."""
+    _maps.append(memory)
+    while sum(len(kept) for kept in list(_maps)) > _KEPT:
+        try:
+            _maps.popleft()
         except IndexError:
             return
