@@ -32,7 +32,7 @@ class DirectRecurrent:
     def __init__(self, layer: RNN) -> None:
         self._layer = layer
         self._program = program = layer.program(training=True)
-        self._options = Options(reverse=layer.go_backwards)
+        self._options = Options(reverse=layer.go_backwards, only_finals=not layer.return_sequences)
         self._kept = self._options.kept(program)
         with torch.no_grad():
             self._families = layer.cell_parameters()
@@ -46,6 +46,7 @@ class DirectRecurrent:
         self._no_cotangents = (None,) * len(program.state_names)
         self._zeros: tuple[Tensor, ...] = ()
         self._saved: tuple[Any, ...] | None = None
+        self._last: Sequence[Tensor | None] | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """`[B, T, D]` with the width of the weights and, in a stateful layer, the batch of its states."""
@@ -82,12 +83,13 @@ class DirectRecurrent:
         (x, rows, record), self._saved = self._saved, None
         none = self._no_cotangents
         cotangents: Sequence[Tensor | None]
-        cotangents = (cotangent, *none) if self._sequences else (None, cotangent, *none[1:])
+        cotangents = (cotangent, *none) if self._sequences else (cotangent, *none[1:])
         found = backward_pass(
             self._program, rows, record, self._kept, x, self._families, cotangents, need_input, self._needed,
-            need_initial=False,
+            need_initial=False, into=self._last,
         )  # fmt: skip
-        families = found[1 + len(none) :]
+        # The next batch writes its gradients over these, which are still in the processor's cache.
+        self._last = families = found[1 + len(none) :]
         for gradient in self._gradients:
             gradient.put(families)
         return found[0]

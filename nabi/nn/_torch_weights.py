@@ -59,4 +59,3 @@ def families_of(
         b_x, b_h = present["bias_ih"], present["bias_hh"]
         found.update({"b_x": b_x, "b_h": b_h} if is_gru else {"b": b_x + b_h})
     return tuple([found[family.name] for family in program.families])
-

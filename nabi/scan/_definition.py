@@ -20,9 +20,12 @@ class Options:
     truncate: int | None = None
     all_states: bool = False
     recompute: int | None = None
+    only_finals: bool = False
 
     def kept(self, program: Program) -> tuple[int, ...]:
-        """The states whose value at every step is returned."""
+        """The states whose value at every step is returned; none with `only_finals`."""
+        if self.only_finals:
+            return ()
         return tuple(range(len(program.state_names))) if self.all_states else (0,)
 
 

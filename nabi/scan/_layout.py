@@ -66,6 +66,8 @@ def to_rows(values: Tensor, rows: Rows) -> Tensor:
         return values if rows.place is None else values.index_select(0, rows.place)
     batch, time, width = values.shape
     if rows.place is None:
+        if batch == 1:
+            return values.view(time, width) if values.is_contiguous() else values.reshape(time, width)
         return values.transpose(0, 1).reshape(batch * time, width)
     return values.reshape(batch * time, width).index_select(0, rows.place)
 

@@ -147,6 +147,7 @@ def backward_pass(
     need_input: bool,
     need_families: tuple[bool, ...],
     need_initial: bool = True,
+    into: Sequence[Tensor | None] | None = None,
 ) -> list[Tensor | None]:
     """Run the kernel backward; cotangents are those of the kept and the final states, in this order."""
     of_states: list[Tensor | None] = [None] * len(program.state_names)
@@ -161,7 +162,7 @@ def backward_pass(
     else:
         found = run_backward(
             program, rows, record, families, of_states, of_finals,
-            need_input=need_input, need_initial=need_initial, need_families=need_families,
+            need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
         )  # fmt: skip
     dx: Tensor | None = None
     if need_input:

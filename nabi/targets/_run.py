@@ -67,7 +67,7 @@ def run_forward(
         from nabi.targets.llvm import _kernel
 
         try:
-            noise_rows = eager.noise_rows(program, rows, noises)
+            noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
             states, finals, kept = _kernel.run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
@@ -92,6 +92,7 @@ def run_backward(
     need_input: bool,
     need_initial: bool = True,
     need_families: tuple[bool, ...],
+    into: Sequence[Tensor | None] | None = None,
 ) -> Gradients:
     """Run the derivative over packed rows, last step first.
 
@@ -102,6 +103,7 @@ def run_backward(
         need_input: whether the gradient of the input is wanted.
         need_initial: whether those of the initial states are; they may be given all the same.
         need_families: for each family whether its gradient is wanted.
+        into: gradients of families that an earlier run returned for the same weights, to be written over.
     """
     if record.native:
         from nabi.targets.llvm import _kernel
@@ -109,7 +111,7 @@ def run_backward(
         try:
             dx, initial, gradients = _kernel.run_backward(
                 program, rows, record.kept, families, state_cotangents, final_cotangents,
-                need_input=need_input, need_initial=need_initial, need_families=need_families,
+                need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
             )  # fmt: skip
         except _kernel.NativeError as problem:
             _give_up(program, problem)
@@ -139,11 +141,11 @@ def _run_again(program: Program, rows: Rows, kept: Any, families: Sequence[Tenso
 def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     """Whether native code runs a program on these tensors."""
     first = tensors[0]
-    if first.dtype not in _DTYPES or first.device.type != "cpu" or program.key in _failed:
-        return False
     dtype = first.dtype
+    if dtype not in _DTYPES or (_failed and program.key in _failed):
+        return False
     for tensor in tensors:
-        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or tensor.device.type != "cpu":
+        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or not tensor.is_cpu:
             return False
     # A dispatch mode (a profiler of operations, fake tensors) wants to see torch's operations.
     if torch._C._len_torch_dispatch_stack() > 0:

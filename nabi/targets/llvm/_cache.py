@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from nabi.targets.llvm import _store
-from nabi.targets.llvm._compiler import LOCK, Library, emit_object, load, symbols
+from nabi.targets.llvm._compiler import LOCK, Library, effort, emit_object, load, symbols
 from nabi.targets.llvm._machine import Machine, NativeError
 
 __all__ = ["compiled"]
@@ -37,7 +37,7 @@ def compiled(
         NativeError: if the module is wrong or needs functions that are not among `callees`.
     """
     callees = symbols() if callees is None else callees
-    place = (key_parts, tuple(names), machine, tuple(callees.items()))
+    place = (key_parts, tuple(names), machine, effort(), tuple(callees.items()))
     found = _loaded.get(place)
     if found is not None:
         return found
@@ -74,7 +74,7 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
     sources = _digest_of_sources()
     if sources is None or not _sources_are_running():
         return None
-    everything = (sources, _versions(), machine, key_parts, tuple(names))
+    everything = (sources, _versions(), machine, effort(), key_parts, tuple(names))
     return hashlib.sha256(repr(everything).encode()).digest()
 
 

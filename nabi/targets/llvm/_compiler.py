@@ -12,7 +12,7 @@ from typing import Any
 from nabi.targets.llvm._machine import Machine, NativeError, host
 from nabi.targets.llvm._objects import undefined_symbols
 
-__all__ = ["LOCK", "Library", "emit_assembly", "emit_object", "load", "symbols"]
+__all__ = ["LOCK", "Library", "emit_assembly", "effort", "emit_object", "load", "symbols"]
 
 # LLVM is entered by one thread at a time. Held over a fork, so that the child finds LLVM at rest; what LLVM
 # holds is therefore also given back under it.
@@ -149,16 +149,28 @@ def _parsed(module: object, machine: Machine) -> Iterator[Any]:
             parsed.close()
 
 
-@cache
+def effort() -> int:
+    """Return how hard LLVM tries, 0 to 3, from NABI_LLVM_EFFORT: 0 compiles ten times faster to slow code."""
+    value = os.environ.get("NABI_LLVM_EFFORT", "").strip() or "3"
+    if value not in ("0", "1", "2", "3"):
+        raise NativeError(f"NABI_LLVM_EFFORT: expected 0, 1, 2 or 3, got {value!r}")
+    return int(value)
+
+
 def _target(machine: Machine) -> Any:
     """LLVM's view of a machine."""
+    return _target_with(machine, effort())
+
+
+@cache
+def _target_with(machine: Machine, level: int) -> Any:
     from llvmlite import binding
 
     _initialise()
     # Small code that is independent of its position: JITLink puts all sections of an object into one piece
     # of memory, so that constants are near, and makes a table for functions that are far.
     return binding.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=3, reloc="pic", codemodel="small"
+        cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
     )
 
 

@@ -101,6 +101,7 @@ def run_backward(
     need_input: bool,
     need_initial: bool,
     need_families: tuple[bool, ...],
+    into: Sequence[Tensor | None] | None = None,
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     x, batch, count = record.x, rows.batch, rows.count
@@ -132,7 +133,8 @@ def run_backward(
     gradients: list[Tensor | None] = [None] * len(families)
     if need_weights:
         for i, family in enumerate(families):
-            gradient = gradients[i] = _gradient_like(family, columns_first[i])
+            reused = into[i] if into is not None else None
+            gradient = gradients[i] = _gradient_like(family, columns_first[i]) if reused is None else reused
             values[place[f"gradient_{i}"]] = gradient.data_ptr()
     initial: list[Tensor | None] = [None] * len(record.initial)
     alive = []
