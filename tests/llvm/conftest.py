@@ -1,6 +1,7 @@
 """Small kernels in LLVM's language, and a cache of the test's own."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -95,3 +96,16 @@ def library(cache_folder):
     from nabi.targets.llvm._machine import host
 
     return compiled(("kernels of the tests",), NAMES, lambda: KERNELS, host())
+
+
+@pytest.fixture(autouse=True)
+def _as_users_get_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile with LLVM's full effort here, also what other tests of this process compiled without."""
+    from nabi.targets.llvm import _compiled
+
+    monkeypatch.setenv("NABI_LLVM_EFFORT", "3")
+    for kernels in (_compiled.forward_kernel, _compiled.backward_kernel):
+        kernels.cache_clear()
+    yield
+    for kernels in (_compiled.forward_kernel, _compiled.backward_kernel):
+        kernels.cache_clear()

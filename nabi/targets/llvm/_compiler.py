@@ -12,7 +12,7 @@ from typing import Any
 from nabi.targets.llvm._machine import Machine, NativeError, host
 from nabi.targets.llvm._objects import undefined_symbols
 
-__all__ = ["LOCK", "Library", "emit_assembly", "effort", "emit_object", "load", "symbols"]
+__all__ = ["LOCK", "Library", "effort", "emit_assembly", "emit_object", "load", "symbols"]
 
 # LLVM is entered by one thread at a time. Held over a fork, so that the child finds LLVM at rest; what LLVM
 # holds is therefore also given back under it.
