@@ -3,9 +3,12 @@
 from enum import StrEnum
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from nabi.cli._bench import Precision
+from nabi.errors import unknown_name
 
 if TYPE_CHECKING:
     from nabi.ir import Program
@@ -21,6 +24,15 @@ class Form(StrEnum):
     IR = "ir"
     PICTURE = "picture"
     PARAMETERS = "parameters"
+    LLVM = "llvm"
+    ASM = "asm"
+
+
+class Direction(StrEnum):
+    """Which kernel's code is shown."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
 
 
 def show(
@@ -34,6 +46,18 @@ def show(
     units: Annotated[int, typer.Option(help="Width of its states.", min=1)] = 5,
     inputs: Annotated[int, typer.Option(help="Width of its input.", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Time steps in the picture.", min=1)] = 3,
+    direction: Annotated[
+        Direction, typer.Option(help="Of llvm and asm: the step, or its derivative.")
+    ] = Direction.FORWARD,
+    dtype: Annotated[Precision, typer.Option(help="Of all numbers in llvm and asm.")] = Precision.FLOAT32,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose llvm and asm: this machine's, or one of aarch64-linux, arm64-macos, "
+            "x86_64-linux-avx512, x86_64-linux-avx2, x86_64-windows-avx2, x86_64-windows-sse.",
+            metavar="NAME",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,7 +72,10 @@ def show(
         ),
     ] = None,
 ) -> None:
-    """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters."""
+    """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
+
+    Also its native code: in LLVM's language (llvm) or in that of the processor (asm).
+    """
     from nabi.cli._cell import find_cell, trace
 
     found = find_cell(cell, units, settings or ())
@@ -60,7 +87,10 @@ def show(
         picture.unrolled(program, steps, path)
         typer.echo(f"The picture is in {path}")
         return
-    text = _text(program, form, document=out is not None)
+    if form in (Form.LLVM, Form.ASM):
+        text = _code(program, form, direction, dtype, machine)
+    else:
+        text = _text(program, form, document=out is not None)
     if out is None:
         typer.echo(text)
         return
@@ -81,6 +111,15 @@ def _text(program: "Program", form: Form, document: bool) -> str:
     from nabi.targets import latex
 
     return latex.document(program) if document else "\n".join(latex.equations(program))
+
+
+def _code(program: "Program", form: Form, direction: Direction, dtype: Precision, machine: str | None) -> str:
+    from nabi.targets import llvm
+
+    kind: Literal["llvm", "asm"] = "llvm" if form is Form.LLVM else "asm"
+    if machine is not None and machine not in llvm.OTHER_MACHINES:
+        raise unknown_name("--machine", machine, llvm.OTHER_MACHINES)
+    return llvm.listing(program, kind, direction=direction.value, dtype=dtype.value, machine=machine)
 
 
 def _parameters(program: "Program") -> str:

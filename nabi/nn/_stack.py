@@ -62,6 +62,10 @@ def _run_stack(
     dropout: float,
     every_dim: int,
 ) -> Result:
+    if layers == directions == 1:
+        initial = None if states is None else tuple([state[0] for state in states])
+        x, last, each = run(0, 0, x, initial)
+        return x, _join([last], 0), None if each is None else _join([each], every_dim)
     final: list[States] = []
     every: list[States] = []
     for layer in range(layers):

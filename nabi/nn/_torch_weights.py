@@ -1,4 +1,4 @@
-"""torch's recurrent weights as the families of a cell: other names, two biases, another order of gates."""
+"""torch's recurrent weights as the families of cells that have its two biases and its order of gates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,31 @@ from nabi.ir import Cell, Node, Program
 from nabi.ir.functions import sigmoid, tanh
 
 __all__ = ["families_of", "torch_cell"]
+
+
+class _TwoBiases(Cell):
+    """Gates as torch writes them: a bias with the input and one with the state, of which one would do."""
+
+    def affine(
+        self, gate: str, *operands: Node, bias: bool | str = True, units: int | None = None, **named: Node
+    ) -> Node:
+        """As `Cell.affine`; what reads both the input and the state has both biases."""
+        if len(operands) != 2:
+            return super().affine(gate, *operands, bias=bias, units=units, **named)
+        x, h = operands
+        return super().affine(gate, x, bias="x") + super().affine(gate, h, bias="h")
+
+
+class TorchSimpleRNN(_TwoBiases, cells.SimpleRNN):
+    """`nabi.cells.SimpleRNN` on torch's weights as they are."""
+
+
+class TorchLSTM(_TwoBiases, cells.LSTM):
+    """`nabi.cells.LSTM` on torch's weights as they are."""
+
+
+class TorchProjectedLSTM(_TwoBiases, cells.ProjectedLSTM):
+    """`nabi.cells.ProjectedLSTM` on torch's weights as they are."""
 
 
 class TorchGRU(cells.GRU):
@@ -29,10 +54,10 @@ def torch_cell(mode: str, hidden_size: int, bias: bool, proj_size: int = 0) -> C
     if mode == "GRU":
         return TorchGRU(hidden_size, use_bias=bias)
     if mode == "LSTM" and proj_size:
-        return cells.ProjectedLSTM(hidden_size, use_bias=bias, projection=proj_size)
+        return TorchProjectedLSTM(hidden_size, use_bias=bias, projection=proj_size)
     if mode == "LSTM":
-        return cells.LSTM(hidden_size, use_bias=bias)
-    return cells.SimpleRNN(hidden_size, activation=mode.removeprefix("RNN_").lower(), use_bias=bias)
+        return TorchLSTM(hidden_size, use_bias=bias)
+    return TorchSimpleRNN(hidden_size, activation=mode.removeprefix("RNN_").lower(), use_bias=bias)
 
 
 def families_of(
@@ -46,16 +71,12 @@ def families_of(
             `bias_hh`, `weight_hr`.
         dtype: which they are brought to.
     """
-    is_gru = isinstance(program.cell, TorchGRU)
     present = {
-        name: value if value.dtype == dtype else value.to(dtype)
+        _FAMILIES[name]: value if value.dtype == dtype else value.to(dtype)
         for name, value in weights.items()
         if value is not None
     }
-    found = {"W_x": present["weight_ih"], "W_h": present["weight_hh"]}
-    if "weight_hr" in present:
-        found["W_m"] = present["weight_hr"]
-    if "bias_ih" in present:
-        b_x, b_h = present["bias_ih"], present["bias_hh"]
-        found.update({"b_x": b_x, "b_h": b_h} if is_gru else {"b": b_x + b_h})
-    return tuple([found[family.name] for family in program.families])
+    return tuple([present[family.name] for family in program.families])
+
+
+_FAMILIES = {"weight_ih": "W_x", "weight_hh": "W_h", "weight_hr": "W_m", "bias_ih": "b_x", "bias_hh": "b_h"}

@@ -110,15 +110,19 @@ def forward_pass(
     """Run the kernel; returns kept states and final states as a caller sees them."""
     rows = _make_rows(options, layout, x)
     kept = options.kept(program)
-    ordered = tuple(state if rows.order is None else state[rows.order] for state in states)
+    ordered = tuple(states) if rows.order is None else tuple([state[rows.order] for state in states])
     arguments = (program, rows, to_rows(x, rows), ordered, families, [_noise_rows(n, rows) for n in noises])
     record: Record | Pieces
     if save and options.recompute is not None:
         made, finals, record = run_forward_lightly(*arguments, keep=kept, length=options.recompute)
     else:
         made, finals, record = run_forward(*arguments, keep=kept, save=save)
-    results = [hand_out(values, rows, x.shape) for values in made if values is not None]
-    return results, tuple(_unsort(final, rows) for final in finals), rows, record
+    # Where nothing is differentiated a view is as good, and made sooner.
+    shape = hand_out if save else from_rows
+    results = [shape(values, rows, x.shape) for values in made if values is not None]
+    if rows.order is not None:
+        finals = tuple([_unsort(final, rows) for final in finals])
+    return results, finals, rows, record
 
 
 def _noise_rows(noise: Tensor, rows: Rows) -> Tensor:

@@ -23,6 +23,8 @@ __all__ = ["scan", "scan_packed"]
 
 Result = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...] | None]
 
+_PLAIN = Options()
+
 
 def scan(
     program: Program,
@@ -86,7 +88,9 @@ def scan(
     resets = check_resets(resets, batch, time, x.device)
     x, initial = _like(families, x, check_states(program, states, batch, x))
     noises = _check_noise(program, noise, batch, (batch, time))
-    options = Options(reverse, truncate, return_all_states, recompute)
+    options = _PLAIN
+    if reverse or return_all_states or truncate is not None or recompute is not None:
+        options = Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets)
     return kept[0], finals, kept if return_all_states else None
 
@@ -147,7 +151,7 @@ def _like(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Check that data types agree; under autocast bring input and states to the type of the weights."""
     dtype = families[0].dtype if families else x.dtype
-    if all(tensor.dtype == dtype for tensor in (x, *states)):
+    if x.dtype == dtype and all(state.dtype == dtype for state in states):
         return x, states
     if _is_autocast_enabled(x):
         return x.to(dtype), tuple(state.to(dtype) for state in states)

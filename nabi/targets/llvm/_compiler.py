@@ -119,7 +119,13 @@ def symbols() -> dict[str, int]:
     if os.name == "nt":
         kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
         # Microsoft's linker asks for `_fltused` where numbers have a point; LLVM names it, nothing reads it.
-        return {"nabi_yield": _address(kernel.SwitchToThread), "_fltused": ctypes.addressof(_fltused)}
+        # Called by a function whose frame is larger than a page, before it uses that: touches page by page.
+        check = ctypes.WinDLL("ntdll")["__chkstk"]  # type: ignore[attr-defined,unused-ignore]
+        return {
+            "nabi_yield": _address(kernel.SwitchToThread),
+            "__chkstk": _address(check),
+            "_fltused": ctypes.addressof(_fltused),
+        }
     return {"nabi_yield": _address(ctypes.CDLL(None).usleep)}
 
 

@@ -20,8 +20,14 @@ _INT32 = ir.IntType(32)
 
 
 def reserve(builder: ir.IRBuilder, kind: Any, count: int = 1) -> Any:
-    """Reserve memory on the stack and return its address, on a cache line of its own."""
-    place = builder.alloca(kind, size=index(count))
+    """Reserve memory on the stack and return its address, on a cache line of its own.
+
+    At the very start of the function: LLVM makes only that part of its frame, and may cut the first block in
+    two. What is reserved later moves the stack pointer while the function runs.
+    """
+    with builder.goto_entry_block():
+        builder.position_at_start(builder.function.entry_basic_block)
+        place = builder.alloca(kind, size=index(count))
     place.align = 64
     # llvmlite types this pointer still; all others here are plain addresses.
     place.type = POINTER
