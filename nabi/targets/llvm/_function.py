@@ -18,8 +18,12 @@ __all__ = ["COUNTER_STRIDE", "KernelFunction", "smaller"]
 COUNTER_STRIDE = 8
 """Counters of barriers lie on cache lines of their own: this many 64-bit words apart."""
 
-_SPINS = 2000
-"""How often a thread looks before it leaves the processor: some 25 to 50 microseconds."""
+_SPINS = 40_000
+"""How often a thread looks before it leaves the processor: half a millisecond to two.
+
+Two threads on one processor that sleep at every barrier look idle, and the system leaves them there; while
+one of them spins it moves the other.
+"""
 
 _REST = 20
 """Microseconds for which it leaves."""
