@@ -4,20 +4,26 @@ Public as well under the names that Keras users know: `nabi.preprocessing.sequen
 """
 
 from nabi.data._characters import Characters
+from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
 from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
 from nabi.data._one_hot import one_hot
 from nabi.data._padding import pad_sequences
 from nabi.data._series import NumberSeries, number_series
+from nabi.data._splitting import stratified_split
 from nabi.data._timeseries import TimeseriesGenerator
+from nabi.data._vocabulary import Token, Vocabulary
 from nabi.data._windows import windows
 
 __all__ = [
     "NABIYA",
     "NOTES",
     "Characters",
+    "LengthGroups",
     "NumberSeries",
     "TimeseriesGenerator",
+    "Token",
+    "Vocabulary",
     "decode_notes",
     "encode_notes",
     "note_beats",
@@ -26,6 +32,7 @@ __all__ = [
     "one_hot",
     "pad_sequences",
     "read_midi",
+    "stratified_split",
     "windows",
     "write_midi",
 ]

@@ -1,0 +1,187 @@
+"""Batches of sequences of about the same length."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError, unknown_name
+
+__all__ = ["LengthGroups"]
+
+Batch = tuple[Tensor] | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
+
+# Sequences are sorted by length within this many batches at a time. More would save little padding and
+# always bring the same sequences together.
+_BATCHES_IN_A_POOL = 64
+
+
+class LengthGroups:
+    """Batches of sequences of about the same length, each padded only to its longest.
+
+    Going through it gives the batches of one epoch: `(x, y, w)` with x `[B, T]` of type int64, and y and w
+    where there are `targets` and `weights`. Every sample is there once in every epoch. It is given as x to
+    `fit`, `evaluate` and `predict`, and as `validation_data` to `fit`.
+
+    Args:
+        sequences: N sequences of codes, lists or arrays `[T]` of whole numbers; they may be empty.
+        targets: of the samples, `[N]` or `[N, C]`.
+        weights: of the samples, `[N]`.
+        batch_size: sequences in a batch; one batch of an epoch may have fewer.
+        shuffle: whether every epoch has other batches, in another order. The samples are shuffled, sorted by
+            length within pools of 64 batches, cut into batches, and the batches shuffled. Without, batches
+            go from the shortest to the longest sequences (or, with `grouped=False`, in the order given).
+        seed: of the order; the same seed gives the same epochs. numpy's random state draws one by default.
+        padding: `"post"` fills a short sequence with 0 at its end, `"pre"` at its beginning.
+        grouped: False for batches of any lengths, all padded to the longest of all sequences.
+
+    Attributes:
+        epoch: number of the next epoch, from 0; may be set, where a run is taken up again.
+        padded_steps: steps in all batches of the next epoch, with padding.
+        valid_steps: steps without.
+
+    Raises `UnknownNameError` for an unknown `padding`, `ArgumentError` for sequences that are not of whole
+    numbers, no sequences, or a batch size below 1, `ShapeError` for another number of targets or weights.
+
+    >>> groups = LengthGroups([[5, 6, 7], [8], [9, 4]], targets=[1, 0, 1], batch_size=2, shuffle=False)
+    >>> for x, y in groups:
+    ...     print(x.tolist(), y.tolist())
+    [[8, 0], [9, 4]] [0, 1]
+    [[5, 6, 7]] [1]
+    >>> groups.order
+    array([1, 2, 0])
+    >>> groups.padded_steps, groups.valid_steps
+    (7, 6)
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[Any],
+        targets: Any = None,
+        weights: Any = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        padding: str = "post",
+        grouped: bool = True,
+    ) -> None:
+        if padding not in ("post", "pre"):
+            raise unknown_name("padding", padding, ("post", "pre"))
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ArgumentError(f"batch_size: {batch_size!r} was given, a whole number from 1 is expected")
+        self.batch_size, self.shuffle, self.padding = int(batch_size), shuffle, padding
+        self.grouped, self.epoch = grouped, 0
+        self.seed = int(np.random.randint(2**31)) if seed is None else seed
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise ArgumentError(f"seed: {seed!r} was given, a whole number from 0 is expected")
+        self._codes, self._ends = _flat(sequences)
+        self._lengths = np.diff(self._ends, prepend=0)
+        self._targets = _beside("targets", targets, len(self._ends))
+        self._weights = _beside("weights", weights, len(self._ends))
+        if self._weights is not None and self._weights.ndim != 1:
+            raise ShapeError(f"weights: shape {tuple(self._weights.shape)} was given, [N] is expected")
+        if weights is not None and targets is None:
+            raise ArgumentError("weights: they were given without targets")
+
+    def __len__(self) -> int:
+        return -(-len(self._ends) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self._batches(self.epoch)
+        self.epoch += 1
+        return (self._assembled(rows) for rows in batches)
+
+    @property
+    def valid_steps(self) -> int:
+        """Steps of an epoch without padding."""
+        return len(self._codes)
+
+    @property
+    def padded_steps(self) -> int:
+        """Steps in all batches of the next epoch, with padding."""
+        return sum(len(rows) * self._width(rows) for rows in self._batches(self.epoch))
+
+    @property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Which sample each row of the epoch's batches is, `[N]`: `restored[groups.order] = predictions`.
+
+        Raises `ArgumentError` with `shuffle=True`, where every epoch has an order of its own.
+        """
+        if self.shuffle:
+            raise ArgumentError("order: every epoch has another; LengthGroups(shuffle=False) has one")
+        return np.concatenate(self._batches(0))
+
+    def _batches(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Which samples are in which batch of an epoch."""
+        count, size = len(self._ends), self.batch_size
+        if not self.shuffle:
+            order = np.argsort(self._lengths, kind="stable") if self.grouped else np.arange(count)
+            return [order[start : start + size] for start in range(0, count, size)]
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(count)
+        if self.grouped:
+            pool = size * _BATCHES_IN_A_POOL
+            for start in range(0, count, pool):
+                part = order[start : start + pool]
+                order[start : start + pool] = part[np.argsort(self._lengths[part], kind="stable")]
+        batches = [order[start : start + size] for start in range(0, count, size)]
+        return [batches[position] for position in random.permutation(len(batches))]
+
+    def _width(self, rows: npt.NDArray[np.int64]) -> int:
+        # Layers expect at least one step.
+        longest = self._lengths[rows] if self.grouped else self._lengths
+        return max(1, int(longest.max()))
+
+    def _assembled(self, rows: npt.NDArray[np.int64]) -> Batch:
+        block = np.zeros((len(rows), self._width(rows)), dtype=np.int64)
+        ends, lengths = self._ends[rows].tolist(), self._lengths[rows].tolist()
+        if self.padding == "post":
+            for line, end, length in zip(block, ends, lengths, strict=True):
+                line[:length] = self._codes[end - length : end]
+        else:
+            for line, end, length in zip(block, ends, lengths, strict=True):
+                line[len(line) - length :] = self._codes[end - length : end]
+        x = torch.from_numpy(block)
+        if self._targets is None:
+            return (x,)
+        chosen = torch.from_numpy(rows)
+        y = self._targets.index_select(0, chosen)
+        return (x, y) if self._weights is None else (x, y, self._weights.index_select(0, chosen))
+
+
+def _flat(sequences: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """All codes in one array, and where each sequence ends in it."""
+    if isinstance(sequences, str) or not hasattr(sequences, "__len__") or not len(sequences):
+        raise ArgumentError(f"sequences: {sequences!r} was given, a list of sequences is expected")
+    arrays = []
+    for position, sequence in enumerate(sequences):
+        try:
+            array = np.asarray(sequence)
+        except (ValueError, TypeError):
+            array = np.asarray("no array")
+        if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+            raise ArgumentError(
+                f"sequences[{position}]: {array.dtype} of shape {array.shape} was given, "
+                "a list of whole numbers is expected"
+            )
+        arrays.append(array if array.size else array.astype(np.int32))
+    return np.concatenate(arrays), np.cumsum([len(array) for array in arrays], dtype=np.int64)
+
+
+def _beside(argument: str, values: Any, count: int) -> Tensor | None:
+    """Targets or weights as a tensor with a row for each sample."""
+    if values is None:
+        return None
+    try:
+        tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    except (ValueError, TypeError) as problem:
+        raise ArgumentError(f"{argument}: numbers are expected ({problem})") from problem
+    if tensor.ndim == 0 or len(tensor) != count:
+        raise ShapeError(
+            f"{argument}: shape {tuple(tensor.shape)} was given for {count} sequences; one each is expected"
+        )
+    return tensor

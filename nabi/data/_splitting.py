@@ -1,0 +1,121 @@
+"""Dividing samples into those to learn from and those held out."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError
+
+__all__ = ["stratified_split"]
+
+Indices = npt.NDArray[np.int64]
+
+
+def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indices, Indices]:
+    """Divide samples so that every class has about the same share in both parts.
+
+    Args:
+        labels: of N samples: one each, `[N]` of anything that can be compared; or several each, `[N, C]` of 0
+            and 1 or a list of lists.
+        share: of the samples that is held out, between 0 and 1.
+        seed: of the choice; the same seed gives the same parts.
+
+    Returns the indices of the samples that are kept and of those held out, each in rising order.
+
+    A class with at least two samples is in both parts, so more than `share` is held out where there are many
+    small classes; a class with a single sample is kept. Samples with several labels are dealt out rarest
+    label first, each to the part that wants more of that label (Sechidis, Tsoumakas and Vlahavas 2011, "On
+    the stratification of multi-label data"); where labels come together, a label with few samples can still
+    be in one part only.
+
+    Raises `ArgumentError` for fewer than two samples, a share that is not between 0 and 1, a negative seed,
+    and where every class has one sample, so that nothing can be held out.
+
+    >>> kept, held_out = stratified_split(["a", "b", "a", "b", "a", "a"], 0.4)
+    >>> len(kept), len(held_out)
+    (3, 3)
+    """
+    if isinstance(share, bool) or not isinstance(share, int | float | np.floating) or not 0 < share < 1:
+        raise ArgumentError(f"share: {share!r} was given, a number between 0 and 1 is expected")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError(f"seed: {seed!r} was given, a whole number from 0 is expected")
+    rows = _rows(labels)
+    if len(rows) < 2:
+        raise ArgumentError(f"labels: {len(rows)} were given, at least two are expected")
+    random = np.random.default_rng(seed)
+    if all(len(row) == 1 for row in rows):
+        held_out = _one_label(rows, share, random)
+    else:
+        held_out = _several_labels(rows, share, random)
+    if not held_out.any():
+        raise ArgumentError("labels: every class has one sample, so nothing can be held out")
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _rows(labels: Any) -> list[tuple[Hashable, ...]]:
+    """The labels of each sample; a sample without any is of the class of those without any."""
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ArgumentError(f"labels: {labels!r} was given, a label for each sample is expected")
+    array = labels if isinstance(labels, np.ndarray) else None
+    if array is None and hasattr(labels, "__array__"):
+        array = np.asarray(labels)
+    if array is not None and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array is not None and array.ndim == 2:
+        return [tuple(np.flatnonzero(row).tolist()) or (None,) for row in array]
+    values = list(labels) if array is None else array.tolist()
+    if any(isinstance(value, list | tuple | set | frozenset) for value in values):
+        try:
+            return [tuple(dict.fromkeys(value)) or (None,) for value in values]
+        except TypeError:
+            raise ArgumentError(
+                "labels: some have one label and others several; lists for all are expected"
+            ) from None
+    return [(value,) for value in values]
+
+
+def _wanted(count: int, share: float) -> int:
+    """How many of a class with `count` samples are held out."""
+    return 0 if count < 2 else min(max(round(count * share), 1), count - 1)
+
+
+def _samples_of(rows: list[tuple[Hashable, ...]]) -> dict[Hashable, list[int]]:
+    samples: dict[Hashable, list[int]] = {}
+    for position, row in enumerate(rows):
+        for label in row:
+            samples.setdefault(label, []).append(position)
+    return samples
+
+
+def _one_label(
+    rows: list[tuple[Hashable, ...]], share: float, random: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    held_out = np.zeros(len(rows), dtype=bool)
+    for samples in _samples_of(rows).values():
+        held_out[random.permutation(samples)[: _wanted(len(samples), share)]] = True
+    return held_out
+
+
+def _several_labels(
+    rows: list[tuple[Hashable, ...]], share: float, random: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    held_out = np.zeros(len(rows), dtype=bool)
+    left = {label: set(samples) for label, samples in _samples_of(rows).items()}
+    # What each part still wants of each label; negative once it has too many.
+    wants = {label: _wanted(len(samples), share) for label, samples in left.items()}
+    keeps = {label: len(samples) - wants[label] for label, samples in left.items()}
+    wants_any, keeps_any = len(rows) * share, len(rows) * (1 - share)
+    while left:
+        rarest = min(left, key=lambda label: len(left[label]))
+        for sample in random.permutation(sorted(left[rarest])):
+            hold = (wants[rarest], wants_any) > (keeps[rarest], keeps_any)
+            held_out[sample] = hold
+            for label in rows[sample]:
+                (wants if hold else keeps)[label] -= 1
+                if label in left:
+                    left[label].discard(int(sample))
+            wants_any, keeps_any = wants_any - hold, keeps_any - (not hold)
+        left = {label: samples for label, samples in left.items() if samples}
+    return held_out
