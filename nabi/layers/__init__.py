@@ -3,9 +3,10 @@
 from nabi.layers._arguments import reset_names
 from nabi.layers._base import Layer
 from nabi.layers._bidirectional import Bidirectional
-from nabi.layers._convolution import Conv1D, GlobalMaxPooling1D, MaxPooling1D
-from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer
+from nabi.layers._convolution import Conv1D
+from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer, SpatialDropout1D
 from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
+from nabi.layers._pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from nabi.layers._recurrent import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 from nabi.layers._registry import deserialize, serialize
 from nabi.layers._rnn import RNN
@@ -17,12 +18,16 @@ MaxPool1D = MaxPooling1D
 CuDNNLSTM = LSTM
 CuDNNGRU = GRU
 GlobalMaxPool1D = GlobalMaxPooling1D
+AvgPool1D = AveragePooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
     "Activation",
+    "AveragePooling1D",
+    "AvgPool1D",
     "Bidirectional",
     "Conv1D",
     "CuDNNGRU",
@@ -33,6 +38,8 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
     "GlobalMaxPool1D",
     "GlobalMaxPooling1D",
     "Input",
@@ -46,6 +53,7 @@ __all__ = [
     "SeedGenerator",
     "SimpleRNN",
     "SimpleRNNCell",
+    "SpatialDropout1D",
     "StackedRNNCells",
     "TimeDistributed",
     "Wrapper",

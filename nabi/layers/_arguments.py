@@ -16,6 +16,7 @@ __all__ = [
     "declared_shape",
     "dtype_named",
     "keyword_arguments",
+    "one_positive_integer",
     "positive_integer",
     "rate",
     "reset_names",
@@ -67,6 +68,13 @@ def positive_integer(argument: str, value: Any) -> int:
     if isinstance(value, bool) or number <= 0 or number != value:
         raise ArgumentError(f"{argument}: expected a whole number above 0; got {value!r}")
     return number
+
+
+def one_positive_integer(argument: str, value: Any) -> int:
+    """Return a size that Keras lets be a number or a tuple of one number."""
+    if isinstance(value, Sequence) and len(value) == 1:
+        value = value[0]
+    return positive_integer(argument, value)
 
 
 def rate(argument: str, value: Any) -> float:

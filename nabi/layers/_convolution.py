@@ -1,4 +1,4 @@
-"""Convolution and pooling over time."""
+"""Convolution over time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,54 +9,32 @@ from torch.nn import functional
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _activations, _regularizers
-from nabi.layers._arguments import Shape, check_no_constraint, check_one_of, positive_integer
-from nabi.layers._base import Layer
-from nabi.layers._shapes import check_rank, check_width, last_width
+from nabi.layers._arguments import (
+    Shape,
+    check_no_constraint,
+    check_one_of,
+    one_positive_integer,
+    positive_integer,
+)
+from nabi.layers._shapes import check_mask, check_rank, check_width, last_width
+from nabi.layers._windows import AXES, WindowedLayer, Windows
 from nabi.nn import initializers
 
-__all__ = ["Conv1D", "GlobalMaxPooling1D", "MaxPooling1D"]
-
-_AXES = "(batch, time, features)"
+__all__ = ["Conv1D"]
 
 
-def _one(argument: str, value: Any) -> int:
-    """Return a size that Keras lets be a number or a tuple of one number."""
-    if isinstance(value, Sequence) and len(value) == 1:
-        value = value[0]
-    return positive_integer(argument, value)
-
-
-def _windows(layer: Layer, shape: Shape, width: int, stride: int, padding: str) -> int | None:
-    """Count the windows that fit into the time steps; None for an open number of them."""
-    length = shape[1]
-    if length is None:
-        return None
-    least = width if padding == "valid" else 1
-    if length < least:
-        raise ShapeError(
-            f"inputs: {layer.name} ({type(layer).__name__}) expected at least {least} time steps for its "
-            f"window; got {length}, shape {tuple(shape)}"
-        )
-    return (length - width) // stride + 1 if padding == "valid" else -(-length // stride)
-
-
-def _pad_for(length: int, width: int, stride: int, padding: str) -> tuple[int, int]:
-    """Return the padding before and after; where it is odd, "same" has the larger half after."""
-    if padding == "valid":
-        return (0, 0)
-    if padding == "causal":
-        return (width - 1, 0)
-    total = max(0, (-(-length // stride) - 1) * stride + width - length)
-    return (total // 2, total - total // 2)
-
-
-class Conv1D(Layer):
+class Conv1D(WindowedLayer):
     """Convolution over time: `[B, T, D]` to `[B, T', filters]`.
 
     Arguments as in Keras: `filters`, `kernel_size`, `strides=1`, `padding="valid"` (or `"same"`,
     `"causal"`), `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and
     regularizers. Weights: `kernel` `(kernel_size, D / groups, filters)`, `bias` `(filters,)`.
-    It drops masks, as in Keras. Raises `ShapeError` for inputs that are too short or of another width.
+    Raises `ShapeError` for inputs that are too short or of another width, and for a mask of a wrong shape.
+
+    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
+    steps alone would give, with the padding that `"same"` has for so many steps, and 0 after that, where
+    the output is masked in turn. A row of too few steps for one window has one, filled up with 0. Where
+    there is an output for each step, it stays with its step. (Keras drops the mask and warns.)
 
     >>> import torch
     >>> convolution = Conv1D(64, 5, activation="relu")
@@ -92,9 +70,9 @@ class Conv1D(Layer):
             raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_integer("filters", filters)
-        self.kernel_size = (_one("kernel_size", kernel_size),)
-        self.strides = (_one("strides", strides),)
-        self.dilation_rate = (_one("dilation_rate", dilation_rate),)
+        self.kernel_size = (one_positive_integer("kernel_size", kernel_size),)
+        self.strides = (one_positive_integer("strides", strides),)
+        self.dilation_rate = (one_positive_integer("dilation_rate", dilation_rate),)
         self.groups = positive_integer("groups", groups)
         check_one_of("padding", str(padding).lower(), ["valid", "same", "causal"])
         self.padding = str(padding).lower()
@@ -115,13 +93,13 @@ class Conv1D(Layer):
         self.bias: torch.nn.Parameter | None = None
 
     @property
-    def _reach(self) -> int:
-        """How many steps one window covers, dilation included."""
-        return (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
+    def _windows(self) -> Windows:
+        reach = (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
+        return Windows(reach, self.strides[0], self.padding)
 
     def build(self, input_shape: Shape) -> None:
         """Create `kernel` and `bias`."""
-        check_rank(self, input_shape, 3, _AXES)
+        check_rank(self, input_shape, 3, AXES)
         width = last_width(self, input_shape)
         if width % self.groups:
             raise ShapeError(f"inputs: {width} features cannot be divided among groups={self.groups}")
@@ -136,15 +114,13 @@ class Conv1D(Layer):
                 (self.filters,), self.bias_initializer, "bias", regularizer=self.bias_regularizer
             )
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the convolution of `[B, T, D]`."""
-        check_rank(self, inputs.shape, 3, _AXES)
+        check_rank(self, inputs.shape, 3, AXES)
         check_width(self, inputs.shape, self.kernel.shape[1] * self.groups)
-        _windows(self, inputs.shape, self._reach, self.strides[0], self.padding)
-        padding = _pad_for(inputs.shape[1], self._reach, self.strides[0], self.padding)
-        channels = inputs.transpose(1, 2)
-        if any(padding):
-            channels = functional.pad(channels, padding)
+        return self._over_windows(inputs, None if mask is None else check_mask(self, mask, inputs))
+
+    def _slide(self, channels: Tensor) -> Tensor:
         result = functional.conv1d(
             channels,
             self.kernel.permute(2, 1, 0),
@@ -157,9 +133,8 @@ class Conv1D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, windows, filters."""
-        check_rank(self, input_shape, 3, _AXES)
-        steps = _windows(self, input_shape, self._reach, self.strides[0], self.padding)
-        return (input_shape[0], steps, self.filters)
+        check_rank(self, input_shape, 3, AXES)
+        return (input_shape[0], self._steps(input_shape), self.filters)
 
     def parameter_sum(self) -> str:
         """Return `(kernel_size × inputs + 1) × filters = count`."""
@@ -186,92 +161,3 @@ class Conv1D(Layer):
             "kernel_regularizer": _regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": _regularizers.serialize(self.bias_regularizer),
         }
-
-
-class MaxPooling1D(Layer):
-    """The largest value of each window over time: `[B, T, D]` to `[B, T', D]`.
-
-    Arguments: `pool_size=2`, `strides=None` (as `pool_size`), `padding="valid"` or `"same"`.
-    It drops masks, as in Keras. Raises `ShapeError` for inputs that are shorter than the window.
-
-    >>> import torch
-    >>> MaxPooling1D(4)(torch.zeros(2, 10, 3)).shape
-    torch.Size([2, 2, 3])
-    """
-
-    def __init__(
-        self,
-        pool_size: int | Sequence[int] = 2,
-        strides: int | Sequence[int] | None = None,
-        padding: str = "valid",
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if data_format not in (None, "channels_last"):
-            raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
-        kwargs_length = kwargs.pop("pool_length", None)  # Keras 1's name, still in lecture code
-        super().__init__(**kwargs)
-        self.pool_size = (_one("pool_size", pool_size if kwargs_length is None else kwargs_length),)
-        self.strides = self.pool_size if strides is None else (_one("strides", strides),)
-        check_one_of("padding", str(padding).lower(), ["valid", "same"])
-        self.padding = str(padding).lower()
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Return the largest values of the windows."""
-        check_rank(self, inputs.shape, 3, _AXES)
-        _windows(self, inputs.shape, self.pool_size[0], self.strides[0], self.padding)
-        padding = _pad_for(inputs.shape[1], self.pool_size[0], self.strides[0], self.padding)
-        channels = inputs.transpose(1, 2)
-        if any(padding):
-            channels = functional.pad(channels, padding, value=float("-inf"))
-        return functional.max_pool1d(channels, self.pool_size[0], self.strides[0]).transpose(1, 2)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return batch, windows, features."""
-        check_rank(self, input_shape, 3, _AXES)
-        steps = _windows(self, input_shape, self.pool_size[0], self.strides[0], self.padding)
-        return (input_shape[0], steps, input_shape[2])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
-        return {
-            **super().get_config(),
-            "pool_size": list(self.pool_size),
-            "strides": list(self.strides),
-            "padding": self.padding,
-        }
-
-
-class GlobalMaxPooling1D(Layer):
-    """The largest value over all time: `[B, T, D]` to `[B, D]`, or `[B, 1, D]` with `keepdims=True`.
-
-    It looks at masked steps too and drops the mask, as in Keras.
-
-    >>> import torch
-    >>> GlobalMaxPooling1D()(torch.tensor([[[1.0], [3.0], [2.0]]]))
-    tensor([[3.]])
-    """
-
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
-        if data_format not in (None, "channels_last"):
-            raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
-        super().__init__(**kwargs)
-        self.keepdims = bool(keepdims)
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Return the largest values over time."""
-        check_rank(self, inputs.shape, 3, _AXES)
-        if not inputs.shape[1]:
-            raise ShapeError(
-                f"inputs: {self.name} expected at least one time step; got {tuple(inputs.shape)}"
-            )
-        return inputs.amax(1, keepdim=self.keepdims)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return batch and features."""
-        check_rank(self, input_shape, 3, _AXES)
-        return (input_shape[0], *([1] if self.keepdims else []), input_shape[2])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
-        return {**super().get_config(), "keepdims": self.keepdims}

@@ -1,4 +1,4 @@
-"""Layers that know no time: Input, Dense, Activation, Dropout, Flatten."""
+"""Layers that know no time: Input, Dense, Activation, Dropout, SpatialDropout1D, Flatten."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
 from nabi.layers._arguments import rate as check_rate
 from nabi.layers._base import Layer
 from nabi.layers._seeds import SeedGenerator
-from nabi.layers._shapes import check_width, last_width
+from nabi.layers._shapes import check_rank, check_width, last_width
 from nabi.nn import initializers
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer"]
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "SpatialDropout1D"]
 
 
 class InputLayer(Layer):
@@ -240,6 +240,35 @@ class Dropout(Layer):
         """Return the arguments that make the same layer again."""
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {**super().get_config(), "rate": self.rate, "noise_shape": shape, "seed": self.seed}
+
+
+class SpatialDropout1D(Dropout):
+    """In training, sets whole features of `[B, T, D]` to 0, at all steps of a row, and scales the others.
+
+    Each feature of each row is dropped with probability `rate`; the others are scaled by 1 / (1 - rate).
+    Neighbouring steps are alike, so that dropping single elements would leave most of what they say.
+    `seed` makes the draws the layer's own. Raises `ShapeError` unless the inputs have 3 axes.
+    Source: Tompson et al. 2015, section 3.2.
+
+    >>> import torch
+    >>> dropped = SpatialDropout1D(0.5, seed=0)(torch.ones(1, 3, 4), training=True)
+    >>> bool((dropped == dropped[:, :1]).all())
+    True
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, (None, 1, None), seed, **kwargs)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Return the inputs, with features dropped in training."""
+        check_rank(self, inputs.shape, 3, "(batch, time, features)")
+        return super().call(inputs, training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        config = super().get_config()
+        del config["noise_shape"]
+        return config
 
 
 class Flatten(Layer):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers._base import Layer
-from nabi.layers._core import Activation, Dense, Dropout, Flatten
+from nabi.layers._core import Activation, Dense, Dropout, Flatten, SpatialDropout1D
 from nabi.layers._direct_core import direct_activation, direct_dense, direct_dropout, direct_flatten
 from nabi.layers._direct_recurrent import direct_recurrent
 from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
@@ -30,6 +30,7 @@ _KINDS: dict[type[Layer], Callable[..., Any]] = {
     LSTM: direct_recurrent,
     RNN: direct_recurrent,
     SimpleRNN: direct_recurrent,
+    SpatialDropout1D: direct_dropout,
 }
 _DTYPES = (torch.float32, torch.float64)
 # Whatever a hook would see or change happens inside of autograd's or the module's machinery.

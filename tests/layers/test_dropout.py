@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nabi import layers
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, ShapeError
 
 
 def test_dropout_keeps_the_mean() -> None:
@@ -27,6 +27,21 @@ def test_noise_shape_shares_draws() -> None:
     output = layers.Dropout(0.5, noise_shape=(None, 1, None), seed=0)(torch.ones(50, 4, 6), training=True)
     assert (output == output[:, :1]).all()
     assert 0.3 < float((output == 0).float().mean()) < 0.7
+
+
+def test_spatial_dropout_takes_whole_features() -> None:
+    layer = layers.SpatialDropout1D(0.4, seed=0)
+    output = layer(torch.ones(100, 4, 50), training=True)
+    assert torch.equal(output, output[:, :1].expand_as(output))
+    assert float((output == 0).double().mean()) == pytest.approx(0.4, abs=0.02)
+    assert float(output.max()) == pytest.approx(1 / 0.6)
+    assert not torch.equal(output[0], output[1])
+    x = torch.ones(2, 4, 3)
+    assert layer(x) is x
+    with pytest.raises(ShapeError, match=r"\(SpatialDropout1D\) expected 3 axes \(batch, time, features\)"):
+        layer(torch.ones(2, 3))
+    with pytest.raises(ArgumentError, match=r"rate: "):
+        layers.SpatialDropout1D(1.5)
 
 
 def test_seeds() -> None:

@@ -94,6 +94,7 @@ BODIES: dict[str, Callable[[Any], list[layers.Layer]]] = {
     ],
     "flat": lambda data: [Flatten(), Dense(3, "tanh", use_bias=False)],
     "dropout": lambda data: [Dropout(0.4), Dense(3, "tanh"), Dropout(0.3, noise_shape=(None, 1, 1))],
+    "spatial dropout": lambda data: [layers.SpatialDropout1D(0.4), GRU(3)],
     "rnn": lambda data: [SimpleRNN(4, return_sequences=data.draw(st.booleans()))],
     "lstm": lambda data: [
         LSTM(3, return_sequences=True, stateful=data.draw(st.booleans())),
