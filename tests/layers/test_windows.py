@@ -94,7 +94,7 @@ def close(actual, expected) -> None:
     torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(windowed(), masks())
 def test_each_row_gives_what_its_steps_alone_give(made, mask) -> None:
     layer, x = made.layer, values(mask)
@@ -206,3 +206,26 @@ def test_a_mask_of_another_shape_is_refused(make) -> None:
         torch.tensor([[[1], [1], [1], [0]]] * 2),
     ):
         torch.testing.assert_close(layer(x, mask=mask), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Conv1D(2, 2, 2, "same"),
+        lambda: layers.AveragePooling1D(3, 1, "same"),
+        layers.GlobalMaxPooling1D,
+    ],
+)
+def test_masks_are_compiled_and_taken_row_by_row(make) -> None:
+    """Where the values of a mask are not known, what is done must be right for every mask."""
+    layer = make()
+    mask = torch.tensor([[True, True, False, True, True], [False, False, False, True, False], [True] * 5])
+    x = values(mask).detach().float()
+    expected = layer(x, mask=mask)
+    torch.compiler.reset()  # other tests have compiled as many layers as torch keeps
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, mask=mask), expected)
+    torch.testing.assert_close(compiled(x[2:].expand_as(x), mask=mask[2:].expand_as(mask))[0], expected[2])
+    rows = torch.func.vmap(lambda one, counts: layer(one[None], mask=counts[None])[0])(x, mask)
+    torch.testing.assert_close(rows, expected)
+    assert layer(x.to("meta"), mask=mask.to("meta")).shape == expected.shape
