@@ -9,7 +9,14 @@ from torch import Tensor
 from nabi.layers import _activations
 from nabi.layers._core import Activation, Dense, Dropout, Flatten
 
-__all__ = ["direct_activation", "direct_dense", "direct_dropout", "direct_flatten"]
+__all__ = [
+    "DirectActivation",
+    "direct_activation",
+    "direct_dense",
+    "direct_dropout",
+    "direct_flatten",
+    "is_known",
+]
 
 Shape = tuple[int, ...]
 Function = Callable[[Tensor], Tensor]
@@ -18,13 +25,13 @@ Function = Callable[[Tensor], Tensor]
 def direct_dense(layer: Dense, activation: Function | None = None) -> "DirectDense | None":
     """The passes of a Dense layer whose activation has a derivative here."""
     function = layer.activation if activation is None else activation
-    return DirectDense(layer, function) if _is_known(function) else None
+    return DirectDense(layer, function) if is_known(function) else None
 
 
 def direct_activation(layer: Activation, activation: Function | None = None) -> "DirectActivation | None":
     """The passes of an activation that has a derivative here."""
     function = layer.activation if activation is None else activation
-    return DirectActivation(function) if _is_known(function) else None
+    return DirectActivation(function) if is_known(function) else None
 
 
 def direct_dropout(layer: Dropout) -> "DirectDropout":
@@ -68,7 +75,8 @@ _BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
 }
 
 
-def _is_known(function: Function) -> bool:
+def is_known(function: Function) -> bool:
+    """Whether the derivative of an activation is among those here."""
     return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
 
 
