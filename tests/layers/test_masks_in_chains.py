@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nabi import layers
-from nabi.models import Sequential
+from nabi.models import Sequential, load_model
 
 WORDS, WIDTH = 12, 4
 
@@ -176,3 +176,24 @@ def test_outputs_that_are_turned_around_have_their_mask_turned(wrapped, time_maj
     output = layer(x.transpose(0, 1), mask=mask.T) if time_major else layer(x, mask=mask)
     assert torch.equal((output != 0).any(-1), output._keras_mask)
     assert torch.equal(output._keras_mask, mask.T.flip(0) if time_major else mask.flip(1))
+
+
+def test_a_saved_network_reads_masks_as_before(tmp_path) -> None:
+    words = np.array([[3, 4, 5, 6, 0, 0], [7, 8, 0, 0, 0, 0], [1, 2, 3, 9, 8, 7]])
+    model = Sequential(
+        [
+            layers.Input((None,)),
+            layers.Embedding(WORDS, WIDTH, mask_zero=True),
+            layers.SpatialDropout1D(0.2, seed=3),
+            layers.Conv1D(4, 3, padding="causal"),
+            layers.AveragePooling1D(2, padding="same"),
+            layers.MaxPooling1D(2, 1),
+            layers.GRU(3, return_sequences=True),
+            layers.GlobalAveragePooling1D(),
+        ]
+    )
+    expected = model.predict(words)
+    model.save(tmp_path / "network.nabi")
+    found = load_model(tmp_path / "network.nabi")
+    np.testing.assert_array_equal(found.predict(words), expected)
+    np.testing.assert_allclose(found.predict(words[1:2, :2]), expected[1:2], rtol=1e-5, atol=1e-6)
