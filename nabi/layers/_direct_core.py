@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nabi.layers import _activations
 from nabi.layers._core import Activation, Dense, Dropout, Flatten
+from nabi.targets import Kept
 
 __all__ = [
     "DirectActivation",
@@ -155,7 +156,7 @@ class DirectDropout:
 
     def __init__(self, layer: Dropout) -> None:
         self._layer = layer
-        self._kept: Tensor | None = None
+        self._kept: Kept | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape that the shape of the noise can be drawn for."""
@@ -164,13 +165,13 @@ class DirectDropout:
 
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""
-        self._kept = self._layer.kept(x) if self._layer.training else None
-        return x if self._kept is None else x * self._kept
+        self._kept = self._layer.draw(x) if self._layer.training else None
+        return x if self._kept is None else self._kept.times(x)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent, thinned out in the same way."""
         kept, self._kept = self._kept, None
-        return cotangent if kept is None else cotangent * kept
+        return cotangent if kept is None else kept.times(cotangent)
 
 
 class DirectFlatten:
