@@ -68,7 +68,11 @@ def _rows(labels: Any) -> list[tuple[Hashable, ...]]:
     values = list(labels) if array is None else array.tolist()
     if any(isinstance(value, list | tuple | set | frozenset) for value in values):
         try:
-            return [tuple(dict.fromkeys(value)) or (None,) for value in values]
+            # Sets of texts come in another order in every process.
+            ordered = [
+                sorted(value, key=str) if isinstance(value, set | frozenset) else value for value in values
+            ]
+            return [tuple(dict.fromkeys(value)) or (None,) for value in ordered]
         except TypeError:
             raise ArgumentError(
                 "labels: some have one label and others several; lists for all are expected"
