@@ -101,14 +101,16 @@ class Vocabulary:
 
         Raises:
             UnknownNameError: for another unit.
-            ArgumentError: if there are no texts or nothing in them, for a size below 5, for what is no text.
+            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces), and for
+                what is no text.
 
         >>> Vocabulary.learn(["나비야 나비야 이리 날아 오너라"], "characters", size=8).words[4:]
         [' ', '나', '비', '야']
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
-        _check_number("size", size, len(RESERVED) + 1, "or None")
+        # A letter is two pieces: one that begins a word and one that goes on.
+        _check_number("size", size, len(RESERVED) + (2 if unit == "pieces" else 1), "or None")
         _check_number("minimum_count", minimum_count, 1)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")

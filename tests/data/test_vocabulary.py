@@ -92,7 +92,7 @@ def test_pieces_put_new_words_together():
 
 def test_pieces_are_limited():
     assert len(Vocabulary.learn(["aab abb abab baba bbaa aaabbb"], "pieces", size=14)) == 14
-    assert len(Vocabulary.learn(TEXTS, "pieces", size=5)) == 5
+    assert len(Vocabulary.learn(TEXTS, "pieces", size=6)) == 6
     assert len(Vocabulary.learn(TEXTS, "pieces", size=10**12)) < 400
     assert {"film", "good"} < set(Vocabulary.learn(TEXTS, "pieces", size=None).words)
     # The letter that was seen once is not learnt.
@@ -264,6 +264,7 @@ def test_no_texts_give_no_codes():
         (["a", None], {}, r"texts\[1\]: None was given"),
         (["a", b"b"], {}, r"texts\[1\]: b'b' was given"),
         (["a"], {"size": 4}, "size: 4 was given, a whole number from 5"),
+        (["a"], {"size": 5, "unit": "pieces"}, "size: 5 was given, a whole number from 6"),
         (["a"], {"size": 1e4}, "size: 10000.0 was given"),
         (["a"], {"minimum_count": 0}, "minimum_count: 0 was given"),
         (["a"], {"minimum_count": 2}, "nothing was seen 2 times"),
