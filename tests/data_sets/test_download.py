@@ -48,9 +48,10 @@ def test_what_is_right_arrives(server: Server, tmp_path: Path, name: str) -> Non
     ],
 )
 def test_what_is_wrong_leaves_nothing(server: Server, tmp_path: Path, name: str, reason: str) -> None:
-    address = server.address(name)
+    address, start = server.address(name), time.monotonic()
     with pytest.raises(MissingFileError) as problem:
         fetch(remote(address), tmp_path, timeout=0.3)
+    assert time.monotonic() - start < 15, "it waited for longer than it was told to"
     assert str(problem.value).startswith(f"texts.bin could not be downloaded ({address}: ")
     assert reason in str(problem.value)
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +121,7 @@ fetch(RemoteFile("texts.bin", (address,), int(size), checksum), pathlib.Path(fol
 """
 
 
-def start(server: Server, name: str, folder: Path) -> subprocess.Popen[str]:
+def fetch_elsewhere(server: Server, name: str, folder: Path) -> subprocess.Popen[str]:
     right = remote(server.address(name))
     arguments = [right.addresses[0], str(right.size), right.sha256, str(folder)]
     command = [sys.executable, "-W", "error", "-c", SCRIPT, *arguments]
@@ -128,7 +129,7 @@ def start(server: Server, name: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
-    processes = [start(server, "together", tmp_path) for _ in range(2)]
+    processes = [fetch_elsewhere(server, "together", tmp_path) for _ in range(2)]
     for process in processes:
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
@@ -138,7 +139,7 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 def test_a_process_that_is_ended_on_the_way(server: Server, tmp_path: Path, kind: signal.Signals) -> None:
-    process = start(server, "falls_silent", tmp_path)
+    process = fetch_elsewhere(server, "falls_silent", tmp_path)
     deadline = time.monotonic() + 60
     while not any(file.stat().st_size for file in tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.01)
