@@ -20,8 +20,8 @@ from nabi.utils import set_random_seed
 
 __all__ = ["cnn_lstm", "cook"]
 
-# Of a long review the end is read: that is where it says what to think of the film. The loss says when to stop:
-# it tells how sure the network is, and an epoch of overconfidence comes before one of more mistakes.
+# Of a long review the end is read: that is where it says what to think of the film. The validation loss says
+# when to stop: it rises when the network is too sure of itself, before it makes more mistakes.
 SETTINGS = Settings(
     words=20_000,
     maxlen=400,
