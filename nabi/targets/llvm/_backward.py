@@ -36,6 +36,7 @@ class BackwardKernel:
         need_input: whether the gradient of the input is wanted.
         need_weights: whether those of the families are.
         few_rows: whether a step has fewer rows than a register tile would like.
+        in_place: whether the products of a step read the weights where they lie.
     """
 
     program: Program
@@ -49,6 +50,7 @@ class BackwardKernel:
     need_input: bool
     need_weights: bool
     few_rows: bool
+    in_place: bool = False
 
     name = "backward"
 
@@ -67,7 +69,7 @@ class BackwardKernel:
         """What tells its code from that of others."""
         options = (
             self.keep, self.given, self.zeros, self.cuts, self.columns_first, self.need_input,
-            self.need_weights, self.few_rows,
+            self.need_weights, self.few_rows, self.in_place,
         )  # fmt: skip
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
@@ -110,7 +112,8 @@ class BackwardKernel:
     @cached_property
     def weights(self) -> Weights:
         """The packed weights of the passes of a step."""
-        return Weights("w", self.schedule, self.tiles, self.lanes, slots=self.values.panel_slots)
+        slots = self.values.panel_slots
+        return Weights("w", self.schedule, self.tiles, self.lanes, slots=slots, in_place=self.in_place)
 
     @cached_property
     def input_weights(self) -> Weights | None:

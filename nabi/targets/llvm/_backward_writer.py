@@ -11,6 +11,7 @@ from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._function import KernelFunction
 from nabi.targets.llvm._gradients import GradientWriter, Side
+from nabi.targets.llvm._packing import Matrix
 from nabi.targets.llvm._passes import PassWriter, Place
 from nabi.targets.llvm._products import Panel, RowAddress, Segment
 from nabi.targets.llvm._schedule import Pass, Reductions
@@ -31,7 +32,8 @@ class BackwardWriter(StepMemory):
         states = tuple(range(len(kernel.program.state_names)))
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states)
         self.kernel, self.derivative = kernel, kernel.program.derivative
-        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, slots=kernel.values.panel_slots)
+        slots, in_place = kernel.values.panel_slots, kernel.in_place
+        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, slots=slots, in_place=in_place)
         self.gradients = GradientWriter(k, kernel.machine.registers)
         self.saved = {
             node.index: (width, len(nodes), slot)
@@ -46,7 +48,6 @@ class BackwardWriter(StepMemory):
         self.after: PassWriter | None = None
         if kernel.input_schedule is not None:
             frame = _InputFrame(self)
-            slots = kernel.values.panel_slots
             self.after = PassWriter(k.v, kernel.input_schedule, kernel.input_tiles, frame, slots=slots)
 
     def write(self) -> ir.Module:
@@ -209,6 +210,10 @@ class BackwardWriter(StepMemory):
         """Return the address of packed weights."""
         return self.kernel.weights.address(self.k, found, place)
 
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie."""
+        return self.kernel.weights.matrices(self.k, self.program, self.kernel.columns_first, segment)
+
     def operand(self, segment: Segment) -> RowAddress | Panel:
         """Products of a derivative read cotangents in panels."""
         return self.panel_of_step(segment.operand)
@@ -323,6 +328,9 @@ class _InputFrame:
         weights = self.writer.kernel.input_weights
         assert weights is not None
         return weights.address(self.writer.k, found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        return self.writer.matrices(segment)
 
     def parameter(self, node: Node) -> Any:
         return self.writer.parameter(node)

@@ -10,7 +10,9 @@ from llvmlite import ir
 from nabi.ir import Node, Program
 from nabi.targets.llvm._function import KernelFunction
 from nabi.targets.llvm._machine import Machine
+from nabi.targets.llvm._packing import Matrix
 from nabi.targets.llvm._passes import PassWriter, Place
+from nabi.targets.llvm._products import Segment
 from nabi.targets.llvm._schedule import Pass, Reductions, Schedule
 from nabi.targets.llvm._steps import StepMemory, Weights, exchange_sizes
 from nabi.targets.llvm._tiles import Columns, Tile, choose_tile
@@ -34,6 +36,7 @@ class ForwardKernel:
         columns_first: for each family whether what an output reads lies side by side in memory (as in
             torch) rather than the outputs (as in Keras).
         few_rows: whether products that read the input go before the steps, for many rows at once.
+        in_place: whether the products of a step read the weights where they lie.
     """
 
     program: Program
@@ -44,6 +47,7 @@ class ForwardKernel:
     flags: bool
     columns_first: tuple[bool, ...]
     few_rows: bool
+    in_place: bool = False
 
     name = "forward"
     family_step = 2
@@ -51,7 +55,7 @@ class ForwardKernel:
     @property
     def key(self) -> tuple[str, ...]:
         """What tells its code from that of others."""
-        options = (self.save, self.keep, self.flags, self.columns_first, self.few_rows)
+        options = (self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place)
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
     @cached_property
@@ -81,7 +85,7 @@ class ForwardKernel:
     @cached_property
     def weights(self) -> Weights:
         """The packed weights and early sums of the passes."""
-        return Weights("w", self.schedule, self.tiles, self.lanes, self.few_rows)
+        return Weights("w", self.schedule, self.tiles, self.lanes, self.few_rows, in_place=self.in_place)
 
     @cached_property
     def kept_numbers(self) -> tuple[Node, ...]:
@@ -135,7 +139,9 @@ class _ForwardWriter(StepMemory):
         kept = (*kernel.keep, *kernel.recorded_states)
         super().__init__(k, kernel.program, kernel.schedule, kernel.flags, kept)
         self.kernel = kernel
-        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows)
+        self.passes = PassWriter(
+            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, in_place=kernel.in_place
+        )
         self.saved = {
             node.index: (width, len(nodes), slot)
             for width, nodes in (kernel.values.slots if kernel.save else {}).items()
@@ -233,6 +239,10 @@ class _ForwardWriter(StepMemory):
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of packed weights."""
         return self.kernel.weights.address(self.k, found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie."""
+        return self.kernel.weights.matrices(self.k, self.program, self.kernel.columns_first, segment)
 
     def store(self, node: Node, value: Any, place: Place) -> None:
         """Store a new state, a saved value, or what a later pass reads."""

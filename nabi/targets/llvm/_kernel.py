@@ -31,6 +31,9 @@ __all__ = [
 _FEW = 4
 """A batch of so many rows is a small one: products with the input go before the steps."""
 
+_SHORT = 8
+"""A sequence alone of so many steps reads weights where they lie: packing would take as long as the steps."""
+
 _EARLY_ROWS = 128
 _PANEL_ROWS = 512
 """Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
@@ -179,7 +182,9 @@ def forward_for(
     """Return the forward kernel for rows, its memory, and the rows of a chunk: at most, and in memory."""
     count, batch = rows.count, rows.batch
     few = batch <= _FEW
-    compiled = forward_kernel(program, dtype, save, keep, rows.zero is not None, columns_first, few)
+    compiled = forward_kernel(
+        program, dtype, save, keep, rows.zero is not None, columns_first, few, _is_read_in_place(rows)
+    )
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
     limit = _EARLY_ROWS if few else max(count, 1)
     return compiled, compiled.sizes(batch, count, chunk_rows), (limit, chunk_rows)
@@ -201,12 +206,16 @@ def backward_for(
     reads_input = need_input and program.derivative.input is not None
     compiled = backward_kernel(
         program, dtype, keep, given, rows.zero is not None, rows.cut is not None, columns_first, reads_input,
-        need_weights, batch <= _FEW,
+        need_weights, batch <= _FEW, _is_read_in_place(rows),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))
     panel_rows += (8 - panel_rows) % 64 if count > 64 else 0
     return compiled, compiled.sizes(batch, count, panel_rows), (_PANEL_ROWS, panel_rows)
+
+
+def _is_read_in_place(rows: Rows) -> bool:
+    return rows.batch == 1 and len(rows.active) <= _SHORT
 
 
 def laid_out(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:

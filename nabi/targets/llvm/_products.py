@@ -14,7 +14,7 @@ from nabi.targets.llvm._schedule import Pass
 from nabi.targets.llvm._tiles import row_steps
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over
 
-__all__ = ["Panel", "RowAddress", "Segment", "accumulate", "segments_of"]
+__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "Segment", "accumulate", "segments_of"]
 
 RowAddress = Callable[[Any], Any]
 """Gives the address of a row of an operand, by its number."""
@@ -137,7 +137,7 @@ def accumulate(
         resume: whether the sums go on from what is stored there.
     """
     size = accumulators * vectors
-    is_short = sum(segment.length for segment, _, _ in segments) <= _CHAIN
+    is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
         for row, count in _tiles(v, rows, tile_rows):
             block = _Block(v, count, vectors, accumulators)
@@ -153,15 +153,15 @@ def accumulate(
             for place in range(size):
                 v.store(v.zero, scratch(row), place * v.lanes)
     for segment, operand, weights in segments:
-        for piece in _pieces(v, segment, operand, weights, vectors, _PIECE):
+        for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
             for row, count in _tiles(v, rows, tile_rows):
                 block = _Block(v, count, vectors, accumulators)
                 block.multiply(segment, piece, row)
                 block.store(_lines(v, scratch, row, count), add=True)
 
 
-_CHAIN = 192
-_PIECE = 128
+LONGEST_CHAIN = 192
+PIECE = 128
 """Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nabi.ir import Node, Program
 from nabi.targets.llvm._function import KernelFunction
-from nabi.targets.llvm._packing import Packer
+from nabi.targets.llvm._packing import Matrix, Packer
 from nabi.targets.llvm._passes import Early, Place
 from nabi.targets.llvm._products import Panel, RowAddress, Segment, segments_of
 from nabi.targets.llvm._schedule import Pass, Reductions, Schedule
@@ -47,6 +47,7 @@ class Weights:
         lanes: elements of a vector.
         hoist: whether products that read the input come early.
         slots: for each cotangent its slot among the panels of its width.
+        in_place: whether products that do not come early read the weights where they lie.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Weights:
         lanes: int,
         hoist: bool = False,
         slots: Mapping[int, int] | None = None,
+        in_place: bool = False,
     ) -> None:
-        self.lanes = lanes
+        self.lanes, self.in_place = lanes, in_place
         self.entries: dict[str, tuple[Pass, Segment, Columns]] = {}
         self.early_lines: dict[str, int] = {}
         self._names: dict[tuple[Pass, int], str] = {}
@@ -66,6 +68,8 @@ class Weights:
         for number, found in enumerate(schedule.passes):
             columns = Columns(found.width, lanes, tiles[found].vectors)
             for place, segment in enumerate(segments_of(found, hoist, slots)):
+                if in_place and not segment.early:
+                    continue
                 full = f"{name}_{number}_{place}"
                 self.entries[full] = (found, segment, columns)
                 self._names[found, place] = full
@@ -106,23 +110,32 @@ class Weights:
                     tiles=k.part_of_all(index(columns.tiles)),
                     length=segment.width,
                     stride=segment.length * line,
-                    slots=[self._slot(k, program, columns_first, segment, matrix) for matrix in matrices],
+                    slots=[_matrix(k, program, columns_first, segment, matrix) for matrix in matrices],
                     target=k.v.address(k[name], number * segment.width * line),
                 )
 
-    def _slot(
-        self,
-        k: KernelFunction,
-        program: Program,
-        columns_first: Sequence[bool],
-        segment: Segment,
-        matrix: Node,
-    ) -> tuple[Any, Any, bool]:
-        """Return where a matrix begins, how far its lines lie apart, and whether outputs lie side by side."""
-        family, rows = program.family_of(matrix.name)
-        line, start = k[f"line_{family}"], index(rows.start)
-        at = k.b.mul(start, line) if columns_first[family] else start
-        return k.v.address(k[f"family_{family}"], at), line, columns_first[family] == segment.transposed
+    def matrices(
+        self, k: KernelFunction, program: Program, columns_first: Sequence[bool], segment: Segment
+    ) -> list[list[Matrix]]:
+        """Return where the weights of a segment lie: for each of its operands those of each accumulator."""
+        return [
+            [_matrix(k, program, columns_first, segment, matrix) for matrix in matrices]
+            for matrices in segment.matrices
+        ]
+
+
+def _matrix(
+    k: KernelFunction,
+    program: Program,
+    columns_first: Sequence[bool],
+    segment: Segment,
+    matrix: Node,
+) -> Matrix:
+    """Return where a matrix begins, how far its lines lie apart, and whether outputs lie side by side."""
+    family, rows = program.family_of(matrix.name)
+    line, start = k[f"line_{family}"], index(rows.start)
+    at = k.b.mul(start, line) if columns_first[family] else start
+    return Matrix(k.v.address(k[f"family_{family}"], at), line, columns_first[family] == segment.transposed)
 
 
 class StepMemory:
