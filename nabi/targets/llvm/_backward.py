@@ -6,21 +6,23 @@ of the weights and of the input.
 
 from dataclasses import dataclass
 from functools import cached_property
-
-from llvmlite import ir
+from typing import TYPE_CHECKING
 
 from nabi.ir import Node, Program
 from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._machine import Machine
 from nabi.targets.llvm._schedule import Pass, Schedule
-from nabi.targets.llvm._steps import Weights, exchange_sizes
+from nabi.targets.llvm._segments import Weights, exchange_sizes
 from nabi.targets.llvm._tiles import Columns, Tile, choose_tile
 from nabi.targets.llvm._values import Values, values_of
+
+if TYPE_CHECKING:
+    from llvmlite import ir
 
 __all__ = ["BackwardKernel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BackwardKernel:
     """What a backward kernel is written for; batch sizes and lengths are not part of it.
 
@@ -177,7 +179,7 @@ class BackwardKernel:
         """Operands that the passes of a step compute again."""
         return tuple(node for node in self.values.operands if node.operation not in LEAVES)
 
-    def write(self) -> ir.Module:
+    def write(self) -> "ir.Module":
         """Write the module."""
         from nabi.targets.llvm._backward_writer import BackwardWriter
 

@@ -15,7 +15,6 @@ from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import Library
 from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._function import COUNTER_STRIDE
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._memory import lay_out, working_memory, zeros
 from nabi.targets.llvm._tiles import Columns
@@ -26,7 +25,7 @@ _DTYPES = {torch.float32: ("float32", 4), torch.float64: ("float64", 8)}
 _LAYOUTS = 64
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Sizes:
     """How a kernel's memory is laid out for a batch: offsets in bytes by the place of the argument.
 
@@ -44,7 +43,7 @@ class Sizes:
     last: tuple[Rows, int, list[int]] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Compiled:
     """A kernel and its code."""
 
@@ -143,7 +142,7 @@ class Compiled:
         by_rows = self.is_small and rows.is_even and rows.batch >= 8 * threads
         values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
-        block = (ctypes.c_int64 * (self.count + (threads + 2) * COUNTER_STRIDE))(*values)
+        block = (ctypes.c_int64 * (self.count + (threads + 2) * _threads.COUNTER_STRIDE))(*values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * self.count
         return block
 
@@ -186,7 +185,7 @@ class Repeated:
         """Run the kernel."""
         threads = self._threads
         if threads > 1:
-            ctypes.memset(self._counters, 0, 8 * (threads + 2) * COUNTER_STRIDE)
+            ctypes.memset(self._counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
         _threads.run(self._compiled.address, self._address, threads)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nabi.targets.llvm._packing import Matrix, sum_lines
-from nabi.targets.llvm._products import LONGEST_CHAIN, PIECE, Panel, RowAddress, Segment
+from nabi.targets.llvm._products import LONGEST_CHAIN, PIECE, Panel, RowAddress
+from nabi.targets.llvm._segments import Segment
 from nabi.targets.llvm._tiles import Columns
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over
 

@@ -39,7 +39,7 @@ _PANEL_ROWS = 512
 """Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NativeRecord:
     """What a native forward pass leaves for the backward pass.
 

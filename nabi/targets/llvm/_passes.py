@@ -13,8 +13,9 @@ from nabi.ir import Node
 from nabi.targets.llvm import _operations
 from nabi.targets.llvm._in_place import accumulate_in_place
 from nabi.targets.llvm._packing import Matrix
-from nabi.targets.llvm._products import Panel, RowAddress, Segment, accumulate, segments_of
+from nabi.targets.llvm._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._schedule import Pass, Reductions, Schedule, is_reduction
+from nabi.targets.llvm._segments import Segment, segments_of
 from nabi.targets.llvm._tiles import Columns, Tile
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over, reserve
 
