@@ -75,7 +75,10 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     # Vectors of a tile beyond the width are computed for nothing: no more than one in eight.
     sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
     vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
-    return Tile(max(1, min(8, room // (accumulators * vectors))), vectors)
+    sums = accumulators * vectors
+    # A number of each row and a vector of weights are in registers beside the sums.
+    rows = min(8, room // sums, (registers - 1) // (sums + 1))
+    return Tile(max(1, rows), vectors)
 
 
 def row_steps(rows: int) -> list[int]:
