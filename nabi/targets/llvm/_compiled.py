@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -142,7 +142,7 @@ class Compiled:
         by_rows = self.is_small and rows.is_even and rows.batch >= 8 * threads
         values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
-        block = (ctypes.c_int64 * (self.count + (threads + 2) * _threads.COUNTER_STRIDE))(*values)
+        block = _block_type(self.count + (threads + 2) * _threads.COUNTER_STRIDE)(*values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * self.count
         return block
 
@@ -187,6 +187,12 @@ class Repeated:
         if threads > 1:
             ctypes.memset(self._counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
         _threads.run(self._compiled.address, self._address, threads)
+
+
+@cache
+def _block_type(size: int) -> type["ctypes.Array[ctypes.c_int64]"]:
+    # ctypes forgets a type that nobody holds, and making it again takes longer than filling it.
+    return ctypes.c_int64 * size
 
 
 @lru_cache(maxsize=1024)
