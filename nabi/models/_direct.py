@@ -42,7 +42,7 @@ class Chain:
         self._forward = [own.forward for own in self._passes]
         self._backward = [own.backward for own in reversed(self._passes[self._first + 1 :])]
         self._last_backward = self._passes[self._first].backward
-        self._weights = [w for layer, _ in layers for w in layer._parameters.values() if w is not None]
+        self._weights = [weight for layer, _ in layers for weight in layer.parameters()]
         self._places = [weight.data_ptr() for weight in self._weights]
         self._shape: torch.Size | None = None
 
