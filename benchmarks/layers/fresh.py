@@ -58,7 +58,9 @@ def first_calls(shape: tuple[int, int, int, int], threads: int) -> list[dict[str
     for cell in ("lstm", "gru", "residual-lstm"):
         with tempfile.TemporaryDirectory() as cache:
             task = {"measure": "first-call", "cell": cell, "shape": shape}
-            cold, *warm = [ask(task, threads, NABI_CACHE_DIR=cache) for _ in range(4)]
+            # Python keeps its bytecode where it may write, as it does for users; here in a folder of its own.
+            bytecode = {"PYTHONPYCACHEPREFIX": f"{cache}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
+            cold, *warm = [ask(task, threads, NABI_CACHE_DIR=f"{cache}/nabi", **bytecode) for _ in range(4)]
         middle = {key: statistics.median(each[key] for each in warm) for key in cold}
         found.append({"cell": cell, "shape": shape, "cold": cold, "warm": middle})
     return found

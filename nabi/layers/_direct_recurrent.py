@@ -1,20 +1,18 @@
 """Forward and backward passes of the layers that run a cell over time; see `nabi.layers._direct`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers._rnn import RNN
-from nabi.scan._definition import Layout, Options
-from nabi.scan._operator import backward_pass, forward_pass
+from nabi.scan._definition import Options
+from nabi.scan._training import TrainingPass
 
 __all__ = ["direct_recurrent"]
 
 Shape = tuple[int, ...]
-_PLAIN = Layout(None, None, None)
 
 
 def direct_recurrent(layer: RNN) -> "DirectRecurrent | None":
@@ -33,7 +31,6 @@ class DirectRecurrent:
         self._layer = layer
         self._program = program = layer.program(training=True)
         self._options = Options(reverse=layer.go_backwards, only_finals=not layer.return_sequences)
-        self._kept = self._options.kept(program)
         with torch.no_grad():
             self._families = layer.cell_parameters()
         trained = [
@@ -42,11 +39,10 @@ class DirectRecurrent:
         self._gradients = [_Gradient(weight, self._families) for weight in trained]
         needed = {number for gradient in self._gradients for number in gradient.numbers}
         self._needed = tuple(number in needed for number in range(len(self._families)))
-        self._sequences = layer.return_sequences
-        self._no_cotangents = (None,) * len(program.state_names)
+        self._sequences, self._stateful = layer.return_sequences, layer.stateful
+        self._others = (None,) * (len(program.state_names) - 1)
         self._zeros: tuple[Tensor, ...] = ()
-        self._saved: tuple[Any, ...] | None = None
-        self._last: Sequence[Tensor | None] | None = None
+        self._pass: TrainingPass | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """`[B, T, D]` with the width of the weights and, in a stateful layer, the batch of its states."""
@@ -61,13 +57,14 @@ class DirectRecurrent:
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[B, T, D]`; a stateful layer goes on from its states and keeps the new ones."""
-        stateful = self._layer.stateful
-        states = self._layer._kept_states() if stateful else self._start(x)
-        kept, finals, rows, record = forward_pass(
-            self._program, self._options, _PLAIN, x, states, self._families, (), save=True
-        )
-        self._saved = (x, rows, record)
-        if stateful:
+        states = self._layer._kept_states() if self._stateful else self._start(x)
+        run = self._pass
+        if run is None or x.shape != run.shape:
+            run = self._pass = TrainingPass(
+                self._program, self._options, x, states, self._families, self._needed
+            )
+        kept, finals = run.forward(x, states)
+        if self._stateful:
             self._layer._keep_states(finals)
         return kept[0] if self._sequences else finals[0]
 
@@ -79,20 +76,15 @@ class DirectRecurrent:
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of the cell's weights."""
-        assert self._saved is not None
-        (x, rows, record), self._saved = self._saved, None
-        none = self._no_cotangents
-        cotangents: Sequence[Tensor | None]
-        cotangents = (cotangent, *none) if self._sequences else (cotangent, *none[1:])
-        found = backward_pass(
-            self._program, rows, record, self._kept, x, self._families, cotangents, need_input, self._needed,
-            need_initial=False, into=self._last,
-        )  # fmt: skip
-        # The next batch writes its gradients over these, which are still in the processor's cache.
-        self._last = families = found[1 + len(none) :]
+        run = self._pass
+        assert run is not None
+        if self._sequences:
+            dx, families = run.backward((cotangent,), (None, *self._others), need_input)
+        else:
+            dx, families = run.backward((), (cotangent, *self._others), need_input)
         for gradient in self._gradients:
             gradient.put(families)
-        return found[0]
+        return dx
 
 
 class _Gradient:
@@ -110,6 +102,9 @@ class _Gradient:
         whole = families[self._number]
         self._whole = whole.numel() == weight.numel()
         self._turned = whole.dim() == 2
+        # The family's gradient seen last, and the same memory in the shape of the weight.
+        self._last: Tensor | None = None
+        self._shown: Tensor | None = None
 
     @property
     def numbers(self) -> list[int]:
@@ -121,9 +116,12 @@ class _Gradient:
         weight = self._weight
         value = found[self._number]
         if self._whole and value is not None:
-            value = value.t() if self._turned else value
-            # A fused optimizer walks through weight and gradient side by side: both need one layout.
-            weight.grad = value if value.is_contiguous() else value.contiguous()
+            if value is not self._last:
+                self._last, turned = value, value.t() if self._turned else value
+                # A fused optimizer walks through weight and gradient side by side: both need one layout.
+                self._shown = turned if turned.is_contiguous() else None
+            shown = self._shown
+            weight.grad = value.t().contiguous() if shown is None else shown
             return
         weight.grad = gradient = torch.empty_like(weight)
         for number, shape, stride, offset in self._parts:

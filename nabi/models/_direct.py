@@ -42,10 +42,18 @@ class Chain:
         self._forward = [own.forward for own in self._passes]
         self._backward = [own.backward for own in reversed(self._passes[self._first + 1 :])]
         self._last_backward = self._passes[self._first].backward
+        self._weights = [weight for layer, _ in layers for weight in layer.parameters()]
+        self._places = [weight.data_ptr() for weight in self._weights]
         self._shape: torch.Size | None = None
 
     def takes(self, x: Tensor) -> bool:
-        """Whether all layers take such inputs; if not, calling the layers says why."""
+        """Whether all layers take such inputs; if not, calling the layers says why.
+
+        Also whether the weights lie where they lay: whoever makes the batches may have given one another
+        memory (`weight.data = ...`), and the passes would read the old.
+        """
+        if [weight.data_ptr() for weight in self._weights] != self._places:
+            return False
         if self._numbers and x.dtype not in (torch.int64, torch.int32):
             return False
         if x.shape == self._shape:

@@ -317,9 +317,12 @@ class RNN(nn.Module, metaclass=_RNNType):
         )
 
     def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> States:
-        # By attribute at every call, since a parametrization computes them.
-        names = self._names[layer * self._directions + direction]
-        return tuple([getattr(self, name).to(dtype) for name in names])
+        # Found anew at every call: one that a parametrization computes is an attribute and no parameter.
+        own, weights = self._parameters, []
+        for name in self._names[layer * self._directions + direction]:
+            weight = own.get(name)
+            weights.append((getattr(self, name) if weight is None else weight).to(dtype))
+        return tuple(weights)
 
     def _dtype(self) -> torch.dtype | None:
         return getattr(self, self._names[0][0]).dtype if self._names else None

@@ -78,6 +78,18 @@ def test_an_object_needs_nothing_but_the_way_to_leave_the_processor(name, kind):
     assert needed(name, kind) <= allowed
 
 
+@pytest.mark.parametrize("name", FUSED)
+def test_weights_read_in_place_need_nothing_either(name):
+    machine = OTHER_MACHINES[name]
+    program = cells.LSTM(units=33).program(8)
+    for layout in (True, False):
+        kernel = ForwardKernel(
+            program, "float32", machine, True, (0,), True, (layout,) * 3, few_rows=True, in_place=True
+        )
+        found = undefined_symbols(emit_object(kernel.write(), machine))
+        assert found <= {"nabi_yield", "_fltused", "__chkstk"}
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
 @pytest.mark.parametrize("name", FUSED)
 def test_products_are_fused_in_vectors(name, kind, monkeypatch):

@@ -385,3 +385,50 @@ def test_a_loss_that_is_not_finite_changes_no_weights() -> None:
     before = model.get_weights()
     assert np.isnan(model.train_on_batch(np.full((1, 1), np.nan), np.ones(1)))
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def changed_by_data(weight: torch.Tensor) -> None:
+    weight.data = weight.data * 0.5
+
+
+def changed_by_numpy(weight: torch.Tensor) -> None:
+    weight.detach().numpy()[...] *= 0.5
+
+
+def changed_in_place(weight: torch.Tensor) -> None:
+    weight.data.mul_(0.5)
+
+
+@pytest.mark.parametrize("change", [changed_by_data, changed_by_numpy, changed_in_place])
+@pytest.mark.parametrize("where", ["batches", "callback", "epoch"])
+def test_weights_changed_between_two_steps_are_seen(change: Callable[[Any], None], where: str) -> None:
+    x, y = np.random.default_rng(0).random((4, TIME, WIDTH)), np.zeros((4, CLASSES))
+    trained = []
+    for own in (True, False):
+        set_random_seed(1)
+        model = Sequential([LSTM(6, input_shape=(TIME, WIDTH)), Dense(CLASSES)])
+        model.compile("adam", "mse")
+        assert (model.direct(None) is not None) is own or not own
+        if not own:
+            model.register_forward_hook(lambda module, inputs, outputs: None)
+
+        def halve(model: Sequential = model) -> None:
+            for weight in model.weights:
+                change(weight)
+
+        def batches() -> Any:
+            for number in range(4):
+                if where == "batches" and number:
+                    halve()
+                yield x[number : number + 1], y[number : number + 1]
+
+        hears = {
+            "batches": [],
+            "callback": [LambdaCallback(on_train_batch_end=lambda batch, logs: halve())],
+            "epoch": [LambdaCallback(on_epoch_end=lambda epoch, logs: halve())],
+        }[where]
+        for _ in range(2):
+            model.fit(batches(), verbose=0, callbacks=hears)
+        trained.append(model.get_weights())
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

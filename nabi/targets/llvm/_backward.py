@@ -6,21 +6,23 @@ of the weights and of the input.
 
 from dataclasses import dataclass
 from functools import cached_property
-
-from llvmlite import ir
+from typing import TYPE_CHECKING
 
 from nabi.ir import Node, Program
 from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._machine import Machine
 from nabi.targets.llvm._schedule import Pass, Schedule
-from nabi.targets.llvm._steps import Weights, exchange_sizes
+from nabi.targets.llvm._segments import Weights, exchange_sizes
 from nabi.targets.llvm._tiles import Columns, Tile, choose_tile
 from nabi.targets.llvm._values import Values, values_of
+
+if TYPE_CHECKING:
+    from llvmlite import ir
 
 __all__ = ["BackwardKernel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BackwardKernel:
     """What a backward kernel is written for; batch sizes and lengths are not part of it.
 
@@ -36,6 +38,7 @@ class BackwardKernel:
         need_input: whether the gradient of the input is wanted.
         need_weights: whether those of the families are.
         few_rows: whether a step has fewer rows than a register tile would like.
+        in_place: whether the products of a step read the weights where they lie.
     """
 
     program: Program
@@ -49,6 +52,7 @@ class BackwardKernel:
     need_input: bool
     need_weights: bool
     few_rows: bool
+    in_place: bool = False
 
     name = "backward"
 
@@ -67,7 +71,7 @@ class BackwardKernel:
         """What tells its code from that of others."""
         options = (
             self.keep, self.given, self.zeros, self.cuts, self.columns_first, self.need_input,
-            self.need_weights, self.few_rows,
+            self.need_weights, self.few_rows, self.in_place,
         )  # fmt: skip
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
@@ -110,7 +114,8 @@ class BackwardKernel:
     @cached_property
     def weights(self) -> Weights:
         """The packed weights of the passes of a step."""
-        return Weights("w", self.schedule, self.tiles, self.lanes, slots=self.values.panel_slots)
+        slots = self.values.panel_slots
+        return Weights("w", self.schedule, self.tiles, self.lanes, slots=slots, in_place=self.in_place)
 
     @cached_property
     def input_weights(self) -> Weights | None:
@@ -174,7 +179,7 @@ class BackwardKernel:
         """Operands that the passes of a step compute again."""
         return tuple(node for node in self.values.operands if node.operation not in LEAVES)
 
-    def write(self) -> ir.Module:
+    def write(self) -> "ir.Module":
         """Write the module."""
         from nabi.targets.llvm._backward_writer import BackwardWriter
 

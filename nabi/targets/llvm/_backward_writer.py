@@ -11,10 +11,12 @@ from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._function import KernelFunction
 from nabi.targets.llvm._gradients import GradientWriter, Side
+from nabi.targets.llvm._packing import Matrix
 from nabi.targets.llvm._passes import PassWriter, Place
-from nabi.targets.llvm._products import Panel, RowAddress, Segment
+from nabi.targets.llvm._products import Panel, RowAddress
 from nabi.targets.llvm._schedule import Pass, Reductions
-from nabi.targets.llvm._steps import StepMemory
+from nabi.targets.llvm._segments import Segment
+from nabi.targets.llvm._steps import StepMemory, WeightsWriter
 from nabi.targets.llvm._tiles import Columns
 from nabi.targets.llvm._vectors import NOWHERE, index, loop_over
 
@@ -31,7 +33,8 @@ class BackwardWriter(StepMemory):
         states = tuple(range(len(kernel.program.state_names)))
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states)
         self.kernel, self.derivative = kernel, kernel.program.derivative
-        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, slots=kernel.values.panel_slots)
+        slots, in_place = kernel.values.panel_slots, kernel.in_place
+        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, slots=slots, in_place=in_place)
         self.gradients = GradientWriter(k, kernel.machine.registers)
         self.saved = {
             node.index: (width, len(nodes), slot)
@@ -43,10 +46,13 @@ class BackwardWriter(StepMemory):
             for width, nodes in kernel.values.panels.items()
             for slot, node in enumerate(nodes)
         }
+        self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
         self.after: PassWriter | None = None
+        self.packed_after: WeightsWriter | None = None
+        if kernel.input_weights is not None:
+            self.packed_after = WeightsWriter(k, kernel.input_weights, kernel.program, kernel.columns_first)
         if kernel.input_schedule is not None:
             frame = _InputFrame(self)
-            slots = kernel.values.panel_slots
             self.after = PassWriter(k.v, kernel.input_schedule, kernel.input_tiles, frame, slots=slots)
 
     def write(self) -> ir.Module:
@@ -65,9 +71,9 @@ class BackwardWriter(StepMemory):
         self.passes.reserve()
         if self.after is not None:
             self.after.reserve()
-        kernel.weights.pack(k, kernel.program, kernel.columns_first)
-        if kernel.input_weights is not None:
-            kernel.input_weights.pack(k, kernel.program, kernel.columns_first)
+        self.packed.pack()
+        if self.packed_after is not None:
+            self.packed_after.pack()
         self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
         for i in range(len(kernel.program.state_names)):
             self._begin(i)
@@ -207,7 +213,11 @@ class BackwardWriter(StepMemory):
 
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of packed weights."""
-        return self.kernel.weights.address(self.k, found, place)
+        return self.packed.address(found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie."""
+        return self.packed.matrices(segment)
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
         """Products of a derivative read cotangents in panels."""
@@ -320,9 +330,12 @@ class _InputFrame:
         return self.writer.panel_of_step(segment.operand)
 
     def weights(self, found: Pass, place: int) -> Any:
-        weights = self.writer.kernel.input_weights
-        assert weights is not None
-        return weights.address(self.writer.k, found, place)
+        packed = self.writer.packed_after
+        assert packed is not None
+        return packed.address(found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        return self.writer.matrices(segment)
 
     def parameter(self, node: Node) -> Any:
         return self.writer.parameter(node)

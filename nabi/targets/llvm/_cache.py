@@ -1,10 +1,11 @@
 """Compiled code by what it was compiled from: in this process, on the disk, or made now."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from nabi.targets.llvm import _store
 from nabi.targets.llvm._compiler import LOCK, Library, effort, emit_object, load, symbols
@@ -78,10 +79,15 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
     return hashlib.sha256(repr(everything).encode()).digest()
 
 
-def _sources() -> list[Path]:
+@cache
+def _sources() -> tuple[str, ...]:
     """The files whose code decides what is written."""
-    here = Path(__file__).parent
-    return [path for room in (here, here.parent.parent / "ir") for path in sorted(room.glob("*.py"))]
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = []
+    for room in (here, os.path.join(os.path.dirname(os.path.dirname(here)), "ir")):
+        with suppress(OSError):
+            found += [os.path.join(room, name) for name in sorted(os.listdir(room)) if name.endswith(".py")]
+    return tuple(found)
 
 
 @cache
@@ -90,8 +96,9 @@ def _digest_of_sources() -> str | None:
     digest = hashlib.sha256()
     try:
         for path in _sources():
-            content = path.read_bytes()
-            digest.update(f"{path.name} {len(content)}\n".encode())
+            with open(path, "rb") as file:
+                content = file.read()
+            digest.update(f"{os.path.basename(path)} {len(content)}\n".encode())
             digest.update(content)
     except OSError:
         return None
@@ -104,7 +111,7 @@ def _sources_are_running() -> bool:
     Else code of the old generator would be kept as that of the new one.
     """
     try:
-        times = [path.stat().st_mtime for path in _sources()]
+        times = [os.stat(path).st_mtime for path in _sources()]
     except OSError:
         return False
     now = time.time()

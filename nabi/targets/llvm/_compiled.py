@@ -1,9 +1,9 @@
 """Kernels that are compiled and ready, with their arguments laid out for the sizes that were met."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -15,18 +15,17 @@ from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import Library
 from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._function import COUNTER_STRIDE
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._memory import lay_out, working_memory, zeros
 from nabi.targets.llvm._tiles import Columns
 
-__all__ = ["Compiled", "Sizes", "backward_kernel", "forward_kernel"]
+__all__ = ["Compiled", "Repeated", "Sizes", "backward_kernel", "forward_kernel"]
 
 _DTYPES = {torch.float32: ("float32", 4), torch.float64: ("float64", 8)}
 _LAYOUTS = 64
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Sizes:
     """How a kernel's memory is laid out for a batch: offsets in bytes by the place of the argument.
 
@@ -44,7 +43,7 @@ class Sizes:
     last: tuple[Rows, int, list[int]] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Compiled:
     """A kernel and its code."""
 
@@ -132,18 +131,68 @@ class Compiled:
         sizes.update({f"state_{i}": rows * widths[i] for i in kernel.recorded_states})
         return sizes
 
-    def run(self, values: list[int], rows: Rows) -> None:
-        """Run the kernel on its arguments; `values` is filled but for what is said here."""
+    def threads_for(self, rows: Rows) -> int:
+        """Return how many threads shall run the kernel over these rows."""
+        return _threads.threads_for(float(rows.count) * self.multiply_adds)
+
+    def block(self, values: list[int], rows: Rows, threads: int) -> "ctypes.Array[ctypes.c_int64]":
+        """Return the arguments as the kernel reads them; `values` is filled but for what is said here."""
         place = self.place
-        threads = _threads.threads_for(float(rows.count) * self.multiply_adds)
         # Rows of sequences that end early would be too little work for the thread that has the last ones.
         by_rows = self.is_small and rows.is_even and rows.batch >= 8 * threads
         values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
-        block = (ctypes.c_int64 * (self.count + (threads + 2) * COUNTER_STRIDE))(*values)
-        start = ctypes.addressof(block)
-        block[place["barriers"]] = start + 8 * self.count
-        _threads.run(self.address, start, threads)
+        block = _block_type(self.count + (threads + 2) * _threads.COUNTER_STRIDE)(*values)
+        block[place["barriers"]] = ctypes.addressof(block) + 8 * self.count
+        return block
+
+    def run(self, values: list[int], rows: Rows) -> None:
+        """Run the kernel once on its arguments, which are filled as for `block`."""
+        threads = self.threads_for(rows)
+        block = self.block(values, rows, threads)
+        _threads.run(self.address, ctypes.addressof(block), threads)
+
+
+class Repeated:
+    """A kernel run again and again over the same rows; most of its arguments stay from run to run.
+
+    Args:
+        compiled: the kernel.
+        sizes: how its memory is laid out for the rows.
+        rows: the layout.
+        make: fills in the arguments for the working memory that the calling thread has.
+    """
+
+    def __init__(self, compiled: Compiled, sizes: Sizes, rows: Rows, make: Callable[[], list[int]]) -> None:
+        self.place = compiled.place
+        self._compiled, self._sizes, self._rows, self._make = compiled, sizes, rows, make
+        self._start = self._threads = -1
+        self._address = self._counters = 0
+        self._block = compiled.block([0] * compiled.count, rows, 1)
+
+    def arguments(self) -> "ctypes.Array[ctypes.c_int64]":
+        """Return the block of arguments, to be written to where they change; then `run`."""
+        threads = self._compiled.threads_for(self._rows)
+        start = working_memory(self._sizes.working_bytes)[1]
+        if start != self._start or threads != self._threads:
+            self._block = self._compiled.block(self._make(), self._rows, threads)
+            self._start, self._threads = start, threads
+            self._address = ctypes.addressof(self._block)
+            self._counters = self._address + 8 * self._compiled.count
+        return self._block
+
+    def run(self) -> None:
+        """Run the kernel."""
+        threads = self._threads
+        if threads > 1:
+            ctypes.memset(self._counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
+        _threads.run(self._compiled.address, self._address, threads)
+
+
+@cache
+def _block_type(size: int) -> type["ctypes.Array[ctypes.c_int64]"]:
+    # ctypes forgets a type that nobody holds, and making it again takes longer than filling it.
+    return ctypes.c_int64 * size
 
 
 @lru_cache(maxsize=1024)

@@ -172,7 +172,7 @@ def _target(machine: Machine) -> Any:
 def _target_with(machine: Machine, level: int) -> Any:
     from llvmlite import binding
 
-    _initialise()
+    _initialise(machine.triple == binding.get_process_triple())
     # Small code that is independent of its position: JITLink puts all sections of an object into one piece
     # of memory, so that constants are near, and makes a table for functions that are far.
     return binding.Target.from_triple(machine.triple).create_target_machine(
@@ -181,9 +181,14 @@ def _target_with(machine: Machine, level: int) -> Any:
 
 
 @cache
-def _initialise() -> None:
+def _initialise(own: bool) -> None:
+    """Make LLVM ready for this machine's own kind of processor, or for all, which takes longer."""
     from llvmlite import binding
 
+    if own:
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        return
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
 

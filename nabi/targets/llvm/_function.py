@@ -11,12 +11,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from nabi.targets.llvm._threads import COUNTER_STRIDE
 from nabi.targets.llvm._vectors import INDEX, POINTER, Vectors, index, reserve
 
-__all__ = ["COUNTER_STRIDE", "KernelFunction", "smaller"]
-
-COUNTER_STRIDE = 8
-"""Counters of barriers lie on cache lines of their own: this many 64-bit words apart."""
+__all__ = ["KernelFunction", "smaller"]
 
 _SPINS = 40_000
 """How often a thread looks before it leaves the processor: half a millisecond to two.

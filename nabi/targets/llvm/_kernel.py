@@ -12,18 +12,34 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.targets._rows import Rows
-from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
+from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
 from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
-__all__ = ["NativeError", "NativeRecord", "run_backward", "run_forward"]
+__all__ = [
+    "NativeError",
+    "NativeRecord",
+    "backward_for",
+    "fill_weights",
+    "forward_for",
+    "gradient_like",
+    "laid_out",
+    "run_backward",
+    "run_forward",
+]
 
 _FEW = 4
+"""A batch of so many rows is a small one: products with the input go before the steps."""
+
+_SHORT = 8
+"""A sequence alone of so many steps reads weights where they lie: packing would take as long as the steps."""
+
 _EARLY_ROWS = 128
 _PANEL_ROWS = 512
+"""Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NativeRecord:
     """What a native forward pass leaves for the backward pass.
 
@@ -59,17 +75,13 @@ def run_forward(
     save: bool,
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
     """Run a program over packed rows; see the eager kernel. Noises come as rows."""
-    count, batch = rows.count, rows.batch
     x = x.contiguous()
     initial = tuple([state.contiguous() for state in initial])
     noises = tuple([noise.contiguous() for noise in noises])
-    families, columns_first, lines = _families(families)
-    few = batch <= _FEW
-    compiled = forward_kernel(program, x.dtype, save, keep, rows.zero is not None, columns_first, few)
-    chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
-    sizes = compiled.sizes(batch, count, chunk_rows)
+    families, columns_first, lines = laid_out(families)
+    compiled, sizes, limits = forward_for(program, rows, x.dtype, columns_first, keep=keep, save=save)
     place = compiled.place
-    values = compiled.arguments(sizes, rows, _EARLY_ROWS if few else max(count, 1), chunk_rows)
+    values = compiled.arguments(sizes, rows, *limits)
     record_memory = None
     if save:
         record_memory = take(sizes.record_bytes)
@@ -83,7 +95,7 @@ def run_forward(
         values[place[f"final_{i}"]] = final.data_ptr()
         finals.append(final)
     for i in keep:
-        states[i] = kept = fresh((count, program.state_widths[i]), x.dtype)
+        states[i] = kept = fresh((rows.count, program.state_widths[i]), x.dtype)
         values[place[f"state_{i}"]] = kept.data_ptr()
     compiled.run(values, rows)
     record = NativeRecord(x, initial, tuple(states), noises, record_memory) if save else None
@@ -104,37 +116,33 @@ def run_backward(
     into: Sequence[Tensor | None] | None = None,
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
-    x, batch, count = record.x, rows.batch, rows.count
-    families, columns_first, lines = _families(families)
+    x = record.x
+    families, columns_first, lines = laid_out(families)
     given = tuple([i for i, cotangent in enumerate(state_cotangents) if cotangent is not None])
     keep = tuple([i for i, state in enumerate(record.states) if state is not None])
     need_weights = True in need_families
-    reads_input = need_input and program.derivative.input is not None
-    options = (
-        keep, given, rows.zero is not None, rows.cut is not None, columns_first, reads_input, need_weights,
-        batch <= _FEW,
+    compiled, sizes, limits = backward_for(
+        program, rows, x.dtype, columns_first,
+        keep=keep, given=given, need_input=need_input, need_weights=need_weights,
     )  # fmt: skip
-    compiled = backward_kernel(program, x.dtype, *options)
-    # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
-    panel_rows = min(count, max(_PANEL_ROWS, batch))
-    panel_rows += (8 - panel_rows) % 64 if count > 64 else 0
-    sizes = compiled.sizes(batch, count, panel_rows)
     place = compiled.place
-    values = compiled.arguments(sizes, rows, _PANEL_ROWS, panel_rows)
+    values = compiled.arguments(sizes, rows, *limits)
     assert record.memory is not None
     for at, offset in sizes.record:
         values[at] = record.memory[1] + offset
     _fill(compiled, values, x, record.initial, families, lines, record.noises)
     dx = None
     if need_input:
-        dx = fresh((count, program.input_size), x.dtype) if reads_input else torch.zeros_like(x)
-        if reads_input:
+        dx = fresh((rows.count, program.input_size), x.dtype)
+        if "input_gradient" in place:
             values[place["input_gradient"]] = dx.data_ptr()
+        else:
+            dx.zero_()
     gradients: list[Tensor | None] = [None] * len(families)
     if need_weights:
         for i, family in enumerate(families):
             reused = into[i] if into is not None else None
-            gradient = gradients[i] = _gradient_like(family, columns_first[i]) if reused is None else reused
+            gradient = gradients[i] = gradient_like(family, columns_first[i]) if reused is None else reused
             values[place[f"gradient_{i}"]] = gradient.data_ptr()
     initial: list[Tensor | None] = [None] * len(record.initial)
     alive = []
@@ -162,7 +170,55 @@ def run_backward(
     return dx, tuple(initial), tuple(wanted_families)
 
 
-def _families(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
+def forward_for(
+    program: Program,
+    rows: Rows,
+    dtype: torch.dtype,
+    columns_first: tuple[bool, ...],
+    *,
+    keep: tuple[int, ...],
+    save: bool,
+) -> tuple[Compiled, Sizes, tuple[int, int]]:
+    """Return the forward kernel for rows, its memory, and the rows of a chunk: at most, and in memory."""
+    count, batch = rows.count, rows.batch
+    few = batch <= _FEW
+    compiled = forward_kernel(
+        program, dtype, save, keep, rows.zero is not None, columns_first, few, _is_read_in_place(rows)
+    )
+    chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
+    limit = _EARLY_ROWS if few else max(count, 1)
+    return compiled, compiled.sizes(batch, count, chunk_rows), (limit, chunk_rows)
+
+
+def backward_for(
+    program: Program,
+    rows: Rows,
+    dtype: torch.dtype,
+    columns_first: tuple[bool, ...],
+    *,
+    keep: tuple[int, ...],
+    given: tuple[int, ...],
+    need_input: bool,
+    need_weights: bool,
+) -> tuple[Compiled, Sizes, tuple[int, int]]:
+    """Return the backward kernel for rows, as `forward_for`."""
+    count, batch = rows.count, rows.batch
+    reads_input = need_input and program.derivative.input is not None
+    compiled = backward_kernel(
+        program, dtype, keep, given, rows.zero is not None, rows.cut is not None, columns_first, reads_input,
+        need_weights, batch <= _FEW, _is_read_in_place(rows),
+    )  # fmt: skip
+    # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
+    panel_rows = min(count, max(_PANEL_ROWS, batch))
+    panel_rows += (8 - panel_rows) % 64 if count > 64 else 0
+    return compiled, compiled.sizes(batch, count, panel_rows), (_PANEL_ROWS, panel_rows)
+
+
+def _is_read_in_place(rows: Rows) -> bool:
+    return rows.batch == 1 and len(rows.active) <= _SHORT
+
+
+def laid_out(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
     """Bring weights into a layout that kernels read; say which, and how far lines lie apart."""
     found, columns_first, lines = [], [], []
     for family in families:
@@ -178,11 +234,22 @@ def _families(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool,
     return found, tuple(columns_first), lines
 
 
-def _gradient_like(family: Tensor, columns_first: bool) -> Tensor:
+def gradient_like(family: Tensor, columns_first: bool) -> Tensor:
     """Return a tensor for a gradient, laid out as its weights."""
     if columns_first:
         return fresh(tuple(family.shape), family.dtype)
     return fresh((family.shape[1], family.shape[0]), family.dtype).t()
+
+
+def fill_weights(
+    compiled: Compiled, values: list[int], families: Sequence[Tensor], lines: Sequence[int]
+) -> None:
+    """Fill in where weights lie and how far apart their lines are."""
+    at = compiled.place["family_0"] if families else 0
+    step = compiled.kernel.family_step
+    for family, line in zip(families, lines, strict=True):
+        values[at], values[at + 1] = family.data_ptr(), line
+        at += step
 
 
 def _fill(
@@ -197,11 +264,7 @@ def _fill(
     """Fill in the tensors that both directions read."""
     place = compiled.place
     values[place["x"]] = x.data_ptr()
-    at = place["family_0"] if families else 0
-    step = compiled.kernel.family_step
-    for family, line in zip(families, lines, strict=True):
-        values[at], values[at + 1] = family.data_ptr(), line
-        at += step
+    fill_weights(compiled, values, families, lines)
     for i, state in enumerate(initial):
         values[place[f"initial_{i}"]] = state.data_ptr()
     for i, noise in enumerate(noises):

@@ -4,9 +4,9 @@ import importlib.util
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from nabi.errors import NabiError
 
@@ -47,8 +47,7 @@ class NativeError(NabiError, RuntimeError):
     """Native code cannot be made, loaded or run."""
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """A processor and an operating system to write code for.
 
     Attributes:

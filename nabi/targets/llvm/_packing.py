@@ -6,6 +6,7 @@ those packed last would read as much memory, and version counters cannot be trus
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -13,24 +14,53 @@ from llvmlite import ir
 from nabi.targets.llvm._tiles import Columns
 from nabi.targets.llvm._vectors import INDEX, POINTER, Vectors, index, loop_over
 
-__all__ = ["Packer", "transpose"]
+__all__ = ["Matrix", "Packer", "sum_lines", "transpose"]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in memory.
+
+    Attributes:
+        start: its address.
+        apart: elements from one line to the next.
+        side_by_side: whether a line holds outputs, else what one output reads.
+    """
+
+    start: Any
+    apart: Any
+    side_by_side: bool
 
 
 def transpose(v: Vectors, rows: Sequence[Any]) -> list[Any]:
     """Return the columns of a square of `lanes` vectors, by exchanging halves, quarters, ... of pairs."""
-    b, lanes = v.builder, v.lanes
     rows = list(rows)
-    step = lanes // 2
+    step = v.lanes // 2
     while step:
-        low = [i for i in range(lanes) if not i & step]
-        first = [(lane if not lane & step else lanes + (lane ^ step)) for lane in range(lanes)]
-        second = [(lane | step if not lane & step else lanes + lane) for lane in range(lanes)]
-        for i in low:
-            one, two = rows[i], rows[i | step]
-            rows[i] = b.shuffle_vector(one, two, _mask(first))
-            rows[i | step] = b.shuffle_vector(one, two, _mask(second))
+        for i in range(v.lanes):
+            if not i & step:
+                rows[i], rows[i | step] = _exchange(v, rows[i], rows[i | step], step)
         step //= 2
     return rows
+
+
+def sum_lines(v: Vectors, rows: Sequence[Any]) -> Any:
+    """Return the sum of each of `lanes` vectors, in its lane: what has been exchanged is added at once."""
+    rows = list(rows)
+    step = v.lanes // 2
+    while step:
+        rows = [v.add(*_exchange(v, rows[i], rows[i + step], step)) for i in range(step)]
+        step //= 2
+    return rows[0]
+
+
+def _exchange(v: Vectors, one: Any, two: Any, step: int) -> tuple[Any, Any]:
+    """Exchange the parts of two vectors whose lanes differ by `step`, as two rows of a square transposed."""
+    lanes = v.lanes
+    first = [lane if not lane & step else lanes + (lane ^ step) for lane in range(lanes)]
+    second = [lane | step if not lane & step else lanes + lane for lane in range(lanes)]
+    shuffle = v.builder.shuffle_vector
+    return shuffle(one, two, _mask(first)), shuffle(one, two, _mask(second))
 
 
 def _mask(places: Sequence[int]) -> Any:
@@ -51,7 +81,7 @@ class Packer:
         tiles: tuple[Any, Any],
         length: int,
         stride: int,
-        slots: Sequence[tuple[Any, Any, bool]],
+        slots: Sequence[Matrix],
         target: Any,
     ) -> None:
         """Write the packing of one operand's weights.
@@ -61,8 +91,7 @@ class Packer:
             tiles: the first tile and the one behind the last that this thread packs.
             length: what an output reads, K.
             stride: elements from one tile to the next.
-            slots: for each accumulator the address of its matrix, elements from one line to the next, and
-                whether the outputs lie side by side (else what they read does).
+            slots: the matrix of each accumulator.
             target: where packed weights go.
         """
         v, b, lanes = self.v, self.v.builder, self.v.lanes
@@ -70,15 +99,15 @@ class Packer:
         line = len(slots) * size
         with loop_over(b, *tiles) as tile:
             place = v.address(target, b.mul(tile, index(stride)))
-            for j, (matrix, apart, side_by_side) in enumerate(slots):
+            for j, matrix in enumerate(slots):
                 with loop_over(b, 0, columns.vectors) as n:
                     output = b.mul(b.add(b.mul(tile, index(columns.vectors)), n), index(lanes))
                     here = v.address(place, b.add(b.mul(n, index(lanes)), index(j * size)))
                     valid = b.sub(index(columns.width), output)
-                    if side_by_side:
+                    if matrix.side_by_side:
                         arguments = [
-                            v.address(matrix, output),
-                            apart,
+                            v.address(matrix.start, output),
+                            matrix.apart,
                             here,
                             index(line),
                             index(length),
@@ -86,8 +115,8 @@ class Packer:
                         ]
                         b.call(self._copy(columns.is_even), arguments)
                     else:
-                        source = v.address(matrix, b.mul(output, apart))
-                        self._turn_all(source, apart, here, line, length, valid, columns.is_even)
+                        source = v.address(matrix.start, b.mul(output, matrix.apart))
+                        self._turn_all(source, matrix.apart, here, line, length, valid, columns.is_even)
 
     def _turn_all(
         self, source: Any, stride: Any, target: Any, line: int, length: int, valid: Any, is_even: bool

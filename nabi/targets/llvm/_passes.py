@@ -11,8 +11,11 @@ from llvmlite import ir
 
 from nabi.ir import Node
 from nabi.targets.llvm import _operations
-from nabi.targets.llvm._products import Panel, RowAddress, Segment, accumulate, segments_of
+from nabi.targets.llvm._in_place import accumulate_in_place
+from nabi.targets.llvm._packing import Matrix
+from nabi.targets.llvm._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._schedule import Pass, Reductions, Schedule, is_reduction
+from nabi.targets.llvm._segments import Segment, segments_of
 from nabi.targets.llvm._tiles import Columns, Tile
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over, reserve
 
@@ -64,6 +67,9 @@ class Frame(Protocol):
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of the packed weights of a segment of a pass."""
 
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie: for each operand of a segment those of each accumulator."""
+
     def parameter(self, node: Node) -> Any:
         """Return the address of a parameter vector."""
 
@@ -90,6 +96,7 @@ class PassWriter:
         frame: where values lie.
         hoist: whether products that read the input are computed before the steps.
         slots: for each cotangent its slot among the panels of its width, in a derivative.
+        in_place: whether products that do not come early read the weights where they lie.
     """
 
     def __init__(
@@ -100,8 +107,10 @@ class PassWriter:
         frame: Frame,
         hoist: bool = False,
         slots: Mapping[int, int] | None = None,
+        in_place: bool = False,
     ) -> None:
         self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
+        self.in_place = in_place
         self.segments = {found: segments_of(found, hoist, slots) for found in schedule.passes}
         self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
@@ -165,9 +174,14 @@ class PassWriter:
             self._maps(found, first, rows, None)
             return
         line = len(found.sums) * vectors * v.lanes
-        segments = []
+        in_place = self.in_place and not only_early
+        segments: list[tuple[Segment, Any, Any]] = []
         for place, segment in enumerate(self.segments[found]):
-            if segment.early == only_early:
+            if segment.early != only_early:
+                continue
+            if in_place:
+                segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment)))
+            else:
                 step = segment.elements(1, vectors, v.lanes)
                 weights = v.address(self.frame.weights(found, place), b.mul(tile, index(step)))
                 segments.append((segment, self.frame.operand(segment), weights))
@@ -178,7 +192,7 @@ class PassWriter:
                 return v.address(start, b.mul(b.add(row, early.shift), index(line)))
 
             if segments:
-                self._accumulate(found, rows, segments, far, resume=not only_early)
+                self._accumulate(found, tile, rows, segments, far, resume=not only_early, in_place=in_place)
             if not only_early:
                 self._maps(found, first, rows, far)
             return
@@ -190,12 +204,32 @@ class PassWriter:
             def near(row: Any) -> Any:
                 return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
 
-            self._accumulate(found, (begin, end), segments, near, resume=False)
+            self._accumulate(found, tile, (begin, end), segments, near, resume=False, in_place=in_place)
             self._maps(found, first, (begin, end), near)
 
     def _accumulate(
-        self, found: Pass, rows: tuple[Any, Any], segments: Any, scratch: Any, resume: bool
+        self,
+        found: Pass,
+        tile: Any,
+        rows: tuple[Any, Any],
+        segments: Any,
+        scratch: Any,
+        *,
+        resume: bool,
+        in_place: bool,
     ) -> None:
+        if in_place:
+            accumulate_in_place(
+                self.v,
+                rows=rows,
+                tile=tile,
+                columns=self.columns(found),
+                accumulators=len(found.sums),
+                segments=segments,
+                scratch=scratch,
+                resume=resume,
+            )
+            return
         accumulate(
             self.v,
             rows=rows,

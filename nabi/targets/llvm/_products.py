@@ -5,16 +5,15 @@ stream. An operand is either rows of memory (`x`, a state) or a panel `[vector][
 how cotangents are kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nabi.ir import Node
-from nabi.targets.llvm._schedule import Pass
+from nabi.targets.llvm._segments import Segment
 from nabi.targets.llvm._tiles import row_steps
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over
 
-__all__ = ["Panel", "RowAddress", "Segment", "accumulate", "segments_of"]
+__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate"]
 
 RowAddress = Callable[[Any], Any]
 """Gives the address of a row of an operand, by its number."""
@@ -33,81 +32,6 @@ class Panel:
     start: Any
     stride: Any
     slot: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """Products that read the same operand: one loop over its units.
-
-    Cotangents that lie side by side in panels and go into the same accumulators are stacked: one loop over
-    all of them.
-
-    Attributes:
-        operands: what is read; more than one only for a stack.
-        targets: the accumulators that take part.
-        matrices: for each operand the matrix of each accumulator.
-        transposed: whether matrices are transposed.
-        early: whether it can be computed before the steps, for many rows at once.
-    """
-
-    operands: tuple[Node, ...]
-    targets: tuple[int, ...]
-    matrices: tuple[tuple[Node, ...], ...]
-    transposed: bool
-    early: bool
-
-    @property
-    def operand(self) -> Node:
-        """What is read; the first of a stack."""
-        return self.operands[0]
-
-    @property
-    def width(self) -> int:
-        """Width of an operand."""
-        return self.operand.width or 1
-
-    @property
-    def length(self) -> int:
-        """Units of all operands."""
-        return self.width * len(self.operands)
-
-    def elements(self, tiles: int, vectors: int, lanes: int) -> int:
-        """Return how many elements its packed weights take."""
-        return tiles * self.length * len(self.targets) * vectors * lanes
-
-
-def segments_of(found: Pass, hoist: bool, slots: Mapping[int, int] | None = None) -> list[Segment]:
-    """Group the products of a pass by what they read.
-
-    Args:
-        found: the pass.
-        hoist: whether products that read the input come early.
-        slots: for each cotangent its slot among the panels of its width, when operands are cotangents.
-    """
-    groups: list[tuple[Node, dict[int, Node], bool]] = []
-    for place, total in enumerate(found.sums):
-        for matrix, operand in total.terms:
-            for node, targets, transposed in groups:
-                if node is operand and transposed == total.transposed and place not in targets:
-                    targets[place] = matrix
-                    break
-            else:
-                groups.append((operand, {place: matrix}, total.transposed))
-    if slots is not None:
-        groups.sort(key=lambda group: (group[0].width or 1, tuple(group[1]), slots[group[0].index]))
-    segments: list[Segment] = []
-    for node, targets, transposed in groups:
-        places, matrices = tuple(targets), tuple(targets.values())
-        if segments and slots is not None:
-            last = segments[-1]
-            adjacent = slots[node.index] == slots[last.operands[-1].index] + 1
-            if adjacent and last.targets == places and last.width == node.width:
-                stack = (*last.operands, node), places, (*last.matrices, matrices)
-                segments[-1] = Segment(*stack, transposed, False)
-                continue
-        early = hoist and node.operation == "input"
-        segments.append(Segment((node,), places, (matrices,), transposed, early))
-    return segments
 
 
 def accumulate(
@@ -137,7 +61,7 @@ def accumulate(
         resume: whether the sums go on from what is stored there.
     """
     size = accumulators * vectors
-    is_short = sum(segment.length for segment, _, _ in segments) <= _CHAIN
+    is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
         for row, count in _tiles(v, rows, tile_rows):
             block = _Block(v, count, vectors, accumulators)
@@ -153,15 +77,15 @@ def accumulate(
             for place in range(size):
                 v.store(v.zero, scratch(row), place * v.lanes)
     for segment, operand, weights in segments:
-        for piece in _pieces(v, segment, operand, weights, vectors, _PIECE):
+        for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
             for row, count in _tiles(v, rows, tile_rows):
                 block = _Block(v, count, vectors, accumulators)
                 block.multiply(segment, piece, row)
                 block.store(_lines(v, scratch, row, count), add=True)
 
 
-_CHAIN = 192
-_PIECE = 128
+LONGEST_CHAIN = 192
+PIECE = 128
 """Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
 
 

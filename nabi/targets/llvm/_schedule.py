@@ -18,7 +18,7 @@ from nabi.ir._operations import OPERATIONS
 __all__ = ["Pass", "Reductions", "Schedule", "Sum", "is_cheap", "is_product", "make_schedule"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sum:
     """Products that are added up in one accumulator.
 
@@ -38,7 +38,7 @@ class Sum:
         return any(operand.reads_cotangent for _, operand in self.terms)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Pass:
     """What is computed for one width once everything before is complete.
 
@@ -64,7 +64,7 @@ class Pass:
         return list(found.values())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reductions:
     """Reductions over units that are computed together, row by row, before the passes of their level."""
 
@@ -72,7 +72,7 @@ class Reductions:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
     """Passes and reductions in order.
 

@@ -4,125 +4,78 @@ Row `j` of step `t` is row `offset[t] + j` of packed data. What lives for one st
 that steps use in turn, so that a thread may begin a step while another still reads the one before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nabi.ir import Node, Program
 from nabi.targets.llvm._function import KernelFunction
-from nabi.targets.llvm._packing import Packer
+from nabi.targets.llvm._packing import Matrix, Packer
 from nabi.targets.llvm._passes import Early, Place
-from nabi.targets.llvm._products import Panel, RowAddress, Segment, segments_of
-from nabi.targets.llvm._schedule import Pass, Reductions, Schedule
-from nabi.targets.llvm._tiles import Columns, Tile
+from nabi.targets.llvm._products import Panel, RowAddress
+from nabi.targets.llvm._schedule import Pass, Schedule
+from nabi.targets.llvm._segments import Segment, Weights, exchange_sizes
+from nabi.targets.llvm._tiles import Columns
 from nabi.targets.llvm._vectors import BYTE, INDEX, index, loop_over
 
-__all__ = ["StepMemory", "Weights", "exchange_sizes"]
+__all__ = ["StepMemory", "WeightsWriter"]
 
 
-def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, int]:
-    """Return what passes exchange within a step: names, and elements for each row of the batch.
-
-    Args:
-        schedule: the schedule.
-        kept: reductions that are kept for every row instead.
-    """
-    sizes = {f"stored_{node.index}": 2 * (node.width or 1) for node in schedule.stored}
-    for total in schedule.sums.values():
-        for _, operand in total.terms:
-            if operand.index in schedule.levels and not operand.reads_cotangent:
-                sizes[f"stored_{operand.index}"] = 2 * (operand.width or 1)
-    for item in schedule.order:
-        if isinstance(item, Reductions):
-            sizes.update({f"number_{node.index}": 2 for node in item.nodes if node not in kept})
-    return sizes
-
-
-class Weights:
-    """The packed weights of a schedule's passes, and the sums of its early products.
+class WeightsWriter:
+    """The weights of a schedule's passes in a kernel.
 
     Args:
-        name: what their names begin with.
-        schedule: whose passes.
-        tiles: the tile of each pass.
-        lanes: elements of a vector.
-        hoist: whether products that read the input come early.
-        slots: for each cotangent its slot among the panels of its width.
+        k: the kernel being written.
+        layout: where they lie.
+        program: whose weights.
+        columns_first: for each family whether what an output reads lies side by side in memory.
     """
 
     def __init__(
-        self,
-        name: str,
-        schedule: Schedule,
-        tiles: dict[Pass, Tile],
-        lanes: int,
-        hoist: bool = False,
-        slots: Mapping[int, int] | None = None,
+        self, k: KernelFunction, layout: Weights, program: Program, columns_first: Sequence[bool]
     ) -> None:
-        self.lanes = lanes
-        self.entries: dict[str, tuple[Pass, Segment, Columns]] = {}
-        self.early_lines: dict[str, int] = {}
-        self._names: dict[tuple[Pass, int], str] = {}
-        self._early: dict[Pass, tuple[str, Columns]] = {}
-        for number, found in enumerate(schedule.passes):
-            columns = Columns(found.width, lanes, tiles[found].vectors)
-            for place, segment in enumerate(segments_of(found, hoist, slots)):
-                full = f"{name}_{number}_{place}"
-                self.entries[full] = (found, segment, columns)
-                self._names[found, place] = full
-                if segment.early:
-                    early = f"{name}_early_{number}"
-                    self._early[found] = (early, columns)
-                    size = columns.vectors * lanes * len(found.sums)
-                    self.early_lines[early] = columns.tiles * size
+        self.k, self.layout, self.program, self.columns_first = k, layout, program, columns_first
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Elements of each packed weight."""
-        return {
-            name: segment.elements(columns.tiles, columns.vectors, self.lanes)
-            for name, (_, segment, columns) in self.entries.items()
-        }
-
-    def address(self, k: KernelFunction, found: Pass, place: int) -> Any:
+    def address(self, found: Pass, place: int) -> Any:
         """Return where the packed weights of a segment begin."""
-        return k[self._names[found, place]]
+        return self.k[self.layout.names[found, place]]
 
-    def early(self, k: KernelFunction, found: Pass, shift: Any) -> Early | None:
+    def early(self, found: Pass, shift: Any) -> Early | None:
         """Return where the early sums of a pass lie; they hold `chunk_rows` rows."""
-        if found not in self._early:
+        if found not in self.layout.early:
             return None
-        name, columns = self._early[found]
-        line = columns.vectors * self.lanes * len(found.sums)
+        k = self.k
+        name, columns = self.layout.early[found]
+        line = columns.vectors * self.layout.lanes * len(found.sums)
         return Early(k[name], k.b.mul(k["chunk_rows"], index(line)), shift)
 
-    def pack(self, k: KernelFunction, program: Program, columns_first: Sequence[bool]) -> None:
+    def pack(self) -> None:
         """Write the packing, divided among all threads."""
+        k, lanes = self.k, self.layout.lanes
         packer = Packer(k.v)
-        for name, (_, segment, columns) in self.entries.items():
-            line = len(segment.targets) * columns.vectors * self.lanes
+        for name, (_, segment, columns) in self.layout.entries.items():
+            line = len(segment.targets) * columns.vectors * lanes
             for number, matrices in enumerate(segment.matrices):
                 packer.pack(
                     columns=columns,
                     tiles=k.part_of_all(index(columns.tiles)),
                     length=segment.width,
                     stride=segment.length * line,
-                    slots=[self._slot(k, program, columns_first, segment, matrix) for matrix in matrices],
+                    slots=[self._matrix(segment, matrix) for matrix in matrices],
                     target=k.v.address(k[name], number * segment.width * line),
                 )
 
-    def _slot(
-        self,
-        k: KernelFunction,
-        program: Program,
-        columns_first: Sequence[bool],
-        segment: Segment,
-        matrix: Node,
-    ) -> tuple[Any, Any, bool]:
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where the weights of a segment lie: for each of its operands those of each accumulator."""
+        return [[self._matrix(segment, matrix) for matrix in matrices] for matrices in segment.matrices]
+
+    def _matrix(self, segment: Segment, matrix: Node) -> Matrix:
         """Return where a matrix begins, how far its lines lie apart, and whether outputs lie side by side."""
-        family, rows = program.family_of(matrix.name)
+        k = self.k
+        family, rows = self.program.family_of(matrix.name)
         line, start = k[f"line_{family}"], index(rows.start)
-        at = k.b.mul(start, line) if columns_first[family] else start
-        return k.v.address(k[f"family_{family}"], at), line, columns_first[family] == segment.transposed
+        columns_first = self.columns_first[family]
+        address = k.v.address(k[f"family_{family}"], k.b.mul(start, line) if columns_first else start)
+        return Matrix(address, line, columns_first == segment.transposed)
 
 
 class StepMemory:

@@ -14,8 +14,8 @@ import tempfile
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["STARTED", "Entry", "bound", "clear", "entries", "folder", "read", "write"]
 
@@ -30,8 +30,7 @@ STARTED = time.time()  # about when this process read nabi's sources
 _said: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A compiled object on the disk.
 
     Attributes:

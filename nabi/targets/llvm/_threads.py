@@ -24,7 +24,10 @@ from nabi.targets.llvm._compiler import symbols
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._pool import Pool
 
-__all__ = ["run", "symbols", "threads_for"]
+__all__ = ["COUNTER_STRIDE", "run", "symbols", "threads_for"]
+
+COUNTER_STRIDE = 8
+"""Counters of barriers lie on cache lines of their own: this many 64-bit words apart."""
 
 _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")

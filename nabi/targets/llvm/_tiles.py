@@ -1,22 +1,22 @@
 """How many rows and vectors of units a product keeps in registers at a time."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nabi.targets.llvm._vectors import Vectors, index
+if TYPE_CHECKING:
+    from nabi.targets.llvm._vectors import Vectors
 
 __all__ = ["Columns", "Tile", "choose_tile", "row_steps"]
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """A register tile: `rows` rows of `vectors` vectors of units for every accumulator."""
 
     rows: int
     vectors: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Columns:
     """The units of one width, cut into tiles of vectors.
 
@@ -45,12 +45,12 @@ class Columns:
         """Whether all tiles are full, so that nothing needs a mask."""
         return self.width % (self.lanes * self.vectors) == 0
 
-    def mask(self, v: Vectors, vector: Any) -> Any:
+    def mask(self, v: "Vectors", vector: Any) -> Any:
         """Return the mask of the units in a vector, or None when all vectors of all tiles are full."""
         if self.is_even:
             return None
-        first = v.builder.mul(vector, index(self.lanes))
-        return v.lanes_below(v.builder.sub(index(self.width), first))
+        first = v.builder.mul(vector, vector.type(self.lanes))
+        return v.lanes_below(v.builder.sub(vector.type(self.width), first))
 
 
 def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int) -> Tile:
@@ -75,7 +75,10 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
     # Vectors of a tile beyond the width are computed for nothing: no more than one in eight.
     sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
     vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
-    return Tile(max(1, min(8, room // (accumulators * vectors))), vectors)
+    sums = accumulators * vectors
+    # A number of each row and a vector of weights are in registers beside the sums.
+    rows = min(8, room // sums, (registers - 1) // (sums + 1))
+    return Tile(max(1, rows), vectors)
 
 
 def row_steps(rows: int) -> list[int]:

@@ -27,7 +27,7 @@ def values_of(program: Program) -> "Values":
     return found
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Values:
     """See the module's text."""
 

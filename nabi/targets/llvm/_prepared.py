@@ -1,0 +1,180 @@
+"""A program run natively again and again with the same weights over the same rows: steps of training.
+
+A step of a small layer takes some ten microseconds, and finding kernels, memory and arguments would take
+longer. So all of it is settled once, and a step only writes the addresses of what is new to it. The weights
+are read anew at every step, from where they lay at the beginning.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nabi.ir import Program
+from nabi.targets._rows import Rows
+from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._compiled import Repeated
+from nabi.targets.llvm._memory import fresh, give_back, take
+
+__all__ = ["PreparedNative"]
+
+
+class PreparedNative:
+    """See `nabi.targets.Prepared`.
+
+    Args:
+        program: the program, without random inputs.
+        rows: the layout.
+        dtype: of all tensors.
+        families: the weights; their memory must stay where it is.
+        keep: the states whose rows are wanted.
+        need_families: for each family whether its gradient is wanted.
+
+    Raises:
+        NativeError: if a kernel cannot be made.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        rows: Rows,
+        dtype: torch.dtype,
+        families: Sequence[Tensor],
+        *,
+        keep: tuple[int, ...],
+        need_families: tuple[bool, ...],
+    ) -> None:
+        self._program, self._rows, self._dtype, self._keep = program, rows, dtype, keep
+        self._families, self._columns_first, self._lines = _kernel.laid_out(families)
+        self._need_families = need_families
+        compiled, sizes, limits = _kernel.forward_for(
+            program, rows, dtype, self._columns_first, keep=keep, save=True
+        )
+        self._record = take(sizes.record_bytes)
+        place = compiled.place
+
+        def make() -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits)
+            for at, offset in sizes.record:
+                values[at] = self._record[1] + offset
+            _kernel.fill_weights(compiled, values, self._families, self._lines)
+            return values
+
+        count = len(program.state_names)
+        self._forward = Repeated(compiled, sizes, rows, make)
+        self._x_at = place["x"]
+        self._states_at = [(place[f"initial_{i}"], place[f"final_{i}"]) for i in range(count)]
+        self._kept_at = [(place[f"state_{i}"], i, program.state_widths[i]) for i in keep]
+        self._gradients: list[Tensor | None] = [
+            _kernel.gradient_like(family, first) if True in need_families else None
+            for family, first in zip(self._families, self._columns_first, strict=True)
+        ]
+        self._wanted = tuple(
+            [g if needed else None for g, needed in zip(self._gradients, need_families, strict=True)]
+        )
+        self._backward: dict[bool, _Backward] = {}
+        self._last: tuple[Tensor, Sequence[Tensor], list[Tensor]] | None = None
+
+    def __del__(self) -> None:
+        record = vars(self).get("_record")
+        if record is not None:
+            give_back(record[0])
+
+    def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Run forward; the rows of the states that are kept, and the final states."""
+        x = x.contiguous()
+        block = self._forward.arguments()
+        block[self._x_at] = x.data_ptr()
+        starts, finals = [], []
+        for state, (start, end) in zip(initial, self._states_at, strict=True):
+            state = state.contiguous()
+            final = torch.empty_like(state)
+            block[start], block[end] = state.data_ptr(), final.data_ptr()
+            starts.append(state)
+            finals.append(final)
+        states = []
+        for at, _, width in self._kept_at:
+            kept = fresh((self._rows.count, width), self._dtype)
+            block[at] = kept.data_ptr()
+            states.append(kept)
+        self._forward.run()
+        self._last = x, starts, states
+        return states, tuple(finals)
+
+    def backward(
+        self,
+        state_cotangents: Sequence[Tensor],
+        final_cotangents: Sequence[Tensor | None],
+        need_input: bool,
+    ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
+        """Run backward what ran forward last; the gradients of the input rows and of the families.
+
+        The gradients of the families lie in the same tensors at every step.
+        """
+        assert self._last is not None
+        (x, initial, states), self._last = self._last, None
+        known = self._backward.get(need_input)
+        if known is None:
+            known = self._backward[need_input] = self._prepare_backward(need_input)
+        block = known.kernel.arguments()
+        block[known.x_at] = x.data_ptr()
+        for state, at in zip(initial, known.initial_at, strict=True):
+            block[at] = state.data_ptr()
+        for state, at in zip(states, known.state_at, strict=True):
+            block[at] = state.data_ptr()
+        alive = []
+        for cotangent, at in zip(state_cotangents, known.given_at, strict=True):
+            alive.append(cotangent := cotangent.contiguous())
+            block[at] = cotangent.data_ptr()
+        for final, at in zip(final_cotangents, known.final_at, strict=True):
+            if final is None:
+                block[at] = 0
+            else:
+                alive.append(final := final.contiguous())
+                block[at] = final.data_ptr()
+        dx = None
+        if need_input:
+            dx = fresh((self._rows.count, self._program.input_size), self._dtype)
+            if known.input_at is None:
+                dx.zero_()
+            else:
+                block[known.input_at] = dx.data_ptr()
+        known.kernel.run()
+        del alive
+        return dx, self._wanted
+
+    def _prepare_backward(self, need_input: bool) -> "_Backward":
+        program, rows, keep = self._program, self._rows, self._keep
+        compiled, sizes, limits = _kernel.backward_for(
+            program, rows, self._dtype, self._columns_first,
+            keep=keep, given=keep, need_input=need_input, need_weights=True in self._need_families,
+        )  # fmt: skip
+        place = compiled.place
+
+        def make() -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits)
+            for at, offset in sizes.record:
+                values[at] = self._record[1] + offset
+            _kernel.fill_weights(compiled, values, self._families, self._lines)
+            for i, gradient in enumerate(self._gradients):
+                if gradient is not None:
+                    values[place[f"gradient_{i}"]] = gradient.data_ptr()
+            if rows.cut is not None:
+                values[place["cut"]] = rows.cut.data_ptr()
+            return values
+
+        return _Backward(Repeated(compiled, sizes, rows, make), keep, len(program.state_names))
+
+
+class _Backward:
+    """A backward kernel and where the arguments lie that are new at every step."""
+
+    def __init__(self, kernel: Repeated, keep: tuple[int, ...], states: int) -> None:
+        place = kernel.place
+        self.kernel = kernel
+        self.x_at = place["x"]
+        self.input_at: int | None = place.get("input_gradient")
+        self.initial_at = [place[f"initial_{i}"] for i in range(states)]
+        self.final_at = [place[f"final_gradient_{i}"] for i in range(states)]
+        self.state_at = [place[f"state_{i}"] for i in keep]
+        self.given_at = [place[f"given_{i}"] for i in keep]

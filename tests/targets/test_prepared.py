@@ -1,0 +1,123 @@
+"""A prepared program: to the last bit what a single run gives, whatever happens between two steps."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from nabi import cells
+from nabi.scan._layout import batch_rows
+from nabi.targets import prepare, run_backward, run_forward
+from nabi.targets._rows import Rows
+from nabi.targets.llvm import _compiled
+from nabi.targets.llvm._memory import working_memory
+
+CELLS = {
+    "lstm": cells.LSTM(17),
+    "gru": cells.GRU(16),
+    "2014": cells.GRU2014(9),
+    "peephole": cells.PeepholeLSTM(5),
+    "norm": cells.LayerNormLSTM(8),
+}
+
+
+def plain(batch: int, time: int, reverse: bool = False) -> Rows:
+    return batch_rows(
+        batch, time, mask=None, resets=None, reverse=reverse, truncate=None, device=torch.device("cpu")
+    )
+
+
+def drawn(program: Any, dtype: torch.dtype, turned: bool) -> list[torch.Tensor]:
+    """Weights, matrices transposed as Keras-style layers have them or not."""
+    found = []
+    for family in program.families:
+        values = torch.randn(family.shape, dtype=dtype) / 3
+        found.append(values.t().contiguous().t() if turned and values.dim() == 2 else values)
+    return found
+
+
+def once(
+    program: Any, rows: Rows, x: Any, initial: Any, families: Any, keep: Any, given: Any, finals: Any
+) -> list[torch.Tensor]:
+    states, ends, record = run_forward(program, rows, x, initial, families, (), keep=keep, save=True)
+    cotangents = [given[keep.index(i)] if i in keep else None for i in range(len(initial))]
+    found = run_backward(
+        program, rows, record, families, cotangents, finals,
+        need_input=True, need_initial=False, need_families=(True,) * len(families),
+    )  # fmt: skip
+    return [*(s for s in states if s is not None), *ends, found.x, *found.families]
+
+
+@pytest.mark.parametrize("native", ["1", "0"])
+@pytest.mark.parametrize(("batch", "keep", "reverse"), [(1, (), False), (6, (0,), True)])
+@pytest.mark.parametrize("name", CELLS)
+def test_steps_are_those_of_single_runs(
+    name: str, batch: int, keep: tuple[int, ...], reverse: bool, native: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("NABI_NATIVE", native)
+    torch.manual_seed(0)
+    program = CELLS[name].program(3, training=True)
+    rows = plain(batch, 5, reverse)
+    families = drawn(program, torch.float32, turned=batch == 1)
+    initial = tuple(torch.randn(batch, width) for width in program.state_widths)
+    run = None
+    for turn in range(3):
+        x = torch.randn(rows.count, 3)
+        given = [torch.randn(rows.count, program.state_widths[i]) for i in keep]
+        finals = [torch.randn(batch, width) if turn else None for width in program.state_widths]
+        if run is None:
+            need = (True,) * len(families)
+            run = prepare(program, rows, x, initial, families, keep=keep, need_families=need)
+        states, ends = run.forward(x, initial)
+        dx, gradients = run.backward(given, finals, need_input=True)
+        expected = once(program, rows, x, initial, families, keep, given, finals)
+        for one, other in zip([*states, *ends, dx, *gradients], expected, strict=True):
+            assert torch.equal(one, other)
+        for family in families:
+            family.numpy()[...] *= 0.9  # seen at the next step, though no version counter tells
+        initial = ends
+        working_memory(1 << (20 + turn))  # another layer needs more: what lay there lies elsewhere now
+
+
+def test_threads_may_be_more_or_fewer_at_the_next_step(monkeypatch: Any) -> None:
+    monkeypatch.setattr(_compiled._threads, "threads_for", lambda work: threads[0])
+    threads = [1]
+    program = cells.LSTM(40).program(3, training=True)
+    rows = plain(2, 4)
+    families = drawn(program, torch.float32, turned=False)
+    x, initial = torch.randn(rows.count, 3), (torch.randn(2, 40), torch.randn(2, 40))
+    run = prepare(program, rows, x, initial, families, keep=(), need_families=(True,) * len(families))
+    found = []
+    for threads[0] in (1, 2, 2, 1):
+        _, ends = run.forward(x, initial)
+        dx, gradients = run.backward((), ends, need_input=False)
+        assert dx is None
+        found.append([g.clone() for g in gradients])
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
+
+
+def test_only_what_is_needed_has_a_gradient() -> None:
+    program = cells.SimpleRNN(4).program(3, training=True)
+    rows = plain(1, 2)
+    families = drawn(program, torch.float64, turned=True)
+    x, initial = torch.randn(2, 3).double(), (torch.zeros(1, 4).double(),)
+    run = prepare(program, rows, x, initial, families, keep=(), need_families=(False, True, False))
+    _, ends = run.forward(x, initial)
+    _, gradients = run.backward((), ends, need_input=False)
+    assert [gradient is not None for gradient in gradients] == [False, True, False]
+
+
+def test_what_was_returned_stays() -> None:
+    program = cells.SimpleRNN(4).program(3, training=True)
+    rows = plain(2, 3)
+    families = drawn(program, torch.float32, turned=False)
+    start = (torch.zeros(2, 4),)
+    x = torch.randn(rows.count, 3)
+    run = prepare(program, rows, x, start, families, keep=(0,), need_families=(True,) * 3)
+    first = run.forward(x, start)
+    copies = first[0][0].clone(), first[1][0].clone()
+    run.backward([torch.randn(rows.count, 4)], (None,), need_input=True)
+    run.forward(2 * x, first[1])
+    assert torch.equal(first[0][0], copies[0])
+    assert torch.equal(first[1][0], copies[1])
