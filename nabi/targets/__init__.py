@@ -5,7 +5,19 @@
 """
 
 from nabi.targets import eager, latex, picture
+from nabi.targets._prepared import Step, prepare_step
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
-__all__ = ["Gradients", "Record", "Rows", "eager", "latex", "picture", "run_backward", "run_forward"]
+__all__ = [
+    "Gradients",
+    "Record",
+    "Rows",
+    "Step",
+    "eager",
+    "latex",
+    "picture",
+    "prepare_step",
+    "run_backward",
+    "run_forward",
+]

@@ -19,7 +19,7 @@ from nabi.ir import Program
 from nabi.targets import eager
 from nabi.targets._rows import Rows
 
-__all__ = ["Gradients", "Record", "is_native", "run_backward", "run_forward"]
+__all__ = ["Gradients", "Record", "is_native", "report_failure", "run_backward", "run_forward"]
 
 Gradients = eager.Gradients
 
@@ -72,7 +72,7 @@ def run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
         except _kernel.NativeError as problem:
-            _give_up(program, problem)
+            report_failure(program, problem)
         else:
             return states, finals, Record(True, kept)
     states, finals, record = eager.run_forward(
@@ -114,7 +114,7 @@ def run_backward(
                 need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
             )  # fmt: skip
         except _kernel.NativeError as problem:
-            _give_up(program, problem)
+            report_failure(program, problem)
             record = _run_again(program, rows, record.kept, families)
         else:
             return Gradients(dx, initial, gradients)
@@ -164,7 +164,7 @@ def _is_available(setting: str) -> bool:
     return reason is None
 
 
-def _give_up(program: Program, problem: Exception) -> None:
+def report_failure(program: Program, problem: Exception) -> None:
     """Leave a program that could not be compiled to the eager target from now on."""
     _failed.add(program.key)
     name = type(program.cell).__name__

@@ -34,6 +34,7 @@ class ForwardKernel:
         columns_first: for each family whether what an output reads lies side by side in memory (as in
             torch) rather than the outputs (as in Keras).
         few_rows: whether products that read the input go before the steps, for many rows at once.
+        is_packed: whether the weights have been packed by an earlier run with the same memory.
     """
 
     program: Program
@@ -44,6 +45,7 @@ class ForwardKernel:
     flags: bool
     columns_first: tuple[bool, ...]
     few_rows: bool
+    is_packed: bool = False
 
     name = "forward"
     family_step = 2
@@ -51,7 +53,7 @@ class ForwardKernel:
     @property
     def key(self) -> tuple[str, ...]:
         """What tells its code from that of others."""
-        options = (self.save, self.keep, self.flags, self.columns_first, self.few_rows)
+        options = (self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.is_packed)
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
     @cached_property
@@ -156,7 +158,8 @@ class _ForwardWriter(StepMemory):
             for width, grain in grains.items()
         }
         self.passes.reserve()
-        kernel.weights.pack(k, kernel.program, kernel.columns_first)
+        if not kernel.is_packed:
+            kernel.weights.pack(k, kernel.program, kernel.columns_first)
         self._finish_empty()
         k.wait_for_all()
         with loop_over(b, 0, k["chunks"]) as chunk:

@@ -16,9 +16,9 @@ from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kerne
 from nabi.targets.llvm._machine import NativeError
 from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
-__all__ = ["NativeError", "NativeRecord", "run_backward", "run_forward"]
+__all__ = ["FEW", "NativeError", "NativeRecord", "families_for_kernels", "run_backward", "run_forward"]
 
-_FEW = 4
+FEW = 4
 _EARLY_ROWS = 128
 _PANEL_ROWS = 512
 
@@ -63,8 +63,8 @@ def run_forward(
     x = x.contiguous()
     initial = tuple([state.contiguous() for state in initial])
     noises = tuple([noise.contiguous() for noise in noises])
-    families, columns_first, lines = _families(families)
-    few = batch <= _FEW
+    families, columns_first, lines = families_for_kernels(families)
+    few = batch <= FEW
     compiled = forward_kernel(program, x.dtype, save, keep, rows.zero is not None, columns_first, few)
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
     sizes = compiled.sizes(batch, count, chunk_rows)
@@ -105,14 +105,14 @@ def run_backward(
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     x, batch, count = record.x, rows.batch, rows.count
-    families, columns_first, lines = _families(families)
+    families, columns_first, lines = families_for_kernels(families)
     given = tuple([i for i, cotangent in enumerate(state_cotangents) if cotangent is not None])
     keep = tuple([i for i, state in enumerate(record.states) if state is not None])
     need_weights = True in need_families
     reads_input = need_input and program.derivative.input is not None
     options = (
         keep, given, rows.zero is not None, rows.cut is not None, columns_first, reads_input, need_weights,
-        batch <= _FEW,
+        batch <= FEW,
     )  # fmt: skip
     compiled = backward_kernel(program, x.dtype, *options)
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
@@ -162,7 +162,7 @@ def run_backward(
     return dx, tuple(initial), tuple(wanted_families)
 
 
-def _families(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
+def families_for_kernels(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
     """Bring weights into a layout that kernels read; say which, and how far lines lie apart."""
     found, columns_first, lines = [], [], []
     for family in families:
