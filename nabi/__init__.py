@@ -28,12 +28,13 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import Model, Sequential
+from nabi.models import Model, Sequential, TextClassifier
 
 __all__ = [
     "Input",
     "Model",
     "Sequential",
+    "TextClassifier",
     "activations",
     "backend",
     "callbacks",

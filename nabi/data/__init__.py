@@ -4,6 +4,7 @@ Public as well under the names that Keras users know: `nabi.preprocessing.sequen
 """
 
 from nabi.data._characters import Characters
+from nabi.data._labels import Labels
 from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
 from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
@@ -11,6 +12,7 @@ from nabi.data._one_hot import one_hot
 from nabi.data._padding import pad_sequences
 from nabi.data._series import NumberSeries, number_series
 from nabi.data._splitting import stratified_split
+from nabi.data._tables import Table, read_table, stream_table, table_columns
 from nabi.data._timeseries import TimeseriesGenerator
 from nabi.data._vocabulary import Token, Vocabulary
 from nabi.data._windows import windows
@@ -19,8 +21,10 @@ __all__ = [
     "NABIYA",
     "NOTES",
     "Characters",
+    "Labels",
     "LengthGroups",
     "NumberSeries",
+    "Table",
     "TimeseriesGenerator",
     "Token",
     "Vocabulary",
@@ -32,7 +36,10 @@ __all__ = [
     "one_hot",
     "pad_sequences",
     "read_midi",
+    "read_table",
     "stratified_split",
+    "stream_table",
+    "table_columns",
     "windows",
     "write_midi",
 ]

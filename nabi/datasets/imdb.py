@@ -2,17 +2,93 @@
 
 import os
 
-from nabi.data._data_sets import IMDB, SENTIMENTS, read_parts, shuffled
+from nabi.data._data_sets import (
+    IMDB,
+    SENTIMENTS,
+    Arrays,
+    Coding,
+    Part,
+    random_order,
+    rank_words,
+    read_parts,
+    shuffled,
+)
 
-__all__ = ["get_label_names", "load_texts"]
+__all__ = ["get_label_names", "get_word_index", "load_data", "load_texts"]
 
 
-def load_texts(
-    path: str | os.PathLike[str] | None = None, *, seed: int = 113
-) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
-    """Return the reviews and "negative" or "positive" for each: `(texts, labels)` of training, of test."""
-    training, test = shuffled(read_parts(IMDB, path), seed)
+def load_data(
+    path: str | os.PathLike[str] | None = None,
+    num_words: int | None = None,
+    skip_top: int = 0,
+    maxlen: int | None = None,
+    seed: int | None = 113,
+    start_char: int | None = 1,
+    oov_char: int | None = 2,
+    index_from: int = 3,
+) -> tuple[Arrays, Arrays]:
+    """Return reviews as lists of word codes, and 0 (negative) or 1 for each: `(x, y)` of training, of test.
+
+    A word is what stands between spaces and ASCII's marks (not the apostrophe), in lower case. Its code is
+    its rank by frequency in the training reviews, plus `index_from`: with the defaults 4 is the most frequent
+    word, 1 begins a review, 2 stands for words that are left out, and 0 is free for padding. As in Keras,
+    words that only test reviews have are passed over.
+
+    Args:
+        path: of `aclImdb_v1.tar.gz` as it is published, or of a CSV file with the columns split, label and
+            text, or a folder with one of them. None, or Keras' `"imdb.npz"`: see `nabi.datasets`.
+        num_words: codes stay below this number; None or 0 keeps all words.
+        skip_top: codes below this number are left out; as in Keras, `start_char` counts.
+        maxlen: reviews with this many codes or more are left out.
+        seed: of the order; None for another order each time.
+        start_char: code at the beginning of each review; None for none.
+        oov_char: code in the place of words that are left out; None for none.
+        index_from: is added to a word's rank.
+
+    Returns:
+        Twice `(x, y)`: x an array `[N]` of objects, each a list of int; y int64 `[N]`.
+
+    Raises:
+        ArgumentError: for numbers that cannot be right, and if `maxlen` leaves nothing.
+        MissingFileError: if the files are not there, or cannot be downloaded.
+        FileFormatError: if a file is damaged or another one.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "imdb.csv"
+    >>> rows = ["split,label,text", "train,1,A good good film.", "test,0,Not a film!"]
+    >>> _ = path.write_text(chr(10).join(rows))
+    >>> (x_train, y_train), (x_test, y_test) = load_data(path)
+    >>> x_train[0], x_test[0]
+    ([1, 5, 4, 4, 6], [1, 5, 6])
+    """
+    coding = Coding(num_words, skip_top, maxlen, start_char, oov_char, index_from)
+    order = random_order(seed)
+    parts = read_parts(IMDB, path)
+    ranks = rank_words(parts[0][0])
+    training, test = (coding.arrays(part, ranks, SENTIMENTS) for part in shuffled(parts, order))
     return training, test
+
+
+def load_texts(path: str | os.PathLike[str] | None = None, *, seed: int | None = 113) -> tuple[Part, Part]:
+    """Return the reviews and "negative" or "positive" for each: `(texts, labels)` of training, of test.
+
+    The arguments, the errors and the order of the reviews are those of `load_data` without `maxlen`.
+
+    >>> (texts, labels), _ = load_texts()  # doctest: +SKIP
+    >>> len(texts)  # doctest: +SKIP
+    25000
+    """
+    order = random_order(seed)
+    training, test = shuffled(read_parts(IMDB, path), order)
+    return training, test
+
+
+def get_word_index(path: str | os.PathLike[str] | None = None) -> dict[str, int]:
+    """Return each word's rank by frequency in the training reviews, from 1; add `index_from` for its code.
+
+    `path` and the errors are those of `load_data`.
+    """
+    return rank_words(read_parts(IMDB, path)[0][0])
 
 
 def get_label_names() -> tuple[str, ...]:

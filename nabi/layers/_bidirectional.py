@@ -141,6 +141,8 @@ class Bidirectional(Wrapper):
         """Return the mask for sequences of outputs, None for last outputs and states."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         own = mask if self.return_sequences else None
+        if own is not None and self.forward_layer.go_backwards:
+            own = own.flip(0 if getattr(self.forward_layer, "time_major", False) else 1)
         masks = [own, own] if self.merge_mode is None else [own]
         if self.return_state:
             masks += [None] * (2 * len(self.forward_layer.state_size))

@@ -13,21 +13,34 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers._base import Layer
+from nabi.layers._convolution import Conv1D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, SpatialDropout1D
 from nabi.layers._direct_core import direct_activation, direct_dense, direct_dropout, direct_flatten
 from nabi.layers._direct_recurrent import direct_recurrent
+from nabi.layers._direct_sequence import direct_embedding
+from nabi.layers._direct_windows import (
+    direct_convolution,
+    direct_global_max_pooling,
+    direct_max_pooling,
+)
+from nabi.layers._pooling import GlobalMaxPooling1D, MaxPooling1D
 from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
 from nabi.layers._rnn import RNN
+from nabi.layers._sequence import Embedding
 
 __all__ = ["DirectLayer", "direct_layer"]
 
 _KINDS: dict[type[Layer], Callable[..., Any]] = {
     Activation: direct_activation,
+    Conv1D: direct_convolution,
     Dense: direct_dense,
     Dropout: direct_dropout,
+    Embedding: direct_embedding,
     Flatten: direct_flatten,
     GRU: direct_recurrent,
+    GlobalMaxPooling1D: direct_global_max_pooling,
     LSTM: direct_recurrent,
+    MaxPooling1D: direct_max_pooling,
     RNN: direct_recurrent,
     SimpleRNN: direct_recurrent,
     SpatialDropout1D: direct_dropout,

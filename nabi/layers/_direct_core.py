@@ -8,8 +8,16 @@ from torch import Tensor
 
 from nabi.layers import _activations
 from nabi.layers._core import Activation, Dense, Dropout, Flatten
+from nabi.targets import Kept
 
-__all__ = ["direct_activation", "direct_dense", "direct_dropout", "direct_flatten"]
+__all__ = [
+    "DirectActivation",
+    "direct_activation",
+    "direct_dense",
+    "direct_dropout",
+    "direct_flatten",
+    "is_known",
+]
 
 Shape = tuple[int, ...]
 Function = Callable[[Tensor], Tensor]
@@ -18,13 +26,13 @@ Function = Callable[[Tensor], Tensor]
 def direct_dense(layer: Dense, activation: Function | None = None) -> "DirectDense | None":
     """The passes of a Dense layer whose activation has a derivative here."""
     function = layer.activation if activation is None else activation
-    return DirectDense(layer, function) if _is_known(function) else None
+    return DirectDense(layer, function) if is_known(function) else None
 
 
 def direct_activation(layer: Activation, activation: Function | None = None) -> "DirectActivation | None":
     """The passes of an activation that has a derivative here."""
     function = layer.activation if activation is None else activation
-    return DirectActivation(function) if _is_known(function) else None
+    return DirectActivation(function) if is_known(function) else None
 
 
 def direct_dropout(layer: Dropout) -> "DirectDropout":
@@ -68,7 +76,8 @@ _BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
 }
 
 
-def _is_known(function: Function) -> bool:
+def is_known(function: Function) -> bool:
+    """Whether the derivative of an activation is among those here."""
     return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
 
 
@@ -147,7 +156,7 @@ class DirectDropout:
 
     def __init__(self, layer: Dropout) -> None:
         self._layer = layer
-        self._kept: Tensor | None = None
+        self._kept: Kept | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape that the shape of the noise can be drawn for."""
@@ -156,13 +165,13 @@ class DirectDropout:
 
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""
-        self._kept = self._layer.kept(x) if self._layer.training else None
-        return x if self._kept is None else x * self._kept
+        self._kept = self._layer.draw(x) if self._layer.training else None
+        return x if self._kept is None else self._kept.times(x)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent, thinned out in the same way."""
         kept, self._kept = self._kept, None
-        return cotangent if kept is None else cotangent * kept
+        return cotangent if kept is None else kept.times(cotangent)
 
 
 class DirectFlatten:

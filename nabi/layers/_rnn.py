@@ -231,6 +231,8 @@ class RNN(StatefulLayer):
         """Return the mask for a sequence of outputs, None for a last output and for states."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         own = mask if self.return_sequences else None
+        if own is not None and self.go_backwards:
+            own = own.flip(0 if self.time_major else 1)  # the outputs are in the order of their computation
         return [own, *[None] * len(self.state_size)] if self.return_state else own
 
     def compute_output_shape(self, input_shape: Shape) -> Any:

@@ -18,8 +18,15 @@ AXES = "(batch, time, features)"
 
 
 def all_count(mask: Tensor) -> bool:
-    """Tell whether no step is masked; False where that is not known, in code that is being compiled."""
-    return not torch.compiler.is_compiling() and bool(mask.all())
+    """Tell whether no step is masked; False where that is not known."""
+    return _has_values(mask) and bool(mask.all())
+
+
+def _has_values(mask: Tensor) -> bool:
+    # Code that is being compiled must be right for every mask; one on the meta device is none at all, and
+    # `vmap` shows one row for all of them.
+    compiled = torch.compiler.is_compiling() or mask.is_meta
+    return not compiled and not torch._C._functorch.is_batchedtensor(mask)
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,8 @@ class WindowedLayer(Layer):
             if any(padding):
                 channels = functional.pad(channels, padding, value=self._fill)
             return self._slide(channels)
-        # A right-padded batch, the usual one, stays as it is. (A compiled graph has one way, right for all.)
-        in_place = not torch.compiler.is_compiling() and bool((mask[:, 1:] <= mask[:, :-1]).all())
+        # A right-padded batch, the usual one, stays as it is.
+        in_place = _has_values(mask) and bool((mask[:, 1:] <= mask[:, :-1]).all())
         lengths = mask.sum(1)
         steps = (max(1, windows.count(length)) - 1) * windows.stride + windows.reach
         if in_place and not windows.moves_steps:

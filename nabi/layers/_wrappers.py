@@ -54,7 +54,10 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer applied to every time step by itself: `[B, T, ...]` to `[B, T, ...]`.
 
-    A mask `[B, T, ...]` is handed on step by step to a layer that takes one.
+    A mask `[B, T, ...]` is handed on step by step to a layer that takes one; where each step is a sequence
+    itself, `[B, T, S, ...]`, a mask `[B, T]` says nothing about its steps and is kept for the output. The
+    mask of the output is what the layer makes of that of each step; where it leaves none, a step counts if
+    anything in it did. So sentences of masked words, read by an LSTM, are masked sentences.
     Raises `ShapeError` for inputs of fewer than 3 axes and for a mask of another batch or length.
 
     >>> import torch
@@ -64,6 +67,7 @@ class TimeDistributed(Wrapper):
     """
 
     supports_masking = True
+    _makes_mask = False
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
@@ -98,6 +102,8 @@ class TimeDistributed(Wrapper):
             )
         kind = type(self.layer)
         extra: dict[str, Any] = {"training": training} if kind._takes_training else {}
+        if mask is not None and mask.dim() == 2 and inputs.dim() > 3:
+            mask = None
         if (kind._takes_mask and mask is not None) or self.layer.stateful or not inputs.shape[1]:
             # Step by step: what a mask means for a whole batch of steps only the inner layer knows.
             steps = []
@@ -112,3 +118,14 @@ class TimeDistributed(Wrapper):
         # The steps of all rows are one large batch.
         outputs: Tensor = self.layer.call(inputs.flatten(0, 1), **extra)
         return outputs.reshape(*inputs.shape[:2], *outputs.shape[1:])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask `[B, T, ...]` of the outputs."""
+        if mask is None or mask.dim() == 2 or inputs.dim() == 3:
+            return mask
+        steps = mask.flatten(0, 1)
+        if self.layer.supports_masking:
+            inner = self.layer.compute_mask(inputs.flatten(0, 1), steps)
+            if inner is not None:
+                return inner.unflatten(0, mask.shape[:2])
+        return mask.flatten(2).any(2)

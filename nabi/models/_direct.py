@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules import module as torch_modules
 
-from nabi.layers import Layer
+from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
 from nabi.layers._direct import DirectLayer, direct_layer
 
@@ -34,6 +34,7 @@ class Chain:
         self.readout: tuple[str, Any] | None = readout
         first = layers[0][0]
         self._dtype, self._casts_integers = first.dtype, first._casts_integers
+        self._numbers = isinstance(first, Embedding)  # then inputs are whole numbers, and stay so
         self._passes = [own for _, own in layers]
         trained = [
             any(w.requires_grad for w in layer._parameters.values() if w is not None) for layer, _ in layers
@@ -47,9 +48,11 @@ class Chain:
 
     def takes(self, x: Tensor) -> bool:
         """Whether all layers take such inputs; if not, calling the layers says why."""
+        if self._numbers and x.dtype not in (torch.int64, torch.int32):
+            return False
         if x.shape == self._shape:
             return True
-        if not (x.is_floating_point() or self._casts_integers):
+        if not (x.is_floating_point() or self._casts_integers or self._numbers):
             return False
         shape: tuple[int, ...] | None = tuple(x.shape)
         for own in self._passes:
@@ -60,7 +63,7 @@ class Chain:
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs, or their logits where there is a `readout`; gradient mode is off."""
-        if x.dtype is not self._dtype:
+        if x.dtype is not self._dtype and not self._numbers:
             x = x.to(self._dtype)
         for forward in self._forward:
             x = forward(x)
@@ -89,6 +92,8 @@ def make_chain(model: "Sequential", readout: tuple[Layer, str] | None) -> Chain 
         own = direct_layer(layer, function)
         if own is None or layer.dtype is not model.layers[0].dtype:
             return None
+        if isinstance(layer, Embedding) and layers:
+            return None  # numbers that other layers computed are rounded, and have no gradient
         layers.append((layer, own))
     weights = [weight for layer, _ in layers for weight in layer._parameters.values() if weight is not None]
     shared = len({id(weight) for weight in weights}) < len(weights)

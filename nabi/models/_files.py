@@ -16,20 +16,34 @@ from nabi.layers import deserialize, serialize
 if TYPE_CHECKING:
     from nabi.models._model import Model
 
-__all__ = ["load_model", "load_training", "load_weights", "save_model", "save_weights"]
+__all__ = [
+    "describe_model",
+    "load_model",
+    "load_training",
+    "load_weights",
+    "make_model",
+    "read_kind",
+    "save_model",
+    "save_weights",
+]
 
 
 def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a model and where its training stands."""
     _may_write(path, overwrite)
-    header: dict[str, Any] = {"model": serialize(model), **_built_for(model), "training": None}
-    tensors = _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
+    header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
         header["training"], more = training.training_to_file(compiled, model.device)
         header["training"]["completed_epoch"] = model.completed_epoch
         tensors |= more
     write_model_file(path, "model", header, tensors)
+
+
+def describe_model(model: "Model") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return what a file says of a model, and the tensors it holds of it; `make_model` makes it again."""
+    header = {"model": serialize(model), **_built_for(model), "training": None}
+    return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 
 
 def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -67,7 +81,15 @@ def load_model(
     >>> models.load_model(file).count_params()
     8
     """
-    file = _read(path, ("model",))
+    file = read_kind(path, ("model",))
+    model = make_model(file, custom_objects)
+    if compile:
+        _set_training(model, file, custom_objects)
+    return model
+
+
+def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None) -> "Model":
+    """Make the model that `describe_model` described, with its weights and states; raises as `load_model`."""
     try:
         _check_sizes(file)
         with torch.random.fork_rng(devices=[]):
@@ -84,21 +106,19 @@ def load_model(
         model.set_extra(_part(file, "state/"))
     except (ArgumentError, RuntimeError, TypeError) as problem:
         raise _damaged(file, problem) from problem
-    if compile:
-        _set_training(model, file, custom_objects)
     return model  # type: ignore[no-any-return]
 
 
 def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:
     """Read weights into a model that is there."""
-    file = _read(path, ("model", "weights"))
+    file = read_kind(path, ("model", "weights"))
     _rebuild(model, file)
     _set_weights(model, file)
 
 
 def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
     """Put a compiled model back to where its training stood when the file was written."""
-    file = _read(path, ("model",))
+    file = read_kind(path, ("model",))
     if file.header.get("training") is None:
         raise FileFormatError(f"path: {file.path} holds a model that was not compiled")
     _rebuild(model, file)
@@ -111,10 +131,24 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
     compiled.continue_random_state(model.device)
 
 
-def _read(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> ModelFile:
+# What reads a file of another kind than the one expected.
+_READERS = {
+    "model": "nabi.models.load_model",
+    "weights": "load_weights of a model",
+    "text classifier": "nabi.TextClassifier.load",
+}
+
+
+def read_kind(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> ModelFile:
+    """Read a model file that holds one of these kinds.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        FileFormatError: if it is damaged or holds another kind.
+    """
     file = read_model_file(path)
     if file.kind not in kinds:
-        hint = "; read it with load_weights" if file.kind == "weights" else ""
+        hint = f"; read it with {_READERS[file.kind]}" if file.kind in _READERS else ""
         raise FileFormatError(f"path: {file.path} holds {file.kind}, expected {' or '.join(kinds)}{hint}")
     return file
 

@@ -5,15 +5,18 @@
 """
 
 from nabi.targets import eager, latex, picture
+from nabi.targets._dropout import Kept, draw_kept
 from nabi.targets._prepared import Step, prepare_step
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
 __all__ = [
     "Gradients",
+    "Kept",
     "Record",
     "Rows",
     "Step",
+    "draw_kept",
     "eager",
     "latex",
     "picture",

@@ -49,7 +49,7 @@ def test_other_inputs() -> None:
         layers.Conv1D(2, 5)(np.zeros((2, 4, 3)))
     with pytest.raises(ShapeError, match=r"built for 3 features .* got 2"):
         built(layers.Conv1D(2, 3), None, 5, 3)(np.zeros((1, 5, 2)))
-    for layer in (layers.MaxPooling1D(), layers.GlobalMaxPooling1D()):
+    for layer in (layers.MaxPooling1D(), layers.AveragePooling1D(), layers.GlobalMaxPooling1D()):
         with pytest.raises(ShapeError, match=r"expected 3 axes \(batch, time, features\)"):
             layer(np.zeros((2, 3)))
     with pytest.raises(ShapeError, match=r"expected at least one time step"):
@@ -104,6 +104,7 @@ def test_sizes(number) -> None:
         ("filters", lambda n: layers.Conv1D(n, 3)),
         ("kernel_size", lambda n: layers.Conv1D(3, n)),
         ("pool_size", layers.MaxPooling1D),
+        ("pool_size", layers.AveragePooling1D),
         ("input_dim", lambda n: layers.Embedding(n, 3)),
         ("output_dim", lambda n: layers.Embedding(3, n)),
     ]:
@@ -130,7 +131,7 @@ def test_shapes_that_are_declared() -> None:
         layers.Conv1D(4, 2, groups=2).build((None, 5, 3))
     with pytest.raises(ArgumentError, match=r"strides: 2 together with dilation_rate=2"):
         layers.Conv1D(4, 2, strides=2, dilation_rate=2)
-    for make in (layers.Flatten, layers.MaxPooling1D, layers.GlobalMaxPooling1D):
+    for make in (layers.Flatten, layers.MaxPooling1D, layers.AveragePooling1D, layers.GlobalMaxPooling1D):
         with pytest.raises(ArgumentError, match=r"data_format: expected 'channels_last'"):
             make(data_format="channels_first")
 

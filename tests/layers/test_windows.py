@@ -50,20 +50,9 @@ class Windowed:
         return steps.mean(1, keepdim=True)
 
 
-@st.composite
-def windowed(draw):
-    size = draw(sizes)
-    kind = draw(st.sampled_from(["convolution", "largest", "average"]))
-    if kind != "convolution":
-        padding, stride = draw(st.sampled_from(["valid", "same"])), draw(st.none() | sizes)
-        make = layers.MaxPooling1D if kind == "largest" else layers.AveragePooling1D
-        layer = make(size, stride, padding, dtype="float64")
-        reach = size
-        stride = size if stride is None else stride
-    else:
-        padding = draw(st.sampled_from(["valid", "same", "causal"]))
-        stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]))
-        torch.manual_seed(draw(st.integers(0, 3)))
+def make(kind: str, size: int, stride: int, padding: str, dilation: int = 1) -> Windowed:
+    layer: layers.Layer
+    if kind == "convolution":
         layer = layers.Conv1D(
             2,
             size,
@@ -74,9 +63,21 @@ def windowed(draw):
             bias_initializer="ones",
             dtype="float64",
         )
-        reach = (size - 1) * dilation + 1
-    valid = padding == "valid"
+    else:
+        pooling = layers.MaxPooling1D if kind == "largest" else layers.AveragePooling1D
+        layer = pooling(size, stride, padding, dtype="float64")
+    reach, valid = (size - 1) * dilation + 1, padding == "valid"
     return Windowed(layer, reach if valid else 1, stride == 1 and (reach == 1 or not valid))
+
+
+@st.composite
+def windowed(draw):
+    kind = draw(st.sampled_from(["convolution", "largest", "average"]))
+    torch.manual_seed(draw(st.integers(0, 3)))
+    if kind == "convolution":
+        stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]))
+        return make(kind, draw(sizes), stride, draw(st.sampled_from(["valid", "same", "causal"])), dilation)
+    return make(kind, draw(sizes), draw(sizes), draw(st.sampled_from(["valid", "same"])))
 
 
 def values(mask: torch.Tensor, seed: int = 0) -> torch.Tensor:
@@ -94,9 +95,7 @@ def close(actual, expected) -> None:
     torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=200, deadline=None)
-@given(windowed(), masks())
-def test_each_row_gives_what_its_steps_alone_give(made, mask) -> None:
+def check_rows(made: Windowed, mask: torch.Tensor) -> None:
     layer, x = made.layer, values(mask)
     layer.build(tuple(x.shape))
     output = layer(x, mask=mask)
@@ -116,6 +115,22 @@ def test_each_row_gives_what_its_steps_alone_give(made, mask) -> None:
     if alone:
         total = torch.stack([score(one) for one in alone]).sum()
         close(found, torch.autograd.grad(total, [x, *weights], materialize_grads=True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(windowed(), masks())
+def test_each_row_gives_what_its_steps_alone_give(made, mask) -> None:
+    check_rows(made, mask)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["convolution", "largest", "average"])
+def test_rows_of_every_length_in_one_batch(kind, stride, padding) -> None:
+    """Padding on the right, the usual case, where "same" pads every length in its own way."""
+    mask = torch.arange(9) < torch.arange(10)[:, None]
+    for size in (1, 3, 4):
+        check_rows(make(kind, size, stride, padding), mask)
 
 
 @settings(max_examples=60, deadline=None)
@@ -206,3 +221,26 @@ def test_a_mask_of_another_shape_is_refused(make) -> None:
         torch.tensor([[[1], [1], [1], [0]]] * 2),
     ):
         torch.testing.assert_close(layer(x, mask=mask), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Conv1D(2, 2, 2, "same"),
+        lambda: layers.AveragePooling1D(3, 1, "same"),
+        layers.GlobalMaxPooling1D,
+    ],
+)
+def test_masks_are_compiled_and_taken_row_by_row(make) -> None:
+    """Where the values of a mask are not known, what is done must be right for every mask."""
+    layer = make()
+    mask = torch.tensor([[True, True, False, True, True], [False, False, False, True, False], [True] * 5])
+    x = values(mask).detach().float()
+    expected = layer(x, mask=mask)
+    torch.compiler.reset()  # other tests have compiled as many layers as torch keeps
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, mask=mask), expected)
+    torch.testing.assert_close(compiled(x[2:].expand_as(x), mask=mask[2:].expand_as(mask))[0], expected[2])
+    rows = torch.func.vmap(lambda one, counts: layer(one[None], mask=counts[None])[0])(x, mask)
+    torch.testing.assert_close(rows, expected)
+    assert layer(x.to("meta"), mask=mask.to("meta")).shape == expected.shape

@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 
 from nabi import cells, layers
 from nabi.callbacks import LambdaCallback
-from nabi.layers import GRU, LSTM, RNN, Activation, Dense, Dropout, Flatten, SimpleRNN
+from nabi.errors import ArgumentError
+from nabi.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    Conv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+    SimpleRNN,
+    SpatialDropout1D,
+)
 from nabi.models import Sequential
 from nabi.training import Step
 from nabi.utils import set_random_seed
@@ -66,7 +81,7 @@ def agree(
     other = without(model)
     dtype = model.dtype
     batch = (
-        torch.as_tensor(x).to(dtype),
+        torch.as_tensor(x) if x.dtype == np.int64 else torch.as_tensor(x).to(dtype),
         torch.as_tensor(y) if y.dtype == np.int64 else torch.as_tensor(y).to(dtype),
         None if weights is None else torch.as_tensor(weights).to(dtype),
     )
@@ -133,6 +148,51 @@ def test_a_direct_step_is_a_step_with_autograd(body: str, data: Any) -> None:
     y = targets(loss, tuple(size or batch for size in model.output_shape), random)
     weights = data.draw(st.sampled_from([None, random.random(batch)]))
     agree(model, loss, x, y, weights)
+
+
+TEXTS: dict[str, Callable[[Any], list[layers.Layer]]] = {
+    "lecture": lambda data: [
+        Dropout(0.25),
+        Conv1D(6, data.draw(st.sampled_from([1, 3])), activation="relu", padding=data.draw(PADDING)),
+        MaxPooling1D(2, data.draw(st.sampled_from([1, 2, 3])), data.draw(st.sampled_from(["valid", "same"]))),
+        LSTM(3),
+    ],
+    "convolutions": lambda data: [
+        Conv1D(4, 2, strides=data.draw(st.integers(1, 2)), groups=2, use_bias=data.draw(st.booleans())),
+        Conv1D(3, 2, dilation_rate=2, padding=data.draw(st.sampled_from(["same", "causal"]))),
+        GlobalMaxPooling1D(keepdims=data.draw(st.booleans())),
+    ],
+    "recurrent": lambda data: [SpatialDropout1D(0.3), GRU(4, return_sequences=True), GlobalMaxPooling1D()],
+    "flat": lambda data: [Flatten(), Dense(4, "tanh")],
+}
+PADDING = st.sampled_from(["valid", "same", "causal"])
+
+
+@pytest.mark.parametrize("body", TEXTS)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_direct_step_over_whole_numbers(body: str, data: Any) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    words, time = 5, data.draw(st.integers(5, 9))
+    model = Sequential([Embedding(words, 4, input_length=time), *TEXTS[body](data), Dense(1, "sigmoid")])
+    if data.draw(st.booleans()):
+        model.double()
+    frozen = data.draw(st.sampled_from([None, 0, 2]))
+    if frozen is not None:
+        model.layers[frozen].trainable = False
+    x = random.integers(0, words, (BATCH, time))
+    y = random.integers(0, 2, tuple(size or BATCH for size in model.output_shape)).astype(float)
+    agree(model, "binary_crossentropy", x, y)
+
+
+def test_numbers_that_have_no_vector_are_refused() -> None:
+    model = Sequential([Embedding(4, 2, input_length=3), Flatten(), Dense(1)])
+    model.compile("adam", "mse")
+    assert is_direct(model)
+    with pytest.raises(ArgumentError, match=r"whole numbers from 0 to 3; got 0 to 4"):
+        model.fit(np.array([[0, 1, 4]]), np.ones(1), verbose=0)
+    # Numbers with a point are taken as the layer takes them.
+    model.fit(np.array([[0.0, 1.0, 3.0]]), np.ones(1), verbose=0)
 
 
 def test_losses_on_logits() -> None:

@@ -45,6 +45,8 @@ def test_a_plain_model_is_trained_directly() -> None:
         [layers.TimeDistributed(Dense(3))],
         [Dense(3, activation=lambda x: x * 2)],
         [Dense(3, activation="gelu")],
+        [layers.Conv1D(3, 2, activation="gelu")],
+        [Dense(3), layers.Embedding(3, 2)],
         [LSTM(3, return_sequences=True, go_backwards=True)],
     ],
     ids=lambda stack: " ".join(type(layer).__name__ for layer in stack),
@@ -82,6 +84,13 @@ def test_subclasses_hooks_and_replaced_methods_are_heard() -> None:
         model = ready()
         listen(model)
         assert not is_direct(model)
+
+
+def test_a_mask_needs_autograd() -> None:
+    for mask_zero in (False, True):
+        model = Sequential([layers.Embedding(3, 2, mask_zero=mask_zero, input_length=TIME), LSTM(3)])
+        model.compile("adam", "mse")
+        assert is_direct(model) is not mask_zero
 
 
 def test_modes_of_torch_are_heard() -> None:

@@ -1,14 +1,16 @@
-"""Data sets that the lectures use: where their files are, and how they are read.
+"""Data sets that the lectures use: where their files are, how they are read and coded.
 
 Public as `nabi.datasets`, the name that Keras users know.
 """
 
+from nabi.data._data_sets._coding import Arrays, Coding, rank_words
 from nabi.data._data_sets._fake_news import FAKE_NEWS, TRUTH
-from nabi.data._data_sets._imdb import IMDB, SENTIMENTS
+from nabi.data._data_sets._imdb import IMDB
 from nabi.data._data_sets._nsmc import NSMC
-from nabi.data._data_sets._order import shuffled, split
+from nabi.data._data_sets._order import checked_share, kept_count, random_order, shuffled
 from nabi.data._data_sets._reuters import REUTERS, TOPICS
-from nabi.data._data_sets._sources import DataSet, Layout, Part, read_parts
+from nabi.data._data_sets._sentiments import SENTIMENTS
+from nabi.data._data_sets._sources import DataSet, Part, data_folder, read_parts
 
 __all__ = [
     "FAKE_NEWS",
@@ -18,10 +20,15 @@ __all__ = [
     "SENTIMENTS",
     "TOPICS",
     "TRUTH",
+    "Arrays",
+    "Coding",
     "DataSet",
-    "Layout",
     "Part",
+    "checked_share",
+    "data_folder",
+    "kept_count",
+    "random_order",
+    "rank_words",
     "read_parts",
     "shuffled",
-    "split",
 ]

@@ -1,33 +1,48 @@
 """IMDB: 50,000 film reviews, half of them for the test, half of each positive."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nabi.data._data_sets._files import csv_rows
+from nabi.data._data_sets._archives import archive_members
+from nabi.data._data_sets._download import RemoteFile
+from nabi.data._data_sets._sentiments import SENTIMENTS, read_split_table, training_and_test
 from nabi.data._data_sets._sources import DataSet, Layout, Part
 from nabi.errors import FileFormatError
 
-__all__ = ["IMDB", "SENTIMENTS", "split_rows"]
+__all__ = ["IMDB"]
 
-SENTIMENTS = ("negative", "positive")
+# The archive has reviews without a label as well, in train/unsup.
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos)/[^/]+\.txt")
 
 
-def split_rows(path: Path) -> tuple[Part, ...]:
-    """Read a CSV file with columns split (train, test), label (0, 1) and text: training and test part."""
+def _read_archive(files: Sequence[Path]) -> tuple[Part, ...]:
+    (path,) = files
     parts: dict[str, Part] = {"train": ([], []), "test": ([], [])}
-    for number, (split, label, text) in enumerate(csv_rows(path, ("split", "label", "text")), 1):
-        if split not in parts or label not in ("0", "1"):
-            raise FileFormatError(
-                f"path: {path}, row {number}: split {split!r} and label {label!r}; expected are train or "
-                "test, and 0 or 1"
-            )
-        parts[split][0].append(text)
-        parts[split][1].append(SENTIMENTS[int(label)])
-    return parts["train"], parts["test"]
+    for found, content in archive_members(path, _REVIEW):
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            raise FileFormatError(f"path: {path}: {found[0]} is no UTF-8 ({problem})") from problem
+        texts, labels = parts[found[1]]
+        texts.append(text)
+        labels.append(SENTIMENTS[found[2] == "pos"])
+    return training_and_test(path, parts)
 
 
-def _read_table(files: Sequence[Path]) -> tuple[Part, ...]:
-    return split_rows(files[0])
-
-
-IMDB = DataSet("imdb", (Layout(("imdb.csv.xz",), _read_table),))
+IMDB = DataSet(
+    "imdb",
+    (
+        Layout(("imdb.csv.xz",), read_split_table),
+        Layout(("aclImdb_v1.tar.gz",), _read_archive),
+    ),
+    (
+        RemoteFile(
+            "aclImdb_v1.tar.gz",
+            ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
+            84_125_825,
+            # As published with TensorFlow Datasets.
+            "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+        ),
+    ),
+)

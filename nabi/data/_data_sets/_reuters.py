@@ -1,13 +1,17 @@
 """Reuters-21578: newswire stories of 1987 and their topics."""
 
-import json
+import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nabi.data._data_sets._files import open_text
+from nabi.data._data_sets._archives import archive_members
+from nabi.data._data_sets._download import RemoteFile
 from nabi.data._data_sets._sources import DataSet, Layout, Part
+from nabi.data._tables import read_table
+from nabi.errors import FileFormatError
 
 __all__ = ["REUTERS", "TOPICS"]
 
@@ -21,32 +25,98 @@ TOPICS = (
 )
 _FEWEST_STORIES = 15
 
+_SGML_NAME = re.compile(r"(?:.*/)?reut2-\d+\.sgm")
+_STORY = re.compile(r"<REUTERS\b([^>]*)>(.*?)</REUTERS>", re.DOTALL)
+_NUMBER = re.compile(r'\bNEWID="(\d+)"')
+_TOPICS = re.compile(r"<TOPICS>(.*?)</TOPICS>", re.DOTALL)
+_TOPIC = re.compile(r"<D>(.*?)</D>", re.DOTALL)
+_TEXT = re.compile(r"<TEXT\b[^>]*>(.*?)</TEXT>", re.DOTALL)
+_TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.DOTALL)
+_BODY = re.compile(r"<BODY>(.*?)</BODY>", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class _Story:
+    number: int
     topics: tuple[str, ...]
     title: str
     body: str
 
 
-def _labelled(stories: Iterable[_Story]) -> Part:
-    """The 46-topic task: each story's first topic, topics with 15 stories or more."""
-    chosen = [story for story in stories if story.topics]
-    counts = Counter(story.topics[0] for story in chosen)
-    chosen = [story for story in chosen if counts[story.topics[0]] >= _FEWEST_STORIES]
+def _task(path: Path, stories: Iterable[_Story]) -> tuple[Part]:
+    """The task of 46 topics: each story's first one; those of fewer than 15 stories are left out."""
+    labelled = sorted((story for story in stories if story.topics), key=lambda story: story.number)
+    counts = Counter(story.topics[0] for story in labelled)
+    chosen = [story for story in labelled if counts[story.topics[0]] >= _FEWEST_STORIES]
+    if not chosen:
+        raise FileFormatError(f"path: {path} has no topic with {_FEWEST_STORIES} stories or more")
+    if strange := sorted({story.topics[0] for story in chosen} - set(TOPICS)):
+        raise FileFormatError(f"path: {path} has stories of {strange[0]}, which is none of the 46 topics")
     # Some stories are a headline and nothing else.
-    return [story.body or story.title for story in chosen], [story.topics[0] for story in chosen]
+    return (([story.body or story.title for story in chosen], [story.topics[0] for story in chosen]),)
 
 
-def _read_json_lines(files: Sequence[Path]) -> tuple[Part, ...]:
-    return (_labelled(_json_stories(files[0])),)
+def _read_lines(files: Sequence[Path]) -> tuple[Part, ...]:
+    return _task(files[0], _from_lines(files[0]))
 
 
-def _json_stories(path: Path) -> Iterator[_Story]:
-    with open_text(path) as file:
-        for line in file:
-            story = json.loads(line)
-            yield _Story(tuple(story["topics"]), story["title"], story["body"])
+def _from_lines(path: Path) -> Iterator[_Story]:
+    table = read_table(path, ("id", "topics", "title", "body"))
+    rows = zip(table["id"], table["topics"], table["title"], table["body"], strict=True)
+    for row, (number, topics, title, body) in enumerate(rows, 1):
+        texts = (title, body, *topics) if isinstance(topics, list) else (None,)
+        if not isinstance(number, int) or not all(isinstance(text, str) for text in texts):
+            raise FileFormatError(
+                f"path: {path}, row {row}: id must be a number, topics a list of texts, title and body text; "
+                f"found {number!r}, {topics!r}, {title!r}, {body!r}"
+            )
+        yield _Story(number, tuple(topics), title, body)
 
 
-REUTERS = DataSet("reuters", (Layout(("reuters21578.jsonl.xz",), _read_json_lines),))
+def _read_archive(files: Sequence[Path]) -> tuple[Part, ...]:
+    return _task(files[0], _from_archive(files[0]))
+
+
+def _from_archive(path: Path) -> Iterator[_Story]:
+    for found, content in archive_members(path, _SGML_NAME):
+        # Latin-1: one name in it has an umlaut.
+        for attributes, inside in _STORY.findall(content.decode("latin-1")):
+            number = _NUMBER.search(attributes)
+            if number is None:
+                raise FileFormatError(f"path: {path}: a story in {found[0]} has no NEWID")
+            text = _inside(_TEXT, inside)
+            topics = tuple(html.unescape(topic) for topic in _TOPIC.findall(_inside(_TOPICS, inside)))
+            # A story that nobody took apart is all body.
+            body = _inside(_BODY, text) if "<BODY>" in text or "<TITLE>" in text else text
+            yield _Story(int(number[1]), topics, _plain(_inside(_TITLE, text)), _plain(body))
+
+
+def _inside(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found else ""
+
+
+def _plain(text: str) -> str:
+    """Without entities, and without the characters of the wire's machines: ETX ends each story."""
+    return "".join(c for c in html.unescape(text) if c >= " " or c in "\t\n").strip()
+
+
+REUTERS = DataSet(
+    "reuters",
+    (
+        Layout(("reuters21578.jsonl.xz",), _read_lines),
+        Layout(("reuters21578.tar.gz",), _read_archive),
+    ),
+    (
+        RemoteFile(
+            "reuters21578.tar.gz",
+            (
+                "https://kdd.ics.uci.edu/databases/reuters21578/reuters21578.tar.gz",
+                "https://archive.ics.uci.edu/ml/machine-learning-databases/reuters21578-mld/reuters21578.tar.gz",
+            ),
+            8_150_596,
+            # As published with the collection of data sets of Hugging Face.
+            "3bae43c9b14e387f76a61b6d82bf98a4fb5d3ef99ef7e7075ff2ccbcf59f9d30",
+        ),
+    ),
+)

@@ -1,0 +1,55 @@
+"""Files in tar archives, read where they are."""
+
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nabi.errors import FileFormatError
+
+__all__ = ["archive_members"]
+
+_LARGEST_MEMBER = 1 << 26  # bytes; the largest file that is read from an archive has a fortieth of it
+
+
+def archive_members(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], bytes]]:
+    """Yield the files in a tar archive whose whole names match a pattern, in the archive's order.
+
+    Nothing is unpacked onto the disk, so what names the archive has does not matter.
+
+    Args:
+        path: of the archive, compressed or not.
+        pattern: of the names.
+
+    Raises:
+        FileFormatError: if the archive is damaged, has no such file, or one that is too large for a data set.
+    """
+    found = None
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                name = pattern.fullmatch(member.name)
+                if name and member.isfile():
+                    found = name
+                    yield name, _content(path, archive, member)
+                # It would remember each of 100,000 members.
+                archive.members = []  # type: ignore[attr-defined]
+    except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error) as problem:
+        # What the system says about a file that it cannot read has a number.
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise
+        reason = str(problem).split("\n", maxsplit=1)[0] or type(problem).__name__
+        raise FileFormatError(f"path: {path} is damaged or no archive ({reason})") from problem
+    if found is None:
+        raise FileFormatError(f"path: {path} has no file with a name like {pattern.pattern}")
+
+
+def _content(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > _LARGEST_MEMBER:
+        raise FileFormatError(
+            f"path: {path}: {member.name} has {member.size:,} bytes, too many for a file of a data set"
+        )
+    file = archive.extractfile(member)
+    return file.read() if file is not None else b""

@@ -1,0 +1,120 @@
+"""Texts as lists of numbers, a number for each word, in the layout of Keras' data sets."""
+
+import operator
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.data._data_sets._sources import Part
+from nabi.errors import ArgumentError
+
+__all__ = ["Arrays", "Coding", "rank_words"]
+
+Arrays = tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]
+
+# What the Tokenizer of Keras takes for a space unless it is told otherwise: all of ASCII's marks but the
+# apostrophe.
+_SPACES = dict.fromkeys(map(ord, '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'), " ")
+
+
+def _words(text: str) -> list[str]:
+    return text.lower().translate(_SPACES).split()
+
+
+def rank_words(texts: Iterable[str]) -> dict[str, int]:
+    """Return the rank of each word by how often it occurs: 1 for the most frequent; ties by the alphabet.
+
+    >>> rank_words(["A good film.", "Not good, NOT a film: not!"])
+    {'not': 1, 'a': 2, 'film': 3, 'good': 4}
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(_words(text))
+    ordered = sorted(counts, key=lambda word: (-counts[word], word))
+    return {word: rank for rank, word in enumerate(ordered, 1)}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How words become numbers; the fields are arguments of Keras' `load_data`.
+
+    Attributes:
+        num_words: codes from this one on give way to `oov_char`; None or 0 keeps all.
+        skip_top: codes below this one do, `start_char` among them.
+        maxlen: texts of this length or longer are left out, `start_char` counted; None or 0 keeps all.
+        start_char: begins each text; None for no such code.
+        oov_char: stands for words that are cut out; None drops them.
+        index_from: is added to a word's rank.
+
+    Raises:
+        ArgumentError: if one of them is no whole number.
+    """
+
+    num_words: int | None
+    skip_top: int
+    maxlen: int | None
+    start_char: int | None
+    oov_char: int | None
+    index_from: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check(field.name, getattr(self, field.name))
+
+    def _check(self, name: str, value: Any) -> None:
+        may_be_none = name not in ("skip_top", "index_from")
+        if value is None and may_be_none:
+            return
+        expected = f"a whole number from 0{' or None' if may_be_none else ''}"
+        try:
+            right = not isinstance(value, bool) and operator.index(value) >= 0
+        except TypeError:
+            right = False
+        if not right:
+            raise ArgumentError(f"{name}: {value!r} was given, {expected} is expected")
+
+    def arrays(self, part: Part, ranks: dict[str, int], names: Sequence[str]) -> Arrays:
+        """Return texts as an array of lists of codes and labels as numbers.
+
+        Words without a rank are left out.
+
+        Args:
+            part: texts, N, and the names of their labels.
+            ranks: of the words, as `rank_words` gives them.
+            names: of the labels; a label's number is its place.
+
+        Returns:
+            Objects `[N]`, each a list of int, and int64 `[N]`; fewer than N where `maxlen` left some out.
+
+        Raises:
+            ArgumentError: if `maxlen` leaves nothing.
+        """
+        codes = {word: rank + self.index_from for word, rank in ranks.items()}
+        if self.oov_char is not None:
+            codes = {word: code if self._keeps(code) else self.oov_char for word, code in codes.items()}
+        numbers = {name: number for number, name in enumerate(names)}
+        rows, labels = [], []
+        for text, label in zip(*part, strict=True):
+            row = self._row(text, codes)
+            if not self.maxlen or len(row) < self.maxlen:
+                rows.append(row if self.oov_char is not None else [code for code in row if self._keeps(code)])
+                labels.append(numbers[label])
+        if part[0] and not rows:
+            raise ArgumentError(f"maxlen: {self.maxlen} was given, but no text has fewer codes than that")
+        # numpy would make a matrix of lists that happen to be of one length.
+        return np.fromiter(rows, dtype=object, count=len(rows)), np.array(labels, dtype=np.int64)
+
+    def _row(self, text: str, codes: dict[str, int]) -> list[int]:
+        code_of = codes.get
+        row = [code for word in _words(text) if (code := code_of(word)) is not None]
+        if self.start_char is None:
+            return row
+        begins = self.start_char
+        return [begins if self.oov_char is None or self._keeps(begins) else self.oov_char, *row]
+
+    def _keeps(self, code: int) -> bool:
+        return self.skip_top <= code and (not self.num_words or code < self.num_words)

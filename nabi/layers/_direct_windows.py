@@ -1,0 +1,168 @@
+"""Forward and backward passes of convolution and pooling over time; see `nabi.layers._direct`."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi.layers._convolution import Conv1D
+from nabi.layers._direct_core import DirectActivation, is_known
+from nabi.layers._pooling import GlobalMaxPooling1D, MaxPooling1D
+from nabi.layers._windows import Windows
+
+__all__ = ["direct_convolution", "direct_global_max_pooling", "direct_max_pooling"]
+
+Shape = tuple[int, ...]
+_aten: Any = torch.ops.aten
+
+
+def direct_convolution(layer: Conv1D) -> "DirectConvolution | None":
+    """The passes of a convolution whose activation has a derivative here."""
+    return DirectConvolution(layer) if is_known(layer.activation) else None
+
+
+def direct_max_pooling(layer: MaxPooling1D) -> "DirectMaxPooling":
+    """The passes of the largest values of windows."""
+    return DirectMaxPooling(layer)
+
+
+def direct_global_max_pooling(layer: GlobalMaxPooling1D) -> "DirectGlobalMaxPooling":
+    """The passes of the largest values over all steps."""
+    return DirectGlobalMaxPooling(layer)
+
+
+class _Padding:
+    """The steps that windows need around those that there are."""
+
+    def __init__(self, windows: Windows, fill: float) -> None:
+        self._windows, self._fill = windows, fill
+        self._around = (0, 0)
+
+    def image(self, x: Tensor) -> Tensor:
+        """`[B, T, D]` with its padding, as `[B, D, 1, T]`: an image in the layout that torch is fastest with.
+
+        Torch knows as "channels last" what is nothing but `[B, T, D]` in memory.
+        """
+        self._around = self._windows.around(x.shape[1])
+        if any(self._around):
+            x = functional.pad(x, (0, 0, *self._around), value=self._fill)
+        return _as_image(x)
+
+    def without(self, image: Tensor) -> Tensor:
+        """The steps `[B, T, D]` of an image, without those of the padding."""
+        before, after = self._around
+        steps = _as_steps(image)
+        return steps[:, before : steps.shape[1] - after] if before or after else steps
+
+
+def _as_image(x: Tensor) -> Tensor:
+    return x.contiguous().unsqueeze(1).permute(0, 3, 1, 2)
+
+
+def _as_steps(image: Tensor) -> Tensor:
+    return image.permute(0, 2, 3, 1).squeeze(1)
+
+
+class DirectConvolution:
+    """`activation(convolution(x) + bias)`."""
+
+    def __init__(self, layer: Conv1D) -> None:
+        self._layer, self._windows = layer, layer._windows
+        self._padding = _Padding(self._windows, 0.0)
+        self._inputs = layer.kernel.shape[1] * layer.groups
+        self._weights = layer.kernel.detach().permute(2, 1, 0).unsqueeze(2)
+        self._activation = DirectActivation(layer.activation)
+        self._strides, self._dilation = (1, layer.strides[0]), (1, layer.dilation_rate[0])
+        self._image: Tensor | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """`[B, T, D]` of the width of the weights, with steps enough for a window."""
+        if len(shape) != 3 or shape[2] != self._inputs or shape[1] < self._windows.least or 0 in shape:
+            return None
+        return (shape[0], self._windows.count(shape[1]), self._layer.filters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output for `[B, T, D]`."""
+        self._image = image = self._padding.image(x)
+        y = functional.conv2d(
+            image, self._weights, self._layer.bias, self._strides, 0, self._dilation, self._layer.groups
+        )
+        return self._activation.forward(_as_steps(y))
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """The gradients of kernel and bias."""
+        image, self._image = self._image, None
+        assert image is not None
+        kernel, bias = self._layer.kernel, self._layer.bias
+        needed = [need_input, kernel.requires_grad, bias is not None and bias.requires_grad]
+        dx, d_kernel, d_bias = _aten.convolution_backward(
+            _as_image(self._activation.backward(cotangent, True)), image, self._weights,
+            [self._layer.filters], self._strides, (0, 0), self._dilation, False, (0, 0), self._layer.groups,
+            needed,
+        )  # fmt: skip
+        if needed[1]:
+            kernel.grad = d_kernel.squeeze(2).permute(2, 1, 0).contiguous()
+        if bias is not None and needed[2]:
+            bias.grad = d_bias
+        return self._padding.without(dx) if need_input else None
+
+
+class DirectMaxPooling:
+    """The largest value of each window over time."""
+
+    def __init__(self, layer: MaxPooling1D) -> None:
+        self._windows = layer._windows
+        self._padding = _Padding(self._windows, float("-inf"))
+        self._sizes = (1, layer.pool_size[0]), (1, layer.strides[0])
+        self._saved: tuple[Tensor, Tensor] | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """`[B, T, D]` with steps enough for a window."""
+        if len(shape) != 3 or shape[1] < self._windows.least or 0 in shape:
+            return None
+        return (shape[0], self._windows.count(shape[1]), shape[2])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The largest values."""
+        image = self._padding.image(x)
+        largest, places = _aten.max_pool2d_with_indices(image, *self._sizes)
+        self._saved = image, places
+        return _as_steps(largest)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent at the place in each window that had the largest value, the first of equal ones."""
+        assert self._saved is not None
+        (image, places), self._saved = self._saved, None
+        found = _aten.max_pool2d_with_indices_backward(
+            _as_image(cotangent), image, *self._sizes, (0, 0), (1, 1), False, places
+        )
+        return self._padding.without(found)
+
+
+class DirectGlobalMaxPooling:
+    """The largest value over all steps."""
+
+    def __init__(self, layer: GlobalMaxPooling1D) -> None:
+        self._keeps = layer.keepdims
+        self._saved: tuple[Tensor, Tensor] | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """`[B, T, D]` with a step."""
+        if len(shape) != 3 or 0 in shape:
+            return None
+        return (shape[0], 1, shape[2]) if self._keeps else (shape[0], shape[2])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The largest values."""
+        largest = x.amax(1, keepdim=True)
+        self._saved = x, largest
+        return largest if self._keeps else largest.squeeze(1)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent at the step that had the largest value; equal ones share it, as in autograd."""
+        assert self._saved is not None
+        (x, largest), self._saved = self._saved, None
+        cotangent = cotangent if self._keeps else cotangent.unsqueeze(1)
+        hit = x == largest
+        return hit * (cotangent / hit.sum(1, keepdim=True))

@@ -1,0 +1,108 @@
+"""Text classifiers to and from files: the network and all that stands around it, in one model file."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nabi.data import Labels, Vocabulary
+from nabi.errors import FileFormatError
+from nabi.interchange import ModelFile, write_model_file
+from nabi.layers import Dense, Embedding
+from nabi.models._files import describe_model, make_model, read_kind
+from nabi.models._report import Report
+from nabi.models._sequential import Sequential
+from nabi.models._text_samples import Columns
+from nabi.models._text_settings import TextSettings
+
+if TYPE_CHECKING:
+    from nabi.models._text_classifier import TextClassifier
+
+__all__ = ["KIND", "fill", "save"]
+
+KIND = "text classifier"
+
+
+def save(classifier: "TextClassifier", path: str | os.PathLike[str]) -> None:
+    """Write a classifier that has learnt something."""
+    header, tensors = describe_model(classifier.model)
+    columns, checked = classifier.columns, classifier.validation_report
+    header["classifier"] = {
+        "vocabulary": classifier.vocabulary.to_dict(),
+        "labels": classifier.labels.to_dict(),
+        "settings": classifier.settings.to_dict(),
+        "reasons": dict(classifier.reasons),
+        "notes": list(classifier.notes),
+        "shares": classifier.shares.tolist(),
+        "aspects": classifier.has_aspects,
+        "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
+        "history": classifier.history,
+        "seconds": classifier.seconds,
+        "report": classifier.report.to_dict(),
+        "validation_report": None if checked is None else checked.to_dict(),
+    }
+    write_model_file(path, KIND, header, tensors)
+
+
+def fill(
+    classifier: "TextClassifier", path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None
+) -> None:
+    """Give a new classifier what a file holds."""
+    file = read_kind(path, (KIND,))
+    model = make_model(file, custom_objects)
+    try:
+        _fill(classifier, model, file.header["classifier"])
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as problem:
+        raise _damaged(file, f"{type(problem).__name__}: {problem}") from problem
+    fault = _misfit(classifier)
+    if fault:
+        raise _damaged(file, fault)
+
+
+def _fill(classifier: "TextClassifier", model: Any, described: Mapping[str, Any]) -> None:
+    classifier.model = model
+    classifier.vocabulary = Vocabulary.from_dict(described["vocabulary"])
+    classifier.labels = Labels.from_dict(described["labels"])
+    classifier.asked = classifier.settings = TextSettings.from_dict(described["settings"])
+    classifier.reasons = {str(name): str(why) for name, why in described["reasons"].items()}
+    classifier.notes = tuple(map(str, described["notes"]))
+    classifier.shares = np.array(described["shares"], dtype=np.float64)
+    classifier.has_aspects = bool(described["aspects"])
+    columns = described["columns"]
+    if columns is not None:
+        text, label, aspect = columns
+        columns = Columns(text, tuple(label) if isinstance(label, list) else label, aspect)
+    classifier.columns = columns
+    classifier.history = {
+        str(name): list(map(float, values)) for name, values in described["history"].items()
+    }
+    classifier.seconds = float(described["seconds"])
+    classifier.report = Report.from_dict(described["report"])
+    checked = described["validation_report"]
+    classifier.validation_report = None if checked is None else Report.from_dict(checked)
+    classifier.trained = True
+
+
+def _misfit(classifier: "TextClassifier") -> str:
+    """What of a classifier does not fit together; "" where all does."""
+    model, labels = classifier.model, len(classifier.labels.names)
+    stack = model.layers if isinstance(model, Sequential) else []
+    if (
+        not stack
+        or not isinstance(stack[0], Embedding)
+        or not isinstance(stack[-1], Dense)
+        or not model.built
+    ):
+        return "its network does not lead from an Embedding to a Dense layer"
+    if stack[0].input_dim != len(classifier.vocabulary):
+        return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(classifier.vocabulary)}"
+    if stack[-1].units != labels or classifier.shares.shape != (labels,):
+        return f"its network has {stack[-1].units} outputs for {labels} labels"
+    if classifier.settings.maxlen is None:
+        return "its settings have no maxlen"
+    return ""
+
+
+def _damaged(file: ModelFile, why: str) -> FileFormatError:
+    return FileFormatError(f"path: {file.path} is damaged: it cannot be made a text classifier again ({why})")

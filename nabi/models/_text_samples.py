@@ -1,0 +1,294 @@
+"""Texts with their labels, from a table or from lists, checked before anything is trained."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nabi.data import Table, read_table
+from nabi.errors import ArgumentError
+
+__all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples"]
+
+Label = str | tuple[str, ...]
+"""One label, or with several at once those that a text has."""
+_TRUE, _FALSE = {"1", "true", "yes"}, {"0", "false", "no"}
+_NAMED = 5  # labels in a message
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what; `label` is one, or several of 0 and 1."""
+
+    text: str
+    label: str | tuple[str, ...] | None = None
+    aspect: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [name for name in self.names if name is not None]
+        if len(set(names)) < len(names):
+            raise ArgumentError(
+                f"text, label, aspect: different columns are expected, got {', '.join(names)}"
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """All columns."""
+        labels = [self.label] if isinstance(self.label, str) else list(self.label or ())
+        return [self.text, *labels, *([] if self.aspect is None else [self.aspect])]
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How a table is to be read; arguments of `nabi.data.read_table`."""
+
+    encoding: str = "utf-8"
+    separator: str | None = None
+    quoted: bool = True
+
+
+UTF8 = TableFormat()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Texts with their labels."""
+
+    texts: list[str]
+    labels: list[Label]
+    aspects: list[str] | None = None
+    several: bool = False
+    """Whether a text can have several labels at once."""
+    notes: tuple[str, ...] = field(default=())
+    """What a user should know about them: what has been left out."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Any) -> "Samples":
+        """Return some of them."""
+        return replace(
+            self,
+            texts=[self.texts[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+            aspects=None if self.aspects is None else [self.aspects[row] for row in rows],
+        )
+
+
+def collect_samples(
+    source: Any,
+    labels: Sequence[Any] | None = None,
+    aspects: Sequence[str] | None = None,
+    *,
+    columns: Columns | None = None,
+    label_separator: str | None = None,
+    table: TableFormat = UTF8,
+) -> Samples:
+    """Read samples from a table, or take them from lists.
+
+    Rows without text or without label are left out, which a note says. A label is text; numbers become text.
+    Several at once are lists, columns of 0 and 1, or text with a separator.
+
+    Args:
+        source: a path, or the texts.
+        labels: one for each text, where `source` is texts.
+        aspects: what each text is asked about, where `source` is texts.
+        columns: of the table, where `source` is a path.
+        label_separator: what stands between several labels in a text.
+        table: how the file is to be read.
+
+    Raises:
+        MissingFileError, FileFormatError: as `nabi.data.read_table`.
+        ArgumentError: for a column that is not there, a table or list without rows, rows that are no text.
+    """
+    if isinstance(source, str | os.PathLike):
+        if columns is None:
+            raise ArgumentError(
+                f"text: {os.fspath(source)!r} is taken as the path of a table; give text= (and label=), the "
+                "names of its columns, or a list of texts"
+            )
+        if labels is not None or aspects is not None:
+            raise ArgumentError("labels: a table was given, which has its own; name its column with label=")
+        found = read_table(source, columns.names, **asdict(table))
+        texts, places = found[columns.text], _Places(found)
+        own = _labels_of(found, columns, places)
+        about = None if columns.aspect is None else found[columns.aspect]
+    else:
+        texts, places = _as_list("texts", source), _Places()
+        own = None if labels is None else _as_list("labels", labels)
+        about = None if aspects is None else _as_list("aspects", aspects)
+        for name, values in (("labels", own), ("aspects", about)):
+            if values is not None and len(values) != len(texts):
+                raise ArgumentError(f"{name}: {len(values)} were given for {len(texts)} texts")
+    if not texts:
+        raise ArgumentError(f"{places.what}: it has no rows")
+    return _cleaned(texts, own, about, label_separator, places)
+
+
+class _Places:
+    """How messages call a row."""
+
+    def __init__(self, table: Table | None = None) -> None:
+        self._table = table
+        self.what = "texts" if table is None else str(Path(table.path).name)
+
+    def row(self, position: int) -> str:
+        if self._table is None:
+            return f"texts[{position}]"
+        return f"row {position + self._table.first_row} of {self.what}"
+
+
+def _as_list(name: str, values: Any) -> list[Any]:
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise ArgumentError(f"{name}: got {values!r}, expected a list")
+    return list(values.tolist() if hasattr(values, "tolist") else values)
+
+
+def _labels_of(table: Table, columns: Columns, places: _Places) -> list[Any] | None:
+    if columns.label is None:
+        return None
+    if isinstance(columns.label, str):
+        return table[columns.label]
+    found: list[Any] = [()] * len(table)
+    for name in columns.label:
+        for position, value in enumerate(table[name]):
+            if found[position] is None or _is_missing(value):
+                found[position] = None
+            elif _truth(value, name, places.row(position)):
+                found[position] = (*found[position], name)
+    return found
+
+
+def _truth(value: Any, column: str, row: str) -> bool:
+    written = str(value).strip().lower().removesuffix(".0")
+    if written not in _TRUE | _FALSE:
+        raise ArgumentError(
+            f"label: several columns were given, 0 or 1 is expected in each; {column} has {value!r} in {row}"
+        )
+    return written in _TRUE
+
+
+def _cleaned(
+    texts: list[Any],
+    labels: list[Any] | None,
+    aspects: list[Any] | None,
+    label_separator: str | None,
+    places: _Places,
+) -> Samples:
+    several = labels is not None and (
+        label_separator is not None or any(isinstance(one, list | tuple | set | frozenset) for one in labels)
+    )
+    kept_texts: list[str] = []
+    kept_labels: list[Label] = []
+    kept_aspects: list[str] = []
+    without: Counter[str] = Counter()
+    for position, value in enumerate(texts):
+        text = _as_text(value, "text", places, position)
+        label: Label | None = ""
+        if labels is not None:
+            label = _as_label(labels[position], several, label_separator, places, position)
+        about = "" if aspects is None else _as_text(aspects[position], "aspect", places, position)
+        if not text or label is None or (aspects is not None and not about):
+            without["text" if not text else "label" if label is None else "aspect"] += 1
+            continue
+        kept_texts.append(text)
+        kept_labels.append(label)
+        kept_aspects.append(about)
+    if not kept_texts:
+        missing = " and ".join(without)
+        raise ArgumentError(f"{places.what}: all {len(texts):,} rows are without {missing}")
+    notes = [
+        f"{_rows(count)} without {missing} {'is' if count == 1 else 'are'} left out"
+        for missing, count in sorted(without.items())
+    ]
+    return Samples(kept_texts, kept_labels, None if aspects is None else kept_aspects, several, tuple(notes))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or value == ""
+
+
+def _as_text(value: Any, what: str, places: _Places, position: int) -> str:
+    """Return the text, stripped; "" for none."""
+    if isinstance(value, str):
+        return value.strip()
+    if _is_missing(value):
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    raise ArgumentError(f"{what}: {places.row(position)} has {type(value).__name__}, expected text")
+
+
+def _as_label(
+    value: Any, several: bool, separator: str | None, places: _Places, position: int
+) -> Label | None:
+    """Return a label or several, None where there is none."""
+    if several and isinstance(value, str) and separator is not None:
+        parts: Any = value.split(separator)
+    elif several and isinstance(value, list | tuple | set | frozenset):
+        parts = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+    elif _is_missing(value):
+        return None
+    elif several:
+        parts = [value]
+    else:
+        return _name(value, places, position) or None
+    names = [_name(part, places, position) for part in parts if not _is_missing(part)]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _name(value: Any, places: _Places, position: int) -> str:
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    raise ArgumentError(
+        f"label: {places.row(position)} has {type(value).__name__}, expected text, a number or a list of them"
+    )
+
+
+def check_labels(samples: Samples) -> list[str]:
+    """Refuse labels that nothing can be learnt from; return notes about rare ones.
+
+    Raises:
+        ArgumentError: for a single label, for a column that looks like no labels, and where fewer than two
+            labels are there twice.
+    """
+    counts: Counter[str] = Counter()
+    for label in samples.labels:
+        counts.update([label] if isinstance(label, str) else label)
+    if len(counts) < 2 and not (samples.several and counts):
+        given = f"only {next(iter(counts))!r}" if counts else "none"
+        raise ArgumentError(f"label: at least two different labels are expected, the rows have {given}")
+    if not samples.several and len(counts) > len(samples) / 2:
+        raise ArgumentError(
+            f"label: {len(counts):,} different labels in {len(samples):,} rows, such as "
+            f"{_listed(list(counts))}: it looks like no column of labels, which come again and again"
+        )
+    once = sorted(name for name, count in counts.items() if count == 1)
+    if len(counts) - len(once) < (1 if samples.several else 2):
+        raise ArgumentError(
+            f"label: at least two labels that are there twice or more are expected, to learn and to test; "
+            f"seen once: {_listed(once)}"
+        )
+    if not once:
+        return []
+    many = len(once) > 1
+    return [
+        f"{len(once)} label{'s are' if many else ' is'} seen once and cannot be tested, the row"
+        f"{'s stay' if many else ' stays'} in training: {_listed(once)}"
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    shown = [name if len(name) <= 40 else name[:39] + "…" for name in names[:_NAMED]]
+    return ", ".join(shown) + (", …" if len(names) > _NAMED else "")

@@ -1,0 +1,172 @@
+"""What a text classifier can be told, and what it chooses for itself from the data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+
+from nabi.data import Vocabulary
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["LONGEST_MAXLEN", "MINIMUM_COUNT", "POOLINGS", "TextSettings", "choose_settings", "choose_unit"]
+
+POOLINGS = ("max", "mean", "last")
+_TRUNCATING = ("post", "pre")
+_UNITS = ("auto", "words", "characters", "pieces")
+
+# The defaults, all in one place; what depends on the data is in `choose_settings`.
+_UNITS_OF_CELL = 64
+_EMBEDDING_SIZE = 100
+_DROPOUT = 0.4
+_LEARNING_RATE = 1e-3
+_PATIENCE = 3
+_MANY_ROWS = 20_000
+_BATCH_SIZE, _BATCH_SIZE_OF_MANY_ROWS = 32, 64
+# A network has learnt what it can once it has read about this many tokens; two cores take minutes for them.
+_TOKENS_TO_READ = 30_000_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 30
+# A longer maxlen costs little, because batches are padded to their own longest text.
+_SHARE_OF_TEXTS_UNCUT = 0.95
+_SHORTEST_MAXLEN, LONGEST_MAXLEN = 50, 400
+# Words seen once are unknown words: so the network learns what an unknown word is like.
+MINIMUM_COUNT = 2
+# Where more of the words of a new text than this are unknown, its words are cut into pieces.
+_MOST_UNKNOWN_WORDS = 0.3
+_TEXTS_LOOKED_AT = 2_000
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """The settings of a `TextClassifier`; None, or "auto" as unit, is chosen from the data by `fit`."""
+
+    cell: str = "lstm"
+    units: int | None = None
+    unit: str = "auto"
+    vocabulary_size: int = 20_000
+    maxlen: int | None = None
+    truncating: str = "post"
+    bidirectional: bool = True
+    pooling: str = "max"
+    embedding_size: int | None = None
+    dropout: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    patience: int | None = None
+    learning_rate: float | None = None
+    class_weight: str | None = None
+    label_separator: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "units",
+            "vocabulary_size",
+            "maxlen",
+            "embedding_size",
+            "batch_size",
+            "epochs",
+            "patience",
+        ):
+            least = {"vocabulary_size": 5, "maxlen": 4}.get(name, 1)
+            _check_whole(name, getattr(self, name), least, optional=name != "vocabulary_size")
+        _check_whole("seed", self.seed, 0, optional=False)
+        for name, known in (("unit", _UNITS), ("truncating", _TRUNCATING), ("pooling", POOLINGS)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+        if self.class_weight not in (None, "balanced"):
+            raise ArgumentError(f"class_weight: got {self.class_weight!r}, expected 'balanced' or None")
+        if not isinstance(self.bidirectional, bool):
+            raise ArgumentError(f"bidirectional: got {self.bidirectional!r}, expected True or False")
+        if self.dropout is not None and not (_is_number(self.dropout) and 0 <= self.dropout < 1):
+            raise ArgumentError(f"dropout: got {self.dropout!r}, expected a rate of 0 or more and below 1")
+        rate = self.learning_rate
+        if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
+            raise ArgumentError(f"learning_rate: got {rate!r}, expected a number above 0")
+        if self.label_separator is not None and not (
+            isinstance(self.label_separator, str) and self.label_separator
+        ):
+            raise ArgumentError(
+                f"label_separator: got {self.label_separator!r}, expected text such as ';' or None"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, described: Any) -> Self:
+        """Make the settings that `to_dict` described.
+
+        Raises:
+            ArgumentError: for something else.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(described, dict) or sorted(described) != sorted(names):
+            raise ArgumentError(f"settings: expected a dictionary with {', '.join(names)}")
+        return cls(**described)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _check_whole(name: str, value: object, least: int, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        choice = " or None" if optional else ""
+        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{choice}")
+
+
+def choose_unit(learn_from: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
+    """Choose between words and pieces of words; return the choice and why.
+
+    Where many of the words of `others` are not among those that `learn_from` has at least twice, as in Korean
+    with its endings or in a language that has no spaces, words are cut into pieces.
+    """
+    learn_from, others = learn_from[:_TEXTS_LOOKED_AT], others[:_TEXTS_LOOKED_AT]
+    try:
+        words = Vocabulary.learn(learn_from, "words", size=None, minimum_count=MINIMUM_COUNT)
+    except ArgumentError:  # no word is there twice
+        return "pieces", "no word is there twice"
+    codes = np.concatenate(words.encode(others))
+    read = int((codes != Vocabulary.START).sum())
+    share = float((codes == Vocabulary.UNKNOWN).sum()) / max(read, 1)
+    unit = "pieces" if share > _MOST_UNKNOWN_WORDS else "words"
+    return unit, f"{share:.0%} of the words of held-out texts would be unknown"
+
+
+def choose_settings(
+    asked: TextSettings, lengths: Sequence[int], own_units: int | None
+) -> tuple[TextSettings, dict[str, str]]:
+    """Fill what is left open, from the lengths of the texts to learn from.
+
+    Args:
+        asked: the settings, with a unit.
+        lengths: of the texts, in tokens, with START.
+        own_units: of a cell that was given as an object.
+
+    Returns:
+        the settings, and for those that the data decided, why.
+    """
+    array = np.asarray(lengths)
+    reasons: dict[str, str] = {}
+    chosen: dict[str, Any] = {
+        "units": own_units or _UNITS_OF_CELL,
+        "embedding_size": _EMBEDDING_SIZE,
+        "dropout": _DROPOUT,
+        "learning_rate": _LEARNING_RATE,
+        "patience": _PATIENCE,
+        "batch_size": _BATCH_SIZE if len(array) < _MANY_ROWS else _BATCH_SIZE_OF_MANY_ROWS,
+    }
+    reasons["batch_size"] = f"for {len(array):,} rows"
+    usual = math.ceil(float(np.quantile(array, _SHARE_OF_TEXTS_UNCUT)))
+    chosen["maxlen"] = min(max(usual, _SHORTEST_MAXLEN), LONGEST_MAXLEN)
+    reasons["maxlen"] = f"95 of 100 texts have at most {usual} tokens"
+    tokens = int(np.minimum(array, asked.maxlen or chosen["maxlen"]).sum())
+    chosen["epochs"] = min(max(round(_TOKENS_TO_READ / tokens), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    reasons["epochs"] = f"at most; an epoch reads {tokens:,} tokens"
+    filled = {name: value for name, value in chosen.items() if getattr(asked, name) is None}
+    return replace(asked, **filled), {name: why for name, why in reasons.items() if name in filled}
