@@ -12,6 +12,7 @@ from nabi.cli._cache import cache
 from nabi.cli._list import list_all
 from nabi.cli._run import run
 from nabi.cli._show import show
+from nabi.cli._write import next_words, write
 from nabi.errors import NabiError
 
 __all__ = ["main"]
@@ -45,6 +46,8 @@ def _options(
 
 _app.command("run")(run)
 _app.command("list")(list_all)
+_app.command("write")(write)
+_app.command("next")(next_words)
 _app.command("show")(show)
 _app.command("bench")(bench)
 _app.command("cache")(cache)
