@@ -163,16 +163,14 @@ class JsonLinesReader:
         objects = self._objects()
         while part := list(islice(objects, rows)):
             for line, found in part:
+                where = f"path: {self.file.path}, line {line}"
                 for column in columns:
                     if column not in found:
-                        raise FileFormatError(
-                            f"path: {self.file.path}, line {line}: {column!r} is missing, the first row has it"
-                        )
+                        raise FileFormatError(f"{where}: {column!r} is missing, which the first row has")
                 if everything and len(found) > len(columns):
                     more = next(name for name in found if name not in columns)
                     raise FileFormatError(
-                        f"path: {self.file.path}, line {line}: it has {more!r}, which the first row has not; "
-                        "name the columns to read"
+                        f"{where}: there is {more!r}, which the first row has not; name the columns to read"
                     )
             yield [[found[column] for _, found in part] for column in columns]
 
