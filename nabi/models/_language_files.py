@@ -67,10 +67,13 @@ def _fill(model: "LanguageModel", file: ModelFile, cell: Any) -> None:
     expected = (len(model.vocabulary), settings.embedding_size)
     found = tuple(tensors["embedding.embeddings"].shape)
     largest = max(size for tensor in tensors.values() for size in tensor.shape)
-    if found != expected or cell.units > largest or settings.layers > len(tensors):
+    if found != expected or settings.units != cell.units:
         raise ArgumentError(
-            f"its embedding is {found}, its settings say {expected}, {settings.layers} layers"
+            f"its embedding is {found} and its cell has {cell.units} units, its settings say {expected} and "
+            f"{settings.units}"
         )
+    if cell.units > largest or settings.layers > len(tensors):
+        raise ArgumentError(f"it has no weights for {settings.layers} layers of {cell.units} units")
     with torch.random.fork_rng(devices=[]):
         network = LanguageNetwork(expected[0], settings, cell)
     network.load_state_dict(tensors)

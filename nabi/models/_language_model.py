@@ -197,7 +197,7 @@ class LanguageModel:
             torch.manual_seed(settings.seed)
             network = LanguageNetwork(len(vocabulary), settings, self.cell)
         place = None if checkpoint is None else Path(checkpoint)
-        training = Training(network, train, validation, settings, place)
+        training = Training(network, train, validation, several, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose}
         hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})
         training.run(display, hears)

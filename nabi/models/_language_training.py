@@ -31,16 +31,22 @@ _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
 class Streams:
-    """A text as rows that are read side by side, window after window.
+    """A text as rows that are read side by side, window after window; each begins with states of zero.
 
-    Each row begins in the middle of the text as if the text began there: with `START` and states of zero.
+    Before the first code of a row is `START`, as if the text began there; but of `several` texts, in
+    which `START` says that one has ended, it is what comes before in the text.
     """
 
-    def __init__(self, codes: Tensor, rows: int, window: int, offset: int = 0) -> None:
+    def __init__(
+        self, codes: Tensor, rows: int, window: int, offset: int = 0, *, several: bool = False
+    ) -> None:
         length = (len(codes) - offset) // rows
         self._targets = codes[offset : offset + length * rows].view(rows, length)
-        start = torch.full((rows, 1), Vocabulary.START, dtype=torch.int64)
-        self._inputs = torch.cat([start, self._targets[:, :-1]], dim=1)
+        before = torch.full((rows, 1), Vocabulary.START, dtype=torch.int64)
+        if several:
+            first = torch.arange(rows) * length + offset
+            before[first > 0, 0] = codes[first[first > 0] - 1]
+        self._inputs = torch.cat([before, self._targets[:, :-1]], dim=1)
         self._window, self.length = window, length
         self.count = math.ceil(length / window)
         """How many windows there are."""
@@ -55,13 +61,14 @@ def nats(
     network: LanguageNetwork,
     codes: Codes,
     rows: int = 1,
+    several: bool = False,
     hearing: Sequence[Callable[[int, dict[str, Any]], None]] = (),
 ) -> float:
     """Return the mean negative log probability of the codes of a text, read in `rows` parts side by side.
 
     `hearing` are called with the number of each window that is done.
     """
-    streams = Streams(torch.from_numpy(codes), rows, _VALIDATION_WINDOW)
+    streams = Streams(torch.from_numpy(codes), rows, _VALIDATION_WINDOW, several=several)
     states, total, count = network.start(rows), 0.0, 0
     with torch.no_grad():
         for number, (x, y) in enumerate(streams.windows()):
@@ -98,6 +105,7 @@ class Training:
         train: codes to learn from.
         validation: codes that say after every epoch how good it is; the best weights are kept. May be empty:
             then the last are.
+        several: whether the codes are of several texts, each with `START` after it.
         settings: with `epochs`.
         checkpoint: the file that keeps where training stands, None for none; if it is there, training goes on
             from it.
@@ -108,12 +116,13 @@ class Training:
         network: LanguageNetwork,
         train: Codes,
         validation: Codes,
+        several: bool,
         settings: LanguageSettings,
         checkpoint: Path | None,
     ) -> None:
         assert settings.epochs is not None
         self.network, self.settings, self.epochs = network, settings, settings.epochs
-        self._train, self._validation = torch.from_numpy(train), validation
+        self._train, self._validation, self._several = torch.from_numpy(train), validation, several
         # Not more rows than have a window each.
         self.rows = max(1, min(settings.batch_size, len(train) // settings.window))
         self._weights = list(network.parameters())
@@ -164,7 +173,7 @@ class Training:
             shift = torch.randint(min(settings.window, spare) + 1, (), generator=self.generator)
             position.offset = int(shift) if position.epoch and spare > 0 else 0
             self.states = self.network.start(self.rows)
-        streams = Streams(self._train, self.rows, settings.window, position.offset)
+        streams = Streams(self._train, self.rows, settings.window, position.offset, several=self._several)
         hears.call("on_epoch_begin", position.epoch, {})
         display.begin_epoch(position.epoch, self.epochs, streams.count)
         after = hears.hearing("on_train_batch_end")
@@ -183,7 +192,8 @@ class Training:
         if len(self._validation):
             rows = min(_VALIDATION_STREAMS, max(1, len(self._validation) // _CODES_PER_VALIDATION_STREAM))
             hears.call("on_test_begin", {})
-            loss = nats(self.network, self._validation, rows, hears.hearing("on_test_batch_end"))
+            hearing = hears.hearing("on_test_batch_end")
+            loss = nats(self.network, self._validation, rows, self._several, hearing)
             logs["val_loss"] = loss
             if loss < position.best:
                 position.best = loss
