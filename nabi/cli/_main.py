@@ -9,9 +9,13 @@ import typer
 import nabi
 from nabi.cli._bench import bench
 from nabi.cli._cache import cache
+from nabi.cli._evaluate import evaluate
+from nabi.cli._explain import explain
 from nabi.cli._list import list_all
+from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
+from nabi.cli._train import train
 from nabi.cli._write import next_words, write
 from nabi.errors import NabiError
 
@@ -45,9 +49,13 @@ def _options(
 
 
 _app.command("run")(run)
-_app.command("list")(list_all)
+_app.command("train")(train)
+_app.command("predict")(predict)
+_app.command("evaluate")(evaluate)
+_app.command("explain")(explain)
 _app.command("write")(write)
 _app.command("next")(next_words)
+_app.command("list")(list_all)
 _app.command("show")(show)
 _app.command("bench")(bench)
 _app.command("cache")(cache)

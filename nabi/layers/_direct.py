@@ -16,6 +16,7 @@ from nabi.layers._base import Layer
 from nabi.layers._convolution import Conv1D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, SpatialDropout1D
 from nabi.layers._direct_core import direct_activation, direct_dense, direct_dropout, direct_flatten
+from nabi.layers._direct_pooled import direct_pooled_convolution
 from nabi.layers._direct_recurrent import direct_recurrent
 from nabi.layers._direct_sequence import direct_embedding
 from nabi.layers._direct_windows import (
@@ -28,7 +29,7 @@ from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
 from nabi.layers._rnn import RNN
 from nabi.layers._sequence import Embedding
 
-__all__ = ["DirectLayer", "direct_layer"]
+__all__ = ["DirectLayer", "direct_layer", "direct_pair"]
 
 _KINDS: dict[type[Layer], Callable[..., Any]] = {
     Activation: direct_activation,
@@ -89,6 +90,13 @@ def direct_layer(layer: Layer, activation: Callable[[Tensor], Tensor] | None = N
         return None
     made: DirectLayer | None = make(layer) if activation is None else make(layer, activation)
     return made
+
+
+def direct_pair(first: Layer, second: Layer) -> DirectLayer | None:
+    """The passes of two layers at once, where that is faster; both have passes of their own."""
+    if type(first) is Conv1D and type(second) is MaxPooling1D:
+        return direct_pooled_convolution(first, second)
+    return None
 
 
 def _is_plain(weight: Parameter | None, dtype: torch.dtype) -> bool:

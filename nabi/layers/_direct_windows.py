@@ -11,7 +11,14 @@ from nabi.layers._direct_core import DirectActivation, is_known
 from nabi.layers._pooling import GlobalMaxPooling1D, MaxPooling1D
 from nabi.layers._windows import Windows
 
-__all__ = ["direct_convolution", "direct_global_max_pooling", "direct_max_pooling"]
+__all__ = [
+    "Padding",
+    "as_image",
+    "as_steps",
+    "direct_convolution",
+    "direct_global_max_pooling",
+    "direct_max_pooling",
+]
 
 Shape = tuple[int, ...]
 _aten: Any = torch.ops.aten
@@ -32,7 +39,7 @@ def direct_global_max_pooling(layer: GlobalMaxPooling1D) -> "DirectGlobalMaxPool
     return DirectGlobalMaxPooling(layer)
 
 
-class _Padding:
+class Padding:
     """The steps that windows need around those that there are."""
 
     def __init__(self, windows: Windows, fill: float) -> None:
@@ -40,27 +47,29 @@ class _Padding:
         self._around = (0, 0)
 
     def image(self, x: Tensor) -> Tensor:
-        """`[B, T, D]` with its padding, as `[B, D, 1, T]`: an image in the layout that torch is fastest with.
-
-        Torch knows as "channels last" what is nothing but `[B, T, D]` in memory.
-        """
+        """`[B, T, D]` with its padding, as an image."""
         self._around = self._windows.around(x.shape[1])
         if any(self._around):
             x = functional.pad(x, (0, 0, *self._around), value=self._fill)
-        return _as_image(x)
+        return as_image(x)
 
     def without(self, image: Tensor) -> Tensor:
         """The steps `[B, T, D]` of an image, without those of the padding."""
         before, after = self._around
-        steps = _as_steps(image)
+        steps = as_steps(image)
         return steps[:, before : steps.shape[1] - after] if before or after else steps
 
 
-def _as_image(x: Tensor) -> Tensor:
+def as_image(x: Tensor) -> Tensor:
+    """`[B, T, D]` as `[B, D, 1, T]`, an image in the layout that torch is fastest with.
+
+    Torch knows as "channels last" what is nothing but `[B, T, D]` in memory.
+    """
     return x.contiguous().unsqueeze(1).permute(0, 3, 1, 2)
 
 
-def _as_steps(image: Tensor) -> Tensor:
+def as_steps(image: Tensor) -> Tensor:
+    """The image `[B, D, 1, T]` as `[B, T, D]` again."""
     return image.permute(0, 2, 3, 1).squeeze(1)
 
 
@@ -69,7 +78,7 @@ class DirectConvolution:
 
     def __init__(self, layer: Conv1D) -> None:
         self._layer, self._windows = layer, layer._windows
-        self._padding = _Padding(self._windows, 0.0)
+        self._padding = Padding(self._windows, 0.0)
         self._inputs = layer.kernel.shape[1] * layer.groups
         self._weights = layer.kernel.detach().permute(2, 1, 0).unsqueeze(2)
         self._activation = DirectActivation(layer.activation)
@@ -88,7 +97,7 @@ class DirectConvolution:
         y = functional.conv2d(
             image, self._weights, self._layer.bias, self._strides, 0, self._dilation, self._layer.groups
         )
-        return self._activation.forward(_as_steps(y))
+        return self._activation.forward(as_steps(y))
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of kernel and bias."""
@@ -97,7 +106,7 @@ class DirectConvolution:
         kernel, bias = self._layer.kernel, self._layer.bias
         needed = [need_input, kernel.requires_grad, bias is not None and bias.requires_grad]
         dx, d_kernel, d_bias = _aten.convolution_backward(
-            _as_image(self._activation.backward(cotangent, True)), image, self._weights,
+            as_image(self._activation.backward(cotangent, True)), image, self._weights,
             [self._layer.filters], self._strides, (0, 0), self._dilation, False, (0, 0), self._layer.groups,
             needed,
         )  # fmt: skip
@@ -113,7 +122,7 @@ class DirectMaxPooling:
 
     def __init__(self, layer: MaxPooling1D) -> None:
         self._windows = layer._windows
-        self._padding = _Padding(self._windows, float("-inf"))
+        self._padding = Padding(self._windows, float("-inf"))
         self._sizes = (1, layer.pool_size[0]), (1, layer.strides[0])
         self._saved: tuple[Tensor, Tensor] | None = None
 
@@ -128,14 +137,14 @@ class DirectMaxPooling:
         image = self._padding.image(x)
         largest, places = _aten.max_pool2d_with_indices(image, *self._sizes)
         self._saved = image, places
-        return _as_steps(largest)
+        return as_steps(largest)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent at the place in each window that had the largest value, the first of equal ones."""
         assert self._saved is not None
         (image, places), self._saved = self._saved, None
         found = _aten.max_pool2d_with_indices_backward(
-            _as_image(cotangent), image, *self._sizes, (0, 0), (1, 1), False, places
+            as_image(cotangent), image, *self._sizes, (0, 0), (1, 1), False, places
         )
         return self._padding.without(found)
 

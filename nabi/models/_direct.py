@@ -8,7 +8,7 @@ from torch.nn.modules import module as torch_modules
 
 from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
-from nabi.layers._direct import DirectLayer, direct_layer
+from nabi.layers._direct import DirectLayer, direct_layer, direct_pair
 
 if TYPE_CHECKING:
     from nabi.models._sequential import Sequential
@@ -99,7 +99,22 @@ def make_chain(model: "Sequential", readout: tuple[Layer, str] | None) -> Chain 
     shared = len({id(weight) for weight in weights}) < len(weights)
     if shared or not any(weight.requires_grad for weight in weights):
         return None
-    return Chain(layers, logits)
+    return Chain(_in_pairs(layers), logits)
+
+
+def _in_pairs(layers: list[tuple[Layer, DirectLayer]]) -> list[tuple[Layer, DirectLayer]]:
+    """The passes, those of two layers in one where there are such: then the first stands for both."""
+    found: list[tuple[Layer, DirectLayer]] = []
+    rest = iter([*layers, None])
+    now = next(rest)
+    while now is not None:
+        following = next(rest)
+        pair = None if following is None else direct_pair(now[0], following[0])
+        if pair is not None:
+            now, following = (now[0], pair), next(rest)
+        found.append(now)
+        now = following
+    return found
 
 
 def _is_unwatched() -> bool:

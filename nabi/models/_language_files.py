@@ -75,7 +75,7 @@ def _fill(model: "LanguageModel", file: ModelFile, cell: Any) -> None:
     if cell.units > largest or settings.layers > len(tensors):
         raise ArgumentError(f"it has no weights for {settings.layers} layers of {cell.units} units")
     with torch.random.fork_rng(devices=[]):
-        network = LanguageNetwork(expected[0], settings, cell)
+        network = LanguageNetwork(expected[0], settings, cell, bool(header["ends"]))
     network.load_state_dict(tensors)
     model.network = network
     model.ends = bool(header["ends"])

@@ -195,9 +195,9 @@ class LanguageModel:
         settings = replace(asked, epochs=asked.epochs or wanted)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            network = LanguageNetwork(len(vocabulary), settings, self.cell)
+            network = LanguageNetwork(len(vocabulary), settings, self.cell, several)
         place = None if checkpoint is None else Path(checkpoint)
-        training = Training(network, train, validation, several, settings, place)
+        training = Training(network, train, validation, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose}
         hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})
         training.run(display, hears)

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nabi import layers
 from nabi.cells import Cell
+from nabi.data import Vocabulary
 from nabi.models._language_settings import LanguageSettings
 from nabi.scan import sample_noise, scan
 
@@ -26,12 +27,14 @@ class LanguageNetwork(torch.nn.Module):
     Dropout, in training only: whole codes (Gal and Ghahramani 2016), features of the embedded codes, of the
     outputs of every layer, each the same at all steps of a window (variational dropout, the same), and
     recurrent weights (Merity et al. 2018).
+
+    Where there are `several` texts, the states become zero at the `START` that stands between them.
     """
 
-    def __init__(self, codes: int, settings: LanguageSettings, cell: Cell) -> None:
+    def __init__(self, codes: int, settings: LanguageSettings, cell: Cell, several: bool = False) -> None:
         """Make the network with weights from torch's random numbers."""
         super().__init__()
-        self.settings = settings
+        self.settings, self.several = settings, several
         self.embedding = layers.Embedding(codes, settings.embedding_size, name="embedding")
         self.embedding.build((None, None))
         self.recurrent = torch.nn.ModuleList()
@@ -84,6 +87,7 @@ class LanguageNetwork(torch.nn.Module):
             Logits `[B, T, V]` of the code after each, and the states after the last.
         """
         settings = self.settings
+        resets = codes == Vocabulary.START if self.several else None
         table: Tensor = self.embedding.embeddings
         if generator is not None and settings.embedding_dropout:
             table = table * _kept((len(table), 1), settings.embedding_dropout, table, generator)
@@ -92,7 +96,7 @@ class LanguageNetwork(torch.nn.Module):
             x = x * _kept((len(x), 1, x.shape[2]), settings.input_dropout, x, generator)
         after: States = []
         for layer, before in zip(self.recurrent_layers, states, strict=True):
-            x, final = _run(layer, x, before, settings.weight_drop, generator)
+            x, final = _run(layer, x, before, resets, settings.weight_drop, generator)
             after.append(final)
             if generator is not None and settings.dropout:
                 x = x * _kept((len(x), 1, x.shape[2]), settings.dropout, x, generator)
@@ -102,7 +106,12 @@ class LanguageNetwork(torch.nn.Module):
 
 
 def _run(
-    layer: layers.RNN, x: Tensor, states: Sequence[Tensor], drop: float, generator: torch.Generator | None
+    layer: layers.RNN,
+    x: Tensor,
+    states: Sequence[Tensor],
+    resets: Tensor | None,
+    drop: float,
+    generator: torch.Generator | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     program = layer.program(training=generator is not None)
     weights = layer.cell_parameters()
@@ -116,7 +125,7 @@ def _run(
                 for weight, family in zip(weights, program.families, strict=True)
             )
         noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
-    output, final, _ = scan(program, x, states, weights, noise=noise)
+    output, final, _ = scan(program, x, states, weights, noise=noise, resets=resets)
     return output, final
 
 

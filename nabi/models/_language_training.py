@@ -61,14 +61,13 @@ def nats(
     network: LanguageNetwork,
     codes: Codes,
     rows: int = 1,
-    several: bool = False,
     hearing: Sequence[Callable[[int, dict[str, Any]], None]] = (),
 ) -> float:
     """Return the mean negative log probability of the codes of a text, read in `rows` parts side by side.
 
     `hearing` are called with the number of each window that is done.
     """
-    streams = Streams(torch.from_numpy(codes), rows, _VALIDATION_WINDOW, several=several)
+    streams = Streams(torch.from_numpy(codes), rows, _VALIDATION_WINDOW, several=network.several)
     states, total, count = network.start(rows), 0.0, 0
     with torch.no_grad():
         for number, (x, y) in enumerate(streams.windows()):
@@ -105,7 +104,6 @@ class Training:
         train: codes to learn from.
         validation: codes that say after every epoch how good it is; the best weights are kept. May be empty:
             then the last are.
-        several: whether the codes are of several texts, each with `START` after it.
         settings: with `epochs`.
         checkpoint: the file that keeps where training stands, None for none; if it is there, training goes on
             from it.
@@ -116,13 +114,12 @@ class Training:
         network: LanguageNetwork,
         train: Codes,
         validation: Codes,
-        several: bool,
         settings: LanguageSettings,
         checkpoint: Path | None,
     ) -> None:
         assert settings.epochs is not None
         self.network, self.settings, self.epochs = network, settings, settings.epochs
-        self._train, self._validation, self._several = torch.from_numpy(train), validation, several
+        self._train, self._validation = torch.from_numpy(train), validation
         # Not more rows than have a window each.
         self.rows = max(1, min(settings.batch_size, len(train) // settings.window))
         self._weights = list(network.parameters())
@@ -173,7 +170,9 @@ class Training:
             shift = torch.randint(min(settings.window, spare) + 1, (), generator=self.generator)
             position.offset = int(shift) if position.epoch and spare > 0 else 0
             self.states = self.network.start(self.rows)
-        streams = Streams(self._train, self.rows, settings.window, position.offset, several=self._several)
+        streams = Streams(
+            self._train, self.rows, settings.window, position.offset, several=self.network.several
+        )
         hears.call("on_epoch_begin", position.epoch, {})
         display.begin_epoch(position.epoch, self.epochs, streams.count)
         after = hears.hearing("on_train_batch_end")
@@ -193,7 +192,7 @@ class Training:
             rows = min(_VALIDATION_STREAMS, max(1, len(self._validation) // _CODES_PER_VALIDATION_STREAM))
             hears.call("on_test_begin", {})
             hearing = hears.hearing("on_test_batch_end")
-            loss = nats(self.network, self._validation, rows, self._several, hearing)
+            loss = nats(self.network, self._validation, rows, hearing)
             logs["val_loss"] = loss
             if loss < position.best:
                 position.best = loss

@@ -213,11 +213,21 @@ class TextClassifier:
             test_share=test_share,
             seed=self.asked.seed,
         )
-        self.columns = columns
-        return self.fit_parts(parts, verbose=verbose, callbacks=callbacks)
+        if verbose != 0:
+            for note in parts.notes:
+                print(note)
+        return self.fit_parts(parts, columns, verbose=verbose, callbacks=callbacks)
 
-    def fit_parts(self, parts: Parts, *, verbose: int | str = "auto", callbacks: Any = None) -> Report:
-        """Learn from samples that are divided already; see `fit`."""
+    def fit_parts(
+        self,
+        parts: Parts,
+        columns: Columns | None = None,
+        *,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> Report:
+        """Learn from samples that are divided already, of these columns; see `fit`."""
+        self.columns = columns
         start = time.perf_counter()
         learnt = train(parts, self.asked, self.cell, verbose=verbose, callbacks=callbacks)
         self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels

@@ -164,7 +164,11 @@ def choose_settings(
     reasons["batch_size"] = f"for {len(array):,} rows"
     usual = math.ceil(float(np.quantile(array, _SHARE_OF_TEXTS_UNCUT)))
     chosen["maxlen"] = min(max(usual, _SHORTEST_MAXLEN), LONGEST_MAXLEN)
-    reasons["maxlen"] = f"95 of 100 texts have at most {usual} tokens"
+    reasons["maxlen"] = (
+        f"95 of 100 texts have at most {usual} tokens"
+        if usual < LONGEST_MAXLEN
+        else f"more than 5 of 100 texts are longer; more than {LONGEST_MAXLEN} is never chosen"
+    )
     tokens = int(np.minimum(array, asked.maxlen or chosen["maxlen"]).sum())
     chosen["epochs"] = min(max(round(_TOKENS_TO_READ / tokens), _FEWEST_EPOCHS), _MOST_EPOCHS)
     reasons["epochs"] = f"at most; an epoch reads {tokens:,} tokens"

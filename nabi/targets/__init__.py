@@ -6,6 +6,7 @@
 
 from nabi.targets import eager, latex, picture
 from nabi.targets._dropout import Kept, draw_kept
+from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Step, prepare_step
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
@@ -13,6 +14,7 @@ from nabi.targets._run import Gradients, Record, run_backward, run_forward
 __all__ = [
     "Gradients",
     "Kept",
+    "PooledConvolution",
     "Record",
     "Rows",
     "Step",
@@ -20,6 +22,7 @@ __all__ = [
     "eager",
     "latex",
     "picture",
+    "pooled_convolution",
     "prepare_step",
     "run_backward",
     "run_forward",

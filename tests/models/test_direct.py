@@ -162,6 +162,11 @@ TEXTS: dict[str, Callable[[Any], list[layers.Layer]]] = {
         Conv1D(3, 2, dilation_rate=2, padding=data.draw(st.sampled_from(["same", "causal"]))),
         GlobalMaxPooling1D(keepdims=data.draw(st.booleans())),
     ],
+    "equal steps": lambda data: [  # where nothing is dropped, the same words give the same numbers
+        Conv1D(6, 1, activation=data.draw(st.sampled_from(["relu", "linear", "tanh"]))),
+        MaxPooling1D(3),
+        Flatten(),
+    ],
     "recurrent": lambda data: [SpatialDropout1D(0.3), GRU(4, return_sequences=True), GlobalMaxPooling1D()],
     "flat": lambda data: [Flatten(), Dense(4, "tanh")],
 }

@@ -98,7 +98,7 @@ def test_words_are_learnt_with_tied_weights() -> None:
     assert "projection.kernel" in names
     assert model.next_words("(One,", 2)[0].word == "two"
     # Spaces are where a reader expects them.
-    assert "".join(model.write("(One", 8, temperature=0)) == ", two) isn't film's three. (One"
+    assert "".join(model.write("(One", 10, temperature=0)) == ", two) isn't film's three. (One"
 
 
 def test_all_kinds_of_dropout_work_in_training_only() -> None:
@@ -210,6 +210,9 @@ def test_a_model_of_several_texts_ends_them(tmp_path: Path) -> None:
     written = {"".join(model.write(temperature=0.7, seed=seed)) for seed in range(12)}
     assert written <= {"anna", "otto", "hannah", "bob"}
     assert len(written) > 1
+    # A text knows nothing of the one before it: how probable it is does not depend on that.
+    alone, after = (model.evaluate(texts, lines=False) for texts in (["bob"], ["otto", "bob"]))
+    assert model.evaluate(["otto"]) * 5 + alone * 4 == pytest.approx(after * 9, rel=1e-4)
 
 
 def test_next_words_of_a_model_of_characters_are_spelt(learnt: LanguageModel) -> None:
