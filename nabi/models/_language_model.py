@@ -96,7 +96,7 @@ class LanguageModel:
         tied: bool = False,
         embedding_dropout: float = 0.0,
         input_dropout: float = 0.0,
-        dropout: float = 0.0,
+        dropout: float = 0.2,
         weight_drop: float = 0.0,
         batch_size: int = 32,
         window: int = 128,

@@ -1,6 +1,8 @@
 """Language models: what they learn, how their states go on, what they write, what they refuse."""
 
+import gc
 import math
+import tracemalloc
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,22 @@ def test_text_streams_while_it_is_written(learnt: LanguageModel) -> None:
     stream = learnt.write("the ", 10**9, seed=1)
     first = "".join(islice(stream, 50))
     assert first == "".join(learnt.write("the ", 50, seed=1))
+
+
+def test_any_length_takes_the_same_memory(learnt: LanguageModel) -> None:
+    """Nothing of what was written is kept; a hundred bytes for each character would be seen."""
+    tracemalloc.start()
+    try:
+        written = learnt.write("the ", 6000)
+        used = []
+        for count in (1000, 5000):
+            for _ in islice(written, count):
+                pass
+            gc.collect()
+            used.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert used[1] - used[0] < 100_000
 
 
 def test_a_step_with_prepared_weights_is_a_step_of_the_network() -> None:
