@@ -67,9 +67,9 @@ class PreparedStep:
             ArgumentError: `x` or a state has another type or is on another device.
         """
         like = self._like
-        batch = x.shape[0] if x.dim() == 2 else -1
-        if x.shape != (batch, self.program.input_size):
+        if x.dim() != 2 or x.shape[1] != self.program.input_size:
             raise ShapeError(f"x: expected shape [batch, {self.program.input_size}], got {tuple(x.shape)}")
+        batch = x.shape[0]
         if len(states) != len(self._widths):
             raise ArgumentError(f"states: expected {len(self._widths)}, got {len(states)}")
         for tensor, width in zip(states, self._widths, strict=True):
@@ -81,5 +81,4 @@ class PreparedStep:
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
-        with torch.no_grad():
-            return self._step(x, states)
+        return self._step(x, states)

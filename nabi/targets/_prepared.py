@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from nabi.ir import Program
@@ -34,4 +35,9 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
             report_failure(program, problem)
     definition = eager.step_function(program)
     weights = tuple(families)
-    return lambda x, states: definition(x, tuple(states), weights, ())
+
+    def step(x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return definition(x, tuple(states), weights, ())
+
+    return step

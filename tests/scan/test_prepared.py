@@ -92,6 +92,18 @@ def test_views_and_inference_mode_are_fine() -> None:
     torch.testing.assert_close(h, step(program, x, None, parameters)[0])
 
 
+def test_steps_are_taken_without_native_code_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = cells.LayerNormLSTM(4).program(input_size=3)
+    parameters = [p.requires_grad_() for p in weights_of(program, torch.float32)]
+    x = torch.ones(2, 3)
+    native = PreparedStep(program, parameters)
+    monkeypatch.setenv("NABI_NATIVE", "0")
+    plain = PreparedStep(program, parameters)
+    for own, other in zip(plain(x, plain.start(2)), native(x, native.start(2)), strict=True):
+        torch.testing.assert_close(own, other)
+        assert not own.requires_grad
+
+
 def test_what_does_not_fit_is_refused() -> None:
     program = cells.LSTM(4).program(input_size=3)
     parameters = weights_of(program, torch.float32)

@@ -35,6 +35,8 @@ class _Ready:
     block: Any
     start: int
     threads: int
+    x_at: int
+    states_at: int
     alive: tuple[Any, ...]
 
 
@@ -45,6 +47,7 @@ class NativeStep:
         self._program = program
         self._families, self._columns_first, self._lines = families_for_kernels(families)
         self._dtype = families[0].dtype
+        self._multiply_adds = float(program.parameter_count)
         self._packed: dict[bool, tuple[Tensor, dict[str, int]]] = {}
         self._ready: dict[int, _Ready] = {}
         self._pack(few=True)
@@ -54,15 +57,14 @@ class NativeStep:
         batch = x.shape[0]
         if not batch:
             return tuple([state.clone() for state in states])
-        threads = _threads.threads_for(float(batch) * self._program.parameter_count)
+        threads = _threads.threads_for(batch * self._multiply_adds)
         ready = self._ready.get(batch)
         if ready is None or ready.threads != threads:
             ready = self._make(batch, threads)
-        place, block = ready.compiled.place, ready.block
+        block, at = ready.block, ready.states_at
         x = x.contiguous()
-        block[place["x"]] = x.data_ptr()
+        block[ready.x_at] = x.data_ptr()
         alive, finals = [x], []
-        at = place["initial_0"]
         for state in states:
             state = state.contiguous()
             final = torch.empty_like(state)
@@ -114,7 +116,9 @@ class NativeStep:
         block[compiled.place["barriers"]] = start + 8 * compiled.count
         if len(self._ready) >= _BATCH_SIZES:
             self._ready.clear()
-        self._ready[batch] = ready = _Ready(compiled, block, start, threads, alive)
+        self._ready[batch] = ready = _Ready(
+            compiled, block, start, threads, compiled.place["x"], compiled.place["initial_0"], alive
+        )
         return ready
 
     def _kernel(self, few: bool, is_packed: bool) -> Compiled:
