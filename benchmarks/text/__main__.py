@@ -66,6 +66,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--page", type=Path, help="to write into (default docs/reading-text.md)")
     arguments = parser.parse_args()
     folder = ROOT / "runs" / ("text-results-quick" if arguments.quick else "text-results")
+    # What was tried quickly is tried again: nobody wants to know whether it worked yesterday.
+    arguments.again = arguments.again or arguments.quick
     arguments.folder = arguments.folder or folder
     arguments.page = arguments.page or (folder / "page.md" if arguments.quick else page.PAGE)
     return arguments

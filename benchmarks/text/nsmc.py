@@ -16,8 +16,8 @@ from nabi.utils import set_random_seed
 
 __all__ = ["cook"]
 
-SETTINGS = Settings(words=8_000, maxlen=100, batch_size=64, learning_rate=1e-3, patience=2, unit="pieces")
-EMBEDDING, UNITS, DROPOUT = 100, 64, 0.4
+SETTINGS = Settings(words=8_000, maxlen=100, batch_size=64, learning_rate=2e-3, patience=2, unit="pieces")
+EMBEDDING, UNITS, DROPOUT = 128, 96, 0.5
 
 
 def bidirectional(words: int) -> Sequential:

@@ -192,7 +192,10 @@ def _repeated(words: dict[str, int]) -> Iterator[str]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep `tokenizers` from starting threads: with them it warns at every later fork of this process."""
+    """Keep `tokenizers` from starting threads: nobody asked for them, and a fork of this process loses them.
+
+    Versions of it warn at such a fork.
+    """
     name = "TOKENIZERS_PARALLELISM"
     with _learning:
         before = os.environ.get(name)

@@ -101,8 +101,8 @@ class Vocabulary:
 
         Raises:
             UnknownNameError: for another unit.
-            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces), and for
-                what is no text.
+            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces), and
+                for what is no text.
 
         >>> Vocabulary.learn(["나비야 나비야 이리 날아 오너라"], "characters", size=8).words[4:]
         [' ', '나', '비', '야']
@@ -195,8 +195,8 @@ class Vocabulary:
             normalised = self._tokenizer.normalizer.normalize_str(readable(text))
             points = np.frombuffer(normalised.encode("utf-32-le"), dtype="<u4")
             return self._table.take(points, mode="clip")
-        # One text at a time: a batch would be encoded on threads of the library, which cost a warning at
-        # every later fork, and is no faster on one.
+        # One text at a time: a batch would be encoded on threads of the library's own, and on one thread it
+        # is no faster.
         ids: list[int] = self._tokenizer.encode(readable(text), add_special_tokens=False).ids
         return ids
 

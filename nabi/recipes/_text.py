@@ -28,6 +28,8 @@ class Settings:
     learning_rate: float
     patience: int
     """Epochs without improvement before the training stops."""
+    decay: float = 1.0
+    """What the learning rate is multiplied by after each epoch."""
     monitor: str = "val_accuracy"
     """What has to improve, measured on the validation part."""
     validation_share: float = 0.1

@@ -4,6 +4,10 @@ A convolution looks at five words at a time, pooling keeps the strongest of ever
 reads what is left: a quarter of the steps, each of which knows its neighbours.
 """
 
+from functools import partial
+
+from torch.optim.lr_scheduler import ExponentialLR
+
 from nabi.callbacks import EarlyStopping
 from nabi.datasets import imdb
 from nabi.layers import LSTM, Conv1D, Dense, Dropout, Embedding, MaxPooling1D
@@ -16,7 +20,8 @@ from nabi.utils import set_random_seed
 
 __all__ = ["cnn_lstm", "cook"]
 
-SETTINGS = Settings(words=20_000, maxlen=400, batch_size=32, learning_rate=1e-3, patience=2)
+# Of a long review the end is read: that is where it says what to think of the film.
+SETTINGS = Settings(words=20_000, maxlen=400, truncating="pre", batch_size=32, learning_rate=1e-3, patience=2)
 EMBEDDING, DROPOUT = 128, 0.25
 FILTERS, WORDS_AT_A_TIME, POOL = 64, 5, 4
 UNITS = 70
@@ -46,7 +51,12 @@ def cook(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -
     # The model: its output is the probability that a review is positive.
     set_random_seed(run.seed)
     model = network(len(corpus.vocabulary), len(corpus.labels))
-    model.compile(Adam(settings.learning_rate), "binary_crossentropy", metrics=["accuracy"])
+    model.compile(
+        Adam(settings.learning_rate),
+        "binary_crossentropy",
+        metrics=["accuracy"],
+        schedule=partial(ExponentialLR, gamma=settings.decay),
+    )
 
     # The training: until the validation part gets no better; the weights of its best epoch are kept.
     stopping = EarlyStopping(settings.monitor, patience=settings.patience, restore_best_weights=True)

@@ -17,8 +17,8 @@ from nabi.utils import set_random_seed
 
 __all__ = ["cook", "lstm"]
 
-SETTINGS = Settings(words=20_000, maxlen=250, batch_size=32, learning_rate=2e-3, patience=4)
-EMBEDDING, UNITS, DROPOUT = 100, 128, 0.4
+SETTINGS = Settings(words=20_000, maxlen=150, batch_size=32, learning_rate=2e-3, patience=4)
+EMBEDDING, UNITS, DROPOUT = 128, 128, 0.4
 
 
 def lstm(words: int, topics: int, masked: bool = True) -> Sequential:
