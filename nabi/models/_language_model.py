@@ -59,7 +59,7 @@ class LanguageModel:
         epochs: times that the text is read; chosen from its length by default.
         learning_rate: of AdamW, at its highest.
         schedule: "cosine", the rate falls to nearly nothing until the end of the training; or "constant".
-        warmup: steps of training over which the rate rises.
+        warmup: steps of training over which the rate rises, but no more than a tenth of all.
         clipnorm: the gradient of all weights together is scaled down to this norm.
         weight_decay: of AdamW.
         seed: of everything random. The same seed gives the same result.

@@ -77,9 +77,11 @@ class LanguageSettings:
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step of training, counted from 0, of so many.
 
-        It rises over the first `warmup` steps; with "cosine" it then falls along half a cosine to a fiftieth.
+        It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
+        half a cosine to a fiftieth.
         """
-        rate = self.learning_rate * min(1.0, (step + 1) / max(self.warmup, 1))
+        rising = max(min(self.warmup, steps // 10), 1)
+        rate = self.learning_rate * min(1.0, (step + 1) / rising)
         if self.schedule == "cosine":
             rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
         return rate

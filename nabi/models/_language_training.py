@@ -28,6 +28,8 @@ _VALIDATION_STREAMS = 16
 _CODES_PER_VALIDATION_STREAM = 1000
 _VALIDATION_WINDOW = 512
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
+# Of the rows of a window: they begin anew, so that the network learns to begin, as it has to in writing.
+_SHARE_THAT_BEGINS = 0.02
 
 
 class Streams:
@@ -211,7 +213,7 @@ class Training:
         rate = settings.rate(position.step, self.epochs * self.windows)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        logits, states = self.network(x, self.states, self.generator)
+        logits, states = self.network(*self._begin_some(x), self.generator)
         loss = functional.cross_entropy(logits.flatten(0, 1), y.flatten())
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -230,6 +232,17 @@ class Training:
         position.codes += y.numel()
         position.window += 1
         position.step += 1
+
+    def _begin_some(self, x: Tensor) -> tuple[Tensor, States]:
+        """Let a few rows begin at this window: states of zero and, of one text, `START` as its first code."""
+        begins = torch.rand(self.rows, generator=self.generator) < _SHARE_THAT_BEGINS
+        if not bool(begins.any()):
+            return x, self.states
+        if not self.network.several:
+            x = x.clone()
+            x[begins, 0] = Vocabulary.START
+        goes_on = ~begins[:, None]
+        return x, [tuple(state * goes_on for state in layer) for layer in self.states]
 
     def _write_now_and_then(self) -> None:
         if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:

@@ -18,7 +18,7 @@ from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NotFin
 from nabi.models._language_network import LanguageNetwork
 from nabi.models._language_settings import LanguageSettings
 from nabi.models._language_steps import LanguageSteps
-from nabi.models._language_training import Streams, nats
+from nabi.models._language_training import Streams, Training, nats
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
 SMALL: dict[str, Any] = {"units": 12, "embedding_size": 8, "window": 16, "batch_size": 4, "warmup": 4}
@@ -178,6 +178,24 @@ def test_text_streams_while_it_is_written(learnt: LanguageModel) -> None:
     stream = learnt.write("the ", 10**9, seed=1)
     first = "".join(islice(stream, 50))
     assert first == "".join(learnt.write("the ", 50, seed=1))
+
+
+def test_it_learns_how_a_text_begins() -> None:
+    """Rows begin anew now and then, else states of zero would be met at the first window alone."""
+    network = LanguageNetwork(9, LanguageSettings(units=5, embedding_size=4), cells.LSTM(5))
+    settings = LanguageSettings(epochs=1, batch_size=40, window=8)
+    training = Training(network, np.arange(4000) % 5 + 4, np.empty(0, dtype=np.int64), settings, None)
+    training.states = [tuple(torch.ones(40, 5) for _ in range(2))]
+    x, begun = torch.full((40, 8), 7), 0
+    for _ in range(50):
+        inputs, ((h, c),) = training._begin_some(x)
+        fresh = inputs[:, 0] == Vocabulary.START
+        assert torch.equal(fresh, h[:, 0] == 0)
+        assert torch.equal(fresh, c.sum(1) == 0)
+        assert bool((inputs[:, 1:] == 7).all())
+        begun += int(fresh.sum())
+    assert 10 < begun < 90  # 2 of 100 of 2000
+    assert bool((x == 7).all())
 
 
 def test_any_length_takes_the_same_memory(learnt: LanguageModel) -> None:
