@@ -135,7 +135,7 @@ def lines(found: dict[int, dict[str, Any]], threads: int) -> Iterator[str]:
     machine = describe()
     yield (
         f"{machine['processor']}, {threads} threads; torch {machine['torch']}, Keras {machine['keras']}, "
-        f"TensorFlow {machine['tensorflow-cpu']}. Batches of {BATCH}, {steps_of_an_epoch()} an epoch; float32."
+        f"TensorFlow {machine['tensorflow-cpu']}; float32. Batches of {BATCH}, {steps_of_an_epoch()} an epoch."
     )
     for length, figures in found.items():
         compared: dict[Seat, Comparison] = figures["compared"]

@@ -115,6 +115,7 @@ def _classifiers(task: TextTask) -> list[tuple[str, "TextClassifier"]]:
     """A classifier for each cell, whose equations are tried out."""
     from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import TextClassifier
+    from nabi.models._text_settings import EMBEDDING_SIZE, UNITS
 
     twice = next((cell for cell in task.cells if task.cells.count(cell) > 1), None)
     if twice is not None:
@@ -122,7 +123,8 @@ def _classifiers(task: TextTask) -> list[tuple[str, "TextClassifier"]]:
     made = []
     for name in task.cells:
         kind = find_class(name)
-        trace(find_cell(name, task.settings["units"] or 8), 8)
+        units, inputs = task.settings["units"] or UNITS, task.settings["embedding_size"] or EMBEDDING_SIZE
+        trace(find_cell(name, units), inputs)
         made.append((name, TextClassifier(kind if ":" in name else name, **task.settings)))
     return made
 

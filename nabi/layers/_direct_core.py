@@ -92,6 +92,10 @@ class DirectActivation:
         """Every shape with a batch and features."""
         return shape if len(shape) > 1 else None
 
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
     def forward(self, x: Tensor) -> Tensor:
         """The function of the inputs."""
         if self._derivative is None:
@@ -120,6 +124,10 @@ class DirectDense:
         if len(shape) < 2 or shape[-1] != self._inputs:
             return None
         return (*shape[:-1], self._units)
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[..., inputs]`."""
@@ -162,6 +170,10 @@ class DirectDropout:
         """Every shape that the shape of the noise can be drawn for."""
         noise = self._layer.noise_shape
         return shape if len(shape) > 1 and (noise is None or len(noise) == len(shape)) else None
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 from nabi.layers import _activations
 from nabi.layers._convolution import Conv1D
 from nabi.layers._direct_core import DirectActivation
-from nabi.layers._direct_windows import Padding, as_image, as_steps
+from nabi.layers._direct_windows import Masks, Padding, as_image, as_steps, only
 from nabi.layers._pooling import MaxPooling1D
 from nabi.targets import PooledConvolution, pooled_convolution
 
@@ -38,7 +38,8 @@ class DirectPooledConvolution:
     def __init__(self, layer: Conv1D, pooling: MaxPooling1D, gradients: PooledConvolution) -> None:
         self._layer, self._gradients = layer, gradients
         self._windows, self._pools = layer._windows, pooling._windows
-        self._padding = Padding(self._windows, 0.0)
+        self._padding, self._masks = Padding(self._windows, 0.0), Masks(self._windows)
+        self._pool_masks = Masks(self._pools)
         self._inputs = layer.kernel.shape[1]
         self._weights = layer.kernel.detach().permute(2, 1, 0).unsqueeze(2)
         self._activation = DirectActivation(layer.activation)
@@ -55,19 +56,31 @@ class DirectPooledConvolution:
             return None
         return (shape[0], self._pools.count(steps), self._layer.filters)
 
+    @property
+    def takes_masks(self) -> bool:
+        """Whether rows may have masked steps behind the others."""
+        return self._masks.able and self._pool_masks.able
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """Take the mask of the next batch."""
+        return self._pool_masks.take(self._masks.take(mask))
+
     def forward(self, x: Tensor) -> Tensor:
         """The largest values for `[B, T, D]`."""
-        image = self._padding.image(x)
+        image = self._padding.image(only(self._masks.steps, x))
         y = functional.conv2d(image, self._weights, self._layer.bias, self._strides, 0, self._dilation)
+        if self._masks.found is not None:
+            as_steps(y).masked_fill_(~self._masks.found, float("-inf"))
         largest, places = torch.ops.aten.max_pool2d_with_indices(y, *self._sizes)
         self._saved = image, as_steps(places)
-        return self._activation.forward(as_steps(largest))
+        return only(self._pool_masks.found, self._activation.forward(as_steps(largest)))
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of kernel and bias."""
         assert self._saved is not None
         (image, places), self._saved = self._saved, None
         kernel, bias = self._layer.kernel, self._layer.bias
+        cotangent = only(self._pool_masks.found, cotangent)
         given = self._activation.backward(cotangent, True).contiguous()
         if kernel.requires_grad:
             kernel.grad = self._gradients.kernel_gradient(as_steps(image), given, places)
@@ -75,4 +88,5 @@ class DirectPooledConvolution:
             bias.grad = given.sum((0, 1))
         if not need_input:
             return None
-        return self._padding.without(as_image(self._gradients.input_gradient(image.shape[3], given, places)))
+        found = as_image(self._gradients.input_gradient(image.shape[3], given, places))
+        return only(self._masks.steps, self._padding.without(found))
