@@ -65,7 +65,8 @@ def train_writer(task: WriterTask, threads: int | None) -> None:
         file.write("\n")
     typer.echo(f"\n{report}\n\nIt writes:\n\n{sample}\n")
     typer.echo(f"The model is in {model_path}, its figures in {figures}")
-    typer.echo(f'It writes on with: nabi write {model_path} --start "..."')
+    own = f" --cell {task.cells[0]}" if ":" in task.cells[0] else ""
+    typer.echo(f'It writes on with: nabi write {model_path}{own} --start "..."')
     if report.interrupted:
         typer.echo(f"Stopped; the same command goes on from {checkpoint}")
         raise typer.Exit(_STOPPED)

@@ -54,6 +54,7 @@ def cook(run: Run) -> None:
         "training_seconds": round(report.seconds, 1),
         "parameters": sum(weight.numel() for weight in model.network.parameters()),
         "history": model.history,
+        "epoch_seconds": [round(seconds, 1) for seconds in bar.seconds],
     }
     begun = time.perf_counter()
     for _ in model.write(length=MEASURED, seed=run.seed):

@@ -81,6 +81,28 @@ def test_a_model_of_another_kind_is_refused(nabi: Any, tmp_path: Path) -> None:
     assert "there is no model file" in done.err
 
 
+def test_a_cell_of_ones_own_learns_and_writes(
+    nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "cell.py").write_text(
+        "from nabi.cells import Cell\nfrom nabi.ir.functions import tanh\n"
+        "class Mine(Cell):\n    states = ('h',)\n"
+        "    def step(self, x, h):\n        return tanh(self.affine('h', x, h))\n"
+    )
+    done = nabi("train", "cat.txt", *SMALL, "--epochs", 1, "--cell", "cell.py:Mine")
+    assert done.status == 0, done.err
+    assert "nabi write cat.nabi --cell cell.py:Mine" in done.out
+    assert nabi("write", "cat.nabi", "--cell", "cell.py:Mine", "--length", 5).status == 0
+    # In a fresh process the class is not there until its file is named.
+    fresh = subprocess.run(
+        [sys.executable, "-m", "nabi", "next", "cat.nabi", "the"], capture_output=True, text=True
+    )
+    assert fresh.returncode == 2
+    assert "a cell of your own is given as --cell FILE.py:Class" in fresh.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
