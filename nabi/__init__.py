@@ -28,10 +28,11 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import Model, Sequential, TextClassifier
+from nabi.models import LanguageModel, Model, Sequential, TextClassifier
 
 __all__ = [
     "Input",
+    "LanguageModel",
     "Model",
     "Sequential",
     "TextClassifier",

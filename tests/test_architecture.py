@@ -18,6 +18,7 @@ HOUSE = [
     "recipes",
     "explain",
     "models",
+    "decoding",
     "training",
     "layers",
     "data",

@@ -16,6 +16,7 @@ from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
 from nabi.cli._train import train
+from nabi.cli._write import next_words, write
 from nabi.errors import NabiError
 
 __all__ = ["main"]
@@ -52,6 +53,8 @@ _app.command("train")(train)
 _app.command("predict")(predict)
 _app.command("evaluate")(evaluate)
 _app.command("explain")(explain)
+_app.command("write")(write)
+_app.command("next")(next_words)
 _app.command("list")(list_all)
 _app.command("show")(show)
 _app.command("bench")(bench)

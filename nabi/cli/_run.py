@@ -22,7 +22,8 @@ def run(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news).",
+            help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news, "
+            "shakespeare).",
             show_default="the folder NABI_DATA, or downloaded",
             metavar="PATH",
         ),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nabi.cli._train_writer import WriterTask, is_text, train_writer
 from nabi.errors import ArgumentError, NabiError
 
 __all__ = ["FORMS", "Form", "train"]
@@ -26,6 +27,11 @@ FORMS = (
         "a table of texts and labels",
         "nabi train FILE --text COLUMN --label COLUMN",
         "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed",
+    ),
+    Form(
+        "a text to write on from",
+        "nabi train FILE.txt",
+        "FILE: .txt, also compressed; with --lines each line is a text of its own",
     ),
 )
 """All kinds; `train` finds out by the options which of them is meant."""
@@ -56,9 +62,18 @@ class Truncating(StrEnum):
 
 
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
+_TEXT = "Text to write on from"
+# What can be said of a text; the other options are about tables.
+_OF_TEXTS = {
+    "file", "lines", "encoding", "unit", "vocabulary_size", "cell", "units", "layers", "embedding_size",
+    "tied", "dropout", "weight_drop", "window", "epochs", "batch_size", "learning_rate", "seed", "threads",
+    "out",
+}  # fmt: skip
+_ONLY_OF_TEXTS = {"lines", "layers", "tied", "weight_drop", "window"}
 
 
 def train(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)] = None,
     text: Annotated[
         str | None, typer.Option(help="Column of the texts.", metavar="COLUMN", rich_help_panel=_TABLE)
@@ -95,7 +110,7 @@ def train(
             help="A table of the rows to report on.", show_default="a tenth of FILE", rich_help_panel=_TABLE
         ),
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Of the tables.", rich_help_panel=_TABLE)] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Of the files.")] = "utf-8",
     separator: Annotated[
         str | None,
         typer.Option(
@@ -133,6 +148,39 @@ def train(
             "--balanced", help="Let rare labels count as much as frequent ones.", rich_help_panel=_TABLE
         ),
     ] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Whether each line is a text of its own.", rich_help_panel=_TEXT)
+    ] = False,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            help="Characters or words through which gradients flow back.",
+            min=1,
+            show_default="128",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(
+            help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+        ),
+    ] = None,
+    tied: Annotated[
+        bool,
+        typer.Option(
+            "--tied", help="Let the last layer have the embedding's weights.", rich_help_panel=_TEXT
+        ),
+    ] = False,
+    weight_drop: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of recurrent weights left out in training.",
+            min=0.0,
+            max=0.99,
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
     cell: Annotated[
         list[str] | None,
         typer.Option(
@@ -200,7 +248,8 @@ def train(
 ) -> None:
     """Train a network on your own data, say how good it is on rows held out, and save one model file.
 
-    The options say what the data is: --text and --label mean a table. Without any, the forms are listed.
+    The options say what the data is: --text and --label mean a table. Without them a .txt file is a text to
+    learn writing from; for any other file the forms are listed.
 
     What is not given is chosen from the data. Training stops early; Ctrl-C ends it after the current batch,
     and what has been learnt is saved (status 130).
@@ -208,6 +257,7 @@ def train(
     if file is not None and (text is not None or label):
         from nabi.cli._train_text import TextTask, train_text
 
+        _refuse(context, _ONLY_OF_TEXTS, FORMS[0])
         if text is None or not label:
             missing = "--text" if text is None else "--label"
             raise ArgumentError(
@@ -246,8 +296,35 @@ def train(
         )
         train_text(task, threads)
         return
+    if file is not None and is_text(file):
+        _refuse(context, set(context.params) - _OF_TEXTS, FORMS[1])
+        settings = {
+            "units": units,
+            "layers": layers,
+            "unit": "characters" if unit is Unit.AUTO else unit.value,
+            "vocabulary_size": vocabulary_size,
+            "embedding_size": embedding_size,
+            "tied": tied,
+            "dropout": dropout,
+            "weight_drop": weight_drop,
+            "batch_size": batch_size,
+            "window": window,
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "seed": seed,
+        }
+        train_writer(WriterTask(file, lines, encoding, cell or ["lstm"], out, settings), threads)
+        return
     _list_forms(file, encoding, separator)
     raise typer.Exit(2)
+
+
+def _refuse(context: typer.Context, names: set[str], form: Form) -> None:
+    """Refuse options that were given and mean nothing for a kind of data."""
+    for name in sorted(names):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ArgumentError(f"--{name.replace('_', '-')}: it means nothing for {form.name}")
 
 
 def _list_forms(file: Path | None, encoding: str, separator: str | None) -> None:

@@ -1,6 +1,9 @@
-"""Models: layers put together, trained, asked, saved and loaded; and a classifier of texts around them."""
+"""Models: layers put together, trained, asked, saved and loaded; classifiers and writers of text."""
 
 from nabi.models._files import load_model
+from nabi.models._language_model import LanguageModel
+from nabi.models._language_report import LanguageReport
+from nabi.models._language_words import NextWord
 from nabi.models._model import Model
 from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
@@ -9,7 +12,10 @@ from nabi.models._text_prediction import Prediction
 
 __all__ = [
     "LabelFigures",
+    "LanguageModel",
+    "LanguageReport",
     "Model",
+    "NextWord",
     "Prediction",
     "Report",
     "Sequential",

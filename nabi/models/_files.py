@@ -136,6 +136,8 @@ _READERS = {
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "text classifier": "nabi.TextClassifier.load",
+    "language model": "nabi.LanguageModel.load",
+    "language model training": "checkpoint= of nabi.LanguageModel.fit",
 }
 
 

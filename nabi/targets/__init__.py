@@ -9,6 +9,7 @@ from nabi.targets import eager, latex, picture
 from nabi.targets._dropout import Kept, draw_kept
 from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Prepared, prepare
+from nabi.targets._prepared_step import Step, prepare_step
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
@@ -19,12 +20,14 @@ __all__ = [
     "Prepared",
     "Record",
     "Rows",
+    "Step",
     "draw_kept",
     "eager",
     "latex",
     "picture",
     "pooled_convolution",
     "prepare",
+    "prepare_step",
     "run_backward",
     "run_forward",
 ]

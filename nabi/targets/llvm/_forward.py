@@ -32,6 +32,7 @@ class ForwardKernel:
             torch) rather than the outputs (as in Keras).
         few_rows: whether products that read the input go before the steps, for many rows at once.
         in_place: whether the products of a step read the weights where they lie.
+        is_packed: whether the weights have been packed by an earlier run with the same memory.
     """
 
     program: Program
@@ -43,6 +44,7 @@ class ForwardKernel:
     columns_first: tuple[bool, ...]
     few_rows: bool
     in_place: bool = False
+    is_packed: bool = False
 
     name = "forward"
     family_step = 2
@@ -50,7 +52,9 @@ class ForwardKernel:
     @property
     def key(self) -> tuple[str, ...]:
         """What tells its code from that of others."""
-        options = (self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place)
+        options = (
+            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place, self.is_packed
+        )  # fmt: skip
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
     @cached_property

@@ -54,7 +54,8 @@ class ForwardWriter(StepMemory):
             for width, grain in grains.items()
         }
         self.passes.reserve()
-        self.packed.pack()
+        if not kernel.is_packed:
+            self.packed.pack()
         self._finish_empty()
         k.wait_for_all()
         with loop_over(b, 0, k["chunks"]) as chunk:

@@ -17,6 +17,7 @@ from nabi.targets.llvm._machine import NativeError
 from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
 __all__ = [
+    "FEW",
     "NativeError",
     "NativeRecord",
     "backward_for",
@@ -28,7 +29,7 @@ __all__ = [
     "run_forward",
 ]
 
-_FEW = 4
+FEW = 4
 """A batch of so many rows is a small one: products with the input go before the steps."""
 
 _SHORT = 8
@@ -181,7 +182,7 @@ def forward_for(
 ) -> tuple[Compiled, Sizes, tuple[int, int]]:
     """Return the forward kernel for rows, its memory, and the rows of a chunk: at most, and in memory."""
     count, batch = rows.count, rows.batch
-    few = batch <= _FEW
+    few = batch <= FEW
     compiled = forward_kernel(
         program, dtype, save, keep, rows.zero is not None, columns_first, few, _is_read_in_place(rows)
     )
@@ -206,7 +207,7 @@ def backward_for(
     reads_input = need_input and program.derivative.input is not None
     compiled = backward_kernel(
         program, dtype, keep, given, rows.zero is not None, rows.cut is not None, columns_first, reads_input,
-        need_weights, batch <= _FEW, _is_read_in_place(rows),
+        need_weights, batch <= FEW, _is_read_in_place(rows),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))

@@ -1,0 +1,92 @@
+"""`nabi write` and `nabi next`: what a language model writes, and what it expects."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP
+from nabi.errors import ArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nabi.models import LanguageModel
+
+__all__ = ["next_words", "write"]
+
+_Model = Annotated[
+    Path, typer.Argument(help="A language model: of `nabi train FILE.txt` or `nabi run shakespeare`.")
+]
+_Cells = Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")]
+
+
+def write(
+    model: _Model,
+    start: Annotated[
+        str, typer.Option(help="What comes before.", show_default="the beginning of a text", metavar="TEXT")
+    ] = "",
+    length: Annotated[int, typer.Option(help="Characters or words at most.")] = 500,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 it is more careful, above 1 bolder; 0: always the most probable.")
+    ] = 0.8,
+    top_k: Annotated[
+        int | None, typer.Option(help="Draw from so many of the most probable only.", show_default="all")
+    ] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the most probable that together are so probable.")
+    ] = 1.0,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="What was written lately is so many times less probable.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the random numbers: the same seed writes the same.")] = 0,
+    cell: _Cells = None,
+) -> None:
+    """Write on after a beginning, with a language model; the text appears while it is written."""
+    written = _load(model, cell or ()).write(
+        start,
+        length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+    )
+    typer.echo(start, nl=False)
+    for piece in written:
+        typer.echo(piece, nl=False)
+    typer.echo()
+
+
+def next_words(
+    model: _Model,
+    text: Annotated[str, typer.Argument(help='What comes before, such as "the clouds are in the".')],
+    number: Annotated[int, typer.Option("--number", "-n", help="How many words.")] = 5,
+    cell: _Cells = None,
+) -> None:
+    """Show the words that a language model expects next, with their probabilities."""
+    from rich.console import Console
+    from rich.table import Table
+
+    loaded = _load(model, cell or ())
+    unknown = loaded.unknown(text)
+    found = loaded.next_words(text, number)
+    console = Console()
+    if unknown:
+        console.print(f"Unknown to the model: {', '.join(unknown)}", highlight=False, markup=False)
+    table = Table("next word", "probability")
+    table.columns[1].justify = "right"
+    for word, probability in found:
+        table.add_row(word, f"{probability:.1%}")
+    console.print(table)
+
+
+def _load(path: Path, own_cells: Sequence[str]) -> "LanguageModel":
+    """Read a model file, with cells of the user's own from the files that the command line names."""
+    from nabi.cli._cell import find_class
+    from nabi.models import LanguageModel
+
+    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
+    try:
+        return LanguageModel.load(path, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem

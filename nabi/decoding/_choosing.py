@@ -1,0 +1,127 @@
+"""Choosing the next code of each row from probabilities.
+
+In numpy: rows are few and short, and torch's operations cost several times as much to begin.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nabi.decoding._strategies import Greedy, Sampling
+from nabi.errors import NotFiniteError
+
+__all__ = ["Chooser", "check_probabilities"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Codes = npt.NDArray[np.int64]
+
+# Random numbers are drawn so many at a time.
+_DRAWS = 256
+
+
+def check_probabilities(log_probabilities: Floats) -> None:
+    """Refuse what no code can be chosen from.
+
+    Raises:
+        NotFiniteError: if a probability is no number, or all of a row are zero.
+    """
+    # The largest of a row is NaN if any is; it is -inf if all are.
+    largest = log_probabilities.max(axis=1)
+    if not np.isfinite(largest).all():
+        row = int(np.flatnonzero(~np.isfinite(largest))[0])
+        raise NotFiniteError(
+            f"log probabilities: the largest of row {row} is {largest[row]}, a finite number was expected; "
+            "the model's weights may have become NaN or infinite"
+        )
+
+
+class Chooser:
+    """Chooses for the rows of a batch, of which some leave it on the way."""
+
+    def __init__(self, strategy: Greedy | Sampling, rows: int) -> None:
+        greedy = isinstance(strategy, Greedy) or strategy.temperature == 0
+        self._sampling = strategy if isinstance(strategy, Sampling) else None
+        self._draws = None if greedy or self._sampling is None else _Draws(self._sampling.seed, rows)
+        self._past: list[list[int]] | None = None
+        if self._sampling is not None and self._sampling.repetition_penalty > 1:
+            self._past = [[] for _ in range(rows)]
+
+    def choose(self, log_probabilities: Floats, rows: Codes) -> Codes:
+        """Return a code for each row, from `[B, V]`; `rows` says which rows of the beginning they are."""
+        scores = log_probabilities
+        if self._past is not None:
+            scores = self._penalise(scores, rows)
+        if self._draws is None:
+            codes: Codes = scores.argmax(axis=1)
+        else:
+            codes = self._draw(scores, self._draws.next(rows))
+        if self._past is not None:
+            assert self._sampling is not None
+            for row, code in zip(rows, codes, strict=True):
+                past = self._past[row]
+                past.append(int(code))
+                del past[: -self._sampling.repetition_window]
+        return codes
+
+    def _penalise(self, scores: Floats, rows: Codes) -> Floats:
+        assert self._past is not None
+        assert self._sampling is not None
+        scores = scores.copy()
+        for place, row in enumerate(rows):
+            scores[place, list(set(self._past[row]))] -= math.log(self._sampling.repetition_penalty)
+        return scores
+
+    def _draw(self, scores: Floats, draws: Floats) -> Codes:
+        assert self._sampling is not None
+        shifted = scores.astype(np.float64)
+        shifted -= shifted.max(axis=1, keepdims=True)
+        if self._sampling.temperature != 1:
+            shifted /= self._sampling.temperature
+        weights = np.exp(shifted)
+        top_k, top_p = self._sampling.top_k, self._sampling.top_p
+        if (top_k is not None and top_k < weights.shape[1]) or top_p < 1:
+            weights = _keep_top(weights, top_k, top_p)
+        sums = weights.cumsum(axis=1)
+        totals = sums[:, -1]
+        # Below the total also where rounding would give it: the last code may be one that must not come.
+        wanted = np.minimum(draws * totals, np.nextafter(totals, 0))
+        codes: Codes = (sums <= wanted[:, None]).sum(axis=1)
+        return codes
+
+
+def _keep_top(weights: Floats, top_k: int | None, top_p: float) -> Floats:
+    """Set to 0 what is not among the `top_k` largest of a row or not needed for a share of `top_p`."""
+    order = np.argsort(-weights, axis=1, kind="stable")
+    ranked = np.take_along_axis(weights, order, axis=1)
+    if top_k is not None:
+        ranked[:, top_k:] = 0
+    if top_p < 1:
+        sums = ranked.cumsum(axis=1)
+        # The first stays whatever happens: nothing comes before it.
+        ranked[:, 1:][sums[:, :-1] >= top_p * sums[:, -1:]] = 0
+    kept = np.zeros_like(weights)
+    np.put_along_axis(kept, order, ranked, axis=1)
+    return kept
+
+
+class _Draws:
+    """Random numbers from 0 to 1, a sequence of its own for each row, whatever becomes of the others."""
+
+    def __init__(self, seed: int, rows: int) -> None:
+        self._generators = [torch.Generator().manual_seed(seed + row) for row in range(rows)]
+        self._numbers: Floats = np.empty((rows, _DRAWS))
+        self._at = _DRAWS
+
+    def next(self, rows: Codes) -> Floats:
+        """The next number of these rows."""
+        if self._at == _DRAWS:
+            for row in rows:
+                drawn = torch.rand(_DRAWS, generator=self._generators[row], dtype=torch.float64)
+                self._numbers[row] = drawn.numpy()
+            self._at = 0
+        self._at += 1
+        found: Floats = self._numbers[rows, self._at - 1]
+        return found

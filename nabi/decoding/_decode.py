@@ -1,0 +1,210 @@
+"""Decoding a batch: whole sequences, or one step after the other."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi.decoding._beams import search
+from nabi.decoding._choosing import Chooser, check_probabilities
+from nabi.decoding._model import Decodable
+from nabi.decoding._strategies import BeamSearch, Greedy, Sampling, Strategy
+from nabi.errors import ArgumentError
+
+__all__ = ["Decoded", "Written", "decode", "stream"]
+
+Codes = npt.NDArray[np.int64]
+_GREEDY = Greedy()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A sequence that was written."""
+
+    codes: tuple[int, ...]
+    """Without the code that ended it."""
+    log_probability: float
+    """Of all codes together by the model, the end's included where it ended."""
+    score: float
+    """What sequences were compared by in a beam search; else the log probability."""
+    ended: bool
+    """Whether it came to its end before `maxlen`."""
+
+
+class Written(NamedTuple):
+    """What one step wrote: a code for each row that goes on."""
+
+    rows: Codes
+    """Which rows of the batch, `[N]`."""
+    codes: Codes
+    """What was chosen for them, `[N]`."""
+    log_probabilities: npt.NDArray[np.float64]
+    """Of these codes, by the model, `[N]`."""
+    ended: dict[int, float]
+    """Rows that ended in this step, with the log probability of their end."""
+
+
+def stream(
+    model: Decodable,
+    state: Any,
+    first: Tensor | Collection[int],
+    strategy: Strategy = _GREEDY,
+    *,
+    end: int | Collection[int] | None = None,
+    maxlen: int | None = None,
+) -> Iterator[Written]:
+    """Write one code after the other for each row of a batch, and give each as soon as it is chosen.
+
+    Nothing is kept of what was written, so that any length takes the same memory. A row that chooses `end`
+    leaves the batch: what would come after is never computed. The iterator ends with the last row. A step in
+    which all rows end writes no code.
+
+    Args:
+        model: what is asked for probabilities.
+        state: of the model, for B rows.
+        first: the code that each row reads first, `[B]`: the last of its primer, or one that means a start.
+        strategy: `Greedy` or `Sampling`.
+        end: the code that ends a sequence, or several; None where only `maxlen` does.
+        maxlen: codes of a row at most, its end counted; None for no limit.
+
+    Raises:
+        ArgumentError: for a strategy that does not write step by step, a length below 1, codes of a wrong
+            shape.
+        NotFiniteError: if the model gives probabilities that are no numbers.
+
+    >>> import torch
+    >>> class Counting:  # after a code comes the next one
+    ...     def step(self, codes, state):
+    ...         return torch.nn.functional.one_hot((codes + 1) % 5, 5).log(), state
+    ...     def select(self, state, rows):
+    ...         return state
+    >>> [written.codes.tolist() for written in stream(Counting(), None, [0, 2], end=4)]
+    [[1, 3], [2], [3], []]
+    """
+    ends = _check_ends(end)
+    codes = _check_first(first)
+    if maxlen is not None:
+        _check_maxlen(maxlen)
+    if not isinstance(strategy, Greedy | Sampling):
+        raise ArgumentError(
+            f"strategy: got {strategy!r}, expected Greedy or Sampling: a beam search knows what it has "
+            "written at its end only"
+        )
+    return _stream(model, state, codes, strategy, ends, maxlen)
+
+
+def _stream(
+    model: Decodable,
+    state: Any,
+    codes: Tensor,
+    strategy: Greedy | Sampling,
+    ends: frozenset[int],
+    maxlen: int | None,
+) -> Iterator[Written]:
+    chooser = Chooser(strategy, len(codes))
+    rows: Codes = np.arange(len(codes))
+    places = rows
+    length = 0
+    while len(rows):
+        log_probabilities, state = model.step(codes, state)
+        array = log_probabilities.numpy(force=True)
+        check_probabilities(array)
+        chosen = chooser.choose(array, rows)
+        own = array[places, chosen].astype(np.float64)
+        ended: dict[int, float] = {}
+        if ends:
+            going = [place for place, code in enumerate(chosen.tolist()) if code not in ends]
+            if len(going) < len(rows):
+                stopped = sorted(set(range(len(rows))) - set(going))
+                ended = {int(rows[place]): float(own[place]) for place in stopped}
+                rows, chosen, own = rows[going], chosen[going], own[going]
+                places = np.arange(len(rows))
+                if going:
+                    state = model.select(state, torch.tensor(going, device=codes.device))
+        length += 1
+        yield Written(rows, chosen, own, ended)
+        if length == maxlen:
+            return
+        codes = torch.from_numpy(chosen).to(codes.device)
+
+
+def decode(
+    model: Decodable,
+    state: Any,
+    first: Tensor | Collection[int],
+    strategy: Strategy = _GREEDY,
+    *,
+    end: int | Collection[int] | None = None,
+    maxlen: int,
+) -> list[list[Decoded]]:
+    """Write a sequence for each row of a batch.
+
+    Args:
+        model, state, first, end: as `stream` takes them.
+        strategy: `Greedy`, `Sampling` or `BeamSearch`.
+        maxlen: codes of a row at most, its end counted.
+
+    Returns:
+        For each row its sequences, the best first: one, and with `BeamSearch(best=n)` up to n.
+
+    Raises:
+        ArgumentError, NotFiniteError: as `stream`.
+
+    >>> import torch
+    >>> class Coin:  # 0 and 1 with 0.5 and 0.2, and 2, the end, with 0.3
+    ...     def step(self, codes, state):
+    ...         return torch.tensor([0.5, 0.2, 0.3]).log().expand(len(codes), 3), state
+    ...     def select(self, state, rows):
+    ...         return state
+    >>> [found.codes for found in decode(Coin(), None, [0], BeamSearch(3, best=2), end=2, maxlen=2)[0]]
+    [(), (0,)]
+    """
+    ends = _check_ends(end)
+    codes = _check_first(first)
+    _check_maxlen(maxlen)
+    if isinstance(strategy, BeamSearch):
+        return [
+            [Decoded(found[1], found[0], score, found[2]) for score, found in row]
+            for row in search(model, state, codes, strategy, ends, maxlen)
+        ]
+    written: list[list[int]] = [[] for _ in range(len(codes))]
+    totals = [0.0] * len(codes)
+    ended = set()
+    for step in stream(model, state, codes, strategy, end=ends, maxlen=maxlen):
+        for row, code, own in zip(step.rows, step.codes, step.log_probabilities, strict=True):
+            written[row].append(int(code))
+            totals[row] += float(own)
+        for row, own in step.ended.items():
+            totals[row] += own
+            ended.add(row)
+    return [
+        [Decoded(tuple(codes), total, total, row in ended)]
+        for row, (codes, total) in enumerate(zip(written, totals, strict=True))
+    ]
+
+
+def _check_ends(end: int | Collection[int] | None) -> frozenset[int]:
+    if end is None:
+        return frozenset()
+    ends = frozenset([end] if isinstance(end, int) else end)
+    if not all(isinstance(code, int | np.integer) and code >= 0 for code in ends):
+        raise ArgumentError(f"end: got {end!r}, expected a code, several codes or None")
+    return ends
+
+
+def _check_first(first: Tensor | Collection[int]) -> Tensor:
+    codes = first if isinstance(first, Tensor) else torch.tensor(list(first), dtype=torch.int64)
+    if codes.dim() != 1 or codes.is_floating_point():
+        raise ArgumentError(
+            f"first: got {codes.dtype} of shape {tuple(codes.shape)}, expected whole numbers [batch]"
+        )
+    return codes.to(torch.int64)
+
+
+def _check_maxlen(maxlen: object) -> None:
+    if isinstance(maxlen, bool) or not isinstance(maxlen, int) or maxlen < 1:
+        raise ArgumentError(f"maxlen: got {maxlen!r}, expected a whole number from 1")

@@ -1,0 +1,64 @@
+"""How good a language model is."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from nabi.errors import ArgumentError
+
+__all__ = ["LanguageReport"]
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """What a language model says of texts that it has not learnt from.
+
+    `validation` and `test` are in nats per code, a code being a character or a word: the mean of the
+    negative natural logarithm of the probability that it gave to what really came next. None where
+    nothing was held out.
+    """
+
+    unit: str
+    """What a code is: "characters", "words" or "pieces"."""
+    train_codes: int
+    """How many were learnt from."""
+    validation_codes: int
+    test_codes: int
+    validation: float | None
+    test: float | None
+    seconds: float
+    """How long training took."""
+    interrupted: bool = False
+    """Whether training was stopped before its end."""
+
+    def __str__(self) -> str:
+        lines = []
+        for name in ("validation", "test"):
+            value = getattr(self, name)
+            if value is not None:
+                counted = f"{getattr(self, f'{name}_codes'):,} {self.unit}"
+                lines.append(
+                    f"{name}: {value:.4f} nats per {self._one} "
+                    f"({value / math.log(2):.3f} bits, perplexity {math.exp(value):,.2f}; {counted})"
+                )
+        return "\n".join(lines) or "nothing was held out"
+
+    @property
+    def _one(self) -> str:
+        return self.unit.removesuffix("s")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, described: Any) -> Self:
+        """Make the report that `to_dict` described.
+
+        Raises:
+            ArgumentError: for something else.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(described, dict) or sorted(described) != sorted(names):
+            raise ArgumentError(f"report: expected a dictionary with {', '.join(names)}")
+        return cls(**described)

@@ -1,0 +1,112 @@
+"""What a language model can be told."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["LanguageSettings"]
+
+_UNITS = ("characters", "words", "pieces")
+_SCHEDULES = ("cosine", "constant")
+# None of these may be left out or below the number.
+_WHOLE = {
+    "units": 1,
+    "layers": 1,
+    "embedding_size": 1,
+    "vocabulary_size": 5,
+    "minimum_count": 1,
+    "batch_size": 1,
+    "window": 1,
+    "warmup": 0,
+    "seed": 0,
+}
+_RATES = ("embedding_dropout", "input_dropout", "dropout", "weight_drop")
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """The settings of a `LanguageModel`, which says what each means; `epochs` None is chosen by `fit`."""
+
+    cell: str = "lstm"
+    units: int = 512
+    layers: int = 1
+    unit: str = "characters"
+    vocabulary_size: int = 20_000
+    minimum_count: int = 1
+    lowercase: bool = False
+    embedding_size: int = 128
+    tied: bool = False
+    embedding_dropout: float = 0.0
+    input_dropout: float = 0.0
+    dropout: float = 0.2
+    weight_drop: float = 0.0
+    batch_size: int = 32
+    window: int = 128
+    epochs: int | None = None
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    warmup: int = 100
+    clipnorm: float = 1.0
+    weight_decay: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in _WHOLE.items():
+            _check_whole(name, getattr(self, name), least)
+        if self.epochs is not None:
+            _check_whole("epochs", self.epochs, 1, " or None")
+        for name, known in (("unit", _UNITS), ("schedule", _SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+        for name in _RATES:
+            rate = getattr(self, name)
+            if not (_is_number(rate) and 0 <= rate < 1):
+                raise ArgumentError(f"{name}: got {rate!r}, expected a rate of 0 or more and below 1")
+        for name in ("learning_rate", "clipnorm"):
+            value = getattr(self, name)
+            if not (_is_number(value) and value > 0):
+                raise ArgumentError(f"{name}: got {value!r}, expected a number above 0")
+        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
+            raise ArgumentError(f"weight_decay: got {self.weight_decay!r}, expected a number of 0 or more")
+        for name in ("lowercase", "tied"):
+            if not isinstance(getattr(self, name), bool):
+                raise ArgumentError(f"{name}: got {getattr(self, name)!r}, expected True or False")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step of training, counted from 0, of so many.
+
+        It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
+        half a cosine to a fiftieth.
+        """
+        rising = max(min(self.warmup, steps // 10), 1)
+        rate = self.learning_rate * min(1.0, (step + 1) / rising)
+        if self.schedule == "cosine":
+            rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
+        return rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, described: Any) -> Self:
+        """Make the settings that `to_dict` described.
+
+        Raises:
+            ArgumentError: for something else.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(described, dict) or sorted(described) != sorted(names):
+            raise ArgumentError(f"settings: expected a dictionary with {', '.join(names)}")
+        return cls(**described)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_whole(name: str, value: object, least: int, otherwise: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{otherwise}")

@@ -1,0 +1,89 @@
+"""Shakespeare, character by character: a network that reads his plays and writes on (many to many).
+
+It sees one character and says how probable each next one is. Its state goes on from one window of the text
+to the next, so that what it knows of a scene is not forgotten after 128 characters. The last twentieth of the
+text is looked at once, the twentieth before it after every epoch.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from nabi.errors import MissingFileError
+from nabi.models import LanguageModel
+from nabi.recipes._run import Run
+
+__all__ = ["cook"]
+
+FILE = "tiny_shakespeare.txt"
+UNITS, EMBEDDING = 512, 128
+STREAMS, WINDOW = 32, 128
+DROPOUT, WEIGHT_DROP = 0.3, 0.2
+LEARNING_RATE = 3e-3
+STARTS = ("ROMEO:", "JULIET:", "First Citizen:")
+WRITTEN, MEASURED = 600, 10_000  # characters of a sample; characters over which the speed is measured
+
+
+def cook(run: Run) -> None:
+    """Learn from nine tenths of the text, measure on the rest, and write."""
+    file = find(run.data)
+
+    # The model: an embedding of 128 features, an LSTM of 512 units, a softmax over all characters.
+    model = LanguageModel(
+        units=UNITS,
+        embedding_size=EMBEDDING,
+        dropout=DROPOUT,
+        weight_drop=WEIGHT_DROP,
+        batch_size=STREAMS,
+        window=WINDOW,
+        learning_rate=LEARNING_RATE,
+        epochs=run.epochs,
+        seed=run.seed,
+    )
+
+    # The training: a run that was interrupted goes on when the same command is given again.
+    with run.batches("shakespeare", run.epochs) as bar:
+        report = model.fit(file, checkpoint=run.folder / "training.nabi", verbose=0, callbacks=bar)
+    run.interrupted = run.interrupted or report.interrupted
+    model.save(run.folder / "model.nabi")
+
+    # What it shows: nats per character, and what it writes.
+    run.figures |= {
+        "validation": report.validation,
+        "test": report.test,
+        "training_seconds": round(report.seconds, 1),
+        "parameters": sum(weight.numel() for weight in model.network.parameters()),
+        "history": model.history,
+        "epoch_seconds": [round(seconds, 1) for seconds in bar.seconds],
+    }
+    begun = time.perf_counter()
+    for _ in model.write(length=MEASURED, seed=run.seed):
+        pass
+    run.figures["characters_per_second"] = round(MEASURED / (time.perf_counter() - begun))
+    samples = [start + "".join(model.write(start, WRITTEN, seed=run.seed)) for start in STARTS]
+    run.folder.write_text("written.txt", "\n\n----\n\n".join(samples) + "\n")
+    run.console.print(str(report), highlight=False)
+    run.console.print(
+        f"It writes {run.figures['characters_per_second']:,} characters a second. After {STARTS[0]!r}:",
+        highlight=False,
+    )
+    run.console.print(samples[0], highlight=False, markup=False)
+
+
+def find(said: Path | None) -> Path:
+    """Return the file: the one said or in the folder said, else in the folder NABI_DATA.
+
+    Raises:
+        MissingFileError: if it is not there.
+    """
+    setting = os.environ.get("NABI_DATA", "").strip()
+    place = said or (Path(setting).expanduser() if setting else None)
+    if place is None:
+        raise MissingFileError(
+            f"data: the recipe shakespeare reads {FILE}; name the file or its folder with --data, or set "
+            "NABI_DATA to the folder"
+        )
+    for file in (place, place / FILE, place / "text" / FILE):
+        if file.is_file():
+            return file
+    raise MissingFileError(f"data: {place} is no file and has no {FILE}")

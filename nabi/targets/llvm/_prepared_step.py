@@ -1,0 +1,159 @@
+"""One step of a program by native code, with weights that are packed once.
+
+A kernel packs its weights at every run, because they may have changed since the last. Where steps come one by
+one, each with the same weights, packing costs several times what the step itself does: here a kernel without
+any step packs them into memory that is kept, and kernels that leave packing out go on from there.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.ir import Program
+from nabi.targets._rows import Rows
+from nabi.targets.llvm import _threads
+from nabi.targets.llvm._compiled import Compiled, forward_kernel
+from nabi.targets.llvm._forward import ForwardKernel
+from nabi.targets.llvm._kernel import FEW, laid_out
+from nabi.targets.llvm._memory import lay_out
+
+__all__ = ["NativeStep"]
+
+_BATCH_SIZES = 64
+
+
+@dataclass(eq=False)
+class _Ready:
+    """Arguments for one batch size; only input and states are filled in for a step."""
+
+    compiled: Compiled
+    block: Any
+    start: int
+    threads: int
+    x_at: int
+    states_at: int
+    alive: tuple[Any, ...]
+
+
+class NativeStep:
+    """Takes one step after the other; called with `[B, D]` and states, it gives the new states."""
+
+    def __init__(self, program: Program, families: Sequence[Tensor]) -> None:
+        self._program = program
+        self._families, self._columns_first, self._lines = laid_out(families)
+        self._dtype = families[0].dtype
+        self._multiply_adds = float(program.parameter_count)
+        self._packed: dict[bool, tuple[Tensor, dict[str, int]]] = {}
+        self._ready: dict[int, _Ready] = {}
+        self._pack(few=True)
+
+    def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Take a step."""
+        batch = x.shape[0]
+        if not batch:
+            return tuple([state.clone() for state in states])
+        threads = _threads.threads_for(batch * self._multiply_adds)
+        ready = self._ready.get(batch)
+        if ready is None or ready.threads != threads:
+            ready = self._make(batch, threads)
+        block, at = ready.block, ready.states_at
+        x = x.contiguous()
+        block[ready.x_at] = x.data_ptr()
+        alive, finals = [x], []
+        for state in states:
+            state = state.contiguous()
+            final = torch.empty_like(state)
+            # An initial state and its final state lie side by side among the arguments.
+            block[at], block[at + 1] = state.data_ptr(), final.data_ptr()
+            at += 2
+            alive.append(state)
+            finals.append(final)
+        if threads > 1:
+            counters = ready.start + 8 * ready.compiled.count
+            ctypes.memset(counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
+        _threads.run(ready.compiled.address, ready.start, threads)
+        del alive
+        return tuple(finals)
+
+    def _pack(self, few: bool) -> tuple[Tensor, dict[str, int]]:
+        """Pack the weights, as kernels for few rows or for many read them, by a run without any step."""
+        found = self._packed.get(few)
+        if found is not None:
+            return found
+        compiled = self._kernel(few, is_packed=False)
+        kernel = compiled.kernel
+        assert isinstance(kernel, ForwardKernel)
+        memory, places = _memory(kernel.weights.sizes, self._dtype)
+        self._packed[few] = found = memory, places
+        batch = 1 if few else FEW + 1
+        rows = Rows([], batch)
+        values, alive = self._values(compiled, rows, found)
+        states = [torch.zeros(batch, width, dtype=self._dtype) for width in self._program.state_widths]
+        finals = [torch.empty_like(state) for state in states]
+        values[compiled.place["x"]] = states[0].data_ptr()
+        for i, (state, final) in enumerate(zip(states, finals, strict=True)):
+            values[compiled.place[f"initial_{i}"]] = state.data_ptr()
+            values[compiled.place[f"final_{i}"]] = final.data_ptr()
+        compiled.run(values, rows)
+        del alive
+        return found
+
+    def _make(self, batch: int, threads: int) -> _Ready:
+        few = batch <= FEW
+        packed = self._pack(few)
+        compiled = self._kernel(few, is_packed=True)
+        rows = Rows([batch], batch)
+        values, alive = self._values(compiled, rows, packed)
+        by_rows = compiled.is_small and batch >= 8 * threads
+        values[compiled.place["split_units"]] = 0 if by_rows else 1
+        block = (ctypes.c_int64 * (compiled.count + (threads + 2) * _threads.COUNTER_STRIDE))(*values)
+        start = ctypes.addressof(block)
+        block[compiled.place["barriers"]] = start + 8 * compiled.count
+        if len(self._ready) >= _BATCH_SIZES:
+            self._ready.clear()
+        self._ready[batch] = ready = _Ready(
+            compiled, block, start, threads, compiled.place["x"], compiled.place["initial_0"], alive
+        )
+        return ready
+
+    def _kernel(self, few: bool, is_packed: bool) -> Compiled:
+        return forward_kernel(
+            self._program, self._dtype, False, (), False, self._columns_first, few, False, is_packed
+        )
+
+    def _values(
+        self, compiled: Compiled, rows: Rows, packed: tuple[Tensor, dict[str, int]]
+    ) -> tuple[list[int], tuple[Any, ...]]:
+        """Return the arguments without input and states, and what must live as long as they are used."""
+        kernel, place = compiled.kernel, compiled.place
+        assert isinstance(kernel, ForwardKernel)
+        values = [0] * compiled.count
+        sizes = {name: size * rows.batch for name, size in kernel.exchange.items()}
+        sizes.update({name: size * rows.batch for name, size in kernel.weights.early_lines.items()})
+        memory, places = _memory(sizes, self._dtype)
+        for name, address in (packed[1] | places).items():
+            values[place[name]] = address
+        chunks = rows.chunks(rows.batch)
+        values[place["chunks"]] = len(chunks) - 1
+        values[place["chunk_start"]] = chunks.data_ptr()
+        values[place["chunk_rows"]] = rows.batch
+        values[place["batch"]] = rows.batch
+        values[place["steps"]] = len(rows.active)
+        values[place["offset"]] = rows.offset.data_ptr()
+        for i, (family, line) in enumerate(zip(self._families, self._lines, strict=True)):
+            values[place[f"family_{i}"]], values[place[f"line_{i}"]] = family.data_ptr(), line
+        return values, (memory, rows, chunks)
+
+
+def _memory(sizes: dict[str, int], dtype: torch.dtype) -> tuple[Tensor, dict[str, int]]:
+    """Memory for arrays, and the address of each."""
+    offsets, size = lay_out(sizes, dtype.itemsize)
+    with torch.inference_mode(False):
+        memory = torch.empty(size + 64, dtype=torch.uint8)
+    start = memory.data_ptr()
+    start += -start % 64
+    return memory, {name: start + offset for name, offset in offsets.items()}

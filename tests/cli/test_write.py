@@ -1,0 +1,170 @@
+"""`nabi train FILE.txt`, `nabi write` and `nabi next`, as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nabi.models import LanguageModel
+
+TEXT = "the cat sat on the mat. the dog sat on the log. " * 40
+SMALL = ("--units", "24", "--embedding-size", "8", "--window", "16", "--batch-size", "4")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "cat.nabi"
+    learnt = LanguageModel(units=32, embedding_size=8, window=16, batch_size=4, epochs=40, learning_rate=0.01)
+    learnt.fit([TEXT], verbose=0)
+    learnt.save(path)
+    return path
+
+
+def test_train_write_next(nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.txt").write_text(TEXT, encoding="utf-8")
+    done = nabi("train", "cat.txt", *SMALL, "--epochs", 30, "--learning-rate", 0.01, "--layers", 2)
+    assert done.status == 0, done.err
+    assert "nats per character" in done.out
+    figures = json.loads((tmp_path / "cat.json").read_text(encoding="utf-8"))
+    assert figures["settings"]["layers"] == 2
+    assert figures["report"]["validation"] < figures["history"]["val_loss"][0]
+    assert not (tmp_path / "cat.training").exists()
+    written = nabi("write", "cat.nabi", "--start", "the cat ", "--length", 30, "--temperature", 0)
+    assert written.status == 0
+    assert written.out.startswith("the cat s")
+    assert len(written.out) == len("the cat ") + 30 + 1
+    expected = nabi("next", "cat.nabi", "the cat sat on the", "-n", 2)
+    assert "mat" in expected.out
+
+
+def test_writing_is_the_same_for_the_same_seed(nabi: Any, model: Path) -> None:
+    outs = [
+        nabi("write", model, "--start", "the", "--length", 60, "--temperature", 1.5, "--seed", s).out
+        for s in (1, 1, 2)
+    ]
+    assert outs[0] == outs[1] != outs[2]
+
+
+def test_next_says_which_words_are_unknown(nabi: Any, model: Path) -> None:
+    done = nabi("next", model, "the cät")
+    assert done.status == 0
+    assert "Unknown to the model: ä" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--length", "0"], "length: got 0, expected a whole number from 1"),
+        (["--temperature", "-1"], "temperature: got -1.0, expected a number of 0 or more"),
+        (["--start", "the Ω"], "start: 'Ω' is not among the 14 characters that the model knows"),
+        (["--top-p", "0"], "top_p: got 0.0"),
+        (["--seed", "-1"], "seed: got -1"),
+    ],
+)
+def test_what_cannot_be_written(nabi: Any, model: Path, arguments: list[str], message: str) -> None:
+    done = nabi("write", model, *arguments)
+    assert done.status == 2
+    assert message in done.err
+    assert done.out == ""
+
+
+def test_a_model_of_another_kind_is_refused(nabi: Any, tmp_path: Path) -> None:
+    done = nabi("write", tmp_path / "none.nabi")
+    assert (done.status, done.out) == (2, "")
+    assert "there is no model file" in done.err
+
+
+def test_a_cell_of_ones_own_learns_and_writes(
+    nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "cell.py").write_text(
+        "from nabi.cells import Cell\nfrom nabi.ir.functions import tanh\n"
+        "class Mine(Cell):\n    states = ('h',)\n"
+        "    def step(self, x, h):\n        return tanh(self.affine('h', x, h))\n"
+    )
+    done = nabi("train", "cat.txt", *SMALL, "--epochs", 1, "--cell", "cell.py:Mine")
+    assert done.status == 0, done.err
+    assert "nabi write cat.nabi --cell cell.py:Mine" in done.out
+    assert nabi("write", "cat.nabi", "--cell", "cell.py:Mine", "--length", 5).status == 0
+    # In a fresh process the class is not there until its file is named.
+    fresh = subprocess.run(
+        [sys.executable, "-m", "nabi", "next", "cat.nabi", "the"], capture_output=True, text=True
+    )
+    assert fresh.returncode == 2
+    assert "a cell of your own is given as --cell FILE.py:Class" in fresh.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (b"", [], "holds no characters"),
+        (b"short", [], "its 4 characters to learn from are fewer than a window of 128"),
+        (b"caf\xe9 " * 100, [], "is not utf-8"),
+        (TEXT.encode(), ["--pooling", "max"], "--pooling: it means nothing for a text to write on from"),
+        (TEXT.encode(), ["--cell", "lstm", "--cell", "gru"], "--cell: 2 were given"),
+        (TEXT.encode(), ["--cell", "lsmt"], "did you mean 'lstm'"),
+        (TEXT.encode(), ["--out", "text.txt"], "would replace the text"),
+    ],
+)
+def test_bad_input_is_refused_before_training(
+    nabi: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_bytes(content)
+    done = nabi("train", "text.txt", *arguments)
+    assert done.status == 2
+    assert message in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_a_table_takes_no_options_of_texts(nabi: Any, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("text,label\na,b\n")
+    done = nabi("train", tmp_path / "table.csv", "--text", "text", "--label", "label", "--window", 3)
+    assert done.status == 2
+    assert "--window: it means nothing for a table of texts and labels" in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
+def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "cat.txt").write_text(TEXT * 4, encoding="utf-8")
+    command = [sys.executable, "-m", "nabi", "train", "cat.txt", *SMALL]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [*command, "--epochs", "4000"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "Epoch 1/4000" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert time.monotonic() - begun < 60
+    assert "the same command goes on from cat.training" in out
+    assert (tmp_path / "cat.training").exists()
+    report = LanguageModel.load(tmp_path / "cat.nabi").report
+    assert report.interrupted
+    # The same command would go on for long; another number of epochs is another training, and that is said.
+    again = subprocess.run(
+        [*command, "--epochs", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert again.returncode == 2
+    assert "checkpoint: cat.training is of a training with other settings" in again.stderr
