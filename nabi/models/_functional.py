@@ -160,8 +160,13 @@ class Functional(Model):
         if mask is not None:
             masks = mask if isinstance(mask, list | tuple) else [mask]
             parts = [masked(one, own) for one, own in zip(parts, masks, strict=True)]
-        outputs = self._graph.run(parts, None if training == self.training else training)
-        return outputs[0] if len(outputs) == 1 else packed(self._output_structure, outputs)
+        return self._given(self._graph.run(parts, None if training == self.training else training))
+
+    def _given(self, outputs: list[Any]) -> Any:
+        """The outputs in their structure."""
+        if len(outputs) == 1 and not isinstance(self._output_structure, Mapping):
+            return outputs[0]
+        return packed(self._output_structure, outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the outputs for full shapes of the inputs, in the structure of these."""
@@ -181,7 +186,7 @@ class Functional(Model):
                 SymbolicTensor(tuple(shape), entry.dtype, Call(entry, (), {})) for entry, shape in entries
             ]
             found = [one.shape for one in self._graph.run(given)]
-        return found[0] if len(found) == 1 else packed(self._output_structure, found)
+        return self._given(found)
 
     def _shapes_by_name(self, shapes: Any) -> list[Any]:
         several = isinstance(shapes, Mapping) or any(isinstance(one, list | tuple) for one in shapes)
@@ -202,8 +207,7 @@ class Functional(Model):
 
     def _forward(self, x: Part) -> Any:
         # Straight to the layers: what a call of the model itself would prepare is prepared already.
-        outputs = self._flat(x)
-        return outputs[0] if len(outputs) == 1 else packed(self._output_structure, outputs)
+        return self._given(self._flat(x))
 
     def _flat(self, x: Part) -> list[Any]:
         return self._graph.run(x if isinstance(x, tuple) else (x,))

@@ -57,7 +57,7 @@ class Graph:
         self.size = len(shapes)
 
     @property
-    def chain(self) -> list[Layer] | None:
+    def chain(self) -> tuple[Layer, ...] | None:
         """The layers one after the other, where each is called once, on what the one before it gives."""
         last = 0
         for step in self.steps:
@@ -65,7 +65,7 @@ class Graph:
                 return None
             last = step.targets[0]
         alone = len(self.entries) == 1 and self.outputs == [last]
-        return [step.layer for step in self.steps] if alone and self.steps else None
+        return tuple(step.layer for step in self.steps) if alone and self.steps else None
 
     def run(self, inputs: Sequence[Any], training: bool | None = None) -> list[Any]:
         """The outputs for the inputs; `training` is passed on unless it is None."""

@@ -46,15 +46,21 @@ def tensors_from_config(
         ArgumentError: for a layer that cannot be made, or calls that do not fit together.
     """
     layers: list[Any] = [deserialize(layer, custom_objects) for layer in config["layers"]]
-    entries = [layers[number] for number in config["entries"]]
+    entries = [_numbered("entries", layers, number) for number in config["entries"]]
     if not all(isinstance(entry, InputLayer) for entry in entries):
         raise ArgumentError("entries: expected the numbers of input layers")
     tensors = [entry.symbol() for entry in entries]
     for call in config["calls"]:
         given = [_decode(one, tensors) for one in call["arguments"]]
         keywords = {str(name): _decode(one, tensors) for name, one in call["keywords"].items()}
-        tensors += leaves(layers[call["layer"]](*given, **keywords))
+        tensors += leaves(_numbered("layer", layers, call["layer"])(*given, **keywords))
     return _decode(config["inputs"], tensors), _decode(config["outputs"], tensors)
+
+
+def _numbered(what: str, known: Sequence[Any], number: Any) -> Any:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(known):
+        raise ArgumentError(f"{what}: got number {number!r}, there are {len(known)} so far")
+    return known[number]
 
 
 def _encode(layer: Layer | None, value: Any) -> Any:
@@ -81,9 +87,7 @@ def _decode(value: Any, tensors: Sequence[Any]) -> Any:
         return value
     ((kind, held),) = value.items()
     if kind == "tensor":
-        if isinstance(held, bool) or not isinstance(held, int) or not 0 <= held < len(tensors):
-            raise ArgumentError(f"tensor: got number {held!r}, there are {len(tensors)} tensors so far")
-        return tensors[held]
+        return _numbered("tensor", tensors, held)
     if kind == "tuple":
         return tuple(_decode(one, tensors) for one in held)
     return {str(name): _decode(one, tensors) for name, one in held.items()}

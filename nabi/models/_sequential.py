@@ -50,6 +50,8 @@ class Sequential(Model):
         # Shapes after each layer, for the open batch; the first is that of the inputs.
         self._shapes: list[Shape] = []
         self._readout: Readout | None = None
+        # What layers are called on where the model is a part of functional ones.
+        self._symbolic_entry: InputLayer | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
         for layer in layers or ():
@@ -156,6 +158,36 @@ class Sequential(Model):
     def output_shape(self) -> Shape | None:
         """Shape of the outputs; None before the shape of the inputs is known."""
         return self._shapes[-1] if self._shapes else None
+
+    def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
+        if not self._shapes:
+            raise ArgumentError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+        if self._symbolic_entry is None:
+            self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
+        first = last = self._symbolic_entry.symbol()
+        for layer in self.layers:
+            last = layer(last)
+        return first, last
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensor that it begins with; its layers have an `output` from then on."""
+        return [self._symbols()[0]]
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensor that it ends with."""
+        return [self._symbols()[1]]
+
+    @property
+    def input(self) -> SymbolicTensor:
+        """The symbolic tensor that it begins with, for a functional model of a part of it."""
+        return self._symbols()[0]
+
+    @property
+    def output(self) -> SymbolicTensor:
+        """The symbolic tensor that it ends with."""
+        return self._symbols()[1]
 
     def output_shapes(self) -> list[Any]:
         """Shape of the outputs of each layer."""

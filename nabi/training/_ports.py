@@ -52,7 +52,9 @@ def named(argument: str, value: Any, names: Sequence[str], *, all_of_them: bool 
         return [value]
     if isinstance(value, list | tuple) and len(value) == len(names):
         return list(value)
-    given = f"{len(value)} parts were" if isinstance(value, list | tuple) else f"{type(value).__name__} was"
+    given = f"{type(value).__name__} was"
+    if isinstance(value, list | tuple):
+        given = "1 part was" if len(value) == 1 else f"{len(value)} parts were"
     raise ArgumentError(
         f"{argument}: {given} given, expected a list of {len(names)} or a dictionary, for {', '.join(names)}"
     )

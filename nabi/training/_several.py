@@ -113,5 +113,5 @@ def metrics_for(metrics: Any, names: Sequence[str]) -> list[tuple[int, object]]:
     try:
         given = named("metrics", metrics, names, all_of_them=False)
     except ArgumentError as problem:
-        raise type(problem)(f"{problem}; each output has metrics of its own") from problem
+        raise type(problem)(f"{problem}; each output has its own metrics") from problem
     return [(number, metric) for number, one in enumerate(given) for metric in _metrics.check(one)]
