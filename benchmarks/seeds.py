@@ -1,6 +1,6 @@
 """Repeat the recipes over ten seeds and write the table of docs/results.md.
 
-    python benchmarks/seeds.py                      all recipes, seeds 0 to 9
+    python benchmarks/seeds.py                      song, numbers and hello, seeds 0 to 9
     python benchmarks/seeds.py song --seeds 2       the song with seeds 0 and 1
     python benchmarks/seeds.py --jobs 2             two runs at a time
 
@@ -36,13 +36,13 @@ LECTURE_SIX, LECTURE_UNSEEN = 0.022, 0.064
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("recipes", nargs="*", help=f"of {', '.join(recipes.names())}; all by default")
+    parser.add_argument("recipes", nargs="*", help=f"of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 (default 10)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "seeds", help="of the runs")
     parser.add_argument("--table", action="store_true", help="only write the table, run nothing")
     arguments = parser.parse_args()
-    chosen = [recipes.get(name).name for name in arguments.recipes or recipes.names()]
+    chosen = [recipes.get(name).name for name in arguments.recipes or SECTIONS]
 
     if not arguments.table:
         run_all(chosen, arguments.seeds, arguments.jobs, arguments.folder)

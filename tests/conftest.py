@@ -1,6 +1,7 @@
 """What all tests share: where compiled kernels lie, and a count of other projects' tests at the end."""
 
 import os
+import random
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,22 @@ if "NABI_CACHE_DIR" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
     os.environ["NABI_CACHE_DIR"] = str(Path(_folder.name) / "cache")
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
+
+
+@pytest.fixture(scope="session")
+def reviews() -> tuple[list[str], list[str]]:
+    """300 made-up reviews, in which one word in the middle decides, and their labels."""
+    draw = random.Random(0)
+    deciding = {"good": ["fine", "lovely", "bright", "warm"], "bad": ["dull", "poor", "dreary", "cold"]}
+    fillers = ["the", "film", "story", "actor", "of", "a", "scene", "was", "and", "with"]
+    texts, labels = [], []
+    for number in range(300):
+        label = ("bad", "good")[number % 2]
+        words = draw.choices(fillers, k=draw.randint(3, 9))
+        words.insert(draw.randrange(1, len(words)), draw.choice(deciding[label]))
+        texts.append(" ".join(words) + ".")
+        labels.append(label)
+    return texts, labels
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

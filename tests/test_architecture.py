@@ -35,7 +35,7 @@ DOOR_PACKAGES = {"datasets", "preprocessing", "utils"}
 # Neighbours on one floor: both know only ir/.
 STRANGERS = [("targets", "cells"), ("cells", "targets")]
 
-HEAVY = ["matplotlib", "torchmetrics", "typer", "rich", "mido", "keras", "pandas"]
+HEAVY = ["matplotlib", "torchmetrics", "typer", "rich", "mido", "tokenizers", "duckdb", "keras", "pandas"]
 
 
 def modules() -> list[Path]:

@@ -118,7 +118,7 @@ def test_subcommands_that_the_documents_name_exist() -> None:
     assert commands
     for document in DOCUMENTS:
         for line in document.read_text(encoding="utf-8").splitlines():
-            for command, argument in re.findall(r"(?:`|\$ )nabi ([a-z]+)(?: ([a-z]+))?", line):
+            for command, argument in re.findall(r"(?:`|\$ )nabi ([a-z]+)(?: ([a-z][a-z-]*))?", line):
                 assert command in commands, f"{relative(document)}: nabi {command}"
                 if command == "run" and argument:
                     assert argument in recipes.names(), f"{relative(document)}: {argument}"

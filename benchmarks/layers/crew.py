@@ -81,6 +81,8 @@ class Crew:
         self._errors: dict[str, IO[str]] = {}
         self.notes: dict[Seat, str] = {}
         """What was chosen in making each piece of work."""
+        self.processor: dict[Seat, list[float]] = {}
+        """Milliseconds of all processors together that a part took, in each turn."""
 
     def __enter__(self) -> "Crew":
         return self
@@ -131,7 +133,9 @@ class Crew:
         """Let a worker do its work for a while, alone; return the times of its calls in milliseconds."""
         time.sleep(PAUSE)
         self._send(seat.worker, {"do": "turn", "key": seat.key, "milliseconds": self.milliseconds})
-        times: list[float] = self._reply(seat.worker)["milliseconds"]
+        reply = self._reply(seat.worker)
+        self.processor.setdefault(seat, []).append(reply["processor"])
+        times: list[float] = reply["milliseconds"]
         return times
 
     def _send(self, worker: str, request: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `nabi run`, `nabi list`, `nabi show`."""
+"""The command line: `nabi run`, `nabi train`, `nabi predict`, `nabi show` and others."""
 
 from nabi.cli._main import main
 

@@ -9,9 +9,13 @@ import typer
 import nabi
 from nabi.cli._bench import bench
 from nabi.cli._cache import cache
+from nabi.cli._evaluate import evaluate
+from nabi.cli._explain import explain
 from nabi.cli._list import list_all
+from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
+from nabi.cli._train import train
 from nabi.errors import NabiError
 
 __all__ = ["main"]
@@ -44,6 +48,10 @@ def _options(
 
 
 _app.command("run")(run)
+_app.command("train")(train)
+_app.command("predict")(predict)
+_app.command("evaluate")(evaluate)
+_app.command("explain")(explain)
 _app.command("list")(list_all)
 _app.command("show")(show)
 _app.command("bench")(bench)

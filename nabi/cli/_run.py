@@ -9,13 +9,23 @@ __all__ = ["run"]
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="numbers, hello or song; `nabi list` says what each does.")],
+    recipe: Annotated[
+        str, typer.Argument(help="song, reuters, ...; `nabi list` names all of them and says what each does.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results.", show_default="runs/RECIPE", metavar="DIR")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     epochs: Annotated[
         int | None, typer.Option(help="How long to train.", min=1, show_default="the recipe's own number")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news).",
+            show_default="the folder NABI_DATA, or downloaded",
+            metavar="PATH",
+        ),
     ] = None,
 ) -> None:
     """Train a recipe's network and write model, figures (result.json) and pictures into a folder.
@@ -27,7 +37,7 @@ def run(
     from nabi import recipes
 
     console = Console()
-    result = recipes.get(recipe).run(out, seed=seed, epochs=epochs, console=console)
+    result = recipes.get(recipe).run(out, seed=seed, epochs=epochs, data=data, console=console)
     console.print(
         f"{'Stopped' if result.interrupted else 'Done'} after {result.seconds:.1f} s; "
         f"model, figures and pictures are in {result.folder}",

@@ -1,4 +1,4 @@
-"""Sequences as data: notes and MIDI files, windows, padding, characters, small series that nabi ships itself.
+"""Sequences as data: texts, tables and labels, notes and MIDI files, windows, padding, small series.
 
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """

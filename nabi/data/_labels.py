@@ -44,8 +44,7 @@ class Labels:
         `several`.
         """
         self.names, self.several, self.separator = tuple(names), bool(several), separator
-        if separator is not None and (not several or not isinstance(separator, str) or not separator):
-            raise ArgumentError(f"separator: {separator!r} was given, text is expected, with several=True")
+        _check_separator(separator, several)
         if len(set(self.names)) < len(self.names) or not all(isinstance(name, str) for name in self.names):
             raise ArgumentError(f"names: {self.names} were given, texts are expected, each once")
         if len(self.names) < (1 if several else 2):
@@ -71,6 +70,7 @@ class Labels:
         >>> Labels.learn(["tea, milk", "tea", ""], several=True, separator=",").names
         ('milk', 'tea')
         """
+        _check_separator(separator, several)
         found = {name for names in _read(values, several, separator) for name in names}
         return cls(sorted(found, key=_place), several=several, separator=separator)
 
@@ -201,6 +201,11 @@ class Labels:
 _YES_AND_NO = {"0": 0, "False": 0, "false": 0, "1": 1, "True": 1, "true": 1}
 
 
+def _check_separator(separator: Any, several: bool) -> None:
+    if separator is not None and (not several or not isinstance(separator, str) or not separator):
+        raise ArgumentError(f"separator: {separator!r} was given, text is expected, with several=True")
+
+
 def _read(values: Any, several: bool, separator: str | None) -> list[tuple[str, ...]]:
     """The names of each sample's labels."""
     samples: list[tuple[str, ...]] = []
@@ -216,7 +221,8 @@ def _read(values: Any, several: bool, separator: str | None) -> list[tuple[str, 
             parts = (part.strip() for part in value.split(separator))
             samples.append(tuple(part for part in parts if part))
         else:
-            samples.append(tuple(_text(where, name) for name in _listed(where, value)))
+            names = enumerate(_listed(where, value))
+            samples.append(tuple(_text(f"{where}[{number}]", name) for number, name in names))
     return samples
 
 

@@ -24,7 +24,8 @@ class LengthGroups:
 
     Going through it gives the batches of one epoch: `(x, y, w)` with x `[B, T]` of type int64, and y and w
     where there are `targets` and `weights`. Every sample is there once in every epoch. It is given as x to
-    `fit`, `evaluate` and `predict`, and as `validation_data` to `fit`.
+    `fit`, `evaluate` and `predict`, and as `validation_data` to `fit`. To `predict` it is given with
+    `shuffle=False`: `order` then says which sample a prediction is for.
 
     Args:
         sequences: N sequences of codes, lists or arrays `[T]` of whole numbers; they may be empty.
@@ -168,7 +169,8 @@ def _flat(sequences: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
                 f"sequences[{position}]: {array.dtype} of shape {array.shape} was given, "
                 "a list of whole numbers is expected"
             )
-        arrays.append(array if array.size else array.astype(np.int32))
+        # Without a sign they would become fractions beside numbers with one.
+        arrays.append(array if array.dtype.kind == "i" else array.astype(np.int64))
     return np.concatenate(arrays), np.cumsum([len(array) for array in arrays], dtype=np.int64)
 
 

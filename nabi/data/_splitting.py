@@ -63,17 +63,22 @@ def _rows(labels: Any) -> list[tuple[Hashable, ...]]:
         array = np.asarray(labels)
     if array is not None and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array is not None and array.ndim not in (1, 2):
+        raise ArgumentError(f"labels: shape {array.shape} was given, [N] or [N, C] is expected")
     if array is not None and array.ndim == 2:
         return [tuple(np.flatnonzero(row).tolist()) or (None,) for row in array]
-    values = list(labels) if array is None else array.tolist()
-    if any(isinstance(value, list | tuple | set | frozenset) for value in values):
+    rows = []
+    for position, value in enumerate(list(labels) if array is None else array.tolist()):
+        if isinstance(value, set | frozenset):
+            # Sets of texts come in another order in every process.
+            value = sorted(value, key=str)
+        several = isinstance(value, list | tuple)
         try:
-            return [tuple(dict.fromkeys(value)) or (None,) for value in values]
+            rows.append(tuple(dict.fromkeys(value)) or (None,) if several else (value,))
+            hash(rows[-1])
         except TypeError:
-            raise ArgumentError(
-                "labels: some have one label and others several; lists for all are expected"
-            ) from None
-    return [(value,) for value in values]
+            raise ArgumentError(f"labels[{position}]: {value!r} was given, no label can be that") from None
+    return rows
 
 
 def _wanted(count: int, share: float) -> int:

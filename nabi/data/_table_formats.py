@@ -1,8 +1,10 @@
 """Readers of the formats that tables come in: columns first, then rows in parts."""
 
 import csv
+import glob
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,12 +12,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nabi.data._text_files import TextFile
-from nabi.errors import ArgumentError, FileFormatError
+from nabi.errors import FileFormatError
 
-__all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Reader"]
+__all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Part", "Reader"]
 
 # Part of a table: the values of each column that was asked for, in their order.
 Part = list[list[Any]]
+
+_QUOTES = "a field in quotes begins here"
+_INSTEAD = (
+    "write a quote inside such a field twice, or read a file whose quotes mean nothing with quoted=False"
+)
 
 
 class Reader(Protocol):
@@ -23,30 +30,29 @@ class Reader(Protocol):
 
     columns: list[str]
 
-    def parts(self, columns: list[str], rows: int) -> Iterator[Part]:
-        """The values of `columns`, at most `rows` rows at a time."""
+    def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
+        """The values of `columns` (None: all), at most `rows` rows at a time."""
 
 
 class DelimitedReader:
     """Comma- or tab-separated values with a header, read by Python's csv as strictly as it can."""
 
     def __init__(self, file: TextFile, separator: str | None, quoted: bool) -> None:
-        self.file = file
-        self._line = 1  # where the record that is being read began
+        self.file, self._quoted = file, quoted
         self._options: dict[str, Any] = {
             "delimiter": self._guessed() if separator is None else separator,
             "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             "strict": True,
         }
         with _long_fields():
-            self.columns = next((record for _, record in self._records()), [])
+            line, self.columns = next(self._records(), (1, []))
         if not self.columns:
             raise FileFormatError(f"path: {file.path} is empty, a header and rows are expected")
+        twice, number = Counter(self.columns).most_common(1)[0]
+        if number > 1:
+            raise file.wrong(line, f"there is more than one column {twice!r}")
 
     def _guessed(self) -> str:
-        name = self.file.path.name.lower()
-        if ".tsv" in name:
-            return "\t"
         header = next((line for line in self.file.lines() if line.strip()), "")
         return "," if "," in header else next((other for other in ";\t" if other in header), ",")
 
@@ -60,11 +66,11 @@ class DelimitedReader:
                     yield line, record
                 line = reader.line_num + 1
         except csv.Error as problem:
-            raise FileFormatError(self._misquoted(line, problem)) from problem
+            raise self.file.wrong(*self._misquoted(line, problem)) from problem
 
-    def parts(self, columns: list[str], rows: int) -> Iterator[Part]:
+    def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """The values of `columns` as text, at most `rows` rows at a time."""
-        places = [self.columns.index(column) for column in columns]
+        places = [self.columns.index(column) for column in columns or self.columns]
         records = self._records()
         next(records)
         while True:
@@ -72,40 +78,36 @@ class DelimitedReader:
                 part = []
                 for line, record in islice(records, rows):
                     if len(record) != len(self.columns):
-                        raise FileFormatError(
-                            f"path: {self.file.path}, line {line}: {len(record)} fields were found, "
-                            f"the header has {len(self.columns)}"
+                        raise self.file.wrong(
+                            line, f"{len(record)} fields were found, the header has {len(self.columns)}"
                         )
                     part.append([record[place] for place in places])
             if not part:
                 return
             yield [list(column) for column in zip(*part, strict=True)]
 
-    def _misquoted(self, line: int, problem: Exception) -> str:
-        """What is wrong in the record that begins at `line`, and where its last quoted field began."""
+    def _misquoted(self, line: int, problem: Exception) -> tuple[int, str]:
+        """Where in the record that begins at `line` the field began whose quotes are wrong, and what is."""
         separator, opened = self._options["delimiter"], line
-        quoted, fresh = False, True  # inside quotes; at the beginning of a field
-        for number, text in enumerate(islice(self.file.lines(), line - 1, None), line):
-            for position, character in enumerate(text):
-                if quoted:
-                    quoted = character != '"'
-                elif character == '"' and fresh:
-                    quoted, fresh, opened = True, False, number
-                elif character == '"' and position and text[position - 1] == '"':
-                    quoted = True  # the second of two quotes: one that belongs to the text
-                elif position and text[position - 1] == '"' and character not in f"{separator}\r\n":
-                    return self._quote_message(opened, f"a quote in line {number} ends it too soon")
+        state = "new"  # a field; then "plain" or "quoted", and "closed" after a quote in a quoted one
+        lines = islice(self.file.lines(), line - 1, None) if self._quoted else iter(())
+        for number, text in enumerate(lines, line):
+            for character in text:
+                if state == "quoted":
+                    state = "closed" if character == '"' else "quoted"
+                elif character == '"' and state == "new":
+                    state, opened = "quoted", number
+                elif character == '"' and state == "closed":
+                    state = "quoted"  # two quotes stand for one
+                elif character in (separator, "\r", "\n"):
+                    state = "new"
+                elif state == "closed":
+                    return opened, f"{_QUOTES}, and a quote in line {number} ends it too soon; {_INSTEAD}"
                 else:
-                    fresh = character == separator
-        if quoted:
-            return self._quote_message(opened, "it never ends")
-        return f"path: {self.file.path}, line {line}: {problem}"
-
-    def _quote_message(self, line: int, what: str) -> str:
-        return (
-            f"path: {self.file.path}, line {line}: a field in quotes begins here, and {what}; write a quote "
-            "inside such a field twice, or read a file whose quotes mean nothing with quoted=False"
-        )
+                    state = "plain"
+        if state == "quoted":
+            return opened, f"{_QUOTES}, and it never ends; {_INSTEAD}"
+        return line, str(problem)
 
 
 _limit_lock = threading.Lock()
@@ -139,42 +141,45 @@ class JsonLinesReader:
         if first is None:
             raise FileFormatError(f"path: {file.path} is empty, a JSON object in every line is expected")
         self.columns = list(first[1])
+        if not self.columns:
+            raise file.wrong(first[0], "the JSON object has no columns")
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
         # Only "\n" ends a line: the other characters that Python's splitlines knows may stand in a text.
         for number, line in enumerate(self.file.lines("\n"), 1):
-            if not line.strip():
+            line = line.strip()
+            if not line:
                 continue
-            where = f"path: {self.file.path}, line {number}"
             try:
                 found = json.loads(line)
             except json.JSONDecodeError as problem:
-                reason = f"{problem.msg}, at character {problem.colno}"
-                raise FileFormatError(f"{where}: this is not JSON ({reason})") from problem
+                reason = f"{problem.msg.removesuffix(' at')}, at character {problem.colno}"
+                raise self.file.wrong(number, f"this is not JSON ({reason})") from problem
             except (ValueError, RecursionError) as problem:
-                raise FileFormatError(f"{where}: this is not JSON ({problem})") from problem
+                raise self.file.wrong(number, f"this is not JSON ({problem})") from problem
             if not isinstance(found, dict):
-                raise FileFormatError(f"{where}: {type(found).__name__} was found, a JSON object is expected")
+                raise self.file.wrong(number, f"{type(found).__name__} was found, a JSON object is expected")
             yield number, found
 
-    def parts(self, columns: list[str], rows: int) -> Iterator[Part]:
+    def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """The values of `columns`, of the types that JSON gives them, at most `rows` rows at a time."""
-        everything = len(columns) == len(self.columns)
+        wanted = self.columns if columns is None else columns
         objects = self._objects()
-        while part := list(islice(objects, rows)):
-            for line, found in part:
-                for column in columns:
+        while True:
+            part: Part = [[] for _ in wanted]
+            for line, found in islice(objects, rows):
+                for column, values in zip(wanted, part, strict=True):
                     if column not in found:
-                        raise FileFormatError(
-                            f"path: {self.file.path}, line {line}: {column!r} is missing, the first row has it"
-                        )
-                if everything and len(found) > len(columns):
-                    more = next(name for name in found if name not in columns)
-                    raise FileFormatError(
-                        f"path: {self.file.path}, line {line}: it has {more!r}, which the first row has not; "
-                        "name the columns to read"
+                        raise self.file.wrong(line, f"{column!r} is missing, which the first row has")
+                    values.append(found[column])
+                if columns is None and len(found) > len(wanted):
+                    more = next(name for name in found if name not in wanted)
+                    raise self.file.wrong(
+                        line, f"there is {more!r}, which the first row has not; name the columns to read"
                     )
-            yield [[found[column] for _, found in part] for column in columns]
+            if not part[0]:
+                return
+            yield part
 
 
 class ParquetReader:
@@ -197,9 +202,11 @@ class ParquetReader:
         }
         connection = duckdb.connect(":memory:", config=settings)
         try:
+            connection.execute("SET enable_progress_bar = false")
             # The name goes in as a value, and is a pattern there: * and ? in it would match other files.
             result = connection.execute(
-                f"{select} FROM read_parquet(?, hive_partitioning=false)", [_no_pattern(self.path)]
+                f"{select} FROM read_parquet(?, hive_partitioning=false)",
+                [glob.escape(str(self.path.absolute()))],
             )
             yield iter(lambda: result.fetchmany(rows), [])
         except duckdb.Error as problem:
@@ -208,18 +215,9 @@ class ParquetReader:
         finally:
             connection.close()
 
-    def parts(self, columns: list[str], rows: int) -> Iterator[Part]:
+    def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """The values of `columns`, of the types that they have in the file, at most `rows` rows at a time."""
-        names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
+        names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns or self.columns)
         with self._rows(f"SELECT {names}", rows) as parts:
             for part in parts:
                 yield [list(column) for column in zip(*part, strict=True)]
-
-
-def _no_pattern(path: Path) -> str:
-    import glob
-
-    try:
-        return glob.escape(str(path.absolute()))
-    except ValueError as problem:
-        raise ArgumentError(f"path: {path} cannot be a file ({problem})") from problem

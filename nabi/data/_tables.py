@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Reader
+from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Part, Reader
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
@@ -112,8 +112,7 @@ def stream_table(
     """
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise ArgumentError(f"rows: {rows!r} was given, a whole number from 1 is expected")
-    file = Path(path)
-    reader = _reader(file, encoding, separator, quoted)
+    file, reader = _opened(path, encoding, separator, quoted)
     if columns is None:
         wanted = reader.columns
     else:
@@ -123,12 +122,13 @@ def stream_table(
         for column in wanted:
             if column not in reader.columns:
                 raise unknown_name("columns", column, reader.columns)
-    return _stream(file, reader, wanted, rows)
+    parts = reader.parts(None if columns is None else wanted, rows)
+    return _stream(file, parts, wanted)
 
 
-def _stream(path: Path, reader: Reader, columns: list[str], rows: int) -> Iterator[Table]:
+def _stream(path: Path, parts: Iterator[Part], columns: list[str]) -> Iterator[Table]:
     row = 1
-    for part in reader.parts(columns, rows):
+    for part in parts:
         table = Table(path, dict(zip(columns, part, strict=True)), row)
         row += len(table)
         yield table
@@ -144,17 +144,23 @@ def table_columns(
     quoted: bool = True,
 ) -> list[str]:
     """Return the names of a table's columns; arguments and errors are those of `read_table`."""
-    return list(_reader(Path(path), encoding, separator, quoted).columns)
+    _, reader = _opened(path, encoding, separator, quoted)
+    return list(reader.columns)
 
 
-def _reader(path: Path, encoding: str, separator: str | None, quoted: bool) -> Reader:
+def _opened(given: Any, encoding: str, separator: str | None, quoted: bool) -> tuple[Path, Reader]:
+    """The file, and a reader of its format whose columns are known."""
+    try:
+        path = Path(given)
+    except TypeError:
+        raise ArgumentError(f"path: {given!r} was given, the name of a file is expected") from None
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compressed = bool(suffixes) and suffixes[-1] in COMPRESSED
-    kind = (suffixes[-2:-1] if compressed else suffixes[-1:] or [""])[0] if suffixes else ""
+    compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
+    kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
     if separator is not None:
         if kind in (*_JSON_LINES, _PARQUET):
             raise ArgumentError(f"separator: {separator!r} was given, but {path.name} is no CSV file")
-        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
             raise ArgumentError(f"separator: {separator!r} was given, one character is expected")
     elif kind not in (*_DELIMITED, *_JSON_LINES, _PARQUET) or (kind == _PARQUET and compressed):
         raise ArgumentError(
@@ -168,8 +174,6 @@ def _reader(path: Path, encoding: str, separator: str | None, quoted: bool) -> R
     elif kind in _JSON_LINES:
         reader = JsonLinesReader(TextFile(path, encoding))
     else:
-        reader = DelimitedReader(TextFile(path, encoding), separator, quoted)
-    twice = next((name for name in reader.columns if reader.columns.count(name) > 1), None)
-    if twice is not None:
-        raise FileFormatError(f"path: {path} has more than one column {twice!r}")
-    return reader
+        between = "\t" if separator is None and kind == ".tsv" else separator
+        reader = DelimitedReader(TextFile(path, encoding), between, quoted)
+    return path, reader

@@ -30,11 +30,13 @@ _MARKS = (
 
 
 def check_file(path: Path) -> None:
-    """Raise `MissingFileError` if there is no such file, `ArgumentError` if it is a folder."""
+    """Raise `MissingFileError` if there is no such file, `ArgumentError` if it is a folder or a pipe."""
     if path.is_dir():
         raise ArgumentError(f"path: {path} is a folder, a file is expected")
     if not path.exists():
         raise MissingFileError(f"path: there is no file {path}")
+    if not path.is_file():
+        raise ArgumentError(f"path: {path} is no file that can be read more than once")
 
 
 class TextFile:
@@ -45,7 +47,8 @@ class TextFile:
         encoding: of the text. A mark at the beginning (BOM) of a file said to be UTF-8 tells UTF-16 and
             UTF-32 from it.
 
-    Raises `ArgumentError` for an unknown encoding and where a compression needs a newer Python.
+    Raises `ArgumentError` for an unknown encoding and where a compression needs a newer Python,
+    `FileFormatError` if the file begins with what no text begins with.
     """
 
     def __init__(self, path: Path, encoding: str = "utf-8") -> None:
@@ -55,6 +58,10 @@ class TextFile:
             with self.readable(), self._open(path, "rb") as file:
                 start = file.read(4)
             self.encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
+            if self.encoding == "utf-8" and b"\0" in start:
+                raise self.wrong(
+                    1, 'this is no text, or not utf-8; say which encoding it is, such as encoding="utf-16-le"'
+                )
 
     @contextmanager
     def readable(self) -> Iterator[None]:
@@ -69,7 +76,9 @@ class TextFile:
                 raise
             raise self._damaged(problem) from problem
         except UnicodeDecodeError as problem:
-            raise FileFormatError(f"path: {self.path}, {self._undecodable(problem)}") from problem
+            with self.readable():
+                line, what = self._undecodable(problem)
+            raise self.wrong(line, what) from problem
 
     def lines(self, newline: str = "") -> Iterator[str]:
         """The lines with their ends; `newline` as for `open`."""
@@ -80,12 +89,24 @@ class TextFile:
         ):
             yield from text
 
+    def wrong(self, line: int, what: str) -> FileFormatError:
+        """The error for what a reader found in a line: that the file is damaged, if that is why.
+
+        A packed file with a wrong byte gives nonsense at first, and tells at its end that it is.
+        """
+        if self.path.suffix.lower() in COMPRESSED:
+            with self.readable(), self._open(self.path, "rb") as file:
+                while file.read(_BLOCK):
+                    pass
+        return FileFormatError(f"path: {self.path}, line {line}: {what}")
+
     def _damaged(self, problem: Exception) -> FileFormatError:
         return FileFormatError(f"path: {self.path} is damaged or cut short ({problem})")
 
-    def _undecodable(self, problem: UnicodeDecodeError) -> str:
-        """Where the first byte is that the encoding does not know."""
-        decoder = codecs.getincrementaldecoder(self.encoding)()
+    def _undecodable(self, problem: UnicodeDecodeError) -> tuple[int, str]:
+        """In which line and where the first byte is that the encoding does not know."""
+        # A mark at the beginning counts as bytes too.
+        decoder = codecs.getincrementaldecoder(self.encoding.removesuffix("-sig"))()
         line, before, pending = 1, 0, b""
         with self._open(self.path, "rb") as file:
             while True:
@@ -101,9 +122,9 @@ class TextFile:
                     break
                 before += len(block)
         wrong = problem.object[problem.start]
-        return (
-            f"line {line}: byte {before + problem.start + 1} of the text, 0x{wrong:02x}, is not "
-            f"{self.encoding}; "
+        return line, (
+            f"byte {before + problem.start + 1} of the text, 0x{wrong:02x}, is not "
+            f"{self.encoding.removesuffix('-sig')}; "
             'say which encoding it is, such as encoding="cp1252", "cp949" or "utf-16"'
         )
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nabi.errors import ArgumentError
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -18,6 +20,7 @@ __all__ = [
     "CONTINUED",
     "RESERVED",
     "UNITS",
+    "check_words",
     "count_tokens",
     "learn_pieces",
     "make_tokenizer",
@@ -47,6 +50,8 @@ _WORD = "|".join(
         rf"(?<={_LETTER})'{_ENDING}",
         rf"{_LETTER}+(?:'(?!{_ENDING}){_LETTER}+)*",
         r"\p{N}+(?:[.,]\p{N}+)*",
+        # Flags are two letters each; \X finds them too, but takes the square of the time for many.
+        r"[\x{1F1E6}-\x{1F1FF}]{1,2}\p{M}*",
         # Anything else that is seen, with what belongs to it: an emoji with its skin colour.
         r"(?!\s)\X",
     )
@@ -85,6 +90,26 @@ def make_tokenizer(
     return tokenizer
 
 
+def check_words(unit: str, words: list[str], merges: list[tuple[str, str]]) -> None:
+    """Raise `ArgumentError` for what no tokenizer can be made of.
+
+    The library takes some of it without a word and ends the program for other.
+    """
+    known = set(words)
+    if tuple(words[: len(RESERVED)]) != RESERVED or len(known) < len(words):
+        raise ArgumentError(f"words: each word once is expected, and the first are {', '.join(RESERVED)}")
+    learnt = words[len(RESERVED) :]
+    for word in learnt:
+        if not word or word != readable(word) or (unit == "characters" and len(word) > 1):
+            raise ArgumentError(f"words: {word!r} cannot be one of {unit}")
+    if merges and unit != "pieces":
+        raise ArgumentError(f"merges: {len(merges)} were given for {unit}, which have none")
+    for left, right in merges:
+        merged = left + right[len(CONTINUED) :]
+        if not right.startswith(CONTINUED) or not known.issuperset((left, right, merged)):
+            raise ArgumentError(f"merges: {left!r} and {right!r} were given, which are not among the words")
+
+
 def readable(text: str) -> str:
     """Return the text with half characters (lone surrogates), which UTF-8 does not know, as U+FFFD."""
     try:
@@ -94,10 +119,13 @@ def readable(text: str) -> str:
     return text
 
 
-def count_tokens(tokenizer: "Tokenizer", text: str, counts: Counter[str]) -> None:
+def count_tokens(tokenizer: "Tokenizer", unit: str, text: str, counts: Counter[str]) -> None:
     """Add the words or characters of a text to `counts`."""
     normalised = tokenizer.normalizer.normalize_str(readable(text))
-    counts.update([token for token, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)])
+    if unit == "characters":
+        counts.update(normalised)
+    else:
+        counts.update([token for token, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)])
 
 
 def learn_pieces(
@@ -126,8 +154,10 @@ def learn_pieces(
     alphabet = [*sorted(kept), *(CONTINUED + letter for letter in sorted(kept))]
     tokenizer = Tokenizer(models.BPE(continuing_subword_prefix=CONTINUED))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("\n", "removed")
+    # It takes memory for all the pieces that it may learn; there cannot be more than pairs of letters.
+    most = len(alphabet) + sum(map(len, words))
     trainer = trainers.BpeTrainer(
-        vocab_size=2**31 if size is None else size,
+        vocab_size=most if size is None else min(size, most),
         min_frequency=minimum_count,
         special_tokens=alphabet,
         continuing_subword_prefix=CONTINUED,
@@ -162,7 +192,10 @@ def _repeated(words: dict[str, int]) -> Iterator[str]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep `tokenizers` from starting threads: with them it warns at every later fork of this process."""
+    """Keep `tokenizers` from starting threads: nobody asked for them, and a fork of this process loses them.
+
+    Versions of it warn at such a fork.
+    """
     name = "TOKENIZERS_PARALLELISM"
     with _learning:
         before = os.environ.get(name)

@@ -11,6 +11,7 @@ from nabi.data._text_units import (
     CONTINUED,
     RESERVED,
     UNITS,
+    check_words,
     count_tokens,
     learn_pieces,
     make_tokenizer,
@@ -63,18 +64,15 @@ class Vocabulary:
         """Make a vocabulary of `words` by code, the four reserved ones first; `learn` does this from texts.
 
         Raises `UnknownNameError` for an unknown unit, `ArgumentError` for words that do not begin with the
-        reserved ones or are there twice, and for merges that these words cannot have.
+        reserved ones, are there twice or cannot be, and for merges that these words cannot have.
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
         self.unit, self.lowercase = unit, bool(lowercase)
         self.words, self._merges = list(words), [(left, right) for left, right in merges]
-        if tuple(self.words[: len(RESERVED)]) != RESERVED or len(set(self.words)) < len(self.words):
-            raise ArgumentError(f"words: each word once is expected, and the first are {', '.join(RESERVED)}")
-        try:
-            self._tokenizer = make_tokenizer(unit, self.lowercase, self.words, self._merges)
-        except Exception as problem:  # the library has no class of its own
-            raise ArgumentError(f"merges: {problem}") from problem
+        check_words(unit, self.words, self._merges)
+        self._tokenizer = make_tokenizer(unit, self.lowercase, self.words, self._merges)
+        self._table = _code_points(self.words) if unit == "characters" else None
 
     @classmethod
     def learn(
@@ -103,14 +101,16 @@ class Vocabulary:
 
         Raises:
             UnknownNameError: for another unit.
-            ArgumentError: if there are no texts or nothing in them, for a size below 5, for what is no text.
+            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces), and
+                for what is no text.
 
         >>> Vocabulary.learn(["나비야 나비야 이리 날아 오너라"], "characters", size=8).words[4:]
         [' ', '나', '비', '야']
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
-        _check_number("size", size, len(RESERVED) + 1, "or None")
+        # A letter is two pieces: one that begins a word and one that goes on.
+        _check_number("size", size, len(RESERVED) + (2 if unit == "pieces" else 1), "or None")
         _check_number("minimum_count", minimum_count, 1)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")
@@ -118,7 +118,7 @@ class Vocabulary:
         counts, number = Counter[str](), 0
         for number, text in enumerate(texts, 1):
             _check_text("texts", number - 1, text)
-            count_tokens(tokenizer, text, counts)
+            count_tokens(tokenizer, unit, text, counts)
         if not counts:
             what = "no texts were given" if number == 0 else f"the {number} texts given are empty"
             raise ArgumentError(f"texts: {what}, texts with {unit} to learn from are expected")
@@ -165,9 +165,9 @@ class Vocabulary:
         if truncating not in ("post", "pre"):
             raise unknown_name("truncating", truncating, ("post", "pre"))
         _check_number("maxlen", maxlen, 1, "or None")
-        _check_texts("texts", texts)
+        texts = _checked_texts("texts", texts)
         if first is not None:
-            _check_texts("first", first)
+            first = _checked_texts("first", first)
             if len(first) != len(texts):
                 raise ArgumentError(f"first: {len(first)} texts were given for {len(texts)} texts")
         sequences = []
@@ -185,12 +185,18 @@ class Vocabulary:
                         f"maxlen={maxlen} allows no more than {maxlen}"
                     )
                 codes = codes[:room] if truncating == "post" else codes[len(codes) - room :]
-            sequences.append(np.array(start + codes, dtype=np.int32))
+            sequence = np.empty(len(start) + len(codes), dtype=np.int32)
+            sequence[: len(start)], sequence[len(start) :] = start, codes
+            sequences.append(sequence)
         return sequences
 
-    def _codes(self, text: str) -> list[int]:
-        # One text at a time: a batch would be encoded on threads of the library, which cost a warning at
-        # every later fork, and is no faster on one.
+    def _codes(self, text: str) -> list[int] | npt.NDArray[np.int32]:
+        if self._table is not None:
+            normalised = self._tokenizer.normalizer.normalize_str(readable(text))
+            points = np.frombuffer(normalised.encode("utf-32-le"), dtype="<u4")
+            return self._table.take(points, mode="clip")
+        # One text at a time: a batch would be encoded on threads of the library's own, and on one thread it
+        # is no faster.
         ids: list[int] = self._tokenizer.encode(readable(text), add_special_tokens=False).ids
         return ids
 
@@ -199,7 +205,8 @@ class Vocabulary:
 
         Raises `ArgumentError` for what is no text.
         """
-        _check_texts("text", [text])
+        if not isinstance(text, str):
+            raise ArgumentError(f"text: {_shown(text)} was given, a text is expected")
         encoding = self._tokenizer.encode(readable(text), add_special_tokens=False)
         return [
             Token(text[start:end], start, end, code)
@@ -277,11 +284,21 @@ def _check_number(argument: str, number: Any, least: int, otherwise: str = "") -
         raise ArgumentError(f"{argument}: {number!r} was given, {expected} is expected")
 
 
-def _check_texts(argument: str, texts: Any) -> None:
-    if isinstance(texts, str) or not isinstance(texts, Sequence | np.ndarray):
+def _code_points(words: list[str]) -> npt.NDArray[np.int32]:
+    """The code of every character by its number in Unicode; the last is for all that follow."""
+    known = {ord(word): code for code, word in enumerate(words) if code >= len(RESERVED)}
+    table = np.full(max(known, default=0) + 2, Vocabulary.UNKNOWN, dtype=np.int32)
+    table[list(known)] = list(known.values())
+    return table
+
+
+def _checked_texts(argument: str, texts: Any) -> list[str]:
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise ArgumentError(f"{argument}: {_shown(texts)} was given, a list of texts is expected")
-    for position, text in enumerate(texts):
+    every = list(texts)
+    for position, text in enumerate(every):
         _check_text(argument, position, text)
+    return every
 
 
 def _check_text(argument: str, position: int, text: Any) -> None:

@@ -2,8 +2,8 @@
 
 The task is the one that Keras made of them: a story counts with its first topic, and topics with fewer than
 15 stories are left out. Topics have Keras' numbers (3 is earn, 4 is acq), and stories have their places in
-Keras' arrays, so the same ones are for the test. The text of a story is its body, or its title where it has no
-body.
+Keras' arrays, so the same ones are for the test. The text of a story is its body, or its title where it has
+no body.
 
 The codes are not Keras': there a story without a body has that of the next one, and the marks `&lt;` and
 `&#3;` of the files became the words "lt" and "3".

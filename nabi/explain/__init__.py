@@ -1,15 +1,20 @@
-"""Seeing what recurrent networks do: gradients against distance, gates over time, the cost of unrolling."""
+"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide."""
 
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
+from nabi.explain._reading import Reading, read_text
+from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 
 __all__ = [
+    "Reading",
     "Unrolling",
     "gates",
     "gates_picture",
     "gradient_distance",
     "gradient_distance_picture",
+    "read_text",
+    "reading_picture",
     "unrolling_memory",
     "unrolling_picture",
 ]

@@ -16,6 +16,7 @@ from nabi.layers._seeds import SeedGenerator
 from nabi.layers._shapes import check_rank, check_width, last_width
 from nabi.layers._symbolic import Call, SymbolicTensor
 from nabi.nn import initializers
+from nabi.targets import Kept
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "SpatialDropout1D"]
 
@@ -246,15 +247,23 @@ class Dropout(Layer):
 
     def kept(self, inputs: Tensor) -> Tensor | None:
         """Draw what the inputs are multiplied by: 0 or 1 / (1 - rate); None where nothing is dropped."""
-        if self.rate == 0.0:
+        return self.seed_generator.keep(self._noise_like(inputs), self.rate) if self.rate else None
+
+    def draw(self, inputs: Tensor) -> Kept | None:
+        """Draw what is kept of the inputs: as `kept`, in less memory; None where nothing is dropped."""
+        if not self.rate:
             return None
-        like = inputs
-        if self.noise_shape is not None:
-            sizes = [
-                full if one is None else one for one, full in zip(self.noise_shape, inputs.shape, strict=True)
-            ]
-            like = inputs.new_empty(sizes)
-        return self.seed_generator.keep(like, self.rate)
+        if self.noise_shape is None:
+            return self.seed_generator.draw(inputs, self.rate)
+        return Kept(self.seed_generator.keep(self._noise_like(inputs), self.rate), None, 1.0)
+
+    def _noise_like(self, inputs: Tensor) -> Tensor:
+        if self.noise_shape is None:
+            return inputs
+        sizes = [
+            full if one is None else one for one, full in zip(self.noise_shape, inputs.shape, strict=True)
+        ]
+        return inputs.new_empty(sizes)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape itself."""

@@ -13,9 +13,12 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers._base import Layer
+from nabi.layers._bidirectional import Bidirectional
 from nabi.layers._convolution import Conv1D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, SpatialDropout1D
+from nabi.layers._direct_both_ways import direct_bidirectional, direct_masked_recurrent
 from nabi.layers._direct_core import direct_activation, direct_dense, direct_dropout, direct_flatten
+from nabi.layers._direct_pooled import direct_pooled_convolution
 from nabi.layers._direct_recurrent import direct_recurrent
 from nabi.layers._direct_sequence import direct_embedding
 from nabi.layers._direct_windows import (
@@ -28,10 +31,11 @@ from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
 from nabi.layers._rnn import RNN
 from nabi.layers._sequence import Embedding
 
-__all__ = ["DirectLayer", "direct_layer"]
+__all__ = ["DirectLayer", "direct_layer", "direct_pair"]
 
 _KINDS: dict[type[Layer], Callable[..., Any]] = {
     Activation: direct_activation,
+    Bidirectional: direct_bidirectional,
     Conv1D: direct_convolution,
     Dense: direct_dense,
     Dropout: direct_dropout,
@@ -45,6 +49,7 @@ _KINDS: dict[type[Layer], Callable[..., Any]] = {
     SimpleRNN: direct_recurrent,
     SpatialDropout1D: direct_dropout,
 }
+_RECURRENT = tuple(kind for kind, make in _KINDS.items() if make is direct_recurrent)
 _DTYPES = (torch.float32, torch.float64)
 # Whatever a hook would see or change happens inside of autograd's or the module's machinery.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -65,30 +70,51 @@ class DirectLayer(Protocol):
         """Set the gradients of the weights; the gradient of the input if it is needed."""
 
 
-def direct_layer(layer: Layer, activation: Callable[[Tensor], Tensor] | None = None) -> DirectLayer | None:
+def direct_layer(
+    layer: Layer, activation: Callable[[Tensor], Tensor] | None = None, *, masked: bool = False
+) -> DirectLayer | None:
     """The layer's own forward and backward pass, or None where only autograd will do.
 
     Args:
         layer: a layer that is built.
         activation: instead of the layer's own, for a layer whose logits are wanted.
+        masked: whether steps of its input may be masked. Only passes with a method `masked`, which takes the
+            mask of the next batch and returns that of the output, then serve.
 
     None is returned for kinds of layers that are not known here, subclasses among them, for layers with
     penalties, hooks, replaced methods, or weights that are not plain parameters on the CPU.
     """
     make = _KINDS.get(type(layer))
-    if make is None or not layer.built or layer._dtype not in _DTYPES:
+    if make is None or not _is_untouched(layer):
         return None
-    attributes = vars(layer)
-    if any(name in attributes for name in _METHODS) or any(attributes[name] for name in _HOOKS):
-        return None
-    if attributes.get("_compiled_call_impl") is not None:  # layer.compile(), by torch.compile
-        return None
-    if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
-        return None
-    if not all(_is_plain(weight, layer._dtype) for weight in layer._parameters.values()):
-        return None
+    if isinstance(layer, Bidirectional):
+        inner = layer.forward_layer, layer.backward_layer
+        if not all(type(one) in _RECURRENT and _is_untouched(one) for one in inner):
+            return None
+    if masked and isinstance(layer, RNN):
+        return direct_masked_recurrent(layer)
     made: DirectLayer | None = make(layer) if activation is None else make(layer, activation)
     return made
+
+
+def _is_untouched(layer: Layer) -> bool:
+    if not layer.built or layer._dtype not in _DTYPES:
+        return False
+    attributes = vars(layer)
+    if any(name in attributes for name in _METHODS) or any(attributes[name] for name in _HOOKS):
+        return False
+    if attributes.get("_compiled_call_impl") is not None:  # layer.compile(), by torch.compile
+        return False
+    if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
+        return False
+    return all(_is_plain(weight, layer._dtype) for weight in layer._parameters.values())
+
+
+def direct_pair(first: Layer, second: Layer) -> DirectLayer | None:
+    """The passes of two layers at once, where that is faster; both have passes of their own."""
+    if type(first) is Conv1D and type(second) is MaxPooling1D:
+        return direct_pooled_convolution(first, second)
+    return None
 
 
 def _is_plain(weight: Parameter | None, dtype: torch.dtype) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nabi.layers import _activations
 from nabi.layers._core import Activation, Dense, Dropout, Flatten
+from nabi.targets import Kept
 
 __all__ = [
     "DirectActivation",
@@ -91,6 +92,10 @@ class DirectActivation:
         """Every shape with a batch and features."""
         return shape if len(shape) > 1 else None
 
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
     def forward(self, x: Tensor) -> Tensor:
         """The function of the inputs."""
         if self._derivative is None:
@@ -119,6 +124,10 @@ class DirectDense:
         if len(shape) < 2 or shape[-1] != self._inputs:
             return None
         return (*shape[:-1], self._units)
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[..., inputs]`."""
@@ -155,22 +164,26 @@ class DirectDropout:
 
     def __init__(self, layer: Dropout) -> None:
         self._layer = layer
-        self._kept: Tensor | None = None
+        self._kept: Kept | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape that the shape of the noise can be drawn for."""
         noise = self._layer.noise_shape
         return shape if len(shape) > 1 and (noise is None or len(noise) == len(shape)) else None
 
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""
-        self._kept = self._layer.kept(x) if self._layer.training else None
-        return x if self._kept is None else x * self._kept
+        self._kept = self._layer.draw(x) if self._layer.training else None
+        return x if self._kept is None else self._kept.times(x)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent, thinned out in the same way."""
         kept, self._kept = self._kept, None
-        return cotangent if kept is None else cotangent * kept
+        return cotangent if kept is None else kept.times(cotangent)
 
 
 class DirectFlatten:

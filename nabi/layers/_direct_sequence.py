@@ -10,9 +10,9 @@ __all__ = ["DirectEmbedding", "direct_embedding"]
 Shape = tuple[int, ...]
 
 
-def direct_embedding(layer: Embedding) -> "DirectEmbedding | None":
-    """The passes of an embedding; None where it makes a mask."""
-    return None if layer.mask_zero else DirectEmbedding(layer)
+def direct_embedding(layer: Embedding) -> "DirectEmbedding":
+    """The passes of an embedding."""
+    return DirectEmbedding(layer)
 
 
 class DirectEmbedding:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError
+from nabi.targets import Kept, draw_kept
 
 __all__ = ["SeedGenerator"]
 
@@ -50,9 +51,11 @@ class SeedGenerator:
         """Return the arguments that make the same source again."""
         return {"seed": self.seed}
 
+    def draw(self, like: Tensor, rate: float) -> Kept:
+        """Draw what dropout keeps of a tensor: each element with probability `1 - rate`."""
+        return draw_kept(like, rate, self.generator(like.device))
+
     def keep(self, like: Tensor, rate: float) -> Tensor:
         """Return a dropout mask in the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate)."""
-        if rate >= 1.0:
-            return torch.zeros_like(like)
-        kept = torch.empty_like(like).bernoulli_(1.0 - rate, generator=self.generator(like.device))
-        return kept.div_(1.0 - rate)
+        kept = self.draw(like, rate)
+        return kept.times(torch.ones_like(like)) if kept.values is None else kept.values

@@ -5,7 +5,8 @@ from nabi.models._functional import Functional
 from nabi.models._model import Model
 from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
-from nabi.models._text_classifier import Prediction, TextClassifier
+from nabi.models._text_classifier import TextClassifier
+from nabi.models._text_prediction import Prediction
 
 __all__ = [
     "Functional",

@@ -9,7 +9,7 @@ from torch.nn.modules import module as torch_modules
 
 from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
-from nabi.layers._direct import DirectLayer, direct_layer
+from nabi.layers._direct import DirectLayer, direct_layer, direct_pair
 
 __all__ = ["Chain", "make_chain"]
 
@@ -34,9 +34,7 @@ class Chain:
         self._dtype, self._casts_integers = first.dtype, first._casts_integers
         self._numbers = isinstance(first, Embedding)  # then inputs are whole numbers, and stay so
         self._passes = [own for _, own in layers]
-        trained = [
-            any(w.requires_grad for w in layer._parameters.values() if w is not None) for layer, _ in layers
-        ]
+        trained = [any(weight.requires_grad for weight in layer.parameters()) for layer, _ in layers]
         # Layers before the first one with weights to train need no backward pass.
         self._first = trained.index(True)
         self._forward = [own.forward for own in self._passes]
@@ -77,27 +75,89 @@ class Chain:
         self._last_backward(passed, False)
 
 
+class MaskedChain(Chain):
+    """Layers of which the first one makes a mask: it goes along up to the layer that leaves no steps."""
+
+    def __init__(self, layers: list[tuple[Layer, DirectLayer]], readout: Any, masked: list[Any]) -> None:
+        super().__init__(layers, readout)
+        self._masked = masked
+        # Windows go over steps that lie side by side: masked ones must come last in their rows.
+        self._in_front = any(hasattr(own, "takes_masks") for own in masked)
+        self._mask: Tensor | None = None
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether all layers take such inputs and their mask."""
+        if x.dim() != 2 or not super().takes(x):
+            return False
+        mask = x != 0
+        if self._in_front and bool((mask[:, 1:] > mask[:, :-1]).any()):
+            return False
+        self._mask = None if bool(mask.all()) else mask.unsqueeze(-1)
+        return True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs, or their logits where there is a `readout`, for inputs just taken."""
+        mask = self._mask
+        for own in self._masked:
+            mask = own.masked(mask)
+        return super().forward(x)
+
+
+def _with_masks(layers: list[tuple[Layer, DirectLayer]]) -> list[Any] | None:
+    """The passes that a mask goes through; None if one of them takes none, or it goes on to the outputs."""
+    found: list[Any] = []
+    for _, own in layers[1:]:
+        if not hasattr(own, "masked") or not getattr(own, "takes_masks", True):
+            return None
+        found.append(own)
+        if getattr(own, "ends_mask", False):
+            return found
+    return None
+
+
 def make_chain(model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None) -> Chain | None:
     """The passes of a model whose layers are a chain; None where a layer or what watches needs autograd."""
     if not _is_unwatched() or any(vars(model)[name] for name in _HOOKS) or model._call_losses:
         return None
     layers: list[tuple[Layer, DirectLayer]] = []
     logits: tuple[str, Any] | None = None
+    masks = isinstance(chain[0], Embedding) and chain[0].mask_zero
+    masked = masks
     for layer in chain:
         function = None
         if readout is not None and layer is readout[0]:
             function, logits = linear, (readout[1], layer.activation)
-        own = direct_layer(layer, function)
+        own = direct_layer(layer, function, masked=masked)
         if own is None or layer.dtype is not chain[0].dtype:
             return None
         if isinstance(layer, Embedding) and layers:
             return None  # numbers that other layers computed are rounded, and have no gradient
         layers.append((layer, own))
-    weights = [weight for layer, _ in layers for weight in layer._parameters.values() if weight is not None]
+        masked = masked and not getattr(own, "ends_mask", False)
+    weights = [weight for layer, _ in layers for weight in layer.parameters()]
     shared = len({id(weight) for weight in weights}) < len(weights)
     if shared or not any(weight.requires_grad for weight in weights):
         return None
-    return Chain(layers, logits)
+    layers = _in_pairs(layers)
+    if not masks:
+        return Chain(layers, logits)
+    through = _with_masks(layers)
+    return None if through is None else MaskedChain(layers, logits, through)
+
+
+def _in_pairs(layers: list[tuple[Layer, DirectLayer]]) -> list[tuple[Layer, DirectLayer]]:
+    """The passes, those of two layers in one where there are such: then the first stands for both."""
+    found: list[tuple[Layer, DirectLayer]] = []
+    rest = iter([*layers, None])
+    now = next(rest)
+    while now is not None:
+        following = next(rest)
+        pair = None if following is None else direct_pair(now[0], following[0])
+        if pair is not None:
+            now, following = (now[0], pair), next(rest)
+        found.append(now)
+        now = following
+    return found
 
 
 def _is_unwatched() -> bool:

@@ -26,8 +26,9 @@ class Step(NamedTuple):
     layer: Layer
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
-    # The one tensor it takes, where that is all.
+    # The one tensor that it takes, or the list of tensors, where that is all.
     source: int | None
+    sources: tuple[int, ...] | None
     targets: tuple[int, ...]
     single: bool
     # What holds penalties of an earlier call of the same layer.
@@ -71,12 +72,13 @@ class Graph:
         """The outputs for the inputs; `training` is passed on unless it is None."""
         options: dict[str, Any] = {} if training is None else {"training": training}
         values: list[Any] = [*inputs, *[None] * (self.size - len(inputs))]
-        for layer, arguments, keywords, source, targets, single, called_before, done in self.steps:
-            earlier = [module._call_losses for module in called_before]
-            for module in called_before:
-                module._call_losses = []
+        for step in self.steps:
+            layer, arguments, keywords, source, sources, targets, single, called_before, done = step
+            earlier = _take_losses(called_before) if called_before else ()
             if source is not None:
                 result = layer(values[source], **options)
+            elif sources is not None:
+                result = layer([values[slot] for slot in sources], **options)
             else:
                 given, named = _filled((arguments, keywords), values)
                 result = layer(*given, **{**options, **named})
@@ -90,6 +92,14 @@ class Graph:
             for slot in done:
                 values[slot] = None
         return [values[slot] for slot in self.outputs]
+
+
+def _take_losses(modules: Sequence[Weighted]) -> list[list[Any]]:
+    """The penalties of an earlier call, which the next one would forget."""
+    taken = [module._call_losses for module in modules]
+    for module in modules:
+        module._call_losses = []
+    return taken
 
 
 def _filled(structure: Any, values: Sequence[Any]) -> Any:
@@ -144,13 +154,15 @@ def _step(call: Call, slots: dict[int, int], called_before: bool) -> Step:
         return Slot(slots[id(one)]) if isinstance(one, SymbolicTensor) else one
 
     arguments, keywords = mapped(slot, (call.arguments, call.keywords))
-    alone = len(arguments) == 1 and isinstance(arguments[0], Slot) and not keywords
+    only = arguments[0] if len(arguments) == 1 and not keywords else None
+    listed = isinstance(only, list) and all(isinstance(one, Slot) for one in only)
     holding = [module for module in call.layer.modules() if isinstance(module, Weighted)]
     return Step(
         call.layer,
         arguments,
         keywords,
-        arguments[0].number if alone else None,
+        only.number if isinstance(only, Slot) else None,
+        tuple(one.number for one in only) if listed else None,
         tuple(slots[id(one)] for one in leaves(call.outputs)),
         isinstance(call.outputs, SymbolicTensor),
         tuple(holding) if called_before else (),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nabi.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 __all__ = ["LabelFigures", "Report"]
 
@@ -143,11 +143,11 @@ class Report:
 
         return report_picture(self, path, title)
 
-    def __rich__(self) -> "RenderableType":
-        """Return what rich shows: the figures, each label's, and the confusion matrix if it is small."""
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Yield what rich shows: the figures, each label's, and the confusion matrix if it is small."""
         from nabi.models._report_table import report_tables
 
-        return report_tables(self)
+        yield from report_tables(self, options.max_width)
 
     def __str__(self) -> str:
         """Return the same as plain text."""

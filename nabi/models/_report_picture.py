@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["report_picture"]
 
 _LONGEST_LABEL = 24
+_LARGEST = 18.0  # inches
+_FEW = 15  # labels
 
 
 def report_picture(report: "Report", path: str | os.PathLike[str], title: str | None = None) -> Path:
@@ -33,7 +35,7 @@ def report_picture(report: "Report", path: str | os.PathLike[str], title: str | 
         figure = Figure(figsize=(7.5, 1.4 + 0.42 * len(labels)), layout="constrained")
         _bars(figure.subplots(), report, shown, fonts)
     else:
-        size = min(4.2 + 0.36 * len(labels), 18.0)
+        size = min(4.2 + 0.36 * len(labels), _LARGEST)
         figure = Figure(figsize=(size + 0.9, size), layout="constrained")
         _matrix(figure, report, shown, fonts)
     figure.suptitle(fonts.write(title), fontsize=12, fontfamily=list(fonts.families), parse_math=False)
@@ -49,16 +51,25 @@ def _matrix(figure: Any, report: "Report", labels: list[str], fonts: Fonts) -> N
     counts = np.array(report.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    size = 10 if len(labels) <= 12 else 7 if len(labels) <= 25 else 5
+    # As large as a place of the matrix allows: three figures fill nine tenths of it.
+    size = min(10.0, max(4.0, 0.4 * 72 * 0.8 * figure.get_figwidth() / len(labels)))
     for true, row in enumerate(counts):
         for said, count in enumerate(row):
             if count:
                 colour = "white" if shares[true, said] > 0.55 else "#8c1d18" if true != said else "black"
                 axes.text(said, true, f"{count:,}", ha="center", va="center", fontsize=size, color=colour)
-    style = {"fontsize": max(size, 6), "fontfamily": list(fonts.families), "parse_math": False}
+    style = {"fontsize": max(size, 6.0), "fontfamily": list(fonts.families), "parse_math": False}
     upright = max(map(len, labels)) * len(labels) <= 40
     axes.set_xticks(range(len(labels)), labels, rotation=0 if upright else 90, **style)
     axes.set_yticks(range(len(labels)), labels, **style)
+    if len(labels) > _FEW:
+        # Far from its name a place is found by lines between the labels, and by names at both ends.
+        axes.tick_params(top=True, labeltop=True, right=True, labelright=True, length=2)
+        between = np.arange(len(labels) - 1) + 0.5
+        axes.set_xticks(between, minor=True)
+        axes.set_yticks(between, minor=True)
+        axes.grid(which="minor", color="#e8e8e8", linewidth=0.5)
+        axes.tick_params(which="minor", length=0)
     axes.set(xlabel="said", ylabel="right")
     figure.colorbar(image, label="share of the rows of a label", shrink=0.8)
 

@@ -3,42 +3,22 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models import _text_files
 from nabi.models._report import Report
-from nabi.models._sequential import Sequential
-from nabi.models._text_encoding import as_texts, encode_texts
+from nabi.models._text_asking import Asking
 from nabi.models._text_network import CellChoice, cell_name, check_cell
-from nabi.models._text_parts import Parts, divide
-from nabi.models._text_samples import Columns, Samples, TableFormat, collect_samples
+from nabi.models._text_parts import Parts, collect_part, divide
+from nabi.models._text_samples import Columns, TableFormat, collect_samples, name_columns
 from nabi.models._text_settings import TextSettings
 from nabi.models._text_training import train
 
-__all__ = ["Prediction", "TextClassifier"]
-
-_BATCH_SIZE = 64  # of predictions
+__all__ = ["TextClassifier"]
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of a text."""
-
-    label: str | tuple[str, ...]
-    """The likeliest label; with several at once, all whose probability is above the threshold."""
-    probability: float
-    """Of that label; with several at once, of the likeliest label, given or not."""
-    probabilities: dict[str, float]
-    """Of all labels."""
-
-
-class TextClassifier:
+class TextClassifier(Asking):
     """Learns to tell the label of a text: a recurrent network with all that it needs around it.
 
     It reads a table of texts and labels (or lists), learns a vocabulary, trains an embedding and a recurrent
@@ -76,25 +56,6 @@ class TextClassifier:
     >>> classifier.predict(["good", "a cold and bad film"])[1].label
     '-'
     """
-
-    model: Sequential
-    """The network: codes `[B, T]` to probabilities `[B, labels]`."""
-    vocabulary: Vocabulary
-    labels: Labels
-    report: Report
-    """Of the rows that were held out."""
-    validation_report: Report | None
-    """Of the rows that said when to stop."""
-    shares: npt.NDArray[np.float64]
-    """Of the labels among the rows trained on."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
-    seconds: float
-    """How long training took."""
-    reasons: Mapping[str, str]
-    """Why settings were chosen as they were."""
-    notes: tuple[str, ...]
-    """What a user should know about the data: rows left out, labels seen once."""
 
     def __init__(
         self,
@@ -139,7 +100,7 @@ class TextClassifier:
             seed=seed,
         )
         self.settings = self.asked
-        self.columns: Columns | None = None
+        self.columns = None
         self.has_aspects = False
         self.trained = False
 
@@ -190,7 +151,7 @@ class TextClassifier:
             MissingFileError, FileFormatError: for a table that is not there or damaged.
             ArgumentError: for columns, labels or shares from which nothing can be learnt.
         """
-        columns = _columns(source, text, label, aspect)
+        columns = name_columns(source, text, label, aspect)
         options: dict[str, Any] = {
             "columns": columns,
             "label_separator": self.asked.label_separator,
@@ -202,7 +163,7 @@ class TextClassifier:
                 "label: none was given; name the column of a table, or give labels with the texts"
             )
         held_out = {
-            name: None if given is None else _collect_part(name, given, options)
+            name: None if given is None else collect_part(name, given, options)
             for name, given in (("validation", validation), ("test", test))
         }
         parts = divide(
@@ -213,11 +174,21 @@ class TextClassifier:
             test_share=test_share,
             seed=self.asked.seed,
         )
-        self.columns = columns
-        return self.fit_parts(parts, verbose=verbose, callbacks=callbacks)
+        if verbose != 0:
+            for note in parts.notes:
+                print(note)
+        return self.fit_parts(parts, columns, verbose=verbose, callbacks=callbacks)
 
-    def fit_parts(self, parts: Parts, *, verbose: int | str = "auto", callbacks: Any = None) -> Report:
-        """Learn from samples that are divided already; see `fit`."""
+    def fit_parts(
+        self,
+        parts: Parts,
+        columns: Columns | None = None,
+        *,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> Report:
+        """Learn from samples that are divided already, of these columns; see `fit`."""
+        self.columns = columns
         start = time.perf_counter()
         learnt = train(parts, self.asked, self.cell, verbose=verbose, callbacks=callbacks)
         self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels
@@ -238,145 +209,6 @@ class TextClassifier:
             assert self.validation_report is not None
             self.report = self.validation_report
         return self.report
-
-    # Asking -----------------------------------------------------------------------------------------------
-
-    def encode(
-        self, texts: Sequence[str], aspects: Sequence[str] | None = None
-    ) -> list[npt.NDArray[np.int32]]:
-        """Return the codes of texts as the network reads them, each `[T]` with T up to `maxlen`.
-
-        Raises:
-            ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
-        """
-        self._check_trained()
-        texts = as_texts("texts", texts)
-        if self.has_aspects != (aspects is not None):
-            raise ArgumentError(
-                "aspects: the classifier was trained "
-                + ("with aspects, one for each text is expected" if self.has_aspects else "without aspects")
-            )
-        if aspects is not None:
-            aspects = as_texts("aspects", aspects)
-            if len(aspects) != len(texts):
-                raise ArgumentError(f"aspects: {len(aspects)} were given for {len(texts)} texts")
-        assert self.settings.maxlen is not None
-        return encode_texts(
-            self.vocabulary,
-            texts,
-            aspects,
-            maxlen=self.settings.maxlen,
-            truncating=self.settings.truncating,
-        )
-
-    def probabilities(
-        self, texts: Sequence[str], aspects: Sequence[str] | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Return the probability of each label for each text, `[N, labels]` in the order of `labels.names`.
-
-        A text without a single word gets the shares of the labels in training. Unknown words are read as
-        such, and of a text that is longer than `maxlen` no more is read than that.
-
-        Raises:
-            ArgumentError: as `encode`.
-        """
-        sequences = self.encode(texts, aspects)
-        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
-        if not sequences:
-            return result
-        groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
-        result[groups.order] = self.model.predict(groups)
-        result[[not text.strip() for text in texts]] = self.shares
-        return result
-
-    def predict(
-        self, texts: Sequence[str], aspects: Sequence[str] | None = None, *, threshold: float = 0.5
-    ) -> list[Prediction]:
-        """Return the label of each text, with probabilities as `probabilities` gives them.
-
-        Args:
-            texts: N texts.
-            aspects: N texts, for a classifier that was trained with aspects.
-            threshold: with several labels at once, those above it are given.
-
-        Raises:
-            ArgumentError: as `encode`.
-        """
-        if isinstance(threshold, bool) or not 0 <= threshold <= 1:
-            raise ArgumentError(f"threshold: got {threshold!r}, expected a number from 0 to 1")
-        found = self.probabilities(texts, aspects)
-        names = self.labels.names
-        given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)
-        return [
-            Prediction(label, float(row.max()), dict(zip(names, row.tolist(), strict=True)))
-            for label, row in zip(given, found, strict=True)
-        ]
-
-    def evaluate(
-        self,
-        source: Any,
-        labels: Sequence[Any] | None = None,
-        aspects: Sequence[str] | None = None,
-        *,
-        text: str | None = None,
-        label: str | Sequence[str] | None = None,
-        aspect: str | None = None,
-        threshold: float = 0.5,
-        encoding: str = "utf-8",
-        separator: str | None = None,
-        quoted: bool = True,
-    ) -> Report:
-        """Compare with the right labels of a table or of lists; arguments as in `fit`.
-
-        The columns of a table are those of the training unless others are named.
-
-        Raises:
-            ArgumentError, MissingFileError, FileFormatError: as `fit`; `UnknownNameError` for a label that
-                the classifier does not know.
-        """
-        self._check_trained()
-        columns = self.columns_of(source, text, label, aspect)
-        samples = collect_samples(
-            source,
-            labels,
-            aspects,
-            columns=columns,
-            label_separator=self.settings.label_separator,
-            table=TableFormat(encoding, separator, quoted),
-        )
-        if labels is None and (columns is None or columns.label is None):
-            raise ArgumentError("labels: none were given, evaluating needs the right ones")
-        return self._measure(samples, "rows", threshold, interrupted=False)
-
-    def columns_of(
-        self,
-        source: Any,
-        text: str | None = None,
-        label: str | Sequence[str] | None = None,
-        aspect: str | None = None,
-    ) -> Columns | None:
-        """Return the columns of a table, those of the training where none are named; None for lists."""
-        trained = self.columns
-        if trained is None or not isinstance(source, str | os.PathLike):
-            return _columns(source, text, label, aspect)
-        return _columns(
-            source, text or trained.text, trained.label if label is None else label, aspect or trained.aspect
-        )
-
-    def _measure(self, samples: Samples, part: str, threshold: float, interrupted: bool) -> Report:
-        return Report.measure(
-            self.labels.names,
-            self.labels.encode(samples.labels),
-            self.probabilities(samples.texts, samples.aspects),
-            several=self.labels.several,
-            threshold=threshold,
-            part=part,
-            interrupted=interrupted,
-        )
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("TextClassifier: it has learnt nothing yet; fit it, or load one that has")
 
     # Files ------------------------------------------------------------------------------------------------
 
@@ -407,31 +239,3 @@ class TextClassifier:
         classifier = cls()
         _text_files.fill(classifier, path, custom_objects)
         return classifier
-
-
-def _columns(
-    source: Any, text: str | None, label: str | Sequence[str] | None, aspect: str | None
-) -> Columns | None:
-    if not isinstance(source, str | os.PathLike):
-        for name, given in (("text", text), ("label", label), ("aspect", aspect)):
-            if given is not None:
-                raise ArgumentError(
-                    f"{name}: got {given!r}, a column; but texts were given instead of a table"
-                )
-        return None
-    if text is None:
-        return None
-    if label is not None and not isinstance(label, str):
-        label = tuple(label) if len(label) != 1 else label[0]
-    return Columns(text, label, aspect)
-
-
-def _collect_part(name: str, given: Any, table: Mapping[str, Any]) -> Samples:
-    """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
-    if isinstance(given, str | os.PathLike):
-        if table["columns"] is None:
-            raise ArgumentError(f"{name}: a table was given, but the rows to train on are lists")
-        return collect_samples(given, **table)
-    if not isinstance(given, tuple) or len(given) not in (2, 3):
-        raise ArgumentError(f"{name}: expected the path of a table, or (texts, labels)")
-    return collect_samples(*given, label_separator=table["label_separator"])

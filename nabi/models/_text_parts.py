@@ -1,5 +1,7 @@
 """Samples divided into those to train on, to stop by, and to test on."""
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,9 +9,9 @@ import numpy as np
 
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
-from nabi.models._text_samples import Samples, check_labels
+from nabi.models._text_samples import Samples, check_labels, collect_samples
 
-__all__ = ["Parts", "divide"]
+__all__ = ["Parts", "collect_part", "divide"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,17 @@ class Parts:
     validation: Samples | None
     test: Samples | None
     notes: tuple[str, ...] = ()
+
+
+def collect_part(name: str, given: Any, table: Mapping[str, Any]) -> Samples:
+    """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
+    if isinstance(given, str | os.PathLike):
+        if table["columns"] is None:
+            raise ArgumentError(f"{name}: a table was given, but the rows to train on are lists")
+        return collect_samples(given, **table)
+    if not isinstance(given, tuple) or len(given) not in (2, 3):
+        raise ArgumentError(f"{name}: expected the path of a table, or (texts, labels)")
+    return collect_samples(*given, label_separator=table["label_separator"])
 
 
 def divide(

@@ -4,14 +4,14 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nabi.data import Table, read_table
 from nabi.errors import ArgumentError
 
-__all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples"]
+__all__ = ["Columns", "Label", "Samples", "TableFormat", "check_labels", "collect_samples", "name_columns"]
 
 Label = str | tuple[str, ...]
 """One label, or with several at once those that a text has."""
@@ -41,6 +41,28 @@ class Columns:
         return [self.text, *labels, *([] if self.aspect is None else [self.aspect])]
 
 
+def name_columns(
+    source: Any, text: str | None, label: str | Sequence[str] | None, aspect: str | None
+) -> Columns | None:
+    """Return the columns of a table that are named; None for lists, and for a table without a name.
+
+    Raises:
+        ArgumentError: for names beside lists, which have no columns.
+    """
+    if not isinstance(source, str | os.PathLike):
+        for name, given in (("text", text), ("label", label), ("aspect", aspect)):
+            if given is not None:
+                raise ArgumentError(
+                    f"{name}: got {given!r}, a column; but texts were given instead of a table"
+                )
+        return None
+    if text is None:
+        return None
+    if label is not None and not isinstance(label, str):
+        label = tuple(label) if len(label) != 1 else label[0]
+    return Columns(text, label, aspect)
+
+
 @dataclass(frozen=True)
 class TableFormat:
     """How a table is to be read; arguments of `nabi.data.read_table`."""
@@ -62,7 +84,9 @@ class Samples:
     aspects: list[str] | None = None
     several: bool = False
     """Whether a text can have several labels at once."""
-    notes: tuple[str, ...] = field(default=())
+    declared: tuple[str, ...] = ()
+    """Labels that have a column each, whether or not any text has them."""
+    notes: tuple[str, ...] = ()
     """What a user should know about them: what has been left out."""
 
     def __len__(self) -> int:
@@ -125,7 +149,10 @@ def collect_samples(
                 raise ArgumentError(f"{name}: {len(values)} were given for {len(texts)} texts")
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
-    return _cleaned(texts, own, about, label_separator, places)
+    samples = _cleaned(texts, own, about, label_separator, places)
+    if columns is not None and isinstance(columns.label, tuple):
+        samples = replace(samples, declared=columns.label)
+    return samples
 
 
 class _Places:
@@ -204,7 +231,9 @@ def _cleaned(
         f"{_rows(count)} without {missing} {'is' if count == 1 else 'are'} left out"
         for missing, count in sorted(without.items())
     ]
-    return Samples(kept_texts, kept_labels, None if aspects is None else kept_aspects, several, tuple(notes))
+    return Samples(
+        kept_texts, kept_labels, None if aspects is None else kept_aspects, several, notes=tuple(notes)
+    )
 
 
 def _rows(count: int) -> str:
@@ -266,6 +295,9 @@ def check_labels(samples: Samples) -> list[str]:
     counts: Counter[str] = Counter()
     for label in samples.labels:
         counts.update([label] if isinstance(label, str) else label)
+    nowhere = next((name for name in samples.declared if name not in counts), None)
+    if nowhere is not None:
+        raise ArgumentError(f"label: the column {nowhere} has 1 in no row, so nothing can be learnt of it")
     if len(counts) < 2 and not (samples.several and counts):
         given = f"only {next(iter(counts))!r}" if counts else "none"
         raise ArgumentError(f"label: at least two different labels are expected, the rows have {given}")

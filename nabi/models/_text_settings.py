@@ -10,15 +10,24 @@ import numpy as np
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, unknown_name
 
-__all__ = ["LONGEST_MAXLEN", "MINIMUM_COUNT", "POOLINGS", "TextSettings", "choose_settings", "choose_unit"]
+__all__ = [
+    "EMBEDDING_SIZE",
+    "LONGEST_MAXLEN",
+    "MINIMUM_COUNT",
+    "POOLINGS",
+    "UNITS",
+    "TextSettings",
+    "choose_settings",
+    "choose_unit",
+]
 
 POOLINGS = ("max", "mean", "last")
 _TRUNCATING = ("post", "pre")
-_UNITS = ("auto", "words", "characters", "pieces")
+_KINDS_OF_UNIT = ("auto", "words", "characters", "pieces")
 
 # The defaults, all in one place; what depends on the data is in `choose_settings`.
-_UNITS_OF_CELL = 64
-_EMBEDDING_SIZE = 100
+UNITS = 64
+EMBEDDING_SIZE = 100
 _DROPOUT = 0.4
 _LEARNING_RATE = 1e-3
 _PATIENCE = 3
@@ -72,7 +81,7 @@ class TextSettings:
             least = {"vocabulary_size": 5, "maxlen": 4}.get(name, 1)
             _check_whole(name, getattr(self, name), least, optional=name != "vocabulary_size")
         _check_whole("seed", self.seed, 0, optional=False)
-        for name, known in (("unit", _UNITS), ("truncating", _TRUNCATING), ("pooling", POOLINGS)):
+        for name, known in (("unit", _KINDS_OF_UNIT), ("truncating", _TRUNCATING), ("pooling", POOLINGS)):
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
         if self.class_weight not in (None, "balanced"):
@@ -154,8 +163,8 @@ def choose_settings(
     array = np.asarray(lengths)
     reasons: dict[str, str] = {}
     chosen: dict[str, Any] = {
-        "units": own_units or _UNITS_OF_CELL,
-        "embedding_size": _EMBEDDING_SIZE,
+        "units": own_units or UNITS,
+        "embedding_size": EMBEDDING_SIZE,
         "dropout": _DROPOUT,
         "learning_rate": _LEARNING_RATE,
         "patience": _PATIENCE,
@@ -164,7 +173,11 @@ def choose_settings(
     reasons["batch_size"] = f"for {len(array):,} rows"
     usual = math.ceil(float(np.quantile(array, _SHARE_OF_TEXTS_UNCUT)))
     chosen["maxlen"] = min(max(usual, _SHORTEST_MAXLEN), LONGEST_MAXLEN)
-    reasons["maxlen"] = f"95 of 100 texts have at most {usual} tokens"
+    reasons["maxlen"] = (
+        f"95 of 100 texts have at most {usual} tokens"
+        if usual < LONGEST_MAXLEN
+        else f"more than 5 of 100 texts are longer; more than {LONGEST_MAXLEN} is never chosen"
+    )
     tokens = int(np.minimum(array, asked.maxlen or chosen["maxlen"]).sum())
     chosen["epochs"] = min(max(round(_TOKENS_TO_READ / tokens), _FEWEST_EPOCHS), _MOST_EPOCHS)
     reasons["epochs"] = f"at most; an epoch reads {tokens:,} tokens"

@@ -79,7 +79,7 @@ def train(
             len(vocabulary), len(labels.names), settings, make_cell(cell, settings.units), labels.several
         )
         if verbose != 0:
-            print(*parts.notes, *settings_lines(settings, reasons), sep="\n", flush=True)
+            print(*settings_lines(settings, reasons), sep="\n", flush=True)
         interrupted = _fit(model, codes, targets, labels, settings, vocabulary, validation, verbose, heard)
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
     history = {} if model.history is None else model.history.history

@@ -1,7 +1,7 @@
 """The lectures' systems, one file each: data, model, training, and what it shows.
 
 >>> names()
-['hello', 'numbers', 'song']
+['fake-news', 'hello', 'imdb', 'numbers', 'reuters', 'song']
 >>> get("song").epochs
 2000
 """

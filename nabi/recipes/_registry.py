@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi.errors import ArgumentError, MissingFileError, unknown_name
 from nabi.recipes._run import Result, Run
 from nabi.recipes._run_folder import RunFolder
 
@@ -24,8 +24,8 @@ __all__ = ["Recipe", "get", "names"]
 class Recipe:
     """A system that learns something: `run` does all of it and writes a folder.
 
-    The recipe itself is the function `cook(run)` of the module `nabi.recipes.<name>`, to be read top to
-    bottom.
+    The recipe itself is the function `cook(run)` of the module `nabi.recipes.<name>` (`fake_news` for
+    `fake-news`), to be read top to bottom.
 
     >>> import tempfile
     >>> get("hello").run(tempfile.mkdtemp(), epochs=1).figures["parameters"]
@@ -39,6 +39,8 @@ class Recipe:
     threads: int | None = 1
     """How many torch may use; None for as many as it wants. Networks as small as these run slower when shared
     out, and many times slower when another program wants the processor as well."""
+    reads_data: bool = False
+    """Whether it needs files of data that do not come with nabi."""
 
     def run(
         self,
@@ -46,6 +48,7 @@ class Recipe:
         *,
         seed: int = 0,
         epochs: int | None = None,
+        data: str | os.PathLike[str] | None = None,
         console: "Console | None" = None,
     ) -> Result:
         """Train, show, and write model, `result.json` and pictures into the folder `out`.
@@ -54,23 +57,33 @@ class Recipe:
             out: the folder, `runs/<name>` by default; files of an earlier run in it are replaced.
             seed: of everything random.
             epochs: how long to train; the recipe's own number by default.
+            data: the file or folder with the recipe's data; by default where `nabi.datasets` looks.
             console: where to show progress and figures; nothing is shown by default.
 
         Returns the figures. After a `Ctrl-C` during training the batch is finished, what there is gets
         written, and `interrupted` is True.
 
-        Raises `OutputError` before any training if the folder cannot be written, `ArgumentError` for a
-        negative seed or fewer epochs than one.
+        Raises `OutputError` before any training if the folder cannot be written, `MissingFileError` if the
+        data are not there, `ArgumentError` for a negative seed, fewer epochs than one, or data for a recipe
+        that reads none.
         """
         if seed < 0:
             raise ArgumentError(f"seed: {seed} was given, 0 or more is expected")
         if epochs is not None and epochs < 1:
             raise ArgumentError(f"epochs: {epochs} was given, 1 or more is expected")
+        if data is not None and not self.reads_data:
+            raise ArgumentError(f"data: {os.fspath(data)} was given, the recipe {self.name} reads no data")
         folder = RunFolder(Path("runs") / self.name if out is None else out)
-        run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console)
-        cook = cast(Callable[[Run], None], import_module(f"nabi.recipes.{self.name}").cook)
+        place = None if data is None else Path(data)
+        run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console, place)
+        module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
+        cook = cast(Callable[[Run], None], module.cook)
         with _threads(self.threads):
-            cook(run)
+            try:
+                cook(run)
+            except MissingFileError:
+                folder.remove_if_new()
+                raise
         return run.finish()
 
 
@@ -91,6 +104,9 @@ _RECIPES = {
         Recipe("hello", "spells 'hello' letter by letter from an h (many to many)", 300),
         Recipe("numbers", "continues 0.0, 0.1, 0.2, 0.3 with 0.4 (many to one)", 1000),
         Recipe("song", "learns the song 나비야 and sings it, beside an MLP that cannot", 2000),
+        Recipe("reuters", "tells the topic of a newswire story, one of 46", 30, None, True),
+        Recipe("imdb", "tells whether a film review is positive, by a CNN and an LSTM", 10, None, True),
+        Recipe("fake-news", "tells whether a post about COVID-19 is real or fake", 20, None, True),
     )
 }
 

@@ -1,5 +1,6 @@
 """The folder into which a run writes."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -27,6 +28,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Permissions lie on some file systems, and for root: only writing shows whether writing works.
@@ -35,6 +37,12 @@ class RunFolder:
         except OSError as problem:
             reason = problem.strerror or problem
             raise OutputError(f"out: cannot write into the folder {self.path}: {reason}") from problem
+
+    def remove_if_new(self) -> None:
+        """Remove the folder if it was not there before and nothing has been written into it."""
+        if self._new:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

@@ -32,9 +32,10 @@ def batch_rows(
     """
     if mask is not None and bool(mask.all()):
         mask = None
-    plain = mask is None and not reverse and resets is None and (truncate is None or truncate >= time)
-    if plain:
-        return _plain(batch, time)
+    if resets is None and (truncate is None or truncate >= time):
+        if mask is not None:
+            return _uncut(mask, reverse)
+        return _reversed(batch, time, device) if reverse else _plain(batch, time)
     if mask is None:
         mask = torch.ones((batch, time), dtype=torch.bool, device=device)
     valid = (mask.flip(1) if reverse else mask).nonzero()
@@ -100,6 +101,32 @@ def hand_out(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
 @lru_cache(maxsize=256)
 def _plain(batch: int, time: int) -> Rows:
     return Rows([batch] * time, batch)
+
+
+@lru_cache(maxsize=16)
+def _reversed(batch: int, time: int, device: torch.device) -> Rows:
+    with torch.inference_mode(False):
+        return _uncut(torch.ones((batch, time), dtype=torch.bool, device=device), reverse=True)
+
+
+def _uncut(mask: Tensor, reverse: bool) -> Rows:
+    """Lay out the valid steps where the states of a sequence go on from its first step to its last."""
+    batch, time = mask.shape
+    counts = mask.sum(1)
+    order = torch.argsort(counts, descending=True, stable=True)
+    sizes = counts[order]
+    ranks = torch.arange(int(sizes[0]) if batch else 0, device=mask.device).unsqueeze(1)
+    valid = ranks < sizes
+    ranks = sizes - 1 - ranks if reverse else ranks
+    if not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+        # Which step is the first valid one of a sequence, the second, ...
+        place = torch.where(mask, mask.cumsum(1) - 1, time)
+        steps = torch.arange(time, device=mask.device).expand(batch, time)
+        table = steps.new_empty(batch, time + 1).scatter_(1, place, steps)
+        ranks = table[order].t().gather(0, ranks.clamp(min=0).expand(valid.shape))
+    place = (order * time + ranks)[valid]
+    in_order = bool((order == torch.arange(batch, device=mask.device)).all())
+    return Rows(valid.sum(1).tolist(), batch, None if in_order else order, place)
 
 
 def _rows(

@@ -22,7 +22,8 @@ def test_help_names_the_commands(nabi):
 
 def test_list_names_recipes_and_cells(nabi):
     out = nabi("list").out
-    for name in ("numbers", "hello", "song", "simple-rnn", "peephole-lstm", "gru-2014"):
+    recipes = ("numbers", "hello", "song", "reuters", "imdb", "fake-news")
+    for name in (*recipes, "simple-rnn", "peephole-lstm", "gru-2014"):
         assert f" {name} " in out
 
 
@@ -39,6 +40,8 @@ def test_a_run(nabi, tmp_path):
     [
         (["run", "sonng"], "did you mean 'song'?"),
         (["run", "hello", "--out", "{folder}/file/run"], "out: cannot write into the folder"),
+        (["run", "hello", "--data", "{folder}"], "the recipe hello reads no data"),
+        (["run", "imdb", "--data", "{folder}/none"], "path: there is no file or folder"),
     ],
 )
 def test_errors_are_one_line(nabi, tmp_path, arguments, message):

@@ -18,6 +18,7 @@ from nabi.layers import (
     LSTM,
     RNN,
     Activation,
+    Bidirectional,
     Conv1D,
     Dense,
     Dropout,
@@ -162,6 +163,11 @@ TEXTS: dict[str, Callable[[Any], list[layers.Layer]]] = {
         Conv1D(3, 2, dilation_rate=2, padding=data.draw(st.sampled_from(["same", "causal"]))),
         GlobalMaxPooling1D(keepdims=data.draw(st.booleans())),
     ],
+    "equal steps": lambda data: [  # where nothing is dropped, the same words give the same numbers
+        Conv1D(6, 1, activation=data.draw(st.sampled_from(["relu", "linear", "tanh"]))),
+        MaxPooling1D(3),
+        Flatten(),
+    ],
     "recurrent": lambda data: [SpatialDropout1D(0.3), GRU(4, return_sequences=True), GlobalMaxPooling1D()],
     "flat": lambda data: [Flatten(), Dense(4, "tanh")],
 }
@@ -183,6 +189,90 @@ def test_a_direct_step_over_whole_numbers(body: str, data: Any) -> None:
     x = random.integers(0, words, (BATCH, time))
     y = random.integers(0, 2, tuple(size or BATCH for size in model.output_shape)).astype(float)
     agree(model, "binary_crossentropy", x, y)
+
+
+MASKED: dict[str, Callable[[Any], list[layers.Layer]]] = {
+    "lecture": lambda data: [
+        Dropout(0.25),
+        Conv1D(4, 3, activation=data.draw(st.sampled_from(["relu", "tanh"])), padding=data.draw(PADDING)),
+        MaxPooling1D(*data.draw(st.sampled_from([(2, 1, "same"), (2, 2), (2, 3), (3, 1)]))),
+        LSTM(3),
+    ],
+    "strides": lambda data: [
+        Conv1D(4, 2, strides=2),
+        Conv1D(3, 2, padding="causal", dilation_rate=2),
+        GlobalMaxPooling1D(),
+    ],
+    "stack": lambda data: [
+        SpatialDropout1D(0.3),
+        LSTM(4, return_sequences=True),
+        Dense(3, "tanh"),
+        GRU(3, go_backwards=data.draw(st.booleans())),
+        Dropout(0.2),
+    ],
+    "both ways": lambda data: [
+        Bidirectional(LSTM(3, return_sequences=True)),
+        Bidirectional(GRU(2, return_sequences=data.draw(st.booleans()))),
+        *data.draw(st.sampled_from([[], [Flatten()]])),
+    ],
+    "largest": lambda data: [
+        Bidirectional(LSTM(3, return_sequences=True)),
+        GlobalMaxPooling1D(keepdims=data.draw(st.booleans())),
+        Flatten(),
+    ],
+}
+IN_FRONT = ("lecture", "strides")
+
+
+@pytest.mark.parametrize("body", MASKED)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_direct_step_under_a_mask(body: str, data: Any) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    words, time = 5, 9
+    middle = MASKED[body](data)
+    if body == "both ways" and not isinstance(middle[-1], Flatten):
+        middle = [*middle, GlobalMaxPooling1D()] if middle[1].return_sequences else middle
+    elif body == "both ways":
+        middle = middle if not middle[1].return_sequences else [*middle[:-1], GlobalMaxPooling1D()]
+    model = Sequential([Embedding(words, 4, mask_zero=True, input_length=time), *middle, Dense(1, "sigmoid")])
+    if data.draw(st.booleans()):
+        model.double()
+    if data.draw(st.booleans()):
+        model.layers[0].trainable = False
+    x = random.integers(1, words, (BATCH, time))
+    lengths = np.array(data.draw(st.lists(st.integers(0, time), min_size=BATCH, max_size=BATCH)))
+    place = np.arange(time)
+    if body in IN_FRONT or data.draw(st.booleans()):
+        x[place >= lengths[:, None]] = 0
+    else:
+        x[place < time - lengths[:, None]] = 0
+    model.compile("sgd", "mse")
+    chain = Step(model, model.compiled)._direct
+    assert chain is not None
+    assert chain.takes(torch.as_tensor(x))
+    agree(model, "binary_crossentropy", x, random.integers(0, 2, (BATCH, 1)).astype(float))
+
+
+def test_masks_of_batches_do_not_stay() -> None:
+    """A batch with padding, one whose loss is not finite, one without padding, one filled up in front."""
+    batches = [[[1, 2, 3, 0, 0, 0]], [[1, 0, 0, 0, 0, 0]], [[1, 2, 3, 4, 3, 2]], [[0, 0, 0, 1, 2, 3]]]
+    y = torch.ones(1, 1)
+    losses = []
+    for listen in (False, True):
+        set_random_seed(0)
+        stack = [Conv1D(3, 2, activation="relu"), MaxPooling1D(2), LSTM(3), Dense(1)]
+        model = Sequential([Embedding(5, 4, mask_zero=True, input_length=6), *stack])
+        model.compile("adam", "mse")
+        model = without(model) if listen else model
+        model.compiled.bind(model.trainable_weights)
+        step, found = Step(model, model.compiled), []
+        for number, x in enumerate(batches):
+            model.compiled.reset_figures()
+            target = y * float("inf") if number == 1 else y
+            found.append(step.train((torch.tensor(x), target, None)).item())
+        losses.append(found)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
 def test_numbers_that_have_no_vector_are_refused() -> None:

@@ -41,7 +41,7 @@ def test_a_plain_model_is_trained_directly() -> None:
         [LSTM(3, dropout=0.1)],
         [LSTM(3, recurrent_dropout=0.1)],
         [LSTM(3, unroll=True)],
-        [layers.Bidirectional(LSTM(3))],
+        [layers.Bidirectional(LSTM(3, dropout=0.1))],
         [layers.TimeDistributed(Dense(3))],
         [Dense(3, activation=lambda x: x * 2)],
         [Dense(3, activation="gelu")],
@@ -86,11 +86,26 @@ def test_subclasses_hooks_and_replaced_methods_are_heard() -> None:
         assert not is_direct(model)
 
 
-def test_a_mask_needs_autograd() -> None:
-    for mask_zero in (False, True):
-        model = Sequential([layers.Embedding(3, 2, mask_zero=mask_zero, input_length=TIME), LSTM(3)])
-        model.compile("adam", "mse")
-        assert is_direct(model) is not mask_zero
+@pytest.mark.parametrize(
+    ("stack", "direct"),
+    [
+        ([LSTM(3)], True),
+        ([LSTM(3, return_sequences=True)], False),  # the loss takes the mask
+        ([layers.TimeDistributed(Dense(3)), LSTM(3)], False),
+        ([layers.Conv1D(3, 2, strides=2, padding="same"), LSTM(3)], False),
+        ([LSTM(3, zero_output_for_mask=True)], False),
+        ([layers.GlobalMaxPooling1D(), Dense(2), Flatten()], True),
+        ([Flatten()], False),  # it drops the mask, and says so
+        ([layers.Bidirectional(LSTM(3), merge_mode="sum")], False),
+        ([layers.Bidirectional(LSTM(3, kernel_regularizer="l2"))], False),
+        ([layers.Bidirectional(layers.GRU(3, dropout=0.1))], False),
+    ],
+    ids=str,
+)
+def test_masks(stack: list[layers.Layer], direct: bool) -> None:
+    model = Sequential([layers.Embedding(3, 2, mask_zero=True, input_length=TIME), *copy.deepcopy(stack)])
+    model.compile("adam", "mse")
+    assert is_direct(model) is direct
 
 
 def test_modes_of_torch_are_heard() -> None:

@@ -8,7 +8,7 @@ from nabi.errors import ArgumentError, OutputError, UnknownNameError
 
 
 def test_every_recipe_can_be_found_and_read():
-    assert recipes.names() == ["hello", "numbers", "song"]
+    assert recipes.names() == ["fake-news", "hello", "imdb", "numbers", "reuters", "song"]
     for name in recipes.names():
         recipe = recipes.get(name)
         assert recipe.name == name

@@ -31,6 +31,10 @@ def make(name: str, task: Task, threads: int) -> Work | list[Work]:
         from benchmarks.layers.peers import song
 
         return song.keras_song()
+    if task["subject"] == "imdb":
+        from benchmarks.layers.peers import imdb
+
+        return imdb.keras_imdb(task)
     arrays = layer_arrays(task)
     layer = getattr(keras.layers, CLASSES[task["cell"]])(task["shape"][3], return_sequences=True)
     x, cotangent = (np.ascontiguousarray(arrays[key].swapaxes(0, 1)) for key in ("x", "cotangent"))

@@ -22,6 +22,10 @@ def make(name: str, task: Task, threads: int) -> Work:
         from benchmarks.layers.peers import song
 
         return song.nabi_song() if name == "nabi" else song.torch_song(task.get("keeps_state", True))
+    if task["subject"] == "imdb":
+        from benchmarks.layers.peers import imdb
+
+        return imdb.nabi_imdb(task) if name == "nabi" else imdb.torch_imdb(task)
     if task["subject"] == "variant":
         from benchmarks.layers.peers import variants
 

@@ -11,6 +11,7 @@ from nabi.errors import FileFormatError
 
 __all__ = ["archive_members"]
 
+_PIECE = 1 << 20
 _LARGEST_MEMBER = 1 << 26  # bytes; the largest file that is read from an archive has a fortieth of it
 
 
@@ -36,6 +37,9 @@ def archive_members(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[re.M
                     yield name, _content(path, archive, member)
                 # It would remember each of 100,000 members.
                 archive.members = []  # type: ignore[attr-defined]
+            # A damaged header reads like the end; the checksum of a compressed file comes after all bytes.
+            while archive.fileobj is not None and archive.fileobj.read(_PIECE):
+                pass
     except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zlib.error) as problem:
         # What the system says about a file that it cannot read has a number.
         if isinstance(problem, OSError) and problem.errno is not None:

@@ -49,7 +49,10 @@ def write_figure(
     """
     target = check_suffix(path)
     kind = target.suffix.lower()[1:]
-    metadata: dict[str, str | None] = {"Title": title or None, "Description": description or None}
+    metadata: dict[str, str | None] = {
+        "Title": _printable(title) or None,
+        "Description": _printable(description) or None,
+    }
     if kind == "svg":
         metadata["Date"] = None
     content = io.BytesIO()
@@ -75,3 +78,8 @@ def write_figure(
     except OSError as problem:
         raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
     return target
+
+
+def _printable(text: str) -> str:
+    """Text that neither XML nor UTF-8 refuses, whatever a user's data has in it."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

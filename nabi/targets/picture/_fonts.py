@@ -85,6 +85,9 @@ def _characters(file: str) -> frozenset[str]:
 def _spelt(character: str) -> str:
     if unicodedata.category(character) in _INVISIBLE:
         return ""
+    plain = unicodedata.normalize("NFKC", character)
+    if plain.isascii():
+        return plain
     name = unicodedata.name(character, "")
     script, _, letter = name.partition(" LETTER ")
     if name.startswith("HANGUL SYLLABLE "):
@@ -93,9 +96,6 @@ def _spelt(character: str) -> str:
         return _jamo(letter)
     if letter:
         return letter.rpartition(" ")[2].lower()
-    plain = unicodedata.normalize("NFKC", character)
-    if plain.isascii():
-        return plain
     if not name or "-" in name:  # CJK UNIFIED IDEOGRAPH-4E00 says no more than its number
         return f"[{ord(character):X}]"
     return f"[{name.lower()}]"

@@ -1,0 +1,1 @@
+"""All figures of docs/reading-text.md, repeated by one command: `python -m benchmarks.text`."""

@@ -1,0 +1,191 @@
+"""What is trained: data, network, how many seeds. The cheap ones come first.
+
+A recipe's own network and settings are in the recipe; those that only this benchmark has are here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from benchmarks.text.nsmc import cook as cook_nsmc
+from nabi import recipes
+from nabi.layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    GlobalMaxPooling1D,
+    SpatialDropout1D,
+)
+from nabi.models import Sequential
+from nabi.recipes import Run, fake_news, imdb, reuters
+from nabi.recipes._text import Settings
+
+__all__ = ["EXPERIMENTS", "Experiment"]
+
+# Reuters, the recipe's LSTM in both directions.
+REUTERS_BIDIRECTIONAL = replace(reuters.SETTINGS)
+
+# IMDB, the best network with a recurrent layer that trains within 15 minutes on two cores.
+IMDB_BEST = Settings(
+    words=20_000, maxlen=400, truncating="pre", batch_size=64, learning_rate=2e-3, patience=2, decay=0.6
+)
+IMDB_BEST_EPOCHS = 5
+IMDB_BEST_EMBEDDING, IMDB_BEST_UNITS, IMDB_BEST_DROPOUT = 128, 96, 0.5
+
+
+def reuters_bidirectional(words: int, topics: int) -> Sequential:
+    return Sequential(
+        [
+            Embedding(words, reuters.EMBEDDING, mask_zero=True),
+            Dropout(reuters.DROPOUT),
+            Bidirectional(LSTM(reuters.UNITS)),
+            Dropout(reuters.DROPOUT),
+            Dense(topics, activation="softmax"),
+        ]
+    )
+
+
+def imdb_best(words: int, labels: int) -> Sequential:
+    """Return a GRU in both directions, of whose outputs the largest of each unit counts."""
+    return Sequential(
+        [
+            Embedding(words, IMDB_BEST_EMBEDDING, mask_zero=True),
+            SpatialDropout1D(IMDB_BEST_DROPOUT),
+            Bidirectional(GRU(IMDB_BEST_UNITS, return_sequences=True)),
+            GlobalMaxPooling1D(),
+            Dropout(IMDB_BEST_DROPOUT),
+            Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def padded(settings: Settings, padding: str = "post") -> Settings:
+    """Return the same settings with batches of any lengths, all padded to the longest text of all."""
+    return replace(settings, grouped=False, padding=padding)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network on some data, trained with one seed after the other."""
+
+    name: str
+    data: str
+    network: str
+    cook: Callable[[Run], None]
+    epochs: int
+    seeds: int
+    figure: str = "test.accuracy"
+    """What is aimed at."""
+    aim: float | None = None
+    published: str = ""
+    batches: str = ""
+    """How its batches are padded, where that is compared."""
+
+
+GROUPED, PADDED, UNMASKED = (
+    "of like length, masked",
+    "padded to the longest, masked",
+    "padded to the longest, not masked",
+)
+REUTERS_EPOCHS, IMDB_EPOCHS = recipes.get("reuters").epochs, recipes.get("imdb").epochs
+
+EXPERIMENTS = [
+    Experiment(
+        "fake-news",
+        "COVID fake news",
+        "LSTM",
+        fake_news.cook,
+        recipes.get("fake-news").epochs,
+        3,
+        "test.weighted_f1",
+        0.93,
+        "0.933, a linear model",
+    ),
+    Experiment(
+        "reuters",
+        "Reuters, 46 topics",
+        "LSTM",
+        reuters.cook,
+        REUTERS_EPOCHS,
+        3,
+        aim=0.75,
+        published="0.71 to 0.72, an LSTM",
+        batches=GROUPED,
+    ),
+    Experiment(
+        "reuters-bidirectional",
+        "Reuters, 46 topics",
+        "bidirectional LSTM",
+        partial(reuters.cook, network=reuters_bidirectional, settings=REUTERS_BIDIRECTIONAL),
+        REUTERS_EPOCHS,
+        3,
+        aim=0.75,
+        published="0.71 to 0.72, an LSTM",
+    ),
+    Experiment("nsmc", "NSMC sample", "bidirectional LSTM", cook_nsmc, 8, 3, aim=0.80),
+    Experiment(
+        "imdb",
+        "IMDB",
+        "CNN-LSTM",
+        imdb.cook,
+        IMDB_EPOCHS,
+        3,
+        aim=0.86,
+        published="0.8498, the same network",
+        batches=GROUPED,
+    ),
+    Experiment(
+        "imdb-padded",
+        "IMDB",
+        "CNN-LSTM",
+        partial(imdb.cook, settings=padded(imdb.SETTINGS)),
+        IMDB_EPOCHS,
+        1,
+        batches=PADDED,
+    ),
+    Experiment(
+        "imdb-unmasked",
+        "IMDB",
+        "CNN-LSTM",
+        partial(
+            imdb.cook, network=partial(imdb.cnn_lstm, masked=False), settings=padded(imdb.SETTINGS, "pre")
+        ),
+        IMDB_EPOCHS,
+        1,
+        batches=UNMASKED,
+    ),
+    Experiment(
+        "reuters-padded",
+        "Reuters, 46 topics",
+        "LSTM",
+        partial(reuters.cook, settings=padded(reuters.SETTINGS)),
+        REUTERS_EPOCHS,
+        1,
+        batches=PADDED,
+    ),
+    Experiment(
+        "reuters-unmasked",
+        "Reuters, 46 topics",
+        "LSTM",
+        partial(
+            reuters.cook,
+            network=partial(reuters.lstm, masked=False),
+            settings=padded(reuters.SETTINGS, "pre"),
+        ),
+        REUTERS_EPOCHS,
+        1,
+        batches=UNMASKED,
+    ),
+    Experiment(
+        "imdb-best",
+        "IMDB",
+        "bidirectional GRU, maximum over time",
+        partial(imdb.cook, network=imdb_best, settings=IMDB_BEST),
+        IMDB_BEST_EPOCHS,
+        1,
+        aim=0.88,
+    ),
+]

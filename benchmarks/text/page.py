@@ -1,0 +1,178 @@
+"""Writes the tables of docs/reading-text.md, between its markers, and the picture of the learning curves."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.layers.machine import describe
+from benchmarks.text.curves import draw
+from benchmarks.text.experiments import EXPERIMENTS, Experiment
+from nabi.interchange import write_atomically
+
+__all__ = ["BEGIN", "END", "PAGE", "generated", "write"]
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reading-text.md"
+BEGIN = "<!-- reading text: written by python -m benchmarks.text -->"
+END = "<!-- reading text: end -->"
+
+Result = dict[str, Any]
+Results = Mapping[str, Sequence[Result]]
+FIGURES = {"test.accuracy": "accuracy", "test.weighted_f1": "weighted F1"}
+
+
+def write(results: Results, path: Path) -> list[Path]:
+    """Write page and picture from what is there, and return their paths.
+
+    A page that is not there is made.
+
+    Raises:
+        SystemExit: if there are no results, or the page has no markers.
+    """
+    if not any(results.values()):
+        raise SystemExit("there are no results yet, so nothing was written")
+    text = path.read_text(encoding="utf-8") if path.exists() else f"# Reading text\n\n{BEGIN}\n{END}\n"
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path} has no lines {BEGIN} and {END} between which the tables could go")
+    picture = path.parent / "pictures" / "reading-text.svg"
+    draw(results, picture)
+    with write_atomically(path, "w") as file:
+        file.write(f"{before}{BEGIN}\n\n{generated(results)}\n\n{END}{after}")
+    return [path, picture]
+
+
+def generated(results: Results) -> str:
+    """Return all that stands between the markers."""
+    there = [experiment for experiment in EXPERIMENTS if results.get(experiment.name)]
+    parts = [
+        machine(results),
+        "### What was aimed at",
+        *aims(there, results),
+        "![Accuracy on the validation part over the epochs](pictures/reading-text.svg)",
+        "### Padding",
+        *padding(there, results),
+        "### Every run",
+        *runs(there, results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def machine(results: Results) -> str:
+    found = describe()
+    every = [result for experiment in results.values() for result in experiment]
+    threads = sorted({result["figures"]["threads"] for result in every})
+    minutes = sum(result["seconds"] for result in every) / 60
+    return (
+        f"{found['processor']}, {' or '.join(map(str, threads))} threads, torch {found['torch']}. All "
+        f"{len(every)} runs together, with reading the data, testing and drawing, took {minutes:.0f} minutes."
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], texts: int) -> str:
+    """Write a table whose first columns are texts and whose others are numbers."""
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(head)} |", "|---" * texts + "|---:" * (len(head) - texts) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(map(str, row))} |" for row in rows])
+
+
+def values(results: Sequence[Result], figure: str) -> list[float]:
+    return [result["figures"][figure] for result in results]
+
+
+def spread(numbers: Sequence[float]) -> str:
+    """Write the mean, and what it lies between.
+
+    >>> spread([0.75, 0.77]), spread([0.75])
+    ('0.760 (0.750 to 0.770)', '0.750')
+    """
+    mean = f"{statistics.mean(numbers):.3f}"
+    return mean if len(numbers) == 1 else f"{mean} ({min(numbers):.3f} to {max(numbers):.3f})"
+
+
+def aims(there: Sequence[Experiment], results: Results) -> Iterator[str]:
+    yield "On the test part: the mean over the seeds, and the lowest and highest."
+    head = ["data", "network", "seeds", "figure", "aimed at", "published", "reached", "macro F1"]
+    head += ["parameters", "minutes a run"]
+    rows = []
+    for experiment in there:
+        if experiment.aim is None:
+            continue
+        found = results[experiment.name]
+        figures = values(found, experiment.figure)
+        reached = spread(figures)
+        if statistics.mean(figures) >= experiment.aim:
+            reached = f"**{reached}**"
+        rows.append(
+            [
+                experiment.data,
+                experiment.network,
+                len(found),
+                FIGURES[experiment.figure],
+                f"{experiment.aim:.2f}",
+                experiment.published or "-",
+                reached,
+                spread(values(found, "test.macro_f1")),
+                f"{found[0]['figures']['parameters']:,}",
+                f"{statistics.mean(result['seconds'] for result in found) / 60:.1f}",
+            ]
+        )
+    yield table(head, rows, 2)
+    if any("**" in row[6] for row in rows):
+        yield "Bold: the mean is at least what was aimed at."
+
+
+def padding(there: Sequence[Experiment], results: Results) -> Iterator[str]:
+    yield (
+        "The same network and the same first seed, its batches made in different ways. Steps are those of "
+        "one epoch's batches, padding among them; seconds those of training an epoch, validation left out."
+    )
+    rows = []
+    compared = sorted(
+        (experiment for experiment in there if experiment.batches), key=lambda experiment: experiment.data
+    )
+    for experiment in compared:
+        figures = results[experiment.name][0]["figures"]
+        steps, valid = figures["padded_steps"], figures["valid_steps"]
+        rows.append(
+            [
+                experiment.data,
+                experiment.network,
+                experiment.batches,
+                f"{steps / 1e6:.2f} million",
+                f"{1 - valid / steps:.0%}",
+                f"{figures['seconds_per_epoch']:.1f}",
+                figures["epochs"],
+                f"{figures['validation_accuracy']:.3f}",
+                f"{figures['test.accuracy']:.3f}",
+            ]
+        )
+    head = ["data", "network", "batches", "steps", "padding", "seconds an epoch", "epochs"]
+    yield table([*head, "validation accuracy", "test accuracy"], rows, 3)
+
+
+def runs(there: Sequence[Experiment], results: Results) -> Iterator[str]:
+    yield (
+        "The weights are those of the epoch that was best on the validation part. Minutes are those of the "
+        "training with its validations, and of the whole run."
+    )
+    rows = []
+    for experiment in there:
+        for result in results[experiment.name]:
+            figures = result["figures"]
+            rows.append(
+                [
+                    f"`{experiment.name}`",
+                    result["seed"],
+                    f"{figures['best_epoch']} of {figures['epochs']}",
+                    f"{figures['validation_accuracy']:.4f}",
+                    *(f"{figures[f'test.{name}']:.4f}" for name in ("accuracy", "macro_f1", "weighted_f1")),
+                    f"{figures['seconds_per_epoch']:.1f}",
+                    f"{figures['seconds_of_training'] / 60:.1f}",
+                    f"{result['seconds'] / 60:.1f}",
+                ]
+            )
+    head = ["run", "seed", "best epoch", "validation accuracy", "test accuracy", "macro F1", "weighted F1"]
+    yield table([*head, "seconds an epoch", "minutes of training", "minutes"], rows, 1)

@@ -1,0 +1,78 @@
+"""`nabi evaluate`: how good a trained model is on a table with the right labels."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP, load_classifier
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A file that `nabi train` has written.", metavar="MODEL", show_default=False),
+    ],
+    file: Annotated[
+        Path, typer.Argument(help="A table of texts and labels.", metavar="FILE", show_default=False)
+    ],
+    text: Annotated[
+        str | None,
+        typer.Option(help="Column of the texts.", metavar="COLUMN", show_default="as in training"),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of the labels, or several.", metavar="COLUMN", show_default="as in training"
+        ),
+    ] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option(help="Column of the aspects.", metavar="COLUMN", show_default="as in training"),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Where a text has several labels: give those above it.", min=0.0, max=1.0)
+    ] = 0.5,
+    out: Annotated[Path | None, typer.Option(help="File for the figures.", metavar="FILE.json")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="File for the confusion matrix, .png or .svg.", metavar="FILE")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of the table.")] = "utf-8",
+    separator: Annotated[
+        str | None, typer.Option(help="Between columns.", metavar="CHARACTER", show_default="found out")
+    ] = None,
+    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file may stand in quotes.")] = True,
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+    threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
+) -> None:
+    """Compare what a model says of the texts of a table with their right labels."""
+    from rich.console import Console
+
+    from nabi.cli._threads import threads as on_threads
+    from nabi.interchange import write_atomically
+    from nabi.targets.picture import check_suffix
+
+    if picture is not None:
+        check_suffix(picture)
+    classifier = load_classifier(model, cell or ())
+    with on_threads(threads):
+        report = classifier.evaluate(
+            file,
+            text=text,
+            label=label or None,
+            aspect=aspect,
+            threshold=threshold,
+            encoding=encoding,
+            separator=separator,
+            quoted=quotes,
+        )
+    Console().print(report)
+    if out is not None:
+        with write_atomically(out, "w") as written:
+            json.dump(report.to_dict(), written, indent=2, ensure_ascii=False)
+            written.write("\n")
+    if picture is not None:
+        report.picture(picture)

@@ -1,0 +1,45 @@
+"""`nabi explain`: which words of a text moved a trained model's decision."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP, load_classifier
+
+__all__ = ["explain"]
+
+
+def explain(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A file that `nabi train` has written.", metavar="MODEL", show_default=False),
+    ],
+    text: Annotated[str, typer.Argument(help="What to read.", metavar="TEXT", show_default=False)],
+    label: Annotated[
+        str | None, typer.Option(help="The label to follow.", show_default="the likeliest")
+    ] = None,
+    aspect: Annotated[
+        str | None, typer.Option(help="What the text is asked about, for a model with aspects.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a picture, .png or .svg.", metavar="PICTURE")
+    ] = None,
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+) -> None:
+    """Show how a model read a text: the probability after each word, and what each word did to it.
+
+    Words that speak for the label are blue, [+ so] without colours; those against it orange, [- so].
+    """
+    from rich.console import Console
+
+    from nabi.explain import read_text, reading_picture
+    from nabi.targets.picture import check_suffix
+
+    if out is not None:
+        check_suffix(out)
+    reading = read_text(load_classifier(model, cell or ()), text, aspect, label=label)
+    Console().print(reading)
+    if out is not None:
+        reading_picture(reading, out)
+        typer.echo(f"\nThe picture is in {out}")

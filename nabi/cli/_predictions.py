@@ -1,0 +1,119 @@
+"""What `nabi predict` writes: a row for each text, as CSV or as JSON in lines."""
+
+import csv
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from nabi.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from nabi.models import Prediction, TextClassifier
+
+__all__ = ["PredictionWriter"]
+
+_JSON_LINES = (".jsonl", ".ndjson")
+
+
+class PredictionWriter:
+    """Writes predictions part by part, to a file that is there when all of it is, or to the standard output.
+
+    Progress, and what there is to say at the end, goes to the error stream where that is a terminal.
+
+    Raises `ArgumentError` for a file that is neither .csv nor .jsonl, `OutputError` if it cannot be written.
+    """
+
+    def __init__(self, out: Path | None, classifier: "TextClassifier", top: int, threshold: float) -> None:
+        suffix = ".csv" if out is None else out.suffix.lower()
+        if suffix not in (".csv", *_JSON_LINES):
+            raise ArgumentError(f"--out: {out} was given, a name that ends in .csv or .jsonl is expected")
+        self._out, self._classifier, self._threshold = out, classifier, threshold
+        self._top = min(top, len(classifier.labels))
+        self._as_json = suffix in _JSON_LINES
+        self._texts = self._empty = 0
+        self._stack = ExitStack()
+        self._progress: Any = None
+
+    def __enter__(self) -> Self:
+        """Open the file and write the header."""
+        from nabi.interchange import write_atomically
+
+        self._file: IO[str] = (
+            sys.stdout if self._out is None else self._stack.enter_context(write_atomically(self._out, "w"))
+        )
+        if not self._as_json:
+            self._csv = csv.writer(self._file, lineterminator="\n")
+            self._csv.writerow(self._header())
+        # On a terminal that shows the predictions themselves, a bar would only be in the way.
+        if sys.stderr.isatty() and not (self._out is None and sys.stdout.isatty()):
+            self._progress = self._stack.enter_context(_progress())
+            self._task = self._progress.add_task("texts", total=None)
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        """Close the file, or throw it away after an error."""
+        self._stack.__exit__(*problem)
+        if problem[0] is None and self._empty and sys.stderr.isatty():
+            some = f"{self._empty:,} of {self._texts:,} texts have nothing in them"
+            print(f"{some}: they got the shares of the labels in training", file=sys.stderr)
+
+    def write(self, texts: list[str], aspects: list[str] | None) -> None:
+        """Predict and write the next texts."""
+        found = self._classifier.predict(texts, aspects, threshold=self._threshold)
+        for position, (text, prediction) in enumerate(zip(texts, found, strict=True)):
+            about = [] if aspects is None else [aspects[position]]
+            if self._as_json:
+                self._file.write(json.dumps(self._object(text, about, prediction), ensure_ascii=False) + "\n")
+            else:
+                self._csv.writerow([text, *about, *self._fields(prediction)])
+        self._texts += len(texts)
+        self._empty += sum(not text.strip() for text in texts)
+        self._file.flush()
+        if self._progress is not None:
+            self._progress.update(self._task, completed=self._texts)
+
+    def _header(self) -> list[str]:
+        first = ["text", "aspect"] if self._classifier.has_aspects else ["text"]
+        if self._classifier.labels.several:
+            return [*first, "label", *(f"probability of {name}" for name in self._classifier.labels.names)]
+        more = [f"{name}_{rank}" for rank in range(2, self._top + 1) for name in ("label", "probability")]
+        return [*first, "label", "probability", *more]
+
+    def _fields(self, prediction: "Prediction") -> list[str]:
+        if not isinstance(prediction.label, str):
+            between = self._classifier.settings.label_separator or "|"
+            probabilities = [f"{value:.6f}" for value in prediction.probabilities.values()]
+            return [between.join(prediction.label), *probabilities]
+        ranked = _ranked(prediction)[: self._top]
+        return [field for name, value in ranked for field in (name, f"{value:.6f}")]
+
+    def _object(self, text: str, about: list[str], prediction: "Prediction") -> dict[str, Any]:
+        several = not isinstance(prediction.label, str)
+        shown = _ranked(prediction)[: None if several else self._top]
+        return {
+            "text": text,
+            **({"aspect": about[0]} if about else {}),
+            "label": list(prediction.label) if several else prediction.label,
+            **({} if several else {"probability": round(prediction.probability, 6)}),
+            "probabilities": {name: round(value, 6) for name, value in shown},
+        }
+
+
+def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
+    """The labels by falling probability; those that are given first come first, also of equal ones."""
+    return sorted(prediction.probabilities.items(), key=lambda item: (-item[1], item[0] != prediction.label))
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,270 @@
+"""`nabi train`: a network from one's own data; the options say of which kind it is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nabi.errors import ArgumentError, NabiError
+
+__all__ = ["FORMS", "Form", "train"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A kind of data that `nabi train` learns from."""
+
+    name: str
+    usage: str
+    what: str
+
+
+FORMS = (
+    Form(
+        "a table of texts and labels",
+        "nabi train FILE --text COLUMN --label COLUMN",
+        "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed",
+    ),
+)
+"""All kinds; `train` finds out by the options which of them is meant."""
+
+
+class Unit(StrEnum):
+    """What texts are cut into."""
+
+    AUTO = "auto"
+    WORDS = "words"
+    CHARACTERS = "characters"
+    PIECES = "pieces"
+
+
+class Pooling(StrEnum):
+    """What is taken of the outputs of all steps."""
+
+    MAX = "max"
+    MEAN = "mean"
+    LAST = "last"
+
+
+class Truncating(StrEnum):
+    """What is cut off a text that is too long."""
+
+    POST = "post"
+    PRE = "pre"
+
+
+_TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
+
+
+def train(
+    file: Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Column of the texts.", metavar="COLUMN", rich_help_panel=_TABLE)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of the labels; given more than once, columns of 0 and 1.",
+            metavar="COLUMN",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says what a text is asked about.", metavar="COLUMN", rich_help_panel=_TABLE
+        ),
+    ] = None,
+    label_separator: Annotated[
+        str | None,
+        typer.Option(help="Between several labels in one column.", metavar="TEXT", rich_help_panel=_TABLE),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of the rows that say when to stop.",
+            show_default="a tenth of FILE",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of the rows to report on.", show_default="a tenth of FILE", rich_help_panel=_TABLE
+        ),
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of the tables.", rich_help_panel=_TABLE)] = "utf-8",
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help="Between columns.", show_default="found out", metavar="CHARACTER", rich_help_panel=_TABLE
+        ),
+    ] = None,
+    quotes: Annotated[
+        bool,
+        typer.Option(
+            help="Whether a field of a .csv file may stand in quotes; if not, a quote is a character like "
+            "others.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = True,
+    unit: Annotated[
+        Unit,
+        typer.Option(help="What texts are cut into; auto: words or pieces.", rich_help_panel=_TABLE),
+    ] = Unit.AUTO,
+    maxlen: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens of a text that are read.", min=4, show_default="by the texts", rich_help_panel=_TABLE
+        ),
+    ] = None,
+    truncating: Annotated[
+        Truncating,
+        typer.Option(help="What is cut off a longer text: its end or its beginning.", rich_help_panel=_TABLE),
+    ] = Truncating.POST,
+    vocabulary_size: Annotated[
+        int, typer.Option(help="Codes at most.", min=5, rich_help_panel=_TABLE)
+    ] = 20_000,
+    balanced: Annotated[
+        bool,
+        typer.Option(
+            "--balanced", help="Let rare labels count as much as frequent ones.", rich_help_panel=_TABLE
+        ),
+    ] = False,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name of `nabi list`, or FILE.py:Class; given more than once, cells are compared.",
+            metavar="CELL",
+            show_default="lstm",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    units: Annotated[
+        int | None, typer.Option(help="Width of the cell's states.", min=1, rich_help_panel=_NETWORK)
+    ] = None,
+    embedding_size: Annotated[
+        int | None, typer.Option(help="Width of the vector of a token.", min=1, rich_help_panel=_NETWORK)
+    ] = None,
+    bidirectional: Annotated[
+        bool,
+        typer.Option(
+            "--bidirectional/--one-direction",
+            help="Whether texts are read backwards too.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = True,
+    pooling: Annotated[
+        Pooling,
+        typer.Option(help="What is taken of the outputs of all steps.", rich_help_panel=_NETWORK),
+    ] = Pooling.MAX,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of features left out in training.", min=0.0, max=0.99, rich_help_panel=_NETWORK
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="At most.", min=1, show_default="by the texts", rich_help_panel=_TRAINING),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs without a lower validation loss before the end.", min=1, rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Texts per step.", min=1, rich_help_panel=_TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.", min=0.0, rich_help_panel=_TRAINING)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0, rich_help_panel=_TRAINING)] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="To compute on.", min=1, show_default="as many as torch takes", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model file; figures (.json) and a picture (.png) are put beside it.",
+            show_default="the name of FILE with .nabi",
+            metavar="MODEL.nabi",
+        ),
+    ] = None,
+) -> None:
+    """Train a network on your own data, say how good it is on rows held out, and save one model file.
+
+    The options say what the data is: --text and --label mean a table. Without any, the forms are listed.
+
+    What is not given is chosen from the data. Training stops early; Ctrl-C ends it after the current batch,
+    and what has been learnt is saved (status 130).
+    """
+    if file is not None and (text is not None or label):
+        from nabi.cli._train_text import TextTask, train_text
+
+        if text is None or not label:
+            missing = "--text" if text is None else "--label"
+            raise ArgumentError(
+                f"{missing}: the name of a column is expected; {_columns(file, encoding, separator)}"
+            )
+        task = TextTask(
+            file=file,
+            text=text,
+            labels=label,
+            aspect=aspect,
+            validation=validation,
+            test=test,
+            encoding=encoding,
+            separator=separator,
+            quoted=quotes,
+            cells=cell or ["lstm"],
+            out=out,
+            settings={
+                "units": units,
+                "unit": unit.value,
+                "vocabulary_size": vocabulary_size,
+                "maxlen": maxlen,
+                "truncating": truncating.value,
+                "bidirectional": bidirectional,
+                "pooling": pooling.value,
+                "embedding_size": embedding_size,
+                "dropout": dropout,
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "patience": patience,
+                "learning_rate": learning_rate,
+                "class_weight": "balanced" if balanced else None,
+                "label_separator": label_separator,
+                "seed": seed,
+            },
+        )
+        train_text(task, threads)
+        return
+    _list_forms(file, encoding, separator)
+    raise typer.Exit(2)
+
+
+def _list_forms(file: Path | None, encoding: str, separator: str | None) -> None:
+    typer.echo("nabi train learns from:", err=True)
+    for form in FORMS:
+        typer.echo(f"\n  {form.name}\n    {form.usage}\n    {form.what}", err=True)
+    if file is not None:
+        typer.echo(f"\n{_columns(file, encoding, separator)}", err=True)
+    typer.echo("\nnabi train --help has all options.", err=True)
+
+
+def _columns(file: Path, encoding: str, separator: str | None) -> str:
+    """What the columns of the file are, or why it has none."""
+    from nabi.data import table_columns
+
+    try:
+        names = table_columns(file, encoding=encoding, separator=separator)
+    except NabiError as problem:
+        return str(problem)
+    return f"{file} has the columns {', '.join(names)}"

@@ -1,0 +1,240 @@
+"""`nabi train` on a table of texts and labels."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nabi.errors import ArgumentError, NotFiniteError, OutputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from nabi.models import TextClassifier
+    from nabi.models._text_parts import Parts
+    from nabi.models._text_samples import Columns
+
+__all__ = ["TextTask", "train_text"]
+
+_STOPPED = 130
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """What the command line says."""
+
+    file: Path
+    text: str
+    labels: list[str]
+    aspect: str | None
+    validation: Path | None
+    test: Path | None
+    encoding: str
+    separator: str | None
+    quoted: bool
+    cells: list[str]
+    out: Path | None
+    settings: dict[str, Any]
+    """Arguments of `TextClassifier` besides the cell."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one cell."""
+
+    cell: str
+    classifier: "TextClassifier | None"
+    problem: str = ""
+
+    @property
+    def goodness(self) -> float:
+        """What the best is chosen by: rows that were not trained on, nor are reported on where others are."""
+        if self.classifier is None:
+            return -1.0
+        return (self.classifier.validation_report or self.classifier.report).macro_f1
+
+
+def train_text(task: TextTask, threads: int | None) -> None:
+    """Train each cell on the same rows, show how good they are, save the best."""
+    from rich.console import Console
+
+    from nabi.cli._threads import threads as on_threads
+
+    console = Console()
+    model_path = _model_path(task)
+    classifiers = _classifiers(task)
+    parts, columns = _read(task)
+    for note in parts.notes:
+        console.print(f"[yellow]note[/yellow] {_plain(note)}", highlight=False, soft_wrap=True)
+    sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
+    console.print("{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False)
+    outcomes: list[_Outcome] = []
+    with on_threads(threads):
+        for cell, classifier in classifiers:
+            if len(classifiers) > 1:
+                console.rule(_plain(cell), align="left")
+            try:
+                report = classifier.fit_parts(parts, columns)
+            except NotFiniteError as problem:
+                if len(classifiers) == 1:
+                    raise
+                console.print(_plain(str(problem)), highlight=False)
+                outcomes.append(_Outcome(cell, None, str(problem)))
+                continue
+            outcomes.append(_Outcome(cell, classifier))
+            if report.interrupted:
+                console.print("Stopped: saving what has been learnt.")
+                break
+    _finish(task, console, model_path, outcomes)
+
+
+def _model_path(task: TextTask) -> Path:
+    """The file to write, tried out beforehand, so that no training is lost to it."""
+    from nabi.recipes._run_folder import RunFolder
+
+    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
+    RunFolder(path.parent)
+    read = [given.resolve() for given in (task.file, task.validation, task.test) if given is not None]
+    for target in _targets(path):
+        if target.is_dir():
+            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
+        if target.resolve() in read:
+            raise OutputError(f"out: {target} would replace the data; give another name")
+    return path
+
+
+def _targets(model_path: Path) -> tuple[Path, Path, Path]:
+    """The model, the figures and the picture."""
+    return model_path, model_path.with_suffix(".json"), model_path.with_suffix(".png")
+
+
+def _classifiers(task: TextTask) -> list[tuple[str, "TextClassifier"]]:
+    """A classifier for each cell, whose equations are tried out."""
+    from nabi.cli._cell import find_cell, find_class, trace
+    from nabi.models import TextClassifier
+    from nabi.models._text_settings import EMBEDDING_SIZE, UNITS
+
+    twice = next((cell for cell in task.cells if task.cells.count(cell) > 1), None)
+    if twice is not None:
+        raise ArgumentError(f"--cell: {twice} was given more than once")
+    made = []
+    for name in task.cells:
+        kind = find_class(name)
+        units, inputs = task.settings["units"] or UNITS, task.settings["embedding_size"] or EMBEDDING_SIZE
+        trace(find_cell(name, units), inputs)
+        made.append((name, TextClassifier(kind if ":" in name else name, **task.settings)))
+    return made
+
+
+def _read(task: TextTask) -> "tuple[Parts, Columns]":
+    from nabi.models._text_parts import divide
+    from nabi.models._text_samples import Columns, TableFormat, collect_samples
+
+    columns = Columns(task.text, task.labels[0] if len(task.labels) == 1 else tuple(task.labels), task.aspect)
+    samples, validation, test = (
+        None
+        if path is None
+        else collect_samples(
+            path,
+            columns=columns,
+            label_separator=task.settings["label_separator"],
+            table=TableFormat(task.encoding, task.separator, task.quoted),
+        )
+        for path in (task.file, task.validation, task.test)
+    )
+    assert samples is not None
+    return divide(samples, validation, test, seed=task.settings["seed"]), columns
+
+
+def _finish(task: TextTask, console: "Console", model_path: Path, outcomes: list[_Outcome]) -> None:
+    from nabi.interchange import write_atomically
+
+    best = max(outcomes, key=lambda outcome: outcome.goodness)
+    classifier = best.classifier
+    if classifier is None:
+        raise NotFiniteError(f"none of the cells could be trained: {outcomes[0].problem}")
+    model, figures, picture = _targets(model_path)
+    classifier.save(model)
+    classifier.report.picture(picture)
+    with write_atomically(figures, "w") as file:
+        json.dump(_result(task, best, outcomes), file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    console.print()
+    if len(outcomes) > 1:
+        console.print(_comparison(outcomes, best))
+        console.print(f"\nthe best on the validation rows, {_plain(best.cell)}:", highlight=False)
+    console.print(classifier.report)
+    console.print(
+        f"\nThe model is in {model}, its figures in {figures}, the confusion matrix in {picture}"
+        if classifier.report.confusion is not None
+        else f"\nThe model is in {model}, its figures in {figures} and {picture}",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
+    if any(outcome.classifier is not None and outcome.classifier.report.interrupted for outcome in outcomes):
+        raise typer.Exit(_STOPPED)
+
+
+def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
+    """A row for each cell."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("cell", overflow="fold")
+    for head in ("accuracy", "macro F1", "validation F1", "epochs", "time", "parameters"):
+        table.add_column(head, justify="right")
+    for outcome in sorted(outcomes, key=lambda outcome: -outcome.goodness):
+        one = outcome.classifier
+        if one is None:
+            table.add_row(_plain(outcome.cell), "failed")
+            continue
+        table.add_row(
+            _plain(outcome.cell),
+            f"{one.report.accuracy:.4f}",
+            f"{one.report.macro_f1:.4f}",
+            f"{outcome.goodness:.4f}",
+            str(len(one.history.get("loss", ()))),
+            f"{one.seconds:,.0f} s",
+            f"{one.model.count_params():,}",
+            style="bold" if outcome is best else "",
+        )
+    return table
+
+
+def _result(task: TextTask, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, Any]:
+    assert best.classifier is not None
+    cells: dict[str, Any] = {}
+    for outcome in outcomes:
+        one = outcome.classifier
+        if one is None:
+            cells[outcome.cell] = {"problem": outcome.problem}
+            continue
+        checked = one.validation_report
+        cells[outcome.cell] = {
+            "report": one.report.to_dict(),
+            "validation_report": None if checked is None else checked.to_dict(),
+            "seconds": round(one.seconds, 3),
+            "parameters": one.model.count_params(),
+            "settings": one.settings.to_dict(),
+            "history": one.history,
+        }
+    return {
+        "file": str(task.file),
+        "text": task.text,
+        "label": task.labels if len(task.labels) > 1 else task.labels[0],
+        "aspect": task.aspect,
+        "notes": list(best.classifier.notes),
+        "best": best.cell,
+        "cells": cells,
+    }
+
+
+def _plain(text: str) -> str:
+    """Text in which rich shall see no markup."""
+    from rich.markup import escape
+
+    return escape(text)

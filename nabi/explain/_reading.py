@@ -1,0 +1,209 @@
+"""What a text classifier read: its mind after each token, and what each token did to the decision."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi.data import LengthGroups, Token
+from nabi.errors import ArgumentError, unknown_name
+from nabi.models import TextClassifier
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+__all__ = ["Reading", "read_text"]
+
+# The integral over the way from zero vectors to the text's is taken with Gauss and Legendre's points.
+_POINTS = 8
+_PARTS_AT_ONCE = 8
+_MOST_POINTS = 512
+_TOLERANCE = 2e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How a text classifier came to its decision on one text.
+
+    `print` shows it, as does `rich.print` in colours.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    """Those that the network has read, with their places in `text`."""
+    labels: tuple[str, ...]
+    label: str
+    """The label that is followed, the likeliest one unless another was asked for."""
+    before: npt.NDArray[np.float32]
+    """Probability of each label before the first token `[labels]`."""
+    probabilities: npt.NDArray[np.float32]
+    """Probability of each label after each token, if the text ended there `[tokens, labels]`."""
+    attributions: npt.NDArray[np.float64]
+    """What each token adds to the probability of the label `[tokens]`, by integrated gradients."""
+    baseline: float
+    """Probability of the label if all tokens were zero vectors; with the attributions it adds up to that of
+    the text."""
+    unread: int = 0
+    """Tokens of the text that the network has not read, because it reads no more than `maxlen`."""
+    unread_first: bool = False
+    """Whether these are at the beginning of the text."""
+
+    @property
+    def curve(self) -> npt.NDArray[np.float32]:
+        """Probability of the label that is followed, after each token `[tokens]`."""
+        return self.probabilities[:, self.labels.index(self.label)]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the label that is followed, for the whole text."""
+        return float(self.curve[-1])
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Yield the parts of what the terminal shows."""
+        from nabi.explain._reading_text import reading_text
+
+        yield from reading_text(self, colours=console.color_system is not None)
+
+    def __str__(self) -> str:
+        """Return the same as plain text."""
+        from rich.console import Console
+
+        console = Console(width=100, color_system=None, force_terminal=False)
+        with console.capture() as captured:
+            console.print(self)
+        return captured.get().rstrip()
+
+
+def read_text(
+    classifier: TextClassifier, text: str, aspect: str | None = None, *, label: str | None = None
+) -> Reading:
+    """Let a classifier read a text, and watch it.
+
+    Two views of it. The probabilities after each token are those of the text cut off there, so they are
+    right for every network, whichever direction it reads in. The attributions are integrated gradients over
+    the vectors of the tokens (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep networks",
+    equation 1), from zero vectors to the text's, computed in float64: within two thousandths they add up to
+    the difference that the text makes to the probability. The start (and aspect) that the network reads first
+    stays as it is.
+
+    Args:
+        classifier: one that is trained.
+        text: what to read.
+        aspect: what the text is asked about, for a classifier with aspects.
+        label: the label to follow; the likeliest by default.
+
+    Raises:
+        ArgumentError: for a text without anything to read, and as `TextClassifier.predict`.
+        UnknownNameError: for a label that the classifier does not have.
+
+    >>> texts = ["a good film", "good and warm", "so good", "bad", "a bad film", "bad and cold"] * 5
+    >>> classifier = TextClassifier(units=4, embedding_size=8, epochs=20, learning_rate=0.03)
+    >>> report = classifier.fit(texts, (["+"] * 3 + ["-"] * 3) * 5, verbose=0)
+    >>> reading = read_text(classifier, "A good film")
+    >>> reading.label, [token.text for token in reading.tokens], int(reading.attributions.argmax())
+    ('+', ['A', 'good', 'film'], 1)
+    """
+    if not isinstance(text, str):
+        raise ArgumentError(f"text: got {type(text).__name__}, expected text")
+    text = text.strip()
+    codes = classifier.encode([text], None if aspect is None else [aspect])[0]
+    names = classifier.labels.names
+    if label is not None and label not in names:
+        raise unknown_name("label", label, names)
+    tokens, read, unread = _read_tokens(classifier, text, codes)
+    if not read:
+        raise ArgumentError("text: it has nothing to read" + (" but the aspect" if aspect else ""))
+    first = len(codes) - len(read)
+    groups = LengthGroups([codes[:end] for end in range(first, len(codes) + 1)], shuffle=False)
+    probabilities = np.empty((len(read) + 1, len(names)), dtype=np.float32)
+    probabilities[groups.order] = classifier.model.predict(groups)
+    followed = int(probabilities[-1].argmax()) if label is None else names.index(label)
+    attributions, baseline = _attribute(classifier.model, codes, first, followed)
+    return Reading(
+        text,
+        read,
+        names,
+        names[followed],
+        probabilities[0],
+        probabilities[1:],
+        attributions,
+        baseline,
+        unread,
+        bool(unread) and read[-1] is tokens[-1],
+    )
+
+
+def _read_tokens(
+    classifier: TextClassifier, text: str, codes: npt.NDArray[np.int32]
+) -> tuple[Sequence[Token], tuple[Token, ...], int]:
+    """All tokens of a text, those of them whose codes are read, and how many are not."""
+    tokens = classifier.vocabulary.tokens(text)
+    # No text has the code of the separator in it: what stands before it is the aspect.
+    separator = np.flatnonzero(codes == classifier.vocabulary.SEPARATOR).tolist()
+    count = len(codes) - 1 - (separator[0] if separator else 0)
+    from_end = classifier.settings.truncating == "pre" and count < len(tokens)
+    read = tokens[len(tokens) - count :] if from_end else tokens[:count]
+    return tokens, tuple(read), len(tokens) - len(read)
+
+
+def _attribute(
+    model: Any, codes: npt.NDArray[np.int32], first: int, label: int
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Integrated gradients of a label's probability for each code from `first` on, and the baseline's."""
+    twin = copy.deepcopy(model).double()
+    embedding, *layers = twin.layers
+    with torch.no_grad():
+        vectors = embedding(torch.from_numpy(codes.astype(np.int64))[None].to(model.device))[0]
+    kept, moved = vectors[:first], vectors[first:]
+
+    def values(shares: list[float]) -> tuple[list[float], Tensor]:
+        """The probability at each share of the way, and what each vector adds to its slope there."""
+        inner = (moved.new_tensor(shares)[:, None, None] * moved).requires_grad_()
+        x: Any = torch.cat([kept.expand(len(shares), *kept.shape), inner], 1)
+        for layer in layers:
+            x = layer(x)
+        slopes = torch.autograd.grad(x[:, label].sum(), inner)[0]
+        return x[:, label].tolist(), (slopes * moved).sum(-1)
+
+    attributions, baseline = _integrate(values)
+    return attributions.cpu().numpy(), baseline
+
+
+def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> tuple[Tensor, float]:
+    """The integral of what `values` gives second, from 0 to 1, and what it gives first at 0.
+
+    How good the integral over a part of the way is can be seen: its sum must be the difference of the
+    probabilities at the two ends. Parts where it is not are halved. For a smooth network one part is enough;
+    a maximum over time has kinks on the way, most of them near zero vectors, where all steps are alike.
+    """
+    points, weights = np.polynomial.legendre.leggauss(_POINTS)
+    waiting, evaluated = [(0.0, 1.0)], 0
+    known: dict[float, float] = {}
+    done: list[tuple[float, tuple[float, float], Tensor]] = []  # gap, part, integral over it
+    while waiting:
+        for start in range(0, len(waiting), _PARTS_AT_ONCE):
+            parts = waiting[start : start + _PARTS_AT_ONCE]
+            inner = [low + (high - low) * (point + 1) / 2 for low, high in parts for point in points.tolist()]
+            ends = sorted({end for part in parts for end in part} - known.keys())
+            probabilities, slopes = values([*inner, *ends])
+            known |= dict(zip(ends, probabilities[len(inner) :], strict=True))
+            evaluated += len(inner)
+            for (low, high), slope in zip(parts, slopes[: len(inner)].split(_POINTS), strict=True):
+                integral = (slope * slope.new_tensor(weights)[:, None]).sum(0) * (high - low) / 2
+                done.append((abs(float(integral.sum()) - known[high] + known[low]), (low, high), integral))
+        tolerance = _TOLERANCE * max(abs(known[1.0] - known[0.0]), 0.1)
+        waiting = []
+        if sum(gap for gap, _, _ in done) > tolerance and evaluated < _MOST_POINTS:
+            waiting = [
+                half
+                for gap, (low, high), _ in done
+                if gap > tolerance / len(done)
+                for half in ((low, (low + high) / 2), ((low + high) / 2, high))
+            ]
+            done = [one for one in done if one[0] <= tolerance / len(done)]
+    return torch.stack([integral for _, _, integral in done]).sum(0), known[0.0]

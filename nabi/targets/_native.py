@@ -1,0 +1,24 @@
+"""Whether native code may do what torch would do with plain tensors, for kernels that are no program's."""
+
+import os
+
+import torch
+from torch import Tensor
+
+from nabi.targets._run import _DTYPES, _PLAIN, _is_available
+
+__all__ = ["runs_native"]
+
+
+def runs_native(*tensors: Tensor) -> bool:
+    """Whether native code runs on these tensors: plain ones, on the CPU, and nothing of torch looks on."""
+    dtype = tensors[0].dtype
+    if dtype not in _DTYPES or torch.compiler.is_compiling():
+        return False
+    for tensor in tensors:
+        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or not tensor.is_cpu:
+            return False
+    # Tensors of `vmap` and of fake modes have no memory of their own.
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0:
+        return False
+    return _is_available(os.environ.get("NABI_NATIVE", ""))
