@@ -109,6 +109,7 @@ class Softmax(Layer):
     """
 
     supports_masking = True
+    _makes_mask = False
     _casts_integers = True
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -129,6 +130,10 @@ class Softmax(Layer):
         counts = mask.to(torch.bool)
         lowest = torch.finfo(inputs.dtype).min
         return torch.where(counts, torch.where(counts, inputs, lowest).softmax(self.axis), 0.0)
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return a mask of steps; one of single places has done its work."""
+        return None if mask is None or mask.dim() >= inputs.dim() else mask
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape itself."""

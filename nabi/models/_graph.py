@@ -162,7 +162,7 @@ def _step(call: Call, slots: dict[int, int], called_before: bool) -> Step:
         arguments,
         keywords,
         only.number if isinstance(only, Slot) else None,
-        tuple(one.number for one in only) if listed else None,
+        tuple(one.number for one in only or ()) if listed else None,
         tuple(slots[id(one)] for one in leaves(call.outputs)),
         isinstance(call.outputs, SymbolicTensor),
         tuple(holding) if called_before else (),

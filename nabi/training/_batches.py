@@ -48,25 +48,24 @@ class ArrayBatches:
     def epoch(self) -> Iterator[Batch]:
         """The batches in order, or in a new random order where there is a generator."""
         size, count = self.batch_size, row_count(self.x)
-        starts = range(0, count, size)[: self.steps]
         order: Tensor | None = None
         if self.generator is not None:
             order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
-        for start in starts:
-            rows = slice(start, start + size) if order is None else order[start : start + size]
-            yield self.part(rows)
+        for start in range(0, count, size)[: self.steps]:
+            yield self.part(slice(start, start + size) if order is None else order[start : start + size])
 
     def part(self, rows: slice | Tensor) -> Batch:
         """Inputs, targets and weights of some of the samples."""
+        x = _rows(self.x, rows)
+        assert x is not None
+        return x, _rows(self.y, rows), _rows(self.weights, rows)
 
-        def take(tensor: Tensor) -> Tensor:
-            return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
 
-        return (
-            each(take, self.x),
-            None if self.y is None else each(take, self.y),
-            None if self.weights is None else each(take, self.weights),
-        )
+def _rows(part: Any, rows: slice | Tensor) -> Part | None:
+    if part is None or isinstance(part, tuple):
+        return None if part is None else tuple(_rows(one, rows) for one in part)  # type: ignore[misc]
+    found: Tensor = part[rows] if isinstance(rows, slice) else part.index_select(0, rows)
+    return found
 
 
 class StreamBatches:

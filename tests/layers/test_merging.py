@@ -102,6 +102,7 @@ def test_softmax_with_a_mask() -> None:
     shares = layers.Softmax()(scores, mask=counts)
     torch.testing.assert_close(shares[0, 0, :2], torch.tensor([1.0, 2.0]).softmax(0))
     assert shares[0, 1].tolist() == [0.5, 0.5, 0]
+    assert mask_of(shares) is None
     assert layers.Softmax()(torch.ones(1, 2), mask=torch.zeros(1, 2, dtype=torch.bool)).tolist() == [[0, 0]]
     steps = masked((1, 3, 2), [[True, True, False]])
     assert torch.equal(layers.Softmax()(steps), steps.softmax(-1))

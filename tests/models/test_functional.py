@@ -9,7 +9,7 @@ import torch
 
 import nabi
 from nabi import layers
-from nabi.errors import ArgumentError, ShapeError, UnknownNameError
+from nabi.errors import ArgumentError
 from nabi.layers import GRU, LSTM, Dense, Embedding, Layer
 from nabi.models import Functional, Model, Sequential
 
@@ -233,6 +233,19 @@ def test_masks_go_along() -> None:
     assert not hasattr(x, "_keras_mask")
 
 
+def test_attention_over_padded_sentences() -> None:
+    words, counts = nabi.Input((None,)), nabi.Input((1, None), dtype="bool")
+    queries = nabi.Input((2, 4))
+    memory = GRU(4, return_sequences=True)(Embedding(9, 3)(words))
+    shares = layers.Softmax()(layers.Dot(2)([queries, memory]), mask=counts)
+    model = nabi.Model([queries, words, counts], layers.Dot((2, 1))([shares, memory]))
+    asked = RANDOM.normal(size=(3, 2, 4)).astype("float32")
+    longer = np.concatenate([WORDS, np.full((3, 4), 7)], 1)
+    real = np.concatenate([WORDS != 0, np.zeros((3, 4), bool)], 1)
+    expected = model.predict([asked, WORDS, (WORDS != 0)[:, None]])
+    np.testing.assert_allclose(model.predict([asked, longer, real[:, None]]), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_states_from_one_layer_to_another() -> None:
     source, target = nabi.Input((None, 2)), nabi.Input((None, 3))
     encoder, decoder = LSTM(4, return_state=True), LSTM(4, return_sequences=True)
@@ -294,123 +307,3 @@ def test_summary_says_what_comes_from_where() -> None:
     lines.clear()
     nabi.Model(source, LSTM(3)(source)).summary(lines.append)
     assert "called on" not in lines[2]
-
-
-def graphs() -> dict[str, tuple[Any, type[Exception], str]]:
-    a, b = pair()
-    both = layers.Concatenate(name="joined")([a, b])
-    model = nabi.Model([a, b], both)
-    memory = LSTM(3, name="memory")
-    built = Dense(2, name="readout")
-    built(a)
-    refused: dict[str, tuple[Any, type[Exception], str]] = {
-        "disconnected": (
-            lambda: nabi.Model(a, both),
-            ArgumentError,
-            r"inputs: joined needs <.*of b>, an Input .*\(a\)",
-        ),
-        "an array as input": (
-            lambda: nabi.Model(A, both),
-            ArgumentError,
-            r"inputs: got ndarray, expected what Input\(shape\) gives",
-        ),
-        "a layer as output": (
-            lambda: nabi.Model(a, Dense(2)),
-            ArgumentError,
-            r"outputs: got Dense, expected",
-        ),
-        "nothing": (lambda: nabi.Model([], both), ArgumentError, r"inputs: none were given"),
-        "twice": (lambda: nabi.Model([a, a], both), ArgumentError, r"inputs: one is there twice"),
-        "names": (
-            lambda: nabi.Model(a, Dense(2, name="x")(Dense(2, name="x")(a))),
-            ArgumentError,
-            r"layers: the name 'x' is taken twice",
-        ),
-        "a subclass": (
-            lambda: type("Own", (Model,), {})(a, both),
-            ArgumentError,
-            r"inputs, outputs: Own is a subclass of Model",
-        ),
-        "rank": (lambda: memory(a), ShapeError, r"inputs: memory \(LSTM\) expected 3 axes"),
-        "width": (lambda: built(b), ShapeError, r"readout \(Dense\) was built for 4 features .* got 3"),
-        "together": (lambda: layers.Add(name="sum")([a, b]), ShapeError, r"inputs: sum \(Add\) can't put"),
-        "own layer": (lambda: Gate(name="gate")(a), TypeError, r"missing 1 required positional argument"),
-        "numbers beside": (
-            lambda: layers.Add()([a, np.zeros((2, 4))]),
-            ArgumentError,
-            r"got an array beside symbolic tensors",
-        ),
-        "states of numbers": (
-            lambda: LSTM(3)(torch.zeros(2, 3, 4), initial_state=[a, b]),
-            ArgumentError,
-            r"symbolic tensors, but",
-        ),
-        "none of it": (
-            lambda: layers.Add()([a, None]),
-            ArgumentError,
-            r"expected symbolic tensors; got None",
-        ),
-        "shape of data": (
-            lambda: model.predict([B, A]),
-            ShapeError,
-            r"x\['a'\]: shape \(6, 3\) was given, .*\(None, 4\)",
-        ),
-        "one array": (lambda: model.predict(A), ArgumentError, r"x: ndarray was given, .* list of 2 .* a, b"),
-        "three arrays": (lambda: model.predict([A, B, A]), ArgumentError, r"x: 3 parts were given"),
-        "a name": (
-            lambda: model.predict({"a": A, "c": B}),
-            UnknownNameError,
-            r"x: 'c' is not known.* Known are: a, b",
-        ),
-        "missing": (lambda: model.predict({"a": A}), ArgumentError, r"x: nothing was given for b"),
-        "samples": (lambda: model.predict([A, B[:2]]), ShapeError, r"x: 2 samples were given, x has 6"),
-        "call": (lambda: model(A), ArgumentError, r"inputs: ndarray was given, expected a list of 2"),
-        "model on a shape": (
-            lambda: model([b, a]),
-            ShapeError,
-            r"functional.* expected the shape \(None, 4\) for a; got \(None, 3\)",
-        ),
-        "model on one": (lambda: model(a), ShapeError, r"inputs: 1 part was given, expected a list of 2"),
-    }
-    return refused
-
-
-@pytest.mark.parametrize("case", graphs())
-def test_what_is_refused(case: str) -> None:
-    attempt, kind, message = graphs()[case]
-    with pytest.raises(kind, match=message):
-        attempt()
-
-
-@pytest.mark.parametrize(
-    ("attempt", "message"),
-    [
-        (lambda x: x + x, r"\+: <symbolic tensor \(None, 4\) float32 of a> has no numbers .*layers\.Add"),
-        (lambda x: 2 * x, r"\*: .*layers\.Multiply"),
-        (lambda x: x - 1, r"-: .*layers\.Subtract"),
-        (lambda x: x @ x, r"@: .*layers\.Dot"),
-        (lambda x: x[:, 0], r"\[\]: .*layers\.Reshape"),
-        (lambda x: list(x), r"layers\.Reshape"),
-        (lambda x: -x, r"a layer of your own"),
-        (lambda x: bool(x > 1), r"a comparison: "),
-        (lambda x: torch.tanh(x), r"torch\.tanh: it was called on a symbolic tensor"),
-        (lambda x: torch.cat([x, x]), r"torch\.cat: it was called on a symbolic tensor"),
-        (lambda x: np.asarray(x), r"has no numbers yet"),
-        (lambda x: torch.as_tensor(x), r"has no numbers yet"),
-        (lambda x: float(x), r"predict of a model gives them"),
-    ],
-)
-def test_symbolic_tensors_say_which_layer_to_use(attempt: Any, message: str) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        attempt(nabi.Input((4,), name="a"))
-
-
-def test_a_trial_that_fails_names_the_layer() -> None:
-    class Wrong(Layer):
-        def call(self, inputs: Any) -> Any:
-            return inputs @ torch.zeros(3, 3)
-
-    with pytest.raises(
-        ShapeError, match=r"inputs: mine \(Wrong\) can't be called on inputs of shape \(2, 4\)"
-    ):
-        Wrong(name="mine")(nabi.Input((4,)))
