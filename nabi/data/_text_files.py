@@ -73,7 +73,7 @@ class TextFile:
         except OSError as problem:
             # bz2 and zstd report damage as errors of the system that have no number.
             if problem.errno is not None:
-                raise
+                raise FileFormatError(f"path: {self.path} cannot be read: {problem.strerror}") from problem
             raise self._damaged(problem) from problem
         except UnicodeDecodeError as problem:
             with self.readable():

@@ -244,6 +244,13 @@ def test_a_pipe_is_refused(tmp_path):
         read_table(tmp_path / "a.csv")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that the system will not read")
+def test_a_file_that_the_system_will_not_read():
+    """As one without permission, which the tests cannot make where they run as root."""
+    with pytest.raises(FileFormatError, match="path: /proc/self/mem cannot be read: "):
+        read_table("/proc/self/mem", separator=",")
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python unpacks .zst from 3.14 on")
 def test_zst_needs_a_newer_python(tmp_path):
     with pytest.raises(ArgumentError, match=r"needs Python 3.14"):

@@ -26,7 +26,7 @@ def write_csv(path: Path, rows: list[list[object]]) -> None:
 def make_text(draw: random.Random, signs: str, least: int = 12, most: int = 40) -> str:
     """Words without a meaning, and among them some by which the label can be told."""
     words = draw.choices(FILLER, k=draw.randint(least, most))
-    for sign in signs.split() * 2:
+    for sign in signs.split() * 4:
         words.insert(draw.randrange(len(words)), sign)
     return " ".join(words)
 
@@ -54,7 +54,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_csv(folder / "text" / f"covid_fake_news_{name}.csv", [["id", "tweet", "label"], *posts])
 
     with lzma.open(folder / "text" / "reuters21578.jsonl.xz", "wt", encoding="utf-8") as file:
-        for number in range(160):
+        for number in range(240):
             topic = list(TOPICS)[number % len(TOPICS)]
             body = make_text(draw, TOPICS[topic])
             story = {"id": number, "lewis_split": "TRAIN", "has_topics": "YES", "topics": [topic]}
@@ -70,7 +70,9 @@ def easily(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def make_easy(name: str) -> None:
         module = import_module(f"nabi.recipes.{name.replace('-', '_')}")
-        settings = replace(module.SETTINGS, batch_size=8, learning_rate=0.005, patience=20)
+        settings = replace(
+            module.SETTINGS, batch_size=8, learning_rate=0.005, patience=40, monitor="val_loss"
+        )
         monkeypatch.setattr(module.cook, "__defaults__", (module.cook.__defaults__[0], settings))
         for constant, value in (("EMBEDDING", 32), ("UNITS", 32), ("DROPOUT", 0.0)):
             monkeypatch.setattr(module, constant, value)

@@ -119,7 +119,7 @@ def test_words_that_only_the_test_part_has_are_not_learned(short_runs):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns(tmp_path, texts, easily, name):
     easily(name)
-    figures = run(name, tmp_path, texts, epochs=25)[0].figures
+    figures = run(name, tmp_path, texts, epochs=40)[0].figures
     assert figures["test.accuracy"] >= 0.9
     assert figures["test.macro_f1"] >= 0.9
 
