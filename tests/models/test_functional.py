@@ -1,11 +1,14 @@
 """Functional models: graphs of calls, what lies between inputs and outputs, and what is refused."""
 
 import copy
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import nabi
 from nabi import layers
@@ -54,6 +57,32 @@ def test_model_is_what_lies_between() -> None:
     by_name = model({"b": B, "a": A})
     assert torch.equal(by_name[0], kind)
     assert [one.shape for one in model.predict([A, B], batch_size=4)] == [(6, 2), (6, 1)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_any_graph_is_what_its_calls_are(data: Any) -> None:
+    """Layers called at random: the model gives what the calls give, and so do its copies."""
+    a, b = nabi.Input((3,), name="a"), nabi.Input((3,), name="b")
+    symbols: list[Any] = [a, b]
+    values: list[Any] = [torch.randn(4, 3), torch.randn(4, 3)]
+    known = [Dense(3, "tanh"), layers.Add(), layers.Maximum(), Sequential([Dense(3)])]
+    for _ in range(data.draw(st.integers(1, 8))):
+        layer = data.draw(st.sampled_from(known))
+        count = 2 if isinstance(layer, layers.Add | layers.Maximum) else 1
+        chosen = [data.draw(st.integers(0, len(symbols) - 1)) for _ in range(count)]
+        for where in (symbols, values):
+            given = [where[number] for number in chosen]
+            where.append(layer(given if count == 2 else given[0]))
+    numbers = data.draw(st.lists(st.integers(0, len(symbols) - 1), min_size=1, max_size=3))
+    model = nabi.Model([a, b], [symbols[number] for number in numbers])
+    again = Functional.from_config(json.loads(json.dumps(model.get_config())))
+    again.set_weights(model.get_weights())
+    assert again.get_config() == model.get_config()
+    for one in (model, copy.deepcopy(model), again):
+        found = one([values[0], values[1]])
+        for number, output in zip(numbers, found if len(numbers) > 1 else [found], strict=True):
+            torch.testing.assert_close(output, values[number])
 
 
 def test_structures_come_back_as_they_were_given() -> None:
