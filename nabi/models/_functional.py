@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nabi import training
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers._inputs import to_tensor
+from nabi.layers._inputs import to_mask, to_tensor
 from nabi.layers._structure import leaves
 from nabi.layers._symbolic import Call, SymbolicTensor, call_symbolically, is_symbolic
 from nabi.models._direct import Chain, make_chain
@@ -147,6 +147,8 @@ class Functional(Model):
             return call_symbolically(self, inputs, training=training, mask=mask)
         parts = [one if isinstance(one, Tensor) else to_tensor(self, one) for one in self._parts(inputs)]
         adjusted = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
+        if mask is not None and not isinstance(mask, Tensor):
+            mask = to_mask(mask, parts)
         return self.call(list(adjusted) if isinstance(adjusted, tuple) else adjusted, training, mask)
 
     def _parts(self, inputs: Any) -> list[Any]:

@@ -259,6 +259,7 @@ def test_masks_go_along() -> None:
     x = torch.randn(3, 3, 2)
     mask = torch.as_tensor(WORDS != 0)
     assert torch.equal(rnn(x, mask=mask), rnn.layers[1](x, mask=mask))
+    assert torch.equal(rnn(x, mask=WORDS != 0), rnn(x, mask=mask))
     assert not hasattr(x, "_keras_mask")
 
 
