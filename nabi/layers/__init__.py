@@ -6,9 +6,21 @@ from nabi.layers._bidirectional import Bidirectional
 from nabi.layers._convolution import Conv1D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer, SpatialDropout1D
 from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
+from nabi.layers._merge_functions import (
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from nabi.layers._merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from nabi.layers._pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from nabi.layers._recurrent import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 from nabi.layers._registry import deserialize, serialize
+from nabi.layers._reshaping import Permute, Reshape, Softmax
 from nabi.layers._rnn import RNN
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._sequence import Embedding, Masking, RepeatVector
@@ -26,13 +38,17 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "Add",
+    "Average",
     "AveragePooling1D",
     "AvgPool1D",
     "Bidirectional",
+    "Concatenate",
     "Conv1D",
     "CuDNNGRU",
     "CuDNNLSTM",
     "Dense",
+    "Dot",
     "Dropout",
     "DropoutRNNCell",
     "Embedding",
@@ -49,15 +65,30 @@ __all__ = [
     "Masking",
     "MaxPool1D",
     "MaxPooling1D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
     "RepeatVector",
+    "Reshape",
     "SeedGenerator",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
+    "Subtract",
     "TimeDistributed",
     "Wrapper",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "reset_names",
     "serialize",
+    "subtract",
 ]

@@ -22,6 +22,8 @@ from nabi.layers._inputs import attach_mask, cast_input, device_of, mask_of, to_
 from nabi.layers._registry import automatic_config, register, restore
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._shapes import infer_output_shape
+from nabi.layers._structure import mapped
+from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
 from nabi.layers._weights import Weighted
 
 __all__ = ["Layer"]
@@ -80,11 +82,18 @@ class Layer(Weighted):
     # Integers are left alone (Keras' rule) except where a layer says that it computes with them.
     _casts_integers: ClassVar[bool] = False
     _reads_sequences: ClassVar[bool] = False
+    # Whether a list of arrays is several inputs, and not one that is written as a list.
+    _takes_several: ClassVar[bool] = False
     # What `call` takes, read once per class because reading a signature costs more than a small layer.
     _takes_mask: ClassVar[bool] = False
     _takes_training: ClassVar[bool] = False
     _makes_mask: ClassVar[bool] = False
     _describes_itself: ClassVar[bool] = True
+    # Whether the output shape is known without a trial.
+    says_output_shape: ClassVar[bool] = False
+    # The symbolic tensors of the first call on an Input; for layers called on numbers there are none.
+    input = OfFirstCall()
+    output = OfFirstCall()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +103,10 @@ class Layer(Weighted):
         if "compute_mask" in vars(cls):
             cls._makes_mask = vars(cls).get("_makes_mask", True)
             cls.supports_masking = vars(cls).get("supports_masking", True)
+        if "compute_output_shape" in vars(cls):
+            cls.says_output_shape = True
+        elif "call" in vars(cls) and not cls.__module__.startswith("nabi."):
+            cls.says_output_shape = False  # what is inherited may not be true of another call
         if "get_config" in vars(cls):
             cls._describes_itself = True
         elif "__init__" in vars(cls):
@@ -135,6 +148,7 @@ class Layer(Weighted):
         self._building = False
         self._warned = False
         self._initial_weights = weights
+        self._first_call: Call | None = None
         self.activity_regularizer = _regularizers.get(activity_regularizer, "activity_regularizer")
         self.declared_input_shape: Shape | None = declared_shape(
             input_shape=input_shape,
@@ -270,6 +284,8 @@ class Layer(Weighted):
     def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Prepare inputs, weights and masks, then `call`."""
         if not isinstance(inputs, Tensor):
+            if is_symbolic(inputs):
+                return call_symbolically(self, inputs, *args, **kwargs)
             inputs = to_tensors(self, inputs)
         elif inputs.dtype is not self._dtype:
             inputs = self._cast(inputs)
@@ -301,7 +317,7 @@ class Layer(Weighted):
         return cast_input(self, inputs)
 
     def _build_for(self, inputs: Any) -> None:
-        shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else [tuple(one.shape) for one in inputs]
+        shape = mapped(lambda one: tuple(one.shape), inputs)
         # On the device of the inputs; and weights that are made during inference must be trainable later.
         with torch.inference_mode(False), torch.device(device_of(inputs) or torch.get_default_device()):
             self.build(shape)
@@ -313,5 +329,6 @@ class Layer(Weighted):
             self._initial_weights = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # Penalties of the last call belong to its graph, which can be neither copied nor saved.
-        return {**self.__dict__, "_call_losses": []}
+        # Penalties of the last call belong to its graph, which can be neither copied nor saved; a copy of a
+        # layer has no part in the functional model that the layer is in.
+        return {**self.__dict__, "_call_losses": [], "_first_call": None}

@@ -136,6 +136,8 @@ class Conv1D(WindowedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, windows, filters."""
         check_rank(self, input_shape, 3, AXES)
+        if self.built and input_shape[2] is not None:
+            check_width(self, input_shape, self.kernel.shape[1] * self.groups)
         return (input_shape[0], self._steps(input_shape), self.filters)
 
     def parameter_sum(self) -> str:

@@ -14,6 +14,7 @@ from nabi.layers._arguments import rate as check_rate
 from nabi.layers._base import Layer
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._shapes import check_rank, check_width, last_width
+from nabi.layers._symbolic import Call, SymbolicTensor
 from nabi.nn import initializers
 from nabi.targets import Kept
 
@@ -21,7 +22,7 @@ __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "
 
 
 class InputLayer(Layer):
-    """The place where data enters: it has a shape and returns what it gets.
+    """The place where data enters: it has a shape and returns what it gets. `Input` makes one.
 
     Arguments: `shape` without the batch or `batch_shape` with it; `batch_size`, `dtype`, `name`.
     `input_shape` and `batch_input_shape` are the older spellings.
@@ -46,6 +47,14 @@ class InputLayer(Layer):
         assert self.declared_input_shape is not None
         return self.declared_input_shape
 
+    def symbol(self) -> SymbolicTensor:
+        """Return the symbolic tensor that stands for the data, to call layers on."""
+        if self._first_call is None:
+            self._first_call = Call(self, (), {})
+            self._first_call.give(self.batch_shape, self.dtype)
+        symbol: SymbolicTensor = self._first_call.outputs
+        return symbol
+
     def call(self, inputs: Any) -> Any:
         """Return the inputs."""
         return inputs
@@ -54,6 +63,10 @@ class InputLayer(Layer):
         """Return the shape itself."""
         return tuple(input_shape)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return super().get_config()
+
 
 def Input(  # noqa: N802 - Keras' name
     shape: Sequence[int | None] | None = None,
@@ -61,13 +74,22 @@ def Input(  # noqa: N802 - Keras' name
     dtype: str | torch.dtype | None = None,
     name: str | None = None,
     batch_shape: Sequence[int | None] | None = None,
-) -> InputLayer:
-    """Return an `InputLayer`, to put first into a `Sequential`.
+) -> SymbolicTensor:
+    """Return a symbolic tensor for data of a shape: what layers are called on to write a functional model.
 
-    >>> Input((4, 1)).declared_input_shape
-    (None, 4, 1)
+    It may also come first in a `Sequential`. Arguments: `shape` without the batch, None for an axis of any
+    size; `batch_size`, or `batch_shape` with the batch; `dtype`; `name`, by which `fit` and `predict` take
+    the data in a dictionary. Raises `ArgumentError` without a shape.
+
+    >>> from nabi import layers, models
+    >>> x = Input((4, 1), name="x")
+    >>> x
+    <symbolic tensor (None, 4, 1) float32 of x>
+    >>> models.Model(x, layers.Dense(2)(layers.LSTM(3)(x))).count_params()
+    68
     """
-    return InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, batch_shape=batch_shape)
+    layer = InputLayer(shape, batch_size=batch_size, dtype=dtype, name=name, batch_shape=batch_shape)
+    return layer.symbol()
 
 
 class Dense(Layer):
@@ -139,6 +161,8 @@ class Dense(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape with `units` in the last axis."""
+        if self.built and input_shape[-1] is not None:
+            check_width(self, input_shape, self.kernel.shape[0])
         return (*input_shape[:-1], self.units)
 
     def parameter_sum(self) -> str:

@@ -13,22 +13,29 @@ from nabi.errors import ArgumentError, ShapeError
 if TYPE_CHECKING:
     from nabi.layers._base import Layer
 
-__all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensors"]
+__all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
 
 
 def to_tensors(layer: "Layer", inputs: Any) -> Any:
     """Make a tensor of an array or list; several tensors in a list or tuple stay several."""
-    if isinstance(inputs, list | tuple) and any(isinstance(one, Tensor) for one in inputs):
+    if isinstance(inputs, list | tuple) and (
+        layer._takes_several or any(isinstance(one, Tensor) for one in inputs)
+    ):
         return type(inputs)(
-            layer._cast(one) if isinstance(one, Tensor) else to_tensors(layer, one) for one in inputs
+            layer._cast(one) if isinstance(one, Tensor) else to_tensor(layer, one) for one in inputs
         )
+    return inputs if isinstance(inputs, Mapping) or inputs is None else to_tensor(layer, inputs)
+
+
+def to_tensor(layer: "Layer", inputs: Any) -> Any:
+    """Make a tensor of an array or list; None and dictionaries are left to the layer."""
     if isinstance(inputs, Mapping) or inputs is None:
         return inputs
     if isinstance(inputs, torch.nn.Module):
         raise ArgumentError(
-            f"inputs: {layer.name} expected numbers; got the layer {type(inputs).__name__}. Functional "
-            "models are not offered: put the layers into Sequential([...]), or call them in the call() of a "
-            "Model subclass"
+            f"inputs: {layer.name} expected numbers or what a layer gives; got the layer "
+            f"{type(inputs).__name__} itself. Call it first, as in {layer.name}(other(x)), or put both into "
+            "Sequential([...])"
         )
     try:
         array = np.asarray(inputs)

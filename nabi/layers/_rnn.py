@@ -15,7 +15,7 @@ from nabi.layers._cell_loop import check_cell, initial_state_of, output_size_of,
 from nabi.layers._kept_states import StatefulLayer
 from nabi.layers._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._registry import serialize
-from nabi.layers._shapes import check_mask, check_rank, check_width, last_width
+from nabi.layers._shapes import check_mask, check_rank, check_width, first_shape, last_width
 from nabi.layers._states import as_states, fill_masked, flatten, pack, state_shapes, zero_states
 
 __all__ = ["RNN"]
@@ -109,6 +109,7 @@ class RNN(StatefulLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of the cell and, for a stateful layer, the states."""
+        input_shape = first_shape(input_shape)
         if self.equations is not None or is_equations(self.cell):
             check_rank(self, input_shape, 3, _AXES)
             last_width(self, input_shape)
@@ -237,6 +238,12 @@ class RNN(StatefulLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the output, followed by those of the states if `return_state`."""
+        input_shape = first_shape(input_shape)
+        if self.equations is not None or is_equations(self.cell):
+            check_rank(self, input_shape, 3, _AXES)
+            inner = self if self.equations is not None else self.cell
+            if inner.built and input_shape[-1] is not None:
+                check_width(self, input_shape, inner.program().input_size)
         batch, steps = (input_shape[1], input_shape[0]) if self.time_major else input_shape[:2]
         shape = state_shapes(self.output_size, cast(int, batch))
         if self.return_sequences:

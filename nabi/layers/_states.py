@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
+from nabi.layers._symbolic import is_symbolic
 
 __all__ = ["as_states", "fill_masked", "flatten", "pack", "state_shapes", "zero_states"]
 
@@ -50,6 +51,10 @@ def zero_states(sizes: Any, batch: int, dtype: torch.dtype, device: torch.device
 
 def as_states(name: str, given: Any, sizes: Sequence[Any], like: Tensor) -> tuple[Tensor, ...]:
     """Return initial states as flat tensors on the device of `like`; `ShapeError` unless they fit."""
+    if is_symbolic(given):
+        raise ArgumentError(
+            f"initial_state: {name} got symbolic tensors, but its inputs are numbers; both must be alike"
+        )
     leaves = [
         torch.as_tensor(one).to(device=like.device, dtype=like.dtype)
         for one in flatten(given)

@@ -1,6 +1,7 @@
 """Models: layers put together, trained, asked, saved and loaded; classifiers and writers of text."""
 
 from nabi.models._files import load_model
+from nabi.models._functional import Functional
 from nabi.models._language_model import LanguageModel
 from nabi.models._language_report import LanguageReport
 from nabi.models._language_words import NextWord
@@ -11,6 +12,7 @@ from nabi.models._text_classifier import TextClassifier
 from nabi.models._text_prediction import Prediction
 
 __all__ = [
+    "Functional",
     "LabelFigures",
     "LanguageModel",
     "LanguageReport",

@@ -1,6 +1,7 @@
-"""A training step of a Sequential without autograd, where all of its layers know their derivative."""
+"""A training step of a chain of layers without autograd, where all of its layers know their derivative."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,9 +10,6 @@ from torch.nn.modules import module as torch_modules
 from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
 from nabi.layers._direct import DirectLayer, direct_layer, direct_pair
-
-if TYPE_CHECKING:
-    from nabi.models._sequential import Sequential
 
 __all__ = ["Chain", "make_chain"]
 
@@ -125,20 +123,20 @@ def _with_masks(layers: list[tuple[Layer, DirectLayer]]) -> list[Any] | None:
     return None
 
 
-def make_chain(model: "Sequential", readout: tuple[Layer, str] | None) -> Chain | None:
-    """The passes of a model, or None where a layer or something that watches needs autograd."""
+def make_chain(model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None) -> Chain | None:
+    """The passes of a model whose layers are a chain; None where a layer or what watches needs autograd."""
     if not _is_unwatched() or any(vars(model)[name] for name in _HOOKS) or model._call_losses:
         return None
     layers: list[tuple[Layer, DirectLayer]] = []
     logits: tuple[str, Any] | None = None
-    masks = isinstance(model.layers[0], Embedding) and model.layers[0].mask_zero
+    masks = isinstance(chain[0], Embedding) and chain[0].mask_zero
     masked = masks
-    for layer in model.layers:
+    for layer in chain:
         function = None
         if readout is not None and layer is readout[0]:
             function, logits = linear, (readout[1], layer.activation)
         own = direct_layer(layer, function, masked=masked)
-        if own is None or layer.dtype is not model.layers[0].dtype:
+        if own is None or layer.dtype is not chain[0].dtype:
             return None
         if isinstance(layer, Embedding) and layers:
             return None  # numbers that other layers computed are rounded, and have no gradient

@@ -1,6 +1,6 @@
 """A model's data: what shape it expects, where it goes, how it is cut into batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from torch import Tensor
 from nabi import training
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Layer
-from nabi.training import ArrayBatches, Batches
+from nabi.layers._arguments import Shape
+from nabi.training import ArrayBatches, Batches, Part, each, first_of, row_count
 
 __all__ = ["Feeding", "split", "weigh_classes"]
 
@@ -31,15 +32,26 @@ class Feeding(Layer):
         return self._device or torch.get_default_device()
 
     @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs; a model that is no functional one has none."""
+        return []
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs; a model that is no functional one has none."""
+        return []
+
+    @property
     def fixed_batch_size(self) -> int | None:
         """The number of samples that every batch must have, where the model says so."""
         return None if self.declared_input_shape is None else self.declared_input_shape[0]
 
-    def adjust_input(self, x: Tensor) -> Tensor:
+    def adjust_input(self, x: Part) -> Part:
         """Inputs in the shape that the model declares; an axis of length 1 at the end may be missing."""
         wanted = self.declared_input_shape
-        if wanted is None:
-            return x
+        return x if wanted is None else each(lambda one: self._adjusted(one, wanted, "x"), x)
+
+    def _adjusted(self, x: Tensor, wanted: Shape, argument: str) -> Tensor:
         if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
             x = x.unsqueeze(-1)
         elif x.ndim == len(wanted) + 1 and x.shape[-1] == 1:
@@ -47,7 +59,7 @@ class Feeding(Layer):
         sizes = zip(x.shape[1:], wanted[1:], strict=False)
         if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
             raise ShapeError(
-                f"x: shape {tuple(x.shape)} was given, {self.name} expects {(None, *wanted[1:])}"
+                f"{argument}: shape {tuple(x.shape)} was given, {self.name} expects {(None, *wanted[1:])}"
                 + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
             )
         return x
@@ -60,6 +72,7 @@ class Feeding(Layer):
         batch_size: int | None,
         generator: torch.Generator | None,
         steps: int | None,
+        whole: bool = False,
     ) -> Batches:
         if x is None:
             raise ArgumentError("x: no data was given")
@@ -73,6 +86,8 @@ class Feeding(Layer):
             device=self.device,
             generator=generator,
             steps=steps,
+            ports=training.Ports(tuple(self.input_names), tuple(self.output_names)),
+            whole=whole,
         )
         if isinstance(made, ArrayBatches):
             made.x = self.adjust_input(made.x)
@@ -81,11 +96,7 @@ class Feeding(Layer):
         return made
 
     def _whole(self, x: Any, y: Any, weights: Any) -> ArrayBatches:
-        x, y, weights = (
-            None if part is None else training.to_tensor(name, part, self.dtype, self.device)
-            for name, part in (("x", x), ("y", y), ("sample_weight", weights))
-        )
-        made = self._batches(x, y, weights, None if x is None else len(x) or None, None, None)
+        made = self._batches(x, y, weights, None, None, None, whole=True)
         assert isinstance(made, ArrayBatches)
         return made
 
@@ -107,11 +118,15 @@ class Feeding(Layer):
 def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) -> None:
     if not isinstance(batches, ArrayBatches) or batches.y is None:
         raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
-    by_class = training.class_weights(batches.y, weights, sparse, batches.x.dtype)
-    if batches.weights is None:
+    own = batches.weights
+    if isinstance(batches.y, tuple) or isinstance(own, tuple):
+        raise ArgumentError(
+            "class_weight: the model has several outputs; give sample_weight for each of them"
+        )
+    by_class = training.class_weights(batches.y, weights, sparse, first_of(batches.x).dtype)
+    if own is None:
         batches.weights = by_class
     else:
-        own = batches.weights
         batches.weights = own.reshape(own.shape + (1,) * (by_class.ndim - own.ndim)) * by_class
 
 
@@ -121,17 +136,12 @@ def split(
     """The last samples apart, before any shuffling."""
     if not isinstance(batches, ArrayBatches):
         raise ArgumentError("validation_split: it needs x and y as arrays; give validation_data instead")
-    count = batches.x.shape[0]
+    count = row_count(batches.x)
     first = int(count * (1 - share))
     if not 0 < first < count:
         raise ArgumentError(f"validation_split: {share!r} of {count} samples leaves one part without samples")
-    parts: list[Sequence[Tensor | None]] = [
-        [None if whole is None else whole[part] for whole in (batches.x, batches.y, batches.weights)]
-        for part in (slice(0, first), slice(first, count))
-    ]
-    (x, y, weights), (x_held, y_held, weights_held) = parts
-    assert x is not None
-    assert x_held is not None
+    x, y, weights = batches.part(slice(0, first))
+    x_held, y_held, weights_held = batches.part(slice(first, count))
     size = batches.batch_size
     kept = ArrayBatches(x, y, weights, size, batches.generator, batches.steps)
     return kept, ArrayBatches(x_held, y_held, weights_held, batch_size or size, None, steps)

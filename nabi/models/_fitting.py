@@ -10,7 +10,7 @@ from torch import Tensor
 from nabi import training
 from nabi.errors import ArgumentError
 from nabi.models._feeding import Feeding, split, weigh_classes
-from nabi.training import ArrayBatches, Batches, Compiled, History
+from nabi.training import ArrayBatches, Batches, Compiled, History, Part
 
 __all__ = ["Fitting"]
 
@@ -35,6 +35,7 @@ class Fitting(Feeding):
         optimizer: object = "rmsprop",
         loss: object = None,
         metrics: object = None,
+        loss_weights: object = None,
         *,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -49,11 +50,15 @@ class Fitting(Feeding):
                 function of the weights that makes a `torch.optim` optimizer, or such an optimizer.
             loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss.
             metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
+            loss_weights: by which the losses of the outputs are multiplied before they are added.
             clipnorm: the gradient of each weight is scaled down to this norm.
             clipvalue: each number of the gradients is cut to ± this.
             schedule: a function of the torch optimizer that makes a schedule of `torch.optim.lr_scheduler`.
             schedule_every: whether the schedule moves on every "epoch" or every "batch".
             device: where the model runs; where its weights are by default.
+
+        A functional model with several outputs takes losses, weights and metrics in lists, in the order of
+        its outputs, or in dictionaries by their names; one loss alone is that of all outputs.
 
         Raises:
             UnknownNameError: for an unknown name, with the nearest right one.
@@ -64,6 +69,8 @@ class Fitting(Feeding):
             optimizer,
             loss,
             metrics,
+            loss_weights=loss_weights,
+            outputs=self.output_names,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             schedule=schedule,
@@ -125,7 +132,7 @@ class Fitting(Feeding):
         Args:
             x: inputs `[samples, ...]` as array, tensor or list; or a DataLoader, a torch data set, or a
                 generator of `(x, y)` or `(x, y, sample_weight)`.
-            y: targets, as many as inputs.
+            y: targets, as many as inputs. Several inputs or outputs are a list or a dictionary by name.
             batch_size: samples per step; by default what `batch_input_shape` says, or 32.
             epochs: number of the last epoch.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
@@ -258,7 +265,7 @@ class Fitting(Feeding):
 
     # What the loop asks for -------------------------------------------------------------------------------
 
-    def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
+    def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
         outputs = self._forward(x)
         if not isinstance(outputs, Tensor):
@@ -267,11 +274,11 @@ class Fitting(Feeding):
             )
         return outputs
 
-    def direct(self, logits_of: str | None) -> training.DirectModel | None:
+    def direct(self, logits_of: Any) -> training.DirectModel | None:
         """The model for training without autograd, where it can be; see `nabi.training.Step`."""
         return None
 
-    def _forward(self, x: Tensor) -> Any:
+    def _forward(self, x: Any) -> Any:
         return self(x)
 
     def regularization_loss(self) -> Tensor | None:
@@ -293,12 +300,13 @@ class Fitting(Feeding):
         if not 0 <= split < 1:
             raise ArgumentError(f"validation_split: got {split!r}, expected a number from 0 to below 1")
 
-    def _prepare(self, x: Tensor) -> None:
+    def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and give the optimizer the weights."""
         self._has_penalties = True
-        if self._input is None:
-            self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
-        self._build_from(x)
+        if not isinstance(x, tuple):
+            if self._input is None:
+                self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
+            self._build_from(x)
         self.compiled.bind(self.trainable_weights)
 
     def _build_from(self, x: Tensor) -> None:

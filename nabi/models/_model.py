@@ -18,6 +18,8 @@ __all__ = ["Model"]
 class Model(Fitting):
     """A model that computes its outputs in `call(inputs)` from layers that are its attributes.
 
+    `Model(inputs, outputs)` is a functional model: what lies between symbolic tensors; see `Functional`.
+
     >>> import torch
     >>> from nabi import layers, models
     >>> class Doubled(models.Model):
@@ -36,11 +38,19 @@ class Model(Fitting):
     supports_masking = True
     _makes_mask = False
 
+    def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
+        """Make a functional model of inputs and outputs."""
+        if cls is Model and (inputs_outputs or {"inputs", "outputs"} & options.keys()):
+            from nabi.models._functional import Functional
+
+            return super().__new__(Functional)
+        return super().__new__(cls, *inputs_outputs, **options)
+
     def __init__(self, *inputs_outputs: Any, **options: Any) -> None:
         if inputs_outputs or {"inputs", "outputs"} & options.keys():
             raise ArgumentError(
-                "inputs, outputs: functional models are not offered; use Sequential([...]), or a subclass of "
-                "Model with a call() of its own"
+                f"inputs, outputs: {type(self).__name__} is a subclass of Model, whose call() says what it "
+                "computes; derive from nabi.models.Functional to make it of inputs and outputs"
             )
         super().__init__(**options)
 
@@ -80,7 +90,7 @@ class Model(Fitting):
         return [] if self._compiled is None else list(self._compiled.metrics_asked)
 
     @property
-    def input_shape(self) -> tuple[int | None, ...] | None:
+    def input_shape(self) -> Any:
         """Shape of the inputs, None for axes that are open; None before it is known."""
         if self.declared_input_shape is not None:
             return self.declared_input_shape
@@ -89,6 +99,10 @@ class Model(Fitting):
     def output_shapes(self) -> list[Any]:
         """Shape of the outputs of each of `layers`, None where it is not known."""
         return [None] * len(self.layers)
+
+    def connections(self) -> list[str] | None:
+        """What each of `layers` is called on, by name; None where it is the layer above, or not known."""
+        return None
 
     def summary(self, print_fn: Callable[[str], Any] | None = None, line_length: int | None = None) -> None:
         """Print a table of the layers: shapes, parameter counts, and the sums behind them.

@@ -6,18 +6,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from nabi import training
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers import Activation, Dense, InputLayer, Layer, deserialize, serialize
+from nabi.layers import InputLayer, Layer, deserialize, serialize
+from nabi.layers._symbolic import SymbolicTensor
 from nabi.models._direct import Chain, make_chain
 from nabi.models._model import Model
+from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
 
 __all__ = ["Sequential"]
 
 Shape = tuple[int | None, ...]
 
-# Activations whose logits a cross-entropy can use; a layer keeps the function itself.
-_READOUTS = {Activation(name).activation: name for name in ("softmax", "sigmoid")}
 # Methods that decide what a step of training does; a subclass that has its own is trained through them.
 _DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
 
@@ -42,13 +41,17 @@ class Sequential(Model):
     (23, (None, 2))
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[Layer | SymbolicTensor] | None = None, name: str | None = None
+    ) -> None:
         super().__init__(name=name)
         self.stack = torch.nn.ModuleList()
         self._entry: InputLayer | None = None
         # Shapes after each layer, for the open batch; the first is that of the inputs.
         self._shapes: list[Shape] = []
-        self._readout: tuple[Layer, str] | None = None
+        self._readout: Readout | None = None
+        # What layers are called on where the model is a part of functional ones.
+        self._symbolic_entry: InputLayer | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
         for layer in layers or ():
@@ -63,13 +66,15 @@ class Sequential(Model):
         """The layers, without the `Input`."""
         return list(self.stack)  # type: ignore[arg-type]
 
-    def add(self, layer: Layer) -> None:
-        """Put a layer at the end.
+    def add(self, layer: Layer | SymbolicTensor) -> None:
+        """Put a layer, or at the beginning an `Input`, at the end.
 
         Raises:
             ArgumentError: for something that is no layer, or a name that is taken.
             ShapeError: if it does not fit the layer before it.
         """
+        if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
+            layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
         if any(layer.name == other.name for other in self.layers):
@@ -154,6 +159,36 @@ class Sequential(Model):
         """Shape of the outputs; None before the shape of the inputs is known."""
         return self._shapes[-1] if self._shapes else None
 
+    def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
+        if not self._shapes:
+            raise ArgumentError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+        if self._symbolic_entry is None:
+            self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
+        first = last = self._symbolic_entry.symbol()
+        for layer in self.layers:
+            last = layer(last)
+        return first, last
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensor that it begins with; its layers have an `output` from then on."""
+        return [self._symbols()[0]]
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic tensor that it ends with."""
+        return [self._symbols()[1]]
+
+    @property
+    def input(self) -> SymbolicTensor:
+        """The symbolic tensor that it begins with, for a functional model of a part of it."""
+        return self._symbols()[0]
+
+    @property
+    def output(self) -> SymbolicTensor:
+        """The symbolic tensor that it ends with."""
+        return self._symbols()[1]
+
     def output_shapes(self) -> list[Any]:
         """Shape of the outputs of each layer."""
         return self._shapes[1:] if self._shapes else [None] * len(self.layers)
@@ -206,31 +241,15 @@ class Sequential(Model):
 
     def _find_readout(self) -> None:
         """Note whether the outputs are a softmax or sigmoid, so that a cross-entropy can have the logits."""
-        self._readout = None
-        last = self.layers[-1] if self.layers else None
-        if isinstance(last, Dense | Activation) and type(last) in (Dense, Activation):
-            name = _READOUTS.get(last.activation)
-            if name is not None and last.activity_regularizer is None:
-                self._readout = (last, name)
+        self._readout = find_readout(self.layers[-1] if self.layers else None)
 
-    def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
+    def training_outputs(self, x: Tensor, logits_of: str | None) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
         if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
             return super().training_outputs(x, logits_of)
-        last, name = self._readout
-        attributes = vars(last)
-        function = attributes["activation"]
-        attributes["activation"] = _unchanged
-        try:
+        with giving_logits([self._readout]):
             logits = self.call(x)
-        finally:
-            attributes["activation"] = function
-        # The loss takes the logits; gradients through the probabilities are not needed.
-        outputs: Tensor = function(logits.detach())
-        mask = getattr(logits, "_keras_mask", None)
-        if mask is not None:
-            outputs._keras_mask = mask  # type: ignore[attr-defined]
-        return training.attach_logits(outputs, name, logits)
+        return with_logits(self._readout, logits)
 
     def direct(self, logits_of: str | None) -> Chain | None:
         """The layers' own forward and backward passes, where all of them have these."""
@@ -240,7 +259,7 @@ class Sequential(Model):
         ):
             return None
         wanted = self._readout is not None and self._readout[1] == logits_of
-        return make_chain(self, self._readout if wanted else None)
+        return make_chain(self, self.layers, self._readout if wanted else None)
 
     # Configuration ----------------------------------------------------------------------------------------
 
@@ -254,7 +273,3 @@ class Sequential(Model):
         """Make a model from what `get_config` returned."""
         layers = [deserialize(layer, custom_objects) for layer in config["layers"]]
         return cls(layers, name=config.get("name"))
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x

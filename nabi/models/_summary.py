@@ -22,12 +22,16 @@ def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
     table.add_column("layer (class)", overflow="fold")
     table.add_column("output shape", overflow="fold")
     table.add_column("parameters", justify="right", no_wrap=True)
+    connections = model.connections()
+    if connections is not None:
+        table.add_column("called on", overflow="fold")
     table.add_column("as a sum", overflow="fold")
-    for layer, shape in zip(model.layers, model.output_shapes(), strict=True):
+    for number, (layer, shape) in enumerate(zip(model.layers, model.output_shapes(), strict=True)):
         table.add_row(
             f"{layer.name} ({type(layer).__name__})",
             "?" if shape is None else str(shape),
             f"{layer.count_params():,}" if layer.built else "?",
+            *([] if connections is None else [connections[number]]),
             layer.parameter_sum() if layer.built else "",
         )
     text = io.StringIO()

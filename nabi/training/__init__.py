@@ -16,6 +16,7 @@ from nabi.training._compiled import Compiled
 from nabi.training._loop import evaluate, fit, predict
 from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
+from nabi.training._ports import Part, Ports, each, first_of, named, row_count
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
@@ -36,6 +37,8 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "Part",
+    "Ports",
     "ReduceLROnPlateau",
     "Step",
     "StreamBatches",
@@ -43,11 +46,15 @@ __all__ = [
     "as_callbacks",
     "attach_logits",
     "class_weights",
+    "each",
     "evaluate",
+    "first_of",
     "fit",
     "make_batches",
+    "named",
     "predict",
     "resolve_device",
+    "row_count",
     "set_random_seed",
     "to_categorical",
     "to_tensor",

@@ -9,12 +9,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from nabi.errors import ArgumentError, ShapeError
-from nabi.training._tensors import sample_count, to_tensor
+from nabi.training._ports import Part, Ports, each, first_of, row_count
+from nabi.training._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
 
-Batch = tuple[Tensor, Tensor | None, Tensor | None]
+Batch = tuple[Part, Part | None, Part | None]
 DEFAULT_BATCH_SIZE = 32
+UNNAMED = Ports()
 
 
 class Batches(Protocol):
@@ -31,44 +33,50 @@ class ArrayBatches:
 
     def __init__(
         self,
-        x: Tensor,
-        y: Tensor | None,
-        weights: Tensor | None,
+        x: Part,
+        y: Part | None,
+        weights: Part | None,
         batch_size: int,
         generator: torch.Generator | None = None,
         steps: int | None = None,
     ) -> None:
         self.x, self.y, self.weights = x, y, weights
         self.batch_size, self.generator = batch_size, generator
-        available = -(-x.shape[0] // batch_size)
+        available = -(-row_count(x) // batch_size)
         self.steps: int | None = available if steps is None else min(steps, available)
 
     def epoch(self) -> Iterator[Batch]:
         """The batches in order, or in a new random order where there is a generator."""
-        x, y, weights, size = self.x, self.y, self.weights, self.batch_size
-        starts = range(0, x.shape[0], size)[: self.steps]
-        if self.generator is None:
-            for start in starts:
-                part = slice(start, start + size)
-                yield x[part], None if y is None else y[part], None if weights is None else weights[part]
-            return
-        order = torch.randperm(x.shape[0], generator=self.generator).to(x.device)
-        for start in starts:
-            chosen = order[start : start + size]
-            yield (
-                x.index_select(0, chosen),
-                None if y is None else y.index_select(0, chosen),
-                None if weights is None else weights.index_select(0, chosen),
-            )
+        size, count = self.batch_size, row_count(self.x)
+        order: Tensor | None = None
+        if self.generator is not None:
+            order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
+        for start in range(0, count, size)[: self.steps]:
+            yield self.part(slice(start, start + size) if order is None else order[start : start + size])
+
+    def part(self, rows: slice | Tensor) -> Batch:
+        """Inputs, targets and weights of some of the samples."""
+        x = _rows(self.x, rows)
+        assert x is not None
+        return x, _rows(self.y, rows), _rows(self.weights, rows)
+
+
+def _rows(part: Any, rows: slice | Tensor) -> Part | None:
+    if part is None or isinstance(part, tuple):
+        return None if part is None else tuple(_rows(one, rows) for one in part)  # type: ignore[misc]
+    found: Tensor = part[rows] if isinstance(rows, slice) else part.index_select(0, rows)
+    return found
 
 
 class StreamBatches:
     """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
 
-    def __init__(self, source: Any, steps: int | None, dtype: torch.dtype, device: torch.device) -> None:
-        self.source, self.dtype, self.device = source, dtype, device
+    def __init__(
+        self, source: Any, steps: int | None, dtype: torch.dtype, device: torch.device, ports: Ports
+    ) -> None:
+        self.source, self.dtype, self.device, self.ports = source, dtype, device, ports
         # Brings inputs into the shape that a model expects.
-        self.adjust: Callable[[Tensor], Tensor] | None = None
+        self.adjust: Callable[[Part], Part] | None = None
         self._once = isinstance(source, Iterator)
         self._indexed = not self._once and not hasattr(source, "__iter__")
         if steps is None and hasattr(source, "__len__"):
@@ -90,17 +98,11 @@ class StreamBatches:
 
     def _convert(self, batch: Any) -> Batch:
         parts = list(batch) if isinstance(batch, list | tuple) else [batch]
-        if len(parts) > 3 or isinstance(batch, Mapping):
+        if len(parts) > 1:
+            parts = self.ports.divided(parts)
+        if len(parts) > 3 or (isinstance(batch, Mapping) and not self.ports.inputs):
             raise ArgumentError(f"x: it gave {_what(batch)}, expected x, (x, y) or (x, y, sample_weight)")
-        names = ("x", "y", "sample_weight")
-        tensors: list[Tensor | None] = [
-            None if part is None else to_tensor(name, part, self.dtype, self.device)
-            for name, part in zip(names, parts, strict=False)
-        ]
-        tensors += [None] * (3 - len(tensors))
-        x, y, weights = tensors
-        if x is None:
-            raise ArgumentError("x: it gave a batch without inputs")
+        x, y, weights = self.ports.tensors((*parts, None, None)[:3], self.dtype, self.device)
         check_lengths(x, y, weights)
         return (x if self.adjust is None else self.adjust(x)), y, weights
 
@@ -109,17 +111,18 @@ def _what(batch: Any) -> str:
     return f"a batch of {len(batch)} parts" if isinstance(batch, list | tuple) else type(batch).__name__
 
 
-def check_lengths(x: Tensor, y: Tensor | None, weights: Tensor | None) -> int:
+def check_lengths(x: Part, y: Part | None, weights: Part | None) -> int:
     """The number of samples.
 
     Raises:
-        ShapeError: if targets or weights have another one.
+        ShapeError: if other inputs, targets or weights have another one.
     """
-    count = sample_count("x", x)
-    for argument, tensor in (("y", y), ("sample_weight", weights)):
-        if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):
-            got = tensor.shape[0] if tensor.ndim else "no"
-            raise ShapeError(f"{argument}: {got} samples were given, x has {count}")
+    count = sample_count("x", first_of(x))
+    for argument, part in (("x", x), ("y", y), ("sample_weight", weights)):
+        for tensor in part if isinstance(part, tuple) else (part,):
+            if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):
+                got = tensor.shape[0] if tensor.ndim else "no"
+                raise ShapeError(f"{argument}: {got} samples were given, x has {count}")
     return count
 
 
@@ -134,8 +137,10 @@ def make_batches(
     device: torch.device,
     generator: torch.Generator | None = None,
     steps: int | None = None,
+    ports: Ports = UNNAMED,
+    whole: bool = False,
 ) -> ArrayBatches | StreamBatches:
-    """Batches from whatever a user gives as `x` (and `y`).
+    """Batches from whatever a user gives as `x` (and `y`), one of all samples if `whole`.
 
     Raises:
         ArgumentError: for data that is none of these, or a batch size that cannot be.
@@ -149,31 +154,31 @@ def make_batches(
         x = DataLoader(x, size, shuffle=generator is not None, generator=generator)
     elif isinstance(x, IterableDataset):
         x = DataLoader(x, size)
-    if _is_stream(x):
+    if _is_stream(x) and not whole:
         for argument, given in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
             if given is not None and not (argument == "batch_size" and isinstance(x, DataLoader)):
                 raise ArgumentError(
                     f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
                 )
-        return StreamBatches(x, steps, dtype, device)
-    x_tensor = to_tensor("x", x, dtype, device)
-    y_tensor = None if y is None else to_tensor("y", y, dtype, device)
-    weights = (
-        None if sample_weight is None else to_tensor("sample_weight", sample_weight, dtype, device).to(dtype)
-    )
-    count = check_lengths(x_tensor, y_tensor, weights)
+        return StreamBatches(x, steps, dtype, device, ports)
+    x_part, y_part, weights = ports.tensors((x, y, sample_weight), dtype, device)
+    if weights is not None:
+        weights = each(lambda one: one.to(dtype), weights)
+    count = check_lengths(x_part, y_part, weights)
+    if whole:
+        size = count
     if fixed_batch_size is not None and (size != fixed_batch_size or count % size):
         raise ShapeError(
             f"batch_size: {count} samples in batches of {size} were given, "
             f"the model's batch_input_shape asks for batches of exactly {fixed_batch_size}"
         )
-    return ArrayBatches(x_tensor, y_tensor, weights, size, generator, steps)
+    return ArrayBatches(x_part, y_part, weights, size, generator, steps)
 
 
 def _is_stream(x: Any) -> bool:
     if isinstance(x, DataLoader | Iterator):
         return True
-    if isinstance(x, list | tuple | Tensor | str | bytes) or hasattr(x, "__array__"):
+    if isinstance(x, list | tuple | Mapping | Tensor | str | bytes) or hasattr(x, "__array__"):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))
 

@@ -1,6 +1,6 @@
 """How a model is trained: optimizer, loss, metrics, schedule, and where training stands."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from nabi.training._metrics import Metric
 from nabi.training._optimizers import Optimizer
 from nabi.training._running import RunningMean
 from nabi.training._seeds import draw_seed, restore_random_state, seed_count
+from nabi.training._several import Losses, losses_for, metrics_for
 
 __all__ = ["Compiled", "Trainable"]
 
@@ -34,10 +35,10 @@ class Trainable(Protocol):
     completed_epoch: int
     history: Any
 
-    def training_outputs(self, x: Tensor, logits_of: str | None) -> Tensor:
+    def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached if they are a softmax or sigmoid as asked for."""
 
-    def direct(self, logits_of: str | None) -> Any:
+    def direct(self, logits_of: Any) -> Any:
         """The model as a `DirectModel`, giving logits as asked for; None where it needs autograd."""
 
     def regularization_loss(self) -> Tensor | None:
@@ -60,10 +61,12 @@ class Compiled:
         loss: object = None,
         metrics: object = None,
         *,
+        loss_weights: object = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
         schedule_every: str = "epoch",
+        outputs: Sequence[str] = (),
         custom_objects: Mapping[str, Any] | None = None,
     ) -> None:
         if loss is None:
@@ -72,20 +75,28 @@ class Compiled:
             )
         if schedule_every not in ("epoch", "batch"):
             raise ArgumentError(f"schedule_every: got {schedule_every!r}, expected 'epoch' or 'batch'")
-        self.loss: Loss = _losses.get(loss, custom_objects)
-        self.metrics_asked = _metrics.check(metrics)
+        # Names of the outputs, where a model has names for them.
+        self.outputs = tuple(outputs)
+        names = self.outputs or ("output",)
+        by_output = losses_for(loss, loss_weights, names, custom_objects)
+        alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
+        self.loss: Loss = alone or by_output
+        # The metrics as they were given, each with the number of its output.
+        self._asked = metrics_for(metrics, names)
+        self.metrics_asked = [metric for _, metric in self._asked]
         self.optimizer: Optimizer = _optimizer_names.get(
             optimizer, clipnorm=clipnorm, clipvalue=clipvalue, custom_objects=custom_objects
         )
         self.schedule = _schedules.get(schedule, custom_objects)
         self.schedule_every = schedule_every
         self.scheduler: LRScheduler | ReduceLROnPlateau | None = None
-        self.metrics: list[Metric] = []
+        # Each metric with the number of its output.
+        self._measuring: list[tuple[int, Metric]] = []
         self.mean_loss = RunningMean()
-        loss_function = _losses.loss_function(self.loss)
-        from_logits = getattr(self.loss, "options", {}).get("from_logits", False)
-        self.logits_of = _WANTS_LOGITS_OF.get(loss_function) if loss_function and not from_logits else None
-        self.sparse = loss_function is functions.sparse_categorical_crossentropy
+        wanted = tuple(map(_logits_wanted, by_output.losses))
+        self.logits_of: Any = wanted if len(names) > 1 else wanted[0]
+        sparse = functions.sparse_categorical_crossentropy
+        self.sparse = any(one and _losses.loss_function(one) is sparse for one in by_output.losses)
         self.generator: torch.Generator | None = None
         # State that a file held for the optimizer and for random numbers, until training goes on.
         self.saved_optimizer: dict[str, Any] | None = None
@@ -145,31 +156,66 @@ class Compiled:
         if count == seed_count():
             restore_random_state(state, device)
 
-    def measure(self, y: Tensor, y_pred: Tensor) -> None:
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics, once there was a batch to measure."""
+        return [metric for _, metric in self._measuring]
+
+    def measure(self, y: Any, y_pred: Any) -> None:
         """Take a batch into the metrics."""
-        if not self.metrics_asked:
+        if not self._asked:
             return
-        if not self.metrics:
-            self.metrics = [_metrics.resolve(metric, self.loss, y, y_pred) for metric in self.metrics_asked]
-        for metric in self.metrics:
-            metric.update_state(y, y_pred)
+        if isinstance(y_pred, Tensor):
+            y, y_pred = (y,), (y_pred,)
+        if not self._measuring:
+            losses: Any = self.loss.losses if isinstance(self.loss, Losses) else (self.loss,)
+            for number, metric in self._asked:
+                if y[number] is None:
+                    raise ArgumentError(f"y: no targets were given for {self.outputs[number]}")
+                made = _metrics.resolve(metric, losses[number], y[number], y_pred[number])
+                self._measuring.append((number, made))
+        for number, metric in self._measuring:
+            metric.update_state(y[number], y_pred[number])
 
     def reset_figures(self) -> None:
         """Start the loss and the metrics anew."""
         self.mean_loss.reset()
+        if isinstance(self.loss, Losses):
+            self.loss.reset()
         for metric in self.metrics:
             metric.reset_state()
 
     def figures(self, prefix: str = "") -> dict[str, Any]:
         """The loss and the metrics of the batches since the last reset."""
         result = {f"{prefix}loss": self.mean_loss.result()}
-        for metric in self.metrics:
-            result[prefix + metric.name] = float(metric.result())
+        if isinstance(self.loss, Losses):
+            result |= self.loss.figures(prefix)
+        for number, metric in self._measuring:
+            result[prefix + self._of_output(number) + metric.name] = float(metric.result())
         return result
+
+    def _of_output(self, number: int) -> str:
+        return f"{self.outputs[number]}_" if len(self.outputs) > 1 else ""
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of the figures, the loss first."""
-        if self.metrics:
-            return ["loss", *(metric.name for metric in self.metrics)]
-        return ["loss", *(_metrics.name_of(metric) for metric in self.metrics_asked)]
+        own = self.loss.figures("") if isinstance(self.loss, Losses) else {}
+        if self._measuring:
+            measured = [(number, metric.name) for number, metric in self._measuring]
+        else:
+            measured = [(number, _metrics.name_of(metric)) for number, metric in self._asked]
+        return ["loss", *own, *(self._of_output(number) + name for number, name in measured)]
+
+    def by_output(self, values: Sequence[Any]) -> dict[str, list[Any]]:
+        """What belongs to each of the metrics, in lists by the name of the output."""
+        found: dict[str, list[Any]] = {name: [] for name in self.outputs}
+        for (number, _), value in zip(self._asked, values, strict=True):
+            found[self.outputs[number]].append(value)
+        return found
+
+
+def _logits_wanted(loss: Loss | None) -> str | None:
+    function = None if loss is None else _losses.loss_function(loss)
+    from_logits = getattr(loss, "options", {}).get("from_logits", False)
+    return _WANTS_LOGITS_OF.get(function) if function and not from_logits else None

@@ -1,17 +1,17 @@
 """The loops: fit, evaluate, predict, and single batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._batches import Batch, Batches
 from nabi.training._callbacks import Callback, CallbackList, History
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._interrupt import FinishBatch
+from nabi.training._ports import Part, first_of, row_count
 from nabi.training._progress import Display, make_display
 from nabi.training._step import Step
 
@@ -23,7 +23,7 @@ def fit(
     compiled: Compiled,
     batches: Batches,
     *,
-    prepare: Callable[[Tensor], None] | None,
+    prepare: Callable[[Part], None] | None,
     epochs: int,
     initial_epoch: int = 0,
     verbose: int | str = "auto",
@@ -87,7 +87,7 @@ class _Run:
         batches: Batches,
         hears: CallbackList,
         display: Display,
-        prepare: Callable[[Tensor], None] | None,
+        prepare: Callable[[Part], None] | None,
     ) -> None:
         self.model, self.compiled, self.batches = model, compiled, batches
         self.hears, self.display, self.prepare = hears, display, prepare
@@ -157,10 +157,11 @@ class _Run:
 
 def _not_finite(epoch: int, number: int, batch: Batch | None, compiled: Compiled) -> NotFiniteError:
     where = f"epoch {epoch + 1}, batch {number + 1}"
-    if batch is None or batch[0].device.type != "cpu":
+    if batch is None or first_of(batch[0]).device.type != "cpu":
         where += " at the latest"
-    for name, tensor in zip(("x", "y"), batch or (), strict=False):
-        if tensor is not None and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    for name, part in zip(("x", "y"), batch or (), strict=False):
+        tensors = [one for one in (part if isinstance(part, tuple) else (part,)) if one is not None]
+        if any(one.is_floating_point() and not bool(torch.isfinite(one).all()) for one in tensors):
             return NotFiniteError(
                 f"loss: it became {compiled.mean_loss.last} in {where}, because {name} has a NaN "
                 "or infinite number there; clean the data"
@@ -189,7 +190,7 @@ def _evaluate(
             y_pred = model.training_outputs(x, compiled.logits_of)
             loss = compiled.loss(y, y_pred, weights)
             penalty = model.regularization_loss()
-            compiled.mean_loss.add(loss if penalty is None else loss + penalty, x.shape[0])
+            compiled.mean_loss.add(loss if penalty is None else loss + penalty, row_count(x))
             compiled.measure(y, y_pred)
             if after:
                 logs = compiled.figures()
@@ -224,7 +225,7 @@ def evaluate(
 
 def predict(
     model: Trainable,
-    forward: Callable[[Tensor], Any],
+    forward: Callable[[Any], Any],
     batches: Batches,
     *,
     verbose: int | str = 0,
@@ -259,6 +260,8 @@ def predict(
 def _to_cpu(output: Any) -> Any:
     if isinstance(output, list | tuple):
         return [_to_cpu(part) for part in output]
+    if isinstance(output, Mapping):
+        return {name: _to_cpu(part) for name, part in output.items()}
     array: Any = output.detach().cpu().numpy()
     return array
 
@@ -266,4 +269,6 @@ def _to_cpu(output: Any) -> Any:
 def _join(outputs: list[Any]) -> Any:
     if isinstance(outputs[0], list):
         return [_join(list(parts)) for parts in zip(*outputs, strict=True)]
+    if isinstance(outputs[0], dict):
+        return {name: _join([one[name] for one in outputs]) for name in outputs[0]}
     return np.concatenate(outputs) if len(outputs) > 1 else np.array(outputs[0])

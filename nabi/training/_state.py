@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -10,7 +10,9 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.training import _losses, _metrics, _optimizer_names, _schedules
 from nabi.training._compiled import Compiled
+from nabi.training._losses import Loss
 from nabi.training._seeds import current_random_state
+from nabi.training._several import Losses
 
 __all__ = ["training_from_file", "training_to_file"]
 
@@ -25,8 +27,7 @@ def training_to_file(compiled: Compiled, device: torch.device) -> tuple[dict[str
         "optimizer": _optimizer_names.serialize(optimizer),
         "iterations": optimizer.iterations,
         "optimizer_state": None if state is None else _optimizer_to_file(state, tensors),
-        "loss": _losses.serialize(compiled.loss),
-        "metrics": [_metric_to_file(metric) for metric in compiled.metrics_asked],
+        **_aims_to_file(compiled),
         "schedule": _schedules.serialize(compiled.schedule),
         "schedule_every": compiled.schedule_every,
         "schedule_state": None if schedule is None else _encode(_plain_only(schedule)),
@@ -53,7 +54,9 @@ def training_from_file(
         into = Compiled(
             description["optimizer"],
             description["loss"],
-            [_metric_from_file(metric, custom_objects or {}) for metric in description["metrics"]],
+            _metrics_from_file(description["metrics"], custom_objects or {}),
+            loss_weights=description.get("loss_weights"),
+            outputs=description.get("outputs", ()),
             schedule=description["schedule"],
             schedule_every=description["schedule_every"],
             custom_objects=custom_objects,
@@ -98,6 +101,36 @@ def _optimizer_from_file(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]
             _, weight, key = name.split("/", 2)
             state.setdefault(int(weight), {})[key] = tensor
     return {"state": state, "param_groups": [_decode(group) for group in saved["groups"]]}
+
+
+def _aims_to_file(compiled: Compiled) -> dict[str, Any]:
+    """Loss and metrics, by the names of the outputs where there are several losses to weigh."""
+    loss = compiled.loss
+    metrics = [_metric_to_file(metric) for metric in compiled.metrics_asked]
+    if not isinstance(loss, Losses):
+        return {"loss": _losses.serialize(loss), "metrics": metrics}
+    if not compiled.outputs:
+        return {
+            "loss": _losses.serialize(cast(Loss, loss.losses[0])),
+            "loss_weights": loss.weights[0],
+            "metrics": metrics,
+        }
+    single = {
+        name: None if one is None else _losses.serialize(one)
+        for name, one in zip(loss.names, loss.losses, strict=True)
+    }
+    return {
+        "outputs": list(loss.names),
+        "loss": single,
+        "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),
+        "metrics": compiled.by_output(metrics),
+    }
+
+
+def _metrics_from_file(saved: Any, custom: Mapping[str, Any]) -> Any:
+    if isinstance(saved, Mapping):
+        return {name: _metrics_from_file(own, custom) for name, own in saved.items()}
+    return [_metric_from_file(metric, custom) for metric in saved]
 
 
 def _metric_to_file(metric: object) -> str:

@@ -10,6 +10,7 @@ from nabi.training._batches import Batch
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
 from nabi.training._losses import is_own
+from nabi.training._ports import Part, row_count
 
 __all__ = ["DirectModel", "Step"]
 
@@ -53,7 +54,9 @@ class Step:
         x, y, weights = batch
         if y is None:
             raise ArgumentError("y: no targets were given, training needs them")
-        if self._direct is not None and self._direct.takes(x):
+        if self._direct is not None and not isinstance(x, tuple) and self._direct.takes(x):
+            assert not isinstance(y, tuple)
+            assert not isinstance(weights, tuple)
             return self._train_directly(self._direct, x, y, weights)
         return self._train_by_autograd(x, y, weights)
 
@@ -73,14 +76,14 @@ class Step:
                 compiled.measure(y, predictions(outputs, direct.readout))
         return loss
 
-    def _train_by_autograd(self, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> Tensor:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer
         y_pred = model.training_outputs(x, compiled.logits_of)
         loss = compiled.loss(y, y_pred, weights)
         penalty = model.regularization_loss()
         if penalty is not None:
             loss = loss + penalty
-        compiled.mean_loss.add(loss, x.shape[0])
+        compiled.mean_loss.add(loss, row_count(x))
         if compiled.mean_loss.finite:
             if not optimizer.bound:
                 raise ArgumentError("optimizer: the model has no weights to train")

@@ -1,6 +1,7 @@
 """Every layer comes back from its config, through JSON, and computes the same with the same weights."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from nabi import cells, layers
 from nabi.errors import ArgumentError, UnknownNameError
 
 EVERY = {
-    "Input": (lambda: layers.Input((4, 3)), (2, 4, 3)),
+    "InputLayer": (lambda: layers.InputLayer((4, 3)), (2, 4, 3)),
     "Dense": (lambda: layers.Dense(3, "relu", False, "he_normal", kernel_regularizer="l1_l2"), (2, 4)),
     "Activation": (lambda: layers.Activation("softplus"), (2, 4)),
     "Dropout": (lambda: layers.Dropout(0.3, noise_shape=(None, 1), seed=3), (2, 4)),
@@ -24,6 +25,17 @@ EVERY = {
     "AveragePooling1D": (lambda: layers.AveragePooling1D(2, 1, "same"), (2, 4, 3)),
     "GlobalAveragePooling1D": (lambda: layers.GlobalAveragePooling1D(keepdims=True), (2, 4, 3)),
     "GlobalMaxPooling1D": (lambda: layers.GlobalMaxPooling1D(keepdims=True), (2, 4, 3)),
+    "Add": (lambda: layers.Add(), [(2, 4), (2, 4)]),
+    "Subtract": (lambda: layers.Subtract(), [(2, 4), (2, 4)]),
+    "Multiply": (lambda: layers.Multiply(), [(2, 4), (2, 4)]),
+    "Average": (lambda: layers.Average(), [(2, 4), (2, 4)]),
+    "Maximum": (lambda: layers.Maximum(), [(2, 4), (2, 4)]),
+    "Minimum": (lambda: layers.Minimum(), [(2, 4), (2, 4)]),
+    "Concatenate": (lambda: layers.Concatenate(1), [(2, 4, 3), (2, 5, 3)]),
+    "Dot": (lambda: layers.Dot((2, 1), normalize=True), [(2, 4, 3), (2, 3, 5)]),
+    "Reshape": (lambda: layers.Reshape((-1, 2)), (2, 4, 3)),
+    "Permute": (lambda: layers.Permute((2, 1)), (2, 4, 3)),
+    "Softmax": (lambda: layers.Softmax(1), (2, 4, 3)),
     "TimeDistributed": (lambda: layers.TimeDistributed(layers.Dense(2)), (2, 4, 3)),
     "SimpleRNN": (
         lambda: layers.SimpleRNN(3, "relu", recurrent_initializer="identity", go_backwards=True),
@@ -72,7 +84,10 @@ def test_round_trip(name) -> None:
     assert type(twin) is type(layer)
     assert twin.get_config() == layer.get_config()
     assert twin.declared_input_shape == layer.declared_input_shape
-    inputs = np.abs(np.random.default_rng(0).normal(size=shape))
+    random = np.random.default_rng(0)
+    several = isinstance(shape, list)
+    inputs: Any = [np.abs(random.normal(size=one)) for one in (shape if several else [shape])]
+    inputs = inputs if several else inputs[0]
     expected = layer(inputs)
     twin.build(shape)
     twin.set_weights(layer.get_weights())

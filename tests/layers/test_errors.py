@@ -67,8 +67,8 @@ def test_other_inputs() -> None:
 
 
 def test_a_layer_is_no_input() -> None:
-    with pytest.raises(ArgumentError, match=r"inputs: dense.* got the layer InputLayer\. Functional models"):
-        layers.Dense(2)(layers.Input((3,)))
+    with pytest.raises(ArgumentError, match=r"inputs: dense.* got the layer Dense itself\. Call it first"):
+        layers.Dense(2)(layers.Dense(3))
 
 
 def test_names() -> None:

@@ -114,7 +114,7 @@ def test_input_arguments_old_and_new() -> None:
     shapes = [
         layers.LSTM(3, input_shape=(4, 1)),
         layers.LSTM(3, input_dim=1, input_length=4),
-        layers.Input((4, 1)),
+        layers.InputLayer((4, 1)),
         layers.InputLayer(input_shape=(4, 1)),
         layers.Bidirectional(layers.LSTM(3, input_shape=(4, 1))),
     ]
@@ -123,10 +123,11 @@ def test_input_arguments_old_and_new() -> None:
         layers.LSTM(3, batch_input_shape=(1, 4, 1)),
         layers.LSTM(3, batch_shape=(1, 4, 1)),
         layers.LSTM(3, input_shape=(4, 1), batch_size=1),
-        layers.Input(batch_shape=(1, 4, 1)),
-        layers.Input((4, 1), batch_size=1),
+        layers.InputLayer(batch_shape=(1, 4, 1)),
+        layers.InputLayer((4, 1), batch_size=1),
     ]
     assert [layer.declared_input_shape for layer in fixed] == [(1, 4, 1)] * 5
+    assert layers.Input(batch_shape=(1, 4, 1)).shape == layers.Input((4, 1), batch_size=1).shape == (1, 4, 1)
     assert layers.Dense(3, input_dim=4).declared_input_shape == (None, 4)
     assert layers.Embedding(9, 3, input_length=4).declared_input_shape == (None, 4)
     assert layers.Embedding(9, 3).declared_input_shape is None

@@ -253,9 +253,3 @@ def test_a_model_of_ones_own_is_a_layer_too() -> None:
     assert losses[-1] < losses[0]
     assert model.count_params() == 12 + 12 + 4
     assert [len(layer.layers) for layer in model.layers if isinstance(layer, Model)] == [2]
-
-
-@pytest.mark.parametrize("arguments", [((1, 2), {}), ((), {"inputs": 1, "outputs": 2})])
-def test_functional_models_are_refused(arguments) -> None:
-    with pytest.raises(ArgumentError, match="functional models are not offered"):
-        Model(*arguments[0], **arguments[1])

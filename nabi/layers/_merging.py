@@ -1,0 +1,317 @@
+"""Layers that make one tensor of several: sum, product, mean, the largest, side by side, dot products."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers._arguments import Shape
+from nabi.layers._base import Layer
+
+__all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply", "Subtract"]
+
+
+class Merge(Layer):
+    """What layers with several inputs share; called on a list of tensors."""
+
+    supports_masking = True
+    _makes_mask = False
+    _casts_integers = True
+    _takes_several = True
+    _count: int | None = None
+
+    def shapes_of(self, shapes: Any) -> list[Shape]:
+        """Return the shapes as a list; `ShapeError` unless there are as many as the layer takes."""
+        several = isinstance(shapes, list | tuple) and all(isinstance(one, list | tuple) for one in shapes)
+        if not several or not shapes or (self._count is not None and len(shapes) != self._count):
+            wanted = "tensors" if self._count is None else f"{self._count} tensors"
+            got = f"{len(shapes)} of them" if several else f"one tensor of shape {tuple(shapes)}"
+            raise ShapeError(
+                f"inputs: {self.name} ({type(self).__name__}) takes a list of {wanted}; got {got}"
+            )
+        return [tuple(one) for one in shapes]
+
+    def build(self, input_shape: Any) -> None:
+        """Check the shapes of the inputs."""
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Return the shape that all inputs are broadcast to."""
+        shapes = self.shapes_of(input_shape)
+        rank = max(len(shape) for shape in shapes)
+        result = []
+        for axis in range(rank):
+            sizes = {_aligned(shape, rank)[axis] for shape in shapes} - {1}
+            known = sizes - {None}
+            if len(known) > 1:
+                raise self._do_not_fit(shapes)
+            result.append(1 if not sizes else None if None in sizes else known.pop())
+        return tuple(result)
+
+    def _do_not_fit(self, shapes: Sequence[Shape]) -> ShapeError:
+        return ShapeError(
+            f"inputs: {self.name} ({type(self).__name__}) can't put shapes {' and '.join(map(str, shapes))} "
+            "together"
+        )
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the inputs put together."""
+        shapes = [tuple(one.shape) for one in inputs]
+        if any(shape != shapes[0] for shape in shapes):
+            self.compute_output_shape(shapes)
+            rank = max(map(len, shapes))
+            inputs = [one.reshape(_aligned(tuple(one.shape), rank)) for one in inputs]
+        elif self._count is not None:
+            self.shapes_of(shapes)
+        return self._merge(inputs)
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} must put its inputs together")
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return where a step of any input counts; None if one of them has no mask."""
+        if mask is None or any(one is None for one in mask):
+            return None
+        result = mask[0]
+        for one in mask[1:]:
+            result = torch.logical_or(result, one)
+        return result
+
+
+def _aligned(shape: Shape, rank: int) -> Any:
+    """Return a shape with axes of size 1 after the batch, up to a rank."""
+    return (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:])
+
+
+class Add(Merge):
+    """The sum of the inputs, which have one shape or can be broadcast to one.
+
+    A tensor of fewer axes gets axes of size 1 after its batch, as in Keras: `[B, T, D]` and `[B, D]` go
+    together. A step of the output counts where it counts in any of the inputs. Raises `ShapeError` for
+    shapes that do not fit.
+
+    >>> import torch
+    >>> Add()([torch.ones(2, 3, 4), torch.ones(2, 4)]).shape
+    torch.Size([2, 3, 4])
+    """
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        result = inputs[0]
+        for one in inputs[1:]:
+            result = result + one
+        return result
+
+
+class Subtract(Merge):
+    """The first input minus the second; shapes and masks as for `Add`.
+
+    >>> import torch
+    >>> Subtract()([torch.ones(1, 2), torch.ones(1, 2)])
+    tensor([[0., 0.]])
+    """
+
+    _count = 2
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        return inputs[0] - inputs[1]
+
+
+class Multiply(Merge):
+    """The product of the inputs, element by element; shapes and masks as for `Add`.
+
+    >>> import torch
+    >>> Multiply()([torch.full((1, 2), 3.0), torch.full((1, 2), 2.0)])
+    tensor([[6., 6.]])
+    """
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        result = inputs[0]
+        for one in inputs[1:]:
+            result = result * one
+        return result
+
+
+class Average(Merge):
+    """The mean of the inputs, element by element; shapes and masks as for `Add`.
+
+    >>> import torch
+    >>> Average()([torch.ones(1, 2), torch.zeros(1, 2)])
+    tensor([[0.5000, 0.5000]])
+    """
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        result = inputs[0]
+        for one in inputs[1:]:
+            result = result + one
+        return result / len(inputs)
+
+
+class Maximum(Merge):
+    """The largest of the inputs, element by element; shapes and masks as for `Add`.
+
+    >>> import torch
+    >>> Maximum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
+    tensor([[3., 5.]])
+    """
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        result = inputs[0]
+        for one in inputs[1:]:
+            result = torch.maximum(result, one)
+        return result
+
+
+class Minimum(Merge):
+    """The smallest of the inputs, element by element; shapes and masks as for `Add`.
+
+    >>> import torch
+    >>> Minimum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
+    tensor([[1., 2.]])
+    """
+
+    def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
+        result = inputs[0]
+        for one in inputs[1:]:
+            result = torch.minimum(result, one)
+        return result
+
+
+class Concatenate(Merge):
+    """The inputs side by side along `axis` (-1, the features, by default; 1 puts sequences end to end).
+
+    Where any input has a mask, inputs without one count everywhere. Side by side, a step counts where it
+    counts in any input, as in Keras; end to end, each step keeps its mask. Raises `ShapeError` for shapes
+    that differ in another axis.
+
+    >>> import torch
+    >>> Concatenate()([torch.zeros(2, 3), torch.zeros(2, 4)]).shape
+    torch.Size([2, 7])
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int) or axis == 0:
+            raise ArgumentError(f"axis: got {axis!r}, expected a whole number other than 0, the batch")
+        self.axis = axis
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Return the shape with the sizes along the axis added."""
+        shapes = self.shapes_of(input_shape)
+        rank = len(shapes[0])
+        if any(len(shape) != rank for shape in shapes) or not -rank < self.axis < rank:
+            raise self._do_not_fit(shapes)
+        result: list[int | None] = []
+        for axis in range(rank):
+            sizes = [shape[axis] for shape in shapes]
+            known = [size for size in sizes if size is not None]
+            if axis == self.axis % rank:
+                result.append(sum(known) if len(known) == len(sizes) else None)
+            elif len(set(known)) > 1:
+                raise self._do_not_fit(shapes)
+            else:
+                result.append(known[0] if known else None)
+        return tuple(result)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the inputs side by side."""
+        try:
+            return torch.cat(tuple(inputs), self.axis)
+        except (RuntimeError, IndexError):
+            raise self._do_not_fit([tuple(one.shape) for one in inputs]) from None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask of the steps."""
+        if mask is None or all(one is None for one in mask):
+            return None
+        masks = [
+            torch.ones(one.shape[:2], dtype=torch.bool, device=one.device) if own is None else own
+            for one, own in zip(inputs, mask, strict=True)
+        ]
+        if self.axis % inputs[0].dim() == 1:
+            return torch.cat(masks, 1)
+        result = masks[0]
+        for one in masks[1:]:
+            result = torch.logical_or(result, one)
+        return result
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {**super().get_config(), "axis": self.axis}
+
+
+class Dot(Merge):
+    """Dot products of two tensors over one axis of each: `[B, T, D]` and `[B, S, D]` to `[B, T, S]`.
+
+    `axes` is the axis to sum over, or a pair of them, one for each input; the other axes of the first input
+    come first. `normalize=True` divides by the lengths of the vectors, which gives cosines. Two tensors
+    `[B, D]` give `[B, 1]`. The output has no mask. Raises `ShapeError` for axes of different sizes.
+
+    >>> import torch
+    >>> Dot(axes=2)([torch.zeros(2, 3, 5), torch.zeros(2, 4, 5)]).shape
+    torch.Size([2, 3, 4])
+    >>> Dot(axes=(2, 1))([torch.zeros(2, 3, 4), torch.zeros(2, 4, 5)]).shape
+    torch.Size([2, 3, 5])
+    """
+
+    _count = 2
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        pair = [axes, axes] if isinstance(axes, int) else axes
+        if (
+            not isinstance(pair, list | tuple)
+            or len(pair) != 2
+            or any(isinstance(axis, bool) or not isinstance(axis, int) or axis == 0 for axis in pair)
+        ):
+            raise ArgumentError(f"axes: got {axes!r}, expected an axis other than 0, the batch, or a pair")
+        self.axes = axes if isinstance(axes, int) else tuple(axes)
+        self.normalize = bool(normalize)
+
+    def _pair(self, shapes: Sequence[Shape]) -> tuple[int, int]:
+        first, second = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        ranks = len(shapes[0]), len(shapes[1])
+        if min(ranks) < 2 or not (-ranks[0] < first < ranks[0] and -ranks[1] < second < ranks[1]):
+            raise self._do_not_fit(shapes)
+        return first % ranks[0], second % ranks[1]
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Return the axes that are left of both inputs."""
+        one, other = self.shapes_of(input_shape)
+        first, second = self._pair((one, other))
+        if None not in (one[first], other[second]) and one[first] != other[second]:
+            raise ShapeError(
+                f"inputs: {self.name} (Dot) sums over axis {first} of {one} and axis {second} of {other}, "
+                "which must be of one size"
+            )
+        left = (*one[:first], *one[first + 1 :], *other[1:second], *other[second + 1 :])
+        return left if len(left) > 1 else (*left, 1)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the dot products."""
+        shapes = [tuple(one.shape) for one in inputs]
+        self.compute_output_shape(shapes)
+        first, second = self._pair(shapes)
+        one, other = inputs
+        if self.normalize:
+            one, other = (
+                torch.nn.functional.normalize(x, dim=axis, eps=1e-12)
+                for x, axis in ((one, first), (other, second))
+            )
+        one, other = one.movedim(first, -1), other.movedim(second, 1)
+        sizes = (*one.shape[:-1], *other.shape[2:])
+        products = torch.bmm(
+            one.flatten(1, -2) if one.dim() > 2 else one.unsqueeze(1),
+            other.flatten(2) if other.dim() > 2 else other.unsqueeze(2),
+        )
+        return products.reshape(sizes if len(sizes) > 1 else (*sizes, 1))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: axes of the output are no steps of an input."""
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        axes = self.axes if isinstance(self.axes, int) else list(self.axes)
+        return {**super().get_config(), "axes": axes, "normalize": self.normalize}

@@ -1,0 +1,144 @@
+"""Layers that arrange what they get anew, or bring it to a sum of one: Reshape, Permute, Softmax."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers._arguments import Shape
+from nabi.layers._base import Layer
+
+__all__ = ["Permute", "Reshape", "Softmax"]
+
+
+class Reshape(Layer):
+    """The elements of each sample in another shape: `[B, ...]` to `[B, *target_shape]`.
+
+    One size may be -1, which is then what is left. It drops masks. Raises `ShapeError` if the sizes do not
+    hold as many elements.
+
+    >>> import torch
+    >>> Reshape((-1, 2))(torch.zeros(5, 6)).shape
+    torch.Size([5, 3, 2])
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        sizes = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
+        if any(not isinstance(size, int) or size < -1 for size in sizes) or sizes.count(-1) > 1:
+            raise ArgumentError(
+                f"target_shape: got {target_shape!r}, expected sizes without the batch, perhaps one -1"
+            )
+        self.target_shape: tuple[int, ...] = sizes
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return the inputs in the shape."""
+        shape = self.compute_output_shape(tuple(inputs.shape))
+        return inputs.reshape(tuple(-1 if size is None else size for size in shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the batch and the sizes, with -1 replaced where the inputs' shape is known."""
+        batch, *own = input_shape
+        if None in own:
+            return (batch, *(None if size == -1 else size for size in self.target_shape))
+        count = math.prod(size for size in own if size is not None)
+        known = math.prod(size for size in self.target_shape if size != -1)
+        if count % known if -1 in self.target_shape and known else count != known:
+            raise ShapeError(
+                f"inputs: {self.name} (Reshape) can't bring {count} elements, shape {tuple(input_shape)}, "
+                f"into the shape {self.target_shape}"
+            )
+        return (batch, *(count // known if size == -1 else size for size in self.target_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {**super().get_config(), "target_shape": list(self.target_shape)}
+
+
+class Permute(Layer):
+    """The axes of each sample in another order; `dims` counts from 1, the batch stays first.
+
+    It drops masks. Raises `ArgumentError` for `dims` that are no order of 1 to their number, `ShapeError` for
+    inputs of another number of axes.
+
+    >>> import torch
+    >>> Permute((2, 1))(torch.zeros(5, 3, 4)).shape
+    torch.Size([5, 4, 3])
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ArgumentError(
+                f"dims: got {dims!r}, expected the axes from 1 in a new order, such as (2, 1)"
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Return the inputs with their axes in the order."""
+        self.compute_output_shape(tuple(inputs.shape))
+        return inputs.permute(0, *self.dims)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the sizes in the order."""
+        if len(input_shape) != len(self.dims) + 1:
+            raise ShapeError(
+                f"inputs: {self.name} (Permute) expected {len(self.dims) + 1} axes for dims={self.dims}; got "
+                f"shape {tuple(input_shape)}"
+            )
+        return (input_shape[0], *(input_shape[axis] for axis in self.dims))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {**super().get_config(), "dims": list(self.dims)}
+
+
+class Softmax(Layer):
+    """Numbers made positive with a sum of 1 along `axis`.
+
+    Call argument: `mask`, of as many axes as the inputs, each of their size or 1: what it does not count
+    gets 0, and the others sum to 1 (all get 0 where nothing counts). A mask of fewer axes is one of steps,
+    and goes along.
+
+    >>> import torch
+    >>> Softmax()(torch.zeros(1, 3), mask=torch.tensor([[True, True, False]]))
+    tensor([[0.5000, 0.5000, 0.0000]])
+    """
+
+    supports_masking = True
+    _makes_mask = False
+    _casts_integers = True
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ArgumentError(f"axis: got {axis!r}, expected a whole number")
+        self.axis = axis
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the shares along the axis."""
+        if mask is None or mask.dim() < inputs.dim():
+            return inputs.softmax(self.axis)
+        if any(size not in (1, whole) for size, whole in zip(mask.shape, inputs.shape, strict=True)):
+            raise ShapeError(
+                f"mask: {self.name} (Softmax) expected the axes of its inputs {tuple(inputs.shape)} or 1; "
+                f"got {tuple(mask.shape)}"
+            )
+        counts = mask.to(torch.bool)
+        lowest = torch.finfo(inputs.dtype).min
+        return torch.where(counts, torch.where(counts, inputs, lowest).softmax(self.axis), 0.0)
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return a mask of steps; one of single places has done its work."""
+        return None if mask is None or mask.dim() >= inputs.dim() else mask
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape itself."""
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the same layer again."""
+        return {**super().get_config(), "axis": self.axis}

@@ -1,0 +1,144 @@
+"""Functional models: what is refused, and what is said."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nabi
+from nabi import layers
+from nabi.errors import ArgumentError, ShapeError, UnknownNameError
+from nabi.layers import LSTM, Dense, Layer
+from nabi.models import Model
+
+A, B = np.ones((6, 4), "float32"), np.ones((6, 3), "float32")
+
+
+def pair() -> tuple[Any, Any]:
+    return nabi.Input((4,), name="a"), nabi.Input((3,), name="b")
+
+
+class Gate(Layer):
+    def call(self, inputs: Any, context: Any) -> Any:
+        return inputs * context
+
+
+def graphs() -> dict[str, tuple[Any, type[Exception], str]]:
+    a, b = pair()
+    both = layers.Concatenate(name="joined")([a, b])
+    model = nabi.Model([a, b], both)
+    memory = LSTM(3, name="memory")
+    built = Dense(2, name="readout")
+    built(a)
+    refused: dict[str, tuple[Any, type[Exception], str]] = {
+        "disconnected": (
+            lambda: nabi.Model(a, both),
+            ArgumentError,
+            r"inputs: joined needs <.*of b>, an Input .*\(a\)",
+        ),
+        "an array as input": (
+            lambda: nabi.Model(A, both),
+            ArgumentError,
+            r"inputs: got ndarray, expected what Input\(shape\) gives",
+        ),
+        "a layer as output": (
+            lambda: nabi.Model(a, Dense(2)),
+            ArgumentError,
+            r"outputs: got Dense, expected",
+        ),
+        "nothing": (lambda: nabi.Model([], both), ArgumentError, r"inputs: none were given"),
+        "twice": (lambda: nabi.Model([a, a], both), ArgumentError, r"inputs: one is there twice"),
+        "names": (
+            lambda: nabi.Model(a, Dense(2, name="x")(Dense(2, name="x")(a))),
+            ArgumentError,
+            r"layers: the name 'x' is taken twice",
+        ),
+        "a subclass": (
+            lambda: type("Own", (Model,), {})(a, both),
+            ArgumentError,
+            r"inputs, outputs: Own is a subclass of Model",
+        ),
+        "rank": (lambda: memory(a), ShapeError, r"inputs: memory \(LSTM\) expected 3 axes"),
+        "width": (lambda: built(b), ShapeError, r"readout \(Dense\) was built for 4 features .* got 3"),
+        "together": (lambda: layers.Add(name="sum")([a, b]), ShapeError, r"inputs: sum \(Add\) can't put"),
+        "own layer": (lambda: Gate(name="gate")(a), TypeError, r"missing 1 required positional argument"),
+        "numbers beside": (
+            lambda: layers.Add()([a, np.zeros((2, 4))]),
+            ArgumentError,
+            r"got an array beside symbolic tensors",
+        ),
+        "states of numbers": (
+            lambda: LSTM(3)(torch.zeros(2, 3, 4), initial_state=[a, b]),
+            ArgumentError,
+            r"symbolic tensors, but",
+        ),
+        "none of it": (
+            lambda: layers.Add()([a, None]),
+            ArgumentError,
+            r"expected symbolic tensors; got None",
+        ),
+        "shape of data": (
+            lambda: model.predict([B, A]),
+            ShapeError,
+            r"x\['a'\]: shape \(6, 3\) was given, .*\(None, 4\)",
+        ),
+        "one array": (lambda: model.predict(A), ArgumentError, r"x: ndarray was given, .* list of 2 .* a, b"),
+        "three arrays": (lambda: model.predict([A, B, A]), ArgumentError, r"x: 3 parts were given"),
+        "a name": (
+            lambda: model.predict({"a": A, "c": B}),
+            UnknownNameError,
+            r"x: 'c' is not known.* Known are: a, b",
+        ),
+        "missing": (lambda: model.predict({"a": A}), ArgumentError, r"x: nothing was given for b"),
+        "samples": (lambda: model.predict([A, B[:2]]), ShapeError, r"x: 2 samples were given, x has 6"),
+        "call": (lambda: model(A), ArgumentError, r"inputs: ndarray was given, expected a list of 2"),
+        "model on a shape": (
+            lambda: model([b, a]),
+            ShapeError,
+            r"functional.* expected the shape \(None, 4\) for a; got \(None, 3\)",
+        ),
+        "model on one": (lambda: model(a), ShapeError, r"inputs: 1 part was given, expected a list of 2"),
+    }
+    return refused
+
+
+@pytest.mark.parametrize("case", graphs())
+def test_what_is_refused(case: str) -> None:
+    attempt, kind, message = graphs()[case]
+    with pytest.raises(kind, match=message):
+        attempt()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda x: x + x, r"\+: <symbolic tensor \(None, 4\) float32 of a> has no numbers .*layers\.Add"),
+        (lambda x: 2 * x, r"\*: .*layers\.Multiply"),
+        (lambda x: x - 1, r"-: .*layers\.Subtract"),
+        (lambda x: x @ x, r"@: .*layers\.Dot"),
+        (lambda x: x[:, 0], r"\[\]: .*layers\.Reshape"),
+        (lambda x: list(x), r"layers\.Reshape"),
+        (lambda x: -x, r"a layer of your own"),
+        (lambda x: bool(x > 1), r"a comparison: "),
+        (lambda x: torch.tanh(x), r"torch\.tanh: it was called on a symbolic tensor"),
+        (lambda x: torch.cat([x, x]), r"torch\.cat: it was called on a symbolic tensor"),
+        (lambda x: np.asarray(x), r"has no numbers yet"),
+        (lambda x: torch.as_tensor(x), r"has no numbers yet"),
+        (lambda x: float(x), r"predict of a model gives them"),
+    ],
+)
+def test_symbolic_tensors_say_which_layer_to_use(attempt: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        attempt(nabi.Input((4,), name="a"))
+
+
+def test_a_trial_that_fails_names_the_layer() -> None:
+    class Wrong(Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs @ torch.zeros(3, 3)
+
+    with pytest.raises(
+        ShapeError, match=r"inputs: mine \(Wrong\) can't be called on inputs of shape \(2, 4\)"
+    ):
+        Wrong(name="mine")(nabi.Input((4,)))
