@@ -135,7 +135,8 @@ def lines(found: dict[int, dict[str, Any]], threads: int) -> Iterator[str]:
     machine = describe()
     yield (
         f"{machine['processor']}, {threads} threads; torch {machine['torch']}, Keras {machine['keras']}, "
-        f"TensorFlow {machine['tensorflow-cpu']}; float32. Batches of {BATCH}, {steps_of_an_epoch()} an epoch."
+        f"TensorFlow {machine['tensorflow-cpu']}; float32. "
+        f"Batches of {BATCH}, {steps_of_an_epoch()} an epoch."
     )
     for length, figures in found.items():
         compared: dict[Seat, Comparison] = figures["compared"]

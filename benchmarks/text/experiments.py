@@ -25,9 +25,6 @@ from nabi.recipes._text import Settings
 
 __all__ = ["EXPERIMENTS", "Experiment"]
 
-# Reuters, the recipe's LSTM in both directions.
-REUTERS_BIDIRECTIONAL = replace(reuters.SETTINGS)
-
 # IMDB, the best network with a recurrent layer that trains within 15 minutes on two cores.
 IMDB_BEST = Settings(
     words=20_000,
@@ -44,6 +41,7 @@ IMDB_BEST_EMBEDDING, IMDB_BEST_UNITS, IMDB_BEST_DROPOUT, IMDB_BEST_WORD_DROPOUT 
 
 
 def reuters_bidirectional(words: int, topics: int) -> Sequential:
+    """Return the recipe's network with an LSTM in both directions."""
     return Sequential(
         [
             Embedding(words, reuters.EMBEDDING, mask_zero=True),
@@ -127,7 +125,7 @@ EXPERIMENTS = [
         "reuters-bidirectional",
         "Reuters, 46 topics",
         "bidirectional LSTM",
-        partial(reuters.cook, network=reuters_bidirectional, settings=REUTERS_BIDIRECTIONAL),
+        partial(reuters.cook, network=reuters_bidirectional),
         REUTERS_EPOCHS,
         3,
         aim=0.75,
@@ -151,7 +149,7 @@ EXPERIMENTS = [
         "CNN-LSTM",
         partial(imdb.cook, settings=padded(imdb.SETTINGS)),
         IMDB_EPOCHS,
-        1,
+        3,
         batches=PADDED,
     ),
     Experiment(
@@ -162,7 +160,7 @@ EXPERIMENTS = [
             imdb.cook, network=partial(imdb.cnn_lstm, masked=False), settings=padded(imdb.SETTINGS, "pre")
         ),
         IMDB_EPOCHS,
-        1,
+        3,
         batches=UNMASKED,
     ),
     Experiment(
@@ -171,7 +169,7 @@ EXPERIMENTS = [
         "LSTM",
         partial(reuters.cook, settings=padded(reuters.SETTINGS)),
         REUTERS_EPOCHS,
-        1,
+        3,
         batches=PADDED,
     ),
     Experiment(
@@ -184,7 +182,7 @@ EXPERIMENTS = [
             settings=padded(reuters.SETTINGS, "pre"),
         ),
         REUTERS_EPOCHS,
-        1,
+        3,
         batches=UNMASKED,
     ),
     Experiment(

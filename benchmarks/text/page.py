@@ -126,30 +126,32 @@ def aims(there: Sequence[Experiment], results: Results) -> Iterator[str]:
 
 def padding(there: Sequence[Experiment], results: Results) -> Iterator[str]:
     yield (
-        "The same network and the same first seed, its batches made in different ways. Steps are those of "
-        "one epoch's batches, padding among them; seconds those of training an epoch, validation left out."
+        "The same network, its batches made in different ways: means over the seeds, with the lowest and the "
+        "highest. Steps are those of one epoch's batches, padding among them; seconds those of training an "
+        "epoch, validation left out."
     )
     rows = []
     compared = sorted(
         (experiment for experiment in there if experiment.batches), key=lambda experiment: experiment.data
     )
     for experiment in compared:
-        figures = results[experiment.name][0]["figures"]
-        steps, valid = figures["padded_steps"], figures["valid_steps"]
+        found = results[experiment.name]
+        steps, valid = values(found, "padded_steps"), values(found, "valid_steps")
         rows.append(
             [
                 experiment.data,
                 experiment.network,
                 experiment.batches,
-                f"{steps / 1e6:.2f} million",
-                f"{1 - valid / steps:.0%}",
-                f"{figures['seconds_per_epoch']:.1f}",
-                figures["epochs"],
-                f"{figures['validation_accuracy']:.3f}",
-                f"{figures['test.accuracy']:.3f}",
+                len(found),
+                f"{statistics.mean(steps) / 1e6:.2f} million",
+                f"{1 - sum(valid) / sum(steps):.0%}",
+                f"{statistics.mean(values(found, 'seconds_per_epoch')):.1f}",
+                f"{statistics.mean(values(found, 'epochs')):.0f}",
+                spread(values(found, "validation_accuracy")),
+                spread(values(found, "test.accuracy")),
             ]
         )
-    head = ["data", "network", "batches", "steps", "padding", "seconds an epoch", "epochs"]
+    head = ["data", "network", "batches", "seeds", "steps", "padding", "seconds an epoch", "epochs"]
     yield table([*head, "validation accuracy", "test accuracy"], rows, 3)
 
 
