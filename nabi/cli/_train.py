@@ -140,8 +140,14 @@ def train(
         typer.Option(help="What is cut off a longer text: its end or its beginning.", rich_help_panel=_TABLE),
     ] = Truncating.POST,
     vocabulary_size: Annotated[
-        int, typer.Option(help="Codes at most.", min=5, rich_help_panel=_TABLE)
-    ] = 20_000,
+        int | None,
+        typer.Option(
+            help="Codes at most.",
+            min=5,
+            show_default="20,000 words, or 8,000 pieces",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
     balanced: Annotated[
         bool,
         typer.Option(

@@ -44,10 +44,11 @@ class Reading:
     probabilities: npt.NDArray[np.float32]
     """Probability of each label after each token, if the text ended there `[tokens, labels]`."""
     attributions: npt.NDArray[np.float64]
-    """What each token adds to the probability of the label `[tokens]`, by integrated gradients."""
+    """What each token adds to the log-odds of the label `[tokens]`, by integrated gradients."""
+    log_odds: float
+    """Of the label for the whole text: the logarithm of p / (1 - p)."""
     baseline: float
-    """Probability of the label if all tokens were zero vectors; with the attributions it adds up to that of
-    the text."""
+    """The log-odds if all tokens were zero vectors; with the attributions it adds up to that of the text."""
     unread: int = 0
     """Tokens of the text that the network has not read, because it reads no more than `maxlen`."""
     unread_first: bool = False
@@ -88,8 +89,9 @@ def read_text(
     right for every network, whichever direction it reads in. The attributions are integrated gradients over
     the vectors of the tokens (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep networks",
     equation 1), from zero vectors to the text's, computed in float64: within two thousandths they add up to
-    the difference that the text makes to the probability. The start (and aspect) that the network reads first
-    stays as it is.
+    the difference that the text makes to the log-odds of the label, log p - log (1 - p); 0.7 more doubles the
+    odds, and where a probability is close to 0 or 1 already, each word still counts. The start (and aspect)
+    that the network reads first stays as it is.
 
     Args:
         classifier: one that is trained.
@@ -123,7 +125,7 @@ def read_text(
     probabilities = np.empty((len(read) + 1, len(names)), dtype=np.float32)
     probabilities[groups.order] = classifier.model.predict(groups)
     followed = int(probabilities[-1].argmax()) if label is None else names.index(label)
-    attributions, baseline = _attribute(classifier.model, codes, first, followed)
+    attributions, baseline, log_odds = _attribute(classifier, codes, first, followed)
     return Reading(
         text,
         read,
@@ -132,6 +134,7 @@ def read_text(
         probabilities[0],
         probabilities[1:],
         attributions,
+        log_odds,
         baseline,
         unread,
         bool(unread) and read[-1] is tokens[-1],
@@ -152,33 +155,38 @@ def _read_tokens(
 
 
 def _attribute(
-    model: Any, codes: npt.NDArray[np.int32], first: int, label: int
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Integrated gradients of a label's probability for each code from `first` on, and the baseline's."""
-    twin = copy.deepcopy(model).double()
-    embedding, *layers = twin.layers
+    classifier: TextClassifier, codes: npt.NDArray[np.int32], first: int, label: int
+) -> tuple[npt.NDArray[np.float64], float, float]:
+    """Integrated gradients of a label's log-odds for each code from `first` on; log-odds at both ends."""
+    twin: Any = copy.deepcopy(classifier.model).double()
+    embedding, *layers, last = twin.layers
     with torch.no_grad():
-        vectors = embedding(torch.from_numpy(codes.astype(np.int64))[None].to(model.device))[0]
+        vectors = embedding(torch.from_numpy(codes.astype(np.int64))[None].to(twin.device))[0]
     kept, moved = vectors[:first], vectors[first:]
 
     def values(shares: list[float]) -> tuple[list[float], Tensor]:
-        """The probability at each share of the way, and what each vector adds to its slope there."""
+        """The log-odds at each share of the way, and what each vector adds to their slope there."""
         inner = (moved.new_tensor(shares)[:, None, None] * moved).requires_grad_()
         x: Any = torch.cat([kept.expand(len(shares), *kept.shape), inner], 1)
         for layer in layers:
             x = layer(x)
-        slopes = torch.autograd.grad(x[:, label].sum(), inner)[0]
-        return x[:, label].tolist(), (slopes * moved).sum(-1)
+        logits = x @ last.kernel + last.bias
+        odds = logits[:, label]
+        if not classifier.labels.several:  # of a softmax: against all the others together
+            others = [number for number in range(logits.shape[1]) if number != label]
+            odds = odds - logits[:, others].logsumexp(1)
+        slopes = torch.autograd.grad(odds.sum(), inner)[0]
+        return odds.tolist(), (slopes * moved).sum(-1)
 
-    attributions, baseline = _integrate(values)
-    return attributions.cpu().numpy(), baseline
+    attributions, baseline, log_odds = _integrate(values)
+    return attributions.cpu().numpy(), baseline, log_odds
 
 
-def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> tuple[Tensor, float]:
-    """The integral of what `values` gives second, from 0 to 1, and what it gives first at 0.
+def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> tuple[Tensor, float, float]:
+    """The integral of what `values` gives second, from 0 to 1, and what it gives first at 0 and at 1.
 
     How good the integral over a part of the way is can be seen: its sum must be the difference of the
-    probabilities at the two ends. Parts where it is not are halved. For a smooth network one part is enough;
+    log-odds at the two ends. Parts where it is not are halved. For a smooth network one part is enough;
     a maximum over time has kinks on the way, most of them near zero vectors, where all steps are alike.
     """
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
@@ -190,8 +198,8 @@ def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> t
             parts = waiting[start : start + _PARTS_AT_ONCE]
             inner = [low + (high - low) * (point + 1) / 2 for low, high in parts for point in points.tolist()]
             ends = sorted({end for part in parts for end in part} - known.keys())
-            probabilities, slopes = values([*inner, *ends])
-            known |= dict(zip(ends, probabilities[len(inner) :], strict=True))
+            heights, slopes = values([*inner, *ends])
+            known |= dict(zip(ends, heights[len(inner) :], strict=True))
             evaluated += len(inner)
             for (low, high), slope in zip(parts, slopes[: len(inner)].split(_POINTS), strict=True):
                 integral = (slope * slope.new_tensor(weights)[:, None]).sum(0) * (high - low) / 2
@@ -206,4 +214,4 @@ def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> t
                 for half in ((low, (low + high) / 2), ((low + high) / 2, high))
             ]
             done = [one for one in done if one[0] <= tolerance / len(done)]
-    return torch.stack([integral for _, _, integral in done]).sum(0), known[0.0]
+    return torch.stack([integral for _, _, integral in done]).sum(0), known[0.0], known[1.0]

@@ -198,7 +198,7 @@ def _draw_key(figure: Any, reading: "Reading", height: float, fonts: Fonts) -> N
     axes.spines[:].set_visible(False)
     label = _short(fonts.write(reading.label), 24)
     axes.set_title(
-        f"what a token adds to the probability of {label}", fontsize=8, pad=3, loc="right",
+        f"what a token adds to the log-odds of {label}", fontsize=8, pad=3, loc="right",
         fontfamily=list(fonts.families), parse_math=False,
     )  # fmt: skip
 

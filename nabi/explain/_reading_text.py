@@ -32,6 +32,7 @@ def reading_text(reading: "Reading", colours: bool) -> Iterator[Any]:
     yield Text()
     yield _marked_text(reading, colours)
     yield Text()
+    yield Text(f"what the strongest add to the log-odds of {reading.label} (0.7 doubles the odds):")
     yield _strongest(reading)
 
 
@@ -75,5 +76,5 @@ def _strongest(reading: "Reading") -> Table:
     for name in sorted(sums, key=lambda name: -abs(sums[name]))[:_STRONGEST]:
         colour = "dodger_blue2" if sums[name] > 0 else "orange_red1"
         times = f" ({counts[name]} times)" if counts[name] > 1 else ""
-        table.add_row(Text(f"{sums[name]:+.3f}", style=colour), Text(f"{name}{times}"))
+        table.add_row(Text(f"{sums[name]:+.2f}", style=colour), Text(f"{name}{times}"))
     return table

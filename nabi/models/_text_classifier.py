@@ -30,7 +30,7 @@ class TextClassifier(Asking):
         units: width of the cell's states, in each direction.
         unit: what texts are cut into: "words", "characters", "pieces" (of words), or "auto": words, but
             pieces where more than three tenths of the words of held-out texts would be unknown.
-        vocabulary_size: codes at most.
+        vocabulary_size: codes at most; 8,000 of pieces and 20,000 of words where it is not given.
         maxlen: tokens of a text that are read.
         truncating: what is cut off a longer text, its end ("post") or its beginning ("pre").
         bidirectional: whether the text is read in both directions.
@@ -63,7 +63,7 @@ class TextClassifier(Asking):
         *,
         units: int | None = None,
         unit: str = "auto",
-        vocabulary_size: int = 20_000,
+        vocabulary_size: int | None = None,
         maxlen: int | None = None,
         truncating: str = "post",
         bidirectional: bool = True,

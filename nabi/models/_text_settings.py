@@ -16,6 +16,7 @@ __all__ = [
     "MINIMUM_COUNT",
     "POOLINGS",
     "UNITS",
+    "VOCABULARY_SIZES",
     "TextSettings",
     "choose_settings",
     "choose_unit",
@@ -27,9 +28,10 @@ _KINDS_OF_UNIT = ("auto", "words", "characters", "pieces")
 
 # The defaults, all in one place; what depends on the data is in `choose_settings`.
 UNITS = 64
-EMBEDDING_SIZE = 100
-_DROPOUT = 0.4
-_LEARNING_RATE = 1e-3
+EMBEDDING_SIZE = 128
+VOCABULARY_SIZES = {"words": 20_000, "characters": 20_000, "pieces": 8_000}
+_DROPOUT = 0.5
+_LEARNING_RATE = 2e-3
 _PATIENCE = 3
 _MANY_ROWS = 20_000
 _BATCH_SIZE, _BATCH_SIZE_OF_MANY_ROWS = 32, 64
@@ -53,7 +55,7 @@ class TextSettings:
     cell: str = "lstm"
     units: int | None = None
     unit: str = "auto"
-    vocabulary_size: int = 20_000
+    vocabulary_size: int | None = None
     maxlen: int | None = None
     truncating: str = "post"
     bidirectional: bool = True
@@ -79,7 +81,7 @@ class TextSettings:
             "patience",
         ):
             least = {"vocabulary_size": 5, "maxlen": 4}.get(name, 1)
-            _check_whole(name, getattr(self, name), least, optional=name != "vocabulary_size")
+            _check_whole(name, getattr(self, name), least, optional=True)
         _check_whole("seed", self.seed, 0, optional=False)
         for name, known in (("unit", _KINDS_OF_UNIT), ("truncating", _TRUNCATING), ("pooling", POOLINGS)):
             if getattr(self, name) not in known:

@@ -18,6 +18,7 @@ from nabi.models._text_samples import Samples
 from nabi.models._text_settings import (
     LONGEST_MAXLEN,
     MINIMUM_COUNT,
+    VOCABULARY_SIZES,
     TextSettings,
     choose_settings,
     choose_unit,
@@ -93,10 +94,11 @@ def settings_lines(settings: TextSettings, reasons: dict[str, str]) -> list[str]
 
 
 def _with_unit(asked: TextSettings, samples: Samples, others: Samples) -> tuple[TextSettings, dict[str, str]]:
-    if asked.unit != "auto":
-        return asked, {}
-    unit, why = choose_unit(samples.texts, others.texts)
-    return replace(asked, unit=unit), {"unit": why}
+    reasons: dict[str, str] = {}
+    unit = asked.unit
+    if unit == "auto":
+        unit, reasons["unit"] = choose_unit(samples.texts, others.texts)
+    return replace(asked, unit=unit, vocabulary_size=asked.vocabulary_size or VOCABULARY_SIZES[unit]), reasons
 
 
 def _learn_vocabulary(samples: Samples, settings: TextSettings) -> Vocabulary:

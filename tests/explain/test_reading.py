@@ -57,11 +57,12 @@ def test_the_deciding_word_gets_the_most(learnt):
         assert reading.label == label
         assert reading.tokens[int(reading.attributions.argmax())].text in ("lovely", "dreary")
         against = read_text(learnt, text, label={"good": "bad", "bad": "good"}[label])
-        np.testing.assert_allclose(against.attributions, -reading.attributions, atol=2e-3)
+        np.testing.assert_allclose(against.attributions, -reading.attributions, rtol=1e-6)
+        assert reading.log_odds == pytest.approx(-against.log_odds)
 
 
 def output(classifier, codes, vectors_times):
-    """The probabilities, in float64, with the vectors of the text's tokens multiplied, layer by layer."""
+    """The log-odds, in float64, with the vectors of the text's tokens multiplied, layer by layer."""
     embedding, *rest = classifier.model.layers
     twins = [layers.deserialize(layers.serialize(layer)) for layer in rest]
     x = embedding.embeddings.detach().double()[torch.from_numpy(codes.astype(np.int64))][None].clone()
@@ -71,7 +72,7 @@ def output(classifier, codes, vectors_times):
         twin.build(tuple(x.shape))
         twin.load_state_dict(layer.state_dict())
         x = twin.double()(x)
-    return x[0].detach().numpy()
+    return torch.logit(x[0]).detach().numpy()
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("learnt", 2e-3), ("three", 1e-7)])
@@ -87,6 +88,7 @@ def test_attributions_add_up_to_what_the_text_changes(name, tolerance, request):
         count = len(reading.tokens)
         whole, nothing = (output(classifier, codes, (times, count))[number] for times in (1, 0))
         assert reading.baseline == pytest.approx(nothing, abs=1e-9)
+        assert reading.log_odds == pytest.approx(whole, abs=1e-9)
         changed = whole - nothing
         assert reading.attributions.sum() == pytest.approx(changed, abs=tolerance * max(abs(changed), 0.1))
         assert reading.attributions.dtype == np.float64
@@ -100,13 +102,23 @@ def test_the_integral_is_exact_for_a_polynomial_and_refined_at_a_kink():
 
         return at
 
-    total, baseline = reading_module._integrate(values(lambda s: 3 * s**3 + 1, lambda s: 3 * s**2))
+    total, *ends = reading_module._integrate(values(lambda s: 3 * s**3 + 1, lambda s: 3 * s**2))
     np.testing.assert_allclose(total.numpy(), [1, 2], rtol=1e-12)
-    assert baseline == 1
+    assert ends == [1, 4]
     # The slope jumps from 0 to 1 at a share of 0.003; f is three times what the first column adds up to.
     kink = values(lambda s: 3 * (s - 0.003).clamp_min(0), lambda s: (s > 0.003).double())
-    total, _ = reading_module._integrate(kink)
+    total, *_ = reading_module._integrate(kink)
     np.testing.assert_allclose(total.sum().item(), 3 * 0.997, rtol=2e-3)
+
+
+def test_each_of_several_labels_has_log_odds_of_its_own(reviews):
+    classifier = TextClassifier(**SMALL)
+    classifier.fit(reviews[0], [[label, "seen"] for label in reviews[1]], verbose=0)
+    for label in classifier.labels.names:
+        reading = read_text(classifier, "a lovely film", label=label)
+        assert reading.log_odds == pytest.approx(
+            np.log(reading.probability / (1 - reading.probability)), rel=1e-3
+        )
 
 
 def test_an_aspect_stands_before_and_is_no_token(three):
@@ -161,7 +173,7 @@ def test_as_text_without_and_with_colours(learnt):
     assert "[bold]" in plain  # no markup of rich's
     assert "\x1b" not in plain
     strongest = next(line for line in plain.splitlines() if line.endswith("lovely"))
-    assert float(strongest.split()[0]) == pytest.approx(reading.attributions[1], abs=6e-4)
+    assert float(strongest.split()[0]) == pytest.approx(reading.attributions[1], abs=6e-3)
     console = Console(width=100, force_terminal=True, color_system="truecolor")
     with console.capture() as captured:
         console.print(reading)

@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_finite_is_said(reviews):
         ({"cell": cells.LSTM(5), "units": 6}, "units: got 6, but the cell given has 5"),
         ({"units": 0}, "units: got 0, expected a whole number from 1 or None"),
         ({"maxlen": 3}, "maxlen: got 3, expected a whole number from 4"),
-        ({"vocabulary_size": None}, "vocabulary_size: got None"),
+        ({"vocabulary_size": 4}, "vocabulary_size: got 4, expected a whole number from 5"),
         ({"unit": "word"}, "unit: 'word' is not known; did you mean 'words'"),
         ({"pooling": "maximum"}, "pooling: 'maximum' is not known"),
         ({"truncating": "end"}, "truncating: 'end' is not known"),
