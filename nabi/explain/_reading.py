@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nabi.data import LengthGroups, Token
+from nabi.data import Token
 from nabi.errors import ArgumentError, unknown_name
 from nabi.models import TextClassifier
 
@@ -121,9 +121,7 @@ def read_text(
     if not read:
         raise ArgumentError("text: it has nothing to read" + (" but the aspect" if aspect else ""))
     first = len(codes) - len(read)
-    groups = LengthGroups([codes[:end] for end in range(first, len(codes) + 1)], shuffle=False)
-    probabilities = np.empty((len(read) + 1, len(names)), dtype=np.float32)
-    probabilities[groups.order] = classifier.model.predict(groups)
+    probabilities = classifier.read([codes[:end] for end in range(first, len(codes) + 1)])
     followed = int(probabilities[-1].argmax()) if label is None else names.index(label)
     attributions, baseline, log_odds = _attribute(classifier, codes, first, followed)
     return Reading(
@@ -168,13 +166,18 @@ def _attribute(
         """The log-odds at each share of the way, and what each vector adds to their slope there."""
         inner = (moved.new_tensor(shares)[:, None, None] * moved).requires_grad_()
         x: Any = torch.cat([kept.expand(len(shares), *kept.shape), inner], 1)
+        # All steps count; a text that is shorter than a window of a convolution has one all the same.
+        x._keras_mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         for layer in layers:
             x = layer(x)
         logits = x @ last.kernel + last.bias
-        odds = logits[:, label]
-        if not classifier.labels.several:  # of a softmax: against all the others together
+        if classifier.labels.several:
+            odds = logits[:, label]
+        elif logits.shape[1] == 1:  # of a sigmoid, which is about the second label
+            odds = logits[:, 0] if label else -logits[:, 0]
+        else:  # of a softmax: against all the others together
             others = [number for number in range(logits.shape[1]) if number != label]
-            odds = odds - logits[:, others].logsumexp(1)
+            odds = logits[:, label] - logits[:, others].logsumexp(1)
         slopes = torch.autograd.grad(odds.sum(), inner)[0]
         return odds.tolist(), (slopes * moved).sum(-1)
 

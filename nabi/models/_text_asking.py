@@ -28,8 +28,8 @@ class Asking:
     """The network: codes `[B, T]` to probabilities `[B, labels]`."""
     vocabulary: Vocabulary
     labels: Labels
-    report: Report
-    """Of the rows that were held out."""
+    measured: Report | None
+    """Of the rows that were held out; None for a classifier made from parts that was not measured."""
     validation_report: Report | None
     """Of the rows that said when to stop."""
     shares: npt.NDArray[np.float64]
@@ -49,6 +49,17 @@ class Asking:
     has_aspects: bool
     """Whether a text is asked about something."""
     trained: bool
+
+    @property
+    def report(self) -> Report:
+        """Of the rows that were held out.
+
+        Raises:
+            ArgumentError: if it was never measured, as a classifier that was made from parts.
+        """
+        if self.measured is None:
+            raise ArgumentError("report: the classifier was not measured on held-out rows; evaluate does it")
+        return self.measured
 
     def encode(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None
@@ -93,9 +104,18 @@ class Asking:
         result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
         if not sequences:
             return result
-        groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
-        result[groups.order] = self.model.predict(groups)
+        result[:] = self.read(sequences)
         result[[not text.strip() for text in texts]] = self.shares
+        return result
+
+    def read(self, sequences: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
+        """Return the probability of each label, `[N, labels]`, for codes as `encode` gives them."""
+        groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
+        outputs = self.model.predict(groups)
+        if outputs.shape[1] < len(self.labels.names):  # a sigmoid gives the probability of the second label
+            outputs = np.concatenate([1 - outputs, outputs], 1)
+        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
+        result[groups.order] = outputs
         return result
 
     def predict(

@@ -3,11 +3,16 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+
+from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models import _text_files
 from nabi.models._report import Report
+from nabi.models._sequential import Sequential
 from nabi.models._text_asking import Asking
 from nabi.models._text_network import CellChoice, cell_name, check_cell
 from nabi.models._text_parts import Parts, collect_part, divide
@@ -204,11 +209,65 @@ class TextClassifier(Asking):
             else self._measure(parts.validation, "validation rows", 0.5, learnt.interrupted)
         )
         if parts.test is not None:
-            self.report = self._measure(parts.test, "test rows", 0.5, learnt.interrupted)
+            self.measured = self._measure(parts.test, "test rows", 0.5, learnt.interrupted)
         else:
-            assert self.validation_report is not None
-            self.report = self.validation_report
+            self.measured = self.validation_report
         return self.report
+
+    @classmethod
+    def of(
+        cls,
+        model: Sequential,
+        vocabulary: Vocabulary,
+        labels: Labels,
+        *,
+        maxlen: int,
+        truncating: str = "post",
+        shares: Sequence[float] | None = None,
+        report: Report | None = None,
+        history: Mapping[str, list[float]] | None = None,
+        seconds: float = 0.0,
+    ) -> Self:
+        """Make a classifier of a network of your own that is trained, with what its codes and outputs mean.
+
+        Args:
+            model: from an `Embedding` with `mask_zero=True`, of as many codes as the vocabulary has, to a
+                `Dense` with softmax (with several labels at once, sigmoid), one output for each label. For
+                two labels one output with sigmoid will do: the probability of the second.
+            vocabulary: what texts are cut into.
+            labels: in the order of the outputs.
+            maxlen: tokens of a text that are read.
+            truncating: what is cut off a longer text, its end ("post") or its beginning ("pre").
+            shares: of the labels, given to a text without a word; equal ones by default.
+            report: of rows that were held out, if it was measured.
+            history: figures of every epoch.
+            seconds: how long training took.
+
+        Raises:
+            ArgumentError: if these do not fit together.
+
+        >>> from nabi import layers
+        >>> from nabi.data import Labels
+        >>> vocabulary = Vocabulary.learn(["a good film", "a bad film"])
+        >>> stack = [layers.Embedding(len(vocabulary), 8, mask_zero=True), layers.LSTM(4)]
+        >>> model = Sequential([layers.Input((None,)), *stack, layers.Dense(1, activation="sigmoid")])
+        >>> classifier = TextClassifier.of(model, vocabulary, Labels(["-", "+"]), maxlen=50)
+        >>> sorted(classifier.predict(["good"])[0].probabilities)
+        ['+', '-']
+        """
+        count = len(labels.names)
+        classifier = cls(maxlen=maxlen, truncating=truncating)
+        classifier.settings = classifier.asked = replace(classifier.asked, unit=vocabulary.unit)
+        classifier.model, classifier.vocabulary, classifier.labels = model, vocabulary, labels
+        classifier.shares = np.array([1 / count] * count if shares is None else shares, dtype=np.float64)
+        classifier.measured, classifier.validation_report = report, None
+        classifier.history = {name: list(values) for name, values in (history or {}).items()}
+        classifier.seconds, classifier.reasons, classifier.notes = seconds, {}, ()
+        fault = _text_files.misfit(classifier)
+        if fault:
+            raise ArgumentError(f"model, vocabulary, labels: they do not fit together: {fault}")
+        classifier.trained = True
+        return classifier
 
     # Files ------------------------------------------------------------------------------------------------
 

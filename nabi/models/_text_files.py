@@ -19,7 +19,7 @@ from nabi.models._text_settings import TextSettings
 if TYPE_CHECKING:
     from nabi.models._text_classifier import TextClassifier
 
-__all__ = ["KIND", "fill", "save"]
+__all__ = ["KIND", "fill", "misfit", "save"]
 
 KIND = "text classifier"
 
@@ -27,7 +27,7 @@ KIND = "text classifier"
 def save(classifier: "TextClassifier", path: str | os.PathLike[str]) -> None:
     """Write a classifier that has learnt something."""
     header, tensors = describe_model(classifier.model)
-    columns, checked = classifier.columns, classifier.validation_report
+    columns, checked, measured = classifier.columns, classifier.validation_report, classifier.measured
     header["classifier"] = {
         "vocabulary": classifier.vocabulary.to_dict(),
         "labels": classifier.labels.to_dict(),
@@ -39,7 +39,7 @@ def save(classifier: "TextClassifier", path: str | os.PathLike[str]) -> None:
         "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
         "history": classifier.history,
         "seconds": classifier.seconds,
-        "report": classifier.report.to_dict(),
+        "report": None if measured is None else measured.to_dict(),
         "validation_report": None if checked is None else checked.to_dict(),
     }
     write_model_file(path, KIND, header, tensors)
@@ -55,7 +55,7 @@ def fill(
         _fill(classifier, model, file.header["classifier"])
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as problem:
         raise _damaged(file, f"{type(problem).__name__}: {problem}") from problem
-    fault = _misfit(classifier)
+    fault = misfit(classifier)
     if fault:
         raise _damaged(file, fault)
 
@@ -78,13 +78,14 @@ def _fill(classifier: "TextClassifier", model: Any, described: Mapping[str, Any]
         str(name): list(map(float, values)) for name, values in described["history"].items()
     }
     classifier.seconds = float(described["seconds"])
-    classifier.report = Report.from_dict(described["report"])
+    measured = described["report"]
+    classifier.measured = None if measured is None else Report.from_dict(measured)
     checked = described["validation_report"]
     classifier.validation_report = None if checked is None else Report.from_dict(checked)
     classifier.trained = True
 
 
-def _misfit(classifier: "TextClassifier") -> str:
+def misfit(classifier: "TextClassifier") -> str:
     """What of a classifier does not fit together; "" where all does."""
     model, labels = classifier.model, len(classifier.labels.names)
     stack = model.layers if isinstance(model, Sequential) else []
@@ -95,9 +96,13 @@ def _misfit(classifier: "TextClassifier") -> str:
         or not model.built
     ):
         return "its network does not lead from an Embedding to a Dense layer"
+    if not stack[0].mask_zero:
+        return "its network reads padding, because its Embedding has no mask_zero"
     if stack[0].input_dim != len(classifier.vocabulary):
         return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(classifier.vocabulary)}"
-    if stack[-1].units != labels or classifier.shares.shape != (labels,):
+    # One output is enough for one of two labels: the probability of the second.
+    outputs = (1, 2) if labels == 2 and not classifier.labels.several else (labels,)
+    if stack[-1].units not in outputs or classifier.shares.shape != (labels,):
         return f"its network has {stack[-1].units} outputs for {labels} labels"
     if classifier.settings.maxlen is None:
         return "its settings have no maxlen"

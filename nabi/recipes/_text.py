@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nabi.data import Labels, LengthGroups, Vocabulary, stratified_split
 from nabi.models import Sequential
 
@@ -76,6 +78,8 @@ class Corpus:
             training[0], settings.unit, size=settings.words, minimum_count=settings.minimum_count
         )
         self.test_texts, self.test_targets = test[0], self.labels.encode(test[1])
+        targets = self.labels.encode(training[1])
+        self.shares: list[float] = (np.bincount(targets, minlength=len(names)) / len(targets)).tolist()
         self.training = self._batches(training, shuffle=True, seed=seed)
         self.validation = self._batches(validation)
         self.test = self._batches(test)

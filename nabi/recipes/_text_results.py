@@ -1,6 +1,5 @@
 """What a network has learned from texts: figures, curves, confusion matrix, and where it is surely wrong."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nabi.callbacks import EarlyStopping
-from nabi.models import Report, Sequential
+from nabi.layers import Embedding
+from nabi.models import Report, Sequential, TextClassifier
 from nabi.recipes._pictures_text import learning_curves
 from nabi.recipes._run import BatchBar, Run
 from nabi.recipes._text import Corpus
@@ -38,9 +38,8 @@ class Mistake:
 def show_training(
     run: Run, model: Sequential, corpus: Corpus, stopping: EarlyStopping, bar: BatchBar
 ) -> None:
-    """Write the model, its vocabulary, the learning curves and the figures of the training."""
-    model.save(run.folder / "model.nabi")
-    run.folder.write_text("vocabulary.json", json.dumps(corpus.vocabulary.to_dict(), ensure_ascii=False))
+    """Write the model file, the learning curves and the figures of the training."""
+    _save(run, model, corpus, bar.total)
     history: dict[str, list[float]] = {} if model.history is None else model.history.history
     history = {name: [round(float(value), 5) for value in values] for name, values in history.items()}
     best = None if stopping.best_weights is None else stopping.best_epoch
@@ -84,12 +83,35 @@ def show_test(run: Run, model: Sequential, corpus: Corpus) -> None:
         "test.macro_f1": round(report.macro_f1, 5),
         "test.weighted_f1": round(report.weighted_f1, 5),
     }
+    _save(run, model, corpus, run.figures["seconds_of_training"], report)
     run.folder.write_text("report.txt", f"{report}\n")
     report.picture(run.folder / "confusion.png")
     wrong = mistakes(corpus.test_texts, targets, probabilities, names)
     run.folder.write_text("surely_wrong.txt", _as_text(wrong[:_WRITTEN], len(wrong)))
     run.console.print(report)
     _show_mistakes(run.console, wrong[:_SHOWN])
+
+
+def _save(run: Run, model: Sequential, corpus: Corpus, seconds: float, report: Report | None = None) -> None:
+    """Write the network with its words and labels, as `nabi predict` and `nabi explain` read it.
+
+    A network that reads padding as words is written alone: what it says of a text depends on the batch.
+    """
+    embedding = model.layers[0]
+    if not (isinstance(embedding, Embedding) and embedding.mask_zero):
+        model.save(run.folder / "model.nabi")
+        return
+    TextClassifier.of(
+        model,
+        corpus.vocabulary,
+        corpus.labels,
+        maxlen=corpus.settings.maxlen,
+        truncating=corpus.settings.truncating,
+        shares=corpus.shares,
+        report=report,
+        history=None if model.history is None else model.history.history,
+        seconds=seconds,
+    ).save(run.folder / "model.nabi")
 
 
 def _probabilities(model: Sequential, corpus: Corpus, bar: BatchBar) -> npt.NDArray[np.float32]:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import nabi
-from nabi import cells
+from nabi import cells, layers
 from nabi.callbacks import Callback, LambdaCallback
 from nabi.cells import Cell
+from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import Prediction, Report, Sequential, TextClassifier
 
@@ -260,3 +261,46 @@ def test_wrong_questions(learnt, ask, message):
 def test_it_is_public():
     assert nabi.TextClassifier is TextClassifier
     assert {Prediction.__name__, Report.__name__} <= set(nabi.models.__all__)
+
+
+def own_network(outputs, activation, masked=True):
+    vocabulary = Vocabulary.learn(["a good film", "a bad film"])
+    stack = [layers.Embedding(len(vocabulary), 4, mask_zero=masked), layers.LSTM(3)]
+    model = Sequential([layers.Input((None,)), *stack, layers.Dense(outputs, activation=activation)])
+    return model, vocabulary
+
+
+def test_one_output_is_the_probability_of_the_second_label(tmp_path):
+    model, vocabulary = own_network(1, "sigmoid")
+    classifier = TextClassifier.of(model, vocabulary, Labels(["no", "yes"]), maxlen=9, shares=[0.3, 0.7])
+    texts = ["good", "a bad film", " "]
+    expected = [float(model.predict(codes[None], verbose=0)[0, 0]) for codes in vocabulary.encode(texts[:2])]
+    found = classifier.probabilities(texts)
+    assert found[:, 1] == pytest.approx([*expected, 0.7], abs=1e-6)
+    assert found.sum(1) == pytest.approx(1)
+    classifier.save(tmp_path / "own.nabi")
+    again = TextClassifier.load(tmp_path / "own.nabi")
+    assert (again.probabilities(texts) == found).all()
+    with pytest.raises(ArgumentError, match="report: the classifier was not measured"):
+        _ = again.report
+    assert again.evaluate(["good"], ["yes"]).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names", "masked", "message"),
+    [
+        (1, ["a", "b", "c"], True, "1 outputs for 3 labels"),
+        (4, ["a", "b", "c"], True, "4 outputs for 3 labels"),
+        (2, ["a", "b"], False, "no mask_zero"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(outputs, names, masked, message):
+    model, vocabulary = own_network(outputs, "softmax", masked)
+    with pytest.raises(ArgumentError, match=f"do not fit together: .*{message}"):
+        TextClassifier.of(model, vocabulary, Labels(names), maxlen=9)
+
+
+def test_a_vocabulary_of_another_size_is_refused():
+    model, _ = own_network(2, "softmax")
+    with pytest.raises(ArgumentError, match="knows 8 codes, its vocabulary"):
+        TextClassifier.of(model, Vocabulary.learn(["others"]), Labels(["a", "b"]), maxlen=9)

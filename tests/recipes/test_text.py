@@ -14,11 +14,11 @@ from rich.progress import Progress
 
 from benchmarks.text.quick import make_small
 from nabi import recipes
-from nabi.data import Vocabulary
 from nabi.datasets import fake_news, imdb, reuters
 from nabi.errors import ArgumentError, MissingFileError
+from nabi.explain import read_text
 from nabi.layers import Dense
-from nabi.models import Sequential, load_model
+from nabi.models import Sequential, TextClassifier
 from nabi.recipes import _run
 from nabi.recipes._pictures_text import learning_curves
 from nabi.recipes._text_results import _shortened, mistakes
@@ -30,7 +30,6 @@ FILES = [
     "report.txt",
     "result.json",
     "surely_wrong.txt",
-    "vocabulary.json",
 ]
 NAMES = ["fake-news", "imdb", "reuters"]
 
@@ -97,23 +96,31 @@ def test_figures_report_and_mistakes_agree(short_runs, name):
 )
 def test_the_files_give_the_figures_again(short_runs, texts, name, data_set):
     result, _ = short_runs[name]
-    model = load_model(result.folder / "model.nabi")
-    vocabulary = Vocabulary.from_dict(json.loads((result.folder / "vocabulary.json").read_text()))
-    assert result.figures["parameters"] == model.count_params()
+    classifier = TextClassifier.load(result.folder / "model.nabi")
+    assert result.figures["parameters"] == classifier.model.count_params()
     test_texts, test_labels = data_set.load_texts(texts)[-1]
-    names = data_set.get_label_names()
-    right = 0
-    for text, label in zip(test_texts, test_labels, strict=True):
-        codes = vocabulary.encode([text], maxlen=result.figures["settings"]["maxlen"])[0]
-        outputs = model.predict(codes[None], verbose=0)[0]
-        right += names[outputs.argmax() if len(outputs) > 1 else int(outputs[0] > 0.5)] == label
-    assert right / len(test_texts) == pytest.approx(result.figures["test.accuracy"], abs=1e-4)
+    assert list(classifier.labels.names) == list(data_set.get_label_names())
+    assert classifier.report.accuracy == pytest.approx(result.figures["test.accuracy"], abs=1e-4)
+    found = [prediction.label for prediction in classifier.predict(test_texts)]
+    right = np.mean([label == said for label, said in zip(test_labels, found, strict=True)])
+    assert right == pytest.approx(result.figures["test.accuracy"], abs=1e-4)
+
+
+def test_a_classifier_of_a_recipe_can_be_read(short_runs):
+    """One output with sigmoid: what words add is about the label that is followed, and adds up."""
+    classifier = TextClassifier.load(short_runs["imdb"][0].folder / "model.nabi")
+    readings = [read_text(classifier, "superb and moving", label=label) for label in classifier.labels.names]
+    for reading in readings:
+        added = float(reading.attributions.sum())
+        assert added == pytest.approx(reading.log_odds - reading.baseline, abs=0.01)
+        assert reading.probabilities[-1].sum() == pytest.approx(1)
+    assert readings[0].attributions == pytest.approx(-readings[1].attributions, abs=1e-6)
 
 
 def test_words_that_only_the_test_part_has_are_not_learned(short_runs):
-    vocabulary = json.loads((short_runs["imdb"][0].folder / "vocabulary.json").read_text())
-    assert "superb" in vocabulary["words"]
-    assert "testonly" not in vocabulary["words"]
+    words = TextClassifier.load(short_runs["imdb"][0].folder / "model.nabi").vocabulary.words
+    assert "superb" in words
+    assert "testonly" not in words
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -209,7 +216,7 @@ def test_ctrl_c_loses_nothing(tmp_path, texts, method, epochs, missing):
         2 if method == "on_predict_batch_end" else epochs or int("test" in method)
     )
     assert ("test.accuracy" in written["figures"]) is ("confusion.png" not in missing)
-    load_model(tmp_path / "model.nabi")
+    TextClassifier.load(tmp_path / "model.nabi")
 
 
 def test_mistakes_are_those_that_are_wrong_with_the_surest_first():
