@@ -21,7 +21,8 @@ Part = list[list[Any]]
 
 _QUOTES = "a field in quotes begins here"
 _INSTEAD = (
-    "write a quote inside such a field twice, or read a file whose quotes mean nothing with quoted=False"
+    "write a quote inside such a field twice, or read a file whose quotes mean nothing with quoted=False "
+    "(--no-quotes on the command line)"
 )
 
 

@@ -3,6 +3,8 @@
 import warnings
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nabi.targets.picture import Fonts, fonts_for
 from nabi.targets.picture import _fonts as fonts_module
@@ -40,7 +42,15 @@ def test_what_no_font_has_is_spelt_out(only_the_first, text, spelt):
     assert not fonts_for([written]).missing
 
 
-def test_nothing_is_missing_of_what_is_written(only_the_first):
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=st.text(st.characters(exclude_categories=[]), max_size=8))
+def test_whatever_is_written_can_be_drawn(only_the_first, text):
+    written = fonts_for([text]).write(text)
+    assert not fonts_for([written]).missing
+    assert written == " ".join(written.split())
+
+
+def test_matplotlib_does_not_warn(only_the_first):
     """Matplotlib warns of a character without a glyph, and here a warning is an error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
