@@ -16,6 +16,15 @@ if "NABI_CACHE_DIR" not in os.environ:
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
 
 
+@pytest.fixture(autouse=True)
+def new_compiler(request: pytest.FixtureRequest) -> None:
+    """Let torch's compiler forget what earlier tests of the process compiled: it gives up after so many."""
+    if "compile" in request.node.name:
+        import torch
+
+        torch.compiler.reset()
+
+
 @pytest.fixture(scope="session")
 def reviews() -> tuple[list[str], list[str]]:
     """300 made-up reviews, in which one word in the middle decides, and their labels."""
