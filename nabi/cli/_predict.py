@@ -76,7 +76,7 @@ def predict(
     gets the shares of the labels in training; of a long text as much is read as in training.
     """
     from nabi.cli._predictions import PredictionWriter
-    from nabi.cli._threads import threads as on_threads
+    from nabi.training import on_threads
 
     if bool(texts) == (file is not None):
         raise ArgumentError("TEXT: give texts, or a file of them with --file FILE")

@@ -61,7 +61,7 @@ def train_text(task: TextTask, threads: int | None) -> None:
     """Train each cell on the same rows, show how good they are, save the best."""
     from rich.console import Console
 
-    from nabi.cli._threads import threads as on_threads
+    from nabi.training import on_threads
 
     console = Console()
     model_path = _model_path(task)

@@ -43,8 +43,8 @@ def is_text(file: Path) -> bool:
 
 def train_writer(task: WriterTask, threads: int | None) -> None:
     """Train on the text, show how good it is and what it writes, save it."""
-    from nabi.cli._threads import threads as on_threads
     from nabi.interchange import write_atomically
+    from nabi.training import on_threads
 
     model_path, figures, checkpoint = _targets(task)
     model = _model(task)

@@ -1,22 +1,24 @@
 """How good a language model is."""
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
-from nabi.errors import ArgumentError
+from nabi.models._described import Described
 
 __all__ = ["LanguageReport"]
 
 
 @dataclass(frozen=True)
-class LanguageReport:
+class LanguageReport(Described):
     """What a language model says of texts that it has not learnt from.
 
     `validation` and `test` are in nats per code, a code being a character or a word: the mean of the
     negative natural logarithm of the probability that it gave to what really came next. None where
     nothing was held out.
     """
+
+    _called: ClassVar[str] = "report"
 
     unit: str
     """What a code is: "characters", "words" or "pieces"."""
@@ -46,19 +48,3 @@ class LanguageReport:
     @property
     def _one(self) -> str:
         return self.unit.removesuffix("s")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as JSON-able values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, described: Any) -> Self:
-        """Make the report that `to_dict` described.
-
-        Raises:
-            ArgumentError: for something else.
-        """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(described, dict) or sorted(described) != sorted(names):
-            raise ArgumentError(f"report: expected a dictionary with {', '.join(names)}")
-        return cls(**described)

@@ -1,10 +1,10 @@
 """What a language model can be told."""
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 from nabi.errors import ArgumentError, unknown_name
+from nabi.models._described import Described
 
 __all__ = ["LanguageSettings"]
 
@@ -26,7 +26,7 @@ _RATES = ("embedding_dropout", "input_dropout", "dropout", "weight_drop")
 
 
 @dataclass(frozen=True)
-class LanguageSettings:
+class LanguageSettings(Described):
     """The settings of a `LanguageModel`, which says what each means; `epochs` None is chosen by `fit`."""
 
     cell: str = "lstm"
@@ -85,22 +85,6 @@ class LanguageSettings:
         if self.schedule == "cosine":
             rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
         return rate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, described: Any) -> Self:
-        """Make the settings that `to_dict` described.
-
-        Raises:
-            ArgumentError: for something else.
-        """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(described, dict) or sorted(described) != sorted(names):
-            raise ArgumentError(f"settings: expected a dictionary with {', '.join(names)}")
-        return cls(**described)
 
 
 def _is_number(value: object) -> bool:

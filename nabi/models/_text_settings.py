@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, unknown_name
+from nabi.models._described import Described
 
 __all__ = [
     "EMBEDDING_SIZE",
@@ -49,7 +50,7 @@ _TEXTS_LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True)
-class TextSettings:
+class TextSettings(Described):
     """The settings of a `TextClassifier`; None, or "auto" as unit, is chosen from the data by `fit`."""
 
     cell: str = "lstm"
@@ -101,22 +102,6 @@ class TextSettings:
             raise ArgumentError(
                 f"label_separator: got {self.label_separator!r}, expected text such as ';' or None"
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON-able values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, described: Any) -> Self:
-        """Make the settings that `to_dict` described.
-
-        Raises:
-            ArgumentError: for something else.
-        """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(described, dict) or sorted(described) != sorted(names):
-            raise ArgumentError(f"settings: expected a dictionary with {', '.join(names)}")
-        return cls(**described)
 
 
 def _is_number(value: object) -> bool:

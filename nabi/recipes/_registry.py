@@ -1,18 +1,16 @@
 """The recipes by name."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import torch
-
 from nabi.errors import ArgumentError, MissingFileError, unknown_name
 from nabi.recipes._run import Result, Run
 from nabi.recipes._run_folder import RunFolder
+from nabi.training import on_threads
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,24 +76,13 @@ class Recipe:
         run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console, place)
         module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
         cook = cast(Callable[[Run], None], module.cook)
-        with _threads(self.threads):
+        with on_threads(self.threads):
             try:
                 cook(run)
             except MissingFileError:
                 folder.remove_if_new()
                 raise
         return run.finish()
-
-
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if wanted is not None:
-        torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 _RECIPES = {

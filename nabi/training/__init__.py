@@ -22,6 +22,7 @@ from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
 from nabi.training._step import DirectModel, Step
 from nabi.training._tensors import resolve_device, to_tensor
+from nabi.training._threads import on_threads
 from nabi.training._watching import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "fit",
     "make_batches",
     "named",
+    "on_threads",
     "predict",
     "resolve_device",
     "row_count",

@@ -1,16 +1,16 @@
-"""How many threads a command computes on."""
+"""How many threads are computed on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["threads"]
+import torch
+
+__all__ = ["on_threads"]
 
 
 @contextmanager
-def threads(wanted: int | None) -> Iterator[None]:
+def on_threads(wanted: int | None) -> Iterator[None]:
     """Let torch, and nabi's own code with it, use so many threads inside the block; None changes nothing."""
-    import torch
-
     before = torch.get_num_threads()
     if wanted is not None:
         torch.set_num_threads(wanted)
