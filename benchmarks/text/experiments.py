@@ -182,7 +182,7 @@ EXPERIMENTS = [
             settings=padded(reuters.SETTINGS, "pre"),
         ),
         REUTERS_EPOCHS,
-        3,
+        1,
         batches=UNMASKED,
     ),
     Experiment(
