@@ -1,6 +1,6 @@
 """Train all networks of docs/reading-text.md again and write its tables and its picture.
 
-    python -m benchmarks.text                        everything, about 100 minutes on two cores
+    python -m benchmarks.text                        everything, well within 100 minutes on two cores
     python -m benchmarks.text --only imdb nsmc       some of it
     python -m benchmarks.text --write                only write the page from what is there
     python -m benchmarks.text --quick                a few hundred texts, an epoch each: does it work?

@@ -65,7 +65,8 @@ def machine(results: Results) -> str:
     threads = sorted({result["figures"]["threads"] for result in every})
     minutes = sum(result["seconds"] for result in every) / 60
     return (
-        f"{found['processor']}, {' or '.join(map(str, threads))} threads, torch {found['torch']}. All "
+        f"{found['processor']}, {' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} a run, "
+        f"torch {found['torch']}. All "
         f"{len(every)} runs together, with reading the data, testing and drawing, took {minutes:.0f} minutes."
     )
 
