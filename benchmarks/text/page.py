@@ -64,10 +64,10 @@ def machine(results: Results) -> str:
     every = [result for experiment in results.values() for result in experiment]
     threads = sorted({result["figures"]["threads"] for result in every})
     minutes = sum(result["seconds"] for result in every) / 60
+    counted = f"{' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} a run"
     return (
-        f"{found['processor']}, {' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} a run, "
-        f"torch {found['torch']}. All "
-        f"{len(every)} runs together, with reading the data, testing and drawing, took {minutes:.0f} minutes."
+        f"{found['processor']}, {counted}, torch {found['torch']}. All {len(every)} runs together, with reading "
+        f"the data, testing and drawing, took {minutes:.0f} minutes."
     )
 
 
