@@ -66,8 +66,8 @@ def machine(results: Results) -> str:
     minutes = sum(result["seconds"] for result in every) / 60
     counted = f"{' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} a run"
     return (
-        f"{found['processor']}, {counted}, torch {found['torch']}. All {len(every)} runs together, with reading "
-        f"the data, testing and drawing, took {minutes:.0f} minutes."
+        f"{found['processor']}, {counted}, torch {found['torch']}. All {len(every)} runs together, with "
+        f"reading the data, testing and drawing, took {minutes:.0f} minutes."
     )
 
 
