@@ -142,14 +142,16 @@ def lines(found: dict[int, dict[str, Any]], threads: int) -> Iterator[str]:
         compared: dict[Seat, Comparison] = figures["compared"]
         own = statistics.median(comparison.own for comparison in compared.values())
         yield ""
-        yield f"| reviews of {length} steps | ms per step | an epoch | one epoch as a whole | times nabi's |"
-        yield "|---|---:|---:|---:|---:|"
+        whole = figures["whole"]
+        at_once = "one epoch as a whole | " if whole else ""
+        yield f"| reviews of {length} steps | ms per step | an epoch | {at_once}times nabi's |"
+        yield "|---" + "|---:" * (4 if whole else 3) + "|"
         for seat, name in NAMES.items():
             time = own if seat == OWN else compared[seat].peer
             ratio = "" if seat == OWN else spread(compared[seat])
             seconds = time * steps_of_an_epoch() / 1000
-            whole = f"{figures['whole'][seat]:.1f} s" if seat in figures["whole"] else ""
-            yield f"| {name} | {time:.2f} | {seconds:.1f} s | {whole} | {ratio} |"
+            at_once = f"{whole[seat]:.1f} s | " if whole else ""
+            yield f"| {name} | {time:.2f} | {seconds:.1f} s | {at_once}{ratio} |"
         yield ""
         times = ", ".join(f"{NAMES[seat]} {figures['processor'][seat]:.1f}" for seat in NAMES)
         yield f"Processor time of a step in ms, all threads together: {times}."
