@@ -10,6 +10,7 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.models._language_settings import LanguageSettings
+from nabi.models._variational import draw_mask, drop_codes, drop_features
 from nabi.scan import sample_noise, scan
 
 __all__ = ["LanguageNetwork", "States"]
@@ -88,18 +89,13 @@ class LanguageNetwork(torch.nn.Module):
         """
         settings = self.settings
         resets = codes == Vocabulary.START if self.several else None
-        table: Tensor = self.embedding.embeddings
-        if generator is not None and settings.embedding_dropout:
-            table = table * _kept((len(table), 1), settings.embedding_dropout, table, generator)
-        x = functional.embedding(codes, table)
-        if generator is not None and settings.input_dropout:
-            x = x * _kept((len(x), 1, x.shape[2]), settings.input_dropout, x, generator)
+        table = drop_codes(self.embedding.embeddings, settings.embedding_dropout, generator)
+        x = drop_features(functional.embedding(codes, table), settings.input_dropout, generator)
         after: States = []
         for layer, before in zip(self.recurrent_layers, states, strict=True):
             x, final = _run(layer, x, before, resets, settings.weight_drop, generator)
             after.append(final)
-            if generator is not None and settings.dropout:
-                x = x * _kept((len(x), 1, x.shape[2]), settings.dropout, x, generator)
+            x = drop_features(x, settings.dropout, generator)
         if self.projection is not None:
             x = self.projection(x)
         return functional.linear(x, *self.readout_weights()), after
@@ -119,7 +115,7 @@ def _run(
     if generator is not None:
         if drop:
             weights = tuple(
-                weight * _kept(tuple(weight.shape), drop, weight, generator)
+                weight * draw_mask(weight.shape, drop, weight, generator)
                 if family.role == "recurrent"
                 else weight
                 for weight, family in zip(weights, program.families, strict=True)
@@ -127,8 +123,3 @@ def _run(
         noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
     output, final, _ = scan(program, x, states, weights, noise=noise, resets=resets)
     return output, final
-
-
-def _kept(shape: Sequence[int], rate: float, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a dropout mask: 0 with probability `rate`, else 1 / (1 - rate)."""
-    return like.new_empty(shape).bernoulli_(1 - rate, generator=generator).div_(1 - rate)

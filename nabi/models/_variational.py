@@ -1,0 +1,30 @@
+"""Dropout with masks that stay the same over the time steps of a batch, drawn from a given generator."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["draw_mask", "drop_codes", "drop_features"]
+
+
+def draw_mask(shape: Sequence[int], rate: float, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a dropout mask: 0 with probability `rate`, else 1 / (1 - rate)."""
+    return like.new_empty(shape).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+
+
+def drop_features(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Leave out features of `[B, T, D]`, the same at all steps of a row (Gal and Ghahramani 2016).
+
+    Nothing is left out without a generator, which means that this is no training.
+    """
+    if generator is None or not rate:
+        return x
+    return x * draw_mask((len(x), 1, x.shape[2]), rate, x, generator)
+
+
+def drop_codes(table: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Leave out rows of an embedding `[V, D]`, so that a code is gone wherever it occurs (the same paper)."""
+    if generator is None or not rate:
+        return table
+    return table * draw_mask((len(table), 1), rate, table, generator)
