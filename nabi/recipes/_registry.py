@@ -93,7 +93,7 @@ _RECIPES = {
         Recipe("song", "learns the song 나비야 and sings it, beside an MLP that cannot", 2000),
         Recipe("reuters", "tells the topic of a newswire story, one of 46", 30, None, True),
         Recipe("imdb", "tells whether a film review is positive, by a CNN and an LSTM", 10, None, True),
-        Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 40, None, True),
+        Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 20, None, True),
         Recipe("fake-news", "tells whether a post about COVID-19 is real or fake", 20, None, True),
     )
 }

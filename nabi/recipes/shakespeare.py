@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nabi.errors import MissingFileError
 from nabi.models import LanguageModel
+from nabi.recipes._pictures_text import learning_curves
 from nabi.recipes._run import Run
 
 __all__ = ["cook"]
@@ -21,7 +22,8 @@ STREAMS, WINDOW = 32, 128
 DROPOUT, WEIGHT_DROP = 0.3, 0.2
 LEARNING_RATE = 3e-3
 STARTS = ("ROMEO:", "JULIET:", "First Citizen:")
-WRITTEN, MEASURED = 600, 10_000  # characters of a sample; characters over which the speed is measured
+SAMPLE, WRITTEN = 300, 1000  # characters of the sample among the figures and of those in written.txt
+MEASURED = 10_000  # characters over which the speed of writing is measured
 
 
 def cook(run: Run) -> None:
@@ -47,7 +49,13 @@ def cook(run: Run) -> None:
     run.interrupted = run.interrupted or report.interrupted
     model.save(run.folder / "model.nabi")
 
-    # What it shows: nats per character, and what it writes.
+    # What it shows: nats per character, how it learned, and what it writes.
+    if model.history:
+        losses = model.history["val_loss"]
+        curves = learning_curves(
+            model.history, losses.index(min(losses)), "Nats per character of Shakespeare"
+        )
+        run.folder.write_picture("learning_curves.png", curves)
     run.figures |= {
         "validation": report.validation,
         "test": report.test,
@@ -60,6 +68,7 @@ def cook(run: Run) -> None:
     for _ in model.write(length=MEASURED, seed=run.seed):
         pass
     run.figures["characters_per_second"] = round(MEASURED / (time.perf_counter() - begun))
+    run.figures["sample"] = STARTS[0] + "".join(model.write(STARTS[0], SAMPLE, seed=run.seed))
     samples = [start + "".join(model.write(start, WRITTEN, seed=run.seed)) for start in STARTS]
     run.folder.write_text("written.txt", "\n\n----\n\n".join(samples) + "\n")
     run.console.print(str(report), highlight=False)
@@ -67,7 +76,7 @@ def cook(run: Run) -> None:
         f"It writes {run.figures['characters_per_second']:,} characters a second. After {STARTS[0]!r}:",
         highlight=False,
     )
-    run.console.print(samples[0], highlight=False, markup=False)
+    run.console.print(run.figures["sample"], highlight=False, markup=False)
 
 
 def find(said: Path | None) -> Path:

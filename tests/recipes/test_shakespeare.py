@@ -16,7 +16,15 @@ TEXT = "ROMEO:\nBut soft, what light?\n\nJULIET:\nAy me.\n\nFirst Citizen:\nSpea
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"UNITS": 16, "EMBEDDING": 8, "STREAMS": 4, "WINDOW": 16, "MEASURED": 50}.items():
+    for name, value in {
+        "UNITS": 16,
+        "EMBEDDING": 8,
+        "STREAMS": 4,
+        "WINDOW": 16,
+        "MEASURED": 50,
+        "SAMPLE": 40,
+        "WRITTEN": 60,
+    }.items():
         monkeypatch.setattr(shakespeare, name, value)
 
 
@@ -33,6 +41,8 @@ def test_it_learns_writes_and_leaves_its_figures(tmp_path: Path) -> None:
     assert "ROMEO:" in (tmp_path / "out" / "written.txt").read_text(encoding="utf-8")
     model = LanguageModel.load(tmp_path / "out" / "model.nabi")
     assert model.report.validation == result.figures["validation"]
+    assert result.figures["sample"].startswith("ROMEO:")
+    assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "out" / "training.nabi").exists()
 
 

@@ -1,16 +1,15 @@
 """How fast a language model writes, beside a plain loop in PyTorch over `torch.nn.LSTM` of the same sizes.
 
-    python -m benchmarks.writing
-
 Both draw each next character with the same temperature, from untrained weights: what is written costs the
-same. The two take turns, a piece of the text each; the fastest piece of either counts, and the mean over all
-pieces stands beside it in brackets.
+same. The two take turns, a piece of the text each; the medians of the pieces count.
 """
 
-import argparse
+import resource
+import statistics
 import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -19,6 +18,8 @@ from nabi.decoding import Sampling, stream
 from nabi.models._language_network import LanguageNetwork
 from nabi.models._language_settings import LanguageSettings
 from nabi.models._language_steps import LanguageSteps
+
+__all__ = ["measure"]
 
 CODES, TEMPERATURE, PIECE = 69, 0.8, 500
 SIZES = ((128, 1, 64), (256, 1, 128), (512, 1, 128), (512, 2, 128))
@@ -45,34 +46,43 @@ def torch_loop(units: int, layers: int, embedding: int) -> Iterator[int]:
         yield int(code)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--characters", type=int, default=10_000, help="that each writes (10000)")
-    parser.add_argument("--threads", type=int, default=None, help="of torch and nabi; as many as torch takes")
-    arguments = parser.parse_args()
-    if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
-    print(f"{torch.get_num_threads()} threads; characters a second, the fastest {PIECE} and all")
+def measure(characters: int) -> dict[str, Any]:
+    """Write so many characters with each of both, for each size; also by how much memory grows meanwhile."""
+    rows = []
     for sizes in SIZES:
         loops = {"nabi": nabi_loop(*sizes), "torch": torch_loop(*sizes)}
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for loop in loops.values():
             next(loop)
-        for _ in range(max(1, arguments.characters // PIECE)):
+        held = 0
+        for piece in range(max(2, characters // PIECE)):
             for name, loop in loops.items():
                 begun = time.perf_counter()
                 for _ in islice(loop, PIECE):
                     pass
                 seconds[name].append(time.perf_counter() - begun)
-        best = {name: PIECE / min(times) for name, times in seconds.items()}
-        mean = {name: PIECE * len(times) / sum(times) for name, times in seconds.items()}
+            if piece == 0:
+                held = peak_memory()
         units, layers, embedding = sizes
-        print(
-            f"LSTM({units}) × {layers}, embedding {embedding}: "
-            + ", ".join(f"{name} {best[name]:,.0f} ({mean[name]:,.0f})" for name in loops)
-            + f"; {best['nabi'] / best['torch']:.1f} times ({mean['nabi'] / mean['torch']:.1f})"
+        speed = {name: PIECE / statistics.median(times) for name, times in seconds.items()}
+        rows.append(
+            {
+                "units": units,
+                "layers": layers,
+                "embedding": embedding,
+                "nabi": speed["nabi"],
+                "torch": speed["torch"],
+                "ratio": speed["nabi"] / speed["torch"],
+                "grown_kib": peak_memory() - held,
+            }
         )
+        print(
+            f"LSTM({units}) × {layers}: nabi {speed['nabi']:,.0f}, torch {speed['torch']:,.0f} characters a "
+            f"second, {rows[-1]['ratio']:.1f} times; memory grew by {rows[-1]['grown_kib']:,} KiB"
+        )
+    return {"threads": torch.get_num_threads(), "characters": characters, "rows": rows}
 
 
-if __name__ == "__main__":
-    main()
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
