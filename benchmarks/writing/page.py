@@ -79,7 +79,8 @@ def shakespeare(result: Mapping[str, Any]) -> list[str]:
         table(head, rows),
         f"An LSTM of 512 units, {figures['parameters']:,} weights, seed {result['seed']}. Training took "
         f"{figures['training_seconds'] / 60:.1f} minutes for {len(losses)} epochs; the weights of epoch "
-        f"{best} are the best on validation. It then writes {figures['characters_per_second']:,} characters a second.",
+        f"{best} are the best on validation. It then writes {figures['characters_per_second']:,} characters "
+        "a second.",
         f"It begins so after `{figures['sample'].splitlines()[0]}`:",
         f"```\n{figures['sample'].rstrip()}\n```",
     ]
@@ -126,7 +127,7 @@ def speed(result: Mapping[str, Any]) -> list[str]:
     return [
         "### How fast it writes",
         f"{result['characters']:,} characters each, one at a time, beside a loop over `torch.nn.LSTM`, in "
-        "turns of 500; medians. Memory: how much the most that the process ever held grew after the first 500.",
+        "turns of 500; medians. Memory: how much the most that the process ever held grew after 500.",
         table(head, rows),
     ]
 

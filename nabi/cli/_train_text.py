@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nabi.cli._train_form import EVERYWHERE, Form, Said, columns_of, settings_of
 from nabi.errors import ArgumentError, NotFiniteError, OutputError
 
 if TYPE_CHECKING:
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from nabi.models._text_parts import Parts
     from nabi.models._text_samples import Columns
 
-__all__ = ["TextTask", "train_text"]
+__all__ = ["FORM"]
 
 _STOPPED = 130
+_SETTINGS = (
+    "units", "unit", "vocabulary_size", "maxlen", "truncating", "bidirectional", "pooling", "embedding_size",
+    "dropout", "batch_size", "epochs", "patience", "learning_rate", "label_separator", "seed",
+)  # fmt: skip
+_OPTIONS = {"text", "label", "aspect", "validation", "test", "encoding", "separator", "quotes", "balanced"}
 
 
 @dataclass(frozen=True)
-class TextTask:
+class _Task:
     """What the command line says."""
 
     file: Path
@@ -57,7 +63,45 @@ class _Outcome:
         return (self.classifier.validation_report or self.classifier.report).macro_f1
 
 
-def train_text(task: TextTask, threads: int | None) -> None:
+def _is_meant(said: Said) -> bool:
+    return said["text"] is not None or bool(said["label"])
+
+
+def _train(said: Said) -> None:
+    if said["text"] is None or not said["label"]:
+        missing = "--text" if said["text"] is None else "--label"
+        raise ArgumentError(f"{missing}: the name of a column is expected; {columns_of(said)}")
+    task = _Task(
+        file=said["file"],
+        text=said["text"],
+        labels=said["label"],
+        aspect=said["aspect"],
+        validation=said["validation"],
+        test=said["test"],
+        encoding=said["encoding"],
+        separator=said["separator"],
+        quoted=said["quotes"],
+        cells=said["cell"] or ["lstm"],
+        out=said["out"],
+        settings={
+            **settings_of(said, _SETTINGS),
+            "class_weight": "balanced" if said["balanced"] else None,
+        },
+    )
+    _train_cells(task, said["threads"])
+
+
+FORM = Form(
+    "a table of texts and labels",
+    "nabi train FILE --text COLUMN --label COLUMN",
+    "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed",
+    EVERYWHERE | _OPTIONS | set(_SETTINGS),
+    _is_meant,
+    _train,
+)
+
+
+def _train_cells(task: _Task, threads: int | None) -> None:
     """Train each cell on the same rows, show how good they are, save the best."""
     from rich.console import Console
 
@@ -91,7 +135,7 @@ def train_text(task: TextTask, threads: int | None) -> None:
     _finish(task, console, model_path, outcomes)
 
 
-def _model_path(task: TextTask) -> Path:
+def _model_path(task: _Task) -> Path:
     """The file to write, tried out beforehand, so that no training is lost to it."""
     from nabi.recipes._run_folder import RunFolder
 
@@ -111,7 +155,7 @@ def _targets(model_path: Path) -> tuple[Path, Path, Path]:
     return model_path, model_path.with_suffix(".json"), model_path.with_suffix(".png")
 
 
-def _classifiers(task: TextTask) -> list[tuple[str, "TextClassifier"]]:
+def _classifiers(task: _Task) -> list[tuple[str, "TextClassifier"]]:
     """A classifier for each cell, whose equations are tried out."""
     from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import TextClassifier
@@ -129,7 +173,7 @@ def _classifiers(task: TextTask) -> list[tuple[str, "TextClassifier"]]:
     return made
 
 
-def _read(task: TextTask) -> "tuple[Parts, Columns]":
+def _read(task: _Task) -> "tuple[Parts, Columns]":
     from nabi.models._text_parts import divide
     from nabi.models._text_samples import Columns, TableFormat, collect_samples
 
@@ -149,7 +193,7 @@ def _read(task: TextTask) -> "tuple[Parts, Columns]":
     return divide(samples, validation, test, seed=task.settings["seed"]), columns
 
 
-def _finish(task: TextTask, console: "Console", model_path: Path, outcomes: list[_Outcome]) -> None:
+def _finish(task: _Task, console: "Console", model_path: Path, outcomes: list[_Outcome]) -> None:
     from nabi.interchange import write_atomically
 
     best = max(outcomes, key=lambda outcome: outcome.goodness)
@@ -205,7 +249,7 @@ def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
     return table
 
 
-def _result(task: TextTask, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, Any]:
+def _result(task: _Task, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, Any]:
     assert best.classifier is not None
     cells: dict[str, Any] = {}
     for outcome in outcomes:

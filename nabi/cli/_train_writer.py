@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nabi.cli._train_form import EVERYWHERE, Form, Said, settings_of
 from nabi.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     from nabi.models import LanguageModel
 
-__all__ = ["WriterTask", "is_text", "train_writer"]
+__all__ = ["FORM"]
 
 _STOPPED = 130
+_SETTINGS = (
+    "units", "layers", "unit", "vocabulary_size", "embedding_size", "tied", "dropout", "weight_drop",
+    "batch_size", "window", "epochs", "learning_rate", "seed",
+)  # fmt: skip
 _SUFFIXES = (".txt", ".text")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _SAMPLE = {"characters": 300, "words": 60, "pieces": 100}
 
 
 @dataclass(frozen=True)
-class WriterTask:
+class _Task:
     """What the command line says."""
 
     file: Path
@@ -33,15 +38,35 @@ class WriterTask:
     """Arguments of `LanguageModel` besides the cell; None where nothing was said."""
 
 
-def is_text(file: Path) -> bool:
-    """Whether a file is a text by its name."""
-    name = file.name.lower()
+def _is_meant(said: Said) -> bool:
+    """Whether the file is a text by its name."""
+    name: str = said["file"].name.lower()
     for suffix in _COMPRESSED:
         name = name.removesuffix(suffix)
     return name.endswith(_SUFFIXES)
 
 
-def train_writer(task: WriterTask, threads: int | None) -> None:
+def _train(said: Said) -> None:
+    settings = settings_of(said, _SETTINGS)
+    if settings["unit"] == "auto":
+        settings["unit"] = "characters"
+    task = _Task(
+        said["file"], said["lines"], said["encoding"], said["cell"] or ["lstm"], said["out"], settings
+    )
+    _train_model(task, said["threads"])
+
+
+FORM = Form(
+    "a text to write on from",
+    "nabi train FILE.txt",
+    "FILE: .txt, also compressed; with --lines each line is a text of its own",
+    EVERYWHERE | {"lines", "encoding"} | set(_SETTINGS),
+    _is_meant,
+    _train,
+)
+
+
+def _train_model(task: _Task, threads: int | None) -> None:
     """Train on the text, show how good it is and what it writes, save it."""
     from nabi.interchange import write_atomically
     from nabi.training import on_threads
@@ -72,7 +97,7 @@ def train_writer(task: WriterTask, threads: int | None) -> None:
         raise typer.Exit(_STOPPED)
 
 
-def _targets(task: WriterTask) -> tuple[Path, Path, Path]:
+def _targets(task: _Task) -> tuple[Path, Path, Path]:
     """Model, figures and checkpoint, tried out beforehand, so that no training is lost to them."""
     from nabi.recipes._run_folder import RunFolder
 
@@ -87,7 +112,7 @@ def _targets(task: WriterTask) -> tuple[Path, Path, Path]:
     return targets
 
 
-def _model(task: WriterTask) -> "LanguageModel":
+def _model(task: _Task) -> "LanguageModel":
     """The model, with a cell whose equations are tried out."""
     from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import LanguageModel

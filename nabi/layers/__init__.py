@@ -4,6 +4,7 @@ from nabi.layers._arguments import reset_names
 from nabi.layers._base import Layer
 from nabi.layers._bidirectional import Bidirectional
 from nabi.layers._convolution import Conv1D
+from nabi.layers._convolution_2d import Conv2D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer, SpatialDropout1D
 from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
 from nabi.layers._merge_functions import (
@@ -18,6 +19,12 @@ from nabi.layers._merge_functions import (
 )
 from nabi.layers._merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from nabi.layers._pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from nabi.layers._pooling_2d import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
 from nabi.layers._recurrent import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 from nabi.layers._registry import deserialize, serialize
 from nabi.layers._reshaping import Permute, Reshape, Softmax
@@ -27,11 +34,15 @@ from nabi.layers._sequence import Embedding, Masking, RepeatVector
 from nabi.layers._wrappers import TimeDistributed, Wrapper
 
 MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
 CuDNNLSTM = LSTM
 CuDNNGRU = GRU
 GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
 AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
 GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
 
 __all__ = [
     "GRU",
@@ -41,10 +52,13 @@ __all__ = [
     "Add",
     "Average",
     "AveragePooling1D",
+    "AveragePooling2D",
     "AvgPool1D",
+    "AvgPool2D",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
+    "Conv2D",
     "CuDNNGRU",
     "CuDNNLSTM",
     "Dense",
@@ -55,16 +69,22 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
     "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
     "LSTMCell",
     "Layer",
     "Masking",
     "MaxPool1D",
+    "MaxPool2D",
     "MaxPooling1D",
+    "MaxPooling2D",
     "Maximum",
     "Minimum",
     "Multiply",

@@ -18,6 +18,7 @@ __all__ = [
     "keyword_arguments",
     "one_positive_integer",
     "positive_integer",
+    "positive_integers",
     "rate",
     "reset_names",
     "unique_name",
@@ -72,9 +73,17 @@ def positive_integer(argument: str, value: Any) -> int:
 
 def one_positive_integer(argument: str, value: Any) -> int:
     """Return a size that Keras lets be a number or a tuple of one number."""
-    if isinstance(value, Sequence) and len(value) == 1:
-        value = value[0]
-    return positive_integer(argument, value)
+    return positive_integers(argument, value, 1)[0]
+
+
+def positive_integers(argument: str, value: Any, count: int) -> tuple[int, ...]:
+    """Return sizes along `count` axes, which Keras lets be a number for all or a tuple of one for each."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (positive_integer(argument, value),) * count
+    if len(value) != count:
+        numbers = "a whole number above 0" if count == 1 else f"a whole number above 0, or {count} of them"
+        raise ArgumentError(f"{argument}: expected {numbers}; got {value!r}")
+    return tuple(positive_integer(argument, one) for one in value)
 
 
 def rate(argument: str, value: Any) -> float:

@@ -1,7 +1,7 @@
-"""Convolution over time."""
+"""Convolution over time, and what it shares with convolution over pictures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,37 +13,24 @@ from nabi.layers._arguments import (
     Shape,
     check_no_constraint,
     check_one_of,
-    one_positive_integer,
     positive_integer,
+    positive_integers,
 )
+from nabi.layers._base import Layer
 from nabi.layers._shapes import check_mask, check_rank, check_width, last_width
 from nabi.layers._windows import AXES, WindowedLayer, Windows
 from nabi.nn import initializers
 
-__all__ = ["Conv1D"]
+__all__ = ["Conv1D", "Convolution"]
 
 
-class Conv1D(WindowedLayer):
-    """Convolution over time: `[B, T, D]` to `[B, T', filters]`.
-
-    Arguments as in Keras: `filters`, `kernel_size`, `strides=1`, `padding="valid"` (or `"same"`,
-    `"causal"`), `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and
-    regularizers. Weights: `kernel` `(kernel_size, D / groups, filters)`, `bias` `(filters,)`.
-    Raises `ShapeError` for inputs that are too short or of another width, and for a mask of a wrong shape.
-
-    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
-    steps alone would give, with the padding that `"same"` has for so many steps, and 0 after that, where
-    the output is masked in turn. A row of too few steps for one window has one, filled up with 0. Where
-    there is an output for each step, it stays with its step. (Keras drops the mask and warns.)
-
-    >>> import torch
-    >>> convolution = Conv1D(64, 5, activation="relu")
-    >>> convolution(torch.zeros(2, 10, 32)).shape, convolution.parameter_sum()
-    (torch.Size([2, 6, 64]), '(5 × 32 + 1) × 64 = 10,304')
-    """
+class Convolution(Layer):
+    """What convolutions share, over however many axes: arguments, weights, configuration."""
 
     _casts_integers = True
-    _reads_sequences = True
+    _axes: ClassVar[str]
+    """Names of the axes of the inputs; all but the first and the last are gone over."""
+    _paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
     def __init__(
         self,
@@ -69,18 +56,19 @@ class Conv1D(WindowedLayer):
         if data_format not in (None, "channels_last"):
             raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        over = self._rank - 2
         self.filters = positive_integer("filters", filters)
-        self.kernel_size = (one_positive_integer("kernel_size", kernel_size),)
-        self.strides = (one_positive_integer("strides", strides),)
-        self.dilation_rate = (one_positive_integer("dilation_rate", dilation_rate),)
+        self.kernel_size = positive_integers("kernel_size", kernel_size, over)
+        self.strides = positive_integers("strides", strides, over)
+        self.dilation_rate = positive_integers("dilation_rate", dilation_rate, over)
         self.groups = positive_integer("groups", groups)
-        check_one_of("padding", str(padding).lower(), ["valid", "same", "causal"])
+        check_one_of("padding", str(padding).lower(), self._paddings)
         self.padding = str(padding).lower()
         if self.filters % self.groups:
             raise ArgumentError(
                 f"filters: {self.filters} filters cannot be divided among groups={self.groups}"
             )
-        if self.strides[0] > 1 and self.dilation_rate[0] > 1:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ArgumentError(
                 f"strides: {strides} together with dilation_rate={dilation_rate}; one must be 1"
             )
@@ -93,18 +81,17 @@ class Conv1D(WindowedLayer):
         self.bias: torch.nn.Parameter | None = None
 
     @property
-    def _windows(self) -> Windows:
-        reach = (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
-        return Windows(reach, self.strides[0], self.padding)
+    def _rank(self) -> int:
+        return self._axes.count(",") + 1
 
     def build(self, input_shape: Shape) -> None:
         """Create `kernel` and `bias`."""
-        check_rank(self, input_shape, 3, AXES)
+        check_rank(self, input_shape, self._rank, self._axes)
         width = last_width(self, input_shape)
         if width % self.groups:
             raise ShapeError(f"inputs: {width} features cannot be divided among groups={self.groups}")
         self.kernel = self.add_weight(
-            (self.kernel_size[0], width // self.groups, self.filters),
+            (*self.kernel_size, width // self.groups, self.filters),
             self.kernel_initializer,
             "kernel",
             regularizer=self.kernel_regularizer,
@@ -114,37 +101,16 @@ class Conv1D(WindowedLayer):
                 (self.filters,), self.bias_initializer, "bias", regularizer=self.bias_regularizer
             )
 
-    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the convolution of `[B, T, D]`."""
-        check_rank(self, inputs.shape, 3, AXES)
-        check_width(self, inputs.shape, self.kernel.shape[1] * self.groups)
-        return self._over_windows(inputs, None if mask is None else check_mask(self, mask, inputs))
-
-    def _slide(self, channels: Tensor) -> Tensor:
-        # In two dimensions, one of them 1, torch sees that the features already lie side by side in memory,
-        # which is how its convolution is fastest; in one dimension it would turn everything round first.
-        result = functional.conv2d(
-            channels.unsqueeze(2),
-            self.kernel.permute(2, 1, 0).unsqueeze(2),
-            self.bias,
-            stride=(1, self.strides[0]),
-            dilation=(1, self.dilation_rate[0]),
-            groups=self.groups,
-        )
-        return self.activation(result.squeeze(2).transpose(1, 2))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return batch, windows, filters."""
-        check_rank(self, input_shape, 3, AXES)
-        if self.built and input_shape[2] is not None:
-            check_width(self, input_shape, self.kernel.shape[1] * self.groups)
-        return (input_shape[0], self._steps(input_shape), self.filters)
+    def _check_inputs(self, shape: Sequence[int | None]) -> None:
+        check_rank(self, shape, self._rank, self._axes)
+        if self.built and shape[-1] is not None:
+            check_width(self, shape, self.kernel.shape[-2] * self.groups)
 
     def parameter_sum(self) -> str:
         """Return `(kernel_size × inputs + 1) × filters = count`."""
         if not self.built:
             return ""
-        window = f"{self.kernel.shape[0]} × {self.kernel.shape[1]}"
+        window = " × ".join(map(str, self.kernel.shape[:-1]))
         window = f"({window} + 1)" if self.use_bias else window
         return f"{window} × {self.filters} = {self.count_params():,}"
 
@@ -165,3 +131,55 @@ class Conv1D(WindowedLayer):
             "kernel_regularizer": _regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": _regularizers.serialize(self.bias_regularizer),
         }
+
+
+class Conv1D(Convolution, WindowedLayer):
+    """Convolution over time: `[B, T, D]` to `[B, T', filters]`.
+
+    Arguments as in Keras: `filters`, `kernel_size`, `strides=1`, `padding="valid"` (or `"same"`,
+    `"causal"`), `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and
+    regularizers. Weights: `kernel` `(kernel_size, D / groups, filters)`, `bias` `(filters,)`.
+    Raises `ShapeError` for inputs that are too short or of another width, and for a mask of a wrong shape.
+
+    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
+    steps alone would give, with the padding that `"same"` has for so many steps, and 0 after that, where
+    the output is masked in turn. A row of too few steps for one window has one, filled up with 0. Where
+    there is an output for each step, it stays with its step. (Keras drops the mask and warns.)
+
+    >>> import torch
+    >>> convolution = Conv1D(64, 5, activation="relu")
+    >>> convolution(torch.zeros(2, 10, 32)).shape, convolution.parameter_sum()
+    (torch.Size([2, 6, 64]), '(5 × 32 + 1) × 64 = 10,304')
+    """
+
+    _reads_sequences = True
+    _axes = AXES
+    _paddings = ("valid", "same", "causal")
+
+    @property
+    def _windows(self) -> Windows:
+        reach = (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
+        return Windows(reach, self.strides[0], self.padding)
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the convolution of `[B, T, D]`."""
+        self._check_inputs(inputs.shape)
+        return self._over_windows(inputs, None if mask is None else check_mask(self, mask, inputs))
+
+    def _slide(self, channels: Tensor) -> Tensor:
+        # In two dimensions, one of them 1, torch sees that the features already lie side by side in memory,
+        # which is how its convolution is fastest; in one dimension it would turn everything round first.
+        result = functional.conv2d(
+            channels.unsqueeze(2),
+            self.kernel.permute(2, 1, 0).unsqueeze(2),
+            self.bias,
+            stride=(1, self.strides[0]),
+            dilation=(1, self.dilation_rate[0]),
+            groups=self.groups,
+        )
+        return self.activation(result.squeeze(2).transpose(1, 2))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return batch, windows, filters."""
+        self._check_inputs(input_shape)
+        return (input_shape[0], self._steps(input_shape), self.filters)

@@ -11,7 +11,7 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.errors import ArgumentError
 from nabi.models._attention import Attention
-from nabi.models._encoder_network import run_layer
+from nabi.models._encoder_network import make_embedding, run_layer
 from nabi.models._memory import Memory
 from nabi.models._variational import draw_mask, drop_codes
 from nabi.scan import sample_noise, step
@@ -79,8 +79,7 @@ class DecoderNetwork(torch.nn.Module):
         if input_feeding and attention != "luong":
             raise ArgumentError(f"input_feeding: True was given, but attention is {attention!r}, not 'luong'")
         self.dropout, self.embedding_dropout, self.input_feeding = dropout, embedding_dropout, input_feeding
-        self.embedding = layers.Embedding(codes, embedding_size, name="embedding")
-        self.embedding.build((None, None))
+        self.embedding = make_embedding(codes, embedding_size)
         self._width = width = cell.output_width
         self.attention: Attention | None = None
         if attention is not None:

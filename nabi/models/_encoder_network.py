@@ -10,9 +10,12 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.models._memory import Memory
 from nabi.models._variational import drop_codes, drop_features
+from nabi.nn.initializers import RandomNormal
 from nabi.scan import sample_noise, scan
 
-__all__ = ["TextEncoder", "run_layer"]
+__all__ = ["TextEncoder", "make_embedding", "run_layer"]
+
+_STANDARD_DEVIATION = 0.1  # of the weights of an embedding before training
 
 
 class TextEncoder(torch.nn.Module):
@@ -46,8 +49,7 @@ class TextEncoder(torch.nn.Module):
         super().__init__()
         self.dropout, self.embedding_dropout = dropout, embedding_dropout
         self.directions = 2 if bidirectional else 1
-        self.embedding = layers.Embedding(codes, embedding_size, name="embedding")
-        self.embedding.build((None, None))
+        self.embedding = make_embedding(codes, embedding_size)
         self.recurrent = torch.nn.ModuleList()
         width = embedding_size
         for number in range(layer_count):
@@ -81,6 +83,18 @@ class TextEncoder(torch.nn.Module):
                 finals += final
             x = drop_features(torch.cat(outputs, dim=2), self.dropout, generator)
         return Memory(x, mask, torch.cat(finals, dim=1))
+
+
+def make_embedding(codes: int, size: int) -> layers.Embedding:
+    """Return a built embedding of these codes.
+
+    Keras' default, uniform on ±0.05, is so small that a decoder whose last layer has the same weights
+    learns nothing for its first hundreds of steps: on Multi30k it was at 4.5 nats after two epochs
+    where this was at 2.5.
+    """
+    embedding = layers.Embedding(codes, size, RandomNormal(stddev=_STANDARD_DEVIATION), name="embedding")
+    embedding.build((None, None))
+    return embedding
 
 
 def run_layer(

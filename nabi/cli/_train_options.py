@@ -1,0 +1,244 @@
+"""The options of `nabi train`: each is what Typer needs to know of it, under the name of its argument."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Aspect",
+    "Balanced",
+    "BatchSize",
+    "Bidirectional",
+    "Cell",
+    "Dropout",
+    "EmbeddingSize",
+    "Encoding",
+    "Epochs",
+    "File",
+    "Label",
+    "LabelSeparator",
+    "Layers",
+    "LearningRate",
+    "Lines",
+    "Maxlen",
+    "Out",
+    "Patience",
+    "Pooling",
+    "PoolingChoice",
+    "Quotes",
+    "Seed",
+    "Separator",
+    "Test",
+    "Text",
+    "Threads",
+    "Tied",
+    "Truncating",
+    "TruncatingChoice",
+    "Unit",
+    "UnitChoice",
+    "Units",
+    "Validation",
+    "VocabularySize",
+    "WeightDrop",
+    "Window",
+]
+
+
+class UnitChoice(StrEnum):
+    """What texts are cut into."""
+
+    AUTO = "auto"
+    WORDS = "words"
+    CHARACTERS = "characters"
+    PIECES = "pieces"
+
+
+class PoolingChoice(StrEnum):
+    """What is taken of the outputs of all steps."""
+
+    MAX = "max"
+    MEAN = "mean"
+    LAST = "last"
+
+
+class TruncatingChoice(StrEnum):
+    """What is cut off a text that is too long."""
+
+    POST = "post"
+    PRE = "pre"
+
+
+_TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
+_TEXT = "Text to write on from"
+
+File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
+Text = Annotated[
+    str | None, typer.Option(help="Column of the texts.", metavar="COLUMN", rich_help_panel=_TABLE)
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of the labels; given more than once, columns of 0 and 1.",
+        metavar="COLUMN",
+        rich_help_panel=_TABLE,
+    ),
+]
+Aspect = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says what a text is asked about.", metavar="COLUMN", rich_help_panel=_TABLE
+    ),
+]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(help="Between several labels in one column.", metavar="TEXT", rich_help_panel=_TABLE),
+]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of the rows that say when to stop.",
+        show_default="a tenth of FILE",
+        rich_help_panel=_TABLE,
+    ),
+]
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of the rows to report on.", show_default="a tenth of FILE", rich_help_panel=_TABLE
+    ),
+]
+Encoding = Annotated[str, typer.Option(help="Of the files.")]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="Between columns.", show_default="found out", metavar="CHARACTER", rich_help_panel=_TABLE
+    ),
+]
+Quotes = Annotated[
+    bool,
+    typer.Option(
+        help="Whether a field of a .csv file may stand in quotes; if not, a quote is a character like "
+        "others.",
+        rich_help_panel=_TABLE,
+    ),
+]
+Unit = Annotated[
+    UnitChoice,
+    typer.Option(help="What texts are cut into; auto: words or pieces.", rich_help_panel=_TABLE),
+]
+Maxlen = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens of a text that are read.", min=4, show_default="by the texts", rich_help_panel=_TABLE
+    ),
+]
+Truncating = Annotated[
+    TruncatingChoice,
+    typer.Option(help="What is cut off a longer text: its end or its beginning.", rich_help_panel=_TABLE),
+]
+VocabularySize = Annotated[
+    int | None,
+    typer.Option(
+        help="Codes at most.",
+        min=5,
+        show_default="20,000 words, or 8,000 pieces",
+        rich_help_panel=_TABLE,
+    ),
+]
+Balanced = Annotated[
+    bool,
+    typer.Option(
+        "--balanced", help="Let rare labels count as much as frequent ones.", rich_help_panel=_TABLE
+    ),
+]
+Lines = Annotated[
+    bool, typer.Option("--lines", help="Whether each line is a text of its own.", rich_help_panel=_TEXT)
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        help="Characters or words through which gradients flow back.",
+        min=1,
+        show_default="128",
+        rich_help_panel=_TEXT,
+    ),
+]
+Layers = Annotated[
+    int | None,
+    typer.Option(
+        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+    ),
+]
+Tied = Annotated[
+    bool,
+    typer.Option("--tied", help="Let the last layer have the embedding's weights.", rich_help_panel=_TEXT),
+]
+WeightDrop = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of recurrent weights left out in training.",
+        min=0.0,
+        max=0.99,
+        rich_help_panel=_TEXT,
+    ),
+]
+Cell = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A name of `nabi list`, or FILE.py:Class; given more than once, cells are compared.",
+        metavar="CELL",
+        show_default="lstm",
+        rich_help_panel=_NETWORK,
+    ),
+]
+Units = Annotated[
+    int | None, typer.Option(help="Width of the cell's states.", min=1, rich_help_panel=_NETWORK)
+]
+EmbeddingSize = Annotated[
+    int | None, typer.Option(help="Width of the vector of a token.", min=1, rich_help_panel=_NETWORK)
+]
+Bidirectional = Annotated[
+    bool,
+    typer.Option(
+        "--bidirectional/--one-direction",
+        help="Whether texts are read backwards too.",
+        rich_help_panel=_NETWORK,
+    ),
+]
+Pooling = Annotated[
+    PoolingChoice,
+    typer.Option(help="What is taken of the outputs of all steps.", rich_help_panel=_NETWORK),
+]
+Dropout = Annotated[
+    float | None,
+    typer.Option(help="Share of features left out in training.", min=0.0, max=0.99, rich_help_panel=_NETWORK),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="At most.", min=1, show_default="by the texts", rich_help_panel=_TRAINING),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Epochs without a lower validation loss before the end.", min=1, rich_help_panel=_TRAINING
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option(help="Texts per step.", min=1, rich_help_panel=_TRAINING)]
+LearningRate = Annotated[float | None, typer.Option(help="Of Adam.", min=0.0, rich_help_panel=_TRAINING)]
+Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, rich_help_panel=_TRAINING)]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="To compute on.", min=1, show_default="as many as torch takes", rich_help_panel=_TRAINING
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Model file; figures (.json) and a picture (.png) are put beside it.",
+        show_default="the name of FILE with .nabi",
+        metavar="MODEL.nabi",
+    ),
+]

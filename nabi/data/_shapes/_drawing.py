@@ -1,0 +1,87 @@
+"""A scene as a picture."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.data._shapes._scenes import Scene
+
+__all__ = ["draw"]
+
+Pixels = npt.NDArray[np.uint8]
+
+_COLOURS = {
+    "red": (214, 39, 40),
+    "orange": (247, 139, 30),
+    "yellow": (240, 214, 30),
+    "green": (44, 150, 60),
+    "blue": (40, 90, 200),
+    "purple": (130, 60, 160),
+    "pink": (245, 140, 190),
+    "black": (25, 25, 28),
+}
+# How wide a shape is, as a share of a third of the picture.
+_WIDTHS = {"small": (0.48, 0.60), "large": (0.82, 0.96)}
+_FINER = 8  # A mask is drawn so many times larger, so that its edge is smooth.
+
+
+def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
+    """Draw a scene `[image_size, image_size, 3]`: where exactly, how large, and in which tone is random."""
+    third = image_size / 3
+    light = random.uniform(195, 240) + random.uniform(-8, 8, size=3)
+    picture = light + random.normal(0, 4, (image_size, image_size, 3))
+    for thing in scene.things:
+        low, high = _WIDTHS[thing.size]
+        width = max(round(third * random.uniform(low, high)), 3)
+        # It stays in its third of the picture.
+        room = third - width
+        top, left = (
+            min(max(round(third * place + room * random.uniform(0, 1)), 0), image_size - width)
+            for place in (thing.row, thing.column)
+        )
+        tone = np.array(_COLOURS[thing.kind.colour]) + random.uniform(-14, 14, size=3)
+        share = _mask(thing.kind.shape, width)[..., None]
+        there = picture[top : top + width, left : left + width]
+        there += share * (tone + random.normal(0, 4, (width, width, 3)) - there)
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1024)
+def _mask(shape: str, width: int) -> npt.NDArray[np.float64]:
+    """How much of each pixel a shape covers, `[width, width]`, from 0 to 1."""
+    from PIL import Image, ImageDraw
+
+    size = width * _FINER
+    image = Image.new("L", (size, size))
+    pen = ImageDraw.Draw(image)
+    if shape == "circle":
+        pen.ellipse((0, 0, size - 1, size - 1), fill=255)
+    else:
+        pen.polygon([(x * (size - 1), y * (size - 1)) for x, y in _corners(shape)], fill=255)
+    fine = np.asarray(image, dtype=np.float64) / 255
+    return fine.reshape(width, _FINER, width, _FINER).mean((1, 3))
+
+
+def _corners(shape: str) -> list[tuple[float, float]]:
+    """The corners of a shape in a square from 0 to 1."""
+    if shape == "square":
+        return [(0.04, 0.04), (0.96, 0.04), (0.96, 0.96), (0.04, 0.96)]
+    if shape == "triangle":
+        return [(0.5, 0.0), (1.0, 0.95), (0.0, 0.95)]
+    if shape == "diamond":
+        return [(0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)]
+    if shape == "cross":
+        a, b = 0.34, 0.66
+        return [
+            (a, 0.0), (b, 0.0), (b, a), (1.0, a), (1.0, b), (b, b),
+            (b, 1.0), (a, 1.0), (a, b), (0.0, b), (0.0, a), (a, a),
+        ]  # fmt: skip
+    assert shape == "star"
+    points = []
+    for number in range(10):
+        reach = 0.52 if number % 2 == 0 else 0.21
+        angle = math.pi * (number / 5 - 0.5)
+        points.append((0.5 + reach * math.cos(angle), 0.53 + reach * math.sin(angle)))
+    return [(min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)) for x, y in points]
