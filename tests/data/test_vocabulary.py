@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, FileFormatError, UnknownNameError
 
-UNITS = ("words", "characters", "pieces")
+UNITS = ("words", "characters", "pieces", "subwords")
 TEXTS = [
     "The film wasn't good, but the film's music was good.",
     "A good film! A GOOD film!",
@@ -108,6 +109,32 @@ def test_pieces_are_limited():
     assert "é" not in Vocabulary.learn(TEXTS, "pieces", minimum_count=2).words
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("The film wasn’t  good.", "▁The ▁film ▁wasn’t ▁good ."),
+        ("Ein Mann (mit Hut) läuft.", "▁Ein ▁Mann ▁( mit ▁Hut ) ▁läuft ."),
+        ('"Wow..." he said, 1,300!', '▁" Wow . . . " ▁he ▁said , ▁1 , 300 !'),
+        ("남자가 길을 걷는다.", "▁남자가 ▁길을 ▁걷는다 ."),
+    ],
+)
+def test_subwords_know_the_space_before_them(text, pieces):
+    vocabulary = Vocabulary.learn([text] * 3, "subwords", lowercase=False)
+    tokens = vocabulary.tokens(text)
+    assert " ".join(vocabulary.words[token.code] for token in tokens) == pieces
+    assert [token.text for token in tokens] == pieces.replace("▁", "").split(" ")
+    assert vocabulary.decode(vocabulary.encode([text])[0]) == " ".join(text.split())
+
+
+def test_subwords_put_new_words_together():
+    vocabulary = Vocabulary.learn(["low lower lowest new newer newest wide wider"] * 5, "subwords", size=50)
+    assert len(vocabulary) <= 50
+    (codes,) = vocabulary.encode(["(widest,  slow ☃)"])
+    assert vocabulary.decode(codes) == "[unknown]widest[unknown] slow [unknown][unknown]"
+    assert len(codes) < len("(widest, slow ☃)")
+    assert Vocabulary.learn(["ab"], "subwords", size=6).words[4:] == ["a", "▁"]
+
+
 def test_frequent_pieces_have_small_codes():
     vocabulary = Vocabulary.learn(["rare " + "often " * 9], "pieces", size=None)
     words = vocabulary.words
@@ -133,7 +160,7 @@ from nabi.data import Vocabulary
 texts = json.loads(sys.stdin.read())
 count_threads = lambda: len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
 threads = count_threads()
-for unit in ("words", "characters", "pieces"):
+for unit in ("words", "characters", "pieces", "subwords"):
     described = Vocabulary.learn(texts, unit, size=300).to_dict()
     print(hashlib.sha256(json.dumps(described).encode()).hexdigest())
     Vocabulary.from_dict(described).encode(texts * 100)
@@ -165,9 +192,9 @@ def test_every_process_learns_the_same_and_may_fork():
     (first, said), (second, said_too) = [
         process.communicate(json.dumps([" ".join(words)] * 3)) for process in processes
     ]
-    assert first.split()[:3] == second.split()[:3]
+    assert first.split()[:4] == second.split()[:4]
     # No threads were started, what the environment said is what it says afterwards, no fork is warned about.
-    assert (first.split()[3:], second.split()[3:]) == (["0", "None"], ["0", "true"])
+    assert (first.split()[4:], second.split()[4:]) == (["0", "None"], ["0", "true"])
     assert (said, said_too) == ("", "")
 
 
@@ -190,7 +217,9 @@ def test_tokens_lie_in_the_text(text):
         assert [1, *(token.code for token in tokens)] == vocabulary.encode([text])[0].tolist()
         at, last = 0, None
         for token in tokens:
-            assert 0 <= token.start < token.end <= len(text)
+            assert 0 <= token.start <= token.end <= len(text)
+            # Only the space that subwords suppose before a text is nowhere in it.
+            assert token.start < token.end or (not token.end and vocabulary.words[token.code] == "▁")
             # One letter can become two, which then have the same place.
             place = (token.start, token.end)
             assert token.start >= at or place == last
@@ -199,12 +228,27 @@ def test_tokens_lie_in_the_text(text):
             assert 2 <= token.code < len(vocabulary)
             if token.code != vocabulary.UNKNOWN:
                 word = vocabulary.words[token.code].removeprefix("##")
-                made = unicodedata.normalize("NFC", token.text).replace("’", "'")
+                made = unicodedata.normalize("NFC", token.text)
+                if vocabulary.unit == "subwords":
+                    word = word.removeprefix("▁")
+                else:
+                    made = made.replace("’", "'")
                 made = made.lower() if vocabulary.lowercase else made
                 assert word == made or word in made
         if vocabulary.unit != "characters":
             covered = {place for token in tokens for place in range(token.start, token.end)}
             assert all(text[place].isspace() for place in set(range(len(text))) - covered)
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_text, st.booleans())
+def test_subwords_give_the_text_back(text, alone):
+    """Spaces beside each other are one, letters are composed, and what is no character is U+FFFD."""
+    texts = [f"{text}x"] if alone else [text, *TEXTS]
+    vocabulary = Vocabulary.learn(texts, "subwords", size=None, lowercase=False)
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    expected = re.sub(r"((?![\x1c-\x1f])[\s▁])+", " ", unicodedata.normalize("NFC", text)).strip(" ")
+    assert vocabulary.decode(vocabulary.encode([text])[0]) == expected
 
 
 @settings(max_examples=50, deadline=None)
@@ -297,6 +341,8 @@ def test_no_texts_give_no_codes():
         (["a"], {"minimum_count": 0}, "minimum_count: 0 was given"),
         (["a"], {"minimum_count": 2}, "nothing was seen 2 times"),
         (["a"], {"minimum_count": 2, "unit": "pieces"}, "nothing was seen 2 times"),
+        (["a"], {"minimum_count": 2, "unit": "subwords"}, "nothing was seen 2 times"),
+        (["a"], {"size": 5, "unit": "subwords"}, "size: 5 was given, a whole number from 6"),
     ],
 )
 def test_errors_of_learning(texts, options, message):
@@ -339,6 +385,8 @@ def test_errors_of_encoding():
         ("words", {"merges": None}),
         ("characters", {"words": ["ab"]}),
         ("characters", {"words": [""]}),
+        ("subwords", {"merges": [["a", "##b"]]}),
+        ("subwords", {"words": ["▁", "a"], "merges": [["▁", "a"]]}),
         ("pieces", {"merges": [["a"]]}),
         ("pieces", {"merges": [["a", "b"]]}),
         ("pieces", {"merges": [["a", "##b"]]}),
