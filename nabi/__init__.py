@@ -28,7 +28,7 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, Sequential, TextClassifier
+from nabi.models import LanguageModel, Model, Sequential, TextClassifier, Translator
 
 __all__ = [
     "Input",
@@ -36,6 +36,7 @@ __all__ = [
     "Model",
     "Sequential",
     "TextClassifier",
+    "Translator",
     "activations",
     "backend",
     "callbacks",

@@ -138,6 +138,8 @@ _READERS = {
     "text classifier": "nabi.TextClassifier.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
+    "translator": "nabi.Translator.load",
+    "translator training": "checkpoint= of nabi.Translator.fit",
 }
 
 
