@@ -148,7 +148,7 @@ def _open(place: Path) -> Any:
         OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, KeySignatureError,
     ) as problem:  # fmt: skip
         raise FileFormatError(
-            f"path: {place} is not a MIDI file that can be read ({problem or type(problem).__name__})"
+            f"path: {place} is not a MIDI file that can be read ({str(problem) or type(problem).__name__})"
         ) from problem
 
 
