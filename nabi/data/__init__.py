@@ -10,6 +10,7 @@ from nabi.data._midi import read_midi, write_midi
 from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
 from nabi.data._one_hot import one_hot
 from nabi.data._padding import pad_sequences
+from nabi.data._pairs import Pairs, read_pairs
 from nabi.data._series import NumberSeries, number_series
 from nabi.data._splitting import stratified_split
 from nabi.data._tables import Table, read_table, stream_table, table_columns
@@ -24,6 +25,7 @@ __all__ = [
     "Labels",
     "LengthGroups",
     "NumberSeries",
+    "Pairs",
     "Table",
     "TimeseriesGenerator",
     "Token",
@@ -36,6 +38,7 @@ __all__ = [
     "one_hot",
     "pad_sequences",
     "read_midi",
+    "read_pairs",
     "read_table",
     "stratified_split",
     "stream_table",
