@@ -1,9 +1,9 @@
 """Data sets under the name that Keras users know: `from nabi.datasets import imdb`.
 
 Those of texts have `load_data`, which gives arrays of word codes and labels as Keras does, `load_texts`,
-which gives the texts and the names of their labels, `get_word_index` and `get_label_names`. Those of sentences
-with translations (`multi30k`, `tatoeba`) have `load_pairs`. `shapes` has pictures and captions, which it makes
-itself.
+which gives the texts and the names of their labels, `get_word_index` and `get_label_names`. Those of
+sentences with translations (`multi30k`, `tatoeba`) have `load_pairs`. `shapes` has pictures and captions,
+which it makes itself.
 
 The files of the others are looked for where `path` says. Without it they are looked for in the folder of
 the environment variable NABI_DATA (or its folders `text` and `translation`), then in the folder `data` of

@@ -1,5 +1,7 @@
-"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide."""
+"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide,
+attention."""
 
+from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._reading import Reading, read_text
@@ -7,8 +9,11 @@ from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 
 __all__ = [
+    "Aligned",
     "Reading",
     "Unrolling",
+    "attention_picture",
+    "attention_text",
     "gates",
     "gates_picture",
     "gradient_distance",
