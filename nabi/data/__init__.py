@@ -13,6 +13,7 @@ from nabi.data._midi_frames import MidiMusic, read_midi_frames, write_midi_frame
 from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
 from nabi.data._one_hot import one_hot
 from nabi.data._padding import pad_sequences
+from nabi.data._pairs import Pairs, read_pairs
 from nabi.data._series import NumberSeries, number_series
 from nabi.data._splitting import stratified_split
 from nabi.data._tables import Table, read_table, stream_table, table_columns
@@ -32,6 +33,7 @@ __all__ = [
     "MidiFolder",
     "MidiMusic",
     "NumberSeries",
+    "Pairs",
     "Piece",
     "Table",
     "TimeseriesGenerator",
@@ -50,6 +52,7 @@ __all__ = [
     "read_midi",
     "read_midi_folder",
     "read_midi_frames",
+    "read_pairs",
     "read_table",
     "roll_of",
     "stratified_split",

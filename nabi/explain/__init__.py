@@ -1,5 +1,6 @@
-"""Seeing what recurrent networks do: gradients against distance, gates, words that decide, music."""
+"""Seeing what recurrent networks do: gradients by distance, gates, words that decide, attention, music."""
 
+from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._piano_roll import piano_roll_picture
@@ -8,8 +9,11 @@ from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 
 __all__ = [
+    "Aligned",
     "Reading",
     "Unrolling",
+    "attention_picture",
+    "attention_text",
     "gates",
     "gates_picture",
     "gradient_distance",
