@@ -20,14 +20,14 @@ __all__ = ["cook", "make"]
 
 FILE = "jsb_chorales_quarter.json"
 PARTS = ("train", "valid", "test")
-CELL, UNITS, EMBEDDING = "lstm", 400, 200
+UNITS, EMBEDDING = 400, 200
 DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.5, 0.3, 3
 PIECES, LEARNING_RATE = 8, 3e-3
 BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, of a chorale that was held out, in beats
 TEMPERATURE, FEWEST = 0.8, 3
 
 
-def make(run: Run, cell: str = CELL, output: str = "keys") -> NoteModel:
+def make(epochs: int, seed: int, cell: str = "lstm", output: str = "keys") -> NoteModel:
     """Return the model: an LSTM of 400 units between a frame's vector and 88 keys."""
     return NoteModel(
         cell,
@@ -40,8 +40,8 @@ def make(run: Run, cell: str = CELL, output: str = "keys") -> NoteModel:
         weight_drop=WEIGHT_DROP,
         batch_size=PIECES,
         learning_rate=LEARNING_RATE,
-        epochs=run.epochs,
-        seed=run.seed,
+        epochs=epochs,
+        seed=seed,
     )
 
 
@@ -55,13 +55,13 @@ def cook(run: Run) -> None:
     # The networks, one after the other. A run that was interrupted goes on when the same command is given
     # again: what it trained to the end is not trained anew.
     finished = run.folder / "keys.nabi"
-    keys = make(run)
+    keys = make(run.epochs, run.seed)
     if (run.folder / "chords.training").exists() and finished.exists():
         loaded = NoteModel.load(finished)
         keys = loaded if loaded.settings == keys.settings else keys
     model = learn(run, keys, parts)
     if not run.interrupted:
-        model = learn(run, make(run, output="chords"), parts)
+        model = learn(run, make(run.epochs, run.seed, output="chords"), parts)
 
     # What it composes: a chorale from nothing, and one that goes on from the beginning of one it never heard.
     for name, primer in (("from_nothing", ()), ("continued", parts["valid"][0][:PRIMER])):
