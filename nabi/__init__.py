@@ -28,12 +28,13 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, Sequential, TextClassifier
+from nabi.models import LanguageModel, Model, NoteModel, Sequential, TextClassifier
 
 __all__ = [
     "Input",
     "LanguageModel",
     "Model",
+    "NoteModel",
     "Sequential",
     "TextClassifier",
     "activations",

@@ -1,4 +1,4 @@
-"""Models: layers put together, trained, asked, saved and loaded; classifiers and writers of text."""
+"""Models: layers put together, trained, asked, saved, loaded; what classifies and writes text and music."""
 
 from nabi.models._files import load_model
 from nabi.models._functional import Functional
@@ -6,6 +6,8 @@ from nabi.models._language_model import LanguageModel
 from nabi.models._language_report import LanguageReport
 from nabi.models._language_words import NextWord
 from nabi.models._model import Model
+from nabi.models._note_model import NoteModel
+from nabi.models._note_report import NoteReport
 from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
 from nabi.models._text_classifier import TextClassifier
@@ -18,6 +20,8 @@ __all__ = [
     "LanguageReport",
     "Model",
     "NextWord",
+    "NoteModel",
+    "NoteReport",
     "Prediction",
     "Report",
     "Sequential",
