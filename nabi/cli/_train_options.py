@@ -172,16 +172,16 @@ Lines = Annotated[
 Window = Annotated[
     int | None,
     typer.Option(
-        help="Characters or words through which gradients flow back.",
+        help="Characters, words or frames of music through which gradients flow back.",
         min=1,
-        show_default="128",
-        rich_help_panel=_TEXT,
+        show_default="128, of music 256",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Layers = Annotated[
     int | None,
     typer.Option(
-        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_NETWORK
     ),
 ]
 Tied = Annotated[
@@ -194,7 +194,7 @@ WeightDrop = Annotated[
         help="Share of recurrent weights left out in training.",
         min=0.0,
         max=0.99,
-        rich_help_panel=_TEXT,
+        rich_help_panel=_NETWORK,
     ),
 ]
 LabelFolders = Annotated[

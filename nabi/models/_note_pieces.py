@@ -236,6 +236,8 @@ def batch_of(rolls: Rolls, chosen: Sequence[Excerpt], shifts: Sequence[int] | No
 
 def shifts_for(rolls: Rolls, chosen: Sequence[Excerpt], most: int, generator: torch.Generator) -> list[int]:
     """Draw by how many semitones each excerpt is transposed: up to `most` down or up, as far as keys go."""
+    if not most:
+        return [0] * len(chosen)
     drawn = torch.randint(-most, most + 1, (len(chosen),), generator=generator).tolist()
     shifts = []
     for (piece, _, _), shift in zip(chosen, drawn, strict=True):

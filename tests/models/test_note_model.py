@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -203,6 +204,24 @@ def test_a_stream_of_frames_is_what_reading_all_at_once_says() -> None:
     model = learn([SCALE * 3, CADENCE], epochs=8, layers=2, output="chords")
     frames = list(model.write(temperature=0, frames=12, ends=False))
     assert frames[5:] == list(model.write(frames[:5], temperature=0, frames=7, ends=False))
+
+
+@pytest.mark.parametrize("output", ["keys", "chords"])
+def test_any_number_of_frames_takes_the_same_memory(output: str) -> None:
+    frames = learn([SCALE], epochs=1, output=output).write(frames=10**9, ends=False)
+    for _ in itertools.islice(frames, 100):
+        pass
+    tracemalloc.start()
+    try:
+        for _ in itertools.islice(frames, 50):
+            pass
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in itertools.islice(frames, 300):
+            pass
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 20_000
 
 
 # What is refused --------------------------------------------------------------------------------------------
