@@ -28,9 +28,10 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, Sequential, TextClassifier
+from nabi.models import Captioner, LanguageModel, Model, Sequential, TextClassifier
 
 __all__ = [
+    "Captioner",
     "Input",
     "LanguageModel",
     "Model",

@@ -1,9 +1,12 @@
-"""Sequences as data: texts, tables and labels, notes and MIDI files, windows, padding, small series.
+"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
+padding, small series.
 
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """
 
+from nabi.data._captions import CaptionedImages, read_captioned_images
 from nabi.data._characters import Characters
+from nabi.data._images import fit_images, read_image
 from nabi.data._labels import Labels
 from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
@@ -20,6 +23,7 @@ from nabi.data._windows import windows
 __all__ = [
     "NABIYA",
     "NOTES",
+    "CaptionedImages",
     "Characters",
     "Labels",
     "LengthGroups",
@@ -30,11 +34,14 @@ __all__ = [
     "Vocabulary",
     "decode_notes",
     "encode_notes",
+    "fit_images",
     "note_beats",
     "note_pitch",
     "number_series",
     "one_hot",
     "pad_sequences",
+    "read_captioned_images",
+    "read_image",
     "read_midi",
     "read_table",
     "stratified_split",

@@ -1,5 +1,7 @@
-"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide."""
+"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide,
+where a captioner looks."""
 
+from nabi.explain._captions_picture import CaptionedImage, captions_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._reading import Reading, read_text
@@ -7,8 +9,10 @@ from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 
 __all__ = [
+    "CaptionedImage",
     "Reading",
     "Unrolling",
+    "captions_picture",
     "gates",
     "gates_picture",
     "gradient_distance",

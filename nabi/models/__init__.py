@@ -1,5 +1,8 @@
-"""Models: layers put together, trained, asked, saved and loaded; classifiers and writers of text."""
+"""Models: layers put together, trained, asked, saved and loaded; what reads, writes and captions."""
 
+from nabi.models._caption_report import CaptionReport
+from nabi.models._caption_writing import Caption, CaptionAttention
+from nabi.models._captioner import Captioner
 from nabi.models._files import load_model
 from nabi.models._functional import Functional
 from nabi.models._language_model import LanguageModel
@@ -12,6 +15,10 @@ from nabi.models._text_classifier import TextClassifier
 from nabi.models._text_prediction import Prediction
 
 __all__ = [
+    "Caption",
+    "CaptionAttention",
+    "CaptionReport",
+    "Captioner",
     "Functional",
     "LabelFigures",
     "LanguageModel",
