@@ -28,13 +28,14 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import Captioner, LanguageModel, Model, Sequential, TextClassifier
+from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier
 
 __all__ = [
     "Captioner",
     "Input",
     "LanguageModel",
     "Model",
+    "NoteModel",
     "Sequential",
     "TextClassifier",
     "activations",

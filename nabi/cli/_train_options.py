@@ -22,22 +22,27 @@ __all__ = [
     "Image",
     "ImageSize",
     "Label",
+    "LabelFolders",
     "LabelSeparator",
     "Layers",
     "LearningRate",
     "Lines",
     "Maxlen",
     "Out",
+    "Output",
+    "OutputChoice",
     "Patience",
     "Pooling",
     "PoolingChoice",
     "Quotes",
     "Seed",
     "Separator",
+    "StepsPerBeat",
     "Test",
     "Text",
     "Threads",
     "Tied",
+    "Transpose",
     "Truncating",
     "TruncatingChoice",
     "Unit",
@@ -59,6 +64,13 @@ class UnitChoice(StrEnum):
     PIECES = "pieces"
 
 
+class OutputChoice(StrEnum):
+    """What a model of notes says of the keys of a frame."""
+
+    CHORDS = "chords"
+    KEYS = "keys"
+
+
 class PoolingChoice(StrEnum):
     """What is taken of the outputs of all steps."""
 
@@ -77,6 +89,7 @@ class TruncatingChoice(StrEnum):
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text to write on from"
 _PICTURES = "Pictures with captions"
+_MUSIC = "Folder of MIDI files"
 
 File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
 Text = Annotated[
@@ -222,6 +235,42 @@ ImageSize = Annotated[
         min=8,
         show_default="48",
         rich_help_panel=_PICTURES,
+    ),
+]
+LabelFolders = Annotated[
+    bool | None,
+    typer.Option(
+        "--label-folders/--no-labels",
+        help="Whether the folder in which a MIDI file lies is its label.",
+        show_default="where all lie in some",
+        rich_help_panel=_MUSIC,
+    ),
+]
+StepsPerBeat = Annotated[
+    int | None,
+    typer.Option(
+        help="Frames of a crotchet (quarter note).",
+        min=1,
+        max=96,
+        show_default="1, 2 or 4, by the files",
+        rich_help_panel=_MUSIC,
+    ),
+]
+Transpose = Annotated[
+    int | None,
+    typer.Option(
+        help="Move pieces by up to so many semitones in training.",
+        min=0,
+        max=11,
+        show_default="0",
+        rich_help_panel=_MUSIC,
+    ),
+]
+Output = Annotated[
+    OutputChoice,
+    typer.Option(
+        help="Whether each key of a chord knows of those below it (chords) or not (keys).",
+        rich_help_panel=_MUSIC,
     ),
 ]
 Cell = Annotated[

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTINUED",
     "RESERVED",
+    "SPACE",
     "UNITS",
     "check_words",
     "count_tokens",
@@ -30,10 +31,12 @@ __all__ = [
 
 # Names of the codes 0 to 3. No token can be spelt so: a bracket is a token of its own.
 RESERVED = ("[padding]", "[start]", "[unknown]", "[separator]")
-UNITS = ("words", "characters", "pieces")
+UNITS = ("words", "characters", "pieces", "subwords")
 # A piece that goes on where the last one ended begins so. A word never does: `#` with letters after it is a
 # word of one `#`, and every other `#` is a word of its own.
 CONTINUED = "##"
+# The space before a subword, which begins with it.
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 _LETTER = r"[\p{L}\p{M}]"
 _ENDING = rf"(?i:s|d|m|re|ve|ll)(?!{_LETTER})"
@@ -56,6 +59,8 @@ _WORD = "|".join(
         r"(?!\s)\X",
     )
 )
+# What subwords are looked for in, once spaces are marks: a word, a number, or anything else by itself.
+_MARKED = rf"{SPACE}?(?:{_LETTER}+(?:['’]{_LETTER}+)*|\p{{N}}+|(?m:.))"
 # Words of the length of a book are noise, and learning pieces from them would take minutes.
 _LONGEST_LEARNT_WORD = 100
 
@@ -73,18 +78,27 @@ def make_tokenizer(
     model: models.Model
     if unit == "pieces":
         model = models.BPE(codes, merges, unk_token=unknown, continuing_subword_prefix=CONTINUED)
+    elif unit == "subwords":
+        model = models.BPE(codes, merges, unk_token=unknown)
     else:
         model = models.WordLevel(codes, unk_token=unknown)
     tokenizer = Tokenizer(model)
     # NFC joins what belongs together (Hangul, accents). NFKC would take the letters of Korean laughter apart.
     steps: list[normalizers.Normalizer] = [normalizers.NFC()]
-    if unit != "characters":
+    if unit in ("words", "pieces"):
         steps.append(normalizers.Replace("’", "'"))
     if lowercase:
         steps.append(normalizers.Lowercase())
+    if unit == "subwords":
+        # As if there were a space before the text: its first word is a word like any other.
+        steps.append(normalizers.Prepend(SPACE))
+        steps.append(normalizers.Replace(Regex(rf"[\s{SPACE}]+\z"), ""))
+        steps.append(normalizers.Replace(Regex(rf"[\s{SPACE}]+"), SPACE))
     tokenizer.normalizer = normalizers.Sequence(steps)
     if unit == "characters":
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"(?m:.)"), "isolated")
+    elif unit == "subwords":
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_MARKED), "isolated")
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
     return tokenizer
@@ -102,11 +116,12 @@ def check_words(unit: str, words: list[str], merges: list[tuple[str, str]]) -> N
     for word in learnt:
         if not word or word != readable(word) or (unit == "characters" and len(word) > 1):
             raise ArgumentError(f"words: {word!r} cannot be one of {unit}")
-    if merges and unit != "pieces":
+    if merges and unit not in ("pieces", "subwords"):
         raise ArgumentError(f"merges: {len(merges)} were given for {unit}, which have none")
+    begins = CONTINUED if unit == "pieces" else ""
     for left, right in merges:
-        merged = left + right[len(CONTINUED) :]
-        if not right.startswith(CONTINUED) or not known.issuperset((left, right, merged)):
+        merged = left + right[len(begins) :]
+        if not right.startswith(begins) or not known.issuperset((left, right, merged)):
             raise ArgumentError(f"merges: {left!r} and {right!r} were given, which are not among the words")
 
 
@@ -129,12 +144,13 @@ def count_tokens(tokenizer: "Tokenizer", unit: str, text: str, counts: Counter[s
 
 
 def learn_pieces(
-    counts: Counter[str], size: int | None, minimum_count: int
+    counts: Counter[str], unit: str, size: int | None, minimum_count: int
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Learn byte-pair encoding from counted words.
 
-    Every character that is kept is a piece, at the beginning of a word and inside; they take up half of
-    `size` at most. Returns the pieces, by falling frequency in the counted words, and the merges.
+    Every character that is kept is a piece, of the unit "pieces" at the beginning of a word and inside; they
+    take up half of `size` at most. Returns the pieces, by falling frequency in the counted words, and the
+    merges.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -143,7 +159,12 @@ def learn_pieces(
         for letter in word:
             letters[letter] += count
     ranked = sorted((letter for letter in letters if letters[letter] >= minimum_count), key=ranking(letters))
-    kept = set(ranked if size is None else ranked[: max(1, size // 4)])
+    if unit == "pieces":
+        begins, most_letters = CONTINUED, None if size is None else max(1, size // 4)
+    else:
+        ranked.sort(key=lambda letter: letter != SPACE)  # without it there would be no words
+        begins, most_letters = "", None if size is None else max(2, size // 2)
+    kept = set(ranked[:most_letters])
     words = {
         word: count
         for word, count in sorted(counts.items())
@@ -151,8 +172,10 @@ def learn_pieces(
     }
     # The trainer numbers letters in the order in which a hash table gives them, and breaks ties by these
     # numbers. What it is told to reserve is numbered first, in this order: so it learns the same each time.
-    alphabet = [*sorted(kept), *(CONTINUED + letter for letter in sorted(kept))]
-    tokenizer = Tokenizer(models.BPE(continuing_subword_prefix=CONTINUED))
+    alphabet = sorted(kept)
+    if begins:
+        alphabet += [begins + letter for letter in alphabet]
+    tokenizer = Tokenizer(models.BPE(continuing_subword_prefix=begins))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("\n", "removed")
     # It takes memory for all the pieces that it may learn; there cannot be more than pairs of letters.
     most = len(alphabet) + sum(map(len, words))
@@ -160,7 +183,7 @@ def learn_pieces(
         vocab_size=most if size is None else min(size, most),
         min_frequency=minimum_count,
         special_tokens=alphabet,
-        continuing_subword_prefix=CONTINUED,
+        continuing_subword_prefix=begins,
         show_progress=False,
     )
     with _one_thread():
@@ -168,7 +191,7 @@ def learn_pieces(
     learnt = json.loads(tokenizer.to_str())["model"]
     merges = [(left, right) for left, right in learnt["merges"]]
     pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
-    cutter = make_tokenizer("pieces", False, [*RESERVED, *pieces], merges)
+    cutter = make_tokenizer(unit, False, [*RESERVED, *pieces], merges)
     found = Counter[str](dict.fromkeys(pieces, 0))
     for word, count in counts.items():
         for piece in cutter.model.tokenize(word):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from nabi.data._text_units import (
     CONTINUED,
     RESERVED,
+    SPACE,
     UNITS,
     check_words,
     count_tokens,
@@ -23,6 +24,8 @@ from nabi.errors import ArgumentError, FileFormatError, unknown_name
 __all__ = ["Token", "Vocabulary"]
 
 _LAYOUT = 1
+# Units that byte-pair encoding finds.
+_LEARNT = ("pieces", "subwords")
 
 
 class Token(NamedTuple):
@@ -91,26 +94,30 @@ class Vocabulary:
             unit: `"words"`, cut at spaces and punctuation, which are words of their own. `film's` is `film`
                 and `'s`; `didn't`, `#topic`, `@name`, `<br />` and the host of an address are one word.
                 `"characters"`, every one, spaces too. `"pieces"`, parts of words that byte-pair encoding
-                finds, so that a new word is put together from known parts.
+                finds, so that a new word is put together from known parts. `"subwords"`, such parts that know
+                whether there is a space before them, written `▁`, with punctuation marks by themselves: so
+                `decode` gives the text back, but for spaces beside each other, which become one, and those at
+                its ends (`▁` is a space too).
             size: codes at most, the four reserved ones included; no limit for None.
             lowercase: whether large and small letters are the same.
             minimum_count: how often a word must have been seen.
 
         The same texts give the same codes; of words as frequent as each other the first in the alphabet is
-        first. What is not in the vocabulary is `UNKNOWN`; of pieces only a character that was not learnt is.
+        first. What is not in the vocabulary is `UNKNOWN`; of pieces and subwords only a character that was
+        not learnt is.
 
         Raises:
             UnknownNameError: for another unit.
-            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces), and
-                for what is no text.
+            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces and
+                subwords), and for what is no text.
 
         >>> Vocabulary.learn(["나비야 나비야 이리 날아 오너라"], "characters", size=8).words[4:]
         [' ', '나', '비', '야']
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
-        # A letter is two pieces: one that begins a word and one that goes on.
-        _check_number("size", size, len(RESERVED) + (2 if unit == "pieces" else 1), "or None")
+        # A letter is two pieces, one that begins a word and one that goes on; subwords begin with a space.
+        _check_number("size", size, len(RESERVED) + (2 if unit in _LEARNT else 1), "or None")
         _check_number("minimum_count", minimum_count, 1)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")
@@ -123,8 +130,8 @@ class Vocabulary:
             what = "no texts were given" if number == 0 else f"the {number} texts given are empty"
             raise ArgumentError(f"texts: {what}, texts with {unit} to learn from are expected")
         room = None if size is None else size - len(RESERVED)
-        if unit == "pieces":
-            words, merges = learn_pieces(counts, room, minimum_count)
+        if unit in _LEARNT:
+            words, merges = learn_pieces(counts, unit, room, minimum_count)
         else:
             words = sorted((word for word in counts if counts[word] >= minimum_count), key=ranking(counts))
             words, merges = words[:room], []
@@ -203,20 +210,29 @@ class Vocabulary:
     def tokens(self, text: str) -> list[Token]:
         """Return what a text is cut into, without `START`, each with its place in the text and its code.
 
+        The place of a subword is without the space before it, unless it is that space alone; where the text
+        begins, that space is none of the text and its place is empty.
+
         Raises `ArgumentError` for what is no text.
         """
         if not isinstance(text, str):
             raise ArgumentError(f"text: {_shown(text)} was given, a text is expected")
         encoding = self._tokenizer.encode(readable(text), add_special_tokens=False)
-        return [
-            Token(text[start:end], start, end, code)
-            for (start, end), code in zip(encoding.offsets, encoding.ids, strict=True)
-        ]
+        tokens = []
+        for (start, end), code in zip(encoding.offsets, encoding.ids, strict=True):
+            if self.unit == "subwords":
+                piece = text[start:end]
+                if self.words[code] == SPACE and not (piece.isspace() or piece == SPACE):
+                    end = start
+                elif shown := piece.lstrip().lstrip(SPACE):
+                    start = end - len(shown)
+            tokens.append(Token(text[start:end], start, end, code))
+        return tokens
 
     def decode(self, codes: Iterable[int]) -> str:
         """Return the text of codes, without padding and start.
 
-        Words have a space between them; what the text had there is not known.
+        Words have a space between them; what the text had there is not known. Subwords know it.
         Raises `ArgumentError` for a code that no word has.
         """
         parts: list[str] = []
@@ -230,6 +246,8 @@ class Vocabulary:
                 parts[-1] += word[len(CONTINUED) :]
             else:
                 parts.append(word)
+        if self.unit == "subwords":
+            return "".join(parts).replace(SPACE, " ").removeprefix(" ")
         return ("" if self.unit == "characters" else " ").join(parts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models: layers put together, trained, asked, saved and loaded; what reads, writes and captions."""
+"""Models: layers put together, trained, asked, saved, loaded; what classifies, writes, composes, captions."""
 
 from nabi.models._caption_report import CaptionReport
 from nabi.models._caption_writing import Caption, CaptionAttention
@@ -9,6 +9,8 @@ from nabi.models._language_model import LanguageModel
 from nabi.models._language_report import LanguageReport
 from nabi.models._language_words import NextWord
 from nabi.models._model import Model
+from nabi.models._note_model import NoteModel
+from nabi.models._note_report import NoteReport
 from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
 from nabi.models._text_classifier import TextClassifier
@@ -25,6 +27,8 @@ __all__ = [
     "LanguageReport",
     "Model",
     "NextWord",
+    "NoteModel",
+    "NoteReport",
     "Prediction",
     "Report",
     "Sequential",

@@ -140,6 +140,8 @@ _READERS = {
     "text classifier": "nabi.TextClassifier.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
+    "note model": "nabi.NoteModel.load",
+    "note model training": "checkpoint= of nabi.NoteModel.fit",
 }
 
 

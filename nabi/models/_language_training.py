@@ -2,9 +2,7 @@
 
 import hashlib
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.data import Vocabulary
-from nabi.errors import NotFiniteError
-from nabi.models import _language_checkpoint as checkpoints
 from nabi.models._language_network import LanguageNetwork, States
 from nabi.models._language_settings import LanguageSettings
 from nabi.models._language_text import Codes
-from nabi.training._callbacks import CallbackList
-from nabi.training._interrupt import FinishBatch
-from nabi.training._progress import Display
+from nabi.models._resumable_training import Hearing, ResumableTraining
 
-__all__ = ["Position", "Streams", "Training", "nats"]
+__all__ = ["Streams", "Training", "nats"]
 
 _VALIDATION_STREAMS = 16
 _CODES_PER_VALIDATION_STREAM = 1000
 _VALIDATION_WINDOW = 512
-_SECONDS_BETWEEN_CHECKPOINTS = 60.0
 # Of the rows of a window: they begin anew, so that the network learns to begin, as it has to in writing.
 _SHARE_THAT_BEGINS = 0.02
 
@@ -63,7 +56,7 @@ def nats(
     network: LanguageNetwork,
     codes: Codes,
     rows: int = 1,
-    hearing: Sequence[Callable[[int, dict[str, Any]], None]] = (),
+    hearing: Hearing = (),
 ) -> float:
     """Return the mean negative log probability of the codes of a text, read in `rows` parts side by side.
 
@@ -81,25 +74,10 @@ def nats(
     return total / count
 
 
-@dataclass
-class Position:
-    """Where training stands: after so many epochs, and windows of the next one."""
+class Training(ResumableTraining):
+    """One training of a language model, which can be stopped after any batch and taken up again.
 
-    epoch: int = 0
-    window: int = 0
-    step: int = 0
-    offset: int = 0
-    total: float = 0.0
-    """Of the losses of this epoch, each times its codes."""
-    codes: int = 0
-    best: float = math.inf
-    """The lowest validation loss."""
-    seconds: float = 0.0
-    history: dict[str, list[float]] = field(default_factory=dict)
-
-
-class Training:
-    """One training of a network, which can be stopped after any batch and taken up again.
+    A batch is a window of all rows.
 
     Args:
         network: what learns.
@@ -111,6 +89,10 @@ class Training:
             from it.
     """
 
+    kind = "language model training"
+    network: LanguageNetwork
+    settings: LanguageSettings
+
     def __init__(
         self,
         network: LanguageNetwork,
@@ -119,119 +101,81 @@ class Training:
         settings: LanguageSettings,
         checkpoint: Path | None,
     ) -> None:
-        assert settings.epochs is not None
-        self.network, self.settings, self.epochs = network, settings, settings.epochs
+        fingerprint = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
+        super().__init__(network, settings, checkpoint, fingerprint)
         self._train, self._validation = torch.from_numpy(train), validation
         # Not more rows than have a window each.
         self.rows = max(1, min(settings.batch_size, len(train) // settings.window))
-        self._weights = list(network.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self._weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        self.position = Position()
         self.states: States = []
-        self.best: dict[str, Tensor] = {}
-        self.interrupted = False
-        self._checkpoint = checkpoint
-        self._fingerprint = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
-        self.windows = Streams(self._train, self.rows, settings.window).count
-        if checkpoint is not None and checkpoint.exists():
-            checkpoints.resume(self, checkpoint, self._fingerprint)
+        self._offset = 0
+        self.windows = self._streams.count
+        """Of the first epoch; later ones may have one less."""
 
-    def run(self, display: Display, hears: CallbackList) -> None:
-        """Train until the last epoch or Ctrl-C; leave the network with its best weights.
+    @property
+    def _streams(self) -> Streams:
+        window, several = self.settings.window, self.network.several
+        return Streams(self._train, self.rows, window, self._offset, several=several)
 
-        Raises:
-            NotFiniteError: if the loss becomes NaN or infinite.
-        """
-        self._written = time.perf_counter()
-        self._begun = self._written - self.position.seconds
-        hears.call("on_train_begin", {})
-        try:
-            with FinishBatch() as interrupt:
-                while self.position.epoch < self.epochs and not self.interrupted:
-                    self._epoch(display, hears, interrupt)
-        finally:
-            display.close()
-        self.position.seconds = time.perf_counter() - self._begun
-        if self._checkpoint is not None:
-            if self.interrupted:
-                self._write()
-            else:
-                self._checkpoint.unlink(missing_ok=True)
-        if self.best:
-            self.network.load_state_dict(self.best)
-        hears.call("on_train_end", {})
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many windows the current epoch has."""
+        return self._streams.count
 
-    def _epoch(self, display: Display, hears: CallbackList, interrupt: FinishBatch) -> None:
-        position, settings = self.position, self.settings
-        if not position.window:
-            # Windows begin elsewhere in every epoch, so that no code is always the first of its window.
-            spare = len(self._train) - self.rows * settings.window
-            shift = torch.randint(min(settings.window, spare) + 1, (), generator=self.generator)
-            position.offset = int(shift) if position.epoch and spare > 0 else 0
-            self.states = self.network.start(self.rows)
-        streams = Streams(
-            self._train, self.rows, settings.window, position.offset, several=self.network.several
-        )
-        hears.call("on_epoch_begin", position.epoch, {})
-        display.begin_epoch(position.epoch, self.epochs, streams.count)
-        after = hears.hearing("on_train_batch_end")
-        for x, y in streams.windows(position.window):
-            self._step(x, y)
-            logs = {"loss": position.total / position.codes}
-            for end in after:
-                end(position.window - 1, logs)
-            if display.shows_batches:
-                display.batch(position.window, logs.copy)
-            if interrupt.asked:
-                self.interrupted = True
-                return
-            self._write_now_and_then()
-        logs = {"loss": position.total / position.codes}
-        if len(self._validation):
-            rows = min(_VALIDATION_STREAMS, max(1, len(self._validation) // _CODES_PER_VALIDATION_STREAM))
-            hears.call("on_test_begin", {})
-            hearing = hears.hearing("on_test_batch_end")
-            loss = nats(self.network, self._validation, rows, hearing)
-            logs["val_loss"] = loss
-            if loss < position.best:
-                position.best = loss
-                self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
-        for name, value in logs.items():
-            position.history.setdefault(name, []).append(value)
-        display.end_epoch(dict(logs))
-        hears.call("on_epoch_end", position.epoch, logs)
-        position.epoch += 1
-        position.window, position.total, position.codes = 0, 0.0, 0
-        self.interrupted = interrupt.asked and position.epoch < self.epochs
-        self._write_now_and_then()
+    @property
+    def steps(self) -> int:
+        """Windows of all epochs, about."""
+        return self.epochs * self.windows
 
-    def _step(self, x: Tensor, y: Tensor) -> None:
-        position, settings = self.position, self.settings
-        rate = settings.rate(position.step, self.epochs * self.windows)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+    def begin_epoch(self) -> None:
+        """Begin with states of zero, at a place of the text that is drawn."""
+        # Windows begin elsewhere in every epoch, so that no code is always the first of its window.
+        window = self.settings.window
+        spare = len(self._train) - self.rows * window
+        shift = torch.randint(min(window, spare) + 1, (), generator=self.generator)
+        self._offset = int(shift) if self.position.epoch and spare > 0 else 0
+        self.states = self.network.start(self.rows)
+
+    def batches(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield windows."""
+        return self._streams.windows(first)
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
+        """Return the cross-entropy of a window; the states go on into the next, gradients don't."""
+        x, y = batch
         logits, states = self.network(*self._begin_some(x), self.generator)
-        loss = functional.cross_entropy(logits.flatten(0, 1), y.flatten())
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise NotFiniteError(
-                f"loss: it became {value} in epoch {position.epoch + 1}, batch {position.window + 1}, "
-                f"training stops. Try a smaller learning rate (it is {rate:g}) or a smaller clipnorm "
-                f"(it is {settings.clipnorm:g})"
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._weights, settings.clipnorm)
-        self.optimizer.step()
-        # The states go on into the next window, gradients don't.
         self.states = [tuple(state.detach() for state in layer) for layer in states]
-        position.total += value * y.numel()
-        position.codes += y.numel()
-        position.window += 1
-        position.step += 1
+        return functional.cross_entropy(logits.flatten(0, 1), y.flatten()), y.numel()
+
+    @property
+    def validates(self) -> bool:
+        """Whether a text was held out."""
+        return len(self._validation) > 0
+
+    def validate(self, hearing: Hearing) -> float:
+        """Return the nats per code of the text that was held out."""
+        rows = min(_VALIDATION_STREAMS, max(1, len(self._validation) // _CODES_PER_VALIDATION_STREAM))
+        return nats(self.network, self._validation, rows, hearing)
+
+    def extra(self) -> dict[str, Any]:
+        """Return where the windows begin, and the states."""
+        states = {
+            f"states/{number}/{place}": state
+            for number, layer in enumerate(self.states)
+            for place, state in enumerate(layer)
+        }
+        return {"offset": self._offset, **states}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `extra` gave."""
+        self._offset = int(extra["offset"])
+        states = [
+            tuple(extra[f"states/{number}/{place}"] for place in range(len(layer)))
+            for number, layer in enumerate(self.network.start(self.rows))
+        ]
+        for found, expected in zip(states, self.network.start(self.rows), strict=True):
+            if any(own.shape != zero.shape for own, zero in zip(found, expected, strict=True)):
+                raise ValueError("its states are of another network")
+        self.states = states
 
     def _begin_some(self, x: Tensor) -> tuple[Tensor, States]:
         """Let a few rows begin at this window: states of zero and, of one text, `START` as its first code."""
@@ -243,14 +187,3 @@ class Training:
             x[begins, 0] = Vocabulary.START
         goes_on = ~begins[:, None]
         return x, [tuple(state * goes_on for state in layer) for layer in self.states]
-
-    def _write_now_and_then(self) -> None:
-        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
-            self._write()
-
-    def _write(self) -> None:
-        if self._checkpoint is None:
-            return
-        self.position.seconds = time.perf_counter() - self._begun
-        checkpoints.write(self, self._checkpoint, self._fingerprint)
-        self._written = time.perf_counter()

@@ -11,7 +11,7 @@ from nabi import LanguageModel, cells
 from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
-from nabi.models import _language_training as training
+from nabi.models import _resumable_training as training
 from nabi.models import load_model
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
@@ -138,7 +138,7 @@ def test_checkpoints_are_written_now_and_then(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MemoryError):
         small().fit([TEXT], verbose=0, checkpoint=checkpoint, callbacks=Killed())
     file = read_model_file(checkpoint)
-    assert file.header["position"]["window"] == 7
+    assert file.header["position"]["batch"] == 7
     whole, resumed = small(), small()
     whole.fit([TEXT], verbose=0)
     resumed.fit([TEXT], verbose=0, checkpoint=checkpoint)
@@ -159,7 +159,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
         small().fit([TEXT], verbose=0, checkpoint=tmp_path / "model.nabi")
     file = read_model_file(checkpoint)
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
-    tensors = {name: value for name, value in file.tensors.items() if not name.startswith("states/0/1")}
+    tensors = {name: value for name, value in file.tensors.items() if not name.startswith("extra/states/0/1")}
     write_model_file(checkpoint, "language model training", header, tensors)
     with pytest.raises(FileFormatError, match="training cannot go on from it"):
         small().fit([TEXT], verbose=0, checkpoint=checkpoint)

@@ -1,0 +1,197 @@
+"""The base of trainings: stopped anywhere and taken up again, patient, with averaged weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nabi.callbacks import Callback
+from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
+from nabi.interchange import read_model_file, write_model_file
+from nabi.models._described import Described
+from nabi.models._resumable_training import Hearing, ResumableTraining
+from nabi.training._callbacks import CallbackList
+from nabi.training._interrupt import FinishBatch
+from nabi.training._progress import make_display
+
+
+@dataclass(frozen=True)
+class Settings(Described):
+    epochs: int | None = 4
+    learning_rate: float = 0.05
+    clipnorm: float = 1.0
+    weight_decay: float = 0.0
+    seed: int = 0
+    patience: int | None = None
+    averaging: float | None = None
+
+    def rate(self, step: int, steps: int) -> float:
+        return self.learning_rate * (1 - step / steps)
+
+
+class Line(ResumableTraining):
+    """A line through points, five batches of four in an order that is drawn."""
+
+    kind = "line training"
+    material = "points"
+
+    def __init__(self, settings: Settings, checkpoint: Path | None, fingerprint: str = "a") -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            network = torch.nn.Linear(3, 1)
+        super().__init__(network, settings, checkpoint, fingerprint)
+        random = torch.Generator().manual_seed(2)
+        self.x = torch.randn(20, 3, generator=random)
+        self.y = self.x.sum(1, keepdim=True) + 0.1 * torch.randn(20, 1, generator=random)
+        self.validated: list[dict[str, Tensor]] = []
+        self.losses: list[float] = []
+        self.begun = 0
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return 5
+
+    def begin_epoch(self) -> None:
+        self.order = torch.randperm(20, generator=self.generator)
+        self.begun += 1
+
+    def batches(self, first: int) -> Iterator[Tensor]:
+        return iter(self.order.split(4)[first:])
+
+    def loss(self, batch: Tensor) -> tuple[Tensor, int]:
+        noise = torch.rand((), generator=self.generator)
+        return ((self.network(self.x[batch]) - self.y[batch]) ** 2).mean() * (1 + noise), len(batch)
+
+    @property
+    def validates(self) -> bool:
+        return True
+
+    def validate(self, hearing: Hearing) -> float:
+        self.validated.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        if self.losses:
+            return self.losses[len(self.validated) - 1]
+        with torch.no_grad():
+            return float(((self.network(self.x) - self.y) ** 2).mean())
+
+    def extra(self) -> dict[str, Any]:
+        return {"order": self.order, "begun": self.begun}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        self.order, self.begun = extra["order"], int(extra["begun"])
+
+
+class StopAfter(Callback):
+    """Asks for an end after some batches, as Ctrl-C does."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+        self.interrupts: list[FinishBatch] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.left -= 1
+        if not self.left:
+            self.interrupts[-1].asked = True
+
+
+def run(training: Line, callbacks: list[Callback] | None = None) -> Line:
+    training.run(make_display(0), CallbackList(callbacks or [], None, {}))
+    return training
+
+
+def stop(training: Line, batches: int, monkeypatch: pytest.MonkeyPatch) -> Line:
+    stopping = StopAfter(batches)
+    entered = FinishBatch.__enter__
+
+    def enter(interrupt: FinishBatch) -> FinishBatch:
+        stopping.interrupts.append(interrupt)
+        return entered(interrupt)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinishBatch, "__enter__", enter)
+        return run(training, [stopping])
+
+
+@pytest.mark.parametrize("averaging", [None, 0.9])
+@pytest.mark.parametrize("batches", [1, 5, 8, 19])
+def test_it_goes_on_as_if_it_had_not_been_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int, averaging: float | None
+) -> None:
+    settings = Settings(averaging=averaging)
+    whole = run(Line(settings, None))
+    stopped = stop(Line(settings, tmp_path / "line.nabi"), batches, monkeypatch)
+    assert stopped.interrupted
+    resumed = run(Line(settings, tmp_path / "line.nabi"))
+    assert not resumed.interrupted
+    assert not (tmp_path / "line.nabi").exists()
+    assert resumed.position.history == whole.position.history
+    assert resumed.begun == 4
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name])
+
+
+def test_patience_ends_it_and_the_best_weights_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Line(Settings(epochs=9, patience=2), None)
+    training.losses = [3.0, 2.0, 2.5, 2.0, 1.0]
+    run(training)
+    assert training.position.epoch == 4
+    assert training.position.best_epoch == 2
+    assert not training.interrupted
+    for name, value in training.network.state_dict().items():
+        assert torch.equal(value, training.validated[1][name])
+    # Patience is counted on after an interruption.
+    training = Line(Settings(epochs=9, patience=2), tmp_path / "line.nabi")
+    training.losses = [3.0, 2.0, 2.5]
+    stop(training, 16, monkeypatch)
+    training = Line(Settings(epochs=9, patience=2), tmp_path / "line.nabi")
+    training.losses = [2.0, 1.0]
+    assert run(training).position.epoch == 4
+
+
+def test_averages_are_what_is_validated_and_kept() -> None:
+    training = Line(Settings(epochs=1, averaging=0.8), None)
+    seen: list[list[Tensor]] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append([weight.detach().clone() for weight in training.weights])
+
+    expected = [weight.detach().clone() for weight in training.weights]
+    run(training, [Watch()])
+    for step, weights in enumerate(seen):
+        kept = min(0.8, (1 + step) / (10 + step))
+        expected = [kept * old + (1 - kept) * new for old, new in zip(expected, weights, strict=True)]
+    kept_weights = list(training.network.state_dict().values())
+    for found, average, last in zip(kept_weights, expected, seen[-1], strict=True):
+        torch.testing.assert_close(found, average)
+        assert not torch.allclose(found, last)
+    plain = run(Line(Settings(epochs=1), None))  # averaging does not change the training itself
+    assert plain.position.history["loss"] == training.position.history["loss"]
+
+
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "line.nabi"
+    stop(Line(Settings(averaging=0.9), path), 3, monkeypatch)
+    with pytest.raises(ArgumentError, match="is of a training with other settings"):
+        run(Line(Settings(averaging=0.8), path))
+    with pytest.raises(ArgumentError, match="is of a training with other points"):
+        run(Line(Settings(averaging=0.9), path, "b"))
+    file = read_model_file(path)
+    header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
+    for lost in ("averages/0", "extra/order", "optimizer/0/exp_avg", "weights/bias", "random"):
+        tensors = {name: value for name, value in file.tensors.items() if name != lost}
+        write_model_file(path, "line training", header, tensors)
+        with pytest.raises(FileFormatError, match="training cannot go on from it"):
+            run(Line(Settings(averaging=0.9), path))
+
+
+def test_a_loss_that_is_no_number_ends_it() -> None:
+    training = Line(Settings(), None)
+    training.y[:] = torch.inf
+    with pytest.raises(NotFiniteError, match="it became inf in epoch 1, batch 1"):
+        run(training)
