@@ -11,12 +11,16 @@ __all__ = [
     "Balanced",
     "BatchSize",
     "Bidirectional",
+    "Caption",
+    "Captions",
     "Cell",
     "Dropout",
     "EmbeddingSize",
     "Encoding",
     "Epochs",
     "File",
+    "Image",
+    "ImageSize",
     "Label",
     "LabelFolders",
     "LabelSeparator",
@@ -84,6 +88,7 @@ class TruncatingChoice(StrEnum):
 
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text to write on from"
+_PICTURES = "Pictures with captions"
 _MUSIC = "Folder of MIDI files"
 
 File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
@@ -195,6 +200,41 @@ WeightDrop = Annotated[
         min=0.0,
         max=0.99,
         rich_help_panel=_NETWORK,
+    ),
+]
+Captions = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of file names and captions: FILE is the folder of the pictures.",
+        metavar="TABLE",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the file names.",
+        metavar="COLUMN",
+        show_default="image, or the first",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Caption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the captions.",
+        metavar="COLUMN",
+        show_default="caption, or the second",
+        rich_help_panel=_PICTURES,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Height and width in pixels to which pictures are made larger or smaller.",
+        min=8,
+        show_default="48",
+        rich_help_panel=_PICTURES,
     ),
 ]
 LabelFolders = Annotated[
