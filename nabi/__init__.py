@@ -28,12 +28,14 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, Sequential, TextClassifier, Translator
+from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
 
 __all__ = [
+    "Captioner",
     "Input",
     "LanguageModel",
     "Model",
+    "NoteModel",
     "Sequential",
     "TextClassifier",
     "Translator",

@@ -23,7 +23,7 @@ def run(
         Path | None,
         typer.Option(
             help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news, "
-            "shakespeare).",
+            "shakespeare, chorales).",
             show_default="the folder NABI_DATA, or downloaded",
             metavar="PATH",
         ),

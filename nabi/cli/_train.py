@@ -4,8 +4,8 @@ from enum import Enum
 
 import typer
 
+from nabi.cli import _train_captions, _train_music, _train_text, _train_writer
 from nabi.cli import _train_options as options
-from nabi.cli import _train_text, _train_writer
 from nabi.cli._train_form import Form, Said, columns_of
 from nabi.errors import ArgumentError
 
@@ -13,7 +13,9 @@ __all__ = ["FORMS", "train"]
 
 FORMS = (
     _train_text.FORM,
+    _train_captions.FORM,
     _train_writer.FORM,
+    _train_music.FORM,
 )
 """All kinds. The first that is meant by what the command line says is trained, so those that options ask for
 come before those that are known by the file."""
@@ -41,6 +43,14 @@ def train(
     layers: options.Layers = None,
     tied: options.Tied = False,
     weight_drop: options.WeightDrop = None,
+    captions: options.Captions = None,
+    image: options.Image = None,
+    caption: options.Caption = None,
+    image_size: options.ImageSize = None,
+    label_folders: options.LabelFolders = None,
+    steps_per_beat: options.StepsPerBeat = None,
+    transpose: options.Transpose = None,
+    output: options.Output = options.OutputChoice.CHORDS,
     cell: options.Cell = None,
     units: options.Units = None,
     embedding_size: options.EmbeddingSize = None,
@@ -57,8 +67,9 @@ def train(
 ) -> None:
     """Train a network on your own data, say how good it is on rows held out, and save one model file.
 
-    The options say what the data is: --text and --label mean a table. Without them a .txt file is a text to
-    learn writing from; for any other file the forms are listed.
+    The options say what the data is: --text and --label mean a table, --captions a folder of pictures.
+    Without them a .txt file is a text to learn writing from, and a folder with MIDI files is music to learn
+    composing from; for anything else the forms are listed.
 
     What is not given is chosen from the data. Training stops early; Ctrl-C ends it after the current batch,
     and what has been learnt is saved (status 130).

@@ -11,29 +11,38 @@ __all__ = [
     "Balanced",
     "BatchSize",
     "Bidirectional",
+    "Caption",
+    "Captions",
     "Cell",
     "Dropout",
     "EmbeddingSize",
     "Encoding",
     "Epochs",
     "File",
+    "Image",
+    "ImageSize",
     "Label",
+    "LabelFolders",
     "LabelSeparator",
     "Layers",
     "LearningRate",
     "Lines",
     "Maxlen",
     "Out",
+    "Output",
+    "OutputChoice",
     "Patience",
     "Pooling",
     "PoolingChoice",
     "Quotes",
     "Seed",
     "Separator",
+    "StepsPerBeat",
     "Test",
     "Text",
     "Threads",
     "Tied",
+    "Transpose",
     "Truncating",
     "TruncatingChoice",
     "Unit",
@@ -55,6 +64,13 @@ class UnitChoice(StrEnum):
     PIECES = "pieces"
 
 
+class OutputChoice(StrEnum):
+    """What a model of notes says of the keys of a frame."""
+
+    CHORDS = "chords"
+    KEYS = "keys"
+
+
 class PoolingChoice(StrEnum):
     """What is taken of the outputs of all steps."""
 
@@ -72,6 +88,8 @@ class TruncatingChoice(StrEnum):
 
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text to write on from"
+_PICTURES = "Pictures with captions"
+_MUSIC = "Folder of MIDI files"
 
 File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
 Text = Annotated[
@@ -159,16 +177,16 @@ Lines = Annotated[
 Window = Annotated[
     int | None,
     typer.Option(
-        help="Characters or words through which gradients flow back.",
+        help="Characters, words or frames of music through which gradients flow back.",
         min=1,
-        show_default="128",
-        rich_help_panel=_TEXT,
+        show_default="128, of music 256",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Layers = Annotated[
     int | None,
     typer.Option(
-        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_NETWORK
     ),
 ]
 Tied = Annotated[
@@ -181,7 +199,78 @@ WeightDrop = Annotated[
         help="Share of recurrent weights left out in training.",
         min=0.0,
         max=0.99,
-        rich_help_panel=_TEXT,
+        rich_help_panel=_NETWORK,
+    ),
+]
+Captions = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of file names and captions: FILE is the folder of the pictures.",
+        metavar="TABLE",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the file names.",
+        metavar="COLUMN",
+        show_default="image, or the first",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Caption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the captions.",
+        metavar="COLUMN",
+        show_default="caption, or the second",
+        rich_help_panel=_PICTURES,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Height and width in pixels to which pictures are made larger or smaller.",
+        min=8,
+        show_default="48",
+        rich_help_panel=_PICTURES,
+    ),
+]
+LabelFolders = Annotated[
+    bool | None,
+    typer.Option(
+        "--label-folders/--no-labels",
+        help="Whether the folder in which a MIDI file lies is its label.",
+        show_default="where all lie in some",
+        rich_help_panel=_MUSIC,
+    ),
+]
+StepsPerBeat = Annotated[
+    int | None,
+    typer.Option(
+        help="Frames of a crotchet (quarter note).",
+        min=1,
+        max=96,
+        show_default="1, 2 or 4, by the files",
+        rich_help_panel=_MUSIC,
+    ),
+]
+Transpose = Annotated[
+    int | None,
+    typer.Option(
+        help="Move pieces by up to so many semitones in training.",
+        min=0,
+        max=11,
+        show_default="0",
+        rich_help_panel=_MUSIC,
+    ),
+]
+Output = Annotated[
+    OutputChoice,
+    typer.Option(
+        help="Whether each key of a chord knows of those below it (chords) or not (keys).",
+        rich_help_panel=_MUSIC,
     ),
 ]
 Cell = Annotated[

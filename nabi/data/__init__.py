@@ -1,15 +1,22 @@
-"""Sequences as data: texts, tables and labels, notes and MIDI files, windows, padding, small series.
+"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
+padding, small series.
 
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """
 
+from nabi.data._captions import CaptionedImages, read_captioned_images
 from nabi.data._characters import Characters
+from nabi.data._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
+from nabi.data._images import fit_images, read_image
 from nabi.data._labels import Labels
 from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
+from nabi.data._midi_folder import MidiFolder, midi_files, read_midi_folder
+from nabi.data._midi_frames import MidiMusic, read_midi_frames, write_midi_frames
 from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
 from nabi.data._one_hot import one_hot
 from nabi.data._padding import pad_sequences
+from nabi.data._pairs import Pairs, read_pairs
 from nabi.data._series import NumberSeries, number_series
 from nabi.data._splitting import stratified_split
 from nabi.data._tables import Table, read_table, stream_table, table_columns
@@ -18,28 +25,47 @@ from nabi.data._vocabulary import Token, Vocabulary
 from nabi.data._windows import windows
 
 __all__ = [
+    "KEYS",
+    "LOWEST",
     "NABIYA",
     "NOTES",
+    "CaptionedImages",
     "Characters",
+    "Frame",
     "Labels",
     "LengthGroups",
+    "MidiFolder",
+    "MidiMusic",
     "NumberSeries",
+    "Pairs",
+    "Piece",
     "Table",
     "TimeseriesGenerator",
     "Token",
     "Vocabulary",
     "decode_notes",
     "encode_notes",
+    "fit_images",
+    "frames_of",
+    "midi_files",
     "note_beats",
     "note_pitch",
     "number_series",
     "one_hot",
     "pad_sequences",
+    "read_captioned_images",
+    "read_frames",
+    "read_image",
     "read_midi",
+    "read_midi_folder",
+    "read_midi_frames",
+    "read_pairs",
     "read_table",
+    "roll_of",
     "stratified_split",
     "stream_table",
     "table_columns",
     "windows",
     "write_midi",
+    "write_midi_frames",
 ]

@@ -36,10 +36,13 @@ class Reader(Protocol):
 
 
 class DelimitedReader:
-    """Comma- or tab-separated values with a header, read by Python's csv as strictly as it can."""
+    """Comma- or tab-separated values, read by Python's csv as strictly as it can.
 
-    def __init__(self, file: TextFile, separator: str | None, quoted: bool) -> None:
-        self.file, self._quoted = file, quoted
+    Without a header the columns have their numbers as names.
+    """
+
+    def __init__(self, file: TextFile, separator: str | None, quoted: bool, header: bool = True) -> None:
+        self.file, self._quoted, self._header = file, quoted, header
         self._options: dict[str, Any] = {
             "delimiter": self._guessed() if separator is None else separator,
             "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
@@ -48,7 +51,10 @@ class DelimitedReader:
         with _long_fields():
             line, self.columns = next(self._records(), (1, []))
         if not self.columns:
-            raise FileFormatError(f"path: {file.path} is empty, a header and rows are expected")
+            expected = "a header and rows are" if header else "rows are"
+            raise FileFormatError(f"path: {file.path} is empty, {expected} expected")
+        if not header:
+            self.columns = [str(number) for number in range(len(self.columns))]
         twice, number = Counter(self.columns).most_common(1)[0]
         if number > 1:
             raise file.wrong(line, f"there is more than one column {twice!r}")
@@ -73,14 +79,16 @@ class DelimitedReader:
         """The values of `columns` as text, at most `rows` rows at a time."""
         places = [self.columns.index(column) for column in columns or self.columns]
         records = self._records()
-        next(records)
+        if self._header:
+            next(records)
         while True:
             with _long_fields():
                 part = []
                 for line, record in islice(records, rows):
                     if len(record) != len(self.columns):
+                        first = "the header" if self._header else "the first row"
                         raise self.file.wrong(
-                            line, f"{len(record)} fields were found, the header has {len(self.columns)}"
+                            line, f"{len(record)} fields were found, {first} has {len(self.columns)}"
                         )
                     part.append([record[place] for place in places])
             if not part:

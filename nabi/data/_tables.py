@@ -46,6 +46,7 @@ def read_table(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
 ) -> Table:
     """Read columns of a table; nothing else of it is kept.
 
@@ -62,6 +63,8 @@ def read_table(
             read as CSV.
         quoted: whether a field that begins with `"` goes on to the next one, with separators and lines in it,
             as CSV has it. False for files in which a quote is a character like others.
+        header: whether the first line of a CSV or TSV file has the names of the columns. Without one they are
+            named by their numbers, `"0"`, `"1"`, ...
 
     Raises:
         MissingFileError: if there is no such file.
@@ -80,7 +83,9 @@ def read_table(
     2
     """
     whole: Table | None = None
-    for part in stream_table(path, columns, encoding=encoding, separator=separator, quoted=quoted):
+    for part in stream_table(
+        path, columns, encoding=encoding, separator=separator, quoted=quoted, header=header
+    ):
         if whole is None:
             whole = part
         else:
@@ -98,6 +103,7 @@ def stream_table(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
 ) -> Iterator[Table]:
     """Read columns of a table, `rows` rows at a time, so that the file may be larger than memory.
 
@@ -112,7 +118,7 @@ def stream_table(
     """
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise ArgumentError(f"rows: {rows!r} was given, a whole number from 1 is expected")
-    file, reader = _opened(path, encoding, separator, quoted)
+    file, reader = _opened(path, encoding, separator, quoted, header)
     if columns is None:
         wanted = reader.columns
     else:
@@ -142,13 +148,16 @@ def table_columns(
     encoding: str = "utf-8",
     separator: str | None = None,
     quoted: bool = True,
+    header: bool = True,
 ) -> list[str]:
     """Return the names of a table's columns; arguments and errors are those of `read_table`."""
-    _, reader = _opened(path, encoding, separator, quoted)
+    _, reader = _opened(path, encoding, separator, quoted, header)
     return list(reader.columns)
 
 
-def _opened(given: Any, encoding: str, separator: str | None, quoted: bool) -> tuple[Path, Reader]:
+def _opened(
+    given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
+) -> tuple[Path, Reader]:
     """The file, and a reader of its format whose columns are known."""
     try:
         path = Path(given)
@@ -175,5 +184,5 @@ def _opened(given: Any, encoding: str, separator: str | None, quoted: bool) -> t
         reader = JsonLinesReader(TextFile(path, encoding))
     else:
         between = "\t" if separator is None and kind == ".tsv" else separator
-        reader = DelimitedReader(TextFile(path, encoding), between, quoted)
+        reader = DelimitedReader(TextFile(path, encoding), between, quoted, header)
     return path, reader

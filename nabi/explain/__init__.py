@@ -1,18 +1,27 @@
-"""Seeing what recurrent networks do: gradients against distance, gates over time, words that decide."""
+"""Seeing what recurrent networks do: gradients by distance, gates, words that decide, attention, music."""
 
+from nabi.explain._attention import Aligned, attention_picture, attention_text
+from nabi.explain._captions_picture import CaptionedImage, captions_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
+from nabi.explain._piano_roll import piano_roll_picture
 from nabi.explain._reading import Reading, read_text
 from nabi.explain._reading_picture import reading_picture
 from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_picture
 
 __all__ = [
+    "Aligned",
+    "CaptionedImage",
     "Reading",
     "Unrolling",
+    "attention_picture",
+    "attention_text",
+    "captions_picture",
     "gates",
     "gates_picture",
     "gradient_distance",
     "gradient_distance_picture",
+    "piano_roll_picture",
     "read_text",
     "reading_picture",
     "unrolling_memory",

@@ -9,7 +9,7 @@ from torch.nn import functional
 from nabi import layers
 from nabi.cells import Cell
 from nabi.models._memory import Memory
-from nabi.models._variational import drop_codes, drop_features
+from nabi.models._variational import drop_codes, drop_features, drop_weights
 from nabi.nn.initializers import RandomNormal
 from nabi.scan import sample_noise, scan
 
@@ -105,16 +105,19 @@ def run_layer(
     generator: torch.Generator | None,
     *,
     reverse: bool = False,
+    weight_drop: float = 0.0,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run the cell of a built `layers.RNN` over `[B, T, D]`; return outputs and final states.
 
-    With a generator this is training, and what the cell itself draws at random is drawn from it.
+    With a generator this is training, and what the cell itself draws at random is drawn from it; a share of
+    the weights between a state and the next is left out (Merity et al. 2018).
     """
     assert isinstance(layer, layers.RNN)
     program = layer.program(training=generator is not None)
+    weights = layer.cell_parameters()
     noise: tuple[Tensor, ...] = ()
     if generator is not None:
+        weights = drop_weights(program, weights, weight_drop, generator)
         noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
-    weights = layer.cell_parameters()
     output, final, _ = scan(program, x, states, weights, noise=noise, lengths=lengths, reverse=reverse)
     return output, final

@@ -133,11 +133,15 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
 
 # What reads a file of another kind than the one expected.
 _READERS = {
+    "captioner": "nabi.Captioner.load",
+    "captioner training": "checkpoint= of nabi.Captioner.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "text classifier": "nabi.TextClassifier.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
+    "note model": "nabi.NoteModel.load",
+    "note model training": "checkpoint= of nabi.NoteModel.fit",
     "translator": "nabi.Translator.load",
     "translator training": "checkpoint= of nabi.Translator.fit",
 }

@@ -10,7 +10,7 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.models._language_settings import LanguageSettings
-from nabi.models._variational import draw_mask, drop_codes, drop_features
+from nabi.models._variational import drop_codes, drop_features, drop_weights
 from nabi.scan import sample_noise, scan
 
 __all__ = ["LanguageNetwork", "States"]
@@ -113,13 +113,7 @@ def _run(
     weights = layer.cell_parameters()
     noise: tuple[Tensor, ...] = ()
     if generator is not None:
-        if drop:
-            weights = tuple(
-                weight * draw_mask(weight.shape, drop, weight, generator)
-                if family.role == "recurrent"
-                else weight
-                for weight, family in zip(weights, program.families, strict=True)
-            )
+        weights = drop_weights(program, weights, drop, generator)
         noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
     output, final, _ = scan(program, x, states, weights, noise=noise, resets=resets)
     return output, final

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["draw_mask", "drop_codes", "drop_features"]
+from nabi.ir import Program
+
+__all__ = ["draw_mask", "drop_codes", "drop_features", "drop_weights"]
 
 
 def draw_mask(shape: Sequence[int], rate: float, like: Tensor, generator: torch.Generator) -> Tensor:
@@ -28,3 +30,15 @@ def drop_codes(table: Tensor, rate: float, generator: torch.Generator | None) ->
     if generator is None or not rate:
         return table
     return table * draw_mask((len(table), 1), rate, table, generator)
+
+
+def drop_weights(
+    program: Program, weights: tuple[Tensor, ...], rate: float, generator: torch.Generator
+) -> tuple[Tensor, ...]:
+    """Leave out some of a cell's weights between a state and the next (Merity et al. 2018)."""
+    if not rate:
+        return weights
+    return tuple(
+        weight * draw_mask(weight.shape, rate, weight, generator) if family.role == "recurrent" else weight
+        for weight, family in zip(weights, program.families, strict=True)
+    )

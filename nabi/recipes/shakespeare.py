@@ -5,12 +5,11 @@ to the next, so that what it knows of a scene is not forgotten after 128 charact
 text is looked at once, the twentieth before it after every epoch.
 """
 
-import os
 import time
 from pathlib import Path
 
-from nabi.errors import MissingFileError
 from nabi.models import LanguageModel
+from nabi.recipes._data_file import find_data
 from nabi.recipes._pictures_text import learning_curves
 from nabi.recipes._run import Run
 
@@ -80,19 +79,5 @@ def cook(run: Run) -> None:
 
 
 def find(said: Path | None) -> Path:
-    """Return the file: the one said or in the folder said, else in the folder NABI_DATA.
-
-    Raises:
-        MissingFileError: if it is not there.
-    """
-    setting = os.environ.get("NABI_DATA", "").strip()
-    place = said or (Path(setting).expanduser() if setting else None)
-    if place is None:
-        raise MissingFileError(
-            f"data: the recipe shakespeare reads {FILE}; name the file or its folder with --data, or set "
-            "NABI_DATA to the folder"
-        )
-    for file in (place, place / FILE, place / "text" / FILE):
-        if file.is_file():
-            return file
-    raise MissingFileError(f"data: {place} is no file and has no {FILE}")
+    """Return the file with the plays; see `find_data`."""
+    return find_data("shakespeare", said, FILE, "text")

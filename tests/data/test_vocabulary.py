@@ -1,6 +1,5 @@
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, FileFormatError, UnknownNameError
+from nabi.errors import ArgumentError
 
 UNITS = ("words", "characters", "pieces", "subwords")
 TEXTS = [
@@ -319,102 +318,3 @@ def test_an_aspect_stands_before_its_text(unit):
     (aspect,), (text,) = vocabulary.encode(["music"]), vocabulary.encode(["good"])
     (both,) = vocabulary.encode(np.array(["good"]), first=["music"])
     assert both.tolist() == [*aspect, 3, *text[1:]]
-
-
-def test_no_texts_give_no_codes():
-    assert Vocabulary.learn(TEXTS).encode([]) == []
-
-
-@pytest.mark.parametrize(
-    ("texts", "options", "message"),
-    [
-        ([], {}, "no texts were given"),
-        ([" ", "\n"], {}, "the 2 texts given are empty"),
-        (["", ""], {"unit": "characters"}, "the 2 texts given are empty"),
-        ("one text", {}, "texts: 'one text' was given"),
-        (None, {}, "texts: None was given"),
-        (["a", None], {}, r"texts\[1\]: None was given"),
-        (["a", b"b"], {}, r"texts\[1\]: b'b' was given"),
-        (["a"], {"size": 4}, "size: 4 was given, a whole number from 5"),
-        (["a"], {"size": 5, "unit": "pieces"}, "size: 5 was given, a whole number from 6"),
-        (["a"], {"size": 1e4}, "size: 10000.0 was given"),
-        (["a"], {"minimum_count": 0}, "minimum_count: 0 was given"),
-        (["a"], {"minimum_count": 2}, "nothing was seen 2 times"),
-        (["a"], {"minimum_count": 2, "unit": "pieces"}, "nothing was seen 2 times"),
-        (["a"], {"minimum_count": 2, "unit": "subwords"}, "nothing was seen 2 times"),
-        (["a"], {"size": 5, "unit": "subwords"}, "size: 5 was given, a whole number from 6"),
-    ],
-)
-def test_errors_of_learning(texts, options, message):
-    with pytest.raises(ArgumentError, match=message):
-        Vocabulary.learn(texts, **options)
-
-
-def test_errors_of_encoding():
-    vocabulary = Vocabulary.learn(["a b"])
-    with pytest.raises(UnknownNameError, match="unit: 'word' is not known; did you mean 'words'"):
-        Vocabulary.learn(["a"], "word")
-    with pytest.raises(UnknownNameError, match="truncating"):
-        vocabulary.encode(["a"], truncating="left")
-    for argument, call in {
-        "texts: 'a' was": lambda: vocabulary.encode("a"),
-        r"texts\[1\]: 3": lambda: vocabulary.encode(["a", 3]),
-        "maxlen: 0": lambda: vocabulary.encode(["a"], maxlen=0),
-        "first: 1 texts were given for 2": lambda: vocabulary.encode(["a", "b"], first=["a"]),
-        "text: None": lambda: vocabulary.tokens(None),
-        r"codes\[1\]: 6 was given, 0 to 5": lambda: vocabulary.decode([4, 6]),
-        r"codes\[0\]: -1": lambda: vocabulary.decode([-1]),
-    }.items():
-        with pytest.raises(ArgumentError, match=argument):
-            call()
-
-
-@pytest.mark.parametrize(
-    ("unit", "damage"),
-    [
-        ("words", {"layout": 2}),
-        ("words", {"unit": "letters"}),
-        ("words", {"unit": None}),
-        ("words", {"lowercase": "yes"}),
-        ("words", {"words": None}),
-        ("words", {"words": ["a", "a"]}),
-        ("words", {"words": ["[start]"]}),
-        ("words", {"words": ["a", 3]}),
-        ("words", {"words": ["\ud800"]}),
-        ("words", {"merges": [["a", "##b"]]}),
-        ("words", {"merges": None}),
-        ("characters", {"words": ["ab"]}),
-        ("characters", {"words": [""]}),
-        ("subwords", {"merges": [["a", "##b"]]}),
-        ("subwords", {"words": ["▁", "a"], "merges": [["▁", "a"]]}),
-        ("pieces", {"merges": [["a"]]}),
-        ("pieces", {"merges": [["a", "b"]]}),
-        ("pieces", {"merges": [["a", "##b"]]}),
-        ("pieces", {"merges": [["f", 1]]}),
-        ("pieces", {"words": ["a", "##b"], "merges": [["a", "##b"]]}),
-        ("pieces", {"words": ["a", "#é", "é"], "merges": [["a", "#é"]]}),
-    ],
-)
-def test_a_damaged_description_is_refused(unit, damage):
-    described = Vocabulary.learn(TEXTS, unit).to_dict()
-    with pytest.raises(FileFormatError, match="vocabulary: "):
-        Vocabulary.from_dict({**described, **damage})
-
-
-@pytest.mark.parametrize("described", [None, [], "words", {}])
-def test_what_is_no_description_is_refused(described):
-    with pytest.raises(FileFormatError, match="vocabulary: "):
-        Vocabulary.from_dict(described)
-
-
-def test_its_name_says_what_it_is():
-    assert repr(Vocabulary.learn(["a b"])) == "Vocabulary(6 words, lowercase=True)"
-
-
-@pytest.mark.parametrize("unit", UNITS)
-def test_it_goes_to_another_process(unit):
-    vocabulary = Vocabulary.learn(TEXTS, unit)
-    assert (
-        pickle.loads(pickle.dumps(vocabulary)).encode(TEXTS)[0].tolist()
-        == vocabulary.encode(TEXTS)[0].tolist()
-    )

@@ -10,7 +10,7 @@ from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
 __all__ = ["DataSet", "Layout", "Part", "data_folder", "read_parts"]
 
-# The texts of one part of a data set (training, test, ...) and the names of their labels.
+# The texts of one part of a data set (training, test, ...) and the names of their labels, or translations.
 Part = tuple[list[str], list[str]]
 
 _COMPRESSED = (".bz2", ".gz", ".xz")
@@ -36,7 +36,8 @@ class DataSet:
     Attributes:
         name: as in `nabi.datasets`.
         layouts: the one that is looked for first comes first.
-        home: the files of one of the layouts, in its order, and where they can be downloaded.
+        home: the files of one of the layouts, in its order, and where they can be downloaded; empty where no
+            address is known that always gives the same.
     """
 
     name: str
@@ -102,6 +103,11 @@ def _find_usual(data_set: DataSet) -> tuple[Layout, list[Path]]:
             return found
     cache = data_folder()
     found = _in_folder(data_set, cache)
+    if found is None and not data_set.home:
+        raise MissingFileError(
+            f"path: {data_set.name} is not on this machine, and there is no address to download it from; put "
+            f"{_wanted(data_set)} into a folder and name that with NABI_DATA or path="
+        )
     if found is None:
         for remote in data_set.home:
             if not (cache / remote.name).is_file():
@@ -131,8 +137,8 @@ def _in_folder(data_set: DataSet, place: Path) -> tuple[Layout, list[Path]] | No
 
 
 def _places(data_set: DataSet, place: Path) -> Iterator[tuple[Layout, Path]]:
-    # A folder of all kinds of data sets keeps texts in a folder of their own.
-    for folder in (place, place / "text"):
+    # A folder of all kinds of data sets keeps each kind in a folder of its own.
+    for folder in (place, place / "text", place / "translation"):
         for layout in data_set.layouts:
             yield layout, folder
 

@@ -1,0 +1,149 @@
+"""`nabi compose`: music that a model of notes composes, as a MIDI file and as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP
+from nabi.errors import ArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nabi.models import NoteModel
+
+__all__ = ["compose"]
+
+_SUFFIXES = (".mid", ".midi")
+_TEMPO = 90.0
+
+
+def compose(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A model of notes: of `nabi train FOLDER_OF_MIDI` or `nabi run chorales`.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ],
+    bars: Annotated[int, typer.Option("--bars", "-n", help="How many bars to compose.", min=1)] = 16,
+    primer: Annotated[
+        Path | None,
+        typer.Option(
+            help="A MIDI file that the music goes on from.", show_default="from nothing", metavar="FILE.mid"
+        ),
+    ] = None,
+    chord: Annotated[
+        str | None,
+        typer.Option(
+            help="A first note or chord instead of a primer: MIDI pitches, 60 is middle C.",
+            show_default="from nothing",
+            metavar="60,64,67",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="What kind of music, of a model that has learnt labels.")
+    ] = None,
+    beats_per_bar: Annotated[int, typer.Option(help="Beats of a bar.", min=1, max=64)] = 4,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 it is more careful, above 1 bolder; 0: always the most probable.")
+    ] = 1.0,
+    voices: Annotated[int, typer.Option(help="Notes that sound at once, at most.", min=1, max=88)] = 4,
+    fewest: Annotated[int, typer.Option(help="Notes that sound at once, at least.", min=0)] = 0,
+    full_length: Annotated[
+        bool, typer.Option("--full-length", help="Go on for all bars; else the piece may end sooner.")
+    ] = False,
+    tempo: Annotated[
+        float | None,
+        typer.Option(help="Beats a minute.", min=4, max=1000, show_default="the primer's, or 90"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random numbers: the same seed composes the same.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The MIDI file; a picture (.png) is put beside it.",
+            show_default="the name of MODEL with .mid",
+            metavar="FILE.mid",
+        ),
+    ] = None,
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+) -> None:
+    """Compose music with a model of notes: from nothing, from a first chord, or on from a MIDI file.
+
+    Writes a MIDI file, the primer at its beginning, and a picture of it: a piano roll, the primer in orange.
+    """
+    from nabi.data import write_midi_frames
+    from nabi.explain import piano_roll_picture
+
+    path = Path(model.stem + ".mid") if out is None else out
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ArgumentError(f"--out: got {path}, expected a name that ends in .mid")
+    if primer is not None and path.resolve() == primer.resolve():
+        raise ArgumentError(f"--out: {path} would replace the primer; give another name")
+    loaded = _load(model, cell or ())
+    steps = loaded.settings.steps_per_beat or 1
+    beginning, beats = _beginning(primer, chord, steps)
+    composed = loaded.write(
+        beginning,
+        bars * beats_per_bar * steps,
+        label=_label(label, loaded),
+        temperature=temperature,
+        voices=voices,
+        fewest=fewest,
+        ends=not full_length,
+        seed=seed,
+    )
+    frames = [*beginning, *composed]
+    beat = {"steps_per_beat": steps, "beats_per_bar": beats_per_bar}
+    write_midi_frames(path, frames, tempo=tempo or beats or _TEMPO, title=path.stem, **beat)
+    picture = piano_roll_picture(
+        frames, path.with_suffix(".png"), primer=len(beginning), title=path.stem, **beat
+    )
+    composed_bars = (len(frames) - len(beginning)) / (beats_per_bar * steps)
+    typer.echo(f"{composed_bars:g} bars are in {path}, a picture in {picture}")
+
+
+def _beginning(
+    primer: Path | None, chord: str | None, steps: int
+) -> tuple[tuple[tuple[int, ...], ...], float | None]:
+    """The frames that come first, and their tempo."""
+    from nabi.data import KEYS, LOWEST, read_midi_frames
+
+    keys = f"{LOWEST} to {LOWEST + KEYS - 1}"
+    if primer is not None and chord is not None:
+        raise ArgumentError("--primer and --chord: expected at most one of them, got both")
+    if primer is not None:
+        music = read_midi_frames(primer, steps)
+        if music.outside:
+            raise ArgumentError(
+                f"--primer: {primer} has {music.outside:,} notes that the model does not know; its keys are "
+                f"the pitches {keys}"
+            )
+        return music.frames, music.tempo
+    if chord is None:
+        return (), None
+    try:
+        pitches = sorted({int(part) for part in chord.replace(",", " ").split()})
+    except ValueError as problem:
+        raise ArgumentError(f"--chord: got {chord!r}, expected MIDI pitches such as 60,64,67") from problem
+    if not pitches or not LOWEST <= pitches[0] <= pitches[-1] < LOWEST + KEYS:
+        raise ArgumentError(f"--chord: got {chord!r}, expected pitches from {keys}")
+    return (tuple(pitches),), None
+
+
+def _label(said: str | None, model: "NoteModel") -> str | int | None:
+    """The label that is meant: on the command line a number is a text."""
+    return next((label for label in model.labels if str(label) == said), said)
+
+
+def _load(path: Path, own_cells: Sequence[str]) -> "NoteModel":
+    """Read a model file, with cells of the user's own from the files that the command line names."""
+    from nabi.cli._cell import find_class
+    from nabi.models import NoteModel
+
+    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
+    try:
+        return NoteModel.load(path, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem

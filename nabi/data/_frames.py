@@ -1,0 +1,106 @@
+"""Pieces of music as frames: which keys of a piano sound at each step of time."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+
+__all__ = ["KEYS", "LOWEST", "Frame", "Piece", "frames_of", "read_frames", "roll_of"]
+
+KEYS = 88
+LOWEST = 21
+"""The MIDI pitch of a piano's lowest key, A0; the highest is 108, C8."""
+
+Frame = tuple[int, ...]
+"""The MIDI pitches that sound at a step, the lowest first."""
+Roll = npt.NDArray[np.uint8]
+
+
+class Piece(NamedTuple):
+    """A piece of music."""
+
+    frames: tuple[Frame, ...]
+    label: str | int | None = None
+    """What kind of piece it is: a genre, a composer."""
+
+
+def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
+    """Return a piano roll `[T, 88]`: 1 where a key sounds, from frames of pitches 21 to 108.
+
+    Args:
+        frames: for each step the pitches that sound, in any order.
+        name: what the frames are, for messages.
+
+    Raises:
+        ArgumentError: for what is no frame, and for a pitch that is no key of a piano.
+
+    >>> roll_of([[21], [], [22, 24]])[:, :4].tolist()
+    [[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]]
+    """
+    try:
+        steps = [list(frame) for frame in frames]
+    except TypeError as problem:
+        raise ArgumentError(
+            f"{name}: expected a list of frames, each a list of MIDI pitches, got something else ({problem})"
+        ) from problem
+    roll = np.zeros((len(steps), KEYS), np.uint8)
+    for step, frame in enumerate(steps):
+        for pitch in frame:
+            whole = isinstance(pitch, int | np.integer) and not isinstance(pitch, bool)
+            if not whole or not LOWEST <= pitch < LOWEST + KEYS:
+                raise ArgumentError(
+                    f"{name}[{step}]: got the pitch {pitch!r}, expected whole numbers from {LOWEST} to "
+                    f"{LOWEST + KEYS - 1}, the keys of a piano"
+                )
+            roll[step, pitch - LOWEST] = 1
+    return roll
+
+
+def frames_of(roll: npt.NDArray[Any]) -> tuple[Frame, ...]:
+    """Return the frames of a piano roll `[T, 88]`; the inverse of `roll_of`.
+
+    >>> frames_of(roll_of([[60, 48], []]))
+    ((48, 60), ())
+    """
+    return tuple([tuple([int(key) + LOWEST for key in np.flatnonzero(step)]) for step in roll])
+
+
+def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...]]]:
+    """Read a JSON file of pieces in parts: `{"train": [[[60, 64], ...], ...], "valid": ..., "test": ...}`.
+
+    Each piece is a list of frames, each frame a list of the MIDI pitches that sound. It is the form in which
+    the Bach chorales of Boulanger-Lewandowski et al. (2012) are handed on.
+
+    Returns:
+        For each part its pieces.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        FileFormatError: if it is no JSON, or something else than such parts.
+    """
+    place = Path(path)
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise MissingFileError(f"path: there is no file {place}") from problem
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as problem:
+        raise FileFormatError(f"path: {place} cannot be read as JSON ({problem})") from problem
+    if not isinstance(content, dict) or not all(isinstance(part, list) for part in content.values()):
+        raise FileFormatError(f"path: {place} holds no parts, {{'train': [piece, ...], ...}} is expected")
+    parts: dict[str, list[tuple[Frame, ...]]] = {}
+    for name, pieces in content.items():
+        try:
+            parts[name] = [_frames(piece, f"{name}[{number}]") for number, piece in enumerate(pieces)]
+        except ArgumentError as problem:
+            raise FileFormatError(f"path: {place}: {problem}") from problem
+    return parts
+
+
+def _frames(piece: Sequence[Sequence[int]], name: str) -> tuple[Frame, ...]:
+    return frames_of(roll_of(piece, name))

@@ -1,0 +1,37 @@
+"""Multi30k: 31,014 descriptions of pictures, English and German, for training, validation and test 2016.
+
+Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions"."""
+
+import os
+
+from nabi.data._data_sets import MULTI30K_LANGUAGES, Part, multi30k_data, read_parts
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["load_pairs"]
+
+
+def load_pairs(
+    path: str | os.PathLike[str] | None = None, source: str = "en", target: str = "de"
+) -> tuple[Part, Part, Part]:
+    """Return sentences and their translations: `(sources, targets)` of training, validation, test 2016.
+
+    Args:
+        path: the folder of the files: `train`, `val` and `test_2016_flickr`, each with `.en.gz` and `.de.gz`,
+            also with `multi30k_` before these names. None looks where all data sets are looked for, and
+            downloads English and German.
+        source: the language to translate from: "en", "de", "fr" or "cs".
+        target: the language to translate into.
+
+    Raises:
+        MissingFileError: if the files are not there and cannot be downloaded.
+        FileFormatError: if a file is damaged, or two that belong together differ in their number of lines.
+        ArgumentError: for the same language twice.
+        UnknownNameError: for another language.
+    """
+    for name, language in (("source", source), ("target", target)):
+        if language not in MULTI30K_LANGUAGES:
+            raise unknown_name(name, language, MULTI30K_LANGUAGES)
+    if source == target:
+        raise ArgumentError(f"target: {target!r} was given, which is the source already")
+    training, validation, test = read_parts(multi30k_data(source, target), path)
+    return training, validation, test

@@ -1,0 +1,50 @@
+"""Tatoeba: some thousand English sentences with Korean translations, as manythings.org publishes them."""
+
+import os
+
+from nabi.data._data_sets import TATOEBA, Part, random_order, read_parts
+from nabi.data._pair_splitting import apart
+from nabi.errors import ArgumentError
+
+__all__ = ["load_pairs"]
+
+
+def load_pairs(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    validation_share: float = 0.1,
+    test_share: float = 0.1,
+    seed: int | None = 113,
+) -> tuple[Part, Part, Part]:
+    """Return sentences and their translations: `(sources, targets)` of training, validation and test.
+
+    The data have no split of their own. Here no sentence is in two parts, neither an English nor a Korean
+    one, not even with other punctuation or case: many are in several pairs, and a part that shares them with
+    the training would tell what is remembered.
+
+    Args:
+        path: the file, or a folder with `tatoeba_eng_kor.tsv` or, as it is published, `kor.txt`: English,
+            Korean and who wrote them, between tabs. None looks where all data sets are looked for; it is not
+            downloaded.
+        validation_share: of the pairs, at most.
+        test_share: of the pairs, at most.
+        seed: of the split; None for another one each time.
+
+    Raises:
+        MissingFileError: if the file is not there.
+        FileFormatError: if it is damaged or has other columns.
+        ArgumentError: for shares that leave a part empty, and a seed that is not a whole number from 0 to
+            2³² − 1.
+    """
+    order = random_order(seed)
+    for name, share in (("validation_share", validation_share), ("test_share", test_share)):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            raise ArgumentError(f"{name}: {share!r} was given, a number between 0 and 1 is expected")
+    (pairs,) = read_parts(TATOEBA, path)
+    validation, test, training = apart(pairs, (validation_share, test_share), order)
+    if not (training[0] and validation[0] and test[0]):
+        raise ArgumentError(
+            f"validation_share, test_share: {validation_share!r} and {test_share!r} were given, which leaves "
+            f"a part of the {len(pairs[0]):,} pairs empty"
+        )
+    return training, validation, test

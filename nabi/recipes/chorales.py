@@ -1,0 +1,120 @@
+"""Bach's chorales, chord by chord: networks that hear four voices and compose (many to many).
+
+At each beat they see which keys of a piano sound, and say of each of the 88 keys how probable it is at the
+next beat. The chorales are those, and divided as, of Boulanger-Lewandowski et al. (2012), so that the figures
+can be compared with published ones: the nats per beat of 88 independent keys.
+
+Chords are not made of independent keys. So a second network learns the same chorales, in which each key also
+knows of the keys below it that sound; it composes.
+"""
+
+from nabi.data import Frame, read_frames, write_midi_frames
+from nabi.errors import FileFormatError
+from nabi.explain import piano_roll_picture
+from nabi.models import NoteModel
+from nabi.recipes._data_file import find_data
+from nabi.recipes._pictures_text import learning_curves
+from nabi.recipes._run import Run
+
+__all__ = ["cook", "make"]
+
+FILE = "jsb_chorales_quarter.json"
+PARTS = ("train", "valid", "test")
+UNITS, EMBEDDING = 400, 200
+DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.5, 0.3, 3
+PIECES, LEARNING_RATE = 8, 3e-3
+BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, of a chorale that was held out, in beats
+TEMPERATURE, FEWEST = 0.8, 3
+
+
+def make(epochs: int, seed: int, cell: str = "lstm", output: str = "keys") -> NoteModel:
+    """Return the model: an LSTM of 400 units between a frame's vector and 88 keys."""
+    return NoteModel(
+        cell,
+        units=UNITS,
+        embedding_size=EMBEDDING,
+        output=output,
+        steps_per_beat=1,
+        transpose=TRANSPOSE,
+        dropout=DROPOUT,
+        weight_drop=WEIGHT_DROP,
+        batch_size=PIECES,
+        learning_rate=LEARNING_RATE,
+        epochs=epochs,
+        seed=seed,
+    )
+
+
+def cook(run: Run) -> None:
+    """Learn the chorales with independent keys and with chords, measure both, and compose."""
+    file = find_data("chorales", run.data, FILE, "music")
+    parts = read_frames(file)
+    if not all(parts.get(name) for name in PARTS):
+        raise FileFormatError(f"data: {file} has no pieces for {', '.join(PARTS)}")
+
+    # The networks, one after the other. A run that was interrupted goes on when the same command is given
+    # again: what it trained to the end is not trained anew.
+    finished = run.folder / "keys.nabi"
+    keys = make(run.epochs, run.seed)
+    if (run.folder / "chords.training").exists() and finished.exists():
+        loaded = NoteModel.load(finished)
+        keys = loaded if loaded.settings == keys.settings else keys
+    model = learn(run, keys, parts)
+    if not run.interrupted:
+        model = learn(run, make(run.epochs, run.seed, output="chords"), parts)
+
+    # What it composes: a chorale from nothing, and one that goes on from the beginning of one it never heard.
+    for name, primer in (("from_nothing", ()), ("continued", parts["valid"][0][:PRIMER])):
+        composed = model.write(
+            primer,
+            BARS * BEATS_PER_BAR - len(primer),
+            temperature=TEMPERATURE,
+            fewest=FEWEST,
+            seed=run.seed,
+        )
+        frames = [*primer, *composed]
+        write_midi_frames(run.folder / f"{name}.mid", frames, title=name.replace("_", " "))
+        title = "A chorale from nothing" if not primer else "A chorale gone on from its first two bars"
+        piano_roll_picture(frames, run.folder / f"{name}.png", primer=len(primer), title=title)
+        run.figures[f"{name}.bars"] = len(frames) / BEATS_PER_BAR
+    run.console.print(
+        f"Two chorales are in {run.folder.path}: from_nothing.mid and continued.mid", highlight=False
+    )
+
+
+def learn(run: Run, model: NoteModel, parts: dict[str, list[tuple[Frame, ...]]]) -> NoteModel:
+    """Train a model that has not been trained; show how good it is."""
+    output = model.settings.output
+    if not model.trained:
+        with run.batches(output, run.epochs) as bar:
+            report = model.fit(
+                parts["train"],
+                validation=parts["valid"],
+                test=parts["test"],
+                checkpoint=run.folder / f"{output}.training",
+                verbose=0,
+                callbacks=bar,
+            )
+        run.interrupted = run.interrupted or report.interrupted
+        model.save(run.folder / f"{output}.nabi")
+    show(run, model)
+    return model
+
+
+def show(run: Run, model: NoteModel) -> None:
+    """Print and keep the figures of a model, and draw how it learned."""
+    output, report = model.settings.output, model.report
+    if model.history:
+        losses = model.history["val_loss"]
+        curves = learning_curves(
+            model.history, losses.index(min(losses)), f"Nats per beat of Bach's chorales, {output}"
+        )
+        run.folder.write_picture(f"{output}_learning_curves.png", curves)
+    run.figures |= {
+        f"{output}.validation": report.validation,
+        f"{output}.test": report.test,
+        f"{output}.parameters": sum(weight.numel() for weight in model.network.parameters()),
+        f"{output}.training_seconds": round(report.seconds, 1),
+        f"{output}.history": model.history,
+    }
+    run.console.print(f"{output}\n{report}", highlight=False)

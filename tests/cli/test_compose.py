@@ -1,0 +1,187 @@
+"""`nabi train FOLDER_OF_MIDI` and `nabi compose`, as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mido
+import pytest
+
+from nabi.data import read_midi_frames, write_midi_frames
+from nabi.models import NoteModel
+
+SMALL = ("--units", "12", "--embedding-size", "8", "--batch-size", "4")
+SCALE = [(60,), (62,), (64,), (65,), (60, 67)]
+
+
+def fill(folder: Path, count: int = 10) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        write_midi_frames(folder / f"{number}.mid", SCALE * 2)
+
+
+def learn(path: Path, *labels: str) -> Path:
+    model = NoteModel(units=12, embedding_size=8, dropout=0.0, epochs=40, learning_rate=0.05)
+    model.fit([SCALE * 2] * 4, list(labels) or None, validation_share=0, test_share=0, verbose=0)
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learn(tmp_path_factory.mktemp("model") / "scale.nabi")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
+    fill(tmp_path / "music" / "slow")
+    fill(tmp_path / "music" / "fast")
+    (tmp_path / "music" / "fast" / "broken.mid").write_bytes(b"MThd")
+    mido.MidiFile().save(tmp_path / "music" / "slow" / "silent.midi")
+    done = nabi("train", "music", *SMALL, "--epochs", 30, "--learning-rate", 0.05, "--transpose", 1)
+    assert done.status == 0, done.err
+    assert "20 pieces, 200 frames; frames of a beat: 1" in done.out
+    assert "labels, the names of the folders: fast (10), slow (10)" in done.out
+    assert "broken.mid is not a MIDI file" in done.out
+    assert "silent.midi has no notes" in done.out
+    assert "nats per frame" in done.out
+    assert 'nabi compose music.nabi --label "fast" -n 16' in done.out
+    figures = json.loads((tmp_path / "music.json").read_text(encoding="utf-8"))
+    assert figures["report"]["validation"] < figures["history"]["val_loss"][0]
+    assert figures["settings"]["output"] == "chords"
+    assert len(figures["skipped"]) == 2
+    assert not (tmp_path / "music.training").exists()
+    done = nabi("compose", "music.nabi", "--label", "slow", "-n", 3, "--full-length", "--fewest", 1)
+    assert done.status == 0, done.err
+    assert "3 bars are in music.mid, a picture in music.png" in done.out
+    assert len(read_midi_frames(tmp_path / "music.mid").frames) == 12
+    assert (tmp_path / "music.png").read_bytes().startswith(b"\x89PNG")
+    done = nabi("compose", "music.nabi")
+    assert (done.status, done.out) == (2, "")
+    assert "expected one of those that were learnt: 'fast', 'slow'" in done.err
+
+
+def test_a_primer_is_gone_on_from_and_begins_the_file(nabi: Any, model: Path, tmp_path: Path) -> None:
+    write_midi_frames(tmp_path / "primer.mid", SCALE[:3], tempo=50)
+    done = nabi("compose", model, "--primer", "primer.mid", "-n", 1, "--temperature", 0, "--out", "new.mid")
+    assert done.status == 0, done.err
+    music = read_midi_frames(tmp_path / "new.mid")
+    assert music.frames == tuple(SCALE[:3] + (SCALE * 2)[3:7])
+    assert music.tempo == pytest.approx(50)
+    for chord in ("60", "60,", " 60 "):
+        done = nabi("compose", model, "--chord", chord, "--temperature", 0, "--beats-per-bar", 3)
+        assert done.status == 0
+        assert read_midi_frames(tmp_path / "scale.mid").frames[:10] == tuple(SCALE * 2)
+
+
+def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path) -> None:
+    files = []
+    for seed in (1, 1, 2):
+        nabi("compose", model, "--full-length", "-n", 8, "--temperature", 1.5, "--seed", seed)
+        files.append((tmp_path / "scale.mid").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--temperature", "-1"], "temperature: got -1.0, expected a number of 0 or more"),
+        (["--fewest", "5"], "fewest: got 5"),
+        (["--seed", "-1"], "seed: got -1"),
+        (["--label", "bach"], "label: got 'bach', but the model has learnt nothing of labels"),
+        (["--chord", "60,x"], "--chord: got '60,x', expected MIDI pitches such as 60,64,67"),
+        (["--chord", "10"], "--chord: got '10', expected pitches from 21 to 108"),
+        (["--chord", ""], "--chord: got ''"),
+        (["--primer", "none.mid"], "there is no file none.mid"),
+        (["--primer", "broken.mid"], "broken.mid is not a MIDI file that can be read"),
+        (["--primer", "wide.mid"], "--primer: wide.mid has 1 notes that the model does not know"),
+        (["--primer", "wide.mid", "--chord", "60"], "expected at most one of them, got both"),
+        (["--primer", "wide.mid", "--out", "./wide.mid"], "would replace the primer"),
+        (["--out", "new.wav"], "expected a name that ends in .mid"),
+    ],
+)
+def test_what_cannot_be_composed(
+    nabi: Any, model: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    wide = mido.MidiTrack()
+    for pitch in (60, 120):
+        wide.append(mido.Message("note_on", note=pitch))
+        wide.append(mido.Message("note_off", note=pitch, time=480))
+    mido.MidiFile(tracks=[wide]).save(tmp_path / "wide.mid")
+    done = nabi("compose", model, *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.mid", "wide.mid"]
+
+
+def test_a_label_that_is_a_number(nabi: Any, tmp_path: Path) -> None:
+    model = NoteModel(units=8, embedding_size=8, epochs=1)
+    model.fit([SCALE] * 4, [1, 2, 1, 2], verbose=0)
+    model.save(tmp_path / "model.nabi")
+    assert nabi("compose", "model.nabi", "--label", "2", "-n", 1).status == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({"a.mid": b"hello"}, [], "none of the 1 MIDI files of music can be used; the first: music/a.mid"),
+        ({}, [], "nabi train learns from:"),
+        ({"a.mid": None}, ["--text", "x", "--label", "y"], "music"),
+        ({"a.mid": None}, ["--pooling", "max"], "--pooling: it means nothing for music to compose from"),
+        ({"a.mid": None}, ["--cell", "lstm", "--cell", "gru"], "--cell: 2 were given"),
+        ({"a.mid": None}, ["--cell", "lsmt"], "did you mean 'lstm'"),
+        ({"a.mid": None}, ["--label-folders"], "a.mid lies in no folder"),
+        ({"a.mid": None}, ["--out", "music"], "it is a folder, a file name was expected"),
+    ],
+)
+def test_bad_input_is_refused_before_training(
+    nabi: Any, tmp_path: Path, files: dict[str, bytes | None], arguments: list[str], message: str
+) -> None:
+    (tmp_path / "music").mkdir()
+    for name, content in files.items():
+        if content is None:
+            write_midi_frames(tmp_path / "music" / name, SCALE)
+        else:
+            (tmp_path / "music" / name).write_bytes(content)
+    done = nabi("train", "music", *arguments)
+    assert done.status == 2
+    assert message in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["music"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
+def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    fill(tmp_path / "music")
+    command = [sys.executable, "-m", "nabi", "train", "music", *SMALL]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [*command, "--epochs", "100000"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Epoch 2/"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "the same command goes on from music.training" in out
+    assert NoteModel.load(tmp_path / "music.nabi").report.interrupted
+    again = subprocess.run(
+        [*command, "--epochs", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert again.returncode == 2
+    assert "checkpoint: music.training is of a training with other settings" in again.stderr
