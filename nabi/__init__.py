@@ -28,7 +28,7 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, NoteModel, Sequential, TextClassifier
+from nabi.models import LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
 
 __all__ = [
     "Input",
@@ -37,6 +37,7 @@ __all__ = [
     "NoteModel",
     "Sequential",
     "TextClassifier",
+    "Translator",
     "activations",
     "backend",
     "callbacks",

@@ -2,7 +2,8 @@
 
 import os
 
-from nabi.data._data_sets import TATOEBA, Part, apart, random_order, read_parts
+from nabi.data._data_sets import TATOEBA, Part, random_order, read_parts
+from nabi.data._pair_splitting import apart
 from nabi.errors import ArgumentError
 
 __all__ = ["load_pairs"]

@@ -12,8 +12,12 @@ from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
 from nabi.models._text_classifier import TextClassifier
 from nabi.models._text_prediction import Prediction
+from nabi.models._translator import Translator
+from nabi.models._translator_report import TranslatorReport
+from nabi.models._translator_writing import AttentionWeights, Translation
 
 __all__ = [
+    "AttentionWeights",
     "Functional",
     "LabelFigures",
     "LanguageModel",
@@ -26,5 +30,8 @@ __all__ = [
     "Report",
     "Sequential",
     "TextClassifier",
+    "Translation",
+    "Translator",
+    "TranslatorReport",
     "load_model",
 ]

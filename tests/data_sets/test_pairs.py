@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nabi.data._data_sets import apart, random_order
-from nabi.data._data_sets._tatoeba import _essence
+from nabi.data._data_sets import random_order
+from nabi.data._pair_splitting import _essence, apart
 from nabi.datasets import multi30k, tatoeba
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
 
@@ -89,14 +89,15 @@ def test_what_is_wrong_with_tatoeba_is_said(tmp_path: Path) -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.sampled_from(".!?")), min_size=1),
     st.integers(0, 100),
+    st.booleans(),
 )
-def test_no_sentence_is_in_two_parts(rows: list[tuple[int, int, str]], seed: int) -> None:
+def test_no_sentence_is_in_two_parts(rows: list[tuple[int, int, str]], seed: int, both: bool) -> None:
     part = [f"S {source}{mark}" for source, _, mark in rows], [f"t{target}{mark}" for _, target, mark in rows]
-    parts = apart(part, (0.2, 0.2), random_order(seed))
+    parts = apart(part, (0.2, 0.2), random_order(seed), targets_too=both)
     found = sorted(pair for sources, targets in parts for pair in zip(sources, targets, strict=True))
     assert found == sorted(zip(*part, strict=True))
     assert all(len(parts[number][0]) <= round(0.2 * len(rows)) for number in range(2))
-    for side in range(2):
+    for side in range(1 + both):
         sentences = [{_essence(sentence) for sentence in one[side]} for one in parts]
         assert sum(map(len, sentences)) == len(set().union(*sentences))
 

@@ -12,7 +12,7 @@ from nabi.data._data_sets._order import checked_share, kept_count, random_order,
 from nabi.data._data_sets._reuters import REUTERS, TOPICS
 from nabi.data._data_sets._sentiments import SENTIMENTS
 from nabi.data._data_sets._sources import DataSet, Part, data_folder, read_parts
-from nabi.data._data_sets._tatoeba import TATOEBA, apart
+from nabi.data._data_sets._tatoeba import TATOEBA
 
 __all__ = [
     "FAKE_NEWS",
@@ -28,7 +28,6 @@ __all__ = [
     "Coding",
     "DataSet",
     "Part",
-    "apart",
     "checked_share",
     "data_folder",
     "kept_count",
