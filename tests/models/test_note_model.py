@@ -251,6 +251,8 @@ def test_what_cannot_be_composed(arguments: dict[str, Any], message: str) -> Non
     [
         ([], {}, "source: got nothing"),
         (5, {}, "source: got int"),
+        ([SCALE, 5], {}, r"source\[1\]: got 5, expected a list of frames"),
+        ([[60, 62]], {}, r"source\[0\]: expected a list of frames"),
         ([SCALE, []], {}, r"source\[1\]: the piece has no frames"),
         ([[[60, 300]]], {}, r"source\[0\]\[0\]: got the pitch 300"),
         ([SCALE] * 3, {"labels": ["a"]}, "labels: 1 were given for 3 pieces"),
