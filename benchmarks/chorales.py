@@ -139,7 +139,7 @@ def clashing(pieces: Iterable[Sequence[Frame]]) -> float:
 
 
 def harmony() -> list[str]:
-    """Return a table of how often chords clash: Bach's, and those that the recipe's networks compose."""
+    """The lines of a table of how often chords clash: Bach's, and those that the networks compose."""
     held_out = read_frames(find_data("chorales", None, chorales.FILE, "music"))["valid"]
     shares = {"Bach, the chorales for validation": clashing(held_out)}
     for output, name in (("keys", "LSTM"), ("chords", "LSTM, chords")):

@@ -24,7 +24,7 @@ UNITS, EMBEDDING = 400, 200
 DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.3, 0.2, 5
 PIECES, LEARNING_RATE = 8, 4e-3
 BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, of a chorale that was held out, in beats
-TEMPERATURE, FEWEST = 0.8, 3
+TEMPERATURE, FEWEST = 0.7, 4
 
 
 def make(epochs: int, seed: int, cell: str = "lstm", output: str = "keys") -> NoteModel:
