@@ -11,6 +11,7 @@ import torch
 
 from nabi.cells import Cell
 from nabi.data import Vocabulary
+from nabi.data._text_units import RESERVED
 from nabi.decoding import BeamSearch
 from nabi.errors import ArgumentError
 from nabi.models import _translator_files
@@ -238,8 +239,8 @@ class Translator:
             settings.unit,
             len(learnt),
             len(kept),
-            len(source),
-            len(target),
+            len(source) - len(RESERVED),
+            len(target) - len(RESERVED),
             unknown_share(judged.sources),
             unknown_share(judged.targets),
             len(prepared.left_out),
