@@ -28,9 +28,10 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
 
 __all__ = [
+    "Captioner",
     "Input",
     "LanguageModel",
     "Model",

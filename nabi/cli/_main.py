@@ -9,6 +9,7 @@ import typer
 import nabi
 from nabi.cli._bench import bench
 from nabi.cli._cache import cache
+from nabi.cli._caption import caption
 from nabi.cli._compose import compose
 from nabi.cli._evaluate import evaluate
 from nabi.cli._explain import explain
@@ -57,6 +58,7 @@ _app.command("evaluate")(evaluate)
 _app.command("explain")(explain)
 _app.command("write")(write)
 _app.command("next")(next_words)
+_app.command("caption")(caption)
 _app.command("translate")(translate)
 _app.command("compose")(compose)
 _app.command("list")(list_all)

@@ -13,12 +13,16 @@ __all__ = [
     "Balanced",
     "BatchSize",
     "Bidirectional",
+    "Caption",
+    "Captions",
     "Cell",
     "Dropout",
     "EmbeddingSize",
     "Encoding",
     "Epochs",
     "File",
+    "Image",
+    "ImageSize",
     "InputFeeding",
     "Label",
     "LabelFolders",
@@ -98,6 +102,7 @@ class TruncatingChoice(StrEnum):
 
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text to write on from"
+_PICTURES = "Pictures with captions"
 _MUSIC = "Folder of MIDI files"
 _PAIRS = "Pairs of texts"
 
@@ -187,16 +192,16 @@ Lines = Annotated[
 Window = Annotated[
     int | None,
     typer.Option(
-        help="Characters or words through which gradients flow back.",
+        help="Characters, words or frames of music through which gradients flow back.",
         min=1,
-        show_default="128",
-        rich_help_panel=_TEXT,
+        show_default="128, of music 256",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Layers = Annotated[
     int | None,
     typer.Option(
-        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_NETWORK
     ),
 ]
 Tied = Annotated[
@@ -209,7 +214,42 @@ WeightDrop = Annotated[
         help="Share of recurrent weights left out in training.",
         min=0.0,
         max=0.99,
-        rich_help_panel=_TEXT,
+        rich_help_panel=_NETWORK,
+    ),
+]
+Captions = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of file names and captions: FILE is the folder of the pictures.",
+        metavar="TABLE",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the file names.",
+        metavar="COLUMN",
+        show_default="image, or the first",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Caption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the captions.",
+        metavar="COLUMN",
+        show_default="caption, or the second",
+        rich_help_panel=_PICTURES,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Height and width in pixels to which pictures are made larger or smaller.",
+        min=8,
+        show_default="48",
+        rich_help_panel=_PICTURES,
     ),
 ]
 LabelFolders = Annotated[

@@ -1,10 +1,13 @@
-"""Sequences as data: texts, tables and labels, notes and MIDI files, windows, padding, small series.
+"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
+padding, small series.
 
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """
 
+from nabi.data._captions import CaptionedImages, read_captioned_images
 from nabi.data._characters import Characters
 from nabi.data._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
+from nabi.data._images import fit_images, read_image
 from nabi.data._labels import Labels
 from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
@@ -26,6 +29,7 @@ __all__ = [
     "LOWEST",
     "NABIYA",
     "NOTES",
+    "CaptionedImages",
     "Characters",
     "Frame",
     "Labels",
@@ -41,6 +45,7 @@ __all__ = [
     "Vocabulary",
     "decode_notes",
     "encode_notes",
+    "fit_images",
     "frames_of",
     "midi_files",
     "note_beats",
@@ -48,7 +53,9 @@ __all__ = [
     "number_series",
     "one_hot",
     "pad_sequences",
+    "read_captioned_images",
     "read_frames",
+    "read_image",
     "read_midi",
     "read_midi_folder",
     "read_midi_frames",

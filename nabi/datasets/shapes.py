@@ -78,7 +78,7 @@ def get_new_kinds(part: str = "test") -> tuple[str, ...]:
     """Return the colours and shapes that only "validation" or "test" shows together.
 
     >>> get_new_kinds()
-    ('green circle', 'blue square', 'purple triangle', 'pink diamond', 'black star', 'red cross')
+    ('green circle', 'blue square', 'purple triangle', 'pink diamond', 'brown star', 'red cross')
     """
     return tuple(" ".join(kind) for kind in kinds(part))
 

@@ -1,6 +1,7 @@
 """Seeing what recurrent networks do: gradients by distance, gates, words that decide, attention, music."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
+from nabi.explain._captions_picture import CaptionedImage, captions_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._piano_roll import piano_roll_picture
@@ -10,10 +11,12 @@ from nabi.explain._unrolling import Unrolling, unrolling_memory, unrolling_pictu
 
 __all__ = [
     "Aligned",
+    "CaptionedImage",
     "Reading",
     "Unrolling",
     "attention_picture",
     "attention_text",
+    "captions_picture",
     "gates",
     "gates_picture",
     "gradient_distance",

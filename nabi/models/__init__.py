@@ -1,5 +1,8 @@
-"""Models: layers put together, trained, asked, saved, loaded; what classifies and writes text and music."""
+"""Models: layers put together, trained, asked, saved, loaded; what classifies, writes, composes, captions."""
 
+from nabi.models._caption_report import CaptionReport
+from nabi.models._caption_writing import Caption, CaptionAttention
+from nabi.models._captioner import Captioner
 from nabi.models._files import load_model
 from nabi.models._functional import Functional
 from nabi.models._language_model import LanguageModel
@@ -18,6 +21,10 @@ from nabi.models._translator_writing import AttentionWeights, Translation
 
 __all__ = [
     "AttentionWeights",
+    "Caption",
+    "CaptionAttention",
+    "CaptionReport",
+    "Captioner",
     "Functional",
     "LabelFigures",
     "LanguageModel",

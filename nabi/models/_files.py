@@ -133,6 +133,8 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
 
 # What reads a file of another kind than the one expected.
 _READERS = {
+    "captioner": "nabi.Captioner.load",
+    "captioner training": "checkpoint= of nabi.Captioner.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "text classifier": "nabi.TextClassifier.load",

@@ -22,8 +22,8 @@ class Prepared:
     train: Encoded
     validation: Encoded
     """Of no pairs, where none were held out."""
-    texts: tuple[list[str], ...]
-    """All texts of both, as they were divided."""
+    texts: list[list[str]]
+    """All texts as they were given, and the share; with the seed they say what is learnt from."""
 
     @property
     def left_out(self) -> list[str]:
@@ -41,11 +41,13 @@ def prepare(
             pair is left to learn from or to validate with.
     """
     check_rate("validation_share", validation_share)
-    train = Pairs.checked(sources, targets)
+    given = train = Pairs.checked(sources, targets)
     if validation is None:
-        train, held = divide(train, validation_share, asked.seed)
+        train, held = divide(given, validation_share, asked.seed)
+        texts = [given.sources, given.targets, [str(validation_share)]]
     elif isinstance(validation, list | tuple) and len(validation) == 2:
         held = Pairs.checked(validation[0], validation[1], "validation ")
+        texts = [given.sources, given.targets, held.sources, held.targets]
     else:
         raise ArgumentError(
             f"validation: got {type(validation).__name__}, expected a pair (sources, targets)"
@@ -61,7 +63,7 @@ def prepare(
         target,
         encode_pairs(train, source, target, asked.maxlen),
         encode_pairs(held, source, target, asked.maxlen, "" if validation is None else "validation "),
-        (train.sources, train.targets, held.sources, held.targets),
+        texts,
     )
     _check_left("sources, targets", train, prepared.train)
     if validation is not None:

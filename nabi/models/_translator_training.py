@@ -1,7 +1,7 @@
 """Training of a translator: the decoder reads the right target, and says what comes next."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -43,7 +43,7 @@ class TranslatorTraining(ResumableTraining):
             last are.
         settings: with `epochs`.
         checkpoint: the file that keeps where training stands, None for none.
-        texts: all texts of both, for a checkpoint to know them again.
+        texts: what it learns from and how it is divided, for a checkpoint to know it again.
     """
 
     kind = "translator training"
@@ -57,7 +57,7 @@ class TranslatorTraining(ResumableTraining):
         validation: PairBatches | None,
         settings: TranslatorSettings,
         checkpoint: Path | None,
-        texts: tuple[list[str], ...],
+        texts: Sequence[Sequence[str]],
     ) -> None:
         told = hashlib.sha256()
         for part in texts:

@@ -1,5 +1,6 @@
 """A scene as a picture."""
 
+import colorsys
 import math
 from functools import lru_cache
 
@@ -12,27 +13,37 @@ __all__ = ["draw"]
 
 Pixels = npt.NDArray[np.uint8]
 
-_COLOURS = {
-    "red": (214, 39, 40),
-    "orange": (247, 139, 30),
-    "yellow": (240, 214, 30),
-    "green": (44, 150, 60),
-    "blue": (40, 90, 200),
-    "purple": (130, 60, 160),
-    "pink": (245, 140, 190),
-    "black": (25, 25, 28),
+# Hue in degrees, saturation, value: from and to.
+_TONES = {
+    "red": ((-8, 6), (0.75, 1.0), (0.65, 0.95)),
+    "orange": ((22, 34), (0.80, 1.0), (0.88, 1.0)),
+    "yellow": ((50, 62), (0.70, 1.0), (0.85, 1.0)),
+    "green": ((105, 145), (0.55, 1.0), (0.40, 0.80)),
+    "blue": ((212, 232), (0.65, 1.0), (0.55, 1.0)),
+    "purple": ((272, 288), (0.50, 0.85), (0.45, 0.75)),
+    "pink": ((325, 342), (0.30, 0.55), (0.90, 1.0)),
+    "brown": ((20, 30), (0.55, 0.80), (0.30, 0.48)),
 }
 # How wide a shape is, as a share of a third of the picture.
 _WIDTHS = {"small": (0.48, 0.60), "large": (0.82, 0.96)}
 _FINER = 8  # A mask is drawn so many times larger, so that its edge is smooth.
+_CONTRAST = 90.0  # Distance between a shape and the background at least, of red, green and blue together.
+_NOISE = 4.0
 
 
 def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
-    """Draw a scene `[image_size, image_size, 3]`: where exactly, how large, and in which tone is random."""
+    """Draw a scene `[image_size, image_size, 3]`: where exactly, how large, and in which tone is random.
+
+    The background is any grey, a little tinted, that all of the scene can be told from.
+    """
     third = image_size / 3
-    light = random.uniform(195, 240) + random.uniform(-8, 8, size=3)
-    picture = light + random.normal(0, 4, (image_size, image_size, 3))
-    for thing in scene.things:
+    tones = [_tone(thing.kind.colour, random) for thing in scene.things]
+    while True:
+        background = random.uniform(20, 245) + random.uniform(-10, 10, size=3)
+        if all(np.linalg.norm(tone - background) > _CONTRAST for tone in tones):
+            break
+    picture = background + random.normal(0, _NOISE, (image_size, image_size, 3))
+    for thing, tone in zip(scene.things, tones, strict=True):
         low, high = _WIDTHS[thing.size]
         width = max(round(third * random.uniform(low, high)), 3)
         # It stays in its third of the picture.
@@ -41,11 +52,16 @@ def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
             min(max(round(third * place + room * random.uniform(0, 1)), 0), image_size - width)
             for place in (thing.row, thing.column)
         )
-        tone = np.array(_COLOURS[thing.kind.colour]) + random.uniform(-14, 14, size=3)
         share = _mask(thing.kind.shape, width)[..., None]
         there = picture[top : top + width, left : left + width]
-        there += share * (tone + random.normal(0, 4, (width, width, 3)) - there)
+        there += share * (tone + random.normal(0, _NOISE, (width, width, 3)) - there)
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _tone(colour: str, random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Red, green and blue of a tone of a colour, from 0 to 255."""
+    hue, saturation, value = (random.uniform(*between) for between in _TONES[colour])
+    return 255 * np.array(colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value))
 
 
 @lru_cache(maxsize=1024)
@@ -61,7 +77,8 @@ def _mask(shape: str, width: int) -> npt.NDArray[np.float64]:
     else:
         pen.polygon([(x * (size - 1), y * (size - 1)) for x, y in _corners(shape)], fill=255)
     fine = np.asarray(image, dtype=np.float64) / 255
-    return fine.reshape(width, _FINER, width, _FINER).mean((1, 3))
+    shares: npt.NDArray[np.float64] = fine.reshape(width, _FINER, width, _FINER).mean((1, 3))
+    return shares
 
 
 def _corners(shape: str) -> list[tuple[float, float]]:

@@ -18,7 +18,7 @@ def kinds(part: str) -> tuple[Kind, ...]:
     Validation and test have six each: one of each shape, each in another colour.
 
     >>> [" ".join(kind) for kind in kinds("test")]
-    ['green circle', 'blue square', 'purple triangle', 'pink diamond', 'black star', 'red cross']
+    ['green circle', 'blue square', 'purple triangle', 'pink diamond', 'brown star', 'red cross']
     >>> len(kinds("training"))
     36
     """

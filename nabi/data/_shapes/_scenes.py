@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 __all__ = ["COLOURS", "PLACES", "SHAPES", "SIZES", "Kind", "Scene", "Thing"]
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross")
 SIZES = ("small", "large")
 

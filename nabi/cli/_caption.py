@@ -1,0 +1,82 @@
+"""`nabi caption`: what a captioner says of pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP
+from nabi.errors import ArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nabi.models import Captioner
+
+__all__ = ["caption"]
+
+
+def caption(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A captioner: of `nabi train FOLDER --captions TABLE` or `nabi run captions`."),
+    ],
+    images: Annotated[list[Path], typer.Argument(help="Files of pictures.", metavar="IMAGE...")],
+    beam: Annotated[
+        int, typer.Option(help="Beginnings that are followed; 1: always the most probable word.")
+    ] = 3,
+    best: Annotated[int, typer.Option(help="Captions of each picture, with their probabilities.")] = 1,
+    length_penalty: Annotated[
+        float, typer.Option(help="Captions are compared by log probability / length to the power of this.")
+    ] = 1.0,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture to write (.png or .svg): where the model looked for each word.", metavar="PICTURE"
+        ),
+    ] = None,
+    cell: Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")] = None,
+) -> None:
+    """Say what is in pictures, with a model that has learnt to; a line for each."""
+    from nabi.targets.picture import check_suffix
+
+    if attention is not None:
+        check_suffix(attention)
+    loaded = _load(model, cell or ())
+    several = len(images) > 1
+    drawn = []
+    for image in images:
+        found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)
+        before = f"{image}: " if several else ""
+        for one in found:
+            after = f"  (log probability {one.log_probability:.3f})" if best > 1 else ""
+            typer.echo(f"{before}{one.text}{after}")
+        if attention is not None and found[0].text:
+            drawn.append((image, found[0].text))
+    if attention is not None:
+        _draw(loaded, drawn, attention)
+        typer.echo(f"Where it looked is in {attention}")
+
+
+def _draw(model: "Captioner", said: Sequence[tuple[Path, str]], path: Path) -> None:
+    from nabi.data import read_image
+    from nabi.explain import CaptionedImage, captions_picture
+
+    # Larger than what the model sees, so that one can see it oneself.
+    size = max(240, model.settings.image_size)
+    captions_picture(
+        [CaptionedImage(read_image(image, size), text, model.attention(image, text)) for image, text in said],
+        path,
+        title="What was looked at for each word",
+    )
+
+
+def _load(path: Path, own_cells: Sequence[str]) -> "Captioner":
+    """Read a model file, with cells of the user's own from the files that the command line names."""
+    from nabi.cli._cell import find_class
+    from nabi.models import Captioner
+
+    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
+    try:
+        return Captioner.load(path, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem

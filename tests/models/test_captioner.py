@@ -1,0 +1,271 @@
+"""Captioner: what it learns, what it says, where it looks, its files, and training that goes on."""
+
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nabi
+from nabi.data import Vocabulary
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
+from nabi.models import Captioner
+from nabi.models._caption_network import CaptionNetwork, PictureEncoder
+from nabi.models._caption_samples import Samples, divide
+
+SIZE = 16
+SIDES = {"a dot on the left": (4, 2), "a dot on the right": (4, 10), "two dots": None}
+
+
+def pictures(count: int, seed: int = 0):
+    """A bright dot on the left or on the right of a dark picture, or both."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 60, (count, SIZE, SIZE, 3)).astype(np.uint8)
+    captions = []
+    for number, image in enumerate(images):
+        text = list(SIDES)[number % 3]
+        for side in (2, 10) if SIDES[text] is None else (SIDES[text][1],):
+            row, column = random.integers(1, 11), side + random.integers(-1, 2)
+            image[row : row + 4, column : column + 4] = 230
+        captions.append(text)
+    return images, captions
+
+
+def small(**said):
+    usual = {"units": 24, "image_size": SIZE, "channels": (8, 16), "embedding_size": 12, "batch_size": 16}
+    return Captioner(said.pop("cell", "gru"), **{**usual, "learning_rate": 0.01, "seed": 1, **said})
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = small(epochs=24)
+    model.fit(*pictures(150), validation=pictures(30, seed=1), verbose=0)
+    return model
+
+
+def test_it_learns_what_is_where(trained) -> None:
+    images, captions = pictures(60, seed=2)
+    assert trained.evaluate(images, captions) == 1.0
+    assert [one.text for one in trained.caption(images)] == captions
+    report = trained.report
+    assert (report.train, report.held_out, report.exact) == (150, 30, 1.0)
+    assert report.validation is not None
+    assert report.validation < 0.1
+    assert "30 captions held out" in str(report)
+    # Wrong captions and unknown words are not right.
+    wrong = ["two dots", *captions[1:]]
+    assert trained.evaluate(images, wrong) == pytest.approx(59 / 60)
+    assert trained.evaluate(images, ["a spot on the left"] * 60) == 0
+
+
+@pytest.mark.parametrize("attention", ["luong", None])
+def test_other_attention_and_cells_learn_it_too(attention) -> None:
+    model = small(epochs=24, cell="lstm", attention=attention, layers=2)
+    model.fit(*pictures(150), validation_share=0, verbose=0)
+    assert (model.report.exact, model.report.validation) == (None, None)
+    assert str(model.report) == "nothing was held out"
+    assert model.evaluate(*pictures(60, seed=2)) > 0.9
+
+
+def test_beams_and_batches_agree(trained) -> None:
+    images, _ = pictures(9, seed=3)
+    together = trained.caption(images, beam=4)
+    for image, one in zip(images, together, strict=True):
+        alone = trained.caption([image], beam=4)[0]
+        assert alone.text == one.text
+        assert alone.log_probability == pytest.approx(one.log_probability, abs=1e-5)
+    several = trained.caption(images[:2], beam=4, best=3)
+    assert len(several) == 6
+    assert [several[0].text, several[3].text] == [together[0].text, together[1].text]
+    assert several[0].score >= several[1].score >= several[2].score
+    # The log probability is what the network says of the text, its end included.
+    codes = torch.from_numpy(np.append(trained.vocabulary.encode([together[0].text])[0], 1).astype(np.int64))
+    with torch.no_grad():
+        logits = trained.network(torch.from_numpy(images[:1]), codes[None, :-1])
+    # Padding, unknown words and separators are never written.
+    logits[..., [0, 2, 3]] = -math.inf
+    total = logits.log_softmax(2)[0, torch.arange(len(codes) - 1), codes[1:]].sum()
+    assert together[0].log_probability == pytest.approx(float(total), abs=1e-4)
+    assert len(trained.caption(images[:1], maxlen=2)[0].text.split()) <= 2
+
+
+def test_attention_finds_the_dot(trained) -> None:
+    images, captions = pictures(30, seed=4)
+    found = 0
+    for image, caption in zip(images, captions, strict=True):
+        looked = trained.attention(image, caption)
+        assert looked.words == tuple(caption.split())
+        assert looked.weights.shape == (len(looked.words), 8, 8)
+        np.testing.assert_allclose(looked.weights.sum((1, 2)), 1, rtol=1e-5)
+        found += looked.words[0] == "a"
+    assert found == 20
+    assert trained.attention(images[0]).words == tuple(captions[0].split())
+
+
+def test_the_encoder_knows_places_and_padding_changes_nothing() -> None:
+    torch.manual_seed(0)
+    encoder = PictureEncoder((4, 6))
+    memory = encoder(torch.zeros(2, 8, 12, 3, dtype=torch.uint8))
+    assert memory.values.shape == (2, 24, 6)
+    assert memory.mask is None
+    torch.testing.assert_close(memory.summary, memory.values.amax(1))
+    # The same everywhere, and yet each region knows where it is.
+    inner = memory.values[0].reshape(4, 6, 6)[1:-1, 1:-1].flatten(0, 1)
+    assert len(inner.unique(dim=0)) == len(inner)
+    # Padded captions: a row's logits are those that it has alone.
+    model = small()
+    network = CaptionNetwork(9, model.settings, model.cell)
+    images = torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
+    codes = torch.tensor([[1, 5, 6, 1, 0], [1, 4, 7, 8, 5]])
+    torch.testing.assert_close(network(images, codes)[:1, :4], network(images[:1], codes[:1, :4]))
+
+
+def test_a_file_gives_the_same_model(trained, tmp_path) -> None:
+    path = tmp_path / "model.nabi"
+    trained.save(path)
+    again = nabi.Captioner.load(path)
+    images, _ = pictures(6, seed=5)
+    assert again.caption(images) == trained.caption(images)
+    assert again.settings == trained.settings
+    assert again.report == trained.report
+    assert again.history == trained.history
+    with pytest.raises(FileFormatError, match=r"read it with nabi\.Captioner\.load"):
+        nabi.LanguageModel.load(path)
+    content = path.read_bytes()
+    for place in range(100, len(content), len(content) // 40):
+        (tmp_path / "cut.nabi").write_bytes(content[:place])
+        with pytest.raises(FileFormatError):
+            Captioner.load(tmp_path / "cut.nabi")
+    damaged = content.replace(rb"\"units\": 24", rb"\"units\": 25")
+    assert damaged != content
+    (tmp_path / "other.nabi").write_bytes(damaged)
+    with pytest.raises(FileFormatError, match="is damaged"):
+        Captioner.load(tmp_path / "other.nabi")
+
+
+def test_the_same_seed_gives_the_same_weights_and_files_count_as_arrays(tmp_path) -> None:
+    images, captions = pictures(24)
+    paths = []
+    for number, image in enumerate(images):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(image).save(paths[-1])
+    models = [small(epochs=2) for _ in range(2)]
+    models[0].fit(images, captions, verbose=0)
+    paths[3].write_bytes(b"")
+    report = models[1].fit(paths, captions, verbose=0)
+    assert len(report.skipped) == 1
+    assert "3.png is no picture" in report.skipped[0]
+    assert report.train + report.held_out == 23
+    Image.fromarray(images[3]).save(paths[3])
+    models[1].fit([str(path) for path in paths], captions, verbose=0)
+    for one, other in zip(*(model.network.state_dict().values() for model in models), strict=True):
+        assert torch.equal(one, other)
+    assert models[0].history == models[1].history
+
+
+class StopAfter(nabi.callbacks.Callback):
+    """Presses Ctrl-C after so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        super().__init__()
+        self._left = batches
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("batches", [2, 5])
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path, batches) -> None:
+    data = pictures(40)
+    whole = small(epochs=3)
+    whole.fit(*data, verbose=0)
+    place = tmp_path / "training.nabi"
+    halves = small(epochs=3)
+    report = halves.fit(*data, verbose=0, checkpoint=place, callbacks=StopAfter(batches))
+    assert report.interrupted
+    assert place.exists()
+    assert halves.caption(data[0][:2])
+    with pytest.raises(ArgumentError, match="of a training with other settings"):
+        small(epochs=4).fit(*data, verbose=0, checkpoint=place)
+    with pytest.raises(ArgumentError, match="of a training with other pictures or captions"):
+        small(epochs=3).fit(data[0], data[1][::-1], verbose=0, checkpoint=place)
+    again = small(epochs=3)
+    assert not again.fit(*data, verbose=0, checkpoint=place).interrupted
+    assert not place.exists()
+    for one, other in zip(
+        whole.network.state_dict().values(), again.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+    assert again.history == whole.history
+
+
+def test_all_captions_of_a_picture_are_held_out_together() -> None:
+    images = np.repeat(np.arange(20, dtype=np.uint8), 3)[:, None, None, None] * np.ones(
+        (1, 2, 2, 3), np.uint8
+    )
+    samples = Samples(images, [f"text {number}" for number in range(60)])
+    train, held_out = divide(samples, 0.25, seed=0)
+    assert (len(train), len(held_out)) == (45, 15)
+    assert not {int(one.max()) for one in train.images} & {int(one.max()) for one in held_out.images}
+    assert all(int(text.split()[1]) // 3 == image.max() for text, image in zip(
+        held_out.captions, held_out.images, strict=True))  # fmt: skip
+
+
+def test_what_is_wrong_is_said_before_training() -> None:
+    images, captions = pictures(6)
+    for arguments, message in [
+        ((images, captions[:5]), "images: 6 pictures and 5 captions were given"),
+        ((images, [*captions[:5], " "]), r"captions\[5\]: it is empty"),
+        ((images, [*captions[:5], 3]), r"captions\[5\]: got 3, expected a text"),
+        ((images, "dots"), "captions: got 'dots', expected a list of texts"),
+        ((images[:0], []), "there are no pictures"),
+        (("x.png", captions), "images: got 'x.png', expected a list of files, or an array"),
+        ((["x.png"] * 5 + [images[0]], captions), "names of files and something else"),
+        (([*images[:5], images[5, :8]], captions), "pictures of 2 shapes"),
+        ((images / 255, captions), "images: got float64, expected whole numbers from 0 to 255"),
+        ((["none.png"] * 6, captions), "6 of 6 rows of images cannot be used: there is no file none.png"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            small().fit(*arguments, verbose=0)
+    with pytest.raises(ArgumentError, match=r"validation_share: 0\.01 of 6 pictures cannot be held out"):
+        small().fit(images, captions, validation_share=0.01, verbose=0)
+    with pytest.raises(ArgumentError, match=r"validation: got 3, expected \(images, captions\)"):
+        small().fit(images, captions, validation=3, verbose=0)
+    for said, kind, message in [
+        ({"channels": ()}, ArgumentError, r"channels: got \(\), expected a list of whole numbers"),
+        ({"channels": (4, 0)}, ArgumentError, r"channels\[1\]: got 0"),
+        ({"channels": (4,) * 6}, ArgumentError, "image_size: 16 is too small for 6 convolutions"),
+        ({"attention": "lung"}, UnknownNameError, "did you mean 'luong'"),
+        ({"unit": "word"}, UnknownNameError, "did you mean 'words'"),
+        ({"dropout": 1.0}, ArgumentError, "dropout: got 1.0, expected a rate"),
+        ({"learning_rate": math.nan}, ArgumentError, "learning_rate: got nan"),
+    ]:
+        with pytest.raises(kind, match=message):
+            small(**said)
+
+
+def test_wrong_questions_are_refused(trained) -> None:
+    images, _ = pictures(1)
+    with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
+        small().caption(images)
+    with pytest.raises(ArgumentError, match="beam: got 0"):
+        trained.caption(images, beam=0)
+    with pytest.raises(ArgumentError, match="best: got 4"):
+        trained.caption(images, best=4)
+    with pytest.raises(ArgumentError, match="maxlen: got 0"):
+        trained.caption(images, maxlen=0)
+    with pytest.raises(MissingFileError):
+        trained.caption(["none.png"])
+    with pytest.raises(ArgumentError, match="caption: ' ' has no words"):
+        trained.attention(images[0], " ")
+    assert trained.caption(images[:0]) == []
+    model = small(attention=None, epochs=1)
+    model.fit(*pictures(6), validation_share=0, verbose=0)
+    with pytest.raises(ArgumentError, match="this model has none"):
+        model.attention(images[0])
+    assert Vocabulary.START == 1
