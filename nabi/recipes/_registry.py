@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,6 +26,8 @@ class Choice:
     what: str
     values: tuple[str, ...]
     """The first is what it does unless told otherwise."""
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    """How many a recipe trains with a value, where that is not the recipe's own number."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ class Recipe:
         others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
         folder = RunFolder(Path("runs") / "-".join([self.name, *others]) if out is None else out)
         place = None if data is None else Path(data)
-        run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console, place, chosen)
+        if epochs is None:
+            own = [choice.epochs.get(chosen[choice.name]) for choice in self.choices]
+            epochs = next((number for number in own if number is not None), self.epochs)
+        run = Run(self.name, folder, seed, epochs, console, place, chosen)
         module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
         cook = cast(Callable[[Run], None], module.cook)
         with on_threads(self.threads):
@@ -129,7 +134,7 @@ _RECIPES = {
             None,
             True,
             (
-                Choice("pair", "The languages.", ("en-de", "en-ko")),
+                Choice("pair", "The languages.", ("en-de", "en-ko"), {"en-ko": 30}),
                 Choice("attention", "How it looks at the sentence.", ("luong", "bahdanau", "none")),
             ),
         ),

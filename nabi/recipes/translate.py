@@ -21,7 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # 29,000 descriptions of pictures.
     "en-de": {"vocabulary_size": 4_000, "dropout": 0.3, "learning_rate": 3e-3, "warmup": 200},
     # 3,000 short sentences.
-    "en-ko": {"units": 256, "embedding_size": 256, "vocabulary_size": 3_000, "dropout": 0.4},
+    "en-ko": {"vocabulary_size": 1_500, "dropout": 0.4, "learning_rate": 3e-3, "warmup": 100},
 }
 BEAM, LENGTH_PENALTY = 5, 1.0
 SHOWN, DRAWN = 10, 2  # sentences whose translation is shown, and of which the attention is drawn
