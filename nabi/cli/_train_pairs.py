@@ -1,6 +1,7 @@
 """`nabi train` on pairs of texts: a model that translates, or answers."""
 
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,9 @@ def _train_translator(task: _Task, threads: int | None) -> None:
         translator.save(model_path)
         said = [found.text for found in translator.translate(parts.test[0], beam=_BEAM)]
     scores = score(said, parts.test[1])
-    samples = list(zip(*parts.test, said, strict=True))[:_SAMPLES]
+    rows = list(zip(*parts.test, said, strict=True))
+    # Not the first ones: tables are often sorted by length.
+    samples = random.Random(translator.settings.seed).sample(rows, min(_SAMPLES, len(rows)))
     with write_atomically(figures, "w") as file:
         content = {
             "file": str(task.file),
@@ -189,7 +192,7 @@ def _read(task: _Task) -> _Parts:
     assert training is not None
     wanted = [given is None for given in (validation, test)]
     count = len(training[0])
-    share = min(_SHARE, _MOST / count) if count >= 1 / _SHARE else 1.001 / count
+    share = max(min(_SHARE, _MOST / count), 1 / count)
     order = random_order(task.settings["seed"])
     *held_out, kept = apart(training, [share] * sum(wanted), order, targets_too=False)
     if not all(part[0] for part in (*held_out, kept)):

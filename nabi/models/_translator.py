@@ -11,6 +11,7 @@ import torch
 
 from nabi.cells import Cell
 from nabi.data import Vocabulary
+from nabi.data._text_units import RESERVED
 from nabi.decoding import BeamSearch
 from nabi.errors import ArgumentError
 from nabi.models import _translator_files
@@ -37,8 +38,8 @@ from nabi.training._progress import make_display
 
 __all__ = ["Translator"]
 
-# A training reads about so many pairs unless it is told otherwise.
-_PAIRS_TO_READ = 600_000
+# Ten epochs were enough for 29,000 pairs, thirty for 3,000.
+_EPOCHS_OF_ONE = 1_800
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 300
 
 
@@ -60,7 +61,9 @@ class Translator:
         input_feeding: whether the decoder reads what it found at the step before, with "luong".
         unit: what is read and written: "subwords", "words", "characters" or "pieces"; see
             `nabi.data.Vocabulary`. Only subwords and characters know the spaces of a text.
-        vocabulary_size: codes at most, for the sources and for the targets each.
+        vocabulary_size: codes at most, for the sources and for the targets each. By default 20,000 words or
+            characters; of subwords or pieces 25 times the root of the number of pairs, from 300 to 8,000: of
+            few pairs one learns more from parts of words that are there often.
         minimum_count: how often a word, character or subword must be there to be known.
         lowercase: whether large and small letters are the same.
         maxlen: pairs with more codes on one side are not learnt from; None for no limit.
@@ -73,7 +76,7 @@ class Translator:
         scheduled_sampling: how probably a step in training reads what the decoder itself would have written
             instead of what is right. It rises evenly from 0 to this; training takes longer with it.
         batch_size: pairs, of about the same length.
-        epochs: times that all pairs are read; chosen from their number by default.
+        epochs: times that all pairs are read; by default 1,800 by the root of their number, from 5 to 300.
         patience: training ends when so many epochs did not lower the validation loss; None for never.
         averaging: of the weights over training, such as 0.999; None for none. It is the average that is
             validated and kept.
@@ -115,7 +118,7 @@ class Translator:
         attention: str | None = "luong",
         input_feeding: bool = False,
         unit: str = "subwords",
-        vocabulary_size: int = 8_000,
+        vocabulary_size: int | None = None,
         minimum_count: int = 1,
         lowercase: bool = False,
         maxlen: int | None = 200,
@@ -212,7 +215,7 @@ class Translator:
         learnt, kept = prepared.train, prepared.validation
         source, target = prepared.source, prepared.target
         display = make_display(verbose)
-        wanted = min(max(round(_PAIRS_TO_READ / len(learnt)), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        wanted = min(max(round(_EPOCHS_OF_ONE / len(learnt) ** 0.5), _FEWEST_EPOCHS), _MOST_EPOCHS)
         settings = replace(self.asked, epochs=self.asked.epochs or wanted)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -238,8 +241,8 @@ class Translator:
             settings.unit,
             len(learnt),
             len(kept),
-            len(source),
-            len(target),
+            len(source) - len(RESERVED),
+            len(target) - len(RESERVED),
             unknown_share(judged.sources),
             unknown_share(judged.targets),
             len(prepared.left_out),

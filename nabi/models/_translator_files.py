@@ -73,7 +73,11 @@ def _fill(model: "Translator", file: ModelFile, cell: Any) -> None:
                 f"{(count, settings.embedding_size)}"
             )
     largest = max(size for tensor in tensors.values() for size in tensor.shape)
-    if settings.units != cell.units or cell.units > largest or settings.layers > len(tensors):
+    # What is read out beside the output of the cell has its width as well, in each direction.
+    parts = 1 + (1 + settings.bidirectional if settings.attention else 0)
+    read_out = tuple(tensors["decoder.combine.kernel"].shape)
+    fits = read_out == (parts * cell.output_width, settings.embedding_size) and cell.units <= largest
+    if settings.units != cell.units or not fits or settings.layers > len(tensors):
         raise ArgumentError(
             f"it has no weights for {settings.layers} layers of {cell.units} units; its settings say "
             f"{settings.units}"

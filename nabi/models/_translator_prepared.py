@@ -72,10 +72,15 @@ def prepare(
 
 
 def _learn(texts: Sequence[str], asked: TranslatorSettings) -> Vocabulary:
+    size = asked.vocabulary_size
+    if size is None:
+        size = 20_000
+        if asked.unit in ("subwords", "pieces"):
+            size = min(max(round(25 * len(texts) ** 0.5), 300), 8_000)
     return Vocabulary.learn(
         texts,
         asked.unit,
-        size=asked.vocabulary_size,
+        size=size,
         lowercase=asked.lowercase,
         minimum_count=asked.minimum_count,
     )

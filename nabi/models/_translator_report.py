@@ -26,7 +26,7 @@ class TranslatorReport(Described):
     """How many were learnt from."""
     validation_pairs: int
     source_codes: int
-    """How many the vocabulary of the sources has."""
+    """How many the vocabulary of the sources has, without the reserved ones."""
     target_codes: int
     unknown_source: float
     """Share of the codes of the sources that are unknown, where pairs were held out of those, else of all."""

@@ -23,7 +23,6 @@ _SCHEDULES = ("cosine", "constant")
 _WHOLE = {
     "units": 1,
     "layers": 1,
-    "vocabulary_size": 6,
     "minimum_count": 1,
     "embedding_size": 1,
     "batch_size": 1,
@@ -31,7 +30,7 @@ _WHOLE = {
     "seed": 0,
 }
 # These may be None.
-_WHOLE_OR_NONE = {"maxlen": 1, "epochs": 1, "patience": 1}
+_WHOLE_OR_NONE = {"vocabulary_size": 6, "maxlen": 1, "epochs": 1, "patience": 1}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class TranslatorSettings(Described):
     attention: str | None = "luong"
     input_feeding: bool = False
     unit: str = "subwords"
-    vocabulary_size: int = 8_000
+    vocabulary_size: int | None = None
     minimum_count: int = 1
     lowercase: bool = False
     maxlen: int | None = 200

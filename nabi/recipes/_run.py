@@ -160,13 +160,13 @@ class Run:
 
     @contextmanager
     def _stoppable(self, *columns: ProgressColumn) -> Iterator[Progress]:
-        title = TextColumn("{task.description}")
+        title, before = TextColumn("{task.description}"), self.interrupted
         with Progress(title, *columns, console=self.console, refresh_per_second=2) as progress:
             try:
                 yield progress
             except KeyboardInterrupt:
                 self.interrupted = True
-        if self.interrupted:
+        if self.interrupted and not before:
             self.console.print("Stopped: writing what there is.")
 
     def finish(self) -> Result:

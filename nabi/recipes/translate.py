@@ -53,7 +53,9 @@ def cook(run: Run) -> None:
             verbose=0,
             callbacks=bar,
         )
-    run.interrupted = run.interrupted or report.interrupted
+    if report.interrupted:
+        run.interrupted = True
+        run.console.print("Stopped: the same command goes on from here. This is what it has learnt so far.")
     translator.save(run.folder / "model.nabi")
     run.figures |= {
         "training_pairs": len(training[0]),

@@ -195,6 +195,8 @@ def test_the_report_says_what_was_unknown() -> None:
     report = translator.fit(SOURCES, TARGETS, validation=(["one six", "two"], ["1 6 7 8", "2"]), verbose=0)
     assert report.unknown_source == pytest.approx(1 / 3)
     assert report.unknown_target == pytest.approx(3 / 5)
+    assert (report.source_codes, report.target_codes) == (5, 5)
+    assert "known: 5 words of the sources (33.33% unknown), 5 of the targets (60.00% unknown)" in str(report)
     assert translator.unknown("one six two seven six") == ["six", "seven"]
 
 

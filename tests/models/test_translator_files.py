@@ -97,6 +97,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 
     for changes in (
         {"settings": {**plain["settings"], "units": 10**9}},
+        {"settings": {**plain["settings"], "units": 11}, "cell": {**plain["cell"], "config": {"units": 11}}},
         {"settings": {**plain["settings"], "layers": 10**6}},
         {"settings": {**plain["settings"], "embedding_size": 7}},
         {"settings": {**plain["settings"], "attention": "bahdanau"}},

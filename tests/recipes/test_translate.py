@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from benchmarks import translating as benchmark
 from nabi import recipes
 from nabi.errors import MissingFileError
 from nabi.models import Translator
+from nabi.models._pair_batches import PairBatch
+from nabi.models._translator_training import TranslatorTraining
 from nabi.recipes import translate
 
 WORDS = {"red": "rot", "cat": "Katze", "sun": "Sonne", "old": "alt", "sea": "See", "tea": "Tee"}
@@ -73,6 +76,29 @@ def test_another_pair_without_attention(tmp_path: Path, data: Path) -> None:
     assert Translator.load(tmp_path / "out" / "model.nabi").settings.attention is None
     assert (result.figures["training_pairs"], len(result.figures["examples"])) == (96, 10)
     assert not list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss, seen = TranslatorTraining.loss, []
+
+    def stopping(self: TranslatorTraining, batch: PairBatch) -> object:
+        seen.append(self.position.step)
+        if len(seen) == 30:
+            signal.raise_signal(signal.SIGINT)
+        return loss(self, batch)
+
+    monkeypatch.setattr(TranslatorTraining, "loss", stopping)
+    recipe = recipes.get("translate")
+    stopped = recipe.run(tmp_path / "out", epochs=2, data=data)
+    assert stopped.interrupted
+    assert (tmp_path / "out" / "training.nabi").exists()
+    assert Translator.load(tmp_path / "out" / "model.nabi").report.interrupted
+    again = recipe.run(tmp_path / "out", epochs=2, data=data)
+    assert not again.interrupted
+    # Every batch was learnt from once.
+    assert seen == list(range(46))
+    assert len(again.figures["history"]["val_loss"]) == 2
 
 
 @pytest.mark.usefixtures("small")
