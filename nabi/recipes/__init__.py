@@ -1,7 +1,7 @@
 """The lectures' systems, one file each: data, model, training, and what it shows.
 
 >>> names()
-['captions', 'fake-news', 'hello', 'imdb', 'numbers', 'reuters', 'shakespeare', 'song']
+['captions', 'chorales', 'fake-news', 'hello', 'imdb', 'numbers', 'reuters', 'shakespeare', 'song']
 >>> get("song").epochs
 2000
 """
