@@ -11,7 +11,7 @@ from the folder of NABI_DATA. What is measured is kept in runs/chorales-results 
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from rich.console import Console
 
 from benchmarks.layers.machine import describe
 from nabi import recipes
-from nabi.data import read_frames, read_midi_frames
+from nabi.data import Frame, read_frames, read_midi_frames
 from nabi.explain import piano_roll_picture
 from nabi.interchange import write_atomically
+from nabi.models import NoteModel
 from nabi.recipes import chorales
 from nabi.recipes._data_file import find_data
 
@@ -31,6 +32,7 @@ FOLDER = ROOT / "runs" / "chorales-results"
 PAGE, PICTURE = ROOT / "docs" / "music.md", "chorale.svg"
 BEGIN = "<!-- chorales: written by python -m benchmarks.chorales -->"
 END = "<!-- chorales: end -->"
+COMPOSED = 40
 CELLS = {"gru": "GRU", "simple-rnn": "plain RNN"}
 # Test, of networks of 300,000 weights.
 PUBLISHED = {"LSTM": 8.45, "GRU": 8.43, "plain RNN": 8.91}
@@ -130,6 +132,26 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def clashing(pieces: Iterable[Sequence[Frame]]) -> float:
+    """The share of all frames in which two keys clash: a semitone apart, in whatever octaves."""
+    frames = [{pitch % 12 for pitch in frame} for piece in pieces for frame in piece]
+    return sum(any((pitch + 1) % 12 in frame for pitch in frame) for frame in frames) / len(frames)
+
+
+def harmony() -> list[str]:
+    """Return a table of how often chords clash: Bach's, and those that the recipe's networks compose."""
+    held_out = read_frames(find_data("chorales", None, chorales.FILE, "music"))["valid"]
+    shares = {"Bach, the chorales for validation": clashing(held_out)}
+    for output, name in (("keys", "LSTM"), ("chords", "LSTM, chords")):
+        model = NoteModel.load(FOLDER / "recipe" / f"{output}.nabi")
+        length = chorales.BARS * chorales.BEATS_PER_BAR
+        options: dict[str, Any] = {"temperature": chorales.TEMPERATURE, "fewest": chorales.FEWEST}
+        composed = (list(model.write(frames=length, seed=seed, **options)) for seed in range(COMPOSED))
+        shares[f"{name}, {COMPOSED} chorales from nothing"] = clashing(composed)
+    lines = ["| frames with two notes a semitone apart, in whatever octaves | share |", "|---|---:|"]
+    return lines + [f"| {name} | {share:.1%} |" for name, share in shares.items()]
+
+
 def write(results: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the page between its markers, and the picture of what the recipe composed.
 
@@ -145,6 +167,7 @@ def write(results: Mapping[str, Mapping[str, Any]]) -> None:
     composed = FOLDER / "recipe" / "continued.mid"
     if composed.exists():
         frames = read_midi_frames(composed).frames
+        lines += ["", *harmony()]
         piano_roll_picture(frames, PAGE.parent / "pictures" / PICTURE, primer=chorales.PRIMER)
         lines += ["", f"![A chorale that the LSTM went on with](pictures/{PICTURE})"]
     content = "\n".join(lines)

@@ -28,7 +28,7 @@ from nabi import (
     utils,
 )
 from nabi.layers import Input
-from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier
+from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
 
 __all__ = [
     "Captioner",
@@ -38,6 +38,7 @@ __all__ = [
     "NoteModel",
     "Sequential",
     "TextClassifier",
+    "Translator",
     "activations",
     "backend",
     "callbacks",

@@ -36,7 +36,10 @@ DOOR_PACKAGES = {"datasets", "preprocessing", "utils"}
 # Neighbours on one floor: both know only ir/.
 STRANGERS = [("targets", "cells"), ("cells", "targets")]
 
-HEAVY = ["matplotlib", "torchmetrics", "typer", "rich", "mido", "tokenizers", "duckdb", "keras", "pandas"]
+HEAVY = [
+    "matplotlib", "torchmetrics", "typer", "rich", "mido", "tokenizers", "duckdb", "keras", "pandas",
+    "sacrebleu",
+]  # fmt: skip
 
 
 def modules() -> list[Path]:

@@ -82,7 +82,7 @@ class Clock(Callback):
         )
         if self._processor >= self._minutes * 60 * torch.get_num_threads():
             assert self.training is not None
-            self.training.interrupted = True
+            self.training.epochs = epoch + 1  # this was the last
 
 
 def train(name: str, file: Path, minutes: float, seed: int = 0) -> dict[str, Any]:

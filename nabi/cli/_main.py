@@ -18,6 +18,7 @@ from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
 from nabi.cli._train import train
+from nabi.cli._translate import translate
 from nabi.cli._write import next_words, write
 from nabi.errors import NabiError
 
@@ -58,6 +59,7 @@ _app.command("explain")(explain)
 _app.command("write")(write)
 _app.command("next")(next_words)
 _app.command("caption")(caption)
+_app.command("translate")(translate)
 _app.command("compose")(compose)
 _app.command("list")(list_all)
 _app.command("show")(show)

@@ -23,9 +23,25 @@ def run(
         Path | None,
         typer.Option(
             help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news, "
-            "shakespeare, chorales).",
+            "shakespeare, chorales, translate).",
             show_default="the folder NABI_DATA, or downloaded",
             metavar="PATH",
+        ),
+    ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            help="The languages of the recipe translate: en-de or en-ko.",
+            show_default="en-de",
+            metavar="PAIR",
+        ),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option(
+            help="How the recipe translate looks at a sentence: luong, bahdanau or none.",
+            show_default="luong",
+            metavar="KIND",
         ),
     ] = None,
 ) -> None:
@@ -38,7 +54,11 @@ def run(
     from nabi import recipes
 
     console = Console()
-    result = recipes.get(recipe).run(out, seed=seed, epochs=epochs, data=data, console=console)
+    said = {"pair": pair, "attention": attention}
+    choices = {name: value for name, value in said.items() if value is not None}
+    result = recipes.get(recipe).run(
+        out, seed=seed, epochs=epochs, data=data, choices=choices, console=console
+    )
     console.print(
         f"{'Stopped' if result.interrupted else 'Done'} after {result.seconds:.1f} s; "
         f"model, figures and pictures are in {result.folder}",

@@ -4,7 +4,7 @@ from enum import Enum
 
 import typer
 
-from nabi.cli import _train_captions, _train_music, _train_text, _train_writer
+from nabi.cli import _train_captions, _train_music, _train_pairs, _train_text, _train_writer
 from nabi.cli import _train_options as options
 from nabi.cli._train_form import Form, Said, columns_of
 from nabi.errors import ArgumentError
@@ -13,6 +13,7 @@ __all__ = ["FORMS", "train"]
 
 FORMS = (
     _train_text.FORM,
+    _train_pairs.FORM,
     _train_captions.FORM,
     _train_writer.FORM,
     _train_music.FORM,
@@ -51,6 +52,11 @@ def train(
     steps_per_beat: options.StepsPerBeat = None,
     transpose: options.Transpose = None,
     output: options.Output = options.OutputChoice.CHORDS,
+    source: options.Source = None,
+    target: options.Target = None,
+    attention: options.Attention = None,
+    input_feeding: options.InputFeeding = False,
+    label_smoothing: options.LabelSmoothing = None,
     cell: options.Cell = None,
     units: options.Units = None,
     embedding_size: options.EmbeddingSize = None,
@@ -67,9 +73,10 @@ def train(
 ) -> None:
     """Train a network on your own data, say how good it is on rows held out, and save one model file.
 
-    The options say what the data is: --text and --label mean a table, --captions a folder of pictures.
-    Without them a .txt file is a text to learn writing from, and a folder with MIDI files is music to learn
-    composing from; for anything else the forms are listed.
+    The options say what the data is: --text and --label mean a table of texts and labels, --source and
+    --target one of translations, or of questions and answers, --captions a folder of pictures. Without them
+    a .txt file is a text to learn writing from, and a folder with MIDI files is music to learn composing
+    from; for anything else the forms are listed.
 
     What is not given is chosen from the data. Training stops early; Ctrl-C ends it after the current batch,
     and what has been learnt is saved (status 130).

@@ -34,6 +34,8 @@ def _is_meant(said: Said) -> bool:
 
 def _train(said: Said) -> None:
     """Train on the music, show how good it is, save it."""
+    from rich.console import Console
+
     from nabi.data import read_midi_folder
     from nabi.interchange import write_atomically
     from nabi.training import on_threads
@@ -42,7 +44,8 @@ def _train(said: Said) -> None:
     model_path, figures, checkpoint = _targets(source, said["out"])
     cells = said["cell"] or ["lstm"]
     _model(cells, {**settings_of(said, _SETTINGS), "steps_per_beat": said["steps_per_beat"]})
-    folder = read_midi_folder(source, said["steps_per_beat"], labels=said["label_folders"])
+    with Console(stderr=True).status(f"reading the MIDI files of {source}"):
+        folder = read_midi_folder(source, said["steps_per_beat"], labels=said["label_folders"])
     model = _model(cells, {**settings_of(said, _SETTINGS), "steps_per_beat": folder.steps_per_beat})
     _describe(folder)
     if checkpoint.exists():

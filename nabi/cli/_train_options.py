@@ -8,6 +8,8 @@ import typer
 
 __all__ = [
     "Aspect",
+    "Attention",
+    "AttentionChoice",
     "Balanced",
     "BatchSize",
     "Bidirectional",
@@ -21,9 +23,11 @@ __all__ = [
     "File",
     "Image",
     "ImageSize",
+    "InputFeeding",
     "Label",
     "LabelFolders",
     "LabelSeparator",
+    "LabelSmoothing",
     "Layers",
     "LearningRate",
     "Lines",
@@ -37,7 +41,9 @@ __all__ = [
     "Quotes",
     "Seed",
     "Separator",
+    "Source",
     "StepsPerBeat",
+    "Target",
     "Test",
     "Text",
     "Threads",
@@ -79,6 +85,14 @@ class PoolingChoice(StrEnum):
     LAST = "last"
 
 
+class AttentionChoice(StrEnum):
+    """How a decoder looks at what the encoder has read."""
+
+    LUONG = "luong"
+    BAHDANAU = "bahdanau"
+    NONE = "none"
+
+
 class TruncatingChoice(StrEnum):
     """What is cut off a text that is too long."""
 
@@ -90,6 +104,7 @@ _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 _TEXT = "Text to write on from"
 _PICTURES = "Pictures with captions"
 _MUSIC = "Folder of MIDI files"
+_PAIRS = "Pairs of texts"
 
 File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
 Text = Annotated[
@@ -177,16 +192,16 @@ Lines = Annotated[
 Window = Annotated[
     int | None,
     typer.Option(
-        help="Characters or words through which gradients flow back.",
+        help="Characters, words or frames of music through which gradients flow back.",
         min=1,
-        show_default="128",
-        rich_help_panel=_TEXT,
+        show_default="128, of music 256",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Layers = Annotated[
     int | None,
     typer.Option(
-        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_TEXT
+        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_NETWORK
     ),
 ]
 Tied = Annotated[
@@ -199,7 +214,7 @@ WeightDrop = Annotated[
         help="Share of recurrent weights left out in training.",
         min=0.0,
         max=0.99,
-        rich_help_panel=_TEXT,
+        rich_help_panel=_NETWORK,
     ),
 ]
 Captions = Annotated[
@@ -271,6 +286,43 @@ Output = Annotated[
     typer.Option(
         help="Whether each key of a chord knows of those below it (chords) or not (keys).",
         rich_help_panel=_MUSIC,
+    ),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of what is translated or asked: name, or number from 0 where there is no header.",
+        metavar="COLUMN",
+        rich_help_panel=_PAIRS,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of what is to be said, likewise.",
+        metavar="COLUMN",
+        rich_help_panel=_PAIRS,
+    ),
+]
+Attention = Annotated[
+    AttentionChoice | None,
+    typer.Option(help="How the decoder looks at the source.", show_default="luong", rich_help_panel=_PAIRS),
+]
+InputFeeding = Annotated[
+    bool,
+    typer.Option(
+        "--input-feeding",
+        help="Let the decoder read what it looked at before; slower.",
+        rich_help_panel=_PAIRS,
+    ),
+]
+LabelSmoothing = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of a target's probability given to all other codes.",
+        min=0.0,
+        max=0.99,
+        rich_help_panel=_PAIRS,
     ),
 ]
 Cell = Annotated[

@@ -1,6 +1,7 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
 from nabi.layers._arguments import reset_names
+from nabi.layers._attention import AdditiveAttention, Attention
 from nabi.layers._base import Layer
 from nabi.layers._bidirectional import Bidirectional
 from nabi.layers._convolution import Conv1D
@@ -50,6 +51,8 @@ __all__ = [
     "RNN",
     "Activation",
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",

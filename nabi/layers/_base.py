@@ -295,7 +295,7 @@ class Layer(Weighted):
         if mask is None:
             mask = mask_of(inputs)
         elif not isinstance(mask, Tensor):
-            mask = to_mask(mask, inputs)
+            mask = to_mask(mask, inputs, self._takes_several)
         if self._takes_mask:
             kwargs["mask"] = mask
         if self._takes_training:

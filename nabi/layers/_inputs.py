@@ -84,15 +84,23 @@ def attach_mask(layer: "Layer", inputs: Any, outputs: Any, mask: Any) -> Any:
             outputs = outputs.view_as(outputs)
         outputs._keras_mask = new[0] if isinstance(new, list | tuple) else new
         return outputs
-    for output, one in zip(outputs, new, strict=False):
+    # One mask of several outputs is that of the first, as in Keras.
+    for output, one in zip(outputs, new if isinstance(new, list | tuple) else [new], strict=False):
         if one is not None and isinstance(output, Tensor):
             output._keras_mask = one  # type: ignore[attr-defined]
     return outputs
 
 
-def to_mask(mask: Any, inputs: Any) -> Any:
-    """Make a tensor of a mask; several in a list, some of which may be None, stay several."""
-    if isinstance(mask, list | tuple) and any(one is None or isinstance(one, Tensor) for one in mask):
+def to_mask(mask: Any, inputs: Any, several: bool = False) -> Any:
+    """Make a tensor of a mask; several in a list, some of which may be None, stay several.
+
+    A list of arrays is several where there are `several` inputs, and else one mask.
+    """
+    if isinstance(mask, list | tuple) and several:
+        return [one if one is None else to_mask(one, inputs) for one in mask]
+    if isinstance(mask, Tensor) or (
+        isinstance(mask, list | tuple) and any(one is None or isinstance(one, Tensor) for one in mask)
+    ):
         return mask
     return torch.as_tensor(np.asarray(mask), device=device_of(inputs))
 

@@ -15,8 +15,12 @@ from nabi.models._report import LabelFigures, Report
 from nabi.models._sequential import Sequential
 from nabi.models._text_classifier import TextClassifier
 from nabi.models._text_prediction import Prediction
+from nabi.models._translator import Translator
+from nabi.models._translator_report import TranslatorReport
+from nabi.models._translator_writing import AttentionWeights, Translation
 
 __all__ = [
+    "AttentionWeights",
     "Caption",
     "CaptionAttention",
     "CaptionReport",
@@ -33,5 +37,8 @@ __all__ = [
     "Report",
     "Sequential",
     "TextClassifier",
+    "Translation",
+    "Translator",
+    "TranslatorReport",
     "load_model",
 ]

@@ -142,6 +142,8 @@ _READERS = {
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
     "note model": "nabi.NoteModel.load",
     "note model training": "checkpoint= of nabi.NoteModel.fit",
+    "translator": "nabi.Translator.load",
+    "translator training": "checkpoint= of nabi.Translator.fit",
 }
 
 

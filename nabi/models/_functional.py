@@ -148,7 +148,7 @@ class Functional(Model):
         parts = [one if isinstance(one, Tensor) else to_tensor(self, one) for one in self._parts(inputs)]
         adjusted = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
         if mask is not None and not isinstance(mask, Tensor):
-            mask = to_mask(mask, parts)
+            mask = to_mask(mask, parts, len(parts) > 1)
         return self.call(list(adjusted) if isinstance(adjusted, tuple) else adjusted, training, mask)
 
     def _parts(self, inputs: Any) -> list[Any]:

@@ -1,10 +1,17 @@
 """What a language model can be told."""
 
-import math
 from dataclasses import dataclass
 
-from nabi.errors import ArgumentError, unknown_name
 from nabi.models._described import Described
+from nabi.models._setting_checks import (
+    check_choice,
+    check_flag,
+    check_not_negative,
+    check_positive,
+    check_rate,
+    check_whole,
+    scheduled,
+)
 
 __all__ = ["LanguageSettings"]
 
@@ -54,25 +61,18 @@ class LanguageSettings(Described):
 
     def __post_init__(self) -> None:
         for name, least in _WHOLE.items():
-            _check_whole(name, getattr(self, name), least)
+            check_whole(name, getattr(self, name), least)
         if self.epochs is not None:
-            _check_whole("epochs", self.epochs, 1, " or None")
-        for name, known in (("unit", _UNITS), ("schedule", _SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
+            check_whole("epochs", self.epochs, 1, " or None")
+        check_choice("unit", self.unit, _UNITS)
+        check_choice("schedule", self.schedule, _SCHEDULES)
         for name in _RATES:
-            rate = getattr(self, name)
-            if not (_is_number(rate) and 0 <= rate < 1):
-                raise ArgumentError(f"{name}: got {rate!r}, expected a rate of 0 or more and below 1")
+            check_rate(name, getattr(self, name))
         for name in ("learning_rate", "clipnorm"):
-            value = getattr(self, name)
-            if not (_is_number(value) and value > 0):
-                raise ArgumentError(f"{name}: got {value!r}, expected a number above 0")
-        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
-            raise ArgumentError(f"weight_decay: got {self.weight_decay!r}, expected a number of 0 or more")
+            check_positive(name, getattr(self, name))
+        check_not_negative("weight_decay", self.weight_decay)
         for name in ("lowercase", "tied"):
-            if not isinstance(getattr(self, name), bool):
-                raise ArgumentError(f"{name}: got {getattr(self, name)!r}, expected True or False")
+            check_flag(name, getattr(self, name))
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step of training, counted from 0, of so many.
@@ -80,17 +80,4 @@ class LanguageSettings(Described):
         It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
         half a cosine to a fiftieth.
         """
-        rising = max(min(self.warmup, steps // 10), 1)
-        rate = self.learning_rate * min(1.0, (step + 1) / rising)
-        if self.schedule == "cosine":
-            rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
-        return rate
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_whole(name: str, value: object, least: int, otherwise: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{otherwise}")
+        return scheduled(self.learning_rate, self.schedule, self.warmup, step, steps)

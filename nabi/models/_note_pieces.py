@@ -79,7 +79,10 @@ def read_pieces(
             f"{name}: got {type(source).__name__ if not isinstance(source, Sequence) else 'nothing'}, "
             "expected the path of a folder of MIDI files, or a list of pieces, each a list of frames"
         )
-    pieces = [piece if isinstance(piece, Piece) else Piece(piece, None) for piece in source]
+    pieces = [
+        _piece(piece if isinstance(piece, Piece) else Piece(piece), f"{name}[{number}]")
+        for number, piece in enumerate(source)
+    ]
     if labels is not None:
         given = list(labels)
         if len(given) != len(pieces):
@@ -89,7 +92,7 @@ def read_pieces(
         label = piece.label
         if label is not None and (isinstance(label, bool) or not isinstance(label, str | int)):
             raise ArgumentError(f"labels[{number}]: got {label!r}, expected a name or a whole number")
-        if not len(piece.frames):
+        if not piece.frames:
             raise ArgumentError(f"{name}[{number}]: the piece has no frames")
     with_label = sum(piece.label is not None for piece in pieces)
     if with_label not in (0, len(pieces)):
@@ -97,6 +100,14 @@ def read_pieces(
             f"{name}: {with_label} of {len(pieces)} pieces have a label, expected all or none"
         )
     return pieces, None
+
+
+def _piece(piece: Piece, name: str) -> Piece:
+    """The piece with its frames counted, which may have been an iterator."""
+    try:
+        return Piece(tuple(piece.frames), piece.label)
+    except TypeError as problem:
+        raise ArgumentError(f"{name}: got {piece.frames!r}, expected a list of frames") from problem
 
 
 def all_labels(pieces: Sequence[Piece]) -> tuple[Label, ...]:
@@ -236,6 +247,8 @@ def batch_of(rolls: Rolls, chosen: Sequence[Excerpt], shifts: Sequence[int] | No
 
 def shifts_for(rolls: Rolls, chosen: Sequence[Excerpt], most: int, generator: torch.Generator) -> list[int]:
     """Draw by how many semitones each excerpt is transposed: up to `most` down or up, as far as keys go."""
+    if not most:
+        return [0] * len(chosen)
     drawn = torch.randint(-most, most + 1, (len(chosen),), generator=generator).tolist()
     shifts = []
     for (piece, _, _), shift in zip(chosen, drawn, strict=True):

@@ -96,7 +96,7 @@ class NoteTraining(ResumableTraining):
         """Yield the excerpts of the pieces in an order by chance, transposed by chance."""
         settings = self._asked
         # Of this epoch alone, so that a training that goes on within it finds the same.
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + self.position.epoch)
+        generator = torch.Generator().manual_seed((settings.seed * 1_000_003 + self.position.epoch) % 2**63)
         parts = excerpts(self._lengths, settings.window, generator)
         order = torch.randperm(len(parts), generator=generator).tolist()
         shifts = shifts_for(self._train, parts, settings.transpose, generator)

@@ -270,6 +270,7 @@ class ResumableTraining(ABC):
         hears.call("on_test_begin", {})
         self._exchange_averages()
         loss = self.validate(hears.hearing("on_test_batch_end"))
+        hears.call("on_test_end", {"loss": loss})
         if loss < position.best:
             position.best, position.best_epoch = loss, position.epoch + 1
             self.best = {name: value.clone() for name, value in self.network.state_dict().items()}

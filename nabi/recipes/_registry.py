@@ -1,8 +1,8 @@
 """The recipes by name."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -15,7 +15,19 @@ from nabi.training import on_threads
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Recipe", "get", "names"]
+__all__ = ["Choice", "Recipe", "get", "names"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that a recipe can do in several ways."""
+
+    name: str
+    what: str
+    values: tuple[str, ...]
+    """The first is what it does unless told otherwise."""
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    """How many a recipe trains with a value, where that is not the recipe's own number."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class Recipe:
     out, and many times slower when another program wants the processor as well."""
     reads_data: bool = False
     """Whether it needs files of data that do not come with nabi."""
+    choices: tuple[Choice, ...] = ()
 
     def run(
         self,
@@ -47,23 +60,26 @@ class Recipe:
         seed: int = 0,
         epochs: int | None = None,
         data: str | os.PathLike[str] | None = None,
+        choices: Mapping[str, str] | None = None,
         console: "Console | None" = None,
     ) -> Result:
         """Train, show, and write model, `result.json` and pictures into the folder `out`.
 
         Args:
-            out: the folder, `runs/<name>` by default; files of an earlier run in it are replaced.
+            out: the folder, `runs/<name>` by default, with what was chosen in its name where that is not the
+                default; files of an earlier run in it are replaced.
             seed: of everything random.
             epochs: how long to train; the recipe's own number by default.
             data: the file or folder with the recipe's data; by default where `nabi.datasets` looks.
+            choices: for some of the recipe's `choices`, one of its values by its name.
             console: where to show progress and figures; nothing is shown by default.
 
         Returns the figures. After a `Ctrl-C` during training the batch is finished, what there is gets
         written, and `interrupted` is True.
 
         Raises `OutputError` before any training if the folder cannot be written, `MissingFileError` if the
-        data are not there, `ArgumentError` for a negative seed, fewer epochs than one, or data for a recipe
-        that reads none.
+        data are not there, `ArgumentError` for a negative seed, fewer epochs than one, data for a recipe that
+        reads none, or a choice that the recipe does not have; `UnknownNameError` for another value of one.
         """
         if seed < 0:
             raise ArgumentError(f"seed: {seed} was given, 0 or more is expected")
@@ -71,9 +87,14 @@ class Recipe:
             raise ArgumentError(f"epochs: {epochs} was given, 1 or more is expected")
         if data is not None and not self.reads_data:
             raise ArgumentError(f"data: {os.fspath(data)} was given, the recipe {self.name} reads no data")
-        folder = RunFolder(Path("runs") / self.name if out is None else out)
+        chosen = self._chosen(choices or {})
+        others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
+        folder = RunFolder(Path("runs") / "-".join([self.name, *others]) if out is None else out)
         place = None if data is None else Path(data)
-        run = Run(self.name, folder, seed, self.epochs if epochs is None else epochs, console, place)
+        if epochs is None:
+            own = [choice.epochs.get(chosen[choice.name]) for choice in self.choices]
+            epochs = next((number for number in own if number is not None), self.epochs)
+        run = Run(self.name, folder, seed, epochs, console, place, chosen)
         module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
         cook = cast(Callable[[Run], None], module.cook)
         with on_threads(self.threads):
@@ -83,6 +104,16 @@ class Recipe:
                 folder.remove_if_new()
                 raise
         return run.finish()
+
+    def _chosen(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The value of every choice."""
+        values = {choice.name: choice.values for choice in self.choices}
+        for name, value in given.items():
+            if name not in values:
+                raise ArgumentError(f"{name}: {value!r} was given, the recipe {self.name} has no such choice")
+            if value not in values[name]:
+                raise unknown_name(name, value, values[name])
+        return {name: given.get(name, known[0]) for name, known in values.items()}
 
 
 _RECIPES = {
@@ -95,7 +126,18 @@ _RECIPES = {
         Recipe("imdb", "tells whether a film review is positive, by a CNN and an LSTM", 10, None, True),
         Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 20, None, True),
         Recipe("captions", "says what is in pictures of shapes that it has never seen together", 6),
-        Recipe("chorales", "hears Bach's chorales, chord by chord, and composes", 60, 1, True),
+        Recipe("chorales", "hears Bach's chorales, chord by chord, and composes", 100, 1, True),
+        Recipe(
+            "translate",
+            "translates English into German or Korean, looking where it is in the sentence",
+            12,
+            None,
+            True,
+            (
+                Choice("pair", "The languages.", ("en-de", "en-ko"), {"en-ko": 30}),
+                Choice("attention", "How it looks at the sentence.", ("luong", "bahdanau", "none")),
+            ),
+        ),
         Recipe("fake-news", "tells whether a post about COVID-19 is real or fake", 20, None, True),
     )
 }

@@ -128,10 +128,13 @@ class Run:
         epochs: int,
         console: Console | None = None,
         data: Path | None = None,
+        choices: dict[str, str] | None = None,
     ) -> None:
         self.recipe, self.folder, self.seed, self.epochs = recipe, folder, seed, epochs
         self.data = data
         """The file or folder to read; None for where `nabi.datasets` looks."""
+        self.choices = choices or {}
+        """What was chosen, for each of the recipe's choices."""
         self.console = Console(quiet=True) if console is None else console
         self.figures: dict[str, Any] = {}
         self.interrupted = False
@@ -157,19 +160,21 @@ class Run:
 
     @contextmanager
     def _stoppable(self, *columns: ProgressColumn) -> Iterator[Progress]:
-        title = TextColumn("{task.description}")
+        title, before = TextColumn("{task.description}"), self.interrupted
         with Progress(title, *columns, console=self.console, refresh_per_second=2) as progress:
             try:
                 yield progress
             except KeyboardInterrupt:
                 self.interrupted = True
-        if self.interrupted:
+        if self.interrupted and not before:
             self.console.print("Stopped: writing what there is.")
 
     def finish(self) -> Result:
         """Write `result.json` and return the same."""
         seconds = round(time.perf_counter() - self._start, 3)
         content: dict[str, Any] = {"recipe": self.recipe, "seed": self.seed, "seconds": seconds}
+        if self.choices:
+            content["choices"] = self.choices
         if self.interrupted:
             content["interrupted"] = True
         self.folder.write_json("result.json", {**content, "figures": self.figures})

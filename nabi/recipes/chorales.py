@@ -21,8 +21,8 @@ __all__ = ["cook", "make"]
 FILE = "jsb_chorales_quarter.json"
 PARTS = ("train", "valid", "test")
 UNITS, EMBEDDING = 400, 200
-DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.5, 0.3, 3
-PIECES, LEARNING_RATE = 8, 3e-3
+DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.3, 0.2, 5
+PIECES, LEARNING_RATE = 8, 4e-3
 BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, of a chorale that was held out, in beats
 TEMPERATURE, FEWEST = 0.8, 3
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -205,6 +206,24 @@ def test_a_stream_of_frames_is_what_reading_all_at_once_says() -> None:
     assert frames[5:] == list(model.write(frames[:5], temperature=0, frames=7, ends=False))
 
 
+@pytest.mark.parametrize("output", ["keys", "chords"])
+def test_any_number_of_frames_takes_the_same_memory(output: str) -> None:
+    frames = learn([SCALE], epochs=1, output=output).write(frames=10**9, ends=False)
+    for _ in itertools.islice(frames, 100):
+        pass
+    tracemalloc.start()
+    try:
+        for _ in itertools.islice(frames, 50):
+            pass
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in itertools.islice(frames, 300):
+            pass
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 20_000
+
+
 # What is refused --------------------------------------------------------------------------------------------
 
 
@@ -232,6 +251,8 @@ def test_what_cannot_be_composed(arguments: dict[str, Any], message: str) -> Non
     [
         ([], {}, "source: got nothing"),
         (5, {}, "source: got int"),
+        ([SCALE, 5], {}, r"source\[1\]: got 5, expected a list of frames"),
+        ([[60, 62]], {}, r"source\[0\]: expected a list of frames"),
         ([SCALE, []], {}, r"source\[1\]: the piece has no frames"),
         ([[[60, 300]]], {}, r"source\[0\]\[0\]: got the pitch 300"),
         ([SCALE] * 3, {"labels": ["a"]}, "labels: 1 were given for 3 pieces"),

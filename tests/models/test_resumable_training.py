@@ -153,6 +153,39 @@ def test_patience_ends_it_and_the_best_weights_are_kept(
     assert run(training).position.epoch == 4
 
 
+def test_callbacks_hear_of_all_of_it() -> None:
+    heard: list[str] = []
+
+    class Hear(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            heard.append("train begin")
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            heard.append(f"epoch {epoch}")
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            heard.append("test begin")
+
+        def on_test_end(self, logs: Any = None) -> None:
+            heard.append(f"test {sorted(logs)}")
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            heard.append(f"end {sorted(logs)}")
+
+        def on_train_end(self, logs: Any = None) -> None:
+            heard.append("train end")
+
+    run(Line(Settings(epochs=1), None), [Hear()])
+    assert heard == [
+        "train begin",
+        "epoch 0",
+        "test begin",
+        "test ['loss']",
+        "end ['loss', 'val_loss']",
+        "train end",
+    ]
+
+
 def test_averages_are_what_is_validated_and_kept() -> None:
     training = Line(Settings(epochs=1, averaging=0.8), None)
     seen: list[list[Tensor]] = []

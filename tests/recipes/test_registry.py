@@ -8,7 +8,7 @@ from nabi.errors import ArgumentError, OutputError, UnknownNameError
 
 
 def test_every_recipe_can_be_found_and_read():
-    known = "captions chorales fake-news hello imdb numbers reuters shakespeare song"
+    known = "captions chorales fake-news hello imdb numbers reuters shakespeare song translate"
     assert recipes.names() == known.split()
     for name in recipes.names():
         recipe = recipes.get(name)
@@ -57,3 +57,34 @@ def test_a_run_uses_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
         assert (seen, torch.get_num_threads()) == ([1], 2)
     finally:
         torch.set_num_threads(before)
+
+
+def test_choices_reach_the_recipe_and_the_name_of_its_folder(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nabi.recipes.translate.cook", lambda run: seen.append(run.choices))
+    translate = recipes.get("translate")
+    usual = {choice.name: choice.values[0] for choice in translate.choices}
+    assert translate.run().folder.as_posix() == "runs/translate"
+    result = translate.run(choices={"pair": "en-ko", "attention": "none"})
+    assert result.folder.as_posix() == "runs/translate-en-ko-none"
+    assert seen == [usual, {"pair": "en-ko", "attention": "none"}]
+    assert json.loads((result.folder / "result.json").read_text())["choices"] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "choices", "error", "message"),
+    [
+        ("hello", {"pair": "en-de"}, ArgumentError, "pair: 'en-de' was given, the recipe hello has no such"),
+        (
+            "translate",
+            {"pair": "en-dee"},
+            UnknownNameError,
+            "pair: 'en-dee' is not known; did you mean 'en-de",
+        ),
+    ],
+)
+def test_choices_that_are_none(tmp_path, recipe, choices, error, message):
+    with pytest.raises(error, match=message):
+        recipes.get(recipe).run(tmp_path / "run", choices=choices)
+    assert not (tmp_path / "run").exists()

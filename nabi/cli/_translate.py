@@ -1,0 +1,211 @@
+"""`nabi translate`: what a trained model says to texts, as many as there are."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nabi.cli._classifier import CELL_HELP
+from nabi.errors import ArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nabi.models import Translation, Translator
+
+__all__ = ["translate"]
+
+_LINES_AT_ONCE = 200
+_STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How translations are looked for, and how they are shown."""
+
+    beam: int
+    length_penalty: float
+    best: int
+    maxlen: int | None
+    as_json: bool
+
+
+def translate(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A file of `nabi train FILE --source COLUMN --target COLUMN` or `nabi run translate`.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+    ],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts.", metavar="[TEXT]...", show_default=False)
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with a text in every line; - for the standard input, which is read without TEXT too."
+        ),
+    ] = None,
+    beam: Annotated[
+        int, typer.Option(help="Beginnings that are followed side by side; 1 takes the likeliest piece.")
+    ] = 5,
+    length_penalty: Annotated[
+        float,
+        typer.Option(help="0 compares translations by probability, which likes short ones; 1 by its mean."),
+    ] = 1.0,
+    best: Annotated[
+        int, typer.Option(help="Translations of each text, with their scores; no more than --beam.")
+    ] = 1,
+    maxlen: Annotated[
+        int | None,
+        typer.Option(help="Pieces of a translation at most.", show_default="by the length of the text"),
+    ] = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            help="Picture of where the model looked while it wrote, .png or .svg; for one TEXT.",
+            metavar="PICTURE",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write a JSON object for each text, with all figures.")
+    ] = False,
+    encoding: Annotated[str, typer.Option(help="Of the file.")] = "utf-8",
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+    threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
+) -> None:
+    """Translate texts, or answer them: what the model was trained for.
+
+    A line goes out for each that goes in; an empty one stays empty. With --best N, N lines go out for each
+    text, the best first, with the score before the text: the mean log probability of a piece, for a length
+    penalty of 1.
+
+    nabi translate MODEL "A dog runs." --attention dog.png
+
+    nabi translate MODEL --file sentences.txt > translations.txt
+    """
+    from nabi.decoding import BeamSearch
+    from nabi.targets.picture import check_suffix
+    from nabi.training import on_threads
+
+    # Wrong values are refused before anything is read.
+    BeamSearch(beam, best, length_penalty)
+    if texts and file is not None:
+        raise ArgumentError("TEXT: give texts or a file of them, not both")
+    if attention is not None:
+        check_suffix(attention)
+        if len(texts or ()) != 1:
+            raise ArgumentError(f"--attention: {len(texts or ())} TEXTs were given, a picture shows one")
+    search = _Search(beam, length_penalty, best, maxlen, as_json)
+    lines, count = _lines(texts, file, encoding)
+    translator = _load(model, cell or ())
+    if attention is not None and translator.settings.attention is None:
+        raise ArgumentError(f"--attention: {model} was trained without attention")
+    with on_threads(threads):
+        _translate_all(translator, lines, search, count)
+        if attention is not None and texts:
+            _show_attention(translator, texts[0], attention, search)
+
+
+def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tuple[Iterator[str], int | None]:
+    """What is to be translated, and how much it is where that is known beforehand."""
+    if texts:
+        return iter(texts), len(texts)
+    if file is None or file == _STANDARD_INPUT:
+        return iter(sys.stdin), None
+    from nabi.data._text_files import TextFile, check_file
+
+    check_file(file)
+    opened = TextFile(file, encoding)
+    return opened.lines("\n"), sum(1 for _ in opened.lines("\n"))
+
+
+def _load(path: Path, own_cells: Sequence[str]) -> "Translator":
+    """Read a model file, with cells of the user's own from the files that the command line names."""
+    from nabi.cli._cell import find_class
+    from nabi.models import Translator
+
+    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
+    try:
+        return Translator.load(path, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+
+
+def _translate_all(
+    translator: "Translator", lines: Iterator[str], search: _Search, count: int | None
+) -> None:
+    # Who types wants an answer to every line; who sends a file wants it soon.
+    at_once = 1 if count is None and sys.stdin.isatty() else _LINES_AT_ONCE
+    with _bar(count) as advance:
+        while part := [line.rstrip("\r\n") for line in islice(lines, at_once)]:
+            for text, found in zip(part, _translated(translator, part, search), strict=True):
+                for line in _shown(text, found, search):
+                    typer.echo(line)
+            sys.stdout.flush()
+            advance(len(part))
+
+
+def _translated(translator: "Translator", texts: list[str], search: _Search) -> list[list["Translation"]]:
+    """The translations of each text, the best first; none of an empty one."""
+    places = [place for place, text in enumerate(texts) if text.strip()]
+    found: list[list[Translation]] = [[] for _ in texts]
+    if places:
+        made = translator.translate(
+            [texts[place] for place in places],
+            beam=search.beam,
+            length_penalty=search.length_penalty,
+            maxlen=search.maxlen,
+            best=search.best,
+        )
+        for place, one in zip(places, made, strict=True):
+            found[place] = [one, *one.others]
+    return found
+
+
+def _shown(text: str, found: list["Translation"], search: _Search) -> Iterator[str]:
+    if search.as_json:
+        translations: list[dict[str, Any]] = [
+            {"text": one.text, "log_probability": one.log_probability, "score": one.score} for one in found
+        ]
+        yield json.dumps({"source": text, "translations": translations}, ensure_ascii=False)
+    elif search.best == 1:
+        yield found[0].text if found else ""
+    else:
+        yield from (f"{one.score:.4f}\t{one.text}" for one in found)
+        if not found:
+            yield ""
+
+
+@contextmanager
+def _bar(count: int | None) -> Iterator[Any]:
+    """A bar on the error stream where there is much to do and a terminal to show it on."""
+    if count is None or count <= _LINES_AT_ONCE or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
+        task = progress.add_task("", total=count)
+        yield lambda done: progress.advance(task, done)
+
+
+def _show_attention(translator: "Translator", text: str, path: Path, search: _Search) -> None:
+    from rich.console import Console
+
+    from nabi.explain import attention_picture, attention_text
+
+    found = _translated(translator, [text], search)[0]
+    seen = translator.attention(text, found[0].text if found else None)
+    attention_picture(seen, path, title=text)
+    Console(stderr=True).print(attention_text(seen))
+    typer.echo(f"The picture is in {path}", err=True)

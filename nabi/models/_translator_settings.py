@@ -1,0 +1,103 @@
+"""What a translator can be told."""
+
+from dataclasses import dataclass
+
+from nabi.errors import ArgumentError
+from nabi.models._attention import ATTENTIONS
+from nabi.models._described import Described
+from nabi.models._setting_checks import (
+    check_choice,
+    check_flag,
+    check_not_negative,
+    check_positive,
+    check_rate,
+    check_whole,
+    scheduled,
+)
+
+__all__ = ["TranslatorSettings"]
+
+_UNITS = ("subwords", "words", "characters", "pieces")
+_SCHEDULES = ("cosine", "constant")
+# None of these may be left out or below the number.
+_WHOLE = {
+    "units": 1,
+    "layers": 1,
+    "minimum_count": 1,
+    "embedding_size": 1,
+    "batch_size": 1,
+    "warmup": 0,
+    "seed": 0,
+}
+# These may be None.
+_WHOLE_OR_NONE = {"vocabulary_size": 6, "maxlen": 1, "epochs": 1, "patience": 1}
+
+
+@dataclass(frozen=True)
+class TranslatorSettings(Described):
+    """The settings of a `Translator`, which says what each means; `epochs` None is chosen by `fit`."""
+
+    cell: str = "gru"
+    units: int = 256
+    layers: int = 1
+    bidirectional: bool = True
+    attention: str | None = "luong"
+    input_feeding: bool = False
+    unit: str = "subwords"
+    vocabulary_size: int | None = None
+    minimum_count: int = 1
+    lowercase: bool = False
+    maxlen: int | None = 200
+    embedding_size: int = 256
+    tied: bool = True
+    dropout: float = 0.3
+    embedding_dropout: float = 0.0
+    label_smoothing: float = 0.1
+    scheduled_sampling: float = 0.0
+    batch_size: int = 64
+    epochs: int | None = None
+    patience: int | None = None
+    averaging: float | None = None
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    warmup: int = 400
+    clipnorm: float = 1.0
+    weight_decay: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in _WHOLE.items():
+            check_whole(name, getattr(self, name), least)
+        for name, least in _WHOLE_OR_NONE.items():
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least, " or None")
+        check_choice("unit", self.unit, _UNITS)
+        check_choice("schedule", self.schedule, _SCHEDULES)
+        if self.attention is not None:
+            check_choice("attention", self.attention, ATTENTIONS)
+        for name in ("dropout", "embedding_dropout", "label_smoothing"):
+            check_rate(name, getattr(self, name))
+        check_not_negative("scheduled_sampling", self.scheduled_sampling)
+        if self.scheduled_sampling > 1:
+            raise ArgumentError(
+                f"scheduled_sampling: got {self.scheduled_sampling!r}, expected a probability from 0 to 1"
+            )
+        if self.averaging is not None:
+            check_rate("averaging", self.averaging)
+        for name in ("learning_rate", "clipnorm"):
+            check_positive(name, getattr(self, name))
+        check_not_negative("weight_decay", self.weight_decay)
+        for name in ("bidirectional", "input_feeding", "lowercase", "tied"):
+            check_flag(name, getattr(self, name))
+        if self.input_feeding and self.attention != "luong":
+            raise ArgumentError(
+                f"input_feeding: True was given, but attention is {self.attention!r}, not 'luong'"
+            )
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step of training, counted from 0, of so many.
+
+        It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
+        half a cosine to a fiftieth.
+        """
+        return scheduled(self.learning_rate, self.schedule, self.warmup, step, steps)
