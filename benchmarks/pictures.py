@@ -1,4 +1,4 @@
-"""Draw every picture in docs/pictures anew, in about a minute.
+"""Draw every picture in docs/pictures anew, in a few minutes.
 
 python benchmarks/pictures.py            all
 python benchmarks/pictures.py gates      only those whose names begin so
@@ -7,13 +7,15 @@ python benchmarks/pictures.py gates      only those whose names begin so
 import argparse
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from PIL import Image
 
-from nabi import cells, explain
+from nabi import cells, explain, recipes
 from nabi.nn import RNN
 from nabi.targets import picture
 
@@ -74,11 +76,27 @@ def last_written(path: Path) -> None:
     explain.gates_picture(rnn, x, path, labels=labels, title=title, gates=["i", "f", "g", "c"])
 
 
+def captions(path: Path) -> None:
+    """Let the recipe learn and draw, and write its picture with fewer colours, which makes it small."""
+    with tempfile.TemporaryDirectory() as folder:
+        recipes.get("captions").run(folder)
+        shrink(Path(folder) / "captions.png", path)
+
+
+def shrink(source: Path, path: Path) -> None:
+    with Image.open(source) as image:
+        small = image.convert("RGB").resize(
+            (image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS
+        )
+        small.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 PICTURES: dict[str, Callable[[Path], None]] = {
     **{f"unrolled-{cell}.svg": partial(unrolled, cell) for cell in cells.names() if cell != "projected-lstm"},
     "gradient-distance.svg": lambda path: explain.gradient_distance_picture(path) and None,
     "gates-last-written.svg": last_written,
     "unrolling-memory.svg": unrolling,
+    "captions.png": captions,
 }
 
 if __name__ == "__main__":

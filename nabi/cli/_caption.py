@@ -45,13 +45,13 @@ def caption(
     several = len(images) > 1
     drawn = []
     for image in images:
-        found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)
+        found = loaded.caption([image], beam=beam, best=best, length_penalty=length_penalty)[0]
         before = f"{image}: " if several else ""
-        for one in found:
+        for one in (found, *found.others):
             after = f"  (log probability {one.log_probability:.3f})" if best > 1 else ""
             typer.echo(f"{before}{one.text}{after}")
-        if attention is not None and found[0].text:
-            drawn.append((image, found[0].text))
+        if attention is not None and found.text:
+            drawn.append((image, found.text))
     if attention is not None:
         _draw(loaded, drawn, attention)
         typer.echo(f"Where it looked is in {attention}")

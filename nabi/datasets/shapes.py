@@ -1,6 +1,6 @@
 """Made pictures for captions: coloured shapes in places, with the one sentence that is right about each.
 
-A picture shows one thing, or two in a row or a column. A thing has one of 8 colours, 6 shapes and 2 sizes,
+A picture shows one thing, or two in a row or a column. A thing has one of 10 colours, 6 shapes and 2 sizes,
 and is in one of 9 places; where in it exactly, how large, its tone and the background are random. The
 sentence is determined by the picture:
 
@@ -8,11 +8,11 @@ sentence is determined by the picture:
     a small blue square to the left of a small green star
     a large black cross above a small pink diamond
 
-Nothing that a picture of the validation or test part combines is combined in the training part. Of the 48
-kinds (a colour and a shape) each of them has six that no other part shows: one of each shape, each in another
-colour. Of the pairs of the other 36 kinds each has a tenth that no other part shows together. A picture there
-has a new kind (one thing: always; two: half of them) or a new pair of known kinds. The pictures are made, not
-downloaded: the same seed gives the same pictures.
+Nothing that is new about a picture of the validation or test part is seen in the training part. Of the 60
+kinds (a colour and a shape) each of the two has six that no other part shows: one of each shape, each in
+another colour. Of the pairs of the other 48 kinds each has a tenth that no other part shows together. Every
+picture there has a new kind (one thing: always; two: half of them) or a new pair of known kinds. The pictures
+are made, not downloaded: the same seed gives the same pictures.
 """
 
 from typing import Any, NamedTuple
@@ -58,7 +58,7 @@ def load_data(
 
     >>> training, validation, test = load_data(3, 1, 1)
     >>> training.images.shape, training.captions[0]
-    ((3, 48, 48, 3), 'a large blue circle above a large yellow circle')
+    ((3, 48, 48, 3), 'a large purple square above a large yellow star')
     """
     counts = (training, validation, test)
     for part, count in zip(PARTS, counts, strict=True):
@@ -78,7 +78,7 @@ def get_new_kinds(part: str = "test") -> tuple[str, ...]:
     """Return the colours and shapes that only "validation" or "test" shows together.
 
     >>> get_new_kinds()
-    ('green circle', 'blue square', 'purple triangle', 'pink diamond', 'brown star', 'red cross')
+    ('purple circle', 'pink square', 'brown triangle', 'black diamond', 'white star', 'red cross')
     """
     return tuple(" ".join(kind) for kind in kinds(part))
 

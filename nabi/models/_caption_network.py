@@ -10,21 +10,13 @@ from nabi.cells import Cell
 from nabi.models._caption_settings import CaptionSettings
 from nabi.models._decoder_network import DecoderNetwork
 from nabi.models._memory import Memory
-from nabi.models._variational import drop_features
 
-__all__ = ["CaptionNetwork", "PictureEncoder", "regions_across"]
+__all__ = ["CaptionNetwork", "PictureEncoder"]
 
 _KERNEL = 3
+_COLOURS = 32  # features of the colour of a region
+_LEAST_WEIGHT = 0.01  # of a place whose colour is the mean
 _MOMENTUM, _EPSILON = 0.1, 1e-5
-
-
-def regions_across(image_size: int, channels: Sequence[int]) -> int:
-    """Return how many regions a picture has in a row, and in a column: each convolution but the last halves.
-
-    >>> regions_across(48, (16, 32, 64, 64))
-    6
-    """
-    return int(image_size // 2 ** (len(channels) - 1))
 
 
 class _Convolution(torch.nn.Module):
@@ -33,10 +25,10 @@ class _Convolution(torch.nn.Module):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, channels: int, filters: int, name: str) -> None:
+    def __init__(self, channels: int, filters: int, kernel: int, name: str) -> None:
         super().__init__()
         self.convolution = layers.Conv2D(
-            filters, _KERNEL, padding="same", use_bias=False, kernel_initializer="he_uniform", name=name
+            filters, kernel, padding="same", use_bias=False, kernel_initializer="he_uniform", name=name
         )
         self.convolution.build((None, None, None, channels))
         self.scale = torch.nn.Parameter(torch.ones(filters))
@@ -57,45 +49,54 @@ class _Convolution(torch.nn.Module):
 class PictureEncoder(torch.nn.Module):
     """Convolutions with pooling between them: pictures `[B, size, size, 3]` to regions and a summary.
 
-    Each is followed by batch normalisation. The last reads, beside the features of a place, where it is: two
-    channels go from -1 to 1 from top to bottom and from left to right (Liu et al. 2018, CoordConv), so that
-    what is said of places can be learnt. The memory is its outputs, a vector for each region, row by row; the
-    summary their largest values.
+    Forms and colours go separate ways, so that a form is the same in every colour, also in one that it never
+    had in training. Forms are read by convolutions that see of each place only how far its colour is from the
+    mean of the picture. Colours are read in each region by two layers that see the mean colour there, in
+    which a place counts the more, the farther its colour is from that of the picture.
+
+    The last convolution reads, beside the features of a place, where it is: two channels go from -1 to 1 from
+    top to bottom and from left to right (Liu et al. 2018, CoordConv). Each is followed by batch
+    normalisation. The memory is the form and the colour of each region, row by row; the summary the largest
+    values of all regions.
 
     Args:
         channels: of each convolution.
-        dropout: share of the features of regions left out in training, the same in all regions.
     """
 
-    def __init__(self, channels: Sequence[int], dropout: float = 0.0) -> None:
+    def __init__(self, channels: Sequence[int]) -> None:
         """Make the encoder with weights from torch's random numbers."""
         super().__init__()
-        self.dropout = dropout
         # The last one has two channels more to read.
-        reads = [4, *channels[:-1]]
+        reads = [1, *channels[:-1]]
         reads[-1] += 2
-        self.convolutions = torch.nn.ModuleList(
-            _Convolution(width, filters, f"convolution_{number}")
+        self.forms = torch.nn.ModuleList(
+            _Convolution(width, filters, _KERNEL, f"form_{number}")
             for number, (width, filters) in enumerate(zip(reads, channels, strict=True))
         )
+        self.colours = torch.nn.ModuleList(
+            _Convolution(width, _COLOURS, 1, f"colour_{number}") for number, width in enumerate((3, _COLOURS))
+        )
         self.pooling = layers.MaxPooling2D(2)
-        self.width = channels[-1]
+        self.averaging = layers.AveragePooling2D(2 ** (len(channels) - 1))
+        self.width = channels[-1] + _COLOURS
 
-    def forward(self, pictures: Tensor, generator: torch.Generator | None = None) -> Memory:
+    def forward(self, pictures: Tensor, training: bool = False) -> Memory:
         """Read pictures.
 
         Args:
             pictures: `[B, size, size, 3]`, uint8.
-            generator: of random numbers for dropout; None for none, which is not training.
+            training: whether batches are normalised by their own means and variances.
         """
-        training = generator is not None
         x = pictures.to(torch.get_default_dtype()) / 127.5 - 1
-        away = (x - x.mean((1, 2), keepdim=True)).square().sum(3, keepdim=True).sqrt()
-        x = torch.cat([x, away], dim=3)
-        for layer in self.convolutions[:-1]:
-            x = self.pooling(layer(x, training))
-        x = self.convolutions[-1](torch.cat([x, _places(x)], dim=3), training)
-        regions = drop_features(x.flatten(1, 2), self.dropout, generator)
+        away = (x - x.mean((1, 2), keepdim=True)).square().sum(3, keepdim=True)
+        form, weight = away.sqrt(), away + _LEAST_WEIGHT
+        for layer in self.forms[:-1]:
+            form = self.pooling(layer(form, training))
+        form = self.forms[-1](torch.cat([form, _places(form)], dim=3), training)
+        colour = self.averaging(weight * x) / self.averaging(weight)
+        for layer in self.colours:
+            colour = layer(colour, training)
+        regions = torch.cat([form, colour], dim=3).flatten(1, 2)
         return Memory(regions, None, regions.amax(1))
 
 
@@ -105,7 +106,7 @@ class CaptionNetwork(torch.nn.Module):
     def __init__(self, codes: int, settings: CaptionSettings, cell: Cell) -> None:
         """Make the network with weights from torch's random numbers."""
         super().__init__()
-        self.encoder = PictureEncoder(settings.channels, settings.dropout)
+        self.encoder = PictureEncoder(settings.channels)
         self.decoder = DecoderNetwork(
             codes,
             cell,
@@ -116,11 +117,12 @@ class CaptionNetwork(torch.nn.Module):
             attention=settings.attention,
             tied=False,
             dropout=settings.dropout,
+            embedding_dropout=settings.word_dropout,
         )
 
     def forward(self, pictures: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return logits `[B, T, V]` for pictures `[B, size, size, 3]` and codes `[B, T]`."""
-        memory = self.encoder(pictures, generator)
+        memory = self.encoder(pictures, generator is not None)
         logits: Tensor = self.decoder(memory, codes, None, generator)
         return logits
 

@@ -41,9 +41,10 @@ class CaptionSettings(Described):
     lowercase: bool = True
     embedding_size: int = 64
     dropout: float = 0.1
+    word_dropout: float = 0.2
     batch_size: int = 32
     epochs: int | None = None
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup: int = 100
     clipnorm: float = 1.0
     weight_decay: float = 0.01
@@ -69,8 +70,10 @@ class CaptionSettings(Described):
             raise unknown_name("unit", self.unit, _UNITS)
         if self.attention is not None and self.attention not in ATTENTIONS:
             raise unknown_name("attention", self.attention, ATTENTIONS)
-        if not (_is_number(self.dropout) and 0 <= self.dropout < 1):
-            raise ArgumentError(f"dropout: got {self.dropout!r}, expected a rate of 0 or more and below 1")
+        for name in ("dropout", "word_dropout"):
+            rate = getattr(self, name)
+            if not (_is_number(rate) and 0 <= rate < 1):
+                raise ArgumentError(f"{name}: got {rate!r}, expected a rate of 0 or more and below 1")
         for name in ("learning_rate", "clipnorm"):
             value = getattr(self, name)
             if not (_is_number(value) and value > 0):

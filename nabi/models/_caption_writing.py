@@ -27,6 +27,10 @@ class Caption(NamedTuple):
     """Of all its words together, its end included."""
     score: float
     """What captions were compared by in a beam search."""
+    ended: bool
+    """Whether it came to its end before the greatest length."""
+    others: "tuple[Caption, ...]" = ()
+    """The next best of the same picture, where several were asked for."""
 
 
 class CaptionAttention(NamedTuple):
@@ -46,20 +50,24 @@ def write(
     length_penalty: float,
     best: int,
     maxlen: int,
-) -> list[list[Caption]]:
-    """Return captions of pictures, the best first."""
+) -> list[Caption]:
+    """Return a caption of each picture, with the next best ones."""
     strategy = Greedy() if beam == best == 1 else BeamSearch(beam, best, length_penalty=length_penalty)
     steps = DecoderSteps(network.decoder, _BANNED)
     found = []
-    for first in range(0, len(images), _AT_ONCE):
+    for begin in range(0, len(images), _AT_ONCE):
         with torch.no_grad():
-            memory = network.encoder(torch.from_numpy(images[first : first + _AT_ONCE]))
+            memory = network.encoder(torch.from_numpy(images[begin : begin + _AT_ONCE]))
         starts = [Vocabulary.START] * len(memory.values)
         state = steps.start(memory)
         found += decode(steps, state, starts, strategy, end=Vocabulary.START, maxlen=maxlen)
-    return [
-        [Caption(join(vocabulary, one.codes), one.log_probability, one.score) for one in row] for row in found
-    ]
+    captions = []
+    for row in found:
+        first, *others = (
+            Caption(join(vocabulary, one.codes), one.log_probability, one.score, one.ended) for one in row
+        )
+        captions.append(first._replace(others=tuple(others)))
+    return captions
 
 
 def join(vocabulary: Vocabulary, codes: tuple[int, ...]) -> str:

@@ -37,8 +37,9 @@ class Captioner:
     """Learns from pictures with captions to write captions of pictures.
 
     Convolutions make a vector of each region of a picture (`channels`; between each and the next the picture
-    becomes half as large). A recurrent decoder of any cell begins with a summary of them, and looks at them
-    again for each word (Xu et al. 2015, soft attention).
+    becomes half as large), which says its form and its colour apart from each other. A recurrent decoder of
+    any cell begins with a summary of them, and looks at them again for each word (Xu et al. 2015, soft
+    attention).
 
     Args:
         cell: a name of `nabi.cells.names()`, a class of a cell, or a cell.
@@ -46,14 +47,17 @@ class Captioner:
         layers: recurrent layers on top of each other.
         image_size: to which pictures are made larger or smaller, height and width in pixels.
         channels: of each convolution.
-        attention: "bahdanau", "luong", or None: then the decoder has the summary alone.
+        attention: "bahdanau", which learns sooner where to look, "luong", or None: then the decoder has the
+            summary alone.
         unit: what captions are cut into: "words", "characters", or "pieces" of words.
         vocabulary_size: codes at most; rarer words are unknown.
         minimum_count: how often a word must have been seen to be known.
         lowercase: whether large and small letters are the same.
         embedding_size: width of the vector of a code.
-        dropout: share of the features left out in training: of regions, of embedded codes, of the outputs of
-            layers.
+        dropout: share of the features left out in training: of embedded codes, of the outputs of every layer,
+            and of what is read out.
+        word_dropout: share of the words left out of what a batch reads, wherever they occur, so that the next
+            ones are looked for in the picture and not guessed from them.
         batch_size: captions per step of training.
         epochs: times that everything is gone through; chosen from its number by default.
         learning_rate: of AdamW, at its highest; it falls to nearly nothing until the end.
@@ -97,9 +101,10 @@ class Captioner:
         lowercase: bool = True,
         embedding_size: int = 64,
         dropout: float = 0.1,
+        word_dropout: float = 0.2,
         batch_size: int = 32,
         epochs: int | None = None,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 4e-3,
         warmup: int = 100,
         clipnorm: float = 1.0,
         weight_decay: float = 0.01,
@@ -119,6 +124,7 @@ class Captioner:
             lowercase,
             embedding_size,
             dropout,
+            word_dropout,
             batch_size,
             epochs,
             learning_rate,
@@ -225,8 +231,7 @@ class Captioner:
             images: as `fit` takes them.
             beam: how many beginnings are followed; 1 always takes the most probable word.
             length_penalty: see `nabi.decoding.BeamSearch`.
-            best: how many captions of each picture; they follow each other, the best first. There are fewer
-                where a search finds fewer.
+            best: how many captions of each picture are wanted; all but the best are its `others`.
             maxlen: codes of a caption at most; twice as many as the longest learnt from has by default.
 
         Raises:
@@ -234,7 +239,7 @@ class Captioner:
             MissingFileError, FileFormatError: for a file that is not there, or no picture.
         """
         self._check_trained()
-        found = write(
+        return write(
             self.network,
             self.vocabulary,
             check_images(images, self.settings.image_size),
@@ -243,7 +248,6 @@ class Captioner:
             best=best,
             maxlen=maxlen if maxlen is not None else _LONGER * self.longest,
         )
-        return [caption for row in found for caption in row]
 
     def evaluate(self, images: Any, captions: Sequence[str], *, beam: int = 1) -> float:
         """Return the share of the pictures whose caption is exactly the one given, in the model's spelling.

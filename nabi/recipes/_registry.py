@@ -125,7 +125,7 @@ _RECIPES = {
         Recipe("reuters", "tells the topic of a newswire story, one of 46", 30, None, True),
         Recipe("imdb", "tells whether a film review is positive, by a CNN and an LSTM", 10, None, True),
         Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 20, None, True),
-        Recipe("captions", "says what is in pictures of shapes that it has never seen together", 12),
+        Recipe("captions", "says what is in pictures of shapes that it has never seen together", 6),
         Recipe("chorales", "hears Bach's chorales, chord by chord, and composes", 100, 1, True),
         Recipe(
             "translate",

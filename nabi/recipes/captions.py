@@ -14,7 +14,7 @@ from nabi.recipes._run import Run
 
 __all__ = ["cook", "make_captioner"]
 
-PICTURES, HELD_OUT = 12_000, 1_000
+PICTURES, HELD_OUT = 10_000, 1_000
 IMAGE_SIZE = 48
 DRAWN, SHOWN = 8, 5
 

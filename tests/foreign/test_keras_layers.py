@@ -31,7 +31,6 @@ NOT_PASSED = {
     "conv_lstm_test.ConvLSTMTest.test_correctness": CONVOLUTIONAL,
     "gru_test.GRUTest.test_stateful_with_symbolic_batch_size": "skips itself: it is for TensorFlow's graphs",
     "gru_test.GRUTest.test_torch_cudnn_dispatch_fires": NO_GPU,
-    "time_distributed_test.TimeDistributedTest.test_build": "needs Conv2D, which is not offered",
 }
 
 

@@ -7,7 +7,7 @@ from nabi.data._shapes._scenes import COLOURS, SHAPES, SIZES, Kind, Scene, Thing
 __all__ = ["PARTS", "kinds", "make_scenes"]
 
 PARTS = ("training", "validation", "test")
-_FIRST_COLOURS = {"validation": 0, "test": 3}
+_FIRST_COLOURS = {"validation": 0, "test": 5}
 _TWO_THINGS = 0.7  # Share of the scenes that have two.
 _NEW_KIND = 0.5  # Of these, outside of the training part, the share with a kind of the part's own.
 
@@ -18,9 +18,9 @@ def kinds(part: str) -> tuple[Kind, ...]:
     Validation and test have six each: one of each shape, each in another colour.
 
     >>> [" ".join(kind) for kind in kinds("test")]
-    ['green circle', 'blue square', 'purple triangle', 'pink diamond', 'brown star', 'red cross']
+    ['purple circle', 'pink square', 'brown triangle', 'black diamond', 'white star', 'red cross']
     >>> len(kinds("training"))
-    36
+    48
     """
     if part == "training":
         taken = {*kinds("validation"), *kinds("test")}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 __all__ = ["COLOURS", "PLACES", "SHAPES", "SIZES", "Kind", "Scene", "Thing"]
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross")
 SIZES = ("small", "large")
 
