@@ -11,7 +11,8 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.errors import ArgumentError
 from nabi.models._attention import Attention
-from nabi.models._encoder_network import make_embedding, run_layer
+from nabi.models._embedding import make_embedding
+from nabi.models._encoder_network import run_layer
 from nabi.models._memory import Memory
 from nabi.models._variational import draw_mask, drop_codes
 from nabi.scan import sample_noise, step

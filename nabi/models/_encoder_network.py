@@ -8,14 +8,12 @@ from torch.nn import functional
 
 from nabi import layers
 from nabi.cells import Cell
+from nabi.models._embedding import make_embedding
 from nabi.models._memory import Memory
 from nabi.models._variational import drop_codes, drop_features, drop_weights
-from nabi.nn.initializers import RandomNormal
 from nabi.scan import sample_noise, scan
 
-__all__ = ["TextEncoder", "make_embedding", "run_layer"]
-
-_STANDARD_DEVIATION = 0.1  # of the weights of an embedding before training
+__all__ = ["TextEncoder", "run_layer"]
 
 
 class TextEncoder(torch.nn.Module):
@@ -83,18 +81,6 @@ class TextEncoder(torch.nn.Module):
                 finals += final
             x = drop_features(torch.cat(outputs, dim=2), self.dropout, generator)
         return Memory(x, mask, torch.cat(finals, dim=1))
-
-
-def make_embedding(codes: int, size: int) -> layers.Embedding:
-    """Return a built embedding of these codes.
-
-    Keras' default, uniform on ±0.05, is so small that a decoder whose last layer has the same weights
-    learns nothing for its first hundreds of steps: on Multi30k it was at 4.5 nats after two epochs
-    where this was at 2.5.
-    """
-    embedding = layers.Embedding(codes, size, RandomNormal(stddev=_STANDARD_DEVIATION), name="embedding")
-    embedding.build((None, None))
-    return embedding
 
 
 def run_layer(

@@ -9,6 +9,7 @@ from torch.nn import functional
 from nabi import layers
 from nabi.cells import Cell
 from nabi.data import Vocabulary
+from nabi.models._embedding import make_embedding
 from nabi.models._language_settings import LanguageSettings
 from nabi.models._variational import drop_codes, drop_features, drop_weights
 from nabi.scan import sample_noise, scan
@@ -36,8 +37,7 @@ class LanguageNetwork(torch.nn.Module):
         """Make the network with weights from torch's random numbers."""
         super().__init__()
         self.settings, self.several = settings, several
-        self.embedding = layers.Embedding(codes, settings.embedding_size, name="embedding")
-        self.embedding.build((None, None))
+        self.embedding = make_embedding(codes, settings.embedding_size, 0.1 if settings.tied else 0.5)
         self.recurrent = torch.nn.ModuleList()
         width = settings.embedding_size
         for number in range(settings.layers):
