@@ -11,12 +11,14 @@ from nabi.models._caption_settings import CaptionSettings
 from nabi.models._decoder_network import DecoderNetwork
 from nabi.models._memory import Memory
 
-__all__ = ["CaptionNetwork", "PictureEncoder"]
+__all__ = ["COLOURS", "CaptionNetwork", "PictureEncoder"]
 
 _KERNEL = 3
-_COLOURS = 32  # features of the colour of a region
 _LEAST_WEIGHT = 0.01  # of a place whose colour is the mean
 _MOMENTUM, _EPSILON = 0.1, 1e-5
+
+COLOURS = 32
+"""Features of the colour of a region."""
 
 
 class _Convolution(torch.nn.Module):
@@ -74,11 +76,11 @@ class PictureEncoder(torch.nn.Module):
             for number, (width, filters) in enumerate(zip(reads, channels, strict=True))
         )
         self.colours = torch.nn.ModuleList(
-            _Convolution(width, _COLOURS, 1, f"colour_{number}") for number, width in enumerate((3, _COLOURS))
+            _Convolution(width, COLOURS, 1, f"colour_{number}") for number, width in enumerate((3, COLOURS))
         )
         self.pooling = layers.MaxPooling2D(2)
         self.averaging = layers.AveragePooling2D(2 ** (len(channels) - 1))
-        self.width = channels[-1] + _COLOURS
+        self.width = channels[-1] + COLOURS
 
     def forward(self, pictures: Tensor, training: bool = False) -> Memory:
         """Read pictures.

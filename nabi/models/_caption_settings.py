@@ -1,12 +1,19 @@
 """What a captioner can be told."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi.errors import ArgumentError
 from nabi.models._attention import ATTENTIONS
 from nabi.models._described import Described
+from nabi.models._setting_checks import (
+    check_choice,
+    check_flag,
+    check_training,
+    check_whole,
+    check_wholes,
+    scheduled,
+)
 
 __all__ = ["CaptionSettings"]
 
@@ -51,37 +58,25 @@ class CaptionSettings(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            _check_whole(name, getattr(self, name), least)
+        check_wholes(self, _WHOLE)
         if self.epochs is not None:
-            _check_whole("epochs", self.epochs, 1, " or None")
+            check_whole("epochs", self.epochs, 1, " or None")
         channels: object = self.channels
         if not isinstance(channels, list | tuple) or not channels:
             raise ArgumentError(f"channels: got {channels!r}, expected a list of whole numbers from 1")
         for number, one in enumerate(channels):
-            _check_whole(f"channels[{number}]", one, 1)
+            check_whole(f"channels[{number}]", one, 1)
         object.__setattr__(self, "channels", tuple(channels))
         if self.image_size < 2 ** (len(channels) - 1):
             raise ArgumentError(
                 f"image_size: {self.image_size} is too small for {len(channels)} convolutions, each but the "
                 f"last of which halves it; expected {2 ** (len(channels) - 1)} at least"
             )
-        if self.unit not in _UNITS:
-            raise unknown_name("unit", self.unit, _UNITS)
-        if self.attention is not None and self.attention not in ATTENTIONS:
-            raise unknown_name("attention", self.attention, ATTENTIONS)
-        for name in ("dropout", "word_dropout"):
-            rate = getattr(self, name)
-            if not (_is_number(rate) and 0 <= rate < 1):
-                raise ArgumentError(f"{name}: got {rate!r}, expected a rate of 0 or more and below 1")
-        for name in ("learning_rate", "clipnorm"):
-            value = getattr(self, name)
-            if not (_is_number(value) and value > 0):
-                raise ArgumentError(f"{name}: got {value!r}, expected a number above 0")
-        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
-            raise ArgumentError(f"weight_decay: got {self.weight_decay!r}, expected a number of 0 or more")
-        if not isinstance(self.lowercase, bool):
-            raise ArgumentError(f"lowercase: got {self.lowercase!r}, expected True or False")
+        check_choice("unit", self.unit, _UNITS)
+        if self.attention is not None:
+            check_choice("attention", self.attention, ATTENTIONS)
+        check_training(self, ("dropout", "word_dropout"))
+        check_flag("lowercase", self.lowercase)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by name, as JSON can hold them and gives them back."""
@@ -93,15 +88,4 @@ class CaptionSettings(Described):
         It rises over the first `warmup` steps, or the first tenth of few, and then falls along half a cosine
         to a fiftieth.
         """
-        rising = max(min(self.warmup, steps // 10), 1)
-        rate = self.learning_rate * min(1.0, (step + 1) / rising)
-        return rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0))))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_whole(name: str, value: object, least: int, otherwise: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{otherwise}")
+        return scheduled(self.learning_rate, "cosine", self.warmup, step, steps)

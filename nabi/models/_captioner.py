@@ -1,10 +1,10 @@
 """A model that says what is in a picture."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from nabi.models._caption_samples import Samples, check_captions, check_images, 
 from nabi.models._caption_settings import CaptionSettings
 from nabi.models._caption_training import Captioned, CaptionTraining, nats
 from nabi.models._caption_writing import Caption, CaptionAttention, join, look, write
+from nabi.models._saved import Saved
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.training import as_callbacks
 from nabi.training._callbacks import CallbackList
@@ -33,7 +34,7 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 200
 _LONGER = 2
 
 
-class Captioner:
+class Captioner(Saved):
     """Learns from pictures with captions to write captions of pictures.
 
     Convolutions make a vector of each region of a picture (`channels`; between each and the next the picture
@@ -81,10 +82,10 @@ class Captioner:
     vocabulary: Vocabulary
     report: CaptionReport
     """Of what was held out."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
     longest: int
     """Codes of the longest caption that it has learnt from, the end included."""
+
+    _save, _fill = _caption_files.save, _caption_files.fill
 
     def __init__(
         self,
@@ -288,37 +289,3 @@ class Captioner:
             for codes in self.vocabulary.encode(samples.captions)
         ]
         return float(np.mean([one.text == text for one, text in zip(found, right, strict=True)]))
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("Captioner: it has learnt nothing yet; fit it, or load one that has")
-
-    # Files ------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one file, for `load`.
-
-        Raises:
-            OutputError: if the file cannot be written.
-            ArgumentError: if nothing has been learnt.
-        """
-        self._check_trained()
-        _caption_files.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Read a model that `save` wrote.
-
-        Args:
-            path: the file.
-            custom_objects: classes of your own by name; a cell of your own is there already where its class
-                is defined in the program.
-
-        Raises:
-            MissingFileError: if there is no such file.
-            FileFormatError: if it is damaged, of another program, or holds something else.
-            ArgumentError: if it needs a class that is not there.
-        """
-        model = cls()
-        _caption_files.fill(model, path, custom_objects)
-        return model

@@ -4,14 +4,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from nabi.cells import Cell
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, FileFormatError
 from nabi.interchange import ModelFile, write_model_file
-from nabi.layers._cell_config import cell_config, cell_from_config
-from nabi.models._files import read_kind
+from nabi.layers._cell_config import cell_config
+from nabi.models._cell_model_files import check_layers, check_shapes, fill_model
 from nabi.models._language_network import LanguageNetwork
 from nabi.models._language_report import LanguageReport
 from nabi.models._language_settings import LanguageSettings
@@ -40,49 +37,29 @@ def save(model: "LanguageModel", path: str | os.PathLike[str]) -> None:
 def fill(
     model: "LanguageModel", path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None
 ) -> None:
-    """Give a new model what a file holds."""
-    file = read_kind(path, (KIND,))
-    try:
-        cell = cell_from_config(file.header["cell"], custom_objects)
-    except ArgumentError as problem:
-        raise type(problem)(f"{problem} (in the model file {file.path}; see custom_objects)") from problem
-    except (AttributeError, KeyError, TypeError) as problem:
-        raise _damaged(file, f"{type(problem).__name__}: {problem}") from problem
-    try:
-        _fill(model, file, cell)
-    except (
-        ArgumentError, AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, MemoryError,
-    ) as problem:  # fmt: skip
-        raise _damaged(file, f"{type(problem).__name__}: {problem}") from problem
+    """Give a new model what a file holds; raises as `fill_model`."""
+    fill_model(
+        model,
+        path,
+        custom_objects,
+        kind=KIND,
+        called="a language model",
+        settings=LanguageSettings,
+        report=LanguageReport,
+        network=_network,
+    )
 
 
-def _fill(model: "LanguageModel", file: ModelFile, cell: Any) -> None:
-    if not isinstance(cell, Cell):
-        raise ArgumentError(f"cell: {cell!r} is no cell")
-    header, tensors = file.header, file.tensors
-    model.settings = model.asked = settings = LanguageSettings.from_dict(header["settings"])
-    model.cell = cell
-    model.vocabulary = Vocabulary.from_dict(header["vocabulary"])
-    # Sizes first: a damaged header must not make this take memory for a network that the file does not hold.
-    expected = (len(model.vocabulary), settings.embedding_size)
-    found = tuple(tensors["embedding.embeddings"].shape)
-    largest = max(size for tensor in tensors.values() for size in tensor.shape)
-    if found != expected or settings.units != cell.units:
-        raise ArgumentError(
-            f"its embedding is {found} and its cell has {cell.units} units, its settings say {expected} and "
-            f"{settings.units}"
-        )
-    if cell.units > largest or settings.layers > len(tensors):
-        raise ArgumentError(f"it has no weights for {settings.layers} layers of {cell.units} units")
-    with torch.random.fork_rng(devices=[]):
-        network = LanguageNetwork(expected[0], settings, cell, bool(header["ends"]))
-    network.load_state_dict(tensors)
-    model.network = network
-    model.ends = bool(header["ends"])
-    model.report = LanguageReport.from_dict(header["report"])
-    model.history = {str(name): list(map(float, values)) for name, values in header["history"].items()}
-    model.trained = True
-
-
-def _damaged(file: ModelFile, why: str) -> FileFormatError:
-    return FileFormatError(f"path: {file.path} is damaged: it cannot be made a language model again ({why})")
+def _network(
+    model: "LanguageModel", file: ModelFile, settings: LanguageSettings, cell: Cell
+) -> LanguageNetwork:
+    model.vocabulary, model.ends = Vocabulary.from_dict(file.header["vocabulary"]), bool(file.header["ends"])
+    codes, size, width = len(model.vocabulary), settings.embedding_size, cell.output_width
+    expected = {"embedding.embeddings": (codes, size)}
+    if not settings.tied:
+        expected["readout.kernel"] = (width, codes)
+    elif width != size:
+        expected["projection.kernel"] = (width, size)
+    check_shapes(file.tensors, expected)
+    check_layers(file.tensors, "recurrent.", settings, cell, size)
+    return LanguageNetwork(codes, settings, cell, model.ends)

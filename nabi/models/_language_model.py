@@ -1,10 +1,10 @@
 """A model that reads text and writes on."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from nabi.models._language_steps import LanguageSteps
 from nabi.models._language_text import Codes, Joiner, divide, encode, read_texts
 from nabi.models._language_training import Training, nats
 from nabi.models._language_words import NextWord, next_words
+from nabi.models._saved import Saved
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.training import as_callbacks
 from nabi.training._callbacks import CallbackList
@@ -33,7 +34,7 @@ _CODES_TO_READ = 20_000_000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 3, 60
 
 
-class LanguageModel:
+class LanguageModel(Saved):
     """Learns from text what comes next, character by character or word by word, and writes on.
 
     An embedding, recurrent layers of any cell and a softmax, trained with truncated backpropagation: the text
@@ -77,10 +78,10 @@ class LanguageModel:
     vocabulary: Vocabulary
     report: LanguageReport
     """Of the text that was held out."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
     ends: bool
     """Whether it has learnt from several texts, and so where a text ends."""
+
+    _save, _fill = _language_files.save, _language_files.fill
 
     def __init__(
         self,
@@ -311,40 +312,6 @@ class LanguageModel:
         read: Codes = codes.astype(np.int64)
         state = steps.start(torch.from_numpy(read[None, :-1].copy()))
         return steps, state, torch.from_numpy(read[-1:].copy())
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("LanguageModel: it has learnt nothing yet; fit it, or load one that has")
-
-    # Files ------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one file, for `load`.
-
-        Raises:
-            OutputError: if the file cannot be written.
-            ArgumentError: if nothing has been learnt.
-        """
-        self._check_trained()
-        _language_files.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Read a model that `save` wrote.
-
-        Args:
-            path: the file.
-            custom_objects: classes of your own by name; a cell of your own is there already where its class
-                is defined in the program.
-
-        Raises:
-            MissingFileError: if there is no such file.
-            FileFormatError: if it is damaged, of another program, or holds something else.
-            ArgumentError: if it needs a class that is not there.
-        """
-        model = cls()
-        _language_files.fill(model, path, custom_objects)
-        return model
 
 
 def _check_length(count: int, unit: str, window: int) -> None:

@@ -4,19 +4,18 @@ from dataclasses import dataclass
 
 from nabi.models._described import Described
 from nabi.models._setting_checks import (
+    SCHEDULES,
     check_choice,
     check_flag,
-    check_not_negative,
-    check_positive,
-    check_rate,
+    check_training,
     check_whole,
+    check_wholes,
     scheduled,
 )
 
 __all__ = ["LanguageSettings"]
 
 _UNITS = ("characters", "words", "pieces")
-_SCHEDULES = ("cosine", "constant")
 # None of these may be left out or below the number.
 _WHOLE = {
     "units": 1,
@@ -60,17 +59,12 @@ class LanguageSettings(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            check_whole(name, getattr(self, name), least)
+        check_wholes(self, _WHOLE)
         if self.epochs is not None:
             check_whole("epochs", self.epochs, 1, " or None")
         check_choice("unit", self.unit, _UNITS)
-        check_choice("schedule", self.schedule, _SCHEDULES)
-        for name in _RATES:
-            check_rate(name, getattr(self, name))
-        for name in ("learning_rate", "clipnorm"):
-            check_positive(name, getattr(self, name))
-        check_not_negative("weight_decay", self.weight_decay)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_training(self, _RATES)
         for name in ("lowercase", "tied"):
             check_flag(name, getattr(self, name))
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -19,6 +19,7 @@ from nabi.models._note_sampling import FrameSampling
 from nabi.models._note_settings import NoteSettings
 from nabi.models._note_steps import NoteSteps, compose
 from nabi.models._note_training import NoteTraining, nats_per_frame
+from nabi.models._saved import Saved
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.training import as_callbacks
 from nabi.training._callbacks import CallbackList
@@ -27,7 +28,7 @@ from nabi.training._progress import make_display
 __all__ = ["NoteModel"]
 
 
-class NoteModel:
+class NoteModel(Saved):
     """Learns from music what sounds next, chord by chord, and composes.
 
     A piece is a list of frames, one for each step of time; a frame is the set of the keys that sound then,
@@ -74,10 +75,10 @@ class NoteModel:
     """The labels that pieces had, such as composers; none where they had none."""
     report: NoteReport
     """Of the pieces that were held out."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
     skipped: tuple[tuple[Path, str], ...]
     """Files of the folder that it has learnt from which could not be read or hold no notes, and why."""
+
+    _save, _fill = _note_files.save, _note_files.fill
 
     def __init__(
         self,
@@ -284,40 +285,6 @@ class NoteModel:
         roll = torch.from_numpy(roll_of(primer, "primer"))
         number = number_of(label, self.labels) if self.labels or label is not None else None
         return compose(NoteSteps(self.network, number), roll, frames, sampling, ends=ends)
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("NoteModel: it has learnt nothing yet; fit it, or load one that has")
-
-    # Files ------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one file, for `load`.
-
-        Raises:
-            OutputError: if the file cannot be written.
-            ArgumentError: if nothing has been learnt.
-        """
-        self._check_trained()
-        _note_files.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Read a model that `save` wrote.
-
-        Args:
-            path: the file.
-            custom_objects: classes of your own by name; a cell of your own is there already where its class
-                is defined in the program.
-
-        Raises:
-            MissingFileError: if there is no such file.
-            FileFormatError: if it is damaged, of another program, or holds something else.
-            ArgumentError: if it needs a class that is not there.
-        """
-        model = cls()
-        _note_files.fill(model, path, custom_objects)
-        return model
 
 
 def _is_empty(given: Any) -> bool:

@@ -1,29 +1,27 @@
 """What a model of notes can be told."""
 
-import math
 from dataclasses import dataclass
 
 from nabi.data._midi_frames import check_steps
-from nabi.errors import ArgumentError, unknown_name
+from nabi.errors import ArgumentError
 from nabi.models._described import Described
+from nabi.models._setting_checks import SCHEDULES, check_choice, check_training, check_wholes, scheduled
 
 __all__ = ["OUTPUTS", "NoteSettings"]
 
 OUTPUTS = ("keys", "chords")
-_SCHEDULES = ("cosine", "constant")
 # None of these may be left out or below the number.
 _WHOLE = {
     "units": 1,
     "layers": 1,
     "embedding_size": 1,
-    "transpose": 0,
     "batch_size": 1,
     "window": 1,
     "epochs": 1,
     "warmup": 0,
     "seed": 0,
 }
-_MOST = {"transpose": 11}
+_MOST_TRANSPOSED = 11
 _RATES = ("input_dropout", "dropout", "weight_drop")
 
 
@@ -52,26 +50,17 @@ class NoteSettings(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            value, most = getattr(self, name), _MOST.get(name, math.inf)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                upto = f" to {most}" if name in _MOST else ""
-                raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{upto}")
+        check_wholes(self, _WHOLE)
+        check_wholes(self, {"transpose": 0}, f" to {_MOST_TRANSPOSED}")
+        if self.transpose > _MOST_TRANSPOSED:
+            raise ArgumentError(
+                f"transpose: got {self.transpose!r}, expected a whole number from 0 to {_MOST_TRANSPOSED}"
+            )
         if self.steps_per_beat is not None:
             check_steps(self.steps_per_beat)
-        for name, known in (("output", OUTPUTS), ("schedule", _SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
-        for name in _RATES:
-            rate = getattr(self, name)
-            if not (_is_number(rate) and 0 <= rate < 1):
-                raise ArgumentError(f"{name}: got {rate!r}, expected a rate of 0 or more and below 1")
-        for name in ("learning_rate", "clipnorm"):
-            value = getattr(self, name)
-            if not (_is_number(value) and value > 0):
-                raise ArgumentError(f"{name}: got {value!r}, expected a number above 0")
-        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
-            raise ArgumentError(f"weight_decay: got {self.weight_decay!r}, expected a number of 0 or more")
+        check_choice("output", self.output, OUTPUTS)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_training(self, _RATES)
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step of training, counted from 0, of so many.
@@ -79,12 +68,4 @@ class NoteSettings(Described):
         It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
         half a cosine to a fiftieth.
         """
-        rising = max(min(self.warmup, steps // 10), 1)
-        rate = self.learning_rate * min(1.0, (step + 1) / rising)
-        if self.schedule == "cosine":
-            rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
-        return rate
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return scheduled(self.learning_rate, self.schedule, self.warmup, step, steps)

@@ -1,25 +1,38 @@
 """What the settings of models that generate have in common: their checks, and the learning rate over time."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from nabi.errors import ArgumentError, unknown_name
 
 __all__ = [
+    "SCHEDULES",
     "check_choice",
     "check_flag",
     "check_not_negative",
     "check_positive",
     "check_rate",
+    "check_training",
     "check_whole",
+    "check_wholes",
     "scheduled",
 ]
+
+SCHEDULES = ("cosine", "constant")
+"""What the learning rate does after it has risen."""
 
 
 def check_whole(name: str, value: object, least: int, otherwise: str = "") -> None:
     """Refuse what is no whole number from `least` on; `otherwise` is what else the message says is right."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{otherwise}")
+
+
+def check_wholes(settings: object, least: Mapping[str, int], otherwise: str = "") -> None:
+    """Refuse settings of these names that are no whole numbers from the least of each on."""
+    for name, number in least.items():
+        check_whole(name, getattr(settings, name), number, otherwise)
 
 
 def check_rate(name: str, value: object) -> None:
@@ -50,6 +63,15 @@ def check_choice(name: str, value: object, known: Collection[str]) -> None:
     """Refuse what is not among the known names, with an `UnknownNameError`."""
     if value not in known:
         raise unknown_name(name, str(value), known)
+
+
+def check_training(settings: Any, rates: Iterable[str]) -> None:
+    """Refuse shares of these names that cannot be, and settings of AdamW that every training has."""
+    for name in rates:
+        check_rate(name, getattr(settings, name))
+    for name in ("learning_rate", "clipnorm"):
+        check_positive(name, getattr(settings, name))
+    check_not_negative("weight_decay", settings.weight_decay)
 
 
 def scheduled(rate: float, schedule: str, warmup: int, step: int, steps: int) -> float:

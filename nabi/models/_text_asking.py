@@ -10,6 +10,7 @@ import numpy.typing as npt
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._report import Report
+from nabi.models._saved import Saved
 from nabi.models._sequential import Sequential
 from nabi.models._text_encoding import as_texts, encode_texts
 from nabi.models._text_prediction import Prediction
@@ -21,7 +22,7 @@ __all__ = ["Asking"]
 _BATCH_SIZE = 64  # of predictions
 
 
-class Asking:
+class Asking(Saved):
     """What a `TextClassifier` has once it has learnt something, and what it can be asked."""
 
     model: Sequential
@@ -34,8 +35,6 @@ class Asking:
     """Of the rows that said when to stop."""
     shares: npt.NDArray[np.float64]
     """Of the labels among the rows trained on."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
     seconds: float
     """How long training took."""
     reasons: Mapping[str, str]
@@ -48,7 +47,6 @@ class Asking:
     """Of the table that it was trained on; None for lists."""
     has_aspects: bool
     """Whether a text is asked about something."""
-    trained: bool
 
     @property
     def report(self) -> Report:
@@ -202,7 +200,3 @@ class Asking:
             part=part,
             interrupted=interrupted,
         )
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("TextClassifier: it has learnt nothing yet; fit it, or load one that has")

@@ -1,6 +1,5 @@
 """From text to label: everything between a table of texts and a trained network."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -61,6 +60,8 @@ class TextClassifier(Asking):
     >>> classifier.predict(["good", "a cold and bad film"])[1].label
     '-'
     """
+
+    _save, _fill = _text_files.save, _text_files.fill
 
     def __init__(
         self,
@@ -267,34 +268,4 @@ class TextClassifier(Asking):
         if fault:
             raise ArgumentError(f"model, vocabulary, labels: they do not fit together: {fault}")
         classifier.trained = True
-        return classifier
-
-    # Files ------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one file, for `load`.
-
-        Raises:
-            OutputError: if the file cannot be written.
-            ArgumentError: if nothing has been learnt.
-        """
-        self._check_trained()
-        _text_files.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Read a classifier that `save` wrote.
-
-        Args:
-            path: the file.
-            custom_objects: classes of your own by name; a cell of your own is there already where its class
-                is defined in the program.
-
-        Raises:
-            MissingFileError: if there is no such file.
-            FileFormatError: if it is damaged, of another program, or holds something else.
-            ArgumentError: if it needs a class that is not there.
-        """
-        classifier = cls()
-        _text_files.fill(classifier, path, custom_objects)
         return classifier

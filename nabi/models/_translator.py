@@ -1,10 +1,10 @@
 """A model that reads a text and writes another."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from nabi.decoding import BeamSearch
 from nabi.errors import ArgumentError
 from nabi.models import _translator_files
 from nabi.models._pair_batches import PairBatches
+from nabi.models._saved import Saved
 from nabi.models._setting_checks import check_whole
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.models._translator_network import TranslatorNetwork
@@ -43,7 +44,7 @@ _EPOCHS_OF_ONE = 1_800
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 300
 
 
-class Translator:
+class Translator(Saved):
     """Learns from pairs of texts to write the second for the first: translations, answers, anything in pairs.
 
     An encoder of recurrent layers reads the source, in both directions by default; a decoder of such layers
@@ -103,10 +104,10 @@ class Translator:
     target_vocabulary: Vocabulary
     report: TranslatorReport
     """Of the pairs that were held out."""
-    history: dict[str, list[float]]
-    """Figures of every epoch."""
     room: int
     """How many codes a target that was learnt from had beyond twice those of its source, at most."""
+
+    _save, _fill = _translator_files.save, _translator_files.fill
 
     def __init__(
         self,
@@ -354,37 +355,3 @@ class Translator:
                 where = f"{name}[{place}]" if name.endswith("s") else name
                 raise ArgumentError(f"{where}: got {every[place]!r}, expected a text with something in it")
         return codes
-
-    def _check_trained(self) -> None:
-        if not self.trained:
-            raise ArgumentError("Translator: it has learnt nothing yet; fit it, or load one that has")
-
-    # Files ------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything into one file, for `load`.
-
-        Raises:
-            OutputError: if the file cannot be written.
-            ArgumentError: if nothing has been learnt.
-        """
-        self._check_trained()
-        _translator_files.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Read a translator that `save` wrote.
-
-        Args:
-            path: the file.
-            custom_objects: classes of your own by name; a cell of your own is there already where its class
-                is defined in the program.
-
-        Raises:
-            MissingFileError: if there is no such file.
-            FileFormatError: if it is damaged, of another program, or holds something else.
-            ArgumentError: if it needs a class that is not there.
-        """
-        model = cls()
-        _translator_files.fill(model, path, custom_objects)
-        return model

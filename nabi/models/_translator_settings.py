@@ -6,19 +6,20 @@ from nabi.errors import ArgumentError
 from nabi.models._attention import ATTENTIONS
 from nabi.models._described import Described
 from nabi.models._setting_checks import (
+    SCHEDULES,
     check_choice,
     check_flag,
     check_not_negative,
-    check_positive,
     check_rate,
+    check_training,
     check_whole,
+    check_wholes,
     scheduled,
 )
 
 __all__ = ["TranslatorSettings"]
 
 _UNITS = ("subwords", "words", "characters", "pieces")
-_SCHEDULES = ("cosine", "constant")
 # None of these may be left out or below the number.
 _WHOLE = {
     "units": 1,
@@ -66,17 +67,15 @@ class TranslatorSettings(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            check_whole(name, getattr(self, name), least)
+        check_wholes(self, _WHOLE)
         for name, least in _WHOLE_OR_NONE.items():
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), least, " or None")
         check_choice("unit", self.unit, _UNITS)
-        check_choice("schedule", self.schedule, _SCHEDULES)
+        check_choice("schedule", self.schedule, SCHEDULES)
         if self.attention is not None:
             check_choice("attention", self.attention, ATTENTIONS)
-        for name in ("dropout", "embedding_dropout", "label_smoothing"):
-            check_rate(name, getattr(self, name))
+        check_training(self, ("dropout", "embedding_dropout", "label_smoothing"))
         check_not_negative("scheduled_sampling", self.scheduled_sampling)
         if self.scheduled_sampling > 1:
             raise ArgumentError(
@@ -84,9 +83,6 @@ class TranslatorSettings(Described):
             )
         if self.averaging is not None:
             check_rate("averaging", self.averaging)
-        for name in ("learning_rate", "clipnorm"):
-            check_positive(name, getattr(self, name))
-        check_not_negative("weight_decay", self.weight_decay)
         for name in ("bidirectional", "input_feeding", "lowercase", "tied"):
             check_flag(name, getattr(self, name))
         if self.input_feeding and self.attention != "luong":

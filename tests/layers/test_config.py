@@ -41,6 +41,14 @@ EVERY = {
     "Minimum": (lambda: layers.Minimum(), [(2, 4), (2, 4)]),
     "Concatenate": (lambda: layers.Concatenate(1), [(2, 4, 3), (2, 5, 3)]),
     "Dot": (lambda: layers.Dot((2, 1), normalize=True), [(2, 4, 3), (2, 3, 5)]),
+    "Attention": (
+        lambda: layers.Attention(True, "concat", dropout=0.2, seed=3),
+        [(2, 3, 4), (2, 5, 4), (2, 5, 4)],
+    ),
+    "AdditiveAttention": (
+        lambda: layers.AdditiveAttention(False, 0.2, 3),
+        [(2, 3, 4), (2, 5, 4)],
+    ),
     "Reshape": (lambda: layers.Reshape((-1, 2)), (2, 4, 3)),
     "Permute": (lambda: layers.Permute((2, 1)), (2, 4, 3)),
     "Softmax": (lambda: layers.Softmax(1), (2, 4, 3)),
