@@ -1,6 +1,5 @@
 """`nabi train` on a folder of pictures and a table of captions."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nabi.cli._train_form import EVERYWHERE, Form, Said, settings_of
-from nabi.errors import ArgumentError, OutputError
+from nabi.cli._train_outputs import (
+    end_if_interrupted,
+    make_model,
+    say_where_it_goes_on,
+    try_targets,
+    write_figures,
+)
 
 if TYPE_CHECKING:
     from nabi.models import Captioner
@@ -16,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORM"]
 
-_STOPPED = 130
 _SETTINGS = (
     "units", "layers", "image_size", "unit", "vocabulary_size", "embedding_size", "dropout", "batch_size",
     "epochs", "learning_rate", "seed",
@@ -76,37 +80,34 @@ FORM = Form(
 
 def _train_model(task: _Task, threads: int | None) -> None:
     """Train on the pictures, show how good it is and what it says of some, save it."""
-    from nabi.interchange import write_atomically
     from nabi.training import on_threads
 
-    model_path, figures, picture, checkpoint = _targets(task)
+    path = task.out or Path(task.folder.resolve().name + ".nabi")
+    model_path, figures, picture, checkpoint = try_targets(
+        path, ".json", ".png", ".training", read=[task.table], what="captions"
+    )
     model = _model(task)
     train, held_out = _read(task, model)
-    if checkpoint.exists():
-        typer.echo(f"going on from {checkpoint}")
+    say_where_it_goes_on(checkpoint)
     with on_threads(threads):
         validation = (held_out.images, held_out.captions)
         report = model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
         model.save(model_path)
         _draw(model, held_out, picture)
-    with write_atomically(figures, "w") as file:
-        content = {
-            "folder": str(task.folder),
-            "captions": str(task.table),
-            "skipped": list(train.skipped),
-            "report": report.to_dict(),
-            "settings": model.settings.to_dict(),
-            "history": model.history,
-        }
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    content = {
+        "folder": str(task.folder),
+        "captions": str(task.table),
+        "skipped": list(train.skipped),
+        "report": report.to_dict(),
+        "settings": model.settings.to_dict(),
+        "history": model.history,
+    }
+    write_figures(figures, content)
     typer.echo(f"\n{report}\n")
     typer.echo(f"The model is in {model_path}, its figures in {figures}, some pictures in {picture}")
     own = f" --cell {task.cells[0]}" if ":" in task.cells[0] else ""
     typer.echo(f"It captions pictures with: nabi caption {model_path}{own} IMAGE")
-    if report.interrupted:
-        typer.echo(f"Stopped; the same command goes on from {checkpoint}")
-        raise typer.Exit(_STOPPED)
+    end_if_interrupted(report.interrupted, checkpoint)
 
 
 def _read(task: _Task, model: "Captioner") -> tuple["Samples", "Samples"]:
@@ -149,30 +150,10 @@ def _draw(model: "Captioner", samples: "Samples", path: Path) -> None:
         captions_picture(drawn, path, title="Pictures held out, what is said of them, and what was looked at")
 
 
-def _targets(task: _Task) -> tuple[Path, Path, Path, Path]:
-    """Model, figures, picture and checkpoint, tried out beforehand, so that no training is lost to them."""
-    from nabi.recipes._run_folder import RunFolder
-
-    path = task.out or Path(task.folder.resolve().name + ".nabi")
-    RunFolder(path.parent)
-    targets = tuple(path.with_suffix(suffix) for suffix in (path.suffix, ".json", ".png", ".training"))
-    for target in targets:
-        if target.is_dir():
-            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
-        if target.resolve() == task.table.resolve():
-            raise OutputError(f"out: {target} would replace the captions; give another name")
-    return targets[0], targets[1], targets[2], targets[3]
-
-
 def _model(task: _Task) -> "Captioner":
     """The model, with a cell whose equations are tried out."""
-    from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import Captioner
 
-    if len(task.cells) > 1:
-        raise ArgumentError(f"--cell: {len(task.cells)} were given; captions are learnt by one")
-    name = task.cells[0]
     said = {name: value for name, value in task.settings.items() if value is not None}
-    kind = find_class(name)
-    trace(find_cell(name, said.get("units", 8)), 8)
-    return Captioner(kind if ":" in name else name, **said)
+    model: Captioner = make_model(Captioner, task.cells, said, learnt="captions are")
+    return model

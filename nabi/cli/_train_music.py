@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nabi.cli._train_form import EVERYWHERE, Form, Said, settings_of
-from nabi.errors import ArgumentError, OutputError
+from nabi.cli._train_outputs import (
+    end_if_interrupted,
+    make_model,
+    say_where_it_goes_on,
+    try_targets,
+    write_figures,
+)
 
 if TYPE_CHECKING:
     from nabi.data import MidiFolder
@@ -15,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORM"]
 
-_STOPPED = 130
 _SETTINGS = (
     "units", "layers", "embedding_size", "output", "transpose", "dropout", "weight_drop", "batch_size",
     "window", "epochs", "learning_rate", "seed",
@@ -37,39 +42,34 @@ def _train(said: Said) -> None:
     from rich.console import Console
 
     from nabi.data import read_midi_folder
-    from nabi.interchange import write_atomically
     from nabi.training import on_threads
 
     source: Path = said["file"]
-    model_path, figures, checkpoint = _targets(source, said["out"])
+    path = said["out"] or Path(source.resolve().name + ".nabi")
+    model_path, figures, checkpoint = try_targets(path, ".json", ".training")
     cells = said["cell"] or ["lstm"]
     _model(cells, {**settings_of(said, _SETTINGS), "steps_per_beat": said["steps_per_beat"]})
     with Console(stderr=True).status(f"reading the MIDI files of {source}"):
         folder = read_midi_folder(source, said["steps_per_beat"], labels=said["label_folders"])
     model = _model(cells, {**settings_of(said, _SETTINGS), "steps_per_beat": folder.steps_per_beat})
     _describe(folder)
-    if checkpoint.exists():
-        typer.echo(f"going on from {checkpoint}")
+    say_where_it_goes_on(checkpoint)
     with on_threads(said["threads"]):
         report = model.fit(folder.pieces, checkpoint=checkpoint)
     model.save(model_path)
-    with write_atomically(figures, "w") as file:
-        content = {
-            "folder": str(source),
-            "skipped": {str(path): why for path, why in folder.skipped},
-            "labels": list(model.labels),
-            "report": report.to_dict(),
-            "settings": model.settings.to_dict(),
-            "history": model.history,
-        }
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    content = {
+        "folder": str(source),
+        "skipped": {str(path): why for path, why in folder.skipped},
+        "labels": list(model.labels),
+        "report": report.to_dict(),
+        "settings": model.settings.to_dict(),
+        "history": model.history,
+    }
+    write_figures(figures, content)
     _show(report, model, model_path, figures)
     if ":" in cells[0]:
         typer.echo(f"(with --cell {cells[0]})")
-    if report.interrupted:
-        typer.echo(f"Stopped; the same command goes on from {checkpoint}")
-        raise typer.Exit(_STOPPED)
+    end_if_interrupted(report.interrupted, checkpoint)
 
 
 FORM = Form(
@@ -106,27 +106,10 @@ def _show(report: "NoteReport", model: "NoteModel", path: Path, figures: Path) -
     typer.echo(f"It composes with: nabi compose {path}{label} -n 16")
 
 
-def _targets(source: Path, out: Path | None) -> tuple[Path, Path, Path]:
-    """Model, figures and checkpoint, tried out beforehand, so that no training is lost to them."""
-    from nabi.recipes._run_folder import RunFolder
-
-    path = out or Path(source.resolve().name + ".nabi")
-    RunFolder(path.parent)
-    targets = path, path.with_suffix(".json"), path.with_suffix(".training")
-    for target in targets:
-        if target.is_dir():
-            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
-    return targets
-
-
 def _model(cells: list[str], settings: dict[str, Any]) -> "NoteModel":
     """The model, with a cell whose equations are tried out."""
-    from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import NoteModel
 
-    if len(cells) > 1:
-        raise ArgumentError(f"--cell: {len(cells)} were given; music is learnt by one")
     said = {name: value for name, value in settings.items() if value is not None}
-    kind = find_class(cells[0])
-    trace(find_cell(cells[0], said.get("units", 8)), 8)
-    return NoteModel(kind if ":" in cells[0] else cells[0], **said)
+    model: NoteModel = make_model(NoteModel, cells, said, learnt="music is")
+    return model

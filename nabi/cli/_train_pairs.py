@@ -1,6 +1,5 @@
 """`nabi train` on pairs of texts: a model that translates, or answers."""
 
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nabi.cli._train_form import EVERYWHERE, Form, Said, columns_of, settings_of
-from nabi.errors import ArgumentError, OutputError
+from nabi.cli._train_outputs import (
+    end_if_interrupted,
+    make_model,
+    say_where_it_goes_on,
+    try_targets,
+    write_figures,
+)
+from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
     from nabi.models import Translator
@@ -18,7 +24,6 @@ __all__ = ["FORM"]
 
 Part = tuple[list[str], list[str]]
 
-_STOPPED = 130
 _SETTINGS = (
     "units", "layers", "vocabulary_size", "embedding_size", "bidirectional", "attention", "input_feeding",
     "dropout", "label_smoothing", "batch_size", "epochs", "patience", "learning_rate", "seed",
@@ -101,19 +106,19 @@ def _column(said: str) -> int | str:
 
 def _train_translator(task: _Task, threads: int | None) -> None:
     """Train on the pairs, show how good the model is and what it says, save it."""
-    from nabi.interchange import write_atomically
     from nabi.recipes._translation_scores import score
     from nabi.training import on_threads
 
-    model_path, figures, checkpoint = _targets(task)
+    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
+    read = [given for given in (task.file, task.validation, task.test) if given is not None]
+    model_path, figures, checkpoint = try_targets(path, ".json", ".training", read=read)
     translator = _translator(task)
     parts = _read(task)
     for note in parts.notes:
         typer.echo(f"note: {note}")
     sizes = [len(part[0]) for part in (parts.training, parts.validation, parts.test)]
     typer.echo("{:,} pairs to train on, {:,} to stop by, {:,} to test on".format(*sizes))
-    if checkpoint.exists():
-        typer.echo(f"going on from {checkpoint}")
+    say_where_it_goes_on(checkpoint)
     with on_threads(threads):
         report = translator.fit(*parts.training, validation=parts.validation, checkpoint=checkpoint)
         translator.save(model_path)
@@ -122,58 +127,33 @@ def _train_translator(task: _Task, threads: int | None) -> None:
     rows = list(zip(*parts.test, said, strict=True))
     # Not the first ones: tables are often sorted by length.
     samples = random.Random(translator.settings.seed).sample(rows, min(_SAMPLES, len(rows)))
-    with write_atomically(figures, "w") as file:
-        content = {
-            "file": str(task.file),
-            "source": task.source,
-            "target": task.target,
-            "notes": parts.notes,
-            "report": report.to_dict(),
-            "test": {"pairs": sizes[2], "beam": _BEAM, **scores.to_dict()},
-            "samples": [dict(zip(("source", "reference", "said"), row, strict=True)) for row in samples],
-            "settings": translator.settings.to_dict(),
-            "history": translator.history,
-        }
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    content = {
+        "file": str(task.file),
+        "source": task.source,
+        "target": task.target,
+        "notes": parts.notes,
+        "report": report.to_dict(),
+        "test": {"pairs": sizes[2], "beam": _BEAM, **scores.to_dict()},
+        "samples": [dict(zip(("source", "reference", "said"), row, strict=True)) for row in samples],
+        "settings": translator.settings.to_dict(),
+        "history": translator.history,
+    }
+    write_figures(figures, content)
     typer.echo(f"\n{report}\ntest, {sizes[2]:,} pairs, beam {_BEAM}:\n{scores}\n")
     for source, reference, text in samples:
         typer.echo(f"{source}\n  says:     {text}\n  expected: {reference}")
     typer.echo(f"\nThe model is in {model_path}, its figures in {figures}")
     own = f" --cell {task.cells[0]}" if ":" in task.cells[0] else ""
     typer.echo(f'It translates with: nabi translate {model_path}{own} "..."')
-    if report.interrupted:
-        typer.echo(f"Stopped; the same command goes on from {checkpoint}")
-        raise typer.Exit(_STOPPED)
-
-
-def _targets(task: _Task) -> tuple[Path, Path, Path]:
-    """Model, figures and checkpoint, tried out beforehand, so that no training is lost to them."""
-    from nabi.recipes._run_folder import RunFolder
-
-    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
-    RunFolder(path.parent)
-    read = [given.resolve() for given in (task.file, task.validation, task.test) if given is not None]
-    targets = path, path.with_suffix(".json"), path.with_suffix(".training")
-    for target in targets:
-        if target.is_dir():
-            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
-        if target.resolve() in read:
-            raise OutputError(f"out: {target} would replace the data; give another name")
-    return targets
+    end_if_interrupted(report.interrupted, checkpoint)
 
 
 def _translator(task: _Task) -> "Translator":
     """The model, with a cell whose equations are tried out."""
-    from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import Translator
 
-    if len(task.cells) > 1:
-        raise ArgumentError(f"--cell: {len(task.cells)} were given; pairs are learnt by one")
-    name = task.cells[0]
-    kind = find_class(name)
-    trace(find_cell(name, task.settings.get("units", 8)), 8)
-    return Translator(kind if ":" in name else name, **task.settings)
+    model: Translator = make_model(Translator, task.cells, task.settings, learnt="pairs are")
+    return model
 
 
 def _read(task: _Task) -> _Parts:
