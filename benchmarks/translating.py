@@ -85,8 +85,9 @@ def train(name: str, arguments: argparse.Namespace, console: Console) -> None:
             stop_if_interrupted(recipe.run(arguments.folder / f"{name}-epoch", epochs=1, choices=choices))
             probe = find(arguments.folder, f"{name}-epoch")
             assert probe is not None
-        seconds = twin["figures"]["training_seconds"] / probe["figures"]["training_seconds"]
-        epochs = max(1, round(seconds))
+        # Of a few pairs an epoch may take no time that counts.
+        epoch = max(probe["figures"]["training_seconds"], 0.1)
+        epochs = max(1, round(twin["figures"]["training_seconds"] / epoch))
         console.print(f"{epochs} epochs take as long as {choices['pair']}-luong took")
     stop_if_interrupted(recipe.run(arguments.folder / name, epochs=epochs, choices=choices, console=console))
 

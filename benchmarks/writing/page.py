@@ -79,8 +79,7 @@ def shakespeare(result: Mapping[str, Any]) -> list[str]:
         table(head, rows),
         f"An LSTM of 512 units, {figures['parameters']:,} weights, seed {result['seed']}. Training took "
         f"{figures['training_seconds'] / 60:.1f} minutes for {len(losses)} epochs; the weights of epoch "
-        f"{best} are the best on validation. It then writes {figures['characters_per_second']:,} characters "
-        "a second.",
+        f"{best} are the best on validation.",
         f"It begins so after `{figures['sample'].splitlines()[0]}`:",
         f"```\n{figures['sample'].rstrip()}\n```",
     ]
