@@ -4,6 +4,7 @@ In numpy: rows are few and short, and torch's operations cost several times as m
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,14 @@ class Chooser:
             self._past = [[] for _ in range(rows)]
 
     def choose(self, log_probabilities: Floats, rows: Codes) -> Codes:
-        """Return a code for each row, from `[B, V]`; `rows` says which rows of the beginning they are."""
+        """Return a code for each row, from `[B, V]`; `rows` says which rows of the beginning they are.
+
+        Raises:
+            NotFiniteError: as `check_probabilities`.
+        """
+        if len(rows) == 1 and self._is_plain:
+            return self._choose_one(log_probabilities, int(rows[0]))
+        check_probabilities(log_probabilities)
         scores = log_probabilities
         if self._past is not None:
             scores = self._penalise(scores, rows)
@@ -65,6 +73,35 @@ class Chooser:
                 past.append(int(code))
                 del past[: -self._sampling.repetition_window]
         return codes
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether a code follows from its row's probabilities and the temperature alone."""
+        strategy = self._sampling
+        return self._past is None and (
+            self._draws is None or strategy is None or (strategy.top_k is None and strategy.top_p == 1)
+        )
+
+    def _choose_one(self, log_probabilities: Floats, row: int) -> Codes:
+        """Choose as `choose` does: a text is written by one row, whose numbers are so few that only how many
+        operations there are counts.
+        """
+        scores = log_probabilities[0]
+        best = scores.argmax()  # a NaN counts as the largest
+        largest = float(scores[best])
+        if not math.isfinite(largest):
+            check_probabilities(log_probabilities)
+        if self._draws is None:
+            return np.array([best], dtype=np.int64)
+        assert self._sampling is not None
+        shifted = scores.astype(np.float64)
+        shifted -= largest
+        if self._sampling.temperature != 1:
+            shifted /= self._sampling.temperature
+        sums = np.exp(shifted, out=shifted).cumsum()
+        total = float(sums[-1])
+        wanted = min(self._draws.next_of(row) * total, math.nextafter(total, 0))
+        return np.array([sums.searchsorted(wanted, side="right")], dtype=np.int64)
 
     def _penalise(self, scores: Floats, rows: Codes) -> Floats:
         assert self._past is not None
@@ -117,11 +154,19 @@ class _Draws:
 
     def next(self, rows: Codes) -> Floats:
         """The next number of these rows."""
+        self._go_on(rows)
+        found: Floats = self._numbers[rows, self._at - 1]
+        return found
+
+    def next_of(self, row: int) -> float:
+        """The next number of this row."""
+        self._go_on((row,))
+        return float(self._numbers[row, self._at - 1])
+
+    def _go_on(self, rows: Iterable[int]) -> None:
         if self._at == _DRAWS:
             for row in rows:
                 drawn = torch.rand(_DRAWS, generator=self._generators[row], dtype=torch.float64)
                 self._numbers[row] = drawn.numpy()
             self._at = 0
         self._at += 1
-        found: Floats = self._numbers[rows, self._at - 1]
-        return found

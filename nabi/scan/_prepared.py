@@ -48,6 +48,7 @@ class PreparedStep:
         self._like = copies[0]
         self._widths = program.state_widths
         self._step = prepare_step(program, copies)
+        self._given: tuple[Tensor, ...] | None = None
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
         """Return states of zero for so many rows."""
@@ -71,15 +72,19 @@ class PreparedStep:
         if x.dim() != 2 or x.shape[1] != self.program.input_size:
             raise ShapeError(f"x: expected shape [batch, {self.program.input_size}], got {tuple(x.shape)}")
         batch = x.shape[0]
-        if len(states) != len(self._widths):
+        # What it gave last is right, and asking again at every step would take a tenth of a small one's time.
+        given = states is not self._given or states[0].shape[0] != batch
+        if given and len(states) != len(self._widths):
             raise ArgumentError(f"states: expected {len(self._widths)}, got {len(states)}")
-        for tensor, width in zip(states, self._widths, strict=True):
-            if tensor.shape != (batch, width):
-                raise ShapeError(f"states: expected shape {(batch, width)}, got {tuple(tensor.shape)}")
-        for tensor in (x, *states):
+        if given:
+            for tensor, width in zip(states, self._widths, strict=True):
+                if tensor.shape != (batch, width):
+                    raise ShapeError(f"states: expected shape {(batch, width)}, got {tuple(tensor.shape)}")
+        for tensor in (x, *states) if given else (x,):
             if tensor.dtype is not like.dtype or tensor.device != like.device:
                 raise ArgumentError(
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
-        return self._step(x, states)
+        self._given = new = self._step(x, states)
+        return new
