@@ -158,8 +158,9 @@ class Captioner(Saved):
         weights so far are kept and measured, and the report is `interrupted`.
 
         Args:
-            images: files, or arrays `[N, height, width, 3]` of whole numbers from 0 to 255 (`nabi.data.
-                fit_images` says what else). A picture that has several captions is there several times.
+            images: files, or arrays `[N, height, width, 3]` of whole numbers from 0 to 255;
+                `nabi.data.fit_images` says what else. A picture that has several captions is there several
+                times.
             captions: N texts.
             validation: pictures and captions that are looked at after every epoch: the best weights are kept.
             validation_share: else so many of the pictures are held out for this, each with all its captions;

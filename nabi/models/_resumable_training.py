@@ -183,7 +183,7 @@ class ResumableTraining(ABC):
 
         Asked after every epoch, where `validates`; nothing of `generator` may be used.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(hearing)")
 
     def extra(self) -> dict[str, Any]:
         """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's."""

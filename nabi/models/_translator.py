@@ -32,7 +32,15 @@ from nabi.models._translator_prepared import prepare
 from nabi.models._translator_report import TranslatorReport
 from nabi.models._translator_settings import TranslatorSettings
 from nabi.models._translator_training import TranslatorTraining, nats
-from nabi.models._translator_writing import AttentionWeights, Translation, look, shown_pieces, text_of, write
+from nabi.models._translator_writing import (
+    AttentionWeights,
+    Translation,
+    look,
+    pieces_read,
+    pieces_written,
+    text_of,
+    write,
+)
 from nabi.training import as_callbacks
 from nabi.training._callbacks import CallbackList
 from nabi.training._progress import make_display
@@ -315,15 +323,15 @@ class Translator(Saved):
         if self.settings.attention is None:
             raise ArgumentError("attention: this translator was made without (attention=None)")
         (codes,) = self._codes(self.source_vocabulary, "source", [source])
-        read = tuple(token.text for token in self.source_vocabulary.tokens(source))
+        read = pieces_read(self.source_vocabulary, source)
         if translation is None:
             ((found, *_),) = write(self.network, [codes], BeamSearch(length_penalty=1.0), None, self.room)
             if not found.codes:
                 raise ArgumentError("source: the model writes nothing for it; give a translation")
-            target, written = np.array(found.codes), shown_pieces(self.target_vocabulary, found.codes)
+            target, written = np.array(found.codes), pieces_written(self.target_vocabulary, found.codes)
         else:
             (target,) = self._codes(self.target_vocabulary, "translation", [translation])
-            written = tuple(token.text for token in self.target_vocabulary.tokens(translation))
+            written = pieces_read(self.target_vocabulary, translation)
         return AttentionWeights(read, written, look(self.network, codes, target))
 
     def evaluate(self, sources: Sequence[str], targets: Sequence[str]) -> float:

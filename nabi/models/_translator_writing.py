@@ -1,6 +1,6 @@
 """A translator that writes: translations by beam search, and where it looked while it wrote."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from nabi.models._memory import Memory
 from nabi.models._pair_batches import padded
 from nabi.models._translator_network import TranslatorNetwork
 
-__all__ = ["AttentionWeights", "Translation", "look", "shown_pieces", "text_of", "write"]
+__all__ = ["AttentionWeights", "Translation", "look", "pieces_read", "pieces_written", "text_of", "write"]
 
 Codes = npt.NDArray[np.int32]
 
@@ -45,7 +45,10 @@ class Translation:
 
 @dataclass(frozen=True)
 class AttentionWeights:
-    """Where a translator looked while it wrote."""
+    """Where a translator looked while it wrote.
+
+    Of subwords and pieces, one that begins a word has ▁ before it.
+    """
 
     source: tuple[str, ...]
     """The S pieces that it read."""
@@ -110,10 +113,29 @@ def text_of(vocabulary: Vocabulary, codes: Sequence[int]) -> str:
     return "".join(map(joiner.text, codes))
 
 
-def shown_pieces(vocabulary: Vocabulary, codes: Sequence[int]) -> tuple[str, ...]:
-    """Return what is shown of each code, without its marks."""
-    mark: Callable[[str], str] = {
-        "subwords": lambda word: word.removeprefix(SPACE) or word,
-        "pieces": lambda word: word.removeprefix(CONTINUED) or word,
-    }.get(vocabulary.unit, str)
-    return tuple(mark(vocabulary.words[code]) for code in codes)
+def pieces_read(vocabulary: Vocabulary, text: str) -> tuple[str, ...]:
+    """Return what a text is cut into; see `AttentionWeights` for the mark of what begins a word."""
+    tokens = vocabulary.tokens(text)
+    if vocabulary.unit not in ("subwords", "pieces"):
+        return tuple(token.text for token in tokens)
+    return tuple(
+        SPACE + token.text if not token.start or text[token.start - 1].isspace() else token.text
+        for token in tokens
+    )
+
+
+def pieces_written(vocabulary: Vocabulary, codes: Sequence[int]) -> tuple[str, ...]:
+    """Return the pieces of codes, marked likewise."""
+    words = [vocabulary.words[code] for code in codes]
+    if vocabulary.unit == "pieces":
+        return tuple(
+            word.removeprefix(CONTINUED) if word.startswith(CONTINUED) else SPACE + word for word in words
+        )
+    if vocabulary.unit == "subwords":
+        # A space may be a piece of its own: what follows it begins a word.
+        before = ["", *words[:-1]]
+        return tuple(
+            SPACE + word if last == SPACE and word != SPACE else word
+            for word, last in zip(words, before, strict=True)
+        )
+    return tuple(words)

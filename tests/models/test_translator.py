@@ -248,8 +248,8 @@ def test_long_targets_may_be_written() -> None:
 
 def test_attention_says_where_it_looked(learnt: Translator) -> None:
     looked = learnt.attention("one two  three")
-    assert looked.source == ("one", "two", "three")
-    assert looked.target == ("3", "2", "1")
+    assert looked.source == ("▁one", "▁two", "▁three")
+    assert looked.target == ("▁3", "▁2", "▁1")
     assert looked.weights.shape == (3, 3)
     assert looked.weights.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
     given = learnt.attention("one two three", "3 2 1")

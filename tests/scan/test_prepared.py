@@ -113,6 +113,8 @@ def test_what_does_not_fit_is_refused() -> None:
         prepared(torch.zeros(2, 4), prepared.start(2))
     with pytest.raises(ShapeError, match=r"states: expected shape \(2, 4\), got \(1, 4\)"):
         prepared(torch.zeros(2, 3), prepared.start(1))
+    with pytest.raises(ShapeError, match=r"states: expected shape \(3, 4\), got \(2, 4\)"):
+        prepared(torch.zeros(3, 3), prepared(torch.zeros(2, 3), prepared.start(2)))  # what it gave last, too
     with pytest.raises(ArgumentError, match="states: expected 2, got 1"):
         prepared(torch.zeros(2, 3), prepared.start(2)[:1])
     with pytest.raises(ArgumentError, match=r"got torch\.float64"):
