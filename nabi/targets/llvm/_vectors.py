@@ -17,6 +17,8 @@ INDEX = ir.IntType(64)
 POINTER = ir.PointerType()
 NOWHERE = ir.Constant(POINTER, None)
 _INT32 = ir.IntType(32)
+_LINE = 64
+"""Bytes of a line of the cache: of all machines here, or half of one."""
 
 
 def reserve(builder: ir.IRBuilder, kind: Any, count: int = 1) -> Any:
@@ -153,6 +155,14 @@ class Vectors:
             return
         name = f"llvm.masked.store.{self.suffix}.p0"
         self.intrinsic(name, ir.VoidType(), value, place, _INT32(self.size), mask)
+
+    def fetch(self, pointer: Any, count: int) -> None:
+        """Ask for elements that will be read soon, so that they are in the second cache by then."""
+        line = _LINE // self.size
+        for at in range(0, count, line):
+            # For reading, kept in all caches but the first, data.
+            kind = (_INT32(0), _INT32(2), _INT32(1))
+            self.intrinsic("llvm.prefetch.p0", ir.VoidType(), self.address(pointer, at), *kind)
 
     def lanes_below(self, count: Any) -> Any:
         """Return a mask of the lanes whose number is less than `count`, which may be negative or large."""
