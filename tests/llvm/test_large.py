@@ -13,7 +13,7 @@ from nabi.targets.llvm._machine import OTHER_MACHINES
 
 from .sweep import Data, Setting, eager, native, worst
 
-ASKS = {"x86_64-linux-avx512": "prefetcht1", "x86_64-linux-avx2": "prefetcht1", "aarch64-linux": "prfm"}
+ASKS = {"x86_64-linux-avx512": "prefetcht1", "x86_64-linux-avx2": "prefetcht1", "aarch64-linux": "pldl2keep"}
 
 
 def kernels(units, features, name, few_rows=False, need_input=True):
@@ -34,7 +34,7 @@ def test_only_weights_that_are_far_are_asked_for(name):
 
 def test_nothing_is_asked_for_where_each_weight_is_read_once_a_step():
     _, backward = kernels(256, 256, "x86_64-linux-avx512", few_rows=True, need_input=False)
-    assert "prefetch" not in backward
+    assert "prefetcht1" not in backward
 
 
 def inner_loops(assembly):

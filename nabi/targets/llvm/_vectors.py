@@ -156,12 +156,10 @@ class Vectors:
         name = f"llvm.masked.store.{self.suffix}.p0"
         self.intrinsic(name, ir.VoidType(), value, place, _INT32(self.size), mask)
 
-    def fetch(self, pointer: Any, count: int) -> None:
-        """Ask for elements that will be read soon, so that they are in the second cache by then."""
-        line = _LINE // self.size
-        for at in range(0, count, line):
-            # For reading, kept in all caches but the first, data.
-            kind = (_INT32(0), _INT32(2), _INT32(1))
+    def fetch(self, pointer: Any, count: int, write: bool = False) -> None:
+        """Ask for elements: that will be read into the second cache, that will be written into the first."""
+        kind = (_INT32(1), _INT32(3), _INT32(1)) if write else (_INT32(0), _INT32(2), _INT32(1))
+        for at in range(0, count, _LINE // self.size):
             self.intrinsic("llvm.prefetch.p0", ir.VoidType(), self.address(pointer, at), *kind)
 
     def lanes_below(self, count: Any) -> Any:
