@@ -9,6 +9,7 @@ from nabi import cells
 from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._compiler import emit_assembly
 from nabi.targets.llvm._forward import ForwardKernel
+from nabi.targets.llvm._gradients import _strips
 from nabi.targets.llvm._machine import OTHER_MACHINES
 
 from .sweep import Data, Setting, eager, native, worst
@@ -50,6 +51,16 @@ def test_inner_loops_keep_all_sums_in_registers():
         loops = [body for body in inner_loops(text) if body.count("vfmadd") >= 8]
         assert len(loops) > 4
         assert not any(re.search(r"zmm.*\(%r[sb]p\)|\(%r[sb]p\).*zmm", body) for body in loops)
+
+
+def test_strips_hold_every_vector_once():
+    for count in range(1, 70):
+        strips = _strips(count)
+        covered = [
+            first + n * size + i for size, first, many in strips for n in range(many) for i in range(size)
+        ]
+        assert covered == list(range(count))
+        assert all(size > 1 for size, _, _ in strips) or count == 1
 
 
 @pytest.mark.parametrize("batch", [5, 13, 27, 70])
