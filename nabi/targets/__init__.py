@@ -12,6 +12,7 @@ from nabi._when_asked import loaded_when_asked
 if TYPE_CHECKING:
     from nabi.targets import eager, latex, picture
     from nabi.targets._dropout import Kept, draw_kept
+    from nabi.targets._full_batch import BatchShape, FullBatch, full_batch
     from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.targets._prepared import Prepared, prepare
     from nabi.targets._prepared_step import Step, prepare_step
@@ -23,6 +24,7 @@ else:
         __name__,
         {
             "nabi.targets._dropout": ["Kept", "draw_kept"],
+            "nabi.targets._full_batch": ["BatchShape", "FullBatch", "full_batch"],
             "nabi.targets._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.targets._prepared": ["Prepared", "prepare"],
             "nabi.targets._prepared_step": ["Step", "prepare_step"],
@@ -32,6 +34,8 @@ else:
     )
 
 __all__ = [
+    "BatchShape",
+    "FullBatch",
     "Gradients",
     "Kept",
     "PooledConvolution",
@@ -41,6 +45,7 @@ __all__ = [
     "Step",
     "draw_kept",
     "eager",
+    "full_batch",
     "latex",
     "picture",
     "pooled_convolution",
