@@ -10,6 +10,7 @@ from nabi.targets._dropout import Kept, draw_kept
 from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Prepared, prepare
 from nabi.targets._prepared_step import Step, prepare_step
+from nabi.targets._row_copies import gather, spread
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
@@ -23,6 +24,7 @@ __all__ = [
     "Step",
     "draw_kept",
     "eager",
+    "gather",
     "latex",
     "picture",
     "pooled_convolution",
@@ -30,4 +32,5 @@ __all__ = [
     "prepare_step",
     "run_backward",
     "run_forward",
+    "spread",
 ]
