@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nabi.targets import Rows, gather, spread
+from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
 
 __all__ = [
     "batch_rows",
@@ -138,17 +137,19 @@ def _packed(active: tuple[int, ...], reverse: bool, device: torch.device) -> Row
     batch = active[0] if active else 0
     if not reverse:
         return Rows(list(active), batch)
-    # Turned round, every sequence still has as many steps, so the sizes stay: only places change.
-    sizes = np.array(active, dtype=np.int64)
-    first = np.cumsum(sizes) - sizes
-    sequence = np.arange(sizes.sum()) - np.repeat(first, sizes)
-    lengths = np.bincount(sequence, minlength=batch)
-    place = first[lengths[sequence] - 1 - np.repeat(np.arange(len(active)), sizes)] + sequence
-    return Rows(list(active), batch, place=_index(place, device))
+    with torch.inference_mode(False):
+        batch_sizes = torch.tensor(active, dtype=torch.int64)
+        # Turned round, every sequence still has as many steps, so the sizes stay: only places change.
+        lengths = (batch_sizes[:, None] > torch.arange(batch)[None, :]).sum(0)
+        offsets = torch.cumsum(batch_sizes, 0) - batch_sizes
+        sequence = torch.cat([torch.arange(size) for size in active]) if active else lengths
+        rank = torch.repeat_interleave(torch.arange(len(active)), batch_sizes)
+        place = offsets[lengths[sequence] - 1 - rank] + sequence
+        return Rows(list(active), batch, place=place.to(device))
 
 
 def _of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows:
-    """Lay out the first steps of sequences: a layer after the other asks for the same ones."""
+    """Lay out the first steps of sequences; what one layer asked for, the next one asks for as well."""
     batch = len(lengths)
     if not reverse and (not batch or min(lengths) == time):
         return _plain(batch, time)
@@ -158,43 +159,36 @@ def _of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: torc
 
 @lru_cache(maxsize=16)
 def _sorted(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows:
-    batch, sizes = len(lengths), np.array(lengths, dtype=np.int64)
-    order = np.argsort(-sizes, kind="stable")
-    longest = int(sizes.max(initial=0))
-    active = batch - np.cumsum(np.bincount(sizes, minlength=1))[:longest]
-    step = np.repeat(np.arange(longest), active)
-    sequence = order[np.arange(len(step)) - np.repeat(np.cumsum(active) - active, active)]
-    place = sequence * time + (sizes[sequence] - 1 - step if reverse else step)
-    in_order = bool((order[1:] > order[:-1]).all())
-    return Rows(active.tolist(), batch, None if in_order else _index(order, device), _index(place, device))
+    found = rows_of_lengths(lengths, time, reverse, device)
+    if found is not None:
+        return found
+    # A tensor made in inference mode could not be used outside it.
+    with torch.inference_mode(False):
+        return _uncut(mask_of(lengths, time, device), reverse)
 
 
 def _is_time_major(strides: Sequence[int]) -> bool:
     return len(strides) == 3 and strides[0] < strides[1]
 
 
-def _index(numbers: np.ndarray, device: torch.device) -> Tensor:
-    # A tensor made in inference mode could not be used outside it.
-    with torch.inference_mode(False):
-        return torch.from_numpy(numbers).to(device)
-
-
 def _uncut(mask: Tensor, reverse: bool) -> Rows:
     """Lay out the valid steps where the states of a sequence go on from its first step to its last."""
+    found = rows_of_mask(mask, reverse)
+    if found is not None:
+        return found
     batch, time = mask.shape
     counts = mask.sum(1)
-    if bool((mask[:, 1:] <= mask[:, :-1]).all()):
-        return _of_lengths(tuple(counts.tolist()), time, reverse, mask.device)
     order = torch.argsort(counts, descending=True, stable=True)
     sizes = counts[order]
-    ranks = torch.arange(int(sizes[0]), device=mask.device).unsqueeze(1)
+    ranks = torch.arange(int(sizes[0]) if batch else 0, device=mask.device).unsqueeze(1)
     valid = ranks < sizes
     ranks = sizes - 1 - ranks if reverse else ranks
-    # Which step is the first valid one of a sequence, the second, ...
-    place = torch.where(mask, mask.cumsum(1) - 1, time)
-    steps = torch.arange(time, device=mask.device).expand(batch, time)
-    table = steps.new_empty(batch, time + 1).scatter_(1, place, steps)
-    ranks = table[order].t().gather(0, ranks.clamp(min=0).expand(valid.shape))
+    if not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+        # Which step is the first valid one of a sequence, the second, ...
+        place = torch.where(mask, mask.cumsum(1) - 1, time)
+        steps = torch.arange(time, device=mask.device).expand(batch, time)
+        table = steps.new_empty(batch, time + 1).scatter_(1, place, steps)
+        ranks = table[order].t().gather(0, ranks.clamp(min=0).expand(valid.shape))
     place = (order * time + ranks)[valid]
     in_order = bool((order == torch.arange(batch, device=mask.device)).all())
     return Rows(valid.sum(1).tolist(), batch, None if in_order else order, place)

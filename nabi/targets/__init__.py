@@ -6,11 +6,11 @@ outside this room asks which target runs.
 """
 
 from nabi.targets import eager, latex, picture
+from nabi.targets._batches import gather, rows_of_lengths, rows_of_mask, spread
 from nabi.targets._dropout import Kept, draw_kept
 from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Prepared, prepare
 from nabi.targets._prepared_step import Step, prepare_step
-from nabi.targets._row_copies import gather, spread
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
@@ -30,6 +30,8 @@ __all__ = [
     "pooled_convolution",
     "prepare",
     "prepare_step",
+    "rows_of_lengths",
+    "rows_of_mask",
     "run_backward",
     "run_forward",
     "spread",

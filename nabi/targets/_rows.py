@@ -13,7 +13,21 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-__all__ = ["Rows"]
+__all__ = ["Known", "Rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What follows from a layout and was found together with it.
+
+    Attributes:
+        back, offset: as `Rows` has them.
+        table: of the batch `[B * T]`, as `Rows.table` returns it.
+    """
+
+    back: Tensor | None
+    offset: Tensor
+    table: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +42,7 @@ class Rows:
             row `k * B + b` is step k of sequence b.
         zero: `[N]`, whether the state becomes zero before a step, or None.
         cut: `[N]`, whether no gradient flows back from a step to the one before, or None; includes `zero`.
+        known: what else was found when the layout was made, or None.
     """
 
     active: list[int]
@@ -36,6 +51,7 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
+    known: Known | None = field(default=None, repr=False)
     _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
     _tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
@@ -52,11 +68,13 @@ class Rows:
     @cached_property
     def offset(self) -> Tensor:
         """The first row of every step and, last, the number of rows, `[T + 1]`."""
-        return torch.tensor(self._firsts, dtype=torch.int64)
+        return torch.tensor(self._firsts, dtype=torch.int64) if self.known is None else self.known.offset
 
     @cached_property
     def back(self) -> Tensor | None:
         """Where each sequence stands in `order`, `[B]`, or None as there."""
+        if self.known is not None:
+            return self.known.back
         return None if self.order is None else _inverse(self.order, self.batch)
 
     def table(self, size: int) -> Tensor:
@@ -65,6 +83,8 @@ class Rows:
         Args:
             size: steps of the batch: `B * T`, or the rows of packed data.
         """
+        if self.known is not None and len(self.known.table) == size:
+            return self.known.table
         if size not in self._tables:
             assert self.place is not None
             self._tables[size] = _inverse(self.place, size)
