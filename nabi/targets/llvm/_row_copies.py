@@ -68,8 +68,7 @@ def spread(rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool) 
     strides: tuple[int, ...] = (width, 1)
     if len(shape) == 3:
         strides = (width, shape[0] * width, 1) if time_major else (shape[1] * width, width, 1)
-    memory = fresh((table.shape[0], width), rows.dtype)
-    found = memory.new_empty(0).set_(memory.untyped_storage(), 0, (*shape[:-1], width), strides)
+    found = fresh((*shape[:-1], width), rows.dtype, strides)
     _run("spread", rows, found, table)
     return found
 
