@@ -28,7 +28,7 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: 
     """
     if device.type != "cpu" or not can_read() or (native := _native()) is None:
         return None
-    found: Rows = native[0].rows_of_lengths(lengths, time, reverse)
+    found: Rows = native.rows_of_lengths(lengths, time, reverse)
     return found
 
 
@@ -36,7 +36,7 @@ def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
     """Lay out the steps that a mask `[B, T]` of booleans says are valid; None where torch has to."""
     if not can_read(mask) or (native := _native()) is None:
         return None
-    found: Rows = native[0].rows_of_mask(mask, reverse)
+    found: Rows = native.rows_of_mask(mask, reverse)
     return found
 
 
@@ -44,7 +44,7 @@ def gather(values: Tensor, rows: Rows) -> Tensor:
     """Bring a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
     assert rows.place is not None
     if runs_native(values) and (native := _native()) is not None:
-        found: Tensor = native[1].gather(values, rows.table(values.shape[:-1].numel()), rows.count)
+        found: Tensor = native.gather(values, rows.table(values.shape[:-1].numel()), rows.count)
         return found
     return values.reshape(-1, values.shape[-1]).index_select(0, rows.place)
 
@@ -63,7 +63,7 @@ def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -
     assert rows.place is not None
     size, width = torch.Size(shape[:-1]).numel(), values.shape[1]
     if runs_native(values) and (native := _native()) is not None:
-        found: Tensor = native[1].spread(values.contiguous(), rows.table(size), shape, time_major)
+        found: Tensor = native.spread(values.contiguous(), rows.table(size), shape, time_major)
         return found
     batch = values.new_zeros((*shape[:-1], width))
     batch.view(size, width).index_copy_(0, rows.place, values)
@@ -71,16 +71,15 @@ def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -
 
 
 @cache
-def _native() -> tuple[Any, Any] | None:
-    """The native code for layouts and that for copies, None where it cannot be had."""
-    from nabi.targets.llvm import _row_copies, _row_order
+def _native() -> Any:
+    """The native code, None where it cannot be had."""
+    from nabi.targets.llvm import _batches
     from nabi.targets.llvm._machine import NativeError
 
     try:
-        for each in (_row_order, _row_copies):
-            each.make_ready()
+        _batches.make_ready()
     except NativeError as problem:
         message = f"no native code for batches with lengths or masks, they run slower: {problem}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
         return None
-    return _row_order, _row_copies
+    return _batches

@@ -1,116 +1,47 @@
-"""The layout of a batch with lengths or a mask in native code: sequences sorted by length, steps by row.
+"""Writes the kernels that lay out batches, and those that copy rows."""
 
-In torch's operations, one after the other, this takes longer than a small layer does with its steps. Here
-sequences are sorted by counting, and each step is looked at once.
-"""
-
-import ctypes
-from array import array
-from functools import cache
 from typing import Any
 
-import torch
 from llvmlite import ir
-from torch import Tensor
 
-from nabi.targets._rows import Known, Rows
-from nabi.targets.llvm import _threads
-from nabi.targets.llvm._cache import compiled
-from nabi.targets.llvm._machine import Machine, host
-from nabi.targets.llvm._vectors import BYTE, INDEX, POINTER, Loop, index, loop_over
+from nabi.targets.llvm._batches import COPY, LAYOUT
+from nabi.targets.llvm._machine import Machine
+from nabi.targets.llvm._vectors import BYTE, INDEX, POINTER, Loop, Vectors, index, loop_over
 
-__all__ = ["make_ready", "rows_of_lengths", "rows_of_mask", "write"]
+__all__ = ["write"]
 
-_ARGUMENTS = (
-    "lengths", "mask", "active", "starts", "order", "back", "offset", "place", "table", "found",
+_NUMBERS = {
     "batch", "time", "reverse", "mask_batch", "mask_time",
-)  # fmt: skip
-_POINTERS = 10
-_Arguments = ctypes.c_int64 * len(_ARGUMENTS)
-_Found = ctypes.c_int64 * 3
-_NAMES = ("of_lengths", "of_mask")
+    "outer", "inner", "values_outer", "values_inner", "table_outer", "table_inner", "words",
+}  # fmt: skip
 
-
-def make_ready() -> None:
-    """Compile the kernels, if that has not been done before; raises `NativeError` where it cannot be."""
-    _addresses()
-
-
-def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool) -> Rows:
-    """Lay out the first steps of sequences.
-
-    Args:
-        lengths: how many steps of each sequence, from 0 to `time`.
-        time: steps of the batch.
-        reverse: from the last step of each sequence to its first.
-    """
-    return _lay_out("of_lengths", array("q", lengths), len(lengths), time, sum(lengths), reverse, (0, 0, 0))
-
-
-def rows_of_mask(mask: Tensor, reverse: bool) -> Rows:
-    """Lay out the steps that a mask `[B, T]` of booleans says are valid."""
-    batch, time = mask.shape
-    where = (mask.data_ptr(), mask.stride(0), mask.stride(1))
-    return _lay_out("of_mask", array("q", bytes(8 * batch)), batch, time, batch * time, reverse, where)
-
-
-def _lay_out(
-    name: str,
-    lengths: "array[int]",
-    batch: int,
-    time: int,
-    most: int,
-    reverse: bool,
-    mask: tuple[int, int, int],
-) -> Rows:
-    """Run a kernel; `most` is how many valid steps there are at most."""
-    if torch.is_inference_mode_enabled():
-        # Tensors that are made in it could not be used outside it.
-        with torch.inference_mode(False):
-            return _lay_out(name, lengths, batch, time, most, reverse, mask)
-    sizes = (batch, batch, time + 1, most, batch * time)
-    order, back, offset, place, table = [torch.empty(size, dtype=torch.int64) for size in sizes]
-    active = array("q", bytes(16 * (time + 1)))
-    found, start = _Found(), active.buffer_info()[0]
-    block = _Arguments(
-        lengths.buffer_info()[0], mask[0], start, start + 8 * (time + 1), order.data_ptr(), back.data_ptr(),
-        offset.data_ptr(), place.data_ptr(), table.data_ptr(), ctypes.addressof(found),
-        batch, time, reverse, *mask[1:],
-    )  # fmt: skip
-    _threads.run(_addresses()[name], ctypes.addressof(block), 1)
-    moved, longest, count = found
-    known = Known(back if moved else None, offset[: longest + 1], table)
-    return Rows(active[:longest].tolist(), batch, order if moved else None, place[:count], known=known)
-
-
-@cache
-def _addresses() -> dict[str, int]:
-    machine = host()
-    library = compiled(("order of rows",), _NAMES, lambda: write(machine), machine)
-    return {name: library.address(name) for name in _NAMES}
+_UNROLLED = 4
+"""Vectors that are copied in one turn of a loop."""
 
 
 def write(machine: Machine) -> ir.Module:
-    """Write both kernels; they have no vectors, and are the same for every machine."""
-    module = ir.Module("row_order")
-    for name in _NAMES:
-        _Writer(module, name).write()
+    """Write all kernels."""
+    module = ir.Module("batches")
+    for has_mask in (False, True):
+        _LayoutWriter(module, has_mask).write()
+    for is_gather in (False, True):
+        _CopyWriter(module, is_gather, machine.lanes("float32")).write()
     return module
 
 
 class _Writer:
     """One kernel being written."""
 
-    def __init__(self, module: ir.Module, name: str) -> None:
+    def __init__(self, module: ir.Module, name: str, arguments: tuple[str, ...]) -> None:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX])
         function = ir.Function(module, kind, name)
         function.attributes.add("nounwind")
         self.b = b = ir.IRBuilder(function.append_basic_block("entry"))
-        self.has_mask = name == "of_mask"
+        block, self.thread, self.threads = function.args
         self.arguments: dict[str, Any] = {}
-        for place, argument in enumerate(_ARGUMENTS):
-            typ = POINTER if place < _POINTERS else INDEX
-            at = b.gep(function.args[0], [index(place)], source_etype=INDEX)
+        for place, argument in enumerate(arguments):
+            typ = INDEX if argument in _NUMBERS else POINTER
+            at = b.gep(block, [index(place)], source_etype=INDEX)
             self.arguments[argument] = b.load(at, align=8, typ=typ)
 
     def __getitem__(self, name: str) -> Any:
@@ -121,6 +52,14 @@ class _Writer:
 
     def put(self, value: Any, name: str, at: Any) -> None:
         self.b.store(value, self.b.gep(self[name], [at], source_etype=INDEX), align=8)
+
+
+class _LayoutWriter(_Writer):
+    """Sorts sequences by length and places their steps; one thread does it."""
+
+    def __init__(self, module: ir.Module, has_mask: bool) -> None:
+        super().__init__(module, "of_mask" if has_mask else "of_lengths", LAYOUT)
+        self.has_mask = has_mask
 
     def is_valid(self, sequence: Any, step: Any) -> Any:
         """Whether the mask says that a step is valid."""
@@ -201,3 +140,52 @@ class _Writer:
             with otherwise:
                 self.put(index(-1), "table", at)
         loop.close([b.add(number, b.zext(valid, INDEX))])
+
+
+class _CopyWriter(_Writer):
+    """Copies rows by a table, out of a batch or into it."""
+
+    def __init__(self, module: ir.Module, is_gather: bool, lanes: int) -> None:
+        super().__init__(module, "gather" if is_gather else "spread", COPY)
+        self.is_gather = is_gather
+        self.v = v = Vectors(self.b, "float32", lanes)
+        words = self["words"]
+        self.whole = self.b.and_(words, index(-lanes))
+        self.wide = self.b.and_(words, index(-lanes * _UNROLLED))
+        self.mask = v.lanes_below(self.b.sub(words, self.whole))
+        self.has_rest = self.b.icmp_signed("<", self.whole, words)
+
+    def write(self) -> None:
+        """Write the kernel. Threads take turns: late steps, and sequences that end early, are less work."""
+        b, v = self.b, self.v
+        turns = b.sdiv(b.add(b.sub(self["outer"], self.thread), b.sub(self.threads, index(1))), self.threads)
+        with loop_over(b, 0, turns) as turn:
+            outer = b.add(b.mul(turn, self.threads), self.thread)
+            line = v.address(self["values"], b.mul(outer, self["values_outer"]))
+            with loop_over(b, 0, self["inner"]) as inner:
+                at = b.add(b.mul(outer, self["table_outer"]), b.mul(inner, self["table_inner"]))
+                self.copy_step(self.get("table", at), v.address(line, b.mul(inner, self["values_inner"])))
+        b.ret_void()
+
+    def copy_step(self, number: Any, step: Any) -> None:
+        """Copy a step to its row or back; where it has none, nothing or zeros."""
+        b = self.b
+        row = self.v.address(self["rows"], b.mul(number, self["words"]))
+        has_row = b.icmp_signed(">=", number, index(0))
+        if not self.is_gather:
+            self.copy(b.select(has_row, row, self["zeros"]), step)
+            return
+        with b.if_then(has_row):
+            self.copy(step, row)
+
+    def copy(self, source: Any, target: Any) -> None:
+        """Copy a row, several vectors at a time as far as there are so many."""
+        b, v = self.b, self.v
+        with loop_over(b, 0, self.wide, v.lanes * _UNROLLED) as start:
+            places = [b.add(start, index(part * v.lanes)) for part in range(_UNROLLED)]
+            for place, value in [(place, v.load(source, place)) for place in places]:
+                v.store(value, target, place)
+        with loop_over(b, self.wide, self.whole, v.lanes) as place:
+            v.store(v.load(source, place), target, place)
+        with b.if_then(self.has_rest):
+            v.store(v.load(source, self.whole, self.mask), target, self.whole, self.mask)

@@ -1,4 +1,7 @@
-"""Rows copied by a table in native code: every bit as it was, whatever the strides and the threads."""
+"""Batches in native code: rows copied by a table, and where layouts come from.
+
+What layouts are is tested in `tests/scan/test_layout.py`.
+"""
 
 import pytest
 import torch
@@ -6,14 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nabi.targets import Rows, gather, spread
-from nabi.targets.llvm import _row_copies, _threads
+from nabi.scan._layout import batch_rows
+from nabi.targets import Rows, _batches, gather, rows_of_lengths, rows_of_mask, spread
+from nabi.targets.llvm import _batches as native
+from nabi.targets.llvm import _threads
+from nabi.targets.llvm._batches_writer import write
 from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import OTHER_MACHINES, is_supported
+from nabi.targets.llvm._machine import OTHER_MACHINES, NativeError, is_supported
 from nabi.targets.llvm._objects import undefined_symbols
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 
+CPU = torch.device("cpu")
 WIDTHS = [1, 3, 16, 17, 63, 64, 65, 200]  # below a vector, vectors and a rest, several at a time and a rest
 
 
@@ -71,8 +78,8 @@ def test_copies_are_those_of_an_index(
     scattered[place] = expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_threads, "threads_for", lambda work: threads)
-        rows = _row_copies.gather(x, table, len(place))
-        back = _row_copies.spread(rows, table, shape, time_major)
+        rows = native.gather(x, table, len(place))
+        back = native.spread(rows, table, shape, time_major)
     assert torch.equal(bits(rows), bits(expected))
     assert torch.equal(bits(back), bits(scattered.view(shape)))
     assert not back._is_view()
@@ -83,18 +90,18 @@ def test_copies_are_those_of_an_index(
 def test_not_a_number_keeps_its_bits() -> None:
     patterns = torch.tensor([0x7F800001, 0x7FC12345, -1, 1, -(2**31)], dtype=torch.int32)
     x = patterns.view(torch.float32).expand(3, 5).contiguous()
-    rows = _row_copies.gather(x, torch.tensor([2, 0, 1]), 3)
+    rows = native.gather(x, torch.tensor([2, 0, 1]), 3)
     assert torch.equal(rows.view(torch.int32), patterns.expand(3, 5))
 
 
 def test_large_results_use_their_memory_again() -> None:
     rows, table = torch.ones(1000, 256), torch.arange(1000)
     table[::2] = -1
-    first = _row_copies.spread(rows, table, (10, 100, 7), False)
+    first = native.spread(rows, table, (10, 100, 7), False)
     at = first.data_ptr()
     first += 1
     del first
-    second = _row_copies.spread(rows, table, (10, 100, 7), False)
+    second = native.spread(rows, table, (10, 100, 7), False)
     assert second.data_ptr() == at
     assert second.sum() == 500 * 256
 
@@ -122,13 +129,55 @@ def test_what_torch_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = torch.func.vmap(lambda values: gather(values, rows))(torch.stack((x, 2 * x)))
     assert torch.equal(mapped[1], 2 * expected)
     monkeypatch.setenv("NABI_NATIVE", "0")
-    monkeypatch.delattr(_row_copies, "gather")
+    monkeypatch.delattr(native, "gather")
     for one, two in zip(both(), (expected, batch), strict=True):
         assert torch.equal(one, two)
         assert not one._is_view()
 
 
+def test_what_torch_lays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.tensor([[True, False, True], [True, True, True]])
+    assert rows_of_lengths((2, 3), 3, False, CPU) is not None
+    assert rows_of_mask(mask, False) is not None
+    assert rows_of_lengths((2, 3), 3, False, torch.device("meta")) is None
+    assert rows_of_mask(mask.to("meta"), False) is None
+    with torch._subclasses.FakeTensorMode():
+        assert rows_of_lengths((2, 3), 3, False, CPU) is None
+    seen = []
+    torch.func.vmap(lambda each: seen.append(rows_of_mask(each, False)) or each)(mask[None])
+    assert seen == [None]
+    monkeypatch.setenv("NABI_NATIVE", "0")
+    assert rows_of_lengths((2, 3), 3, False, CPU) is None
+    assert rows_of_mask(mask, False) is None
+
+
+def test_torch_does_what_could_not_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so once, and the results are the same."""
+    mask = torch.tensor([[True, False, True], [True, True, True]])
+
+    def run() -> list[torch.Tensor]:
+        rows = batch_rows(2, 3, mask=mask, resets=None, reverse=False, truncate=None, device=CPU)
+        found = gather(torch.arange(12.0).view(2, 3, 2), rows)
+        return [found, spread(found, rows, (2, 3, 2), False)]
+
+    def fail() -> None:
+        raise NativeError("module: wrong")
+
+    expected = run()
+    monkeypatch.setattr(native, "make_ready", fail)
+    _batches._native.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning, match="module: wrong") as warned:
+            found = run()
+        assert len(warned) == 1
+        assert rows_of_mask(mask, False) is None
+    finally:
+        _batches._native.cache_clear()
+    for one, two in zip(found, expected, strict=True):
+        assert torch.equal(one, two)
+
+
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]
-    assert undefined_symbols(emit_object(_row_copies.write(machine), machine)) <= {"nabi_yield", "_fltused"}
+    assert undefined_symbols(emit_object(write(machine), machine)) <= {"nabi_yield", "_fltused"}
