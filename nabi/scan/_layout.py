@@ -47,7 +47,7 @@ def batch_rows(
     """
     if resets is None and (truncate is None or truncate >= time):
         if mask is not None:
-            return _uncut(mask, reverse)
+            return _of_mask(mask, reverse)
         return _of_lengths((time,) * batch if lengths is None else lengths, time, reverse, device)
     if lengths is not None:
         mask = mask_of(lengths, time, device)
@@ -167,15 +167,23 @@ def _sorted(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.de
         return _uncut(mask_of(lengths, time, device), reverse)
 
 
+def _of_mask(mask: Tensor, reverse: bool) -> Rows:
+    """Lay out the valid steps that a mask tells, as those of a full batch where all are."""
+    found = rows_of_mask(mask, reverse)
+    if found is None:
+        found = _uncut(mask, reverse)
+    if found.count < mask.numel():
+        return found
+    batch, time = mask.shape
+    return _of_lengths((time,) * batch, time, reverse, mask.device)
+
+
 def _is_time_major(strides: Sequence[int]) -> bool:
     return len(strides) == 3 and strides[0] < strides[1]
 
 
 def _uncut(mask: Tensor, reverse: bool) -> Rows:
     """Lay out the valid steps where the states of a sequence go on from its first step to its last."""
-    found = rows_of_mask(mask, reverse)
-    if found is not None:
-        return found
     batch, time = mask.shape
     counts = mask.sum(1)
     order = torch.argsort(counts, descending=True, stable=True)

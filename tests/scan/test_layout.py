@@ -39,6 +39,8 @@ def check(rows: Rows, valid: list[list[int]], time: int) -> None:
         for k in range(max(map(len, valid), default=0))
     ]
     assert rows.batch == batch
+    if valid and time > 1 and all(steps == list(range(time)) for steps in valid):
+        assert rows.place is None  # nothing has to be copied
     assert [active for active in rows.active if active] == [len(step) for step in places]
     flat = [place for step in places for place in step]
     if rows.place is None:  # every step of every sequence, in order
