@@ -44,7 +44,7 @@ def gather(values: Tensor, rows: Rows) -> Tensor:
     """Bring a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
     assert rows.place is not None
     if runs_native(values) and (native := _native()) is not None:
-        found: Tensor = native.gather(values, rows.table(values.shape[:-1].numel()), rows.count)
+        found: Tensor = native.gather(values, rows.table(_steps(values.shape)), rows.count)
         return found
     return values.reshape(-1, values.shape[-1]).index_select(0, rows.place)
 
@@ -61,13 +61,18 @@ def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -
         time_major: whether native code shall put a step of all sequences together, and not all steps of one.
     """
     assert rows.place is not None
-    size, width = torch.Size(shape[:-1]).numel(), values.shape[1]
+    size, width = _steps(shape), values.shape[1]
     if runs_native(values) and (native := _native()) is not None:
         found: Tensor = native.spread(values.contiguous(), rows.table(size), shape, time_major)
         return found
     batch = values.new_zeros((*shape[:-1], width))
     batch.view(size, width).index_copy_(0, rows.place, values)
     return batch
+
+
+def _steps(shape: Sequence[int]) -> int:
+    """How many steps a batch `[B, T, ...]` or packed data `[N, ...]` has, valid or not."""
+    return shape[0] * shape[1] if len(shape) == 3 else shape[0]
 
 
 @cache
