@@ -130,7 +130,10 @@ class _LayoutWriter(_Writer):
         loop = Loop(b, 0, self["time"], carried=[index(0)])
         (number,) = loop.carried
         at = b.add(begin, loop.at)
-        valid = self.is_valid(sequence, loop.at) if self.has_mask else b.icmp_signed("<", loop.at, length)
+        # Of a mask that somebody changes meanwhile no more steps have a row than were counted.
+        valid = b.icmp_signed("<", number, length)
+        if self.has_mask:
+            valid = b.and_(valid, self.is_valid(sequence, loop.at))
         with b.if_else(valid) as (then, otherwise):
             with then:
                 other = b.sub(b.sub(length, index(1)), number)
