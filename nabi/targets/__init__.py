@@ -11,6 +11,7 @@ from nabi._when_asked import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.targets import eager, latex, picture
+    from nabi.targets._batches import gather, rows_of_lengths, rows_of_mask, spread
     from nabi.targets._dropout import Kept, draw_kept
     from nabi.targets._full_batch import BatchShape, FullBatch, full_batch
     from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
@@ -23,6 +24,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.targets._batches": ["gather", "rows_of_lengths", "rows_of_mask", "spread"],
             "nabi.targets._dropout": ["Kept", "draw_kept"],
             "nabi.targets._full_batch": ["BatchShape", "FullBatch", "full_batch"],
             "nabi.targets._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
@@ -46,11 +48,15 @@ __all__ = [
     "draw_kept",
     "eager",
     "full_batch",
+    "gather",
     "latex",
     "picture",
     "pooled_convolution",
     "prepare",
     "prepare_step",
+    "rows_of_lengths",
+    "rows_of_mask",
     "run_backward",
     "run_forward",
+    "spread",
 ]
