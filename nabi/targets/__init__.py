@@ -6,6 +6,7 @@ outside this room asks which target runs.
 """
 
 from nabi.targets import eager, latex, picture
+from nabi.targets._adam import AdamSteps, adam_steps
 from nabi.targets._dropout import Kept, draw_kept
 from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Prepared, prepare
@@ -14,6 +15,7 @@ from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
 
 __all__ = [
+    "AdamSteps",
     "Gradients",
     "Kept",
     "PooledConvolution",
@@ -21,6 +23,7 @@ __all__ = [
     "Record",
     "Rows",
     "Step",
+    "adam_steps",
     "draw_kept",
     "eager",
     "latex",

@@ -1,8 +1,9 @@
 """A step of torch's fused Adam without what surrounds it.
 
 `torch.optim.Adam.step` spends more time on profiling, hooks and collecting its lists than its kernel needs
-for a small model. Here the same kernel is called with lists that are collected once. The torch optimizer
-stays what holds the state: the tensors are its own, and what a user may do to it between two looks is seen.
+for a small model. Here a kernel is called with lists that are collected once: a native one, or torch's where
+that does not run. The torch optimizer stays what holds the state: the tensors are its own, and what a user
+may do to it between two looks is seen.
 """
 
 from typing import Any, Self
@@ -10,6 +11,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 from torch.optim import optimizer as torch_optimizers
+
+from nabi.targets import adam_steps
 
 __all__ = ["FusedAdam"]
 
@@ -34,8 +37,9 @@ class FusedAdam:
         self._steps = list(self._counters.unbind())
         for state, step in zip(states, self._steps, strict=True):
             state["step"] = step
-        decoupled = self._group.get("decoupled_weight_decay", False)
-        self._kernel: Any = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self._decoupled: bool = self._group.get("decoupled_weight_decay", False)
+        self._kernel: Any = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
+        self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
 
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer, earlier: Self | None = None) -> Self | None:
@@ -80,6 +84,11 @@ class FusedAdam:
             if gradient is None or not gradient.is_contiguous():
                 return False
             gradients.append(gradient)
+        if self._native is not None and type(group["lr"]) is float:
+            return self._native.step(
+                self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],
+                decay=group["weight_decay"], decoupled=self._decoupled, maximize=group["maximize"],
+            )  # fmt: skip
         if torch.is_grad_enabled():
             with torch.no_grad():
                 self._update(group, gradients)
