@@ -1,6 +1,7 @@
 """One step of training, with everything decided beforehand that is the same at every step."""
 
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ class DirectModel(Protocol):
 
     readout: Readout | None
 
+    @property
+    def is_small(self) -> bool:
+        """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
+
     def takes(self, x: Tensor) -> bool:
         """Whether inputs of this shape and type can go through."""
 
@@ -30,6 +35,10 @@ class DirectModel(Protocol):
         """Set the gradients of the weights."""
 
 
+# What models were trained by that are small, for their next epoch, which is often that of another `fit`.
+_kept: WeakKeyDictionary[Trainable, DirectModel] = WeakKeyDictionary()
+
+
 class Step:
     """How a model is trained on a batch.
 
@@ -37,17 +46,31 @@ class Step:
     where the model's layers and the loss know their derivatives and nothing needs a graph. What is decided
     here holds until somebody's code may have changed the model: `fit` makes a new one for every epoch, and
     for every batch when a callback runs between the batches.
+
+    Args:
+        model: what is trained.
+        compiled: how.
+        alone: whether no one looks on until the epoch ends and all that the model learned is in its weights.
+            Gradients then lie where they lay in the epoch before.
     """
 
-    def __init__(self, model: Trainable, compiled: Compiled) -> None:
+    def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
-        direct = model.direct(compiled.logits_of) if is_own(compiled.loss) else None
+        earlier = _kept.get(model) if alone else None
+        direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
         self._direct: DirectModel | None = direct
         self._closed = None if direct is None else closed_form(compiled.loss, direct.readout)
         # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.
         compiled.optimizer.clear_gradients()
         compiled.optimizer.look_again()
+
+    def keep(self) -> None:
+        """Keep what a small model was trained by, for a step `alone` in its next epoch."""
+        if self._direct is not None and self._direct.is_small:
+            _kept[self._model] = self._direct
+        else:
+            _kept.pop(self._model, None)
 
     def train(self, batch: Batch) -> Tensor:
         """Train on a batch; its loss. A loss that is not finite changes no weights."""
