@@ -13,6 +13,7 @@ from nabi.targets._prepared import Prepared, prepare
 from nabi.targets._prepared_step import Step, prepare_step
 from nabi.targets._rows import Rows
 from nabi.targets._run import Gradients, Record, run_backward, run_forward
+from nabi.targets._small import SmallDense, SmallLoss, small_dense, small_loss
 
 __all__ = [
     "AdamSteps",
@@ -22,6 +23,8 @@ __all__ = [
     "Prepared",
     "Record",
     "Rows",
+    "SmallDense",
+    "SmallLoss",
     "Step",
     "adam_steps",
     "draw_kept",
@@ -33,4 +36,6 @@ __all__ = [
     "prepare_step",
     "run_backward",
     "run_forward",
+    "small_dense",
+    "small_loss",
 ]

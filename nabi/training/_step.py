@@ -72,20 +72,25 @@ class Step:
         else:
             _kept.pop(self._model, None)
 
-    def train(self, batch: Batch) -> Tensor:
-        """Train on a batch; its loss. A loss that is not finite changes no weights."""
+    def train(self, batch: Batch) -> None:
+        """Train on a batch, whose loss goes into the mean. One that is not finite changes no weights."""
         x, y, weights = batch
         if y is None:
             raise ArgumentError("y: no targets were given, training needs them")
         if self._direct is not None and not isinstance(x, tuple) and self._direct.takes(x):
             assert not isinstance(y, tuple)
             assert not isinstance(weights, tuple)
-            return self._train_directly(self._direct, x, y, weights)
-        return self._train_by_autograd(x, y, weights)
+            self._train_directly(self._direct, x, y, weights)
+        else:
+            self._train_by_autograd(x, y, weights)
 
-    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
         compiled = self._compiled
-        with torch.no_grad():
+        loss: Tensor | float
+        # What `torch.no_grad()` does; that takes as long as a small kernel.
+        before = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
             outputs = direct.forward(x)
             if self._closed is not None and weights is None:
                 loss, gradient = self._closed(y, outputs)
@@ -96,10 +101,12 @@ class Step:
                 direct.backward(gradient)
                 self._optimizer.step()
             if compiled.metrics_asked:
-                compiled.measure(y, predictions(outputs, direct.readout))
-        return loss
+                # The next batch's outputs may lie where these do, and a metric may keep what it is given.
+                compiled.measure(y, predictions(outputs.clone(), direct.readout))
+        finally:
+            torch._C._set_grad_enabled(before)
 
-    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> Tensor:
+    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> None:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer
         y_pred = model.training_outputs(x, compiled.logits_of)
         loss = compiled.loss(y, y_pred, weights)
@@ -116,4 +123,3 @@ class Step:
         if compiled.metrics_asked:
             with torch.no_grad():
                 compiled.measure(y, y_pred)
-        return loss
