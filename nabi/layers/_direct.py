@@ -54,7 +54,7 @@ _DTYPES = (torch.float32, torch.float64)
 # Whatever a hook would see or change happens inside of autograd's or the module's machinery.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # Methods that decide what a call does; a layer on which one has been replaced is not the layer known here.
-_METHODS = ("__call__", "forward", "call", "compute_mask")
+_METHODS = frozenset(("__call__", "forward", "call", "compute_mask"))
 
 
 class DirectLayer(Protocol):
@@ -112,17 +112,19 @@ def facts(layer: Layer) -> list[Any]:
 
 def is_untouched(layer: Layer) -> bool:
     """Whether calling a layer, and the layers in it, does what its class says and nothing else."""
-    if not layer.built or layer._dtype not in _DTYPES:
-        return False
     attributes = vars(layer)
-    if any(name in attributes for name in _METHODS) or any(attributes[name] for name in _HOOKS):
+    if not layer.built or layer._dtype not in _DTYPES or not _METHODS.isdisjoint(attributes):
         return False
+    for name in _HOOKS:
+        if attributes[name]:
+            return False
     if attributes.get("_compiled_call_impl") is not None:  # layer.compile(), by torch.compile
         return False
     if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
         return False
-    if not all(_is_plain(weight, layer._dtype) for weight in layer._parameters.values()):
-        return False
+    for weight in layer._parameters.values():
+        if not _is_plain(weight, layer._dtype):
+            return False
     return all(map(is_untouched, _inner(layer)))
 
 

@@ -29,18 +29,21 @@ class ClosedForm:
     """
 
     def __init__(self, kind: str, formula: _Formula) -> None:
-        self._kind, self._formula = kind, formula
+        self.kind, self._formula = kind, formula
         self._shape: torch.Size | None = None
         self._native: SmallLoss | None = None
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
         """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
-        if outputs.shape != self._shape:
-            self._shape, self._native = outputs.shape, small_loss(self._kind, outputs)
+        shape = outputs.shape
+        if shape != self._shape:
+            self._shape, self._native = shape, small_loss(self.kind, outputs)
         native = self._native
         if native is None or not (y.is_cpu and outputs.is_contiguous()):
             return self._formula(y, outputs)
-        return native(align_targets(y, outputs).contiguous(), outputs)
+        if y.shape != shape or y.dtype is not outputs.dtype:
+            y = align_targets(y, outputs)
+        return native(y if y.is_contiguous() else y.contiguous(), outputs)
 
 
 def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:

@@ -9,7 +9,13 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.training._batches import Batch
 from nabi.training._compiled import Compiled, Trainable
-from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
+from nabi.training._loss_gradients import (
+    ClosedForm,
+    Readout,
+    closed_form,
+    gradient_by_autograd,
+    predictions,
+)
 from nabi.training._losses import is_own
 from nabi.training._ports import Part, row_count
 
@@ -35,8 +41,10 @@ class DirectModel(Protocol):
         """Set the gradients of the weights."""
 
 
-# What models were trained by that are small, for their next epoch, which is often that of another `fit`.
-_kept: WeakKeyDictionary[Trainable, DirectModel] = WeakKeyDictionary()
+# What small models were trained by, for their next epoch, which is often that of another `fit`; with the
+# gradient of the loss that it was.
+_kept: WeakKeyDictionary[Trainable, tuple[DirectModel, ClosedForm | None]] = WeakKeyDictionary()
+_NOTHING = (None, None)
 
 
 class Step:
@@ -57,10 +65,13 @@ class Step:
     def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
-        earlier = _kept.get(model) if alone else None
+        earlier, known = _kept.get(model, _NOTHING) if alone else _NOTHING
         direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
         self._direct: DirectModel | None = direct
-        self._closed = None if direct is None else closed_form(compiled.loss, direct.readout)
+        closed = None if direct is None else closed_form(compiled.loss, direct.readout)
+        if closed is not None and known is not None and closed.kind == known.kind:
+            closed = known
+        self._closed = closed
         # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.
         compiled.optimizer.clear_gradients()
         compiled.optimizer.look_again()
@@ -68,7 +79,7 @@ class Step:
     def keep(self) -> None:
         """Keep what a small model was trained by, for a step `alone` in its next epoch."""
         if self._direct is not None and self._direct.is_small:
-            _kept[self._model] = self._direct
+            _kept[self._model] = self._direct, self._closed
         else:
             _kept.pop(self._model, None)
 

@@ -34,7 +34,7 @@ def fit(model: Any, **options: Any) -> list[float]:
 
 
 def kept(model: Any) -> Any:
-    return _step._kept.get(model)
+    return _step._kept.get(model, (None,))[0]
 
 
 def forget(model: Any) -> None:
