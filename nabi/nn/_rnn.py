@@ -14,7 +14,7 @@ from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
-from nabi.scan import sample_noise, scan, scan_packed, step
+from nabi.scan import sample_noise, scan, scan_full_batch, scan_packed, step
 
 __all__ = ["RNN"]
 
@@ -181,8 +181,13 @@ class RNN(nn.Module, metaclass=_RNNType):
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
+        is_full = lengths is None and mask is None and resets is None and truncate is None
+        if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
+            found = self._run_full_batch(x, state)
+            if found is not None:
+                return found
         if isinstance(x, PackedSequence):
-            if any(value is not None for value in (lengths, mask, resets, truncate)):
+            if not is_full:
                 raise ArgumentError(
                     "lengths, mask, resets, truncate: a PackedSequence brings its own lengths and takes none "
                     "of these; pad it with torch.nn.utils.rnn.pad_packed_sequence first"
@@ -222,6 +227,17 @@ class RNN(nn.Module, metaclass=_RNNType):
         elif not self.batch_first:
             every = tuple([each.transpose(1, 2) for each in every])
         return output, self._state_type(*final), self._state_type(*every)
+
+    def _run_full_batch(self, x: Any, state: Any) -> tuple[Tensor, Any] | None:
+        """Run one layer in one direction over a full batch, if nothing of it is unusual."""
+        states = (state,) if isinstance(state, Tensor) else state
+        if not isinstance(x, Tensor) or not (states is None or isinstance(states, tuple)):
+            return None
+        found = scan_full_batch(
+            self._programs[0][self.training], x, states, self._own_weights(0),
+            time_major=not self.batch_first, stacked=True,
+        )  # fmt: skip
+        return None if found is None else (found[0], self._state_type(*found[1]))
 
     def _forward_packed(self, x: PackedSequence, state: Any, return_all_states: bool) -> tuple[Any, ...]:
         if not isinstance(self.cell, Cell):
@@ -316,13 +332,17 @@ class RNN(nn.Module, metaclass=_RNNType):
             every_dim=every_dim,
         )
 
-    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> States:
+    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> list[Tensor]:
+        weights = self._own_weights(layer * self._directions + direction)
+        return [weight.to(dtype) for weight in weights]
+
+    def _own_weights(self, index: int) -> list[Tensor]:
         # Found anew at every call: one that a parametrization computes is an attribute and no parameter.
         own, weights = self._parameters, []
-        for name in self._names[layer * self._directions + direction]:
+        for name in self._names[index]:
             weight = own.get(name)
-            weights.append((getattr(self, name) if weight is None else weight).to(dtype))
-        return tuple(weights)
+            weights.append(getattr(self, name) if weight is None else weight)
+        return weights
 
     def _dtype(self) -> torch.dtype | None:
         return getattr(self, self._names[0][0]).dtype if self._names else None

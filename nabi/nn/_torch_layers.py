@@ -9,8 +9,8 @@ from torch.nn.utils.rnn import PackedSequence
 from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
-from nabi.nn._torch_weights import families_of, torch_cell
-from nabi.scan import scan, scan_packed
+from nabi.nn._torch_weights import torch_cell, weight_names
+from nabi.scan import scan, scan_full_batch, scan_packed
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
@@ -31,6 +31,11 @@ class _TorchRecurrent(nn.RNNBase):
         widths = [self.input_size] + [self._cell.output_width * self._directions] * (self.num_layers - 1)
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
         self._programs: list[Program] = [self._cell.program(width) for width in widths]
+        self._names = [
+            weight_names(program, f"_l{layer}" + ("_reverse" if direction else ""))
+            for layer, program in enumerate(self._programs)
+            for direction in range(self._directions)
+        ]
 
     # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
     # parametrizations and functional_call and cannot be copied then. Here attributes are all there is.
@@ -62,15 +67,16 @@ class _TorchRecurrent(nn.RNNBase):
                 f"got {input.size(-1)}"
             )
 
-    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> States:
-        suffix = f"_l{layer}" + ("_reverse" if direction else "")
-        names = self._all_weights[layer * self._directions + direction]
+    def _weights(self, layer: int, direction: int) -> list[Tensor]:
         # Found anew at every call: one that a parametrization computes is an attribute and no parameter.
-        own, weights = self._parameters, {}
-        for name in names:
+        own, weights = self._parameters, []
+        for name in self._names[layer * self._directions + direction]:
             weight = own.get(name)  # a tenth of the time of a small layer goes into attributes of modules
-            weights[name.removesuffix(suffix)] = getattr(self, name) if weight is None else weight
-        return families_of(self._programs[layer], weights, dtype)
+            weights.append(getattr(self, name) if weight is None else weight)
+        return weights
+
+    def _weights_in(self, layer: int, direction: int, dtype: torch.dtype) -> list[Tensor]:
+        return [weight.to(dtype) for weight in self._weights(layer, direction)]
 
     def _forward(
         self,
@@ -80,6 +86,10 @@ class _TorchRecurrent(nn.RNNBase):
         mask: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Any, States]:
+        if lengths is None and mask is None and resets is None and len(self._names) == 1:
+            found = self._run_full_batch(input, states)
+            if found is not None:
+                return found
         if isinstance(input, PackedSequence):
             if lengths is not None or mask is not None or resets is not None:
                 raise ArgumentError("lengths, mask, resets: a PackedSequence brings its own lengths")
@@ -103,7 +113,7 @@ class _TorchRecurrent(nn.RNNBase):
                 self._programs[layer],
                 inputs,
                 initial,
-                self._weights(layer, direction, inputs.dtype),
+                self._weights_in(layer, direction, inputs.dtype),
                 lengths=lengths,
                 mask=mask,
                 resets=resets,
@@ -115,6 +125,15 @@ class _TorchRecurrent(nn.RNNBase):
             return output.squeeze(0), tuple([state.squeeze(1) for state in final])
         return output if self.batch_first else output.transpose(0, 1), final
 
+    def _run_full_batch(self, input: Any, states: States | None) -> tuple[Tensor, States] | None:
+        """Run one layer in one direction over a full batch, if nothing of it is unusual."""
+        if not isinstance(input, Tensor):
+            return None
+        return scan_full_batch(
+            self._programs[0], input, states, self._weights(0, 0),
+            time_major=not self.batch_first, stacked=True,
+        )  # fmt: skip
+
     def _forward_packed(self, input: PackedSequence, states: States | None) -> tuple[PackedSequence, States]:
         data, batch_sizes, sorted_indices, unsorted_indices = input
         if states is not None and sorted_indices is not None:
@@ -122,7 +141,7 @@ class _TorchRecurrent(nn.RNNBase):
         self._check_sizes(data, states, batch_sizes)
 
         def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-            weights = self._weights(layer, direction, inputs.dtype)
+            weights = self._weights_in(layer, direction, inputs.dtype)
             return scan_packed(
                 self._programs[layer], inputs, batch_sizes, initial, weights, reverse=direction == 1
             )

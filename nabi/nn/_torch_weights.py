@@ -10,7 +10,7 @@ from nabi import cells
 from nabi.ir import Cell, Node, Program
 from nabi.ir.functions import sigmoid, tanh
 
-__all__ = ["families_of", "torch_cell"]
+__all__ = ["families_of", "torch_cell", "weight_names"]
 
 
 class _TwoBiases(Cell):
@@ -77,6 +77,12 @@ def families_of(
         if value is not None
     }
     return tuple([present[family.name] for family in program.families])
+
+
+def weight_names(program: Program, suffix: str) -> tuple[str, ...]:
+    """Return torch's names of the tensors that a program takes, in its order."""
+    names = {family: name for name, family in _FAMILIES.items()}
+    return tuple([names[family.name] + suffix for family in program.families])
 
 
 _FAMILIES = {"weight_ih": "W_x", "weight_hh": "W_h", "weight_hr": "W_m", "bias_ih": "b_x", "bias_hh": "b_h"}

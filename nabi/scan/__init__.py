@@ -1,11 +1,21 @@
 """A cell run over time: one torch operator, its derivative, lengths, masks, resets, states."""
 
 from nabi.scan import _library
+from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._noise import sample_noise
 from nabi.scan._prepared import PreparedStep
 from nabi.scan._scan import scan, scan_packed
 from nabi.scan._unroll import loop, static_scan, step
 
-__all__ = ["PreparedStep", "loop", "sample_noise", "scan", "scan_packed", "static_scan", "step"]
+__all__ = [
+    "PreparedStep",
+    "loop",
+    "sample_noise",
+    "scan",
+    "scan_full_batch",
+    "scan_packed",
+    "static_scan",
+    "step",
+]
 
 del _library

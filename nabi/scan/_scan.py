@@ -17,6 +17,7 @@ from nabi.scan._arguments import (
     check_steps,
 )
 from nabi.scan._definition import Options
+from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._operator import run_scan
 
 __all__ = ["scan", "scan_packed"]
@@ -84,13 +85,16 @@ def scan(
     check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
+    plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
+    if plain and not noise and lengths is None and mask is None and resets is None:
+        found = scan_full_batch(program, x, states, families)
+        if found is not None:
+            return (*found, None)
     mask = check_mask(lengths, mask, batch, time, x.device)
     resets = check_resets(resets, batch, time, x.device)
     x, initial = _like(families, x, check_states(program, states, batch, x))
     noises = _check_noise(program, noise, batch, (batch, time))
-    options = _PLAIN
-    if reverse or return_all_states or truncate is not None or recompute is not None:
-        options = Options(reverse, truncate, return_all_states, recompute)
+    options = _PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets)
     return kept[0], finals, kept if return_all_states else None
 

@@ -8,6 +8,7 @@ outside this room asks which target runs.
 from nabi.targets import eager, latex, picture
 from nabi.targets._adam import AdamSteps, adam_steps
 from nabi.targets._dropout import Kept, draw_kept
+from nabi.targets._full_batch import BatchShape, FullBatch, full_batch
 from nabi.targets._pooled_convolution import PooledConvolution, pooled_convolution
 from nabi.targets._prepared import Prepared, prepare
 from nabi.targets._prepared_step import Step, prepare_step
@@ -17,6 +18,8 @@ from nabi.targets._small import SmallDense, SmallLoss, small_dense, small_loss
 
 __all__ = [
     "AdamSteps",
+    "BatchShape",
+    "FullBatch",
     "Gradients",
     "Kept",
     "PooledConvolution",
@@ -29,6 +32,7 @@ __all__ = [
     "adam_steps",
     "draw_kept",
     "eager",
+    "full_batch",
     "latex",
     "picture",
     "pooled_convolution",

@@ -13,6 +13,7 @@ from nabi.ir import Program
 from nabi.ir.functions import maximum, norm, sigmoid, softmax, tanh
 from nabi.scan import sample_noise, scan
 from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._full_batch import NativeFullBatch
 
 
 class MinimalGatedUnit(Cell):
@@ -206,18 +207,18 @@ class Calls:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.forward = self.backward = 0
-        forward, backward = _kernel.run_forward, _kernel.run_backward
+        for direction in ("forward", "backward"):
+            self._count(patch, _kernel, f"run_{direction}", direction)
+            self._count(patch, NativeFullBatch, direction, direction)
 
-        def count_forward(*arguments: Any, **options: Any) -> Any:
-            self.forward += 1
-            return forward(*arguments, **options)
+    def _count(self, patch: pytest.MonkeyPatch, owner: Any, name: str, direction: str) -> None:
+        run = getattr(owner, name)
 
-        def count_backward(*arguments: Any, **options: Any) -> Any:
-            self.backward += 1
-            return backward(*arguments, **options)
+        def count(*arguments: Any, **options: Any) -> Any:
+            setattr(self, direction, getattr(self, direction) + 1)
+            return run(*arguments, **options)
 
-        patch.setattr(_kernel, "run_forward", count_forward)
-        patch.setattr(_kernel, "run_backward", count_backward)
+        patch.setattr(owner, name, count)
 
 
 def eager(data: Data, dtype: torch.dtype = torch.float64) -> Results:

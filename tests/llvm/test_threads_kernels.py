@@ -85,13 +85,14 @@ def test_tiles_of_other_sizes_in_one_step(few, threads):
 def test_weights_that_are_divided_among_threads_at_any_batch(threads, monkeypatch):
     """Large weights stay with a thread: units are divided. Small ones with many rows: rows are."""
     shares = []
-    run = Compiled.run
+    block = Compiled.block
 
-    def watched(self: Compiled, values: list[int], *sizes: Any) -> None:
-        run(self, values, *sizes)
+    def watched(self: Compiled, values: list[int], *sizes: Any) -> Any:
+        made = block(self, values, *sizes)
         shares.append(values[self.place["split_units"]])
+        return made
 
-    monkeypatch.setattr(Compiled, "run", watched)
+    monkeypatch.setattr(Compiled, "block", watched)
     threads(2)
     for units, batch in ((33, 41), (300, 41), (33, 3)):
         native(Data.draw(cells.LSTM(units), 9, Setting(batch, 4)), torch.float32)

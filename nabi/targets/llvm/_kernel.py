@@ -14,7 +14,7 @@ from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import Block, fresh, give_back, take
+from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take
 
 __all__ = [
     "FEW",
@@ -237,6 +237,8 @@ def laid_out(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, 
 
 def gradient_like(family: Tensor, columns_first: bool) -> Tensor:
     """Return a tensor for a gradient, laid out as its weights."""
+    if family.nbytes < LARGE:
+        return torch.empty_like(family)  # keeps the order of the dimensions in memory
     if columns_first:
         return fresh(tuple(family.shape), family.dtype)
     return fresh((family.shape[1], family.shape[0]), family.dtype).t()

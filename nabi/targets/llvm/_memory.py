@@ -16,13 +16,13 @@ from math import prod
 import torch
 from torch import Tensor
 
-__all__ = ["Block", "fresh", "give_back", "lay_out", "take", "working_memory", "zeros"]
+__all__ = ["LARGE", "Block", "fresh", "give_back", "lay_out", "take", "working_memory", "zeros"]
 
 _ALIGNMENT = 64
 _KEPT = 256 << 20
 """Bytes that are kept for later at most, of either kind."""
 
-_LARGE = 512 << 10
+LARGE = 512 << 10
 """From so many bytes on a result gets memory that is used again."""
 
 Block = tuple[Tensor, int]
@@ -111,17 +111,27 @@ def give_back(memory: Tensor) -> None:
             return
 
 
-def fresh(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return a tensor for a result; a large one in memory that comes back when its last user lets go."""
+def fresh(shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...] = ()) -> Tensor:
+    """Return a tensor for a result; a large one in memory that comes back when its last user lets go.
+
+    Args:
+        shape: its shape.
+        dtype: its type.
+        strides: in which order the elements lie in memory, without gaps; if none are given contiguous.
+    """
     count = prod(shape)
     size = count * dtype.itemsize
-    if size < _LARGE:
-        return torch.empty(shape, dtype=dtype)
+    if size < LARGE:
+        if not strides:
+            return torch.empty(shape, dtype=dtype)
+        return torch.empty_strided(shape, strides, dtype=dtype)
     memory = _map_of(size)
     # The tensor holds the loan and the loan the map; both are gone together with the last view of them.
     loan = (ctypes.c_char * size).from_buffer(memory)
     weakref.finalize(loan, _take_back, memory).atexit = False
-    return torch.frombuffer(loan, dtype=dtype, count=count).view(shape)
+    found = torch.frombuffer(loan, dtype=dtype, count=count)
+    # A tensor of the same memory, because autograd forbids changing a view that a function made.
+    return found.new_empty(0).set_(found.untyped_storage(), 0, shape, strides)
 
 
 def _map_of(size: int) -> mmap.mmap:

@@ -223,8 +223,9 @@ class _Block:
     def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int) -> None:
         v, b = self.v, self.v.builder
         line = len(segment.targets) * self.vectors * v.lanes
-        # Enough multiplications in a turn to hide the loop; more would only be more to compile.
-        unroll = min(length, 4 if len(self.sums) < 16 else 2)
+        # Enough multiplications in a turn to hide the loop. More are more to compile, and with a single row,
+        # where each reads its weights from memory, 32 in a turn took a quarter longer than 16 (on Zen 5).
+        unroll = min(length, 4 if len(self.sums) <= 4 else 2)
         main = length // unroll * unroll
         loop = Loop(b, 0, main, unroll, self.sums)
         self.sums = list(loop.carried)
