@@ -6,6 +6,7 @@ that does not run. The torch optimizer stays what holds the state: the tensors a
 may do to it between two looks is seen.
 """
 
+from operator import is_
 from typing import Any, Self
 
 import torch
@@ -40,6 +41,12 @@ class FusedAdam:
         self._decoupled: bool = self._group.get("decoupled_weight_decay", False)
         self._kernel: Any = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
         self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
+        # Gradients that were found fit for the kernel: layers that know their derivative give the same again.
+        self._gradients: list[Tensor] = []
+
+    def forget_gradients(self) -> None:
+        """Hold no gradient any longer."""
+        self._gradients = []
 
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer, earlier: Self | None = None) -> Self | None:
@@ -78,12 +85,12 @@ class FusedAdam:
         optimizer, group = self._optimizer, self._group
         if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
             return False  # another state has been loaded
-        gradients = []
-        for weight in self._weights:
-            gradient = weight.grad
-            if gradient is None or not gradient.is_contiguous():
+        found, gradients = [weight.grad for weight in self._weights], self._gradients
+        if len(gradients) != len(found) or not all(map(is_, found, gradients)):
+            gradients = [one for one in found if one is not None and one.is_contiguous()]
+            if len(gradients) != len(found):
                 return False
-            gradients.append(gradient)
+            self._gradients = gradients
         if self._native is not None and type(group["lr"]) is float:
             return self._native.step(
                 self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],

@@ -171,6 +171,8 @@ class Optimizer:
 
     def clear_gradients(self) -> None:
         """Forget the gradients of the last step."""
+        if self._fused_step is not None:
+            self._fused_step.forget_gradients()
         for weight in self._parameters:
             weight.grad = None
 

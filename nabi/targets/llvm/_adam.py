@@ -59,6 +59,7 @@ class NativeAdam:
         self._block = block = (ctypes.c_int64 * (_HEAD + len(_LINE) * len(weights)))(len(weights))
         self._numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(block, 8)
         self._address = ctypes.addressof(block)
+        self._found: list[int] = []
         self._last: tuple[float, ...] = ()
         at = _HEAD
         for weight, mean, square, counter in self._alive:
@@ -89,10 +90,11 @@ class NativeAdam:
         """See `nabi.targets.AdamSteps`."""
         if [weight.data_ptr() for weight in weights] != self._places:
             return False
-        block, at = self._block, _HEAD + 1
-        for gradient in gradients:
-            block[at] = gradient.data_ptr()
-            at += len(_LINE)
+        found = [gradient.data_ptr() for gradient in gradients]
+        if found != self._found:
+            self._found = found
+            for line, address in enumerate(found):
+                self._block[_HEAD + 1 + line * len(_LINE)] = address
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
         if numbers != self._last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
