@@ -200,10 +200,6 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
     def everywhere(number: Any) -> Any:
         return v.splat(number if v.double else b.fptrunc(number, v.element))
 
-    def sum_of(factor: Any, value: Any, other: Any) -> Any:
-        # Rounded once where the processor can do that; elsewhere it would be a call for each lane.
-        return b.fadd(b.fmul(factor, value, flags=["contract"]), other, flags=["contract"])
-
     one = ir.Constant(_DOUBLE, 1.0)
     new_mean, new_square = (everywhere(b.fsub(one, numbers[beta])) for beta in ("beta1", "beta2"))
     old_square, epsilon, decay, keep, sign = (
@@ -222,11 +218,11 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
             )
             gradient = v.mul(gradient, sign)
             if decays:
-                gradient = sum_of(weight, decay, gradient)
+                gradient = v.fma(weight, decay, gradient)
                 weight = v.mul(weight, keep)
-            mean = sum_of(v.sub(gradient, mean), new_mean, mean)
-            square = sum_of(square, old_square, v.mul(v.mul(gradient, gradient), new_square))
-            below = sum_of(v.call("llvm.sqrt", square), scale, epsilon)
+            mean = v.fma(v.sub(gradient, mean), new_mean, mean)
+            square = v.fma(square, old_square, v.mul(v.mul(gradient, gradient), new_square))
+            below = v.fma(v.call("llvm.sqrt", square), scale, epsilon)
             weight = v.sub(weight, v.div(v.mul(mean, size), below))
             for value, pointer in ((weight, weights), (mean, means), (square, squares)):
                 v.store(value, pointer, at, mask)
