@@ -8,27 +8,49 @@ time and its derivative (`nabi.scan`), PyTorch modules (`nabi.nn`), Keras-style 
 where Keras has them.
 """
 
-from nabi import (
-    activations,
-    backend,
-    callbacks,
-    cells,
-    datasets,
-    errors,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    nn,
-    optimizers,
-    preprocessing,
-    regularizers,
-    scan,
-    utils,
-)
-from nabi.layers import Input
-from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import loaded_when_asked as _loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi import (
+        activations,
+        backend,
+        callbacks,
+        cells,
+        datasets,
+        errors,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        nn,
+        optimizers,
+        preprocessing,
+        regularizers,
+        scan,
+        utils,
+    )
+    from nabi.layers import Input
+    from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+else:
+    # Nothing is loaded here, not even torch: programs pay for what they use, and `nabi --help` for nothing.
+    __getattr__, __dir__ = _loaded_when_asked(
+        __name__,
+        {
+            "nabi.layers": ["Input"],
+            "nabi.models": [
+                "Captioner",
+                "LanguageModel",
+                "Model",
+                "NoteModel",
+                "Sequential",
+                "TextClassifier",
+                "Translator",
+            ],
+        },
+    )
 
 __all__ = [
     "Captioner",

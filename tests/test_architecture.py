@@ -41,6 +41,14 @@ HEAVY = [
     "sacrebleu",
 ]  # fmt: skip
 
+# What most networks do not use: it is loaded by those that do.
+ONLY_FOR_SOME = [
+    *HEAVY, "llvmlite", "nabi.data", "nabi.datasets", "nabi.decoding", "nabi.explain", "nabi.recipes",
+    "nabi.tf1", "nabi.targets.latex", "nabi.targets.picture", "nabi.models._captioner",
+    "nabi.models._language_model", "nabi.models._note_model", "nabi.models._text_classifier",
+    "nabi.models._translator",
+]  # fmt: skip
+
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
@@ -144,13 +152,64 @@ def test_an_import_that_goes_up_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == ["scan", "targets", "cli", "training", "layers"]
 
 
-def test_import_nabi_loads_nothing_heavy() -> None:
-    """Torch loads a few of these itself at times; what counts is what nabi adds to torch."""
-    script = (
-        "import sys, torch, numpy, safetensors\n"
-        "before = set(sys.modules)\n"
-        "import nabi\n"
-        f"print(*[name for name in {HEAVY!r} if name in sys.modules and name not in before])\n"
-    )
+def loaded_by(program: str) -> set[str]:
+    """The modules that a program loads, in a process of its own, beside those that were there before."""
+    script = f"import sys\nbefore = set(sys.modules)\n{program}\nprint(*set(sys.modules) - before)\n"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def names_loaded_by(program: str, unwanted: list[str]) -> list[str]:
+    """Those of the unwanted modules and packages of which a program loads something."""
+    loaded = loaded_by(program)
+    return [
+        name for name in unwanted if any(module == name or module.startswith(f"{name}.") for module in loaded)
+    ]
+
+
+def test_import_nabi_loads_nothing() -> None:
+    """Not even torch: what a program uses is loaded when it is asked for."""
+    loaded = loaded_by("import nabi")
+    assert {name for name in loaded if name.startswith("nabi")} == {"nabi", "nabi._when_asked"}
+    assert not loaded & {"torch", "numpy"}
+
+
+def test_all_of_nabi_loads_nothing_heavy() -> None:
+    """Torch loads a few of these itself at times; what counts is what nabi adds to torch."""
+    program = (
+        "import torch, numpy, safetensors\n"
+        "before |= set(sys.modules)\n"
+        "import nabi\n"
+        "assert all(hasattr(nabi, name) for name in nabi.__all__)"
+    )
+    assert names_loaded_by(program, HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "unwanted"),
+    [
+        ("nabi.nn.LSTM(2, 3)", ["nabi.layers", *ONLY_FOR_SOME]),
+        (
+            "nabi.Sequential([nabi.layers.LSTM(2), nabi.layers.Dense(1)]).compile('adam', 'mse')",
+            ONLY_FOR_SOME,
+        ),
+        ("nabi.TextClassifier", ["nabi.decoding", "nabi.datasets", "nabi.models._translator"]),
+    ],
+    ids=["module", "model", "classifier"],
+)
+def test_a_program_loads_what_it_uses(program: str, unwanted: list[str]) -> None:
+    assert names_loaded_by(f"import nabi\n{program}", unwanted) == []
+
+
+def test_commands_that_only_tell_something_need_no_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that they answer at once: torch alone takes most of a second to load."""
+    monkeypatch.setenv("NABI_CACHE_DIR", str(tmp_path))
+    program = (
+        "from contextlib import suppress\n"
+        "from nabi.cli import main\n"
+        "for command in ('--help', 'train --help', 'list', 'cache', 'show lstm', 'show gru --as latex'):\n"
+        "    with suppress(SystemExit): main(command.split())"
+    )
+    assert names_loaded_by(program, ["torch", "nabi.layers"]) == []

@@ -3,6 +3,7 @@
 Each measurement is one process that gets a task as JSON and prints its figures as JSON.
 """
 
+import gc
 import json
 import statistics
 import subprocess
@@ -58,17 +59,23 @@ def first_calls(shape: tuple[int, int, int, int], threads: int) -> list[dict[str
     for cell in ("lstm", "gru", "residual-lstm"):
         with tempfile.TemporaryDirectory() as cache:
             task = {"measure": "first-call", "cell": cell, "shape": shape}
-            # Python keeps its bytecode where it may write, as it does for users; here in a folder of its own.
-            bytecode = {"PYTHONPYCACHEPREFIX": f"{cache}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
-            cold, *warm = [ask(task, threads, NABI_CACHE_DIR=f"{cache}/nabi", **bytecode) for _ in range(4)]
+            kept = {"NABI_CACHE_DIR": f"{cache}/nabi", **bytecode(cache)}
+            cold, *warm = [ask(task, threads, **kept) for _ in range(4)]
         middle = {key: statistics.median(each[key] for each in warm) for key in cold}
         found.append({"cell": cell, "shape": shape, "cold": cold, "warm": middle})
     return found
 
 
+def bytecode(folder: str) -> dict[str, str]:
+    """Let Python keep its bytecode where it may write, as it does for users; here in a folder of its own."""
+    return {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
+
+
 def imports(threads: int, processes: int = 5) -> dict[str, float]:
-    """Return the seconds of `import torch`, and of `import nabi` after it."""
-    measured = [ask({"measure": "import"}, threads) for _ in range(processes)]
+    """Return the seconds of `import torch`, of `import nabi` after it, of what a model of layers loads."""
+    with tempfile.TemporaryDirectory() as folder:
+        # The first process writes the bytecode.
+        _, *measured = [ask({"measure": "import"}, threads, **bytecode(folder)) for _ in range(processes + 1)]
     return {key: statistics.median(each[key] for each in measured) for key in measured[0]}
 
 
@@ -77,9 +84,13 @@ def measure_import(task: Task) -> dict[str, float]:
     import torch  # noqa: F401
 
     middle = time.perf_counter()
-    import nabi  # noqa: F401
+    import nabi
 
-    return {"torch": middle - start, "nabi": time.perf_counter() - middle}
+    imported = time.perf_counter()
+    # Names are loaded when they are asked for; these bring all layers, models and how they are trained.
+    assert nabi.Sequential
+    assert nabi.layers.LSTM
+    return {"torch": middle - start, "nabi": imported - middle, "model": time.perf_counter() - imported}
 
 
 def measure_memory(task: Task) -> dict[str, float]:
@@ -131,6 +142,8 @@ def measure_first_call(task: Task) -> dict[str, float]:
     batch, steps, inputs, units = task["shape"]
     # torch itself is warm: its threads run, its autograd has started.
     train_once(torch.nn.LSTM(inputs, units), torch.randn(steps, batch, inputs))
+    # The collection of what loading torch has left is due about now, wherever that is: not while we look.
+    gc.collect()
     start = time.perf_counter()
     module = nn.RNN(cell_of(task["cell"], units), inputs, batch_first=False)
     x = torch.randn(steps, batch, inputs)

@@ -175,7 +175,8 @@ def first_call(entries: list[Entry], imports: dict[str, float]) -> str:
         "building the module",
     ]
     sentence = (
-        f"`import nabi` takes {imports['nabi']:.2f} s after `import torch`, "
-        f"which takes {imports['torch']:.2f} s."
+        f"After `import torch`, which takes {imports['torch']:.2f} s, `import nabi` takes "
+        f"{number(imports['nabi'] * 1e3)} ms: it loads nothing until it is asked for. What a model of layers "
+        f"uses is loaded in {imports['model']:.2f} s."
     )
     return table(head, rows) + "\n\n" + sentence

@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Node, Program
 from nabi.ir.functions import activation
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["GRU", "GRU2014", "GRULecture", "negate_update_gate"]
 
@@ -59,7 +60,7 @@ class GRULecture(GRU):
         return (1 - z_t) * h + z_t * n_t
 
 
-def negate_update_gate(program: Program, weights: Sequence[Tensor]) -> list[Tensor]:
+def negate_update_gate(program: Program, weights: Sequence["Tensor"]) -> "list[Tensor]":
     """Convert weights of a GRU whose `z` is the share of the candidate to one where it is of the old state.
 
     Since σ(-a) = 1 - σ(a), negating all that belongs to `z` turns `gru-lecture` into `gru-2014`, and back.

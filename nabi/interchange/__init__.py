@@ -1,6 +1,17 @@
 """Files in and out: atomic writing and nabi's own model file."""
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import loaded_when_asked
 from nabi.interchange._atomic import write_atomically
-from nabi.interchange._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
+
+if TYPE_CHECKING:
+    from nabi.interchange._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
+else:
+    # Model files need torch, other files do not.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {"nabi.interchange._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]},
+    )
 
 __all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_atomically", "write_model_file"]

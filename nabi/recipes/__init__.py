@@ -6,8 +6,18 @@ True
 2000
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import loaded_when_asked
 from nabi.recipes._registry import Choice, Recipe, get, names
-from nabi.recipes._run import Result, Run
-from nabi.recipes._run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from nabi.recipes._run import Result, Run
+    from nabi.recipes._run_folder import RunFolder
+else:
+    # What runs them needs torch; their names do not.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__, {"nabi.recipes._run": ["Result", "Run"], "nabi.recipes._run_folder": ["RunFolder"]}
+    )
 
 __all__ = ["Choice", "Recipe", "Result", "Run", "RunFolder", "get", "names"]

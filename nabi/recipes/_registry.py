@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from nabi.errors import ArgumentError, MissingFileError, unknown_name
-from nabi.recipes._run import Result, Run
-from nabi.recipes._run_folder import RunFolder
-from nabi.training import on_threads
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from nabi.recipes._run import Result, Run
 
 __all__ = ["Choice", "Recipe", "get", "names"]
 
@@ -62,7 +61,7 @@ class Recipe:
         data: str | os.PathLike[str] | None = None,
         choices: Mapping[str, str] | None = None,
         console: "Console | None" = None,
-    ) -> Result:
+    ) -> "Result":
         """Train, show, and write model, `result.json` and pictures into the folder `out`.
 
         Args:
@@ -81,6 +80,10 @@ class Recipe:
         data are not there, `ArgumentError` for a negative seed, fewer epochs than one, data for a recipe that
         reads none, or a choice that the recipe does not have; `UnknownNameError` for another value of one.
         """
+        from nabi.recipes._run import Run
+        from nabi.recipes._run_folder import RunFolder
+        from nabi.training import on_threads
+
         if seed < 0:
             raise ArgumentError(f"seed: {seed} was given, 0 or more is expected")
         if epochs is not None and epochs < 1:
@@ -96,7 +99,7 @@ class Recipe:
             epochs = next((number for number in own if number is not None), self.epochs)
         run = Run(self.name, folder, seed, epochs, console, place, chosen)
         module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
-        cook = cast(Callable[[Run], None], module.cook)
+        cook = cast("Callable[[Run], None]", module.cook)
         with on_threads(self.threads):
             try:
                 cook(run)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nabi.data import one_hot
 from nabi.errors import ArgumentError
 
 __all__ = ["to_categorical"]
@@ -28,6 +27,8 @@ def to_categorical(
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    from nabi.data import one_hot
+
     labels = np.asarray(x)
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels.reshape(labels.shape[:-1])
