@@ -205,7 +205,8 @@ def test_commands_that_compute_nothing_need_no_torch(tmp_path: Path, monkeypatch
     """So that they answer at once: torch alone takes most of a second to load."""
     monkeypatch.setenv("NABI_CACHE_DIR", str(tmp_path))
     commands = [
-        "--help", "train --help", "train there-is-none.csv", "list", "cache", "show lstm", "show gru --as latex",
+        "--help", "train --help", "train there-is-none.csv", "list", "cache", "show lstm",
+        "show gru --as latex",
     ]  # fmt: skip
     program = (
         "from contextlib import suppress\n"
