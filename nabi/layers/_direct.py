@@ -31,7 +31,7 @@ from nabi.layers._recurrent import GRU, LSTM, SimpleRNN
 from nabi.layers._rnn import RNN
 from nabi.layers._sequence import Embedding
 
-__all__ = ["DirectLayer", "direct_layer", "direct_pair"]
+__all__ = ["DirectLayer", "direct_layer", "direct_pair", "facts", "is_untouched"]
 
 _KINDS: dict[type[Layer], Callable[..., Any]] = {
     Activation: direct_activation,
@@ -54,7 +54,7 @@ _DTYPES = (torch.float32, torch.float64)
 # Whatever a hook would see or change happens inside of autograd's or the module's machinery.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # Methods that decide what a call does; a layer on which one has been replaced is not the layer known here.
-_METHODS = ("__call__", "forward", "call", "compute_mask")
+_METHODS = frozenset(("__call__", "forward", "call", "compute_mask"))
 
 
 class DirectLayer(Protocol):
@@ -85,29 +85,52 @@ def direct_layer(
     penalties, hooks, replaced methods, or weights that are not plain parameters on the CPU.
     """
     make = _KINDS.get(type(layer))
-    if make is None or not _is_untouched(layer):
+    if make is None or not is_untouched(layer):
         return None
-    if isinstance(layer, Bidirectional):
-        inner = layer.forward_layer, layer.backward_layer
-        if not all(type(one) in _RECURRENT and _is_untouched(one) for one in inner):
-            return None
+    if not all(type(inner) in _RECURRENT for inner in _inner(layer)):
+        return None
     if masked and isinstance(layer, RNN):
         return direct_masked_recurrent(layer)
     made: DirectLayer | None = make(layer) if activation is None else make(layer, activation)
     return made
 
 
-def _is_untouched(layer: Layer) -> bool:
-    if not layer.built or layer._dtype not in _DTYPES:
-        return False
+def facts(layer: Layer) -> list[Any]:
+    """What a layer's passes are made from: while each of these is the same object, they hold.
+
+    Beside them a layer must be untouched, and its weights must lie where they lay.
+    """
+    own, weights = vars(layer), layer._parameters.values()
+    found = [value for name, value in own.items() if name != "training"]
+    found += weights
+    found += [weight is not None and weight.requires_grad for weight in weights]
+    found += layer._modules.values()
+    for inner in _inner(layer):
+        found += facts(inner)
+    return found
+
+
+def is_untouched(layer: Layer) -> bool:
+    """Whether calling a layer, and the layers in it, does what its class says and nothing else."""
     attributes = vars(layer)
-    if any(name in attributes for name in _METHODS) or any(attributes[name] for name in _HOOKS):
+    if not layer.built or layer._dtype not in _DTYPES or not _METHODS.isdisjoint(attributes):
         return False
+    for name in _HOOKS:
+        if attributes[name]:
+            return False
     if attributes.get("_compiled_call_impl") is not None:  # layer.compile(), by torch.compile
         return False
     if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
         return False
-    return all(_is_plain(weight, layer._dtype) for weight in layer._parameters.values())
+    for weight in layer._parameters.values():
+        if not _is_plain(weight, layer._dtype):
+            return False
+    return all(map(is_untouched, _inner(layer)))
+
+
+def _inner(layer: Layer) -> tuple[Layer, ...]:
+    """The layers in a layer that it has passes for."""
+    return (layer.forward_layer, layer.backward_layer) if type(layer) is Bidirectional else ()
 
 
 def direct_pair(first: Layer, second: Layer) -> DirectLayer | None:

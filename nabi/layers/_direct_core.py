@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nabi.layers import _activations
 from nabi.layers._core import Activation, Dense, Dropout, Flatten
-from nabi.targets import Kept
+from nabi.targets import Kept, SmallDense, small_dense
 
 __all__ = [
     "DirectActivation",
@@ -75,6 +75,14 @@ _BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
     _activations.softmax: _softmax_backward,
 }
 
+# Activations that native code applies together with the product.
+_NATIVE: dict[Any, str] = {
+    _activations.linear: "linear",
+    _activations.relu: "relu",
+    _activations.tanh: "tanh",
+    _activations.sigmoid: "sigmoid",
+}
+
 
 def is_known(function: Function) -> bool:
     """Whether the derivative of an activation is among those here."""
@@ -116,8 +124,14 @@ class DirectDense:
         self._kernel, self._bias = layer.kernel, layer.bias
         self._inputs, self._units = layer.kernel.shape
         self._turned = layer.kernel.detach().t()
+        own = _NATIVE.get(activation)
+        self._own = own or "linear"
+        # What follows the layer's own products, and what native code leaves to follow.
         self._activation = None if _BACKWARD[activation] is None else DirectActivation(activation)
+        self._left = self._activation if own is None else None
         self._x: Tensor | None = None
+        self._rows = 0
+        self._small: SmallDense | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Inputs of the width that the weights were made for."""
@@ -131,32 +145,50 @@ class DirectDense:
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[..., inputs]`."""
-        bias = self._bias
         flat = x.dim() == 2
-        self._x = rows = x if flat else x.reshape(-1, self._inputs)
-        y = torch.mm(rows, self._kernel) if bias is None else torch.addmm(bias, rows, self._kernel)
-        if self._activation is not None:
-            y = self._activation.forward(y)
+        rows = x if flat else x.reshape(-1, self._inputs)
+        if rows.shape[0] != self._rows:
+            self._rows = rows.shape[0]
+            self._small = small_dense(self._kernel, self._bias, self._own, self._rows)
+        small, activation = self._small, self._left
+        if small is not None:
+            y = small.forward(rows.contiguous())
+        else:
+            self._x, bias, activation = rows, self._bias, self._activation
+            y = torch.mm(rows, self._kernel) if bias is None else torch.addmm(bias, rows, self._kernel)
+        if activation is not None:
+            y = activation.forward(y)
         return y if flat else y.view(*x.shape[:-1], self._units)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of kernel and bias."""
+        flat, small = cotangent.dim() == 2, self._small
+        activation = self._activation if small is None else self._left
+        rows = cotangent if flat else cotangent.reshape(-1, self._units)
+        if activation is not None:
+            rows = activation.backward(rows, True)
+        found = self._by_torch(rows, need_input) if small is None else self._natively(small, rows, need_input)
+        return found if found is None or flat else found.view(*cotangent.shape[:-1], self._inputs)
+
+    def _natively(self, small: SmallDense, rows: Tensor, need_input: bool) -> Tensor | None:
+        kernel, bias = self._kernel, self._bias
+        found = small.backward(rows.contiguous(), need_input)
+        if kernel.requires_grad:
+            kernel.grad = small.kernel_gradient
+        if bias is not None and bias.requires_grad:
+            bias.grad = small.bias_gradient
+        return found
+
+    def _by_torch(self, rows: Tensor, need_input: bool) -> Tensor | None:
         kernel, bias, x = self._kernel, self._bias, self._x
         self._x = None
         assert x is not None
-        flat = cotangent.dim() == 2
-        rows = cotangent if flat else cotangent.reshape(-1, self._units)
-        if self._activation is not None:
-            rows = self._activation.backward(rows, True)
         if kernel.requires_grad:
             kernel.grad = torch.mm(x.t(), rows)
         if bias is not None and bias.requires_grad:
             # Nobody reads the cotangent after this layer, so that one row of it can be the gradient itself.
             bias.grad = rows.sum(0) if rows.shape[0] > 1 else rows.reshape(-1)
-        if not need_input:
-            return None
-        found = torch.mm(rows, self._turned)
-        return found if flat else found.view(*cotangent.shape[:-1], self._inputs)
+        return torch.mm(rows, self._turned) if need_input else None
 
 
 class DirectDropout:

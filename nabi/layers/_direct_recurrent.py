@@ -115,6 +115,10 @@ class _Gradient:
         """Set it from the gradients of all families."""
         weight = self._weight
         value = found[self._number]
+        if value is self._last and self._shown is not None:
+            if weight.grad is not self._shown:
+                weight.grad = self._shown
+            return
         if self._whole and value is not None:
             if value is not self._last:
                 self._last, turned = value, value.t() if self._turned else value

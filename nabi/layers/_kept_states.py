@@ -17,6 +17,7 @@ class StatefulLayer(Equations):
     def __init__(self, cell: Any, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
         self._state_count = 0
+        self._state_names: tuple[str, ...] = ()
 
     @property
     def state_size(self) -> list[Any]:
@@ -27,6 +28,7 @@ class StatefulLayer(Equations):
         for number, state in enumerate(states):
             self.register_buffer(f"state_{number}", state.to(self.dtype), persistent=False)
         self._state_count = len(states)
+        self._state_names = tuple(f"state_{number}" for number in range(len(states)))
 
     @property
     def states(self) -> list[Any] | None:
@@ -36,7 +38,8 @@ class StatefulLayer(Equations):
         return cast(list[Any], pack(self.state_size, self._kept_states()))
 
     def _kept_states(self) -> tuple[Tensor, ...]:
-        kept = tuple(cast(Tensor, self._buffers[f"state_{number}"]) for number in range(self._state_count))
+        buffers: Any = self._buffers
+        kept: tuple[Tensor, ...] = tuple([buffers[name] for name in self._state_names])
         if torch.compiler.is_compiling():
             return kept
         if kept[0].is_inference() and not torch.is_inference_mode_enabled():
@@ -44,8 +47,8 @@ class StatefulLayer(Equations):
         return kept
 
     def _keep_states(self, states: tuple[Tensor, ...]) -> None:
-        for number, state in enumerate(states):
-            self._buffers[f"state_{number}"] = state.detach() if state.requires_grad else state
+        for name, state in zip(self._state_names, states, strict=True):
+            self._buffers[name] = state.detach() if state.requires_grad else state
 
     def reset_state(self, states: Any = None) -> None:
         """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""

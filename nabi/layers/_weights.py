@@ -1,7 +1,7 @@
 """What a layer does with its weights: adding, ordering, freezing, reading, setting, counting, penalties."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from nabi.layers._shapes import product_sum
 from nabi.nn import initializers
 
 __all__ = ["Weighted"]
+
+_PLAIN = (bool, int, float, str, type(None))
 
 
 class Weighted(torch.nn.Module):
@@ -82,24 +84,39 @@ class Weighted(torch.nn.Module):
                 self._weight_regularizers[name] = self._weight_regularizers.pop(old)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # What is neither a weight nor a layer, nor was one, needs none of a module's care.
+        if type(value) in _PLAIN and name in (own := self.__dict__):
+            own[name] = value
+            return
         # As in Keras, a plain list of layers that is assigned belongs to the layer.
         if type(value) is list and value and all(isinstance(one, torch.nn.Module) for one in value):
             value = torch.nn.ModuleList(value)
         super().__setattr__(name, value)
 
+    def train(self, mode: bool = True) -> Self:
+        """Turn training on or off, here and in all inner layers."""
+        if not isinstance(mode, bool):
+            return super().train(mode)  # type: ignore[unreachable]  # it says what is wrong
+        self.training = mode
+        for child in self._modules.values():
+            if child is not None:
+                child.train(mode)
+        return self
+
     @property
     def weights(self) -> list[torch.nn.Parameter]:
         """All weights in Keras' order: own ones (trainable first), then those of inner layers."""
         own = [weight for weight in self._parameters.values() if weight is not None]
-        own.sort(key=lambda weight: not weight.requires_grad)
+        if len(own) > 1:
+            own.sort(key=lambda weight: not weight.requires_grad)
         return list({id(weight): weight for weight in [*own, *self._inner_weights(self)]}.values())
 
     @staticmethod
     def _inner_weights(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
-        for child in module.children():
+        for child in module._modules.values():
             if isinstance(child, Weighted):
                 yield from child.weights
-            else:
+            elif child is not None:
                 yield from child.parameters(recurse=False)
                 yield from Weighted._inner_weights(child)
 

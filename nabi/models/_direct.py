@@ -1,6 +1,9 @@
 """A training step of a chain of layers without autograd, where all of its layers know their derivative."""
 
+import os
 from collections.abc import Sequence
+from math import prod
+from operator import is_
 from typing import Any
 
 import torch
@@ -9,7 +12,7 @@ from torch.nn.modules import module as torch_modules
 
 from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
-from nabi.layers._direct import DirectLayer, direct_layer, direct_pair
+from nabi.layers._direct import DirectLayer, direct_layer, direct_pair, facts, is_untouched
 
 __all__ = ["Chain", "make_chain"]
 
@@ -18,6 +21,10 @@ _GLOBAL_HOOKS = (
     "_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )  # fmt: skip
+
+
+# Numbers of weights and outputs up to which passes are kept for later.
+_SMALL = 1 << 21
 
 
 class Chain:
@@ -30,6 +37,7 @@ class Chain:
 
     def __init__(self, layers: list[tuple[Layer, DirectLayer]], readout: Any) -> None:
         self.readout: tuple[str, Any] | None = readout
+        self.made_from: list[Any] = []
         first = layers[0][0]
         self._dtype, self._casts_integers = first.dtype, first._casts_integers
         self._numbers = isinstance(first, Embedding)  # then inputs are whole numbers, and stay so
@@ -43,6 +51,20 @@ class Chain:
         self._weights = [weight for layer, _ in layers for weight in layer.parameters()]
         self._places = [weight.data_ptr() for weight in self._weights]
         self._shape: torch.Size | None = None
+        self._largest = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
+        return self._largest + sum(weight.numel() for weight in self._weights) <= _SMALL
+
+    def holds(self, made_from: list[Any]) -> bool:
+        """Whether passes made now, from untouched layers, would be the same; ready for batches if so."""
+        known = self.made_from
+        if len(made_from) != len(known) or not all(map(is_, made_from, known)):
+            return False
+        self._shape = None  # states may have been set for another batch size
+        return [weight.data_ptr() for weight in self._weights] == self._places
 
     def takes(self, x: Tensor) -> bool:
         """Whether all layers take such inputs; if not, calling the layers says why.
@@ -59,10 +81,12 @@ class Chain:
         if not (x.is_floating_point() or self._casts_integers or self._numbers):
             return False
         shape: tuple[int, ...] | None = tuple(x.shape)
+        numbers = 0
         for own in self._passes:
             shape = None if shape is None else own.fits(shape)
+            numbers += 0 if shape is None else prod(shape)
         if shape is not None:
-            self._shape = x.shape
+            self._shape, self._largest = x.shape, max(self._largest, numbers)
         return shape is not None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -123,10 +147,29 @@ def _with_masks(layers: list[tuple[Layer, DirectLayer]]) -> list[Any] | None:
     return None
 
 
-def make_chain(model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None) -> Chain | None:
-    """The passes of a model whose layers are a chain; None where a layer or what watches needs autograd."""
+def make_chain(
+    model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None, earlier: Any = None
+) -> Chain | None:
+    """The passes of a model whose layers are a chain; None where a layer or what watches needs autograd.
+
+    `earlier` are passes of this model that may be given again, if they are what would be made.
+    """
     if not _is_unwatched() or any(vars(model)[name] for name in _HOOKS) or model._call_losses:
         return None
+    if not all(map(is_untouched, chain)):
+        return None
+    made_from: list[Any] = [readout, os.environ.get("NABI_NATIVE") == "0", *chain]
+    for layer in chain:
+        made_from += facts(layer)
+    if isinstance(earlier, Chain) and earlier.holds(made_from):
+        return earlier
+    made = _new_chain(chain, readout)
+    if made is not None:
+        made.made_from = made_from
+    return made
+
+
+def _new_chain(chain: Sequence[Layer], readout: tuple[Layer, str] | None) -> Chain | None:
     layers: list[tuple[Layer, DirectLayer]] = []
     logits: tuple[str, Any] | None = None
     masks = isinstance(chain[0], Embedding) and chain[0].mask_zero

@@ -26,7 +26,7 @@ class Feeding(Layer):
     @property
     def device(self) -> torch.device:
         """Where the weights are, or will be."""
-        weight = next(self.parameters(), None)
+        weight = _first_weight(self)
         if weight is not None:
             return weight.device
         return self._device or torch.get_default_device()
@@ -113,6 +113,18 @@ class Feeding(Layer):
             return self._batches(x, y, weights, batch_size, None, steps)
         except ArgumentError as problem:
             raise type(problem)(f"validation_data: {problem}") from problem
+
+
+def _first_weight(module: torch.nn.Module) -> Tensor | None:
+    """What `next(module.parameters())` gives, without looking at the names of all."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        found = None if child is None else _first_weight(child)
+        if found is not None:
+            return found
+    return None
 
 
 def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) -> None:

@@ -274,8 +274,11 @@ class Fitting(Feeding):
             )
         return outputs
 
-    def direct(self, logits_of: Any) -> training.DirectModel | None:
-        """The model for training without autograd, where it can be; see `nabi.training.Step`."""
+    def direct(self, logits_of: Any, earlier: Any = None) -> training.DirectModel | None:
+        """The model for training without autograd, where it can be; see `nabi.training.Step`.
+
+        `earlier` is what it gave before, to be given again if it still holds.
+        """
         return None
 
     def _forward(self, x: Any) -> Any:

@@ -251,7 +251,7 @@ class Sequential(Model):
             logits = self.call(x)
         return with_logits(self._readout, logits)
 
-    def direct(self, logits_of: str | None) -> Chain | None:
+    def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:
         """The layers' own forward and backward passes, where all of them have these."""
         own = type(self), vars(self)
         if not self.built or any(
@@ -259,7 +259,7 @@ class Sequential(Model):
         ):
             return None
         wanted = self._readout is not None and self._readout[1] == logits_of
-        return make_chain(self, self.layers, self._readout if wanted else None)
+        return make_chain(self, self.layers, self._readout if wanted else None, earlier)
 
     # Configuration ----------------------------------------------------------------------------------------
 

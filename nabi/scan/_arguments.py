@@ -8,8 +8,17 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
+from nabi.scan._layout import mask_of
 
-__all__ = ["check_families", "check_input", "check_mask", "check_resets", "check_states", "check_steps"]
+__all__ = [
+    "check_families",
+    "check_input",
+    "check_mask",
+    "check_resets",
+    "check_states",
+    "check_steps",
+    "check_valid",
+]
 
 
 def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
@@ -57,32 +66,39 @@ def check_states(program: Program, states: Any, batch: int, like: Tensor) -> tup
     return tuple(states)
 
 
-def check_mask(lengths: Any, mask: Any, batch: int, time: int, device: torch.device) -> Tensor | None:
-    """Check lengths or mask and return the mask `[B, T]`, or None."""
+def check_valid(
+    lengths: Any, mask: Any, batch: int, time: int, device: torch.device
+) -> tuple[Tensor | None, tuple[int, ...] | None]:
+    """Check lengths or mask; return the mask `[B, T]`, or the lengths where they can be looked at now."""
     if lengths is not None and mask is not None:
         raise ArgumentError("lengths and mask: expected at most one of them, got both")
     if mask is not None:
         mask = torch.as_tensor(mask, device=device)
         if tuple(mask.shape) != (batch, time):
             raise ShapeError(f"mask: expected shape {(batch, time)}, got {tuple(mask.shape)}")
-        checked: Tensor = mask if mask.dtype == torch.bool else mask != 0
-        return checked
+        return (mask if mask.dtype == torch.bool else mask != 0), None
     if lengths is None:
-        return None
-    lengths = torch.as_tensor(lengths, device=device)
+        return None, None
+    lengths = torch.as_tensor(lengths)
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ArgumentError(f"lengths: expected integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
         raise ShapeError(
             f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}"
         )
-    if not torch.compiler.is_compiling() and not _is_batched(lengths) and batch:
-        low, high = (int(v) for v in torch.aminmax(lengths))
-        if low < 0 or high > time:
-            wrong = low if low < 0 else high
-            raise ArgumentError(f"lengths: expected from 0 to the {time} time steps, got {wrong}")
-    found: Tensor = torch.arange(time, device=device)[None, :] < lengths[:, None]
-    return found
+    if torch.compiler.is_compiling() or _is_batched(lengths):
+        return torch.arange(time, device=device)[None, :] < lengths.to(device)[:, None], None
+    known = tuple(lengths.tolist())
+    if known and not (min(known) >= 0 and max(known) <= time):
+        wrong = min(known) if min(known) < 0 else max(known)
+        raise ArgumentError(f"lengths: expected from 0 to the {time} time steps, got {wrong}")
+    return None, known
+
+
+def check_mask(lengths: Any, mask: Any, batch: int, time: int, device: torch.device) -> Tensor | None:
+    """Check lengths or mask and return the mask `[B, T]`, or None."""
+    found, known = check_valid(lengths, mask, batch, time, device)
+    return found if known is None else mask_of(known, time, device)
 
 
 def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Tensor | None:

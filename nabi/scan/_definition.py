@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.scan._layout import mask_of
 from nabi.targets import eager
 
 __all__ = ["Layout", "Options", "define", "differentiate"]
@@ -31,11 +32,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What says which steps are valid: at most one of `mask` and `batch_sizes`."""
+    """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`."""
 
     mask: Tensor | None
     resets: Tensor | None
     batch_sizes: Tensor | None
+    lengths: tuple[int, ...] | None = None
+
+    def mask_for(self, x: Tensor) -> Tensor | None:
+        """The mask `[B, T]` of a batch, from lengths where these were given."""
+        return self.mask if self.lengths is None else mask_of(self.lengths, x.shape[1], x.device)
 
 
 def differentiate(
@@ -85,7 +91,7 @@ def define(
     if layout.batch_sizes is not None:
         return _define_packed(program, options, layout.batch_sizes, x, states, families, noises)
     step = eager.step_function(program)
-    mask = layout.mask
+    mask = layout.mask_for(x)
     if mask is not None:
         # Padding may hold anything; it must not reach a product, whose gradient would carry it on.
         x = torch.where(mask[..., None], x, torch.zeros_like(x))

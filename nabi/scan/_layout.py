@@ -1,13 +1,26 @@
 """From a batch with lengths, masks, resets, reversal or packed data to packed rows, and back."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from nabi.targets import Rows
+from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
 
-__all__ = ["batch_rows", "from_rows", "hand_out", "packed_rows", "to_rows"]
+__all__ = [
+    "batch_rows",
+    "from_rows",
+    "hand_out",
+    "in_batch_order",
+    "in_row_order",
+    "mask_of",
+    "packed_rows",
+    "to_rows",
+]
+
+_REMEMBERED = 1 << 17
+"""Steps of a batch up to which its layout is kept for the next one with the same lengths."""
 
 
 def batch_rows(
@@ -19,6 +32,7 @@ def batch_rows(
     reverse: bool,
     truncate: int | None,
     device: torch.device,
+    lengths: tuple[int, ...] | None = None,
 ) -> Rows:
     """Lay out a batch `[B, T]`.
 
@@ -29,13 +43,14 @@ def batch_rows(
         reverse: from the last step to the first.
         truncate: length of the pieces between which gradients are cut, or None.
         device: where index tensors go.
+        lengths: how many steps of each sequence are valid, the first ones; instead of `mask`.
     """
-    if mask is not None and bool(mask.all()):
-        mask = None
     if resets is None and (truncate is None or truncate >= time):
         if mask is not None:
-            return _uncut(mask, reverse)
-        return _reversed(batch, time, device) if reverse else _plain(batch, time)
+            return _of_mask(mask, reverse)
+        return _of_lengths((time,) * batch if lengths is None else lengths, time, reverse, device)
+    if lengths is not None:
+        mask = mask_of(lengths, time, device)
     if mask is None:
         mask = torch.ones((batch, time), dtype=torch.bool, device=device)
     valid = (mask.flip(1) if reverse else mask).nonzero()
@@ -46,51 +61,55 @@ def batch_rows(
     return _rows(sequence, step, counts, time, resets, reverse, truncate)
 
 
+def mask_of(lengths: tuple[int, ...], time: int, device: torch.device) -> Tensor:
+    """Return the mask `[B, T]` of the first steps of sequences."""
+    found: Tensor = torch.arange(time, device=device) < torch.tensor(lengths, device=device)[:, None]
+    return found
+
+
 def packed_rows(batch_sizes: Tensor, *, reverse: bool, device: torch.device) -> Rows:
     """Lay out packed data whose step k has `batch_sizes[k]` rows, as in PackedSequence."""
-    active = batch_sizes.tolist()
-    batch = active[0] if active else 0
-    if not reverse:
-        return Rows(active, batch)
-    # Turned round, every sequence still has as many steps, so the sizes stay: only places change.
-    lengths = (batch_sizes[:, None] > torch.arange(batch)[None, :]).sum(0)
-    offsets = torch.cumsum(batch_sizes, 0) - batch_sizes
-    sequence = torch.cat([torch.arange(size) for size in active]) if active else lengths
-    rank = torch.repeat_interleave(torch.arange(len(active)), batch_sizes)
-    place = offsets[lengths[sequence] - 1 - rank] + sequence
-    return Rows(active, batch, place=place.to(device))
+    active = tuple(batch_sizes.tolist())
+    if sum(active) > _REMEMBERED:
+        return _packed.__wrapped__(active, reverse, device)
+    return _packed(active, reverse, device)
 
 
 def to_rows(values: Tensor, rows: Rows) -> Tensor:
     """Bring a batch `[B, T, width]`, or packed data `[N, width]`, into rows `[N, width]`."""
+    if rows.place is not None:
+        return gather(values, rows)
     if values.dim() == 2:
-        return values if rows.place is None else values.index_select(0, rows.place)
+        return values
     batch, time, width = values.shape
-    if rows.place is None:
-        if batch == 1:
-            return values.view(time, width) if values.is_contiguous() else values.reshape(time, width)
-        return values.transpose(0, 1).reshape(batch * time, width)
-    return values.reshape(batch * time, width).index_select(0, rows.place)
+    if batch == 1:
+        return values.view(time, width) if values.is_contiguous() else values.reshape(time, width)
+    return values.transpose(0, 1).reshape(batch * time, width)
 
 
-def from_rows(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data."""
-    if rows.place is None:
-        if len(shape) == 2:
-            return values
-        return values.view(shape[1], shape[0], values.shape[1]).transpose(0, 1)
-    count = shape[0] * shape[1] if len(shape) == 3 else shape[0]
-    target = values.new_zeros((count, values.shape[1])).index_copy_(0, rows.place, values)
-    return target.view(*shape[:-1], values.shape[1])
+def from_rows(values: Tensor, rows: Rows, shape: Sequence[int], strides: Sequence[int] = ()) -> Tensor:
+    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data.
+
+    Args:
+        values: the rows `[N, width]`.
+        rows: the layout.
+        shape: of the batch `[B, T, ...]` or the packed data `[N, ...]`.
+        strides: of the batch that was the input; its order in memory is taken over where a copy is made.
+    """
+    if rows.place is not None:
+        return spread(values, rows, shape, _is_time_major(strides))
+    if len(shape) == 2:
+        return values
+    return values.view(shape[1], shape[0], values.shape[1]).transpose(0, 1)
 
 
-def hand_out(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
+def hand_out(values: Tensor, rows: Rows, shape: Sequence[int], strides: Sequence[int] = ()) -> Tensor:
     """As `from_rows`, but never a view: rows that need no copy are given in a tensor of the same memory.
 
     autograd forbids changing a view that a function made, and a view would keep its graph alive for ever.
     """
     if rows.place is not None:
-        return from_rows(values, rows, shape)
+        return spread(values, rows, shape, _is_time_major(strides))
     width = values.shape[1]
     size, stride = (shape[0], width), (width, 1)
     if len(shape) == 3:
@@ -98,15 +117,69 @@ def hand_out(values: Tensor, rows: Rows, shape: torch.Size) -> Tensor:
     return values.new_empty(0).set_(values.untyped_storage(), 0, size, stride)
 
 
+def in_row_order(states: Tensor, rows: Rows) -> Tensor:
+    """Sort what belongs to sequences, `[B, width]`, as they come in the rows."""
+    return states if rows.order is None else states.index_select(0, rows.order)
+
+
+def in_batch_order(states: Tensor, rows: Rows) -> Tensor:
+    """Sort what belongs to sequences, `[B, width]`, back as they come in the batch."""
+    return states if rows.back is None else states.index_select(0, rows.back)
+
+
 @lru_cache(maxsize=256)
 def _plain(batch: int, time: int) -> Rows:
     return Rows([batch] * time, batch)
 
 
-@lru_cache(maxsize=16)
-def _reversed(batch: int, time: int, device: torch.device) -> Rows:
+@lru_cache(maxsize=8)
+def _packed(active: tuple[int, ...], reverse: bool, device: torch.device) -> Rows:
+    batch = active[0] if active else 0
+    if not reverse:
+        return Rows(list(active), batch)
     with torch.inference_mode(False):
-        return _uncut(torch.ones((batch, time), dtype=torch.bool, device=device), reverse=True)
+        batch_sizes = torch.tensor(active, dtype=torch.int64)
+        # Turned round, every sequence still has as many steps, so the sizes stay: only places change.
+        lengths = (batch_sizes[:, None] > torch.arange(batch)[None, :]).sum(0)
+        offsets = torch.cumsum(batch_sizes, 0) - batch_sizes
+        sequence = torch.cat([torch.arange(size) for size in active]) if active else lengths
+        rank = torch.repeat_interleave(torch.arange(len(active)), batch_sizes)
+        place = offsets[lengths[sequence] - 1 - rank] + sequence
+        return Rows(list(active), batch, place=place.to(device))
+
+
+def _of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows:
+    """Lay out the first steps of sequences; what one layer asked for, the next one asks for as well."""
+    batch = len(lengths)
+    if not reverse and (not batch or min(lengths) == time):
+        return _plain(batch, time)
+    make = _sorted if batch * time <= _REMEMBERED else _sorted.__wrapped__
+    return make(lengths, time, reverse, device)
+
+
+@lru_cache(maxsize=16)
+def _sorted(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows:
+    found = rows_of_lengths(lengths, time, reverse, device)
+    if found is not None:
+        return found
+    # A tensor made in inference mode could not be used outside it.
+    with torch.inference_mode(False):
+        return _uncut(mask_of(lengths, time, device), reverse)
+
+
+def _of_mask(mask: Tensor, reverse: bool) -> Rows:
+    """Lay out the valid steps that a mask tells, as those of a full batch where all are."""
+    found = rows_of_mask(mask, reverse)
+    if found is None:
+        found = _uncut(mask, reverse)
+    if found.count < mask.numel():
+        return found
+    batch, time = mask.shape
+    return _of_lengths((time,) * batch, time, reverse, mask.device)
+
+
+def _is_time_major(strides: Sequence[int]) -> bool:
+    return len(strides) == 3 and strides[0] < strides[1]
 
 
 def _uncut(mask: Tensor, reverse: bool) -> Rows:

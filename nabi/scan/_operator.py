@@ -19,7 +19,15 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.scan._definition import Layout, Options, define, differentiate
-from nabi.scan._layout import batch_rows, from_rows, hand_out, packed_rows, to_rows
+from nabi.scan._layout import (
+    batch_rows,
+    from_rows,
+    hand_out,
+    in_batch_order,
+    in_row_order,
+    packed_rows,
+    to_rows,
+)
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
 from nabi.targets import Record, Rows, run_backward, run_forward
 
@@ -36,6 +44,7 @@ def run_scan(
     mask: Tensor | None = None,
     resets: Tensor | None = None,
     batch_sizes: Tensor | None = None,
+    lengths: tuple[int, ...] | None = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run a program over time; arguments are valid already.
 
@@ -43,13 +52,14 @@ def run_scan(
     states `[B, width]`.
     """
     count = len(options.kept(program))
+    layout = Layout(mask, resets, batch_sizes, lengths)
     if torch.compiler.is_compiling() or x.is_meta:
+        mask = layout.mask_for(x)
         found = torch.ops.nabi.scan(
             x, states, families, noises, mask, resets, batch_sizes,
             program.key, options.reverse, options.truncate, options.all_states,
         )  # fmt: skip
         return tuple(found[:count]), tuple(found[count:])
-    layout = Layout(mask, resets, batch_sizes)
     if _is_transformed():
         return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
@@ -94,6 +104,7 @@ def _make_rows(options: Options, layout: Layout, x: Tensor) -> Rows:
         reverse=options.reverse,
         truncate=options.truncate,
         device=x.device,
+        lengths=layout.lengths,
     )
 
 
@@ -110,7 +121,7 @@ def forward_pass(
     """Run the kernel; returns kept states and final states as a caller sees them."""
     rows = _make_rows(options, layout, x)
     kept = options.kept(program)
-    ordered = tuple(states) if rows.order is None else tuple([state[rows.order] for state in states])
+    ordered = tuple(states) if rows.order is None else tuple([in_row_order(s, rows) for s in states])
     arguments = (program, rows, to_rows(x, rows), ordered, families, [_noise_rows(n, rows) for n in noises])
     record: Record | Pieces
     if save and options.recompute is not None:
@@ -119,9 +130,9 @@ def forward_pass(
         made, finals, record = run_forward(*arguments, keep=kept, save=save)
     # Where nothing is differentiated a view is as good, and made sooner.
     shape = hand_out if save else from_rows
-    results = [shape(values, rows, x.shape) for values in made if values is not None]
+    results = [shape(values, rows, x.shape, x.stride()) for values in made if values is not None]
     if rows.order is not None:
-        finals = tuple([_unsort(final, rows) for final in finals])
+        finals = tuple([in_batch_order(final, rows) for final in finals])
     return results, finals, rows, record
 
 
@@ -129,15 +140,7 @@ def _noise_rows(noise: Tensor, rows: Rows) -> Tensor:
     """Per-step noise `[B, T, width]` (or packed) into rows; per-sequence noise into the order of the rows."""
     if noise.dim() == 3 or (rows.count == noise.shape[0] and rows.count != rows.batch):
         return to_rows(noise, rows)
-    return noise if rows.order is None else noise[rows.order]
-
-
-def _unsort(values: Tensor, rows: Rows) -> Tensor:
-    if rows.order is None:
-        return values
-    target = torch.empty_like(values)
-    target[rows.order] = values
-    return target
+    return in_row_order(noise, rows)
 
 
 def backward_pass(
@@ -157,7 +160,7 @@ def backward_pass(
     of_states: list[Tensor | None] = [None] * len(program.state_names)
     for i, cotangent in zip(kept, cotangents[: len(kept)], strict=True):
         of_states[i] = to_rows(cotangent, rows) if cotangent is not None else None
-    of_finals = [c if c is None or rows.order is None else c[rows.order] for c in cotangents[len(kept) :]]
+    of_finals = [c if c is None else in_row_order(c, rows) for c in cotangents[len(kept) :]]
     if isinstance(record, Pieces):
         found = run_backward_again(
             program, rows, record, families, of_states, of_finals,
@@ -170,8 +173,8 @@ def backward_pass(
         )  # fmt: skip
     dx: Tensor | None = None
     if need_input:
-        dx = torch.zeros_like(x) if found.x is None else from_rows(found.x, rows, x.shape)
-    return [dx, *(None if g is None else _unsort(g, rows) for g in found.initial), *found.families]
+        dx = torch.zeros_like(x) if found.x is None else from_rows(found.x, rows, x.shape, x.stride())
+    return [dx, *(None if g is None else in_batch_order(g, rows) for g in found.initial), *found.families]
 
 
 class _Scan(torch.autograd.Function):

@@ -11,10 +11,10 @@ from nabi.ir import Program
 from nabi.scan._arguments import (
     check_families,
     check_input,
-    check_mask,
     check_resets,
     check_states,
     check_steps,
+    check_valid,
 )
 from nabi.scan._definition import Options
 from nabi.scan._full_batch import scan_full_batch
@@ -90,12 +90,12 @@ def scan(
         found = scan_full_batch(program, x, states, families)
         if found is not None:
             return (*found, None)
-    mask = check_mask(lengths, mask, batch, time, x.device)
+    mask, known = check_valid(lengths, mask, batch, time, x.device)
     resets = check_resets(resets, batch, time, x.device)
     x, initial = _like(families, x, check_states(program, states, batch, x))
     noises = _check_noise(program, noise, batch, (batch, time))
     options = _PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets)
+    kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets, lengths=known)
     return kept[0], finals, kept if return_all_states else None
 
 

@@ -40,6 +40,8 @@ class TrainingPass:
             device=x.device,
         )  # fmt: skip
         self.shape = x.shape
+        # The steps of one sequence are rows as they are.
+        self._is_rows = batch == 1 and self._rows.place is None
         self._prepared = prepare(
             program, self._rows, to_rows(x, self._rows), states, families,
             keep=options.kept(program), need_families=need_families,
@@ -47,7 +49,7 @@ class TrainingPass:
 
     def forward(self, x: Tensor, states: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states."""
-        kept, finals = self._prepared.forward(to_rows(x, self._rows), states)
+        kept, finals = self._prepared.forward(x if self._is_rows else to_rows(x, self._rows), states)
         return [from_rows(values, self._rows, self.shape) for values in kept], finals
 
     def backward(

@@ -7,14 +7,19 @@ from torch import Tensor
 
 from nabi.targets._run import _DTYPES, _PLAIN, _is_available
 
-__all__ = ["runs_native"]
+__all__ = ["can_read", "runs_native"]
 
 
 def runs_native(*tensors: Tensor) -> bool:
     """Whether native code runs on these tensors: plain ones, on the CPU, and nothing of torch looks on."""
-    dtype = tensors[0].dtype
-    if dtype not in _DTYPES or torch.compiler.is_compiling():
+    return tensors[0].dtype in _DTYPES and can_read(*tensors)
+
+
+def can_read(*tensors: Tensor) -> bool:
+    """Whether native code may read tensors, all of one type, whatever that is; without any, just run."""
+    if torch.compiler.is_compiling():
         return False
+    dtype = tensors[0].dtype if tensors else None
     for tensor in tensors:
         if type(tensor) not in _PLAIN or tensor.dtype is not dtype or not tensor.is_cpu:
             return False

@@ -17,7 +17,7 @@ class Prepared(Protocol):
     """What is settled once for all steps of a training; a step is `forward`, then `backward`."""
 
     def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Run forward from input rows `[N, D]` and initial states `[B, width]`.
+        """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
 
         Returns:
             The rows of the states that are kept, and the final states `[B, width]`.
@@ -93,7 +93,7 @@ class _General:
         self._last: Sequence[Tensor | None] | None = None
 
     def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        self._x = x
+        self._x = x = x.reshape(-1, x.shape[-1])
         states, finals, self._record = run_forward(
             self._program, self._rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
         )

@@ -5,6 +5,7 @@ grows. It is the layout of `torch.nn.utils.rnn.PackedSequence`, and lengths, mas
 packed input are all expressed in it, so that a target which knows packed rows knows them all.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -12,7 +13,21 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-__all__ = ["Rows"]
+__all__ = ["Known", "Rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What follows from a layout and was found together with it.
+
+    Attributes:
+        back, offset: as `Rows` has them.
+        table: of the batch `[B * T]`, as `Rows.table` returns it.
+    """
+
+    back: Tensor | None
+    offset: Tensor
+    table: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +42,7 @@ class Rows:
             row `k * B + b` is step k of sequence b.
         zero: `[N]`, whether the state becomes zero before a step, or None.
         cut: `[N]`, whether no gradient flows back from a step to the one before, or None; includes `zero`.
+        known: what else was found when the layout was made, or None.
     """
 
     active: list[int]
@@ -35,7 +51,9 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
+    known: Known | None = field(default=None, repr=False)
     _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
     def count(self) -> int:
@@ -50,7 +68,27 @@ class Rows:
     @cached_property
     def offset(self) -> Tensor:
         """The first row of every step and, last, the number of rows, `[T + 1]`."""
-        return torch.tensor([0, *accumulate(self.active)], dtype=torch.int64)
+        return torch.tensor(self._firsts, dtype=torch.int64) if self.known is None else self.known.offset
+
+    @cached_property
+    def back(self) -> Tensor | None:
+        """Where each sequence stands in `order`, `[B]`, or None as there."""
+        if self.known is not None:
+            return self.known.back
+        return None if self.order is None else _inverse(self.order, self.batch)
+
+    def table(self, size: int) -> Tensor:
+        """Return the row of every step of a batch, valid or not, `[size]`; -1 where it has none.
+
+        Args:
+            size: steps of the batch: `B * T`, or the rows of packed data.
+        """
+        if self.known is not None and len(self.known.table) == size:
+            return self.known.table
+        if size not in self._tables:
+            assert self.place is not None
+            self._tables[size] = _inverse(self.place, size)
+        return self._tables[size]
 
     def chunks(self, limit: int) -> Tensor:
         """Cut the steps into pieces of at most `limit` rows each, or of one step.
@@ -59,11 +97,20 @@ class Rows:
             The first step of every piece and, last, the number of steps.
         """
         if limit not in self._chunks:
-            starts, rows = [0], 0
-            for step, active in enumerate(self.active):
-                if rows and rows + active > limit:
-                    starts.append(step)
-                    rows = 0
-                rows += active
-            self._chunks[limit] = torch.tensor([*starts, len(self.active)], dtype=torch.int64)
+            firsts, last = self._firsts, len(self.active)
+            starts = [0] if last else [0, 0]
+            while starts[-1] < last:
+                start = starts[-1]
+                starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))
+            self._chunks[limit] = torch.tensor(starts, dtype=torch.int64)
         return self._chunks[limit]
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [0, *accumulate(self.active)]
+
+
+def _inverse(place: Tensor, size: int) -> Tensor:
+    found = place.new_full((size,), -1)
+    found[place] = torch.arange(len(place), device=place.device)
+    return found

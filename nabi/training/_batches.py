@@ -17,6 +17,9 @@ __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights",
 Batch = tuple[Part, Part | None, Part | None]
 DEFAULT_BATCH_SIZE = 32
 UNNAMED = Ports()
+# Small batches are cut many at a time: so many at most, of so many numbers together.
+_AT_ONCE = 64
+_NUMBERS_AT_ONCE = 1 << 14
 
 
 class Batches(Protocol):
@@ -51,8 +54,26 @@ class ArrayBatches:
         order: Tensor | None = None
         if self.generator is not None:
             order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
-        for start in range(0, count, size)[: self.steps]:
-            yield self.part(slice(start, start + size) if order is None else order[start : start + size])
+        limit = count if self.steps is None else min(count, self.steps * size)
+        several = size * max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(1, size * self._row_numbers())))
+        for start in range(0, limit, several):
+            stop = min(start + several, limit)
+            found = self.part(slice(start, stop) if order is None else order[start:stop])
+            if stop - start <= size:
+                yield found
+                del found  # its memory serves the next
+            else:
+                yield from zip(
+                    *(_pieces(part, size, -(-(stop - start) // size)) for part in found), strict=True
+                )
+
+    def _row_numbers(self) -> int:
+        """How many numbers a sample has, targets and weights among them."""
+        found = 0
+        for part in (self.x, self.y, self.weights):
+            for one in part if isinstance(part, tuple) else (part,):
+                found += 0 if one is None else one.numel() // one.shape[0]
+        return found
 
     def part(self, rows: slice | Tensor) -> Batch:
         """Inputs, targets and weights of some of the samples."""
@@ -65,6 +86,16 @@ def _rows(part: Any, rows: slice | Tensor) -> Part | None:
     if part is None or isinstance(part, tuple):
         return None if part is None else tuple(_rows(one, rows) for one in part)  # type: ignore[misc]
     found: Tensor = part[rows] if isinstance(rows, slice) else part.index_select(0, rows)
+    return found
+
+
+def _pieces(part: Any, size: int, count: int) -> Iterable[Any]:
+    """Some samples cut into `count` batches."""
+    if part is None:
+        return itertools.repeat(None, count)
+    if isinstance(part, tuple):
+        return zip(*(_pieces(one, size, count) for one in part), strict=True)
+    found: Iterable[Tensor] = part.split(size)
     return found
 
 

@@ -1,15 +1,19 @@
 """A step of torch's fused Adam without what surrounds it.
 
 `torch.optim.Adam.step` spends more time on profiling, hooks and collecting its lists than its kernel needs
-for a small model. Here the same kernel is called with lists that are collected once. The torch optimizer
-stays what holds the state: the tensors are its own, and what a user may do to it between two looks is seen.
+for a small model. Here a kernel is called with lists that are collected once: a native one, or torch's where
+that does not run. The torch optimizer stays what holds the state: the tensors are its own, and what a user
+may do to it between two looks is seen.
 """
 
+from operator import is_
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.optim import optimizer as torch_optimizers
+
+from nabi.targets import adam_steps
 
 __all__ = ["FusedAdam"]
 
@@ -34,8 +38,15 @@ class FusedAdam:
         self._steps = list(self._counters.unbind())
         for state, step in zip(states, self._steps, strict=True):
             state["step"] = step
-        decoupled = self._group.get("decoupled_weight_decay", False)
-        self._kernel: Any = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self._decoupled: bool = self._group.get("decoupled_weight_decay", False)
+        self._kernel: Any = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
+        self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
+        # Gradients that were found fit for the kernel: layers that know their derivative give the same again.
+        self._gradients: list[Tensor] = []
+
+    def forget_gradients(self) -> None:
+        """Hold no gradient any longer."""
+        self._gradients = []
 
     @classmethod
     def of(cls, optimizer: torch.optim.Optimizer, earlier: Self | None = None) -> Self | None:
@@ -74,12 +85,17 @@ class FusedAdam:
         optimizer, group = self._optimizer, self._group
         if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
             return False  # another state has been loaded
-        gradients = []
-        for weight in self._weights:
-            gradient = weight.grad
-            if gradient is None or not gradient.is_contiguous():
+        found, gradients = [weight.grad for weight in self._weights], self._gradients
+        if len(gradients) != len(found) or not all(map(is_, found, gradients)):
+            gradients = [one for one in found if one is not None and one.is_contiguous()]
+            if len(gradients) != len(found):
                 return False
-            gradients.append(gradient)
+            self._gradients = gradients
+        if self._native is not None and type(group["lr"]) is float:
+            return self._native.step(
+                self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],
+                decay=group["weight_decay"], decoupled=self._decoupled, maximize=group["maximize"],
+            )  # fmt: skip
         if torch.is_grad_enabled():
             with torch.no_grad():
                 self._update(group, gradients)

@@ -93,6 +93,8 @@ class _Run:
         self.hears, self.display, self.prepare = hears, display, prepare
         self.before = hears.hearing("on_train_batch_begin")
         self.after = hears.hearing("on_train_batch_end")
+        # What others hear of is only the history, which looks at figures.
+        self.alone = all(type(callback) is History for callback in hears.callbacks)
 
     def epoch(self, epoch: int, epochs: int, validation: Batches | None) -> dict[str, Any]:
         """One epoch with its validation."""
@@ -126,7 +128,7 @@ class _Run:
             for begin in self.before:
                 begin(number, {})
             if step is None or self.before or self.after:
-                step = Step(model, compiled)
+                step = Step(model, compiled, alone=self.alone)
             step.train(batch)
             if not compiled.mean_loss.finite:
                 if not self.hears.handles_not_finite:
@@ -148,6 +150,8 @@ class _Run:
                 f"x: it gave no batch in epoch {epoch + 1}; a generator can be read only once: "
                 "give steps_per_epoch, or a DataLoader"
             )
+        if step is not None and self.alone:
+            step.keep()
         # On an accelerator the last losses are looked at here.
         compiled.mean_loss.result()
         if not compiled.mean_loss.finite and not self.hears.handles_not_finite:

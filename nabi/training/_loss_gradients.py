@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nabi.targets import SmallLoss, small_loss
 from nabi.training import _loss_functions as functions
 from nabi.training._align import align_targets
 from nabi.training._losses import FunctionLoss, Loss, is_own
@@ -14,11 +15,39 @@ from nabi.training._losses import FunctionLoss, Loss, is_own
 __all__ = ["ClosedForm", "Readout", "closed_form", "gradient_by_autograd", "predictions"]
 
 Readout = tuple[str, Callable[[Tensor], Tensor]]
-ClosedForm = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+_Formula = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class ClosedForm:
+    """A function of targets and outputs that gives the loss, one number, and its gradient.
+
+    The gradient of the next call may lie in the memory of this one's.
+
+    Args:
+        kind: its name in native code.
+        formula: the same, by torch.
+    """
+
+    def __init__(self, kind: str, formula: _Formula) -> None:
+        self.kind, self._formula = kind, formula
+        self._shape: torch.Size | None = None
+        self._native: SmallLoss | None = None
+
+    def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
+        """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
+        shape = outputs.shape
+        if shape != self._shape:
+            self._shape, self._native = shape, small_loss(self.kind, outputs)
+        native = self._native
+        if native is None or not (y.is_cpu and outputs.is_contiguous()):
+            return self._formula(y, outputs)
+        if y.shape != shape or y.dtype is not outputs.dtype:
+            y = align_targets(y, outputs)
+        return native(y if y.is_contiguous() else y.contiguous(), outputs)
 
 
 def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:
-    """A function of targets and outputs that gives the loss, one number, and its gradient; or None.
+    """The loss and its gradient in closed form, or None.
 
     Args:
         loss: what the model is compiled with.
@@ -37,11 +66,11 @@ def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:
     if any(value for option, value in loss.options.items() if option != "from_logits"):
         return None
     if loss.fn is functions.mean_squared_error:
-        return _squared_error
+        return ClosedForm("squared_error", _squared_error)
     if loss.fn is functions.categorical_crossentropy and name == "softmax":
-        return _softmax_crossentropy
+        return ClosedForm("softmax_crossentropy", _softmax_crossentropy)
     if loss.fn is functions.binary_crossentropy and name == "sigmoid":
-        return _sigmoid_crossentropy
+        return ClosedForm("sigmoid_crossentropy", _sigmoid_crossentropy)
     return None
 
 

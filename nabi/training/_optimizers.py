@@ -159,8 +159,10 @@ class Optimizer:
             for group in self.torch_optimizer.param_groups:
                 group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
         if self._fused_step is None or not self._fused_step.step():
-            self._fused_step = None
+            first = not self.torch_optimizer.state
             self.torch_optimizer.step()
+            if first:  # now there is a state
+                self.look_again()
         self.iterations += 1
 
     def look_again(self) -> None:
@@ -169,6 +171,8 @@ class Optimizer:
 
     def clear_gradients(self) -> None:
         """Forget the gradients of the last step."""
+        if self._fused_step is not None:
+            self._fused_step.forget_gradients()
         for weight in self._parameters:
             weight.grad = None
 

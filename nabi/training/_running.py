@@ -36,10 +36,10 @@ class RunningMean:
         self._waiting: list[Tensor] = []
         self._weights: list[float] = []
 
-    def add(self, value: Tensor, weight: float) -> None:
+    def add(self, value: Tensor | float, weight: float) -> None:
         """Take in a number with its weight."""
-        if value.device.type == "cpu":
-            self.last = number = value.item()
+        if isinstance(value, float) or value.device.type == "cpu":
+            self.last = number = value if isinstance(value, float) else value.item()
             self._sum += number * weight
             self._weight += weight
             return

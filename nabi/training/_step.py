@@ -1,6 +1,7 @@
 """One step of training, with everything decided beforehand that is the same at every step."""
 
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -8,7 +9,13 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.training._batches import Batch
 from nabi.training._compiled import Compiled, Trainable
-from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
+from nabi.training._loss_gradients import (
+    ClosedForm,
+    Readout,
+    closed_form,
+    gradient_by_autograd,
+    predictions,
+)
 from nabi.training._losses import is_own
 from nabi.training._ports import Part, row_count
 
@@ -20,6 +27,10 @@ class DirectModel(Protocol):
 
     readout: Readout | None
 
+    @property
+    def is_small(self) -> bool:
+        """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
+
     def takes(self, x: Tensor) -> bool:
         """Whether inputs of this shape and type can go through."""
 
@@ -30,6 +41,12 @@ class DirectModel(Protocol):
         """Set the gradients of the weights."""
 
 
+# What small models were trained by, for their next epoch, which is often that of another `fit`; with the
+# gradient of the loss that it was.
+_kept: WeakKeyDictionary[Trainable, tuple[DirectModel, ClosedForm | None]] = WeakKeyDictionary()
+_NOTHING = (None, None)
+
+
 class Step:
     """How a model is trained on a batch.
 
@@ -37,32 +54,54 @@ class Step:
     where the model's layers and the loss know their derivatives and nothing needs a graph. What is decided
     here holds until somebody's code may have changed the model: `fit` makes a new one for every epoch, and
     for every batch when a callback runs between the batches.
+
+    Args:
+        model: what is trained.
+        compiled: how.
+        alone: whether no one looks on until the epoch ends and all that the model learned is in its weights.
+            Gradients then lie where they lay in the epoch before.
     """
 
-    def __init__(self, model: Trainable, compiled: Compiled) -> None:
+    def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
-        direct = model.direct(compiled.logits_of) if is_own(compiled.loss) else None
+        earlier, known = _kept.get(model, _NOTHING) if alone else _NOTHING
+        direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
         self._direct: DirectModel | None = direct
-        self._closed = None if direct is None else closed_form(compiled.loss, direct.readout)
+        closed = None if direct is None else closed_form(compiled.loss, direct.readout)
+        if closed is not None and known is not None and closed.kind == known.kind:
+            closed = known
+        self._closed = closed
         # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.
         compiled.optimizer.clear_gradients()
         compiled.optimizer.look_again()
 
-    def train(self, batch: Batch) -> Tensor:
-        """Train on a batch; its loss. A loss that is not finite changes no weights."""
+    def keep(self) -> None:
+        """Keep what a small model was trained by, for a step `alone` in its next epoch."""
+        if self._direct is not None and self._direct.is_small:
+            _kept[self._model] = self._direct, self._closed
+        else:
+            _kept.pop(self._model, None)
+
+    def train(self, batch: Batch) -> None:
+        """Train on a batch, whose loss goes into the mean. One that is not finite changes no weights."""
         x, y, weights = batch
         if y is None:
             raise ArgumentError("y: no targets were given, training needs them")
         if self._direct is not None and not isinstance(x, tuple) and self._direct.takes(x):
             assert not isinstance(y, tuple)
             assert not isinstance(weights, tuple)
-            return self._train_directly(self._direct, x, y, weights)
-        return self._train_by_autograd(x, y, weights)
+            self._train_directly(self._direct, x, y, weights)
+        else:
+            self._train_by_autograd(x, y, weights)
 
-    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
         compiled = self._compiled
-        with torch.no_grad():
+        loss: Tensor | float
+        # What `torch.no_grad()` does; that takes as long as a small kernel.
+        before = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
             outputs = direct.forward(x)
             if self._closed is not None and weights is None:
                 loss, gradient = self._closed(y, outputs)
@@ -73,10 +112,12 @@ class Step:
                 direct.backward(gradient)
                 self._optimizer.step()
             if compiled.metrics_asked:
-                compiled.measure(y, predictions(outputs, direct.readout))
-        return loss
+                # The next batch's outputs may lie where these do, and a metric may keep what it is given.
+                compiled.measure(y, predictions(outputs.clone(), direct.readout))
+        finally:
+            torch._C._set_grad_enabled(before)
 
-    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> Tensor:
+    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> None:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer
         y_pred = model.training_outputs(x, compiled.logits_of)
         loss = compiled.loss(y, y_pred, weights)
@@ -93,4 +134,3 @@ class Step:
         if compiled.metrics_asked:
             with torch.no_grad():
                 compiled.measure(y, y_pred)
-        return loss

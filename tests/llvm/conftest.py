@@ -101,11 +101,15 @@ def library(cache_folder):
 @pytest.fixture(autouse=True)
 def _as_users_get_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compile with LLVM's full effort here, also what other tests of this process compiled without."""
-    from nabi.targets.llvm import _compiled
+    from nabi.targets.llvm import _adam, _compiled, _dense, _losses
 
+    found = (
+        _compiled.forward_kernel, _compiled.backward_kernel, _adam._addresses, _dense._addresses,
+        _losses._address,
+    )  # fmt: skip
     monkeypatch.setenv("NABI_LLVM_EFFORT", "3")
-    for kernels in (_compiled.forward_kernel, _compiled.backward_kernel):
+    for kernels in found:
         kernels.cache_clear()
     yield
-    for kernels in (_compiled.forward_kernel, _compiled.backward_kernel):
+    for kernels in found:
         kernels.cache_clear()

@@ -42,8 +42,9 @@ def by_autograd(loss: Any, readout: Readout | None, y: Tensor, outputs: Tensor) 
     shape=st.lists(st.integers(1, 5), min_size=2, max_size=3),
     seed=st.integers(0, 1000),
     scale=st.sampled_from([1.0, 100.0]),
+    native=st.sampled_from(["", "0"]),
 )
-def test_closed_forms(number: int, shape: list[int], seed: int, scale: float) -> None:
+def test_closed_forms(number: int, shape: list[int], seed: int, scale: float, native: str) -> None:
     """For targets that are no distribution too, and far out where probabilities become 0 and 1."""
     given_loss, name = CLOSED[number]
     loss, readout = _losses.get(given_loss), READOUTS[name] if name else None
@@ -51,10 +52,22 @@ def test_closed_forms(number: int, shape: list[int], seed: int, scale: float) ->
     outputs, y = scale * torch.randn(shape), torch.rand(shape)
     function = closed_form(loss, readout)
     assert function is not None
-    value, gradient = function(y, outputs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NABI_NATIVE", native)
+        value, gradient = function(y, outputs)
     expected, wanted = by_autograd(loss, readout, y, outputs)
-    torch.testing.assert_close(value.reshape(()), expected)
+    torch.testing.assert_close(torch.as_tensor(value, dtype=torch.float32).reshape(()), expected)
     torch.testing.assert_close(gradient, wanted)
+
+
+def test_outputs_may_change_their_shape_and_targets_their_type() -> None:
+    function = closed_form(_losses.get("mse"), None)
+    assert function is not None
+    for shape in ((4, 3), (2, 3), (4, 3)):
+        for y in (torch.ones(shape), torch.ones(shape, dtype=torch.int64), torch.ones(shape[::-1]).t()):
+            value, gradient = function(y, torch.full(shape, 3.0))
+            assert float(value) == 4
+            assert torch.allclose(gradient, torch.full(shape, 4 / y.numel()))
 
 
 def test_every_other_loss_goes_through_autograd() -> None:

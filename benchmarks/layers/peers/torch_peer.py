@@ -1,5 +1,6 @@
 """torch.nn and nabi.nn: drop-ins for each other, so one description makes the work of both."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,11 +51,15 @@ def layer(name: str, task: Task) -> Work:
     steps = task.get("steps", "padded")
     x, cotangent = arrays["x"], arrays["cotangent"]
     back: Callable[[Tensor], Tensor] = lambda values: values  # noqa: E731
+    timed_layer: Callable[[Tensor], Tensor] | None = None
     if steps == "padded":
         run_layer = lambda x: module(x)[0]  # noqa: E731
     elif steps == "lengths":
         lengths = torch.tensor(task["lengths"])
         run_layer = lambda x: module(x, lengths=lengths)[0]  # noqa: E731
+        # A training never meets the same lengths twice in a row: each call has them in another order.
+        orders = itertools.cycle([lengths.roll(shift) for shift in range(len(lengths))])
+        timed_layer = lambda x: module(x, lengths=next(orders))[0]  # noqa: E731
     else:
         lengths = torch.tensor(task["lengths"])
         packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
@@ -63,6 +68,7 @@ def layer(name: str, task: Task) -> Work:
         back = lambda values: pad_packed_sequence(PackedSequence(values, *packed[1:]))[0]  # noqa: E731
     results = ["output", "x", *WEIGHTS]
     run = runner(run_layer, x, parameters(module), cotangent, task["kind"])
+    timed = runner(timed_layer or run_layer, x, parameters(module), cotangent, task["kind"])
     module.train(task["kind"] == "training")
 
     def arrays_of_run() -> Arrays:
@@ -71,7 +77,7 @@ def layer(name: str, task: Task) -> Work:
             key: (back(value) if key in ("output", "x") else value).numpy() for key, value in found.items()
         }
 
-    return Work(run, arrays_of_run)
+    return Work(timed, arrays_of_run)
 
 
 def parameters(module: torch.nn.Module) -> list[Tensor]:

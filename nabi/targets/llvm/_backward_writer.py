@@ -34,7 +34,9 @@ class BackwardWriter(StepMemory):
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states)
         self.kernel, self.derivative = kernel, kernel.program.derivative
         slots, in_place = kernel.values.panel_slots, kernel.in_place
-        self.passes = PassWriter(k.v, kernel.schedule, kernel.tiles, self, slots=slots, in_place=in_place)
+        self.passes = PassWriter(
+            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, slots=slots, in_place=in_place
+        )
         self.gradients = GradientWriter(k, kernel.machine.registers)
         self.saved = {
             node.index: (width, len(nodes), slot)

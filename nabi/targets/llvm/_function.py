@@ -14,7 +14,7 @@ from llvmlite import ir
 from nabi.targets.llvm._threads import COUNTER_STRIDE
 from nabi.targets.llvm._vectors import INDEX, POINTER, Vectors, index, reserve
 
-__all__ = ["KernelFunction", "smaller"]
+__all__ = ["KernelFunction", "larger", "smaller"]
 
 _SPINS = 40_000
 """How often a thread looks before it leaves the processor: half a millisecond to two.
@@ -160,3 +160,8 @@ _NUMBERS = frozenset({"split_units", "batch", "steps", "chunks", "chunk_rows"})
 def smaller(b: ir.IRBuilder, one: Any, two: Any) -> Any:
     """Return the smaller of two numbers."""
     return b.select(b.icmp_signed("<", one, two), one, two)
+
+
+def larger(b: ir.IRBuilder, one: Any, two: Any) -> Any:
+    """Return the larger of two numbers."""
+    return b.select(b.icmp_signed(">", one, two), one, two)

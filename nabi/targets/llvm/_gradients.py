@@ -1,7 +1,8 @@
 """Gradients of weights: one large product over all rows of a chunk of steps, from panels to panels.
 
-A panel is `[vector][row][lane]`. A block of the gradient is the sum over rows of outer products: `_ROWS`
-elements of one panel's vector, each times `_VECTORS` vectors of the other, kept in registers.
+A panel is `[vector][row][lane]`. A block of the gradient is the sum over rows of outer products, kept in
+registers: some elements of one panel's vector, each times a strip of two or three vectors of the other. A
+strip is multiplied with a group of vectors, which stay in the second cache for all strips.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,15 @@ from typing import Any
 
 from llvmlite import ir
 
-from nabi.targets.llvm._function import KernelFunction
+from nabi.targets.llvm._function import KernelFunction, larger, smaller
 from nabi.targets.llvm._products import Panel
 from nabi.targets.llvm._tiles import Columns
 from nabi.targets.llvm._vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
 
 __all__ = ["GradientWriter", "Side"]
+
+_GROUP = 8
+"""Vectors of a group at most: of 500 rows they are a quarter of a mebibyte."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ class Side:
 
     panel: Panel
     width: int
+
+
+def _strips(count: int) -> list[tuple[int, int, int]]:
+    """Cut vectors into strips of three and then of two, so that none is left over.
+
+    Returns:
+        For each size the first vector and the number of strips.
+    """
+    threes = count // 3 - (count % 3 == 1 and count > 1)
+    size = min(2, count)
+    found = [(3, 0, threes), (size, 3 * threes, (count - 3 * threes) // size)]
+    return [strip for strip in found if strip[2]]
 
 
 class GradientWriter:
@@ -54,49 +70,75 @@ class GradientWriter:
             line: elements from one `i` to the next.
             add: a flag, whether to add to what is there.
         """
-        k, b, lanes = self.k, self.b, self.v.lanes
-        first = Columns(one.width, lanes, 1)
-        width = -(-other.width // lanes)
-        second = Columns(other.width, lanes, min(width, 3 if width % 3 == 0 or width > 4 else 2))
-        count = index(first.count)
-        begin, end = k.part_of_all(index(second.tiles * first.count))
-        with loop_over(b, begin, end) as place:
-            block = b.sdiv(place, count)
-            vector = b.srem(place, count)
-            source = self.v.address(one.panel.start, b.mul(vector, one.panel.stride))
-            size = index(second.vectors)
-            against = self.v.address(other.panel.start, b.mul(b.mul(block, size), other.panel.stride))
-            row = b.mul(vector, index(lanes * line))
-            column = b.mul(block, index(second.vectors * lanes))
-            here = self.v.address(target, b.add(row, column))
-            valid = index(lanes)
-            if one.width % lanes:
-                last = b.icmp_signed("==", vector, index(first.count - 1))
-                valid = b.select(last, index(one.width % lanes), valid)
-            left = b.sub(index(other.width), column)
-            whole = b.mul(b.sdiv(valid, index(self.block_rows)), index(self.block_rows))
-            for step, start, stop in ((self.block_rows, index(0), whole), (1, whole, valid)):
-                with loop_over(b, start, stop, step) as m:
-                    there = self.v.address(here, b.mul(m, index(line)))
-                    arguments = [self.v.address(source, m), against, other.panel.stride, rows]
-                    b.call(self._block(step, second.vectors), [*arguments, there, index(line), left, add])
+        k, b, v = self.k, self.b, self.v
+        count = Columns(one.width, v.lanes, 1).count
+        groups = -(-count // _GROUP)
+        group = -(-count // groups)
+        for vectors, first, strips in _strips(Columns(other.width, v.lanes, 1).count):
+            begin, end = k.part_of_all(index(groups * strips * group))
+            against = v.address(other.panel.start, b.mul(index(first), other.panel.stride))
+            factors = [one.panel.start, one.panel.stride, against, other.panel.stride, rows]
+            numbers = (line, one.width, other.width - first * v.lanes, group, strips)
+            function = self._strip(vectors, one.width % self.block_rows == 0)
+            there = v.address(target, first * v.lanes)
+            b.call(function, [*factors, there, add, begin, end, *map(index, numbers)])
+
+    def _strip(self, vectors: int, is_even: bool) -> Any:
+        """A function that multiplies groups of vectors with strips: the places from `begin` to `end`.
+
+        A place is a vector of a group and a strip, counted as `[group][strip][vector]`.
+        """
+        name = f"product_{vectors}" if is_even else f"product_some_{vectors}"
+        kinds = [POINTER, INDEX, POINTER, INDEX, INDEX, POINTER, ir.IntType(1), *[INDEX] * 7]
+        function, is_new = self._function(name, kinds)
+        if not is_new:
+            return function
+        one, apart, other, stride, rows, target, add, begin, end, line, width, left, group, strips = (
+            function.args
+        )
+        v = Vectors(ir.IRBuilder(function.append_basic_block("entry")), self.v.dtype, self.v.lanes)
+        b, lanes = v.builder, index(v.lanes)
+        count = b.sdiv(b.add(width, index(v.lanes - 1)), lanes)
+        last = b.sdiv(b.sub(b.add(end, group), index(1)), group)
+        with loop_over(b, b.sdiv(begin, group), last) as cell:
+            strip, place = b.srem(cell, strips), b.mul(cell, group)
+            # From the number of a place in this cell to that of its vector; the last group may hold fewer.
+            shift = b.sub(place, b.mul(b.sdiv(cell, strips), group))
+            start = b.sub(larger(b, begin, place), shift)
+            stop = smaller(b, b.sub(smaller(b, end, b.add(place, group)), shift), count)
+            column = b.mul(strip, index(vectors * v.lanes))
+            against = v.address(other, b.mul(b.mul(strip, index(vectors)), stride))
+            with loop_over(b, start, stop) as vector:
+                first = b.mul(vector, lanes)
+                source = v.address(one, b.mul(vector, apart))
+                here = v.address(target, b.add(b.mul(first, line), column))
+                valid = smaller(b, b.sub(width, first), lanes)
+                size = index(self.block_rows)
+                whole = valid if is_even else b.mul(b.sdiv(valid, size), size)
+                for step, low, high in ((self.block_rows, index(0), whole), (1, whole, valid)):
+                    if step == 1 and is_even:
+                        continue
+                    with loop_over(b, low, high, step) as m:
+                        factors = [v.address(source, m), against, stride, rows]
+                        there = v.address(here, b.mul(m, line))
+                        rest = b.sub(left, column)
+                        b.call(self._block(step, vectors), [*factors, there, line, rest, add])
+        b.ret_void()
+        return function
 
     def _block(self, size: int, vectors: int) -> Any:
         """A block of a product: `size` lines of vectors, of which `left` elements are part of the target."""
-        module = self.k.module
-        name = f"outer_{size}_{vectors}"
-        if name in module.globals:
-            return module.globals[name]
         kinds = [POINTER, POINTER, INDEX, INDEX, POINTER, INDEX, INDEX, ir.IntType(1)]
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-        function.linkage = "internal"
+        function, is_new = self._function(f"outer_{size}_{vectors}", kinds)
+        if not is_new:
+            return function
         source, against, stride, rows, target, line, left, add = function.args
         v = Vectors(ir.IRBuilder(function.append_basic_block("entry")), self.v.dtype, self.v.lanes)
         b = v.builder
-        # Of vectors beyond the last there is none to read; what is made of them is never stored.
-        last = b.sdiv(b.sub(left, index(1)), index(v.lanes))
-        places = [b.select(b.icmp_signed("<", last, index(n)), last, index(n)) for n in range(vectors)]
-        panels = [v.address(against, b.mul(stride, place)) for place in places]
+        panels = [v.address(against, b.mul(stride, index(n))) for n in range(vectors)]
+        lines = [v.address(target, b.mul(line, index(m))) for m in range(size)]
+        for place in lines:
+            v.fetch(place, vectors * v.lanes, write=True)
         loop = Loop(b, 0, rows, 1, [v.zero] * (size * vectors))
         at = b.mul(loop.at, index(v.lanes))
         loaded = [v.load(panel, at) for panel in panels]
@@ -108,13 +150,27 @@ class GradientWriter:
                 sums.append(v.fma(value, vector, loop.carried[m * vectors + n]))
         sums = loop.close(sums)
         masks = [v.lanes_below(b.sub(left, index(n * v.lanes))) for n in range(vectors)]
-        for m in range(size):
-            place = v.address(target, b.mul(line, index(m)))
-            for n, mask in enumerate(masks):
-                old = b.select(add, v.load(place, n * v.lanes, mask), v.zero)
-                v.store(v.add(old, sums[m * vectors + n]), place, n * v.lanes, mask)
+        places = [(place, n * v.lanes, masks[n]) for place in lines for n in range(vectors)]
+        with b.if_else(add) as (then, otherwise):
+            with then:
+                # All loads before the first store: lines that lie a power of two apart look like one.
+                before = [v.load(*place) for place in places]
+                for old, total, place in zip(before, sums, places, strict=True):
+                    v.store(v.add(old, total), *place)
+            with otherwise:
+                for total, place in zip(sums, places, strict=True):
+                    v.store(total, *place)
         b.ret_void()
         return function
+
+    def _function(self, name: str, kinds: Sequence[Any]) -> tuple[Any, bool]:
+        """A function of the module, and whether it is still to be written."""
+        module = self.k.module
+        if name in module.globals:
+            return module.globals[name], False
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(kinds)), name)
+        function.linkage = "internal"
+        return function, True
 
     def totals(self, rows: Any, sides: Sequence[Side], targets: Sequence[Any], add: Any) -> None:
         """Write `target[j] (+)= sum over rows of side[row, j]` for sides of one width, threads sharing."""

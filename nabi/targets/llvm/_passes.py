@@ -21,6 +21,9 @@ from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over, reserve
 
 __all__ = ["Early", "Frame", "PassWriter", "Place"]
 
+_NEAR = 512 << 10
+"""Bytes of weights that the second cache is trusted to hold beside all else."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -94,7 +97,7 @@ class PassWriter:
         schedule: what is computed.
         tiles: the tile of each pass.
         frame: where values lie.
-        hoist: whether products that read the input are computed before the steps.
+        few_rows: whether steps have few rows; products that read the input are then computed before them.
         slots: for each cotangent its slot among the panels of its width, in a derivative.
         in_place: whether products that do not come early read the weights where they lie.
     """
@@ -105,13 +108,13 @@ class PassWriter:
         schedule: Schedule,
         tiles: dict[Pass, Tile],
         frame: Frame,
-        hoist: bool = False,
+        few_rows: bool = False,
         slots: Mapping[int, int] | None = None,
         in_place: bool = False,
     ) -> None:
         self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
-        self.in_place = in_place
-        self.segments = {found: segments_of(found, hoist, slots) for found in schedule.passes}
+        self.few_rows, self.in_place = few_rows, in_place
+        self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
         self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
 
@@ -192,7 +195,9 @@ class PassWriter:
                 return v.address(start, b.mul(b.add(row, early.shift), index(line)))
 
             if segments:
-                self._accumulate(found, tile, rows, segments, far, resume=not only_early, in_place=in_place)
+                self._accumulate(
+                    found, tile, rows, segments, far, resume=not only_early, only_early=only_early
+                )
             if not only_early:
                 self._maps(found, first, rows, far)
             return
@@ -204,7 +209,7 @@ class PassWriter:
             def near(row: Any) -> Any:
                 return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
 
-            self._accumulate(found, tile, (begin, end), segments, near, resume=False, in_place=in_place)
+            self._accumulate(found, tile, (begin, end), segments, near, resume=False, only_early=False)
             self._maps(found, first, (begin, end), near)
 
     def _accumulate(
@@ -216,9 +221,9 @@ class PassWriter:
         scratch: Any,
         *,
         resume: bool,
-        in_place: bool,
+        only_early: bool,
     ) -> None:
-        if in_place:
+        if self.in_place and not only_early:
             accumulate_in_place(
                 self.v,
                 rows=rows,
@@ -239,7 +244,14 @@ class PassWriter:
             segments=segments,
             scratch=scratch,
             resume=resume,
+            far=self._is_far(found) and (only_early or not self.few_rows),
         )
+
+    def _is_far(self, found: Pass) -> bool:
+        """Whether the weights of a pass do not stay in the second cache from one step to the next."""
+        columns = self.columns(found)
+        sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
+        return sum(sizes) * self.v.size > _NEAR
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
         """Write what follows from the sums of a tile, row by row."""

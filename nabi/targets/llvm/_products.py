@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nabi.targets.llvm._function import smaller
 from nabi.targets.llvm._segments import Segment
 from nabi.targets.llvm._tiles import row_steps
 from nabi.targets.llvm._vectors import Loop, Vectors, index, loop_over
@@ -44,11 +45,13 @@ def accumulate(
     segments: Sequence[tuple[Segment, RowAddress | Panel, Any]],
     scratch: RowAddress,
     resume: bool,
+    far: bool = False,
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
     Long sums are cut into pieces that are added up at their ends: a sum of n terms in a row loses digits in
-    proportion to n. A piece of the weights also stays in a near cache for all rows.
+    proportion to n. A piece of the weights also stays in a near cache for all rows. Where weights are far the
+    piece that follows is fetched meanwhile.
 
     Args:
         v: where to write.
@@ -59,6 +62,7 @@ def accumulate(
         segments: each with its operand and the address of its packed weights for this tile.
         scratch: address at which the sums of a row are stored, `[accumulator][vector][lane]`.
         resume: whether the sums go on from what is stored there.
+        far: whether the weights are too many to stay in the second cache from step to step.
     """
     size = accumulators * vectors
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
@@ -80,13 +84,21 @@ def accumulate(
         for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
             for row, count in _tiles(v, rows, tile_rows):
                 block = _Block(v, count, vectors, accumulators)
-                block.multiply(segment, piece, row)
+                ahead = _ahead(v, piece, row, rows, tile_rows) if far else None
+                block.multiply(segment, piece, row, ahead)
                 block.store(_lines(v, scratch, row, count), add=True)
 
 
 LONGEST_CHAIN = 192
 PIECE = 128
 """Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
+
+_PARTS = 4
+"""Tiles of rows that ask for the piece that follows, each for a part: a few lines of the cache at a time.
+
+Asked for at once they would wait for each other, and with them the weights that are needed now. So with less
+than two tiles of rows nothing is asked for: then all weights come at the pace of the cache behind anyway.
+"""
 
 
 def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
@@ -99,6 +111,19 @@ def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[
         with loop_over(b, now, end, size) as row:
             yield row, size
         now = end
+
+
+def _ahead(v: Vectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int) -> Any:
+    """Return where a tile of rows begins to ask for weights: in the piece that follows.
+
+    Behind the last piece of a segment lie the weights of the next tile of units, which will be read soon.
+    """
+    b = v.builder
+    size = index(piece.size)
+    part = smaller(b, b.mul(b.sub(row, rows[0]), index(piece.size // (_PARTS * tile_rows))), size)
+    many = b.icmp_signed(">=", b.sub(rows[1], rows[0]), index(2 * tile_rows))
+    # What is near already is asked for at no cost.
+    return v.address(piece.weights, b.select(many, b.add(part, size), index(0)))
 
 
 def _lines(v: Vectors, address: RowAddress, row: Any, count: int) -> list[Any]:
@@ -114,7 +139,8 @@ class _Piece:
         weights: the address of the weights of the first unit.
         vectors: for a panel how many full vectors of units there are; 0 when units lie side by side.
         stride: for a panel elements from one vector to the next.
-        length: units side by side, behind the vectors.
+        length: units side by side, when they are not in vectors.
+        size: elements of its weights.
     """
 
     rows: RowAddress
@@ -122,6 +148,7 @@ class _Piece:
     vectors: int
     stride: Any
     length: int
+    size: int
 
 
 def _pieces(
@@ -138,7 +165,7 @@ def _pieces(
                 return v.address(reads(row), start)
 
             here = v.address(weights, b.mul(start, index(line)))
-            yield _Piece(side_by_side, here, 0, None, length)
+            yield _Piece(side_by_side, here, 0, None, length, length * line)
         return
     if len(segment.operands) == 1:
         yield from _pieces_of_panel(v, segment, operand, weights, line, limit)
@@ -157,11 +184,11 @@ def _pieces_of_panel(
     for start, count in _cut(v, full, None if limit is None else limit // v.lanes):
         source = v.address(panel.start, b.mul(start, panel.stride))
         here = v.address(weights, b.mul(start, index(v.lanes * line)))
-        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, 0)
+        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, 0, count * v.lanes * line)
     if rest:
         source = v.address(panel.start, b.mul(index(full), panel.stride))
         here = v.address(weights, full * v.lanes * line)
-        yield _Piece(_row_of_panel(v, source), here, 0, None, rest)
+        yield _Piece(_row_of_panel(v, source), here, 0, None, rest, rest * line)
 
 
 def _row_of_panel(v: Vectors, start: Any) -> RowAddress:
@@ -205,31 +232,36 @@ class _Block:
                     value = v.add(v.load(address, place * v.lanes), value)
                 v.store(value, address, place * v.lanes)
 
-    def multiply(self, segment: Segment, piece: _Piece, row: Any) -> None:
-        """Add the products with a piece, for rows from `row` on."""
+    def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
+        """Add the products with a piece, for rows from `row` on; fetch weights from `ahead` on meanwhile."""
         v, b = self.v, self.v.builder
         rows = _lines(v, piece.rows, row, self.rows)
         if not piece.vectors:
-            self._loop(segment, rows, piece.weights, piece.length)
+            self._loop(segment, rows, piece.weights, piece.length, ahead)
             return
         line = len(segment.targets) * self.vectors * v.lanes
         loop = Loop(b, 0, piece.vectors, 1, self.sums)
         self.sums = list(loop.carried)
         shift = b.mul(loop.at, piece.stride)
         here = v.address(piece.weights, b.mul(loop.at, index(v.lanes * line)))
-        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes)
+        if ahead is not None:
+            ahead = v.address(ahead, b.mul(loop.at, index(v.lanes * line // _PARTS)))
+        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes, ahead)
         self.sums = loop.close(self.sums)
 
-    def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int) -> None:
+    def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int, ahead: Any) -> None:
         v, b = self.v, self.v.builder
         line = len(segment.targets) * self.vectors * v.lanes
-        # Enough multiplications in a turn to hide the loop; more would only be more to compile.
-        unroll = min(length, 4 if len(self.sums) < 16 else 2)
+        # Enough multiplications in a turn to hide the loop. More are more to compile, and with a single row,
+        # where each reads its weights from memory, 32 in a turn took a quarter longer than 16 (on Zen 5).
+        unroll = min(length, 4 if len(self.sums) <= 4 else 2)
         main = length // unroll * unroll
         loop = Loop(b, 0, main, unroll, self.sums)
         self.sums = list(loop.carried)
         here = v.address(weights, b.mul(loop.at, index(line)))
         places = [v.address(row, loop.at) for row in rows]
+        if ahead is not None:
+            v.fetch(v.address(ahead, b.mul(loop.at, index(line // _PARTS))), -(-unroll * line // _PARTS))
         for u in range(unroll):
             self._turn(segment, places, u, here, u * line)
         self.sums = loop.close(self.sums)

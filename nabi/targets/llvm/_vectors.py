@@ -17,6 +17,8 @@ INDEX = ir.IntType(64)
 POINTER = ir.PointerType()
 NOWHERE = ir.Constant(POINTER, None)
 _INT32 = ir.IntType(32)
+_LINE = 64
+"""Bytes of a line of the cache: of all machines here, or half of one."""
 
 
 def reserve(builder: ir.IRBuilder, kind: Any, count: int = 1) -> Any:
@@ -153,6 +155,12 @@ class Vectors:
             return
         name = f"llvm.masked.store.{self.suffix}.p0"
         self.intrinsic(name, ir.VoidType(), value, place, _INT32(self.size), mask)
+
+    def fetch(self, pointer: Any, count: int, write: bool = False) -> None:
+        """Ask for elements: that will be read into the second cache, that will be written into the first."""
+        kind = (_INT32(1), _INT32(3), _INT32(1)) if write else (_INT32(0), _INT32(2), _INT32(1))
+        for at in range(0, count, _LINE // self.size):
+            self.intrinsic("llvm.prefetch.p0", ir.VoidType(), self.address(pointer, at), *kind)
 
     def lanes_below(self, count: Any) -> Any:
         """Return a mask of the lanes whose number is less than `count`, which may be negative or large."""

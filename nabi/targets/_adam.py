@@ -1,0 +1,67 @@
+"""Adam on native code, where that runs; elsewhere torch's own kernel has to do it."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from nabi.targets._native import runs_native
+
+__all__ = ["AdamSteps", "adam_steps"]
+
+_failed = False
+
+
+class AdamSteps(Protocol):
+    """Steps of Adam over weights that stay where they are."""
+
+    def step(
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        *,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        decay: float,
+        decoupled: bool,
+        maximize: bool,
+    ) -> bool:
+        """Raise the counters and update the weights; False, with nothing done, if a weight lies elsewhere.
+
+        Args:
+            weights: those that this was made for.
+            gradients: of each weight, contiguous.
+            rate: the learning rate.
+            betas: of the mean of the gradients, and of their squares.
+            epsilon: added to the root.
+            decay: of the weights, added to the gradient unless `decoupled`.
+            decoupled: whether weights decay by themselves.
+            maximize: whether to climb.
+        """
+
+
+def adam_steps(
+    weights: Sequence[Tensor], means: Sequence[Tensor], squares: Sequence[Tensor], counters: Sequence[Tensor]
+) -> AdamSteps | None:
+    """Return what makes steps of Adam, None where torch has to.
+
+    Args:
+        weights: contiguous, all of one type.
+        means, squares: the running means of their gradients and of the squares, as the weights.
+        counters: how many steps each weight has made, float32.
+    """
+    global _failed
+    if _failed or not runs_native(*weights, *means, *squares):
+        return None
+    from nabi.targets.llvm._adam import NativeAdam
+    from nabi.targets.llvm._machine import NativeError
+
+    try:
+        return NativeAdam(weights, means, squares, counters)
+    except NativeError as problem:
+        _failed = True
+        message = f"no native code for Adam, it runs slower: {problem}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return None

@@ -1,0 +1,158 @@
+"""From batches to packed rows and back in native code: the layout of lengths and masks, and copies of rows.
+
+In torch's operations, one after the other, a layout takes longer than a small layer does with its steps. Here
+sequences are sorted by counting, and each step is looked at once. A copy goes once over the batch, whatever
+its strides; a table says in which row each step lies. What is written lies in memory that is used again.
+"""
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from nabi.targets._rows import Known, Rows
+from nabi.targets.llvm import _threads
+from nabi.targets.llvm._cache import compiled
+from nabi.targets.llvm._machine import host
+from nabi.targets.llvm._memory import fresh, zeros
+
+__all__ = ["COPY", "LAYOUT", "gather", "make_ready", "rows_of_lengths", "rows_of_mask", "spread"]
+
+LAYOUT = (
+    "lengths", "mask", "active", "starts", "order", "back", "offset", "place", "table", "found",
+    "batch", "time", "reverse", "mask_batch", "mask_time",
+)  # fmt: skip
+"""Arguments of the kernels `of_lengths` and `of_mask`."""
+
+COPY = (
+    "rows", "values", "table", "zeros",
+    "outer", "inner", "values_outer", "values_inner", "table_outer", "table_inner", "words",
+)  # fmt: skip
+"""Arguments of the kernels `gather` and `spread`."""
+
+_Layout = ctypes.c_int64 * len(LAYOUT)
+_Copy = ctypes.c_int64 * len(COPY)
+_Found = ctypes.c_int64 * 3
+
+_WORD = 4
+"""Bytes of a word. Copies count in words, so that the same code copies both types of numbers."""
+
+_COST = 2.0
+"""What a word costs in multiply-adds, to know when a second thread is worth it."""
+
+
+def make_ready() -> None:
+    """Compile the kernels, if that has not been done before; raises `NativeError` where it cannot be."""
+    _addresses()
+
+
+def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool) -> Rows:
+    """Lay out the first steps of sequences.
+
+    Args:
+        lengths: how many steps of each sequence, from 0 to `time`.
+        time: steps of the batch.
+        reverse: from the last step of each sequence to its first.
+    """
+    return _lay_out("of_lengths", array("q", lengths), len(lengths), time, sum(lengths), reverse, (0, 0, 0))
+
+
+def rows_of_mask(mask: Tensor, reverse: bool) -> Rows:
+    """Lay out the steps that a mask `[B, T]` of booleans says are valid."""
+    batch, time = mask.shape
+    where = (mask.data_ptr(), mask.stride(0), mask.stride(1))
+    return _lay_out("of_mask", array("q", bytes(8 * batch)), batch, time, batch * time, reverse, where)
+
+
+def _lay_out(
+    name: str,
+    lengths: "array[int]",
+    batch: int,
+    time: int,
+    most: int,
+    reverse: bool,
+    mask: tuple[int, int, int],
+) -> Rows:
+    """Run a kernel; `most` is how many valid steps there are at most."""
+    if torch.is_inference_mode_enabled():
+        # Tensors that are made in it could not be used outside it.
+        with torch.inference_mode(False):
+            return _lay_out(name, lengths, batch, time, most, reverse, mask)
+    sizes = (batch, batch, time + 1, most, batch * time)
+    order, back, offset, place, table = [torch.empty(size, dtype=torch.int64) for size in sizes]
+    active = array("q", bytes(16 * (time + 1)))
+    found, start = _Found(), active.buffer_info()[0]
+    block = _Layout(
+        lengths.buffer_info()[0], mask[0], start, start + 8 * (time + 1), order.data_ptr(), back.data_ptr(),
+        offset.data_ptr(), place.data_ptr(), table.data_ptr(), ctypes.addressof(found),
+        batch, time, reverse, *mask[1:],
+    )  # fmt: skip
+    _threads.run(_addresses()[name], ctypes.addressof(block), 1)
+    moved, longest, count = found
+    known = Known(back if moved else None, offset[: longest + 1], table)
+    return Rows(active[:longest].tolist(), batch, order if moved else None, place[:count], known=known)
+
+
+def gather(values: Tensor, table: Tensor, count: int) -> Tensor:
+    """Return the rows `[count, width]` of a batch.
+
+    Args:
+        values: `[B, T, width]` with any strides, or packed data `[N, width]`.
+        table: `[B * T]` or `[N]`, int64, the row of each step, -1 where a step has none.
+        count: how many rows there are.
+    """
+    if values.stride(-1) != 1 or values.is_neg():
+        values = values.resolve_neg().contiguous()
+    found = fresh((count, values.shape[-1]), values.dtype)
+    _copy("gather", found, values, table)
+    return found
+
+
+def spread(rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool) -> Tensor:
+    """Return a batch from its rows, zero where a step has none; no view of anything.
+
+    Args:
+        rows: `[N, width]`, contiguous.
+        table: as `gather` takes it.
+        shape: of the batch, whose last number does not count.
+        time_major: whether a step of all sequences shall lie together, and not all steps of a sequence.
+    """
+    width = rows.shape[1]
+    strides: tuple[int, ...] = (width, 1)
+    if len(shape) == 3:
+        strides = (width, shape[0] * width, 1) if time_major else (shape[1] * width, width, 1)
+    found = fresh((*shape[:-1], width), rows.dtype, strides)
+    _copy("spread", rows, found, table)
+    return found
+
+
+def _copy(name: str, rows: Tensor, values: Tensor, table: Tensor) -> None:
+    sizes, strides = values.shape, values.stride()
+    words = values.dtype.itemsize // _WORD  # of an element
+    width = sizes[-1] * words
+    # What lies nearer together is walked through first.
+    if len(sizes) == 2:
+        loops = (sizes[0], 1, strides[0] * words, 0, 1, 0)
+    elif strides[0] < strides[1]:
+        loops = (sizes[1], sizes[0], strides[1] * words, strides[0] * words, 1, sizes[1])
+    else:
+        loops = (sizes[0], sizes[1], strides[0] * words, strides[1] * words, sizes[1], 1)
+    block = _Copy(rows.data_ptr(), values.data_ptr(), table.data_ptr(), zeros(width * _WORD), *loops, width)
+    threads = _threads.threads_for(loops[0] * loops[1] * width * _COST)
+    _threads.run(_addresses()[name], ctypes.addressof(block), threads)
+
+
+@cache
+def _addresses() -> dict[str, int]:
+    def write() -> object:
+        from nabi.targets.llvm._batches_writer import write
+
+        return write(machine)
+
+    machine = host()
+    names = ("of_lengths", "of_mask", "gather", "spread")
+    library = compiled(("batches",), names, write, machine)
+    return {name: library.address(name) for name in names}
