@@ -4,12 +4,14 @@ padding, small series.
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import loaded_when_asked
 from nabi.data._captions import CaptionedImages, read_captioned_images
 from nabi.data._characters import Characters
 from nabi.data._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
 from nabi.data._images import fit_images, read_image
 from nabi.data._labels import Labels
-from nabi.data._length_groups import LengthGroups
 from nabi.data._midi import read_midi, write_midi
 from nabi.data._midi_folder import MidiFolder, midi_files, read_midi_folder
 from nabi.data._midi_frames import MidiMusic, read_midi_frames, write_midi_frames
@@ -23,6 +25,12 @@ from nabi.data._tables import Table, read_table, stream_table, table_columns
 from nabi.data._timeseries import TimeseriesGenerator
 from nabi.data._vocabulary import Token, Vocabulary
 from nabi.data._windows import windows
+
+if TYPE_CHECKING:
+    from nabi.data._length_groups import LengthGroups
+else:
+    # The one that needs torch: files are read, and wrong ones refused, before it would be there.
+    __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.data._length_groups": ["LengthGroups"]})
 
 __all__ = [
     "KEYS",

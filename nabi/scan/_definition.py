@@ -32,12 +32,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`."""
+    """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`.
+
+    With `alike` the initial states of all sequences are the same, so that their order does not matter.
+    """
 
     mask: Tensor | None
     resets: Tensor | None
     batch_sizes: Tensor | None
     lengths: tuple[int, ...] | None = None
+    alike: bool = False
 
     def mask_for(self, x: Tensor) -> Tensor | None:
         """The mask `[B, T]` of a batch, from lengths where these were given."""

@@ -45,6 +45,7 @@ def run_scan(
     resets: Tensor | None = None,
     batch_sizes: Tensor | None = None,
     lengths: tuple[int, ...] | None = None,
+    alike: bool = False,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run a program over time; arguments are valid already.
 
@@ -52,7 +53,7 @@ def run_scan(
     states `[B, width]`.
     """
     count = len(options.kept(program))
-    layout = Layout(mask, resets, batch_sizes, lengths)
+    layout = Layout(mask, resets, batch_sizes, lengths, alike)
     if torch.compiler.is_compiling() or x.is_meta:
         mask = layout.mask_for(x)
         found = torch.ops.nabi.scan(
@@ -121,7 +122,9 @@ def forward_pass(
     """Run the kernel; returns kept states and final states as a caller sees them."""
     rows = _make_rows(options, layout, x)
     kept = options.kept(program)
-    ordered = tuple(states) if rows.order is None else tuple([in_row_order(s, rows) for s in states])
+    ordered = tuple(states)
+    if rows.order is not None and not layout.alike:
+        ordered = tuple([in_row_order(state, rows) for state in states])
     arguments = (program, rows, to_rows(x, rows), ordered, families, [_noise_rows(n, rows) for n in noises])
     record: Record | Pieces
     if save and options.recompute is not None:

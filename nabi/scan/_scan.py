@@ -95,7 +95,9 @@ def scan(
     x, initial = _like(families, x, check_states(program, states, batch, x))
     noises = _check_noise(program, noise, batch, (batch, time))
     options = _PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(program, options, x, initial, families, noises, mask, resets, lengths=known)
+    kept, finals = run_scan(
+        program, options, x, initial, families, noises, mask, resets, lengths=known, alike=states is None
+    )
     return kept[0], finals, kept if return_all_states else None
 
 

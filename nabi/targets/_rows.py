@@ -13,21 +13,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-__all__ = ["Known", "Rows"]
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What follows from a layout and was found together with it.
-
-    Attributes:
-        back, offset: as `Rows` has them.
-        table: of the batch `[B * T]`, as `Rows.table` returns it.
-    """
-
-    back: Tensor | None
-    offset: Tensor
-    table: Tensor
+__all__ = ["Rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +28,6 @@ class Rows:
             row `k * B + b` is step k of sequence b.
         zero: `[N]`, whether the state becomes zero before a step, or None.
         cut: `[N]`, whether no gradient flows back from a step to the one before, or None; includes `zero`.
-        known: what else was found when the layout was made, or None.
     """
 
     active: list[int]
@@ -51,7 +36,6 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
-    known: Known | None = field(default=None, repr=False)
     _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
     _tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
@@ -68,14 +52,17 @@ class Rows:
     @cached_property
     def offset(self) -> Tensor:
         """The first row of every step and, last, the number of rows, `[T + 1]`."""
-        return torch.tensor(self._firsts, dtype=torch.int64) if self.known is None else self.known.offset
+        return torch.tensor(self._firsts, dtype=torch.int64)
 
     @cached_property
     def back(self) -> Tensor | None:
         """Where each sequence stands in `order`, `[B]`, or None as there."""
-        if self.known is not None:
-            return self.known.back
         return None if self.order is None else _inverse(self.order, self.batch)
+
+    def know(self, *, count: int, offset: Tensor, back: Tensor | None, table: Tensor) -> None:
+        """Take over what was found when the layout was made; else it would be found when it is asked for."""
+        vars(self).update(count=count, offset=offset, back=back)
+        self._tables[len(table)] = table
 
     def table(self, size: int) -> Tensor:
         """Return the row of every step of a batch, valid or not, `[size]`; -1 where it has none.
@@ -83,8 +70,6 @@ class Rows:
         Args:
             size: steps of the batch: `B * T`, or the rows of packed data.
         """
-        if self.known is not None and len(self.known.table) == size:
-            return self.known.table
         if size not in self._tables:
             assert self.place is not None
             self._tables[size] = _inverse(self.place, size)

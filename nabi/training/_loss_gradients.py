@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nabi.targets import SmallLoss, small_loss
 from nabi.training import _loss_functions as functions
-from nabi.training._align import align_targets
+from nabi.training._align import align_labels, align_targets
 from nabi.training._losses import FunctionLoss, Loss, is_own
 
 __all__ = ["ClosedForm", "Readout", "closed_form", "gradient_by_autograd", "predictions"]
@@ -26,19 +26,32 @@ class ClosedForm:
     Args:
         kind: its name in native code.
         formula: the same, by torch.
+        loss, readout: what it is the closed form of.
     """
 
-    def __init__(self, kind: str, formula: _Formula) -> None:
-        self.kind, self._formula = kind, formula
+    def __init__(self, kind: str, formula: _Formula, loss: FunctionLoss, readout: Readout | None) -> None:
+        self._kind, self._formula = kind, formula
+        self._loss, self._readout = loss, readout
+        self._sparse = loss.fn is functions.sparse_categorical_crossentropy
         self._shape: torch.Size | None = None
         self._native: SmallLoss | None = None
+
+    def is_as(self, other: "ClosedForm") -> bool:
+        """Whether the other one gives the same."""
+        mine, its = (self._kind, self._loss, self._readout), (other._kind, other._loss, other._readout)
+        return mine == its
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
         """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
         shape = outputs.shape
         if shape != self._shape:
-            self._shape, self._native = shape, small_loss(self.kind, outputs)
+            self._shape, self._native = shape, small_loss(self._kind, outputs)
         native = self._native
+        if self._sparse:
+            columns = None if native is None else _as_columns(y, outputs)
+            if columns is None:
+                return gradient_by_autograd(self._loss, self._readout, y, outputs, None)
+            y = columns
         if native is None or not (y.is_cpu and outputs.is_contiguous()):
             return self._formula(y, outputs)
         if y.shape != shape or y.dtype is not outputs.dtype:
@@ -60,18 +73,28 @@ def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:
     assert isinstance(loss, FunctionLoss)
     name = None if readout is None else readout[0]
     if loss.options.get("from_logits", False):
-        name = {functions.categorical_crossentropy: "softmax", functions.binary_crossentropy: "sigmoid"}.get(
-            loss.fn
-        )
+        name = "sigmoid" if loss.fn is functions.binary_crossentropy else "softmax"
     if any(value for option, value in loss.options.items() if option != "from_logits"):
         return None
     if loss.fn is functions.mean_squared_error:
-        return ClosedForm("squared_error", _squared_error)
-    if loss.fn is functions.categorical_crossentropy and name == "softmax":
-        return ClosedForm("softmax_crossentropy", _softmax_crossentropy)
+        return ClosedForm("squared_error", _squared_error, loss, readout)
+    if loss.fn in _OF_A_SOFTMAX and name == "softmax":
+        return ClosedForm("softmax_crossentropy", _softmax_crossentropy, loss, readout)
     if loss.fn is functions.binary_crossentropy and name == "sigmoid":
-        return ClosedForm("sigmoid_crossentropy", _sigmoid_crossentropy)
+        return ClosedForm("sigmoid_crossentropy", _sigmoid_crossentropy, loss, readout)
     return None
+
+
+_OF_A_SOFTMAX = (functions.categorical_crossentropy, functions.sparse_categorical_crossentropy)
+
+
+def _as_columns(y: Tensor, outputs: Tensor) -> Tensor | None:
+    """Labels as zeros with a one at the label; None if one of them is that of no output."""
+    labels = align_labels(y, outputs).unsqueeze(-1)
+    try:
+        return torch.zeros_like(outputs).scatter_(-1, labels, 1.0)
+    except RuntimeError:
+        return None
 
 
 def _softmax_crossentropy(y: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

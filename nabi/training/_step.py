@@ -69,7 +69,7 @@ class Step:
         direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
         self._direct: DirectModel | None = direct
         closed = None if direct is None else closed_form(compiled.loss, direct.readout)
-        if closed is not None and known is not None and closed.kind == known.kind:
+        if closed is not None and known is not None and closed.is_as(known):
             closed = known
         self._closed = closed
         # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.

@@ -236,7 +236,9 @@ def test_tokens_lie_in_the_text(text):
                 assert word == made or word in made
         if vocabulary.unit != "characters":
             covered = {place for token in tokens for place in range(token.start, token.end)}
-            assert all(text[place].isspace() for place in set(range(len(text))) - covered)
+            # To subwords their sign for a space is one, also where a text has it.
+            spaces = {place for place, sign in enumerate(text) if sign.isspace() or sign == "▁"}
+            assert set(range(len(text))) - covered <= spaces
 
 
 @settings(max_examples=300, deadline=None)

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarnin
 
 KINDS = ("RNN_TANH", "RNN_RELU", "LSTM", "LSTM_PROJECTED", "GRU")
 STEPS, WIDTHS, BATCHES, LAYERS = (1, 15, 63), (1, 7, 33), (1, 5), (1, 2, 3)
+INPUTS = {1: 9, 7: 1, 33: 4}
+"""For each width: a pair of them is compiled anew, with and without bias, so few of them."""
 
 
 def make(kind: str, input_size: int, width: int, **arguments: Any) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -93,12 +95,12 @@ def test_agreement_over_the_sweep(kind: str) -> None:
         torch.manual_seed(number)
         theirs, ours = make(
             kind,
-            chance.choice((1, 4, 9)),
+            INPUTS[width],
             width,
             num_layers=layers,
             bidirectional=bidirectional,
             batch_first=chance.random() < 0.5,
-            bias=chance.random() < 0.8,
+            bias=width != 7 or chance.random() < 0.5,
         )
         shape = (batch, steps) if theirs.batch_first else (steps, batch)
         x = torch.randn(*shape, theirs.input_size, dtype=torch.float64)

@@ -164,3 +164,17 @@ def test_results_lie_as_the_input_does() -> None:
                 assert (found.transpose(0, 1) if is_time_major else found).is_contiguous()
         output.mul_(2)  # autograd forbids this for a view that a function made
         assert not output[2].any()
+
+
+def test_states_that_are_left_out_need_no_order() -> None:
+    case = make_case(cells.LSTM(5), batch=4, time=6)
+    zeros = [torch.zeros_like(state) for state in case.states]
+    found, expected = (
+        scan(case.program, case.x, states, case.weights, lengths=[2, 6, 0, 5]) for states in (None, zeros)
+    )
+    for one, two in zip((found[0], *found[1]), (expected[0], *expected[1]), strict=True):
+        assert torch.equal(one, two)
+    for one, two in zip(
+        *(torch.autograd.grad(r[0].sum(), case.weights) for r in (found, expected)), strict=True
+    ):
+        assert torch.equal(one, two)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nabi import losses
-from nabi.errors import ShapeError
+from nabi.errors import ArgumentError, ShapeError
 from nabi.training import _losses
 from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
 
@@ -25,6 +25,8 @@ CLOSED: list[tuple[Any, str | None]] = [
     (losses.BinaryCrossentropy(from_logits=True, reduction="mean"), None),
     ("mse", None),
     (losses.MeanSquaredError(), None),
+    ("sparse_categorical_crossentropy", "softmax"),
+    (losses.SparseCategoricalCrossentropy(from_logits=True), None),
 ]
 
 
@@ -50,6 +52,8 @@ def test_closed_forms(number: int, shape: list[int], seed: int, scale: float, na
     loss, readout = _losses.get(given_loss), READOUTS[name] if name else None
     torch.manual_seed(seed)
     outputs, y = scale * torch.randn(shape), torch.rand(shape)
+    if "sparse" in str(given_loss).lower():
+        y = y.argmax(-1, keepdim=bool(seed % 2))
     function = closed_form(loss, readout)
     assert function is not None
     with pytest.MonkeyPatch.context() as patch:
@@ -70,6 +74,15 @@ def test_outputs_may_change_their_shape_and_targets_their_type() -> None:
             assert torch.allclose(gradient, torch.full(shape, 4 / y.numel()))
 
 
+def test_labels_of_no_output_are_refused() -> None:
+    function = closed_form(_losses.get("sparse_categorical_crossentropy"), READOUTS["softmax"])
+    assert function is not None
+    with pytest.raises(
+        ArgumentError, match="y: labels from 0 to 3 were given, the model has outputs for 0 to 2"
+    ):
+        function(torch.tensor([0, 3]), torch.ones(2, 3))
+
+
 def test_every_other_loss_goes_through_autograd() -> None:
     class Own(losses.MeanSquaredError):
         def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -79,7 +92,7 @@ def test_every_other_loss_goes_through_autograd() -> None:
         ("mae", None),
         ("categorical_crossentropy", None),
         ("categorical_crossentropy", "sigmoid"),
-        ("sparse_categorical_crossentropy", "softmax"),
+        ("sparse_categorical_crossentropy", "sigmoid"),
         (losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax"),
         (losses.MeanSquaredError(reduction="sum"), None),
         (Own(), None),

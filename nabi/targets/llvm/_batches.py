@@ -13,7 +13,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from nabi.targets._rows import Known, Rows
+from nabi.targets._rows import Rows
 from nabi.targets.llvm import _threads
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import host
@@ -92,8 +92,9 @@ def _lay_out(
     )  # fmt: skip
     _threads.run(_addresses()[name], ctypes.addressof(block), 1)
     moved, longest, count = found
-    known = Known(back if moved else None, offset[: longest + 1], table)
-    return Rows(active[:longest].tolist(), batch, order if moved else None, place[:count], known=known)
+    rows = Rows(active[:longest].tolist(), batch, order if moved else None, place[:count])
+    rows.know(count=count, offset=offset[: longest + 1], back=back if moved else None, table=table)
+    return rows
 
 
 def gather(values: Tensor, table: Tensor, count: int) -> Tensor:

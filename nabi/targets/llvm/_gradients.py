@@ -21,6 +21,9 @@ __all__ = ["GradientWriter", "Side"]
 _GROUP = 8
 """Vectors of a group at most: of 500 rows they are a quarter of a mebibyte."""
 
+_ROWS_TO_FETCH = 32
+"""Rows from which on it is worth while to ask for the lines that sums are added to."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -137,8 +140,10 @@ class GradientWriter:
         b = v.builder
         panels = [v.address(against, b.mul(stride, index(n))) for n in range(vectors)]
         lines = [v.address(target, b.mul(line, index(m))) for m in range(size)]
-        for place in lines:
-            v.fetch(place, vectors * v.lanes, write=True)
+        # With few rows the sums are ready before the lines are.
+        with b.if_then(b.icmp_signed(">=", rows, index(_ROWS_TO_FETCH))):
+            for place in lines:
+                v.fetch(place, vectors * v.lanes, write=True)
         loop = Loop(b, 0, rows, 1, [v.zero] * (size * vectors))
         at = b.mul(loop.at, index(v.lanes))
         loaded = [v.load(panel, at) for panel in panels]
