@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizers
 
 from nabi.targets import adam_steps
@@ -92,15 +93,18 @@ class FusedAdam:
                 return False
             self._gradients = gradients
         if self._native is not None and type(group["lr"]) is float:
-            return self._native.step(
+            if not self._native.step(
                 self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],
                 decay=group["weight_decay"], decoupled=self._decoupled, maximize=group["maximize"],
-            )  # fmt: skip
-        if torch.is_grad_enabled():
+            ):  # fmt: skip
+                return False
+        elif torch.is_grad_enabled():
             with torch.no_grad():
                 self._update(group, gradients)
         else:
             self._update(group, gradients)
+        # Neither kernel does: autograd then refuses a graph that still needs the weights as they were.
+        increment_version(self._weights)
         return True
 
     def _update(self, group: dict[str, Any], gradients: list[Tensor]) -> None:

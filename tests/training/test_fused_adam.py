@@ -71,6 +71,21 @@ def test_steps_and_state_are_torchs(name: str, native: str, monkeypatch: pytest.
     assert same_as(own, other)
 
 
+@pytest.mark.parametrize("native", ["", "0"])
+def test_autograd_notices_a_step(native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NABI_NATIVE", native)
+    optimizer, own = bound()
+    optimizer.look_again()
+    squared = own[0].square().sum()  # its derivative needs the weights as they are now
+    set_gradients(own, 1)
+    before = own[0].detach().clone()
+    optimizer.step()
+    assert optimizer._fused_step is not None
+    assert not torch.equal(own[0], before)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squared.backward()
+
+
 def test_the_lists_are_kept_while_they_hold() -> None:
     optimizer, _ = bound()
     optimizer.look_again()
