@@ -1,4 +1,4 @@
-"""What holds for the whole repository: small files, no loose ends, documents that name what exists."""
+"""What holds for the whole repository: files of a readable length, no loose ends, documents that name what exists."""
 
 import os
 import re
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LONGEST_FILE = 400
+# A file ends with its purpose; this only stops what nobody would read to its end.
+LONGEST_FILE = 600
 
 SOURCES = sorted(
     path
