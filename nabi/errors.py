@@ -10,6 +10,8 @@ NabiError
 ├── OutputError (also OSError)           a folder or file cannot be written
 ├── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
 └── nabi.tf1.MissingNameError (also AttributeError) a name of TensorFlow 1 that is left out on purpose
+
+Warnings: TableWarning (a UserWarning), rows of a table that were probably not read as they were meant.
 """
 
 from collections.abc import Iterable
@@ -24,6 +26,7 @@ __all__ = [
     "NotFiniteError",
     "OutputError",
     "ShapeError",
+    "TableWarning",
     "UnknownNameError",
     "unknown_name",
 ]
@@ -63,6 +66,10 @@ class OutputError(NabiError, OSError):
 
 class NotFiniteError(NabiError, ArithmeticError):
     """A loss became NaN or infinite during training."""
+
+
+class TableWarning(UserWarning):
+    """Rows of a table were probably not read as they were meant: stray quotes have joined several."""
 
 
 def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownNameError:

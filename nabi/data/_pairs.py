@@ -18,27 +18,35 @@ _NAMED = 5  # rows that a note names
 class Pairs:
     """Texts with what belongs to each: `sources[n]` and `targets[n]` are a pair; `len(pairs)` says how many.
 
-    `left_out` has the rows of the file with an empty side, from 1, a header not counted.
+    `left_out` has the rows of the file with an empty side, from 1, a header not counted; `joined` the lines
+    that belong to one row, as in `Table`.
     """
 
     path: Path
     sources: list[str]
     targets: list[str]
     left_out: tuple[int, ...] = ()
+    joined: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
 
     @property
     def note(self) -> str:
-        """What was left out, with the rows; empty where nothing was."""
-        if not self.left_out:
-            return ""
-        rows = ", ".join(map(str, self.left_out[:_NAMED]))
-        more = ", ..." if len(self.left_out) > _NAMED else ""
-        if len(self.left_out) == 1:
-            return f"1 pair with an empty side is left out: row {rows}"
-        return f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
+        """What was left out, with the rows, and which lines were joined; empty where nothing was."""
+        notes = []
+        if self.left_out:
+            rows = ", ".join(map(str, self.left_out[:_NAMED]))
+            more = ", ..." if len(self.left_out) > _NAMED else ""
+            if len(self.left_out) == 1:
+                notes.append(f"1 pair with an empty side is left out: row {rows}")
+            else:
+                notes.append(
+                    f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
+                )
+        if self.joined:
+            notes.append(Table(self.path, {}, joined=self.joined).note)
+        return "; ".join(notes)
 
 
 def read_pairs(
@@ -97,7 +105,7 @@ def read_pairs(
             targets.append(pair[1])
         else:
             left_out.append(row)
-    pairs = Pairs(table.path, sources, targets, tuple(left_out))
+    pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined)
     if not sources:
         raise FileFormatError(f"path: {path} has no pair of texts: {pairs.note}")
     return pairs

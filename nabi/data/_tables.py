@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Part, Reader
+from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Reader, line_numbers
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
@@ -22,15 +22,26 @@ _ROWS_AT_ONCE = 10_000
 class Table:
     """Columns of a file: `table["text"]` is the list of the values of one, `len(table)` the number of rows.
 
-    `first_row` is the number of the first row in the file, from 1, the header not counted.
+    `first_row` is the number of the first row in the file, from 1, the header not counted. `joined` has the
+    first and the last line of each row that takes several lines of a CSV or TSV file, because a field in
+    quotes runs over them.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     first_row: int = 1
+    joined: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def note(self) -> str:
+        """How many rows take several lines, and which lines; empty where none does."""
+        if not self.joined:
+            return ""
+        rows = "1 row takes" if len(self.joined) == 1 else f"{len(self.joined):,} rows take"
+        return f"{rows} several lines, as quotes in the file say: {line_numbers(self.joined)}"
 
     def __getitem__(self, column: str) -> list[Any]:
         """Return the values of a column; `UnknownNameError` if there is none of that name."""
@@ -62,7 +73,8 @@ def read_table(
             tab where the header has no comma; a tab in `.tsv`. With a separator a file of any other name is
             read as CSV.
         quoted: whether a field that begins with `"` goes on to the next one, with separators and lines in it,
-            as CSV has it. False for files in which a quote is a character like others.
+            as CSV has it. False for files in which a quote is a character like others. `TableWarning` says
+            which lines were joined into one row though they look like rows of their own.
         header: whether the first line of a CSV or TSV file has the names of the columns. Without one they are
             named by their numbers, `"0"`, `"1"`, ...
 
@@ -91,6 +103,7 @@ def read_table(
         else:
             for name, values in part.columns.items():
                 whole.columns[name].extend(values)
+            whole = replace(whole, joined=whole.joined + part.joined)
     assert whole is not None, "a stream without rows raises"
     return whole
 
@@ -128,14 +141,15 @@ def stream_table(
         for column in wanted:
             if column not in reader.columns:
                 raise unknown_name("columns", column, reader.columns)
-    parts = reader.parts(None if columns is None else wanted, rows)
-    return _stream(file, parts, wanted)
+    return _stream(file, reader, None if columns is None else wanted, rows)
 
 
-def _stream(path: Path, parts: Iterator[Part], columns: list[str]) -> Iterator[Table]:
+def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) -> Iterator[Table]:
     row = 1
-    for part in parts:
-        table = Table(path, dict(zip(columns, part, strict=True)), row)
+    for part in reader.parts(columns, rows):
+        values = dict(zip(columns or reader.columns, part, strict=True))
+        table = Table(path, values, row, tuple(reader.joined))
+        reader.joined.clear()
         row += len(table)
         yield table
     if row == 1:

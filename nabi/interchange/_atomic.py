@@ -30,7 +30,7 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written.
+        OutputError: if the folder cannot be made or written, or the path is a folder, a device or a pipe.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -45,6 +45,9 @@ def write_atomically(
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
         raise OutputError(f"path: cannot write {os.fspath(path)}: it is a folder, a file name was expected")
+    # A device or a pipe would be replaced by a file.
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
     if mode == "w" and encoding is None:
         encoding = "utf-8"
     try:

@@ -139,9 +139,10 @@ def collect_samples(
         found = read_table(source, columns.names, **asdict(table))
         texts, places = found[columns.text], _Places(found)
         own = _labels_of(found, columns, places)
+        joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
     else:
-        texts, places = _as_list("texts", source), _Places()
+        texts, places, joined = _as_list("texts", source), _Places(), ""
         own = None if labels is None else _as_list("labels", labels)
         about = None if aspects is None else _as_list("aspects", aspects)
         for name, values in (("labels", own), ("aspects", about)):
@@ -150,6 +151,8 @@ def collect_samples(
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
     samples = _cleaned(texts, own, about, label_separator, places)
+    if joined:
+        samples = replace(samples, notes=(joined, *samples.notes))
     if columns is not None and isinstance(columns.label, tuple):
         samples = replace(samples, declared=columns.label)
     return samples

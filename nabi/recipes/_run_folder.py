@@ -60,5 +60,5 @@ class RunFolder:
     def write_picture(self, name: str, figure: "Figure") -> Path:
         """Write a matplotlib figure as PNG and return its path."""
         with write_atomically(self / name) as file:
-            figure.savefig(file, format="png", dpi=150)
+            figure.savefig(file, format="png", dpi=150, metadata={"Software": "nabi"})
         return self / name

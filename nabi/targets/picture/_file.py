@@ -53,6 +53,8 @@ def write_figure(
         "Title": _printable(title) or None,
         "Description": _printable(description) or None,
     }
+    # Who wrote it: the command line replaces its own pictures, and nobody else's.
+    metadata["Software" if kind == "png" else "Creator"] = "nabi"
     if kind == "svg":
         metadata["Date"] = None
     content = io.BytesIO()
