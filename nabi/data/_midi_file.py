@@ -8,6 +8,7 @@ kinds, time in beats or in frames of film (SMPTE).
 import io
 import os
 import struct
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from nabi.errors import FileFormatError
 
 __all__ = ["MidiNote", "MidiScore", "read_score"]
 
-_LARGEST = 1 << 26  # bytes; the longest symphonies take one
+_LARGEST = 1 << 24  # bytes; the longest symphonies take a sixteenth
 _DEFAULT_TEMPO = 120.0
 # Controllers that end every note of their channel: all sound off, all notes off, the four changes of mode.
 _ENDS_ALL_NOTES = (120, *range(123, 128))
@@ -226,12 +227,18 @@ def _paired(events: list[_Event], last: int) -> list[tuple[int, int, int, int]]:
         later = sorted(struck[channel, pitch])
         for event in rest:
             if event.down:
-                again = next((tick for tick in later if tick > event.tick), last)
+                again = _next(later, event.tick, last)
                 found.append((channel, pitch, event.tick, again))
     return [
-        (channel, pitch, start, min([end, *(up for up in everything_up[channel] if start < up < end)]))
+        (channel, pitch, start, min(end, _next(everything_up[channel], start, end)))
         for channel, pitch, start, end in found
     ]
+
+
+def _next(ticks: list[int], tick: int, default: int) -> int:
+    """The first of the sorted `ticks` after `tick`."""
+    place = bisect_right(ticks, tick)
+    return ticks[place] if place < len(ticks) else default
 
 
 def _matched(keys: list[_Event]) -> tuple[list[tuple[int, int]], list[_Event]]:
