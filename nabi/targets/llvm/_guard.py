@@ -316,7 +316,7 @@ class _Run:
             if last is not None and one.start < last.start + last.note.size:
                 if one.note.use != _READ or last.note.use != _READ:
                     raise MemoryFaultError(
-                        f"arguments {last.place} and {one.place}: written, and they overlap"
+                        f"arguments {last.place}, {one.place}: they overlap"
                     )
                 if one.start + one.note.size <= last.start + last.note.size:
                     continue
@@ -338,7 +338,7 @@ class _Run:
             if note.use in (_FILL, _UPDATE):
                 if note.memory is not None and note.memory.expired():
                     raise MemoryFaultError(
-                        f"argument {place}: its memory has been freed while the kernel ran"
+                        f"argument {place}: its memory was freed while the kernel ran"
                     )
                 ctypes.memmove(start, copy.start, note.size)
 
