@@ -1,6 +1,7 @@
-"""Native code at odd sizes on guarded memory: `python -m tests.llvm.guarded [--all]`, with NABI_GUARD set.
+"""Native code at odd sizes on guarded memory: `python -m tests.llvm.guarded`, with NABI_GUARD set.
 
-`test_guard.py` runs this in processes of their own, since a fault ends the process. Each check compares with
+`test_guard.py` runs two parts of it in processes of their own, since a fault ends the process; `--part 0` is
+one of them, and without it everything is run, which takes many minutes. Each check compares with
 torch, the eager kernel or the definition: what was read too early is NaN, and so is noticed.
 """
 
@@ -8,7 +9,6 @@ import argparse
 import dataclasses
 import itertools
 import os
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -124,7 +124,8 @@ def near(found: Tensor | None, expected: Tensor | None, what: Any) -> None:
     if found is None or expected is None:
         return
     assert found.shape == expected.shape, (what, found.shape, expected.shape)
-    rounding = 2e-5 if found.dtype is torch.float32 else 1e-11
+    # A normalisation of few numbers magnifies what rounding did to them.
+    rounding = 5e-4 if found.dtype is torch.float32 else 1e-11
     scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
     error = (found.double() - expected.double()).abs()
     assert bool((error <= rounding * scale).all()), (what, found, expected)
@@ -142,62 +143,67 @@ def both(run: Callable[[], Any]) -> tuple[Any, Any]:
         del os.environ["NABI_NATIVE"]
 
 
-def check_cells(everything: bool) -> Iterator[str]:
+def some(cases: list[Any], number: int, part: int | None, count: int = 1) -> list[Any]:
+    """All cases, or some of a part of the tests: others for each thing that is tested, and for each part."""
+    if part is None:
+        return cases
+    start = (2 * number + part) * count * 7
+    return [cases[(start + 5 * i) % len(cases)] for i in range(count)]
+
+
+def check_cells(part: int | None) -> Iterator[str]:
     """All cells, over time in all ways, forward and backward."""
     for number, cell in enumerate(CELLS):
-        cases = list(itertools.product(SIZES, SETTINGS, DTYPES))
-        if not everything:
-            cases = [
-                (SIZES[(number + i) % 3], SETTINGS[(3 * number + i) % len(SETTINGS)], DTYPES[(number + i) % 2])
-                for i in range(2)
-            ]
+        if part is not None and number % 2 != part:
+            continue
+        cases = some(list(itertools.product(SIZES, SETTINGS, DTYPES)), number, part)
         for (units, inputs), setting, dtype in cases:
             data = Data.draw(dataclasses.replace(cell, units=units), inputs, setting, seed=number)
             found, expected = both(lambda data=data, dtype=dtype: data.run(dtype))
-            for part in ("outputs", "inference", "gradients"):
-                error = worst(getattr(found, part), getattr(expected, part))
-                assert error[0] <= (1e-4 if dtype is torch.float32 else 1e-10), (cell, setting, part, error)
+            for kind in ("outputs", "inference", "gradients"):
+                error = worst(getattr(found, kind), getattr(expected, kind))
+                assert error[0] <= (1e-4 if dtype is torch.float32 else 1e-10), (cell, setting, kind, error)
             yield f"{type(cell).__name__} {units} {inputs}"
 
 
-def check_odd_cells(everything: bool) -> Iterator[str]:
+def check_odd_cells(part: int | None) -> Iterator[str]:
     """Cells with outputs that no equation computes: against the definition, step by step."""
     for number, kind in enumerate(ODD):
-        for units, inputs in SIZES if everything else [SIZES[number % 3], SIZES[(number + 1) % 3]]:
-            for turned, native_way in itertools.product((False, True), ("full", "all states")):
-                program = kind(units).program(inputs, training=True)
-                batch, steps = (3, 5) if turned else (7, 4)
-                torch.manual_seed(number)
-                weights = [torch.randn(f.shape, dtype=torch.float64) / 3 for f in program.families]
-                if turned:
-                    weights = [w.t().contiguous().t() if w.dim() == 2 else w for w in weights]
-                x = torch.randn(batch, steps, inputs, dtype=torch.float64)
-                states = [torch.randn(batch, w, dtype=torch.float64) for w in program.state_widths]
-                leaves = [one.requires_grad_() for one in (x, *states, *weights)]
-                output, finals, _ = nabi.scan.scan(
-                    program, x, states, weights, return_all_states=native_way != "full"
-                )
-                definition, now, rows = eager.step_function(program), tuple(states), []
-                for t in range(steps):
-                    now = definition(x[:, t], now, tuple(weights), ())
-                    rows.append(now[0])
-                near(output, torch.stack(rows, 1), (kind, "output"))
-                cotangents = [torch.randn_like(one) for one in (output, *finals)]
-                of_native = torch.autograd.grad(
-                    [output, *finals], leaves, cotangents, allow_unused=True, materialize_grads=True
-                )
-                expected = [torch.stack(rows, 1), *now]
-                pairs = [(e, c) for e, c in zip(expected, cotangents, strict=True) if e.requires_grad]
-                of_definition = torch.autograd.grad(
-                    [e for e, _ in pairs], leaves, [c for _, c in pairs],
-                    allow_unused=True, materialize_grads=True,
-                )  # fmt: skip
-                for one, other in zip((*finals, *of_native), (*now, *of_definition), strict=True):
-                    near(one, other, kind)
-                yield kind.__name__
+        ways = list(itertools.product(SIZES, (False, True), ("full", "all states")))
+        for (units, inputs), turned, native_way in some(ways, number, part):
+            program = kind(units).program(inputs, training=True)
+            batch, steps = (3, 5) if turned else (7, 4)
+            torch.manual_seed(number)
+            weights = [torch.randn(f.shape, dtype=torch.float64) / 3 for f in program.families]
+            if turned:
+                weights = [w.t().contiguous().t() if w.dim() == 2 else w for w in weights]
+            x = torch.randn(batch, steps, inputs, dtype=torch.float64)
+            states = [torch.randn(batch, w, dtype=torch.float64) for w in program.state_widths]
+            leaves = [one.requires_grad_() for one in (x, *states, *weights)]
+            output, finals, _ = nabi.scan.scan(
+                program, x, states, weights, return_all_states=native_way != "full"
+            )
+            definition, now, rows = eager.step_function(program), tuple(states), []
+            for t in range(steps):
+                now = definition(x[:, t], now, tuple(weights), ())
+                rows.append(now[0])
+            near(output, torch.stack(rows, 1), (kind, "output"))
+            cotangents = [torch.randn_like(one) for one in (output, *finals)]
+            of_native = torch.autograd.grad(
+                [output, *finals], leaves, cotangents, allow_unused=True, materialize_grads=True
+            )
+            expected = [torch.stack(rows, 1), *now]
+            pairs = [(e, c) for e, c in zip(expected, cotangents, strict=True) if e.requires_grad]
+            of_definition = torch.autograd.grad(
+                [e for e, _ in pairs], leaves, [c for _, c in pairs],
+                allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
+            for one, other in zip((*finals, *of_native), (*now, *of_definition), strict=True):
+                near(one, other, kind)
+            yield kind.__name__
 
 
-def check_modules(everything: bool) -> Iterator[str]:
+def check_modules(part: int | None) -> Iterator[str]:
     """Stacks, both directions, packed sequences, and recomputation."""
     made = [
         lambda u, i, d: nabi.nn.LSTM(i, u, num_layers=2, bidirectional=True, dtype=d),
@@ -208,7 +214,7 @@ def check_modules(everything: bool) -> Iterator[str]:
     ]
     for number, make in enumerate(made):
         pairs = list(itertools.product(SIZES, DTYPES))
-        for (units, inputs), dtype in pairs if everything else [pairs[(number + 2) % 6]]:
+        for (units, inputs), dtype in some(pairs, number, part):
             module: Any = make(units, inputs, dtype)
             if module is None:
                 continue
@@ -239,14 +245,18 @@ def check_modules(everything: bool) -> Iterator[str]:
                 yield type(module).__name__
 
 
-def check_prepared(everything: bool) -> Iterator[str]:
+def check_prepared(part: int | None) -> Iterator[str]:
     """Passes of a training that is prepared, and steps that are."""
     for number, cell in enumerate([cells.LSTM(1), cells.GRU(1), cells.GRU2014(1), cells.PeepholeLSTM(1)]):
         pairs = list(itertools.product(SIZES, DTYPES))
-        for (units, inputs), dtype in pairs if everything else [pairs[number], pairs[number + 2]]:
+        for (units, inputs), dtype in some(pairs, number, part):
             program = dataclasses.replace(cell, units=units).program(inputs, training=True)
             weights = [torch.randn(f.shape, dtype=dtype) / 3 for f in program.families]
-            for batch, options in ((1, Options()), (3, Options(reverse=True)), (7, Options(only_finals=True))):
+            for batch, options in (
+                (1, Options()),
+                (3, Options(reverse=True)),
+                (7, Options(only_finals=True)),
+            ):
                 x = torch.randn(2, batch, 15, inputs, dtype=dtype)
                 states = [torch.randn(batch, w, dtype=dtype) for w in program.state_widths]
                 given = torch.randn(batch, 15, units, dtype=dtype)
@@ -284,7 +294,7 @@ def check_prepared(everything: bool) -> Iterator[str]:
             yield f"step {type(cell).__name__}"
 
 
-def check_adam(everything: bool) -> Iterator[str]:
+def check_adam(part: int | None) -> Iterator[str]:
     """Steps of Adam beside torch's."""
     for dtype, decay, decoupled in itertools.product(DTYPES, (0.0, 0.1), (False, True)):
         weights = [torch.randn(n, dtype=dtype) for n in (1, 7, 33 * 17, 16, 15)]
@@ -309,7 +319,7 @@ def check_adam(everything: bool) -> Iterator[str]:
         yield "Adam"
 
 
-def check_small(everything: bool) -> Iterator[str]:
+def check_small(part: int | None) -> Iterator[str]:
     """Dense layers, losses and dropout."""
     functions = {"linear": lambda x: x, "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
     for (units, inputs), rows, (name, function), dtype in itertools.product(
@@ -335,7 +345,9 @@ def check_small(everything: bool) -> Iterator[str]:
                     near(dx, leaves[0].grad if need_input else None, name)
         yield f"dense {name}"
     for kind, shape, dtype in itertools.product(
-        ("softmax_crossentropy", "sigmoid_crossentropy", "squared_error"), ((1, 1), (3, 17), (7, 5, 33)), DTYPES
+        ("softmax_crossentropy", "sigmoid_crossentropy", "squared_error"),
+        ((1, 1), (3, 17), (7, 5, 33)),
+        DTYPES,
     ):
         outputs, y = torch.randn(shape, dtype=dtype), torch.rand(shape, dtype=dtype)
         leaf, loss = outputs.clone().requires_grad_(), small_loss(kind, outputs)
@@ -359,7 +371,7 @@ def check_small(everything: bool) -> Iterator[str]:
         yield "dropout"
 
 
-def check_pooled(everything: bool) -> Iterator[str]:
+def check_pooled(part: int | None) -> Iterator[str]:
     """Back through max pooling into a convolution."""
     for (size, width), filters, batch, steps, stride, dilation in itertools.product(
         ((1, 5), (2, 17), (3, 1)), (1, 7), (1, 3), (15, 63), (1, 2), (1, 2)
@@ -388,17 +400,16 @@ CHECKS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--all", action="store_true", help="every cell at every size and in every way")
-    everything = parser.parse_args().all
+    parser.add_argument("--part", type=int, help="0 or 1: a part that takes some seconds, else everything")
+    part = parser.parse_args().part
     assert _guard.MODE in ("end", "begin"), "set NABI_GUARD"
-    random.seed(0)
     count = 0
-    for threads in (1, 2):
+    for threads in (1, 2) if part is None else (1,):
         torch.set_num_threads(threads)
         if threads > 1:
-            _threads._WORTH_A_SECOND = 0.0
-        for check in CHECKS if threads == 1 or everything else CHECKS[:1]:
-            count += sum(1 for _ in check(everything))
+            _threads._WORTH_A_SECOND = 0.0  # else so little work is done by one
+        for check in CHECKS:
+            count += sum(1 for _ in check(part))
     print(f"{count} checks, guard pages at the {_guard.MODE}")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _threads
-from nabi.targets.llvm._addresses import lay_out, to_fill, to_read
+from nabi.targets.llvm._addresses import expect, lay_out, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._forward import ForwardKernel
 from nabi.targets.llvm._kernel import FEW, laid_out
@@ -45,7 +45,7 @@ class NativeStep:
 
     def __init__(self, program: Program, families: Sequence[Tensor]) -> None:
         self._program = program
-        self._families, self._columns_first, self._lines = laid_out(families)
+        self._families, self._columns_first, self._lines = laid_out(program, families, families[0].dtype)
         self._dtype = families[0].dtype
         self._multiply_adds = float(program.parameter_count)
         self._packed: dict[bool, _Arrays] = {}
@@ -63,10 +63,14 @@ class NativeStep:
             ready = self._make(batch, threads)
         block, at = ready.block, ready.states_at
         x = x.contiguous()
+        if x.numel() != batch * self._program.input_size or x.dtype is not self._dtype:
+            expect("x", x, (batch, self._program.input_size), self._dtype)
         block[ready.x_at] = to_read(x)
         alive, finals = [x], []
-        for state in states:
+        for state, width in zip(states, self._program.state_widths, strict=True):
             state = state.contiguous()
+            if state.numel() != batch * width or state.dtype is not self._dtype:
+                expect("states", state, (batch, width), self._dtype)
             final = torch.empty_like(state)
             # An initial state and its final state lie side by side among the arguments.
             block[at], block[at + 1] = to_read(state), to_fill(final)
