@@ -2,10 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from nabi._once import cached_property
 from nabi.errors import CellError
 from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
 

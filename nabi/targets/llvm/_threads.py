@@ -15,12 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import symbols
+from nabi.targets.llvm._leaving import CLOSED, INSIDE, stay_outside
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._pool import Pool
 
@@ -60,14 +62,21 @@ def run(address: int, arguments_pointer: int, threads: int) -> None:
     kernel = _kernels.get(address)
     if kernel is None:
         kernel = _kernels[address] = _Kernel(address)
-    if threads < 2 or _forked:
-        kernel(arguments_pointer, 0, 1)
-        return
-    team = _team()
-    if team is not None:
-        team(address, arguments_pointer, threads)
-    elif not _pool.run(kernel, arguments_pointer, threads):
-        kernel(arguments_pointer, 0, 1)
+    alone = threads < 2 or _forked
+    team = None if alone else _team()  # may compile, which is a section of its own
+    thread = get_ident()
+    INSIDE[thread] = True
+    if CLOSED:
+        stay_outside()
+    try:
+        if team is not None:
+            team(address, arguments_pointer, threads)
+        elif alone or not _pool.run(kernel, arguments_pointer, threads):
+            kernel(arguments_pointer, 0, 1)
+    finally:
+        INSIDE[thread] = False
+        if CLOSED:
+            stay_outside()
 
 
 def threads_for(work: float) -> int:
