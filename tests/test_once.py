@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from nabi._once import cached_property
 
 
@@ -56,8 +58,6 @@ def test_what_failed_is_tried_again() -> None:
             return self.tries
 
     failing = Failing()
-    try:
+    with pytest.raises(KeyboardInterrupt):
         _ = failing.value
-    except KeyboardInterrupt:
-        pass
     assert failing.value == 2

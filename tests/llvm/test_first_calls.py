@@ -163,7 +163,8 @@ LAYERS = """
 
     THREADS = 8
     torch.manual_seed(0)
-    shared = [nn.LSTM(6, 9), nn.GRU(6, 9, num_layers=2, bidirectional=True), nabi.nn.RNN(nabi.cells.GRU2014(7), 6)]
+    stack = nn.GRU(6, 9, num_layers=2, bidirectional=True)
+    shared = [nn.LSTM(6, 9), stack, nabi.nn.RNN(nabi.cells.GRU2014(7), 6)]
 
     def run(layer, x, lengths):
         x = x.clone().requires_grad_()
