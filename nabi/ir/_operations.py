@@ -105,26 +105,68 @@ def _gelu(x: "Node") -> "Node":
     return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
 
 
+def _extreme_derivative(larger: bool) -> Derivative:
+    """Return the rule of maximum or minimum: torch's, which halves the cotangent where both are equal.
+
+    A number has no cotangent to share, and torch cuts off by it (`clamp`): there the whole goes to the other.
+    What is not chosen gets zero and not zero times the cotangent, which may be infinite.
+    """
+
+    def rule(d: "Node", y: "Node", a: "Node", b: "Node") -> tuple["Node", "Node"]:
+        first, second = (a, b) if larger else (b, a)
+        a_wins, b_wins = _apply("greater", first, second), _apply("greater", second, first)
+        if "constant" in (a.operation, b.operation):
+            return _apply("select", b_wins, 0.0, d), _apply("select", a_wins, 0.0, d)
+        half = 0.5 * d
+        return (
+            _apply("select", a_wins, d, _apply("select", b_wins, 0.0, half)),
+            _apply("select", b_wins, d, _apply("select", a_wins, 0.0, half)),
+        )
+
+    return rule
+
+
+def _elu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    # The exponential again, and not y + 1: that would lose the digits of what is small.
+    below = d * _apply("exp", _apply("minimum", a, 0.0))
+    return (_apply("select", _apply("greater", a, 0.0), d, below),)
+
+
+def _selu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    below = d * (_SCALE_SELU * _ALPHA_SELU * _apply("exp", _apply("minimum", a, 0.0)))
+    return (_apply("select", _apply("greater", a, 0.0), d * _SCALE_SELU, below),)
+
+
+def _gelu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = 0.5 * (1.0 + _apply("erf", a * 0.7071067811865476))
+    return (d * (share + a * (0.3989422804014327 * _apply("exp", -0.5 * (a * a)))),)
+
+
+def _silu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = _apply("sigmoid", a)
+    return (d * (share * (1.0 + a * (1.0 - share))),)
+
+
 _TABLE = [
     # Arithmetic.
     _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
     _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
     _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
-    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * y / b))),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * (y / b)))),
     _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
     _binary(
         "maximum",
         "max",
         r"\max({0}, {1})",
         "Max",
-        lambda d, y, a, b: (d * _apply("greater", a, b), d * (1.0 - _apply("greater", a, b))),
+        _extreme_derivative(True),
     ),
     _binary(
         "minimum",
         "min",
         r"\min({0}, {1})",
         "Min",
-        lambda d, y, a, b: (d * (1.0 - _apply("greater", a, b)), d * _apply("greater", a, b)),
+        _extreme_derivative(False),
     ),
     # 1 where the first is larger than the second, else 0: a step, so its derivative is zero.
     Operation(
@@ -155,7 +197,7 @@ _TABLE = [
         latex=r"\sigma({0})",
     ),
     _unary("tanh", "Tanh", lambda d, y, a: (_apply("tanh_gradient", d, y),), latex=r"\tanh({0})"),
-    _unary("relu", "Relu", lambda d, y, a: (d * _apply("greater", y, 0.0),)),
+    _unary("relu", "Relu", lambda d, y, a: (_apply("select", y, d, 0.0),)),
     _unary("exp", "Exp", lambda d, y, a: (d * y,), latex=r"\exp({0})"),
     _unary("sqrt", "Sqrt", lambda d, y, a: (0.5 * d / y,), latex=r"\sqrt{{{0}}}"),
     # Functions whose derivative needs the argument.
@@ -172,7 +214,8 @@ _TABLE = [
     _unary(
         "softplus",
         "Softplus",
-        lambda d, y, a: (d * _apply("sigmoid", a),),
+        # The identity above 20, as in torch.
+        lambda d, y, a: (_apply("select", _apply("greater", a, 20.0), d, d * _apply("sigmoid", a)),),
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
@@ -242,6 +285,7 @@ _TABLE = [
     _unary(
         "hard_tanh",
         None,
+        lambda d, y, a: (_apply("select", 1.0 - _apply("abs", y), d, 0.0),),
         torch_name="torch.nn.functional.hardtanh",
         latex=_call(r"hard\,tanh"),
         decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
@@ -252,19 +296,21 @@ _TABLE = [
         torch_name="torch.nn.functional.softsign",
         decomposition=lambda x: x / (1.0 + _apply("abs", x)),
     ),
-    _unary("elu", "Elu", torch_name="torch.nn.functional.elu", decomposition=_elu),
+    _unary("elu", "Elu", _elu_derivative, torch_name="torch.nn.functional.elu", decomposition=_elu),
     _unary(
         "selu",
         "Selu",
+        _selu_derivative,
         torch_name="torch.nn.functional.selu",
         decomposition=lambda x: (
             _SCALE_SELU * _apply("select", _apply("greater", x, 0.0), x, _ALPHA_SELU * _elu(x))
         ),
     ),
-    _unary("gelu", None, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
+    _unary("gelu", None, _gelu_derivative, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
     _unary(
         "silu",
         None,
+        _silu_derivative,
         torch_name="torch.nn.functional.silu",
         decomposition=lambda x: x * _apply("sigmoid", x),
     ),
