@@ -26,7 +26,8 @@ class Operation:
     Attributes:
         name: the name in the language.
         arity: how many nodes it takes.
-        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments.
+        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments, `{like}` for one
+            of them that is a tensor, `{width}` for the width of the result.
         out: the same with an `out=` argument named `{out}`, or None where torch has none.
         text: plain-text rendering; `latex`: LaTeX rendering.
         onnx: the ONNX operator, or None when only the decomposition can be exported.
@@ -83,6 +84,20 @@ def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative,
     )
 
 
+def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | None) -> Operation:
+    """Return a row that is 1 where a comparison holds, else 0: a step, so its derivative is zero."""
+    return Operation(
+        name,
+        2,
+        f"torch.{torch_name}({{0}}, {{1}}).to({{like}}.dtype)",
+        f"({{0}} {text} {{1}})",
+        rf"[{{0}} {latex} {{1}}]",
+        onnx,
+        derivative=lambda d, y, a, b: (None, None),
+        decomposition=None if onnx else lambda a, b: 1.0 - _apply("equal", a, b),
+    )
+
+
 _ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
 
 
@@ -90,6 +105,20 @@ def _apply(name: str, *nodes: "Node | float") -> "Node":
     from nabi.ir._nodes import apply
 
     return apply(name, *nodes)
+
+
+def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[Node | None, ...]":
+    """Return the cotangents of two values of which the larger (or smaller) one was taken.
+
+    As in torch: where both are equal each gets half, and a value that equals a number gets all.
+    """
+    if b.operation == "constant":
+        return d * _apply(f"{wins}_equal", a, b), None
+    if a.operation == "constant":
+        return None, d * _apply(f"{wins}_equal", b, a)
+    share = 1.0 - 0.5 * (_apply(loses, a, b) + _apply(f"{loses}_equal", a, b))
+    other = 1.0 - 0.5 * (_apply(wins, a, b) + _apply(f"{wins}_equal", a, b))
+    return d * share, d * other
 
 
 def _elu(x: "Node") -> "Node":
@@ -117,25 +146,21 @@ _TABLE = [
         "max",
         r"\max({0}, {1})",
         "Max",
-        lambda d, y, a, b: (d * _apply("greater", a, b), d * (1.0 - _apply("greater", a, b))),
+        lambda d, y, a, b: _extreme("greater", "less", d, a, b),
     ),
     _binary(
         "minimum",
         "min",
         r"\min({0}, {1})",
         "Min",
-        lambda d, y, a, b: (d * (1.0 - _apply("greater", a, b)), d * _apply("greater", a, b)),
+        lambda d, y, a, b: _extreme("less", "greater", d, a, b),
     ),
-    # 1 where the first is larger than the second, else 0: a step, so its derivative is zero.
-    Operation(
-        "greater",
-        2,
-        "torch.gt({0}, {1}).to({like}.dtype)",
-        "({0} > {1})",
-        r"[{0} > {1}]",
-        "Greater",
-        derivative=lambda d, y, a, b: (None, None),
-    ),
+    _comparison("greater", "gt", ">", ">", "Greater"),
+    _comparison("greater_equal", "ge", "≥", r"\ge", "GreaterOrEqual"),
+    _comparison("less", "lt", "<", "<", "Less"),
+    _comparison("less_equal", "le", "≤", r"\le", "LessOrEqual"),
+    _comparison("equal", "eq", "=", "=", "Equal"),
+    _comparison("not_equal", "ne", "≠", r"\ne", None),
     # The second where the first is not zero, else the third.
     Operation(
         "select",
@@ -176,6 +201,17 @@ _TABLE = [
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # A scalar in every unit of a vector; the width is that of the node.
+    Operation(
+        "spread",
+        1,
+        "{0}.expand(*{0}.shape[:-1], {width})",
+        "{0}",
+        "{0}",
+        "Expand",
+        derivative=lambda d, y, a: (_apply("sum", d),),
+        cheap=True,
+    ),
     # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
     Operation(
         "sigmoid_gradient",
@@ -239,11 +275,13 @@ _TABLE = [
         None,
         decomposition=lambda x: _apply("maximum", _apply("minimum", x / 6 + 0.5, 1.0), 0.0),
     ),
-    _unary(
+    Operation(
         "hard_tanh",
+        1,
+        "torch.clamp({0}, -1.0, 1.0)",
+        "hard_tanh({0})",
+        _call(r"hard\,tanh"),
         None,
-        torch_name="torch.nn.functional.hardtanh",
-        latex=_call(r"hard\,tanh"),
         decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
     ),
     _unary(
