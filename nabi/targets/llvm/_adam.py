@@ -16,6 +16,7 @@ from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, to_read, to_update
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import Machine, host
 from nabi.targets.llvm._vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
@@ -50,20 +51,26 @@ class NativeAdam:
         squares: Sequence[Tensor],
         counters: Sequence[Tensor],
     ) -> None:
+        dtype = weights[0].dtype
+        for weight, mean, square, counter in zip(weights, means, squares, counters, strict=True):
+            # What a file holds of an optimizer may have been made for other weights.
+            expect("weight", weight, weight.shape, dtype)
+            expect("exp_avg", mean, weight.shape, dtype)
+            expect("exp_avg_sq", square, weight.shape, dtype)
+            expect("step", counter, (), torch.float32)
         # Held without their weights' identity: memory that a weight leaves is not freed under the kernel.
         self._alive = [
             tuple([one.detach() for one in of_one])
             for of_one in zip(weights, means, squares, counters, strict=True)
         ]
-        self._places = [weight.data_ptr() for weight in weights]
-        self._block = block = (ctypes.c_int64 * (_HEAD + len(_LINE) * len(weights)))(len(weights))
+        self._places = [to_read(weight) for weight in weights]
+        self._block = block = arguments(_HEAD + len(_LINE) * len(weights), [len(weights)])
         self._numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(block, 8)
-        self._address = ctypes.addressof(block)
         self._found: list[int] = []
         self._last: tuple[float, ...] = ()
         at = _HEAD
         for weight, mean, square, counter in self._alive:
-            values = (weight.data_ptr(), 0, mean.data_ptr(), square.data_ptr(), counter.data_ptr())
+            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
             block[at : at + 6] = [*values, weight.numel()]
             at += len(_LINE)
         self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
@@ -88,13 +95,11 @@ class NativeAdam:
         maximize: bool,
     ) -> bool:
         """See `nabi.targets.AdamSteps`."""
-        if [weight.data_ptr() for weight in weights] != self._places:
+        if [to_read(weight) for weight in weights] != self._places:
             return False
-        found = [gradient.data_ptr() for gradient in gradients]
+        found = [to_read(gradient) for gradient in gradients]
         if found != self._found:
-            self._found = found
-            for line, address in enumerate(found):
-                self._block[_HEAD + 1 + line * len(_LINE)] = address
+            self._bind(gradients, found)
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
         if numbers != self._last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
@@ -104,11 +109,24 @@ class NativeAdam:
         whole, count, update = self._kernels
         threads = _threads.threads_for(self._work)
         if threads == 1:
-            _threads.run(whole, self._address, 1)
+            _threads.run(whole, self._block, 1)
         else:  # counters go up once, before any thread reads what follows from them
-            _threads.run(count, self._address, 1)
-            _threads.run(update, self._address, threads)
+            _threads.run(count, self._block, 1)
+            _threads.run(update, self._block, threads)
         return True
+
+    def forget_gradients(self) -> None:
+        """See `nabi.targets.AdamSteps`."""
+        self._found = []
+
+    def _bind(self, gradients: Sequence[Tensor], addresses: list[int]) -> None:
+        """Write down where gradients lie that have what the kernel reads."""
+        at = _HEAD + _LINE.index("gradient")
+        for (weight, *_), gradient, address in zip(self._alive, gradients, addresses, strict=True):
+            expect("gradient", gradient, weight.shape, weight.dtype)
+            self._block[at] = address
+            at += len(_LINE)
+        self._found = addresses
 
 
 _KINDS = tuple(

@@ -77,6 +77,8 @@ class BackwardWriter(StepMemory):
         if self.packed_after is not None:
             self.packed_after.pack()
         self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
+        if kernel.need_weights:
+            self._clear()
         for i in range(len(kernel.program.state_names)):
             self._begin(i)
         k.wait_for_all()
@@ -199,6 +201,27 @@ class BackwardWriter(StepMemory):
             vectors.setdefault(width, []).append((Side(self._panel(cotangent), width), target))
         for members in vectors.values():
             self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
+
+    def _clear(self) -> None:
+        """Zero the gradients of weights that no equation hands one to: nothing else writes them."""
+        k, b, v, program = self.k, self.b, self.v, self.program
+        derived = {name for name, _, _ in self.kernel.values.pairs} | set(self.derivative.vectors)
+        for parameter in program.parameters:
+            if parameter.name in derived:
+                continue
+            family, found = program.family_of(parameter.name)
+            shape, rows = program.families[family].shape, found.stop - found.start
+            if len(shape) == 1:
+                lines, width, apart, start = 1, rows, 0, found.start
+            elif self.kernel.columns_first[family]:
+                lines, width, apart, start = rows, shape[1], shape[1], found.start * shape[1]
+            else:
+                lines, width, apart, start = shape[1], rows, shape[0], found.start
+            target, columns = v.address(k[f"gradient_{family}"], start), self._columns(width)
+            first, stop = k.part_of_all(index(lines))
+            with loop_over(b, first, stop) as line, loop_over(b, 0, columns.count) as vector:
+                at = b.add(b.mul(line, index(apart)), b.mul(vector, index(v.lanes)))
+                v.store(v.zero, target, at, columns.mask(v, vector))
 
     def _adds(self, name: str, cotangent: Node, operand: Node, add: Any) -> Any:
         """Whether a product adds to its gradient: a matrix that is used twice does the second time."""

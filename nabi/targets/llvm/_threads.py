@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from nabi.targets.llvm import _guard
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import symbols
 from nabi.targets.llvm._machine import host
@@ -49,25 +50,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run(address: int, arguments_pointer: int, threads: int) -> None:
+def run(address: int, arguments: Any, threads: int) -> None:
     """Run a kernel and wait for its end; Python's global lock is free meanwhile.
 
     Args:
         address: of the kernel.
-        arguments_pointer: what it is given as its arguments.
+        arguments: the block of arguments, or its address.
         threads: how many shall run it; fewer may come, in a forked child always one.
     """
     kernel = _kernels.get(address)
     if kernel is None:
         kernel = _kernels[address] = _Kernel(address)
     if threads < 2 or _forked:
-        kernel(arguments_pointer, 0, 1)
+        kernel(arguments, 0, 1)
         return
+    pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
     team = _team()
     if team is not None:
-        team(address, arguments_pointer, threads)
-    elif not _pool.run(kernel, arguments_pointer, threads):
-        kernel(arguments_pointer, 0, 1)
+        team(address, pointer, threads)
+    elif not _pool.run(kernel, pointer, threads):
+        kernel(pointer, 0, 1)
+
+
+if _guard.MODE:
+    run = _guard.guarded(run)  # type: ignore[assignment]
 
 
 def threads_for(work: float) -> int:
