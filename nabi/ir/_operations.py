@@ -26,7 +26,8 @@ class Operation:
     Attributes:
         name: the name in the language.
         arity: how many nodes it takes.
-        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments.
+        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments, `{like}` for one
+            of them that is a tensor, `{width}` for the width of the result.
         out: the same with an `out=` argument named `{out}`, or None where torch has none.
         text: plain-text rendering; `latex`: LaTeX rendering.
         onnx: the ONNX operator, or None when only the decomposition can be exported.
@@ -83,6 +84,20 @@ def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative,
     )
 
 
+def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | None) -> Operation:
+    """Return a row that is 1 where a comparison holds, else 0: a step, so its derivative is zero."""
+    return Operation(
+        name,
+        2,
+        f"torch.{torch_name}({{0}}, {{1}}).to({{like}}.dtype)",
+        f"({{0}} {text} {{1}})",
+        rf"[{{0}} {latex} {{1}}]",
+        onnx,
+        derivative=lambda d, y, a, b: (None, None),
+        decomposition=None if onnx else lambda a, b: 1.0 - _apply("equal", a, b),
+    )
+
+
 _ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
 
 
@@ -90,6 +105,23 @@ def _apply(name: str, *nodes: "Node | float") -> "Node":
     from nabi.ir._nodes import apply
 
     return apply(name, *nodes)
+
+
+def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[Node | None, ...]":
+    """Return the cotangents of two values of which the larger (or smaller) one was taken.
+
+    As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
+    was not taken gets zero, and not zero times the cotangent, which may be infinite.
+    """
+    if b.operation == "constant":
+        return _apply("select", _apply(f"{wins}_equal", a, b), d, 0.0), None
+    if a.operation == "constant":
+        return None, _apply("select", _apply(f"{wins}_equal", b, a), d, 0.0)
+    shared = _apply("select", _apply("equal", a, b), 0.5 * d, d)
+    return (
+        _apply("select", _apply(loses, a, b), 0.0, shared),
+        _apply("select", _apply(wins, a, b), 0.0, shared),
+    )
 
 
 def _elu(x: "Node") -> "Node":
@@ -103,27 +135,6 @@ def _norm(x: "Node") -> "Node":
 
 def _gelu(x: "Node") -> "Node":
     return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
-
-
-def _extreme_derivative(larger: bool) -> Derivative:
-    """Return the rule of maximum or minimum: torch's, which halves the cotangent where both are equal.
-
-    A number has no cotangent to share, and torch cuts off by it (`clamp`): there the whole goes to the other.
-    What is not chosen gets zero and not zero times the cotangent, which may be infinite.
-    """
-
-    def rule(d: "Node", y: "Node", a: "Node", b: "Node") -> tuple["Node", "Node"]:
-        first, second = (a, b) if larger else (b, a)
-        a_wins, b_wins = _apply("greater", first, second), _apply("greater", second, first)
-        if "constant" in (a.operation, b.operation):
-            return _apply("select", b_wins, 0.0, d), _apply("select", a_wins, 0.0, d)
-        half = 0.5 * d
-        return (
-            _apply("select", a_wins, d, _apply("select", b_wins, 0.0, half)),
-            _apply("select", b_wins, d, _apply("select", a_wins, 0.0, half)),
-        )
-
-    return rule
 
 
 def _elu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
@@ -152,32 +163,28 @@ _TABLE = [
     _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
     _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
     _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
-    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * (y / b)))),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d / b * y))),
     _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
     _binary(
         "maximum",
         "max",
         r"\max({0}, {1})",
         "Max",
-        _extreme_derivative(True),
+        lambda d, y, a, b: _extreme("greater", "less", d, a, b),
     ),
     _binary(
         "minimum",
         "min",
         r"\min({0}, {1})",
         "Min",
-        _extreme_derivative(False),
+        lambda d, y, a, b: _extreme("less", "greater", d, a, b),
     ),
-    # 1 where the first is larger than the second, else 0: a step, so its derivative is zero.
-    Operation(
-        "greater",
-        2,
-        "torch.gt({0}, {1}).to({like}.dtype)",
-        "({0} > {1})",
-        r"[{0} > {1}]",
-        "Greater",
-        derivative=lambda d, y, a, b: (None, None),
-    ),
+    _comparison("greater", "gt", ">", ">", "Greater"),
+    _comparison("greater_equal", "ge", "≥", r"\ge", "GreaterOrEqual"),
+    _comparison("less", "lt", "<", "<", "Less"),
+    _comparison("less_equal", "le", "≤", r"\le", "LessOrEqual"),
+    _comparison("equal", "eq", "=", "=", "Equal"),
+    _comparison("not_equal", "ne", "≠", r"\ne", None),
     # The second where the first is not zero, else the third.
     Operation(
         "select",
@@ -219,6 +226,17 @@ _TABLE = [
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # A scalar in every unit of a vector; the width is that of the node.
+    Operation(
+        "spread",
+        1,
+        "{0}.expand(*{0}.shape[:-1], {width})",
+        "{0}",
+        "{0}",
+        "Expand",
+        derivative=lambda d, y, a: (_apply("sum", d),),
+        cheap=True,
+    ),
     # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
     Operation(
         "sigmoid_gradient",
@@ -282,12 +300,13 @@ _TABLE = [
         None,
         decomposition=lambda x: _apply("maximum", _apply("minimum", x / 6 + 0.5, 1.0), 0.0),
     ),
-    _unary(
+    Operation(
         "hard_tanh",
+        1,
+        "torch.clamp({0}, -1.0, 1.0)",
+        "hard_tanh({0})",
+        _call(r"hard\,tanh"),
         None,
-        lambda d, y, a: (_apply("select", 1.0 - _apply("abs", y), d, 0.0),),
-        torch_name="torch.nn.functional.hardtanh",
-        latex=_call(r"hard\,tanh"),
         decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
     ),
     _unary(

@@ -92,6 +92,8 @@ class FusedAdam:
             if len(gradients) != len(found):
                 return False
             self._gradients = gradients
+            if self._native is not None:
+                self._native.forget_gradients()
         if self._native is not None and type(group["lr"]) is float:
             if not self._native.step(
                 self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],

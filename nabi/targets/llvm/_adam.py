@@ -16,6 +16,7 @@ from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, to_read, to_update
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import Machine, host
 from nabi.targets.llvm._vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
@@ -50,12 +51,19 @@ class NativeAdam:
         squares: Sequence[Tensor],
         counters: Sequence[Tensor],
     ) -> None:
+        dtype = weights[0].dtype
+        for weight, mean, square, counter in zip(weights, means, squares, counters, strict=True):
+            # What a file holds of an optimizer may have been made for other weights.
+            expect("weight", weight, weight.shape, dtype)
+            expect("exp_avg", mean, weight.shape, dtype)
+            expect("exp_avg_sq", square, weight.shape, dtype)
+            expect("step", counter, (), torch.float32)
         # Held without their weights' identity: memory that a weight leaves is not freed under the kernel.
         self._alive = [
             tuple([one.detach() for one in of_one])
             for of_one in zip(weights, means, squares, counters, strict=True)
         ]
-        self._places = [weight.data_ptr() for weight in weights]
+        self._places = [to_read(weight) for weight in weights]
         self._spare: list[_Block] = []
         self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
         self._work = sum(weight.numel() for weight in weights) * _COST
@@ -79,18 +87,16 @@ class NativeAdam:
         maximize: bool,
     ) -> bool:
         """See `nabi.targets.AdamSteps`."""
-        if [weight.data_ptr() for weight in weights] != self._places:
+        if [to_read(weight) for weight in weights] != self._places:
             return False
         # Taken out while it is used: it holds the addresses of gradients that only this call keeps alive.
         try:
             block = self._spare.pop()
         except IndexError:
             block = _Block(self._alive)
-        found = [gradient.data_ptr() for gradient in gradients]
+        found = [to_read(gradient) for gradient in gradients]
         if found != block.found:
-            block.found = found
-            for line, address in enumerate(found):
-                block.block[_HEAD + 1 + line * len(_LINE)] = address
+            block.bind(self._alive, gradients, found)
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
         if numbers != block.last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
@@ -100,29 +106,44 @@ class NativeAdam:
         whole, count, update = block.kernels
         threads = _threads.threads_for(self._work)
         if threads == 1:
-            _threads.run(whole, block.address, 1)
+            _threads.run(whole, block.block, 1)
         else:  # counters go up once, before any thread reads what follows from them
-            _threads.run(count, block.address, 1)
-            _threads.run(update, block.address, threads)
+            _threads.run(count, block.block, 1)
+            _threads.run(update, block.block, threads)
         self._spare.append(block)
         return True
+
+    def forget_gradients(self) -> None:
+        """See `nabi.targets.AdamSteps`."""
+        for block in self._spare:
+            block.found = []
 
 
 class _Block:
     """Arguments of the kernels, used by one thread at a time."""
 
     def __init__(self, tensors: Sequence[tuple[Tensor, ...]]) -> None:
-        self.block = (ctypes.c_int64 * (_HEAD + len(_LINE) * len(tensors)))(len(tensors))
+        self.block = arguments(_HEAD + len(_LINE) * len(tensors), [len(tensors)])
         self.numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(self.block, 8)
-        self.address = ctypes.addressof(self.block)
         self.found: list[int] = []
         self.last: tuple[float, ...] = ()
         self.kernels = (0, 0, 0)
         at = _HEAD
         for weight, mean, square, counter in tensors:
-            values = (weight.data_ptr(), 0, mean.data_ptr(), square.data_ptr(), counter.data_ptr())
+            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
             self.block[at : at + 6] = [*values, weight.numel()]
             at += len(_LINE)
+
+    def bind(
+        self, tensors: Sequence[tuple[Tensor, ...]], gradients: Sequence[Tensor], addresses: list[int]
+    ) -> None:
+        """Write down where gradients lie that have what the kernel reads."""
+        at = _HEAD + _LINE.index("gradient")
+        for (weight, *_), gradient, address in zip(tensors, gradients, addresses, strict=True):
+            expect("gradient", gradient, weight.shape, weight.dtype)
+            self.block[at] = address
+            at += len(_LINE)
+        self.found = addresses
 
 
 _KINDS = tuple(

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.targets._rows import Rows
+from nabi.targets.llvm._addresses import to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take
+from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take, working_memory
 
 __all__ = [
     "FEW",
@@ -82,10 +83,11 @@ def run_forward(
     families, columns_first, lines = laid_out(families)
     compiled, sizes, limits = forward_for(program, rows, x.dtype, columns_first, keep=keep, save=save)
     place = compiled.place
-    values = compiled.arguments(sizes, rows, *limits)
+    memory = working_memory(sizes.working_layout)
+    values = compiled.arguments(sizes, rows, *limits, memory)
     record_memory = None
     if save:
-        record_memory = take(sizes.record_bytes)
+        record_memory = take(sizes.record_layout)
         for at, offset in sizes.record:
             values[at] = record_memory[1] + offset
     _fill(compiled, values, x, initial, families, lines, noises)
@@ -93,12 +95,12 @@ def run_forward(
     states: list[Tensor | None] = [None] * len(initial)
     for i, state in enumerate(initial):
         final = torch.empty_like(state)
-        values[place[f"final_{i}"]] = final.data_ptr()
+        values[place[f"final_{i}"]] = to_fill(final)
         finals.append(final)
     for i in keep:
         states[i] = kept = fresh((rows.count, program.state_widths[i]), x.dtype)
-        values[place[f"state_{i}"]] = kept.data_ptr()
-    compiled.run(values, rows)
+        values[place[f"state_{i}"]] = to_fill(kept)
+    compiled.run(values, rows, memory)
     record = NativeRecord(x, initial, tuple(states), noises, record_memory) if save else None
     return states, tuple(finals), record
 
@@ -127,7 +129,8 @@ def run_backward(
         keep=keep, given=given, need_input=need_input, need_weights=need_weights,
     )  # fmt: skip
     place = compiled.place
-    values = compiled.arguments(sizes, rows, *limits)
+    memory = working_memory(sizes.working_layout)
+    values = compiled.arguments(sizes, rows, *limits, memory)
     assert record.memory is not None
     for at, offset in sizes.record:
         values[at] = record.memory[1] + offset
@@ -136,7 +139,7 @@ def run_backward(
     if need_input:
         dx = fresh((rows.count, program.input_size), x.dtype)
         if "input_gradient" in place:
-            values[place["input_gradient"]] = dx.data_ptr()
+            values[place["input_gradient"]] = to_fill(dx)
         else:
             dx.zero_()
     gradients: list[Tensor | None] = [None] * len(families)
@@ -144,28 +147,28 @@ def run_backward(
         for i, family in enumerate(families):
             reused = into[i] if into is not None else None
             gradient = gradients[i] = gradient_like(family, columns_first[i]) if reused is None else reused
-            values[place[f"gradient_{i}"]] = gradient.data_ptr()
+            values[place[f"gradient_{i}"]] = to_fill(gradient)
     initial: list[Tensor | None] = [None] * len(record.initial)
     alive = []
     for i, cotangent in enumerate(final_cotangents):
         if need_initial:
             wanted = initial[i] = torch.empty_like(record.initial[i])
-            values[place[f"initial_gradient_{i}"]] = wanted.data_ptr()
+            values[place[f"initial_gradient_{i}"]] = to_fill(wanted)
         if cotangent is not None:
             alive.append(cotangent := cotangent.contiguous())
-            values[place[f"final_gradient_{i}"]] = cotangent.data_ptr()
+            values[place[f"final_gradient_{i}"]] = to_read(cotangent)
     for i in keep:
         kept = record.states[i]
         assert kept is not None
-        values[place[f"state_{i}"]] = kept.data_ptr()
+        values[place[f"state_{i}"]] = to_read(kept)
     for i in given:
         given_rows = state_cotangents[i]
         assert given_rows is not None
         alive.append(given_rows := given_rows.contiguous())
-        values[place[f"given_{i}"]] = given_rows.data_ptr()
+        values[place[f"given_{i}"]] = to_read(given_rows)
     if rows.cut is not None:
-        values[place["cut"]] = rows.cut.data_ptr()
-    compiled.run(values, rows)
+        values[place["cut"]] = to_read(rows.cut)
+    compiled.run(values, rows, memory)
     del alive
     wanted_families = [g if needed else None for g, needed in zip(gradients, need_families, strict=True)]
     return dx, tuple(initial), tuple(wanted_families)
@@ -251,7 +254,7 @@ def fill_weights(
     at = compiled.place["family_0"] if families else 0
     step = compiled.kernel.family_step
     for family, line in zip(families, lines, strict=True):
-        values[at], values[at + 1] = family.data_ptr(), line
+        values[at], values[at + 1] = to_read(family), line
         at += step
 
 
@@ -266,9 +269,9 @@ def _fill(
 ) -> None:
     """Fill in the tensors that both directions read."""
     place = compiled.place
-    values[place["x"]] = x.data_ptr()
+    values[place["x"]] = to_read(x)
     fill_weights(compiled, values, families, lines)
     for i, state in enumerate(initial):
-        values[place[f"initial_{i}"]] = state.data_ptr()
+        values[place[f"initial_{i}"]] = to_read(state)
     for i, noise in enumerate(noises):
-        values[place[f"noise_{i}"]] = noise.data_ptr()
+        values[place[f"noise_{i}"]] = to_read(noise)

@@ -58,17 +58,19 @@ def _relu(v: Vectors, a: Any) -> Any:
     return v.select(v.compare(">", v.zero, a), v.zero, a)
 
 
-def _greater(v: Vectors, a: Any, b: Any) -> Any:
-    return v.select(v.compare(">", a, b), v.constant(1.0), v.zero)
+def _comparison(sign: str) -> Callable[[Vectors, Any, Any], Any]:
+    """Return the rendering of a comparison: 1 where it holds, else 0; with NaN only `!=` holds."""
+
+    def comparison(v: Vectors, a: Any, b: Any) -> Any:
+        flags = v.builder.fcmp_unordered(sign, a, b) if sign == "!=" else v.compare(sign, a, b)
+        return v.select(flags, v.constant(1.0), v.zero)
+
+    return comparison
 
 
 def _select(v: Vectors, condition: Any, a: Any, b: Any) -> Any:
     # NaN is not zero, so it chooses the first, as in torch.
     return v.select(v.builder.fcmp_unordered("!=", condition, v.zero), a, b)
-
-
-def _hard_tanh(v: Vectors, a: Any) -> Any:
-    return _extreme("<")(v, _extreme(">")(v, a, v.constant(-1.0)), v.constant(1.0))
 
 
 def _elu(v: Vectors, a: Any) -> Any:
@@ -106,7 +108,14 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "neg": Vectors.neg,
     "maximum": _extreme(">"),
     "minimum": _extreme("<"),
-    "greater": _greater,
+    "greater": _comparison(">"),
+    "greater_equal": _comparison(">="),
+    "less": _comparison("<"),
+    "less_equal": _comparison("<="),
+    "equal": _comparison("=="),
+    "not_equal": _comparison("!="),
+    # A scalar is in every lane as it is.
+    "spread": lambda v, a: a,
     "select": _select,
     "sigmoid": _math.sigmoid,
     "tanh": _math.tanh,
@@ -119,7 +128,6 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "cos": _math.cos,
     "softplus": _math.softplus,
     "erf": _math.erf,
-    "hard_tanh": _hard_tanh,
     "elu": _elu,
     "selu": _selu,
     "gelu": _gelu,

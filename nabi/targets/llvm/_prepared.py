@@ -13,8 +13,9 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._addresses import to_fill, to_read
 from nabi.targets.llvm._compiled import Repeated
-from nabi.targets.llvm._memory import fresh, give_back, take
+from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
 __all__ = ["PreparedNative"]
 
@@ -50,11 +51,11 @@ class PreparedNative:
         compiled, sizes, limits = _kernel.forward_for(
             program, rows, dtype, self._columns_first, keep=keep, save=True
         )
-        self._record = take(sizes.record_bytes)
+        self._record = take(sizes.record_layout)
         place = compiled.place
 
-        def make() -> list[int]:
-            values = compiled.arguments(sizes, rows, *limits)
+        def make(memory: Block) -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits, memory)
             for at, offset in sizes.record:
                 values[at] = self._record[1] + offset
             _kernel.fill_weights(compiled, values, self._families, self._lines)
@@ -84,18 +85,18 @@ class PreparedNative:
         """Run forward; the rows of the states that are kept, and the final states."""
         x = x.contiguous()
         block = self._forward.arguments()
-        block[self._x_at] = x.data_ptr()
+        block[self._x_at] = to_read(x)
         starts, finals = [], []
         for state, (start, end) in zip(initial, self._states_at, strict=True):
             state = state.contiguous()
             final = torch.empty_like(state)
-            block[start], block[end] = state.data_ptr(), final.data_ptr()
+            block[start], block[end] = to_read(state), to_fill(final)
             starts.append(state)
             finals.append(final)
         states = []
         for at, _, width in self._kept_at:
             kept = fresh((self._rows.count, width), self._dtype)
-            block[at] = kept.data_ptr()
+            block[at] = to_fill(kept)
             states.append(kept)
         self._forward.run()
         self._last = x, starts, states
@@ -117,28 +118,28 @@ class PreparedNative:
         if known is None:
             known = self._backward[need_input] = self._prepare_backward(need_input)
         block = known.kernel.arguments()
-        block[known.x_at] = x.data_ptr()
+        block[known.x_at] = to_read(x)
         for state, at in zip(initial, known.initial_at, strict=True):
-            block[at] = state.data_ptr()
+            block[at] = to_read(state)
         for state, at in zip(states, known.state_at, strict=True):
-            block[at] = state.data_ptr()
+            block[at] = to_read(state)
         alive = []
         for cotangent, at in zip(state_cotangents, known.given_at, strict=True):
             alive.append(cotangent := cotangent.contiguous())
-            block[at] = cotangent.data_ptr()
+            block[at] = to_read(cotangent)
         for final, at in zip(final_cotangents, known.final_at, strict=True):
             if final is None:
                 block[at] = 0
             else:
                 alive.append(final := final.contiguous())
-                block[at] = final.data_ptr()
+                block[at] = to_read(final)
         dx = None
         if need_input:
             dx = fresh((self._rows.count, self._program.input_size), self._dtype)
             if known.input_at is None:
                 dx.zero_()
             else:
-                block[known.input_at] = dx.data_ptr()
+                block[known.input_at] = to_fill(dx)
         known.kernel.run()
         del alive
         return dx, self._wanted
@@ -151,16 +152,16 @@ class PreparedNative:
         )  # fmt: skip
         place = compiled.place
 
-        def make() -> list[int]:
-            values = compiled.arguments(sizes, rows, *limits)
+        def make(memory: Block) -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits, memory)
             for at, offset in sizes.record:
                 values[at] = self._record[1] + offset
             _kernel.fill_weights(compiled, values, self._families, self._lines)
             for i, gradient in enumerate(self._gradients):
                 if gradient is not None:
-                    values[place[f"gradient_{i}"]] = gradient.data_ptr()
+                    values[place[f"gradient_{i}"]] = to_fill(gradient)
             if rows.cut is not None:
-                values[place["cut"]] = rows.cut.data_ptr()
+                values[place["cut"]] = to_read(rows.cut)
             return values
 
         return _Backward(Repeated(compiled, sizes, rows, make), keep, len(program.state_names))
