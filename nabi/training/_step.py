@@ -65,7 +65,8 @@ class Step:
     def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
-        earlier, known = _kept.get(model, _NOTHING) if alone else _NOTHING
+        # Taken out: it has memory of its own, which another thread that trains the model must not write to.
+        earlier, known = _kept.pop(model, _NOTHING) if alone else _NOTHING
         direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
         self._direct: DirectModel | None = direct
         closed = None if direct is None else closed_form(compiled.loss, direct.readout)

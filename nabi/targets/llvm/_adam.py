@@ -64,18 +64,10 @@ class NativeAdam:
             for of_one in zip(weights, means, squares, counters, strict=True)
         ]
         self._places = [to_read(weight) for weight in weights]
-        self._block = block = arguments(_HEAD + len(_LINE) * len(weights), [len(weights)])
-        self._numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(block, 8)
-        self._found: list[int] = []
-        self._last: tuple[float, ...] = ()
-        at = _HEAD
-        for weight, mean, square, counter in self._alive:
-            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
-            block[at : at + 6] = [*values, weight.numel()]
-            at += len(_LINE)
+        self._spare: list[_Block] = []
         self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
         self._work = sum(weight.numel() for weight in weights) * _COST
-        self._kernels = self._kernels_for(decays=False)
+        self._kernels_for(decays=False)  # or say now that there are none
 
     def _kernels_for(self, decays: bool) -> tuple[int, int, int]:
         """The addresses of a whole step, and of its two halves, for weights that decay or do not."""
@@ -97,36 +89,61 @@ class NativeAdam:
         """See `nabi.targets.AdamSteps`."""
         if [to_read(weight) for weight in weights] != self._places:
             return False
+        # Taken out while it is used: it holds the addresses of gradients that only this call keeps alive.
+        try:
+            block = self._spare.pop()
+        except IndexError:
+            block = _Block(self._alive)
         found = [to_read(gradient) for gradient in gradients]
-        if found != self._found:
-            self._bind(gradients, found)
+        if found != block.found:
+            block.bind(self._alive, gradients, found)
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
-        if numbers != self._last:
+        if numbers != block.last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
-            self._numbers[:] = [rate, *betas, epsilon, added, keep, -1.0 if maximize else 1.0]
-            self._kernels = self._kernels_for(decays=decay != 0)
-            self._last = numbers
-        whole, count, update = self._kernels
+            block.numbers[:] = [rate, *betas, epsilon, added, keep, -1.0 if maximize else 1.0]
+            block.kernels = self._kernels_for(decays=decay != 0)
+            block.last = numbers
+        whole, count, update = block.kernels
         threads = _threads.threads_for(self._work)
         if threads == 1:
-            _threads.run(whole, self._block, 1)
+            _threads.run(whole, block.block, 1)
         else:  # counters go up once, before any thread reads what follows from them
-            _threads.run(count, self._block, 1)
-            _threads.run(update, self._block, threads)
+            _threads.run(count, block.block, 1)
+            _threads.run(update, block.block, threads)
+        self._spare.append(block)
         return True
 
     def forget_gradients(self) -> None:
         """See `nabi.targets.AdamSteps`."""
-        self._found = []
+        for block in self._spare:
+            block.found = []
 
-    def _bind(self, gradients: Sequence[Tensor], addresses: list[int]) -> None:
+
+class _Block:
+    """Arguments of the kernels, used by one thread at a time."""
+
+    def __init__(self, tensors: Sequence[tuple[Tensor, ...]]) -> None:
+        self.block = arguments(_HEAD + len(_LINE) * len(tensors), [len(tensors)])
+        self.numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(self.block, 8)
+        self.found: list[int] = []
+        self.last: tuple[float, ...] = ()
+        self.kernels = (0, 0, 0)
+        at = _HEAD
+        for weight, mean, square, counter in tensors:
+            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
+            self.block[at : at + 6] = [*values, weight.numel()]
+            at += len(_LINE)
+
+    def bind(
+        self, tensors: Sequence[tuple[Tensor, ...]], gradients: Sequence[Tensor], addresses: list[int]
+    ) -> None:
         """Write down where gradients lie that have what the kernel reads."""
         at = _HEAD + _LINE.index("gradient")
-        for (weight, *_), gradient, address in zip(self._alive, gradients, addresses, strict=True):
+        for (weight, *_), gradient, address in zip(tensors, gradients, addresses, strict=True):
             expect("gradient", gradient, weight.shape, weight.dtype)
-            self._block[at] = address
+            self.block[at] = address
             at += len(_LINE)
-        self._found = addresses
+        self.found = addresses
 
 
 _KINDS = tuple(

@@ -168,7 +168,7 @@ class BackwardWriter(StepMemory):
             with loop_over(b, first, end) as row:
                 at = b.mul(b.add(shift, row), index(v.lanes))
                 for node in operands:
-                    source = self.operand_row(node, row)
+                    source = self.row_of_leaf(node, row)
                     target = v.address(k[f"operand_{node.index}"], at)
                     columns = self._columns(node.width or 1)
                     with loop_over(b, 0, columns.count) as vector:
@@ -254,12 +254,6 @@ class BackwardWriter(StepMemory):
         shift = self.b.mul(self.panel_shift, index(self.v.lanes))
         return Panel(self.v.address(panel.start, shift), panel.stride, panel.slot)
 
-    def operand_row(self, node: Node, row: Any) -> Any:
-        """Return the address of a row of the input or of a state before the step."""
-        if node.operation == "input":
-            return self.row_of_packed("x", node.width or 1, row)
-        return self.row_of_state_before(self.state_places[node.name], row)
-
     def load(self, node: Node, place: Place) -> Any:
         """Load a cotangent, a saved value or a new state; else as in the forward pass."""
         if node.operation == "cotangent":
@@ -318,7 +312,7 @@ class BackwardWriter(StepMemory):
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return where a reduction lies: the forward pass kept its own for every row."""
-        if node in self.kernel.values.saved_numbers:
+        if any(node is saved for saved in self.kernel.values.saved_numbers):
             return self.b.add(self.row_start, row)
         return super().number_row(node, row)
 

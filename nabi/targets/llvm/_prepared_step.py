@@ -29,7 +29,7 @@ _BATCH_SIZES = 64
 
 @dataclass(eq=False)
 class _Ready:
-    """Arguments for one batch size; only input and states are filled in for a step."""
+    """Arguments for one batch size; only input and states are filled in for a step. One thread uses it."""
 
     compiled: Compiled
     block: Any
@@ -49,7 +49,7 @@ class NativeStep:
         self._dtype = families[0].dtype
         self._multiply_adds = float(program.parameter_count)
         self._packed: dict[bool, _Arrays] = {}
-        self._ready: dict[int, _Ready] = {}
+        self._ready: dict[int, list[_Ready]] = {}
         self._pack(few=True)
 
     def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -58,8 +58,12 @@ class NativeStep:
         if not batch:
             return tuple([state.clone() for state in states])
         threads = _threads.threads_for(batch * self._multiply_adds)
-        ready = self._ready.get(batch)
-        if ready is None or ready.threads != threads:
+        # Taken out while it is used: a thread that calls meanwhile gets arguments and memory of its own.
+        try:
+            ready = self._ready[batch].pop()
+        except (KeyError, IndexError):
+            ready = self._make(batch, threads)
+        if ready.threads != threads:
             ready = self._make(batch, threads)
         block, at = ready.block, ready.states_at
         x = x.contiguous()
@@ -81,6 +85,7 @@ class NativeStep:
             ctypes.memset(ready.counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
         _threads.run(ready.compiled.address, block, threads)
         del alive
+        self._keep(batch, ready)
         return tuple(finals)
 
     def _pack(self, few: bool) -> "_Arrays":
@@ -91,7 +96,7 @@ class NativeStep:
         compiled = self._kernel(few, is_packed=False)
         kernel = compiled.kernel
         assert isinstance(kernel, ForwardKernel)
-        self._packed[few] = found = _Arrays(kernel.weights.sizes, self._dtype)
+        found = _Arrays(kernel.weights.sizes, self._dtype)
         batch = 1 if few else FEW + 1
         rows = Rows([], batch)
         values, own, alive = self._values(compiled, rows, found)
@@ -103,6 +108,8 @@ class NativeStep:
             values[compiled.place[f"final_{i}"]] = to_fill(final)
         compiled.run(values, rows, own)
         del alive
+        # Only now may other threads read it. Of two that packed at the same time each keeps its own.
+        self._packed[few] = found
         return found
 
     def _make(self, batch: int, threads: int) -> _Ready:
@@ -113,12 +120,18 @@ class NativeStep:
         values, own, alive = self._values(compiled, rows, packed)
         block = compiled.block(values, rows, threads, own)
         counters = ctypes.addressof(block) + 8 * compiled.count
-        if len(self._ready) >= _BATCH_SIZES:
-            self._ready.clear()
-        self._ready[batch] = ready = _Ready(
-            compiled, block, counters, threads, compiled.place["x"], compiled.place["initial_0"], alive
-        )
-        return ready
+        return _Ready(
+            compiled, block, counters, threads, compiled.place["x"], compiled.place["initial_0"],
+            (*alive, packed),
+        )  # fmt: skip
+
+    def _keep(self, batch: int, ready: _Ready) -> None:
+        spare = self._ready.get(batch)
+        if spare is None:
+            if len(self._ready) >= _BATCH_SIZES:
+                self._ready.clear()
+            spare = self._ready.setdefault(batch, [])
+        spare.append(ready)
 
     def _kernel(self, few: bool, is_packed: bool) -> Compiled:
         return forward_kernel(

@@ -173,7 +173,7 @@ def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set
                 mergeable.pop()
             if not mergeable:
                 continue
-            others = tuple(a for a in (first, second) if a not in mergeable)
+            others = tuple(a for a in (first, second) if all(a is not part for part in mergeable))
             parts = [sums.pop(a.index) for a in mergeable]
             inner.update(a.index for a in mergeable)
             terms = tuple(term for part in parts for term in part.terms)
@@ -213,7 +213,7 @@ class _Walk:
             self._read(node, level)
             return
         found = self._pass(level, node.width)
-        if node not in found.stores:
+        if all(node is not stored for stored in found.stores):
             found.stores.append(node)
             self._read(node, level)
 
