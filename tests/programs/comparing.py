@@ -32,12 +32,15 @@ class Outcome:
     skipped: str = ""
 
 
-def compare(drawn: Drawn, *, single: bool = False, numeric: bool = False) -> Outcome:
+def compare(
+    drawn: Drawn, *, inference: bool = False, single: bool = False, numeric: bool = False
+) -> Outcome:
     """Compare the three.
 
     Args:
         drawn: the program.
-        single: native code in float32 too.
+        inference: without gradients too, which is other code.
+        single: in float32 too.
         numeric: the definition with numeric differentiation too, where the step is smooth.
     """
     data = Data.draw(drawn.cell(), drawn.features, drawn.setting, drawn.seed)
@@ -51,17 +54,17 @@ def compare(drawn: Drawn, *, single: bool = False, numeric: bool = False) -> Out
     with uninitialised_memory_is_nan(), warnings.catch_warnings():
         warnings.simplefilter("error")
         runs: list[tuple[str, Any, torch.dtype]] = [
-            ("the eager kernel", eager(data), torch.float64),
-            ("native code", native(data, torch.float64), torch.float64),
+            ("the eager kernel", eager(data, inference=inference), torch.float64),
+            ("native code", native(data, torch.float64, inference), torch.float64),
         ]
         # Rounding to float32 makes more of a change, and a comparison may come out otherwise.
         rough = sensitivity(data, truth, torch.float32) if single else 0.0
         if single and rough < 1e3:
-            runs.append(("native code in float32", native(data, torch.float32), torch.float32))
-            runs.append(("the eager kernel in float32", eager(data, torch.float32), torch.float32))
+            runs.append(("native code in float32", native(data, torch.float32, False), torch.float32))
+            runs.append(("the eager kernel in float32", eager(data, torch.float32, False), torch.float32))
     for name, results, dtype in runs:
         allowed = _ROUNDING[dtype] + _LAST_DIGITS[dtype] * (change if dtype == torch.float64 else rough)
-        for kind in ("outputs", "gradients", "inference"):
+        for kind in ("outputs", "gradients", *(["inference"] if results.inference else [])):
             wanted = getattr(truth, kind if kind != "inference" else "outputs")
             problem = difference(getattr(results, kind), wanted, allowed)
             if problem:

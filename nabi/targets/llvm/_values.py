@@ -148,7 +148,7 @@ class Values:
         root = self.program.derivative.input
         assert root is not None
         panels = {node.index for nodes in self.panels.values() for node in nodes}
-        return make_schedule([root], lambda node: node.index in panels and not is_product(node))
+        return make_schedule([root], lambda node: node.index in panels)
 
     def is_at_hand(self, node: Node) -> bool:
         """Whether a backward pass can load a forward value."""
