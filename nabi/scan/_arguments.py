@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._layout import mask_of
+from nabi.scan._way import is_symbolic
 
 __all__ = [
     "check_families",
@@ -86,7 +87,7 @@ def check_valid(
         raise ShapeError(
             f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}"
         )
-    if torch.compiler.is_compiling() or _is_batched(lengths):
+    if is_symbolic(lengths):
         return torch.arange(time, device=device)[None, :] < lengths.to(device)[:, None], None
     known = tuple(lengths.tolist())
     if known and not (min(known) >= 0 and max(known) <= time):
@@ -116,7 +117,3 @@ def check_steps(name: str, value: int | None) -> None:
     """Check a number of time steps that may be left out."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
-
-
-def _is_batched(value: Tensor) -> bool:
-    return torch._C._functorch.is_batchedtensor(value)

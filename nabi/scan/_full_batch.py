@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.scan._definition import Layout, Options, differentiate
-from nabi.targets import BatchShape, FullBatch, full_batch
+from nabi.scan._way import are_given_ordinary
+from nabi.targets import BatchShape, FullBatch, full_batch, is_watched
 
 __all__ = ["scan_full_batch"]
 
@@ -40,7 +41,7 @@ def scan_full_batch(
         The output, laid out as `x`, and the final states, shaped as the initial ones. None, with nothing
         done, if an argument is wrong, native code cannot run it, or torch wants to see operations.
     """
-    if torch.compiler.is_compiling() or program.noises or _is_watched():
+    if torch.compiler.is_compiling() or program.noises or is_watched() or _is_special():
         return None
     shape = x.shape
     if len(shape) != 3 or shape[2] != program.input_size or not (shape[0] and shape[1]):
@@ -114,8 +115,8 @@ class _FullBatchScan(torch.autograd.Function):
         run: _Run = ctx.run
         *tensors, output = ctx.saved_tensors
         need = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
-            # A derivative of this derivative may be asked for.
+        if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
+            # A derivative of this derivative may be asked for, or many derivatives at once.
             return (None, *_differentiate(run, tensors, cotangents, need))
         first = 1 + run.count
         families = tensors[first:]
@@ -174,13 +175,10 @@ def _differentiate(
     return [dx, *(initial if run.count else []), *found[1 + count :]]
 
 
-def _is_watched() -> bool:
-    """Whether a transform, a mode or a hook of torch has to see what is done."""
-    forward_mode: Any = torch.autograd.forward_ad
+def _is_special() -> bool:
+    """Whether data types or what autograd keeps are not to be as they are."""
     return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_mode._current_level >= 0
-        or torch.is_autocast_enabled("cpu")
+        torch.is_autocast_enabled("cpu")
         or torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
     )
 

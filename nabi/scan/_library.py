@@ -13,6 +13,7 @@ from torch import Tensor
 from nabi.ir import Program, find_program
 from nabi.scan._definition import Layout, Options, differentiate
 from nabi.scan._operator import backward_pass, forward_pass
+from nabi.scan._way import untraced
 
 __all__: list[str] = []
 
@@ -70,10 +71,11 @@ _SCHEMA = (
 def _forward(*arguments: Any) -> list[Tensor]:
     """Compute the kept states at every step and the final states."""
     inputs = _Inputs(*arguments)
-    kept, finals, _, _ = forward_pass(
-        inputs.program, inputs.options, inputs.layout, inputs.x, inputs.states, inputs.families,
-        inputs.noises, save=False,
-    )  # fmt: skip
+    with untraced():
+        kept, finals, _, _ = forward_pass(
+            inputs.program, inputs.options, inputs.layout, inputs.x, inputs.states, inputs.families,
+            inputs.noises, save=False,
+        )  # fmt: skip
     return [*(value if inputs.plain else value.contiguous() for value in kept), *finals]
 
 

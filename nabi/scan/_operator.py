@@ -1,14 +1,8 @@
 """A program run over time as one operator: what torch sees of it.
 
-There are three ways through here, chosen before anything runs, because a custom operator answers some of
-torch's transforms with an error and forward mode with silent zeros:
-
-- `torch.func` (vmap, grad, jvp, ...) or forward mode is active: the definition, plain torch operations;
-- `torch.compile` or `torch.export` is looking: `torch.ops.nabi.scan`, one node in the graph;
-- otherwise an autograd function around the same kernel, because the operator's own dispatch costs more
-  than a small layer (measured on torch 2.13: 175 against 46 microseconds for forward and backward).
-
-A derivative of the derivative always goes through the definition.
+There are three ways through here, chosen before anything runs (`nabi.scan._way`): the definition, plain torch
+operations; `torch.ops.nabi.scan`, one node in a graph; and an autograd function around the kernel. A derivative
+of the derivative always goes through the definition, and so does one of gradients that are no ordinary tensors.
 """
 
 from collections.abc import Sequence
@@ -29,7 +23,8 @@ from nabi.scan._layout import (
     to_rows,
 )
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
-from nabi.targets import Record, Rows, run_backward, run_forward
+from nabi.scan._way import Way, are_given_ordinary, way_of
+from nabi.targets import Record, Rows, is_watched, run_backward, run_forward
 
 __all__ = ["backward_pass", "forward_pass", "run_scan"]
 
@@ -54,14 +49,15 @@ def run_scan(
     """
     count = len(options.kept(program))
     layout = Layout(mask, resets, batch_sizes, lengths, alike)
-    if torch.compiler.is_compiling() or x.is_meta:
+    way = way_of(x, (*states, *families, *noises))
+    if way is Way.OPERATOR:
         mask = layout.mask_for(x)
         found = torch.ops.nabi.scan(
             x, states, families, noises, mask, resets, batch_sizes,
             program.key, options.reverse, options.truncate, options.all_states,
         )  # fmt: skip
         return tuple(found[:count]), tuple(found[count:])
-    if _is_transformed():
+    if way is Way.DEFINITION:
         return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
@@ -87,11 +83,6 @@ def _apply(
         return found[:count], found[count:]
     kept, finals, _, _ = forward_pass(program, options, layout, x, states, families, noises, save=False)
     return tuple(kept), finals
-
-
-def _is_transformed() -> bool:
-    forward_mode: Any = torch.autograd.forward_ad
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_mode._current_level >= 0
 
 
 def _make_rows(options: Options, layout: Layout, x: Tensor) -> Rows:
@@ -214,8 +205,8 @@ class _Scan(torch.autograd.Function):
         values = ctx.saved_tensors
         inputs = list(values[:count])
         need = ctx.needs_input_grad[5:]
-        if torch.is_grad_enabled():
-            # A derivative of this derivative may be asked for.
+        if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
+            # A derivative of this derivative may be asked for, or many derivatives at once.
             found = differentiate(program, options, ctx.layout, inputs, n, ctx.noises, cotangents, need)
             return (None,) * 5 + tuple(found)
         kept = options.kept(program)
