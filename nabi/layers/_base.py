@@ -25,6 +25,7 @@ from nabi.layers._shapes import infer_output_shape
 from nabi.layers._structure import mapped
 from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
 from nabi.layers._weights import Weighted
+from nabi.nn._graph_leaf import is_proxy, leaf
 
 __all__ = ["Layer"]
 
@@ -286,6 +287,8 @@ class Layer(Weighted):
         if not isinstance(inputs, Tensor):
             if is_symbolic(inputs):
                 return call_symbolically(self, inputs, *args, **kwargs)
+            if is_proxy(inputs):
+                return leaf(self, inputs, *args, **kwargs)
             inputs = to_tensors(self, inputs)
         elif inputs.dtype is not self._dtype:
             inputs = self._cast(inputs)

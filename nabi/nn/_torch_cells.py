@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import States, autocast_dtype
 from nabi.nn._torch_weights import families_of, torch_cell
 from nabi.scan import step
@@ -41,6 +42,8 @@ class RNNCell(nn.RNNCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
 
 
@@ -66,6 +69,8 @@ class GRUCell(nn.GRUCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
 
 
@@ -92,6 +97,8 @@ class LSTMCell(nn.LSTMCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         h, c = _step(self, input, None if hx is None else (hx[0], hx[1]), ("hx[0]", "hx[1]"))
         return h, c
 

@@ -8,9 +8,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nabi.errors import ArgumentError
 from nabi.ir import Program
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
 from nabi.nn._torch_weights import torch_cell, weight_names
 from nabi.scan import scan, scan_full_batch, scan_packed
+from nabi.scan._arguments import check_dense
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
@@ -52,6 +54,7 @@ class _TorchRecurrent(nn.RNNBase):
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise torch's errors for an input of the wrong dtype, rank or width."""
+        check_dense(input)
         weight = self.weight_ih_l0
         if input.dtype != weight.dtype and autocast_dtype(input) is None:
             raise ValueError(
@@ -202,6 +205,8 @@ class _OneState(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
         output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
         return output, final[0]
 
@@ -322,6 +327,8 @@ class LSTM(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
         output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)
         return output, (h, c)
 

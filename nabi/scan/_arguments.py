@@ -12,6 +12,7 @@ from nabi.scan._layout import mask_of
 from nabi.scan._way import is_symbolic
 
 __all__ = [
+    "check_dense",
     "check_families",
     "check_input",
     "check_mask",
@@ -34,8 +35,15 @@ def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
             f"x: expected {program.input_size} features in the last dimension, got {x.shape[-1]} "
             f"(shape {tuple(x.shape)})"
         )
+    check_dense(x)
     if not x.is_floating_point():
         raise ArgumentError(f"x: expected floating-point numbers, got {x.dtype}")
+
+
+def check_dense(x: Tensor) -> None:
+    """Check that every element of an input has a place in memory."""
+    if x.layout is not torch.strided:
+        raise ArgumentError(f"x: expected a dense tensor, got one of {x.layout}; give x.to_dense()")
 
 
 def check_families(program: Program, families: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -61,6 +61,9 @@ def is_symbolic(*tensors: Tensor) -> bool:
 def untraced() -> Iterator[None]:
     """Let `torch.jit.trace` see nothing of what is done here: checks of shapes, an operator's own work."""
     state = torch._C._get_tracing_state()
+    if state is None:
+        yield
+        return
     torch._C._set_tracing_state(None)
     try:
         yield
