@@ -53,8 +53,8 @@ def run_scan(
     if way is Way.OPERATOR:
         mask = layout.mask_for(x)
         found = torch.ops.nabi.scan(
-            x, states, families, noises, mask, resets, batch_sizes,
-            program.key, options.reverse, options.truncate, options.all_states,
+            x, states, families or None, noises or None, mask, resets, batch_sizes,
+            program.recipe, options.reverse, options.truncate, options.all_states,
         )  # fmt: skip
         return tuple(found[:count]), tuple(found[count:])
     if way is Way.DEFINITION:
