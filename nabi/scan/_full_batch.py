@@ -78,7 +78,7 @@ def scan_full_batch(
 class _Run:
     """What belongs to a call beside its tensors."""
 
-    __slots__ = ("count", "full", "lines", "program", "stacked", "time_major")
+    __slots__ = ("count", "full", "lines", "program", "stacked", "time_major", "version")
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class _Run:
         count: int,
     ) -> None:
         self.program, self.full, self.lines, self.count = program, full, lines, count
-        self.time_major, self.stacked = time_major, stacked
+        self.time_major, self.stacked, self.version = time_major, stacked, 0
 
 
 class _FullBatchScan(torch.autograd.Function):
@@ -104,16 +104,17 @@ class _FullBatchScan(torch.autograd.Function):
             _rows(tensors[0], run.time_major), states, tensors[first:], run.lines
         )
         ctx.set_materialize_grads(False)
-        ctx.run, ctx.record = run, record
-        # Saving inputs and output lets autograd notice when a user changes one, whose memory the record
-        # shares.
-        ctx.save_for_backward(*tensors, output)
+        # Under another name, which holds no graph. A user may change the output: see nabi.scan._shared.
+        ctx.run, ctx.record, ctx.output = run, record, output.detach()
+        run.version = output._version
+        # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
+        ctx.save_for_backward(*tensors)
         return (output, *finals)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         run: _Run = ctx.run
-        *tensors, output = ctx.saved_tensors
+        tensors = ctx.saved_tensors
         need = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
             # A derivative of this derivative may be asked for, or many derivatives at once.
@@ -123,7 +124,8 @@ class _FullBatchScan(torch.autograd.Function):
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
         record, ctx.record = ctx.record, None
-        if record is None:
+        output, ctx.output = ctx.output, None
+        if record is None or output._version != run.version:
             states = _contiguous(tensors[1:first]) if run.count else None
             output, _, record = run.full.forward(
                 _rows(tensors[0], run.time_major), states, families, run.lines

@@ -23,6 +23,7 @@ from nabi.scan._layout import (
     to_rows,
 )
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
+from nabi.scan._shared import is_unchanged, share
 from nabi.scan._way import Way, are_given_ordinary, way_of
 from nabi.targets import Record, Rows, is_watched, run_backward, run_forward
 
@@ -109,9 +110,13 @@ def forward_pass(
     families: Sequence[Tensor],
     noises: Sequence[Tensor],
     save: bool,
+    rows: Rows | None = None,
 ) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, Record | Pieces]:
-    """Run the kernel; returns kept states and final states as a caller sees them."""
-    rows = _make_rows(options, layout, x)
+    """Run the kernel; returns kept states and final states as a caller sees them.
+
+    `rows` are those of an earlier run on the same layout, if there was one.
+    """
+    rows = _make_rows(options, layout, x) if rows is None else rows
     kept = options.kept(program)
     ordered = tuple(states)
     if rows.order is not None and not layout.alike:
@@ -171,6 +176,12 @@ def backward_pass(
     return [dx, *(None if g is None else in_batch_order(g, rows) for g in found.initial), *found.families]
 
 
+def _versions(layout: Layout) -> list[int]:
+    """How often the tensors that say which steps are valid have been written to."""
+    tensors = (layout.mask, layout.resets, layout.batch_sizes)
+    return [t._version for t in tensors if t is not None and not t.is_inference()]
+
+
 class _Scan(torch.autograd.Function):
     """The kernel as an autograd function."""
 
@@ -189,13 +200,14 @@ class _Scan(torch.autograd.Function):
             program, options, layout, x, states, families, noises, save=True
         )
         ctx.set_materialize_grads(False)
-        ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
+        ctx.program, ctx.options, ctx.layout = program, options, layout
+        ctx.versions = _versions(layout)
         # Under saved-tensor hooks (torch.utils.checkpoint) what is kept aside would defeat their purpose.
         hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
         ctx.rows, ctx.record, ctx.state_count = rows, None if hooked else record, state_count
-        # Saving inputs and outputs lets autograd notice when a user changes one, whose memory the record
-        # shares.
-        ctx.save_for_backward(*tensors, *kept)
+        ctx.shared = None if hooked else share(kept)
+        # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
+        ctx.save_for_backward(*tensors, *noises)
         return (*kept, *finals)
 
     @staticmethod
@@ -203,20 +215,26 @@ class _Scan(torch.autograd.Function):
         program, options, rows, n = ctx.program, ctx.options, ctx.rows, ctx.state_count
         count = 1 + n + len(program.families)
         values = ctx.saved_tensors
-        inputs = list(values[:count])
+        inputs, noises = list(values[:count]), values[count:]
         need = ctx.needs_input_grad[5:]
         if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
             # A derivative of this derivative may be asked for, or many derivatives at once.
-            found = differentiate(program, options, ctx.layout, inputs, n, ctx.noises, cotangents, need)
+            if _versions(ctx.layout) != ctx.versions:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace "
+                    "operation: a mask, resets or batch sizes that were given to nabi"
+                )
+            found = differentiate(program, options, ctx.layout, inputs, n, noises, cotangents, need)
             return (None,) * 5 + tuple(found)
         kept = options.kept(program)
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
         record, ctx.record = ctx.record, None
-        if record is None:
+        shared, ctx.shared = ctx.shared, None
+        if record is None or not is_unchanged(shared):
             states, families = inputs[1 : 1 + n], inputs[1 + n :]
             record = forward_pass(
-                program, options, ctx.layout, inputs[0], states, families, ctx.noises, save=True
+                program, options, ctx.layout, inputs[0], states, families, noises, save=True, rows=rows
             )[3]
         families, needed = inputs[1 + n :], tuple(need[1 + n :])
         needs = need[0], needed, any(need[1 : 1 + n])
