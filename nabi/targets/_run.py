@@ -145,7 +145,11 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     if dtype not in _DTYPES or (_failed and program.key in _failed):
         return False
     for tensor in tensors:
-        if type(tensor) not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu or tensor.is_neg():
+        kind = type(tensor)
+        if kind not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:
+            return False
+        # A parameter is never such a view, unless it lies so that it is copied; asking costs a little.
+        if kind is Tensor and tensor.is_neg():
             return False
     if is_watched():
         return False
