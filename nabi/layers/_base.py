@@ -25,7 +25,7 @@ from nabi.layers._shapes import infer_output_shape
 from nabi.layers._structure import mapped
 from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
 from nabi.layers._weights import Weighted
-from nabi.nn._graph_leaf import is_proxy, leaf
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 
 __all__ = ["Layer"]
 
@@ -315,6 +315,9 @@ class Layer(Weighted):
             for output in outputs if isinstance(outputs, list | tuple) else (outputs,):
                 self.add_loss(self.activity_regularizer(output))
         return outputs
+
+    def __prepare_scriptable__(self) -> Any:
+        return refuse_script(self)
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return cast_input(self, inputs)

@@ -7,7 +7,7 @@ from torch.fx import Proxy
 
 from nabi.errors import ArgumentError
 
-__all__ = ["is_proxy", "leaf"]
+__all__ = ["is_proxy", "leaf", "refuse_script"]
 
 
 def is_proxy(value: Any) -> bool:
@@ -39,6 +39,17 @@ def leaf(module: nn.Module, *arguments: Any, **named: Any) -> Any:
     while arguments and arguments[-1] is None:
         arguments = arguments[:-1]
     return tracer.create_proxy("call_module", path, arguments, given)
+
+
+def refuse_script(module: nn.Module) -> Any:
+    """Say that `torch.jit.script`, which compiles the source of a module, cannot compile this one.
+
+    Raises:
+        ArgumentError: always.
+    """
+    raise ArgumentError(
+        f"torch.jit.script: it cannot compile {type(module).__name__}; use torch.jit.trace or torch.export"
+    )
 
 
 def _collect(value: Any, found: list[Proxy]) -> None:

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 from nabi.errors import ArgumentError, unknown_name
 from nabi.ir import Cell, Program
 from nabi.nn._checks import check_input, check_states
-from nabi.nn._graph_leaf import is_proxy, leaf
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
@@ -326,6 +326,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
         return output, self._state_type(*final)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

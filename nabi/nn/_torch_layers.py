@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nabi.errors import ArgumentError
 from nabi.ir import Program
+from nabi.nn._as_torch import DropIn
 from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
 from nabi.nn._torch_weights import torch_cell, weight_names
@@ -17,12 +18,14 @@ from nabi.scan._arguments import check_dense
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
 
-class _TorchRecurrent(nn.RNNBase):
+class _TorchRecurrent(DropIn, nn.RNNBase):
     """What the three have in common; constructor, parameters, repr and size checks are torch's own.
 
     The base is `torch.nn.RNNBase` and not `torch.nn.LSTM`, because `torch.compile` refuses the latter and
     whatever derives from it.
     """
+
+    _torch_type: type[nn.RNNBase]
 
     _state_names: tuple[str, ...] = ("h",)
 
@@ -40,14 +43,39 @@ class _TorchRecurrent(nn.RNNBase):
         ]
 
     # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
-    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is.
+    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is, and
+    # the list is made when it is asked for.
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    @_flat_weights.setter
+    def _flat_weights(self, given: list[Tensor]) -> None:
+        if any(one is not own for one, own in zip(given, self._flat_weights, strict=True)):
+            raise ArgumentError("_flat_weights: it cannot be set here; set the weights by their names")
 
     def _init_flat_weights(self) -> None:
-        self._flat_weights = []
         self._flat_weight_refs = []
 
     def _update_flat_weights(self) -> None:
         pass
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: weights are read where they lie."""
+
+    def _replicate_for_data_parallel(self) -> Any:
+        return nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
+
+    def _make_namesake(self) -> nn.Module:
+        mode: dict[str, Any] = {"nonlinearity": self.nonlinearity} if self.mode.startswith("RNN") else {}
+        if self.proj_size:
+            mode["proj_size"] = self.proj_size
+        return self._torch_type(
+            self.input_size, self.hidden_size, num_layers=self.num_layers, bias=self.bias,
+            batch_first=self.batch_first, dropout=self.dropout, bidirectional=self.bidirectional,
+            device="meta", **mode,
+        )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:
         nn.Module.__setattr__(self, name, value)
@@ -234,6 +262,8 @@ class ElmanRNN(_OneState):
         (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
     """
 
+    _torch_type = nn.RNN
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
@@ -272,6 +302,8 @@ class GRU(_OneState):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
     """
 
+    _torch_type = nn.GRU
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
@@ -298,6 +330,8 @@ class LSTM(_TorchRecurrent):
         >>> output.shape, h.shape, c.shape
         (torch.Size([7, 4, 2]), torch.Size([1, 4, 2]), torch.Size([1, 4, 5]))
     """
+
+    _torch_type = nn.LSTM
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
