@@ -25,6 +25,7 @@ from nabi.layers._shapes import infer_output_shape
 from nabi.layers._structure import mapped
 from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
 from nabi.layers._weights import Weighted
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 
 __all__ = ["Layer"]
 
@@ -286,6 +287,8 @@ class Layer(Weighted):
         if not isinstance(inputs, Tensor):
             if is_symbolic(inputs):
                 return call_symbolically(self, inputs, *args, **kwargs)
+            if is_proxy(inputs):
+                return leaf(self, inputs, *args, **kwargs)
             inputs = to_tensors(self, inputs)
         elif inputs.dtype is not self._dtype:
             inputs = self._cast(inputs)
@@ -312,6 +315,9 @@ class Layer(Weighted):
             for output in outputs if isinstance(outputs, list | tuple) else (outputs,):
                 self.add_loss(self.activity_regularizer(output))
         return outputs
+
+    def __prepare_scriptable__(self) -> Any:
+        return refuse_script(self)
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return cast_input(self, inputs)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._stack import States, autocast_dtype
+from nabi.scan._arguments import check_dense
 
 __all__ = ["check_input", "check_states"]
 
@@ -16,6 +17,7 @@ def check_input(x: Any, ranks: tuple[int, ...], input_size: int | None, dtype: t
     """Check the rank, width and dtype of an input; None stands for any width, any dtype."""
     if not isinstance(x, Tensor):
         raise ArgumentError(f"x: expected a tensor or a PackedSequence, got {type(x).__name__}")
+    check_dense(x)
     if x.dim() not in ranks:
         expected = " or ".join(str(rank) for rank in ranks)
         raise ShapeError(f"x: expected {expected} dimensions, got the shape {list(x.shape)}")

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 from nabi.errors import ArgumentError, unknown_name
 from nabi.ir import Cell, Program
 from nabi.nn._checks import check_input, check_states
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
@@ -181,6 +182,11 @@ class RNN(nn.Module, metaclass=_RNNType):
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
+        if is_proxy(x):
+            return leaf(
+                self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
+                **({"return_all_states": True} if return_all_states else {}),
+            )  # fmt: skip
         is_full = lengths is None and mask is None and resets is None and truncate is None
         if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
@@ -320,6 +326,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
         return output, self._state_type(*final)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

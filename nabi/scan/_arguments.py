@@ -9,8 +9,10 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._layout import mask_of
+from nabi.scan._way import is_symbolic
 
 __all__ = [
+    "check_dense",
     "check_families",
     "check_input",
     "check_mask",
@@ -33,8 +35,15 @@ def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
             f"x: expected {program.input_size} features in the last dimension, got {x.shape[-1]} "
             f"(shape {tuple(x.shape)})"
         )
+    check_dense(x)
     if not x.is_floating_point():
         raise ArgumentError(f"x: expected floating-point numbers, got {x.dtype}")
+
+
+def check_dense(x: Tensor) -> None:
+    """Check that every element of an input has a place in memory."""
+    if x.layout is not torch.strided:
+        raise ArgumentError(f"x: expected a dense tensor, got one of {x.layout}; give x.to_dense()")
 
 
 def check_families(program: Program, families: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -86,7 +95,7 @@ def check_valid(
         raise ShapeError(
             f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}"
         )
-    if torch.compiler.is_compiling() or _is_batched(lengths):
+    if is_symbolic(lengths):
         return torch.arange(time, device=device)[None, :] < lengths.to(device)[:, None], None
     known = tuple(lengths.tolist())
     if known and not (min(known) >= 0 and max(known) <= time):
@@ -116,7 +125,3 @@ def check_steps(name: str, value: int | None) -> None:
     """Check a number of time steps that may be left out."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
-
-
-def _is_batched(value: Tensor) -> bool:
-    return torch._C._functorch.is_batchedtensor(value)
