@@ -65,6 +65,8 @@ def fit(
                 epoch += 1
                 if interrupt.asked:
                     break
+            if epoch > initial_epoch:
+                compiled.optimizer.finish()
             hears.call("on_train_end", logs)
             if interrupt.asked:
                 interrupt.raise_now()
