@@ -1,6 +1,8 @@
 """What a layer does with its weights: adding, ordering, freezing, reading, setting, counting, penalties."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -13,9 +15,36 @@ from nabi.layers._arguments import dtype_named
 from nabi.layers._shapes import product_sum
 from nabi.nn import initializers
 
-__all__ = ["Weighted"]
+__all__ = ["Weighted", "collecting", "collecting_losses"]
 
 _PLAIN = (bool, int, float, str, type(None))
+
+
+class _Collecting(threading.local):
+    on = False
+
+
+# Whether penalties of several calls of a layer add up, in this thread.
+collecting = _Collecting()
+
+
+@contextmanager
+def collecting_losses(root: Any) -> Iterator[None]:
+    """Let the penalties of all calls of the layers in `root` add up; else they last until the next call.
+
+    So a layer that is called twice in a model, or a cell at every step, counts as often as it is called.
+    """
+    if collecting.on or not isinstance(root, torch.nn.Module):
+        yield
+        return
+    for module in root.modules():
+        if isinstance(module, Weighted) and module._call_losses:
+            module._call_losses = []
+    collecting.on = True
+    try:
+        yield
+    finally:
+        collecting.on = False
 
 
 class Weighted(torch.nn.Module):
@@ -197,12 +226,15 @@ class Weighted(torch.nn.Module):
         for module in self.modules():
             if isinstance(module, Weighted):
                 for name, penalty in module._weight_regularizers.items():
-                    found.append(penalty(module._parameters[name]))  # type: ignore[arg-type]
+                    weight = module._parameters[name]
+                    # A penalty that no training can lower is none, as in Keras.
+                    if weight is not None and weight.requires_grad:
+                        found.append(penalty(weight))
                 found.extend(module._call_losses)
         return found
 
     def add_loss(self, loss: Tensor) -> None:
-        """Add a penalty from inside `call`; it lasts until the next call."""
+        """Add a penalty from inside `call`; it lasts until the next call of the layer or of its model."""
         self._call_losses.append(loss)
 
     def regularization_loss(self) -> Tensor | None:

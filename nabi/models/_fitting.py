@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nabi import training
 from nabi.errors import ArgumentError
+from nabi.layers._weights import collecting_losses
 from nabi.models._feeding import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part
 
@@ -267,7 +268,7 @@ class Fitting(Feeding):
 
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
-        outputs = self._forward(x)
+        outputs = self._collected(lambda: self._forward(x))
         if not isinstance(outputs, Tensor):
             raise ArgumentError(
                 f"{self.name}: it gives {type(outputs).__name__} of outputs, training needs one tensor"
@@ -283,6 +284,13 @@ class Fitting(Feeding):
 
     def _forward(self, x: Any) -> Any:
         return self(x)
+
+    def _collected(self, forward: Callable[[], Any]) -> Any:
+        """Outputs of a batch, after which the penalties of all calls of each layer are there."""
+        if not self._has_penalties:
+            return forward()
+        with collecting_losses(self):
+            return forward()
 
     def regularization_loss(self) -> Tensor | None:
         """Sum of the penalties on weights and outputs, or None."""

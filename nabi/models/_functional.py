@@ -240,7 +240,7 @@ class Functional(Model):
             for own, wanted in zip(self._readouts, asked, strict=True)
         ]
         with giving_logits(readouts):
-            outputs = self._flat(x)
+            outputs = self._collected(lambda: self._flat(x))
         outputs = [
             one if readout is None else with_logits(readout, one)
             for one, readout in zip(outputs, readouts, strict=True)

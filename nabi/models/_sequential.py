@@ -248,7 +248,7 @@ class Sequential(Model):
         if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
             return super().training_outputs(x, logits_of)
         with giving_logits([self._readout]):
-            logits = self.call(x)
+            logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
     def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:

@@ -39,7 +39,7 @@ class KerasSteps(torch.optim.Optimizer):
         return self.begins
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the weights that have a gradient."""
         loss = None
         if closure is not None:
@@ -66,10 +66,10 @@ class KerasSteps(torch.optim.Optimizer):
         return state
 
     def _update(self, group: Group, count: int, weights: list[Parameter]) -> None:
-        gradients = [weight.grad for weight in weights]
+        gradients, tensors = [weight.grad for weight in weights], list[Tensor](weights)
         if group["weight_decay"]:
-            torch._foreach_mul_(weights, 1.0 - group["lr"] * group["weight_decay"])
-        self.update(group, count, weights, gradients, [self.state[weight] for weight in weights])
+            torch._foreach_mul_(tensors, 1.0 - group["lr"] * group["weight_decay"])
+        self.update(group, count, tensors, gradients, [self.state[weight] for weight in weights])
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
         """Update weights that all make their step number `count`."""
@@ -149,7 +149,7 @@ class RMSprop(KerasSteps):
             _move_mean(means, gradients, keep)
             torch._foreach_sub_(below, _squares(means))
         torch._foreach_sqrt_(below)
-        moves = torch._foreach_mul(gradients, group["lr"])
+        moves: Any = torch._foreach_mul(gradients, group["lr"])
         torch._foreach_div_(moves, below)
         if group["momentum"]:
             moved = _all(states, "momentum")

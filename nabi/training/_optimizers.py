@@ -10,7 +10,7 @@ from torch.nn import Parameter
 
 from nabi.errors import ArgumentError
 from nabi.training._fused_adam import FusedAdam
-from nabi.training._keras_steps import SGD, KerasSteps
+from nabi.training._keras_steps import SGD
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
