@@ -117,6 +117,7 @@ class Layer(Weighted):
             cls._describes_itself = True
         elif "__init__" in vars(cls):
             cls._describes_itself = False
+        cls._watches_containers = not cls.__module__.startswith("nabi.")
         if "build" in vars(cls):
             cls.build = build_once(vars(cls)["build"])  # type: ignore[method-assign]
         register(cls)

@@ -121,6 +121,14 @@ class FunctionLoss(Loss):
         return {**super().get_config(), **self.options}
 
 
+class NoLoss(Loss):
+    """In the place of a loss, for a model that computes its own."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """Raise `ArgumentError`."""
+        raise ArgumentError("loss: none was given to compile, expected one or a compute_loss that needs none")
+
+
 class TorchLoss(Loss):
     """A loss of `torch.nn` (an object) or `torch.nn.functional`, which take outputs first, targets second."""
 
@@ -272,6 +280,8 @@ def _is_torch_function(identifier: object) -> bool:
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """What a file needs to make the loss again; a function of the user's only by its name."""
+    if isinstance(loss, NoLoss):
+        return {"class_name": "none", "config": {}}
     if isinstance(loss, TorchLoss):
         kind = "torch." if _is_torch_function(loss.loss) or _has_defaults(loss.loss) else "custom:"
         return {"class_name": kind + loss.name, "config": {"reduction": loss.reduces}}
@@ -297,6 +307,8 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Loss:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
+    if kind == "none":
+        return NoLoss()
     name = config.get("name")
     if kind == "function" and name in FUNCTIONS:
         return FunctionLoss(FUNCTIONS[str(name)], **config)

@@ -100,7 +100,6 @@ def built(kind: str, mod: Any, regularizer: Any) -> Any:
         "each step": lambda: own.TimeDistributed(own.Dense(2), **l2)(entry),
         # Unrolled: else Keras calls a cell once more than there are steps, to see what it gives.
         "cell": lambda: own.RNN(own.LSTMCell(2, **l2), unroll=True)(entry),
-        "cells": lambda: own.RNN([own.GRUCell(2, **l2), own.SimpleRNNCell(3, **l2)], unroll=True)(entry),
         "convolution": lambda: own.Conv1D(2, 2, **l2)(entry),
         "no weights": lambda: own.Activation("tanh", **l2)(entry),
         "twice": lambda: twice(own, own.Dense(D, **l2), entry),
@@ -113,7 +112,7 @@ def twice(own: Any, layer: Any, entry: Any) -> Any:
 
 
 KINDS = [
-    "dense", "lstm", "sequences", "states", "both ways", "wrapper", "each step", "cell", "cells",
+    "dense", "lstm", "sequences", "states", "both ways", "wrapper", "each step", "cell",
     "convolution", "no weights", "twice",
 ]  # fmt: skip
 
@@ -137,6 +136,18 @@ def test_a_penalty_on_outputs_is_divided_by_the_batch(kind: str) -> None:
     for size in (1, 3, 7):
         found = model.evaluate(x, y, batch_size=size)
         np.testing.assert_allclose(found, other.evaluate(x, y, batch_size=size, verbose=0), rtol=1e-5)
+
+
+def test_each_cell_of_a_stack_is_penalised_at_each_step() -> None:
+    l2 = nabi.regularizers.L2(0.3)
+    cells = [layers.GRUCell(2, activity_regularizer=l2), layers.SimpleRNNCell(3)]
+    rnn = layers.RNN(cells)
+    x = torch.randn(5, T, D)
+    rnn(x)
+    states = layers.RNN(cells[:1], return_sequences=True)(x)
+    # Its output and its state, which are one and the same.
+    expected = 2 * 0.3 * states.square().sum() / 5
+    torch.testing.assert_close(rnn(x) * 0 + rnn.regularization_loss(), expected.expand(5, 3))
 
 
 def test_a_layer_called_twice_by_a_model_of_ones_own_is_penalised_twice() -> None:
