@@ -169,6 +169,8 @@ class Fitting(Feeding):
         compiled.continue_random_state(self.device)
         generator = compiled.shuffling() if shuffle else None
         batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        if isinstance(batches, ArrayBatches):
+            self._prepare(batches.x)
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
         if validation_data is not None:
@@ -177,8 +179,6 @@ class Fitting(Feeding):
             )
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
-        if isinstance(batches, ArrayBatches):
-            self._prepare(batches.x)
         return training.fit(
             self,
             compiled,
@@ -207,9 +207,9 @@ class Fitting(Feeding):
         compiled = self.compiled
         compiled.continue_random_state(self.device)
         batches = self._whole(x, y, sample_weight)
+        self._prepare(batches.x)
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
-        self._prepare(batches.x)
         training.start_figures(self, compiled)
         self.train(True)
         try:
@@ -399,13 +399,10 @@ class Fitting(Feeding):
         return penalty
 
     def _width(self) -> int | None:
-        """How many outputs each sample or step has, where the layers say so before they are built."""
+        """How many outputs each sample or step has, where a model that is built knows it."""
         shape = getattr(self, "output_shape", None)
-        if isinstance(shape, tuple) and shape and isinstance(shape[-1], int):
-            return shape[-1]
-        last = getattr(self, "layers", [None])[-1:]
-        units = getattr(last[0], "units", None) if last and shape is None else None
-        return units if isinstance(units, int) else None
+        known = isinstance(shape, tuple) and shape and isinstance(shape[-1], int)
+        return shape[-1] if known else None
 
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
         for argument, number, least in (

@@ -253,7 +253,7 @@ def class_weights(
 
 def _class(label: Any, count: int | None) -> int:
     whole = not isinstance(label, bool | str) and isinstance(label, SupportsFloat) and float(label) % 1 == 0
-    if not whole or not 0 <= label or (count is not None and label >= count):
+    if not whole or label < 0 or (count is not None and label >= count):
         wanted = "a whole number from 0" + ("" if count is None else f" to {count - 1}")
         raise ArgumentError(f"class_weight: expected classes, each {wanted}, got the class {label!r}")
     return int(label)

@@ -11,7 +11,7 @@ from nabi.training._batches import Batch, Batches
 from nabi.training._callbacks import Callback, CallbackList, History
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._interrupt import FinishBatch
-from nabi.training._ports import Part, first_of, row_count
+from nabi.training._ports import Part, first_of
 from nabi.training._progress import Display, make_display
 from nabi.training._step import Step, evaluate_batch, start_figures
 
