@@ -49,13 +49,15 @@ class Metric(Protocol):
 
 
 def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """Share, over the last axis, of outputs on the right side of the threshold.
+    """Share, over the last axis, of outputs on the right side of the threshold; targets are 0 and 1.
+
+    A target that is neither of them is never met, as in Keras.
 
     >>> binary_accuracy(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.8], [0.7]]))
     tensor([1., 0.])
     """
     y_true = align_targets(y_true, y_pred)
-    return ((y_pred > threshold) == (y_true > threshold)).to(y_pred.dtype).mean(-1)
+    return ((y_pred > threshold).to(y_true.dtype) == y_true).to(y_pred.dtype).mean(-1)
 
 
 def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
