@@ -22,12 +22,17 @@ from nabi.layers._inputs import attach_mask, cast_input, device_of, mask_of, to_
 from nabi.layers._registry import automatic_config, register, restore
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._shapes import infer_output_shape
-from nabi.layers._structure import mapped
+from nabi.layers._structure import leaves, mapped
 from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
-from nabi.layers._weights import Weighted
+from nabi.layers._weights import Weighted, collecting
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 
 __all__ = ["Layer"]
+
+
+def per_sample(penalty: Tensor, output: Tensor) -> Tensor:
+    """Divide a penalty on an output by the batch size, as Keras does."""
+    return penalty / output.shape[0] if output.ndim and output.shape[0] else penalty
 
 
 def build_once(build: Callable[..., None]) -> Callable[..., None]:
@@ -74,7 +79,8 @@ class Layer(Weighted):
     Arguments: `name` (made from the class name by default), `trainable`, `dtype` (torch's default dtype),
     and, for the first layer of a model, its input shape as `input_shape` (without the batch),
     `batch_input_shape` or `batch_shape` (with it), or `input_dim` and `input_length`; `weights` are
-    initial weights in the order of `get_weights`; `activity_regularizer` penalises the output.
+    initial weights in the order of `get_weights`; `activity_regularizer` penalises the output, divided by
+    the batch size.
     Raises `ArgumentError` for arguments that a layer does not have.
     """
 
@@ -112,6 +118,7 @@ class Layer(Weighted):
             cls._describes_itself = True
         elif "__init__" in vars(cls):
             cls._describes_itself = False
+        cls._watches_containers = not cls.__module__.startswith("nabi.")
         if "build" in vars(cls):
             cls.build = build_once(vars(cls)["build"])  # type: ignore[method-assign]
         register(cls)
@@ -306,14 +313,15 @@ class Layer(Weighted):
                 kwargs["training"] = self.training
         else:
             kwargs.pop("training", None)
-        if self._call_losses:
+        if self._call_losses and not collecting.on:
             self._call_losses = []
         outputs = self.call(inputs, *args, **kwargs)
         if self._makes_mask or mask is not None:
             outputs = attach_mask(self, inputs, outputs, mask)
         if self.activity_regularizer is not None:
-            for output in outputs if isinstance(outputs, list | tuple) else (outputs,):
-                self.add_loss(self.activity_regularizer(output))
+            for output in leaves(outputs):
+                if isinstance(output, Tensor):
+                    self.add_loss(per_sample(self.activity_regularizer(output), output))
         return outputs
 
     def __prepare_scriptable__(self) -> Any:

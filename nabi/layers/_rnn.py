@@ -17,10 +17,16 @@ from nabi.layers._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._registry import serialize
 from nabi.layers._shapes import check_mask, check_rank, check_width, first_shape, last_width
 from nabi.layers._states import as_states, fill_masked, flatten, pack, state_shapes, zero_states
+from nabi.layers._weights import collecting_losses
 
 __all__ = ["RNN"]
 
 _AXES = "(batch, time, features)"
+
+
+def _runs_at_once(cell: Any) -> bool:
+    # A penalty on the output of a cell is one on every step, so each step has to be a call.
+    return is_equations(cell) and cell.activity_regularizer is None
 
 
 class RNN(StatefulLayer):
@@ -185,12 +191,13 @@ class RNN(StatefulLayer):
         stack: Any = None
         if self.equations is not None:
             stack = [self]
-        elif is_equations(self.cell):
+        elif _runs_at_once(self.cell):
             stack = [self.cell]
-        elif isinstance(self.cell, StackedRNNCells) and all(is_equations(cell) for cell in self.cell.cells):
+        elif isinstance(self.cell, StackedRNNCells) and all(map(_runs_at_once, self.cell.cells)):
             stack = self.cell.cells
         if stack is None:
-            return self._run_steps(x, states, mask, training)
+            with collecting_losses(self.cell):
+                return self._run_steps(x, states, mask, training)
         check_rank(self, x.shape, 3, _AXES)
         check_width(self, x.shape, stack[0].program().input_size)
         final: tuple[Tensor, ...] = ()

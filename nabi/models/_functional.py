@@ -240,7 +240,7 @@ class Functional(Model):
             for own, wanted in zip(self._readouts, asked, strict=True)
         ]
         with giving_logits(readouts):
-            outputs = self._flat(x)
+            outputs = self._collected(lambda: self._flat(x))
         outputs = [
             one if readout is None else with_logits(readout, one)
             for one, readout in zip(outputs, readouts, strict=True)
@@ -286,10 +286,11 @@ class Functional(Model):
         """Name, layers, and the calls between inputs and outputs, as JSON-able values."""
         outputs = [Slot(slot) for slot in self._graph.outputs]
         graph = graph_config(self._graph, self._input_structure, packed(self._output_structure, outputs))
-        return {"name": self.name, **graph}
+        own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
+        return {**own, **graph}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a model from what `get_config` returned."""
         inputs, outputs = tensors_from_config(config, custom_objects)
-        return cls(inputs, outputs, name=config.get("name"))
+        return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))

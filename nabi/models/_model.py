@@ -8,6 +8,7 @@ import torch
 
 from nabi.errors import ArgumentError, unknown_name
 from nabi.layers import Layer
+from nabi.layers._containers import Held
 from nabi.models import _files
 from nabi.models._fitting import Fitting
 from nabi.models._summary import summary_lines
@@ -62,9 +63,13 @@ class Model(Fitting):
     def layers(self) -> list[Layer]:
         """The layers, in the order in which they were assigned."""
         found: list[Layer] = []
-        for child in self.children():
-            parts = child.children() if isinstance(child, torch.nn.ModuleList) else [child]
-            found += [layer for layer in parts if isinstance(layer, Layer)]
+        waiting = list(self.children())[::-1]
+        while waiting:
+            child = waiting.pop()
+            if isinstance(child, Layer):
+                found.append(child)
+            elif isinstance(child, torch.nn.ModuleList | torch.nn.ModuleDict | Held):
+                waiting += list(child.children())[::-1]
         return found
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:

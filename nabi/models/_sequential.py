@@ -30,6 +30,7 @@ class Sequential(Model):
     Args:
         layers: the layers; more can be added with `add`.
         name: "sequential" and a number by default.
+        trainable: False freezes all layers, those that are added later too.
 
     Raises:
         ArgumentError: for something that is no layer, or two layers of one name.
@@ -42,9 +43,12 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers: Sequence[Layer | SymbolicTensor] | None = None, name: str | None = None
+        self,
+        layers: Sequence[Layer | SymbolicTensor] | None = None,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, trainable=trainable)
         self.stack = torch.nn.ModuleList()
         self._entry: InputLayer | None = None
         # Shapes after each layer, for the open batch; the first is that of the inputs.
@@ -90,6 +94,7 @@ class Sequential(Model):
         if self._shapes:
             self._shapes.append(self._build_layer(layer, self._shapes[-1]))
         self.stack.append(layer)
+        self._freeze()
         self._find_readout()
         if self._shapes:
             self.built = True
@@ -248,7 +253,7 @@ class Sequential(Model):
         if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
             return super().training_outputs(x, logits_of)
         with giving_logits([self._readout]):
-            logits = self.call(x)
+            logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
     def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:
@@ -266,10 +271,14 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """Name and layers, as JSON-able values."""
         first = [] if self._entry is None else [self._entry]
-        return {"name": self.name, "layers": [serialize(layer) for layer in [*first, *self.layers]]}
+        own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
+        return {**own, "layers": [serialize(layer) for layer in [*first, *self.layers]]}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a model from what `get_config` returned."""
         layers = [deserialize(layer, custom_objects) for layer in config["layers"]]
-        return cls(layers, name=config.get("name"))
+        model = cls(layers, name=config.get("name"))
+        if not config.get("trainable", True):
+            model.trainable = False
+        return model

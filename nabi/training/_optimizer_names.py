@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from nabi.errors import ArgumentError, unknown_name
+from nabi.training import _keras_steps as steps
 from nabi.training._optimizers import Optimizer, TorchOptimizer
 
 __all__ = [
@@ -36,7 +37,7 @@ class SGD(Optimizer):
     0.1
     """
 
-    torch_class = torch.optim.SGD
+    torch_class = steps.SGD
     default_learning_rate = 0.01
     options: ClassVar = {"momentum": ("momentum", 0.0), "nesterov": ("nesterov", False)}
 
@@ -48,33 +49,35 @@ class Adam(Optimizer):
     (0.001, 0.01)
     """
 
-    torch_class = torch.optim.Adam
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), 0.004 by default."""
+    """Adam with a weight decay of 0.004 by default (Loshchilov and Hutter 2019)."""
 
-    torch_class = torch.optim.AdamW
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
     def __init__(
         self, learning_rate: float | None = None, weight_decay: float | None = 0.004, **options: Any
     ) -> None:
+        if weight_decay is None:
+            raise ArgumentError("weight_decay: expected a number, got None; Adam is AdamW without it")
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
 
 class Adamax(Optimizer):
     """Adam with the infinity norm (Kingma and Ba 2015, section 7)."""
 
-    torch_class = torch.optim.Adamax
+    torch_class = steps.Adamax
     options: ClassVar = _BETAS
 
 
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016)."""
 
-    torch_class = torch.optim.NAdam
+    torch_class = steps.Nadam
     options: ClassVar = _BETAS
 
 
@@ -84,7 +87,7 @@ class RMSprop(Optimizer):
     Options `rho`, `momentum`, `epsilon`, `centered`.
     """
 
-    torch_class = torch.optim.RMSprop
+    torch_class = steps.RMSprop
     options: ClassVar = {
         "rho": ("alpha", 0.9),
         "momentum": ("momentum", 0.0),
@@ -96,7 +99,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Adagrad (Duchi et al. 2011); options `initial_accumulator_value` and `epsilon`."""
 
-    torch_class = torch.optim.Adagrad
+    torch_class = steps.Adagrad
     options: ClassVar = {
         "initial_accumulator_value": ("initial_accumulator_value", 0.1),
         "epsilon": ("eps", 1e-7),
@@ -106,7 +109,7 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Adadelta (Zeiler 2012); options `rho` and `epsilon`."""
 
-    torch_class = torch.optim.Adadelta
+    torch_class = steps.Adadelta
     options: ClassVar = {"rho": ("rho", 0.95), "epsilon": ("eps", 1e-7)}
 
 

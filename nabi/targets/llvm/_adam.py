@@ -3,7 +3,7 @@ optimization"; decoupled weight decay: Loshchilov and Hutter 2019).
 
 A step reads four numbers for each weight and writes three, so that it is as fast as memory if nothing else
 costs: one root and one division for each, and no call for each tensor. What it computes is what torch.optim's
-kernels do, to within rounding, and where: the tensors are the optimizer's own.
+kernels do or, with `epsilon_first`, Keras' step, to within rounding; the tensors are the optimizer's own.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from nabi.targets.llvm._vectors import INDEX, POINTER, Loop, Vectors, index, loo
 __all__ = ["NativeAdam", "write"]
 
 # What the block of arguments begins with; a line for each tensor follows.
-_NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign")
+_NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign", "first")
 _HEAD = 1 + len(_NUMBERS)
 _LINE = ("weight", "gradient", "mean", "square", "counter", "count", "size", "scale")
 _COST = 4.0
@@ -85,6 +85,7 @@ class NativeAdam:
         decay: float,
         decoupled: bool,
         maximize: bool,
+        epsilon_first: bool = False,
     ) -> bool:
         """See `nabi.targets.AdamSteps`."""
         if [to_read(weight) for weight in weights] != self._places:
@@ -97,10 +98,11 @@ class NativeAdam:
         found = [to_read(gradient) for gradient in gradients]
         if found != block.found:
             block.bind(self._alive, gradients, found)
-        numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
+        numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
         if numbers != block.last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
-            block.numbers[:] = [rate, *betas, epsilon, added, keep, -1.0 if maximize else 1.0]
+            sign, first = -1.0 if maximize else 1.0, 1.0 if epsilon_first else 0.0
+            block.numbers[:] = [rate, *betas, epsilon, added, keep, sign, first]
             block.kernels = self._kernels_for(decays=decay != 0)
             block.last = numbers
         whole, count, update = block.kernels
@@ -237,14 +239,17 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
 
     one = ir.Constant(_DOUBLE, 1.0)
     new_mean, new_square = (everywhere(b.fsub(one, numbers[beta])) for beta in ("beta1", "beta2"))
-    old_square, epsilon, decay, keep, sign = (
-        everywhere(numbers[each]) for each in ("beta2", "epsilon", "decay", "keep", "sign")
-    )
+    old_square, decay, keep, sign = (everywhere(numbers[each]) for each in ("beta2", "decay", "keep", "sign"))
+    late = b.fsub(one, numbers["first"])
     with loop_over(b, 0, given.lines) as line:
         weights, gradients, means, squares = (given.pointer(line, each) for each in _LINE[:4])
-        size, scale = (
-            everywhere(b.load(given.place(line, each), align=8, typ=_DOUBLE)) for each in ("size", "scale")
+        size, corrected = (
+            b.load(given.place(line, each), align=8, typ=_DOUBLE) for each in ("size", "scale")
         )
+        # Epsilon is added once, after the root is multiplied; what comes before that is multiplied with it.
+        factor = b.fadd(b.fmul(numbers["first"], corrected), late)
+        epsilon = everywhere(b.fmul(numbers["epsilon"], factor))
+        size, scale = everywhere(size), everywhere(corrected)
         count = b.load(given.place(line, "count"), align=8, typ=INDEX)
 
         def some(at: Any, mask: Any) -> None:
