@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
 __all__ = ["KEYS", "LOWEST", "Frame", "Piece", "frames_of", "read_frames", "roll_of"]
@@ -52,13 +53,10 @@ def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
     roll = np.zeros((len(steps), KEYS), np.uint8)
     for step, frame in enumerate(steps):
         for pitch in frame:
-            whole = isinstance(pitch, int | np.integer) and not isinstance(pitch, bool)
-            if not whole or not LOWEST <= pitch < LOWEST + KEYS:
-                raise ArgumentError(
-                    f"{name}[{step}]: got the pitch {pitch!r}, expected whole numbers from {LOWEST} to "
-                    f"{LOWEST + KEYS - 1}, the keys of a piano"
-                )
-            roll[step, pitch - LOWEST] = 1
+            key = _checks.whole(
+                f"{name}[{step}]", pitch, LOWEST, LOWEST + KEYS - 1, otherwise=", the keys of a piano"
+            )
+            roll[step, key - LOWEST] = 1
     return roll
 
 

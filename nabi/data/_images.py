@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data._text_files import check_file
 from nabi.errors import ArgumentError, FileFormatError, NabiError, ShapeError
 
@@ -40,7 +41,7 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     """
     from PIL import Image, ImageOps
 
-    _check_size(size)
+    size = _checks.whole("size", size)
     place = Path(path)
     check_file(place)
     try:
@@ -89,7 +90,7 @@ def fit_images(images: Any, size: int) -> Pixels:
     >>> fit_images(np.zeros((2, 10, 20), np.uint8), 8)[0, :, 4, 0].tolist()
     [128, 128, 0, 0, 0, 0, 128, 128]
     """
-    _check_size(size)
+    size = _checks.whole("size", size)
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., None]
@@ -126,11 +127,6 @@ def _fitted(image: "Image", size: int) -> Pixels:
     if image.size != (size, size):
         image = ImageOps.pad(image, (size, size), Image.Resampling.BICUBIC, color=_GREY)
     return np.asarray(image, dtype=np.uint8)
-
-
-def _check_size(size: object) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ArgumentError(f"size: got {size!r}, expected a whole number from 1")
 
 
 def _is_unknown(problem: Exception) -> bool:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nabi import _checks
 from nabi.data._frames import KEYS, LOWEST, Frame, frames_of, roll_of
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange import write_atomically
 
 __all__ = ["MidiMusic", "MidiNotes", "check_steps", "read_midi_frames", "read_notes", "write_midi_frames"]
@@ -122,18 +123,13 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
     return MidiNotes(place, tuple(beats), outside, tempo, bar)
 
 
-def check_steps(steps_per_beat: object) -> None:
-    """Refuse what is no number of steps.
+def check_steps(steps_per_beat: object) -> int:
+    """Return a number of steps per beat as an int.
 
     Raises:
         ArgumentError: for anything but a whole number from 1 to 96.
     """
-    whole = isinstance(steps_per_beat, int) and not isinstance(steps_per_beat, bool)
-    if not whole or not 1 <= steps_per_beat <= _MOST_STEPS_PER_BEAT:  # type: ignore[operator]
-        raise ArgumentError(
-            f"steps_per_beat: got {steps_per_beat!r}, expected a whole number from 1 to "
-            f"{_MOST_STEPS_PER_BEAT}"
-        )
+    return _checks.whole("steps_per_beat", steps_per_beat, 1, _MOST_STEPS_PER_BEAT)
 
 
 def _open(place: Path) -> Any:
@@ -207,11 +203,9 @@ def write_midi_frames(
     """
     import mido
 
-    check_steps(steps_per_beat)
-    if not 1 <= beats_per_bar <= 255:
-        raise ArgumentError(f"beats_per_bar: got {beats_per_bar!r}, expected a whole number from 1 to 255")
-    if not 4 <= tempo <= 1000:
-        raise ArgumentError(f"tempo: got {tempo!r}, expected crotchets per minute, from 4 to 1000")
+    steps_per_beat = check_steps(steps_per_beat)
+    beats_per_bar = _checks.whole("beats_per_bar", beats_per_bar, 1, 255)
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi import _checks
+from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["pad_sequences"]
 
@@ -42,8 +43,9 @@ def pad_sequences(
            [ 4, -1]], dtype=int32)
     """
     for argument, side in (("padding", padding), ("truncating", truncating)):
-        if side not in ("pre", "post"):
-            raise unknown_name(argument, side, ("pre", "post"))
+        _checks.choice(argument, side, ("pre", "post"))
+    if maxlen is not None:
+        maxlen = _checks.whole("maxlen", maxlen, 0, otherwise=" or None")
     if isinstance(sequences, str) or not isinstance(sequences, Iterable):
         raise ArgumentError(f"sequences: {sequences!r} was given, a list of sequences is expected")
     every = list(sequences)
@@ -60,8 +62,6 @@ def pad_sequences(
         raise ArgumentError(f"value: {value!r} was given for an array of {kind}; text needs dtype=object")
 
     length = max((len(sequence) for sequence in every), default=0) if maxlen is None else maxlen
-    if length < 0:
-        raise ArgumentError(f"maxlen: {maxlen} was given, 0 or more is expected")
     features = next((np.asarray(sequence).shape[1:] for sequence in every if len(sequence)), ())
     padded = np.full((len(every), length, *features), value, dtype=kind)
     for position, sequence in enumerate(every):

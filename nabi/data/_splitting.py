@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 
 __all__ = ["stratified_split"]
@@ -37,10 +38,8 @@ def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indic
     >>> len(kept), len(held_out)
     (3, 3)
     """
-    if isinstance(share, bool) or not isinstance(share, int | float | np.floating) or not 0 < share < 1:
-        raise ArgumentError(f"share: {share!r} was given, a number between 0 and 1 is expected")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ArgumentError(f"seed: {seed!r} was given, a whole number from 0 is expected")
+    share = _checks.real("share", share, above=0, below=1)
+    seed = _checks.seed("seed", seed)
     rows = _rows(labels)
     if len(rows) < 2:
         raise ArgumentError(f"labels: {len(rows)} were given, at least two are expected")

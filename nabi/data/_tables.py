@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
 from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Part, Reader
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
@@ -116,8 +117,7 @@ def stream_table(
     >>> [(part.first_row, part["n"]) for part in stream_table(path, rows=2)]
     [(1, [0, 1]), (3, [2, 3]), (5, [4])]
     """
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise ArgumentError(f"rows: {rows!r} was given, a whole number from 1 is expected")
+    rows = _checks.whole("rows", rows)
     file, reader = _opened(path, encoding, separator, quoted, header)
     if columns is None:
         wanted = reader.columns

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data._text_units import (
     CONTINUED,
     RESERVED,
@@ -117,8 +118,10 @@ class Vocabulary:
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
         # A letter is two pieces, one that begins a word and one that goes on; subwords begin with a space.
-        _check_number("size", size, len(RESERVED) + (2 if unit in _LEARNT else 1), "or None")
-        _check_number("minimum_count", minimum_count, 1)
+        if size is not None:
+            least = len(RESERVED) + (2 if unit in _LEARNT else 1)
+            size = _checks.whole("size", size, least, otherwise=" or None")
+        minimum_count = _checks.whole("minimum_count", minimum_count)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")
         tokenizer = make_tokenizer(unit, lowercase, list(RESERVED), [])
@@ -171,7 +174,8 @@ class Vocabulary:
         """
         if truncating not in ("post", "pre"):
             raise unknown_name("truncating", truncating, ("post", "pre"))
-        _check_number("maxlen", maxlen, 1, "or None")
+        if maxlen is not None:
+            maxlen = _checks.whole("maxlen", maxlen, otherwise=" or None")
         texts = _checked_texts("texts", texts)
         if first is not None:
             first = _checked_texts("first", first)
@@ -292,14 +296,6 @@ class Vocabulary:
             )
         except ArgumentError as problem:
             raise FileFormatError(f"vocabulary: {problem}") from problem
-
-
-def _check_number(argument: str, number: Any, least: int, otherwise: str = "") -> None:
-    if number is None and otherwise:
-        return
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        expected = f"a whole number from {least} {otherwise}".rstrip()
-        raise ArgumentError(f"{argument}: {number!r} was given, {expected} is expected")
 
 
 def _code_points(words: list[str]) -> npt.NDArray[np.int32]:

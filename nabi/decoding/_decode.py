@@ -1,6 +1,6 @@
 """Decoding a batch: whole sequences, or one step after the other."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.decoding._beams import search
 from nabi.decoding._choosing import Chooser
 from nabi.decoding._model import Decodable
@@ -88,7 +89,7 @@ def stream(
     ends = _check_ends(end)
     codes = _check_first(first)
     if maxlen is not None:
-        _check_maxlen(maxlen)
+        maxlen = _check_maxlen(maxlen)
     if not isinstance(strategy, Greedy | Sampling):
         raise ArgumentError(
             f"strategy: got {strategy!r}, expected Greedy or Sampling: a beam search knows what it has "
@@ -167,7 +168,7 @@ def decode(
     """
     ends = _check_ends(end)
     codes = _check_first(first)
-    _check_maxlen(maxlen)
+    maxlen = _check_maxlen(maxlen)
     if isinstance(strategy, BeamSearch):
         return [
             [Decoded(found[1], found[0], score, found[2]) for score, found in row]
@@ -192,14 +193,18 @@ def decode(
 def _check_ends(end: int | Collection[int] | None) -> frozenset[int]:
     if end is None:
         return frozenset()
-    ends = frozenset([end] if isinstance(end, int) else end)
-    if not all(isinstance(code, int | np.integer) and code >= 0 for code in ends):
-        raise ArgumentError(f"end: got {end!r}, expected a code, several codes or None")
-    return ends
+    several = isinstance(end, Collection) and not isinstance(end, str | bytes)
+    given: Any = end if several else [end]
+    return frozenset(_checks.whole("end", code, 0, otherwise=", several of them or None") for code in given)
 
 
 def _check_first(first: Tensor | Collection[int]) -> Tensor:
-    codes = first if isinstance(first, Tensor) else torch.tensor(list(first), dtype=torch.int64)
+    if isinstance(first, Tensor):
+        codes = first
+    elif isinstance(first, Iterable) and not isinstance(first, str | bytes):
+        codes = torch.tensor([_checks.whole("first", code, 0) for code in first], dtype=torch.int64)
+    else:
+        raise ArgumentError(f"first: expected the code of each row, got {_checks.short(first)}")
     if codes.dim() != 1 or codes.is_floating_point():
         raise ArgumentError(
             f"first: got {codes.dtype} of shape {tuple(codes.shape)}, expected whole numbers [batch]"
@@ -207,6 +212,5 @@ def _check_first(first: Tensor | Collection[int]) -> Tensor:
     return codes.to(torch.int64)
 
 
-def _check_maxlen(maxlen: object) -> None:
-    if isinstance(maxlen, bool) or not isinstance(maxlen, int) or maxlen < 1:
-        raise ArgumentError(f"maxlen: got {maxlen!r}, expected a whole number from 1")
+def _check_maxlen(maxlen: object) -> int:
+    return _checks.whole("maxlen", maxlen)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi import cells
+from nabi import _checks, cells
 from nabi.errors import ArgumentError
 from nabi.scan import scan, static_scan
 from nabi.targets.picture import check_suffix, write_figure
@@ -69,9 +69,9 @@ def unrolling_memory(
         UnknownNameError: `cell` is not the name of a cell.
     """
     cells.get(cell)
-    for length in lengths:
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ArgumentError(f"lengths: expected positive integers, got {length!r}")
+    lengths = [_checks.whole("lengths", length) for length in lengths]
+    units, inputs = _checks.whole("units", units), _checks.whole("inputs", inputs)
+    batch = _checks.whole("batch", batch)
     found = []
     for kind in KINDS:
         for steps in lengths:

@@ -4,8 +4,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.nn._named import snake_case
 
@@ -62,13 +64,7 @@ def dtype_named(dtype: "str | torch.dtype | None", argument: str = "dtype") -> t
 
 def positive_integer(argument: str, value: Any) -> int:
     """Return `value` as an int; `ArgumentError` unless it is a whole number above 0."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if isinstance(value, bool) or number <= 0 or number != value:
-        raise ArgumentError(f"{argument}: expected a whole number above 0; got {value!r}")
-    return number
+    return _checks.whole(argument, value, floats=True)
 
 
 def one_positive_integer(argument: str, value: Any) -> int:
@@ -81,22 +77,24 @@ def positive_integers(argument: str, value: Any, count: int) -> tuple[int, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return (positive_integer(argument, value),) * count
     if len(value) != count:
-        numbers = "a whole number above 0" if count == 1 else f"a whole number above 0, or {count} of them"
-        raise ArgumentError(f"{argument}: expected {numbers}; got {value!r}")
+        numbers = "" if count == 1 else f", or {count} of them"
+        raise ArgumentError(f"{argument}: expected a whole number of at least 1{numbers}, got {value!r}")
     return tuple(positive_integer(argument, one) for one in value)
 
 
 def rate(argument: str, value: Any) -> float:
     """Return a dropout rate as a float; `ArgumentError` unless it is between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ArgumentError(f"{argument}: expected a rate between 0 and 1; got {value!r}")
-    return float(value)
+    return _checks.rate(argument, value, up_to_one=True)
 
 
 def check_one_of(argument: str, value: object, known: Sequence[object]) -> None:
     """Raise `UnknownNameError` unless `value` is one of the known ones."""
-    if value not in known:
-        raise unknown_name(argument, value, [str(one) for one in known])
+    try:
+        if value in known:
+            return
+    except (TypeError, ValueError, RuntimeError):  # an array or tensor is not compared with a name
+        pass
+    raise unknown_name(argument, _checks.short(value), [str(one) for one in known])
 
 
 def check_no_constraint(**constraints: object) -> None:
@@ -127,8 +125,10 @@ def keyword_arguments(kind: type) -> list[str]:
 
 
 def _dimensions(argument: str, shape: Any) -> Shape:
-    if isinstance(shape, int):
+    if hasattr(shape, "__index__") and getattr(shape, "ndim", 0) == 0:
         shape = (shape,)
+    if isinstance(shape, np.ndarray | torch.Tensor):
+        shape = shape.tolist()
     if not isinstance(shape, Sequence | torch.Size) or isinstance(shape, str):
         raise ShapeError(f"{argument}: expected a list or tuple of whole numbers or None; got {shape!r}")
     dimensions: list[int | None] = []
@@ -137,12 +137,11 @@ def _dimensions(argument: str, shape: Any) -> Shape:
             dimensions.append(None)
             continue
         try:
-            number = int(size)
-        except (TypeError, ValueError):
-            number = -1
-        if number < 0 or number != size:
-            raise ShapeError(f"{argument}: expected whole numbers or None; got {size!r} in {tuple(shape)}")
-        dimensions.append(number)
+            dimensions.append(_checks.whole(argument, size, 0, floats=True))
+        except ArgumentError:
+            raise ShapeError(
+                f"{argument}: expected whole numbers or None, got {size!r} in {tuple(shape)}"
+            ) from None
     return tuple(dimensions)
 
 

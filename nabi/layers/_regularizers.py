@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.nn._configured import Configured
 from nabi.nn._named import find, to_config
@@ -21,9 +22,7 @@ class Regularizer(Configured):
 
 
 def _factor(argument: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ArgumentError(f"{argument}: expected a number of 0 or more; got {value!r}")
-    return float(value)
+    return _checks.real(argument, value, least=0)
 
 
 class L1(Regularizer):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.data import Vocabulary, fit_images
 from nabi.data._captions import keep_readable
 from nabi.errors import ArgumentError, ShapeError
@@ -103,8 +104,7 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]
     Raises:
         ArgumentError: for a share that cannot be or leaves nothing to learn from.
     """
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-        raise ArgumentError(f"validation_share: got {share!r}, expected a share of 0 or more and below 1")
+    _checks.rate("validation_share", share)
     numbers: dict[bytes, int] = {}
     pictures = np.array([numbers.setdefault(image.tobytes(), len(numbers)) for image in samples.images])
     count = round(share * len(numbers))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi import training
+from nabi import _checks, training
 from nabi.errors import ArgumentError
 from nabi.models._feeding import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part
@@ -295,13 +295,10 @@ class Fitting(Feeding):
         return penalty
 
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
-        for argument, number, least in (
-            ("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0), ("validation_freq", every, 1),
-        ):  # fmt: skip
-            if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-                raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from {least}")
-        if not 0 <= split < 1:
-            raise ArgumentError(f"validation_split: got {split!r}, expected a number from 0 to below 1")
+        _checks.whole("epochs", epochs, 0)
+        _checks.whole("initial_epoch", initial_epoch, 0)
+        _checks.whole("validation_freq", every)
+        _checks.real("validation_split", split, least=0, below=1)
 
     def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and give the optimizer the weights."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nabi import _checks
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
@@ -266,8 +267,7 @@ class LanguageModel(Saved):
         """
         self._check_trained()
         strategy = Sampling(temperature, top_k, top_p, repetition_penalty=repetition_penalty, seed=seed)
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ArgumentError(f"length: got {length!r}, expected a whole number from 1")
+        length = _checks.whole("length", length)
         unknown = self.unknown(start)
         if unknown:
             shown = ", ".join(map(repr, unknown[:5])) + (" and others" if len(unknown) > 5 else "")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.data._text_files import TextFile, check_file
 from nabi.data._text_units import CONTINUED
@@ -78,8 +79,7 @@ def divide(texts: list[str], validation_share: float, test_share: float, seed: i
         ArgumentError: for shares that cannot be.
     """
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(f"{name}: got {share!r}, expected a share of 0 or more and below 1")
+        _checks.rate(name, share)
     kept = 1 - validation_share - test_share
     if kept <= 0:
         raise ArgumentError(

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from nabi import _checks
 from nabi.cells import Cell
 from nabi.data import Frame, roll_of
-from nabi.errors import ArgumentError
 from nabi.models import _note_files
 from nabi.models._note_network import NoteNetwork
 from nabi.models._note_pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
@@ -279,8 +279,7 @@ class NoteModel(Saved):
         Returns an iterator of frames, tuples of pitches, the lowest first.
         """
         self._check_trained()
-        if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:
-            raise ArgumentError(f"frames: got {frames!r}, expected a whole number from 1")
+        frames = _checks.whole("frames", frames)
         sampling = FrameSampling(temperature, voices, fewest, seed)
         roll = torch.from_numpy(roll_of(primer, "primer"))
         number = number_of(label, self.labels) if self.labels or label is not None else None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._report import Report
@@ -129,8 +130,7 @@ class Asking(Saved):
         Raises:
             ArgumentError: as `encode`.
         """
-        if isinstance(threshold, bool) or not 0 <= threshold <= 1:
-            raise ArgumentError(f"threshold: got {threshold!r}, expected a number from 0 to 1")
+        threshold = _checks.real("threshold", threshold, least=0, most=1)
         found = self.probabilities(texts, aspects)
         names = self.labels.names
         given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nabi import _checks
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.data._text_units import RESERVED
@@ -17,7 +18,6 @@ from nabi.errors import ArgumentError
 from nabi.models import _translator_files
 from nabi.models._pair_batches import PairBatches
 from nabi.models._saved import Saved
-from nabi.models._setting_checks import check_whole
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.models._translator_network import TranslatorNetwork
 from nabi.models._translator_pairs import (
@@ -296,7 +296,7 @@ class Translator(Saved):
         self._check_trained()
         strategy = BeamSearch(beam, best, length_penalty)
         if maxlen is not None:
-            check_whole("maxlen", maxlen, 1, " or None")
+            maxlen = _checks.whole("maxlen", maxlen, otherwise=" or None")
         codes = self._codes(self.source_vocabulary, "sources", sources)
         translations = []
         for found in write(self.network, codes, strategy, maxlen, self.room):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._layout import mask_of
@@ -112,10 +113,9 @@ def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Te
     return found
 
 
-def check_steps(name: str, value: int | None) -> None:
-    """Check a number of time steps that may be left out."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
+def check_steps(name: str, value: int | None) -> int | None:
+    """Check a number of time steps that may be left out, and return it as an int."""
+    return None if value is None else _checks.whole(name, value, otherwise=" of time steps or None")
 
 
 def _is_batched(value: Tensor) -> bool:

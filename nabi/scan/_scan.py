@@ -81,8 +81,7 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
-    check_steps("truncate", truncate)
-    check_steps("recompute", recompute)
+    truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi import _checks
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation as find_activation
 from nabi.ir.functions import maximum, minimum, sigmoid
@@ -196,6 +196,4 @@ def _clip(value: Node, limit: float | None) -> Node:
 
 
 def _limit(value: Any, argument: str) -> float | None:
-    if value is not None and not float(value) > 0:
-        raise ArgumentError(f"{argument}: expected a positive limit or None, got {value!r}")
-    return None if value is None else float(value)
+    return None if value is None else _checks.real(argument, value, above=0, otherwise=" or None")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.training._fused_adam import FusedAdam
 
@@ -53,19 +54,19 @@ class Optimizer:
         if learning_rate is not None and lr is not None:
             raise ArgumentError("learning_rate: given twice, also by its old name lr")
         given = learning_rate if learning_rate is not None else lr
-        self._learning_rate = _positive(
-            "learning_rate", self.default_learning_rate if given is None else given
+        self._learning_rate = _checks.real(
+            "learning_rate", self.default_learning_rate if given is None else given, least=0
         )
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         for argument, limit in limits.items():
             if limit is not None:
-                _positive(argument, limit)
+                limits[argument] = _checks.real(argument, limit, above=0, otherwise=" or None")
         if sum(limit is not None for limit in limits.values()) > 1:
             raise ArgumentError(f"clipnorm: only one of {', '.join(limits)} may be given, got {limits}")
-        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        if decay < 0:
-            raise ArgumentError(f"decay: got {decay!r}, expected 0 or a positive number")
-        self.decay = decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = limits.values()
+        self.decay = _checks.real("decay", decay, least=0)
+        if weight_decay is not None:
+            weight_decay = _checks.real("weight_decay", weight_decay, least=0, otherwise=" or None")
         self.weight_decay = weight_decay
         unknown = sorted(set(options) - set(self.options))
         if unknown:
@@ -93,7 +94,7 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._learning_rate = _positive("learning_rate", rate)
+        self._learning_rate = _checks.real("learning_rate", rate, least=0)
         if self._torch is not None:
             for group in self._torch.param_groups:
                 group["lr"] = self._learning_rate
@@ -254,13 +255,3 @@ class TorchOptimizer(Optimizer):
             "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm,
         }
-
-
-def _positive(argument: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{argument}: got {value!r}, expected a positive number") from None
-    if not 0 < number < float("inf"):
-        raise ArgumentError(f"{argument}: got {value!r}, expected a positive number")
-    return number

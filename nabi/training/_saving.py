@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.interchange import write_atomically
 from nabi.training._callbacks import Callback
@@ -143,10 +144,8 @@ class BackupAndRestore(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        if every < 1:
-            raise ArgumentError(f"every: got {every!r}, expected a number of epochs")
         self.path = Path(path)
-        self.every = every
+        self.every = _checks.whole("every", every, otherwise=" of epochs")
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on from the file, if there is one."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.training._callbacks import Callback
 
@@ -157,10 +158,10 @@ class ReduceLROnPlateau(Watching):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if not 0 < factor < 1:
-            raise ArgumentError(f"factor: got {factor!r}, expected a number between 0 and 1")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+        self.factor = _checks.real("factor", factor, above=0, below=1)
+        self.patience, self.verbose = _checks.whole("patience", patience, 0), verbose
+        self.cooldown = _checks.whole("cooldown", cooldown, 0)
+        self.min_lr = _checks.real("min_lr", min_lr, least=0)
         self.wait = self._cooling = 0
 
     def on_train_begin(self, logs: Any = None) -> None:

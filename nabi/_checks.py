@@ -1,0 +1,258 @@
+"""The checks of numbers, flags and names that every part of nabi makes, and the one wording of their errors.
+
+Each check takes the name of the argument and what was given, and returns a plain Python value: an int, a
+float, a bool, a text. So a number of NumPy, or a tensor with one number and no axis, is taken wherever a
+number may stand, and what a layer or a model keeps can be written as JSON. True and False are no numbers; nor
+are NaN and the infinities.
+
+This module loads neither NumPy nor torch, so that the equations and the command line can use it too.
+"""
+
+import math
+import numbers
+import operator
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["choice", "flag", "path", "rate", "real", "seed", "short", "whole"]
+
+
+def whole(
+    name: str,
+    value: Any,
+    least: int | None = 1,
+    most: int | None = None,
+    *,
+    otherwise: str = "",
+    floats: bool = False,
+) -> int:
+    """Return a whole number as an int.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        least: the smallest number that is right; None for no bound.
+        most: the largest number that is right; None for no bound.
+        otherwise: what else is right, for the message: " or None".
+        floats: take a float without a fraction too.
+
+    Raises:
+        ArgumentError: for anything else.
+
+    >>> import numpy as np
+    >>> whole("units", np.int64(3))
+    3
+    >>> whole("units", 0)
+    Traceback (most recent call last):
+        ...
+    nabi.errors.ArgumentError: units: expected a whole number of at least 1, got 0
+    """
+    if type(value) is int:
+        number: int | None = value
+    else:
+        number = _as_whole(value, floats)
+    if number is not None and (least is None or number >= least) and (most is None or number <= most):
+        return number
+    raise ArgumentError(f"{name}: expected a whole number{_span(least, most)}{otherwise}, got {short(value)}")
+
+
+def real(
+    name: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    otherwise: str = "",
+    what: str = "number",
+) -> float:
+    """Return a finite number as a float.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        least, above: the bound below, which is right itself or is not.
+        most, below: the bound above, which is right itself or is not.
+        otherwise: what else is right, for the message: " or None".
+        what: the number's name in the message.
+
+    Raises:
+        ArgumentError: for anything else.
+
+    >>> real("learning_rate", 1, least=0)
+    1.0
+    >>> real("clipnorm", float("nan"), above=0)
+    Traceback (most recent call last):
+        ...
+    nabi.errors.ArgumentError: clipnorm: expected a number above 0, got nan
+    """
+    number = value if type(value) is float else _as_real(value)
+    if (
+        number is not None
+        and math.isfinite(number)
+        and (least is None or number >= least)
+        and (above is None or number > above)
+        and (most is None or number <= most)
+        and (below is None or number < below)
+    ):
+        return number
+    raise ArgumentError(
+        f"{name}: expected a {what}{_range(least, above, most, below)}{otherwise}, got {short(value)}"
+    )
+
+
+def rate(name: str, value: Any, *, up_to_one: bool = False) -> float:
+    """Return a rate or share, which is at least 0 and below 1, or at most 1 with `up_to_one`, as a float.
+
+    >>> rate("dropout", 0.25)
+    0.25
+    """
+    if up_to_one:
+        return real(name, value, least=0, most=1, what="rate")
+    return real(name, value, least=0, below=1, what="rate")
+
+
+def flag(name: str, value: Any, *, otherwise: str = "") -> bool:
+    """Return True or False as a bool; NumPy's are taken, numbers are not."""
+    if isinstance(value, bool):
+        return value
+    plain = _without_axes(value)
+    if isinstance(plain, bool):
+        return plain
+    raise ArgumentError(f"{name}: expected True or False{otherwise}, got {short(value)}")
+
+
+def choice(name: str, value: Any, known: Collection[str]) -> str:
+    """Return a name that is among the known ones; else an `UnknownNameError` says the nearest right one."""
+    if isinstance(value, str) and value in known:
+        return str(value)
+    raise unknown_name(name, value if isinstance(value, str) else _Shown(value), known)
+
+
+def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, otherwise: str = "") -> int:
+    """Return the seed of a generator as an int.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        negative: whether the generator takes negative seeds, as torch's do.
+        bits: how many a seed may have: NumPy's global generator takes 32.
+        otherwise: what else is right, for the message: " or None".
+    """
+    number = _as_whole(value, floats=False)
+    least = -(2**bits) if negative else 0
+    if number is not None and least <= number < 2**bits:
+        return number
+    first = f"-2**{bits}" if negative else "0"
+    raise ArgumentError(
+        f"{name}: expected a whole number from {first} to 2**{bits} - 1{otherwise}, got {short(value)}"
+    )
+
+
+def path(name: str, value: Any, hint: str = "") -> Path:
+    """Return a path that a system can look up.
+
+    Args:
+        name: of the argument.
+        value: what was given.
+        hint: what to do where a text was given that is no path, for the message.
+
+    Raises:
+        ArgumentError: for what is neither a text nor a path, an empty text, and a text that no system could
+            look up: with a NUL in it, or longer than a path may be.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
+        raise ArgumentError(f"{name}: expected a path{hint}, got {short(value)}")
+    longest = max(map(_bytes_of, text.replace(os.sep, "/").split("/")))
+    if not text.strip() or "\0" in text or longest > _LONGEST_NAME or _bytes_of(text) > _LONGEST_PATH:
+        raise ArgumentError(f"{name}: expected a path{hint}, got the text {short(text)}")
+    return Path(text)
+
+
+def short(value: Any) -> str:
+    """Return what a message shows of a value: its repr, on one line and cut off where it is long."""
+    if type(value).__module__.partition(".")[0] in ("numpy", "torch") and getattr(value, "shape", ()) != ():
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    try:
+        said = " ".join(repr(value).split())
+    except ValueError:  # Python writes no int of more than 4,300 digits
+        return f"a number of {value.bit_length():,} bits"
+    return said if len(said) <= _MOST_SHOWN else f"{said[: _MOST_SHOWN - 4]} ..."
+
+
+class _Shown:
+    """A value whose repr is the short one, for `unknown_name`."""
+
+    def __init__(self, value: Any) -> None:
+        self._said = short(value)
+
+    def __repr__(self) -> str:
+        return self._said
+
+
+_MOST_SHOWN = 80
+_LONGEST_PATH = 4095
+_LONGEST_NAME = 255
+
+
+def _bytes_of(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _without_axes(value: Any) -> Any:
+    """A number or bool of NumPy's, or of a tensor without axes, as Python's; anything else as it is."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        try:
+            return value.item()
+        except (TypeError, ValueError, RuntimeError):  # a tensor without values
+            return None
+    return value
+
+
+def _as_whole(value: Any, floats: bool) -> int | None:
+    value = _without_axes(value)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if floats and value.is_integer() else None
+    if getattr(value, "ndim", 0) != 0:  # torch takes a tensor [1] for a number; here it is an array
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _as_real(value: Any) -> float | None:
+    value = _without_axes(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
+def _span(least: int | None, most: int | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    if least is not None:
+        return f" of at least {least}"
+    return f" of at most {most}" if most is not None else ""
+
+
+def _range(least: float | None, above: float | None, most: float | None, below: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    if above is not None and below is not None:
+        return f" between {above} and {below}"
+    low = f" of at least {least}" if least is not None else f" above {above}" if above is not None else ""
+    high = f"at most {most}" if most is not None else f"below {below}" if below is not None else ""
+    if low and high:
+        return f"{low} and {high}"
+    return low or (f" {'of ' if most is not None else ''}{high}" if high else "")
