@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +81,7 @@ def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...
         MissingFileError: if there is no such file.
         FileFormatError: if it is no JSON, or something else than such parts.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     try:
         content = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError as problem:

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     from PIL import Image, ImageOps
 
     size = _checks.whole("size", size)
-    place = Path(path)
+    place = _checks.path("path", path)
     check_file(place)
     try:
         # Pillow warns of large pictures, and refuses those that are twice as large.

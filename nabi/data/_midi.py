@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nabi import _checks
 from nabi.data._notes import NOTES, note_beats, note_pitch
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange import write_atomically
 
 __all__ = ["read_midi", "write_midi"]
@@ -35,8 +36,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
     """
     import mido
 
-    if not tempo > 0:
-        raise ArgumentError(f"tempo: {tempo} was given, crotchets per minute are expected")
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
@@ -61,13 +61,12 @@ def read_midi(path: str | Path) -> list[str]:
     """
     import mido
 
+    path = _checks.path("path", path)
     try:
         file = mido.MidiFile(str(path), charset="utf-8")
     except (OSError, EOFError, ValueError, LookupError) as problem:
         if isinstance(problem, FileNotFoundError):
             raise MissingFileError(f"path: there is no file {path}") from problem
-        if isinstance(problem, PermissionError | IsADirectoryError):
-            raise
         raise FileFormatError(f"path: {path} is not a MIDI file that can be read ({problem})") from problem
     notes: list[str] = []
     now, sounding = 0, dict[int, int]()

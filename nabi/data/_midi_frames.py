@@ -111,7 +111,7 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged or no MIDI file, or has no such notes.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     file = _open(place)
     if file.ticks_per_beat <= 0:
         raise FileFormatError(f"path: {place} counts time in frames of a film, not in beats")

@@ -159,10 +159,7 @@ def _opened(
     given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
 ) -> tuple[Path, Reader]:
     """The file, and a reader of its format whose columns are known."""
-    try:
-        path = Path(given)
-    except TypeError:
-        raise ArgumentError(f"path: {given!r} was given, the name of a file is expected") from None
+    path = _checks.path("path", given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])

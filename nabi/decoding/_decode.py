@@ -15,6 +15,7 @@ from nabi.decoding._choosing import Chooser
 from nabi.decoding._model import Decodable
 from nabi.decoding._strategies import BeamSearch, Greedy, Sampling, Strategy
 from nabi.errors import ArgumentError
+from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Decoded", "Written", "decode", "stream"]
 
@@ -112,7 +113,7 @@ def _stream(
     length = 0
     while len(rows):
         log_probabilities, state = model.step(codes, state)
-        array = log_probabilities.numpy(force=True)
+        array = to_numpy(log_probabilities)
         chosen = chooser.choose(array, rows)
         if len(rows) == 1:  # the same for a text that is written, in less time
             own = np.array([array[0, chosen[0]]], dtype=np.float64)

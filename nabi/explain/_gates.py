@@ -12,6 +12,7 @@ from nabi import layers
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
+from nabi.nn._dtypes import to_numpy
 from nabi.scan import scan
 from nabi.targets.eager import named_values
 from nabi.targets.picture import check_suffix, write_figure
@@ -163,7 +164,7 @@ def _draw(
         units = value.shape[1]
         order = orders.setdefault(units, value.argmax(0).argsort(stable=True))
         image = heat.imshow(
-            value[:, order].T.numpy(),
+            to_numpy(value[:, order].T),
             aspect="auto",
             vmin=low,
             vmax=high,
@@ -182,7 +183,7 @@ def _draw(
             format="%.2g",
             extend="both" if float(value.abs().max()) > high else "neither",
         )
-        mean = value.mean(1).numpy()
+        mean = to_numpy(value.mean(1))
         curve.plot(mean, color="#1f5fa8" if is_share else "#c1440e", linewidth=1.6, drawstyle="steps-mid")
         curve.set_ylim((0, 1) if is_share else None)
         curve.axhline(0.5 if is_share else 0.0, color="#c9ced4", linewidth=0.7, zorder=0)

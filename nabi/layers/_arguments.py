@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from nabi import _checks
+from nabi._argument_names import unknown_argument
 from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi.nn._dtypes import as_dtype
 from nabi.nn._named import snake_case
 
 __all__ = [
@@ -29,11 +31,6 @@ __all__ = [
 
 Shape = tuple[int | None, ...]
 
-_DTYPES = {
-    "float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64,
-    "int8": torch.int8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64,
-    "uint8": torch.uint8, "bool": torch.bool,
-}  # fmt: skip
 _names_given: dict[str, int] = {}
 
 
@@ -52,14 +49,7 @@ def reset_names() -> None:
 
 def dtype_named(dtype: "str | torch.dtype | None", argument: str = "dtype") -> torch.dtype:
     """Return a torch dtype for a name as `"float32"`; `None` is torch's default dtype."""
-    if dtype is None:
-        return torch.get_default_dtype()
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    name = str(dtype)
-    if name not in _DTYPES:
-        raise unknown_name(argument, name, _DTYPES)
-    return _DTYPES[name]
+    return as_dtype(dtype, argument)
 
 
 def positive_integer(argument: str, value: Any) -> int:
@@ -108,9 +98,7 @@ def check_no_constraint(**constraints: object) -> None:
 
 def unknown_arguments(class_name: str, given: Mapping[str, object], known: Sequence[str]) -> ArgumentError:
     """Build the error for keyword arguments that a layer does not have."""
-    first = next(iter(given))
-    error = unknown_name(f"{class_name}(...)", first, known)
-    return ArgumentError(str(error).replace("is not known", "is not an argument of this layer", 1))
+    return unknown_argument(f"{class_name}(...)", next(iter(given)), known)
 
 
 def keyword_arguments(kind: type) -> list[str]:

@@ -127,7 +127,7 @@ def _as_paths(images: Any) -> list[Path] | None:
     if isinstance(images, Sequence | np.ndarray):
         named = [isinstance(one, str | os.PathLike) for one in images]
         if all(named):
-            return [Path(one) for one in images]
+            return [_checks.path(f"images[{place}]", one) for place, one in enumerate(images)]
         if any(named):
             raise ArgumentError("images: got names of files and something else, expected either all of them")
         shapes = {np.shape(one) for one in images}

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from nabi import _checks
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
@@ -197,7 +197,7 @@ class Captioner(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = CaptionNetwork(len(vocabulary), settings, self.cell)
-        place = None if checkpoint is None else Path(checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint)
         training = CaptionTraining(network, train, held_out, vocabulary, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from nabi import training
+from nabi import _checks, training
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import ModelFile, read_model_file, write_model_file
 from nabi.layers import deserialize, serialize
@@ -254,5 +253,5 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:
-    if not overwrite and Path(path).exists():
+    if not overwrite and _checks.path("path", path).exists():
         raise OutputError(f"path: {os.fspath(path)} is there already, and overwrite is false")

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,7 +197,7 @@ class LanguageModel(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = LanguageNetwork(len(vocabulary), settings, self.cell, several)
-        place = None if checkpoint is None else Path(checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint)
         training = Training(network, train, validation, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose}
         hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ def read_texts(source: Any, *, lines: bool = False, encoding: str = "utf-8") -> 
         ArgumentError: for a folder, an unknown encoding, what is no text, and where there is nothing in it.
     """
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
+        path = _checks.path("source", source, " of a file or a list of texts")
         check_file(path)
         file = TextFile(path, encoding)
         # However the lines of the file end: a model shall not learn to write carriage returns.

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -73,7 +72,7 @@ def read_pieces(
     if isinstance(source, str | os.PathLike):
         if labels is not None:
             raise ArgumentError(f"labels: {name} is a folder; its pieces have the names of their folders")
-        folder = read_midi_folder(Path(source), steps_per_beat)
+        folder = read_midi_folder(_checks.path(name, source), steps_per_beat)
         return list(folder.pieces), folder
     if not isinstance(source, Sequence) or not source:
         raise ArgumentError(

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -236,7 +235,7 @@ class Translator(Saved):
             batches,
             validated,
             settings,
-            None if checkpoint is None else Path(checkpoint),
+            None if checkpoint is None else _checks.path("checkpoint", checkpoint),
             prepared.texts,
         )
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": len(batches)}

@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-from pathlib import Path
 from typing import Any
 
 from nabi import _checks
@@ -45,12 +44,12 @@ class ModelCheckpoint(Watching):
         period: int = 1,
     ) -> None:
         super().__init__(monitor, mode)
-        if save_freq != "epoch" and (isinstance(save_freq, str) or save_freq < 1):
-            raise ArgumentError(f"save_freq: got {save_freq!r}, expected 'epoch' or a number of batches")
-        self.filepath = os.fspath(filepath)
+        if not isinstance(save_freq, str) or save_freq != "epoch":
+            save_freq = _checks.whole("save_freq", save_freq, otherwise=" of batches or 'epoch'")
+        self.filepath = str(_checks.path("filepath", filepath))
         self.verbose = verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.save_freq, self.period = save_freq, period
+        self.save_freq, self.period = save_freq, _checks.whole("period", period)
         self._batches = self._epoch = 0
         if save_freq != "epoch":
             # Only then is this callback called for every batch.
@@ -104,7 +103,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        self.filename = Path(filename)
+        self.filename = _checks.path("filename", filename)
         self.separator, self.append = separator, append
         self._rows: list[dict[str, Any]] = []
 
@@ -144,7 +143,7 @@ class BackupAndRestore(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path = Path(path)
+        self.path = _checks.path("path", path)
         self.every = _checks.whole("every", every, otherwise=" of epochs")
 
     def on_train_begin(self, logs: Any = None) -> None:

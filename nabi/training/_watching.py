@@ -28,15 +28,16 @@ class Watching(Callback):
     """
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ArgumentError(f"mode: got {mode!r}, expected 'auto', 'min' or 'max'")
+        _checks.choice("mode", mode, ("auto", "min", "max"))
+        if not isinstance(monitor, str) or not monitor:
+            raise ArgumentError(f"monitor: expected the name of a figure in the logs, got {monitor!r}")
         self.monitor = monitor
         named_rising = (
             monitor.endswith(("acc", "accuracy")) or monitor.removeprefix("val_") in _HIGHER_IS_BETTER
         )
         rising = mode == "max" or (mode == "auto" and named_rising)
         self._sign = 1.0 if rising else -1.0
-        self.min_delta = abs(min_delta)
+        self.min_delta = abs(_checks.real("min_delta", min_delta))
         self.best = -self._sign * math.inf
 
     def forget(self) -> None:
@@ -89,11 +90,13 @@ class EarlyStopping(Watching):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = patience
+        self.patience = _checks.whole("patience", patience, 0)
         self.verbose = verbose
+        if baseline is not None:
+            baseline = _checks.real("baseline", baseline, otherwise=" or None")
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = _checks.whole("start_from_epoch", start_from_epoch, 0)
         self.wait = 0
         self.stopped_epoch = 0
         self.best_epoch = 0
@@ -199,6 +202,8 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise ArgumentError(f"schedule: expected a function of the epoch, got {_checks.short(schedule)}")
         self.schedule = schedule
         self.verbose = verbose
         self._arguments = _positional(schedule)
