@@ -16,9 +16,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, unknown_name
 
-__all__ = ["choice", "flag", "path", "rate", "real", "seed", "short", "whole"]
+__all__ = ["as_real", "as_whole", "choice", "flag", "path", "rate", "real", "seed", "short", "whole"]
 
 
 def whole(
@@ -54,7 +55,7 @@ def whole(
     if type(value) is int:
         number: int | None = value
     else:
-        number = _as_whole(value, floats)
+        number = as_whole(value, floats)
     if number is not None and (least is None or number >= least) and (most is None or number <= most):
         return number
     raise ArgumentError(f"{name}: expected a whole number{_span(least, most)}{otherwise}, got {short(value)}")
@@ -91,7 +92,7 @@ def real(
         ...
     nabi.errors.ArgumentError: clipnorm: expected a number above 0, got nan
     """
-    number = value if type(value) is float else _as_real(value)
+    number = value if type(value) is float else as_real(value)
     if (
         number is not None
         and math.isfinite(number)
@@ -131,7 +132,7 @@ def choice(name: str, value: Any, known: Collection[str]) -> str:
     """Return a name that is among the known ones; else an `UnknownNameError` says the nearest right one."""
     if isinstance(value, str) and value in known:
         return str(value)
-    raise unknown_name(name, value if isinstance(value, str) else _Shown(value), known)
+    raise unknown_name(name, value, known)
 
 
 def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, otherwise: str = "") -> int:
@@ -144,7 +145,7 @@ def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, other
         bits: how many a seed may have: NumPy's global generator takes 32.
         otherwise: what else is right, for the message: " or None".
     """
-    number = _as_whole(value, floats=False)
+    number = as_whole(value, floats=False)
     least = -(2**bits) if negative else 0
     if number is not None and least <= number < 2**bits:
         return number
@@ -168,40 +169,24 @@ def path(name: str, value: Any, hint: str = "") -> Path:
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
         raise ArgumentError(f"{name}: expected a path{hint}, got {short(value)}")
-    longest = max(map(_bytes_of, text.replace(os.sep, "/").split("/")))
-    if not text.strip() or "\0" in text or longest > _LONGEST_NAME or _bytes_of(text) > _LONGEST_PATH:
+    if not _can_be_looked_up(text):
         raise ArgumentError(f"{name}: expected a path{hint}, got the text {short(text)}")
     return Path(text)
 
 
-def short(value: Any) -> str:
-    """Return what a message shows of a value: its repr, on one line and cut off where it is long."""
-    if type(value).__module__.partition(".")[0] in ("numpy", "torch") and getattr(value, "shape", ()) != ():
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    try:
-        said = " ".join(repr(value).split())
-    except ValueError:  # Python writes no int of more than 4,300 digits
-        return f"a number of {value.bit_length():,} bits"
-    return said if len(said) <= _MOST_SHOWN else f"{said[: _MOST_SHOWN - 4]} ..."
-
-
-class _Shown:
-    """A value whose repr is the short one, for `unknown_name`."""
-
-    def __init__(self, value: Any) -> None:
-        self._said = short(value)
-
-    def __repr__(self) -> str:
-        return self._said
-
-
-_MOST_SHOWN = 80
 _LONGEST_PATH = 4095
 _LONGEST_NAME = 255
 
 
-def _bytes_of(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+def _can_be_looked_up(text: str) -> bool:
+    if not text.strip() or "\0" in text:
+        return False
+    try:
+        content = os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    parts = content.replace(os.fsencode(os.sep), b"/").split(b"/")
+    return len(content) <= _LONGEST_PATH and max(map(len, parts)) <= _LONGEST_NAME
 
 
 def _without_axes(value: Any) -> Any:
@@ -214,7 +199,8 @@ def _without_axes(value: Any) -> Any:
     return value
 
 
-def _as_whole(value: Any, floats: bool) -> int | None:
+def as_whole(value: Any, floats: bool) -> int | None:
+    """Return a whole number as an int, None for anything else; `floats`: also a float without a fraction."""
     value = _without_axes(value)
     if isinstance(value, bool):
         return None
@@ -228,7 +214,8 @@ def _as_whole(value: Any, floats: bool) -> int | None:
         return None
 
 
-def _as_real(value: Any) -> float | None:
+def as_real(value: Any) -> float | None:
+    """Return a real number as a float, None for anything else."""
     value = _without_axes(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._images import read_images
 from nabi.data._tables import read_table, table_columns
 from nabi.errors import ArgumentError, unknown_name
@@ -30,6 +31,7 @@ class CaptionedImages(NamedTuple):
     """What is wrong with each row that was passed over."""
 
 
+@public
 def read_captioned_images(
     folder: str | os.PathLike[str],
     table: str | os.PathLike[str],

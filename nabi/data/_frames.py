@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi._public import public
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, ShapeError
 
 __all__ = ["KEYS", "LOWEST", "Frame", "Piece", "frames_of", "read_frames", "roll_of"]
 
@@ -30,6 +31,7 @@ class Piece(NamedTuple):
     """What kind of piece it is: a genre, a composer."""
 
 
+@public
 def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
     """Return a piano roll `[T, 88]`: 1 where a key sounds, from frames of pitches 21 to 108.
 
@@ -59,15 +61,20 @@ def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
     return roll
 
 
+@public
 def frames_of(roll: npt.NDArray[Any]) -> tuple[Frame, ...]:
     """Return the frames of a piano roll `[T, 88]`; the inverse of `roll_of`.
 
     >>> frames_of(roll_of([[60, 48], []]))
     ((48, 60), ())
     """
-    return tuple([tuple([int(key) + LOWEST for key in np.flatnonzero(step)]) for step in roll])
+    steps = np.asarray(roll)
+    if steps.ndim != 2 or steps.shape[1] != KEYS:
+        raise ShapeError(f"roll: expected the shape [T, {KEYS}], got {steps.shape}")
+    return tuple([tuple([int(key) + LOWEST for key in np.flatnonzero(step)]) for step in steps])
 
 
+@public
 def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...]]]:
     """Read a JSON file of pieces in parts: `{"train": [[[60, 64], ...], ...], "valid": ..., "test": ...}`.
 

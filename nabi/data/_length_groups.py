@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["LengthGroups"]
@@ -59,6 +60,7 @@ class LengthGroups:
     (7, 6)
     """
 
+    @public
     def __init__(
         self,
         sequences: Sequence[Any],

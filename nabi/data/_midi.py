@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._notes import NOTES, note_beats, note_pitch
 from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange import write_atomically
@@ -15,6 +16,7 @@ _VELOCITY = 80
 _NOTE_OF = {(note_pitch(note), note_beats(note)): note for note in NOTES}
 
 
+@public
 def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, title: str = "") -> None:
     """Write notes as a MIDI file of type 1: a track with tempo and metre (2/4), a track with the notes.
 
@@ -53,6 +55,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
         file.save(file=unfinished)
 
 
+@public
 def read_midi(path: str | Path) -> list[str]:
     """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 

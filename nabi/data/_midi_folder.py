@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._frames import Piece
 from nabi.data._midi_frames import MidiNotes, check_steps, read_notes
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
@@ -35,12 +36,14 @@ class MidiFolder(NamedTuple):
         return tuple(sorted({str(piece.label) for piece in self.pieces if piece.label is not None}))
 
 
+@public
 def midi_files(folder: str | os.PathLike[str]) -> list[Path]:
     """Return the files whose names end in .mid or .midi, in the folder and in those in it, sorted."""
     found = (path for path in _checks.path("folder", folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
     return sorted(path for path in found if path.is_file())
 
 
+@public
 def read_midi_folder(
     folder: str | os.PathLike[str], steps_per_beat: int | None = None, *, labels: bool | None = None
 ) -> MidiFolder:

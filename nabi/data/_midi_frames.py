@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._frames import KEYS, LOWEST, Frame, frames_of, roll_of
 from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange import write_atomically
@@ -38,6 +39,7 @@ class MidiMusic(NamedTuple):
     """Of the first time signature, in crotchets; 4 where there is none."""
 
 
+@public
 def read_midi_frames(path: str | os.PathLike[str], steps_per_beat: int = 1) -> MidiMusic:
     """Read the music of a MIDI file as frames: the pitches that sound at each step.
 
@@ -176,6 +178,7 @@ def _notes(file: Any) -> tuple[list[tuple[int, int, int]], int, float, int]:
     return notes, outside, tempos[0] if tempos else 120.0, bars[0] if bars else 4
 
 
+@public
 def write_midi_frames(
     path: str | os.PathLike[str],
     frames: Iterable[Iterable[int]],

@@ -4,11 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["one_hot"]
 
 
+@public
 def one_hot(
     codes: npt.ArrayLike, width: int | None = None, *, argument: str = "codes"
 ) -> npt.NDArray[np.float32]:

@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["pad_sequences"]
 
 
+@public
 def pad_sequences(
     sequences: Iterable[Any],
     maxlen: int | None = None,
@@ -54,7 +56,7 @@ def pad_sequences(
             raise ArgumentError(f"sequences[{position}]: {sequence!r} was given, a sequence is expected")
     try:
         kind = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise ArgumentError(
             f"dtype: {dtype!r} was given, a type of numpy such as 'int32' is expected"
         ) from None
@@ -63,11 +65,18 @@ def pad_sequences(
 
     length = max((len(sequence) for sequence in every), default=0) if maxlen is None else maxlen
     features = next((np.asarray(sequence).shape[1:] for sequence in every if len(sequence)), ())
-    padded = np.full((len(every), length, *features), value, dtype=kind)
+    try:
+        padded = np.full((len(every), length, *features), value, dtype=kind)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"value: expected one that {kind} can hold, got {_checks.short(value)}") from None
     for position, sequence in enumerate(every):
         if not len(sequence) or not length:
             continue
-        steps = np.asarray(sequence[-length:] if truncating == "pre" else sequence[:length], dtype=kind)
+        kept = sequence[-length:] if truncating == "pre" else sequence[:length]
+        try:
+            steps = np.asarray(kept, dtype=kind)
+        except (TypeError, ValueError, OverflowError) as problem:
+            raise ArgumentError(f"sequences[{position}]: expected numbers of {kind}, got {problem}") from None
         if steps.shape[1:] != features:
             raise ShapeError(
                 f"sequences[{position}]: steps of shape {steps.shape[1:]} were given, {features} as in the "

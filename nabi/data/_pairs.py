@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._tables import Table, read_table, table_columns
 from nabi.errors import ArgumentError, FileFormatError
 
@@ -42,6 +43,7 @@ class Pairs:
         return f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
 
 
+@public
 def read_pairs(
     path: str | os.PathLike[str],
     source: int | str,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["stratified_split"]
@@ -14,6 +15,7 @@ __all__ = ["stratified_split"]
 Indices = npt.NDArray[np.int64]
 
 
+@public
 def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indices, Indices]:
     """Divide samples so that every class has about the same share in both parts.
 

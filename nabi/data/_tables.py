@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Part, Reader
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
@@ -40,6 +41,7 @@ class Table:
         return self.columns[column]
 
 
+@public
 def read_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -96,6 +98,7 @@ def read_table(
     return whole
 
 
+@public
 def stream_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -122,9 +125,9 @@ def stream_table(
     if columns is None:
         wanted = reader.columns
     else:
-        if isinstance(columns, str) or not columns:
-            raise ArgumentError(f"columns: {columns!r} was given, a list of names is expected")
-        wanted = list(dict.fromkeys(columns))
+        wanted = [] if isinstance(columns, str) else list(dict.fromkeys(columns))
+        if not wanted:
+            raise ArgumentError(f"columns: expected a list of names, got {_checks.short(columns)}")
         for column in wanted:
             if column not in reader.columns:
                 raise unknown_name("columns", column, reader.columns)
@@ -142,6 +145,7 @@ def _stream(path: Path, parts: Iterator[Part], columns: list[str]) -> Iterator[T
         raise FileFormatError(f"path: {path} has a header but no rows")
 
 
+@public
 def table_columns(
     path: str | os.PathLike[str],
     *,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["TimeseriesGenerator"]
@@ -41,6 +42,7 @@ class TimeseriesGenerator:
            [1, 2]]), array([20, 30]))
     """
 
+    @public
     def __init__(
         self,
         data: npt.ArrayLike,

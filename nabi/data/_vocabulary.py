@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._text_units import (
     CONTINUED,
     RESERVED,
@@ -57,6 +58,7 @@ class Vocabulary:
 
     PADDING, START, UNKNOWN, SEPARATOR = 0, 1, 2, 3
 
+    @public
     def __init__(
         self,
         words: Sequence[str],
@@ -79,6 +81,7 @@ class Vocabulary:
         self._table = _code_points(self.words) if unit == "characters" else None
 
     @classmethod
+    @public
     def learn(
         cls,
         texts: Iterable[str],
@@ -148,6 +151,7 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} {self.unit}, lowercase={self.lowercase})"
 
+    @public
     def encode(
         self,
         texts: Sequence[str],
@@ -233,6 +237,7 @@ class Vocabulary:
             tokens.append(Token(text[start:end], start, end, code))
         return tokens
 
+    @public
     def decode(self, codes: Iterable[int]) -> str:
         """Return the text of codes, without padding and start.
 
@@ -241,11 +246,10 @@ class Vocabulary:
         """
         parts: list[str] = []
         for position, code in enumerate(codes):
-            if not 0 <= code < len(self):
-                raise ArgumentError(f"codes[{position}]: {code} was given, 0 to {len(self) - 1} is expected")
+            code = _checks.whole(f"codes[{position}]", code, 0, len(self) - 1)
             if code in (self.PADDING, self.START):
                 continue
-            word = self.words[int(code)]
+            word = self.words[code]
             if self.unit == "pieces" and word.startswith(CONTINUED) and len(word) > len(CONTINUED) and parts:
                 parts[-1] += word[len(CONTINUED) :]
             else:
@@ -265,6 +269,7 @@ class Vocabulary:
         }
 
     @classmethod
+    @public
     def from_dict(cls, described: Mapping[str, Any]) -> "Vocabulary":
         """Make the vocabulary that `to_dict` described.
 

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ShapeError
 
 __all__ = ["windows"]
 
 
+@public
 def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Cut a sequence into all its windows of `length` steps, each with the step that follows it.
 

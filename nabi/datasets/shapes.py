@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._shapes import PARTS, draw, kinds, make_scenes
 
 __all__ = ["Part", "get_new_kinds", "load_data"]
@@ -37,6 +38,7 @@ class Part(NamedTuple):
     """The sentence about each."""
 
 
+@public
 def load_data(
     training: int = 10_000,
     validation: int = 1_000,

@@ -3,6 +3,7 @@
 import os
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data._data_sets import TATOEBA, Part, random_order, read_parts
 from nabi.data._pair_splitting import apart
 from nabi.errors import ArgumentError
@@ -10,6 +11,7 @@ from nabi.errors import ArgumentError
 __all__ = ["load_pairs"]
 
 
+@public
 def load_pairs(
     path: str | os.PathLike[str] | None = None,
     *,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._public import public
 from nabi.decoding._beams import search
 from nabi.decoding._choosing import Chooser
 from nabi.decoding._model import Decodable
@@ -50,6 +51,7 @@ class Written(NamedTuple):
     """Rows that ended in this step, with the log probability of their end."""
 
 
+@public
 def stream(
     model: Decodable,
     state: Any,
@@ -136,6 +138,7 @@ def _stream(
         codes = torch.from_numpy(chosen).to(codes.device)
 
 
+@public
 def decode(
     model: Decodable,
     state: Any,

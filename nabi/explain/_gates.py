@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nabi import layers
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
@@ -25,6 +26,7 @@ _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
 _NEARLY_ALL = 0.95
 
 
+@public
 def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[str, Tensor]:
     """Return the values of gates, candidates and states at every step of a sequence.
 
@@ -84,6 +86,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
         }
 
 
+@public
 def gates_picture(
     layer: Any,
     inputs: Any,

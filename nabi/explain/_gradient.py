@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi import cells as all_cells
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program
 from nabi.nn import initializers
@@ -21,6 +22,7 @@ _CELLS = ("simple-rnn", "lstm", "gru")
 _COLOURS = ("#c1440e", "#1f5fa8", "#1b7f5c", "#7b3fa0", "#8a6d00", "#3c4651")
 
 
+@public
 def gradient_distance(
     cells: Sequence[str | Cell] = _CELLS,
     *,
@@ -145,6 +147,7 @@ def _open_gates(program: Program, weights: list[Tensor], remember: int) -> None:
                 tensor[family.rows(gate)] = sign * found[units]
 
 
+@public
 def gradient_distance_picture(
     path: str | os.PathLike[str],
     cells: Sequence[str | Cell] = _CELLS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data import LOWEST, roll_of
 from nabi.errors import ArgumentError
 from nabi.targets.picture import check_suffix, fonts_for, write_figure
@@ -25,6 +26,7 @@ _FEWEST_KEYS = 20
 _MOST_ROWS = 24
 
 
+@public
 def piano_roll_picture(
     frames: Iterable[Iterable[int]],
     path: str | os.PathLike[str],

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks, cells
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.scan import scan, static_scan
 from nabi.targets.picture import check_suffix, write_figure
@@ -42,6 +43,7 @@ class Unrolling:
     seconds: float
 
 
+@public
 def unrolling_memory(
     lengths: Sequence[int] = (10, 30, 100, 300, 1000),
     *,
@@ -156,6 +158,7 @@ def _count_nodes(result: Tensor) -> int:
     return len(seen)
 
 
+@public
 def unrolling_picture(
     measured: Sequence[Unrolling], path: str | os.PathLike[str], *, title: str = ""
 ) -> Path:

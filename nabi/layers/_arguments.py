@@ -1,5 +1,6 @@
 """Checks and small conversions of the arguments that many layers share."""
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from nabi import _checks
-from nabi._argument_names import unknown_argument
+from nabi._public import unknown_argument
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.nn._dtypes import as_dtype
 from nabi.nn._named import snake_case
@@ -101,7 +102,8 @@ def unknown_arguments(class_name: str, given: Mapping[str, object], known: Seque
     return unknown_argument(f"{class_name}(...)", next(iter(given)), known)
 
 
-def keyword_arguments(kind: type) -> list[str]:
+@functools.cache
+def keyword_arguments(kind: Any) -> frozenset[str]:
     """Return the names of all arguments that a class and the classes it is made from take."""
     names: set[str] = set()
     for one in kind.__mro__:
@@ -109,7 +111,7 @@ def keyword_arguments(kind: type) -> list[str]:
             for name, parameter in inspect.signature(vars(one)["__init__"]).parameters.items():
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                     names.add(name)
-    return sorted(names - {"self"})
+    return frozenset(names - {"self"})
 
 
 def _dimensions(argument: str, shape: Any) -> Shape:

@@ -116,6 +116,12 @@ class Layer(Weighted):
         register(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if kwargs and cls.__module__.startswith("nabi."):
+            kind: Any = cls
+            known = keyword_arguments(kind)
+            if not kwargs.keys() <= known:  # before Python says which argument is missing instead
+                first = next(name for name in kwargs if name not in known)
+                raise unknown_arguments(cls.__name__, {first: None}, sorted(known))
         layer = super().__new__(cls)
         if not cls._describes_itself:
             object.__setattr__(layer, "_init_arguments", (args, kwargs))
@@ -138,7 +144,8 @@ class Layer(Weighted):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise unknown_arguments(type(self).__name__, unknown, keyword_arguments(type(self)))
+            kind: Any = type(self)
+            raise unknown_arguments(type(self).__name__, unknown, sorted(keyword_arguments(kind)))
         super().__init__(dtype_named(dtype), bool(trainable))
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"name: expected text; got {name!r}")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
@@ -87,6 +88,7 @@ class Captioner(Saved):
 
     _save, _fill = _caption_files.save, _caption_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "gru",
@@ -140,6 +142,7 @@ class Captioner(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         images: Any,
@@ -218,6 +221,7 @@ class Captioner(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def caption(
         self,
         images: Any,
@@ -251,6 +255,7 @@ class Captioner(Saved):
             maxlen=maxlen if maxlen is not None else _LONGER * self.longest,
         )
 
+    @public
     def evaluate(self, images: Any, captions: Sequence[str], *, beam: int = 1) -> float:
         """Return the share of the pictures whose caption is exactly the one given, in the model's spelling.
 
@@ -264,6 +269,7 @@ class Captioner(Saved):
         self._check_trained()
         return self._exact(read_samples("images", images, captions, self.settings.image_size), beam)
 
+    @public
     def attention(self, image: Any, caption: str | None = None) -> CaptionAttention:
         """Return where it looks in a picture while it writes each word.
 

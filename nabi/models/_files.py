@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks, training
+from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import ModelFile, read_model_file, write_model_file
 from nabi.layers import deserialize, serialize
@@ -53,6 +54,7 @@ def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool =
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
+@public
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> "Model":

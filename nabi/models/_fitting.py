@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks, training
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.models._feeding import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part
@@ -30,6 +31,7 @@ class Fitting(Feeding):
 
     # Compiling --------------------------------------------------------------------------------------------
 
+    @public
     def compile(
         self,
         optimizer: object = "rmsprop",
@@ -102,11 +104,12 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns: `["loss", "accuracy"]`."""
-        return self.compiled.metrics_names
+        """Names of what `evaluate` returns: `["loss", "accuracy"]`; none before `compile`."""
+        return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         x: Any = None,
@@ -189,6 +192,7 @@ class Fitting(Feeding):
             validation_every=validation_freq,
         )
 
+    @public
     def train_on_batch(
         self,
         x: Any,
@@ -215,6 +219,7 @@ class Fitting(Feeding):
             self.train(False)
         return _figures(compiled.figures(), return_dict)
 
+    @public
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -222,6 +227,7 @@ class Fitting(Feeding):
         compiled = self.compiled
         return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
 
+    @public
     def evaluate(
         self,
         x: Any = None,
@@ -241,6 +247,7 @@ class Fitting(Feeding):
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
         )
 
+    @public
     def predict(
         self,
         x: Any,
@@ -254,10 +261,12 @@ class Fitting(Feeding):
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._forward, batches, verbose=verbose, callbacks=heard)
 
+    @public
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
         return training.predict(self, self._forward, self._whole(x, None, None))
 
+    @public
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
         """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
         outputs = self.predict(x, batch_size, verbose)

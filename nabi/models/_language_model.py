@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
@@ -83,6 +84,7 @@ class LanguageModel(Saved):
 
     _save, _fill = _language_files.save, _language_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "lstm",
@@ -140,6 +142,7 @@ class LanguageModel(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         source: Any,
@@ -219,6 +222,7 @@ class LanguageModel(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def evaluate(self, source: Any, *, lines: bool = False, encoding: str = "utf-8") -> float:
         """Return the mean negative log probability of a text's codes, in nats; arguments as in `fit`.
 
@@ -237,6 +241,7 @@ class LanguageModel(Saved):
         tokens = self.vocabulary.tokens(text)
         return list(dict.fromkeys(t.text for t in tokens if t.code == Vocabulary.UNKNOWN))
 
+    @public
     def write(
         self,
         start: str = "",
@@ -285,6 +290,7 @@ class LanguageModel(Saved):
             if len(step.codes):
                 yield joiner.text(int(step.codes[0]))
 
+    @public
     def next_words(self, text: str, n: int = 5) -> list[NextWord]:
         """Return the most probable next words after a text, the most probable first.
 

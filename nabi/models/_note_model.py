@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Frame, roll_of
 from nabi.models import _note_files
@@ -80,6 +81,7 @@ class NoteModel(Saved):
 
     _save, _fill = _note_files.save, _note_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "lstm",
@@ -132,6 +134,7 @@ class NoteModel(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         source: Any,
@@ -230,6 +233,7 @@ class NoteModel(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def evaluate(self, source: Any, labels: Iterable[Label] | None = None) -> float:
         """Return the mean over all frames of the negative log probability of their keys, in nats.
 
@@ -243,6 +247,7 @@ class NoteModel(Saved):
         pieces, _ = read_pieces(source, labels, self.settings.steps_per_beat, "source")
         return nats_per_frame(self.network, to_rolls(pieces, self.labels, "source"))
 
+    @public
     def write(
         self,
         primer: Iterable[Iterable[int]] = (),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi import _checks
+from nabi._public import public
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._report import Report
@@ -88,6 +89,7 @@ class Asking(Saved):
             truncating=self.settings.truncating,
         )
 
+    @public
     def probabilities(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None
     ) -> npt.NDArray[np.float32]:
@@ -117,6 +119,7 @@ class Asking(Saved):
         result[groups.order] = outputs
         return result
 
+    @public
     def predict(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None, *, threshold: float = 0.5
     ) -> list[Prediction]:
@@ -139,6 +142,7 @@ class Asking(Saved):
             for label, row in zip(given, found, strict=True)
         ]
 
+    @public
     def evaluate(
         self,
         source: Any,

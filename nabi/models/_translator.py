@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.data._text_units import RESERVED
@@ -116,6 +117,7 @@ class Translator(Saved):
 
     _save, _fill = _translator_files.save, _translator_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "gru",
@@ -183,6 +185,7 @@ class Translator(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         sources: Sequence[str],
@@ -266,6 +269,7 @@ class Translator(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def translate(
         self,
         sources: Sequence[str],
@@ -308,6 +312,7 @@ class Translator(Saved):
             translations.append(replace(made[0], others=tuple(made[1:])))
         return translations
 
+    @public
     def attention(self, source: str, translation: str | None = None) -> AttentionWeights:
         """Return where the model looks in the source while it writes a translation.
 
@@ -333,6 +338,7 @@ class Translator(Saved):
             written = pieces_read(self.target_vocabulary, translation)
         return AttentionWeights(read, written, look(self.network, codes, target))
 
+    @public
     def evaluate(self, sources: Sequence[str], targets: Sequence[str]) -> float:
         """Return the mean negative log probability of the codes of targets and their ends, in nats.
 

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["to_categorical"]
 
 
+@public
 def to_categorical(
     x: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
 ) -> npt.NDArray[Any]:

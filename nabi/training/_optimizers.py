@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi import _checks
+from nabi._public import check_names
 from nabi.errors import ArgumentError
 from nabi.training._fused_adam import FusedAdam
 
@@ -68,13 +69,11 @@ class Optimizer:
         if weight_decay is not None:
             weight_decay = _checks.real("weight_decay", weight_decay, least=0, otherwise=" or None")
         self.weight_decay = weight_decay
-        unknown = sorted(set(options) - set(self.options))
-        if unknown:
-            raise ArgumentError(
-                f"{unknown[0]}: {self.name} has no such argument; it has learning_rate, clipnorm, clipvalue, "
-                f"global_clipnorm, weight_decay, decay{''.join(', ' + option for option in self.options)}"
-            )
-        self.settings = {option: default for option, (_, default) in self.options.items()} | options
+        check_names(f"{self.name}(...)", options, [*_COMMON, *self.options])
+        self.settings = {
+            option: _checked(option, options.get(option, default), default)
+            for option, (_, default) in self.options.items()
+        }
         self.iterations = 0
         self._torch: torch.optim.Optimizer | None = None
         self._parameters: list[Parameter] = []
@@ -255,3 +254,18 @@ class TorchOptimizer(Optimizer):
             "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm,
         }
+
+
+_COMMON = (
+    "learning_rate", "clipnorm", "clipvalue", "global_clipnorm", "weight_decay", "decay", "name",
+)  # fmt: skip
+
+
+def _checked(option: str, value: Any, default: Any) -> Any:
+    if isinstance(default, bool):
+        return _checks.flag(option, value)
+    if value is None and default is None:
+        return None
+    if option.startswith(("beta", "rho")):
+        return _checks.rate(option, value)
+    return _checks.real(option, value, least=0)

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.interchange import write_atomically
 from nabi.training._callbacks import Callback
@@ -32,6 +33,7 @@ class ModelCheckpoint(Watching):
         OutputError: if a file cannot be written.
     """
 
+    @public
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -102,6 +104,7 @@ class CSVLogger(Callback):
         OutputError: if the file cannot be written.
     """
 
+    @public
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename = _checks.path("filename", filename)
         self.separator, self.append = separator, append
@@ -142,6 +145,7 @@ class BackupAndRestore(Callback):
         OutputError: if it cannot be written.
     """
 
+    @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         self.path = _checks.path("path", path)
         self.every = _checks.whole("every", every, otherwise=" of epochs")

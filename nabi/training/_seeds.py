@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._public import public
 
 __all__ = ["current_random_state", "restore_random_state", "seed_count", "set_random_seed"]
 
 _seeds_set = 0
 
 
+@public
 def set_random_seed(seed: int) -> None:
     """Seed Python's, NumPy's and torch's random numbers, on every device.
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.training._callbacks import Callback
 
@@ -27,6 +28,7 @@ class Watching(Callback):
         ArgumentError: for another mode; at the end of an epoch, for a name that the logs don't have.
     """
 
+    @public
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
         _checks.choice("mode", mode, ("auto", "min", "max"))
         if not isinstance(monitor, str) or not monitor:
@@ -78,6 +80,7 @@ class EarlyStopping(Watching):
         start_from_epoch: epochs before this one don't count.
     """
 
+    @public
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -149,6 +152,7 @@ class ReduceLROnPlateau(Watching):
         min_lr: the learning rate goes no lower.
     """
 
+    @public
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -201,6 +205,7 @@ class LearningRateScheduler(Callback):
         verbose: 1 to say the new rate.
     """
 
+    @public
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         if not callable(schedule):
             raise ArgumentError(f"schedule: expected a function of the epoch, got {_checks.short(schedule)}")

@@ -1,6 +1,7 @@
-"""Keyword arguments that a function does not have: the nearest name is said, and what Keras 1 called it.
+"""What every function that users call does first: its arguments are compared with its signature.
 
-It loads nothing heavy, as `nabi/_checks.py`.
+Here are the names: the nearest right one is said, and the new name of what Keras 1 called otherwise. The
+kinds of values are in `nabi/_kinds.py`. It loads nothing heavy, as `nabi/_checks.py`.
 """
 
 import functools
@@ -8,9 +9,10 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, ParamSpec, TypeVar
 
+from nabi._kinds import Kind, kinds_of
 from nabi.errors import UnknownNameError, unknown_name
 
-__all__ = ["check_names", "refusing_unknown", "unknown_argument"]
+__all__ = ["check_names", "public", "unknown_argument"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -57,6 +59,12 @@ _OLD_NAMES = {
     "val_samples": ("steps",),
 }
 
+# Arguments of Keras' that say how it computes; nabi has nothing to be told there.
+_NOT_NEEDED = (
+    "auto_scale_loss", "jit_compile", "max_q_size", "max_queue_size", "nb_worker", "pickle_safe",
+    "run_eagerly", "sample_weight_mode", "steps_per_execution", "use_multiprocessing", "workers",
+)  # fmt: skip
+
 # What is said beside the new name, where the value is another one too.
 _OTHER_VALUES = {
     "samples_per_epoch": ", which counts batches, not samples",
@@ -80,6 +88,8 @@ def unknown_argument(where: str, name: str, known: Collection[str]) -> UnknownNa
             return UnknownNameError(
                 f"{where}: {name!r} is an old name; use {now}{_OTHER_VALUES.get(name, '')}"
             )
+    if name in _NOT_NEEDED:
+        return UnknownNameError(f"{where}: {name!r} is not needed here; leave it out")
     error = unknown_name(where, name, known)
     return UnknownNameError(str(error).replace("is not known", "is not an argument", 1))
 
@@ -91,26 +101,36 @@ def check_names(where: str, given: Iterable[str], known: Collection[str]) -> Non
             raise unknown_argument(where, name, known)
 
 
-def refusing_unknown(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Make a function answer keyword arguments that it does not have with the nearest name.
+def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a function that users call check its arguments by its own signature, before anything is done.
 
-    Python's own `TypeError` names the argument but not the right one. The names are compared only where
-    keyword arguments are given.
+    A keyword argument that it does not have is answered with the nearest name, and a value that is of another
+    kind than the annotation says with an `ArgumentError`: a text where a number belongs, an array where True
+    or False does, one number where a list does. What a value may be beyond its kind (at least 1, one of three
+    names) the function checks itself. Functions that run many times a second do without.
     """
-    parameters = inspect.signature(function).parameters
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     known = {
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        one.name for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
     }
-    method = next(iter(parameters), "") in ("self", "cls")
-    shown = sorted(known - {"self", "cls"})
-    where = function.__qualname__.removesuffix(".__init__") if method else function.__name__
+    positional = [one.name for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    kinds: dict[str, Kind] = {}
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and not kwargs.keys() <= known:
-            check_names(f"{where}(...)", kwargs, shown)
+        if not open_ended and kwargs and not kwargs.keys() <= known:
+            made = function.__name__ == "__init__" and args
+            where = type(args[0]).__name__ if made else function.__name__
+            check_names(f"{where}(...)", kwargs, sorted(known - {"self", "cls"}))
+        if not kinds:
+            kinds.update(kinds_of(function))
+        for name, value in zip(positional, args, strict=False):
+            kinds[name].check(name, value)
+        for name, value in kwargs.items():
+            if name in kinds:
+                kinds[name].check(name, value)
         return function(*args, **kwargs)
 
     return checked
