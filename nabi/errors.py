@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-_LONGEST = 2000
+_LONGEST = 1000
 
 
 class NabiError(Exception):

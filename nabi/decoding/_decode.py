@@ -89,6 +89,7 @@ def stream(
     >>> [written.codes.tolist() for written in stream(Counting(), None, [0, 2], end=4)]
     [[1, 3], [2], [3], []]
     """
+    _check_model(model)
     ends = _check_ends(end)
     codes = _check_first(first)
     if maxlen is not None:
@@ -170,6 +171,7 @@ def decode(
     >>> [found.codes for found in decode(Coin(), None, [0], BeamSearch(3, best=2), end=2, maxlen=2)[0]]
     [(), (0,)]
     """
+    _check_model(model)
     ends = _check_ends(end)
     codes = _check_first(first)
     maxlen = _check_maxlen(maxlen)
@@ -194,10 +196,19 @@ def decode(
     ]
 
 
+def _check_model(model: object) -> None:
+    if not callable(getattr(model, "step", None)) or not callable(getattr(model, "select", None)):
+        raise ArgumentError(
+            f"model: expected an object with the methods step and select, got {_checks.short(model)}"
+        )
+
+
 def _check_ends(end: int | Collection[int] | None) -> frozenset[int]:
     if end is None:
         return frozenset()
-    several = isinstance(end, Collection) and not isinstance(end, str | bytes)
+    several = (
+        isinstance(end, Collection) and not isinstance(end, str | bytes) and getattr(end, "ndim", 1) != 0
+    )
     given: Any = end if several else [end]
     return frozenset(_checks.whole("end", code, 0, otherwise=", several of them or None") for code in given)
 
@@ -205,7 +216,7 @@ def _check_ends(end: int | Collection[int] | None) -> frozenset[int]:
 def _check_first(first: Tensor | Collection[int]) -> Tensor:
     if isinstance(first, Tensor):
         codes = first
-    elif isinstance(first, Iterable) and not isinstance(first, str | bytes):
+    elif isinstance(first, Iterable) and not isinstance(first, str | bytes) and getattr(first, "ndim", 1):  # type: ignore[arg-type]
         codes = torch.tensor([_checks.whole("first", code, 0) for code in first], dtype=torch.int64)
     else:
         raise ArgumentError(f"first: expected the code of each row, got {_checks.short(first)}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nabi import layers
 from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
@@ -57,7 +58,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
     """
     program, weights, backwards = _open(layer)
     like = weights[0] if weights else torch.zeros(())
-    x = torch.as_tensor(inputs, dtype=like.dtype, device=like.device)
+    x = _as_numbers("inputs", inputs, like)
     if x.dim() == 2:
         x = x.unsqueeze(0)
     if x.dim() != 3:
@@ -68,7 +69,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
     with torch.no_grad():
         initial = None
         if states is not None:
-            initial = [torch.as_tensor(state, dtype=like.dtype, device=like.device) for state in states]
+            initial = [_as_numbers("states", state, like) for state in states]
         _, _, every = scan(program, x, initial, weights, return_all_states=True)
         assert every is not None
         if initial is None:
@@ -248,3 +249,10 @@ def _open(layer: Any) -> tuple[Program, list[Tensor], bool]:
         "layer: expected a recurrent layer of nabi.layers, a nabi.nn.RNN or (program, weights), "
         f"got {type(layer).__name__}"
     )
+
+
+def _as_numbers(argument: str, values: Any, like: Tensor) -> Tensor:
+    try:
+        return torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {short(values)}") from None

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, dataclass_transform
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import CellError
 from nabi.ir._nodes import Node, Noise, Parameter, Trace
 from nabi.ir._program import Program
@@ -62,6 +63,8 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if cls.__module__.startswith("nabi."):
+            cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -70,7 +73,7 @@ class Cell:
                 self._keep(field.name, _checks.whole(field.name, value))
             elif field.name.endswith("dropout"):
                 self._keep(field.name, _checks.rate(field.name, value))
-            elif field.name == "use_bias":
+            elif isinstance(field.default, bool):
                 self._keep(field.name, _checks.flag(field.name, value))
             elif field.name.endswith("activation"):
                 activation(value, field.name)
@@ -183,7 +186,7 @@ class Cell:
             ArgumentError: `input_size` is not a positive integer.
             CellError: the equations do not fit together.
         """
-        return _program(self, _checks.whole("input_size", input_size), training)
+        return _program(self, _checks.whole("input_size", input_size), _checks.flag("training", training))
 
     def _trace(self) -> Trace:
         trace = _current.get()

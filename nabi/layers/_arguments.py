@@ -18,6 +18,7 @@ __all__ = [
     "Shape",
     "check_no_constraint",
     "check_one_of",
+    "check_shape",
     "declared_shape",
     "dtype_named",
     "keyword_arguments",
@@ -133,6 +134,35 @@ def _dimensions(argument: str, shape: Any) -> Shape:
                 f"{argument}: expected whole numbers or None, got {size!r} in {tuple(shape)}"
             ) from None
     return tuple(dimensions)
+
+
+def check_shape(shape: Any, may_be_none: bool = False) -> None:
+    """Refuse what is no full shape of an input, or of several.
+
+    Raises:
+        ShapeError: for something else than sizes.
+    """
+    parts = list(shape.values()) if isinstance(shape, Mapping) else [shape]
+    for part in parts:
+        several = isinstance(part, list | tuple) and any(isinstance(one, list | tuple) for one in part)
+        for one in part if several else [part]:
+            if not (one is None and (may_be_none or several)) and not _is_shape(one):
+                raise ShapeError(
+                    "input_shape: expected sizes, the batch first, such as (None, 4, 1), got "
+                    f"{_checks.short(shape)}"
+                )
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, list | tuple):
+        return False
+    if any(isinstance(size, str) for size in shape):
+        return False
+    # A size of SymInt's kind is one that torch knows later.
+    return all(
+        size is None or isinstance(size, torch.SymInt) or (_checks.as_whole(size, floats=False) or 0) >= 0
+        for size in shape
+    )
 
 
 def declared_shape(

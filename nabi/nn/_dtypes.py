@@ -5,9 +5,10 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
-from nabi.errors import unknown_name
+from nabi._shown import short
+from nabi.errors import ArgumentError, unknown_name
 
-__all__ = ["as_dtype", "is_half", "to_numpy"]
+__all__ = ["as_device", "as_dtype", "as_floating", "is_half", "to_numpy"]
 
 _DTYPES = {
     "float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64,
@@ -47,3 +48,25 @@ def to_numpy(values: torch.Tensor) -> npt.NDArray[Any]:
     """Return the values of a tensor as an array; bfloat16, which NumPy has not, as the same in float32."""
     values = values.detach()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
+
+
+def as_device(device: Any) -> torch.device | None:
+    """Return a device by its name; None stays None.
+
+    Raises:
+        ArgumentError: for a name that torch does not know.
+    """
+    try:
+        return None if device is None else torch.device(device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(
+            f"device: expected a device such as 'cpu' or 'cuda', got {short(device)}"
+        ) from None
+
+
+def as_floating(dtype: Any) -> torch.dtype:
+    """Return a dtype as `as_dtype`; `ArgumentError` for one of whole numbers, which no weight can have."""
+    found = as_dtype(dtype)
+    if not found.is_floating_point:
+        raise ArgumentError(f"dtype: expected one of floating-point numbers, got {found}")
+    return found

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
 from nabi.nn._checks import check_input, check_states
+from nabi.nn._dtypes import as_device, as_floating
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
@@ -78,6 +80,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]), torch.Size([1, 2, 5]))
     """
 
+    @public
     def __init__(
         self,
         cell: Cell | nn.Module,
@@ -114,7 +117,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self._names: list[tuple[str, ...]] = []
         if isinstance(cell, Cell):
             self._state_widths = {name: cell.state_width(name) for name in cell.states}
-            self._make_parameters(cell, device, dtype)
+            self._make_parameters(cell, as_device(device), as_floating(dtype))
             self.reset_parameters()
         else:
             self._state_widths = check_step_module(cell, num_layers, self.bidirectional)

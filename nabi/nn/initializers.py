@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._configured import Configured
 from nabi.nn._constant_values import as_constant, config_of
@@ -74,6 +75,7 @@ class Constant(Initializer):
             [3., 4.]])
     """
 
+    @public
     def __init__(self, value: Any = 0.0) -> None:
         self.value = as_constant(value)
 
@@ -119,6 +121,7 @@ class Ones(Initializer):
 class Identity(Initializer):
     """The identity matrix times `gain`; `ShapeError` unless the shape has two axes."""
 
+    @public
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = _checks.real("gain", gain)
 
@@ -134,6 +137,7 @@ class Identity(Initializer):
 
 
 class _Random(Initializer):
+    @public
     def __init__(self, seed: int | None = None) -> None:
         self.seed = None if seed is None else _checks.seed("seed", seed, negative=True, otherwise=" or None")
 
@@ -147,6 +151,8 @@ class _Random(Initializer):
         return _space(shape, dtype).normal_(mean, deviation, generator=self._generator()).to(dtype)
 
     def _truncated(self, shape: Sequence[int], dtype: torch.dtype, mean: float, deviation: float) -> Tensor:
+        if not deviation:
+            return torch.full(tuple(shape), mean, dtype=dtype)
         return torch.nn.init.trunc_normal_(
             _space(shape, dtype),
             mean,
@@ -167,6 +173,7 @@ def _space(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 class RandomNormal(_Random):
     """Normal distribution."""
 
+    @public
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.mean = _checks.real("mean", mean)
@@ -192,6 +199,7 @@ class TruncatedNormal(RandomNormal):
 class RandomUniform(_Random):
     """Uniform distribution between `minval` and `maxval`."""
 
+    @public
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.minval, self.maxval = _checks.real("minval", minval), _checks.real("maxval", maxval)
@@ -214,6 +222,7 @@ class VarianceScaling(_Random):
     `"untruncated_normal"` or `"uniform"`. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
     """
 
+    @public
     def __init__(
         self,
         scale: float = 1.0,
@@ -224,7 +233,8 @@ class VarianceScaling(_Random):
         super().__init__(seed)
         self.scale = _checks.real("scale", scale, above=0)
         self.mode = _checks.choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        distribution = "truncated_normal" if distribution == "normal" else distribution
+        if isinstance(distribution, str) and distribution == "normal":
+            distribution = "truncated_normal"
         known = ("truncated_normal", "untruncated_normal", "uniform")
         self.distribution = _checks.choice("distribution", distribution, known)
 
@@ -251,6 +261,7 @@ class VarianceScaling(_Random):
 class GlorotUniform(VarianceScaling):
     """Uniform in ±sqrt(6 / (in + out)). Source: Glorot and Bengio 2010."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_avg", "uniform", seed)
 
@@ -258,6 +269,7 @@ class GlorotUniform(VarianceScaling):
 class GlorotNormal(VarianceScaling):
     """Truncated normal, variance 2 / (in + out). Source: Glorot and Bengio 2010."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_avg", "truncated_normal", seed)
 
@@ -265,6 +277,7 @@ class GlorotNormal(VarianceScaling):
 class HeUniform(VarianceScaling):
     """Uniform in ±sqrt(6 / in). Source: He et al. 2015."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(2.0, "fan_in", "uniform", seed)
 
@@ -272,6 +285,7 @@ class HeUniform(VarianceScaling):
 class HeNormal(VarianceScaling):
     """Truncated normal, variance 2 / in. Source: He et al. 2015."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(2.0, "fan_in", "truncated_normal", seed)
 
@@ -279,6 +293,7 @@ class HeNormal(VarianceScaling):
 class LecunUniform(VarianceScaling):
     """Uniform in ±sqrt(3 / in). Source: LeCun et al. 1998."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_in", "uniform", seed)
 
@@ -286,6 +301,7 @@ class LecunUniform(VarianceScaling):
 class LecunNormal(VarianceScaling):
     """Truncated normal, variance 1 / in. Source: LeCun et al. 1998."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_in", "truncated_normal", seed)
 
@@ -297,6 +313,7 @@ class Orthogonal(_Random):
     Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120.
     """
 
+    @public
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
         self.gain = _checks.real("gain", gain)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import (
@@ -81,6 +82,8 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
+    if type(reverse) is not bool:
+        reverse = _checks.flag("reverse", reverse)
     truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)

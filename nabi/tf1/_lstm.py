@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._public import public
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation as find_activation
 from nabi.ir.functions import maximum, minimum, sigmoid
@@ -89,6 +90,7 @@ class LSTMCell(EquationCell):
 
     equation: TensorFlowLSTM
 
+    @public
     def __init__(
         self,
         num_units: int,
@@ -171,6 +173,7 @@ class BasicLSTMCell(LSTMCell):
         ArgumentError: `num_units` is not a positive integer.
     """
 
+    @public
     def __init__(
         self,
         num_units: int,

@@ -77,7 +77,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as problem:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as problem:
         raise ArgumentError(
             f"device: {device!r} was asked for, this machine has {', '.join(_devices())}"
         ) from problem

@@ -231,6 +231,6 @@ def _positional(function: Callable[..., Any]) -> int:
 
     try:
         inspect.signature(function).bind(0, 0.0)
-    except TypeError:
+    except (TypeError, ValueError):  # Python's own types have no signature
         return 1
     return 2
