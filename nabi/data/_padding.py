@@ -66,8 +66,9 @@ def pad_sequences(
     length = max((len(sequence) for sequence in every), default=0) if maxlen is None else maxlen
     features = next((np.asarray(sequence).shape[1:] for sequence in every if len(sequence)), ())
     try:
-        padded = np.full((len(every), length, *features), value, dtype=kind)
-    except (TypeError, ValueError, OverflowError):
+        with np.errstate(invalid="raise"):
+            padded = np.full((len(every), length, *features), value, dtype=kind)
+    except (TypeError, ValueError, OverflowError, FloatingPointError):
         raise ArgumentError(f"value: expected one that {kind} can hold, got {_checks.short(value)}") from None
     for position, sequence in enumerate(every):
         if not len(sequence) or not length:

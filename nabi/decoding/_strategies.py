@@ -90,7 +90,7 @@ class BeamSearch:
             raise ArgumentError(
                 f"best: got {self.best}, but a beam of {self.beam} finds no more than {self.beam}"
             )
-        penalty = _checks.real("length_penalty", self.length_penalty, least=0)
+        penalty = _checks.real("length_penalty", self.length_penalty, least=0, most=100)
         object.__setattr__(self, "length_penalty", penalty)
 
 

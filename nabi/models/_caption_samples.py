@@ -70,7 +70,7 @@ def read_samples(name: str, images: Any, captions: Any, size: int) -> Samples:
     """
     texts = check_captions(captions)
     paths = _as_paths(images)
-    count = len(paths) if paths is not None else len(images) if hasattr(images, "__len__") else -1
+    count = len(paths) if paths is not None else _count(images)
     if count >= 0 and count != len(texts):
         raise ArgumentError(f"{name}: {count} pictures and {len(texts)} captions were given")
     if not texts:
@@ -118,6 +118,11 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]
     return samples.take(np.flatnonzero(~out)), samples.take(np.flatnonzero(out))
 
 
+def _count(images: Any) -> int:
+    """How many pictures there are; -1 where that cannot be known."""
+    return len(images) if hasattr(images, "__len__") and np.ndim(images) else -1
+
+
 def _as_paths(images: Any) -> list[Path] | None:
     """Names of files, if that is what was given."""
     if isinstance(images, str | os.PathLike):
@@ -130,7 +135,10 @@ def _as_paths(images: Any) -> list[Path] | None:
             return [_checks.path(f"images[{place}]", one) for place, one in enumerate(images)]
         if any(named):
             raise ArgumentError("images: got names of files and something else, expected either all of them")
-        shapes = {np.shape(one) for one in images}
+        try:
+            shapes = {np.shape(one) for one in images}
+        except ValueError:
+            raise ShapeError("images: expected an array or files, got rows of several lengths") from None
         if len(shapes) > 1:
             raise ShapeError(f"images: got pictures of {len(shapes)} shapes, expected one array or files")
     return None

@@ -82,8 +82,7 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
-    if type(reverse) is not bool:
-        reverse = _checks.flag("reverse", reverse)
+    reverse = _checks.flag("reverse", reverse)
     truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
