@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nabi._shown import short
-from nabi.errors import ArgumentError, unknown_name
+from nabi.errors import ArgumentError, MissingFileError, NabiError, unknown_name
 
 __all__ = ["as_real", "as_whole", "choice", "flag", "path", "rate", "real", "seed", "short", "whole"]
 
@@ -155,22 +155,25 @@ def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, other
     )
 
 
-def path(name: str, value: Any, hint: str = "") -> Path:
+def path(name: str, value: Any, hint: str = "", wrong: type[NabiError] = MissingFileError) -> Path:
     """Return a path that a system can look up.
 
     Args:
         name: of the argument.
         value: what was given.
-        hint: what to do where a text was given that is no path, for the message.
+        hint: what else is right, for the message.
+        wrong: the error for a text that is no path: that there is no such file, or that none can be written.
 
     Raises:
-        ArgumentError: for what is neither a text nor a path, an empty text, and a text that no system could
-            look up: with a NUL in it, or longer than a path may be.
+        ArgumentError: for what is neither a text nor a path.
+        MissingFileError: for a text that no system could look up: nothing, one with a NUL in it, or one that
+            is longer than a path may be; such is a text that was given in the place of its file.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
         raise ArgumentError(f"{name}: expected a path{hint}, got {short(value)}")
     if not _can_be_looked_up(text):
-        raise ArgumentError(f"{name}: expected a path{hint}, got the text {short(text)}")
+        what = "there is no file" if wrong is MissingFileError else "cannot write"
+        raise wrong(f"{name}: {what} {short(text)}; expected a path{hint}")
     return Path(text)
 
 

@@ -189,7 +189,6 @@ class Labels:
         }
 
     @classmethod
-    @public
     def from_dict(cls, described: Mapping[str, Any]) -> "Labels":
         """Make the labels that `to_dict` described.
 

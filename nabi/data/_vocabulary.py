@@ -269,7 +269,6 @@ class Vocabulary:
         }
 
     @classmethod
-    @public
     def from_dict(cls, described: Mapping[str, Any]) -> "Vocabulary":
         """Make the vocabulary that `to_dict` described.
 

@@ -42,7 +42,7 @@ def write_atomically(
     """
     if mode not in _MODES:
         raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
-    _checks.path("path", path)
+    _checks.path("path", path, wrong=OutputError)
     # A link keeps pointing at its file, which is what gets replaced.
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):

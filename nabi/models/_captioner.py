@@ -12,7 +12,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _caption_files
 from nabi.models._caption_network import CaptionNetwork
 from nabi.models._caption_report import CaptionReport
@@ -200,7 +200,7 @@ class Captioner(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = CaptionNetwork(len(vocabulary), settings, self.cell)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = CaptionTraining(network, train, held_out, vocabulary, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))

@@ -255,5 +255,5 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:
-    if not overwrite and _checks.path("path", path).exists():
+    if not overwrite and _checks.path("path", path, wrong=OutputError).exists():
         raise OutputError(f"path: {os.fspath(path)} is there already, and overwrite is false")

@@ -13,7 +13,7 @@ from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _language_files
 from nabi.models._language_network import LanguageNetwork
 from nabi.models._language_report import LanguageReport
@@ -200,7 +200,7 @@ class LanguageModel(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = LanguageNetwork(len(vocabulary), settings, self.cell, several)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = Training(network, train, validation, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose}
         hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})

@@ -202,7 +202,7 @@ class NoteModel(Saved):
             torch.manual_seed(settings.seed)
             network = NoteNetwork(settings, self.cell, len(known))
         network.expect(torch.cat(rolls.rolls).float().mean(0), len(train) / rolls.frames)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = NoteTraining(network, rolls, held_rolls["validation"], settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))

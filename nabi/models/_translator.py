@@ -238,7 +238,7 @@ class Translator(Saved):
             batches,
             validated,
             settings,
-            None if checkpoint is None else _checks.path("checkpoint", checkpoint),
+            None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError),
             prepared.texts,
         )
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": len(batches)}

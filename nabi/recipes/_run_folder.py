@@ -28,7 +28,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = _checks.path("out", path)
+        self.path = _checks.path("out", path, wrong=OutputError)
         self._new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)

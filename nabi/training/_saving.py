@@ -7,7 +7,7 @@ from typing import Any
 
 from nabi import _checks
 from nabi._public import public
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.interchange import write_atomically
 from nabi.training._callbacks import Callback
 from nabi.training._watching import Watching
@@ -48,7 +48,7 @@ class ModelCheckpoint(Watching):
         super().__init__(monitor, mode)
         if not isinstance(save_freq, str) or save_freq != "epoch":
             save_freq = _checks.whole("save_freq", save_freq, otherwise=" of batches or 'epoch'")
-        self.filepath = str(_checks.path("filepath", filepath))
+        self.filepath = str(_checks.path("filepath", filepath, wrong=OutputError))
         self.verbose = verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self.save_freq, self.period = save_freq, _checks.whole("period", period)
@@ -106,7 +106,7 @@ class CSVLogger(Callback):
 
     @public
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        self.filename = _checks.path("filename", filename)
+        self.filename = _checks.path("filename", filename, wrong=OutputError)
         self.separator, self.append = separator, append
         self._rows: list[dict[str, Any]] = []
 
@@ -147,7 +147,7 @@ class BackupAndRestore(Callback):
 
     @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path = _checks.path("path", path)
+        self.path = _checks.path("path", path, wrong=OutputError)
         self.every = _checks.whole("every", every, otherwise=" of epochs")
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -25,7 +25,7 @@ def check_suffix(path: str | os.PathLike[str]) -> Path:
     Raises:
         ArgumentError: its suffix is neither .svg nor .png.
     """
-    given = _checks.path("path", path)
+    given = _checks.path("path", path, wrong=OutputError)
     if given.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"path: expected a name that ends in .svg or .png, got {os.fspath(path)!r}")
     return given
