@@ -31,11 +31,19 @@ class Kind:
 
     tests: tuple[Callable[[Any], bool], ...] = ()
     names: tuple[str, ...] = ()
+    element: Any = None
+    """Of a list: the annotation of what is in it."""
 
     def check(self, argument: str, value: Any) -> None:
         """Raise `ArgumentError` for a value of another kind."""
         if self.tests and not any(test(value) for test in self.tests):
             expected = " or ".join(self.names)
+            if self.element is not None and isinstance(value, list | tuple):
+                test, name = _SIMPLE[self.element]
+                place = next((place for place, one in enumerate(value) if not test(one)), None)
+                if place is not None:
+                    given = _checks.short(value[place])
+                    raise ArgumentError(f"{argument}[{place}]: expected {name}, got {given}")
             raise ArgumentError(f"{argument}: expected {expected}, got {_checks.short(value)}")
 
 
@@ -85,17 +93,17 @@ def _kind(hint: Any) -> Kind:
     if float in members and int in members:
         names = [name for name in names if name != "a whole number"]
     names.sort(key=lambda name: name == "None")
-    return Kind(tuple(tests), tuple(names))
+    elements = [(typing.get_args(one) or (None,))[0] for one in members if typing.get_origin(one) in _LISTS]
+    element = elements[0] if len(elements) == 1 and elements[0] in _PLURAL else None
+    return Kind(tuple(tests), tuple(names), element)
 
 
 def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
     """The test of one annotation and what it is called; None where anything may be given."""
     if hint is None or hint is type(None):
         return (lambda value: value is None), "None"
-    simple = {bool: (_is_flag, "True or False"), int: (_is_whole, "a whole number"),
-              float: (_is_real, "a number"), str: (_is_text, "a text")}  # fmt: skip
-    if hint in simple:
-        return simple[hint]
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
     origin = typing.get_origin(hint) or hint
     if origin is collections.abc.Callable:
         return callable, "a function"
@@ -104,7 +112,7 @@ def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
     if origin in _LISTS:
         of = (typing.get_args(hint) or (Any,))[0]
         if of in _PLURAL:
-            return functools.partial(_is_list_of, simple[of][0]), f"a list of {_PLURAL[of]}"
+            return functools.partial(_is_list_of, _SIMPLE[of][0]), f"a list of {_PLURAL[of]}"
         return _is_list, "a list"
     if getattr(origin, "__module__", "") == "numpy" and getattr(origin, "__name__", "") == "ndarray":
         return _is_array, "an array of numbers"
@@ -155,3 +163,11 @@ def _is_array(value: Any) -> bool:
         return sys.modules["numpy"].asarray(value).dtype.kind in "biuf"
     except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, or of something else
         return False
+
+
+_SIMPLE: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    bool: (_is_flag, "True or False"),
+    int: (_is_whole, "a whole number"),
+    float: (_is_real, "a number"),
+    str: (_is_text, "a text"),
+}

@@ -12,6 +12,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Frame, roll_of
+from nabi.errors import OutputError
 from nabi.models import _note_files
 from nabi.models._note_network import NoteNetwork
 from nabi.models._note_pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls

@@ -14,7 +14,7 @@ from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.data._text_units import RESERVED
 from nabi.decoding import BeamSearch
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _translator_files
 from nabi.models._pair_batches import PairBatches
 from nabi.models._saved import Saved
