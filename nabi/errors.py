@@ -17,6 +17,8 @@ Warnings: TableWarning (a UserWarning), rows of a table that were probably not r
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
+from nabi._shown import short
+
 __all__ = [
     "ArgumentError",
     "CellError",
@@ -32,8 +34,18 @@ __all__ = [
 ]
 
 
+_LONGEST = 1000
+
+
 class NabiError(Exception):
     """Base of all exceptions that nabi raises on purpose."""
+
+    def __init__(self, message: object = "", *more: object) -> None:
+        # A value that is quoted may be a whole file; what is wrong with it stands at the message's two ends.
+        text = str(message)
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
+        super().__init__(text, *more)
 
 
 class ArgumentError(NabiError, ValueError):
@@ -79,7 +91,7 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
     "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
     """
     names = sorted(known)
-    typed = str(given).lower()
+    typed = given.lower()[:100] if isinstance(given, str) else short(given)
     # Of names about as similar the one of nearly the same length: "adma" is rather "adam" than "adamax".
     nearest = max(
         get_close_matches(typed, names, n=5, cutoff=0.5),
@@ -87,4 +99,4 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
         default=None,
     )
     hint = f"; did you mean {nearest!r}?" if nearest else "."
-    return UnknownNameError(f"{argument}: {given!r} is not known{hint} Known are: {', '.join(names)}")
+    return UnknownNameError(f"{argument}: {short(given)} is not known{hint} Known are: {', '.join(names)}")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._images import read_images
 from nabi.data._tables import read_table, table_columns
 from nabi.errors import ArgumentError, unknown_name
@@ -29,6 +31,7 @@ class CaptionedImages(NamedTuple):
     """What is wrong with each row that was passed over."""
 
 
+@public
 def read_captioned_images(
     folder: str | os.PathLike[str],
     table: str | os.PathLike[str],
@@ -59,7 +62,7 @@ def read_captioned_images(
         ArgumentError: if there is no such folder, for a table without such columns, and where half of its
             rows or more cannot be used: it says how many, and names some.
     """
-    place = Path(folder)
+    place = _checks.path("folder", folder)
     if not place.is_dir():
         raise ArgumentError(f"folder: {place} is no folder, the folder of the pictures is expected")
     names = table_columns(table, encoding=encoding, separator=separator, quoted=quoted)

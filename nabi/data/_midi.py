@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._midi_file import read_score
 from nabi.data._notes import NOTES, note_beats, note_pitch
-from nabi.errors import ArgumentError, FileFormatError
+from nabi.errors import FileFormatError
 from nabi.interchange import write_atomically
 
 __all__ = ["read_midi", "write_midi"]
@@ -15,6 +17,7 @@ _VELOCITY = 80
 _NOTE_OF = {(note_pitch(note), note_beats(note)): note for note in NOTES}
 
 
+@public
 def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, title: str = "") -> None:
     """Write notes as a MIDI file of type 1: a track with tempo and metre (2/4), a track with the notes.
 
@@ -36,8 +39,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
     """
     import mido
 
-    if not tempo > 0:
-        raise ArgumentError(f"tempo: {tempo} was given, crotchets per minute are expected")
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
@@ -54,6 +56,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
         file.save(file=unfinished)
 
 
+@public
 def read_midi(path: str | Path) -> list[str]:
     """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._frames import KEYS, LOWEST, Frame, frames_of, roll_of
 from nabi.data._midi_file import read_score
-from nabi.errors import ArgumentError, FileFormatError
+from nabi.errors import FileFormatError
 from nabi.interchange import write_atomically
 
 __all__ = ["MidiMusic", "MidiNotes", "check_steps", "read_midi_frames", "read_notes", "write_midi_frames"]
@@ -38,6 +40,7 @@ class MidiMusic(NamedTuple):
     """Of the first time signature, in crotchets; 4 where there is none."""
 
 
+@public
 def read_midi_frames(path: str | os.PathLike[str], steps_per_beat: int = 1) -> MidiMusic:
     """Read the music of a MIDI file as frames: the pitches that sound at each step.
 
@@ -112,7 +115,7 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged or no MIDI file, or has no such notes.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     score = read_score(place)
     sounding = [note for note in score.notes if note.channel != _DRUMS]
     notes = tuple(
@@ -125,20 +128,16 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
     return MidiNotes(place, notes, outside, score.tempo, score.beats_per_bar)
 
 
-def check_steps(steps_per_beat: object) -> None:
-    """Refuse what is no number of steps.
+def check_steps(steps_per_beat: object) -> int:
+    """Return a number of steps per beat as an int.
 
     Raises:
         ArgumentError: for anything but a whole number from 1 to 96.
     """
-    whole = isinstance(steps_per_beat, int) and not isinstance(steps_per_beat, bool)
-    if not whole or not 1 <= steps_per_beat <= _MOST_STEPS_PER_BEAT:  # type: ignore[operator]
-        raise ArgumentError(
-            f"steps_per_beat: got {steps_per_beat!r}, expected a whole number from 1 to "
-            f"{_MOST_STEPS_PER_BEAT}"
-        )
+    return _checks.whole("steps_per_beat", steps_per_beat, 1, _MOST_STEPS_PER_BEAT)
 
 
+@public
 def write_midi_frames(
     path: str | os.PathLike[str],
     frames: Iterable[Iterable[int]],
@@ -166,11 +165,9 @@ def write_midi_frames(
     """
     import mido
 
-    check_steps(steps_per_beat)
-    if not 1 <= beats_per_bar <= 255:
-        raise ArgumentError(f"beats_per_bar: got {beats_per_bar!r}, expected a whole number from 1 to 255")
-    if not 4 <= tempo <= 1000:
-        raise ArgumentError(f"tempo: got {tempo!r}, expected crotchets per minute, from 4 to 1000")
+    steps_per_beat = check_steps(steps_per_beat)
+    beats_per_bar = _checks.whole("beats_per_bar", beats_per_bar, 1, 255)
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
             # Who wrote it: `nabi compose` replaces its own files, and nobody else's.

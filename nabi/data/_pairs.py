@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._tables import Table, read_table, table_columns
 from nabi.errors import ArgumentError, FileFormatError
 
@@ -49,6 +51,7 @@ class Pairs:
         return "; ".join(notes)
 
 
+@public
 def read_pairs(
     path: str | os.PathLike[str],
     source: int | str,
@@ -114,20 +117,20 @@ def read_pairs(
 def _numbered(source: Any, target: Any) -> bool:
     """Whether columns are said by number; `ArgumentError` for what says none."""
     for name, said in (("source", source), ("target", target)):
-        if isinstance(said, bool) or not isinstance(said, int | str):
-            raise ArgumentError(f"{name}: {said!r} was given, the name or the number of a column is expected")
-    if isinstance(source, int) != isinstance(target, int):
+        if not isinstance(said, str):
+            _checks.whole(name, said, 0, otherwise=" or the name of a column")
+    if isinstance(source, str) != isinstance(target, str):
         raise ArgumentError(
             f"source and target: {source!r} and {target!r} were given, two names or two numbers are "
             "expected: columns have numbers in a file without a header"
         )
     if source == target:
         raise ArgumentError(f"target: {target!r} was given, which is the source already")
-    return isinstance(source, int)
+    return not isinstance(source, str)
 
 
 def _column(name: str, number: int | str, names: list[str], path: Any) -> str:
-    if not isinstance(number, int) or not 0 <= number < len(names):
+    if isinstance(number, str) or not 0 <= number < len(names):
         columns = "one column, 0" if len(names) == 1 else f"the columns 0 to {len(names) - 1}"
         raise ArgumentError(f"{name}: {number} was given, {path} has {columns}")
     return names[number]

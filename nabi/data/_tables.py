@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Reader, line_numbers
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
@@ -50,6 +52,7 @@ class Table:
         return self.columns[column]
 
 
+@public
 def read_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -108,6 +111,7 @@ def read_table(
     return whole
 
 
+@public
 def stream_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -129,15 +133,14 @@ def stream_table(
     >>> [(part.first_row, part["n"]) for part in stream_table(path, rows=2)]
     [(1, [0, 1]), (3, [2, 3]), (5, [4])]
     """
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise ArgumentError(f"rows: {rows!r} was given, a whole number from 1 is expected")
+    rows = _checks.whole("rows", rows)
     file, reader = _opened(path, encoding, separator, quoted, header)
     if columns is None:
         wanted = reader.columns
     else:
-        if isinstance(columns, str) or not columns:
-            raise ArgumentError(f"columns: {columns!r} was given, a list of names is expected")
-        wanted = list(dict.fromkeys(columns))
+        wanted = [] if isinstance(columns, str) else list(dict.fromkeys(columns))
+        if not wanted:
+            raise ArgumentError(f"columns: expected a list of names, got {_checks.short(columns)}")
         for column in wanted:
             if column not in reader.columns:
                 raise unknown_name("columns", column, reader.columns)
@@ -156,6 +159,7 @@ def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) ->
         raise FileFormatError(f"path: {path} has a header but no rows")
 
 
+@public
 def table_columns(
     path: str | os.PathLike[str],
     *,
@@ -173,10 +177,7 @@ def _opened(
     given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
 ) -> tuple[Path, Reader]:
     """The file, and a reader of its format whose columns are known."""
-    try:
-        path = Path(given)
-    except TypeError:
-        raise ArgumentError(f"path: {given!r} was given, the name of a file is expected") from None
+    path = _checks.path("path", given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from nabi import _checks
 from nabi.errors import ArgumentError, OutputError
 
 __all__ = ["write_atomically"]
@@ -41,6 +42,7 @@ def write_atomically(
     """
     if mode not in _MODES:
         raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+    _checks.path("path", path, wrong=OutputError)
     # A link keeps pointing at its file, which is what gets replaced.
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange._atomic import write_atomically
 
@@ -65,7 +66,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     if not place.exists():
         raise MissingFileError(f"path: there is no model file {place}")
     if place.is_dir():

@@ -8,10 +8,13 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import (
     Shape,
+    check_shape,
     declared_shape,
     dtype_named,
     keyword_arguments,
@@ -38,6 +41,9 @@ def per_sample(penalty: Tensor, output: Tensor) -> Tensor:
 def build_once(build: Callable[..., None]) -> Callable[..., None]:
     """Make a `build` method mark the layer as built, and do nothing on a layer that is built already."""
 
+    own = build.__module__.startswith("nabi.layers.")
+    may_be_none = any(one.default is None for one in inspect.signature(build).parameters.values())
+
     @functools.wraps(build)
     def wrapper(self: "Layer", *args: Any, **kwargs: Any) -> None:
         if self._building:  # super().build(...) inside of a build
@@ -45,12 +51,26 @@ def build_once(build: Callable[..., None]) -> Callable[..., None]:
             return
         if self.built:
             return
+        if own:
+            for shape in (*args[:1], *kwargs.values()):
+                check_shape(shape, may_be_none)
         self._building = True
         try:
             build(self, *args, **kwargs)
         finally:
             self._building = False
         self._finish_build()
+
+    return wrapper
+
+
+def of_a_shape(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method check that what it is given is a shape, or several."""
+
+    @functools.wraps(method)
+    def wrapper(self: "Layer", input_shape: Any) -> Any:
+        check_shape(input_shape)
+        return method(self, input_shape)
 
     return wrapper
 
@@ -119,16 +139,27 @@ class Layer(Weighted):
         elif "__init__" in vars(cls):
             cls._describes_itself = False
         cls._watches_containers = not cls.__module__.startswith("nabi.")
+        if "__init__" in vars(cls) and cls.__module__.startswith("nabi."):
+            cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
+        if "compute_output_shape" in vars(cls) and cls.__module__.startswith("nabi.layers."):
+            cls.compute_output_shape = of_a_shape(vars(cls)["compute_output_shape"])  # type: ignore[method-assign]
         if "build" in vars(cls):
             cls.build = build_once(vars(cls)["build"])  # type: ignore[method-assign]
         register(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if kwargs and cls.__module__.startswith("nabi."):
+            kind: Any = cls
+            known = keyword_arguments(kind)
+            if not kwargs.keys() <= known:  # before Python says which argument is missing instead
+                first = next(name for name in kwargs if name not in known)
+                raise unknown_arguments(cls.__name__, {first: None}, sorted(known))
         layer = super().__new__(cls)
         if not cls._describes_itself:
             object.__setattr__(layer, "_init_arguments", (args, kwargs))
         return layer
 
+    @public
     def __init__(
         self,
         *,
@@ -146,7 +177,8 @@ class Layer(Weighted):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise unknown_arguments(type(self).__name__, unknown, keyword_arguments(type(self)))
+            kind: Any = type(self)
+            raise unknown_arguments(type(self).__name__, unknown, sorted(keyword_arguments(kind)))
         super().__init__(dtype_named(dtype), bool(trainable))
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"name: expected text; got {name!r}")
@@ -264,6 +296,8 @@ class Layer(Weighted):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a layer from what `get_config` returned."""
+        if not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dictionary, got {short(config)}")
         if not cls._describes_itself:
             config = {name: restore(value, custom_objects) for name, value in config.items()}
         return cls(**config)

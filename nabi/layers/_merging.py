@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
@@ -264,9 +265,9 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, int) or axis == 0:
-            raise ArgumentError(f"axis: got {axis!r}, expected a whole number other than 0, the batch")
-        self.axis = axis
+        self.axis = _checks.whole("axis", axis, None)
+        if self.axis == 0:
+            raise ArgumentError("axis: expected a whole number other than 0, the batch, got 0")
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape with the sizes along the axis added."""
@@ -331,14 +332,11 @@ class Dot(Merge):
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        pair = [axes, axes] if isinstance(axes, int) else axes
-        if (
-            not isinstance(pair, list | tuple)
-            or len(pair) != 2
-            or any(isinstance(axis, bool) or not isinstance(axis, int) or axis == 0 for axis in pair)
-        ):
-            raise ArgumentError(f"axes: got {axes!r}, expected an axis other than 0, the batch, or a pair")
-        self.axes = axes if isinstance(axes, int) else tuple(axes)
+        pair = tuple(axes) if isinstance(axes, list | tuple) else (axes, axes)
+        pair = tuple(_checks.whole("axes", axis, None) for axis in pair)
+        if len(pair) != 2 or 0 in pair:
+            raise ArgumentError(f"axes: expected an axis other than 0, the batch, or a pair, got {axes!r}")
+        self.axes = pair if isinstance(axes, list | tuple) else pair[0]
         self.normalize = bool(normalize)
 
     def _pair(self, shapes: Sequence[Shape]) -> tuple[int, int]:

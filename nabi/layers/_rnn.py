@@ -6,6 +6,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.cells import Cell
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
@@ -294,6 +295,8 @@ class RNN(StatefulLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make the layer that `get_config` described."""
+        if not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dictionary, got {short(config)}")
         config = dict(config)
         if "cell" in config:
             config["cell"] = cell_from_config(config["cell"], custom_objects)

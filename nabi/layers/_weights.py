@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import dtype_named
 from nabi.layers._containers import Held, holder_for
 from nabi.layers._shapes import product_sum
 from nabi.nn import initializers
+from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Weighted", "collecting", "collecting_losses"]
 
@@ -232,16 +234,21 @@ class Weighted(torch.nn.Module):
                         weight.requires_grad_(self._trainable)
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Return the weights as numpy arrays, in Keras' order and layout."""
-        return [weight.detach().cpu().numpy().copy() for weight in self.weights]
+        """Return the weights as numpy arrays, in Keras' order and layout.
+
+        NumPy has no bfloat16; such weights come as float32, which holds the same numbers.
+        """
+        return [to_numpy(weight).copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set the weights from arrays in the order of `get_weights`; `ShapeError` if they do not fit."""
         own = self.weights
+        if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
+            raise ArgumentError(f"weights: expected a list of arrays, got {_checks.short(weights)}")
         if len(own) != len(weights):
             hint = "" if self.built else "; it is not built yet: call it or build(input_shape) first"
             raise ShapeError(f"weights: {self.name} has {len(own)} weights, got {len(weights)} arrays{hint}")
-        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        values = [_as_values(f"weights[{number}]", value) for number, value in enumerate(weights)]
         for number, (weight, value) in enumerate(zip(own, values, strict=True)):
             if weight.shape != value.shape:
                 raise ShapeError(
@@ -291,3 +298,13 @@ class Weighted(torch.nn.Module):
         """Return the sum of all penalties, or None when there are none."""
         losses = self.losses
         return torch.stack([loss.reshape(()) for loss in losses]).sum() if losses else None
+
+
+def _as_values(argument: str, value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    try:
+        values = torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {_checks.short(value)}") from None
+    return values

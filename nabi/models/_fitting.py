@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi import training
+from nabi import _checks, training
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.layers._weights import collecting_losses
 from nabi.models._feeding import Feeding, split, weigh_classes
@@ -31,6 +32,7 @@ class Fitting(Feeding):
 
     # Compiling --------------------------------------------------------------------------------------------
 
+    @public
     def compile(
         self,
         optimizer: object = "rmsprop",
@@ -105,11 +107,12 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns: `["loss", "accuracy"]`."""
-        return self.compiled.metrics_names
+        """Names of what `evaluate` returns: `["loss", "accuracy"]`; none before `compile`."""
+        return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         x: Any = None,
@@ -192,6 +195,7 @@ class Fitting(Feeding):
             validation_every=validation_freq,
         )
 
+    @public
     def train_on_batch(
         self,
         x: Any,
@@ -218,6 +222,7 @@ class Fitting(Feeding):
             self.train(False)
         return _figures(compiled.figures(), return_dict)
 
+    @public
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -225,6 +230,7 @@ class Fitting(Feeding):
         compiled = self.compiled
         return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
 
+    @public
     def evaluate(
         self,
         x: Any = None,
@@ -244,6 +250,7 @@ class Fitting(Feeding):
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
         )
 
+    @public
     def predict(
         self,
         x: Any,
@@ -257,6 +264,7 @@ class Fitting(Feeding):
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
 
+    @public
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
         return training.predict(self, self._predicting(), self._whole(x, None, None))
@@ -266,6 +274,7 @@ class Fitting(Feeding):
             return self._forward
         return lambda x: self.predict_step(training.as_data((x, None, None)))
 
+    @public
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
         """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
         outputs = self.predict(x, batch_size, verbose)
@@ -405,13 +414,10 @@ class Fitting(Feeding):
         return shape[-1] if known else None
 
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
-        for argument, number, least in (
-            ("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0), ("validation_freq", every, 1),
-        ):  # fmt: skip
-            if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-                raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from {least}")
-        if not 0 <= split < 1:
-            raise ArgumentError(f"validation_split: got {split!r}, expected a number from 0 to below 1")
+        _checks.whole("epochs", epochs, 0)
+        _checks.whole("initial_epoch", initial_epoch, 0)
+        _checks.whole("validation_freq", every)
+        _checks.real("validation_split", split, least=0, below=1)
 
     def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and give the optimizer the weights."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi import training
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._inputs import to_mask, to_tensor
 from nabi.layers._structure import leaves
@@ -49,6 +50,7 @@ class Functional(Model):
     ((None, 1), 1145)
     """
 
+    @public
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True
     ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from nabi._public import public
 from nabi.errors import ArgumentError, unknown_name
 from nabi.layers import Layer
 from nabi.layers._containers import Held
@@ -41,7 +42,8 @@ class Model(Fitting):
 
     def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
         """Make a functional model of inputs and outputs."""
-        if cls is Model and (inputs_outputs or {"inputs", "outputs"} & options.keys()):
+        # Keras 1 called them input and output; that is said where the other arguments are known.
+        if cls is Model and (inputs_outputs or {"inputs", "outputs", "input", "output"} & options.keys()):
             from nabi.models._functional import Functional
 
             return super().__new__(Functional)
@@ -72,6 +74,7 @@ class Model(Fitting):
                 waiting += list(child.children())[::-1]
         return found
 
+    @public
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place.
 
@@ -109,6 +112,7 @@ class Model(Fitting):
         """What each of `layers` is called on, by name; None where it is the layer above, or not known."""
         return None
 
+    @public
     def summary(self, print_fn: Callable[[str], Any] | None = None, line_length: int | None = None) -> None:
         """Print a table of the layers: shapes, parameter counts, and the sums behind them.
 
@@ -121,6 +125,7 @@ class Model(Fitting):
 
     # Files ------------------------------------------------------------------------------------------------
 
+    @public
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model and where its training stands into one file, for `load_model`.
 
@@ -130,10 +135,12 @@ class Model(Fitting):
         """
         _files.save_model(self, path, overwrite)
 
+    @public
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights into a file, for `load_weights`; raises as `save`."""
         _files.save_weights(self, path, overwrite)
 
+    @public
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights from a file of `save_weights` or `save`.
 
@@ -143,6 +150,7 @@ class Model(Fitting):
         """
         _files.load_weights(self, path)
 
+    @public
     def load_training(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file of `save`: weights, states, optimizer, schedule and random numbers.
 

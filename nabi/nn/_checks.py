@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._stack import States, autocast_dtype
 from nabi.scan._arguments import check_dense
@@ -39,6 +40,8 @@ def check_states(state: Any, widths: dict[str, int], count: int, batch: int, bat
     """
     if state is None:
         return None
+    if not isinstance(state, Tensor | tuple | list):
+        raise ArgumentError(f"state: expected the states {', '.join(widths)}, got {short(state)}")
     states: Sequence[Any] = (state,) if isinstance(state, Tensor) else tuple(state)
     if len(states) != len(widths):
         raise ArgumentError(f"state: expected the states {', '.join(widths)}, got {len(states)} values")

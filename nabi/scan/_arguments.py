@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._layout import mask_of
@@ -82,13 +83,13 @@ def check_valid(
     if lengths is not None and mask is not None:
         raise ArgumentError("lengths and mask: expected at most one of them, got both")
     if mask is not None:
-        mask = torch.as_tensor(mask, device=device)
+        mask = _as_tensor("mask", mask, device)
         if tuple(mask.shape) != (batch, time):
             raise ShapeError(f"mask: expected shape {(batch, time)}, got {tuple(mask.shape)}")
         return (mask if mask.dtype == torch.bool else mask != 0), None
     if lengths is None:
         return None, None
-    lengths = torch.as_tensor(lengths)
+    lengths = _as_tensor("lengths", lengths, None)
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ArgumentError(f"lengths: expected integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
@@ -114,14 +115,27 @@ def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Te
     """Check resets and return them as `[B, T]` booleans, or None."""
     if resets is None:
         return None
-    resets = torch.as_tensor(resets, device=device)
+    resets = _as_tensor("resets", resets, device)
     if tuple(resets.shape) != (batch, time):
         raise ShapeError(f"resets: expected shape {(batch, time)}, got {tuple(resets.shape)}")
     found: Tensor = resets if resets.dtype == torch.bool else resets != 0
     return found
 
 
-def check_steps(name: str, value: int | None) -> None:
-    """Check a number of time steps that may be left out."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
+def check_steps(name: str, value: int | None) -> int | None:
+    """Check a number of time steps that may be left out, and return it as an int."""
+    return None if value is None else _checks.whole(name, value, otherwise=" of time steps or None")
+
+
+def _as_tensor(argument: str, values: Any, device: torch.device | None) -> Tensor:
+    try:
+        return torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        if isinstance(values, Tensor):
+            raise
+        given = _checks.short(values)
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {given}") from None
+
+
+def _is_batched(value: Tensor) -> bool:
+    return torch._C._functorch.is_batchedtensor(value)

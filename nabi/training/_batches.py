@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.training._ports import Part, Ports, each, first_of, row_count
 from nabi.training._tensors import sample_count
@@ -178,9 +179,10 @@ def make_batches(
         ArgumentError: for data that is none of these, or a batch size that cannot be.
         ShapeError: if x, y and weights have different numbers of samples.
     """
-    for argument, number in (("batch_size", batch_size), ("steps_per_epoch", steps)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-            raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from 1")
+    if batch_size is not None:
+        batch_size = _checks.whole("batch_size", batch_size, otherwise=" or None")
+    if steps is not None:  # often the quotient of two numbers
+        steps = _checks.whole("steps_per_epoch", steps, otherwise=" or None", floats=True)
     size = batch_size or fixed_batch_size or DEFAULT_BATCH_SIZE
     if isinstance(x, Dataset) and not isinstance(x, IterableDataset):
         x = DataLoader(x, size, shuffle=generator is not None, generator=generator)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from nabi.errors import ArgumentError, NotFiniteError
+from nabi.nn._dtypes import to_numpy
 from nabi.training._batches import Batch, Batches
 from nabi.training._callbacks import Callback, CallbackList, History
 from nabi.training._compiled import Compiled, Trainable
@@ -262,8 +263,7 @@ def _to_cpu(output: Any) -> Any:
         return [_to_cpu(part) for part in output]
     if isinstance(output, Mapping):
         return {name: _to_cpu(part) for name, part in output.items()}
-    array: Any = output.detach().cpu().numpy() if isinstance(output, torch.Tensor) else np.asarray(output)
-    return array
+    return to_numpy(output) if isinstance(output, torch.Tensor) else np.asarray(output)
 
 
 def _join(outputs: list[Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nabi._public import public
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _loss_functions as functions
 from nabi.training._align import align_targets
@@ -35,6 +36,7 @@ class Loss:
         reduction: "sum_over_batch_size" (or "mean"), "sum" or "none".
     """
 
+    @public
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         if reduction not in _REDUCTIONS:
             raise ArgumentError(f"reduction: got {reduction!r}, expected one of {_REDUCTIONS}")
@@ -83,6 +85,7 @@ class FunctionLoss(Loss):
 
     function: ClassVar[LossFunction | None] = None
 
+    @public
     def __init__(
         self,
         fn: LossFunction | None = None,
@@ -132,6 +135,7 @@ class NoLoss(Loss):
 class TorchLoss(Loss):
     """A loss of `torch.nn` (an object) or `torch.nn.functional`, which take outputs first, targets second."""
 
+    @public
     def __init__(self, loss: Callable[..., Tensor]) -> None:
         super().__init__(getattr(loss, "__name__", type(loss).__name__))
         self.loss = loss

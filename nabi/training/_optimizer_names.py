@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _keras_steps as steps
 from nabi.training._optimizers import Optimizer, TorchOptimizer
@@ -147,8 +148,7 @@ def get(
         raise ArgumentError("clipnorm: only one of clipnorm and clipvalue may be given")
     for argument, limit in (("clipnorm", clipnorm), ("clipvalue", clipvalue)):
         if limit is not None:
-            if not limit > 0:
-                raise ArgumentError(f"{argument}: got {limit!r}, expected a positive number")
+            limit = _checks.real(argument, limit, above=0, otherwise=" or None")
             found.clipnorm = found.clipvalue = found.global_clipnorm = None
             setattr(found, argument, limit)
     return found

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from nabi import _checks
+from nabi._public import check_names
 from nabi.errors import ArgumentError
 from nabi.training._fused_adam import FusedAdam
 from nabi.training._keras_steps import SGD
@@ -61,47 +63,40 @@ class Optimizer:
         if learning_rate is not None and lr is not None:
             raise ArgumentError("learning_rate: given twice, also by its old name lr")
         given = learning_rate if learning_rate is not None else lr
-        self._learning_rate = _positive(
-            "learning_rate", self.default_learning_rate if given is None else given
+        self._learning_rate = _checks.real(
+            "learning_rate", self.default_learning_rate if given is None else given, least=0
         )
         limits = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         for argument, limit in limits.items():
             if limit is not None:
-                _positive(argument, limit)
+                limits[argument] = _checks.real(argument, limit, above=0, otherwise=" or None")
         if sum(limit is not None for limit in limits.values()) > 1:
             raise ArgumentError(f"clipnorm: only one of {', '.join(limits)} may be given, got {limits}")
-        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
-        if decay < 0:
-            raise ArgumentError(f"decay: got {decay!r}, expected 0 or a positive number")
-        self.decay = decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = limits.values()
+        self.decay = _checks.real("decay", decay, least=0)
+        if weight_decay is not None:
+            weight_decay = _checks.real("weight_decay", weight_decay, least=0, otherwise=" or None")
         self.weight_decay = weight_decay
-        self.use_ema, self.ema_momentum = bool(use_ema), _share("ema_momentum", ema_momentum)
-        every = ema_overwrite_frequency
-        if every is not None and (isinstance(every, bool) or not float(every).is_integer() or every < 1):
-            raise ArgumentError(
-                f"ema_overwrite_frequency: expected a whole number from 1 or None, got {every!r}"
+        self.use_ema = _checks.flag("use_ema", use_ema)
+        self.ema_momentum = _checks.rate("ema_momentum", ema_momentum)
+        if ema_overwrite_frequency is not None:
+            ema_overwrite_frequency = _checks.whole(
+                "ema_overwrite_frequency", ema_overwrite_frequency, otherwise=" or None"
             )
-        self.ema_overwrite_frequency = every
-        self._check_names(options)
-        given_options = {option: _checked(option, value) for option, value in options.items()}
-        self.settings = {option: default for option, (_, default) in self.options.items()} | given_options
-        self.iterations = 0
-        self._torch: torch.optim.Optimizer | None = None
-        self._parameters: list[Parameter] = []
-        self._fused_step: FusedAdam | None = None
-
-    def _check_names(self, options: dict[str, Any]) -> None:
+        self.ema_overwrite_frequency = ema_overwrite_frequency
         # Keras has these; None is their default there, and asks for nothing.
         for option in ("loss_scale_factor", "gradient_accumulation_steps"):
             if option in options and options.pop(option) is not None:
                 raise ArgumentError(f"{option}: it is not offered, expected None")
-        unknown = sorted(set(options) - set(self.options))
-        if unknown:
-            raise ArgumentError(
-                f"{unknown[0]}: {self.name} has no such argument; it has learning_rate, clipnorm, clipvalue, "
-                "global_clipnorm, weight_decay, use_ema, ema_momentum, ema_overwrite_frequency, decay"
-                + "".join(", " + option for option in self.options)
-            )
+        check_names(f"{self.name}(...)", options, [*_COMMON, *self.options])
+        self.settings = {
+            option: _checked(option, options.get(option, default), default)
+            for option, (_, default) in self.options.items()
+        }
+        self.iterations = 0
+        self._torch: torch.optim.Optimizer | None = None
+        self._parameters: list[Parameter] = []
+        self._fused_step: FusedAdam | None = None
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
@@ -117,7 +112,7 @@ class Optimizer:
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._learning_rate = _positive("learning_rate", rate)
+        self._learning_rate = _checks.real("learning_rate", rate, least=0)
         if self._torch is not None:
             for group in self._torch.param_groups:
                 group["lr"] = self._learning_rate
@@ -332,47 +327,19 @@ class TorchOptimizer(Optimizer):
         }
 
 
-def _positive(argument: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{argument}: got {value!r}, expected a positive number") from None
-    if not 0 < number < float("inf"):
-        raise ArgumentError(f"{argument}: got {value!r}, expected a positive number")
-    return number
+_COMMON = (
+    "learning_rate", "clipnorm", "clipvalue", "global_clipnorm", "weight_decay", "use_ema", "ema_momentum",
+    "ema_overwrite_frequency", "decay", "name",
+)  # fmt: skip
 
 
-# Options that are a share of something, and those that are switches.
-_SHARES = ("beta_1", "beta_2", "rho")
-_SWITCHES = ("amsgrad", "centered", "nesterov")
-
-
-def _checked(option: str, value: Any) -> Any:
-    if option in _SWITCHES:
-        if value not in (True, False):
-            raise ArgumentError(f"{option}: expected True or False, got {value!r}")
-        return bool(value)
-    if option in _SHARES:
-        return _share(option, value)
-    number = _number(option, value)
-    if number < 0 or (option == "momentum" and number > 1):
-        wanted = "a number from 0 to 1" if option == "momentum" else "0 or a positive number"
-        raise ArgumentError(f"{option}: expected {wanted}, got {value!r}")
-    return number
-
-
-def _share(argument: str, value: Any) -> float:
-    number = _number(argument, value)
-    if not 0 <= number < 1:
-        raise ArgumentError(f"{argument}: expected a number from 0 to below 1, got {value!r}")
-    return number
-
-
-def _number(argument: str, value: Any) -> float:
-    try:
-        number = float("nan") if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not abs(number) < float("inf"):
-        raise ArgumentError(f"{argument}: expected a finite number, got {value!r}")
-    return number
+def _checked(option: str, value: Any, default: Any) -> Any:
+    if isinstance(default, bool):
+        return _checks.flag(option, value)
+    if value is None and default is None:
+        return None
+    if option.startswith(("beta", "rho")):
+        return _checks.rate(option, value)
+    if option == "momentum":
+        return _checks.rate(option, value, up_to_one=True)
+    return _checks.real(option, value, least=0)
