@@ -28,6 +28,8 @@ __all__ = [
     "unknown_name",
 ]
 
+_LONGEST_NAME = 100
+
 
 class NabiError(Exception):
     """Base of all exceptions that nabi raises on purpose."""
@@ -72,7 +74,8 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
     "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
     """
     names = sorted(known)
-    typed = str(given).lower()
+    # Comparing takes the product of the lengths, and a name from a file can have any.
+    typed = str(given).lower()[:_LONGEST_NAME]
     # Of names about as similar the one of nearly the same length: "adma" is rather "adam" than "adamax".
     nearest = max(
         get_close_matches(typed, names, n=5, cutoff=0.5),
@@ -80,4 +83,6 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
         default=None,
     )
     hint = f"; did you mean {nearest!r}?" if nearest else "."
-    return UnknownNameError(f"{argument}: {given!r} is not known{hint} Known are: {', '.join(names)}")
+    shown = repr(given)
+    shown = shown if len(shown) <= 2 * _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}..."
+    return UnknownNameError(f"{argument}: {shown} is not known{hint} Known are: {', '.join(names)}")

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from nabi.errors import ArgumentError, OutputError
 __all__ = ["write_atomically"]
 
 _MODES = ("wb", "w")
+# What a system says when it cannot take any more of a file.
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written.
+        OutputError: if the folder cannot be made or written, or the disk is full.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -57,9 +60,12 @@ def write_atomically(
             yield file
             _finish(file, temporary, target, path)
         _replace(temporary, target, path)
-    except BaseException:
+    except BaseException as problem:
         with suppress(OSError):
             os.unlink(temporary)
+        # The body may fail with errors of other files; these can only be of the one that it writes.
+        if isinstance(problem, OSError) and not isinstance(problem, OutputError) and problem.errno in _FULL:
+            raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror}") from problem
         raise
 
 
