@@ -17,9 +17,11 @@ from nabi.training._loop import evaluate, fit, predict
 from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
 from nabi.training._ports import Part, Ports, each, first_of, named, row_count
+from nabi.training._random_checks import check_random_state
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
+from nabi.training._state_checks import check_optimizer_state
 from nabi.training._step import DirectModel, Step
 from nabi.training._tensors import resolve_device, to_tensor
 from nabi.training._threads import on_threads
@@ -46,6 +48,8 @@ __all__ = [
     "TerminateOnNaN",
     "as_callbacks",
     "attach_logits",
+    "check_optimizer_state",
+    "check_random_state",
     "class_weights",
     "each",
     "evaluate",
