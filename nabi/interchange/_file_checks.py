@@ -42,7 +42,8 @@ def reading(path: Path, result: str, *, of_own_classes: bool = False) -> Iterato
     except ArgumentError as problem:
         if not of_own_classes:
             raise _damaged(path, result, problem) from problem
-        raise type(problem)(f"{problem} (in the model file {path}; see custom_objects)") from problem
+        why = _shortened(str(problem))
+        raise type(problem)(f"{why} (in the model file {path}; see custom_objects)") from problem
     except Exception as problem:
         raise _damaged(path, result, problem) from problem
     except BaseException as problem:
@@ -54,9 +55,12 @@ def reading(path: Path, result: str, *, of_own_classes: bool = False) -> Iterato
 
 def _damaged(path: Path, result: str, problem: BaseException) -> FileFormatError:
     why = str(problem) if isinstance(problem, NabiError) else f"{type(problem).__name__}: {problem}"
-    if len(why) > _LONGEST_REASON:
-        why = why[:_LONGEST_REASON] + "..."
-    return FileFormatError(f"path: {path} is damaged: {result} ({why})")
+    return FileFormatError(f"path: {path} is damaged: {result} ({_shortened(why)})")
+
+
+def _shortened(text: str) -> str:
+    """A message may quote what the file says, which can be of any length."""
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

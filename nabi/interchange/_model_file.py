@@ -26,6 +26,7 @@ LAYOUT = 1
 _FORMAT = "nabi"
 # What follows recurses into the header; no model that a person writes is nested as deep.
 _DEEPEST = 100
+_LONGEST_KIND = 60
 # A pipe without a writer would block; what is opened is looked at before it is read.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -131,13 +132,15 @@ def _header(place: Path, content: bytes) -> dict[str, Any]:
         raise FileFormatError(f"path: {place} is damaged: its nabi header does not name the format")
     layout = header.get("layout")
     if not isinstance(layout, int) or isinstance(layout, bool) or layout < 1:
-        raise FileFormatError(f"path: {place} is damaged: its layout version is {layout!r}")
+        raise FileFormatError(
+            f"path: {place} is damaged: its layout version is {repr(layout)[:_LONGEST_KIND]}"
+        )
     if layout > LAYOUT:
         raise FileFormatError(
             f"path: {place} has layout version {layout}, this nabi reads versions up to {LAYOUT}: "
             "it was written by a newer nabi"
         )
-    if not isinstance(header.get("kind"), str):
+    if not isinstance(header.get("kind"), str) or len(header["kind"]) > _LONGEST_KIND:
         raise FileFormatError(f"path: {place} is damaged: its header does not say what it holds")
     return header
 

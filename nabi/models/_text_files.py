@@ -10,6 +10,7 @@ from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.interchange import ModelFile, check_figures, reading, write_model_file
 from nabi.layers import Dense, Embedding
+from nabi.models._described import check_fields
 from nabi.models._files import describe_model, make_model, read_kind
 from nabi.models._report import Report
 from nabi.models._sequential import Sequential
@@ -71,7 +72,9 @@ def _fill(classifier: "TextClassifier", model: Any, file: ModelFile) -> None:
     columns = described["columns"]
     if columns is not None:
         text, label, aspect = columns
-        columns = Columns(text, tuple(label) if isinstance(label, list) else label, aspect)
+        label = tuple(label) if isinstance(label, list) else label
+        check_fields(Columns, {"text": text, "label": label, "aspect": aspect}, "columns")
+        columns = Columns(text, label, aspect)
     classifier.columns = columns
     classifier.history = check_figures("history", described["history"])
     classifier.seconds = float(described["seconds"])
