@@ -16,6 +16,8 @@ __all__ = ["claim", "claim_batch", "only_tensors_of"]
 
 # A layer of somebody's own may make weights that it drops again; these many numbers are nothing.
 _SPARE = 1 << 16
+# What cannot be much is left to the comparison of each state, which names it.
+_SPARE_ROWS = 1 << 10
 
 
 class _Held:
@@ -69,5 +71,5 @@ def claim_batch(batch: int, layer: str) -> None:
         ShapeError: if no state in the file has as many.
     """
     held = _held.get()
-    if held is not None and not 0 < batch <= held.batch:
+    if held is not None and not 0 < batch <= max(held.batch, _SPARE_ROWS):
         raise ShapeError(f"{layer}: expected states of {held.batch} samples as in the file, got {batch}")
