@@ -47,6 +47,8 @@ def check_optimizer_state(state: Mapping[str, Any], optimizer: torch.optim.Optim
             values = state["state"].get(number)
             if values:
                 _check_values(f"optimizer/{number}/", values, weight, describe)
+            elif state["state"]:
+                state["state"][number] = _untrained(weight, describe(weight))
 
 
 def _check_group(there: Any, own: Mapping[str, Any]) -> None:
@@ -100,6 +102,17 @@ def _kept(
             continue
         return dict(asked.state[probe])
     return None  # of the user's own, made in another way
+
+
+def _untrained(weight: Tensor, kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What stands for no state beside weights that have one: a momentum of zero.
+
+    torch's SGD fails if only some of its weights have a momentum. Optimizers that count steps begin by
+    themselves.
+    """
+    if not kept or "step" in kept or any(one is None or one.shape != weight.shape for one in kept.values()):
+        return {}
+    return {name: torch.zeros_like(weight) for name in kept}
 
 
 def _check_values(

@@ -1,11 +1,12 @@
-"""Load altered files in a process of its own, which has limits of time and memory: `python try_files.py ...`.
+"""Load altered files in a process of its own, which has limits of time and memory.
 
+`python -m tests.altered_files.try_files FOLDER FIRST LAST [KIND ...]` tries the alterations of these numbers,
+of all kinds of files unless some are named; the file in work lies in the folder, with its kind and number.
 Prints a line of JSON for each fault: an exception that is not nabi's, more time or memory than is allowed.
 """
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import sys
@@ -15,10 +16,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import altered_samples
-from alterations import alter
-
 from nabi.errors import NabiError
+
+from . import altered_samples
+from .alterations import alter
 
 _SECONDS, _MEMORY = 1.0, 200 << 20
 _HANGS = 20
@@ -80,34 +81,38 @@ def tried(sample: altered_samples.Sample, path: Path) -> tuple[str, str]:
     return outcome, ""
 
 
-def main(kind: str, good: str, folder: str, first: int, last: int) -> None:
-    """Try the files of these seeds; the one in work is written to `folder`, with its seed."""
-    warnings.simplefilter("ignore")
-    sample, content = altered_samples.SAMPLES[kind], Path(good).read_bytes()
-    path, current = Path(folder, "altered.nabi"), Path(folder, "seed")
-    signal.signal(signal.SIGALRM, too_long)
-    path.write_bytes(content)
-    outcome, why = tried(sample, path)  # and compiles what is needed
-    for _ in range(1):
+def try_kind(kind: str, folder: Path, first: int, last: int) -> None:
+    """Try the files of one kind."""
+    sample, path, good = altered_samples.SAMPLES[kind], folder / "altered.nabi", folder / f"{kind}.nabi"
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    if not good.exists():
+        altered_samples.write(kind, good)
+    content = good.read_bytes()
+    for _ in range(2):  # the first time compiles what is needed
         path.write_bytes(content)
         outcome, why = tried(sample, path)
     if outcome != "works":
-        print(json.dumps({"seed": None, "why": f"the good file: {outcome} {why}"}), flush=True)
+        print(json.dumps({"kind": kind, "why": f"the good file: {outcome} {why}"}), flush=True)
         return
-    limit = used()[0] + 4 * _MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (used()[0] + 4 * _MEMORY, resource.RLIM_INFINITY))
     counts = {"works": 0, "refused": 0, "fault": 0}
     for seed in range(first, last):
-        current.write_text(str(seed))
+        (folder / "in work").write_text(f"{kind}, {seed}")
         path.write_bytes(alter(content, seed))
         outcome, why = tried(sample, path)
         counts[outcome] += 1
         if outcome == "fault":
-            print(json.dumps({"seed": seed, "why": why}), flush=True)
-        for left in Path(folder).glob(".nabi-*"):
-            os.unlink(left)
-    print(json.dumps({"counts": counts}), flush=True)
+            print(json.dumps({"kind": kind, "seed": seed, "why": why}), flush=True)
+    print(json.dumps({"kind": kind, "counts": counts}), flush=True)
+
+
+def main(folder: str, first: str, last: str, *kinds: str) -> None:
+    """Try files of several kinds."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, too_long)
+    for kind in kinds or altered_samples.SAMPLES:
+        try_kind(kind, Path(folder), int(first), int(last))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    main(*sys.argv[1:])

@@ -96,6 +96,14 @@ def test_the_state_of_an_optimizer_is_one_of_its_weights(tmp_path: Path, name: s
                 load_model(path)
 
 
+def test_a_weight_without_a_momentum_beside_others_that_have_one(tmp_path: Path) -> None:
+    saved(tmp_path / "model.nabi", optimizers.SGD(0.01, momentum=0.9))
+    rewrite(tmp_path / "model.nabi", lambda it: it.pop("optimizer/4/momentum_buffer"))
+    model = load_model(tmp_path / "model.nabi")
+    model.fit(X, Y, initial_epoch=2, epochs=3, batch_size=4, verbose=0)
+    assert all(np.isfinite(one).all() for one in model.get_weights())
+
+
 @pytest.mark.parametrize("step", [float("nan"), float("inf"), -1.0, 1.5])
 def test_steps_are_counted_in_whole_numbers(tmp_path: Path, step: float) -> None:
     saved(tmp_path / "model.nabi")
