@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 _RESULT = "its model cannot be made again"
+# Layers, initializers, regularizers and so on, each of which is an object, and calls of layers.
+_MOST_PARTS = 10_000
 # Numbers in one sample that a model of one's own is tried on to make its weights: 512 MiB of them.
 _LARGEST_INPUT = 1 << 27
 
@@ -110,6 +112,7 @@ def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None)
     weights, states = part(file.tensors, "weights/"), part(file.tensors, "state/")
     held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states.values()))
     with reading(file.path, _RESULT, of_own_classes=True), held, torch.random.fork_rng(devices=[]):
+        _check_count(file.header["model"])
         model: Any = deserialize(file.header["model"], dict(custom_objects or {}))
         if not hasattr(model, "rebuild"):
             raise FileFormatError(f"model: expected a model, got {type(model).__name__}")
@@ -119,6 +122,19 @@ def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None)
         set_weights(model, file, weights)
         model.set_extra(states)
     return model  # type: ignore[no-any-return]
+
+
+def _check_count(described: Any) -> None:
+    """Refuse a model that would take longer to make than anybody waits."""
+    count, level = 0, [described]
+    while level:
+        parts = [one for one in level if isinstance(one, dict | list)]
+        count += sum("class_name" in one or "arguments" in one for one in parts if isinstance(one, dict))
+        level = [value for one in parts for value in (one.values() if isinstance(one, dict) else one)]
+    if count > _MOST_PARTS:
+        raise FileFormatError(
+            f"model: expected {_MOST_PARTS:,} layers, initializers and calls at most, got {count:,}"
+        )
 
 
 def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:

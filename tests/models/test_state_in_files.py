@@ -250,6 +250,24 @@ def test_no_memory_is_taken_for_weights_that_a_file_does_not_hold(
         load_model(path)
 
 
+@pytest.mark.parametrize("many", ["layers", "calls"])
+def test_models_of_more_parts_than_anybody_waits_for(tmp_path: Path, many: str) -> None:
+    path = tmp_path / "model.nabi"
+    start = layers.Input((2,))
+    model = models.Model(start, layers.Activation("tanh")(start))
+    model.save(path)
+
+    def altered(header: dict[str, Any]) -> None:
+        config = header["model"]["config"]
+        config[many] = [config[many][-1]] * 20_000
+
+    rewrite(path, header=altered)
+    with pytest.raises(
+        FileFormatError, match="expected 10,000 layers, initializers and calls at most, got 20,0"
+    ):
+        load_model(path)
+
+
 def small(tensor: torch.Tensor) -> torch.Tensor:
     assert tensor.numel() < 10**6
     return tensor
