@@ -33,8 +33,9 @@ __all__ = [
     "unknown_name",
 ]
 
-
 _LONGEST = 1000
+# Comparing takes the product of the lengths, and a name from a file can have any.
+_LONGEST_NAME = 100
 
 
 class NabiError(Exception):
@@ -91,7 +92,7 @@ def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownN
     "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
     """
     names = sorted(known)
-    typed = given.lower()[:100] if isinstance(given, str) else short(given)
+    typed = given.lower()[:_LONGEST_NAME] if isinstance(given, str) else short(given)
     # Of names about as similar the one of nearly the same length: "adma" is rather "adam" than "adamax".
     nearest = max(
         get_close_matches(typed, names, n=5, cutoff=0.5),

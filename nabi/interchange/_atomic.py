@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from nabi.errors import ArgumentError, OutputError
 __all__ = ["write_atomically"]
 
 _MODES = ("wb", "w")
+# What a system says when it cannot take any more of a file.
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -31,7 +34,8 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written, or the path is a folder, a device or a pipe.
+        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a device
+            or a pipe.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -62,9 +66,12 @@ def write_atomically(
             yield file
             _finish(file, temporary, target, path)
         _replace(temporary, target, path)
-    except BaseException:
+    except BaseException as problem:
         with suppress(OSError):
             os.unlink(temporary)
+        # The body may fail with errors of other files; these can only be of the one that it writes.
+        if isinstance(problem, OSError) and not isinstance(problem, OutputError) and problem.errno in _FULL:
+            raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror}") from problem
         raise
 
 

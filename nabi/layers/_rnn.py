@@ -13,6 +13,7 @@ from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
 from nabi.layers._cell_config import cell_config, cell_from_config
 from nabi.layers._cell_loop import check_cell, initial_state_of, output_size_of, run_cells
+from nabi.layers._claims import claim_batch
 from nabi.layers._kept_states import StatefulLayer
 from nabi.layers._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._registry import serialize
@@ -134,6 +135,7 @@ class RNN(StatefulLayer):
         elif isinstance(self.cell, Layer):
             self.cell.build((batch, *input_shape[2:]))
         if self.stateful:
+            claim_batch(cast(int, batch), self.name)
             self._create_states(list(flatten(self.get_initial_state(cast(int, batch)))))
 
     # Calling ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import dtype_named
+from nabi.layers._claims import claim
 from nabi.layers._containers import Held, holder_for
 from nabi.layers._shapes import product_sum
 from nabi.nn import initializers
@@ -90,6 +91,7 @@ class Weighted(torch.nn.Module):
         """
         if constraint is not None:
             raise ArgumentError(f"constraint: constraints on weights are not offered; got {constraint!r}")
+        claim(shape, self.name, name)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         kind = self._dtype if dtype is None else dtype_named(dtype)
         device = torch.get_default_device()

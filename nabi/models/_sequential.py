@@ -58,8 +58,9 @@ class Sequential(Model):
         self._symbolic_entry: InputLayer | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
+        names: set[str] = set()
         for layer in layers or ():
-            self.add(layer)
+            self._add(layer, names)
 
     def __iter__(self) -> Iterator[Layer]:
         """The layers one by one."""
@@ -77,19 +78,24 @@ class Sequential(Model):
             ArgumentError: for something that is no layer, or a name that is taken.
             ShapeError: if it does not fit the layer before it.
         """
+        self._add(layer, {other.name for other in self.layers})
+
+    def _add(self, layer: Layer | SymbolicTensor, names: set[str]) -> None:
+        """Put a layer at the end, whose name is then one of the `names` of all layers."""
         if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
-        if any(layer.name == other.name for other in self.layers):
+        if layer.name in names:
             raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
         if isinstance(layer, InputLayer):
-            if self.layers or self._entry is not None:
+            if len(self.stack) or self._entry is not None:
                 raise ArgumentError("layer: an Input comes first, and once")
             self._entry = layer
             self._begin(layer.batch_shape)
             return
-        if not self.layers and self._entry is None and layer.declared_input_shape is not None:
+        names.add(layer.name)
+        if not len(self.stack) and self._entry is None and layer.declared_input_shape is not None:
             self._begin(layer.declared_input_shape)
         if self._shapes:
             self._shapes.append(self._build_layer(layer, self._shapes[-1]))
@@ -246,7 +252,8 @@ class Sequential(Model):
 
     def _find_readout(self) -> None:
         """Note whether the outputs are a softmax or sigmoid, so that a cross-entropy can have the logits."""
-        self._readout = find_readout(self.layers[-1] if self.layers else None)
+        last: Any = self.stack[-1] if len(self.stack) else None
+        self._readout = find_readout(last)
 
     def training_outputs(self, x: Tensor, logits_of: str | None) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
