@@ -12,6 +12,7 @@ from nabi import training
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import ModelFile, read_model_file, write_model_file
 from nabi.layers import deserialize, serialize
+from nabi.layers._torch_module import module_sizes
 
 if TYPE_CHECKING:
     from nabi.models._model import Model
@@ -186,6 +187,10 @@ def _check_sizes(file: ModelFile) -> None:
                         f"path: {file.path} is damaged: a layer has {name}={size}, "
                         f"but no weight in the file is larger than {largest} on any axis"
                     )
+            if "torch_class" in part and module_sizes(part) > largest:
+                raise FileFormatError(
+                    f"path: {file.path} is damaged: a torch module has larger weights than the file"
+                )
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part

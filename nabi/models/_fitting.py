@@ -37,6 +37,7 @@ class Fitting(Feeding):
         metrics: object = None,
         loss_weights: object = None,
         *,
+        weighted_metrics: object = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
@@ -50,6 +51,7 @@ class Fitting(Feeding):
                 function of the weights that makes a `torch.optim` optimizer, or such an optimizer.
             loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss.
             metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
+            weighted_metrics: metrics as well, in which sample weights and class weights count.
             loss_weights: by which the losses of the outputs are multiplied before they are added.
             clipnorm: the gradient of each weight is scaled down to this norm.
             clipvalue: each number of the gradients is cut to ± this.
@@ -69,6 +71,7 @@ class Fitting(Feeding):
             optimizer,
             loss,
             metrics,
+            weighted_metrics=weighted_metrics,
             loss_weights=loss_weights,
             outputs=self.output_names,
             clipnorm=clipnorm,

@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
 from nabi.layers._symbolic import SymbolicTensor
+from nabi.layers._torch_module import as_layer
 from nabi.models._direct import Chain, make_chain
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
@@ -28,7 +29,7 @@ class Sequential(Model):
     from the first data that it sees.
 
     Args:
-        layers: the layers; more can be added with `add`.
+        layers: the layers; more can be added with `add`. A `torch.nn.Module` is a layer too.
         name: "sequential" and a number by default.
 
     Raises:
@@ -75,8 +76,9 @@ class Sequential(Model):
         """
         if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer
+        layer = as_layer(layer)
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
+            raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers or a torch module")
         if any(layer.name == other.name for other in self.layers):
             raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
         if isinstance(layer, InputLayer):

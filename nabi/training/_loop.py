@@ -195,7 +195,7 @@ def _evaluate(
             loss = compiled.loss(y, y_pred, weights)
             penalty = model.regularization_loss()
             compiled.mean_loss.add(loss if penalty is None else loss + penalty, row_count(x))
-            compiled.measure(y, y_pred)
+            compiled.measure(y, y_pred, weights)
             if after:
                 logs = compiled.figures()
                 for end in after:

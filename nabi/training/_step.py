@@ -113,7 +113,7 @@ class Step:
                 self._optimizer.step()
             if compiled.metrics_asked:
                 # The next batch's outputs may lie where these do, and a metric may keep what it is given.
-                compiled.measure(y, predictions(outputs.clone(), direct.readout))
+                compiled.measure(y, predictions(outputs.clone(), direct.readout), weights)
         finally:
             torch._C._set_grad_enabled(before)
 
@@ -133,4 +133,4 @@ class Step:
             optimizer.step()
         if compiled.metrics_asked:
             with torch.no_grad():
-                compiled.measure(y, y_pred)
+                compiled.measure(y, y_pred, weights)
