@@ -95,6 +95,8 @@ class Compiled:
             optimizer, clipnorm=clipnorm, clipvalue=clipvalue, custom_objects=custom_objects
         )
         self.schedule = _schedules.get(schedule, custom_objects)
+        if self.schedule is not None and self.optimizer.learning_rate_schedule is not None:
+            raise ArgumentError("schedule: the optimizer's learning_rate is a schedule; give one of the two")
         self.schedule_every = schedule_every
         self.scheduler: LRScheduler | ReduceLROnPlateau | None = None
         # Each metric with the number of its output.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from nabi.errors import ArgumentError, unknown_name
+from nabi.training._learning_rates import LearningRateSchedule, deserialize
 from nabi.training._optimizers import Optimizer, TorchOptimizer
 
 __all__ = [
@@ -59,7 +60,9 @@ class AdamW(Optimizer):
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
     def __init__(
-        self, learning_rate: float | None = None, weight_decay: float | None = 0.004, **options: Any
+        self,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
+        weight_decay: float | None = 0.004, **options: Any
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
@@ -199,6 +202,8 @@ def _torch_class(optimizer: TorchOptimizer) -> type | None:
 
 def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimizer:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
+    if isinstance(config.get("learning_rate"), Mapping):
+        config["learning_rate"] = deserialize(config["learning_rate"], custom)
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
     if kind.startswith("torch.optim."):

@@ -1,7 +1,7 @@
 """Optimizers by Keras' names and defaults, each over one of `torch.optim`."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import Parameter
 
 from nabi.errors import ArgumentError
 from nabi.training._fused_adam import FusedAdam
+from nabi.training._learning_rates import LearningRateSchedule, deserialize, rate_at, serialize
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
@@ -18,7 +19,7 @@ class Optimizer:
     """What trains the weights: a `torch.optim` optimizer, made when the weights exist.
 
     Args:
-        learning_rate: also as `lr`, its old name.
+        learning_rate: a number, or one of `nabi.optimizers.schedules`; also as `lr`, its old name.
         clipnorm: the gradient of each weight is scaled down to this norm.
         clipvalue: each number of the gradients is cut to ± this.
         global_clipnorm: all gradients together are scaled down to this norm.
@@ -38,7 +39,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
         *,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -52,7 +53,16 @@ class Optimizer:
         self.name = name or type(self).__name__
         if learning_rate is not None and lr is not None:
             raise ArgumentError("learning_rate: given twice, also by its old name lr")
-        given = learning_rate if learning_rate is not None else lr
+        given: Any = learning_rate if learning_rate is not None else lr
+        # What the learning rate of each step comes from, where it is no number.
+        self.learning_rate_schedule: LearningRateSchedule | None = None
+        if isinstance(given, LearningRateSchedule | Mapping):
+            made = deserialize(given) if isinstance(given, Mapping) else given
+            self.learning_rate_schedule = made
+            # A schedule may begin at 0, which torch's optimizers take.
+            given = rate_at(made, 0) or None
+            if decay:
+                raise ArgumentError("decay: the learning_rate is a schedule already; give one of the two")
         self._learning_rate = _positive(
             "learning_rate", self.default_learning_rate if given is None else given
         )
@@ -89,10 +99,17 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The learning rate; setting it takes effect at the next step."""
+        if self.learning_rate_schedule is not None:
+            return rate_at(self.learning_rate_schedule, self.iterations)
         return self._learning_rate if self._torch is None else float(self._torch.param_groups[0]["lr"])
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
+        if self.learning_rate_schedule is not None:
+            raise ArgumentError(
+                f"learning_rate: {self.name} has the schedule {self.learning_rate_schedule!r}, which says it; "
+                "give the optimizer a number to set it, also from callbacks"
+            )
         self._learning_rate = _positive("learning_rate", rate)
         if self._torch is not None:
             for group in self._torch.param_groups:
@@ -158,6 +175,10 @@ class Optimizer:
         if self.decay:
             for group in self.torch_optimizer.param_groups:
                 group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
+        if self.learning_rate_schedule is not None:
+            rate = rate_at(self.learning_rate_schedule, self.iterations)
+            for group in self.torch_optimizer.param_groups:
+                group["lr"] = rate
         if self._fused_step is None or not self._fused_step.step():
             first = not self.torch_optimizer.state
             self.torch_optimizer.step()
@@ -200,8 +221,10 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make this optimizer again."""
+        schedule = self.learning_rate_schedule
         return {
-            "learning_rate": self._learning_rate, "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
+            "learning_rate": self._learning_rate if schedule is None else serialize(schedule),
+            "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm, "weight_decay": self.weight_decay, "decay": self.decay,
             "name": self.name, **self.settings,
         }  # fmt: skip

@@ -5,6 +5,7 @@
 <Adam, learning rate 0.01>
 """
 
+from nabi.optimizers import schedules
 from nabi.training._optimizer_names import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, RMSprop, get
 from nabi.training._optimizers import Optimizer
 
@@ -19,4 +20,5 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "get",
+    "schedules",
 ]
