@@ -17,6 +17,7 @@ from nabi.training._loop import evaluate, fit, predict
 from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
 from nabi.training._ports import Part, Ports, each, first_of, named, row_count
+from nabi.training._py_dataset import PyDataset
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
@@ -40,6 +41,7 @@ __all__ = [
     "ModelCheckpoint",
     "Part",
     "Ports",
+    "PyDataset",
     "ReduceLROnPlateau",
     "Step",
     "StreamBatches",
