@@ -7,6 +7,9 @@
 0.5
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.training._loss_functions import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -129,3 +132,6 @@ __all__ = [
     "sparse_top_k_categorical_accuracy",
     "top_k_categorical_accuracy",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -118,7 +118,7 @@ class Tokenizer:
         ordered = sorted(counts, key=lambda word: -counts[word])
         if self.oov_token is not None:
             ordered.insert(0, self.oov_token)
-        self.word_index = {word: number for number, word in enumerate(dict.fromkeys(ordered), 1)}
+        self.word_index = {word: number for number, word in enumerate(ordered, 1)}
         self.index_word = {number: word for word, number in self.word_index.items()}
         self.index_docs = {self.word_index[word]: count for word, count in documents.items()}
 

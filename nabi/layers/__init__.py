@@ -1,5 +1,8 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.layers._activation_layers import ELU, LeakyReLU, PReLU, ReLU
 from nabi.layers._arguments import reset_names
 from nabi.layers._attention import AdditiveAttention, Attention
@@ -143,3 +146,6 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

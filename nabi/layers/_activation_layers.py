@@ -126,8 +126,8 @@ class ELU(_Elementwise):
 class PReLU(_Elementwise):
     """`x` where it is positive, `alpha · x` elsewhere; `alpha` is learned (He et al. 2015).
 
-    Arguments: `alpha_initializer="zeros"`, `alpha_regularizer`, and `shared_axes`, counted from 1, along which
-    one number serves for all, such as `[1]` for the steps. Weight: `alpha`, of the shape of one sample.
+    Arguments: `alpha_initializer="zeros"`, `alpha_regularizer`, and `shared_axes`, counted from 1, along
+    which one number serves for all, such as `[1]` for the steps. Weight: `alpha`, of the shape of one sample.
 
     >>> import torch
     >>> PReLU(shared_axes=[1])(torch.zeros(2, 5, 3)).shape
@@ -159,7 +159,8 @@ class PReLU(_Elementwise):
         for axis, size in enumerate(input_shape[1:], 1):
             if size is None and axis not in self.shared_axes:
                 raise ShapeError(
-                    f"input_shape: {self.name} (PReLU) needs the size of axis {axis}, or shared_axes=[{axis}]; "
+                    f"input_shape: {self.name} (PReLU) needs the size of axis {axis}, or "
+                    f"shared_axes=[{axis}]; "
                     f"got {tuple(input_shape)}"
                 )
             sizes.append(1 if axis in self.shared_axes or size is None else size)
@@ -175,9 +176,7 @@ class PReLU(_Elementwise):
         """Return the function of the inputs."""
         shape = tuple(self.alpha.shape)
         sizes = tuple(inputs.shape[1:])
-        if len(sizes) != len(shape) or any(
-            a not in (b, 1) for a, b in zip(shape, sizes, strict=True)
-        ):
+        if len(sizes) != len(shape) or any(a not in (b, 1) for a, b in zip(shape, sizes, strict=True)):
             raise ShapeError(
                 f"inputs: {self.name} (PReLU) was built for samples of shape {shape} (1: any size); "
                 f"got shape {tuple(inputs.shape)}"

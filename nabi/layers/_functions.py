@@ -1,4 +1,4 @@
-"""Layers without weights that a program's own function computes, or that compute nothing: Lambda, Identity."""
+"""Layers that a function of the program computes, or that compute nothing: Lambda, Identity."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,9 @@ class Lambda(Layer):
             config["output_shape"] = self._named("output_shape", shape) if callable(shape) else list(shape)
         if self.mask is not None:
             if not callable(self.mask):
-                raise ArgumentError(f"mask: {self.name} has a tensor, which a config can't hold; give a function")
+                raise ArgumentError(
+                    f"mask: {self.name} has a tensor, which a config can't hold; give a function"
+                )
             config["mask"] = self._named("mask", self.mask)
         if self.arguments:
             config["arguments"] = self.arguments

@@ -342,7 +342,8 @@ class RMSNormalization(Layer):
         sizes = x.shape[-len(places) :]
         if sizes != self.scale.shape:
             raise ShapeError(
-                f"inputs: {self.name} (RMSNormalization) was built for the sizes {tuple(self.scale.shape)} on "
+                f"inputs: {self.name} (RMSNormalization) was built for the sizes "
+                f"{tuple(self.scale.shape)} on "
                 f"the axes {places}; got shape {tuple(inputs.shape)}"
             )
         result = functional.rms_norm(x, list(sizes), self.scale, self.epsilon)

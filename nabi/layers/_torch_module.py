@@ -159,7 +159,8 @@ def _made(described: Any, custom: Mapping[str, Any], device: str | None = None) 
         name = described["custom_class"]
         if name not in custom:
             raise ArgumentError(
-                f"custom_objects: the model has a torch module of the class {name!r}, which a file can't hold: "
+                f"custom_objects: the model has a torch module of the class {name!r}, which a file "
+                "can't hold: "
                 f"pass custom_objects={{{name!r}: a function that makes it}}"
             )
         return _from(custom[name])

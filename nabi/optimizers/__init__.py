@@ -5,8 +5,23 @@
 <Adam, learning rate 0.01>
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.optimizers import schedules
-from nabi.training._optimizer_names import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Nadam, RMSprop, get
+from nabi.training._optimizer_names import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Nadam,
+    RMSprop,
+    deserialize,
+    get,
+    serialize,
+)
 from nabi.training._optimizers import Optimizer
 
 __all__ = [
@@ -19,6 +34,11 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "deserialize",
     "get",
     "schedules",
+    "serialize",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -6,6 +6,12 @@
 [[1, 3, 4, 2]]
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.data import Tokenizer, text_to_word_sequence, tokenizer_from_json
 
 __all__ = ["Tokenizer", "text_to_word_sequence", "tokenizer_from_json"]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

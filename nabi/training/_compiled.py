@@ -243,7 +243,7 @@ class Compiled:
         return ["loss", *own, *(name for several in names for name in several)]
 
     def split_metrics(self, values: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
-        """What belongs to each of `metrics_asked`, with the number of its output: plain ones, weighted ones."""
+        """What belongs to each of `metrics_asked`, with the number of its output: plain ones, weighted."""
         asked = [*self._asked, *self._asked_weighted]
         pairs = [(number, value) for (number, _), value in zip(asked, values, strict=True)]
         return pairs[: len(self._asked)], pairs[len(self._asked) :]

@@ -116,7 +116,9 @@ class ExponentialDecay(_Decay):
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
         power = step / self.decay_steps
-        return float(self.initial_learning_rate * self.decay_rate ** (math.floor(power) if self.staircase else power))
+        return float(
+            self.initial_learning_rate * self.decay_rate ** (math.floor(power) if self.staircase else power)
+        )
 
 
 class InverseTimeDecay(_Decay):
@@ -152,8 +154,9 @@ class InverseTimeDecay(_Decay):
 
 
 class PolynomialDecay(_Decay):
-    """From `initial_learning_rate` to `end_learning_rate` in `decay_steps`, by `(1 - step / decay_steps) ^ power`.
+    """From `initial_learning_rate` to `end_learning_rate` in `decay_steps`.
 
+    What is left of the difference is `(1 - step / decay_steps) ^ power`.
     Defaults: `end_learning_rate=0.0001`, `power=1`. `cycle=True` stretches `decay_steps` to the next multiple
     that is not passed yet, so that the rate rises again.
 
@@ -239,7 +242,7 @@ def _wave(share: float, height: float, alpha: float) -> float:
 
 
 class CosineDecayRestarts(_Decay):
-    """`CosineDecay` again and again: each wave is `t_mul` times as long and `m_mul` times as high as the last.
+    """`CosineDecay` again and again: each wave is `t_mul` times as long, `m_mul` times as high as the last.
 
     Defaults: `t_mul=2`, `m_mul=1`, `alpha=0`. Source: Loshchilov and Hutter 2017.
 

@@ -49,8 +49,8 @@ class Metric:
     """A figure over many batches: `update_state(...)` takes one in, `result()` gives the figure so far.
 
     A metric of your own makes its numbers with `add_weight` in `__init__`, and overrides `update_state` and
-    `result`; `reset_state` puts the numbers back to what they were at first. `name` is its key in the history,
-    made from the class name by default.
+    `result`; `reset_state` puts the numbers back to what they were at first. `name` is its key in the
+    history, made from the class name by default.
 
     >>> from nabi import metrics
     >>> class Largest(metrics.Metric):

@@ -316,8 +316,9 @@ class AUC(_Counts):
 
 
 class FBetaScore(Metric):
-    """The weighted harmonic mean of precision and recall, for each class: outputs and targets `[..., classes]`.
+    """The weighted harmonic mean of precision and recall, for each class.
 
+    Outputs and targets are `[..., classes]`.
     Arguments as in Keras: `average` of the classes, None (an array of one number for each), `"micro"`,
     `"macro"` or `"weighted"`; `beta=1.0`, how much more recall counts; `threshold`, above which an output is
     positive; by default the largest output of a sample is. Raises `ArgumentError` for numbers out of range.

@@ -201,9 +201,7 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
     return asked
 
 
-def resolve(
-    metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False
-) -> Metric:
+def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False) -> Metric:
     """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras.
 
     A `weighted` one takes sample weights.

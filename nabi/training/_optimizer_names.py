@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import torch
 
 from nabi.errors import ArgumentError, unknown_name
-from nabi.training._learning_rates import LearningRateSchedule, deserialize
+from nabi.training._learning_rates import LearningRateSchedule
+from nabi.training._learning_rates import deserialize as deserialize_schedule
 from nabi.training._optimizers import Optimizer, TorchOptimizer
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Adamax",
     "Nadam",
     "RMSprop",
+    "deserialize",
     "get",
     "serialize",
 ]
@@ -62,7 +64,8 @@ class AdamW(Optimizer):
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
-        weight_decay: float | None = 0.004, **options: Any
+        weight_decay: float | None = 0.004,
+        **options: Any,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
@@ -190,6 +193,20 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """Make the optimizer that `serialize` described; optimizers of your own come from `custom_objects`.
+
+    Raises:
+        ArgumentError: for what is no such description, or an optimizer that is not there.
+
+    >>> deserialize(serialize(SGD(0.1)))
+    <SGD, learning rate 0.1>
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+    return get(config, custom_objects=custom_objects)
+
+
 def _torch_class(optimizer: TorchOptimizer) -> type | None:
     """The class of torch.optim that a user's optimizer is or will be of, where that can be known."""
     if optimizer.bound:
@@ -203,7 +220,7 @@ def _torch_class(optimizer: TorchOptimizer) -> type | None:
 def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimizer:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
     if isinstance(config.get("learning_rate"), Mapping):
-        config["learning_rate"] = deserialize(config["learning_rate"], custom)
+        config["learning_rate"] = deserialize_schedule(config["learning_rate"], custom)
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
     if kind.startswith("torch.optim."):

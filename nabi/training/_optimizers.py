@@ -107,7 +107,8 @@ class Optimizer:
     def learning_rate(self, rate: float) -> None:
         if self.learning_rate_schedule is not None:
             raise ArgumentError(
-                f"learning_rate: {self.name} has the schedule {self.learning_rate_schedule!r}, which says it; "
+                f"learning_rate: {self.name} has the schedule {self.learning_rate_schedule!r}, "
+                "which says it; "
                 "give the optimizer a number to set it, also from callbacks"
             )
         self._learning_rate = _positive("learning_rate", rate)

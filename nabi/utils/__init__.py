@@ -5,6 +5,9 @@
 (2, 2)
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.backend import clear_session
 from nabi.data import pad_sequences, timeseries_dataset_from_array
 from nabi.training import PyDataset, set_random_seed, to_categorical
@@ -22,3 +25,6 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -86,7 +86,9 @@ def test_each_step_has_its_rate() -> None:
     assert model.optimizer.iterations == 4
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam"])
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam"]
+)
 def test_a_constant_schedule_is_the_number(name: str) -> None:
     """For every optimizer, on both ways of training."""
     found = []

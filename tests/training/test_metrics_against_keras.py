@@ -138,7 +138,9 @@ def test_figure(number: int, by_keras: list[Any]) -> None:
         for y_true, y_pred, weights in given:
             parts = (y_true, y_pred) if y_true is not None else (y_pred,)
             metric.update_state(*parts, **({"sample_weight": weights} if weighted else {}))
-        np.testing.assert_allclose(metric.result(), by_keras[number], rtol=2e-5, atol=2e-6, err_msg=str(attempt))
+        np.testing.assert_allclose(
+            metric.result(), by_keras[number], rtol=2e-5, atol=2e-6, err_msg=str(attempt)
+        )
         metric.reset_state()
     if name not in ("Mean", "Sum"):
         again = metrics.deserialize(metrics.serialize(metric))
