@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["hint", "nearest"]
+__all__ = ["MODEL", "family_hint", "hint", "nearest"]
 
 _PICTURES = (
     "pictures are made ready beforehand: use torchvision.transforms, or nabi.data.fit_images for sizes"
@@ -413,12 +413,19 @@ def hint(module: str, name: str) -> str | None:
     >>> hint("nabi.models", "model_from_yaml")
     'use nabi.models.model_from_json'
     """
-    found = _HINTS.get(module, {}).get(name)
-    if found is not None:
-        return found
-    return next(
-        (text for place, names, text in _FAMILIES if place == module and re.fullmatch(names, name)), None
-    )
+    return _HINTS.get(module, {}).get(name)
+
+
+def family_hint(module: str, name: str) -> str | None:
+    """Return what to write instead of names of a kind, such as all layers that change pictures at random.
+
+    >>> family_hint("nabi.layers", "RandomCrop").split(":")[0]
+    'pictures are made ready beforehand'
+    """
+    for place, names, text in _FAMILIES:
+        if place == module and re.fullmatch(names, name):
+            return text
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -69,13 +69,16 @@ def _said_of(module: str, name: str, known: Sequence[str]) -> str:
     """What stands behind the message that a name is not there."""
     if name.startswith("_"):
         return ""
-    from nabi._keras_names import hint, nearest
+    from nabi._keras_names import family_hint, hint, nearest
 
     found = hint(module, name)
     if found is not None:
         return f": {found}"
     meant = nearest(name, [one for one in known if not one.startswith("_")])
-    return "" if meant is None else f"; did you mean {meant!r}?"
+    if meant is not None:
+        return f"; did you mean {meant!r}?"
+    found = family_hint(module, name)
+    return "" if found is None else f": {found}"
 
 
 def _imports(frame: FrameType) -> bool:
@@ -97,9 +100,9 @@ class _MissingModules:
         module, _, last = name.rpartition(".")
         if not module.startswith("nabi") or not _is_import(sys._getframe(1)):
             return  # whoever only looks whether there is such a module shall find none
-        from nabi._keras_names import hint
+        from nabi._keras_names import family_hint, hint
 
-        found = hint(module, last)
+        found = hint(module, last) or family_hint(module, last)
         if found is not None:
             raise ModuleNotFoundError(f"No module named {name!r}: {found}", name=name)
 
@@ -114,4 +117,4 @@ def _is_import(frame: FrameType | None) -> bool:
     return False
 
 
-sys.meta_path.append(_MissingModules)  # type: ignore[arg-type]
+sys.meta_path.append(_MissingModules)

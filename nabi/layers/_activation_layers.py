@@ -146,8 +146,8 @@ class PReLU(_Elementwise):
         super().__init__(**kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer, "alpha_initializer")
         self.alpha_regularizer = _regularizers.get(alpha_regularizer, "alpha_regularizer")
-        axes = [] if shared_axes is None else shared_axes
-        self.shared_axes = list(axes) if isinstance(axes, list | tuple) else [axes]
+        axes: Any = [] if shared_axes is None else shared_axes
+        self.shared_axes: list[int] = list(axes) if isinstance(axes, list | tuple) else [axes]
         if any(isinstance(axis, bool) or not isinstance(axis, int) or axis < 1 for axis in self.shared_axes):
             raise ArgumentError(
                 f"shared_axes: expected axes counted from 1, such as [1]; got {shared_axes!r}"

@@ -106,7 +106,7 @@ class Lambda(Layer):
         return config
 
     def _named(self, argument: str, function: Callable[..., Any]) -> str:
-        name = name_of_function(function) or getattr(function, "__name__", "<lambda>")
+        name: str = name_of_function(function) or str(getattr(function, "__name__", "<lambda>"))
         if not name.isidentifier():
             raise ArgumentError(
                 f"{argument}: {self.name} (Lambda) holds {function!r}, which has no name that a config could "

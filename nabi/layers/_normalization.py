@@ -175,9 +175,10 @@ class BatchNormalization(_Affine):
         super().__init__(
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, **kwargs
         )
-        if isinstance(axis, list | tuple) and len(axis) == 1:
-            axis = axis[0]  # as Keras 2 wrote it into its configs
-        self.axis = _whole_axis("axis", axis)
+        axes = _whole_axes("axis", axis)  # Keras 2 wrote a list of one into its configs
+        if len(axes) > 1:
+            raise ArgumentError(f"axis: expected one axis; got {axis!r}")
+        self.axis = axes[0]
         self.momentum = _number("momentum", momentum, 0.0, 1.0)
         self.epsilon = _number("epsilon", epsilon, 0.0)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")

@@ -2,12 +2,12 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._base import Layer
@@ -55,9 +55,13 @@ class TorchModuleWrapper(Layer):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights of a module that waits for the shape of its inputs, such as `LazyLinear`."""
-        if any(isinstance(one, UninitializedTensorMixin) for one in self.module.parameters()):
+        if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in self._own_tensors()):
             self.built = True  # the trial call shall not build again
             self._trial(input_shape)
+
+    def _own_tensors(self) -> Iterator[Tensor]:
+        yield from self.module.parameters()
+        yield from self.module.buffers()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return what the module gives."""
@@ -100,7 +104,7 @@ class TorchModuleWrapper(Layer):
         """Make the layer that `get_config` described."""
         config = dict(config)
         frozen = config.pop("frozen", ())
-        own = (custom_objects or {}).get(config.get("name"))
+        own = (custom_objects or {}).get(str(config.get("name")))
         module = _made(config.pop("module"), custom_objects or {}) if own is None else _from(own)
         for name, weight in module.named_parameters():
             if name in frozen:
@@ -133,6 +137,8 @@ def _described(module: torch.nn.Module) -> dict[str, Any]:
 def _arguments(module: torch.nn.Module) -> dict[str, Any] | None:
     """The arguments that make a module of torch again; None where its attributes do not say them."""
     found: dict[str, Any] = {}
+    if type(module).__init__ is torch.nn.Module.__init__:
+        return found
     for name, parameter in inspect.signature(type(module).__init__).parameters.items():
         if name in ("self", "device", "dtype") or name.startswith("_"):
             continue

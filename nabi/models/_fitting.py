@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nabi import training
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, NotReadyError
 from nabi.models._feeding import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part
 
@@ -87,10 +87,10 @@ class Fitting(Feeding):
         """What `compile` was given.
 
         Raises:
-            ArgumentError: if it has not been called.
+            NotReadyError: if it has not been called.
         """
         if self._compiled is None:
-            raise ArgumentError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
+            raise NotReadyError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
         return self._compiled
 
     @property
@@ -105,8 +105,8 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns: `["loss", "accuracy"]`."""
-        return self.compiled.metrics_names
+        """Names of what `evaluate` returns, `["loss", "accuracy"]`; none before `compile`."""
+        return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -265,6 +265,11 @@ class Fitting(Feeding):
         """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
         outputs = self.predict(x, batch_size, verbose)
         return (outputs > 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+    def reset_metrics(self) -> None:
+        """Start the figures of the loss and the metrics anew."""
+        if self._compiled is not None:
+            self._compiled.reset_figures()
 
     # What the loop asks for -------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
 from nabi.layers._symbolic import SymbolicTensor
 from nabi.layers._torch_module import as_layer
@@ -163,7 +163,7 @@ class Sequential(Model):
 
     def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
         if not self._shapes:
-            raise ArgumentError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+            raise NotReadyError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
         if self._symbolic_entry is None:
             self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
         first = last = self._symbolic_entry.symbol()

@@ -300,7 +300,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
         for argument, given in (("boundaries", boundaries), ("values", values)):
-            if not isinstance(given, Sequence) or isinstance(given, str):
+            if not isinstance(given, list | tuple):
                 raise ArgumentError(f"{argument}: expected a list of numbers; got {given!r}")
         self.boundaries = [_number("boundaries", one) for one in boundaries]
         self.values = [_number("values", one) for one in values]

@@ -18,7 +18,7 @@ __all__ = ["Metric", "as_tensor", "flat_weights", "numbers_of"]
 class _State(Tensor):
     """A tensor that a metric changes in place, by the names that Keras' variables have."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def assign(self, value: Any) -> Self:
         """Set the numbers."""
@@ -41,7 +41,7 @@ class _State(Tensor):
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The numbers as an array."""
-        array: np.ndarray[Any, Any] = self.detach().cpu().as_subclass(Tensor).numpy(force=force).copy()  # type: ignore[call-overload]
+        array: np.ndarray[Any, Any] = self.detach().cpu().as_subclass(Tensor).numpy(force=force).copy()
         return array
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, NotReadyError
 from nabi.training._fused_adam import FusedAdam
 from nabi.training._learning_rates import LearningRateSchedule, deserialize, rate_at, serialize
 
@@ -93,7 +93,7 @@ class Optimizer:
     def torch_optimizer(self) -> torch.optim.Optimizer:
         """The `torch.optim` optimizer; it exists once the model has its weights."""
         if self._torch is None:
-            raise ArgumentError(f"optimizer: {self.name} has no weights yet; build or fit the model first")
+            raise NotReadyError(f"optimizer: {self.name} has no weights yet; build or fit the model first")
         return self._torch
 
     @property

@@ -142,11 +142,12 @@ def _metrics_from_file(saved: Any, custom: Mapping[str, Any]) -> Any:
     return [_metric_from_file(metric, custom) for metric in saved]
 
 
-def _metric_to_file(metric: object) -> str | dict[str, Any]:
+def _metric_to_file(metric: Any) -> str | dict[str, Any]:
     known = _metrics.FUNCTIONS.get(_metrics.name_of(metric))
     if isinstance(metric, str) or metric is known:
         return _metrics.name_of(metric)
-    if CLASSES.get(type(metric).__name__) is type(metric):
+    kind: Any = type(metric)
+    if CLASSES.get(kind.__name__) is kind:
         return _metric_classes.serialize(metric)
     return f"custom:{_metrics.name_of(metric)}"
 
