@@ -328,7 +328,8 @@ MODEL = {
     **_each("to_yaml", "use to_json"),
     **_each("export", "use torch.export for a module, or save for a file of nabi"),
     **_each(
-        "quantize quantization_mode quantized_build quantized_call", "quantize with torch.ao.quantization"
+        "quantize quantization_mode quantized_build quantized_call get_quantization_layer_structure",
+        "quantize with torch.ao.quantization",
     ),
     **_each("run_eagerly", "nothing is needed: every line of call() runs when it is reached"),
     **_each("jit_compile", "use torch.compile on a module of nabi.nn; cells are compiled by themselves"),

@@ -90,6 +90,7 @@ class Compiled:
         self._asked = metrics_for(metrics, names)
         # Those that sample weights count in come after the others.
         self._asked_weighted = metrics_for(weighted_metrics, names)
+        _metrics.check_weighted([metric for _, metric in self._asked_weighted])
         self.metrics_asked = [metric for _, metric in [*self._asked, *self._asked_weighted]]
         self.optimizer: Optimizer = _optimizer_names.get(
             optimizer, clipnorm=clipnorm, clipvalue=clipvalue, custom_objects=custom_objects

@@ -201,6 +201,16 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
     return asked
 
 
+def check_weighted(metrics: Sequence[object]) -> None:
+    """Raise `ArgumentError` for metrics that sample weights can't count in."""
+    for metric in metrics:
+        if is_torch_metric(metric):
+            raise ArgumentError(
+                f"weighted_metrics: {TorchMetric(metric).name} of torchmetrics takes no sample weights; "
+                "give it in metrics, or use one of nabi.metrics"
+            )
+
+
 def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False) -> Metric:
     """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras.
 
@@ -219,11 +229,6 @@ def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weigh
     if isinstance(metric, type):
         metric = metric()
     if is_torch_metric(metric):
-        if weighted:
-            raise ArgumentError(
-                f"weighted_metrics: {TorchMetric(metric).name} of torchmetrics takes no sample weights; "
-                "give it in metrics, or use one of nabi.metrics"
-            )
         return TorchMetric(metric)
     if hasattr(metric, "update_state"):
         return cast(Metric, metric)

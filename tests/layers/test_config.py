@@ -140,7 +140,9 @@ def test_every_public_layer_is_covered() -> None:
         if isinstance(kind, type) and issubclass(kind, layers.Layer)
     }
     inside = {"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}
-    inside.add("Lambda")  # its function comes from custom_objects: see tests/models/test_small_layers_in_models.py
+    inside.add(
+        "Lambda"
+    )  # its function comes from custom_objects: see tests/models/test_small_layers_in_models.py
     assert public - made - inside == {"Layer", "Wrapper"}
 
 
