@@ -2,6 +2,7 @@
 
 NabiError
 ├── ArgumentError (also ValueError)      an argument has a value that cannot be used
+│   ├── NotReadyError (also AttributeError) a property has no value yet
 │   ├── ShapeError                       an array or tensor has the wrong rank, width or length
 │   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
 ├── CellError (also ValueError)          the equations of a cell do not fit together
@@ -9,7 +10,7 @@ NabiError
 ├── MissingFileError (also FileNotFoundError) there is no such file
 ├── OutputError (also OSError)           a folder or file cannot be written
 ├── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
-└── nabi.tf1.MissingNameError (also AttributeError) a name of TensorFlow 1 that is left out on purpose
+└── MissingNameError (also AttributeError) a name of Keras or TensorFlow 1 that is not here
 
 Warnings: TableWarning (a UserWarning), rows of a table that were probably not read as they were meant.
 """
@@ -24,8 +25,10 @@ __all__ = [
     "CellError",
     "FileFormatError",
     "MissingFileError",
+    "MissingNameError",
     "NabiError",
     "NotFiniteError",
+    "NotReadyError",
     "OutputError",
     "ShapeError",
     "TableWarning",
@@ -59,6 +62,14 @@ class ShapeError(ArgumentError):
 
 class UnknownNameError(ArgumentError):
     """A name (activation, loss, optimizer, cell, ...) is not known."""
+
+
+class NotReadyError(ArgumentError, AttributeError):
+    """A property has no value yet; the message says what comes first. `hasattr` is False until then."""
+
+
+class MissingNameError(NabiError, AttributeError):
+    """A name of Keras or TensorFlow 1 is not here; the message says what to write instead."""
 
 
 class CellError(NabiError, ValueError):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import dtype_named
 from nabi.layers._claims import claim
@@ -21,6 +21,8 @@ from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Weighted", "collecting", "collecting_losses"]
 
+# Where torch keeps what is no plain attribute.
+_STORES = ("_parameters", "_buffers", "_modules")
 _PLAIN = (bool, int, float, str, type(None))
 # What nabi's own classes keep in containers: no layers, or such as they have elsewhere too.
 _NO_LAYERS = frozenset(
@@ -166,6 +168,24 @@ class Weighted(torch.nn.Module):
                 for weight in module.parameters():
                     weight.requires_grad_(False)
 
+    def __getattr__(self, name: str) -> Any:
+        # As torch looks for them, so that it costs no more.
+        own = self.__dict__
+        for store in _STORES:
+            if store in own and name in own[store]:
+                return own[store][name]
+        found = getattr(type(self), name, None)
+        if isinstance(found, property) and found.fget is not None:
+            # It has no value yet, and Python has put its error aside to ask here.
+            return found.fget(self)
+        raise self._no_attribute(name)
+
+    def _no_attribute(self, name: str) -> AttributeError:
+        """The error for a name that is not there."""
+        return AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+        )
+
     def train(self, mode: bool = True) -> Self:
         """Turn training on or off, here and in all inner layers."""
         if not isinstance(mode, bool):
@@ -262,9 +282,9 @@ class Weighted(torch.nn.Module):
                 weight.copy_(value)
 
     def count_params(self) -> int:
-        """Return the number of weights; `ArgumentError` while the layer is not built."""
+        """Return the number of weights; `NotReadyError` while the layer is not built."""
         if not self.built:
-            raise ArgumentError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
+            raise NotReadyError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
         return sum(weight.numel() for weight in self.weights)
 
     @property

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nabi import _checks, training
 from nabi._public import public
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, NotReadyError
 from nabi.layers._weights import collecting_losses
 from nabi.models._feeding import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
@@ -40,6 +40,7 @@ class Fitting(Feeding):
         metrics: object = None,
         loss_weights: object = None,
         *,
+        weighted_metrics: object = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
@@ -54,6 +55,7 @@ class Fitting(Feeding):
             loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss. A
                 model with a `train_step` or `compute_loss` of its own needs none.
             metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
+            weighted_metrics: metrics as well, in which sample weights and class weights count.
             loss_weights: by which the losses of the outputs are multiplied before they are added.
             clipnorm: the gradient of each weight is scaled down to this norm.
             clipvalue: each number of the gradients is cut to ± this.
@@ -73,6 +75,7 @@ class Fitting(Feeding):
             optimizer,
             loss,
             metrics,
+            weighted_metrics=weighted_metrics,
             loss_weights=loss_weights,
             outputs=self.output_names,
             clipnorm=clipnorm,
@@ -89,10 +92,10 @@ class Fitting(Feeding):
         """What `compile` was given.
 
         Raises:
-            ArgumentError: if it has not been called.
+            NotReadyError: if it has not been called.
         """
         if self._compiled is None:
-            raise ArgumentError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
+            raise NotReadyError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
         return self._compiled
 
     @property
@@ -107,7 +110,7 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns: `["loss", "accuracy"]`; none before `compile`."""
+        """Names of what `evaluate` returns, `["loss", "accuracy"]`; none before `compile`."""
         return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
@@ -361,13 +364,17 @@ class Fitting(Feeding):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Take a batch into the metrics that `compile` was given; the figures so far, by name."""
         with torch.no_grad():
-            self.compiled.measure(y, y_pred)
+            self.compiled.measure(y, y_pred, sample_weight)
         return self.compiled.measured()
 
     def _batch_of(self, data: Any) -> Any:
         parts = data if isinstance(data, tuple) else (data,)
         made = self._whole(*(*parts, None, None)[:3])
         return made.x, made.y, made.weights
+    def reset_metrics(self) -> None:
+        """Start the figures of the loss and the metrics anew."""
+        if self._compiled is not None:
+            self._compiled.reset_figures()
 
     # What the loop asks for -------------------------------------------------------------------------------
 

@@ -1,14 +1,15 @@
 """What every model has besides training: its layers, its summary, its files."""
 
+import json
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 
 from nabi._public import public
-from nabi.errors import ArgumentError, unknown_name
-from nabi.layers import Layer
+from nabi.errors import ArgumentError, MissingNameError, unknown_name
+from nabi.layers import Layer, serialize
 from nabi.layers._containers import Held
 from nabi.models import _files
 from nabi.models._fitting import Fitting
@@ -157,6 +158,32 @@ class Model(Fitting):
         The model is compiled as it was when the file was written; raises as `load_weights`.
         """
         _files.load_training(self, path)
+
+    # Configuration ----------------------------------------------------------------------------------------
+
+    def to_json(self, **options: Any) -> str:
+        """Return the layers and how they are put together as JSON, without weights, for `model_from_json`.
+
+        `options` are those of `json.dumps`, such as `indent`. Raises `ArgumentError` if a layer holds
+        something that JSON cannot.
+        """
+        return json.dumps(serialize(self), **options)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Make a model from what `get_config` returned; `Model` makes a functional one again."""
+        if cls is Model and "calls" in config:
+            from nabi.models._functional import Functional
+
+            return Functional.from_config(config, custom_objects)  # type: ignore[return-value]
+        return super().from_config(config, custom_objects)
+
+    def _no_attribute(self, name: str) -> AttributeError:
+        """The error for a name that is not there; it says what to write for what Keras' models have."""
+        from nabi._keras_names import MODEL
+
+        error = super()._no_attribute(name)
+        return MissingNameError(f"{error}: {MODEL[name]}", name=name) if name in MODEL else error
 
     def rebuild(self, shape: Any, dtype: str) -> None:
         """Make the weights for inputs of a shape, as when the file was written."""

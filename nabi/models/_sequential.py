@@ -6,9 +6,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
 from nabi.layers._symbolic import SymbolicTensor
+from nabi.layers._torch_module import as_layer
 from nabi.models._direct import Chain, make_chain
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
@@ -28,7 +29,7 @@ class Sequential(Model):
     from the first data that it sees.
 
     Args:
-        layers: the layers; more can be added with `add`.
+        layers: the layers; more can be added with `add`. A `torch.nn.Module` is a layer too.
         name: "sequential" and a number by default.
         trainable: False freezes all layers, those that are added later too.
 
@@ -84,8 +85,9 @@ class Sequential(Model):
         """Put a layer at the end, whose name is then one of the `names` of all layers."""
         if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer
+        layer = as_layer(layer)
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
+            raise ArgumentError(f"layer: expected a layer of nabi.layers or a torch module, got {layer!r}")
         if layer.name in names:
             raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
         if isinstance(layer, InputLayer):
@@ -172,7 +174,7 @@ class Sequential(Model):
 
     def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
         if not self._shapes:
-            raise ArgumentError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+            raise NotReadyError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
         if self._symbolic_entry is None:
             self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
         first = last = self._symbolic_entry.symbol()

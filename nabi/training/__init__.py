@@ -18,6 +18,7 @@ from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
 from nabi.training._own_steps import as_data, by_default, defines
 from nabi.training._ports import Part, Ports, each, first_of, named, row_count
+from nabi.training._py_dataset import PyDataset
 from nabi.training._random_checks import check_random_state
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
@@ -43,6 +44,7 @@ __all__ = [
     "ModelCheckpoint",
     "Part",
     "Ports",
+    "PyDataset",
     "ReduceLROnPlateau",
     "Step",
     "StreamBatches",

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.training._ports import Part, Ports, each, first_of, row_count
+from nabi.training._py_dataset import PyDataset
 from nabi.training._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
@@ -105,29 +106,53 @@ class StreamBatches:
     """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
 
     def __init__(
-        self, source: Any, steps: int | None, dtype: torch.dtype, device: torch.device, ports: Ports
+        self,
+        source: Any,
+        steps: int | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        ports: Ports,
+        generator: torch.Generator | None = None,
     ) -> None:
         self.source, self.dtype, self.device, self.ports = source, dtype, device, ports
+        # Puts the batches of a PyDataset into a new order in each epoch; other sources have an order.
+        self.generator = generator if isinstance(source, PyDataset) else None
         # Brings inputs into the shape that a model expects.
         self.adjust: Callable[[Part], Part] | None = None
         self._once = isinstance(source, Iterator)
         self._indexed = not self._once and not hasattr(source, "__iter__")
-        if steps is None and hasattr(source, "__len__"):
+        if isinstance(source, PyDataset):
+            available = source.num_batches
+            steps = available if steps is None else min(steps, available or steps)
+        elif steps is None and hasattr(source, "__len__"):
             steps = len(source)
         self.steps: int | None = steps
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one run through the source; a generator goes on where it was."""
         batches: Iterable[Any] = self.source
-        if self._indexed:
+        if isinstance(self.source, PyDataset):
+            batches = self._of_dataset(self.source)
+        elif self._indexed:
             batches = (self.source[index] for index in range(len(self.source)))
         elif isinstance(self.source, DataLoader):
             # A loader can be longer than asked for; its order is drawn anew for each epoch.
             batches = iter(self.source)
-        for batch in itertools.islice(batches, self.steps):
+        for batch in batches if isinstance(self.source, PyDataset) else itertools.islice(batches, self.steps):
             yield self._convert(batch)
         if self._indexed and hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
+
+    def _of_dataset(self, source: PyDataset) -> Iterator[Any]:
+        """The batches of a data set, those of one with an end in a new order where there is a generator."""
+        source.on_epoch_begin()
+        count = source.num_batches
+        order: Iterable[int] = itertools.count() if count is None else range(count)
+        if count is not None and self.generator is not None:
+            order = torch.randperm(count, generator=self.generator).tolist()
+        for index in order if self.steps is None else itertools.islice(order, self.steps):
+            yield source[index]
+        source.on_epoch_end()
 
     def _convert(self, batch: Any) -> Batch:
         parts = list(batch) if isinstance(batch, list | tuple) else [batch]
@@ -194,7 +219,7 @@ def make_batches(
                 raise ArgumentError(
                     f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
                 )
-        return StreamBatches(x, steps, dtype, device, ports)
+        return StreamBatches(x, steps, dtype, device, ports, generator)
     x_part, y_part, weights = ports.tensors((x, y, sample_weight), dtype, device)
     if weights is not None:
         weights = each(lambda one: one.to(dtype), weights)

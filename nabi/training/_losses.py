@@ -13,7 +13,7 @@ from nabi.training import _loss_functions as functions
 from nabi.training._align import align_targets
 from nabi.training._left_out import counted, values_where_counted, weighted
 
-__all__ = ["FunctionLoss", "Loss", "TorchLoss", "get", "is_own", "loss_function", "serialize"]
+__all__ = ["FunctionLoss", "Loss", "TorchLoss", "deserialize", "get", "is_own", "loss_function", "serialize"]
 
 LossFunction = Callable[..., Tensor]
 
@@ -296,6 +296,17 @@ def serialize(loss: Loss) -> dict[str, Any]:
     kind = type(loss).__name__
     known_class = _CLASSES.get(kind) is type(loss)
     return {"class_name": kind if known_class else "custom:" + kind, "config": loss.get_config()}
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """Loss that `serialize` described; losses of your own come from `custom_objects`.
+
+    Raises:
+        ArgumentError: for what is no such description, or a loss that is not there.
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+    return get(config, custom_objects)
 
 
 def _has_defaults(loss: Any) -> bool:

@@ -9,6 +9,8 @@ import torch
 from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _keras_steps as steps
+from nabi.training._learning_rates import LearningRateSchedule
+from nabi.training._learning_rates import deserialize as deserialize_schedule
 from nabi.training._optimizers import Optimizer, TorchOptimizer
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Adamax",
     "Nadam",
     "RMSprop",
+    "deserialize",
     "get",
     "serialize",
 ]
@@ -61,7 +64,10 @@ class AdamW(Optimizer):
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
     def __init__(
-        self, learning_rate: float | None = None, weight_decay: float | None = 0.004, **options: Any
+        self,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
+        weight_decay: float | None = 0.004,
+        **options: Any,
     ) -> None:
         if weight_decay is None:
             raise ArgumentError("weight_decay: expected a number, got None; Adam is AdamW without it")
@@ -190,6 +196,20 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """Make the optimizer that `serialize` described; optimizers of your own come from `custom_objects`.
+
+    Raises:
+        ArgumentError: for what is no such description, or an optimizer that is not there.
+
+    >>> deserialize(serialize(SGD(0.1)))
+    <SGD, learning rate 0.1>
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+    return get(config, custom_objects=custom_objects)
+
+
 def _torch_class(optimizer: TorchOptimizer) -> type | None:
     """The class of torch.optim that a user's optimizer is or will be of, where that can be known."""
     if optimizer.bound:
@@ -202,6 +222,8 @@ def _torch_class(optimizer: TorchOptimizer) -> type | None:
 
 def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimizer:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
+    if isinstance(config.get("learning_rate"), Mapping):
+        config["learning_rate"] = deserialize_schedule(config["learning_rate"], custom)
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
     if kind.startswith("torch.optim."):

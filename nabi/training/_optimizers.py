@@ -1,7 +1,7 @@
 """Optimizers by Keras' names, with Keras' formulas and defaults; and those of `torch.optim`, as they are."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,9 +10,10 @@ from torch.nn import Parameter
 
 from nabi import _checks
 from nabi._public import check_names
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, NotReadyError
 from nabi.training._fused_adam import FusedAdam
 from nabi.training._keras_steps import SGD
+from nabi.training._learning_rates import LearningRateSchedule, deserialize, rate_at, serialize
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
@@ -21,7 +22,7 @@ class Optimizer:
     """What trains the weights, as an optimizer of Keras does; its parts are made when the weights exist.
 
     Args:
-        learning_rate: also as `lr`, its old name.
+        learning_rate: a number, or one of `nabi.optimizers.schedules`; also as `lr`, its old name.
         clipnorm: the gradient of each weight is scaled down to this norm.
         clipvalue: each number of the gradients is cut to ± this.
         global_clipnorm: all gradients together are scaled down to this norm.
@@ -45,7 +46,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
         *,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -62,7 +63,15 @@ class Optimizer:
         self.name = name or type(self).__name__
         if learning_rate is not None and lr is not None:
             raise ArgumentError("learning_rate: given twice, also by its old name lr")
-        given = learning_rate if learning_rate is not None else lr
+        given: Any = learning_rate if learning_rate is not None else lr
+        # What the learning rate of each step comes from, where it is not a number.
+        self.learning_rate_schedule: LearningRateSchedule | None = None
+        if isinstance(given, LearningRateSchedule | Mapping):
+            made = deserialize(given) if isinstance(given, Mapping) else given
+            self.learning_rate_schedule = made
+            given = rate_at(made, 0)
+            if decay:
+                raise ArgumentError("decay: the learning_rate is a schedule already; give one of the two")
         self._learning_rate = _checks.real(
             "learning_rate", self.default_learning_rate if given is None else given, least=0
         )
@@ -102,16 +111,23 @@ class Optimizer:
     def torch_optimizer(self) -> torch.optim.Optimizer:
         """The `torch.optim` optimizer; it exists once the model has its weights."""
         if self._torch is None:
-            raise ArgumentError(f"optimizer: {self.name} has no weights yet; build or fit the model first")
+            raise NotReadyError(f"optimizer: {self.name} has no weights yet; build or fit the model first")
         return self._torch
 
     @property
     def learning_rate(self) -> float:
         """The learning rate; setting it takes effect at the next step."""
+        if self.learning_rate_schedule is not None:
+            return rate_at(self.learning_rate_schedule, self.iterations)
         return self._learning_rate if self._torch is None else float(self._torch.param_groups[0]["lr"])
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
+        if self.learning_rate_schedule is not None:
+            raise ArgumentError(
+                f"learning_rate: {self.name} has the schedule {self.learning_rate_schedule!r}, which says it; "
+                "give the optimizer a number to set it, also from callbacks"
+            )
         self._learning_rate = _checks.real("learning_rate", rate, least=0)
         if self._torch is not None:
             for group in self._torch.param_groups:
@@ -205,6 +221,10 @@ class Optimizer:
         if self.decay:
             for group in self.torch_optimizer.param_groups:
                 group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
+        if self.learning_rate_schedule is not None:
+            rate = rate_at(self.learning_rate_schedule, self.iterations)
+            for group in self.torch_optimizer.param_groups:
+                group["lr"] = rate
         if self._fused_step is None or not self._fused_step.step():
             first = not self.torch_optimizer.state
             self.torch_optimizer.step()
@@ -270,8 +290,10 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make this optimizer again."""
+        schedule = self.learning_rate_schedule
         return {
-            "learning_rate": self._learning_rate, "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
+            "learning_rate": self._learning_rate if schedule is None else serialize(schedule),
+            "clipnorm": self.clipnorm, "clipvalue": self.clipvalue,
             "global_clipnorm": self.global_clipnorm, "weight_decay": self.weight_decay, "decay": self.decay,
             "use_ema": self.use_ema, "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency, "name": self.name, **self.settings,

@@ -126,7 +126,7 @@ class Step:
                 self._optimizer.step()
             if compiled.metrics_asked:
                 # The next batch's outputs may lie where these do, and a metric may keep what it is given.
-                compiled.measure(y, predictions(outputs.clone(), direct.readout))
+                compiled.measure(y, predictions(outputs.clone(), direct.readout), weights)
         finally:
             torch._C._set_grad_enabled(before)
 
@@ -143,7 +143,7 @@ class Step:
             optimizer.step()
         if compiled.metrics_asked:
             with torch.no_grad():
-                compiled.measure(y, y_pred)
+                compiled.measure(y, y_pred, weights)
 
 
 def total_loss(
@@ -187,7 +187,7 @@ def evaluate_by_default(model: Trainable, compiled: Compiled, batch: Batch) -> N
     y_pred = model.training_outputs(x, compiled.logits_of)
     loss = total_loss(model, compiled, x, y, y_pred, weights, own_loss, training=False)
     compiled.mean_loss.add(loss, row_count(x))
-    compiled.measure(y, y_pred)
+    compiled.measure(y, y_pred, weights)
 
 
 def start_figures(model: Trainable, compiled: Compiled) -> None:
