@@ -44,12 +44,12 @@ _LONGEST_NAME = 100
 class NabiError(Exception):
     """Base of all exceptions that nabi raises on purpose."""
 
-    def __init__(self, message: object = "", *more: object) -> None:
+    def __init__(self, message: object = "", *more: object, **named: object) -> None:
         # A value that is quoted may be a whole file; what is wrong with it stands at the message's two ends.
         text = str(message)
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
-        super().__init__(text, *more)
+        super().__init__(text, *more, **named)  # type: ignore[call-arg]  # an AttributeError's name and object
 
 
 class ArgumentError(NabiError, ValueError):

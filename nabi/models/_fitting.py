@@ -417,8 +417,8 @@ class Fitting(Feeding):
     def _width(self) -> int | None:
         """How many outputs each sample or step has, where a model that is built knows it."""
         shape = getattr(self, "output_shape", None)
-        known = isinstance(shape, tuple) and shape and isinstance(shape[-1], int)
-        return shape[-1] if known else None
+        last = shape[-1] if isinstance(shape, tuple) and shape else None
+        return last if isinstance(last, int) else None
 
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
         _checks.whole("epochs", epochs, 0)
