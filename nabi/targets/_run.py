@@ -144,6 +144,8 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     dtype = first.dtype
     if dtype not in _DTYPES or (_failed and program.key in _failed):
         return False
+    if first.is_neg():  # its memory holds the numbers with the other sign
+        return False
     for tensor in tensors:
         kind = type(tensor)
         if kind not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:

@@ -7,6 +7,7 @@ import torch
 
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
+from nabi.scan import scan
 from nabi.scan._layout import batch_rows
 from nabi.targets import (
     adam_steps,
@@ -196,6 +197,28 @@ def test_runs_refuse_what_does_not_fit() -> None:
                 program, rows, record, weights, states, finals,
                 need_input=True, need_families=(True,) * len(families),
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+def test_weights_without_memory_are_refused(batch: int) -> None:
+    """As those of a sharded model are between two steps."""
+    for options in ({}, {"lengths": [STEPS] * (batch - 1) + [1]}):
+        program = cells.LSTM(UNITS).program(INPUTS)
+        weights = [torch.randn(f.shape) for f in program.families]
+        weights[0].untyped_storage().resize_(0)
+        with pytest.raises(ArgumentError, match="weights: expected tensors with memory"):
+            scan(program, torch.ones(batch, STEPS, INPUTS), None, weights, **options)
+
+
+def test_negative_views_are_read_as_they_are() -> None:
+    program = cells.LSTM(UNITS).program(INPUTS)
+    weights = [torch.randn(f.shape) for f in program.families]
+    x = torch.randn(2, STEPS, INPUTS)
+    for options in ({}, {"lengths": [STEPS, 1]}):
+        found, expected = (
+            scan(program, one, None, weights, **options)[0] for one in (torch._neg_view(x), -x)
+        )
+        assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_prepared_passes_refuse_what_does_not_fit() -> None:

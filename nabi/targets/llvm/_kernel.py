@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nabi.errors import ShapeError
+from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.targets._rows import Rows
-from nabi.targets.llvm._addresses import expect, to_fill, to_read
+from nabi.targets.llvm._addresses import NO_MEMORY, expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
 from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take, working_memory
@@ -285,7 +285,9 @@ def fill_weights(
     at = compiled.place["family_0"] if families else 0
     step = compiled.kernel.family_step
     for family, line in zip(families, lines, strict=True):
-        values[at], values[at + 1] = to_read(family), line
+        if not (address := to_read(family)):
+            raise ArgumentError(NO_MEMORY)
+        values[at], values[at + 1] = address, line
         at += step
 
 
