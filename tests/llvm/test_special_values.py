@@ -204,8 +204,8 @@ def test_expm1_against_sixty_digits(dtype: str) -> None:
 
 # Whole layers.
 
-NUMBER = int(os.environ.get("NABI_RANDOM_LAYERS", "240"))
-DRAWS = 12
+NUMBER = int(os.environ.get("NABI_RANDOM_LAYERS", "192"))
+DRAWS = 16
 """Layers that are drawn of each program, because it is compiling that takes time."""
 
 # Their products are finite: which sum of infinite terms is NaN depends on its order, which nobody promises.
@@ -219,8 +219,8 @@ EVERYWHERE = [math.nan, math.inf, -math.inf, 0.0, -0.0, 20.0, 20.5, 1.0, -1.0, 3
 def random_cell(g: np.random.Generator) -> Cell:
     units = int(g.integers(1, 21))
 
-    # Exponentials of exponentials magnify every rounding; softmax is tested with the reductions.
-    names = [name for name in ACTIVATIONS if name not in ("softmax", "exponential")]
+    # Exponentials of exponentials magnify every rounding, and torch's gelu is NaN at infinity.
+    names = [name for name in ACTIVATIONS if name not in ("softmax", "exponential", "gelu")]
     activation, gate = str(g.choice(names)), str(g.choice(["sigmoid", "hard_sigmoid"]))
     makers: list[Callable[[], Cell]] = [
         lambda: cells.SimpleRNN(units, activation=activation),
@@ -295,7 +295,8 @@ class Layer:
 
 
 @pytest.mark.parametrize("seed", range(-(-NUMBER // DRAWS)))
-def test_random_layers_with_special_values(seed: int) -> None:
+def test_random_layers_with_special_values(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NABI_LLVM_EFFORT", "0")  # or most of the time would go into compiling
     g = np.random.default_rng(seed)
     dtype = DTYPES[seed % 2]
     program = random_cell(g).program(int(g.integers(1, 19)))
