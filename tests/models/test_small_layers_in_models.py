@@ -171,6 +171,7 @@ def test_noise_is_in_training_only_and_has_its_size() -> None:
         y = layer(x, training=True)
         assert abs(float(y.mean()) - 1) < 0.02
         assert abs(float(y.std()) - deviation) < 0.02
+        assert layer(torch.ones(3, dtype=torch.int64), training=True).dtype is torch.float32
     first, second = (layers.GaussianNoise(0.5, seed=3)(x, training=True) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
