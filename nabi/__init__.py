@@ -10,6 +10,7 @@ where Keras has them.
 
 from typing import TYPE_CHECKING
 
+from nabi._operator import register_with_torch as _register_with_torch
 from nabi._when_asked import loaded_when_asked as _loaded_when_asked
 
 if TYPE_CHECKING:
@@ -97,3 +98,5 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_register_with_torch()

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._base import Layer
+from nabi.layers._claims import claim
 
-__all__ = ["TorchModuleWrapper", "as_layer", "module_sizes"]
+__all__ = ["TorchModuleWrapper", "as_layer"]
 
 
 class TorchModuleWrapper(Layer):
@@ -105,7 +107,12 @@ class TorchModuleWrapper(Layer):
         config = dict(config)
         frozen = config.pop("frozen", ())
         own = (custom_objects or {}).get(str(config.get("name")))
-        module = _made(config.pop("module"), custom_objects or {}) if own is None else _from(own)
+        described = config.pop("module")
+        if own is None:
+            _claim(described, str(config.get("name")))
+            module = _made(described, custom_objects or {})
+        else:
+            module = _from(own)
         for name, weight in module.named_parameters():
             if name in frozen:
                 weight.requires_grad_(False)
@@ -196,18 +203,18 @@ def _from(made: Any) -> torch.nn.Module:
     return module
 
 
-def module_sizes(described: Any) -> int:
-    """The largest axis of a weight of the described torch module, found without making the weights.
-
-    A `torch.nn.Sequential` has none of its own.
+def _claim(described: Any, layer: str) -> None:
+    """Ask for the memory of the weights of a described module of torch, without making them.
 
     Raises:
         ArgumentError: for what describes no module.
+        ShapeError: if the file that it comes from holds fewer numbers.
     """
-    if isinstance(described, Mapping) and described.get("torch_class") == "Sequential":
-        return 0  # its parts are described in it
+    if isinstance(described, Mapping) and "custom_class" in described:
+        return
     try:
         module = _made(described, {}, device="meta")
     except (TypeError, ValueError, RuntimeError, KeyError) as problem:
-        raise ArgumentError(f"module: {described!r} can't be made ({problem})") from problem
-    return max((size for value in module.state_dict().values() for size in value.shape), default=0)
+        raise ArgumentError(f"module: {short(described)} can't be made ({problem})") from problem
+    for name, value in module.state_dict().items():
+        claim(value.shape, layer, name)

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 import torch
 
+from nabi._public import public
 from nabi.errors import ArgumentError, MissingNameError, unknown_name
 from nabi.layers import Layer, serialize
+from nabi.layers._containers import Held
 from nabi.models import _files
 from nabi.models._fitting import Fitting
 from nabi.models._summary import summary_lines
@@ -41,7 +43,8 @@ class Model(Fitting):
 
     def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
         """Make a functional model of inputs and outputs."""
-        if cls is Model and (inputs_outputs or {"inputs", "outputs"} & options.keys()):
+        # Keras 1 called them input and output; that is said where the other arguments are known.
+        if cls is Model and (inputs_outputs or {"inputs", "outputs", "input", "output"} & options.keys()):
             from nabi.models._functional import Functional
 
             return super().__new__(Functional)
@@ -63,11 +66,16 @@ class Model(Fitting):
     def layers(self) -> list[Layer]:
         """The layers, in the order in which they were assigned."""
         found: list[Layer] = []
-        for child in self.children():
-            parts = child.children() if isinstance(child, torch.nn.ModuleList) else [child]
-            found += [layer for layer in parts if isinstance(layer, Layer)]
+        waiting = list(self.children())[::-1]
+        while waiting:
+            child = waiting.pop()
+            if isinstance(child, Layer):
+                found.append(child)
+            elif isinstance(child, torch.nn.ModuleList | torch.nn.ModuleDict | Held):
+                waiting += list(child.children())[::-1]
         return found
 
+    @public
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place.
 
@@ -105,6 +113,7 @@ class Model(Fitting):
         """What each of `layers` is called on, by name; None where it is the layer above, or not known."""
         return None
 
+    @public
     def summary(self, print_fn: Callable[[str], Any] | None = None, line_length: int | None = None) -> None:
         """Print a table of the layers: shapes, parameter counts, and the sums behind them.
 
@@ -117,6 +126,7 @@ class Model(Fitting):
 
     # Files ------------------------------------------------------------------------------------------------
 
+    @public
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model and where its training stands into one file, for `load_model`.
 
@@ -126,10 +136,12 @@ class Model(Fitting):
         """
         _files.save_model(self, path, overwrite)
 
+    @public
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights into a file, for `load_weights`; raises as `save`."""
         _files.save_weights(self, path, overwrite)
 
+    @public
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights from a file of `save_weights` or `save`.
 
@@ -139,6 +151,7 @@ class Model(Fitting):
         """
         _files.load_weights(self, path)
 
+    @public
     def load_training(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file of `save`: weights, states, optimizer, schedule and random numbers.
 

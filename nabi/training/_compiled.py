@@ -15,6 +15,7 @@ from nabi.training._losses import Loss
 from nabi.training._metric_base import numbers_of
 from nabi.training._metrics import Metric
 from nabi.training._optimizers import Optimizer
+from nabi.training._own_steps import finite
 from nabi.training._running import RunningMean
 from nabi.training._seeds import draw_seed, restore_random_state, seed_count
 from nabi.training._several import Losses, losses_for, metrics_for
@@ -51,6 +52,11 @@ class Trainable(Protocol):
     def train(self, mode: bool = True) -> Any:
         """Turn training on or off."""
 
+    # What a subclass may define in the place of nabi's own; see `nabi.training._own_steps`.
+    train_step: Any
+    test_step: Any
+    compute_loss: Any
+
 
 class Compiled:
     """What `compile` was given, and what has become of it.
@@ -73,7 +79,10 @@ class Compiled:
         schedule_every: str = "epoch",
         outputs: Sequence[str] = (),
         custom_objects: Mapping[str, Any] | None = None,
+        needs_loss: bool = True,
     ) -> None:
+        if loss is None and not needs_loss:
+            loss = _losses.NoLoss()
         if loss is None:
             raise ArgumentError(
                 "loss: none was given, expected a name such as 'mse', a function or a torch loss"
@@ -103,6 +112,8 @@ class Compiled:
         # Each metric with the number of its output.
         self._measuring: list[tuple[int, Metric]] = []
         self.mean_loss = RunningMean()
+        # What the last step gave that the model defines itself.
+        self._taken: dict[str, float] | None = None
         wanted = tuple(map(_logits_wanted, by_output.losses))
         self.logits_of: Any = wanted if len(names) > 1 else wanted[0]
         sparse = functions.sparse_categorical_crossentropy
@@ -191,8 +202,15 @@ class Compiled:
             else:
                 measured.update_state(y[number], y_pred[number], weights[number])
 
+    def take_figures(self, figures: dict[str, float]) -> None:
+        """Take the figures of a step that the model defines; the last ones are those of the epoch."""
+        self._taken = figures
+        if not finite(figures) and self.mean_loss.finite:
+            self.mean_loss.add(figures["loss"], 1)
+
     def reset_figures(self) -> None:
         """Start the loss and the metrics anew."""
+        self._taken = None
         self.mean_loss.reset()
         if isinstance(self.loss, Losses):
             self.loss.reset()
@@ -201,6 +219,12 @@ class Compiled:
 
     def figures(self, prefix: str = "") -> dict[str, Any]:
         """The loss and the metrics of the batches since the last reset."""
+        if self._taken is not None:
+            return {prefix + name: value for name, value in self._taken.items()}
+        return self.measured(prefix)
+
+    def measured(self, prefix: str = "") -> dict[str, Any]:
+        """The loss and the metrics that were added up here, whatever a step of the model's gave."""
         result = {f"{prefix}loss": self.mean_loss.result()}
         if isinstance(self.loss, Losses):
             result |= self.loss.figures(prefix)

@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.training import _loss_functions as losses
 from nabi.training._align import align_labels, align_targets, align_weights
+from nabi.training._left_out import counted, values_where_counted
 from nabi.training._losses import FUNCTIONS as LOSS_FUNCTIONS
 from nabi.training._losses import Loss, TorchLoss, loss_function
 from nabi.training._metric_base import Metric as MetricBase
@@ -49,13 +50,15 @@ class Metric(Protocol):
 
 
 def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """Share, over the last axis, of outputs on the right side of the threshold.
+    """Share, over the last axis, of outputs on the right side of the threshold; targets are 0 and 1.
+
+    A target that is neither of them is never met, as in Keras.
 
     >>> binary_accuracy(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.8], [0.7]]))
     tensor([1., 0.])
     """
     y_true = align_targets(y_true, y_pred)
-    return ((y_pred > threshold) == (y_true > threshold)).to(y_pred.dtype).mean(-1)
+    return ((y_pred > threshold).to(y_true.dtype) == y_true).to(y_pred.dtype).mean(-1)
 
 
 def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -107,9 +110,12 @@ class MeanMetric(MetricBase):
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
             y_true = torch.as_tensor(y_true, device=y_pred.device)
-        values = self.fn(y_true, y_pred, **self.options)
-        values = torch.as_tensor(values, device=y_pred.device)
         mask: Tensor | None = getattr(y_pred, "_keras_mask", None)
+        if sample_weight is not None:
+            sample_weight = torch.as_tensor(sample_weight, dtype=y_pred.dtype, device=y_pred.device)
+        counts = counted(y_pred, sample_weight, mask)
+        values = values_where_counted(lambda a, b: self.fn(a, b, **self.options), y_true, y_pred, counts)
+        values = torch.as_tensor(values, device=y_pred.device)
         if mask is None and sample_weight is None:
             count = values.numel()
             if values.ndim == 0:
@@ -130,8 +136,9 @@ class MeanMetric(MetricBase):
             weights = align_weights(mask, values, "mask").to(values.dtype)
             values = torch.where(weights > 0, values, torch.zeros_like(values))
         if sample_weight is not None:
-            given = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
-            weights = weights * align_weights(given, values)
+            given = align_weights(sample_weight.to(values.dtype), values)
+            weights = torch.where(weights > 0, weights * given, weights)
+        values = torch.where(weights != 0, values, torch.zeros_like(values))
         total = float(weights.sum())
         if total:
             self._mean.add((values * weights).sum() / total, total)

@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 
+from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
+from nabi.training import _keras_steps as steps
 from nabi.training._learning_rates import LearningRateSchedule
 from nabi.training._learning_rates import deserialize as deserialize_schedule
 from nabi.training._optimizers import Optimizer, TorchOptimizer
@@ -39,7 +41,7 @@ class SGD(Optimizer):
     0.1
     """
 
-    torch_class = torch.optim.SGD
+    torch_class = steps.SGD
     default_learning_rate = 0.01
     options: ClassVar = {"momentum": ("momentum", 0.0), "nesterov": ("nesterov", False)}
 
@@ -51,14 +53,14 @@ class Adam(Optimizer):
     (0.001, 0.01)
     """
 
-    torch_class = torch.optim.Adam
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), 0.004 by default."""
+    """Adam with a weight decay of 0.004 by default (Loshchilov and Hutter 2019)."""
 
-    torch_class = torch.optim.AdamW
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
     def __init__(
@@ -67,20 +69,22 @@ class AdamW(Optimizer):
         weight_decay: float | None = 0.004,
         **options: Any,
     ) -> None:
+        if weight_decay is None:
+            raise ArgumentError("weight_decay: expected a number, got None; Adam is AdamW without it")
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
 
 class Adamax(Optimizer):
     """Adam with the infinity norm (Kingma and Ba 2015, section 7)."""
 
-    torch_class = torch.optim.Adamax
+    torch_class = steps.Adamax
     options: ClassVar = _BETAS
 
 
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016)."""
 
-    torch_class = torch.optim.NAdam
+    torch_class = steps.Nadam
     options: ClassVar = _BETAS
 
 
@@ -90,7 +94,7 @@ class RMSprop(Optimizer):
     Options `rho`, `momentum`, `epsilon`, `centered`.
     """
 
-    torch_class = torch.optim.RMSprop
+    torch_class = steps.RMSprop
     options: ClassVar = {
         "rho": ("alpha", 0.9),
         "momentum": ("momentum", 0.0),
@@ -102,7 +106,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Adagrad (Duchi et al. 2011); options `initial_accumulator_value` and `epsilon`."""
 
-    torch_class = torch.optim.Adagrad
+    torch_class = steps.Adagrad
     options: ClassVar = {
         "initial_accumulator_value": ("initial_accumulator_value", 0.1),
         "epsilon": ("eps", 1e-7),
@@ -112,7 +116,7 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Adadelta (Zeiler 2012); options `rho` and `epsilon`."""
 
-    torch_class = torch.optim.Adadelta
+    torch_class = steps.Adadelta
     options: ClassVar = {"rho": ("rho", 0.95), "epsilon": ("eps", 1e-7)}
 
 
@@ -150,8 +154,7 @@ def get(
         raise ArgumentError("clipnorm: only one of clipnorm and clipvalue may be given")
     for argument, limit in (("clipnorm", clipnorm), ("clipvalue", clipvalue)):
         if limit is not None:
-            if not limit > 0:
-                raise ArgumentError(f"{argument}: got {limit!r}, expected a positive number")
+            limit = _checks.real(argument, limit, above=0, otherwise=" or None")
             found.clipnorm = found.clipvalue = found.global_clipnorm = None
             setattr(found, argument, limit)
     return found

@@ -238,3 +238,14 @@ def test_a_mask_reaches_the_loss_through_the_logits() -> None:
     valid = torch.tensor([[True, False, False], [True, True, False]])
     expected = F.nll_loss(model(x)[valid].log(), labels[valid])
     torch.testing.assert_close(loss, expected)
+
+
+def test_options_of_a_loss_may_come_in_keras_order() -> None:
+    y, p = torch.tensor([[0.0, 3.0]]), torch.tensor([[0.0, 1.0]])
+    assert losses.Huber(0.5)(y, p) == losses.Huber(delta=0.5)(y, p) != losses.Huber()(y, p)
+    assert losses.BinaryCrossentropy(True, 0.1).options == {"from_logits": True, "label_smoothing": 0.1}
+    assert losses.MeanSquaredError("sum").reduction == "sum"
+    with pytest.raises(ArgumentError, match="Huber: expected delta, reduction, name at most, got 4"):
+        losses.Huber(1.0, "sum", "huber", 2)
+    with pytest.raises(ArgumentError, match="delta: it was given twice to Huber"):
+        losses.Huber(1.0, delta=1.0)
