@@ -26,7 +26,8 @@ class _Noisy(Layer):
 
     def _normal(self, like: Tensor) -> Tensor:
         generator = self.seed_generator.generator(like.device)
-        return torch.empty_like(like).normal_(generator=generator)
+        dtype = like.dtype if like.is_floating_point() else self._dtype
+        return torch.empty_like(like, dtype=dtype).normal_(generator=generator)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape itself."""

@@ -212,6 +212,10 @@ def _claim(described: Any, layer: str) -> None:
     """
     if isinstance(described, Mapping) and "custom_class" in described:
         return
+    if isinstance(described, Mapping) and isinstance(described.get("children"), list):
+        for _, child in described["children"]:  # some may come from custom_objects
+            _claim(child, layer)
+        return
     try:
         module = _made(described, {}, device="meta")
     except (TypeError, ValueError, RuntimeError, KeyError) as problem:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, NabiError
 from nabi.layers import InputLayer, Lambda, Layer, TorchModuleWrapper, deserialize, serialize
 from nabi.layers._symbolic import is_symbolic
 from nabi.models._functional import Functional
@@ -167,7 +167,9 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         ) from problem
     try:
         return model_from_config(config, custom_objects)
-    except (AttributeError, KeyError, TypeError) as problem:
+    except NabiError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise ArgumentError(
             f"json_string: it describes no model of nabi ({type(problem).__name__}: {problem})"
         ) from problem

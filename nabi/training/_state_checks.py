@@ -86,10 +86,11 @@ def _kept(
 ) -> dict[str, Any] | None:
     made: Any = type(optimizer)
     arguments = inspect.signature(made).parameters
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in arguments.values())
     options = {
         name: group[name]
         for name in optimizer.defaults
-        if name in group and name in arguments and name not in _WAYS
+        if name in group and (takes_any or name in arguments) and name not in _WAYS
     }
     # Without memory; some need numbers.
     for device in ("meta", "cpu"):

@@ -14,7 +14,8 @@ import torch
 
 import nabi
 from nabi import layers
-from nabi.errors import ArgumentError, FileFormatError, ShapeError
+from nabi.errors import ArgumentError, ShapeError
+from nabi.interchange import read_model_file, write_model_file
 
 # The same program for Keras and for nabi: `L` has the layers, `K` the models.
 PROGRAM = """
@@ -171,6 +172,7 @@ def test_noise_is_in_training_only_and_has_its_size() -> None:
         y = layer(x, training=True)
         assert abs(float(y.mean()) - 1) < 0.02
         assert abs(float(y.std()) - deviation) < 0.02
+        assert layer(torch.ones(3, dtype=torch.int64), training=True).dtype is torch.float32
     first, second = (layers.GaussianNoise(0.5, seed=3)(x, training=True) for _ in range(2))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
@@ -191,19 +193,19 @@ def test_activity_regularization_is_an_activity_regularizer() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.BatchNormalization(axis="a"), "axis: expected a whole number; got 'a'"),
-        (lambda: layers.BatchNormalization(axis=[1, 2]), r"axis: expected one axis; got \[1, 2\]"),
+        (lambda: layers.BatchNormalization(axis="a"), "axis: expected a whole number, got 'a'"),
+        (lambda: layers.BatchNormalization(axis=[1, 2]), r"axis: expected .*\[1, 2\]"),
         (lambda: layers.BatchNormalization(momentum=2), "momentum: expected a number from 0 to 1; got 2"),
         (lambda: layers.BatchNormalization(synchronized=True), "synchronized: expected False"),
-        (lambda: layers.BatchNormalization(beta_constraint="x"), "beta_constraint: constraints"),
+        (lambda: layers.BatchNormalization(beta_constraint="x"), "beta_constraint: expected None, got 'x'"),
         (lambda: layers.LayerNormalization(epsilon=-1), "epsilon: expected a number of 0 or more; got -1"),
         (lambda: layers.LayerNormalization(axis=2).build((2, 3)), "normalizes over axis 2; got shape"),
         (lambda: layers.LayerNormalization().build((2, None)), "needs the sizes of the axes"),
         (lambda: layers.ReLU(max_value=-1), "max_value: expected a number of 0 or more; got -1"),
-        (lambda: layers.LeakyReLU(None), "negative_slope: expected a number of 0 or more; got None"),
+        (lambda: layers.LeakyReLU(None), "negative_slope: expected a number"),
         (lambda: layers.PReLU(shared_axes=0), "shared_axes: expected axes counted from 1"),
-        (lambda: layers.GaussianNoise(-1), "stddev: expected a rate between 0 and 1; got -1"),
-        (lambda: layers.Lambda(3), "function: expected a function of the inputs; got 3"),
+        (lambda: layers.GaussianNoise(-1), "stddev: expected a rate .*got -1"),
+        (lambda: layers.Lambda(3), "function: expected a function.* got 3"),
         (lambda: layers.TorchModuleWrapper(3), "module: expected a torch.nn.Module; got 3"),
     ],
 )
@@ -274,7 +276,8 @@ def test_torch_modules_are_layers(tmp_path: Path) -> None:
         [layers.Input((5, 4)), norm, torch.nn.GELU(), layers.LSTM(3), torch.nn.Linear(3, 1)]
     )
     a = layers.Input((5, 4))
-    graph = nabi.Model(a, layers.Dense(1)(layers.Flatten()(layers.TorchModuleWrapper(Own(4))(a))))
+    own = layers.TorchModuleWrapper(torch.nn.Sequential(Own(4), torch.nn.Tanh()))
+    graph = nabi.Model(a, layers.Dense(1)(layers.Flatten()(own(a))))
     assert chain.count_params() == 4 * 6 + 6 + 12 + layers_of(chain, 2) + 4
     for model, custom in ((chain, None), (graph, {"Own": lambda: Own(4)})):
         model.compile(nabi.optimizers.Adam(0.01), "mse")
@@ -331,12 +334,13 @@ def test_modules_of_whole_numbers_and_of_shapes_not_known_yet() -> None:
 
 def test_a_file_cannot_ask_for_a_huge_module(tmp_path: Path) -> None:
     model = nabi.Sequential([layers.Input((4,)), torch.nn.Linear(4, 3)])
-    header, _ = nabi.models._files.describe_model(model)
-    described = header["model"]["config"]["layers"][1]["config"]["module"]
+    model.save(tmp_path / "m.nabi")
+    file = read_model_file(tmp_path / "m.nabi")
+    described = file.header["model"]["config"]["layers"][1]["config"]["module"]
     described["arguments"]["out_features"] = 10**12
-    file = type("File", (), {"header": header, "path": "m.nabi", "tensors": {"weights/w": torch.zeros(4, 3)}})
-    with pytest.raises(FileFormatError, match="a torch module has larger weights than the file"):
-        nabi.models._files._check_sizes(file)  # type: ignore[arg-type]
+    write_model_file(tmp_path / "huge.nabi", "model", dict(file.header), dict(file.tensors))
+    with pytest.raises(ShapeError, match="expected weights of 15 numbers in all as in the file"):
+        nabi.models.load_model(tmp_path / "huge.nabi")
     described["torch_class"] = "functional"
     with pytest.raises(ArgumentError, match=r"torch\.nn has no module 'functional'"):
-        layers.deserialize(header["model"]["config"]["layers"][1])
+        layers.deserialize(file.header["model"]["config"]["layers"][1])
