@@ -49,7 +49,7 @@ class NabiError(Exception):
         text = str(message)
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
-        super().__init__(text, *more, **named)  # type: ignore[call-arg]  # an AttributeError's name and object
+        super().__init__(text, *more, **named)  # an AttributeError's name and object
 
 
 class ArgumentError(NabiError, ValueError):
