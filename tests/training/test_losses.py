@@ -238,3 +238,11 @@ def test_a_mask_reaches_the_loss_through_the_logits() -> None:
     valid = torch.tensor([[True, False, False], [True, True, False]])
     expected = F.nll_loss(model(x)[valid].log(), labels[valid])
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("reduction", ["none", None])
+def test_a_model_is_not_trained_with_a_loss_that_stays_several_numbers(reduction: str | None) -> None:
+    several = losses.MeanSquaredError(reduction=reduction)
+    assert several(torch.ones(3, 2), torch.zeros(3, 2)).shape == (3,)
+    with pytest.raises(ArgumentError, match="loss: expected one number for a batch, got mean_squared_error"):
+        Sequential([Dense(1, input_shape=(2,))]).compile("sgd", several)
