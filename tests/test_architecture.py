@@ -31,7 +31,7 @@ HOUSE = [
 ]
 
 # Names that users know from Keras, made of several modules: doors into the rooms, not rooms of their own.
-DOOR_PACKAGES = {"datasets", "preprocessing", "utils"}
+DOOR_PACKAGES = {"datasets", "optimizers", "preprocessing", "utils"}
 
 # Neighbours on one floor: both know only ir/.
 STRANGERS = [("targets", "cells"), ("cells", "targets")]

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from nabi import _checks
 from nabi.errors import ArgumentError, OutputError
 
 __all__ = ["write_atomically"]
@@ -33,7 +34,8 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written, or the disk is full.
+        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a device
+            or a pipe.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -44,10 +46,14 @@ def write_atomically(
     """
     if mode not in _MODES:
         raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+    _checks.path("path", path, wrong=OutputError)
     # A link keeps pointing at its file, which is what gets replaced.
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
         raise OutputError(f"path: cannot write {os.fspath(path)}: it is a folder, a file name was expected")
+    # A device or a pipe would be replaced by a file.
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
     if mode == "w" and encoding is None:
         encoding = "utf-8"
     try:

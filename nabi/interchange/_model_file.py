@@ -17,6 +17,7 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange._atomic import write_atomically
 
@@ -77,7 +78,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     try:
         content = _content(place)
         tensors = from_bytes(content)

@@ -1,19 +1,19 @@
 """The base class of all cells: what a step's equations are written with."""
 
 import dataclasses
-from contextvars import ContextVar
+import inspect
 from functools import lru_cache
+from numbers import Real
 from typing import Any, ClassVar, dataclass_transform
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, CellError
-from nabi.ir._nodes import Node, Noise, Parameter, Trace
+from nabi.ir._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._program import Program
 from nabi.ir.functions import activation
 
 __all__ = ["Cell"]
-
-_current: ContextVar[Trace | None] = ContextVar("nabi_trace", default=None)
-
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +61,24 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if cls.__module__.startswith("nabi."):
+            cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ArgumentError(f"units: expected a positive integer, got {value!r}")
-            if field.name.endswith("dropout") and not 0 <= value < 1:
-                raise ArgumentError(f"{field.name}: expected a rate in [0, 1), got {value!r}")
-            if field.name.endswith("activation"):
+            if field.name == "units":
+                self._keep(field.name, _checks.whole(field.name, value))
+            elif field.name.endswith("dropout"):
+                self._keep(field.name, _checks.rate(field.name, value))
+            elif isinstance(field.default, bool):
+                self._keep(field.name, _checks.flag(field.name, value))
+            elif field.name.endswith("activation"):
                 activation(value, field.name)
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Keep a checked setting as the plain Python value that it is, so that cells compare and hash."""
+        object.__setattr__(self, name, value)
 
     # What a subclass says.
 
@@ -101,19 +109,27 @@ class Cell:
             units: width of the result; the cell's `units` by default.
             **named: any other value, with the letter that names its weights: `h=r * h`.
 
+        A letter has one shape: all values that a cell names `h` have one width, and so do their gates. What
+        has another width gets a letter of its own.
+
         Raises:
-            CellError: an unnamed operand is not the input or a state, or a name is used twice for
-                different shapes.
+            CellError: an unnamed operand is not the input or a state, or a letter is used for different
+                shapes.
         """
         trace = self._trace()
         letters: dict[str, Node] = {}
         for operand in operands:
+            if not isinstance(operand, Node):
+                raise CellError(f"{trace.where()}: affine takes values of the step, not {operand!r}")
             if operand.operation not in ("input", "state"):
                 raise CellError(f"{trace.where()}: affine needs a name for {operand!r}, for instance h=r * h")
             letters[operand.name] = operand
         letters.update(named)
         if not letters:
             raise CellError(f"{trace.where()}: affine({gate!r}) reads nothing")
+        for letter, value in letters.items():
+            if not isinstance(value, Node):
+                raise CellError(f"{trace.where()}: affine takes values of the step, not {letter}={value!r}")
         # What reads no state comes first, so that all of it can be computed before the loop over time.
         ordered = sorted(letters.items(), key=lambda item: item[1].reads_state)
         constant_part = [self.linear(gate, *item, units) for item in ordered if not item[1].reads_state]
@@ -131,21 +147,18 @@ class Cell:
     def linear(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
         """Return the product `W_lettergate operand` alone, without a bias; dropout applies as in `affine`."""
         trace = self._trace()
-        if operand.width is None:
-            raise CellError(f"{trace.where()}: {operand!r} is one number a row; a product needs units")
+        width = self._width_of(operand, "linear")
         role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
         if rate and trace.training:
-            noise = Noise(f"d_{letter}{gate}", operand.width, rate, "dropout", per_step=False)
+            noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
-        matrix = self._parameter(gate, f"W_{letter}", (units or self.units, operand.width or 1), role)
+        matrix = self._parameter(gate, f"W_{letter}", (units or self.units, width), role)
         return trace.linear(matrix, operand)
 
     def diagonal(self, gate: str, letter: str, operand: Node) -> Node:
         """Return `w_lettergate ∘ operand`: a diagonal weight, a vector of the units."""
-        if operand.width is None:
-            raise CellError(f"{self._trace().where()}: {operand!r} is one number a row, not units")
-        role = "peephole"
-        return self._parameter(gate, f"w_{letter}", (operand.width,), role) * operand
+        width = self._width_of(operand, "diagonal")
+        return self._parameter(gate, f"w_{letter}", (width,), "peephole") * operand
 
     def bias(self, gate: str, letter: str = "") -> Node | float:
         """Return a learned vector that starts at zero, `b_gate` or `b_lettergate`; 0 without biases."""
@@ -159,6 +172,8 @@ class Cell:
 
     def keep(self, name: str, width: int, rate: float) -> Node | float:
         """Return a mask drawn at every step, 1 with probability `rate`; its mean outside training."""
+        if not (isinstance(rate, Real) and 0 <= rate <= 1):
+            raise CellError(f"{self._trace().where()}: rate: expected a probability from 0 to 1, got {rate!r}")
         if not self._trace().training or rate == 0:
             return rate
         return self._noise(Noise(f"m_{name}", width, rate, "keep", per_step=True))
@@ -176,15 +191,33 @@ class Cell:
             ArgumentError: `input_size` is not a positive integer.
             CellError: the equations do not fit together.
         """
-        if isinstance(input_size, bool) or not isinstance(input_size, int) or input_size < 1:
-            raise ArgumentError(f"input_size: expected a positive integer, got {input_size!r}")
-        return _program(self, input_size, training)
+        width, dropping = _checks.whole("input_size", input_size), _checks.flag("training", training)
+        try:
+            return _program(self, width, dropping)
+        except TypeError:
+            for field in dataclasses.fields(self):
+                value = getattr(self, field.name)
+                if not _is_hashable(value):
+                    raise ArgumentError(
+                        f"{field.name}: expected a value that can be a dictionary key, got {value!r}; give a "
+                        "tuple in the place of a list"
+                    ) from None
+            raise
 
     def _trace(self) -> Trace:
-        trace = _current.get()
+        trace = current_trace.get()
         if trace is None:
             raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
         return trace
+
+    def _width_of(self, operand: Node, method: str) -> int:
+        """Return the width of what a weight is applied to."""
+        where = self._trace().where
+        if not isinstance(operand, Node):
+            raise CellError(f"{where()}: {method} takes a value of the step, not {operand!r}")
+        if operand.width is None:
+            raise CellError(f"{where()}: {operand!r} is a scalar, one number for all units; a weight needs units")
+        return operand.width
 
     def _noise(self, noise: Noise) -> Node:
         trace = self._trace()
@@ -196,28 +229,71 @@ class Cell:
 
     def _parameter(self, gate: str, family: str, shape: tuple[int, ...], role: str) -> Node:
         trace = self._trace()
+        if not isinstance(gate, str) or not gate:
+            raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
+        if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
+            raise CellError(f"{trace.where()}: units: expected a positive integer, got {shape[0]!r}")
         name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
-        parameter = Parameter(name, gate, family, shape, role)
-        known = trace.parameters.setdefault(name, parameter)
-        if known.shape != shape:
+        # The weights of all gates lie in one tensor for each letter, so they have one shape.
+        for known in trace.parameters.values():
+            if known.family == family and known.shape != shape:
+                raise CellError(
+                    f"{trace.where()}: {name} is used with shape {shape} here and {known.name} with shape "
+                    f"{known.shape} before. One letter has one shape, for all gates; give what has another "
+                    "width a letter of its own, as m in self.affine('h', x, m=value)"
+                )
+        parameter = trace.parameters.setdefault(name, Parameter(name, gate, family, shape, role))
+        if parameter.family != family:
             raise CellError(
-                f"{trace.where()}: {name} is used with shape {shape} here and {known.shape} before"
+                f"{trace.where()}: {name} would be a weight of the letter {parameter.family!r} and the gate "
+                f"{parameter.gate!r}, and one of {family!r} and {gate!r}; give one of them another name"
             )
         return trace.leaf("matrix" if len(shape) == 2 else "parameter", name, shape[0])
 
 
 @lru_cache(maxsize=512)
 def _program(cell: Cell, input_size: int, training: bool) -> Program:
-    trace = Trace(type(cell).__name__, training)
-    token = _current.set(trace)
+    name = type(cell).__name__
+    trace = Trace(name, training)
+    widths = _state_widths(cell)
+    token = current_trace.set(trace)
     try:
         x = trace.leaf("input", "x", input_size)
-        states = [trace.leaf("state", name, cell.state_width(name)) for name in cell.states]
+        states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
+        try:
+            inspect.signature(cell.step).bind(x, *states)
+        except TypeError as problem:
+            raise CellError(
+                f"{name}: step is called with the input and the states, step(x, {', '.join(cell.states)}): "
+                f"{problem}"
+            ) from None
         result = cell.step(x, *states)
     finally:
-        _current.reset(token)
+        current_trace.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
+
+
+def _state_widths(cell: Cell) -> list[int]:
+    """Return the widths of the states, checked with their names."""
+    name, states = type(cell).__name__, cell.states
+    if not isinstance(states, tuple) or not states or not all(isinstance(state, str) for state in states):
+        raise CellError(f'{name}: states: expected a tuple of names such as ("h",), got {states!r}')
+    if len(set(states)) < len(states) or "x" in states or not all(state.isidentifier() for state in states):
+        raise CellError(f"{name}: states: expected different names, each a word and none of them x, got {states!r}")
+    widths = [cell.state_width(state) for state in states]
+    for state, width in zip(states, widths, strict=True):
+        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise CellError(f"{name}: state_width({state!r}): expected a positive integer, got {width!r}")
+    return widths
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:

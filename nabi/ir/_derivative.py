@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nabi.ir._nodes import Node, Trace
-from nabi.ir._operations import operation
+from nabi.ir._operations import OPERATIONS, operation
 from nabi.ir._verify import verify_nodes
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def differentiate(program: "Program") -> Derivative:
         total = found[0]
         for term in found[1:]:
             total = total + term
+        if total.width is None and node.width is not None and not _takes_scalars(node):
+            # Every unit of the node has this cotangent. A rule that sums over the units must see them all.
+            total = trace.spread(total, node.width)
         return total
 
     for node, cotangent in zip(outputs, cotangents, strict=True):
@@ -154,6 +157,12 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
 def _is_active(node: Node) -> bool:
     """Whether anything that learns or carries a gradient is read by this node."""
     return node.operation not in ("constant", "noise", "matrix")
+
+
+def _takes_scalars(node: Node) -> bool:
+    """Whether the rule of an operation is right with a cotangent that is the same number for all units."""
+    is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
+    return is_elementwise and all(argument.width == node.width for argument in node.arguments)
 
 
 def _sum(node: Node) -> Node:

@@ -2,24 +2,37 @@
 
 A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
 and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
-Every node knows its width: the number of units a row of it has, or None for one number a row, which
-broadcasts.
+Every node knows its width: the number of units a row of it has, or None for a scalar, which broadcasts over
+the units. It also knows whether it has rows: what is computed from parameters and numbers alone is the same
+for every row of a batch and every time step, and broadcasts over them.
 """
 
 import linecache
+import math
 import os
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from numbers import Real
 from types import FrameType
 from typing import Literal
 
 from nabi.errors import CellError
+from nabi.ir._numbers import NUMBERS
 from nabi.ir._operations import OPERATIONS
+from nabi.ir._value import Value
 
-__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply"]
+__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace"]
 
 LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
+_WITH_ROWS = frozenset({"input", "state", "noise", "cotangent"})
 _THIS_FOLDER = os.path.dirname(__file__)
+_NOT_THE_STEP = frozenset({"torch", "numpy"})
+"""Packages whose functions call back when they are given a value; their lines are not the user's."""
+
+current_trace: "ContextVar[Trace | None]" = ContextVar("nabi_trace", default=None)
+"""The trace of the step that is being traced, None outside of one."""
+
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,19 @@ class Noise:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Node:
-    """One value of a step for every row of a batch, `[batch, width]`."""
+class Node(Value):
+    """One value of a step for every row of a batch, `[batch, width]`.
+
+    Attributes:
+        trace: the trace that it belongs to.
+        index: its place in the trace.
+        operation: an operation of the table, a linear map, or the kind of a leaf.
+        arguments: the nodes that it is computed from.
+        width: units of a row, or None for a scalar.
+        name, value: of a leaf, of a constant.
+        reads_state, reads_cotangent: whether a state, a cotangent is among what it is computed from.
+        has_rows: whether it can differ from row to row; if not, it is computed from weights and numbers alone.
+    """
 
     trace: "Trace"
     index: int
@@ -92,48 +116,11 @@ class Node:
     value: float = 0.0
     reads_state: bool = False
     reads_cotangent: bool = False
+    has_rows: bool = False
 
     def __repr__(self) -> str:
         label = self.name or (f"{self.value:g}" if self.operation == "constant" else f"%{self.index}")
         return f"{label}[{self.width if self.width is not None else 1}]"
-
-    def __add__(self, other: "Node | float") -> "Node":
-        return apply("add", self, other)
-
-    def __radd__(self, other: float) -> "Node":
-        return apply("add", other, self)
-
-    def __sub__(self, other: "Node | float") -> "Node":
-        return apply("sub", self, other)
-
-    def __rsub__(self, other: float) -> "Node":
-        return apply("sub", other, self)
-
-    def __mul__(self, other: "Node | float") -> "Node":
-        return apply("mul", self, other)
-
-    def __rmul__(self, other: float) -> "Node":
-        return apply("mul", other, self)
-
-    def __truediv__(self, other: "Node | float") -> "Node":
-        return apply("div", self, other)
-
-    def __rtruediv__(self, other: float) -> "Node":
-        return apply("div", other, self)
-
-    def __neg__(self) -> "Node":
-        return apply("neg", self)
-
-    def __pow__(self, exponent: int) -> "Node":
-        if exponent != 2:
-            raise CellError(f"{self.trace.where()}: only the power 2 is in the language, not {exponent!r}")
-        return self * self
-
-    def __bool__(self) -> bool:
-        raise CellError(
-            f"{self.trace.where()}: a step cannot branch on a value, since every row of a batch has its "
-            "own; use select(condition, a, b)"
-        )
 
 
 @dataclass
@@ -152,7 +139,7 @@ class Trace:
     def where(self) -> str:
         """Name the cell and quote the line of the user's step that is being traced."""
         frame = sys._getframe(1)
-        while frame is not None and os.path.dirname(frame.f_code.co_filename) == _THIS_FOLDER:
+        while _is_no_step(frame):
             if frame.f_back is None:
                 return self.cell
             frame = frame.f_back
@@ -168,7 +155,10 @@ class Trace:
         value: float = 0.0,
     ) -> Node:
         """Return the node with these parts, made on first use."""
-        key = (operation, tuple(node.index for node in arguments), width, name, value)
+        # The sign: 0.0 and -0.0 are equal, and are not the same number.
+        key = (
+            operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
+        )  # fmt: skip
         if key not in self._known:
             self._known[key] = Node(
                 self,
@@ -180,6 +170,7 @@ class Trace:
                 value,
                 operation == "state" or any(node.reads_state for node in arguments),
                 operation == "cotangent" or any(node.reads_cotangent for node in arguments),
+                operation in _WITH_ROWS or any(node.has_rows for node in arguments),
             )
             self.nodes.append(self._known[key])
             self._note_frames()
@@ -202,6 +193,10 @@ class Trace:
         """Return a constant."""
         return self.make("constant", (), None, "", float(value))
 
+    def spread(self, scalar: Node, width: int) -> Node:
+        """Return a vector with a scalar in every unit."""
+        return self.make("spread", (scalar,), width)
+
     def linear(self, matrix: Node, operand: Node) -> Node:
         """Return the product of a parameter matrix with a row; kept whole, never opened up."""
         shape = self.parameters[matrix.name].shape
@@ -219,26 +214,16 @@ class Trace:
 
 
 def apply(name: str, *values: Node | float) -> Node:
-    """Apply an operation of the table; widths must agree, or be one number a row.
+    """Apply an operation of the table; widths must agree, scalars broadcast over the units.
 
     Raises:
-        CellError: widths differ, a whole matrix is used like a vector, or traces are mixed.
+        CellError: widths differ, a value is neither of this step nor a number, or a whole matrix is used like
+            a vector.
     """
-    trace = next(value.trace for value in values if isinstance(value, Node))
-    nodes: list[Node] = []
-    for value in values:
-        if not isinstance(value, Node):
-            if not isinstance(value, (int, float)):
-                raise CellError(
-                    f"{trace.where()}: {name} takes values of the step and numbers, "
-                    f"not {type(value).__name__}; a step of torch tensors can be run as a torch module"
-                )
-            value = trace.constant(value)
-        if value.trace is not trace:
-            raise CellError(f"{trace.where()}: {name} mixes values of two different steps")
-        if value.operation == "matrix":
-            raise CellError(f"{trace.where()}: {value.name} is a matrix; it only enters a linear map")
-        nodes.append(value)
+    trace = next((value.trace for value in values if isinstance(value, Node)), None) or current_trace.get()
+    if trace is None:
+        raise CellError(f"{name}: equations can only be used inside step()")
+    nodes = [_as_node(trace, name, value) for value in values]
     folded = _fold(name, nodes)
     if folded is not None:
         return folded
@@ -251,6 +236,40 @@ def apply(name: str, *values: Node | float) -> Node:
     return trace.make(name, tuple(nodes), next(iter(widths), None))
 
 
+def _as_node(trace: Trace, name: str, value: object) -> Node:
+    """Return what an operation is given as a node of the step."""
+    if isinstance(value, Real):
+        try:
+            return trace.constant(float(value))
+        except OverflowError:
+            raise CellError(f"{trace.where()}: {name}: the number has no place in a float64") from None
+    if not isinstance(value, Node):
+        raise CellError(f"{trace.where()}: {name} takes values of the step and numbers, {_not(value)}")
+    if value.trace is not trace:
+        raise CellError(f"{trace.where()}: {name} mixes values of two different steps")
+    if value.operation == "matrix":
+        raise CellError(f"{trace.where()}: {value.name} is a matrix; it only enters a linear map")
+    return value
+
+
+def _not(value: object) -> str:
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "torch":
+        return (
+            f"not {kind.__name__}; use float(t) for one number and self.bias or self.gain for a learned "
+            "vector; a step of torch tensors can be run as a torch module"
+        )
+    if kind.__module__.partition(".")[0] == "numpy":
+        return f"not {kind.__name__}; use float(a) for one number, and self.bias or self.gain for a vector"
+    return f"not {kind.__name__}"
+
+
+def _is_no_step(frame: FrameType) -> bool:
+    """Whether a line that runs is not one of the user's."""
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in _NOT_THE_STEP or os.path.dirname(frame.f_code.co_filename) == _THIS_FOLDER
+
+
 def _join(widths: set[int]) -> str:
     return " and ".join(str(width) for width in sorted(widths))
 
@@ -260,12 +279,18 @@ def _is(node: Node, value: float) -> bool:
 
 
 def _fold(name: str, nodes: list[Node]) -> Node | None:
-    """Drop what changes nothing: `1 * a`, `a + 0`, `a - 0`, `a / 1`, `-(-a)`; and compute with constants."""
-    if name in ("add", "sub", "mul", "div") and all(node.operation == "constant" for node in nodes):
-        a, b = (node.value for node in nodes)
-        if name != "div" or b != 0:
-            results = {"add": a + b, "sub": a - b, "mul": a * b, "div": a / b if b else 0.0}
-            return nodes[0].trace.constant(results[name])
+    """Compute with constants, and drop what changes nothing.
+
+    That is `1 * a`, `a + 0`, `a - 0`, `a / 1`, `-(-a)`, and a reduction of a scalar.
+    """
+    if all(node.operation == "constant" for node in nodes):
+        if name in NUMBERS:
+            return nodes[0].trace.constant(NUMBERS[name](*(node.value for node in nodes)))
+        decomposition = OPERATIONS[name].decomposition
+        if decomposition is not None:
+            return decomposition(*nodes)
+    if OPERATIONS[name].reduction and nodes[0].width is None:
+        return nodes[0]
     if name == "mul" and _is(nodes[0], 1.0):
         return nodes[1]
     if name in ("mul", "div") and _is(nodes[1], 1.0):

@@ -26,7 +26,8 @@ class Operation:
     Attributes:
         name: the name in the language.
         arity: how many nodes it takes.
-        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments.
+        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments, `{like}` for one
+            of them that is a tensor, `{width}` for the width of the result.
         out: the same with an `out=` argument named `{out}`, or None where torch has none.
         text: plain-text rendering; `latex`: LaTeX rendering.
         onnx: the ONNX operator, or None when only the decomposition can be exported.
@@ -83,6 +84,20 @@ def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative,
     )
 
 
+def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | None) -> Operation:
+    """Return a row that is 1 where a comparison holds, else 0: a step, so its derivative is zero."""
+    return Operation(
+        name,
+        2,
+        f"torch.{torch_name}({{0}}, {{1}}).to({{like}}.dtype)",
+        f"({{0}} {text} {{1}})",
+        rf"[{{0}} {latex} {{1}}]",
+        onnx,
+        derivative=lambda d, y, a, b: (None, None),
+        decomposition=None if onnx else lambda a, b: 1.0 - _apply("equal", a, b),
+    )
+
+
 _ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
 
 
@@ -90,6 +105,23 @@ def _apply(name: str, *nodes: "Node | float") -> "Node":
     from nabi.ir._nodes import apply
 
     return apply(name, *nodes)
+
+
+def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[Node | None, ...]":
+    """Return the cotangents of two values of which the larger (or smaller) one was taken.
+
+    As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
+    was not taken gets zero, and not zero times the cotangent, which may be infinite.
+    """
+    if b.operation == "constant":
+        return _apply("select", _apply(f"{wins}_equal", a, b), d, 0.0), None
+    if a.operation == "constant":
+        return None, _apply("select", _apply(f"{wins}_equal", b, a), d, 0.0)
+    shared = _apply("select", _apply("equal", a, b), 0.5 * d, d)
+    return (
+        _apply("select", _apply(loses, a, b), 0.0, shared),
+        _apply("select", _apply(wins, a, b), 0.0, shared),
+    )
 
 
 def _elu(x: "Node") -> "Node":
@@ -105,37 +137,54 @@ def _gelu(x: "Node") -> "Node":
     return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
 
 
+def _elu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    # The exponential again, and not y + 1: that would lose the digits of what is small.
+    below = d * _apply("exp", _apply("minimum", a, 0.0))
+    return (_apply("select", _apply("greater", a, 0.0), d, below),)
+
+
+def _selu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    below = d * (_SCALE_SELU * _ALPHA_SELU * _apply("exp", _apply("minimum", a, 0.0)))
+    return (_apply("select", _apply("greater", a, 0.0), d * _SCALE_SELU, below),)
+
+
+def _gelu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = 0.5 * (1.0 + _apply("erf", a * 0.7071067811865476))
+    return (d * (share + a * (0.3989422804014327 * _apply("exp", -0.5 * (a * a)))),)
+
+
+def _silu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = _apply("sigmoid", a)
+    return (d * (share * (1.0 + a * (1.0 - share))),)
+
+
 _TABLE = [
     # Arithmetic.
     _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
     _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
     _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
-    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * y / b))),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d / b * y))),
     _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
     _binary(
         "maximum",
         "max",
         r"\max({0}, {1})",
         "Max",
-        lambda d, y, a, b: (d * _apply("greater", a, b), d * (1.0 - _apply("greater", a, b))),
+        lambda d, y, a, b: _extreme("greater", "less", d, a, b),
     ),
     _binary(
         "minimum",
         "min",
         r"\min({0}, {1})",
         "Min",
-        lambda d, y, a, b: (d * (1.0 - _apply("greater", a, b)), d * _apply("greater", a, b)),
+        lambda d, y, a, b: _extreme("less", "greater", d, a, b),
     ),
-    # 1 where the first is larger than the second, else 0: a step, so its derivative is zero.
-    Operation(
-        "greater",
-        2,
-        "torch.gt({0}, {1}).to({like}.dtype)",
-        "({0} > {1})",
-        r"[{0} > {1}]",
-        "Greater",
-        derivative=lambda d, y, a, b: (None, None),
-    ),
+    _comparison("greater", "gt", ">", ">", "Greater"),
+    _comparison("greater_equal", "ge", "≥", r"\ge", "GreaterOrEqual"),
+    _comparison("less", "lt", "<", "<", "Less"),
+    _comparison("less_equal", "le", "≤", r"\le", "LessOrEqual"),
+    _comparison("equal", "eq", "=", "=", "Equal"),
+    _comparison("not_equal", "ne", "≠", r"\ne", None),
     # The second where the first is not zero, else the third.
     Operation(
         "select",
@@ -155,7 +204,7 @@ _TABLE = [
         latex=r"\sigma({0})",
     ),
     _unary("tanh", "Tanh", lambda d, y, a: (_apply("tanh_gradient", d, y),), latex=r"\tanh({0})"),
-    _unary("relu", "Relu", lambda d, y, a: (d * _apply("greater", y, 0.0),)),
+    _unary("relu", "Relu", lambda d, y, a: (_apply("select", y, d, 0.0),)),
     _unary("exp", "Exp", lambda d, y, a: (d * y,), latex=r"\exp({0})"),
     _unary("sqrt", "Sqrt", lambda d, y, a: (0.5 * d / y,), latex=r"\sqrt{{{0}}}"),
     # Functions whose derivative needs the argument.
@@ -172,10 +221,22 @@ _TABLE = [
     _unary(
         "softplus",
         "Softplus",
-        lambda d, y, a: (d * _apply("sigmoid", a),),
+        # The identity above 20, as in torch.
+        lambda d, y, a: (_apply("select", _apply("greater", a, 20.0), d, d * _apply("sigmoid", a)),),
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # A scalar in every unit of a vector; the width is that of the node.
+    Operation(
+        "spread",
+        1,
+        "{0}.expand(*{0}.shape[:-1], {width})",
+        "{0}",
+        "{0}",
+        "Expand",
+        derivative=lambda d, y, a: (_apply("sum", d),),
+        cheap=True,
+    ),
     # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
     Operation(
         "sigmoid_gradient",
@@ -239,11 +300,13 @@ _TABLE = [
         None,
         decomposition=lambda x: _apply("maximum", _apply("minimum", x / 6 + 0.5, 1.0), 0.0),
     ),
-    _unary(
+    Operation(
         "hard_tanh",
+        1,
+        "torch.clamp({0}, -1.0, 1.0)",
+        "hard_tanh({0})",
+        _call(r"hard\,tanh"),
         None,
-        torch_name="torch.nn.functional.hardtanh",
-        latex=_call(r"hard\,tanh"),
         decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
     ),
     _unary(
@@ -252,19 +315,21 @@ _TABLE = [
         torch_name="torch.nn.functional.softsign",
         decomposition=lambda x: x / (1.0 + _apply("abs", x)),
     ),
-    _unary("elu", "Elu", torch_name="torch.nn.functional.elu", decomposition=_elu),
+    _unary("elu", "Elu", _elu_derivative, torch_name="torch.nn.functional.elu", decomposition=_elu),
     _unary(
         "selu",
         "Selu",
+        _selu_derivative,
         torch_name="torch.nn.functional.selu",
         decomposition=lambda x: (
             _SCALE_SELU * _apply("select", _apply("greater", x, 0.0), x, _ALPHA_SELU * _elu(x))
         ),
     ),
-    _unary("gelu", None, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
+    _unary("gelu", None, _gelu_derivative, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
     _unary(
         "silu",
         None,
+        _silu_derivative,
         torch_name="torch.nn.functional.silu",
         decomposition=lambda x: x * _apply("sigmoid", x),
     ),

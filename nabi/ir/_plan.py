@@ -2,6 +2,7 @@
 
 A plan never changes results. It orders the nodes of a step and of its derivative into
 
+- `once`: what has no rows, made of weights and numbers alone: computed once for a call, in both directions;
 - `before`: what reads no state, computed for all time steps at once before the loop;
 - `step`: what is left for each step forward;
 - `backward_step`: what the gradient of the previous states needs, for each step backward;
@@ -57,7 +58,7 @@ class Plan:
         nodes: the nodes of the step, decomposed so that each has a derivative.
         outputs: the new states.
         products: the products, those before the loop and those within it.
-        before, step, backward_step, after: the nodes of each part, in order (leaves left out).
+        once, before, step, backward_step, after: the nodes of each part, in order (leaves left out).
         saved: results of forward nodes that the backward pass reads.
         stacks: cotangents that one product reads side by side, in the order of their rows.
     """
@@ -65,6 +66,7 @@ class Plan:
     nodes: tuple[Node, ...]
     outputs: tuple[Node, ...]
     products: tuple[Product, ...]
+    once: tuple[Node, ...]
     before: tuple[Node, ...]
     step: tuple[Node, ...]
     saved: tuple[Node, ...]
@@ -77,7 +79,7 @@ class Plan:
         kinds: list[tuple[str, list[str]]] = []
         done: set[int] = set()
         for node in self.step:
-            product = next((p for p in self.products if node in p.maps), None)
+            product = next((p for p in self.products if any(node is found for found in p.maps)), None)
             if product is not None and product.maps[0].index in done:
                 continue
             kind = "map"
@@ -96,24 +98,27 @@ class Plan:
 def make_plan(program: "Program") -> Plan:
     """Plan a program."""
     nodes, outputs = expand(program)
-    computed = [node for node in nodes if node.operation not in LEAVES]
-    before = tuple(node for node in computed if not node.reads_state and not _reads_step_noise(program, node))
-    step = tuple(node for node in computed if node not in before)
     derivative = program.derivative
-    backward = [node for node in derivative.nodes if node.operation not in LEAVES]
+    all_nodes = {node.index: node for node in (*nodes, *derivative.nodes)}
+    once = [n for _, n in sorted(all_nodes.items()) if n.operation not in LEAVES and not n.has_rows]
+    computed = [node for node in nodes if node.operation not in LEAVES and node.has_rows]
+    before = tuple(node for node in computed if not node.reads_state and not _reads_step_noise(program, node))
+    early = {node.index for node in before}
+    step = tuple(node for node in computed if node.index not in early)
+    backward = [node for node in derivative.nodes if node.operation not in LEAVES and node.has_rows]
     forward = {node.index for node in computed}
     saved = _saved(
         nodes, outputs, backward, [pair[1] for found in derivative.matrices.values() for pair in found]
     )
-    own = [
-        node for node in backward if node.index not in forward or _recomputed(node, saved, outputs, before)
-    ]
+    at_hand = {node.index for node in (*saved, *outputs)}
+    own = [node for node in backward if node.index not in forward or _recomputed(node, at_hand)]
     loop = _closure(derivative.states, own)
     stacks = _stacks(program)
     return Plan(
         nodes=nodes,
         outputs=outputs,
-        products=_products(program, nodes, before),
+        products=_products(program, nodes, outputs, before),
+        once=tuple(once),
         before=before,
         step=step,
         saved=saved,
@@ -141,13 +146,16 @@ def _reads_step_noise(program: "Program", node: Node) -> bool:
     return False
 
 
-def _products(program: "Program", nodes: tuple[Node, ...], before: tuple[Node, ...]) -> tuple[Product, ...]:
+def _products(
+    program: "Program", nodes: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
+) -> tuple[Product, ...]:
     groups: dict[tuple[int, int], list[Node]] = {}
-    users: dict[int, list[Node]] = {}
+    # What is handed out is used as it is.
+    users: dict[int, list[Node]] = {output.index: [output] for output in outputs}
     for node in nodes:
         for argument in node.arguments:
             users.setdefault(argument.index, []).append(node)
-        if node.operation == "linear":
+        if node.operation == "linear" and node.has_rows:
             family, _ = program.family_of(node.arguments[0].name)
             groups.setdefault((family, node.arguments[1].index), []).append(node)
     early = {node.index for node in before}
@@ -182,7 +190,8 @@ def _sums(
             return tuple(results), tuple(addends)
     for product in products:
         # Both before the loop would work as well, but nothing is gained there.
-        if product.results == tuple(addends) and all(a.index in early for a in addends):
+        same = [node.index for node in product.results] == [node.index for node in addends]
+        if same and all(addend.index in early for addend in addends):
             return tuple(results), tuple(addends)
     return None
 
@@ -202,11 +211,13 @@ def _saved(
     }
     read.update({operand.index: operand for operand in operands})
     read = {
-        index: node for index, node in read.items() if node.operation not in LEAVES and index not in given
+        index: node
+        for index, node in read.items()
+        if node.operation not in LEAVES and node.has_rows and index not in given
     }
     kept = {index for index, node in read.items() if not _is_cheap(node)}
     for index, node in sorted(read.items()):
-        free = all(a.operation in LEAVES or a.index in kept or a.index in given for a in node.arguments)
+        free = all(_is_free(a) or a.index in kept or a.index in given for a in node.arguments)
         if index not in kept and not free:
             kept.add(index)
     return tuple(read[index] for index in sorted(kept))
@@ -216,13 +227,16 @@ def _is_cheap(node: Node) -> bool:
     return node.operation in OPERATIONS and OPERATIONS[node.operation].cheap
 
 
-def _recomputed(
-    node: Node, saved: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
-) -> bool:
+def _is_free(node: Node) -> bool:
+    """Whether a node need not be saved: a leaf, or computed from weights and numbers alone."""
+    return node.operation in LEAVES or not node.has_rows
+
+
+def _recomputed(node: Node, at_hand: set[int]) -> bool:
     """Whether a forward node is computed again in the backward pass: its arguments are all at hand there."""
-    if node in saved or node in outputs or not _is_cheap(node):
+    if node.index in at_hand or not _is_cheap(node):
         return False
-    return all(a.operation in LEAVES or a in saved or a in outputs for a in node.arguments)
+    return all(_is_free(a) or a.index in at_hand for a in node.arguments)
 
 
 def _closure(roots: tuple[Node | None, ...], nodes: list[Node]) -> set[int]:

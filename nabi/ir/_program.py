@@ -1,11 +1,12 @@
 """A traced step: its nodes, parameters and what is known of them before anything runs."""
 
 import hashlib
+import inspect
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from nabi._once import cached_property
 from nabi.errors import CellError
 from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
 
@@ -63,19 +64,7 @@ class Program:
         Raises:
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
         """
-        if len(outputs) != len(states):
-            raise CellError(
-                f"{trace.cell}: step returned {len(outputs)} values for the states {', '.join(cell.states)}"
-            )
-        for state, new in zip(states, outputs, strict=True):
-            if not isinstance(new, Node) or new.trace is not trace:
-                raise CellError(
-                    f"{trace.cell}: the new {state.name} is {type(new).__name__}, not a value of the step"
-                )
-            if new.width != state.width:
-                raise CellError(
-                    f"{trace.cell}: the new {state.name} has width {new.width}, the state has {state.width}"
-                )
+        outputs = _new_states(cell, trace, states, outputs)
         parameters = tuple(trace.parameters.values())
         program = Program(
             cell=cell,
@@ -83,7 +72,7 @@ class Program:
             input_size=input_size,
             state_names=tuple(cell.states),
             state_widths=tuple(cell.state_width(name) for name in cell.states),
-            families=_families(trace.cell, parameters),
+            families=_families(parameters),
             parameters=parameters,
             noises=tuple(trace.noises.values()),
             trace=trace,
@@ -94,7 +83,7 @@ class Program:
         from nabi.ir._verify import verify
 
         verify(program)
-        _programs[program.key] = program
+        _programs[program.key] = _programs[program.recipe] = program
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -106,6 +95,13 @@ class Program:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
         digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @cached_property
+    def recipe(self) -> str:
+        """A name by which an operator finds the program in another process as well: how to make it again."""
+        from nabi.ir._recipe import recipe_of
+
+        return recipe_of(self)
 
     @cached_property
     def derivative(self) -> "Derivative":
@@ -175,6 +171,55 @@ class Program:
         return "\n".join([*lines, f"  return {returned}"])
 
 
+def _new_states(
+    cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[Any, ...]
+) -> tuple[Node, ...]:
+    """Check what a step returned."""
+    names = ", ".join(cell.states)
+    where = _where_it_returns(cell)
+    if len(outputs) == 1 and outputs[0] is None:
+        raise CellError(f"{where}: step returned nothing; end it with return and the new states: {names}")
+    if len(outputs) != len(states):
+        raise CellError(f"{where}: step returned {len(outputs)} values for the states {names}")
+    found: list[Node] = []
+    for state, new in zip(states, outputs, strict=True):
+        if not isinstance(new, Node):
+            raise CellError(
+                f"{where}: the new {state.name} is {type(new).__name__}, not a value of the step; step returns "
+                f"the new states as values, in the order {names}"
+            )
+        if new.trace is not trace:
+            raise CellError(f"{where}: the new {state.name} is a value of another step")
+        if new.width is None and state.width == 1 and new.operation != "constant":
+            new = trace.spread(new, 1)
+        if new.width is None:
+            raise CellError(
+                f"{where}: the new {state.name} is a scalar, one number for all units; the state has "
+                f"{state.width} units"
+            )
+        if new.width != state.width:
+            raise CellError(
+                f"{where}: the new {state.name} has width {new.width}, the state has {state.width}"
+            )
+        found.append(new)
+    return tuple(found)
+
+
+def _where_it_returns(cell: "Cell") -> str:
+    """Name the cell and quote the line with which its step returns, if there is just one."""
+    name = type(cell).__name__
+    try:
+        lines, first = inspect.getsourcelines(type(cell).step)
+    except (OSError, TypeError):
+        return name
+    found = [
+        (first + place, line.strip())
+        for place, line in enumerate(lines)
+        if line.strip().startswith("return ")
+    ]
+    return f"{name}, line {found[0][0]}: «{found[0][1]}»" if len(found) == 1 else name
+
+
 def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
     """Return the nodes that the outputs are computed from, in order."""
     found: dict[int, Node] = {}
@@ -187,28 +232,26 @@ def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
     return tuple(found[index] for index in sorted(found))
 
 
-def find_program(key: str) -> Program:
-    """Return the program with this key.
+def find_program(name: str) -> Program:
+    """Return the program with this key or recipe; by its recipe it is made where it is not known yet.
 
     Raises:
-        CellError: no cell with this key has been built in this process.
+        CellError: no cell with this key has been built in this process, or it cannot be made.
     """
-    if key not in _programs:
-        raise CellError(f"the program {key} is not known in this process; build the layer that uses it first")
-    return _programs[key]
+    if name not in _programs:
+        from nabi.ir._recipe import make_again
+
+        return make_again(name)
+    return _programs[name]
 
 
-def _families(cell: str, parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
+def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     members: dict[str, list[Parameter]] = {}
     for parameter in parameters:
         members.setdefault(parameter.family, []).append(parameter)
     families = []
     for name, found in members.items():
-        shapes = {parameter.shape for parameter in found}
-        if len(shapes) > 1:
-            listed = ", ".join(f"{p.name} {p.shape}" for p in found)
-            raise CellError(f"{cell}: the weights of the family {name} have different shapes: {listed}")
-        shape = next(iter(shapes))
+        shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
         families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
     # Matrices first, whatever the order of the equations: callers can rely on W_x, W_h, then vectors.

@@ -60,6 +60,8 @@ def _problem(node: Node, seen: set[int]) -> str:
     row = OPERATIONS[node.operation]
     if len(node.arguments) != row.arity:
         return f"expected {row.arity} arguments"
+    if node.operation == "spread":
+        return "" if node.arguments[0].width is None and node.width is not None else "it spreads a scalar"
     widths = {argument.width for argument in node.arguments if argument.width is not None}
     expected_width = None if row.reduction else next(iter(widths), None)
     if len(widths) > 1 or node.width != expected_width:

@@ -15,18 +15,23 @@ __all__ = [
     "activation",
     "cos",
     "elu",
+    "equal",
     "exp",
     "gelu",
     "greater",
+    "greater_equal",
     "hard_sigmoid",
     "hard_tanh",
     "leaky_relu",
+    "less",
+    "less_equal",
     "linear",
     "log",
     "maximum",
     "mean",
     "minimum",
     "norm",
+    "not_equal",
     "relu",
     "select",
     "selu",
@@ -92,9 +97,21 @@ def minimum(a: Node | float, b: Node | float) -> Node:
     return apply("minimum", a, b)
 
 
-def greater(a: Node | float, b: Node | float) -> Node:
-    """Return 1 where `a > b`, else 0."""
-    return apply("greater", a, b)
+def _comparison(name: str, sign: str) -> Callable[[Node | float, Node | float], Node]:
+    def function(a: Node | float, b: Node | float) -> Node:
+        return apply(name, a, b)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Return 1 where `a {sign} b`, else 0; the same as `a {sign} b`."
+    return function
+
+
+greater = _comparison("greater", ">")
+greater_equal = _comparison("greater_equal", ">=")
+less = _comparison("less", "<")
+less_equal = _comparison("less_equal", "<=")
+equal = _comparison("equal", "==")
+not_equal = _comparison("not_equal", "!=")
 
 
 def select(condition: Node, a: Node | float, b: Node | float) -> Node:
@@ -128,6 +145,6 @@ def activation(name: str, argument: str = "activation") -> Callable[[Node], Node
     Raises:
         UnknownNameError: the name is not known; the message names the nearest right one.
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise unknown_name(argument, name, ACTIVATIONS)
     return ACTIVATIONS[name]

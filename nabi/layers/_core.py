@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _activations, _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
@@ -68,6 +69,7 @@ class InputLayer(Layer):
         return super().get_config()
 
 
+@public
 def Input(  # noqa: N802 - Keras' name
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,

@@ -114,7 +114,9 @@ class SymbolicTensor:
         name = getattr(function, "__name__", str(function))
         raise ArgumentError(
             f"torch.{name}: it was called on a symbolic tensor, which has no numbers yet; use a layer such "
-            f"as layers.Activation or layers.Concatenate, or {_OWN}"
+            f"as layers.Activation or layers.Concatenate, layers.Lambda(function), "
+            "layers.TorchModuleWrapper(module) "
+            f"around a module of torch, or {_OWN}"
         )
 
 

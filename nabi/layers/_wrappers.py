@@ -10,6 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
 from nabi.layers._registry import deserialize, serialize
+from nabi.layers._torch_module import as_layer
 
 __all__ = ["TimeDistributed", "Wrapper"]
 
@@ -21,6 +22,7 @@ class Wrapper(Layer):
     """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        layer = as_layer(layer)
         if not isinstance(layer, Layer):
             raise ArgumentError(f"layer: expected a layer; got {layer!r}")
         super().__init__(**kwargs)

@@ -5,13 +5,13 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from nabi import training
+from nabi import _checks, training
+from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
@@ -73,6 +73,7 @@ def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool =
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
+@public
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> "Model":
@@ -292,5 +293,5 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:
-    if not overwrite and Path(path).exists():
+    if not overwrite and _checks.path("path", path, wrong=OutputError).exists():
         raise OutputError(f"path: {os.fspath(path)} is there already, and overwrite is false")

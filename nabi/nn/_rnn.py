@@ -6,9 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
 from nabi.nn._checks import check_input, check_states
+from nabi.nn._dtypes import as_device, as_floating
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
@@ -77,6 +81,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]), torch.Size([1, 2, 5]))
     """
 
+    @public
     def __init__(
         self,
         cell: Cell | nn.Module,
@@ -92,19 +97,18 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
-            raise ArgumentError(f"num_layers: expected a positive integer, got {num_layers!r}")
-        if recompute is not None and (not isinstance(recompute, int) or recompute < 1):
-            raise ArgumentError(f"recompute: expected a positive number of time steps, got {recompute!r}")
-        if not 0 <= dropout <= 1:
-            raise ArgumentError(f"dropout: expected a rate in [0, 1], got {dropout!r}")
-        if initializer not in INITIALIZERS:
-            raise unknown_name("initializer", initializer, INITIALIZERS)
+        num_layers = _checks.whole("num_layers", num_layers)
+        if recompute is not None:
+            recompute = _checks.whole("recompute", recompute, otherwise=" of time steps or None")
+        if input_size is not None:
+            input_size = _checks.whole("input_size", input_size)
+        dropout = _checks.rate("dropout", dropout, up_to_one=True)
+        _checks.choice("initializer", initializer, INITIALIZERS)
         self.cell = cell
         self.input_size = input_size
         self.num_layers = num_layers
         self.bidirectional = bool(bidirectional)
-        self.dropout = float(dropout)
+        self.dropout = dropout
         self.batch_first = bool(batch_first)
         self.initializer = initializer
         self.recompute = recompute
@@ -114,7 +118,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self._names: list[tuple[str, ...]] = []
         if isinstance(cell, Cell):
             self._state_widths = {name: cell.state_width(name) for name in cell.states}
-            self._make_parameters(cell, device, dtype)
+            self._make_parameters(cell, as_device(device), as_floating(dtype))
             self.reset_parameters()
         else:
             self._state_widths = check_step_module(cell, num_layers, self.bidirectional)
@@ -181,6 +185,11 @@ class RNN(nn.Module, metaclass=_RNNType):
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
+        if is_proxy(x):
+            return leaf(
+                self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
+                **({"return_all_states": True} if return_all_states else {}),
+            )  # fmt: skip
         is_full = lengths is None and mask is None and resets is None and truncate is None
         if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
@@ -320,6 +329,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
         return output, self._state_type(*final)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

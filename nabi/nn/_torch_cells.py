@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nabi.nn._as_torch import DropIn
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import States, autocast_dtype
 from nabi.nn._torch_weights import families_of, torch_cell
 from nabi.scan import step
@@ -14,7 +16,7 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-class RNNCell(nn.RNNCell):
+class RNNCell(DropIn, nn.RNNCell):
     """Drop-in for `torch.nn.RNNCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -35,16 +37,21 @@ class RNNCell(nn.RNNCell):
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
         self._program = cell.program(self.input_size)
 
+    def _make_namesake(self) -> nn.Module:
+        return nn.RNNCell(self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta")
+
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Take one step from `input [B, input_size]` and `hx [B, hidden_size]` (or both without `B`).
 
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
 
 
-class GRUCell(nn.GRUCell):
+class GRUCell(DropIn, nn.GRUCell):
     """Drop-in for `torch.nn.GRUCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -60,16 +67,21 @@ class GRUCell(nn.GRUCell):
         super().__init__(*args, **kwargs)
         self._program = torch_cell("GRU", self.hidden_size, self.bias).program(self.input_size)
 
+    def _make_namesake(self) -> nn.Module:
+        return nn.GRUCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
+
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Take one step from `input [B, input_size]` and `hx [B, hidden_size]` (or both without `B`).
 
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
 
 
-class LSTMCell(nn.LSTMCell):
+class LSTMCell(DropIn, nn.LSTMCell):
     """Drop-in for `torch.nn.LSTMCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -86,12 +98,17 @@ class LSTMCell(nn.LSTMCell):
         super().__init__(*args, **kwargs)
         self._program = torch_cell("LSTM", self.hidden_size, self.bias).program(self.input_size)
 
+    def _make_namesake(self) -> nn.Module:
+        return nn.LSTMCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
+
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Take one step from `input [B, input_size]` and `(h, c)`, each `[B, hidden_size]` (or without `B`).
 
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx)
         h, c = _step(self, input, None if hx is None else (hx[0], hx[1]), ("hx[0]", "hx[1]"))
         return h, c
 

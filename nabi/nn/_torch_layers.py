@@ -8,19 +8,24 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nabi.errors import ArgumentError
 from nabi.ir import Program
+from nabi.nn._as_torch import DropIn
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
 from nabi.nn._torch_weights import torch_cell, weight_names
 from nabi.scan import scan, scan_full_batch, scan_packed
+from nabi.scan._arguments import check_dense
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
 
-class _TorchRecurrent(nn.RNNBase):
+class _TorchRecurrent(DropIn, nn.RNNBase):
     """What the three have in common; constructor, parameters, repr and size checks are torch's own.
 
     The base is `torch.nn.RNNBase` and not `torch.nn.LSTM`, because `torch.compile` refuses the latter and
     whatever derives from it.
     """
+
+    _torch_type: type[nn.RNNBase]
 
     _state_names: tuple[str, ...] = ("h",)
 
@@ -38,20 +43,46 @@ class _TorchRecurrent(nn.RNNBase):
         ]
 
     # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
-    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is.
+    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is, and
+    # the list is made when it is asked for.
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    @_flat_weights.setter
+    def _flat_weights(self, given: list[Tensor]) -> None:
+        if any(one is not own for one, own in zip(given, self._flat_weights, strict=True)):
+            raise ArgumentError("_flat_weights: it cannot be set here; set the weights by their names")
 
     def _init_flat_weights(self) -> None:
-        self._flat_weights = []
         self._flat_weight_refs = []
 
     def _update_flat_weights(self) -> None:
         pass
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: weights are read where they lie."""
+
+    def _replicate_for_data_parallel(self) -> Any:
+        return nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
+
+    def _make_namesake(self) -> nn.Module:
+        mode: dict[str, Any] = {"nonlinearity": self.nonlinearity} if self.mode.startswith("RNN") else {}
+        if self.proj_size:
+            mode["proj_size"] = self.proj_size
+        return self._torch_type(
+            self.input_size, self.hidden_size, num_layers=self.num_layers, bias=self.bias,
+            batch_first=self.batch_first, dropout=self.dropout, bidirectional=self.bidirectional,
+            device="meta", **mode,
+        )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:
         nn.Module.__setattr__(self, name, value)
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise torch's errors for an input of the wrong dtype, rank or width."""
+        check_dense(input)
         weight = self.weight_ih_l0
         if input.dtype != weight.dtype and autocast_dtype(input) is None:
             raise ValueError(
@@ -202,6 +233,8 @@ class _OneState(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
         output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
         return output, final[0]
 
@@ -228,6 +261,8 @@ class ElmanRNN(_OneState):
         >>> output.shape, h.shape
         (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
     """
+
+    _torch_type = nn.RNN
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -267,6 +302,8 @@ class GRU(_OneState):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
     """
 
+    _torch_type = nn.GRU
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
@@ -293,6 +330,8 @@ class LSTM(_TorchRecurrent):
         >>> output.shape, h.shape, c.shape
         (torch.Size([7, 4, 2]), torch.Size([1, 4, 2]), torch.Size([1, 4, 5]))
     """
+
+    _torch_type = nn.LSTM
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
@@ -322,6 +361,8 @@ class LSTM(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
         output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)
         return output, (h, c)
 

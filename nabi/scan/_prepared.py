@@ -16,9 +16,9 @@ __all__ = ["PreparedStep"]
 class PreparedStep:
     """Takes one step after the other, without gradients, with weights as they were when it was made.
 
-    `step` brings the weights into the order of the kernels at every call, because they may have changed. Here
-    this is done once, on a copy, which makes a step of a few rows many times as fast. Threads of Python need
-    one each: it has memory of its own that a step works in.
+    `step` brings the weights into the order of the kernels at every call, because they may have changed.
+    Here this is done once, on a copy, which makes a step of a few rows many times as fast. Several threads
+    may call it at the same time.
 
     Args:
         program: the cell's equations, without random inputs.

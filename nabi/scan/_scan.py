@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import (
@@ -81,8 +82,8 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
-    check_steps("truncate", truncate)
-    check_steps("recompute", recompute)
+    reverse = _checks.flag("reverse", reverse)
+    truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)

@@ -146,7 +146,7 @@ def loop(
         raise ShapeError(
             f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}"
         )
-    check_steps("truncate", truncate)
+    truncate = check_steps("truncate", truncate)
     batch, time = x.shape[0], x.shape[1]
     valid = check_mask(lengths, mask, batch, time, x.device)
     if valid is not None:

@@ -16,6 +16,9 @@ _failed = False
 class AdamSteps(Protocol):
     """Steps of Adam over weights that stay where they are."""
 
+    def forget_gradients(self) -> None:
+        """Look at the gradients of the next step as at new ones: their memory may have become another's."""
+
     def step(
         self,
         weights: Sequence[Tensor],
@@ -27,6 +30,7 @@ class AdamSteps(Protocol):
         decay: float,
         decoupled: bool,
         maximize: bool,
+        epsilon_first: bool = False,
     ) -> bool:
         """Raise the counters and update the weights; False, with nothing done, if a weight lies elsewhere.
 
@@ -39,6 +43,12 @@ class AdamSteps(Protocol):
             decay: of the weights, added to the gradient unless `decoupled`.
             decoupled: whether weights decay by themselves.
             maximize: whether to climb.
+            epsilon_first: whether epsilon is added to the root before its correction, as in Keras, and not
+                after it, as in torch.
+
+        Raises:
+            ShapeError, ArgumentError: a gradient is not as its weight. One that lies where that of the last
+                step lay is not looked at, unless `forget_gradients` was called.
         """
 
 
@@ -50,7 +60,10 @@ def adam_steps(
     Args:
         weights: contiguous, all of one type.
         means, squares: the running means of their gradients and of the squares, as the weights.
-        counters: how many steps each weight has made, float32.
+        counters: how many steps each weight has made, one number each, float32.
+
+    Raises:
+        ShapeError, ArgumentError: a mean, a square or a counter is not as its weight needs it.
     """
     global _failed
     if _failed or not runs_native(*weights, *means, *squares):

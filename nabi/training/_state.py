@@ -11,9 +11,10 @@ from torch.nn import Parameter
 
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.interchange import check_counter, part
-from nabi.training import _losses, _metrics, _optimizer_names, _schedules
+from nabi.training import _losses, _metric_classes, _metrics, _optimizer_names, _schedules
 from nabi.training._compiled import Compiled
 from nabi.training._losses import Loss
+from nabi.training._metric_classes import CLASSES
 from nabi.training._random_checks import check_random_state
 from nabi.training._seeds import current_random_state
 from nabi.training._several import Losses
@@ -73,6 +74,9 @@ def training_from_file(
             description["optimizer"],
             description["loss"],
             _metrics_from_file(description["metrics"], custom_objects or {}),
+            weighted_metrics=_metrics_from_file(
+                description.get("weighted_metrics") or [], custom_objects or {}
+            ),
             loss_weights=description.get("loss_weights"),
             outputs=description.get("outputs", ()),
             schedule=description["schedule"],
@@ -159,15 +163,19 @@ def _optimizer_from_file(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]
 def _aims_to_file(compiled: Compiled) -> dict[str, Any]:
     """Loss and metrics, by the names of the outputs where there are several losses to weigh."""
     loss = compiled.loss
-    metrics = [_metric_to_file(metric) for metric in compiled.metrics_asked]
-    if not isinstance(loss, Losses):
-        return {"loss": _losses.serialize(loss), "metrics": metrics}
-    if not compiled.outputs:
-        return {
-            "loss": _losses.serialize(cast(Loss, loss.losses[0])),
-            "loss_weights": loss.weights[0],
-            "metrics": metrics,
+    plain, weighted = compiled.split_metrics([_metric_to_file(metric) for metric in compiled.metrics_asked])
+    if not isinstance(loss, Losses) or not compiled.outputs:
+        described: dict[str, Any] = {
+            "metrics": [metric for _, metric in plain],
+            "weighted_metrics": [metric for _, metric in weighted],
         }
+        if isinstance(loss, Losses):
+            return {
+                "loss": _losses.serialize(cast(Loss, loss.losses[0])),
+                "loss_weights": loss.weights[0],
+                **described,
+            }
+        return {"loss": _losses.serialize(loss), **described}
     single = {
         name: None if one is None else _losses.serialize(one)
         for name, one in zip(loss.names, loss.losses, strict=True)
@@ -176,24 +184,30 @@ def _aims_to_file(compiled: Compiled) -> dict[str, Any]:
         "outputs": list(loss.names),
         "loss": single,
         "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),
-        "metrics": compiled.by_output(metrics),
+        "metrics": compiled.by_output(plain),
+        "weighted_metrics": compiled.by_output(weighted),
     }
 
 
 def _metrics_from_file(saved: Any, custom: Mapping[str, Any]) -> Any:
-    if isinstance(saved, Mapping):
+    if isinstance(saved, Mapping) and "class_name" not in saved:
         return {name: _metrics_from_file(own, custom) for name, own in saved.items()}
     return [_metric_from_file(metric, custom) for metric in saved]
 
 
-def _metric_to_file(metric: object) -> str:
+def _metric_to_file(metric: Any) -> str | dict[str, Any]:
     known = _metrics.FUNCTIONS.get(_metrics.name_of(metric))
     if isinstance(metric, str) or metric is known:
         return _metrics.name_of(metric)
+    kind: Any = type(metric)
+    if CLASSES.get(kind.__name__) is kind:
+        return _metric_classes.serialize(metric)
     return f"custom:{_metrics.name_of(metric)}"
 
 
 def _metric_from_file(name: Any, custom: Mapping[str, Any]) -> Any:
+    if isinstance(name, Mapping):
+        return _metric_classes.deserialize(name)
     if not str(name).startswith("custom:"):
         return name
     wanted = str(name).removeprefix("custom:")

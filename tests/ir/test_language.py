@@ -68,7 +68,7 @@ def test_a_width_mismatch_quotes_the_equation_and_the_widths() -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        (WrongCount(4), "WrongCount: step returned 1 values for the states h, c"),
+        (WrongCount(4), r"WrongCount, line \d+: «return tanh.*»: step returned 1 values for the states h, c"),
         (WrongWidth(4), "the new h has width 5, the state has 4"),
         (Branching(4), "cannot branch on a value.*select"),
         (TwoShapes(4), "W_xh is used with shape .* here and .* before"),
@@ -170,5 +170,5 @@ def test_every_operation_can_be_rendered_and_differentiated_or_decomposed() -> N
         assert row.onnx is not None or row.decomposition is not None, row.name
         arguments = ["a", "b", "c"][: row.arity]
         for template in (row.torch, row.text, row.latex):
-            rendered = template.format(*arguments, like="a")
+            rendered = template.format(*arguments, like="a", width=4)
             assert all(argument in rendered for argument in arguments), (row.name, rendered)

@@ -161,7 +161,7 @@ class Data:
         noise = sample_noise(program, batch, steps, dtype=torch.float64, generator=g)
         return cls(program, setting, x, states, weights, noise, options)
 
-    def run(self, dtype: torch.dtype, seed: int = 1) -> Results:
+    def run(self, dtype: torch.dtype, seed: int = 1, inference: bool = True) -> Results:
         """Outputs, final states, their gradients under random cotangents; outputs without gradients too."""
 
         def leaf(value: Tensor, turned: bool = False) -> Tensor:
@@ -186,8 +186,9 @@ class Data:
             return found
 
         results = Results(outputs=forward())
-        with torch.no_grad():
-            results.inference = forward()
+        if inference:
+            with torch.no_grad():
+                results.inference = forward()
         g = torch.Generator().manual_seed(seed)
         shapes = [value.shape for value in results.outputs.values()]
         cotangents = [torch.randn(s, generator=g, dtype=torch.float64).to(dtype) for s in shapes]
@@ -221,23 +222,23 @@ class Calls:
         patch.setattr(owner, name, count)
 
 
-def eager(data: Data, dtype: torch.dtype = torch.float64) -> Results:
+def eager(data: Data, dtype: torch.dtype = torch.float64, inference: bool = True) -> Results:
     """Run on the eager target."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NABI_NATIVE", "0")
         calls = Calls(patch)
-        results = data.run(dtype)
+        results = data.run(dtype, inference=inference)
     assert (calls.forward, calls.backward) == (0, 0)
     return results
 
 
-def native(data: Data, dtype: torch.dtype) -> Results:
+def native(data: Data, dtype: torch.dtype, inference: bool = True) -> Results:
     """Run on the native target, and on nothing else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("NABI_NATIVE", raising=False)
         calls = Calls(patch)
-        results = data.run(dtype)
-    assert (calls.forward, calls.backward) == (2, 1)
+        results = data.run(dtype, inference=inference)
+    assert (calls.forward, calls.backward) == (1 + inference, 1)
     return results
 
 

@@ -47,7 +47,9 @@ class BackwardWriter(ForwardWriter):
         """Make sure that a node of the derivative is computed and return its variable."""
         if node.index in function.values:
             return function.values[node.index]
-        if not in_loop and node.index in self.stored:
+        if not node.has_rows and node.operation not in LEAVES:
+            name = f"c{node.index}"
+        elif not in_loop and node.index in self.stored:
             name = function.column(f"k{node.index}")
         elif node.operation in LEAVES:
             name = self.leaf(function, node)
@@ -200,6 +202,9 @@ class BackwardWriter(ForwardWriter):
             members.sort(key=lambda member: member[0].start)
             stack = self.stack(function, self.stack_number(tuple(m[1] for m in members)), in_loop=False)
             read = self.backward(function, members[0][2], in_loop=False)
+            if not members[0][2].has_rows:
+                # The same for all rows: their cotangents are added up first.
+                stack, read = f"{stack}.sum(0, keepdim=True)", f"{read}[None]"
             product = f"outer({stack}, {read}, families[{number}])"
             joined = join_slices(tuple(m[0] for m in members))
             if joined is not None:

@@ -1,7 +1,7 @@
 """Compiles the functions of a kernel from the sources that the writers give."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -40,6 +40,7 @@ class ForwardCode:
     loop: Code
 
 
+_ONCE = re.compile(r"\bc\d+\b")
 _FAMILY = re.compile(r"families\[\d+\](?:\[\d+:\d+\])?")
 
 
@@ -69,10 +70,10 @@ def forward_code(program: Program, keep: tuple[int, ...], save: bool) -> Forward
     run = compile_source(
         "before",
         ["x", "families", *(f"n{i}" for i in range(len(program.noises)))],
-        [*writer.weights(before), *before.lines, returned],
+        [*writer.weights(before), *writer.once([*before.lines, returned]), *before.lines, returned],
         label,
     )
-    loop = _loop("forward", "s", step, writer.weights(step), (), label)
+    loop = _loop("forward", "s", step, writer, writer.weights(step), (), label)
     return ForwardCode(tuple(wanted), run, loop)
 
 
@@ -89,12 +90,12 @@ def backward_code(
     step.columns = [name for name in step.columns if name not in known]
     for i in given:
         step.lines.insert(0, f"d{i} = d{i} + {step.column(f'g{i}')}")
-    loop = _loop("backward", "d", step, writer.transposed_weights(step), known, label)
+    loop = _loop("backward", "d", step, writer, writer.transposed_weights(step), known, label)
     lines, sources = _prepare(after.lines, writer.transposed_weights(after), take_families=False)
-    run = compile_source(
-        "after", ["w", "families", *after.columns], [*lines, f"return ({', '.join(after.results)},)"], label
-    )
-    return loop, Code(tuple(after.columns), _prepared("after", sources, label), run)
+    returned = f"return ({', '.join(after.results)},)"
+    lines = [*writer.once([*lines, returned]), *lines, returned]
+    run = compile_source("after", ["w", "families", *after.columns], lines, label)
+    return loop, Code(tuple(after.columns), _prepared("after", sources, (), label), run)
 
 
 def kernel_source(program: Program) -> str:
@@ -106,12 +107,20 @@ def kernel_source(program: Program) -> str:
 
 
 def _loop(
-    name: str, state: str, step: Function, weights: list[str], known: tuple[str, ...], label: str
+    name: str,
+    state: str,
+    step: Function,
+    writer: ForwardWriter,
+    weights: list[str],
+    known: tuple[str, ...],
+    label: str,
 ) -> Code:
     """Compile a step into a loop over steps: from the states (or cotangents) to those after the last step."""
-    lines, sources = _prepare(step.lines, weights, take_families=True)
-    unpack = lines[: len(lines) - len(step.lines)]
-    body = lines[len(unpack) :]
+    returned = f"    {', '.join(step.results)},"
+    once = writer.once([*step.lines, returned])
+    lines, sources = _prepare([*step.lines, returned], weights, take_families=True)
+    unpack = lines[: len(lines) - len(step.lines) - 1]
+    *body, returned = lines[len(unpack) :]
     own = ", ".join(f"{state}{i}" for i in range(len(step.results))) + ","
     columns = f"{', '.join(step.columns)}," if step.columns else "()"
     head = f"for {columns} in columns:"
@@ -122,11 +131,11 @@ def _loop(
         f"{own} = {state}",
         head,
         *(f"    {line}" for line in body),
-        f"    {own} = {', '.join(step.results)},",
+        f"    {own} = {returned.strip()}",
         f"return ({own})",
     ]
     run = compile_source(name, [state, "w", "columns", "kept"], source, label)
-    return Code(tuple(step.columns), _prepared(name, sources, label), run)
+    return Code(tuple(step.columns), _prepared(name, sources, once, label), run)
 
 
 def _prepare(lines: list[str], weights: list[str], take_families: bool) -> tuple[list[str], dict[str, str]]:
@@ -138,9 +147,13 @@ def _prepare(lines: list[str], weights: list[str], take_families: bool) -> tuple
 
     if take_families:
         lines = [_FAMILY.sub(take, line) for line in lines]
+        for name in _ONCE.findall("\n".join(lines)):
+            sources.setdefault(name, name)
     return [*([f"{', '.join(sources.values())}, = w"] if sources else []), *lines], sources
 
 
-def _prepared(name: str, sources: dict[str, str], label: str) -> Callable[..., tuple[Tensor, ...]]:
+def _prepared(
+    name: str, sources: dict[str, str], once: Sequence[str], label: str
+) -> Callable[..., tuple[Tensor, ...]]:
     returned = f"return ({', '.join(sources)}{',' if sources else ''})"
-    return compile_source(f"prepare_{name}", ["families"], [returned], label)
+    return compile_source(f"prepare_{name}", ["families"], [*once, returned], label)

@@ -58,7 +58,11 @@ def _compile(program: Program, outputs: tuple[Node, ...], name: str) -> StepFunc
             values[node.index] = f"v{node.index}"
         else:
             write_node(node, values, lines)
-    returned = ", ".join(values[node.index] for node in outputs)
+    # What has no rows is the same for all of them.
+    returned = ", ".join(
+        values[node.index] if node.has_rows else f"{values[node.index]}.expand(x.shape[0], -1)"
+        for node in outputs
+    )
     lines.append(f"return ({returned},)")
     function: StepFunction = compile_source(
         name, ("x", "states", "families", "noises"), lines, type(program.cell).__name__

@@ -1,15 +1,16 @@
 """Writes the forward functions of a kernel from a plan: what comes before the loop, and one step.
 
-Variables are named after what they hold: `v12` node 12, `P0` the result of product 0, `W0` its weights,
+Variables are named after what they hold: `v12` node 12, `c12` the same if it has no rows, `P0` the result of product 0, `W0` its weights,
 `D0` a stack of cotangents, `s1` the state 1 before a step, `n0` noise 0, `k12` node 12 stored by the loop
 backward for the time after it, `o12` where node 12 is written to.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nabi.ir import LEAVES, Node, Plan, Product, Program, join_slices
-from nabi.targets.eager._render import write_node
+from nabi.targets.eager._render import expression, write_node
 
 __all__ = ["ForwardWriter", "Function"]
 
@@ -105,7 +106,11 @@ class ForwardWriter:
                 step, `t0` after it, `v12_` a saved node.
         """
         function = Function()
-        outs = {self.plan.outputs[i].index: f"o{i}" for i in keep if self.plan.outputs[i].arguments}
+        # What the step computes as its last operation is written where it is handed out, once.
+        outs: dict[int, str] = {}
+        for i in keep:
+            if self.plan.outputs[i].arguments and self.plan.outputs[i].has_rows:
+                outs.setdefault(self.plan.outputs[i].index, f"o{i}")
         for i in range(len(self.program.state_names)):
             function.values[self._state_leaf(i)] = f"s{i}"
         nodes = {f"v{node.index}_": node for node in self.plan.saved}
@@ -116,10 +121,13 @@ class ForwardWriter:
             if name not in written:
                 function.lines.append(f"{function.column(name)}.copy_({function.values[index]})")
         for i in keep:
-            if not self.plan.outputs[i].arguments:
+            if outs.get(self.plan.outputs[i].index) != f"o{i}":
                 value = function.values[self.plan.outputs[i].index]
                 function.lines.append(f"{function.column(f'o{i}')}.copy_({value})")
-        function.results = [function.values[node.index] for node in self.plan.outputs]
+        function.results = [
+            function.values[node.index] if node.has_rows else self._in_every_row(function, node)
+            for node in self.plan.outputs
+        ]
         if record:
             known = {name: function.values[node.index] for name, node in nodes.items() if name in record}
             known.update({f"s{i}": f"s{i}" for i in range(len(function.results))})
@@ -135,6 +143,9 @@ class ForwardWriter:
             return function.values[node.index]
         if node.operation in LEAVES:
             function.values[node.index] = self.leaf(function, node)
+            return function.values[node.index]
+        if not node.has_rows:
+            function.values[node.index] = f"c{node.index}"
             return function.values[node.index]
         if within_step and node.index in self.early:
             if node.index in self.product_of:
@@ -177,6 +188,37 @@ class ForwardWriter:
         parts = ", ".join(f"v{node.index}" for node in product.results)
         function.lines.append(f"{parts} = {name}.chunk({len(product.results)}, 1)")
         function.values.update({node.index: f"v{node.index}" for node in product.results})
+
+    def once(self, lines: Iterable[str]) -> list[str]:
+        """Return the lines that compute, of the weights alone, what some lines read of it."""
+        wanted = {int(found) for line in lines for found in re.findall(r"\bc(\d+)\b", line)}
+        nodes = {node.index: node for node in self.plan.once}
+        waiting = list(wanted)
+        while waiting:
+            new = {a.index for a in nodes[waiting.pop()].arguments if a.index in nodes} - wanted
+            wanted |= new
+            waiting.extend(new)
+        found: list[str] = []
+        function = Function()
+        for index in sorted(wanted):
+            node = nodes[index]
+            names = {a.index: self._without_rows(function, a) for a in node.arguments}
+            if node.operation == "linear":
+                matrix, operand = names.values()
+                source = f"torch.nn.functional.linear({operand}, {matrix})"
+            else:
+                source = expression(node, names)
+            found.append(f"c{index} = {source}")
+        return found
+
+    def _without_rows(self, function: Function, node: Node) -> str:
+        if node.operation not in LEAVES:
+            return f"c{node.index}"
+        return self.weight(function, node) if node.operation == "matrix" else self.leaf(function, node)
+
+    def _in_every_row(self, function: Function, node: Node) -> str:
+        """Return the source of a value without rows as the new state of every row."""
+        return f"{function.values[node.index]}.expand(s0.shape[0], -1)"
 
     def weights(self, function: Function) -> list[str]:
         """Return the lines that stack the weights of the products a function applies."""

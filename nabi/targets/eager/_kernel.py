@@ -152,7 +152,8 @@ def run_backward(
         if active != size:
             now = [torch.cat((n, f[size:active])) for n, f in zip(now, finals, strict=True)]
             size = active
-        part = slice(len(kept) - stop, len(kept) - start)
+        # Not by what was kept: a derivative that reads nothing of a step has no list of it.
+        part = slice(len(columns) - stop, len(columns) - start)
         now = loop.run(now, weights, columns[part], kept[part])
         if flag is not None:
             now = [n.masked_fill(flag, 0) for n in now]

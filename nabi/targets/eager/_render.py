@@ -1,6 +1,7 @@
 """Renders nodes as Python source that calls torch functions, and turns it into functions."""
 
 import linecache
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,14 @@ __all__ = ["compile_source", "expression", "write_node"]
 # torch functions want tensors; with a number these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _LIMITS = {"maximum": "min", "minimum": "max"}
+_COMPARISONS = {
+    "greater": ">",
+    "greater_equal": ">=",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+    "not_equal": "!=",
+}
 
 
 def expression(node: Node, values: dict[int, str], out: str | None = None) -> str:
@@ -28,11 +37,16 @@ def expression(node: Node, values: dict[int, str], out: str | None = None) -> st
     arguments = [values[argument.index] for argument in node.arguments]
     numbers = [argument.operation == "constant" for argument in node.arguments]
     like = next((v for v, number in zip(arguments, numbers, strict=True) if not number), "")
+    if node.operation == "select" and numbers == [False, True, True]:
+        # Of two numbers torch makes the default type.
+        arguments[1] = f"torch.full((), {arguments[1]}, dtype={like}.dtype, device={like}.device)"
     if not any(numbers) and out is not None and row.out is not None:
         return row.out.format(*arguments, out=out, like=like)
-    source = row.torch.format(*arguments, like=like)
+    source = row.torch.format(*arguments, like=like, width=node.width)
     if any(numbers) and node.operation in _INFIX:
         source = f"{arguments[0]} {_INFIX[node.operation]} {arguments[1]}"
+    elif any(numbers) and node.operation in _COMPARISONS:
+        source = f"({arguments[0]} {_COMPARISONS[node.operation]} {arguments[1]}).to({like}.dtype)"
     elif any(numbers) and node.operation in _LIMITS:
         number = arguments[numbers.index(True)]
         source = f"torch.clamp({like}, {_LIMITS[node.operation]}={number})"
@@ -62,7 +76,8 @@ def compile_source(
     source = f"def {name}({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
     file = f"<nabi {label} {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"torch": torch, "outer": _outer}
+    # Numbers are written as Python shows them, which needs names for these two.
+    space: dict[str, Any] = {"torch": torch, "outer": _outer, "inf": math.inf, "nan": math.nan}
     exec(compile(source, file, "exec"), space)
     function: Callable[..., Any] = space[name]
     function.__doc__ = source

@@ -77,6 +77,8 @@ class BackwardWriter(StepMemory):
         if self.packed_after is not None:
             self.packed_after.pack()
         self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
+        if kernel.need_weights:
+            self._clear()
         for i in range(len(kernel.program.state_names)):
             self._begin(i)
         k.wait_for_all()
@@ -166,7 +168,7 @@ class BackwardWriter(StepMemory):
             with loop_over(b, first, end) as row:
                 at = b.mul(b.add(shift, row), index(v.lanes))
                 for node in operands:
-                    source = self.operand_row(node, row)
+                    source = self.row_of_leaf(node, row)
                     target = v.address(k[f"operand_{node.index}"], at)
                     columns = self._columns(node.width or 1)
                     with loop_over(b, 0, columns.count) as vector:
@@ -200,6 +202,27 @@ class BackwardWriter(StepMemory):
         for members in vectors.values():
             self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
 
+    def _clear(self) -> None:
+        """Zero the gradients of weights that no equation hands one to: nothing else writes them."""
+        k, b, v, program = self.k, self.b, self.v, self.program
+        derived = {name for name, _, _ in self.kernel.values.pairs} | set(self.derivative.vectors)
+        for parameter in program.parameters:
+            if parameter.name in derived:
+                continue
+            family, found = program.family_of(parameter.name)
+            shape, rows = program.families[family].shape, found.stop - found.start
+            if len(shape) == 1:
+                lines, width, apart, start = 1, rows, 0, found.start
+            elif self.kernel.columns_first[family]:
+                lines, width, apart, start = rows, shape[1], shape[1], found.start * shape[1]
+            else:
+                lines, width, apart, start = shape[1], rows, shape[0], found.start
+            target, columns = v.address(k[f"gradient_{family}"], start), self._columns(width)
+            first, stop = k.part_of_all(index(lines))
+            with loop_over(b, first, stop) as line, loop_over(b, 0, columns.count) as vector:
+                at = b.add(b.mul(line, index(apart)), b.mul(vector, index(v.lanes)))
+                v.store(v.zero, target, at, columns.mask(v, vector))
+
     def _adds(self, name: str, cotangent: Node, operand: Node, add: Any) -> Any:
         """Whether a product adds to its gradient: a matrix that is used twice does the second time."""
         uses = [pair for pair in self.kernel.values.pairs if pair[0] == name]
@@ -230,12 +253,6 @@ class BackwardWriter(StepMemory):
         panel = self._panel(node)
         shift = self.b.mul(self.panel_shift, index(self.v.lanes))
         return Panel(self.v.address(panel.start, shift), panel.stride, panel.slot)
-
-    def operand_row(self, node: Node, row: Any) -> Any:
-        """Return the address of a row of the input or of a state before the step."""
-        if node.operation == "input":
-            return self.row_of_packed("x", node.width or 1, row)
-        return self.row_of_state_before(self.state_places[node.name], row)
 
     def load(self, node: Node, place: Place) -> Any:
         """Load a cotangent, a saved value or a new state; else as in the forward pass."""
@@ -295,7 +312,7 @@ class BackwardWriter(StepMemory):
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return where a reduction lies: the forward pass kept its own for every row."""
-        if node in self.kernel.values.saved_numbers:
+        if any(node is saved for saved in self.kernel.values.saved_numbers):
             return self.b.add(self.row_start, row)
         return super().number_row(node, row)
 

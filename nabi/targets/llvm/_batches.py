@@ -9,12 +9,15 @@ import ctypes
 from array import array
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 
 import torch
 from torch import Tensor
 
+from nabi.errors import ArgumentError
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, of_array, to_fill, to_read, to_update
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._memory import fresh, zeros
@@ -32,10 +35,6 @@ COPY = (
     "outer", "inner", "values_outer", "values_inner", "table_outer", "table_inner", "words",
 )  # fmt: skip
 """Arguments of the kernels `gather` and `spread`."""
-
-_Layout = ctypes.c_int64 * len(LAYOUT)
-_Copy = ctypes.c_int64 * len(COPY)
-_Found = ctypes.c_int64 * 3
 
 _WORD = 4
 """Bytes of a word. Copies count in words, so that the same code copies both types of numbers."""
@@ -57,14 +56,27 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool) -> Rows:
         time: steps of the batch.
         reverse: from the last step of each sequence to its first.
     """
-    return _lay_out("of_lengths", array("q", lengths), len(lengths), time, sum(lengths), reverse, (0, 0, 0))
+    if lengths and not 0 <= min(lengths) <= max(lengths) <= time:
+        raise ArgumentError(f"lengths: expected numbers from 0 to {time}, got {list(lengths)}")
+    return _lay_out("of_lengths", array("q", lengths), len(lengths), time, sum(lengths), reverse, 0, (0, 0))
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows:
     """Lay out the steps that a mask `[B, T]` of booleans says are valid."""
+    if mask.dtype is not torch.bool or mask.dim() != 2:
+        raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
     batch, time = mask.shape
-    where = (mask.data_ptr(), mask.stride(0), mask.stride(1))
-    return _lay_out("of_mask", array("q", bytes(8 * batch)), batch, time, batch * time, reverse, where)
+    lengths = array("q", bytes(8 * batch))
+    return _lay_out(
+        "of_mask",
+        lengths,
+        batch,
+        time,
+        batch * time,
+        reverse,
+        to_read(mask),
+        (mask.stride(0), mask.stride(1)),
+    )
 
 
 def _lay_out(
@@ -74,24 +86,25 @@ def _lay_out(
     time: int,
     most: int,
     reverse: bool,
-    mask: tuple[int, int, int],
+    where: int,
+    strides: tuple[int, int],
 ) -> Rows:
-    """Run a kernel; `most` is how many valid steps there are at most."""
+    """Run a kernel; there are `most` valid steps at most, and a mask lies at `where` with `strides`."""
     if torch.is_inference_mode_enabled():
         # Tensors that are made in it could not be used outside it.
         with torch.inference_mode(False):
-            return _lay_out(name, lengths, batch, time, most, reverse, mask)
+            return _lay_out(name, lengths, batch, time, most, reverse, where, strides)
     sizes = (batch, batch, time + 1, most, batch * time)
     order, back, offset, place, table = [torch.empty(size, dtype=torch.int64) for size in sizes]
-    active = array("q", bytes(16 * (time + 1)))
-    found, start = _Found(), active.buffer_info()[0]
-    block = _Layout(
-        lengths.buffer_info()[0], mask[0], start, start + 8 * (time + 1), order.data_ptr(), back.data_ptr(),
-        offset.data_ptr(), place.data_ptr(), table.data_ptr(), ctypes.addressof(found),
-        batch, time, reverse, *mask[1:],
-    )  # fmt: skip
-    _threads.run(_addresses()[name], ctypes.addressof(block), 1)
-    moved, longest, count = found
+    starts, active = [array("q", bytes(8 * (time + 1))) for _ in range(2)]
+    block = arguments(len(LAYOUT) + 3)
+    block[: len(LAYOUT)] = [
+        of_array(lengths), where, of_array(active), of_array(starts), to_fill(order), to_fill(back),
+        to_fill(offset), to_update(place), to_fill(table), ctypes.addressof(block) + 8 * len(LAYOUT),
+        batch, time, reverse, *strides,
+    ]  # fmt: skip
+    _threads.run(_addresses()[name], block, 1)
+    moved, longest, count = block[len(LAYOUT) :]
     rows = Rows(active[:longest].tolist(), batch, order if moved else None, place[:count])
     rows.know(count=count, offset=offset[: longest + 1], back=back if moved else None, table=table)
     return rows
@@ -107,6 +120,7 @@ def gather(values: Tensor, table: Tensor, count: int) -> Tensor:
     """
     if values.stride(-1) != 1 or values.is_neg():
         values = values.resolve_neg().contiguous()
+    expect("table", table, (prod(values.shape[:-1]),), torch.int64)
     found = fresh((count, values.shape[-1]), values.dtype)
     _copy("gather", found, values, table)
     return found
@@ -122,6 +136,8 @@ def spread(rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool) 
         time_major: whether a step of all sequences shall lie together, and not all steps of a sequence.
     """
     width = rows.shape[1]
+    expect("rows", rows, rows.shape, rows.dtype)
+    expect("table", table, (prod(shape[:-1]),), torch.int64)
     strides: tuple[int, ...] = (width, 1)
     if len(shape) == 3:
         strides = (width, shape[0] * width, 1) if time_major else (shape[1] * width, width, 1)
@@ -141,9 +157,11 @@ def _copy(name: str, rows: Tensor, values: Tensor, table: Tensor) -> None:
         loops = (sizes[1], sizes[0], strides[1] * words, strides[0] * words, 1, sizes[1])
     else:
         loops = (sizes[0], sizes[1], strides[0] * words, strides[1] * words, sizes[1], 1)
-    block = _Copy(rows.data_ptr(), values.data_ptr(), table.data_ptr(), zeros(width * _WORD), *loops, width)
+    of_rows, of_values = (to_fill, to_read) if name == "gather" else (to_read, to_fill)
+    addresses = [of_rows(rows), of_values(values), to_read(table), zeros(width * _WORD)]
+    block = arguments(len(COPY), [*addresses, *loops, width])
     threads = _threads.threads_for(loops[0] * loops[1] * width * _COST)
-    _threads.run(_addresses()[name], ctypes.addressof(block), threads)
+    _threads.run(_addresses()[name], block, threads)
 
 
 @cache

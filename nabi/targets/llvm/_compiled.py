@@ -3,20 +3,21 @@
 import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import torch
 
 from nabi.ir import Program
 from nabi.targets._rows import Rows
-from nabi.targets.llvm import _threads
+from nabi.targets.llvm import _memory, _threads
+from nabi.targets.llvm._addresses import Arguments, Layout, arguments, lay_out, to_read
 from nabi.targets.llvm._backward import BackwardKernel
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import Library
 from nabi.targets.llvm._forward import ForwardKernel
 from nabi.targets.llvm._machine import host
-from nabi.targets.llvm._memory import lay_out, working_memory, zeros
+from nabi.targets.llvm._memory import Block, working_memory, zeros
 from nabi.targets.llvm._tiles import Columns
 
 __all__ = ["Compiled", "Repeated", "Sizes", "backward_kernel", "forward_kernel"]
@@ -30,16 +31,16 @@ class Sizes:
     """How a kernel's memory is laid out for a batch: offsets in bytes by the place of the argument.
 
     Attributes:
-        working: arrays in working memory; `working_bytes` is its size.
-        record: arrays in the memory that outlives a forward pass; `record_bytes` is its size.
+        working: arrays in working memory, laid out as `working_layout` says.
+        record: arrays in the memory that outlives a forward pass, by `record_layout`.
         last: the arguments of the last run that only the layout of rows and working memory decide, with
             what decided them.
     """
 
     working: tuple[tuple[int, int], ...]
-    working_bytes: int
+    working_layout: Layout
     record: tuple[tuple[int, int], ...]
-    record_bytes: int
+    record_layout: Layout
     last: tuple[Rows, int, list[int]] | None = None
 
 
@@ -71,7 +72,7 @@ class Compiled:
             found = self._sizes[key] = self._lay_out(batch, rows, chunk_rows)
         return found
 
-    def arguments(self, sizes: Sizes, rows: Rows, limit: int, chunk_rows: int) -> list[int]:
+    def arguments(self, sizes: Sizes, rows: Rows, limit: int, chunk_rows: int, memory: Block) -> list[int]:
         """Return the arguments, filled in as far as rows and memory decide.
 
         Args:
@@ -79,8 +80,9 @@ class Compiled:
             rows: the layout.
             limit: rows of a chunk of steps at most.
             chunk_rows: rows that the arrays of a chunk hold.
+            memory: working memory; `block` takes it too.
         """
-        _, start = working_memory(sizes.working_bytes)
+        start = memory[1]
         last = sizes.last
         if last is not None and last[0] is rows and last[1] == start:
             return last[2].copy()
@@ -89,14 +91,14 @@ class Compiled:
             values[at] = start + offset
         chunks = rows.chunks(limit)
         values[place["chunks"]] = len(chunks) - 1
-        values[place["chunk_start"]] = chunks.data_ptr()
+        values[place["chunk_start"]] = to_read(chunks)
         values[place["chunk_rows"]] = chunk_rows
         values[place["batch"]] = rows.batch
         values[place["steps"]] = len(rows.active)
-        values[place["offset"]] = rows.offset.data_ptr()
+        values[place["offset"]] = to_read(rows.offset)
         if rows.zero is not None:
             width = max(self.kernel.program.state_widths)
-            values[place["zero"]] = rows.zero.data_ptr()
+            values[place["zero"]] = to_read(rows.zero)
             values[place["zeros"]] = zeros(width * self.item_size)
         sizes.last = rows, start, values
         return values.copy()
@@ -112,10 +114,13 @@ class Compiled:
             lines = kernel.panels
             elements.update(kernel.packed)
         elements.update({name: size * chunk_rows for name, size in lines.items()})
-        working, working_bytes = lay_out(elements, self.item_size)
-        record, record_bytes = lay_out(self._recorded(rows), self.item_size)
-        places = [tuple((self.place[n], at) for n, at in found.items()) for found in (working, record)]
-        return Sizes(places[0], working_bytes, places[1], record_bytes)
+        working = lay_out(elements, self.item_size)
+        record = lay_out(self._recorded(rows), self.item_size)
+        of_working, of_record = (
+            tuple((self.place[name], at) for name, at in layout.places.items())
+            for layout in (working, record)
+        )
+        return Sizes(of_working, working, of_record, record)
 
     def _recorded(self, rows: int) -> dict[str, int]:
         """Return what a forward pass leaves: elements of each array, the same for both directions."""
@@ -135,22 +140,25 @@ class Compiled:
         """Return how many threads shall run the kernel over these rows."""
         return _threads.threads_for(float(rows.count) * self.multiply_adds)
 
-    def block(self, values: list[int], rows: Rows, threads: int) -> "ctypes.Array[ctypes.c_int64]":
-        """Return the arguments as the kernel reads them; `values` is filled but for what is said here."""
+    def block(self, values: list[int], rows: Rows, threads: int, memory: Block) -> Arguments:
+        """Return the arguments as the kernel reads them; `values` is filled but for what is said here.
+
+        The block holds the working memory that addresses in it lead to.
+        """
         place = self.place
         # Rows of sequences that end early would be too little work for the thread that has the last ones.
         by_rows = self.is_small and rows.is_even and rows.batch >= 8 * threads
         values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
-        block = _block_type(self.count + (threads + 2) * _threads.COUNTER_STRIDE)(*values)
+        block: Any = arguments(self.count + (threads + 2) * _threads.COUNTER_STRIDE, values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * self.count
-        return block
+        block.memory = memory[0]
+        return block  # type: ignore[no-any-return]
 
-    def run(self, values: list[int], rows: Rows) -> None:
+    def run(self, values: list[int], rows: Rows, memory: Block) -> None:
         """Run the kernel once on its arguments, which are filled as for `block`."""
         threads = self.threads_for(rows)
-        block = self.block(values, rows, threads)
-        _threads.run(self.address, ctypes.addressof(block), threads)
+        _threads.run(self.address, self.block(values, rows, threads, memory), threads)
 
 
 class Repeated:
@@ -160,39 +168,39 @@ class Repeated:
         compiled: the kernel.
         sizes: how its memory is laid out for the rows.
         rows: the layout.
-        make: fills in the arguments for the working memory that the calling thread has.
+        make: fills in the arguments for some working memory.
     """
 
-    def __init__(self, compiled: Compiled, sizes: Sizes, rows: Rows, make: Callable[[], list[int]]) -> None:
+    def __init__(
+        self, compiled: Compiled, sizes: Sizes, rows: Rows, make: Callable[[Block], list[int]]
+    ) -> None:
         self.place = compiled.place
         self._compiled, self._sizes, self._rows, self._make = compiled, sizes, rows, make
         self._start = self._threads = -1
-        self._address = self._counters = 0
-        self._block = compiled.block([0] * compiled.count, rows, 1)
+        self._counters = 0
+        self._block: Any = None
+        self._own: Block | None = None
 
-    def arguments(self) -> "ctypes.Array[ctypes.c_int64]":
+    def arguments(self) -> Arguments:
         """Return the block of arguments, to be written to where they change; then `run`."""
         threads = self._compiled.threads_for(self._rows)
-        start = working_memory(self._sizes.working_bytes)[1]
-        if start != self._start or threads != self._threads:
-            self._block = self._compiled.block(self._make(), self._rows, threads)
-            self._start, self._threads = start, threads
-            self._address = ctypes.addressof(self._block)
-            self._counters = self._address + 8 * self._compiled.count
-        return self._block
+        memory = self._own or working_memory(self._sizes.working_layout)
+        if self._sizes.working_layout.size > _memory.KEPT:
+            self._own = memory  # the thread does not keep so much
+        if memory[1] != self._start or threads != self._threads:
+            self._block = self._compiled.block(self._make(memory), self._rows, threads, memory)
+            self._start, self._threads = memory[1], threads
+            self._counters = ctypes.addressof(self._block) + 8 * self._compiled.count
+        else:
+            self._block.memory = memory[0]  # what lay there before may have been freed
+        return self._block  # type: ignore[no-any-return]
 
     def run(self) -> None:
         """Run the kernel."""
         threads = self._threads
         if threads > 1:
             ctypes.memset(self._counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
-        _threads.run(self._compiled.address, self._address, threads)
-
-
-@cache
-def _block_type(size: int) -> type["ctypes.Array[ctypes.c_int64]"]:
-    # ctypes forgets a type that nobody holds, and making it again takes longer than filling it.
-    return ctypes.c_int64 * size
+        _threads.run(self._compiled.address, self._block, threads)
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,6 @@ input, read along its columns), that of the bias (A is a single one) and that of
 turned). Every sum is formed in the order of its terms.
 """
 
-import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import Arguments, arguments, expect, to_fill, to_read, to_update
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import Machine, host
 from nabi.targets.llvm._operations import apply
@@ -56,6 +56,9 @@ class NativeDense:
         shape = Shape(activation, str(kernel.dtype).rpartition(".")[2])
         self._forward, self._backward = _addresses(shape)
         kernel, bias = kernel.detach(), None if bias is None else bias.detach()
+        expect("kernel", kernel, (inputs, units), kernel.dtype)
+        if bias is not None:
+            expect("bias", bias, (units,), kernel.dtype)
         self._y, slope = kernel.new_empty(2, rows, units).unbind()
         turned = torch.empty_like(kernel)
         self._input_gradient = kernel.new_empty(rows, inputs)
@@ -63,36 +66,49 @@ class NativeDense:
         self.bias_gradient = None if bias is None else torch.empty_like(bias)
         start = kernel.new_zeros(units) if bias is None else bias
         self._alive = kernel, start, slope, turned
-        found: dict[str, Any] = {
-            "kernel": kernel, "bias": start, "y": self._y, "slope": slope, "turned": turned,
-            "kernel_gradient": self.kernel_gradient, "bias_gradient": self.bias_gradient,
-        }  # fmt: skip
-        self._block = (ctypes.c_int64 * len(_ARGUMENTS))()
-        self._block[_PLACE["rows"] :] = [rows, inputs, units]
-        for name, tensor in found.items():
-            self._block[_PLACE[name]] = 0 if tensor is None else tensor.data_ptr()
-        self._start = ctypes.addressof(self._block)
-        self._wanted = self._input_gradient.data_ptr()
+        self._dtype, self._sizes = kernel.dtype, (rows * inputs, rows * units)
+        sizes = [rows, inputs, units]
+        self._block = _block(sizes, x=0, kernel=to_read(kernel), bias=to_read(start), y=to_fill(self._y))
+        self._back = _block(
+            sizes, x=0, kernel=to_read(kernel), y=to_read(self._y), slope=to_update(slope),
+            turned=to_update(turned), kernel_gradient=to_fill(self.kernel_gradient),
+            bias_gradient=0 if self.bias_gradient is None else to_fill(self.bias_gradient),
+        )  # fmt: skip
+        self._wanted = to_fill(self._input_gradient)
         self._x: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for `[rows, inputs]`, contiguous."""
+        if x.numel() != self._sizes[0] or x.dtype is not self._dtype or not x.is_contiguous():
+            expect("x", x, self._input_gradient.shape, self._dtype)
         self._x = x
-        self._block[0] = x.data_ptr()
-        _threads.run(self._forward, self._start, 1)
+        self._block[0] = to_read(x)
+        _threads.run(self._forward, self._block, 1)
         return self._y
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """Form the gradients of kernel and bias, and return that of the input if it is needed."""
-        block = self._block
-        block[_COTANGENT] = cotangent.data_ptr()
+        given, block, x = cotangent, self._back, self._x
+        if given.numel() != self._sizes[1] or given.dtype is not self._dtype or not given.is_contiguous():
+            expect("cotangent", given, self._y.shape, self._dtype)
+        assert x is not None
+        block[0], block[_COTANGENT] = to_read(x), to_read(cotangent)
         block[_INPUT_GRADIENT] = self._wanted if need_input else 0
-        _threads.run(self._backward, self._start, 1)
+        _threads.run(self._backward, block, 1)
         self._x = None
         return self._input_gradient if need_input else None
 
 
 _COTANGENT, _INPUT_GRADIENT = _PLACE["cotangent"], _PLACE["input_gradient"]
+
+
+def _block(sizes: list[int], **addresses: int) -> Arguments:
+    found = arguments(len(_ARGUMENTS))
+    for place, size in enumerate(sizes, _PLACE["rows"]):
+        found[place] = size
+    for name, address in addresses.items():
+        found[_PLACE[name]] = address
+    return found
 
 
 @lru_cache

@@ -6,7 +6,6 @@ part, and every machine makes the same. Element `64 b + 16 j + i` of a tensor ha
 `16 b + i`. It is kept where the word is not below the threshold, `rate` times 2 to the 32.
 """
 
-import ctypes
 import struct
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, to_fill, to_read
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import Machine, host
 from nabi.targets.llvm._vectors import BYTE, INDEX, POINTER, Vectors, index, loop_over
@@ -44,23 +44,25 @@ def draw(count: int, rate: float, key: int) -> Tensor:
     """
     blocks = -(-count // _BLOCK)
     bits = torch.empty(blocks * _HALF, dtype=torch.uint8)
-    _run("draw", (bits.data_ptr(), blocks, key, min(round(rate * 2**32), _LOW)), count * _DRAW_COST)
+    _run("draw", (to_fill(bits), blocks, key, min(round(rate * 2**32), _LOW)), count * _DRAW_COST)
     return bits
 
 
 def thin(x: Tensor, bits: Tensor, scale: float) -> Tensor:
     """Return `x * scale` where an element is kept, `x * 0` elsewhere; `x` is contiguous."""
+    count = x.numel()
+    expect("bits", bits, (-(-count // _BLOCK) * _HALF,), torch.uint8)
+    expect("x", x, x.shape, torch.float32 if x.dtype is torch.float32 else torch.float64)
     found = torch.empty_like(x)
     name = "thin32" if x.dtype is torch.float32 else "thin64"
     (factor,) = struct.unpack("<q", struct.pack("<d", scale))
-    count = x.numel()
-    _run(name, (x.data_ptr(), bits.data_ptr(), found.data_ptr(), count, factor), count * _THIN_COST)
+    _run(name, (to_read(x), to_read(bits), to_fill(found), count, factor), count * _THIN_COST)
     return found
 
 
-def _run(name: str, arguments: tuple[int, ...], work: float) -> None:
-    block = (ctypes.c_int64 * len(arguments))(*arguments)
-    _threads.run(_addresses()[name], ctypes.addressof(block), _threads.threads_for(work))
+def _run(name: str, values: tuple[int, ...], work: float) -> None:
+    block = arguments(len(values), values)
+    _threads.run(_addresses()[name], block, _threads.threads_for(work))
 
 
 @cache

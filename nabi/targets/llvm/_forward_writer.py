@@ -151,6 +151,6 @@ class ForwardWriter(StepMemory):
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return where a reduction lies: kept for every row when the derivative reads it."""
-        if node in self.kernel.kept_numbers:
+        if any(node is kept for kept in self.kernel.kept_numbers):
             return self.b.add(self.row_start, row)
         return super().number_row(node, row)

@@ -17,10 +17,11 @@ from nabi.targets._full_batch import BatchShape
 from nabi.targets._rows import Rows
 from nabi.targets._run import give_up
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import Arguments, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes
 from nabi.targets.llvm._kernel import NativeRecord, backward_for, forward_for, gradient_like
 from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import fresh, take, working_memory, zeros
+from nabi.targets.llvm._memory import Block, fresh, take, working_memory, zeros
 
 __all__ = ["NativeFullBatch"]
 
@@ -59,19 +60,19 @@ class NativeFullBatch:
         call = self._forward
         block, threads = call.arguments()
         output = self._sequences(self._program.state_widths[0])
-        block[call.x_at], block[call.output_at] = x.data_ptr(), output.data_ptr()
+        block[call.x_at], block[call.output_at] = to_read(x), to_fill(output)
         at, step = call.family_at, call.family_step
         for family, line in zip(families, lines, strict=True):
-            block[at], block[at + 1] = family.data_ptr(), line
+            block[at], block[at + 1] = to_read(family), line
             at += step
         finals = []
         for i, shape in enumerate(self._final_shapes):
             finals.append(final := torch.empty(shape, dtype=self._dtype))
-            block[call.initial_at[i]] = self._zeros if initial is None else initial[i].data_ptr()
-            block[call.final_at[i]] = final.data_ptr()
+            block[call.initial_at[i]] = self._zeros if initial is None else to_read(initial[i])
+            block[call.final_at[i]] = to_fill(final)
         record = None
         if self._shape.save:
-            memory = take(call.sizes.record_bytes)
+            memory = take(call.sizes.record_layout)
             record = NativeRecord(x, tuple(initial or ()), (), (), memory)
             for at, offset in call.sizes.record:
                 block[at] = memory[1] + offset
@@ -99,34 +100,34 @@ class NativeFullBatch:
         memory, initial = record.memory, record.initial
         assert memory is not None
         block, threads = call.arguments()
-        block[call.x_at], block[call.output_at] = record.x.data_ptr(), output.data_ptr()
+        block[call.x_at], block[call.output_at] = to_read(record.x), to_read(output)
         for at, offset in call.sizes.record:
             block[at] = memory[1] + offset
         gradients = []
         at, step = call.family_at, call.family_step
         for family, line, first in zip(families, lines, self._shape.columns_first, strict=True):
-            block[at], block[at + 1] = family.data_ptr(), line
+            block[at], block[at + 1] = to_read(family), line
             if need_families:
                 gradients.append(gradient := gradient_like(family, first))
-                block[at + 2] = gradient.data_ptr()
+                block[at + 2] = to_fill(gradient)
             at += step
         wanted: list[Tensor | None] = [None] * len(final_cotangents)
         for i, cotangent in enumerate(final_cotangents):
-            block[call.initial_at[i]] = initial[i].data_ptr() if initial else self._zeros
+            block[call.initial_at[i]] = to_read(initial[i]) if initial else self._zeros
             if need_initial:
                 wanted[i] = gradient = torch.empty_like(initial[i])
-                block[call.initial_gradient_at[i]] = gradient.data_ptr()
+                block[call.initial_gradient_at[i]] = to_fill(gradient)
             if cotangent is not None:
-                block[call.final_at[i]] = cotangent.data_ptr()
+                block[call.final_at[i]] = to_read(cotangent)
         if output_cotangent is not None:
-            block[call.given_at] = output_cotangent.data_ptr()
+            block[call.given_at] = to_read(output_cotangent)
         dx = None
         if need_input:
             dx = self._sequences(self._program.input_size)
             if call.input_at is None:
                 dx.zero_()  # no equation reads the input
             else:
-                block[call.input_at] = dx.data_ptr()
+                block[call.input_at] = to_fill(dx)
         call.run(block, threads)
         return dx, wanted, gradients
 
@@ -175,25 +176,28 @@ class _Call:
         self.given_at = place.get("given_0", 0)
         self.input_at = place.get("input_gradient")
 
-    def arguments(self) -> tuple["ctypes.Array[ctypes.c_int64]", int]:
+    def arguments(self) -> tuple[Arguments, int]:
         """Return a block of arguments of the caller's own, and the threads that shall run the kernel."""
-        start = working_memory(self.sizes.working_bytes)[1]
+        memory = working_memory(self.sizes.working_layout)
+        start = memory[1]
         threads = _threads.threads_for(self._work)
-        found = self._templates.get((start, threads)) or self._template(start, threads)
-        block: ctypes.Array[ctypes.c_int64] = found[0].from_buffer_copy(found[1])
+        found = self._templates.get((start, threads)) or self._template(memory, threads)
+        block = found[0].from_buffer_copy(found[1])
         block[self._barriers_at] += ctypes.addressof(block)
+        block.memory = memory[0]
         return block, threads
 
-    def run(self, block: "ctypes.Array[ctypes.c_int64]", threads: int) -> None:
+    def run(self, block: Arguments, threads: int) -> None:
         """Run the kernel on arguments that are complete."""
-        _threads.run(self._compiled.address, ctypes.addressof(block), threads)
+        _threads.run(self._compiled.address, block, threads)
 
-    def _template(self, start: int, threads: int) -> tuple[Any, bytes]:
+    def _template(self, memory: Block, threads: int) -> tuple[Any, bytes]:
         compiled = self._compiled
-        block = compiled.block(compiled.arguments(self.sizes, self._rows, *self._limits), self._rows, threads)
+        values = compiled.arguments(self.sizes, self._rows, *self._limits, memory)
+        block = compiled.block(values, self._rows, threads, memory)
         # Where the counters of barriers lie, from the start of any copy.
         block[self._barriers_at] = 8 * compiled.count
         if len(self._templates) >= _TEMPLATES:
             self._templates.clear()
-        self._templates[start, threads] = found = type(block), bytes(block)
+        self._templates[memory[1], threads] = found = type(block), bytes(block)
         return found

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nabi.errors import ShapeError
 from nabi.ir import Program
 from nabi.targets._rows import Rows
+from nabi.targets.llvm._addresses import expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take
+from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take, working_memory
 
 __all__ = [
     "FEW",
@@ -79,13 +81,15 @@ def run_forward(
     x = x.contiguous()
     initial = tuple([state.contiguous() for state in initial])
     noises = tuple([noise.contiguous() for noise in noises])
-    families, columns_first, lines = laid_out(families)
+    _check(program, rows, x, initial, noises)
+    families, columns_first, lines = laid_out(program, families, x.dtype)
     compiled, sizes, limits = forward_for(program, rows, x.dtype, columns_first, keep=keep, save=save)
     place = compiled.place
-    values = compiled.arguments(sizes, rows, *limits)
+    memory = working_memory(sizes.working_layout)
+    values = compiled.arguments(sizes, rows, *limits, memory)
     record_memory = None
     if save:
-        record_memory = take(sizes.record_bytes)
+        record_memory = take(sizes.record_layout)
         for at, offset in sizes.record:
             values[at] = record_memory[1] + offset
     _fill(compiled, values, x, initial, families, lines, noises)
@@ -93,12 +97,12 @@ def run_forward(
     states: list[Tensor | None] = [None] * len(initial)
     for i, state in enumerate(initial):
         final = torch.empty_like(state)
-        values[place[f"final_{i}"]] = final.data_ptr()
+        values[place[f"final_{i}"]] = to_fill(final)
         finals.append(final)
     for i in keep:
         states[i] = kept = fresh((rows.count, program.state_widths[i]), x.dtype)
-        values[place[f"state_{i}"]] = kept.data_ptr()
-    compiled.run(values, rows)
+        values[place[f"state_{i}"]] = to_fill(kept)
+    compiled.run(values, rows, memory)
     record = NativeRecord(x, initial, tuple(states), noises, record_memory) if save else None
     return states, tuple(finals), record
 
@@ -118,7 +122,7 @@ def run_backward(
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     x = record.x
-    families, columns_first, lines = laid_out(families)
+    families, columns_first, lines = laid_out(program, families, x.dtype)
     given = tuple([i for i, cotangent in enumerate(state_cotangents) if cotangent is not None])
     keep = tuple([i for i, state in enumerate(record.states) if state is not None])
     need_weights = True in need_families
@@ -127,7 +131,8 @@ def run_backward(
         keep=keep, given=given, need_input=need_input, need_weights=need_weights,
     )  # fmt: skip
     place = compiled.place
-    values = compiled.arguments(sizes, rows, *limits)
+    memory = working_memory(sizes.working_layout)
+    values = compiled.arguments(sizes, rows, *limits, memory)
     assert record.memory is not None
     for at, offset in sizes.record:
         values[at] = record.memory[1] + offset
@@ -136,7 +141,7 @@ def run_backward(
     if need_input:
         dx = fresh((rows.count, program.input_size), x.dtype)
         if "input_gradient" in place:
-            values[place["input_gradient"]] = dx.data_ptr()
+            values[place["input_gradient"]] = to_fill(dx)
         else:
             dx.zero_()
     gradients: list[Tensor | None] = [None] * len(families)
@@ -144,28 +149,34 @@ def run_backward(
         for i, family in enumerate(families):
             reused = into[i] if into is not None else None
             gradient = gradients[i] = gradient_like(family, columns_first[i]) if reused is None else reused
-            values[place[f"gradient_{i}"]] = gradient.data_ptr()
+            if reused is not None and (reused.shape != family.shape or reused.dtype is not x.dtype):
+                raise ShapeError(f"into: expected shape {tuple(family.shape)}, got {tuple(reused.shape)}")
+            values[place[f"gradient_{i}"]] = to_fill(gradient)
     initial: list[Tensor | None] = [None] * len(record.initial)
     alive = []
     for i, cotangent in enumerate(final_cotangents):
         if need_initial:
             wanted = initial[i] = torch.empty_like(record.initial[i])
-            values[place[f"initial_gradient_{i}"]] = wanted.data_ptr()
+            values[place[f"initial_gradient_{i}"]] = to_fill(wanted)
         if cotangent is not None:
             alive.append(cotangent := cotangent.contiguous())
-            values[place[f"final_gradient_{i}"]] = cotangent.data_ptr()
+            if cotangent.numel() != record.initial[i].numel() or cotangent.dtype is not x.dtype:
+                expect("cotangent of a final state", cotangent, record.initial[i].shape, x.dtype)
+            values[place[f"final_gradient_{i}"]] = to_read(cotangent)
     for i in keep:
         kept = record.states[i]
         assert kept is not None
-        values[place[f"state_{i}"]] = kept.data_ptr()
+        values[place[f"state_{i}"]] = to_read(kept)
     for i in given:
         given_rows = state_cotangents[i]
         assert given_rows is not None
         alive.append(given_rows := given_rows.contiguous())
-        values[place[f"given_{i}"]] = given_rows.data_ptr()
+        if given_rows.numel() != rows.count * program.state_widths[i] or given_rows.dtype is not x.dtype:
+            expect("cotangent of a state", given_rows, (rows.count, program.state_widths[i]), x.dtype)
+        values[place[f"given_{i}"]] = to_read(given_rows)
     if rows.cut is not None:
-        values[place["cut"]] = rows.cut.data_ptr()
-    compiled.run(values, rows)
+        values[place["cut"]] = to_read(rows.cut)
+    compiled.run(values, rows, memory)
     del alive
     wanted_families = [g if needed else None for g, needed in zip(gradients, need_families, strict=True)]
     return dx, tuple(initial), tuple(wanted_families)
@@ -219,10 +230,33 @@ def _is_read_in_place(rows: Rows) -> bool:
     return rows.batch == 1 and len(rows.active) <= _SHORT
 
 
-def laid_out(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
-    """Bring weights into a layout that kernels read; say which, and how far lines lie apart."""
+def _check(
+    program: Program, rows: Rows, x: Tensor, initial: Sequence[Tensor], noises: Sequence[Tensor]
+) -> None:
+    """Refuse what is not as large as a kernel takes it to be; it reads without looking."""
+    dtype, count = x.dtype, rows.count
+    if x.numel() != count * program.input_size:
+        expect("x", x, (count, program.input_size), dtype)
+    for i, width in enumerate(program.state_widths):
+        if (state := initial[i]).numel() != rows.batch * width or state.dtype is not dtype:
+            expect("states", state, (rows.batch, width), dtype)
+    for noise, values in zip(program.noises, noises, strict=True):
+        expect("noise", values, (count, noise.width), dtype)
+
+
+def laid_out(
+    program: Program, families: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
+    """Bring weights into a layout that kernels read; say which, and how far lines lie apart.
+
+    Raises:
+        ShapeError, ArgumentError: weights are not those of the program, or of another type.
+    """
     found, columns_first, lines = [], [], []
-    for family in families:
+    for declared, family in zip(program.families, families, strict=True):
+        if family.shape != declared.shape or family.dtype is not dtype:
+            expect(declared.name, family.contiguous(), declared.shape, dtype)
+            raise ShapeError(f"{declared.name}: expected shape {declared.shape}, got {tuple(family.shape)}")
         first, line = True, family.shape[-1]
         if not family.is_contiguous():
             if family.dim() == 2 and 1 in (stride := family.stride()):
@@ -251,7 +285,7 @@ def fill_weights(
     at = compiled.place["family_0"] if families else 0
     step = compiled.kernel.family_step
     for family, line in zip(families, lines, strict=True):
-        values[at], values[at + 1] = family.data_ptr(), line
+        values[at], values[at + 1] = to_read(family), line
         at += step
 
 
@@ -266,9 +300,9 @@ def _fill(
 ) -> None:
     """Fill in the tensors that both directions read."""
     place = compiled.place
-    values[place["x"]] = x.data_ptr()
+    values[place["x"]] = to_read(x)
     fill_weights(compiled, values, families, lines)
     for i, state in enumerate(initial):
-        values[place[f"initial_{i}"]] = state.data_ptr()
+        values[place[f"initial_{i}"]] = to_read(state)
     for i, noise in enumerate(noises):
-        values[place[f"noise_{i}"]] = noise.data_ptr()
+        values[place[f"noise_{i}"]] = to_read(noise)

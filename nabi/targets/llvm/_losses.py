@@ -7,10 +7,12 @@ import ctypes
 from functools import lru_cache
 from typing import Any
 
+import torch
 from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, to_fill, to_read
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._machine import Machine, host
 from nabi.targets.llvm._operations import apply
@@ -35,18 +37,21 @@ class NativeLoss:
 
     def __init__(self, kind: str, like: Tensor) -> None:
         self._address = _address(kind, str(like.dtype).rpartition(".")[2])
-        self._gradient = like.new_empty(like.shape)
+        self._gradient = torch.empty_like(like, memory_format=torch.contiguous_format)
+        self._count, self._dtype = like.numel(), like.dtype
         columns = like.shape[-1]
-        self._block = (ctypes.c_int64 * len(_ARGUMENTS))()
-        self._block[2:5] = [self._gradient.data_ptr(), like.numel() // columns, columns]
+        self._block = arguments(len(_ARGUMENTS))
+        self._block[2:5] = [to_fill(self._gradient), like.numel() // columns, columns]
         self._loss = ctypes.c_double.from_buffer(self._block, 8 * _ARGUMENTS.index("loss"))
-        self._start = ctypes.addressof(self._block)
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its gradient."""
+        for one in (y, outputs):
+            if one.numel() != self._count or one.dtype is not self._dtype or not one.is_contiguous():
+                expect("y" if one is y else "outputs", one, self._gradient.shape, self._dtype)
         block = self._block
-        block[0], block[1] = y.data_ptr(), outputs.data_ptr()
-        _threads.run(self._address, self._start, 1)
+        block[0], block[1] = to_read(y), to_read(outputs)
+        _threads.run(self._address, self._block, 1)
         return self._loss.value, self._gradient
 
 

@@ -10,47 +10,35 @@ import mmap
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping
 from math import prod
 
 import torch
 from torch import Tensor
 
-__all__ = ["LARGE", "Block", "fresh", "give_back", "lay_out", "take", "working_memory", "zeros"]
+from nabi.targets.llvm._addresses import Layout, start_of, to_read
+
+__all__ = ["KEPT", "LARGE", "Block", "fresh", "give_back", "new_memory", "take", "working_memory", "zeros"]
 
 _ALIGNMENT = 64
-_KEPT = 256 << 20
+KEPT = 256 << 20
 """Bytes that are kept for later at most, of either kind."""
 
 LARGE = 512 << 10
 """From so many bytes on a result gets memory that is used again."""
 
 Block = tuple[Tensor, int]
-"""Memory, and the first address in it that begins a cache line."""
+"""Memory, and where arrays begin in it. An address lives no longer than the tensor: hold both."""
+
+# Python shares such memory with forked children unless it is told not to. Each would then write its results
+# over those of the other.
+_PRIVATE: dict[str, int] = {}
+if hasattr(mmap, "MAP_PRIVATE"):
+    _PRIVATE["flags"] = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 _own = threading.local()
 _free: deque[Tensor] = deque()
 _maps: deque[mmap.mmap] = deque()
 _zeros: list[Tensor] = []
-
-
-def lay_out(sizes: Mapping[str, int], item_size: int) -> tuple[dict[str, int], int]:
-    """Place arrays behind one another, each on a cache line of its own.
-
-    Args:
-        sizes: elements of each array.
-        item_size: bytes of an element.
-
-    Returns:
-        The offset of each array in bytes, and the bytes of all.
-    """
-    places: dict[str, int] = {}
-    at = 0
-    for name, size in sizes.items():
-        places[name] = at
-        # Arrays whose sizes are powers of two would else compete for the same lines of the cache.
-        at += -(-size * item_size // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
-    return places, at
 
 
 def _fresh(size: int) -> Tensor:
@@ -59,20 +47,25 @@ def _fresh(size: int) -> Tensor:
         return torch.empty(size + _ALIGNMENT, dtype=torch.uint8)
 
 
-def _block(memory: Tensor) -> Block:
-    start = memory.data_ptr()
-    return memory, start + -start % _ALIGNMENT
+def working_memory(layout: Layout) -> Block:
+    """Return memory that is this thread's until it asks again.
+
+    Much of it is not kept, and another call in this thread may ask for more: so the block of arguments that
+    is given addresses in it holds it as `block.memory`.
+    """
+    kept: Tensor | None = getattr(_own, "memory", None)
+    size = layout.size
+    if kept is None or kept.numel() < size + _ALIGNMENT:
+        kept = _fresh(size)
+        if size <= KEPT:
+            _own.memory = kept
+    return kept, start_of(kept, layout, False)
 
 
-def working_memory(size: int) -> Block:
-    """Return memory that is this thread's until it asks again."""
-    kept: Block | None = getattr(_own, "memory", None)
-    if kept is not None and kept[0].numel() >= size + _ALIGNMENT:
-        return kept
-    found = _block(_fresh(size))
-    if size <= _KEPT:
-        _own.memory = found
-    return found
+def new_memory(layout: Layout) -> Block:
+    """Return memory of the caller's own, in which one kernel leaves what another reads."""
+    memory = _fresh(layout.size)
+    return memory, start_of(memory, layout, True)
 
 
 def zeros(size: int) -> int:
@@ -81,20 +74,21 @@ def zeros(size: int) -> int:
     if found is None:
         found = _fresh(max(2 * size, 4096)).zero_()
         _zeros.append(found)
-    return found.data_ptr()
+    return to_read(found)
 
 
-def take(size: int) -> Block:
-    """Return memory of at least this size: one given back before, when it is not much larger, or new."""
+def take(layout: Layout) -> Block:
+    """Return memory for a record: what was given back before, when it is not much larger, or new."""
+    size = layout.size
     for _ in range(len(_free)):
         try:
             memory = _free.popleft()
         except IndexError:
             break
         if size <= memory.numel() - _ALIGNMENT <= size + size // 4 + 4096:
-            return _block(memory)
+            return memory, start_of(memory, layout, True)
         _free.append(memory)
-    return _block(_fresh(size))
+    return new_memory(layout)
 
 
 def give_back(memory: Tensor) -> None:
@@ -103,8 +97,10 @@ def give_back(memory: Tensor) -> None:
     Whatever frees the last reference to a record calls this, the garbage collector too, at any moment and in
     any thread: so nothing here waits for a lock.
     """
+    if memory.numel() > KEPT:
+        return  # it would only push out what others can use
     _free.append(memory)
-    while sum(kept.numel() for kept in list(_free)) > _KEPT:
+    while sum(kept.numel() for kept in list(_free)) > KEPT:
         try:
             _free.popleft()
         except IndexError:
@@ -143,7 +139,7 @@ def _map_of(size: int) -> mmap.mmap:
         if size <= len(memory) <= size + size // 4:
             return memory
         _maps.append(memory)
-    memory = mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, **_PRIVATE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
@@ -151,8 +147,10 @@ def _map_of(size: int) -> mmap.mmap:
 
 def _take_back(memory: mmap.mmap) -> None:
     """Keep the memory of a result; as `give_back`, called at any moment."""
+    if len(memory) > KEPT:
+        return
     _maps.append(memory)
-    while sum(len(kept) for kept in list(_maps)) > _KEPT:
+    while sum(len(kept) for kept in list(_maps)) > KEPT:
         try:
             _maps.popleft()
         except IndexError:

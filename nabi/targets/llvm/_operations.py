@@ -58,13 +58,37 @@ def _relu(v: Vectors, a: Any) -> Any:
     return v.select(v.compare(">", v.zero, a), v.zero, a)
 
 
-def _greater(v: Vectors, a: Any, b: Any) -> Any:
-    return v.select(v.compare(">", a, b), v.constant(1.0), v.zero)
+def _comparison(sign: str) -> Callable[[Vectors, Any, Any], Any]:
+    """Return the rendering of a comparison: 1 where it holds, else 0; with NaN only `!=` holds."""
+
+    def comparison(v: Vectors, a: Any, b: Any) -> Any:
+        flags = v.builder.fcmp_unordered(sign, a, b) if sign == "!=" else v.compare(sign, a, b)
+        return v.select(flags, v.constant(1.0), v.zero)
+
+    return comparison
 
 
 def _select(v: Vectors, condition: Any, a: Any, b: Any) -> Any:
     # NaN is not zero, so it chooses the first, as in torch.
     return v.select(v.builder.fcmp_unordered("!=", condition, v.zero), a, b)
+
+
+def _elu(v: Vectors, a: Any) -> Any:
+    return v.select(v.compare(">", a, v.zero), a, _math.expm1(v, _extreme("<")(v, a, v.zero)))
+
+
+def _selu(v: Vectors, a: Any) -> Any:
+    below = v.mul(v.constant(1.6732632423543772), _math.expm1(v, _extreme("<")(v, a, v.zero)))
+    return v.mul(v.constant(1.0507009873554805), v.select(v.compare(">", a, v.zero), a, below))
+
+
+def _gelu(v: Vectors, a: Any) -> Any:
+    share = v.add(v.constant(1.0), _math.erf(v, v.mul(a, v.constant(0.7071067811865476))))
+    return v.mul(v.mul(v.constant(0.5), a), share)
+
+
+def _silu(v: Vectors, a: Any) -> Any:
+    return v.mul(a, _math.sigmoid(v, a))
 
 
 def _sigmoid_gradient(v: Vectors, d: Any, y: Any) -> Any:
@@ -84,7 +108,14 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "neg": Vectors.neg,
     "maximum": _extreme(">"),
     "minimum": _extreme("<"),
-    "greater": _greater,
+    "greater": _comparison(">"),
+    "greater_equal": _comparison(">="),
+    "less": _comparison("<"),
+    "less_equal": _comparison("<="),
+    "equal": _comparison("=="),
+    "not_equal": _comparison("!="),
+    # A scalar is in every lane as it is.
+    "spread": lambda v, a: a,
     "select": _select,
     "sigmoid": _math.sigmoid,
     "tanh": _math.tanh,
@@ -97,6 +128,10 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "cos": _math.cos,
     "softplus": _math.softplus,
     "erf": _math.erf,
+    "elu": _elu,
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": _silu,
     "sigmoid_gradient": _sigmoid_gradient,
     "tanh_gradient": _tanh_gradient,
 }

@@ -6,7 +6,6 @@ input to the gradient of the kernel, and its gradient times the filter to as man
 that lie side by side, which is all that vectors need. Every sum is formed by one thread in one order.
 """
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from llvmlite import ir
 from torch import Tensor
 
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import arguments, expect, to_read, to_update
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._function import smaller
 from nabi.targets.llvm._machine import Machine, host
@@ -66,6 +66,7 @@ def kernel_gradient(shape: Shape, x: Tensor, given: Tensor, places: Tensor, stri
         places: which output of the convolution was the largest of each window, as `given`, int64.
         stride: steps between outputs of the convolution.
     """
+    expect("x", x, (given.shape[0], x.shape[1], shape.width), x.dtype)
     found = x.new_zeros(given.shape[2], shape.kernel_size, shape.width)
     _run("kernel_gradient", shape, x, given, places, found, x.shape, stride)
     return found
@@ -75,6 +76,7 @@ def input_gradient(
     shape: Shape, kernel: Tensor, given: Tensor, places: Tensor, steps: int, stride: int
 ) -> Tensor:
     """Return the gradient of the input, `[B, steps, width]`, for a kernel `[filters, kernel_size, width]`."""
+    expect("kernel", kernel, (given.shape[2], shape.kernel_size, shape.width), given.dtype)
     found = given.new_zeros(given.shape[0], steps, shape.width)
     _run("input_gradient", shape, kernel, given, places, found, found.shape, stride)
     return found
@@ -90,11 +92,15 @@ def _run(
     sizes: torch.Size,
     stride: int,
 ) -> None:
-    pointers = [tensor.data_ptr() for tensor in (x, given, places, found)]
+    dtype = torch.float32 if shape.dtype == "float32" else torch.float64
+    expect("x", x, x.shape, dtype)
+    expect("given", given, given.shape, dtype)
+    expect("places", places, given.shape, torch.int64)
+    pointers = [to_read(x), to_read(given), to_read(places), to_update(found)]
     numbers = (sizes[0], sizes[1], given.shape[1], given.shape[2], stride)
-    block = (ctypes.c_int64 * len(_ARGUMENTS))(*pointers, *numbers)
+    block = arguments(len(_ARGUMENTS), [*pointers, *numbers])
     threads = _threads.threads_for(float(given.numel()) * shape.kernel_size * shape.width)
-    _threads.run(_address(shape, name), ctypes.addressof(block), threads)
+    _threads.run(_address(shape, name), block, threads)
 
 
 @lru_cache(maxsize=256)

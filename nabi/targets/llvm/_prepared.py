@@ -13,8 +13,9 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._addresses import expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Repeated
-from nabi.targets.llvm._memory import fresh, give_back, take
+from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
 __all__ = ["PreparedNative"]
 
@@ -45,25 +46,28 @@ class PreparedNative:
         need_families: tuple[bool, ...],
     ) -> None:
         self._program, self._rows, self._dtype, self._keep = program, rows, dtype, keep
-        self._families, self._columns_first, self._lines = _kernel.laid_out(families)
+        self._families, self._columns_first, self._lines = _kernel.laid_out(program, families, dtype)
         self._need_families = need_families
         compiled, sizes, limits = _kernel.forward_for(
             program, rows, dtype, self._columns_first, keep=keep, save=True
         )
-        self._record = take(sizes.record_bytes)
+        self._record = take(sizes.record_layout)
         place = compiled.place
 
-        def make() -> list[int]:
-            values = compiled.arguments(sizes, rows, *limits)
+        def make(memory: Block) -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits, memory)
             for at, offset in sizes.record:
                 values[at] = self._record[1] + offset
             _kernel.fill_weights(compiled, values, self._families, self._lines)
             return values
 
-        count = len(program.state_names)
         self._forward = Repeated(compiled, sizes, rows, make)
         self._x_at = place["x"]
-        self._states_at = [(place[f"initial_{i}"], place[f"final_{i}"]) for i in range(count)]
+        self._count = rows.count * program.input_size
+        self._states_at = [
+            (place[f"initial_{i}"], place[f"final_{i}"], rows.batch * width)
+            for i, width in enumerate(program.state_widths)
+        ]
         self._kept_at = [(place[f"state_{i}"], i, program.state_widths[i]) for i in keep]
         self._gradients: list[Tensor | None] = [
             _kernel.gradient_like(family, first) if True in need_families else None
@@ -83,19 +87,23 @@ class PreparedNative:
     def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Run forward; the rows of the states that are kept, and the final states."""
         x = x.contiguous()
+        if x.numel() != self._count or x.dtype is not self._dtype:
+            expect("x", x, (self._rows.count, self._program.input_size), self._dtype)
         block = self._forward.arguments()
-        block[self._x_at] = x.data_ptr()
+        block[self._x_at] = to_read(x)
         starts, finals = [], []
-        for state, (start, end) in zip(initial, self._states_at, strict=True):
+        for state, (start, end, size) in zip(initial, self._states_at, strict=True):
             state = state.contiguous()
+            if state.numel() != size or state.dtype is not self._dtype:
+                expect("states", state, (self._rows.batch, size // max(self._rows.batch, 1)), self._dtype)
             final = torch.empty_like(state)
-            block[start], block[end] = state.data_ptr(), final.data_ptr()
+            block[start], block[end] = to_read(state), to_fill(final)
             starts.append(state)
             finals.append(final)
         states = []
         for at, _, width in self._kept_at:
             kept = fresh((self._rows.count, width), self._dtype)
-            block[at] = kept.data_ptr()
+            block[at] = to_fill(kept)
             states.append(kept)
         self._forward.run()
         self._last = x, starts, states
@@ -117,28 +125,32 @@ class PreparedNative:
         if known is None:
             known = self._backward[need_input] = self._prepare_backward(need_input)
         block = known.kernel.arguments()
-        block[known.x_at] = x.data_ptr()
+        block[known.x_at] = to_read(x)
         for state, at in zip(initial, known.initial_at, strict=True):
-            block[at] = state.data_ptr()
+            block[at] = to_read(state)
         for state, at in zip(states, known.state_at, strict=True):
-            block[at] = state.data_ptr()
+            block[at] = to_read(state)
         alive = []
-        for cotangent, at in zip(state_cotangents, known.given_at, strict=True):
+        for state, cotangent, at in zip(states, state_cotangents, known.given_at, strict=True):
             alive.append(cotangent := cotangent.contiguous())
-            block[at] = cotangent.data_ptr()
-        for final, at in zip(final_cotangents, known.final_at, strict=True):
+            if cotangent.numel() != state.numel() or cotangent.dtype is not self._dtype:
+                expect("cotangent of a state", cotangent, state.shape, self._dtype)
+            block[at] = to_read(cotangent)
+        for state, final, at in zip(initial, final_cotangents, known.final_at, strict=True):
             if final is None:
                 block[at] = 0
             else:
                 alive.append(final := final.contiguous())
-                block[at] = final.data_ptr()
+                if final.numel() != state.numel() or final.dtype is not self._dtype:
+                    expect("cotangent of a final state", final, state.shape, self._dtype)
+                block[at] = to_read(final)
         dx = None
         if need_input:
             dx = fresh((self._rows.count, self._program.input_size), self._dtype)
             if known.input_at is None:
                 dx.zero_()
             else:
-                block[known.input_at] = dx.data_ptr()
+                block[known.input_at] = to_fill(dx)
         known.kernel.run()
         del alive
         return dx, self._wanted
@@ -151,16 +163,16 @@ class PreparedNative:
         )  # fmt: skip
         place = compiled.place
 
-        def make() -> list[int]:
-            values = compiled.arguments(sizes, rows, *limits)
+        def make(memory: Block) -> list[int]:
+            values = compiled.arguments(sizes, rows, *limits, memory)
             for at, offset in sizes.record:
                 values[at] = self._record[1] + offset
             _kernel.fill_weights(compiled, values, self._families, self._lines)
             for i, gradient in enumerate(self._gradients):
                 if gradient is not None:
-                    values[place[f"gradient_{i}"]] = gradient.data_ptr()
+                    values[place[f"gradient_{i}"]] = to_fill(gradient)
             if rows.cut is not None:
-                values[place["cut"]] = rows.cut.data_ptr()
+                values[place["cut"]] = to_read(rows.cut)
             return values
 
         return _Backward(Repeated(compiled, sizes, rows, make), keep, len(program.state_names))

@@ -16,10 +16,11 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _threads
+from nabi.targets.llvm._addresses import expect, lay_out, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._forward import ForwardKernel
 from nabi.targets.llvm._kernel import FEW, laid_out
-from nabi.targets.llvm._memory import lay_out
+from nabi.targets.llvm._memory import Block, new_memory
 
 __all__ = ["NativeStep"]
 
@@ -28,11 +29,11 @@ _BATCH_SIZES = 64
 
 @dataclass(eq=False)
 class _Ready:
-    """Arguments for one batch size; only input and states are filled in for a step."""
+    """Arguments for one batch size; only input and states are filled in for a step. One thread uses it."""
 
     compiled: Compiled
     block: Any
-    start: int
+    counters: int
     threads: int
     x_at: int
     states_at: int
@@ -44,11 +45,11 @@ class NativeStep:
 
     def __init__(self, program: Program, families: Sequence[Tensor]) -> None:
         self._program = program
-        self._families, self._columns_first, self._lines = laid_out(families)
+        self._families, self._columns_first, self._lines = laid_out(program, families, families[0].dtype)
         self._dtype = families[0].dtype
         self._multiply_adds = float(program.parameter_count)
-        self._packed: dict[bool, tuple[Tensor, dict[str, int]]] = {}
-        self._ready: dict[int, _Ready] = {}
+        self._packed: dict[bool, _Arrays] = {}
+        self._ready: dict[int, list[_Ready]] = {}
         self._pack(few=True)
 
     def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -57,29 +58,37 @@ class NativeStep:
         if not batch:
             return tuple([state.clone() for state in states])
         threads = _threads.threads_for(batch * self._multiply_adds)
-        ready = self._ready.get(batch)
-        if ready is None or ready.threads != threads:
+        # Taken out while it is used: a thread that calls meanwhile gets arguments and memory of its own.
+        try:
+            ready = self._ready[batch].pop()
+        except (KeyError, IndexError):
+            ready = self._make(batch, threads)
+        if ready.threads != threads:
             ready = self._make(batch, threads)
         block, at = ready.block, ready.states_at
         x = x.contiguous()
-        block[ready.x_at] = x.data_ptr()
+        if x.numel() != batch * self._program.input_size or x.dtype is not self._dtype:
+            expect("x", x, (batch, self._program.input_size), self._dtype)
+        block[ready.x_at] = to_read(x)
         alive, finals = [x], []
-        for state in states:
+        for state, width in zip(states, self._program.state_widths, strict=True):
             state = state.contiguous()
+            if state.numel() != batch * width or state.dtype is not self._dtype:
+                expect("states", state, (batch, width), self._dtype)
             final = torch.empty_like(state)
             # An initial state and its final state lie side by side among the arguments.
-            block[at], block[at + 1] = state.data_ptr(), final.data_ptr()
+            block[at], block[at + 1] = to_read(state), to_fill(final)
             at += 2
             alive.append(state)
             finals.append(final)
         if threads > 1:
-            counters = ready.start + 8 * ready.compiled.count
-            ctypes.memset(counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
-        _threads.run(ready.compiled.address, ready.start, threads)
+            ctypes.memset(ready.counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
+        _threads.run(ready.compiled.address, block, threads)
         del alive
+        self._keep(batch, ready)
         return tuple(finals)
 
-    def _pack(self, few: bool) -> tuple[Tensor, dict[str, int]]:
+    def _pack(self, few: bool) -> "_Arrays":
         """Pack the weights, as kernels for few rows or for many read them, by a run without any step."""
         found = self._packed.get(few)
         if found is not None:
@@ -87,19 +96,20 @@ class NativeStep:
         compiled = self._kernel(few, is_packed=False)
         kernel = compiled.kernel
         assert isinstance(kernel, ForwardKernel)
-        memory, places = _memory(kernel.weights.sizes, self._dtype)
-        self._packed[few] = found = memory, places
+        found = _Arrays(kernel.weights.sizes, self._dtype)
         batch = 1 if few else FEW + 1
         rows = Rows([], batch)
-        values, alive = self._values(compiled, rows, found)
+        values, own, alive = self._values(compiled, rows, found)
         states = [torch.zeros(batch, width, dtype=self._dtype) for width in self._program.state_widths]
         finals = [torch.empty_like(state) for state in states]
-        values[compiled.place["x"]] = states[0].data_ptr()
+        # Without a step nothing reads the input.
         for i, (state, final) in enumerate(zip(states, finals, strict=True)):
-            values[compiled.place[f"initial_{i}"]] = state.data_ptr()
-            values[compiled.place[f"final_{i}"]] = final.data_ptr()
-        compiled.run(values, rows)
+            values[compiled.place[f"initial_{i}"]] = to_read(state)
+            values[compiled.place[f"final_{i}"]] = to_fill(final)
+        compiled.run(values, rows, own)
         del alive
+        # Only now may other threads read it. Of two that packed at the same time each keeps its own.
+        self._packed[few] = found
         return found
 
     def _make(self, batch: int, threads: int) -> _Ready:
@@ -107,18 +117,21 @@ class NativeStep:
         packed = self._pack(few)
         compiled = self._kernel(few, is_packed=True)
         rows = Rows([batch], batch)
-        values, alive = self._values(compiled, rows, packed)
-        by_rows = compiled.is_small and batch >= 8 * threads
-        values[compiled.place["split_units"]] = 0 if by_rows else 1
-        block = (ctypes.c_int64 * (compiled.count + (threads + 2) * _threads.COUNTER_STRIDE))(*values)
-        start = ctypes.addressof(block)
-        block[compiled.place["barriers"]] = start + 8 * compiled.count
-        if len(self._ready) >= _BATCH_SIZES:
-            self._ready.clear()
-        self._ready[batch] = ready = _Ready(
-            compiled, block, start, threads, compiled.place["x"], compiled.place["initial_0"], alive
-        )
-        return ready
+        values, own, alive = self._values(compiled, rows, packed)
+        block = compiled.block(values, rows, threads, own)
+        counters = ctypes.addressof(block) + 8 * compiled.count
+        return _Ready(
+            compiled, block, counters, threads, compiled.place["x"], compiled.place["initial_0"],
+            (*alive, packed),
+        )  # fmt: skip
+
+    def _keep(self, batch: int, ready: _Ready) -> None:
+        spare = self._ready.get(batch)
+        if spare is None:
+            if len(self._ready) >= _BATCH_SIZES:
+                self._ready.clear()
+            spare = self._ready.setdefault(batch, [])
+        spare.append(ready)
 
     def _kernel(self, few: bool, is_packed: bool) -> Compiled:
         return forward_kernel(
@@ -126,34 +139,33 @@ class NativeStep:
         )
 
     def _values(
-        self, compiled: Compiled, rows: Rows, packed: tuple[Tensor, dict[str, int]]
-    ) -> tuple[list[int], tuple[Any, ...]]:
-        """Return the arguments without input and states, and what must live as long as they are used."""
+        self, compiled: Compiled, rows: Rows, packed: "_Arrays"
+    ) -> tuple[list[int], Block, tuple[Any, ...]]:
+        """Return the arguments without input and states, their working memory, and what else must live."""
         kernel, place = compiled.kernel, compiled.place
         assert isinstance(kernel, ForwardKernel)
         values = [0] * compiled.count
         sizes = {name: size * rows.batch for name, size in kernel.exchange.items()}
         sizes.update({name: size * rows.batch for name, size in kernel.weights.early_lines.items()})
-        memory, places = _memory(sizes, self._dtype)
-        for name, address in (packed[1] | places).items():
+        own = _Arrays(sizes, self._dtype)
+        for name, address in (packed.addresses | own.addresses).items():
             values[place[name]] = address
         chunks = rows.chunks(rows.batch)
         values[place["chunks"]] = len(chunks) - 1
-        values[place["chunk_start"]] = chunks.data_ptr()
+        values[place["chunk_start"]] = to_read(chunks)
         values[place["chunk_rows"]] = rows.batch
         values[place["batch"]] = rows.batch
         values[place["steps"]] = len(rows.active)
-        values[place["offset"]] = rows.offset.data_ptr()
+        values[place["offset"]] = to_read(rows.offset)
         for i, (family, line) in enumerate(zip(self._families, self._lines, strict=True)):
-            values[place[f"family_{i}"]], values[place[f"line_{i}"]] = family.data_ptr(), line
-        return values, (memory, rows, chunks)
+            values[place[f"family_{i}"]], values[place[f"line_{i}"]] = to_read(family), line
+        return values, own.block, (packed, rows, chunks)
 
 
-def _memory(sizes: dict[str, int], dtype: torch.dtype) -> tuple[Tensor, dict[str, int]]:
-    """Memory for arrays, and the address of each."""
-    offsets, size = lay_out(sizes, dtype.itemsize)
-    with torch.inference_mode(False):
-        memory = torch.empty(size + 64, dtype=torch.uint8)
-    start = memory.data_ptr()
-    start += -start % 64
-    return memory, {name: start + offset for name, offset in offsets.items()}
+class _Arrays:
+    """Arrays in memory of their own, and the address of each."""
+
+    def __init__(self, sizes: dict[str, int], dtype: torch.dtype) -> None:
+        layout = lay_out(sizes, dtype.itemsize)
+        self.block = new_memory(layout)
+        self.addresses = {name: self.block[1] + at for name, at in layout.places.items()}

@@ -127,7 +127,7 @@ def make_schedule(roots: Sequence[Node], at_hand: Callable[[Node], bool]) -> Sch
     levels: dict[int, int] = {}
     for node in nodes:
         if node.index not in inner:
-            levels[node.index] = _level(node, sums, levels)
+            levels[node.index] = _level(node, sums, levels, at_hand)
     walk = _Walk(known, sums, levels)
     for root in roots:
         walk.leave(root)
@@ -173,7 +173,7 @@ def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set
                 mergeable.pop()
             if not mergeable:
                 continue
-            others = tuple(a for a in (first, second) if a not in mergeable)
+            others = tuple(a for a in (first, second) if all(a is not part for part in mergeable))
             parts = [sums.pop(a.index) for a in mergeable]
             inner.update(a.index for a in mergeable)
             terms = tuple(term for part in parts for term in part.terms)
@@ -182,14 +182,16 @@ def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set
     return sums, inner
 
 
-def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int]) -> int:
+def _level(
+    node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Callable[[Node], bool]
+) -> int:
     total = sums.get(node.index)
     if total is not None:
-        # A cotangent of a new state is put where products read it by a pass of its own.
+        # A cotangent of a new state is put where products read it by a pass of its own, unless it lies there.
         ready = [
             levels.get(operand.index, 0) + 1
             for _, operand in total.terms
-            if operand.index in levels or operand.operation == "cotangent"
+            if operand.index in levels or (operand.operation == "cotangent" and not at_hand(operand))
         ]
         return max([0, *ready, *(levels.get(other.index, 0) for other in total.others)])
     highest = max((levels.get(argument.index, 0) for argument in node.arguments), default=0)
@@ -213,7 +215,7 @@ class _Walk:
             self._read(node, level)
             return
         found = self._pass(level, node.width)
-        if node not in found.stores:
+        if all(node is not stored for stored in found.stores):
             found.stores.append(node)
             self._read(node, level)
 

@@ -95,6 +95,7 @@ def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, i
         schedule: the schedule.
         kept: reductions that are kept for every row instead.
     """
+    elsewhere = {node.index for node in kept}
     sizes = {f"stored_{node.index}": 2 * (node.width or 1) for node in schedule.stored}
     for total in schedule.sums.values():
         for _, operand in total.terms:
@@ -102,7 +103,7 @@ def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, i
                 sizes[f"stored_{operand.index}"] = 2 * (operand.width or 1)
     for item in schedule.order:
         if isinstance(item, Reductions):
-            sizes.update({f"number_{node.index}": 2 for node in item.nodes if node not in kept})
+            sizes.update({f"number_{node.index}": 2 for node in item.nodes if node.index not in elsewhere})
     return sizes
 
 

@@ -7,7 +7,7 @@ that steps use in turn, so that a thread may begin a step while another still re
 from collections.abc import Sequence
 from typing import Any
 
-from nabi.ir import Node, Program
+from nabi.ir import LEAVES, Node, Program
 from nabi.targets.llvm._function import KernelFunction
 from nabi.targets.llvm._packing import Matrix, Packer
 from nabi.targets.llvm._passes import Early, Place
@@ -195,12 +195,8 @@ class StepMemory:
 
     def load(self, node: Node, place: Place) -> Any:
         """Load units of the input, a state before the step, a random input or a stored value."""
-        if node.operation == "input":
-            address = self.row_of_packed("x", node.width or 1, place.row)
-        elif node.operation == "noise":
-            address = self.row_of_packed(f"noise_{self.noise_places[node.name]}", node.width or 1, place.row)
-        elif node.operation == "state":
-            address = self.row_of_state_before(self.state_places[node.name], place.row)
+        if node.operation in ("input", "noise", "state"):
+            address = self.row_of_leaf(node, place.row)
         elif node.index in self.stored:
             address = self.row_stored(node, place.row)
         else:
@@ -220,13 +216,21 @@ class StepMemory:
         return self.b.add(self.half, row)
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
-        """Say where products read the input, a state or a stored value."""
+        """Say where products read a leaf or a stored value."""
         node = segment.operand
-        if node.operation == "input":
-            return lambda row: self.row_of_packed("x", node.width or 1, row)
-        if node.operation == "state":
-            return lambda row: self.row_of_state_before(self.state_places[node.name], row)
+        if node.operation in LEAVES:
+            return lambda row: self.row_of_leaf(node, row)
         return lambda row: self.row_stored(node, row)
+
+    def row_of_leaf(self, node: Node, row: Any) -> Any:
+        """Return the address of a row of the input, a state before the step or a random input, or a weight."""
+        if node.operation == "input":
+            return self.row_of_packed("x", node.width or 1, row)
+        if node.operation == "noise":
+            return self.row_of_packed(f"noise_{self.noise_places[node.name]}", node.width or 1, row)
+        if node.operation == "state":
+            return self.row_of_state_before(self.state_places[node.name], row)
+        return self.parameter(node)
 
     def parameter(self, node: Node) -> Any:
         """Return the address of a parameter vector."""

@@ -15,12 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 
+from nabi.targets.llvm import _guard
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import symbols
+from nabi.targets.llvm._leaving import CLOSED, INSIDE, stay_outside
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._pool import Pool
 
@@ -49,25 +52,40 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run(address: int, arguments_pointer: int, threads: int) -> None:
+def run(address: int, arguments: Any, threads: int) -> None:
     """Run a kernel and wait for its end; Python's global lock is free meanwhile.
 
     Args:
         address: of the kernel.
-        arguments_pointer: what it is given as its arguments.
+        arguments: the block of arguments, or its address.
         threads: how many shall run it; fewer may come, in a forked child always one.
     """
     kernel = _kernels.get(address)
     if kernel is None:
         kernel = _kernels[address] = _Kernel(address)
-    if threads < 2 or _forked:
-        kernel(arguments_pointer, 0, 1)
-        return
-    team = _team()
-    if team is not None:
-        team(address, arguments_pointer, threads)
-    elif not _pool.run(kernel, arguments_pointer, threads):
-        kernel(arguments_pointer, 0, 1)
+    alone = threads < 2 or _forked
+    team = None if alone else _team()  # may compile, which is a section of its own
+    thread = get_ident()
+    INSIDE[thread] = True
+    if CLOSED:
+        stay_outside()
+    try:
+        if alone:
+            kernel(arguments, 0, 1)
+        else:
+            pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
+            if team is not None:
+                team(address, pointer, threads)
+            elif not _pool.run(kernel, pointer, threads):
+                kernel(pointer, 0, 1)
+    finally:
+        INSIDE[thread] = False
+        if CLOSED:
+            stay_outside()
+
+
+if _guard.MODE:
+    run = _guard.guarded(run)  # type: ignore[assignment]
 
 
 def threads_for(work: float) -> int:

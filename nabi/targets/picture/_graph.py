@@ -21,6 +21,11 @@ _FORMULAS = {
     "sub": "a - b",
     "div": "a / b",
     "greater": "a > b",
+    "greater_equal": r"a \ge b",
+    "less": "a < b",
+    "less_equal": r"a \le b",
+    "equal": "a = b",
+    "not_equal": r"a \ne b",
     "select": r"b \;\mathrm{if}\; a \;\mathrm{else}\; c",
 }
 _PATTERNS = {"neg": r"-\,\cdot", "sqrt": r"\sqrt{\;\cdot\;}", "abs": r"|\cdot|"}
@@ -145,7 +150,7 @@ class _Maker:
         if node.operation == "mul" and node.arguments[0] is node.arguments[1]:
             return Box("map", r"(\,\cdot\,)^2", reads=[self.box(node.arguments[0])])
         numbers = [argument for argument in node.arguments if argument.operation == "constant"]
-        reads = [self.box(argument) for argument in node.arguments if argument not in numbers]
+        reads = [self.box(argument) for argument in node.arguments if argument.operation != "constant"]
         if numbers:
             return Box("map", _with_numbers(node), reads=reads)
         formula = _FORMULAS.get(node.operation)

@@ -1,0 +1,72 @@
+"""The operations of the table on plain numbers: what a step computes from constants alone.
+
+The results are torch's, for infinities and NaN too, where functions of `math` raise an error.
+"""
+
+import math
+from collections.abc import Callable
+
+__all__ = ["NUMBERS"]
+
+
+def _div(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
+
+
+def _maximum(a: float, b: float) -> float:
+    return math.nan if math.isnan(a) or math.isnan(b) else max(a, b)
+
+
+def _minimum(a: float, b: float) -> float:
+    return math.nan if math.isnan(a) or math.isnan(b) else min(a, b)
+
+
+def _exp(a: float) -> float:
+    try:
+        return math.exp(a)
+    except OverflowError:
+        return math.inf
+
+
+def _log(a: float) -> float:
+    return math.log(a) if a > 0 else -math.inf if a == 0 else math.nan
+
+
+def _sigmoid(a: float) -> float:
+    return 1 / (1 + _exp(-a)) if a >= 0 else _exp(a) / (1 + _exp(a)) if a < 0 else math.nan
+
+
+def _finite(function: Callable[[float], float]) -> Callable[[float], float]:
+    """Return a function that gives NaN for what is not finite, where one of `math` raises an error."""
+    return lambda a: function(a) if math.isfinite(a) else math.nan
+
+
+NUMBERS: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": _div,
+    "neg": lambda a: -a,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "greater": lambda a, b: float(a > b),
+    "greater_equal": lambda a, b: float(a >= b),
+    "less": lambda a, b: float(a < b),
+    "less_equal": lambda a, b: float(a <= b),
+    "equal": lambda a, b: float(a == b),
+    "not_equal": lambda a, b: float(a != b),
+    "select": lambda condition, a, b: a if condition != 0 else b,
+    "sigmoid": _sigmoid,
+    "tanh": math.tanh,
+    "relu": lambda a: _maximum(a, 0.0),
+    "exp": _exp,
+    "sqrt": lambda a: math.sqrt(a) if a >= 0 else math.nan,
+    "log": _log,
+    "abs": abs,
+    "sin": _finite(math.sin),
+    "cos": _finite(math.cos),
+    "softplus": lambda a: a if a > 20 else math.log1p(_exp(a)),
+    "erf": math.erf,
+}

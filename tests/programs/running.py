@@ -1,0 +1,53 @@
+"""One drawn program after the other: compared, and made smaller when it fails."""
+
+import multiprocessing
+from multiprocessing.connection import Connection
+
+from .comparing import Outcome, compare
+from .drawing import Drawn
+from .shrinking import shrink
+
+__all__ = ["check", "check_apart", "failure_of"]
+
+
+def check(drawn: Drawn) -> Outcome:
+    """Compare a program; an exception is a problem too."""
+    try:
+        return compare(
+            drawn, inference=drawn.seed % 4 == 1, single=drawn.seed % 4 == 0, numeric=drawn.seed % 5 == 0
+        )
+    except Exception as problem:
+        return Outcome(f"{type(problem).__name__}: {problem}")
+
+
+def check_apart(drawn: Drawn) -> Outcome:
+    """Compare a program in a process of its own: one that crashes is a failure like others."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(there, drawn))
+    process.start()
+    there.close()
+    try:
+        return here.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        process.join()
+        return Outcome(f"the process ended with {process.exitcode}")
+    finally:
+        process.join()
+
+
+def _send(there: Connection, drawn: Drawn) -> None:
+    there.send(check(drawn))
+
+
+def failure_of(drawn: Drawn) -> str:
+    """Return the smallest program found that fails as this one does, and how."""
+    kind = _kind(check_apart(drawn))
+    small = shrink(drawn, lambda smaller: _kind(check_apart(smaller)) == kind)
+    return f"{small}\n{check_apart(small).problem}"
+
+
+def _kind(outcome: Outcome) -> str:
+    """Return which run failed and what was wrong with it, without numbers."""
+    return ":".join(outcome.problem.split(":")[:2]).partition("%")[0]
+
