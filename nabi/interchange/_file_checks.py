@@ -114,7 +114,8 @@ def check_counter(name: str, value: Any, most: float = 2**62) -> int:
     plain = isinstance(number, int | float) and not isinstance(number, bool)
     if not plain or not math.isfinite(number) or number != int(number) or not 0 <= number <= most:
         shown = repr(number)[:60]
-        raise FileFormatError(f"{name}: expected a whole number from 0, got {shown}")
+        limit = "" if most > 2**52 else f" to {int(most)}"
+        raise FileFormatError(f"{name}: expected a whole number from 0{limit}, got {shown}")
     return int(number)
 
 

@@ -220,7 +220,10 @@ def _trial(model: Any, file: ModelFile) -> Any:
     built = model
     if not model.built or not any(True for _ in model.parameters()):
         states = part(file.tensors, "state/").values()
-        built = copy.deepcopy(model)
+        try:
+            built = copy.deepcopy(model)
+        except Exception:  # one of the user's own, with something in it that cannot be copied
+            built = model
         held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
         with reading(file.path, "the weights cannot be made"), held:
             _rebuild(built, file)

@@ -100,6 +100,8 @@ def misfit(classifier: "TextClassifier") -> str:
         return "its network reads padding, because its Embedding has no mask_zero"
     if stack[0].input_dim != len(classifier.vocabulary):
         return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(classifier.vocabulary)}"
+    if len(model.output_shape or ()) != 2:
+        return f"its network gives {model.output_shape}, one row of outputs for a text is expected"
     # One output is enough for one of two labels: the probability of the second.
     outputs = (1, 2) if labels == 2 and not classifier.labels.several else (labels,)
     if stack[-1].units not in outputs or classifier.shares.shape != (labels,):

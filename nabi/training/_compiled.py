@@ -93,6 +93,11 @@ class Compiled:
         self.outputs = tuple(outputs)
         names = self.outputs or ("output",)
         by_output = losses_for(loss, loss_weights, names, custom_objects)
+        for one in by_output.losses:
+            if one is not None and one.reduction in ("none", None):
+                raise ArgumentError(
+                    f"loss: expected one number for a batch, got {one.name} with reduction={one.reduction!r}"
+                )
         alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
         self.loss: Loss = alone or by_output
         # The metrics as they were given, each with the number of its output.

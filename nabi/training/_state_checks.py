@@ -19,6 +19,8 @@ __all__ = ["check_optimizer_state", "check_schedule_state"]
 
 # How it computes, not what it keeps; some of it cannot be had without memory.
 _WAYS = ("fused", "foreach", "capturable", "differentiable")
+# Options that are shares of what was there before.
+_SHARES = ("betas", "alpha", "rho", "momentum")
 # What schedules keep in a group beside the optimizer's own numbers.
 _OF_SCHEDULES = {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr"}
 
@@ -40,30 +42,51 @@ def check_optimizer_state(state: Mapping[str, Any], optimizer: torch.optim.Optim
     foreign = sorted(state["state"].keys() - known)
     if foreign:
         raise _unexpected(f"optimizer/{foreign[0]}", "no state of a weight of this number", "one")
+    # An optimizer that reads the states of torch's too leaves alone what it does not know of a group.
+    converts = hasattr(optimizer, "convert")
     for group, there, live in zip(own, groups, optimizer.param_groups, strict=True):
-        _check_group(there, group)
+        there = _check_group(there, group, converts)
         describe = _describer(optimizer, there)
         for number, weight in zip(group["params"], live["params"], strict=True):
             values = state["state"].get(number)
+            if values and converts:
+                values = _converted(optimizer, values, there)
             if values:
                 _check_values(f"optimizer/{number}/", values, weight, describe)
             elif state["state"]:
                 state["state"][number] = _untrained(weight, describe(weight))
 
 
-def _check_group(there: Any, own: Mapping[str, Any]) -> None:
+def _check_group(there: Any, own: Mapping[str, Any], converts: bool) -> dict[str, Any]:
+    """Return a group of a file, as the optimizer will have it."""
+    if isinstance(there, dict) and converts:
+        there = {**own, "params": None, **{name: one for name, one in there.items() if name in own}}
     if not isinstance(there, dict) or own.keys() - there.keys():
         raise _unexpected("optimizer", f"a group with {', '.join(own)}", repr(there))
     for name, value in there.items():
         if name == "params":
             if value != own["params"] or any(isinstance(one, bool) for one in value):
                 raise _unexpected("optimizer.params", repr(own["params"]), repr(value))
-        elif name not in own and name not in _OF_SCHEDULES:
+            continue
+        if name not in own and name not in _OF_SCHEDULES:
             raise _unexpected(f"optimizer.{name}", "no such number", repr(value))
-        else:
-            _check_alike(f"optimizer.{name}", value, own.get(name, 0.0))
-            if isinstance(value, float) and not math.isfinite(value):
-                raise _unexpected(f"optimizer.{name}", "a finite number", repr(value))
+        _check_alike(f"optimizer.{name}", value, own.get(name, 0.0))
+        least = 0.0 if name in _SHARES or name in ("lr", "eps", "weight_decay") else -math.inf
+        most = 1.0 if name in _SHARES else math.inf
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, int | float) and not (least <= one <= most and math.isfinite(one)):
+                limit = "a number from 0 to 1" if most == 1 else "a finite number, not below 0"
+                raise _unexpected(f"optimizer.{name}", limit, repr(value))
+    return dict(there)
+
+
+def _converted(optimizer: Any, values: Mapping[str, Any], group: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of the state of torch's optimizer of the same name."""
+    kept = dict(values)
+    optimizer.convert(kept, group)
+    if "momentum_buffer" in values and "step" not in kept:
+        kept["step"] = torch.zeros(())  # torch's SGD counts no steps
+    return kept
 
 
 def _describer(
@@ -86,11 +109,11 @@ def _kept(
 ) -> dict[str, Any] | None:
     made: Any = type(optimizer)
     arguments = inspect.signature(made).parameters
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in arguments.values())
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in arguments.values())
     options = {
         name: group[name]
         for name in optimizer.defaults
-        if name in group and (takes_any or name in arguments) and name not in _WAYS
+        if name in group and (takes_all or name in arguments) and name not in _WAYS
     }
     # Without memory; some need numbers.
     for device in ("meta", "cpu"):

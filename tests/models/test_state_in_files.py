@@ -98,7 +98,10 @@ def test_the_state_of_an_optimizer_is_one_of_its_weights(tmp_path: Path, name: s
 
 def test_a_weight_without_a_momentum_beside_others_that_have_one(tmp_path: Path) -> None:
     saved(tmp_path / "model.nabi", optimizers.SGD(0.01, momentum=0.9))
-    rewrite(tmp_path / "model.nabi", lambda it: it.pop("optimizer/4/momentum_buffer"))
+    rewrite(
+        tmp_path / "model.nabi",
+        lambda it: [it.pop(one) for one in list(it) if one.startswith("optimizer/4/")],
+    )
     model = load_model(tmp_path / "model.nabi")
     model.fit(X, Y, initial_epoch=2, epochs=3, batch_size=4, verbose=0)
     assert all(np.isfinite(one).all() for one in model.get_weights())
@@ -119,11 +122,16 @@ def test_steps_are_counted_in_whole_numbers(tmp_path: Path, step: float) -> None
         (lambda it: it["numbers"].update({"99": {"step": 1}}), "optimizer/99: expected no state"),
         (lambda it: set_in(it["groups"][0], "lr", "fast"), r"optimizer\.lr: expected a value like"),
         (lambda it: set_in(it["groups"][0], "lr", float("nan")), r"optimizer\.lr: expected"),
-        (lambda it: set_in(it["groups"][0], "lr", -1.0), "Invalid learning rate"),
+        (
+            lambda it: set_in(it["groups"][0], "lr", -1.0),
+            r"optimizer\.lr: expected a finite number, not below 0",
+        ),
         (lambda it: set_in(it["groups"][0], "betas", {"tuple": [0.9]}), r"optimizer\.betas: expected"),
-        (lambda it: set_in(it["groups"][0], "betas", {"tuple": [0.9, 2.0]}), "Invalid beta"),
+        (
+            lambda it: set_in(it["groups"][0], "betas", {"tuple": [0.9, 2.0]}),
+            r"optimizer\.betas: expected a number from 0 to 1",
+        ),
         (lambda it: set_in(it["groups"][0], "amsgrad", True), "max_exp_avg_sq: expected shape .*, got none"),
-        (lambda it: set_in(it["groups"][0], "fused", [1]), r"optimizer\.fused: expected"),
         (lambda it: set_in(it["groups"][0], "params", [0, 1, 2, 4, 3]), r"optimizer\.params: expected"),
     ],
 )
