@@ -8,13 +8,14 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nabi.errors import ArgumentError, unknown_name
 from nabi.ir import Cell, Program
-from nabi.nn._checks import check_input, check_states
+from nabi.nn._checks import check_input, check_states, check_step_resets
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
+from nabi.nn._torch_step import reset_states
 from nabi.scan import sample_noise, scan, scan_full_batch, scan_packed, step
 
 __all__ = ["RNN"]
@@ -281,7 +282,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             return pack(output), self._state_type(*final)
         return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
 
-    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def step(self, x: Tensor, state: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
         """Take one time step, for streams that arrive bit by bit.
 
         Nothing is random here, in training mode neither: masks are replaced by their mean and there is no
@@ -290,6 +291,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
             state: as the module takes and gives it; None for zeros at the first step.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and no
+                gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.
@@ -313,6 +316,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             x = x.unsqueeze(0)
         states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
+        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
         if isinstance(self.cell, Cell):
 
             def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:

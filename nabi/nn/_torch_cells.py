@@ -1,5 +1,6 @@
 """Drop-ins for torch.nn.RNNCell, LSTMCell and GRUCell: one step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from nabi.nn._as_torch import DropIn
 from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import States, autocast_dtype
-from nabi.nn._torch_weights import families_of, torch_cell
+from nabi.nn._torch_step import is_small, quick_step
+from nabi.nn._torch_weights import families_of, torch_cell, weight_names
 from nabi.scan import step
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
@@ -36,6 +38,7 @@ class RNNCell(DropIn, nn.RNNCell):
         cell = torch_cell(f"RNN_{self.nonlinearity.upper()}", self.hidden_size, self.bias)
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
         self._program = cell.program(self.input_size)
+        self._names = weight_names(self._program, "")
 
     def _make_namesake(self) -> nn.Module:
         return nn.RNNCell(self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta")
@@ -48,7 +51,7 @@ class RNNCell(DropIn, nn.RNNCell):
         """
         if is_proxy(input):
             return leaf(self, input, hx)
-        return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
+        return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
 class GRUCell(DropIn, nn.GRUCell):
@@ -66,6 +69,7 @@ class GRUCell(DropIn, nn.GRUCell):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._program = torch_cell("GRU", self.hidden_size, self.bias).program(self.input_size)
+        self._names = weight_names(self._program, "")
 
     def _make_namesake(self) -> nn.Module:
         return nn.GRUCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
@@ -78,7 +82,7 @@ class GRUCell(DropIn, nn.GRUCell):
         """
         if is_proxy(input):
             return leaf(self, input, hx)
-        return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
+        return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
 class LSTMCell(DropIn, nn.LSTMCell):
@@ -97,6 +101,7 @@ class LSTMCell(DropIn, nn.LSTMCell):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._program = torch_cell("LSTM", self.hidden_size, self.bias).program(self.input_size)
+        self._names = weight_names(self._program, "")
 
     def _make_namesake(self) -> nn.Module:
         return nn.LSTMCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
@@ -109,11 +114,28 @@ class LSTMCell(DropIn, nn.LSTMCell):
         """
         if is_proxy(input):
             return leaf(self, input, hx)
-        h, c = _step(self, input, None if hx is None else (hx[0], hx[1]), ("hx[0]", "hx[1]"))
+        states = None if hx is None else (hx[0], hx[1])
+        h, c = _step(self, input, states, ("hx[0]", "hx[1]"), super().forward)
         return h, c
 
 
-def _step(module: Any, input: Tensor, states: States | None, names: tuple[str, ...]) -> States:
+def _step(
+    module: Any,
+    input: Tensor,
+    states: States | None,
+    names: tuple[str, ...],
+    of_torch: Callable[..., Any],
+) -> States:
+    """Take a step: by the kernel, by torch's own cell where that is faster, or by the definition."""
+    if not torch.compiler.is_compiling():
+        if is_small(module._program, input.shape[0] if input.dim() == 2 else 1):
+            found = quick_step(module, input, states)
+            if found is not None:
+                return found
+        else:
+            given = states if states is None or len(names) == 2 else states[0]
+            new = of_torch(input, given)
+            return (new,) if isinstance(new, Tensor) else tuple(new)
     kind = module._get_name()
     if input.dim() not in (1, 2):
         raise ValueError(f"{kind}: Expected input to be 1D or 2D, got {input.dim()}D instead")
