@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from nabi.nn._as_torch import DropIn
 from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import States, autocast_dtype
-from nabi.nn._torch_step import is_small, quick_step
+from nabi.nn._torch_step import is_for_kernel, quick_step
 from nabi.nn._torch_weights import families_of, torch_cell, weight_names
 from nabi.scan import step
+from nabi.targets import is_watched
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
@@ -127,15 +128,13 @@ def _step(
     of_torch: Callable[..., Any],
 ) -> States:
     """Take a step: by the kernel, by torch's own cell where that is faster, or by the definition."""
-    if not torch.compiler.is_compiling():
-        if is_small(module._program, input.shape[0] if input.dim() == 2 else 1):
+    if not (torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled() or is_watched()):
+        if input.dim() == 2 and is_for_kernel(module._program, input.shape[0]):
             found = quick_step(module, input, states)
             if found is not None:
                 return found
-        else:
-            given = states if states is None or len(names) == 2 else states[0]
-            new = of_torch(input, given)
-            return (new,) if isinstance(new, Tensor) else tuple(new)
+        new = of_torch(input, states if states is None or len(names) == 2 else states[0])
+        return (new,) if isinstance(new, Tensor) else tuple(new)
     kind = module._get_name()
     if input.dim() not in (1, 2):
         raise ValueError(f"{kind}: Expected input to be 1D or 2D, got {input.dim()}D instead")

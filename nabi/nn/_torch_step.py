@@ -9,10 +9,12 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.nn._stack import States
 from nabi.scan import scan_full_batch, step
+from nabi.targets import is_watched
 
-__all__ = ["is_small", "quick_step", "reset_states", "take_step"]
+__all__ = ["is_for_kernel", "quick_step", "reset_states", "take_step"]
 
-# For few rows a step reads weights and hardly computes: packing them first, as kernels do, costs more then.
+# With fewer rows torch's products of matrices are faster: kernels bring the weights into their order first.
+_ROWS = 16
 _NUMBERS_A_ROW = 36_000
 
 _TORCH: dict[str, Callable[..., Any]] = {
@@ -23,8 +25,10 @@ _TORCH: dict[str, Callable[..., Any]] = {
 }
 
 
-def is_small(program: Program, batch: int) -> bool:
-    """Whether nabi's kernel takes a step faster than torch's products of matrices would."""
+def is_for_kernel(program: Program, batch: int) -> bool:
+    """Whether nabi's kernel takes a step faster than torch's cell: many rows, no gradients, more than one gate."""
+    if batch < _ROWS or len(program.families[0].gates) == 1 or torch.is_grad_enabled():
+        return False
     return program.parameter_count <= _NUMBERS_A_ROW * batch
 
 
@@ -40,9 +44,8 @@ def take_step(
         states: states; None for zeros.
         families: weights in the order of `program.families`.
     """
-    if torch.compiler.is_compiling() or is_small(program, x.shape[0]):
-        return step(program, x, states, families)
-    if "W_m" in [family.name for family in program.families]:  # a projection, which torch's cell has not
+    projected = any(family.name == "W_m" for family in program.families)  # torch's cell has no projection
+    if torch.compiler.is_compiling() or projected or is_for_kernel(program, x.shape[0]) or is_watched():
         return step(program, x, states, families)
     if states is None:
         states = tuple([x.new_zeros(x.shape[0], width) for width in program.state_widths])
@@ -70,7 +73,7 @@ def reset_states(states: Sequence[Tensor] | None, resets: Any, dim: int) -> Stat
 
 
 def quick_step(module: Any, input: Tensor, states: States | None) -> States | None:
-    """Take a step of one of the cell modules by nabi's kernel, if nothing of it is unusual."""
+    """Take a step of one of the cell modules by nabi's kernel, if that is fast and nothing is unusual."""
     if type(input) is not Tensor or input.dim() != 2:
         return None
     own, families = module._parameters, []
