@@ -1,9 +1,9 @@
 """Measure one time step, torch's modules beside nabi's: `python benchmarks/steps.py`.
 
 Both take a step in turn, many times, on one thread; what is shown is the median of how many times as long
-nabi's step takes as torch's just before it, in time of the processor. Below 1 nabi is faster. `LSTM.step` is a
-policy that is asked step by step, with states that start anew where a sequence is done; torch's side of it is
-`torch.nn.LSTM` called with one step.
+nabi's step takes as torch's just before it, in time of the processor. Below 1 nabi is faster. `LSTM.step` is
+a policy that is asked step by step, with states that start anew where a sequence is done; torch's side of it
+is `torch.nn.LSTM` called with one step.
 """
 
 import argparse
@@ -31,7 +31,11 @@ def main() -> None:
     units = [int(size) for size in arguments.units.split(",")]
     for kind in arguments.kinds.split(","):
         for training in (False, True):
-            print(f"\n| {kind}, {'training' if training else 'inference'} | " + " | ".join(map(str, units)) + " |")
+            print(
+                f"\n| {kind}, {'training' if training else 'inference'} | "
+                + " | ".join(map(str, units))
+                + " |"
+            )
             print("|---|" + "---:|" * len(units))
             for batch in map(int, arguments.batch.split(",")):
                 found = [ratio(kind, batch, size, training, arguments.rounds) for size in units]

@@ -291,8 +291,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
             state: as the module takes and gives it; None for zeros at the first step.
-            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and no
-                gradient flows back.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
+                no gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.

@@ -42,7 +42,9 @@ class RNNCell(DropIn, nn.RNNCell):
         self._names = weight_names(self._program, "")
 
     def _make_namesake(self) -> nn.Module:
-        return nn.RNNCell(self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta")
+        return nn.RNNCell(
+            self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta"
+        )
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Take one step from `input [B, input_size]` and `hx [B, hidden_size]` (or both without `B`).

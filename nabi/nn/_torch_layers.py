@@ -166,8 +166,8 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         Args:
             input: `[B, input_size]`, or `[input_size]` for one sequence.
             hx: states as the module takes and gives them; None for zeros.
-            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and no
-                gradient flows back.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
+                no gradient flows back.
 
         Returns:
             `output [B, width]` and the new states.
@@ -184,7 +184,9 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
             >>> output, state = policy.step(torch.zeros(2, 3), state, resets=torch.tensor([True, False]))
         """
         if self.bidirectional:
-            raise ArgumentError("step: a bidirectional module reads a sequence from both ends, not step by step")
+            raise ArgumentError(
+                "step: a bidirectional module reads a sequence from both ends, not step by step"
+            )
         one = len(self._program_widths) == 1
         states = None if hx is None else (hx,) if one else tuple(hx)
         batched = input.dim() == 2

@@ -26,7 +26,7 @@ _TORCH: dict[str, Callable[..., Any]] = {
 
 
 def is_for_kernel(program: Program, batch: int) -> bool:
-    """Whether nabi's kernel takes a step faster than torch's cell: many rows, no gradients, more than one gate."""
+    """Whether nabi's kernel is faster than torch's cell: many rows, no gradients, more than one gate."""
     if batch < _ROWS or len(program.families[0].gates) == 1 or torch.is_grad_enabled():
         return False
     return program.parameter_count <= _NUMBERS_A_ROW * batch

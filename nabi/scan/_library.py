@@ -1,7 +1,7 @@
 """The operator that torch.compile and torch.export see: `torch.ops.nabi.scan`, one node in a graph.
 
-`nabi._operator` says its name and its arguments to torch, what it does is here. It saves nothing: its derivative runs the forward pass again, so that a graph holds no tensors whose shapes
-depend on data.
+`nabi._operator` says its name and its arguments to torch, what it does is here. It saves nothing: its
+derivative runs the forward pass again, so that a graph holds no tensors whose shapes depend on data.
 """
 
 from collections.abc import Sequence

@@ -89,7 +89,9 @@ def scan(
         # A state that becomes zero before the only step is another initial state.
         begins = check_resets(resets, batch, time, x.device)
         if states is not None and begins is not None:
-            states = tuple([state.masked_fill(begins, 0.0) for state in check_states(program, states, batch, x)])
+            states = tuple(
+                [state.masked_fill(begins, 0.0) for state in check_states(program, states, batch, x)]
+            )
         resets = None
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
     if plain and not noise and lengths is None and mask is None and resets is None:

@@ -155,7 +155,9 @@ def test_views_that_are_still_to_be_negated(name: str) -> None:
     same(module(torch._neg_view(x)), module(-x))
     conjugate = torch.complex(x, x).conj().imag
     same(module(conjugate), module(-x))
-    wanted = torch.autograd.grad(leaves(module(x))[0], list(module.parameters()), -leaves(module(x))[0].detach())
+    wanted = torch.autograd.grad(
+        leaves(module(x))[0], list(module.parameters()), -leaves(module(x))[0].detach()
+    )
     output = leaves(module(x))[0]
     same(torch.autograd.grad(output, list(module.parameters()), torch._neg_view(output.detach())), wanted)
 
@@ -195,7 +197,9 @@ class Model(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         found = self.inner(x)
-        return self.read(found[0] if isinstance(self.inner, nn.RNNBase | nabi.nn.RNN | nn.LSTMCell) else found)
+        return self.read(
+            found[0] if isinstance(self.inner, nn.RNNBase | nabi.nn.RNN | nn.LSTMCell) else found
+        )
 
 
 @EVERY
@@ -236,7 +240,7 @@ def test_scripts_run_torch_s_module(kind: str) -> None:
 
 def test_what_cannot_be_scripted_is_refused() -> None:
     for module in (nabi.nn.RNN(cells.LSTM(4), 3), layers.LSTM(4), nn.Sequential(layers.Dense(3))):
-        with pytest.raises(ArgumentError, match="torch.jit.script"):
+        with pytest.raises(ArgumentError, match=r"torch\.jit\.script"):
             torch.jit.script(module)
 
 
@@ -267,7 +271,11 @@ def test_saved_graphs_run_after_import_nabi(order: tuple[str, str], tmp_path: Pa
     torch.jit.save(torch.jit.trace(model, x), str(tmp_path / "trace.pt"))
     code = READ.format(first=order[0], second=order[1], folder=tmp_path)
     found = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False, env=os.environ
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
     )
     assert found.returncode == 0, found.stderr
 

@@ -171,7 +171,9 @@ def test_the_operator_passes_torch_s_own_checks(masked: bool) -> None:
 @pytest.mark.parametrize("options", [{}, {"lengths": [1, 2, 3, 0]}, {"recompute": 2}, {"reverse": True}])
 def test_an_output_may_be_changed_in_place(options: dict[str, Any]) -> None:
     case = make_case(cells.LSTM(3))
-    wanted = torch.autograd.grad((function(case, **options)(*case.learned)[0] * 2).square().sum(), case.learned)
+    wanted = torch.autograd.grad(
+        (function(case, **options)(*case.learned)[0] * 2).square().sum(), case.learned
+    )
     output = function(case, **options)(*case.learned)[0]
     output.mul_(2)
     found = torch.autograd.grad(output.square().sum(), case.learned, retain_graph=True)
