@@ -18,7 +18,7 @@ def is_proxy(value: Any) -> bool:
 
 
 def leaf(module: nn.Module, *arguments: Any, **named: Any) -> Any:
-    """Write a call of a module into the trace that an argument belongs to; returns what stands for the result.
+    """Write a call of a module into the trace of its arguments; returns what stands for the result.
 
     The tracer decides by the name of a module's class whether to look into it, and knows torch's own only.
 
