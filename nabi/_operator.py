@@ -51,7 +51,7 @@ def register_with_torch() -> None:
     if hasattr(sys.modules.get("torch"), "library"):
         register()
     elif "torch" not in sys.modules:
-        sys.meta_path.insert(0, _WhenTorchIsLoaded())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _WhenTorchIsLoaded())
 
 
 def _later(function: str) -> Any:

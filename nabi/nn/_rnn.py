@@ -1,6 +1,6 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -184,10 +184,11 @@ class RNN(nn.Module, metaclass=_RNNType):
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
         if is_proxy(x):
-            return leaf(
+            found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
                 **({"return_all_states": True} if return_all_states else {}),
             )  # fmt: skip
+            return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
         if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
@@ -332,7 +333,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         return output, self._state_type(*final)
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return refuse_script(self)
+        refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

@@ -1,7 +1,7 @@
 """Drop-ins for torch.nn.RNNCell, LSTMCell and GRUCell: one step."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ class RNNCell(DropIn, nn.RNNCell):
             RuntimeError, ValueError: as torch.
         """
         if is_proxy(input):
-            return leaf(self, input, hx)
+            return cast(Tensor, leaf(self, input, hx))
         return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
@@ -84,7 +84,7 @@ class GRUCell(DropIn, nn.GRUCell):
             RuntimeError, ValueError: as torch.
         """
         if is_proxy(input):
-            return leaf(self, input, hx)
+            return cast(Tensor, leaf(self, input, hx))
         return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
@@ -116,7 +116,7 @@ class LSTMCell(DropIn, nn.LSTMCell):
             RuntimeError, ValueError: as torch.
         """
         if is_proxy(input):
-            return leaf(self, input, hx)
+            return cast(tuple[Tensor, Tensor], leaf(self, input, hx))
         states = None if hx is None else (hx[0], hx[1])
         h, c = _step(self, input, states, ("hx[0]", "hx[1]"), super().forward)
         return h, c

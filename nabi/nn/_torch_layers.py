@@ -1,6 +1,7 @@
 """Drop-ins for torch.nn.RNN, LSTM and GRU."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
     whatever derives from it.
     """
 
-    _torch_type: type[nn.RNNBase]
+    _torch_type: Callable[..., nn.Module]
 
     _state_names: tuple[str, ...] = ("h",)
 
@@ -49,11 +50,11 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
     # the list is made when it is asked for.
 
     @property
-    def _flat_weights(self) -> list[Tensor]:
+    def _flat_weights(self) -> list[Any]:
         return [getattr(self, name) for name in self._flat_weights_names]
 
     @_flat_weights.setter
-    def _flat_weights(self, given: list[Tensor]) -> None:
+    def _flat_weights(self, given: list[Any]) -> None:
         if any(one is not own for one, own in zip(given, self._flat_weights, strict=True)):
             raise ArgumentError("_flat_weights: it cannot be set here; set the weights by their names")
 
@@ -67,7 +68,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         """Do nothing: weights are read where they lie."""
 
     def _replicate_for_data_parallel(self) -> Any:
-        return nn.Module._replicate_for_data_parallel(self)  # type: ignore[no-untyped-call]
+        return nn.Module._replicate_for_data_parallel(self)
 
     def _make_namesake(self) -> nn.Module:
         mode: dict[str, Any] = {"nonlinearity": self.nonlinearity} if self.mode.startswith("RNN") else {}
@@ -288,7 +289,7 @@ class _OneState(_TorchRecurrent):
             RuntimeError, ValueError: as torch.
         """
         if is_proxy(input):
-            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
+            return cast(tuple[Any, Tensor], leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets))
         output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
         return output, final[0]
 
@@ -416,7 +417,8 @@ class LSTM(_TorchRecurrent):
             RuntimeError, ValueError: as torch.
         """
         if is_proxy(input):
-            return leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
+            found = leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
+            return cast(tuple[Any, tuple[Tensor, Tensor]], found)
         output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)
         return output, (h, c)
 

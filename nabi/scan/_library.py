@@ -144,6 +144,7 @@ def _save(ctx: Any, inputs: _Inputs, cotangents: Sequence[Tensor] = ()) -> None:
 
 def _saved(ctx: Any) -> tuple[list[Tensor], _Inputs]:
     values = iter(ctx.saved_tensors)
+    lists: list[Any]
     cotangents, (x,), *lists = ([next(values) for _ in range(count)] for count in ctx.counts)
     for at, missing in zip((1, 2), ctx.missing, strict=True):
         lists[at] = None if missing else lists[at]

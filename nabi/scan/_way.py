@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,17 +61,18 @@ def is_symbolic(*tensors: Tensor) -> bool:
 @contextmanager
 def untraced() -> Iterator[None]:
     """Let `torch.jit.trace` see nothing of what is done here: checks of shapes, an operator's own work."""
-    state = torch._C._get_tracing_state()
+    tracer: Any = torch._C
+    state = tracer._get_tracing_state()
     if state is None:
         yield
         return
-    torch._C._set_tracing_state(None)
+    tracer._set_tracing_state(None)
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        tracer._set_tracing_state(state)
 
 
 def _forward_level() -> int:
-    level: int = torch.autograd.forward_ad._current_level  # type: ignore[attr-defined]
+    level: int = torch.autograd.forward_ad._current_level
     return level

@@ -27,7 +27,7 @@ def is_watched() -> bool:
     both. `torch.compile` asks `torch.compiler.is_compiling`, before this.
     """
     modes = torch._C
-    level: int = forward_ad._current_level  # type: ignore[attr-defined]
+    level: int = forward_ad._current_level
     return (
         modes._len_torch_dispatch_stack() > 0
         or (modes._len_torch_function_stack() > 0 and not _is_cpu_the_default())
@@ -61,5 +61,5 @@ def has_memory(tensor: Tensor) -> bool:
 
 def _is_cpu_the_default() -> bool:
     """Whether the modes on functions only say that new tensors are on the CPU, where kernels want them."""
-    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    modes = _get_current_function_mode_stack()
     return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)
