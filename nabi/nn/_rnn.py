@@ -186,7 +186,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         if is_proxy(x):
             found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
-                **({"return_all_states": True} if return_all_states else {}),
+                **({} if return_all_states is False else {"return_all_states": return_all_states}),
             )  # fmt: skip
             return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
