@@ -1,8 +1,8 @@
 """`torch.ops.nabi.scan`: made known to torch as soon as both are loaded, and worked out when it is called.
 
-A graph that was saved (by `torch.export`, `torch.jit` or as a package of AOTInductor) names the operator, and is
-read by code that knows nothing of nabi. So `import nabi` has to be enough, whichever of the two comes first; and
-it still must load neither torch nor anything of nabi.
+A graph that was saved (by `torch.export`, `torch.jit` or as a package of AOTInductor) names the operator,
+and is read by code that knows nothing of nabi. So `import nabi` has to be enough, whichever of the two comes
+first; and it still must load neither torch nor anything of nabi.
 """
 
 import sys
@@ -39,7 +39,10 @@ def register() -> None:
         _library.impl(name, _later(run), "CompositeExplicitAutograd")
         torch.library.register_fake(f"nabi::{name}", _later(f"{run}_shapes"), lib=_library)
         torch.library.register_autograd(
-            f"nabi::{name}", _later(f"{order}_derivative"), setup_context=_later(f"{order}_setup"), lib=_library
+            f"nabi::{name}",
+            _later(f"{order}_derivative"),
+            setup_context=_later(f"{order}_setup"),
+            lib=_library,
         )
 
 
@@ -48,7 +51,7 @@ def register_with_torch() -> None:
     if hasattr(sys.modules.get("torch"), "library"):
         register()
     elif "torch" not in sys.modules:
-        sys.meta_path.insert(0, _WhenTorchIsLoaded())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _WhenTorchIsLoaded())
 
 
 def _later(function: str) -> Any:

@@ -1,7 +1,7 @@
 """How a program is made again in another process: its cell, the cell's arguments, the width of the input.
 
-A graph that `torch.export` saved names its programs so. What is in a file is data: the class has to be a cell of
-nabi, or of a module that has been imported already.
+A graph that `torch.export` saved names its programs so. What is in a file is data: the class has to be a
+cell of nabi, or of a module that has been imported already.
 """
 
 import dataclasses
@@ -46,7 +46,11 @@ def make_again(recipe: str) -> "Program":
     try:
         found = json.loads(recipe)
         key, name = str(found["key"]), str(found["cell"])
-        arguments, input_size, training = dict(found["arguments"]), found["input_size"], bool(found["training"])
+        arguments, input_size, training = (
+            dict(found["arguments"]),
+            found["input_size"],
+            bool(found["training"]),
+        )
     except (TypeError, KeyError, ValueError):
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
@@ -70,5 +74,7 @@ def _class(name: str) -> Any:
     except (ImportError, KeyError, AttributeError):
         found = None
     if not (isinstance(found, type) and issubclass(found, Cell)):
-        raise CellError(f"program: the cell {path} is not known here; import {module_name}, which defines it, first")
+        raise CellError(
+            f"program: the cell {path} is not known here; import {module_name}, which defines it, first"
+        )
     return found

@@ -359,7 +359,7 @@ class Layer(Weighted):
         return outputs
 
     def __prepare_scriptable__(self) -> Any:
-        return refuse_script(self)
+        refuse_script(self)
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return cast_input(self, inputs)

@@ -1,4 +1,4 @@
-"""Drop-ins as torch's own modules, for what knows those by their type: quantisation, TorchScript, exporters."""
+"""Drop-ins as torch's own modules, for what goes by exact types: quantisation, TorchScript, exporters."""
 
 import copy
 import sys
@@ -22,7 +22,7 @@ class DropIn(nn.Module):
         made = self._make_namesake()
         if set(self._parameters) != set(made._parameters):
             raise ArgumentError(
-                f"{self._get_name()}: a weight is computed (by a parametrization or by pruning) and no parameter; "
+                f"{type(self).__name__}: a weight is computed, by a parametrization or by pruning; "
                 "undo that first, for instance with torch.nn.utils.parametrize.remove_parametrizations"
             )
         for name, weight in self._parameters.items():
@@ -45,8 +45,8 @@ class DropIn(nn.Module):
     def qconfig(self, value: Any) -> None:
         if value is not None or _is_to_be_quantised(type(self._make_namesake())):
             raise ArgumentError(
-                f"{self._get_name()}: torch.ao.quantization goes by exact types and knows torch's own module only; "
-                "quantise nabi.nn.as_torch(model)"
+                f"{type(self).__name__}: torch.ao.quantization goes by exact types and knows torch's own "
+                "module only; quantise nabi.nn.as_torch(model)"
             )
         self.__dict__["_qconfig"] = value
 

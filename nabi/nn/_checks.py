@@ -11,7 +11,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._stack import States, autocast_dtype
 from nabi.scan._arguments import check_dense
 
-__all__ = ["check_input", "check_states"]
+__all__ = ["check_input", "check_states", "check_step_resets"]
 
 
 def check_input(x: Any, ranks: tuple[int, ...], input_size: int | None, dtype: torch.dtype | None) -> None:
@@ -55,3 +55,13 @@ def check_states(state: Any, widths: dict[str, int], count: int, batch: int, bat
                 f"{'batch, ' if batched else ''}width), got {list(given.shape)}"
             )
     return tuple(states) if batched else tuple([given.unsqueeze(1) for given in states])
+
+
+def check_step_resets(resets: Any, batch: int) -> Tensor | None:
+    """Check the resets of one step, `[B]`, or one value for a single sequence."""
+    if resets is None:
+        return None
+    found = torch.as_tensor(resets)
+    if tuple(found.shape) != (batch,) and not (batch == 1 and found.dim() == 0):
+        raise ShapeError(f"resets: expected the shape {[batch]}, got {list(found.shape)}")
+    return found

@@ -1,6 +1,6 @@
 """Modules that `torch.fx.symbolic_trace` leaves whole, as it does torch's own."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from torch.fx import Proxy
@@ -18,7 +18,7 @@ def is_proxy(value: Any) -> bool:
 
 
 def leaf(module: nn.Module, *arguments: Any, **named: Any) -> Any:
-    """Write a call of a module into the trace that an argument belongs to; returns what stands for its result.
+    """Write a call of a module into the trace of its arguments; returns what stands for the result.
 
     The tracer decides by the name of a module's class whether to look into it, and knows torch's own only.
 
@@ -41,7 +41,7 @@ def leaf(module: nn.Module, *arguments: Any, **named: Any) -> Any:
     return tracer.create_proxy("call_module", path, arguments, given)
 
 
-def refuse_script(module: nn.Module) -> Any:
+def refuse_script(module: nn.Module) -> NoReturn:
     """Say that `torch.jit.script`, which compiles the source of a module, cannot compile this one.
 
     Raises:

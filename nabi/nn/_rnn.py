@@ -1,6 +1,6 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
-from nabi.nn._checks import check_input, check_states
+from nabi.nn._checks import check_input, check_states, check_step_resets
 from nabi.nn._dtypes import as_device, as_floating
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
@@ -18,6 +18,7 @@ from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
+from nabi.nn._torch_step import reset_states
 from nabi.scan import sample_noise, scan, scan_full_batch, scan_packed, step
 
 __all__ = ["RNN"]
@@ -186,10 +187,11 @@ class RNN(nn.Module, metaclass=_RNNType):
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
         if is_proxy(x):
-            return leaf(
+            found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
-                **({"return_all_states": True} if return_all_states else {}),
+                **({} if return_all_states is False else {"return_all_states": return_all_states}),
             )  # fmt: skip
+            return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
         if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
@@ -284,7 +286,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             return pack(output), self._state_type(*final)
         return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
 
-    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def step(self, x: Tensor, state: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
         """Take one time step, for streams that arrive bit by bit.
 
         Nothing is random here, in training mode neither: masks are replaced by their mean and there is no
@@ -293,6 +295,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
             state: as the module takes and gives it; None for zeros at the first step.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
+                no gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.
@@ -316,6 +320,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             x = x.unsqueeze(0)
         states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
+        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
         if isinstance(self.cell, Cell):
 
             def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
@@ -331,7 +336,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         return output, self._state_type(*final)
 
     def __prepare_scriptable__(self) -> nn.Module:
-        return refuse_script(self)
+        refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

@@ -1,7 +1,7 @@
 """The operator that torch.compile and torch.export see: `torch.ops.nabi.scan`, one node in a graph.
 
-`nabi._operator` says its name and its arguments to torch, what it does is here. It saves nothing: its derivative runs the forward pass again, so that a graph holds no tensors whose shapes
-depend on data.
+`nabi._operator` says its name and its arguments to torch, what it does is here. It saves nothing: its
+derivative runs the forward pass again, so that a graph holds no tensors whose shapes depend on data.
 """
 
 from collections.abc import Sequence
@@ -144,10 +144,13 @@ def _save(ctx: Any, inputs: _Inputs, cotangents: Sequence[Tensor] = ()) -> None:
 
 def _saved(ctx: Any) -> tuple[list[Tensor], _Inputs]:
     values = iter(ctx.saved_tensors)
-    cotangents, (x,), *lists = ([next(values) for _ in range(count)] for count in ctx.counts)
-    for at, missing in zip((1, 2), ctx.missing, strict=True):
-        lists[at] = None if missing else lists[at]
-    return cotangents, _Inputs(*[x, *lists, *values, *ctx.rest])
+    parts = [[next(values) for _ in range(count)] for count in ctx.counts]
+    cotangents, (x,), states, families, noises = parts
+    without_families, without_noises = ctx.missing
+    return cotangents, _Inputs(
+        x, states, None if without_families else families, None if without_noises else noises,
+        *values, *ctx.rest,
+    )  # fmt: skip
 
 
 def first_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -1,8 +1,9 @@
 """A program run over time as one operator: what torch sees of it.
 
-There are three ways through here, chosen before anything runs (`nabi.scan._way`): the definition, plain torch
-operations; `torch.ops.nabi.scan`, one node in a graph; and an autograd function around the kernel. A derivative
-of the derivative always goes through the definition, and so does one of gradients that are no ordinary tensors.
+There are three ways through here, chosen before anything runs (`nabi.scan._way`): the definition, plain
+torch operations; `torch.ops.nabi.scan`, one node in a graph; and an autograd function around the kernel. A
+derivative of the derivative always goes through the definition, and so does one of gradients that are no
+ordinary tensors.
 """
 
 from collections.abc import Sequence

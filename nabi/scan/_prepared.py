@@ -8,7 +8,8 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families
-from nabi.targets import prepare_step
+from nabi.targets import are_ordinary, is_watched, prepare_step
+from nabi.targets.eager import step_function
 
 __all__ = ["PreparedStep"]
 
@@ -48,6 +49,7 @@ class PreparedStep:
         self._like = copies[0]
         self._widths = program.state_widths
         self._step = prepare_step(program, copies)
+        self._families = copies
         self._given: tuple[Tensor, ...] | None = None
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
@@ -86,5 +88,8 @@ class PreparedStep:
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
+        if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
+            with torch.no_grad():
+                return step_function(self.program)(x, tuple(states), self._families, ())
         self._given = new = self._step(x, states)
         return new

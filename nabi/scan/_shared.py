@@ -1,8 +1,8 @@
 """Results whose memory a backward pass reads, and which a user may change all the same.
 
-torch allows `torch.relu_(output)` after a GRU, because its own backward pass does not read the output. Kernels
-do read it: the states of every step lie there, once. Rather than forbid the change or make a copy at every call,
-the backward pass looks whether there was one, and runs forward again if so.
+torch allows `torch.relu_(output)` after a GRU, because its own backward pass does not read the output.
+Kernels do read it: the states of every step lie there, once. Rather than forbid the change or make a copy at
+every call, the backward pass looks whether there was one, and runs forward again if so.
 """
 
 from collections.abc import Sequence

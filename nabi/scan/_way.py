@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +23,8 @@ class Way(Enum):
         KERNEL: the kernel, in an autograd function where gradients are wanted. A custom operator's own
             dispatch costs more than a small layer (on torch 2.13, 175 against 46 microseconds).
         OPERATOR: `torch.ops.nabi.scan`, one node in a graph.
-        DEFINITION: plain torch operations, step after step, for transforms that a custom operator answers with
-            an error or, in forward mode, with zeros, and for modes that want to see the operations.
+        DEFINITION: plain torch operations, step after step, for transforms that a custom operator answers
+            with an error or, in forward mode, with zeros, and for modes that want to see the operations.
     """
 
     KERNEL = "kernel"
@@ -60,17 +61,18 @@ def is_symbolic(*tensors: Tensor) -> bool:
 @contextmanager
 def untraced() -> Iterator[None]:
     """Let `torch.jit.trace` see nothing of what is done here: checks of shapes, an operator's own work."""
-    state = torch._C._get_tracing_state()
+    tracer: Any = torch._C
+    state = tracer._get_tracing_state()
     if state is None:
         yield
         return
-    torch._C._set_tracing_state(None)
+    tracer._set_tracing_state(None)
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        tracer._set_tracing_state(state)
 
 
 def _forward_level() -> int:
-    level: int = torch.autograd.forward_ad._current_level  # type: ignore[attr-defined]
+    level: int = torch.autograd.forward_ad._current_level
     return level

@@ -22,12 +22,12 @@ def is_watched() -> bool:
     """Whether something in torch records, replaces or transforms operations in this thread.
 
     That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, counters of operations, a default
-    device other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and autocast are none: they
-    look at what autograd keeps and at data types, and whoever calls a kernel minds both. `torch.compile` asks
-    `torch.compiler.is_compiling`, before this.
+    device other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and
+    autocast are none: they look at what autograd keeps and at data types, and whoever calls a kernel minds
+    both. `torch.compile` asks `torch.compiler.is_compiling`, before this.
     """
     modes = torch._C
-    level: int = forward_ad._current_level  # type: ignore[attr-defined]
+    level: int = forward_ad._current_level
     return (
         modes._len_torch_dispatch_stack() > 0
         or (modes._len_torch_function_stack() > 0 and not _is_cpu_the_default())
@@ -40,8 +40,8 @@ def is_watched() -> bool:
 def are_ordinary(*tensors: Tensor) -> bool:
     """Whether tensors are nothing but numbers in memory.
 
-    Others are subclasses, tensors that stand for a batch of gradients (`is_grads_batched`), sparse ones, zeros
-    without memory, and views that are still to be negated.
+    Others are subclasses, tensors that stand for a batch of gradients (`is_grads_batched`), sparse ones,
+    zeros without memory, and views that are still to be negated.
     """
     for tensor in tensors:
         if type(tensor) not in ORDINARY or tensor.is_neg():
@@ -61,5 +61,5 @@ def has_memory(tensor: Tensor) -> bool:
 
 def _is_cpu_the_default() -> bool:
     """Whether the modes on functions only say that new tensors are on the CPU, where kernels want them."""
-    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    modes = _get_current_function_mode_stack()
     return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)
