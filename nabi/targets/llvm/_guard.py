@@ -315,9 +315,7 @@ class _Run:
         for one in arrays:
             if last is not None and one.start < last.start + last.note.size:
                 if one.note.use != _READ or last.note.use != _READ:
-                    raise MemoryFaultError(
-                        f"arguments {last.place}, {one.place}: they overlap"
-                    )
+                    raise MemoryFaultError(f"arguments {last.place}, {one.place}: they overlap")
                 if one.start + one.note.size <= last.start + last.note.size:
                     continue
             last = one
@@ -337,9 +335,7 @@ class _Run:
                 )
             if note.use in (_FILL, _UPDATE):
                 if note.memory is not None and note.memory.expired():
-                    raise MemoryFaultError(
-                        f"argument {place}: its memory was freed while the kernel ran"
-                    )
+                    raise MemoryFaultError(f"argument {place}: its memory was freed while the kernel ran")
                 ctypes.memmove(start, copy.start, note.size)
 
     def close(self) -> None:
