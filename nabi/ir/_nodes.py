@@ -136,13 +136,17 @@ class Trace:
 
     def where(self) -> str:
         """Name the cell and quote the line of the user's step that is being traced."""
-        frame = sys._getframe(1)
-        while _is_no_step(frame):
-            if frame.f_back is None:
-                return self.cell
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if not _is_no_step(frame):
+                # What was compiled from a text has no lines; then the line that called it is quoted.
+                line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+                if line:
+                    return f"{self.cell}, line {frame.f_lineno}: «{line}»"
+                if frame.f_code.co_name == "step":
+                    break
             frame = frame.f_back
-        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        return f"{self.cell}, line {frame.f_lineno}: «{line}»" if line else self.cell
+        return self.cell
 
     def make(
         self,

@@ -227,7 +227,14 @@ class Value:
         # Numbers of numpy come here with their operators: np.float32(2) * a.
         operator = _OF_NUMPY.get(ufunc.__name__)
         if operator is not None and method == "__call__" and not named:
-            return _apply(operator, *inputs)
+            # A comparison hands its number over as an array without dimensions.
+            return _apply(
+                operator,
+                *[
+                    one.item() if not isinstance(one, Value) and getattr(one, "ndim", 1) == 0 else one
+                    for one in inputs
+                ],
+            )
         return self._refuse(f"numpy.{ufunc.__name__} takes arrays; {_instead(ufunc.__name__)}")
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, named: Any) -> Any:

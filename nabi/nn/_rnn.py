@@ -360,7 +360,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         return weights
 
     def _dtype(self) -> torch.dtype | None:
-        return getattr(self, self._names[0][0]).dtype if self._names else None
+        # A module has weights of its own, and a cell may have none.
+        names = self._names[0] if self._names else ()
+        return getattr(self, names[0]).dtype if names else None
 
     def _zeros(self, x: Tensor) -> States:
         return tuple([x.new_zeros(1, x.shape[0], width) for width in self._state_widths.values()])

@@ -19,7 +19,8 @@ Argument = str | float
 UNARY = (
     "sigmoid({0})", "tanh({0})", "relu({0})", "sin({0})", "cos({0})", "softplus({0})", "softsign({0})",
     "elu({0})", "selu({0})", "gelu({0})", "silu({0})", "leaky_relu({0})", "hard_sigmoid({0})",
-    "hard_tanh({0})", "hard_sigmoid({0})", "absolute({0})", "abs({0})", "-{0}", "{0} ** 2", "{0} ** 3", "apply('erf', {0})",
+    "hard_tanh({0})",
+    "hard_sigmoid({0})", "absolute({0})", "abs({0})", "-{0}", "{0} ** 2", "{0} ** 3", "apply('erf', {0})",
     "exp(minimum({0}, 1.0))", "log(abs({0}) + 0.5)", "sqrt({0} * {0} + 0.2)", "~({0} > 0.1)",
 )  # fmt: skip
 OVER_UNITS = ("norm({0})", "softmax({0})")
