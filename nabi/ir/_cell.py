@@ -3,17 +3,19 @@
 import dataclasses
 import inspect
 from functools import lru_cache
-from numbers import Real
+from keyword import iskeyword
 from typing import Any, ClassVar, dataclass_transform
 
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._nodes import Node, Noise, Parameter, Trace, current_trace
+from nabi.ir._numbers import is_number
 from nabi.ir._program import Program
 from nabi.ir.functions import activation
 
 __all__ = ["Cell"]
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +174,10 @@ class Cell:
 
     def keep(self, name: str, width: int, rate: float) -> Node | float:
         """Return a mask drawn at every step, 1 with probability `rate`; its mean outside training."""
-        if not (isinstance(rate, Real) and 0 <= rate <= 1):
-            raise CellError(f"{self._trace().where()}: rate: expected a probability from 0 to 1, got {rate!r}")
+        if not (is_number(rate) and 0 <= rate <= 1):
+            raise CellError(
+                f"{self._trace().where()}: rate: expected a probability from 0 to 1, got {rate!r}"
+            )
         if not self._trace().training or rate == 0:
             return rate
         return self._noise(Noise(f"m_{name}", width, rate, "keep", per_step=True))
@@ -216,7 +220,9 @@ class Cell:
         if not isinstance(operand, Node):
             raise CellError(f"{where()}: {method} takes a value of the step, not {operand!r}")
         if operand.width is None:
-            raise CellError(f"{where()}: {operand!r} is a scalar, one number for all units; a weight needs units")
+            raise CellError(
+                f"{where()}: {operand!r} is a scalar, one number for all units; a weight needs units"
+            )
         return operand.width
 
     def _noise(self, noise: Noise) -> Node:
@@ -279,8 +285,12 @@ def _state_widths(cell: Cell) -> list[int]:
     name, states = type(cell).__name__, cell.states
     if not isinstance(states, tuple) or not states or not all(isinstance(state, str) for state in states):
         raise CellError(f'{name}: states: expected a tuple of names such as ("h",), got {states!r}')
-    if len(set(states)) < len(states) or "x" in states or not all(state.isidentifier() for state in states):
-        raise CellError(f"{name}: states: expected different names, each a word and none of them x, got {states!r}")
+    words = all(s.isidentifier() and not iskeyword(s) and s[0] != "_" and "__" not in s for s in states)
+    if len(set(states)) < len(states) or "x" in states or not words:
+        raise CellError(
+            f"{name}: states: expected different names, each a word without leading or double underscores "
+            f"and none of them x, got {states!r}"
+        )
     widths = [cell.state_width(state) for state in states]
     for state, width in zip(states, widths, strict=True):
         if isinstance(width, bool) or not isinstance(width, int) or width < 1:

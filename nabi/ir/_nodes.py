@@ -13,12 +13,11 @@ import os
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from numbers import Real
 from types import FrameType
 from typing import Literal
 
 from nabi.errors import CellError
-from nabi.ir._numbers import NUMBERS
+from nabi.ir._numbers import NUMBERS, is_number
 from nabi.ir._operations import OPERATIONS
 from nabi.ir._value import Value
 
@@ -32,7 +31,6 @@ _NOT_THE_STEP = frozenset({"torch", "numpy"})
 
 current_trace: "ContextVar[Trace | None]" = ContextVar("nabi_trace", default=None)
 """The trace of the step that is being traced, None outside of one."""
-
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Node(Value):
         width: units of a row, or None for a scalar.
         name, value: of a leaf, of a constant.
         reads_state, reads_cotangent: whether a state, a cotangent is among what it is computed from.
-        has_rows: whether it can differ from row to row; if not, it is computed from weights and numbers alone.
+        has_rows: whether it can differ from row to row; if not, it is made of weights and numbers alone.
     """
 
     trace: "Trace"
@@ -138,13 +136,17 @@ class Trace:
 
     def where(self) -> str:
         """Name the cell and quote the line of the user's step that is being traced."""
-        frame = sys._getframe(1)
-        while _is_no_step(frame):
-            if frame.f_back is None:
-                return self.cell
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if not _is_no_step(frame):
+                # What was compiled from a text has no lines; then the line that called it is quoted.
+                line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+                if line:
+                    return f"{self.cell}, line {frame.f_lineno}: «{line}»"
+                if frame.f_code.co_name == "step":
+                    break
             frame = frame.f_back
-        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        return f"{self.cell}, line {frame.f_lineno}: «{line}»" if line else self.cell
+        return self.cell
 
     def make(
         self,
@@ -238,9 +240,9 @@ def apply(name: str, *values: Node | float) -> Node:
 
 def _as_node(trace: Trace, name: str, value: object) -> Node:
     """Return what an operation is given as a node of the step."""
-    if isinstance(value, Real):
+    if is_number(value):
         try:
-            return trace.constant(float(value))
+            return trace.constant(float(value))  # type: ignore[arg-type]
         except OverflowError:
             raise CellError(f"{trace.where()}: {name}: the number has no place in a float64") from None
     if not isinstance(value, Node):

@@ -5,8 +5,14 @@ The results are torch's, for infinities and NaN too, where functions of `math` r
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
-__all__ = ["NUMBERS"]
+__all__ = ["NUMBERS", "is_number"]
+
+
+def is_number(value: object) -> bool:
+    """Whether something is a real number, of Python or numpy."""
+    return isinstance(value, Real)
 
 
 def _div(a: float, b: float) -> float:

@@ -171,9 +171,7 @@ class Program:
         return "\n".join([*lines, f"  return {returned}"])
 
 
-def _new_states(
-    cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[Any, ...]
-) -> tuple[Node, ...]:
+def _new_states(cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[Any, ...]) -> tuple[Node, ...]:
     """Check what a step returned."""
     names = ", ".join(cell.states)
     where = _where_it_returns(cell)
@@ -185,8 +183,8 @@ def _new_states(
     for state, new in zip(states, outputs, strict=True):
         if not isinstance(new, Node):
             raise CellError(
-                f"{where}: the new {state.name} is {type(new).__name__}, not a value of the step; step returns "
-                f"the new states as values, in the order {names}"
+                f"{where}: the new {state.name} is {type(new).__name__}, not a value of the step; step "
+                f"returns the new states as values, in the order {names}"
             )
         if new.trace is not trace:
             raise CellError(f"{where}: the new {state.name} is a value of another step")

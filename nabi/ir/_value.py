@@ -5,10 +5,10 @@ number, a list, an array, a tensor) is refused with what to write instead and th
 """
 
 import math
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nabi.errors import CellError
+from nabi.ir._numbers import is_number
 
 if TYPE_CHECKING:
     from nabi.ir._nodes import Node, Trace
@@ -65,20 +65,20 @@ class Value:
 
     def __pow__(self, exponent: float) -> "Node":
         """Return a power whose exponent is a whole number, or 1/2."""
-        number = float(exponent) if isinstance(exponent, Real) else math.nan
+        number = float(exponent) if is_number(exponent) else math.nan
         if number == 0.5:
             return _apply("sqrt", self)
         if not number.is_integer() or abs(number) > _LARGEST_POWER:
             self._refuse(
-                f"only powers with a whole number of at most {_LARGEST_POWER}, or 0.5, are in the language, not "
-                f"{exponent!r}; write exp(b * log(a)) for a ** b where a is positive"
+                f"the exponent of a power is 0.5 or a whole number up to {_LARGEST_POWER}, not {exponent!r}; "
+                "write exp(b * log(a)) for a ** b where a is positive"
             )
         if number < 0:
             return 1.0 / self**-number
         if number < 2:
             return _apply("mul", self, 1.0) if number else self.trace.constant(1.0)
         half = self ** (number // 2)
-        return half * half * self if number % 2 else half * half
+        return _apply("mul", half * half, self) if number % 2 else half * half
 
     # Comparisons: 1 where they hold, else 0.
 
@@ -147,11 +147,11 @@ class Value:
 
     def __float__(self) -> float:
         self._refuse(
-            "a value of a step is no number: every row of a batch has its own; for functions of math use those "
-            "of nabi.ir.functions"
+            "a value of a step is no number: every row of a batch has its own; for functions of math use "
+            "those of nabi.ir.functions"
         )
 
-    __int__ = __complex__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __complex__ = __index__ = __float__
 
     def __round__(self, digits: int | None = None) -> NoReturn:
         self._refuse("rounding is not in the language; use comparisons and select(condition, a, b)")
@@ -164,9 +164,9 @@ class Value:
     __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
 
     def __rpow__(self, base: float) -> "Node":
-        if not isinstance(base, Real) or not base > 0:
+        if not is_number(base) or not base > 0:
             self._refuse(f"the base of a power must be a positive number, not {base!r}")
-        return _apply("exp", math.log(base) * self)  # type: ignore[operator]
+        return _apply("exp", _apply("mul", math.log(base), self))
 
     def __lshift__(self, other: object) -> NoReturn:
         self._refuse("shifts are not in the language; use *, / and powers")
@@ -175,27 +175,27 @@ class Value:
 
     def __matmul__(self, other: object) -> NoReturn:
         self._refuse(
-            'products with matrices are written self.affine("h", x, h) or self.linear("h", "x", x); the inner '
-            "product of two values is total(a * b)"
+            'products with matrices are written self.affine("h", x, h) or self.linear("h", "x", x); the '
+            "inner product of two values is total(a * b)"
         )
 
     __rmatmul__ = __matmul__
 
     def __iter__(self) -> NoReturn:
         self._refuse(
-            "a value of a step has no parts to go through or to count; use total(a) and mean(a) for its sum and "
-            "mean, and a.width for its number of units"
+            "a value of a step has no parts to go through or to count; use total(a) and mean(a) for its sum "
+            "and mean, and a.width for its number of units"
         )
 
-    __len__ = __reversed__ = __iter__  # type: ignore[assignment]
+    __len__ = __reversed__ = __iter__
 
     def __contains__(self, item: object) -> NoReturn:
         self._refuse("a value of a step has no parts to look through; use comparisons, such as a == 1")
 
     def __getitem__(self, key: object) -> NoReturn:
         self._refuse(
-            "the units of a value cannot be taken apart; give what has another width a state of its own, or a "
-            'matrix: self.linear("h", "a", value, units=n)'
+            "the units of a value cannot be taken apart; give what has another width a state of its own, or "
+            'a matrix: self.linear("h", "a", value, units=n)'
         )
 
     def __setitem__(self, key: object, item: object) -> NoReturn:
@@ -227,7 +227,14 @@ class Value:
         # Numbers of numpy come here with their operators: np.float32(2) * a.
         operator = _OF_NUMPY.get(ufunc.__name__)
         if operator is not None and method == "__call__" and not named:
-            return _apply(operator, *inputs)
+            # A comparison hands its number over as an array without dimensions.
+            return _apply(
+                operator,
+                *[
+                    one.item() if not isinstance(one, Value) and getattr(one, "ndim", 1) == 0 else one
+                    for one in inputs
+                ],
+            )
         return self._refuse(f"numpy.{ufunc.__name__} takes arrays; {_instead(ufunc.__name__)}")
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, named: Any) -> Any:
@@ -239,8 +246,8 @@ class Value:
         name = getattr(function, "__name__", str(function))
         if name.strip("_").removeprefix("r") in ("add", "sub", "mul", "div", "truediv", "pow"):
             return value._refuse(
-                "a value of a step and a tensor cannot be combined; use float(t) for one number, and self.bias or "
-                "self.gain for a learned vector"
+                "a value of a step and a tensor cannot be combined; use float(t) for one number, and "
+                "self.bias or self.gain for a learned vector"
             )
         return value._refuse(f"torch.{name} takes tensors; {_instead(name)}")
 
@@ -310,8 +317,16 @@ _INSTEAD = {
     "where": "use select(condition, a, b)",
     "zeros_like": "numbers broadcast: write 0",
 }
-_RENAMED = {"abs": "absolute", "absolute": "absolute", "hardsigmoid": "hard_sigmoid", "hardtanh": "hard_tanh",
-            "max": "maximum", "min": "minimum", "sum": "total", "swish": "silu", "amax": "maximum"}  # fmt: skip
+_RENAMED = {
+    "abs": "absolute",
+    "amax": "maximum",
+    "hardsigmoid": "hard_sigmoid",
+    "hardtanh": "hard_tanh",
+    "max": "maximum",
+    "min": "minimum",
+    "sum": "total",
+    "swish": "silu",
+}
 
 
 def _instead(name: str) -> str:

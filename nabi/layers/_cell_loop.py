@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._base import Layer
 from nabi.layers._states import flatten, pack, zero_states
 
@@ -41,8 +41,38 @@ def call_cell(cell: Any, inputs: Any, states: Any, training: bool) -> tuple[Any,
         )
     else:
         result = cell(inputs, states) if callable(cell) else cell.call(inputs, states)
+    if isinstance(result, Tensor):
+        # One state alone, which is the output too, as a step on tensors may return it.
+        return result, _checked(cell, result, states)
+    if not isinstance(result, list | tuple) or len(result) != 2:
+        got = f"{len(result)} values" if isinstance(result, list | tuple) else type(result).__name__
+        raise ArgumentError(
+            f"{type(cell).__name__}: expected call to return the output and the new states, "
+            f"(output, states), got {got}"
+        )
     output, new = result
-    return output, new
+    if not isinstance(output, Tensor):
+        raise ArgumentError(
+            f"{type(cell).__name__}: expected a tensor as output, got {type(output).__name__}"
+        )
+    return output, _checked(cell, new, states)
+
+
+def _checked(cell: Any, new: Any, states: Any) -> Any:
+    """Return the new states, if they are as many as the old ones, with their shapes."""
+    old, found = list(flatten(states)), list(flatten(new))
+    name = type(cell).__name__
+    if len(old) != len(found) or not all(isinstance(one, Tensor) for one in found):
+        raise ArgumentError(
+            f"{name}: expected call to return {len(old)} new states, tensors, got "
+            f"{', '.join(type(one).__name__ for one in found) or 'none'}"
+        )
+    for place, (one, before) in enumerate(zip(found, old, strict=True)):
+        if one.shape != before.shape:
+            raise ShapeError(
+                f"{name}: the new state {place} has shape {tuple(one.shape)}, expected {tuple(before.shape)}"
+            )
+    return new
 
 
 def initial_state_of(cell: Any, batch_size: int, layer: Layer) -> Any:

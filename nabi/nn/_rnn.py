@@ -1,5 +1,6 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
+import warnings
 from typing import Any, cast
 
 import torch
@@ -56,12 +57,14 @@ class RNN(nn.Module, metaclass=_RNNType):
         cell: any cell of `nabi.cells` or of your own. For a step that the language of cells cannot
             express, a `torch.nn.Module` with `forward(x, *states) -> tuple of new states` (the first is
             the output; one state may be returned alone) and an attribute `state_widths`, a dict from the
-            names of the states to their widths; it runs as one layer in one direction.
+            names of the states to their widths; it runs as one layer in one direction, and takes none of
+            `dropout`, `recompute`, `initializer`, `device` and `dtype`.
         input_size: width of the input. May be left out for a module.
         num_layers: layers on top of each other; a layer reads the outputs of the one below.
         bidirectional: run a second set of weights from the last valid step to the first; outputs are
             concatenated.
-        dropout: rate of the dropout on the outputs of all layers but the last.
+        dropout: rate of the dropout on the outputs of all layers but the last; with one layer it would do
+            nothing, and a warning says so.
         batch_first: whether input and output are `[B, T, ...]` or `[T, B, ...]`.
         recompute: keep for the backward pass only the states at every so many steps, and compute what lies
             between again: less memory for long sequences, for one more forward pass. None keeps all.
@@ -118,11 +121,20 @@ class RNN(nn.Module, metaclass=_RNNType):
         self._programs: list[tuple[Program, Program]] = []
         self._names: list[tuple[str, ...]] = []
         if isinstance(cell, Cell):
+            if dropout and num_layers == 1:
+                warnings.warn(
+                    f"dropout={dropout!r} falls between layers and does nothing with num_layers=1; cells "
+                    "have the arguments dropout and recurrent_dropout",
+                    stacklevel=3,
+                )
             self._state_widths = {name: cell.state_width(name) for name in cell.states}
             self._make_parameters(cell, as_device(device), as_floating(dtype))
             self.reset_parameters()
         else:
-            self._state_widths = check_step_module(cell, num_layers, self.bidirectional)
+            self._state_widths = check_step_module(
+                cell, num_layers, self.bidirectional, recompute=recompute, dropout=dropout or None,
+                initializer=None if initializer == "torch" else initializer, device=device, dtype=dtype,
+            )  # fmt: skip
         self._state_type = state_type(tuple(self._state_widths))
         self.output_size = next(iter(self._state_widths.values())) * self._directions
 
@@ -273,6 +285,7 @@ class RNN(nn.Module, metaclass=_RNNType):
                 noise=_draw(program, inputs, batch, -inputs.shape[0]),
                 reverse=direction == 1,
                 return_all_states=return_all_states,
+                recompute=self.recompute,
             )
 
         output, final, every = self._run_stack(run, data, states, every_dim=1)
@@ -362,7 +375,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         return weights
 
     def _dtype(self) -> torch.dtype | None:
-        return getattr(self, self._names[0][0]).dtype if self._names else None
+        # A module has weights of its own, and a cell may have none.
+        names = self._names[0] if self._names else ()
+        return getattr(self, names[0]).dtype if names else None
 
     def _zeros(self, x: Tensor) -> States:
         return tuple([x.new_zeros(1, x.shape[0], width) for width in self._state_widths.values()])

@@ -1,22 +1,35 @@
 """Steps that the language of cells cannot express: any torch module, run over time."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from nabi.errors import ArgumentError
 from nabi.nn._stack import Result, States
-from nabi.scan import loop
+from nabi.scan import loop, new_states
 
 __all__ = ["check_step_module", "run_step_module", "step_module_once"]
 
+_REASONS = {
+    "recompute": "autograd keeps what it reads; use torch.utils.checkpoint inside of it",
+    "dropout": "it falls between layers, and a module is one layer",
+    "initializer": "it brings its own weights",
+    "device": "move the module itself",
+    "dtype": "move the module itself",
+}
 
-def check_step_module(module: Any, num_layers: int, bidirectional: bool) -> dict[str, int]:
+
+def check_step_module(module: Any, num_layers: int, bidirectional: bool, **unused: Any) -> dict[str, int]:
     """Return the widths of the states of a step module, or say why it is none.
 
+    Args:
+        module: the step.
+        num_layers, bidirectional: of the RNN.
+        **unused: arguments that have no meaning for a module, by name, each None where it is not given.
+
     Raises:
-        ArgumentError: it is no module, has no `state_widths`, or is to be stacked.
+        ArgumentError: it is no module, has no `state_widths`, is to be stacked, or an argument would be
+            ignored.
     """
     if not isinstance(module, nn.Module):
         given = f"the class {module.__name__}" if isinstance(module, type) else repr(module)
@@ -34,6 +47,16 @@ def check_step_module(module: Any, num_layers: int, bidirectional: bool) -> dict
             "num_layers, bidirectional: a step that is a torch module has the weights of one layer and one "
             "direction; make one RNN of each"
         )
+    for name, width in widths.items():
+        if not isinstance(name, str) or isinstance(width, bool) or not isinstance(width, int) or width < 1:
+            raise ArgumentError(
+                f"cell: {type(module).__name__}.state_widths: expected names with positive integers, "
+                f"got {widths!r}"
+            )
+    ignored = [name for name, value in unused.items() if value is not None]
+    if ignored:
+        reasons = "; ".join(_REASONS[name] for name in ignored)
+        raise ArgumentError(f"{', '.join(ignored)}: not for a step that is a torch module: {reasons}")
     return dict(widths)
 
 
@@ -45,17 +68,12 @@ def run_step_module(module: nn.Module, x: Tensor, states: States, options: dict[
         x, states: input and initial states.
         options: `lengths`, `mask`, `resets` and `truncate` of `nabi.scan.loop`.
     """
-
-    def step(x_t: Tensor, *now: Tensor) -> Sequence[Tensor]:
-        new: Tensor | Sequence[Tensor] = module(x_t, *now)
-        return (new,) if isinstance(new, Tensor) else new
-
-    output, final, every = loop(step, x, [state[0] for state in states], **options)
+    output, final, every = loop(module, x, [state[0] for state in states], **options)
     return output, tuple([last.unsqueeze(0) for last in final]), tuple([each.unsqueeze(0) for each in every])
 
 
 def step_module_once(module: nn.Module, x: Tensor, states: States) -> tuple[Tensor, States]:
     """Take one step from `x [B, D]` and states `[1, B, width]`."""
-    new = module(x, *[state[0] for state in states])
-    found = (new,) if isinstance(new, Tensor) else tuple(new)
+    old = [state[0] for state in states]
+    found = new_states(module(x, *old), old, type(module).__name__)
     return found[0], tuple([state.unsqueeze(0) for state in found])

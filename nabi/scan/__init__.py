@@ -5,11 +5,12 @@ from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._noise import sample_noise
 from nabi.scan._prepared import PreparedStep
 from nabi.scan._scan import scan, scan_packed
-from nabi.scan._unroll import loop, static_scan, step
+from nabi.scan._unroll import loop, new_states, static_scan, step
 
 __all__ = [
     "PreparedStep",
     "loop",
+    "new_states",
     "sample_noise",
     "scan",
     "scan_full_batch",

@@ -120,12 +120,13 @@ def scan_packed(
     noise: Sequence[Tensor] = (),
     reverse: bool = False,
     return_all_states: bool = False,
+    recompute: int | None = None,
 ) -> Result:
     """Run a program over packed data, as `torch.nn.utils.rnn.PackedSequence` lays it out.
 
     Args:
-        program, states, parameters, noise, reverse, return_all_states: as in `scan`; states come in the
-            sorted order of the packed sequences.
+        program, states, parameters, noise, reverse, return_all_states, recompute: as in `scan`; states come
+            in the sorted order of the packed sequences.
         data: `[N, D]`, the valid steps, time after time, the longest sequences first.
         batch_sizes: `[T]` on the CPU, how many sequences have each step.
 
@@ -142,6 +143,7 @@ def scan_packed(
         (torch.Size([3, 5]), torch.Size([2, 5]))
     """
     check_input(program, data, packed=True)
+    check_steps("recompute", recompute)
     if batch_sizes.dim() != 1 or batch_sizes.device.type != "cpu":
         raise ArgumentError(
             f"batch_sizes: expected one dimension on the CPU, got shape {tuple(batch_sizes.shape)}"
@@ -156,7 +158,7 @@ def scan_packed(
     families = check_families(program, parameters)
     data, initial = _like(families, data, check_states(program, states, batch, data))
     noises = _check_noise(program, noise, batch, (data.shape[0],))
-    options = Options(reverse, None, return_all_states)
+    options = Options(reverse, None, return_all_states, recompute)
     kept, finals = run_scan(program, options, data, initial, families, noises, batch_sizes=batch_sizes)
     return kept[0], finals, kept if return_all_states else None
 

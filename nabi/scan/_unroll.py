@@ -12,7 +12,7 @@ from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
-__all__ = ["loop", "static_scan", "step"]
+__all__ = ["loop", "new_states", "static_scan", "step"]
 
 
 def static_scan(
@@ -114,7 +114,7 @@ def step(
 
 
 def loop(
-    step_function: Callable[..., Sequence[Tensor]],
+    step_function: Callable[..., Tensor | Sequence[Tensor]],
     x: Tensor,
     states: Sequence[Tensor],
     *,
@@ -130,7 +130,7 @@ def loop(
 
     Args:
         step_function: called as `step_function(x_t, *states)` with `[B, D]` and the states; returns the
-            new states, the first of which is the output.
+            new states, the first of which is the output, or one state as a tensor alone.
         x: input `[B, T, D]`.
         states: initial states, each `[B, width]`.
         lengths, mask, resets, reverse, truncate: as in `scan`.
@@ -139,12 +139,13 @@ def loop(
         The output `[B, T, H]`, the final states, and every state at every step.
 
     Raises:
-        ShapeError, ArgumentError: as `scan`.
+        ShapeError, ArgumentError: as `scan`; also when the function returns anything but the new states, each
+            with the shape of the old one.
 
     Example:
         >>> import torch
         >>> cell = torch.nn.GRUCell(3, 5)
-        >>> output, (h,), _ = loop(lambda x, h: (cell(x, h),), torch.ones(2, 7, 3), [torch.zeros(2, 5)])
+        >>> output, (h,), _ = loop(cell, torch.ones(2, 7, 3), [torch.zeros(2, 5)])
         >>> output.shape
         torch.Size([2, 7, 5])
     """
@@ -158,8 +159,9 @@ def loop(
     if valid is not None:
         shape = (batch, time, *(1,) * (x.dim() - 2))
         x = torch.where(valid.reshape(shape), x, torch.zeros_like(x))
+    name = getattr(step_function, "__name__", type(step_function).__name__)
     kept, finals = eager.run_definition(
-        lambda t, now: tuple(step_function(x[:, t], *now)),
+        lambda t, now: new_states(step_function(x[:, t], *now), now, name),
         time,
         tuple(states),
         mask=valid,
@@ -173,3 +175,32 @@ def loop(
         for values, state in zip(kept, states, strict=True)
     )
     return all_states[0], finals, all_states
+
+
+def new_states(returned: object, old: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:
+    """Check what a step on torch tensors returned, and return the new states.
+
+    Args:
+        returned: the new states; a tensor alone is the one state of a step that has one.
+        old: the states before the step, whose shapes the new ones must have.
+        name: of the step, for the message.
+
+    Raises:
+        ArgumentError: it is not the new states.
+        ShapeError: a new state has another shape than the old one.
+    """
+    expected = f"{name}: expected the {len(old)} new states as a tuple of tensors"
+    found = (returned,) if isinstance(returned, Tensor) else returned
+    if not isinstance(found, (tuple, list)):
+        raise ArgumentError(f"{expected}, got {type(returned).__name__}")
+    if len(found) != len(old):
+        got = "one tensor" if isinstance(returned, Tensor) else f"{len(found)} values"
+        raise ArgumentError(f"{expected}, got {got}")
+    for place, (new, state) in enumerate(zip(found, old, strict=True)):
+        if not isinstance(new, Tensor):
+            raise ArgumentError(f"{expected}, got {type(new).__name__} for state {place}")
+        if new.shape != state.shape:
+            raise ShapeError(
+                f"{name}: the new state {place} has shape {tuple(new.shape)}, expected {tuple(state.shape)}"
+            )
+    return tuple(found)

@@ -244,3 +244,38 @@ def test_initial_states() -> None:
         ShapeError, match=r"initial_state: state 1 of .* has shape \(3, 5\), expected \(3, 2\)"
     ):
         layer(x, initial_state=[zeros, np.zeros((3, 5))])
+
+
+class TensorCell:
+    """A Keras-style cell of plain functions, whatever its call returns."""
+
+    def __init__(self, returned, state_size=3):
+        self.returned, self.state_size = returned, state_size
+
+    def call(self, inputs, states):
+        return self.returned(states)
+
+
+def test_a_cell_may_return_its_one_state_alone():
+    rnn = layers.RNN(TensorCell(lambda s: s[0] + 1), return_sequences=True)
+    both = layers.RNN(TensorCell(lambda s: (s[0] + 1, [s[0] + 1])), return_sequences=True)
+    x = torch.zeros(2, 4, 5)
+    assert torch.equal(rnn(x), both(x))
+    assert torch.equal(rnn(x)[0, :, 0], torch.arange(1.0, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda s: None, "expected call to return the output and the new states"),
+        (lambda s: (s[0], s, s), "got 3 values"),
+        (lambda s: (s[0], []), "expected call to return 1 new states, tensors, got none"),
+        (lambda s: (s[0], [s[0], s[0]]), "expected call to return 1 new states"),
+        (lambda s: (1.0, s), "expected a tensor as output, got float"),
+        (lambda s: (s[0], [s[0][:, :2]]), "the new state 0 has shape"),
+        (lambda s: s[0][:, :2], "the new state 0 has shape"),
+    ],
+)
+def test_what_a_cell_returns_is_checked(returned, message):
+    with pytest.raises(ArgumentError, match=f"TensorCell: .*{message}"):
+        layers.RNN(TensorCell(returned))(torch.zeros(2, 4, 5))

@@ -182,3 +182,67 @@ def test_fused_optimizer_and_training() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] / 10
+
+
+class ReturnsWhatItIsTold(torch.nn.Module):
+    """A step of torch tensors with one state or two, whatever it returns."""
+
+    def __init__(self, widths, returned):
+        super().__init__()
+        self.state_widths, self.returned = widths, returned
+
+    def forward(self, x, *states):
+        return self.returned(states)
+
+
+@pytest.mark.parametrize(
+    ("widths", "returned", "message"),
+    [
+        ({"h": 3, "c": 3}, lambda s: s[0], "expected the 2 new states as a tuple of tensors, got one tensor"),
+        ({"h": 3}, lambda s: (s[0], s[0]), "expected the 1 new states as a tuple of tensors, got 2 values"),
+        ({"h": 3}, lambda s: None, "got NoneType"),
+        ({"h": 3}, lambda s: {"h": s[0]}, "got dict"),
+        ({"h": 3}, lambda s: (1.0,), "got float for state 0"),
+        ({"h": 3}, lambda s: s[0][:, :2], r"the new state 0 has shape \(1, 2\), expected \(1, 3\)"),
+    ],
+)
+def test_what_a_step_module_returns_is_checked(widths, returned, message):
+    rnn = nabi.nn.RNN(ReturnsWhatItIsTold(widths, returned))
+    with pytest.raises(nabi.errors.ArgumentError, match=message):
+        rnn(torch.randn(1, 4, 2))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"recompute": 4},
+        {"dropout": 0.5},
+        {"initializer": "keras"},
+        {"device": "cpu"},
+        {"dtype": torch.float64},
+    ],
+)
+def test_what_a_step_module_would_ignore_is_refused(given):
+    with pytest.raises(nabi.errors.ArgumentError, match=f"{next(iter(given))}: not for a step that is"):
+        nabi.nn.RNN(ReturnsWhatItIsTold({"h": 3}, lambda s: s[0]), **given)
+
+
+def test_a_dropout_that_does_nothing_is_said():
+    with pytest.warns(UserWarning, match="does nothing with num_layers=1"):
+        nabi.nn.RNN(nabi.cells.GRU(3), 2, dropout=0.5)
+
+
+def test_a_packed_sequence_is_recomputed(monkeypatch):
+    from nabi.scan import _operator
+
+    calls, run = [], _operator.run_forward_lightly
+    monkeypatch.setattr(_operator, "run_forward_lightly", lambda *a, **k: calls.append(1) or run(*a, **k))
+    saving = nabi.nn.RNN(nabi.cells.LSTM(3), 2).double()
+    again = nabi.nn.RNN(nabi.cells.LSTM(3), 2, recompute=2).double()
+    again.load_state_dict(saving.state_dict())
+    packed = torch.nn.utils.rnn.pack_sequence([torch.randn(n, 2).double() for n in (5, 3, 1)])
+    for rnn in (saving, again):
+        rnn(packed)[0].data.square().sum().backward()
+    assert calls == [1]
+    for one, two in zip(saving.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)

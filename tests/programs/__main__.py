@@ -1,7 +1,7 @@
 """Draws many programs and compares their runs: `python -m tests.programs --count 5000`.
 
-5,000 programs take some twelve minutes of one core, nearly all of it for compiling. `--first` divides them among
-processes.
+5,000 programs take some twelve minutes of one core, nearly all of it for compiling. `--first` divides them
+among processes.
 """
 
 import argparse
@@ -39,7 +39,10 @@ def main() -> int:
                 break
         if (seed + 1) % 100 == 0:
             seconds = time.monotonic() - start
-            print(f"{seed + 1 - given.first} programs, {skipped} skipped, {failed} failed, {seconds:.0f} s", flush=True)
+            print(
+                f"{seed + 1 - given.first} programs, {skipped} skipped, {failed} failed, {seconds:.0f} s",
+                flush=True,
+            )
     return failed
 
 

@@ -32,9 +32,7 @@ class Outcome:
     skipped: str = ""
 
 
-def compare(
-    drawn: Drawn, *, inference: bool = False, single: bool = False, numeric: bool = False
-) -> Outcome:
+def compare(drawn: Drawn, *, inference: bool = False, single: bool = False, numeric: bool = False) -> Outcome:
     """Compare the three.
 
     Args:
@@ -184,10 +182,12 @@ def numeric_difference(data: Data) -> str:
     if data.setting.truncate is not None or data.setting.resets:
         return ""  # gradients are cut there, difference quotients are not
     off = abs(quotient - slope)
-    return "" if off <= 1e-5 * max(1.0, abs(slope), abs(values[0])) else f"numeric slope {quotient}, not {slope}"
+    return (
+        "" if off <= 1e-5 * max(1.0, abs(slope), abs(values[0])) else f"numeric slope {quotient}, not {slope}"
+    )
 
 
-class uninitialised_memory_is_nan:  # noqa: N801
+class uninitialised_memory_is_nan:
     """Lets torch fill all memory that it hands out with NaN, so that a result that nothing wrote shows."""
 
     def __enter__(self) -> None:

@@ -19,7 +19,8 @@ Argument = str | float
 UNARY = (
     "sigmoid({0})", "tanh({0})", "relu({0})", "sin({0})", "cos({0})", "softplus({0})", "softsign({0})",
     "elu({0})", "selu({0})", "gelu({0})", "silu({0})", "leaky_relu({0})", "hard_sigmoid({0})",
-    "hard_tanh({0})", "absolute({0})", "abs({0})", "-{0}", "{0} ** 2", "{0} ** 3", "apply('erf', {0})",
+    "hard_tanh({0})",
+    "hard_sigmoid({0})", "absolute({0})", "abs({0})", "-{0}", "{0} ** 2", "{0} ** 3", "apply('erf', {0})",
     "exp(minimum({0}, 1.0))", "log(abs({0}) + 0.5)", "sqrt({0} * {0} + 0.2)", "~({0} > 0.1)",
 )  # fmt: skip
 OVER_UNITS = ("norm({0})", "softmax({0})")
@@ -103,9 +104,7 @@ class Drawn:
         space: dict[str, Any] = {"__name__": "drawn"}
         exec("from nabi.cells import Cell\nfrom nabi.ir import apply\nfrom nabi.ir.functions import *", space)
         exec(compile(source, file, "exec"), space)
-        made: Cell = space["Drawn"](
-            self.units, dropout=self.rates[0], recurrent_dropout=self.rates[1]
-        )
+        made: Cell = space["Drawn"](self.units, dropout=self.rates[0], recurrent_dropout=self.rates[1])
         return made
 
     @property
@@ -115,9 +114,12 @@ class Drawn:
 
     def __str__(self) -> str:
         rates = "".join(
-            f", {name}={rate}" for name, rate in zip(("dropout", "recurrent_dropout"), self.rates, strict=True) if rate
+            f", {name}={rate}"
+            for name, rate in zip(("dropout", "recurrent_dropout"), self.rates, strict=True)
+            if rate
         )
-        return f"{self.source}\nDrawn({self.units}{rates}), {self.features} inputs, {self.setting}, seed {self.seed}"
+        made = f"Drawn({self.units}{rates}), {self.features} inputs"
+        return f"{self.source}\n{made}, {self.setting}, seed {self.seed}"
 
 
 def _written(argument: Argument) -> str:
@@ -143,7 +145,7 @@ class _Drawer:
         self.values[name] = width
         return name
 
-    def pick(self, width: int | None | str = "any") -> str | None:
+    def pick(self, width: int | str | None = "any") -> str | None:
         """Return an earlier value, a late one rather than an early one."""
         names = [n for n, w in self.values.items() if width == "any" or w == width]
         if not names:
@@ -176,7 +178,18 @@ class _Drawer:
         """Append one line."""
         draw = self.random
         kind = draw.choices(
-            ["unary", "binary", "select", "reduction", "units", "weight", "linear", "affine", "noise", "number"],
+            [
+                "unary",
+                "binary",
+                "select",
+                "reduction",
+                "units",
+                "weight",
+                "linear",
+                "affine",
+                "noise",
+                "number",
+            ],
             [22, 28, 9, 10, 6, 12, 12, 10, 3, 2],
         )[0]
         if kind == "unary":
@@ -186,8 +199,9 @@ class _Drawer:
             name = self.pick() or "x"
             pair = [name, self.partner(name)]
             draw.shuffle(pair)
-            # Of a number alone Python would make a number.
-            self.add(draw.choice(BINARY), tuple(pair), self.joint(*pair))
+            numbers = any(isinstance(one, float) for one in pair)
+            # The last two are the derivative's own, which knows no numbers there.
+            self.add(draw.choice(BINARY[:-2] if numbers else BINARY), tuple(pair), self.joint(*pair))
         elif kind == "select":
             name = self.pick() or "x"
             condition, other = self.partner(name), self.partner(name)
@@ -213,7 +227,11 @@ class _Drawer:
             self.add(f"self.keep('{self.gate()}', {width}, {rate}) + 0 * self.gain('{self.gate()}', "
                      f"'k{width}', {width})", (), width)  # fmt: skip
         else:
-            self.add(f"{draw.choice(('tanh', 'softplus', 'elu'))}(0.3) * self.bias('{self.gate()}')", (), self.units)
+            self.add(
+                f"{draw.choice(('tanh', 'softplus', 'elu'))}(0.3) * self.bias('{self.gate()}')",
+                (),
+                self.units,
+            )
 
     def select(self, condition: str, a: Argument, b: Argument) -> None:
         widths = {self.values[n] for n in (condition, a, b) if isinstance(n, str)} - {None}
@@ -253,6 +271,9 @@ class _Drawer:
 
     def state(self, width: int) -> str:
         """Return the new value of a state."""
+        scalar = self.pick(None)
+        if width == 1 and scalar is not None and self.random.random() < 0.5:
+            return scalar
         found = self.pick(width)
         if found is None or (self.random.random() < 0.5 and width != self.units):
             source = self.vector()

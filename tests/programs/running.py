@@ -50,4 +50,3 @@ def failure_of(drawn: Drawn) -> str:
 def _kind(outcome: Outcome) -> str:
     """Return which run failed and what was wrong with it, without numbers."""
     return ":".join(outcome.problem.split(":")[:2]).partition("%")[0]
-

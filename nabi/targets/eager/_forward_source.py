@@ -1,8 +1,8 @@
 """Writes the forward functions of a kernel from a plan: what comes before the loop, and one step.
 
-Variables are named after what they hold: `v12` node 12, `c12` the same if it has no rows, `P0` the result of product 0, `W0` its weights,
-`D0` a stack of cotangents, `s1` the state 1 before a step, `n0` noise 0, `k12` node 12 stored by the loop
-backward for the time after it, `o12` where node 12 is written to.
+Variables are named after what they hold: `v12` node 12, `c12` the same if it has no rows, `P0` the result of
+product 0, `W0` its weights, `D0` a stack of cotangents, `s1` the state 1 before a step, `n0` noise 0, `k12`
+node 12 stored by the loop backward for the time after it, `o12` where node 12 is written to.
 """
 
 import re

@@ -182,9 +182,7 @@ def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set
     return sums, inner
 
 
-def _level(
-    node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Callable[[Node], bool]
-) -> int:
+def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Callable[[Node], bool]) -> int:
     total = sums.get(node.index)
     if total is not None:
         # A cotangent of a new state is put where products read it by a pass of its own, unless it lies there.

@@ -223,7 +223,7 @@ class StepMemory:
         return lambda row: self.row_stored(node, row)
 
     def row_of_leaf(self, node: Node, row: Any) -> Any:
-        """Return the address of a row of the input, a state before the step or a random input, or a weight."""
+        """Return the address of a row of the input, a state before the step, a random input or a weight."""
         if node.operation == "input":
             return self.row_of_packed("x", node.width or 1, row)
         if node.operation == "noise":
