@@ -1,9 +1,11 @@
 """Checks and small conversions of the arguments that many layers share."""
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from nabi.errors import ArgumentError, ShapeError, unknown_name
@@ -13,6 +15,7 @@ __all__ = [
     "Shape",
     "check_no_constraint",
     "check_one_of",
+    "check_switches",
     "declared_shape",
     "dtype_named",
     "keyword_arguments",
@@ -113,6 +116,26 @@ def unknown_arguments(class_name: str, given: Mapping[str, object], known: Seque
     first = next(iter(given))
     error = unknown_name(f"{class_name}(...)", first, known)
     return ArgumentError(str(error).replace("is not known", "is not an argument of this layer", 1))
+
+
+@functools.cache
+def _switches(kind: type) -> frozenset[str]:
+    """The arguments of nabi's layers that are True or False, by their defaults."""
+    found = set()
+    for one in kind.__mro__:
+        if "__init__" in vars(one) and one.__module__.split(".")[0] == "nabi":
+            parameters = inspect.signature(vars(one)["__init__"]).parameters.values()
+            found.update(parameter.name for parameter in parameters if isinstance(parameter.default, bool))
+    return frozenset(found)
+
+
+def check_switches(kind: type, given: Mapping[str, object]) -> None:
+    """Raise `ArgumentError` for a keyword argument that should be True or False and is something else."""
+    for name in given:
+        if name in _switches(kind):
+            value = given[name]
+            if not isinstance(value, bool | int | np.bool_) or value not in (0, 1):
+                raise ArgumentError(f"{name}: expected True or False, got {value!r}")
 
 
 def keyword_arguments(kind: type) -> list[str]:

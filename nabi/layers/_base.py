@@ -12,6 +12,7 @@ from nabi.errors import ArgumentError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import (
     Shape,
+    check_switches,
     declared_shape,
     dtype_named,
     keyword_arguments,
@@ -123,6 +124,7 @@ class Layer(Weighted):
         register(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        check_switches(cls, kwargs)
         layer = super().__new__(cls)
         if not cls._describes_itself:
             object.__setattr__(layer, "_init_arguments", (args, kwargs))

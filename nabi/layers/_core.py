@@ -236,6 +236,9 @@ class Dropout(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rate = check_rate("rate", rate)
+        sizes = noise_shape is None or isinstance(noise_shape, list | tuple | torch.Size)
+        if not sizes or any(one is not None and not isinstance(one, int) for one in noise_shape or ()):
+            raise ArgumentError(f"noise_shape: expected sizes, some perhaps None, got {noise_shape!r}")
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)

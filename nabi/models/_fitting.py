@@ -140,7 +140,8 @@ class Fitting(Feeding):
             epochs: number of the last epoch.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`.
-            validation_split: share of the samples, from the end, to validate on.
+            validation_split: share of the samples, from the end, to validate on, if there is no
+                `validation_data`.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a DataLoader.
             shuffle: whether samples come in a new order in every epoch.
             class_weight: weight of the samples of each class.
@@ -162,6 +163,16 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
+        if not isinstance(shuffle, bool | np.bool_):
+            raise ArgumentError(f"shuffle: expected True or False, got {shuffle!r}")
+        for argument, value in (
+            ("validation_steps", validation_steps), ("validation_batch_size", validation_batch_size)
+        ):  # fmt: skip
+            if value is not None and validation_data is None and not validation_split:
+                raise ArgumentError(
+                    f"{argument}: got {value!r} without anything to validate on; "
+                    "expected validation_data or validation_split beside it"
+                )
         heard = training.as_callbacks(callbacks)
         if device is not None:
             self._place(training.resolve_device(device))
@@ -174,9 +185,11 @@ class Fitting(Feeding):
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
         if validation_data is not None:
-            held_out = self._validation(
-                validation_data, validation_batch_size or batch_size, validation_steps
-            )
+            made_by_others = not isinstance(validation_data, list | tuple)
+            if made_by_others and validation_batch_size is not None:
+                raise ArgumentError("validation_batch_size: the validation_data given makes its own batches")
+            size = batch_size if validation_batch_size is None else validation_batch_size
+            held_out = self._validation(validation_data, size, validation_steps)
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
         return training.fit(
@@ -401,8 +414,9 @@ class Fitting(Feeding):
     def _width(self) -> int | None:
         """How many outputs each sample or step has, where a model that is built knows it."""
         shape = getattr(self, "output_shape", None)
-        known = isinstance(shape, tuple) and shape and isinstance(shape[-1], int)
-        return shape[-1] if known else None
+        if isinstance(shape, tuple) and shape and isinstance(shape[-1], int):
+            return shape[-1]
+        return None
 
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
         for argument, number, least in (
