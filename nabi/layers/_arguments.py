@@ -121,7 +121,7 @@ def unknown_arguments(class_name: str, given: Mapping[str, object], known: Seque
 @functools.cache
 def _switches(kind: type) -> frozenset[str]:
     """The arguments of nabi's layers that are True or False, by their defaults."""
-    found = set()
+    found: set[str] = set()
     for one in kind.__mro__:
         if "__init__" in vars(one) and one.__module__.split(".")[0] == "nabi":
             parameters = inspect.signature(vars(one)["__init__"]).parameters.values()
