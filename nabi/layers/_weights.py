@@ -60,6 +60,20 @@ def collecting_losses(root: Any) -> Iterator[None]:
         collecting.on = False
 
 
+def _freeze_inside(module: torch.nn.Module, frozen: bool) -> None:
+    if isinstance(module, Weighted):
+        if frozen:
+            module._trainable = False
+        frozen = not module._trainable
+    if frozen:
+        for weight in module._parameters.values():
+            if weight is not None and weight.requires_grad:
+                weight.requires_grad_(False)
+    for child in module._modules.values():
+        if child is not None:
+            _freeze_inside(child, frozen)
+
+
 class Weighted(torch.nn.Module):
     """A module with weights in Keras' order and layout; the part of `Layer` that knows about weights."""
 
@@ -160,13 +174,7 @@ class Weighted(torch.nn.Module):
 
     def _freeze(self) -> None:
         """Freeze all that is inside of what is frozen, however it got there."""
-        for module in self.modules():
-            if isinstance(module, Weighted) and not module._trainable:
-                for inner in module.modules():
-                    if inner is not module and isinstance(inner, Weighted):
-                        inner._trainable = False
-                for weight in module.parameters():
-                    weight.requires_grad_(False)
+        _freeze_inside(self, False)
 
     def __getattr__(self, name: str) -> Any:
         # As torch looks for them, so that it costs no more.

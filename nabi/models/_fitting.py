@@ -146,7 +146,8 @@ class Fitting(Feeding):
             epochs: number of the last epoch.
             verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
             callbacks: objects of `nabi.callbacks`.
-            validation_split: share of the samples, from the end, to validate on.
+            validation_split: share of the samples, from the end, to validate on, if there is no
+                `validation_data`.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a DataLoader.
             shuffle: whether samples come in a new order in every epoch.
             class_weight: weight of the samples of each class.
@@ -168,6 +169,16 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
+        if not isinstance(shuffle, bool | np.bool_):
+            raise ArgumentError(f"shuffle: expected True or False, got {shuffle!r}")
+        for argument, value in (
+            ("validation_steps", validation_steps), ("validation_batch_size", validation_batch_size)
+        ):  # fmt: skip
+            if value is not None and validation_data is None and not validation_split:
+                raise ArgumentError(
+                    f"{argument}: got {value!r} without anything to validate on; "
+                    "expected validation_data or validation_split beside it"
+                )
         heard = training.as_callbacks(callbacks)
         if device is not None:
             self._place(training.resolve_device(device))
@@ -180,9 +191,11 @@ class Fitting(Feeding):
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
         if validation_data is not None:
-            held_out = self._validation(
-                validation_data, validation_batch_size or batch_size, validation_steps
-            )
+            made_by_others = not isinstance(validation_data, list | tuple)
+            if made_by_others and validation_batch_size is not None:
+                raise ArgumentError("validation_batch_size: the validation_data given makes its own batches")
+            size = batch_size if validation_batch_size is None else validation_batch_size
+            held_out = self._validation(validation_data, size, validation_steps)
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
         return training.fit(

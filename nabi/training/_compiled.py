@@ -53,9 +53,17 @@ class Trainable(Protocol):
         """Turn training on or off."""
 
     # What a subclass may define in the place of nabi's own; see `nabi.training._own_steps`.
-    train_step: Any
-    test_step: Any
-    compute_loss: Any
+    @property
+    def train_step(self) -> Callable[..., Any]:
+        """One step of training."""
+
+    @property
+    def test_step(self) -> Callable[..., Any]:
+        """One step of evaluating."""
+
+    @property
+    def compute_loss(self) -> Callable[..., Any]:
+        """The loss of a batch with its penalties."""
 
 
 class Compiled:

@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -172,6 +173,18 @@ class TorchLoss(Loss):
         return self.loss(y_pred, y_true)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool)
+
+
+# What the options of nabi's losses can be.
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "from_logits": (lambda value: isinstance(value, bool | np.bool_), "True or False"),
+    "label_smoothing": (lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1"),
+    "delta": (lambda value: _is_number(value) and 0 < value < float("inf"), "a positive number"),
+}
+
+
 def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
     order = [*list(inspect.signature(function).parameters)[2:], "reduction", "name"]
 
@@ -185,6 +198,12 @@ def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
             if option in options:
                 raise ArgumentError(f"{option}: it was given twice to {name}")
             options[option] = value
+        if options.get("axis") == -1:  # as everywhere here
+            del options["axis"]
+        for option in set(options) & set(_CHECKS):
+            fits, wanted = _CHECKS[option]
+            if isinstance(options[option], str) or not fits(options[option]):
+                raise ArgumentError(f"{option}: expected {wanted}, got {options[option]!r}")
         FunctionLoss.__init__(self, **options)
 
     attributes = {

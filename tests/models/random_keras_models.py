@@ -111,11 +111,10 @@ def on_sequences(
     if kind == "Flatten":
         return {"kind": kind}, (steps * width,), False
     if kind == "Conv1D":
-        made = {
-            "kind": kind, "filters": draw(st.integers(1, 3)), 
-            "kernel_size": draw(st.integers(1, min(3, steps))), "padding": draw(st.sampled_from(["same", "causal", "valid"])), "use_bias": draw(st.booleans()),
-            "activation": draw(st.sampled_from(ACTIVATIONS)),
-        }  # fmt: skip
+        made = {"kind": kind, "filters": draw(st.integers(1, 3)), "use_bias": draw(st.booleans())}
+        made["kernel_size"] = draw(st.integers(1, min(3, steps)))
+        made["padding"] = draw(st.sampled_from(["same", "causal", "valid"]))
+        made["activation"] = draw(st.sampled_from(ACTIVATIONS))
         left = steps - made["kernel_size"] + 1 if made["padding"] == "valid" else steps
         return made, (left, made["filters"]), False
     if kind.endswith("Pooling1D"):
@@ -250,6 +249,7 @@ def data(described: Described, count: int) -> tuple[Any, Any, Any]:
     else:
         x = rng.normal(size=(count, STEPS, WIDTH)).astype("float32")
     lengths = rng.integers(1, STEPS + 1, count)
+    lengths[0] = max(2, lengths[0])
     for row, length in enumerate(lengths):
         x[row, length:] = 0
     x[0, 0] = 0  # a masked step in front
@@ -315,8 +315,13 @@ def compare(described: Described) -> None:
             if getattr(each, "stateful", False):
                 each.reset_state()
     for step in range(3):
+        try:
+            wanted = other.train_on_batch(x, y, sample_weight=weights, class_weight=by_class)
+        except RuntimeError as problem:  # Keras writes over states that its gradients need
+            if described["stateful"] and "inplace operation" in str(problem):
+                return
+            raise
         one = own.train_on_batch(x, y, sample_weight=weights, class_weight=by_class)
-        wanted = other.train_on_batch(x, y, sample_weight=weights, class_weight=by_class)
         same(f"train_on_batch {step}", one, wanted, 1e-4)
         if not np.all(np.abs(wanted) < 1e3):
             return  # it runs away, and so do the roundings
