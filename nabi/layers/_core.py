@@ -239,8 +239,8 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         self.rate = check_rate("rate", rate)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
         self.seed_generator = SeedGenerator(seed)
+        self.seed = self.seed_generator.seed
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, thinned out in training."""

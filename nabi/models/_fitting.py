@@ -162,6 +162,10 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
+        if validation_batch_size is not None:
+            validation_batch_size = _checks.whole("validation_batch_size", validation_batch_size)
+        if validation_steps is not None:
+            validation_steps = _checks.whole("validation_steps", validation_steps, floats=True)
         heard = training.as_callbacks(callbacks)
         if device is not None:
             self._place(training.resolve_device(device))
