@@ -81,6 +81,8 @@ def _kind(hint: Any) -> Kind:
     typed = sys.modules.get("numpy.typing")
     if typed is not None and hint == typed.ArrayLike:
         return Kind((_is_array,), ("an array of numbers",))
+    if hint is type(None):  # what is not offered; the function says why
+        return Kind()
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = typing.get_args(hint) if union else (hint,)
     tests: list[Callable[[Any], bool]] = []

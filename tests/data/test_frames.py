@@ -34,7 +34,7 @@ def test_what_is_no_key_is_refused(pitch):
 
 @pytest.mark.parametrize("frames", [[60, 62], 5, None])
 def test_what_are_no_frames_is_refused(frames):
-    with pytest.raises(ArgumentError, match="frames: expected a list, got "):
+    with pytest.raises(ArgumentError, match="frames: expected a list"):
         roll_of(frames)
 
 

@@ -55,12 +55,12 @@ def test_errors_of_encoding():
         vocabulary.encode(["a"], truncating="left")
     for argument, call in {
         "texts: expected a list of texts, got 'a'": lambda: vocabulary.encode("a"),
-        r"texts\[1\]: 3": lambda: vocabulary.encode(["a", 3]),
-        "maxlen: 0": lambda: vocabulary.encode(["a"], maxlen=0),
+        r"texts\[1\]: expected a text, got 3": lambda: vocabulary.encode(["a", 3]),
+        "maxlen: expected .*, got 0": lambda: vocabulary.encode(["a"], maxlen=0),
         "first: 1 texts were given for 2": lambda: vocabulary.encode(["a", "b"], first=["a"]),
         "text: None": lambda: vocabulary.tokens(None),
-        r"codes\[1\]: 6 was given, 0 to 5": lambda: vocabulary.decode([4, 6]),
-        r"codes\[0\]: -1": lambda: vocabulary.decode([-1]),
+        r"codes\[1\]: expected a whole number from 0 to 5, got 6": lambda: vocabulary.decode([4, 6]),
+        r"codes\[0\]: expected .*, got -1": lambda: vocabulary.decode([-1]),
     }.items():
         with pytest.raises(ArgumentError, match=argument):
             call()

@@ -103,7 +103,7 @@ def test_arguments_of_a_cell_are_checked() -> None:
         ArgumentError, match="recurrent_dropout: expected a rate of at least 0 and below 1, got 1"
     ):
         LSTM(4, recurrent_dropout=1)
-    with pytest.raises(ArgumentError, match="input_size: expected a positive integer, got 0"):
+    with pytest.raises(ArgumentError, match="input_size: expected a whole number of at least 1, got 0"):
         LSTM(4).program(0)
 
 

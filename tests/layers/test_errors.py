@@ -82,13 +82,11 @@ def test_names() -> None:
         layers.Dense(3, activation=3)
     with pytest.raises(ArgumentError, match=r"activation: a recurrent layer takes one of .* write a cell"):
         layers.SimpleRNN(3, activation=lambda x: x)
-    with pytest.raises(
-        UnknownNameError, match=r"""padding: "'sam'" is not known; did you mean 'same'\? Known are: causal,"""
-    ):
+    with pytest.raises(UnknownNameError, match=r"padding: 'sam' is not known; did you mean 'same'\?"):
         layers.Conv1D(2, 3, padding="sam")
     with pytest.raises(UnknownNameError, match=r"dtype: 'float23' .* did you mean 'float32'"):
         layers.Dense(2, dtype="float23")
-    with pytest.raises(ArgumentError, match=r"implementation: expected 0, 1 or 2; got 3"):
+    with pytest.raises(ArgumentError, match=r"implementation: expected a whole number from 0 to 2, got 3"):
         layers.GRU(2, implementation=3)
     with pytest.raises(ArgumentError, match=r"name: expected text; got 3"):
         layers.Dense(2, name=3)
