@@ -233,7 +233,7 @@ def test_what_is_wrong_is_said_before_training() -> None:
     for arguments, message in [
         ((images, captions[:5]), "images: 6 pictures and 5 captions were given"),
         ((images, [*captions[:5], " "]), r"captions\[5\]: it is empty"),
-        ((images, [*captions[:5], 3]), r"captions\[5\]: got 3, expected a text"),
+        ((images, [*captions[:5], 3]), r"captions\[5\]: expected a text, got 3"),
         ((images, "dots"), "captions: got 'dots', expected a list of texts"),
         ((images[:0], []), "there are no pictures"),
         (("x.png", captions), "images: got 'x.png', expected a list of files, or an array"),
@@ -265,7 +265,7 @@ def test_wrong_questions_are_refused(trained) -> None:
     images, _ = pictures(1)
     with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
         small().caption(images)
-    with pytest.raises(ArgumentError, match="beam: got 0"):
+    with pytest.raises(ArgumentError, match="beam: expected a whole number of at least 1, got 0"):
         trained.caption(images, beam=0)
     with pytest.raises(ArgumentError, match="best: got 4"):
         trained.caption(images, best=4)
