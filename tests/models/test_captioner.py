@@ -234,7 +234,7 @@ def test_what_is_wrong_is_said_before_training() -> None:
         ((images, captions[:5]), "images: 6 pictures and 5 captions were given"),
         ((images, [*captions[:5], " "]), r"captions\[5\]: it is empty"),
         ((images, [*captions[:5], 3]), r"captions\[5\]: expected a text, got 3"),
-        ((images, "dots"), "captions: got 'dots', expected a list of texts"),
+        ((images, "dots"), "captions: expected a list of texts, got 'dots'"),
         ((images[:0], []), "there are no pictures"),
         (("x.png", captions), "images: got 'x.png', expected a list of files, or an array"),
         ((["x.png"] * 5 + [images[0]], captions), "names of files and something else"),
@@ -269,7 +269,7 @@ def test_wrong_questions_are_refused(trained) -> None:
         trained.caption(images, beam=0)
     with pytest.raises(ArgumentError, match="best: got 4"):
         trained.caption(images, best=4)
-    with pytest.raises(ArgumentError, match="maxlen: got 0"):
+    with pytest.raises(ArgumentError, match="maxlen: expected a whole number of at least 1, got 0"):
         trained.caption(images, maxlen=0)
     with pytest.raises(MissingFileError):
         trained.caption(["none.png"])

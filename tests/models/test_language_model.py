@@ -278,7 +278,7 @@ def test_what_cannot_be_written(learnt: LanguageModel, arguments: dict[str, Any]
     """Said by the call itself, not by the first piece."""
     with pytest.raises(ArgumentError, match=message):
         learnt.write("the", **arguments)
-    with pytest.raises(ArgumentError, match="n: got 0"):
+    with pytest.raises(ArgumentError, match="n: expected a whole number of at least 1, got 0"):
         learnt.next_words("the", 0)
 
 

@@ -133,7 +133,7 @@ def test_units(units):
 def test_options_of_a_cell():
     with pytest.raises(ArgumentError, match="num_proj: expected a whole number of at least 1, got 0"):
         tf.LSTMCell(5, num_proj=0)
-    with pytest.raises(ArgumentError, match=r"cell_clip: expected a positive limit"):
+    with pytest.raises(ArgumentError, match=r"cell_clip: expected a number above 0 or None, got -1\.0"):
         tf.LSTMCell(5, cell_clip=-1.0)
     with pytest.raises(UnknownNameError, match=r"activation: 'tahn' is not known; did you mean 'tanh'"):
         tf.BasicRNNCell(5, activation="tahn")
