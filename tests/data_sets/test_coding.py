@@ -98,7 +98,7 @@ def test_wrong_numbers(path: Path, name: str) -> None:
         with pytest.raises(ArgumentError, match=rf"^{name}: expected a whole number"):
             imdb.load_data(path, **{name: wrong})
     if name in ("skip_top", "index_from"):
-        with pytest.raises(ArgumentError, match=f"^{name}: None was given"):
+        with pytest.raises(ArgumentError, match=f"^{name}: expected a whole number, got None"):
             imdb.load_data(path, **{name: None})
     assert len(imdb.load_data(path, **{name: np.int64(7)})[0][0]) > 0
 
