@@ -35,7 +35,7 @@ def model() -> nabi.Sequential:
         (lambda: layers.Conv1D(3, 2, border_mode="same"), "use padding"),
         (lambda: nabi.Model(input=nabi.Input((2,)), output=None), "'input' is an old name; use inputs"),
         (lambda: nabi.optimizers.Adam(lrate=0.1), "did you mean 'learning_rate'"),
-        (lambda: nabi.LanguageModel(vocab_size=9), "did you mean 'vocabulary_size'"),
+        (lambda: nabi.LanguageModel(learning_rat=9), "did you mean 'learning_rate'"),
         (lambda: nabi.callbacks.EarlyStopping(patient=3), "did you mean 'patience'"),
     ],
 )
