@@ -45,6 +45,8 @@ class Kind:
             value = _in_python(self.number, value)
         if self.tests and not any(test(value) for test in self.tests):
             expected = " or ".join(self.names)
+            if self.number is int and _checks.as_whole(value, floats=False) is not None:
+                expected = expected.replace("a whole number", "a whole number of at most 63 bits")
             if self.element is not None and isinstance(value, list | tuple):
                 test, name = _SIMPLE[self.element]
                 place = next((place for place, one in enumerate(value) if not test(one)), None)

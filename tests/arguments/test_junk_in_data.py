@@ -169,7 +169,6 @@ CASES: dict[str, tuple[Callable[..., Any], Valid]] = {
         lambda _: {"texts": ["a"], "maxlen": 5, "truncating": "post", "first": None},
     ),
     "Vocabulary.decode": (VOCABULARY.decode, lambda _: {"codes": [1, 4]}),
-    "Vocabulary.from_dict": (data.Vocabulary.from_dict, lambda _: {"described": VOCABULARY.to_dict()}),
     "Labels": (data.Labels, lambda _: {"names": ["a", "b"], "several": True, "separator": ";"}),
     "Labels.learn": (
         data.Labels.learn,
@@ -177,7 +176,6 @@ CASES: dict[str, tuple[Callable[..., Any], Valid]] = {
     ),
     "Labels.encode": (LABELS.encode, lambda _: {"values": ["a"]}),
     "Labels.decode": (LABELS.decode, lambda _: {"probabilities": [[0.2, 0.8]], "threshold": 0.5}),
-    "Labels.from_dict": (data.Labels.from_dict, lambda _: {"described": LABELS.to_dict()}),
     "shapes.load_data": (
         datasets.shapes.load_data,
         lambda _: {"training": 1, "validation": 1, "test": 1, "image_size": 24, "seed": 0},
