@@ -21,6 +21,7 @@ _LISTS = (
     collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection, collections.abc.Sized,
     list, tuple,
 )  # fmt: skip
+_PLAIN = (bool, int, float, str, type(None), list, tuple, dict)
 _TEXT = (str, bytes, bytearray)
 _PLURAL: dict[Any, str] = {str: "texts", int: "whole numbers", float: "numbers"}
 
@@ -33,11 +34,19 @@ class Kind:
     names: tuple[str, ...] = ()
     element: Any = None
     """Of a list: the annotation of what is in it."""
+    number: type[int] | type[float] | type[bool] | None = None
+    """Where a number may stand: of which type the function wants it."""
 
-    def check(self, argument: str, value: Any) -> None:
-        """Raise `ArgumentError` for a value of another kind."""
+    def checked(self, argument: str, value: Any) -> Any:
+        """Return the value, a number of NumPy's as Python's; `ArgumentError` for one of another kind."""
+        if type(value) in _PLAIN:
+            pass
+        elif self.number is not None and getattr(value, "ndim", None) == 0:
+            value = _in_python(self.number, value)
         if self.tests and not any(test(value) for test in self.tests):
             expected = " or ".join(self.names)
+            if self.number is int and _checks.as_whole(value, floats=False) is not None:
+                expected = expected.replace("a whole number", "a whole number of at most 63 bits")
             if self.element is not None and isinstance(value, list | tuple):
                 test, name = _SIMPLE[self.element]
                 place = next((place for place, one in enumerate(value) if not test(one)), None)
@@ -45,6 +54,7 @@ class Kind:
                     given = _checks.short(value[place])
                     raise ArgumentError(f"{argument}[{place}]: expected {name}, got {given}")
             raise ArgumentError(f"{argument}: expected {expected}, got {_checks.short(value)}")
+        return value
 
 
 def kinds_of(function: Callable[..., Any]) -> dict[str, Kind]:
@@ -73,6 +83,8 @@ def _kind(hint: Any) -> Kind:
     typed = sys.modules.get("numpy.typing")
     if typed is not None and hint == typed.ArrayLike:
         return Kind((_is_array,), ("an array of numbers",))
+    if hint is type(None):  # what is not offered; the function says why
+        return Kind()
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = typing.get_args(hint) if union else (hint,)
     tests: list[Callable[[Any], bool]] = []
@@ -95,7 +107,8 @@ def _kind(hint: Any) -> Kind:
     names.sort(key=lambda name: name == "None")
     elements = [(typing.get_args(one) or (None,))[0] for one in members if typing.get_origin(one) in _LISTS]
     element = elements[0] if len(elements) == 1 and elements[0] in _PLURAL else None
-    return Kind(tuple(tests), tuple(names), element)
+    number = next((one for one in (float, int, bool) if one in members), None)
+    return Kind(tuple(tests), tuple(names), element, number)
 
 
 def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
@@ -121,6 +134,14 @@ def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
         article = "an" if origin.__name__[0] in "AEIOU" else "a"
         return (lambda value: isinstance(value, origin)), f"{article} {origin.__name__}"
     return None
+
+
+def _in_python(number: type, value: Any) -> Any:
+    """A number of NumPy's, or of a tensor without axes, as the function wants it; else as it is."""
+    if number is bool:
+        return bool(value) if _is_flag(value) else value
+    found = _checks.as_real(value) if number is float else _checks.as_whole(value, floats=False)
+    return value if found is None else found
 
 
 def _is_flag(value: Any) -> bool:

@@ -126,11 +126,10 @@ def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
             check_names(f"{where}(...)", kwargs, sorted(known - {"self", "cls"}))
         if not kinds:
             kinds.update(kinds_of(function))
-        for name, value in zip(positional, args, strict=False):
-            kinds[name].check(name, value)
+        given = [kinds[name].checked(name, value) for name, value in zip(positional, args, strict=False)]
         for name, value in kwargs.items():
             if name in kinds:
-                kinds[name].check(name, value)
-        return function(*args, **kwargs)
+                kwargs[name] = kinds[name].checked(name, value)
+        return function(*given, *args[len(given) :], **kwargs)
 
     return checked

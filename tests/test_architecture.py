@@ -167,6 +167,41 @@ def names_loaded_by(program: str, unwanted: list[str]) -> list[str]:
     ]
 
 
+# Below all rooms: what every one of them may import.
+GROUND = ["_checks", "_kinds", "_public", "_shown", "errors"]
+
+
+@pytest.mark.parametrize("name", GROUND)
+def test_the_ground_floor_needs_no_room(name: str) -> None:
+    """Checks and errors load neither NumPy nor torch: the equations and the command line use them too."""
+    own = {f"nabi.{one}" for one in GROUND}
+    for _, module in imported_modules(PACKAGE / f"{name}.py"):
+        if module.split(".")[0] == "nabi":
+            assert module in own or module.rpartition(".")[0] in own
+    assert names_loaded_by(f"import nabi.{name}", ["torch", "numpy"]) == []
+
+
+def hand_made_checks(path: Path) -> Iterator[int]:
+    """Lines that say `isinstance(x, bool) or not isinstance(x, int)`: a check that `_checks` makes."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.BoolOp):
+            told = [ast.unparse(value) for value in node.values]
+            bools = any(text.startswith("isinstance(") and text.endswith(", bool)") for text in told)
+            if bools and any(text.startswith("not isinstance(") and ", int" in text for text in told):
+                yield node.lineno
+
+
+# What is read from a file is JSON, whose numbers are Python's own.
+READS_JSON = {"interchange/_model_file.py", "models/_graph_config.py"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_numbers_are_checked_in_one_place(path: Path) -> None:
+    """So that no argument refuses a number of NumPy's, or takes True for 1."""
+    if str(path.relative_to(PACKAGE)) not in READS_JSON:
+        assert list(hand_made_checks(path)) == []
+
+
 def test_import_nabi_loads_nothing() -> None:
     """Not even torch: what a program uses is loaded when it is asked for."""
     loaded = loaded_by("import nabi")

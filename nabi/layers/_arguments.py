@@ -86,7 +86,7 @@ def check_one_of(argument: str, value: object, known: Sequence[object]) -> None:
             return
     except (TypeError, ValueError, RuntimeError):  # an array or tensor is not compared with a name
         pass
-    raise unknown_name(argument, _checks.short(value), [str(one) for one in known])
+    raise unknown_name(argument, value, [str(one) for one in known])
 
 
 def check_no_constraint(**constraints: object) -> None:

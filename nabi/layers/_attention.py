@@ -67,8 +67,8 @@ class Attention(Layer):
             raise unknown_name("score_mode", score_mode, _MODES)
         self.use_scale, self.score_mode = bool(use_scale), score_mode
         self.dropout = check_rate("dropout", dropout)
-        self.seed = seed
         self.seed_generator = SeedGenerator(seed)
+        self.seed = self.seed_generator.seed
 
     def build(self, input_shape: Any) -> None:
         """Check the shapes of the inputs, and make the weights."""

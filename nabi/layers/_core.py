@@ -243,8 +243,8 @@ class Dropout(Layer):
                 raise ArgumentError(f"noise_shape: expected a shape, got {noise_shape!r}")
             sizes = [None if one is None else positive_integer("noise_shape", one) for one in noise_shape]
         self.noise_shape = None if noise_shape is None else tuple(sizes)
-        self.seed = seed
         self.seed_generator = SeedGenerator(seed)
+        self.seed = self.seed_generator.seed
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, thinned out in training."""

@@ -83,9 +83,10 @@ class Equations(Layer):
         self.kernel_regularizer = _regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.recurrent_regularizer = _regularizers.get(recurrent_regularizer, "recurrent_regularizer")
         self.bias_regularizer = _regularizers.get(bias_regularizer, "bias_regularizer")
-        self.seed = seed
+        source = SeedGenerator(seed)
+        self.seed = source.seed
         if cell is not None:  # else the cell that is run has one of its own, if any
-            self.seed_generator = SeedGenerator(seed)
+            self.seed_generator = source
         self._input_dropout = float(input_dropout)
         self._programs: tuple[Program, Program] | None = None
         self._draws = False

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
@@ -56,7 +57,7 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mask_value = float(mask_value)
+        self.mask_value = _checks.real("mask_value", mask_value)
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Tensor:
         """Return the mask `[B, T]`, True at steps that count."""

@@ -169,8 +169,11 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         self._check_counts(epochs, initial_epoch, validation_split, validation_freq)
-        if not isinstance(shuffle, bool | np.bool_):
-            raise ArgumentError(f"shuffle: expected True or False, got {shuffle!r}")
+        shuffle = _checks.flag("shuffle", shuffle)
+        if validation_batch_size is not None:
+            validation_batch_size = _checks.whole("validation_batch_size", validation_batch_size)
+        if validation_steps is not None:
+            validation_steps = _checks.whole("validation_steps", validation_steps, floats=True)
         for argument, value in (
             ("validation_steps", validation_steps), ("validation_batch_size", validation_batch_size)
         ):  # fmt: skip

@@ -254,7 +254,7 @@ class NoteModel(Saved):
         primer: Iterable[Iterable[int]] = (),
         frames: int = 64,
         *,
-        label: Label | None = None,
+        label: Any = None,
         temperature: float = 1.0,
         voices: int = 4,
         fewest: int = 0,

@@ -58,9 +58,9 @@ def check_training(settings: Any, rates: Iterable[str]) -> None:
     """Refuse shares of these names that cannot be, and settings of AdamW that every training has."""
     for name in rates:
         check_rate(settings, name)
-    for name in ("learning_rate", "weight_decay"):
-        keep(settings, name, _checks.real(name, getattr(settings, name), least=0))
-    keep(settings, "clipnorm", _checks.real("clipnorm", settings.clipnorm, above=0))
+    for name in ("learning_rate", "clipnorm"):  # they are for learning something, unlike an optimizer alone
+        keep(settings, name, _checks.real(name, getattr(settings, name), above=0))
+    keep(settings, "weight_decay", _checks.real("weight_decay", settings.weight_decay, least=0))
 
 
 def scheduled(rate: float, schedule: str, warmup: int, step: int, steps: int) -> float:

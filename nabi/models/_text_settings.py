@@ -94,7 +94,7 @@ class TextSettings(Described):
         if self.dropout is not None:
             check_rate(self, "dropout")
         if self.learning_rate is not None:
-            rate = _checks.real("learning_rate", self.learning_rate, least=0, otherwise=" or None")
+            rate = _checks.real("learning_rate", self.learning_rate, above=0, otherwise=" or None")
             keep(self, "learning_rate", rate)
         if self.label_separator is not None and not (
             isinstance(self.label_separator, str) and self.label_separator

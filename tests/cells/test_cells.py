@@ -205,9 +205,9 @@ def test_drawn_noise_has_its_rate_and_its_mean() -> None:
 def test_unknown_names_and_bad_arguments_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="cell: 'lsmt' is not known; did you mean 'lstm'"):
         cells.get("lsmt")
-    with pytest.raises(ArgumentError, match="projection: expected a positive integer, got 0"):
+    with pytest.raises(ArgumentError, match="projection: expected a whole number of at least 1, got 0"):
         cells.ProjectedLSTM(4)
-    with pytest.raises(ArgumentError, match=r"zoneout_h: expected a rate in \[0, 1\), got 1.5"):
+    with pytest.raises(ArgumentError, match=r"zoneout_h: expected a rate .*, got 1\.5"):
         cells.ZoneoutLSTM(4, zoneout_h=1.5)
 
 

@@ -73,7 +73,7 @@ def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:
     for arguments, message in [
         (["caption", model, tmp_path / "none.png"], "there is no file"),
         (["caption", model, tmp_path / "text.png"], "text.png is no picture that Pillow knows"),
-        (["caption", model, folder / "0.png", "--beam", 0], "beam: got 0"),
+        (["caption", model, folder / "0.png", "--beam", 0], "beam: expected a whole number"),
         (["caption", model, folder / "0.png", "--best", 5], "best: got 5, but a beam of 3"),
         (["caption", model, folder / "0.png", "--attention", tmp_path / "x.jpg"], "ends in .svg or .png"),
         (["caption", folder / "0.png", folder / "0.png"], "0.png"),

@@ -93,9 +93,9 @@ def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--temperature", "-1"], "temperature: got -1.0, expected a number of 0 or more"),
-        (["--fewest", "5"], "fewest: got 5"),
-        (["--seed", "-1"], "seed: got -1"),
+        (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
+        (["--fewest", "5"], "fewest: expected a whole number from 0 to"),
+        (["--seed", "-1"], "seed: expected a whole number"),
         (["--label", "bach"], "label: got 'bach', but the model has learnt nothing of labels"),
         (["--chord", "60,x"], "--chord: got '60,x', expected MIDI pitches such as 60,64,67"),
         (["--chord", "10"], "--chord: got '10', expected pitches from 21 to 108"),

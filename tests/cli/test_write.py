@@ -61,11 +61,11 @@ def test_next_says_which_words_are_unknown(nabi: Any, model: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--length", "0"], "length: got 0, expected a whole number from 1"),
-        (["--temperature", "-1"], "temperature: got -1.0, expected a number of 0 or more"),
+        (["--length", "0"], "length: expected a whole number of at least 1, got 0"),
+        (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
         (["--start", "the Ω"], "start: 'Ω' is not among the 14 characters that the model knows"),
-        (["--top-p", "0"], "top_p: got 0.0"),
-        (["--seed", "-1"], "seed: got -1"),
+        (["--top-p", "0"], "top_p: expected a probability above 0"),
+        (["--seed", "-1"], "seed: expected a whole number"),
     ],
 )
 def test_what_cannot_be_written(nabi: Any, model: Path, arguments: list[str], message: str) -> None:

@@ -180,7 +180,7 @@ def test_targets_of_several_labels():
     [
         ([], {}, ArgumentError, r"sequences: \[\] was given"),
         (iter([[1]]), {}, ArgumentError, "sequences: "),
-        ("text", {}, ArgumentError, "sequences: 'text' was given"),
+        ("text", {}, ArgumentError, "sequences: expected a list, got 'text'"),
         ([[1], "a"], {}, ArgumentError, r"sequences\[1\]: .* a list of whole numbers"),
         ([[1], [0.5]], {}, ArgumentError, r"sequences\[1\]: float64 of shape \(1,\)"),
         ([[1], [[1]]], {}, ArgumentError, r"sequences\[1\]: int64 of shape \(1, 1\)"),
@@ -192,10 +192,20 @@ def test_targets_of_several_labels():
         ([[1]], {"targets": [1], "weights": [[1]]}, ShapeError, r"weights: shape \(1, 1\)"),
         ([[1]], {"weights": [1]}, ArgumentError, "weights: they were given without targets"),
         ([[1]], {"padding": "left"}, UnknownNameError, "padding: 'left'"),
-        ([[1]], {"batch_size": 0}, ArgumentError, "batch_size: 0 was given"),
-        ([[1]], {"batch_size": 2.0}, ArgumentError, "batch_size: 2.0 was given"),
-        ([[1]], {"seed": -1}, ArgumentError, "seed: -1 was given"),
-        ([[1]], {"seed": "x"}, ArgumentError, "seed: 'x' was given"),
+        ([[1]], {"batch_size": 0}, ArgumentError, "batch_size: expected a whole number of at least 1, got 0"),
+        (
+            [[1]],
+            {"batch_size": 2.0},
+            ArgumentError,
+            r"batch_size: expected a whole number of at least 1, got 2\.0",
+        ),
+        (
+            [[1]],
+            {"seed": -1},
+            ArgumentError,
+            r"seed: expected a whole number from 0 to 2\*\*63 - 1 or None, got -1",
+        ),
+        ([[1]], {"seed": "x"}, ArgumentError, "seed: expected a whole number or None, got 'x'"),
     ],
 )
 def test_errors(sequences, options, error, message):

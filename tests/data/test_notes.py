@@ -47,7 +47,7 @@ def test_an_unknown_note_is_named_with_its_place(note):
 
 @pytest.mark.parametrize("code", [-1, 14])
 def test_a_code_outside_0_to_13_is_refused(code):
-    with pytest.raises(ArgumentError, match=rf"codes\[1\]: {code} was given, 0 to 13"):
+    with pytest.raises(ArgumentError, match=rf"codes\[1\]: expected a whole number from 0 to 13, got {code}"):
         decode_notes([0, code])
 
 

@@ -56,9 +56,14 @@ def test_text_is_padded_in_an_object_array():
         ([[1]], {"padding": "left"}, UnknownNameError, "padding: 'left'"),
         ([[1]], {"truncating": "prae"}, UnknownNameError, "did you mean 'pre'"),
         ([1, 2], {}, ArgumentError, r"sequences\[0\]: 1"),
-        (5, {}, ArgumentError, "sequences: 5"),
-        ("word", {}, ArgumentError, "sequences: 'word'"),
-        ([[1]], {"maxlen": -1}, ArgumentError, "maxlen: -1"),
+        (5, {}, ArgumentError, "sequences: expected a list, got 5"),
+        ("word", {}, ArgumentError, "sequences: expected a list, got 'word'"),
+        (
+            [[1]],
+            {"maxlen": -1},
+            ArgumentError,
+            "maxlen: expected a whole number of at least 0 or None, got -1",
+        ),
         ([[1]], {"dtype": "int23"}, ArgumentError, "dtype: 'int23'"),
         ([[1]], {"value": "<pad>"}, ArgumentError, "value: '<pad>'"),
         ([[[1, 2]], [[1, 2, 3]]], {}, ShapeError, r"sequences\[1\]: steps of shape \(3,\)"),
@@ -106,11 +111,11 @@ def test_timeseries_shuffled_windows_keep_their_targets():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"length": 0}, "length: 0"),
+        ({"length": 0}, "length: expected a whole number of at least 1, got 0"),
         ({"length": 10}, "no window of 10 steps"),
-        ({"length": 2, "batch_size": 0}, "batch_size: 0"),
-        ({"length": 2, "sampling_rate": 0}, "sampling_rate: 0"),
-        ({"length": 2, "stride": -1}, "stride: -1"),
+        ({"length": 2, "batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
+        ({"length": 2, "sampling_rate": 0}, "sampling_rate: expected a whole number of at least 1, got 0"),
+        ({"length": 2, "stride": -1}, "stride: expected a whole number of at least 1, got -1"),
     ],
 )
 def test_timeseries_bad_arguments(arguments, message):

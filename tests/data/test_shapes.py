@@ -102,10 +102,10 @@ def test_the_data_come_from_a_seed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"training": 0}, "training: got 0, expected a whole number from 1"),
-        ({"test": 1.5}, "test: got 1.5"),
-        ({"image_size": 16}, "image_size: got 16, expected a whole number from 24"),
-        ({"seed": -1}, "seed: got -1"),
+        ({"training": 0}, "training: expected a whole number of at least 1, got 0"),
+        ({"test": 1.5}, r"test: expected a whole number, got 1\.5"),
+        ({"image_size": 16}, "image_size: expected a whole number of at least 24, got 16"),
+        ({"seed": -1}, r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),
     ],
 )
 def test_wrong_numbers_are_refused(arguments, message) -> None:

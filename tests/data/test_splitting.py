@@ -99,12 +99,12 @@ def test_the_order_inside_sets_does_not_matter():
 @pytest.mark.parametrize(
     ("labels", "share", "seed", "message"),
     [
-        (["a", "a"], 0, 0, "share: 0 was given"),
-        (["a", "a"], 1.0, 0, "share: 1.0 was given"),
-        (["a", "a"], float("nan"), 0, "share: nan was given"),
-        (["a", "a"], "half", 0, "share: 'half' was given"),
-        (["a", "a"], 0.5, -1, "seed: -1 was given"),
-        (["a", "a"], 0.5, None, "seed: None was given"),
+        (["a", "a"], 0, 0, "share: expected a number between 0 and 1, got 0"),
+        (["a", "a"], 1.0, 0, r"share: expected a number between 0 and 1, got 1\.0"),
+        (["a", "a"], float("nan"), 0, "share: expected a number between 0 and 1, got nan"),
+        (["a", "a"], "half", 0, "share: expected a number, got 'half'"),
+        (["a", "a"], 0.5, -1, r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),
+        (["a", "a"], 0.5, None, "seed: expected a whole number, got None"),
         (["a"], 0.5, 0, "labels: 1 were given"),
         ([], 0.5, 0, "labels: 0 were given"),
         ("aa", 0.5, 0, "labels: 'aa' was given"),

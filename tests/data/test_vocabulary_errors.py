@@ -24,18 +24,22 @@ def test_no_texts_give_no_codes():
         ([], {}, "no texts were given"),
         ([" ", "\n"], {}, "the 2 texts given are empty"),
         (["", ""], {"unit": "characters"}, "the 2 texts given are empty"),
-        ("one text", {}, "texts: 'one text' was given"),
-        (None, {}, "texts: None was given"),
-        (["a", None], {}, r"texts\[1\]: None was given"),
-        (["a", b"b"], {}, r"texts\[1\]: b'b' was given"),
-        (["a"], {"size": 4}, "size: 4 was given, a whole number from 5"),
-        (["a"], {"size": 5, "unit": "pieces"}, "size: 5 was given, a whole number from 6"),
-        (["a"], {"size": 1e4}, "size: 10000.0 was given"),
-        (["a"], {"minimum_count": 0}, "minimum_count: 0 was given"),
+        ("one text", {}, "texts: expected a list of texts, got 'one text'"),
+        (None, {}, "texts: expected a list of texts, got None"),
+        (["a", None], {}, r"texts\[1\]: expected a text, got None"),
+        (["a", b"b"], {}, r"texts\[1\]: expected a text, got b'b'"),
+        (["a"], {"size": 4}, "size: expected a whole number of at least 5 or None, got 4"),
+        (["a"], {"size": 5, "unit": "pieces"}, "size: expected a whole number of at least 6 or None, got 5"),
+        (["a"], {"size": 1e4}, r"size: expected a whole number of at least 5 or None, got 10000\.0"),
+        (["a"], {"minimum_count": 0}, "minimum_count: expected a whole number of at least 1, got 0"),
         (["a"], {"minimum_count": 2}, "nothing was seen 2 times"),
         (["a"], {"minimum_count": 2, "unit": "pieces"}, "nothing was seen 2 times"),
         (["a"], {"minimum_count": 2, "unit": "subwords"}, "nothing was seen 2 times"),
-        (["a"], {"size": 5, "unit": "subwords"}, "size: 5 was given, a whole number from 6"),
+        (
+            ["a"],
+            {"size": 5, "unit": "subwords"},
+            "size: expected a whole number of at least 6 or None, got 5",
+        ),
     ],
 )
 def test_errors_of_learning(texts, options, message):
@@ -50,13 +54,13 @@ def test_errors_of_encoding():
     with pytest.raises(UnknownNameError, match="truncating"):
         vocabulary.encode(["a"], truncating="left")
     for argument, call in {
-        "texts: 'a' was": lambda: vocabulary.encode("a"),
-        r"texts\[1\]: 3": lambda: vocabulary.encode(["a", 3]),
-        "maxlen: 0": lambda: vocabulary.encode(["a"], maxlen=0),
+        "texts: expected a list of texts, got 'a'": lambda: vocabulary.encode("a"),
+        r"texts\[1\]: expected a text, got 3": lambda: vocabulary.encode(["a", 3]),
+        "maxlen: expected .*, got 0": lambda: vocabulary.encode(["a"], maxlen=0),
         "first: 1 texts were given for 2": lambda: vocabulary.encode(["a", "b"], first=["a"]),
         "text: None": lambda: vocabulary.tokens(None),
-        r"codes\[1\]: 6 was given, 0 to 5": lambda: vocabulary.decode([4, 6]),
-        r"codes\[0\]: -1": lambda: vocabulary.decode([-1]),
+        r"codes\[1\]: expected a whole number from 0 to 5, got 6": lambda: vocabulary.decode([4, 6]),
+        r"codes\[0\]: expected .*, got -1": lambda: vocabulary.decode([-1]),
     }.items():
         with pytest.raises(ArgumentError, match=argument):
             call()

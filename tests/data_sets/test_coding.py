@@ -95,10 +95,10 @@ def test_names_of_labels(module: Any) -> None:
 @pytest.mark.parametrize("name", ["num_words", "skip_top", "maxlen", "start_char", "oov_char", "index_from"])
 def test_wrong_numbers(path: Path, name: str) -> None:
     for wrong in (-1, 1.5, "3", True, [1]):
-        with pytest.raises(ArgumentError, match=rf"^{name}: .* was given, a whole number from 0"):
+        with pytest.raises(ArgumentError, match=rf"^{name}: expected a whole number"):
             imdb.load_data(path, **{name: wrong})
     if name in ("skip_top", "index_from"):
-        with pytest.raises(ArgumentError, match=f"^{name}: None was given"):
+        with pytest.raises(ArgumentError, match=f"^{name}: expected a whole number, got None"):
             imdb.load_data(path, **{name: None})
     assert len(imdb.load_data(path, **{name: np.int64(7)})[0][0]) > 0
 

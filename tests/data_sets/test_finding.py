@@ -139,7 +139,7 @@ def test_places_that_are_wrong(
     with pytest.raises(FileFormatError, match=r"of another kind than pairs\.csv\.xz or"):
         found(pairs, tmp_path / "one.txt")
     for wrong in (5, ["one.txt"], b"one.txt"):
-        with pytest.raises(ArgumentError, match="the path of a file or folder is expected"):
+        with pytest.raises(ArgumentError, match=r"path: expected a path of a file or folder, or None, got"):
             found(pairs, wrong)  # type: ignore[arg-type]
     monkeypatch.setenv("NABI_DATA", str(tmp_path / "no"))
     with pytest.raises(MissingFileError, match="NABI_DATA: there is no folder"):
@@ -162,7 +162,7 @@ def test_arguments_are_refused_before_anything_is_read(nowhere: Path) -> None:
         with pytest.raises(ArgumentError, match="seed"):
             module.load_texts(seed="113")
     for load in (reuters.load_data, reuters.load_texts):
-        with pytest.raises(ArgumentError, match=r"test_split: 1\.5 was given, a share from 0 to 1"):
+        with pytest.raises(ArgumentError, match=r"test_split: expected a share from 0 to 1, got 1\.5"):
             load(test_split=1.5)
 
 

@@ -78,7 +78,7 @@ def test_what_is_wrong_with_tatoeba_is_said(tmp_path: Path) -> None:
     write_tatoeba(path, ROWS[:3])
     with pytest.raises(ArgumentError, match="which leaves a part of the 3 pairs empty"):
         tatoeba.load_pairs(tmp_path)
-    with pytest.raises(ArgumentError, match="test_share: 1 was given, a number between 0 and 1"):
+    with pytest.raises(ArgumentError, match="test_share: expected a number between 0 and 1, got 1"):
         tatoeba.load_pairs(tmp_path, test_share=1)
     path.write_text("one column\n")
     with pytest.raises(ArgumentError, match=r"target: 1 was given, .*kor\.txt has one column, 0"):

@@ -154,16 +154,19 @@ def test_states_of_any_nesting_are_selected() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: BeamSearch(0), "beam: got 0, expected a whole number from 1"),
+        (lambda: BeamSearch(0), "beam: expected a whole number of at least 1, got 0"),
         (lambda: BeamSearch(2, best=3), "best: got 3, but a beam of 2"),
-        (lambda: BeamSearch(2, length_penalty=-1), "length_penalty: got -1, expected a number of 0 or more"),
-        (lambda: Sampling(-0.5), "temperature: got -0.5, expected a number of 0 or more"),
-        (lambda: Sampling(math.nan), "temperature: got nan"),
-        (lambda: Sampling(top_k=0), "top_k: got 0, expected a whole number from 1 or None"),
-        (lambda: Sampling(top_p=0), "top_p: got 0, expected a probability above 0 and up to 1"),
-        (lambda: Sampling(top_p=1.5), "top_p: got 1.5"),
-        (lambda: Sampling(repetition_penalty=0.5), "repetition_penalty: got 0.5, expected a number of 1"),
-        (lambda: Sampling(seed=-1), "seed: got -1"),
+        (lambda: BeamSearch(2, length_penalty=-1), "length_penalty: expected a number from 0 to 100, got -1"),
+        (lambda: Sampling(-0.5), r"temperature: expected a number of at least 0, got -0\.5"),
+        (lambda: Sampling(math.nan), "temperature: expected a number of at least 0, got nan"),
+        (lambda: Sampling(top_k=0), "top_k: expected a whole number of at least 1 or None, got 0"),
+        (lambda: Sampling(top_p=0), "top_p: expected a probability above 0 and at most 1, got 0"),
+        (lambda: Sampling(top_p=1.5), r"top_p: expected a probability above 0 and at most 1, got 1\.5"),
+        (
+            lambda: Sampling(repetition_penalty=0.5),
+            r"repetition_penalty: expected a number of at least 1, got 0\.5",
+        ),
+        (lambda: Sampling(seed=-1), r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),
     ],
 )
 def test_what_cannot_be_asked_for(make: object, message: str) -> None:
@@ -173,9 +176,9 @@ def test_what_cannot_be_asked_for(make: object, message: str) -> None:
 
 def test_wrong_calls_are_refused_before_anything_is_computed() -> None:
     table = Table(torch.zeros(1, 2, 2))
-    with pytest.raises(ArgumentError, match="maxlen: got 0"):
+    with pytest.raises(ArgumentError, match="maxlen: expected a whole number of at least 1, got 0"):
         decode(table, table.start(1), [0], maxlen=0)
-    with pytest.raises(ArgumentError, match="maxlen: got 0"):
+    with pytest.raises(ArgumentError, match="maxlen: expected a whole number of at least 1, got 0"):
         stream(table, table.start(1), [0], maxlen=0)
     with pytest.raises(ArgumentError, match="a beam search knows what it has"):
         stream(table, table.start(1), [0], BeamSearch())  # type: ignore[arg-type]

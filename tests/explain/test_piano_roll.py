@@ -41,9 +41,9 @@ def test_only_silence_is_a_picture_as_well(tmp_path):
     ("frames", "arguments", "message"),
     [
         ([], {}, "there are none to draw"),
-        ([[3]], {}, "got the pitch 3"),
-        (CADENCE, {"beats_per_bar": 0}, "beats_per_bar: got 0"),
-        (CADENCE, {"steps_per_beat": 0}, "steps_per_beat: got 0"),
+        ([[3]], {}, r"frames\[0\]: expected a whole number from 21 to 108, the keys of a piano"),
+        (CADENCE, {"beats_per_bar": 0}, "beats_per_bar: expected a whole number of at least 1, got 0"),
+        (CADENCE, {"steps_per_beat": 0}, "steps_per_beat: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_drawn(tmp_path, frames, arguments, message):

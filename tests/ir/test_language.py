@@ -90,7 +90,7 @@ def test_equations_outside_a_step_say_so() -> None:
 
 @pytest.mark.parametrize("units", [0, -1, 2.0, True, "8"])
 def test_units_must_be_a_positive_integer(units: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"units: expected a positive integer, got"):
+    with pytest.raises(ArgumentError, match="units: expected a whole number"):
         SimpleRNN(units)
 
 
@@ -99,9 +99,11 @@ def test_arguments_of_a_cell_are_checked() -> None:
         SimpleRNN(4, activation="tahn")
     with pytest.raises(UnknownNameError, match="recurrent_activation: 'sigmoidal' is not known"):
         LSTM(4, recurrent_activation="sigmoidal")
-    with pytest.raises(ArgumentError, match=r"recurrent_dropout: expected a rate in \[0, 1\), got 1"):
+    with pytest.raises(
+        ArgumentError, match="recurrent_dropout: expected a rate of at least 0 and below 1, got 1"
+    ):
         LSTM(4, recurrent_dropout=1)
-    with pytest.raises(ArgumentError, match="input_size: expected a positive integer, got 0"):
+    with pytest.raises(ArgumentError, match="input_size: expected a whole number of at least 1, got 0"):
         LSTM(4).program(0)
 
 

@@ -215,7 +215,7 @@ def test_weights_made_under_inference_mode_can_be_trained() -> None:
 
 def test_arguments_that_a_layer_does_not_have() -> None:
     with pytest.raises(
-        ArgumentError, match=r"'activatoin' is not an argument of this layer; did you mean 'activation'"
+        ArgumentError, match=r"Dense\(\.\.\.\): 'activatoin' is not an argument; did you mean 'activation'"
     ):
         layers.Dense(3, activatoin="relu")
     with pytest.raises(ArgumentError, match=r"'return_sequence' .* did you mean 'return_sequences'"):

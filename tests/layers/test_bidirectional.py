@@ -100,7 +100,7 @@ def test_what_does_not_fit() -> None:
         layers.Bidirectional(
             layers.LSTM(3), backward_layer=layers.LSTM(3, return_sequences=True, go_backwards=True)
         )
-    with pytest.raises(UnknownNameError, match=r"merge_mode: 'cat'"):
+    with pytest.raises(UnknownNameError, match=r"merge_mode: 'cat' is not known; did you mean 'concat'\?"):
         layers.Bidirectional(layers.LSTM(3), merge_mode="cat")
 
 

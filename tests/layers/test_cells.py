@@ -222,7 +222,7 @@ def test_what_is_no_cell() -> None:
         layers.RNN(3)
     with pytest.raises(ArgumentError, match=r"cells\[1\]: .* NoSize has no state_size"):
         layers.RNN([layers.GRUCell(2), NoSize()])
-    with pytest.raises(ArgumentError, match=r"cells: expected at least one cell"):
+    with pytest.raises(ArgumentError, match=r"cells: expected a list of at least one cell, got \[\]"):
         layers.RNN([])
     wrong = Plain()
     wrong.state_size = "two"

@@ -82,11 +82,11 @@ def test_names() -> None:
         layers.Dense(3, activation=3)
     with pytest.raises(ArgumentError, match=r"activation: a recurrent layer takes one of .* write a cell"):
         layers.SimpleRNN(3, activation=lambda x: x)
-    with pytest.raises(UnknownNameError, match=r"padding: 'sam' .* did you mean 'same'"):
+    with pytest.raises(UnknownNameError, match=r"padding: 'sam' is not known; did you mean 'same'\?"):
         layers.Conv1D(2, 3, padding="sam")
     with pytest.raises(UnknownNameError, match=r"dtype: 'float23' .* did you mean 'float32'"):
         layers.Dense(2, dtype="float23")
-    with pytest.raises(ArgumentError, match=r"implementation: expected 0, 1 or 2; got 3"):
+    with pytest.raises(ArgumentError, match=r"implementation: expected a whole number from 0 to 2, got 3"):
         layers.GRU(2, implementation=3)
     with pytest.raises(ArgumentError, match=r"name: expected text; got 3"):
         layers.Dense(2, name=3)
@@ -108,7 +108,7 @@ def test_sizes(number) -> None:
         ("input_dim", lambda n: layers.Embedding(n, 3)),
         ("output_dim", lambda n: layers.Embedding(3, n)),
     ]:
-        with pytest.raises(ArgumentError, match=rf"{argument}: expected a whole number above 0; got "):
+        with pytest.raises(ArgumentError, match=rf"{argument}: expected a whole number"):
             make(number)
 
 
@@ -119,7 +119,7 @@ def test_shapes_that_are_declared() -> None:
         ArgumentError, match=r"input_shape: the input shape is already given by batch_input_shape"
     ):
         layers.Dense(2, input_shape=(3,), batch_input_shape=(1, 3))
-    with pytest.raises(ShapeError, match=r"input_shape: expected whole numbers or None; got 'x'"):
+    with pytest.raises(ShapeError, match=r"input_shape: expected whole numbers or None, got 'x' in \('x',\)"):
         layers.Dense(2, input_shape=("x",))
     with pytest.raises(ShapeError, match=r"input_shape: expected a list or tuple"):
         layers.Dense(2, input_shape="x")
@@ -149,7 +149,7 @@ def test_activations() -> None:
 
 
 def test_wrappers_want_layers() -> None:
-    with pytest.raises(ArgumentError, match=r"layer: expected a layer; got 3"):
+    with pytest.raises(ArgumentError, match="layer: expected a Layer, got 3"):
         layers.TimeDistributed(3)
 
 

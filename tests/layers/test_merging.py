@@ -150,11 +150,17 @@ def test_shapes_that_do_not_fit(make: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.Concatenate(0), r"axis: got 0, expected a whole number other than 0"),
-        (lambda: layers.Dot((1, 2, 3)), r"axes: got \(1, 2, 3\), expected an axis"),
-        (lambda: layers.Reshape((-1, -1)), r"target_shape: got \(-1, -1\)"),
-        (lambda: layers.Permute((0, 1)), r"dims: got \(0, 1\)"),
-        (lambda: layers.Softmax("time"), r"axis: got 'time'"),
+        (lambda: layers.Concatenate(0), "axis: expected a whole number other than 0, the batch, got 0"),
+        (
+            lambda: layers.Dot((1, 2, 3)),
+            r"axes: expected an axis other than 0, the batch, or a pair, got \(1, 2,",
+        ),
+        (
+            lambda: layers.Reshape((-1, -1)),
+            "target_shape: expected sizes without the batch, at most one of them -1",
+        ),
+        (lambda: layers.Permute((0, 1)), "dims: expected a whole number of at least 1, got 0"),
+        (lambda: layers.Softmax("time"), "axis: expected a whole number, got 'time'"),
     ],
 )
 def test_arguments_that_cannot_be(make: Any, message: str) -> None:

@@ -134,7 +134,9 @@ def test_what_is_wrong_is_said() -> None:
         convolution(np.zeros((1, 4, 4, 1)))
     with pytest.raises(ShapeError, match="at least one place"):
         layers.GlobalMaxPooling2D()(np.zeros((1, 0, 2, 3)))
-    with pytest.raises(ArgumentError, match="kernel_size: expected a whole number above 0, or 2 of them"):
+    with pytest.raises(
+        ArgumentError, match="kernel_size: expected a whole number of at least 1, or 2 of them, got"
+    ):
         layers.Conv2D(2, (1, 2, 3))
     with pytest.raises(ArgumentError, match="padding: 'causal' is not known"):
         layers.Conv2D(2, 2, padding="causal")

@@ -233,8 +233,8 @@ def test_what_is_wrong_is_said_before_training() -> None:
     for arguments, message in [
         ((images, captions[:5]), "images: 6 pictures and 5 captions were given"),
         ((images, [*captions[:5], " "]), r"captions\[5\]: it is empty"),
-        ((images, [*captions[:5], 3]), r"captions\[5\]: got 3, expected a text"),
-        ((images, "dots"), "captions: got 'dots', expected a list of texts"),
+        ((images, [*captions[:5], 3]), r"captions\[5\]: expected a text, got 3"),
+        ((images, "dots"), "captions: expected a list of texts, got 'dots'"),
         ((images[:0], []), "there are no pictures"),
         (("x.png", captions), "images: got 'x.png', expected a list of files, or an array"),
         ((["x.png"] * 5 + [images[0]], captions), "names of files and something else"),
@@ -246,7 +246,7 @@ def test_what_is_wrong_is_said_before_training() -> None:
             small().fit(*arguments, verbose=0)
     with pytest.raises(ArgumentError, match=r"validation_share: 0\.01 of 6 pictures cannot be held out"):
         small().fit(images, captions, validation_share=0.01, verbose=0)
-    with pytest.raises(ArgumentError, match=r"validation: got 3, expected \(images, captions\)"):
+    with pytest.raises(ArgumentError, match=r"validation: expected a list or None, got 3"):
         small().fit(images, captions, validation=3, verbose=0)
     for said, kind, message in [
         ({"channels": ()}, ArgumentError, r"channels: got \(\), expected a list of whole numbers"),
@@ -265,11 +265,11 @@ def test_wrong_questions_are_refused(trained) -> None:
     images, _ = pictures(1)
     with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
         small().caption(images)
-    with pytest.raises(ArgumentError, match="beam: got 0"):
+    with pytest.raises(ArgumentError, match="beam: expected a whole number of at least 1, got 0"):
         trained.caption(images, beam=0)
     with pytest.raises(ArgumentError, match="best: got 4"):
         trained.caption(images, best=4)
-    with pytest.raises(ArgumentError, match="maxlen: got 0"):
+    with pytest.raises(ArgumentError, match="maxlen: expected a whole number of at least 1, got 0"):
         trained.caption(images, maxlen=0)
     with pytest.raises(MissingFileError):
         trained.caption(["none.png"])

@@ -268,17 +268,17 @@ def test_unknown_characters_of_a_start_are_named(learnt: LanguageModel) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"length": 0}, "length: got 0, expected a whole number from 1"),
-        ({"temperature": -1}, "temperature: got -1"),
-        ({"top_k": 0}, "top_k: got 0"),
-        ({"top_p": 2}, "top_p: got 2"),
+        ({"length": 0}, "length: expected a whole number of at least 1, got 0"),
+        ({"temperature": -1}, "temperature: expected a number of at least 0, got -1"),
+        ({"top_k": 0}, "top_k: expected a whole number of at least 1 or None, got 0"),
+        ({"top_p": 2}, "top_p: expected a probability above 0 and at most 1, got 2"),
     ],
 )
 def test_what_cannot_be_written(learnt: LanguageModel, arguments: dict[str, Any], message: str) -> None:
     """Said by the call itself, not by the first piece."""
     with pytest.raises(ArgumentError, match=message):
         learnt.write("the", **arguments)
-    with pytest.raises(ArgumentError, match="n: got 0"):
+    with pytest.raises(ArgumentError, match="n: expected a whole number of at least 1, got 0"):
         learnt.next_words("the", 0)
 
 
@@ -322,11 +322,11 @@ def test_words_that_are_fewer_than_a_window_are_refused() -> None:
         ({"cell": "lstn"}, UnknownNameError, "did you mean 'lstm'"),
         ({"unit": "letters"}, UnknownNameError, "unit: 'letters'"),
         ({"schedule": "linear"}, UnknownNameError, "schedule: 'linear'"),
-        ({"units": 0}, ArgumentError, "units: got 0, expected a whole number from 1"),
-        ({"epochs": 0}, ArgumentError, "epochs: got 0, expected a whole number from 1 or None"),
-        ({"dropout": 1.0}, ArgumentError, "dropout: got 1.0, expected a rate of 0 or more and below 1"),
-        ({"learning_rate": 0}, ArgumentError, "learning_rate: got 0, expected a number above 0"),
-        ({"tied": "yes"}, ArgumentError, "tied: got 'yes'"),
+        ({"units": 0}, ArgumentError, "units: expected a whole number of at least 1, got 0"),
+        ({"epochs": 0}, ArgumentError, "epochs: expected a whole number of at least 1 or None, got 0"),
+        ({"dropout": 1.0}, ArgumentError, r"dropout: expected a rate of at least 0 and below 1, got 1\.0"),
+        ({"learning_rate": 0}, ArgumentError, "learning_rate: expected a number above 0, got 0"),
+        ({"tied": "yes"}, ArgumentError, "tied: expected True or False, got 'yes'"),
     ],
 )
 def test_settings_that_cannot_be_used(

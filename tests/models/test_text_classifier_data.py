@@ -149,7 +149,7 @@ def test_a_label_that_is_seen_once_stays_in_training_and_is_named(reviews):
         ({"text": "text", "label": "label", "labels": ["a"]}, "labels: a table was given, which has its own"),
         ({"text": "text", "label": "label", "separator": ";"}, "columns: 'text' is not known"),
         ({"text": "text", "label": "label", "encoding": "utf8x"}, "encoding: 'utf8x' is not known"),
-        ({"text": "text", "label": "label", "test_share": 1}, "test_share: got 1"),
+        ({"text": "text", "label": "label", "test_share": 1}, "test_share: expected a rate of at least 0"),
         ({"text": "text", "label": "label", "test_share": 0.9}, "leave no rows to train on"),
         (
             {"text": "text", "label": "label", "test_share": 0, "validation_share": 0},
@@ -199,8 +199,8 @@ def test_refused_tables(tmp_path, content, message):
         (["a", "b"], ["x", {}], r"label: texts\[1\] has dict, expected text, a number or a list"),
         (["a", "b"], None, "label: none was given"),
         ("a film", None, "is taken as the path of a table"),
-        (3, ["x"], "texts: got 3, expected a list"),
-        (["a", "b"], "xy", "labels: got 'xy', expected a list"),
+        (3, ["x"], "texts: expected a list, got 3"),
+        (["a", "b"], "xy", "labels: expected a list or None, got 'xy'"),
     ],
 )
 def test_refused_lists(texts, labels, message):

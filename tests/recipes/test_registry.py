@@ -24,7 +24,11 @@ def test_an_unknown_recipe_is_named():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"seed": -1}, "seed: -1"), ({"epochs": 0}, "epochs: 0"), ({"epochs": -5}, "epochs: -5")],
+    [
+        ({"seed": -1}, r"seed: expected a whole number from 0 to .*, got -1"),
+        ({"epochs": 0}, "epochs: expected a whole number of at least 1 or None, got 0"),
+        ({"epochs": -5}, "epochs: expected a whole number of at least 1 or None, got -5"),
+    ],
 )
 def test_bad_settings_are_refused_before_anything_is_written(tmp_path, arguments, message):
     with pytest.raises(ArgumentError, match=message):

@@ -181,7 +181,7 @@ def test_watching_something_that_is_not_there() -> None:
         ArgumentError, match="EarlyStopping watches 'val_loss', the logs have loss, mae; give fit valid"
     ):
         compiled().fit(X, Y, verbose=0, callbacks=[EarlyStopping()])
-    with pytest.raises(ArgumentError, match="mode: got 'low'"):
+    with pytest.raises(ArgumentError, match=r"mode: 'low' is not known\. Known are: auto, max, min"):
         EarlyStopping(mode="low")
 
 
@@ -192,7 +192,7 @@ def test_the_learning_rate_goes_down_on_a_plateau() -> None:
     history = model.fit(X, Y, epochs=7, verbose=0, callbacks=[script, plateau])
     assert history.epoch == list(range(7))
     assert model.optimizer.learning_rate == 0.3
-    with pytest.raises(ArgumentError, match="factor: got 2, expected a number between 0 and 1"):
+    with pytest.raises(ArgumentError, match="factor: expected a number between 0 and 1, got 2"):
         ReduceLROnPlateau(factor=2)
 
 
@@ -243,7 +243,9 @@ def test_checkpoints_that_cannot_be_written(tmp_path: Path) -> None:
         ArgumentError, match=r"filepath: .* cannot be filled in \('accuracy'\); there are epoch, loss, mae"
     ):
         compiled().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{accuracy}")])
-    with pytest.raises(ArgumentError, match="save_freq: got 'batch'"):
+    with pytest.raises(
+        ArgumentError, match="save_freq: expected a whole number of at least 1 of batches or 'epoch'"
+    ):
         ModelCheckpoint("x", save_freq="batch")
 
 

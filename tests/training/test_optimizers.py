@@ -101,7 +101,7 @@ def test_clipping_through_compile() -> None:
     assert model.optimizer.clipnorm == 0.5
     with pytest.raises(ArgumentError, match="only one of clipnorm and clipvalue"):
         model.compile("sgd", "mse", clipnorm=1.0, clipvalue=1.0)
-    with pytest.raises(ArgumentError, match="clipnorm: got -1, expected a positive number"):
+    with pytest.raises(ArgumentError, match="clipnorm: expected a number above 0 or None, got -1"):
         model.compile("sgd", "mse", clipnorm=-1)
 
 
@@ -184,11 +184,11 @@ def test_what_is_refused() -> None:
         optimizers.get("adaam")
     with pytest.raises(ArgumentError, match="optimizer: got 3, expected a name"):
         optimizers.get(3)
-    with pytest.raises(ArgumentError, match="learning_rate: got -1, expected a positive number"):
+    with pytest.raises(ArgumentError, match="learning_rate: expected a number of at least 0, got -1"):
         optimizers.Adam(-1)
     with pytest.raises(ArgumentError, match="learning_rate: given twice"):
         optimizers.Adam(0.1, lr=0.1)
-    with pytest.raises(ArgumentError, match=r"momentum: Adam has no such argument; .*beta_1"):
+    with pytest.raises(ArgumentError, match=r"momentum.* is not an argument.*beta_1"):
         optimizers.Adam(momentum=0.9)
     with pytest.raises(ArgumentError, match="clipnorm: only one of"):
         optimizers.Adam(clipnorm=1.0, clipvalue=1.0)
@@ -198,7 +198,7 @@ def test_what_is_refused() -> None:
         fitted(lambda parameters: "adam")
     with pytest.raises(ArgumentError, match="made for weights that are not the model's"):
         fitted(torch.optim.SGD([weight(1.0)], lr=0.1))
-    with pytest.raises(ArgumentError, match="schedule: got 3, expected a function"):
+    with pytest.raises(ArgumentError, match="schedule: expected a function or None, got 3"):
         fitted("adam", schedule=3)
     with pytest.raises(ArgumentError, match="schedule: it gave 3"):
         fitted("adam", schedule=lambda optimizer: 3)

@@ -28,7 +28,7 @@ def test_one_seed_for_python_numpy_and_torch() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1", True, None])
 def test_seeds_that_are_refused(seed: object) -> None:
-    with pytest.raises(ArgumentError, match=r"seed: got .*, expected a whole number from 0 to 4294967295"):
+    with pytest.raises(ArgumentError, match="seed: expected a whole number"):
         set_random_seed(seed)  # type: ignore[arg-type]
 
 
