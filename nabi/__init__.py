@@ -10,6 +10,7 @@ where Keras has them.
 
 from typing import TYPE_CHECKING
 
+from nabi._operator import register_with_torch as _register_with_torch
 from nabi._when_asked import loaded_when_asked as _loaded_when_asked
 
 if TYPE_CHECKING:
@@ -32,14 +33,22 @@ if TYPE_CHECKING:
         scan,
         utils,
     )
-    from nabi.layers import Input
+    from nabi.initializers import Initializer
+    from nabi.layers import Input, Layer
+    from nabi.losses import Loss
+    from nabi.metrics import Metric
     from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+    from nabi.optimizers import Optimizer
+    from nabi.regularizers import Regularizer
 else:
     # Nothing is loaded here, not even torch: programs pay for what they use, and `nabi --help` for nothing.
     __getattr__, __dir__ = _loaded_when_asked(
         __name__,
         {
-            "nabi.layers": ["Input"],
+            "nabi.initializers": ["Initializer"],
+            "nabi.layers": ["Input", "Layer"],
+            "nabi.losses": ["Loss"],
+            "nabi.metrics": ["Metric"],
             "nabi.models": [
                 "Captioner",
                 "LanguageModel",
@@ -49,15 +58,23 @@ else:
                 "TextClassifier",
                 "Translator",
             ],
+            "nabi.optimizers": ["Optimizer"],
+            "nabi.regularizers": ["Regularizer"],
         },
     )
 
 __all__ = [
     "Captioner",
+    "Initializer",
     "Input",
     "LanguageModel",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
     "NoteModel",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "TextClassifier",
     "Translator",
@@ -81,3 +98,5 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_register_with_torch()

@@ -1,12 +1,13 @@
-"""Names of a package that are loaded when they are first asked for, so that importing it is quick."""
+"""Names of a package that are loaded when they are first asked for, and what is said of those it lacks."""
 
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
-__all__ = ["loaded_when_asked"]
+__all__ = ["loaded_when_asked", "names_missing"]
 
 
 def loaded_when_asked(
@@ -27,9 +28,7 @@ def loaded_when_asked(
             return value
         if name in _public_modules(package):
             return import_module(f"{package}.{name}")
-        raise AttributeError(
-            f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package]
-        )
+        raise _missing(package, name, list_names(), sys._getframe(1))
 
     def list_names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *module_of, *_public_modules(package)})
@@ -37,6 +36,85 @@ def loaded_when_asked(
     return load, list_names
 
 
+def names_missing(module: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that has all its names; it says what to write for others."""
+
+    def refuse(name: str) -> Any:
+        raise _missing(module, name, list(vars(sys.modules[module])), sys._getframe(1))
+
+    return refuse
+
+
 def _public_modules(package: str) -> list[str]:
     found = (module.name for module in pkgutil.iter_modules(sys.modules[package].__path__))
     return [name for name in found if not name.startswith("_")]
+
+
+def _missing(module: str, name: str, known: Sequence[str], asking: FrameType) -> Exception:
+    """The error for a name that a module lacks, with a hint where there is one."""
+    said = _said_of(module, name, known)
+    if said and _imports(asking):
+        # Python replaces an AttributeError in `from module import name` by an ImportError of its own, and
+        # what it said is lost.
+        return ImportError(f"cannot import name {name!r} from {module!r}{said}", name=module)
+    message = f"module {module!r} has no attribute {name!r}{said}"
+    if not said:
+        return AttributeError(message, name=name, obj=sys.modules[module])
+    from nabi.errors import MissingNameError
+
+    return MissingNameError(message, name=name)
+
+
+def _said_of(module: str, name: str, known: Sequence[str]) -> str:
+    """What stands behind the message that a name is not there."""
+    if name.startswith("_"):
+        return ""
+    from nabi._keras_names import family_hint, hint, nearest
+
+    found = hint(module, name)
+    if found is not None:
+        return f": {found}"
+    meant = nearest(name, [one for one in known if not one.startswith("_")])
+    if meant is not None:
+        return f"; did you mean {meant!r}?"
+    found = family_hint(module, name)
+    return "" if found is None else f": {found}"
+
+
+def _imports(frame: FrameType) -> bool:
+    """Whether the frame is in the middle of `from module import name`."""
+    import opcode
+
+    return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_FROM"]
+
+
+class _MissingModules:
+    """Says what to write instead of modules that Keras has and nabi lacks, when one is imported.
+
+    It is asked last, when nothing else has found the module.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Find nothing; raise `ModuleNotFoundError` with a hint where an import looks for the module."""
+        module, _, last = name.rpartition(".")
+        if not module.startswith("nabi") or not _is_import(sys._getframe(1)):
+            return  # whoever only looks whether there is such a module shall find none
+        from nabi._keras_names import family_hint, hint
+
+        found = hint(module, last) or family_hint(module, last)
+        if found is not None:
+            raise ModuleNotFoundError(f"No module named {name!r}: {found}", name=name)
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    for _ in range(3):
+        if frame is None:
+            return False
+        if frame.f_code.co_name == "_find_and_load_unlocked":
+            return True
+        frame = frame.f_back
+    return False
+
+
+sys.meta_path.append(_MissingModules)

@@ -6,6 +6,9 @@
 tensor([0., 2.])
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.layers._activations import (
     elu,
     exponential,
@@ -28,7 +31,10 @@ from nabi.layers._activations import (
     tanh,
 )
 
+deserialize = get
+
 __all__ = [
+    "deserialize",
     "elu",
     "exponential",
     "gelu",
@@ -49,3 +55,6 @@ __all__ = [
     "swish",
     "tanh",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -6,6 +6,9 @@
 'dense'
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.layers import reset_names
 
 __all__ = ["clear_session"]
@@ -14,3 +17,7 @@ __all__ = ["clear_session"]
 def clear_session() -> None:
     """Start the automatic names of layers and models again from the first one."""
     reset_names()
+
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

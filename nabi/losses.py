@@ -6,6 +6,9 @@
 tensor(0.5000)
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.training._loss_functions import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -36,7 +39,9 @@ from nabi.training._losses import (
     MeanSquaredLogarithmicError,
     Poisson,
     SparseCategoricalCrossentropy,
+    deserialize,
     get,
+    serialize,
 )
 
 mae = mean_absolute_error
@@ -60,6 +65,7 @@ __all__ = [
     "binary_crossentropy",
     "categorical_crossentropy",
     "cosine_similarity",
+    "deserialize",
     "get",
     "hinge",
     "huber",
@@ -72,5 +78,9 @@ __all__ = [
     "mean_squared_logarithmic_error",
     "mse",
     "poisson",
+    "serialize",
     "sparse_categorical_crossentropy",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -6,6 +6,9 @@
 tensor(2.5000)
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.layers._regularizers import L1, L1L2, L2, Regularizer, deserialize, get, serialize
 
 l1 = L1
@@ -18,3 +21,6 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
 
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -1,4 +1,4 @@
-"""What holds for the whole repository: files of a readable length, no loose ends, documents that name what exists."""
+"""What holds for the whole repository: readable files, no loose ends, documents that name what exists."""
 
 import os
 import re

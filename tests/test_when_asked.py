@@ -68,11 +68,18 @@ def test_a_module_is_loaded_when_it_is_asked_for_and_a_name_asked_for_once() -> 
 
 
 def test_a_name_that_is_not_there() -> None:
-    with pytest.raises(AttributeError, match=r"^module 'nabi' has no attribute 'Sequental'$") as caught:
+    with pytest.raises(
+        AttributeError, match=r"^module 'nabi' has no attribute 'Sequental'; did you mean 'Sequential'\?$"
+    ) as caught:
         nabi.Sequental  # noqa: B018
-    assert (caught.value.name, caught.value.obj) == ("Sequental", nabi)  # Python says from them what is meant
+    # Without the module beside the name, Python does not say a second time what is meant.
+    assert (caught.value.name, caught.value.obj) == ("Sequental", None)
+    assert not hasattr(nabi, "Sequental")
+    with pytest.raises(AttributeError, match=r"^module 'nabi' has no attribute 'qwertz'$") as caught:
+        nabi.qwertz  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("qwertz", nabi)
     assert not hasattr(nabi, "_private")
-    with pytest.raises(ImportError, match="cannot import name 'Sequental' from 'nabi'"):
+    with pytest.raises(ImportError, match="cannot import name 'Sequental' from 'nabi'; did you mean 'Sequ"):
         from nabi import Sequental  # noqa: F401
 
 

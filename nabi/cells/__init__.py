@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nabi._public import public
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
 from nabi.cells._simple import IndRNN, SimpleRNN
@@ -41,6 +42,7 @@ _CELLS: dict[str, type[Cell]] = {
 }
 
 
+@public
 def get(name: str) -> type[Cell]:
     """Find a cell by the name it has on the command line.
 
@@ -51,7 +53,7 @@ def get(name: str) -> type[Cell]:
         >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
         'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
     """
-    if name not in _CELLS:
+    if not isinstance(name, str) or name not in _CELLS:
         raise unknown_name("cell", name, _CELLS)
     return _CELLS[name]
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, ClassVar
 
-from nabi.errors import ArgumentError
+from nabi import _checks
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, maximum, minimum, norm
 
@@ -91,8 +91,11 @@ class ProjectedLSTM(LSTM):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.projection, bool) or not isinstance(self.projection, int) or self.projection < 1:
-            raise ArgumentError(f"projection: expected a positive integer, got {self.projection!r}")
+        self._keep("projection", _checks.whole("projection", self.projection))
+        for name in ("cell_clip", "projection_clip"):
+            limit = getattr(self, name)
+            if limit is not None:
+                self._keep(name, _checks.real(name, limit, above=0, otherwise=" or None"))
 
     def state_width(self, name: str) -> int:
         """`projection` for h, `units` for c."""
@@ -143,8 +146,7 @@ class ZoneoutLSTM(LSTM):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("zoneout_h", "zoneout_c"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ArgumentError(f"{name}: expected a rate in [0, 1), got {getattr(self, name)!r}")
+            self._keep(name, _checks.rate(name, getattr(self, name)))
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
         """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for both states of an LSTM."""

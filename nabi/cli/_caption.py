@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nabi.cli._classifier import CELL_HELP
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def caption(
             help="A picture to write (.png or .svg): where the model looked for each word.", metavar="PICTURE"
         ),
     ] = None,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
     """Say what is in pictures, with a model that has learnt to; a line for each."""
@@ -41,6 +43,11 @@ def caption(
 
     if attention is not None:
         check_suffix(attention)
+    check_outputs(
+        {"--attention": attention},
+        {"MODEL": model, "IMAGE": images, "--cell": cell_files(cell or ())},
+        overwrite=overwrite,
+    )
     loaded = _load(model, cell or ())
     several = len(images) > 1
     drawn = []

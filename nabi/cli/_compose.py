@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nabi.cli._classifier import CELL_HELP
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def compose(
             metavar="FILE.mid",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
     """Compose music with a model of notes: from nothing, from a first chord, or on from a MIDI file.
@@ -79,8 +81,11 @@ def compose(
     path = Path(model.stem + ".mid") if out is None else out
     if path.suffix.lower() not in _SUFFIXES:
         raise ArgumentError(f"--out: got {path}, expected a name that ends in .mid")
-    if primer is not None and path.resolve() == primer.resolve():
-        raise ArgumentError(f"--out: {path} would replace the primer; give another name")
+    check_outputs(
+        {"--out": [path, path.with_suffix(".png")]},
+        {"MODEL": model, "the primer": primer, "--cell": cell_files(cell or ())},
+        overwrite=overwrite,
+    )
     loaded = _load(model, cell or ())
     steps = loaded.settings.steps_per_beat or 1
     beginning, beats = _beginning(primer, chord, steps)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._classifier import CELL_HELP, load_classifier
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 
 __all__ = ["evaluate"]
 
@@ -45,6 +46,7 @@ def evaluate(
         str | None, typer.Option(help="Between columns.", metavar="CHARACTER", show_default="found out")
     ] = None,
     quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file may stand in quotes.")] = True,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
 ) -> None:
@@ -57,6 +59,11 @@ def evaluate(
 
     if picture is not None:
         check_suffix(picture)
+    check_outputs(
+        {"--out": out, "--picture": picture},
+        {"MODEL": model, "FILE": file, "--cell": cell_files(cell or ())},
+        overwrite=overwrite,
+    )
     classifier = load_classifier(model, cell or ())
     with on_threads(threads):
         report = classifier.evaluate(
@@ -72,7 +79,8 @@ def evaluate(
     Console().print(report)
     if out is not None:
         with write_atomically(out, "w") as written:
-            json.dump(report.to_dict(), written, indent=2, ensure_ascii=False)
+            content = {"written_by": "nabi evaluate", **report.to_dict()}
+            json.dump(content, written, indent=2, ensure_ascii=False)
             written.write("\n")
     if picture is not None:
         report.picture(picture)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._classifier import CELL_HELP, load_classifier
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 
 __all__ = ["explain"]
 
@@ -25,6 +26,7 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="File for a picture, .png or .svg.", metavar="PICTURE")
     ] = None,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
     """Show how a model read a text: the probability after each word, and what each word did to it.
@@ -38,6 +40,7 @@ def explain(
 
     if out is not None:
         check_suffix(out)
+    check_outputs({"--out": out}, {"MODEL": model, "--cell": cell_files(cell or ())}, overwrite=overwrite)
     reading = read_text(load_classifier(model, cell or ()), text, aspect, label=label)
     Console().print(reading)
     if out is not None:

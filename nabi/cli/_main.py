@@ -1,6 +1,7 @@
 """The command and its errors."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from nabi.cli._show import show
 from nabi.cli._train import train
 from nabi.cli._translate import translate
 from nabi.cli._write import next_words, write
-from nabi.errors import NabiError
+from nabi.errors import NabiError, TableWarning
 
 __all__ = ["main"]
 
@@ -67,6 +68,12 @@ _app.command("bench")(bench)
 _app.command("cache")(cache)
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Write a warning as a sentence, without the line of code that it comes from."""
+    typer.secho("nabi: ", err=True, nl=False, fg="yellow", bold=True)
+    typer.echo(" ".join(str(message).split()), err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (those of the process by default) and exit.
 
@@ -77,7 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        _app(args=None if arguments is None else list(arguments), prog_name="nabi")
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("always", TableWarning)
+            _app(args=None if arguments is None else list(arguments), prog_name="nabi")
     except NabiError as problem:
         typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
         typer.echo(" ".join(str(problem).split()), err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._classifier import CELL_HELP, load_classifier
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def predict(
         str | None, typer.Option(help="Between columns.", metavar="CHARACTER", show_default="found out")
     ] = None,
     quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file may stand in quotes.")] = True,
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
 ) -> None:
@@ -80,6 +82,15 @@ def predict(
 
     if bool(texts) == (file is not None):
         raise ArgumentError("TEXT: give texts, or a file of them with --file FILE")
+    check_outputs(
+        {"--out": out},
+        {
+            "MODEL": model,
+            "--file": None if file == _STANDARD_INPUT else file,
+            "--cell": cell_files(cell or ()),
+        },
+        overwrite=overwrite,
+    )
     classifier = load_classifier(model, cell or ())
     if top > 1 and classifier.labels.several:
         raise ArgumentError(

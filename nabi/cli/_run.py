@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from nabi.cli._outputs import Overwrite, check_run_folder
+
 __all__ = ["run"]
 
 
@@ -44,6 +46,7 @@ def run(
             metavar="KIND",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a recipe's network and write model, figures (result.json) and pictures into a folder.
 
@@ -56,9 +59,10 @@ def run(
     console = Console()
     said = {"pair": pair, "attention": attention}
     choices = {name: value for name, value in said.items() if value is not None}
-    result = recipes.get(recipe).run(
-        out, seed=seed, epochs=epochs, data=data, choices=choices, console=console
-    )
+    chosen = recipes.get(recipe)
+    if out is not None:
+        check_run_folder(out, overwrite=overwrite)
+    result = chosen.run(out, seed=seed, epochs=epochs, data=data, choices=choices, console=console)
     console.print(
         f"{'Stopped' if result.interrupted else 'Done'} after {result.seconds:.1f} s; "
         f"model, figures and pictures are in {result.folder}",

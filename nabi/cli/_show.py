@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nabi.cli._bench import Precision
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def show(
             metavar="FILE",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
 
@@ -78,14 +80,17 @@ def show(
     """
     from nabi.cli._cell import find_cell, trace
 
+    if form is Form.PICTURE:
+        out = out or Path(f"{cell.rpartition(':')[2]}.svg")
+    check_outputs({"--out": out}, {"CELL": cell_files([cell])}, overwrite=overwrite)
     found = find_cell(cell, units, settings or ())
     program = trace(found, inputs)
     if form is Form.PICTURE:
         from nabi.targets import picture
 
-        path = out or Path(f"{cell.rpartition(':')[2]}.svg")
-        picture.unrolled(program, steps, path)
-        typer.echo(f"The picture is in {path}")
+        assert out is not None
+        picture.unrolled(program, steps, out)
+        typer.echo(f"The picture is in {out}")
         return
     if form in (Form.LLVM, Form.ASM):
         text = _code(program, form, direction, dtype, machine)

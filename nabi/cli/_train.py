@@ -6,6 +6,7 @@ import typer
 
 from nabi.cli import _train_captions, _train_music, _train_pairs, _train_text, _train_writer
 from nabi.cli import _train_options as options
+from nabi.cli._outputs import Overwrite
 from nabi.cli._train_form import Form, Said, columns_of
 from nabi.errors import ArgumentError
 
@@ -70,6 +71,7 @@ def train(
     seed: options.Seed = 0,
     threads: options.Threads = None,
     out: options.Out = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a network on your own data, say how good it is on rows held out, and save one model file.
 

@@ -39,6 +39,7 @@ class _Task:
     caption: str | None
     encoding: str
     separator: str | None
+    quoted: bool
     cells: list[str]
     out: Path | None
     settings: dict[str, Any]
@@ -60,11 +61,12 @@ def _train(said: Said) -> None:
         said["caption"],
         said["encoding"],
         said["separator"],
+        said["quotes"],
         said["cell"] or ["gru"],
         said["out"],
         settings,
     )
-    _train_model(task, said["threads"])
+    _train_model(task, said)
 
 
 FORM = Form(
@@ -72,24 +74,29 @@ FORM = Form(
     "nabi train FOLDER --captions TABLE",
     "FOLDER: pictures; TABLE: .csv, .tsv, .jsonl, .parquet with the columns image and caption, or those of "
     "--image and --caption",
-    EVERYWHERE | {"captions", "image", "caption", "encoding", "separator"} | set(_SETTINGS),
+    EVERYWHERE | {"captions", "image", "caption", "encoding", "separator", "quotes"} | set(_SETTINGS),
     _is_meant,
     _train,
 )
 
 
-def _train_model(task: _Task, threads: int | None) -> None:
+def _train_model(task: _Task, said: Said) -> None:
     """Train on the pictures, show how good it is and what it says of some, save it."""
     from nabi.training import on_threads
 
     path = task.out or Path(task.folder.resolve().name + ".nabi")
     model_path, figures, picture, checkpoint = try_targets(
-        path, ".json", ".png", ".training", read=[task.table], what="captions"
+        path,
+        ".json",
+        ".png",
+        ".training",
+        said=said,
+        read={"the captions": task.table, "a picture": task.folder},
     )
     model = _model(task)
     train, held_out = _read(task, model)
     say_where_it_goes_on(checkpoint)
-    with on_threads(threads):
+    with on_threads(said["threads"]):
         validation = (held_out.images, held_out.captions)
         report = model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
         model.save(model_path)
@@ -123,6 +130,7 @@ def _read(task: _Task, model: "Captioner") -> tuple["Samples", "Samples"]:
         caption=task.caption,
         encoding=task.encoding,
         separator=task.separator,
+        quoted=task.quoted,
     )
     if found.skipped:
         typer.echo(

@@ -13,7 +13,7 @@ Said = dict[str, Any]
 """What the command line says: the value of each option by the name of its argument."""
 
 EVERYWHERE = frozenset(
-    {"file", "cell", "units", "epochs", "batch_size", "learning_rate", "seed", "threads", "out"}
+    {"file", "cell", "units", "epochs", "batch_size", "learning_rate", "seed", "threads", "out", "overwrite"}
 )
 """Options that mean something for every kind of data."""
 

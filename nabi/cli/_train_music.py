@@ -46,7 +46,9 @@ def _train(said: Said) -> None:
 
     source: Path = said["file"]
     path = said["out"] or Path(source.resolve().name + ".nabi")
-    model_path, figures, checkpoint = try_targets(path, ".json", ".training")
+    model_path, figures, checkpoint = try_targets(
+        path, ".json", ".training", said=said, read={"the music": source}
+    )
     cells = said["cell"] or ["lstm"]
     _model(cells, {**settings_of(said, _SETTINGS), "steps_per_beat": said["steps_per_beat"]})
     with Console(stderr=True).status(f"reading the MIDI files of {source}"):

@@ -1,38 +1,36 @@
 """What `nabi train` does alike for all models that generate: their files, their cell, and the end."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from nabi.errors import ArgumentError, OutputError
+from nabi.cli._outputs import cell_files, check_outputs
+from nabi.cli._train_form import Said
+from nabi.errors import ArgumentError
 
 __all__ = ["end_if_interrupted", "make_model", "say_where_it_goes_on", "try_targets", "write_figures"]
 
 _STOPPED = 130
 
 
-def try_targets(path: Path, *suffixes: str, read: Collection[Path] = (), what: str = "data") -> list[Path]:
+def try_targets(path: Path, *suffixes: str, said: Said, read: Mapping[str, Path | None]) -> list[Path]:
     """Return the path of the model and those beside it, tried out so that no training is lost to them.
 
     Args:
         path: of the model.
         suffixes: of the others.
-        read: files that are learnt from, which none of them may replace.
-        what: these files are, in messages.
+        said: the command line.
+        read: files and folders that are learnt from, by what messages call them.
     """
     from nabi.recipes._run_folder import RunFolder
 
-    RunFolder(path.parent)
-    learnt_from = [given.resolve() for given in read]
     targets = [path, *map(path.with_suffix, suffixes)]
-    for target in targets:
-        if target.is_dir():
-            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
-        if target.resolve() in learnt_from:
-            raise OutputError(f"out: {target} would replace the {what}; give another name")
+    inputs = {**read, "the file of a cell": cell_files(said["cell"] or ())}
+    check_outputs({"--out": targets}, inputs, overwrite=said["overwrite"])
+    RunFolder(path.parent)
     return targets
 
 
@@ -59,7 +57,8 @@ def write_figures(path: Path, content: Mapping[str, Any]) -> None:
     from nabi.interchange import write_atomically
 
     with write_atomically(path, "w") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
+        # The first entry tells later runs that they may replace the file.
+        json.dump({"written_by": "nabi train", **content}, file, indent=2, ensure_ascii=False)
         file.write("\n")
 
 

@@ -86,7 +86,7 @@ def _train(said: Said) -> None:
         out=said["out"],
         settings=settings,
     )
-    _train_translator(task, said["threads"])
+    _train_translator(task, said)
 
 
 FORM = Form(
@@ -104,14 +104,14 @@ def _column(said: str) -> int | str:
     return int(said) if said.isdecimal() else said
 
 
-def _train_translator(task: _Task, threads: int | None) -> None:
+def _train_translator(task: _Task, said: Said) -> None:
     """Train on the pairs, show how good the model is and what it says, save it."""
     from nabi.recipes._translation_scores import score
     from nabi.training import on_threads
 
     path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
-    read = [given for given in (task.file, task.validation, task.test) if given is not None]
-    model_path, figures, checkpoint = try_targets(path, ".json", ".training", read=read)
+    read = {"the data": task.file, "--validation": task.validation, "--test": task.test}
+    model_path, figures, checkpoint = try_targets(path, ".json", ".training", said=said, read=read)
     translator = _translator(task)
     parts = _read(task)
     for note in parts.notes:
@@ -119,12 +119,12 @@ def _train_translator(task: _Task, threads: int | None) -> None:
     sizes = [len(part[0]) for part in (parts.training, parts.validation, parts.test)]
     typer.echo("{:,} pairs to train on, {:,} to stop by, {:,} to test on".format(*sizes))
     say_where_it_goes_on(checkpoint)
-    with on_threads(threads):
+    with on_threads(said["threads"]):
         report = translator.fit(*parts.training, validation=parts.validation, checkpoint=checkpoint)
         translator.save(model_path)
-        said = [found.text for found in translator.translate(parts.test[0], beam=_BEAM)]
-    scores = score(said, parts.test[1])
-    rows = list(zip(*parts.test, said, strict=True))
+        written = [found.text for found in translator.translate(parts.test[0], beam=_BEAM)]
+    scores = score(written, parts.test[1])
+    rows = list(zip(*parts.test, written, strict=True))
     # Not the first ones: tables are often sorted by length.
     samples = random.Random(translator.settings.seed).sample(rows, min(_SAMPLES, len(rows)))
     content = {

@@ -1,6 +1,5 @@
 """`nabi train` on a table of texts and labels."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nabi.cli._train_form import EVERYWHERE, Form, Said, columns_of, settings_of
-from nabi.errors import ArgumentError, NotFiniteError, OutputError
+from nabi.cli._train_outputs import try_targets, write_figures
+from nabi.errors import ArgumentError, NotFiniteError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ def _train(said: Said) -> None:
             "class_weight": "balanced" if said["balanced"] else None,
         },
     )
-    _train_cells(task, said["threads"])
+    _train_cells(task, said)
 
 
 FORM = Form(
@@ -101,14 +101,16 @@ FORM = Form(
 )
 
 
-def _train_cells(task: _Task, threads: int | None) -> None:
+def _train_cells(task: _Task, said: Said) -> None:
     """Train each cell on the same rows, show how good they are, save the best."""
     from rich.console import Console
 
     from nabi.training import on_threads
 
     console = Console()
-    model_path = _model_path(task)
+    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
+    read = {"the data": task.file, "--validation": task.validation, "--test": task.test}
+    targets = try_targets(path, ".json", ".png", said=said, read=read)
     classifiers = _classifiers(task)
     parts, columns = _read(task)
     for note in parts.notes:
@@ -116,7 +118,7 @@ def _train_cells(task: _Task, threads: int | None) -> None:
     sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
     console.print("{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False)
     outcomes: list[_Outcome] = []
-    with on_threads(threads):
+    with on_threads(said["threads"]):
         for cell, classifier in classifiers:
             if len(classifiers) > 1:
                 console.rule(_plain(cell), align="left")
@@ -132,27 +134,7 @@ def _train_cells(task: _Task, threads: int | None) -> None:
             if report.interrupted:
                 console.print("Stopped: saving what has been learnt.")
                 break
-    _finish(task, console, model_path, outcomes)
-
-
-def _model_path(task: _Task) -> Path:
-    """The file to write, tried out beforehand, so that no training is lost to it."""
-    from nabi.recipes._run_folder import RunFolder
-
-    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
-    RunFolder(path.parent)
-    read = [given.resolve() for given in (task.file, task.validation, task.test) if given is not None]
-    for target in _targets(path):
-        if target.is_dir():
-            raise OutputError(f"out: cannot write {target}: it is a folder, a file name was expected")
-        if target.resolve() in read:
-            raise OutputError(f"out: {target} would replace the data; give another name")
-    return path
-
-
-def _targets(model_path: Path) -> tuple[Path, Path, Path]:
-    """The model, the figures and the picture."""
-    return model_path, model_path.with_suffix(".json"), model_path.with_suffix(".png")
+    _finish(task, console, targets, outcomes)
 
 
 def _classifiers(task: _Task) -> list[tuple[str, "TextClassifier"]]:
@@ -193,19 +175,15 @@ def _read(task: _Task) -> "tuple[Parts, Columns]":
     return divide(samples, validation, test, seed=task.settings["seed"]), columns
 
 
-def _finish(task: _Task, console: "Console", model_path: Path, outcomes: list[_Outcome]) -> None:
-    from nabi.interchange import write_atomically
-
+def _finish(task: _Task, console: "Console", targets: list[Path], outcomes: list[_Outcome]) -> None:
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
         raise NotFiniteError(f"none of the cells could be trained: {outcomes[0].problem}")
-    model, figures, picture = _targets(model_path)
+    model, figures, picture = targets
     classifier.save(model)
     classifier.report.picture(picture)
-    with write_atomically(figures, "w") as file:
-        json.dump(_result(task, best, outcomes), file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    write_figures(figures, _result(task, best, outcomes))
     console.print()
     if len(outcomes) > 1:
         console.print(_comparison(outcomes, best))

@@ -57,7 +57,7 @@ def _train(said: Said) -> None:
     task = _Task(
         said["file"], said["lines"], said["encoding"], said["cell"] or ["lstm"], said["out"], settings
     )
-    _train_model(task, said["threads"])
+    _train_model(task, said)
 
 
 FORM = Form(
@@ -70,15 +70,17 @@ FORM = Form(
 )
 
 
-def _train_model(task: _Task, threads: int | None) -> None:
+def _train_model(task: _Task, said: Said) -> None:
     """Train on the text, show how good it is and what it writes, save it."""
     from nabi.training import on_threads
 
     path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
-    model_path, figures, checkpoint = try_targets(path, ".json", ".training", read=[task.file], what="text")
+    model_path, figures, checkpoint = try_targets(
+        path, ".json", ".training", said=said, read={"the text": task.file}
+    )
     model = _model(task)
     say_where_it_goes_on(checkpoint)
-    with on_threads(threads):
+    with on_threads(said["threads"]):
         report = model.fit(task.file, lines=task.lines, encoding=task.encoding, checkpoint=checkpoint)
         model.save(model_path)
         sample = "".join(model.write(length=_SAMPLE[report.unit], seed=model.settings.seed))
@@ -100,6 +102,6 @@ def _model(task: _Task) -> "LanguageModel":
     """The model, with a cell whose equations are tried out."""
     from nabi.models import LanguageModel
 
-    said = {name: value for name, value in task.settings.items() if value is not None}
-    model: LanguageModel = make_model(LanguageModel, task.cells, said, learnt="a text is")
+    given = {name: value for name, value in task.settings.items() if value is not None}
+    model: LanguageModel = make_model(LanguageModel, task.cells, given, learnt="a text is")
     return model

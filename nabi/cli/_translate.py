@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nabi.cli._classifier import CELL_HELP
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def translate(
         bool, typer.Option("--json", help="Write a JSON object for each text, with all figures.")
     ] = False,
     encoding: Annotated[str, typer.Option(help="Of the file.")] = "utf-8",
+    overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
 ) -> None:
@@ -102,6 +104,15 @@ def translate(
         check_suffix(attention)
         if len(texts or ()) != 1:
             raise ArgumentError(f"--attention: {len(texts or ())} TEXTs were given, a picture shows one")
+    check_outputs(
+        {"--attention": attention},
+        {
+            "MODEL": model,
+            "--file": None if file == _STANDARD_INPUT else file,
+            "--cell": cell_files(cell or ()),
+        },
+        overwrite=overwrite,
+    )
     search = _Search(beam, length_penalty, best, maxlen, as_json)
     lines, count = _lines(texts, file, encoding)
     translator = _load(model, cell or ())

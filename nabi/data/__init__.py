@@ -23,6 +23,8 @@ from nabi.data._series import NumberSeries, number_series
 from nabi.data._splitting import stratified_split
 from nabi.data._tables import Table, read_table, stream_table, table_columns
 from nabi.data._timeseries import TimeseriesGenerator
+from nabi.data._timeseries_dataset import TimeseriesDataset, timeseries_dataset_from_array
+from nabi.data._tokenizer import Tokenizer, text_to_word_sequence, tokenizer_from_json
 from nabi.data._vocabulary import Token, Vocabulary
 from nabi.data._windows import windows
 
@@ -48,8 +50,10 @@ __all__ = [
     "Pairs",
     "Piece",
     "Table",
+    "TimeseriesDataset",
     "TimeseriesGenerator",
     "Token",
+    "Tokenizer",
     "Vocabulary",
     "decode_notes",
     "encode_notes",
@@ -73,6 +77,9 @@ __all__ = [
     "stratified_split",
     "stream_table",
     "table_columns",
+    "text_to_word_sequence",
+    "timeseries_dataset_from_array",
+    "tokenizer_from_json",
     "windows",
     "write_midi",
     "write_midi_frames",

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._images import read_images
 from nabi.data._tables import read_table, table_columns
 from nabi.errors import ArgumentError, unknown_name
@@ -29,6 +31,7 @@ class CaptionedImages(NamedTuple):
     """What is wrong with each row that was passed over."""
 
 
+@public
 def read_captioned_images(
     folder: str | os.PathLike[str],
     table: str | os.PathLike[str],
@@ -38,6 +41,7 @@ def read_captioned_images(
     caption: str | None = None,
     encoding: str = "utf-8",
     separator: str | None = None,
+    quoted: bool = True,
 ) -> CaptionedImages:
     """Read pictures of a folder, with the captions that a table has for them.
 
@@ -50,7 +54,7 @@ def read_captioned_images(
         size: height and width of the pictures in pixels; see `read_image`.
         image: the column of file names, relative to the folder; "image" by default, or else the first.
         caption: the column of captions; "caption" by default, or else the second.
-        encoding, separator: as `read_table` takes them.
+        encoding, separator, quoted: as `read_table` takes them.
 
     Raises:
         MissingFileError: if there is no such table.
@@ -58,12 +62,12 @@ def read_captioned_images(
         ArgumentError: if there is no such folder, for a table without such columns, and where half of its
             rows or more cannot be used: it says how many, and names some.
     """
-    place = Path(folder)
+    place = _checks.path("folder", folder)
     if not place.is_dir():
         raise ArgumentError(f"folder: {place} is no folder, the folder of the pictures is expected")
-    names = table_columns(table, encoding=encoding, separator=separator)
+    names = table_columns(table, encoding=encoding, separator=separator, quoted=quoted)
     columns = _choose(names, image, caption, table)
-    rows = read_table(table, columns, encoding=encoding, separator=separator)
+    rows = read_table(table, columns, encoding=encoding, separator=separator, quoted=quoted)
     files, captions = ([_text(value) for value in rows[column]] for column in columns)
     if image is None and columns[0] and (place / columns[0]).is_file():
         files, captions = [columns[0], *files], [columns[1], *captions]

@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, ShapeError
 
 __all__ = ["KEYS", "LOWEST", "Frame", "Piece", "frames_of", "read_frames", "roll_of"]
 
@@ -30,6 +31,7 @@ class Piece(NamedTuple):
     """What kind of piece it is: a genre, a composer."""
 
 
+@public
 def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
     """Return a piano roll `[T, 88]`: 1 where a key sounds, from frames of pitches 21 to 108.
 
@@ -52,25 +54,27 @@ def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
     roll = np.zeros((len(steps), KEYS), np.uint8)
     for step, frame in enumerate(steps):
         for pitch in frame:
-            whole = isinstance(pitch, int | np.integer) and not isinstance(pitch, bool)
-            if not whole or not LOWEST <= pitch < LOWEST + KEYS:
-                raise ArgumentError(
-                    f"{name}[{step}]: got the pitch {pitch!r}, expected whole numbers from {LOWEST} to "
-                    f"{LOWEST + KEYS - 1}, the keys of a piano"
-                )
-            roll[step, pitch - LOWEST] = 1
+            key = _checks.whole(
+                f"{name}[{step}]", pitch, LOWEST, LOWEST + KEYS - 1, otherwise=", the keys of a piano"
+            )
+            roll[step, key - LOWEST] = 1
     return roll
 
 
+@public
 def frames_of(roll: npt.NDArray[Any]) -> tuple[Frame, ...]:
     """Return the frames of a piano roll `[T, 88]`; the inverse of `roll_of`.
 
     >>> frames_of(roll_of([[60, 48], []]))
     ((48, 60), ())
     """
-    return tuple([tuple([int(key) + LOWEST for key in np.flatnonzero(step)]) for step in roll])
+    steps = np.asarray(roll)
+    if steps.ndim != 2 or steps.shape[1] != KEYS:
+        raise ShapeError(f"roll: expected the shape [T, {KEYS}], got {steps.shape}")
+    return tuple([tuple([int(key) + LOWEST for key in np.flatnonzero(step)]) for step in steps])
 
 
+@public
 def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...]]]:
     """Read a JSON file of pieces in parts: `{"train": [[[60, 64], ...], ...], "valid": ..., "test": ...}`.
 
@@ -84,7 +88,7 @@ def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...
         MissingFileError: if there is no such file.
         FileFormatError: if it is no JSON, or something else than such parts.
     """
-    place = Path(path)
+    place = _checks.path("path", path)
     try:
         content = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError as problem:

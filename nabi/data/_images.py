@@ -3,12 +3,13 @@
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._text_files import check_file
 from nabi.errors import ArgumentError, FileFormatError, NabiError, ShapeError
 
@@ -23,6 +24,7 @@ _GREY = (128, 128, 128)  # Around a picture that is no square.
 _CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
+@public
 def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     """Read a picture as red, green and blue, `[size, size, 3]`, from 0 to 255.
 
@@ -40,8 +42,8 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     """
     from PIL import Image, ImageOps
 
-    _check_size(size)
-    place = Path(path)
+    size = _checks.whole("size", size)
+    place = _checks.path("path", path)
     check_file(place)
     try:
         # Pillow warns of large pictures, and refuses those that are twice as large.
@@ -64,6 +66,7 @@ def read_images(paths: Sequence[str | os.PathLike[str]], size: int) -> tuple[Pix
         The pictures `[N, size, size, 3]`, which of the files they are, counted from 0, and for each file that
         was passed over what is wrong with it.
     """
+    size = _checks.whole("size", size)
     images, rows, problems = [], [], []
     for row, path in enumerate(paths):
         try:
@@ -74,6 +77,7 @@ def read_images(paths: Sequence[str | os.PathLike[str]], size: int) -> tuple[Pix
     return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8), rows, problems
 
 
+@public
 def fit_images(images: Any, size: int) -> Pixels:
     """Return arrays of pictures as red, green and blue in one size, `[N, size, size, 3]`; see `read_image`.
 
@@ -89,8 +93,11 @@ def fit_images(images: Any, size: int) -> Pixels:
     >>> fit_images(np.zeros((2, 10, 20), np.uint8), 8)[0, :, 4, 0].tolist()
     [128, 128, 0, 0, 0, 0, 128, 128]
     """
-    _check_size(size)
-    array = np.asarray(images)
+    size = _checks.whole("size", size)
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        raise ShapeError("images: the pictures have several sizes, one is expected") from None
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in _CHANNELS or not array.shape[1] or not array.shape[2]:
@@ -126,11 +133,6 @@ def _fitted(image: "Image", size: int) -> Pixels:
     if image.size != (size, size):
         image = ImageOps.pad(image, (size, size), Image.Resampling.BICUBIC, color=_GREY)
     return np.asarray(image, dtype=np.uint8)
-
-
-def _check_size(size: object) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ArgumentError(f"size: got {size!r}, expected a whole number from 1")
 
 
 def _is_unknown(problem: Exception) -> bool:

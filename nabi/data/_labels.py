@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, ShapeError, unknown_name
 
 __all__ = ["Labels"]
@@ -32,6 +34,7 @@ class Labels:
     ['good']
     """
 
+    @public
     def __init__(self, names: Iterable[str], *, several: bool = False, separator: str | None = None) -> None:
         """Make labels of names in the order of their numbers.
 
@@ -45,7 +48,8 @@ class Labels:
         """
         self.names, self.several, self.separator = tuple(names), bool(several), separator
         _check_separator(separator, several)
-        if len(set(self.names)) < len(self.names) or not all(isinstance(name, str) for name in self.names):
+        texts = all(isinstance(name, str) for name in self.names)
+        if not texts or len(set(self.names)) < len(self.names):
             raise ArgumentError(f"names: {self.names} were given, texts are expected, each once")
         if len(self.names) < (1 if several else 2):
             found = f"only {self.names[0]!r} was given" if self.names else "no labels were given"
@@ -53,6 +57,7 @@ class Labels:
         self._number = {name: number for number, name in enumerate(self.names)}
 
     @classmethod
+    @public
     def learn(cls, values: Iterable[Any], *, several: bool = False, separator: str | None = None) -> "Labels":
         """Collect the labels of samples.
 
@@ -75,6 +80,7 @@ class Labels:
         return cls(sorted(found, key=_place), several=several, separator=separator)
 
     @classmethod
+    @public
     def from_columns(cls, columns: Mapping[str, Iterable[Any]]) -> "Labels":
         """Take each column of 0 and 1 for a label: a sample has the labels whose columns have a 1 for it.
 
@@ -98,6 +104,7 @@ class Labels:
     def __repr__(self) -> str:
         return f"Labels({self.names!r}, several={self.several})"
 
+    @public
     def encode(self, values: Iterable[Any]) -> npt.NDArray[Any]:
         """Return the labels of N samples as numbers.
 
@@ -141,6 +148,7 @@ class Labels:
             raise ShapeError("values: the columns have different lengths")
         return np.array(encoded, dtype=np.float32).T.copy()
 
+    @public
     def decode(
         self, probabilities: npt.ArrayLike, threshold: float = 0.5
     ) -> list[str] | list[tuple[str, ...]]:
@@ -158,6 +166,7 @@ class Labels:
         >>> Labels(["bad", "good"]).decode([0.7, 0.2])
         ['good', 'bad']
         """
+        threshold = _checks.real("threshold", threshold)
         given = np.asarray(probabilities)
         if not self.several and len(self) == 2 and (given.ndim == 1 or given.shape[1:] == (1,)):
             return [self.names[int(second >= threshold)] for second in given.reshape(-1)]

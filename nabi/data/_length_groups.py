@@ -8,7 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["LengthGroups"]
 
@@ -58,6 +60,7 @@ class LengthGroups:
     (7, 6)
     """
 
+    @public
     def __init__(
         self,
         sequences: Sequence[Any],
@@ -70,15 +73,13 @@ class LengthGroups:
         padding: str = "post",
         grouped: bool = True,
     ) -> None:
-        if padding not in ("post", "pre"):
-            raise unknown_name("padding", padding, ("post", "pre"))
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ArgumentError(f"batch_size: {batch_size!r} was given, a whole number from 1 is expected")
-        self.batch_size, self.shuffle, self.padding = int(batch_size), shuffle, padding
-        self.grouped, self.epoch = grouped, 0
-        self.seed = int(np.random.randint(2**31)) if seed is None else seed
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise ArgumentError(f"seed: {seed!r} was given, a whole number from 0 is expected")
+        self.padding = _checks.choice("padding", padding, ("post", "pre"))
+        self.batch_size = _checks.whole("batch_size", batch_size)
+        self.shuffle, self.grouped, self.epoch = shuffle, grouped, 0
+        if seed is None:
+            self.seed = int(np.random.randint(2**31))
+        else:
+            self.seed = _checks.seed("seed", seed, otherwise=" or None")
         self._codes, self._ends = _flat(sequences)
         self._lengths = np.diff(self._ends, prepend=0)
         self._targets = _beside("targets", targets, len(self._ends))

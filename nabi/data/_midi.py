@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nabi import _checks
+from nabi._public import public
+from nabi.data._midi_file import read_score
 from nabi.data._notes import NOTES, note_beats, note_pitch
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.errors import FileFormatError
 from nabi.interchange import write_atomically
 
 __all__ = ["read_midi", "write_midi"]
@@ -14,6 +17,7 @@ _VELOCITY = 80
 _NOTE_OF = {(note_pitch(note), note_beats(note)): note for note in NOTES}
 
 
+@public
 def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, title: str = "") -> None:
     """Write notes as a MIDI file of type 1: a track with tempo and metre (2/4), a track with the notes.
 
@@ -35,8 +39,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
     """
     import mido
 
-    if not tempo > 0:
-        raise ArgumentError(f"tempo: {tempo} was given, crotchets per minute are expected")
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
@@ -53,34 +56,20 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
         file.save(file=unfinished)
 
 
+@public
 def read_midi(path: str | Path) -> list[str]:
     """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 
-    Raises `MissingFileError` if there is no such file, and `FileFormatError` if it is not MIDI or has a note
-    that is not one of `NOTES`.
+    Raises `ArgumentError` for a folder, `MissingFileError` if there is no such file, and `FileFormatError` if
+    it is not MIDI or has a note that is not one of `NOTES`.
     """
-    import mido
-
-    try:
-        file = mido.MidiFile(str(path), charset="utf-8")
-    except (OSError, EOFError, ValueError, LookupError) as problem:
-        if isinstance(problem, FileNotFoundError):
-            raise MissingFileError(f"path: there is no file {path}") from problem
-        if isinstance(problem, PermissionError | IsADirectoryError):
-            raise
-        raise FileFormatError(f"path: {path} is not a MIDI file that can be read ({problem})") from problem
     notes: list[str] = []
-    now, sounding = 0, dict[int, int]()
-    for message in mido.merge_tracks(file.tracks):
-        now += message.time
-        if message.type == "note_on" and message.velocity > 0:
-            sounding[message.note] = now
-        elif message.type in ("note_on", "note_off") and message.note in sounding:
-            beats = (now - sounding.pop(message.note)) / file.ticks_per_beat
-            if (message.note, beats) not in _NOTE_OF:
-                raise FileFormatError(
-                    f"path: {path} has a note of pitch {message.note} and {beats:g} beats; expected are "
-                    "pitches of C major from 60 to 71 with 1 or 0.5 beats"
-                )
-            notes.append(_NOTE_OF[message.note, beats])
+    for note in read_score(path).notes:
+        beats = note.end - note.start
+        if (note.pitch, beats) not in _NOTE_OF:
+            raise FileFormatError(
+                f"path: {path} has a note of pitch {note.pitch} and {beats:g} beats; expected are pitches of "
+                "C major from 60 to 71 with 1 or 0.5 beats"
+            )
+        notes.append(_NOTE_OF[note.pitch, beats])
     return notes

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._frames import Piece
 from nabi.data._midi_frames import MidiNotes, check_steps, read_notes
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
@@ -34,12 +36,14 @@ class MidiFolder(NamedTuple):
         return tuple(sorted({str(piece.label) for piece in self.pieces if piece.label is not None}))
 
 
+@public
 def midi_files(folder: str | os.PathLike[str]) -> list[Path]:
     """Return the files whose names end in .mid or .midi, in the folder and in those in it, sorted."""
-    found = (path for path in Path(folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
+    found = (path for path in _checks.path("folder", folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
     return sorted(path for path in found if path.is_file())
 
 
+@public
 def read_midi_folder(
     folder: str | os.PathLike[str], steps_per_beat: int | None = None, *, labels: bool | None = None
 ) -> MidiFolder:
@@ -68,8 +72,8 @@ def read_midi_folder(
     (Piece(frames=((90,),), label='high'), Piece(frames=((30,),), label='low'))
     """
     if steps_per_beat is not None:
-        check_steps(steps_per_beat)
-    place = Path(folder)
+        steps_per_beat = check_steps(steps_per_beat)
+    place = _checks.path("folder", folder)
     if not place.is_dir():
         raise MissingFileError(f"folder: there is no folder {place}")
     files = midi_files(place)

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._frames import KEYS, LOWEST, Frame, frames_of, roll_of
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.data._midi_file import read_score
+from nabi.errors import FileFormatError
 from nabi.interchange import write_atomically
 
 __all__ = ["MidiMusic", "MidiNotes", "check_steps", "read_midi_frames", "read_notes", "write_midi_frames"]
@@ -37,6 +40,7 @@ class MidiMusic(NamedTuple):
     """Of the first time signature, in crotchets; 4 where there is none."""
 
 
+@public
 def read_midi_frames(path: str | os.PathLike[str], steps_per_beat: int = 1) -> MidiMusic:
     """Read the music of a MIDI file as frames: the pitches that sound at each step.
 
@@ -107,79 +111,33 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
     """Read the notes of a MIDI file, those on drums and outside the keys of a piano left out.
 
     Raises:
+        ArgumentError: for a folder, or anything else that isn't a file.
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged or no MIDI file, or has no such notes.
     """
-    place = Path(path)
-    file = _open(place)
-    if file.ticks_per_beat <= 0:
-        raise FileFormatError(f"path: {place} counts time in frames of a film, not in beats")
-    notes, outside, tempo, bar = _notes(file)
+    place = _checks.path("path", path)
+    score = read_score(place)
+    sounding = [note for note in score.notes if note.channel != _DRUMS]
+    notes = tuple(
+        (note.pitch, note.start, note.end) for note in sounding if LOWEST <= note.pitch < LOWEST + KEYS
+    )
+    outside = len(sounding) - len(notes)
     if not notes:
         why = f" but {outside} that no piano has" if outside else ""
         raise FileFormatError(f"path: {place} has no notes{why} (the drums don't count)")
-    beats = [(pitch, start / file.ticks_per_beat, end / file.ticks_per_beat) for pitch, start, end in notes]
-    return MidiNotes(place, tuple(beats), outside, tempo, bar)
+    return MidiNotes(place, notes, outside, score.tempo, score.beats_per_bar)
 
 
-def check_steps(steps_per_beat: object) -> None:
-    """Refuse what is no number of steps.
+def check_steps(steps_per_beat: object) -> int:
+    """Return a number of steps per beat as an int.
 
     Raises:
         ArgumentError: for anything but a whole number from 1 to 96.
     """
-    whole = isinstance(steps_per_beat, int) and not isinstance(steps_per_beat, bool)
-    if not whole or not 1 <= steps_per_beat <= _MOST_STEPS_PER_BEAT:  # type: ignore[operator]
-        raise ArgumentError(
-            f"steps_per_beat: got {steps_per_beat!r}, expected a whole number from 1 to "
-            f"{_MOST_STEPS_PER_BEAT}"
-        )
+    return _checks.whole("steps_per_beat", steps_per_beat, 1, _MOST_STEPS_PER_BEAT)
 
 
-def _open(place: Path) -> Any:
-    import mido
-    from mido.midifiles.meta import KeySignatureError
-
-    try:
-        return mido.MidiFile(str(place), clip=True)
-    except FileNotFoundError as problem:
-        raise MissingFileError(f"path: there is no file {place}") from problem
-    except (
-        OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, KeySignatureError,
-    ) as problem:  # fmt: skip
-        raise FileFormatError(
-            f"path: {place} is not a MIDI file that can be read ({str(problem) or type(problem).__name__})"
-        ) from problem
-
-
-def _notes(file: Any) -> tuple[list[tuple[int, int, int]], int, float, int]:
-    """Pitch, start and end of each note in ticks; notes outside the keys; tempo; beats of a bar."""
-    import mido
-
-    notes: list[tuple[int, int, int]] = []
-    sounding: dict[tuple[int, int], int] = {}
-    tempos: list[float] = []
-    bars: list[int] = []
-    now = outside = 0
-    for message in mido.merge_tracks(file.tracks):
-        now += message.time
-        if message.type == "set_tempo" and message.tempo > 0:
-            tempos.append(mido.tempo2bpm(message.tempo))
-        elif message.type == "time_signature":
-            bars.append(max(1, round(4 * message.numerator / message.denominator)))
-        elif message.type in ("note_on", "note_off") and message.channel != _DRUMS:
-            note = message.channel, message.note
-            if note in sounding:
-                notes.append((message.note, sounding.pop(note), now))
-            if message.type == "note_on" and message.velocity > 0:
-                if LOWEST <= message.note < LOWEST + KEYS:
-                    sounding[note] = now
-                else:
-                    outside += 1
-    notes += [(pitch, start, now) for (_, pitch), start in sounding.items()]
-    return notes, outside, tempos[0] if tempos else 120.0, bars[0] if bars else 4
-
-
+@public
 def write_midi_frames(
     path: str | os.PathLike[str],
     frames: Iterable[Iterable[int]],
@@ -207,13 +165,13 @@ def write_midi_frames(
     """
     import mido
 
-    check_steps(steps_per_beat)
-    if not 1 <= beats_per_bar <= 255:
-        raise ArgumentError(f"beats_per_bar: got {beats_per_bar!r}, expected a whole number from 1 to 255")
-    if not 4 <= tempo <= 1000:
-        raise ArgumentError(f"tempo: got {tempo!r}, expected crotchets per minute, from 4 to 1000")
+    steps_per_beat = check_steps(steps_per_beat)
+    beats_per_bar = _checks.whole("beats_per_bar", beats_per_bar, 1, 255)
+    tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
+            # Who wrote it: `nabi compose` replaces its own files, and nobody else's.
+            mido.MetaMessage("text", text="written by nabi"),
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
             mido.MetaMessage("time_signature", numerator=beats_per_bar, denominator=4),
         ]

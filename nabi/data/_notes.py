@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import unknown_name
 
 __all__ = ["NABIYA", "NOTES", "decode_notes", "encode_notes", "note_beats", "note_pitch"]
 
@@ -28,6 +30,7 @@ _MIDDLE_C = 60
 _BEATS = {"4": 1.0, "8": 0.5}
 
 
+@public
 def encode_notes(notes: Iterable[str]) -> npt.NDArray[np.int64]:
     """Turn note names into their codes 0 to 13.
 
@@ -44,6 +47,7 @@ def encode_notes(notes: Iterable[str]) -> npt.NDArray[np.int64]:
     return np.array(codes, dtype=np.int64)
 
 
+@public
 def decode_notes(codes: Iterable[int]) -> list[str]:
     """Turn codes 0 to 13 back into note names; the inverse of `encode_notes`.
 
@@ -54,12 +58,11 @@ def decode_notes(codes: Iterable[int]) -> list[str]:
     """
     notes = []
     for position, code in enumerate(codes):
-        if not 0 <= code < len(NOTES):
-            raise ArgumentError(f"codes[{position}]: {code} was given, 0 to {len(NOTES) - 1} is expected")
-        notes.append(NOTES[int(code)])
+        notes.append(NOTES[_checks.whole(f"codes[{position}]", code, 0, len(NOTES) - 1)])
     return notes
 
 
+@public
 def note_pitch(note: str) -> int:
     """Return the MIDI number of a note's pitch; middle C is 60.
 
@@ -71,6 +74,7 @@ def note_pitch(note: str) -> int:
     return _MIDDLE_C + _SEMITONES[note[0]]
 
 
+@public
 def note_beats(note: str) -> float:
     """Return the length of a note in crotchets: 1.0 for '4' (a crotchet), 0.5 for '8' (a quaver).
 

@@ -3,11 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["one_hot"]
 
 
+@public
 def one_hot(
     codes: npt.ArrayLike, width: int | None = None, *, argument: str = "codes"
 ) -> npt.NDArray[np.float32]:
@@ -20,6 +23,8 @@ def one_hot(
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
     """
+    if width is not None:
+        width = _checks.whole("width", width, 0, otherwise=" or None")
     indices = np.asarray(codes)
     if indices.size and not np.issubdtype(indices.dtype, np.integer):
         raise ArgumentError(f"{argument}: an array of {indices.dtype} was given, integers are expected")

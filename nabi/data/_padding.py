@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["pad_sequences"]
 
 
+@public
 def pad_sequences(
     sequences: Iterable[Any],
     maxlen: int | None = None,
@@ -42,8 +45,9 @@ def pad_sequences(
            [ 4, -1]], dtype=int32)
     """
     for argument, side in (("padding", padding), ("truncating", truncating)):
-        if side not in ("pre", "post"):
-            raise unknown_name(argument, side, ("pre", "post"))
+        _checks.choice(argument, side, ("pre", "post"))
+    if maxlen is not None:
+        maxlen = _checks.whole("maxlen", maxlen, 0, otherwise=" or None")
     if isinstance(sequences, str) or not isinstance(sequences, Iterable):
         raise ArgumentError(f"sequences: {sequences!r} was given, a list of sequences is expected")
     every = list(sequences)
@@ -52,7 +56,7 @@ def pad_sequences(
             raise ArgumentError(f"sequences[{position}]: {sequence!r} was given, a sequence is expected")
     try:
         kind = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise ArgumentError(
             f"dtype: {dtype!r} was given, a type of numpy such as 'int32' is expected"
         ) from None
@@ -60,14 +64,20 @@ def pad_sequences(
         raise ArgumentError(f"value: {value!r} was given for an array of {kind}; text needs dtype=object")
 
     length = max((len(sequence) for sequence in every), default=0) if maxlen is None else maxlen
-    if length < 0:
-        raise ArgumentError(f"maxlen: {maxlen} was given, 0 or more is expected")
     features = next((np.asarray(sequence).shape[1:] for sequence in every if len(sequence)), ())
-    padded = np.full((len(every), length, *features), value, dtype=kind)
+    try:
+        with np.errstate(invalid="raise"):
+            padded = np.full((len(every), length, *features), value, dtype=kind)
+    except (TypeError, ValueError, OverflowError, FloatingPointError):
+        raise ArgumentError(f"value: expected one that {kind} can hold, got {_checks.short(value)}") from None
     for position, sequence in enumerate(every):
         if not len(sequence) or not length:
             continue
-        steps = np.asarray(sequence[-length:] if truncating == "pre" else sequence[:length], dtype=kind)
+        kept = sequence[-length:] if truncating == "pre" else sequence[:length]
+        try:
+            steps = np.asarray(kept, dtype=kind)
+        except (TypeError, ValueError, OverflowError) as problem:
+            raise ArgumentError(f"sequences[{position}]: expected numbers of {kind}, got {problem}") from None
         if steps.shape[1:] != features:
             raise ShapeError(
                 f"sequences[{position}]: steps of shape {steps.shape[1:]} were given, {features} as in the "

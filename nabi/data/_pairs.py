@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._tables import Table, read_table, table_columns
 from nabi.errors import ArgumentError, FileFormatError
 
@@ -18,29 +20,38 @@ _NAMED = 5  # rows that a note names
 class Pairs:
     """Texts with what belongs to each: `sources[n]` and `targets[n]` are a pair; `len(pairs)` says how many.
 
-    `left_out` has the rows of the file with an empty side, from 1, a header not counted.
+    `left_out` has the rows of the file with an empty side, from 1, a header not counted; `joined` the lines
+    that belong to one row, as in `Table`.
     """
 
     path: Path
     sources: list[str]
     targets: list[str]
     left_out: tuple[int, ...] = ()
+    joined: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
 
     @property
     def note(self) -> str:
-        """What was left out, with the rows; empty where nothing was."""
-        if not self.left_out:
-            return ""
-        rows = ", ".join(map(str, self.left_out[:_NAMED]))
-        more = ", ..." if len(self.left_out) > _NAMED else ""
-        if len(self.left_out) == 1:
-            return f"1 pair with an empty side is left out: row {rows}"
-        return f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
+        """What was left out, with the rows, and which lines were joined; empty where nothing was."""
+        notes = []
+        if self.left_out:
+            rows = ", ".join(map(str, self.left_out[:_NAMED]))
+            more = ", ..." if len(self.left_out) > _NAMED else ""
+            if len(self.left_out) == 1:
+                notes.append(f"1 pair with an empty side is left out: row {rows}")
+            else:
+                notes.append(
+                    f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
+                )
+        if self.joined:
+            notes.append(Table(self.path, {}, joined=self.joined).note)
+        return "; ".join(notes)
 
 
+@public
 def read_pairs(
     path: str | os.PathLike[str],
     source: int | str,
@@ -97,7 +108,7 @@ def read_pairs(
             targets.append(pair[1])
         else:
             left_out.append(row)
-    pairs = Pairs(table.path, sources, targets, tuple(left_out))
+    pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined)
     if not sources:
         raise FileFormatError(f"path: {path} has no pair of texts: {pairs.note}")
     return pairs
@@ -106,20 +117,20 @@ def read_pairs(
 def _numbered(source: Any, target: Any) -> bool:
     """Whether columns are said by number; `ArgumentError` for what says none."""
     for name, said in (("source", source), ("target", target)):
-        if isinstance(said, bool) or not isinstance(said, int | str):
-            raise ArgumentError(f"{name}: {said!r} was given, the name or the number of a column is expected")
-    if isinstance(source, int) != isinstance(target, int):
+        if not isinstance(said, str):
+            _checks.whole(name, said, 0, otherwise=" or the name of a column")
+    if isinstance(source, str) != isinstance(target, str):
         raise ArgumentError(
             f"source and target: {source!r} and {target!r} were given, two names or two numbers are "
             "expected: columns have numbers in a file without a header"
         )
     if source == target:
         raise ArgumentError(f"target: {target!r} was given, which is the source already")
-    return isinstance(source, int)
+    return not isinstance(source, str)
 
 
 def _column(name: str, number: int | str, names: list[str], path: Any) -> str:
-    if not isinstance(number, int) or not 0 <= number < len(names):
+    if isinstance(number, str) or not 0 <= number < len(names):
         columns = "one column, 0" if len(names) == 1 else f"the columns 0 to {len(names) - 1}"
         raise ArgumentError(f"{name}: {number} was given, {path} has {columns}")
     return names[number]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi._public import public
 from nabi.data._windows import windows
 
 __all__ = ["NumberSeries", "number_series"]
@@ -25,6 +26,7 @@ class NumberSeries(NamedTuple):
     """`[2]`: 1.0 and 0.3."""
 
 
+@public
 def number_series() -> NumberSeries:
     """Return six windows over 0.0, 0.1, ... 0.9 with their next numbers, and two unseen windows, all float32.
 

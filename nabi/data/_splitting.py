@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["stratified_split"]
@@ -13,6 +15,7 @@ __all__ = ["stratified_split"]
 Indices = npt.NDArray[np.int64]
 
 
+@public
 def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indices, Indices]:
     """Divide samples so that every class has about the same share in both parts.
 
@@ -37,10 +40,8 @@ def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indic
     >>> len(kept), len(held_out)
     (3, 3)
     """
-    if isinstance(share, bool) or not isinstance(share, int | float | np.floating) or not 0 < share < 1:
-        raise ArgumentError(f"share: {share!r} was given, a number between 0 and 1 is expected")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ArgumentError(f"seed: {seed!r} was given, a whole number from 0 is expected")
+    share = _checks.real("share", share, above=0, below=1)
+    seed = _checks.seed("seed", seed)
     rows = _rows(labels)
     if len(rows) < 2:
         raise ArgumentError(f"labels: {len(rows)} were given, at least two are expected")

@@ -3,18 +3,20 @@
 import csv
 import glob
 import json
+import re
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from nabi.data._text_files import TextFile
-from nabi.errors import FileFormatError
+from nabi.errors import FileFormatError, TableWarning
 
-__all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Part", "Reader"]
+__all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Part", "Reader", "line_numbers"]
 
 # Part of a table: the values of each column that was asked for, in their order.
 Part = list[list[Any]]
@@ -24,12 +26,29 @@ _INSTEAD = (
     "write a quote inside such a field twice, or read a file whose quotes mean nothing with quoted=False "
     "(--no-quotes on the command line)"
 )
+_PLAIN = "read it with quoted=False (--no-quotes on the command line)"
+
+
+_NAMED = 5  # places that a message names
+
+
+def line_numbers(spans: Sequence[tuple[int, int]]) -> str:
+    """Return the first few of the spans of lines, as text.
+
+    >>> line_numbers([(2, 4), (9, 10)])
+    'lines 2 to 4, 9 to 10'
+    """
+    named = ", ".join(f"{first} to {last}" for first, last in spans[:_NAMED])
+    more = f" and {len(spans) - _NAMED:,} more spans" if len(spans) > _NAMED else ""
+    return f"lines {named}{more}"
 
 
 class Reader(Protocol):
     """A table in a file."""
 
     columns: list[str]
+    joined: list[tuple[int, int]]
+    """First and last line of the rows read so far that take several lines."""
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """The values of `columns` (None: all), at most `rows` rows at a time."""
@@ -38,11 +57,15 @@ class Reader(Protocol):
 class DelimitedReader:
     """Comma- or tab-separated values, read by Python's csv as strictly as it can.
 
-    Without a header the columns have their numbers as names.
+    Without a header the columns have their numbers as names. A field in quotes may run over several lines.
+    Where one of these lines alone has as many fields as a row, the quote is probably a character like others:
+    `TableWarning` names the lines.
     """
 
     def __init__(self, file: TextFile, separator: str | None, quoted: bool, header: bool = True) -> None:
         self.file, self._quoted, self._header = file, quoted, header
+        self.joined: list[tuple[int, int]] = []
+        self._swallowed: list[tuple[int, int, int]] = []
         self._options: dict[str, Any] = {
             "delimiter": self._guessed() if separator is None else separator,
             "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
@@ -50,6 +73,9 @@ class DelimitedReader:
         }
         with _long_fields():
             line, self.columns = next(self._records(), (1, []))
+        # The first record is read again with the others.
+        self.joined.clear()
+        self._swallowed.clear()
         if not self.columns:
             expected = "a header and rows are" if header else "rows are"
             raise FileFormatError(f"path: {file.path} is empty, {expected} expected")
@@ -65,15 +91,47 @@ class DelimitedReader:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Every record with the line that it begins in; blank lines are none."""
-        reader = csv.reader(self.file.lines(), **self._options)
+        taken: list[str] = []  # the lines of the record that is being read
+
+        def lines() -> Iterator[str]:
+            for text in self.file.lines():
+                taken.append(text)
+                yield text
+
+        reader = csv.reader(lines(), **self._options)
         line = 1
         try:
             for record in reader:
                 if record:
+                    if len(taken) > 1:
+                        self._note_joined(line, taken, len(record))
                     yield line, record
                 line = reader.line_num + 1
+                taken.clear()
         except csv.Error as problem:
             raise self.file.wrong(*self._misquoted(line, problem)) from problem
+
+    def _note_joined(self, line: int, lines: list[str], fields: int) -> None:
+        """Remember a record of several lines, and how many of these look like records of their own."""
+        last = line + len(lines) - 1
+        self.joined.append((line, last))
+        separator = re.escape(self._options["delimiter"])
+        # A comma before a space is one of a sentence.
+        between = re.compile(separator + r"(?! )" if separator == "," else separator)
+        rows = sum(len(between.findall(text)) + 1 == fields for text in lines)
+        if fields > 1 and rows > 1:
+            self._swallowed.append((line, last, rows))
+
+    def _warn(self) -> None:
+        if self._swallowed:
+            rows = sum(rows for *_, rows in self._swallowed)
+            lines = line_numbers([(first, last) for first, last, _ in self._swallowed])
+            warnings.warn(
+                f"{self.file.path}: fields that begin with a quote join {lines}; {rows:,} of these lines "
+                f"look like rows of their own. If quotes are plain characters in this file, {_PLAIN}",
+                TableWarning,
+                stacklevel=2,
+            )
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """The values of `columns` as text, at most `rows` rows at a time."""
@@ -92,6 +150,7 @@ class DelimitedReader:
                         )
                     part.append([record[place] for place in places])
             if not part:
+                self._warn()
                 return
             yield [list(column) for column in zip(*part, strict=True)]
 
@@ -146,6 +205,7 @@ class JsonLinesReader:
 
     def __init__(self, file: TextFile) -> None:
         self.file = file
+        self.joined: list[tuple[int, int]] = []
         first = next(self._objects(), None)
         if first is None:
             raise FileFormatError(f"path: {file.path} is empty, a JSON object in every line is expected")
@@ -196,6 +256,7 @@ class ParquetReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.joined: list[tuple[int, int]] = []
         with self._rows("DESCRIBE SELECT *", 1000) as parts:
             self.columns = [row[0] for part in parts for row in part]
 

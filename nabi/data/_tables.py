@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Part, Reader
+from nabi import _checks
+from nabi._public import public
+from nabi.data._table_formats import DelimitedReader, JsonLinesReader, ParquetReader, Reader, line_numbers
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
@@ -22,15 +24,26 @@ _ROWS_AT_ONCE = 10_000
 class Table:
     """Columns of a file: `table["text"]` is the list of the values of one, `len(table)` the number of rows.
 
-    `first_row` is the number of the first row in the file, from 1, the header not counted.
+    `first_row` is the number of the first row in the file, from 1, the header not counted. `joined` has the
+    first and the last line of each row that takes several lines of a CSV or TSV file, because a field in
+    quotes runs over them.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     first_row: int = 1
+    joined: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def note(self) -> str:
+        """How many rows take several lines, and which lines; empty where none does."""
+        if not self.joined:
+            return ""
+        rows = "1 row takes" if len(self.joined) == 1 else f"{len(self.joined):,} rows take"
+        return f"{rows} several lines, as quotes in the file say: {line_numbers(self.joined)}"
 
     def __getitem__(self, column: str) -> list[Any]:
         """Return the values of a column; `UnknownNameError` if there is none of that name."""
@@ -39,6 +52,7 @@ class Table:
         return self.columns[column]
 
 
+@public
 def read_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -62,7 +76,8 @@ def read_table(
             tab where the header has no comma; a tab in `.tsv`. With a separator a file of any other name is
             read as CSV.
         quoted: whether a field that begins with `"` goes on to the next one, with separators and lines in it,
-            as CSV has it. False for files in which a quote is a character like others.
+            as CSV has it. False for files in which a quote is a character like others. `TableWarning` says
+            which lines were joined into one row though they look like rows of their own.
         header: whether the first line of a CSV or TSV file has the names of the columns. Without one they are
             named by their numbers, `"0"`, `"1"`, ...
 
@@ -91,10 +106,12 @@ def read_table(
         else:
             for name, values in part.columns.items():
                 whole.columns[name].extend(values)
+            whole = replace(whole, joined=whole.joined + part.joined)
     assert whole is not None, "a stream without rows raises"
     return whole
 
 
+@public
 def stream_table(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -116,32 +133,33 @@ def stream_table(
     >>> [(part.first_row, part["n"]) for part in stream_table(path, rows=2)]
     [(1, [0, 1]), (3, [2, 3]), (5, [4])]
     """
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
-        raise ArgumentError(f"rows: {rows!r} was given, a whole number from 1 is expected")
+    rows = _checks.whole("rows", rows)
     file, reader = _opened(path, encoding, separator, quoted, header)
     if columns is None:
         wanted = reader.columns
     else:
-        if isinstance(columns, str) or not columns:
-            raise ArgumentError(f"columns: {columns!r} was given, a list of names is expected")
-        wanted = list(dict.fromkeys(columns))
+        wanted = [] if isinstance(columns, str) else list(dict.fromkeys(columns))
+        if not wanted:
+            raise ArgumentError(f"columns: expected a list of names, got {_checks.short(columns)}")
         for column in wanted:
             if column not in reader.columns:
                 raise unknown_name("columns", column, reader.columns)
-    parts = reader.parts(None if columns is None else wanted, rows)
-    return _stream(file, parts, wanted)
+    return _stream(file, reader, None if columns is None else wanted, rows)
 
 
-def _stream(path: Path, parts: Iterator[Part], columns: list[str]) -> Iterator[Table]:
+def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) -> Iterator[Table]:
     row = 1
-    for part in parts:
-        table = Table(path, dict(zip(columns, part, strict=True)), row)
+    for part in reader.parts(columns, rows):
+        values = dict(zip(columns or reader.columns, part, strict=True))
+        table = Table(path, values, row, tuple(reader.joined))
+        reader.joined.clear()
         row += len(table)
         yield table
     if row == 1:
         raise FileFormatError(f"path: {path} has a header but no rows")
 
 
+@public
 def table_columns(
     path: str | os.PathLike[str],
     *,
@@ -159,10 +177,7 @@ def _opened(
     given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
 ) -> tuple[Path, Reader]:
     """The file, and a reader of its format whose columns are known."""
-    try:
-        path = Path(given)
-    except TypeError:
-        raise ArgumentError(f"path: {given!r} was given, the name of a file is expected") from None
+    path = _checks.path("path", given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])

@@ -7,6 +7,8 @@ import importlib
 import io
 import lzma
 import os
+import reprlib
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,11 +33,17 @@ _MARKS = (
 
 def check_file(path: Path) -> None:
     """Raise `MissingFileError` if there is no such file, `ArgumentError` if it is a folder or a pipe."""
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"path: there is no file {path}") from None
+    except (OSError, ValueError) as problem:
+        # Often a text where a name belongs: it is too long, or has characters that no name has.
+        reason = getattr(problem, "strerror", None) or problem
+        raise MissingFileError(f"path: there is no file {reprlib.repr(str(path))} ({reason})") from None
+    if stat.S_ISDIR(mode):
         raise ArgumentError(f"path: {path} is a folder, a file is expected")
-    if not path.exists():
-        raise MissingFileError(f"path: there is no file {path}")
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise ArgumentError(f"path: {path} is no file that can be read more than once")
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["TimeseriesGenerator"]
@@ -40,6 +42,7 @@ class TimeseriesGenerator:
            [1, 2]]), array([20, 30]))
     """
 
+    @public
     def __init__(
         self,
         data: npt.ArrayLike,
@@ -59,13 +62,19 @@ class TimeseriesGenerator:
                 f"targets: shape {self.targets.shape} was given for data of shape {self.data.shape}; "
                 "as many targets as steps are expected"
             )
-        self.length, self.sampling_rate, self.stride = length, sampling_rate, stride
-        self.batch_size = batch_size
-        for argument in ("length", "sampling_rate", "stride", "batch_size"):
-            if getattr(self, argument) < 1:
-                raise ArgumentError(f"{argument}: {getattr(self, argument)} was given, 1 or more is expected")
+        self.length = length = _checks.whole("length", length)
+        self.sampling_rate = _checks.whole("sampling_rate", sampling_rate)
+        self.stride, self.batch_size = (
+            _checks.whole("stride", stride),
+            _checks.whole("batch_size", batch_size),
+        )
+        start_index = _checks.whole("start_index", start_index, 0)
         self.start_index = start_index + length  # of the first target
-        self.end_index = len(self.data) - 1 if end_index is None else end_index
+        last = len(self.data) - 1
+        if end_index is None:
+            self.end_index = last
+        else:
+            self.end_index = _checks.whole("end_index", end_index, 0, otherwise=" or None")
         self.shuffle, self.reverse = shuffle, reverse
         if self.start_index > self.end_index:
             raise ArgumentError(

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._text_units import (
     CONTINUED,
     RESERVED,
@@ -56,6 +58,7 @@ class Vocabulary:
 
     PADDING, START, UNKNOWN, SEPARATOR = 0, 1, 2, 3
 
+    @public
     def __init__(
         self,
         words: Sequence[str],
@@ -78,6 +81,7 @@ class Vocabulary:
         self._table = _code_points(self.words) if unit == "characters" else None
 
     @classmethod
+    @public
     def learn(
         cls,
         texts: Iterable[str],
@@ -117,8 +121,10 @@ class Vocabulary:
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
         # A letter is two pieces, one that begins a word and one that goes on; subwords begin with a space.
-        _check_number("size", size, len(RESERVED) + (2 if unit in _LEARNT else 1), "or None")
-        _check_number("minimum_count", minimum_count, 1)
+        if size is not None:
+            least = len(RESERVED) + (2 if unit in _LEARNT else 1)
+            size = _checks.whole("size", size, least, otherwise=" or None")
+        minimum_count = _checks.whole("minimum_count", minimum_count)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
             raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")
         tokenizer = make_tokenizer(unit, lowercase, list(RESERVED), [])
@@ -145,6 +151,7 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} {self.unit}, lowercase={self.lowercase})"
 
+    @public
     def encode(
         self,
         texts: Sequence[str],
@@ -171,7 +178,8 @@ class Vocabulary:
         """
         if truncating not in ("post", "pre"):
             raise unknown_name("truncating", truncating, ("post", "pre"))
-        _check_number("maxlen", maxlen, 1, "or None")
+        if maxlen is not None:
+            maxlen = _checks.whole("maxlen", maxlen, otherwise=" or None")
         texts = _checked_texts("texts", texts)
         if first is not None:
             first = _checked_texts("first", first)
@@ -229,6 +237,7 @@ class Vocabulary:
             tokens.append(Token(text[start:end], start, end, code))
         return tokens
 
+    @public
     def decode(self, codes: Iterable[int]) -> str:
         """Return the text of codes, without padding and start.
 
@@ -237,11 +246,10 @@ class Vocabulary:
         """
         parts: list[str] = []
         for position, code in enumerate(codes):
-            if not 0 <= code < len(self):
-                raise ArgumentError(f"codes[{position}]: {code} was given, 0 to {len(self) - 1} is expected")
+            code = _checks.whole(f"codes[{position}]", code, 0, len(self) - 1)
             if code in (self.PADDING, self.START):
                 continue
-            word = self.words[int(code)]
+            word = self.words[code]
             if self.unit == "pieces" and word.startswith(CONTINUED) and len(word) > len(CONTINUED) and parts:
                 parts[-1] += word[len(CONTINUED) :]
             else:
@@ -292,14 +300,6 @@ class Vocabulary:
             )
         except ArgumentError as problem:
             raise FileFormatError(f"vocabulary: {problem}") from problem
-
-
-def _check_number(argument: str, number: Any, least: int, otherwise: str = "") -> None:
-    if number is None and otherwise:
-        return
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-        expected = f"a whole number from {least} {otherwise}".rstrip()
-        raise ArgumentError(f"{argument}: {number!r} was given, {expected} is expected")
 
 
 def _code_points(words: list[str]) -> npt.NDArray[np.int32]:

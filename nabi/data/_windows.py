@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ShapeError
 
 __all__ = ["windows"]
 
 
+@public
 def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Cut a sequence into all its windows of `length` steps, each with the step that follows it.
 
@@ -26,13 +29,12 @@ def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt
     >>> following
     array([3, 4])
     """
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-        raise ArgumentError(f"length: {length!r} was given, a positive integer is expected")
+    length = _checks.whole("length", length)
     steps: npt.NDArray[Any] = np.asarray(sequence)
     if steps.ndim == 0:
         raise ShapeError("sequence: a single value was given, an array [T] or [T, D] is expected")
     if len(steps) <= length:
         raise ShapeError(f"sequence: {len(steps)} steps were given, more than length={length} are expected")
-    views = np.lib.stride_tricks.sliding_window_view(steps[:-1], int(length), axis=0)
+    views = np.lib.stride_tricks.sliding_window_view(steps[:-1], length, axis=0)
     # The window's own axis comes last out of numpy; time belongs before the features.
     return np.moveaxis(views, -1, 1).copy(), steps[length:].copy()

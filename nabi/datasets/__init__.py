@@ -11,6 +11,12 @@ nabi's cache (`~/.cache/nabi` on Linux, or NABI_CACHE_DIR). If they are in neith
 from the data's own public home into the cache, and compared with their checksum.
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
 from nabi.datasets import fake_news, imdb, multi30k, nsmc, reuters, shapes, tatoeba
 
 __all__ = ["fake_news", "imdb", "multi30k", "nsmc", "reuters", "shapes", "tatoeba"]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -2,6 +2,7 @@
 
 import os
 
+from nabi._public import public
 from nabi.data._data_sets import (
     FAKE_NEWS,
     TRUTH,
@@ -17,6 +18,7 @@ from nabi.data._data_sets import (
 __all__ = ["get_label_names", "get_word_index", "load_data", "load_texts"]
 
 
+@public
 def load_data(
     path: str | os.PathLike[str] | None = None,
     num_words: int | None = None,
@@ -41,6 +43,7 @@ def load_data(
     return training, validation, test
 
 
+@public
 def load_texts(
     path: str | os.PathLike[str] | None = None, *, seed: int | None = 113
 ) -> tuple[Part, Part, Part]:

@@ -4,12 +4,14 @@ Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions".
 
 import os
 
+from nabi._public import public
 from nabi.data._data_sets import MULTI30K_LANGUAGES, Part, multi30k_data, read_parts
 from nabi.errors import ArgumentError, unknown_name
 
 __all__ = ["load_pairs"]
 
 
+@public
 def load_pairs(
     path: str | os.PathLike[str] | None = None, source: str = "en", target: str = "de"
 ) -> tuple[Part, Part, Part]:

@@ -4,6 +4,7 @@ The Naver sentiment movie corpus. A sample of it in one CSV file is read as well
 
 import os
 
+from nabi._public import public
 from nabi.data._data_sets import (
     NSMC,
     SENTIMENTS,
@@ -19,6 +20,7 @@ from nabi.data._data_sets import (
 __all__ = ["get_label_names", "get_word_index", "load_data", "load_texts"]
 
 
+@public
 def load_data(
     path: str | os.PathLike[str] | None = None,
     num_words: int | None = None,
@@ -44,6 +46,7 @@ def load_data(
     return training, test
 
 
+@public
 def load_texts(path: str | os.PathLike[str] | None = None, *, seed: int | None = 113) -> tuple[Part, Part]:
     """Return the reviews and "negative" or "positive" for each: `(texts, labels)` of training, of test.
 

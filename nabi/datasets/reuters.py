@@ -11,6 +11,7 @@ The codes are not Keras': there a story without a body has that of the next one,
 
 import os
 
+from nabi._public import public
 from nabi.data._data_sets import (
     REUTERS,
     TOPICS,
@@ -28,6 +29,7 @@ from nabi.data._data_sets import (
 __all__ = ["get_label_names", "get_word_index", "load_data", "load_texts"]
 
 
+@public
 def load_data(
     path: str | os.PathLike[str] | None = None,
     num_words: int | None = None,
@@ -79,6 +81,7 @@ def load_data(
     return (x[:kept], y[:kept]), (x[kept:], y[kept:])
 
 
+@public
 def load_texts(
     path: str | os.PathLike[str] | None = None, *, test_split: float = 0.2, seed: int | None = 113
 ) -> tuple[Part, Part]:

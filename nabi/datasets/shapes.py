@@ -15,13 +15,14 @@ picture there has a new kind (one thing: always; two: half of them) or a new pai
 are made, not downloaded: the same seed gives the same pictures.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._shapes import PARTS, draw, kinds, make_scenes
-from nabi.errors import ArgumentError
 
 __all__ = ["Part", "get_new_kinds", "load_data"]
 
@@ -37,6 +38,7 @@ class Part(NamedTuple):
     """The sentence about each."""
 
 
+@public
 def load_data(
     training: int = 10_000,
     validation: int = 1_000,
@@ -60,11 +62,10 @@ def load_data(
     >>> training.images.shape, training.captions[0]
     ((3, 48, 48, 3), 'a large purple square above a large yellow star')
     """
-    counts = (training, validation, test)
-    for part, count in zip(PARTS, counts, strict=True):
-        _check_whole(part, count, 1)
-    _check_whole("image_size", image_size, _SMALLEST)
-    _check_whole("seed", seed, 0)
+    given = zip(PARTS, (training, validation, test), strict=True)
+    counts = [_checks.whole(part, count) for part, count in given]
+    image_size = _checks.whole("image_size", image_size, _SMALLEST)
+    seed = _checks.seed("seed", seed)
     made = []
     for number, (part, count) in enumerate(zip(PARTS, counts, strict=True)):
         scenes = make_scenes(part, count, seed)
@@ -81,8 +82,3 @@ def get_new_kinds(part: str = "test") -> tuple[str, ...]:
     ('purple circle', 'pink square', 'brown triangle', 'black diamond', 'white star', 'red cross')
     """
     return tuple(" ".join(kind) for kind in kinds(part))
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}")

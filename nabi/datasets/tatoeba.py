@@ -2,6 +2,8 @@
 
 import os
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data._data_sets import TATOEBA, Part, random_order, read_parts
 from nabi.data._pair_splitting import apart
 from nabi.errors import ArgumentError
@@ -9,6 +11,7 @@ from nabi.errors import ArgumentError
 __all__ = ["load_pairs"]
 
 
+@public
 def load_pairs(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -38,8 +41,7 @@ def load_pairs(
     """
     order = random_order(seed)
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-            raise ArgumentError(f"{name}: {share!r} was given, a number between 0 and 1 is expected")
+        _checks.real(name, share, above=0, below=1)
     (pairs,) = read_parts(TATOEBA, path)
     validation, test, training = apart(pairs, (validation_share, test_share), order)
     if not (training[0] and validation[0] and test[0]):

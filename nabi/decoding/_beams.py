@@ -11,6 +11,7 @@ from torch import Tensor
 from nabi.decoding._choosing import check_probabilities
 from nabi.decoding._model import Decodable
 from nabi.decoding._strategies import BeamSearch
+from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Found", "search"]
 
@@ -71,7 +72,7 @@ def _best_of_each(log_probabilities: Tensor, beam: int) -> tuple[Any, Any]:
         values, places = log_probabilities.max(dim=1, keepdim=True)
     else:
         values, places = log_probabilities.topk(width, dim=1)
-    array = values.numpy(force=True).astype(np.float64)
+    array = to_numpy(values).astype(np.float64)
     check_probabilities(array)
     return array, places.numpy(force=True)
 

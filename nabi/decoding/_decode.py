@@ -1,6 +1,6 @@
 """Decoding a batch: whole sequences, or one step after the other."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,11 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nabi import _checks
+from nabi._public import public
 from nabi.decoding._beams import search
 from nabi.decoding._choosing import Chooser
 from nabi.decoding._model import Decodable
 from nabi.decoding._strategies import BeamSearch, Greedy, Sampling, Strategy
 from nabi.errors import ArgumentError
+from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Decoded", "Written", "decode", "stream"]
 
@@ -48,6 +51,7 @@ class Written(NamedTuple):
     """Rows that ended in this step, with the log probability of their end."""
 
 
+@public
 def stream(
     model: Decodable,
     state: Any,
@@ -85,10 +89,11 @@ def stream(
     >>> [written.codes.tolist() for written in stream(Counting(), None, [0, 2], end=4)]
     [[1, 3], [2], [3], []]
     """
+    _check_model(model)
     ends = _check_ends(end)
     codes = _check_first(first)
     if maxlen is not None:
-        _check_maxlen(maxlen)
+        maxlen = _check_maxlen(maxlen)
     if not isinstance(strategy, Greedy | Sampling):
         raise ArgumentError(
             f"strategy: got {strategy!r}, expected Greedy or Sampling: a beam search knows what it has "
@@ -111,7 +116,7 @@ def _stream(
     length = 0
     while len(rows):
         log_probabilities, state = model.step(codes, state)
-        array = log_probabilities.numpy(force=True)
+        array = to_numpy(log_probabilities)
         chosen = chooser.choose(array, rows)
         if len(rows) == 1:  # the same for a text that is written, in less time
             own = np.array([array[0, chosen[0]]], dtype=np.float64)
@@ -134,6 +139,7 @@ def _stream(
         codes = torch.from_numpy(chosen).to(codes.device)
 
 
+@public
 def decode(
     model: Decodable,
     state: Any,
@@ -165,9 +171,10 @@ def decode(
     >>> [found.codes for found in decode(Coin(), None, [0], BeamSearch(3, best=2), end=2, maxlen=2)[0]]
     [(), (0,)]
     """
+    _check_model(model)
     ends = _check_ends(end)
     codes = _check_first(first)
-    _check_maxlen(maxlen)
+    maxlen = _check_maxlen(maxlen)
     if isinstance(strategy, BeamSearch):
         return [
             [Decoded(found[1], found[0], score, found[2]) for score, found in row]
@@ -189,17 +196,30 @@ def decode(
     ]
 
 
+def _check_model(model: object) -> None:
+    if not callable(getattr(model, "step", None)) or not callable(getattr(model, "select", None)):
+        raise ArgumentError(
+            f"model: expected an object with the methods step and select, got {_checks.short(model)}"
+        )
+
+
 def _check_ends(end: int | Collection[int] | None) -> frozenset[int]:
     if end is None:
         return frozenset()
-    ends = frozenset([end] if isinstance(end, int) else end)
-    if not all(isinstance(code, int | np.integer) and code >= 0 for code in ends):
-        raise ArgumentError(f"end: got {end!r}, expected a code, several codes or None")
-    return ends
+    several = (
+        isinstance(end, Collection) and not isinstance(end, str | bytes) and getattr(end, "ndim", 1) != 0
+    )
+    given: Any = end if several else [end]
+    return frozenset(_checks.whole("end", code, 0, otherwise=", several of them or None") for code in given)
 
 
 def _check_first(first: Tensor | Collection[int]) -> Tensor:
-    codes = first if isinstance(first, Tensor) else torch.tensor(list(first), dtype=torch.int64)
+    if isinstance(first, Tensor):
+        codes = first
+    elif isinstance(first, Iterable) and not isinstance(first, str | bytes) and getattr(first, "ndim", 1):  # type: ignore[arg-type]
+        codes = torch.tensor([_checks.whole("first", code, 0) for code in first], dtype=torch.int64)
+    else:
+        raise ArgumentError(f"first: expected the code of each row, got {_checks.short(first)}")
     if codes.dim() != 1 or codes.is_floating_point():
         raise ArgumentError(
             f"first: got {codes.dtype} of shape {tuple(codes.shape)}, expected whole numbers [batch]"
@@ -207,6 +227,5 @@ def _check_first(first: Tensor | Collection[int]) -> Tensor:
     return codes.to(torch.int64)
 
 
-def _check_maxlen(maxlen: object) -> None:
-    if isinstance(maxlen, bool) or not isinstance(maxlen, int) or maxlen < 1:
-        raise ArgumentError(f"maxlen: got {maxlen!r}, expected a whole number from 1")
+def _check_maxlen(maxlen: object) -> int:
+    return _checks.whole("maxlen", maxlen)

@@ -1,8 +1,9 @@
 """How codes are chosen: what a user can ask for."""
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 
 __all__ = ["BeamSearch", "Greedy", "Sampling", "Strategy"]
@@ -47,14 +48,17 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_number("temperature", self.temperature, 0, "a number of 0 or more")
+        plain: dict[str, Any] = {
+            "temperature": _checks.real("temperature", self.temperature, least=0),
+            "top_p": _checks.real("top_p", self.top_p, above=0, most=1, what="probability"),
+            "repetition_penalty": _checks.real("repetition_penalty", self.repetition_penalty, least=1),
+            "repetition_window": _checks.whole("repetition_window", self.repetition_window),
+            "seed": _checks.seed("seed", self.seed),
+        }
         if self.top_k is not None:
-            _check_whole("top_k", self.top_k, 1, "a whole number from 1 or None")
-        if not (_is_number(self.top_p) and 0 < self.top_p <= 1):
-            raise ArgumentError(f"top_p: got {self.top_p!r}, expected a probability above 0 and up to 1")
-        _check_number("repetition_penalty", self.repetition_penalty, 1, "a number of 1 or more")
-        _check_whole("repetition_window", self.repetition_window, 1)
-        _check_whole("seed", self.seed, 0)
+            plain["top_k"] = _checks.whole("top_k", self.top_k, otherwise=" or None")
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -80,27 +84,14 @@ class BeamSearch:
     length_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_whole("beam", self.beam, 1)
-        _check_whole("best", self.best, 1)
+        object.__setattr__(self, "beam", _checks.whole("beam", self.beam))
+        object.__setattr__(self, "best", _checks.whole("best", self.best))
         if self.best > self.beam:
             raise ArgumentError(
                 f"best: got {self.best}, but a beam of {self.beam} finds no more than {self.beam}"
             )
-        _check_number("length_penalty", self.length_penalty, 0, "a number of 0 or more")
+        penalty = _checks.real("length_penalty", self.length_penalty, least=0, most=100)
+        object.__setattr__(self, "length_penalty", penalty)
 
 
 Strategy = Greedy | Sampling | BeamSearch
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_number(name: str, value: object, least: float, expected: str) -> None:
-    if not _is_number(value) or value < least:  # type: ignore[operator]
-        raise ArgumentError(f"{name}: got {value!r}, expected {expected}")
-
-
-def _check_whole(name: str, value: object, least: int, expected: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: got {value!r}, expected {expected or f'a whole number from {least}'}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
@@ -43,6 +44,7 @@ class Aligned(Protocol):
         """`[T, S]`, each row with the sum 1: an array or a tensor."""
 
 
+@public
 def attention_picture(attention: Aligned, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Draw where a model looked: the source above, the target at the side, dark where the weight is large.
 
@@ -107,6 +109,7 @@ def attention_picture(attention: Aligned, path: str | os.PathLike[str], *, title
     return write_figure(figure, path, title=title or "attention", description=described[:500])
 
 
+@public
 def attention_text(attention: Aligned) -> Table:
     """Return a table for `rich`: for each target piece, where the source was looked at, and the pieces there.
 

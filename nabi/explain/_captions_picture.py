@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
@@ -36,6 +37,7 @@ class CaptionedImage(NamedTuple):
     """What is right; None where that is not known."""
 
 
+@public
 def captions_picture(
     captioned: Sequence[CaptionedImage], path: str | os.PathLike[str], *, title: str | None = None
 ) -> Path:

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from nabi import layers
+from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
+from nabi.nn._dtypes import to_numpy
 from nabi.scan import scan
 from nabi.targets.eager import named_values
 from nabi.targets.picture import check_suffix, write_figure
@@ -24,6 +27,7 @@ _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
 _NEARLY_ALL = 0.95
 
 
+@public
 def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[str, Tensor]:
     """Return the values of gates, candidates and states at every step of a sequence.
 
@@ -54,7 +58,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
     """
     program, weights, backwards = _open(layer)
     like = weights[0] if weights else torch.zeros(())
-    x = torch.as_tensor(inputs, dtype=like.dtype, device=like.device)
+    x = _as_numbers("inputs", inputs, like)
     if x.dim() == 2:
         x = x.unsqueeze(0)
     if x.dim() != 3:
@@ -65,7 +69,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
     with torch.no_grad():
         initial = None
         if states is not None:
-            initial = [torch.as_tensor(state, dtype=like.dtype, device=like.device) for state in states]
+            initial = [_as_numbers("states", state, like) for state in states]
         _, _, every = scan(program, x, initial, weights, return_all_states=True)
         assert every is not None
         if initial is None:
@@ -83,6 +87,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
         }
 
 
+@public
 def gates_picture(
     layer: Any,
     inputs: Any,
@@ -163,7 +168,7 @@ def _draw(
         units = value.shape[1]
         order = orders.setdefault(units, value.argmax(0).argsort(stable=True))
         image = heat.imshow(
-            value[:, order].T.numpy(),
+            to_numpy(value[:, order].T),
             aspect="auto",
             vmin=low,
             vmax=high,
@@ -182,7 +187,7 @@ def _draw(
             format="%.2g",
             extend="both" if float(value.abs().max()) > high else "neither",
         )
-        mean = value.mean(1).numpy()
+        mean = to_numpy(value.mean(1))
         curve.plot(mean, color="#1f5fa8" if is_share else "#c1440e", linewidth=1.6, drawstyle="steps-mid")
         curve.set_ylim((0, 1) if is_share else None)
         curve.axhline(0.5 if is_share else 0.0, color="#c9ced4", linewidth=0.7, zorder=0)
@@ -244,3 +249,10 @@ def _open(layer: Any) -> tuple[Program, list[Tensor], bool]:
         "layer: expected a recurrent layer of nabi.layers, a nabi.nn.RNN or (program, weights), "
         f"got {type(layer).__name__}"
     )
+
+
+def _as_numbers(argument: str, values: Any, like: Tensor) -> Tensor:
+    try:
+        return torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {short(values)}") from None

@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi import cells as all_cells
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program
 from nabi.nn import initializers
@@ -20,6 +22,7 @@ _CELLS = ("simple-rnn", "lstm", "gru")
 _COLOURS = ("#c1440e", "#1f5fa8", "#1b7f5c", "#7b3fa0", "#8a6d00", "#3c4651")
 
 
+@public
 def gradient_distance(
     cells: Sequence[str | Cell] = _CELLS,
     *,
@@ -67,12 +70,11 @@ def gradient_distance(
         >>> fading["SimpleRNN"] < 1e-3 * fading["LSTM"]
         True
     """
-    sizes = {"steps": steps, "units": units, "inputs": inputs, "batch": batch}
-    for argument, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ArgumentError(f"{argument}: expected a positive integer, got {size!r}")
-    if remember is not None and remember < 3:
-        raise ArgumentError(f"remember: expected at least 3 steps, got {remember!r}")
+    steps, units = _checks.whole("steps", steps), _checks.whole("units", units)
+    inputs, batch = _checks.whole("inputs", inputs), _checks.whole("batch", batch)
+    seed = _checks.seed("seed", seed)
+    if remember is not None:
+        remember = _checks.whole("remember", remember, 3, otherwise=" steps or None")
     chosen = [_make(cell, units) for cell in cells]
     names = [type(cell).__name__ for cell in chosen]
     names = [repr(cell) if names.count(name) > 1 else name for name, cell in zip(names, chosen, strict=True)]
@@ -145,6 +147,7 @@ def _open_gates(program: Program, weights: list[Tensor], remember: int) -> None:
                 tensor[family.rows(gate)] = sign * found[units]
 
 
+@public
 def gradient_distance_picture(
     path: str | os.PathLike[str],
     cells: Sequence[str | Cell] = _CELLS,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data import LOWEST, roll_of
 from nabi.errors import ArgumentError
 from nabi.targets.picture import check_suffix, fonts_for, write_figure
@@ -24,6 +26,7 @@ _FEWEST_KEYS = 20
 _MOST_ROWS = 24
 
 
+@public
 def piano_roll_picture(
     frames: Iterable[Iterable[int]],
     path: str | os.PathLike[str],
@@ -61,9 +64,8 @@ def piano_roll_picture(
     roll = roll_of(frames)
     if not len(roll):
         raise ArgumentError("frames: there are none to draw")
-    for name, number in (("steps_per_beat", steps_per_beat), ("beats_per_bar", beats_per_bar)):
-        if number < 1:
-            raise ArgumentError(f"{name}: got {number!r}, expected a whole number from 1")
+    steps_per_beat = _checks.whole("steps_per_beat", steps_per_beat)
+    beats_per_bar = _checks.whole("beats_per_bar", beats_per_bar)
     bar = steps_per_beat * beats_per_bar
     bars = -(-len(roll) // bar)
     in_a_row = min(bars, _BARS_IN_A_ROW)

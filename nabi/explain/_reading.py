@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nabi._public import public
 from nabi.data import Token
 from nabi.errors import ArgumentError, unknown_name
 from nabi.models import TextClassifier
@@ -80,6 +81,7 @@ class Reading:
         return captured.get().rstrip()
 
 
+@public
 def read_text(
     classifier: TextClassifier, text: str, aspect: str | None = None, *, label: str | None = None
 ) -> Reading:

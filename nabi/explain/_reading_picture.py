@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nabi._public import public
 from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _MOST_NAMED_STEPS = 40
 _JUMPS = 6
 
 
+@public
 def reading_picture(reading: "Reading", path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Draw what a classifier read.
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi import cells
+from nabi import _checks, cells
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.scan import scan, static_scan
 from nabi.targets.picture import check_suffix, write_figure
@@ -42,6 +43,7 @@ class Unrolling:
     seconds: float
 
 
+@public
 def unrolling_memory(
     lengths: Sequence[int] = (10, 30, 100, 300, 1000),
     *,
@@ -69,9 +71,9 @@ def unrolling_memory(
         UnknownNameError: `cell` is not the name of a cell.
     """
     cells.get(cell)
-    for length in lengths:
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ArgumentError(f"lengths: expected positive integers, got {length!r}")
+    lengths = [_checks.whole("lengths", length) for length in lengths]
+    units, inputs = _checks.whole("units", units), _checks.whole("inputs", inputs)
+    batch = _checks.whole("batch", batch)
     found = []
     for kind in KINDS:
         for steps in lengths:
@@ -156,6 +158,7 @@ def _count_nodes(result: Tensor) -> int:
     return len(seen)
 
 
+@public
 def unrolling_picture(
     measured: Sequence[Unrolling], path: str | os.PathLike[str], *, title: str = ""
 ) -> Path:

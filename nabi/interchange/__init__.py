@@ -6,12 +6,33 @@ from nabi._when_asked import loaded_when_asked
 from nabi.interchange._atomic import write_atomically
 
 if TYPE_CHECKING:
+    from nabi.interchange._file_checks import check_counter, check_figures, check_tensors, part, reading
     from nabi.interchange._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
 else:
     # Model files need torch, other files do not.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
-        {"nabi.interchange._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]},
+        {
+            "nabi.interchange._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"],
+            "nabi.interchange._file_checks": [
+                "check_counter",
+                "check_figures",
+                "check_tensors",
+                "part",
+                "reading",
+            ],
+        },
     )
 
-__all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_atomically", "write_model_file"]
+__all__ = [
+    "LAYOUT",
+    "ModelFile",
+    "check_counter",
+    "check_figures",
+    "check_tensors",
+    "part",
+    "read_model_file",
+    "reading",
+    "write_atomically",
+    "write_model_file",
+]

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -7,11 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from nabi import _checks
 from nabi.errors import ArgumentError, OutputError
 
 __all__ = ["write_atomically"]
 
 _MODES = ("wb", "w")
+# What a system says when it cannot take any more of a file.
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
@@ -30,7 +34,8 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written.
+        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a device
+            or a pipe.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -41,10 +46,14 @@ def write_atomically(
     """
     if mode not in _MODES:
         raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+    _checks.path("path", path, wrong=OutputError)
     # A link keeps pointing at its file, which is what gets replaced.
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
         raise OutputError(f"path: cannot write {os.fspath(path)}: it is a folder, a file name was expected")
+    # A device or a pipe would be replaced by a file.
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
     if mode == "w" and encoding is None:
         encoding = "utf-8"
     try:
@@ -57,9 +66,12 @@ def write_atomically(
             yield file
             _finish(file, temporary, target, path)
         _replace(temporary, target, path)
-    except BaseException:
+    except BaseException as problem:
         with suppress(OSError):
             os.unlink(temporary)
+        # The body may fail with errors of other files; these can only be of the one that it writes.
+        if isinstance(problem, OSError) and not isinstance(problem, OutputError) and problem.errno in _FULL:
+            raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror}") from problem
         raise
 
 

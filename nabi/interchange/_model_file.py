@@ -7,22 +7,29 @@ an old reader would misread the file) and `kind` (what the file holds); the rest
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from nabi.errors import FileFormatError, MissingFileError
+from nabi import _checks
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange._atomic import write_atomically
 
 __all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]
 
 LAYOUT = 1
 _FORMAT = "nabi"
+# What follows recurses into the header; no model that a person writes is nested as deep.
+_DEEPEST = 100
+_LONGEST_KIND = 60
+# A pipe without a writer would block; what is opened is looked at before it is read.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,18 @@ def write_model_file(
 
     Raises:
         OutputError: if the file cannot be written.
+        ArgumentError: if the header has text that UTF-8 cannot hold (lone surrogates).
     """
     # One entry only: safetensors does not keep the order of several, and equal models shall give equal files.
     text = json.dumps({"format": _FORMAT, "layout": LAYOUT, "kind": kind, **header}, ensure_ascii=False)
     # A copy each: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    content = to_bytes(plain, metadata={_FORMAT: text})
+    try:
+        content = to_bytes(plain, metadata={_FORMAT: text})
+    except UnicodeEncodeError as problem:
+        raise ArgumentError(
+            f"header: expected text that UTF-8 can hold, got {problem.object[problem.start : problem.end]!r}"
+        ) from problem
     with write_atomically(path) as file:
         file.write(content)
 
@@ -65,48 +78,102 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         MissingFileError: if there is no such file.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
     """
-    place = Path(path)
-    if not place.exists():
-        raise MissingFileError(f"path: there is no model file {place}")
-    if place.is_dir():
-        raise FileFormatError(f"path: {place} is a folder, a model file was expected")
+    place = _checks.path("path", path)
     try:
-        with safe_open(str(place), framework="pt", device="cpu") as container:
-            metadata = container.metadata() or {}
-            header = _header(place, metadata)
-            tensors = {name: container.get_tensor(name) for name in container.keys()}  # noqa: SIM118
-    except SafetensorError as problem:
+        content = _content(place)
+        tensors = from_bytes(content)
+        header = _header(place, content)
+    except (FileFormatError, MissingFileError):
+        raise
+    except MemoryError as problem:
+        raise FileFormatError(f"path: {place} does not fit into the memory that is there") from problem
+    except Exception as problem:  # of the library; which ones depends on its version
         raise FileFormatError(
             f"path: {place} is not a nabi model file, or it is damaged or cut short ({problem})"
         ) from problem
-    except PermissionError as problem:
-        raise FileFormatError(f"path: {place} may not be read ({problem.strerror})") from problem
-    except (OSError, RuntimeError, ValueError, KeyError) as problem:
-        if isinstance(problem, FileFormatError):
-            raise
-        raise FileFormatError(f"path: {place} cannot be read as a model file ({problem})") from problem
     return ModelFile(place, header["kind"], header, tensors)
 
 
-def _header(place: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def _content(place: Path) -> bytes:
+    """All bytes of a file, read at once: what happens to the file afterwards does not matter."""
+    try:
+        descriptor = os.open(place, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as problem:  # a name with \0 in it
+        raise MissingFileError(f"path: there is no model file {place}") from problem
+    except OSError as problem:
+        raise FileFormatError(f"path: {place} may not be read ({problem.strerror})") from problem
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise FileFormatError(f"path: {place} is a folder, a model file was expected")
+        if not stat.S_ISREG(found.st_mode):
+            raise FileFormatError(f"path: {place} is a pipe or a device, a model file was expected")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            # No more than there was: a file that somebody goes on writing has no end.
+            return file.read(found.st_size)
+    except OSError as problem:
+        raise FileFormatError(f"path: {place} cannot be read ({problem.strerror})") from problem
+    finally:
+        os.close(descriptor)
+
+
+def _header(place: Path, content: bytes) -> dict[str, Any]:
+    size = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
     if _FORMAT not in metadata:
         raise FileFormatError(
             f"path: {place} is a safetensors file of another program: it has no nabi header"
         )
     try:
-        header = json.loads(metadata[_FORMAT])
+        header = json.loads(metadata[_FORMAT], object_pairs_hook=_once)
+        _check_plain(header)
     except (ValueError, RecursionError) as problem:
         raise FileFormatError(f"path: {place} is damaged: its header is not JSON ({problem})") from problem
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise FileFormatError(f"path: {place} is damaged: its nabi header does not name the format")
     layout = header.get("layout")
     if not isinstance(layout, int) or isinstance(layout, bool) or layout < 1:
-        raise FileFormatError(f"path: {place} is damaged: its layout version is {layout!r}")
+        raise FileFormatError(
+            f"path: {place} is damaged: its layout version is {repr(layout)[:_LONGEST_KIND]}"
+        )
     if layout > LAYOUT:
         raise FileFormatError(
             f"path: {place} has layout version {layout}, this nabi reads versions up to {LAYOUT}: "
             "it was written by a newer nabi"
         )
-    if not isinstance(header.get("kind"), str):
+    if not isinstance(header.get("kind"), str) or len(header["kind"]) > _LONGEST_KIND:
         raise FileFormatError(f"path: {place} is damaged: its header does not say what it holds")
     return header
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _check_plain(value: Any) -> None:
+    """Refuse what JSON can say and nothing here can use: numbers and depths without end, half characters.
+
+    Raises:
+        ValueError: for such a value.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+            elif isinstance(one, str):
+                if not one.isascii():
+                    one.encode()
+            elif isinstance(one, int) and not -(2**63) <= one < 2**64:
+                raise ValueError("a number has more than 64 bits")
+        level = below
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {_DEEPEST} deep")

@@ -6,6 +6,8 @@ from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, ClassVar, dataclass_transform
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._numbers import is_number
@@ -61,16 +63,24 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if cls.__module__.startswith("nabi."):
+            cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ArgumentError(f"units: expected a positive integer, got {value!r}")
-            if field.name.endswith("dropout") and not (is_number(value) and 0 <= value < 1):
-                raise ArgumentError(f"{field.name}: expected a rate in [0, 1), got {value!r}")
-            if field.name.endswith("activation"):
+            if field.name == "units":
+                self._keep(field.name, _checks.whole(field.name, value))
+            elif field.name.endswith("dropout"):
+                self._keep(field.name, _checks.rate(field.name, value))
+            elif isinstance(field.default, bool):
+                self._keep(field.name, _checks.flag(field.name, value))
+            elif field.name.endswith("activation"):
                 activation(value, field.name)
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Keep a checked setting as the plain Python value that it is, so that cells compare and hash."""
+        object.__setattr__(self, name, value)
 
     # What a subclass says.
 
@@ -185,10 +195,9 @@ class Cell:
             ArgumentError: `input_size` is not a positive integer.
             CellError: the equations do not fit together.
         """
-        if isinstance(input_size, bool) or not isinstance(input_size, int) or input_size < 1:
-            raise ArgumentError(f"input_size: expected a positive integer, got {input_size!r}")
+        width, dropping = _checks.whole("input_size", input_size), _checks.flag("training", training)
         try:
-            return _program(self, input_size, training)
+            return _program(self, width, dropping)
         except TypeError:
             for field in dataclasses.fields(self):
                 value = getattr(self, field.name)

@@ -110,15 +110,18 @@ def _apply(name: str, *nodes: "Node | float") -> "Node":
 def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[Node | None, ...]":
     """Return the cotangents of two values of which the larger (or smaller) one was taken.
 
-    As in torch: where both are equal each gets half, and a value that equals a number gets all.
+    As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
+    was not taken gets zero, and not zero times the cotangent, which may be infinite.
     """
     if b.operation == "constant":
-        return d * _apply(f"{wins}_equal", a, b), None
+        return _apply("select", _apply(f"{wins}_equal", a, b), d, 0.0), None
     if a.operation == "constant":
-        return None, d * _apply(f"{wins}_equal", b, a)
-    share = 1.0 - 0.5 * (_apply(loses, a, b) + _apply(f"{loses}_equal", a, b))
-    other = 1.0 - 0.5 * (_apply(wins, a, b) + _apply(f"{wins}_equal", a, b))
-    return d * share, d * other
+        return None, _apply("select", _apply(f"{wins}_equal", b, a), d, 0.0)
+    shared = _apply("select", _apply("equal", a, b), 0.5 * d, d)
+    return (
+        _apply("select", _apply(loses, a, b), 0.0, shared),
+        _apply("select", _apply(wins, a, b), 0.0, shared),
+    )
 
 
 def _elu(x: "Node") -> "Node":
@@ -134,12 +137,33 @@ def _gelu(x: "Node") -> "Node":
     return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
 
 
+def _elu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    # The exponential again, and not y + 1: that would lose the digits of what is small.
+    below = d * _apply("exp", _apply("minimum", a, 0.0))
+    return (_apply("select", _apply("greater", a, 0.0), d, below),)
+
+
+def _selu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    below = d * (_SCALE_SELU * _ALPHA_SELU * _apply("exp", _apply("minimum", a, 0.0)))
+    return (_apply("select", _apply("greater", a, 0.0), d * _SCALE_SELU, below),)
+
+
+def _gelu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = 0.5 * (1.0 + _apply("erf", a * 0.7071067811865476))
+    return (d * (share + a * (0.3989422804014327 * _apply("exp", -0.5 * (a * a)))),)
+
+
+def _silu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+    share = _apply("sigmoid", a)
+    return (d * (share * (1.0 + a * (1.0 - share))),)
+
+
 _TABLE = [
     # Arithmetic.
     _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
     _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
     _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
-    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d * y / b))),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d / b * y))),
     _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
     _binary(
         "maximum",
@@ -180,7 +204,7 @@ _TABLE = [
         latex=r"\sigma({0})",
     ),
     _unary("tanh", "Tanh", lambda d, y, a: (_apply("tanh_gradient", d, y),), latex=r"\tanh({0})"),
-    _unary("relu", "Relu", lambda d, y, a: (d * _apply("greater", y, 0.0),)),
+    _unary("relu", "Relu", lambda d, y, a: (_apply("select", y, d, 0.0),)),
     _unary("exp", "Exp", lambda d, y, a: (d * y,), latex=r"\exp({0})"),
     _unary("sqrt", "Sqrt", lambda d, y, a: (0.5 * d / y,), latex=r"\sqrt{{{0}}}"),
     # Functions whose derivative needs the argument.
@@ -197,7 +221,8 @@ _TABLE = [
     _unary(
         "softplus",
         "Softplus",
-        lambda d, y, a: (d * _apply("sigmoid", a),),
+        # The identity above 20, as in torch.
+        lambda d, y, a: (_apply("select", _apply("greater", a, 20.0), d, d * _apply("sigmoid", a)),),
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
@@ -290,19 +315,21 @@ _TABLE = [
         torch_name="torch.nn.functional.softsign",
         decomposition=lambda x: x / (1.0 + _apply("abs", x)),
     ),
-    _unary("elu", "Elu", torch_name="torch.nn.functional.elu", decomposition=_elu),
+    _unary("elu", "Elu", _elu_derivative, torch_name="torch.nn.functional.elu", decomposition=_elu),
     _unary(
         "selu",
         "Selu",
+        _selu_derivative,
         torch_name="torch.nn.functional.selu",
         decomposition=lambda x: (
             _SCALE_SELU * _apply("select", _apply("greater", x, 0.0), x, _ALPHA_SELU * _elu(x))
         ),
     ),
-    _unary("gelu", None, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
+    _unary("gelu", None, _gelu_derivative, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
     _unary(
         "silu",
         None,
+        _silu_derivative,
         torch_name="torch.nn.functional.silu",
         decomposition=lambda x: x * _apply("sigmoid", x),
     ),

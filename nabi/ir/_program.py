@@ -3,10 +3,10 @@
 import hashlib
 import inspect
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from nabi._once import cached_property
 from nabi.errors import CellError
 from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
 
@@ -83,7 +83,7 @@ class Program:
         from nabi.ir._verify import verify
 
         verify(program)
-        _programs[program.key] = program
+        _programs[program.key] = _programs[program.recipe] = program
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -95,6 +95,13 @@ class Program:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
         digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @cached_property
+    def recipe(self) -> str:
+        """A name by which an operator finds the program in another process as well: how to make it again."""
+        from nabi.ir._recipe import recipe_of
+
+        return recipe_of(self)
 
     @cached_property
     def derivative(self) -> "Derivative":
@@ -223,15 +230,17 @@ def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
     return tuple(found[index] for index in sorted(found))
 
 
-def find_program(key: str) -> Program:
-    """Return the program with this key.
+def find_program(name: str) -> Program:
+    """Return the program with this key or recipe; by its recipe it is made where it is not known yet.
 
     Raises:
-        CellError: no cell with this key has been built in this process.
+        CellError: no cell with this key has been built in this process, or it cannot be made.
     """
-    if key not in _programs:
-        raise CellError(f"the program {key} is not known in this process; build the layer that uses it first")
-    return _programs[key]
+    if name not in _programs:
+        from nabi.ir._recipe import make_again
+
+        return make_again(name)
+    return _programs[name]
 
 
 def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:

@@ -145,6 +145,6 @@ def activation(name: str, argument: str = "activation") -> Callable[[Node], Node
     Raises:
         UnknownNameError: the name is not known; the message names the nearest right one.
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise unknown_name(argument, name, ACTIVATIONS)
     return ACTIVATIONS[name]

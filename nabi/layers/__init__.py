@@ -1,5 +1,9 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
+from typing import TYPE_CHECKING
+
+from nabi._when_asked import names_missing as _names_missing
+from nabi.layers._activation_layers import ELU, LeakyReLU, PReLU, ReLU
 from nabi.layers._arguments import reset_names
 from nabi.layers._attention import AdditiveAttention, Attention
 from nabi.layers._base import Layer
@@ -7,6 +11,7 @@ from nabi.layers._bidirectional import Bidirectional
 from nabi.layers._convolution import Conv1D
 from nabi.layers._convolution_2d import Conv2D
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer, SpatialDropout1D
+from nabi.layers._functions import Identity, Lambda
 from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
 from nabi.layers._merge_functions import (
     add,
@@ -19,6 +24,13 @@ from nabi.layers._merge_functions import (
     subtract,
 )
 from nabi.layers._merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
+from nabi.layers._noise import ActivityRegularization, GaussianDropout, GaussianNoise
+from nabi.layers._normalization import (
+    BatchNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from nabi.layers._pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
 from nabi.layers._pooling_2d import (
     AveragePooling2D,
@@ -32,6 +44,7 @@ from nabi.layers._reshaping import Permute, Reshape, Softmax
 from nabi.layers._rnn import RNN
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._sequence import Embedding, Masking, RepeatVector
+from nabi.layers._torch_module import TorchModuleWrapper
 from nabi.layers._wrappers import TimeDistributed, Wrapper
 
 MaxPool1D = MaxPooling1D
@@ -41,15 +54,19 @@ CuDNNGRU = GRU
 GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
 AvgPool1D = AveragePooling1D
+Convolution1D = Conv1D
+Convolution2D = Conv2D
 AvgPool2D = AveragePooling2D
 GlobalAvgPool1D = GlobalAveragePooling1D
 GlobalAvgPool2D = GlobalAveragePooling2D
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AdditiveAttention",
     "Attention",
@@ -58,10 +75,13 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
+    "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "CuDNNGRU",
     "CuDNNLSTM",
     "Dense",
@@ -71,6 +91,8 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
@@ -79,10 +101,14 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "Identity",
     "Input",
     "InputLayer",
     "LSTMCell",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -91,7 +117,10 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "PReLU",
     "Permute",
+    "RMSNormalization",
+    "ReLU",
     "RepeatVector",
     "Reshape",
     "SeedGenerator",
@@ -102,6 +131,8 @@ __all__ = [
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "TorchModuleWrapper",
+    "UnitNormalization",
     "Wrapper",
     "add",
     "average",
@@ -115,3 +146,6 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = _names_missing(__name__)

@@ -1,18 +1,24 @@
 """Checks and small conversions of the arguments that many layers share."""
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
+from nabi import _checks
+from nabi._public import unknown_argument
 from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi.nn._dtypes import as_dtype
 from nabi.nn._named import snake_case
 
 __all__ = [
     "Shape",
     "check_no_constraint",
     "check_one_of",
+    "check_shape",
     "declared_shape",
     "dtype_named",
     "keyword_arguments",
@@ -27,11 +33,6 @@ __all__ = [
 
 Shape = tuple[int | None, ...]
 
-_DTYPES = {
-    "float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64,
-    "int8": torch.int8, "int16": torch.int16, "int32": torch.int32, "int64": torch.int64,
-    "uint8": torch.uint8, "bool": torch.bool,
-}  # fmt: skip
 _names_given: dict[str, int] = {}
 
 
@@ -50,25 +51,12 @@ def reset_names() -> None:
 
 def dtype_named(dtype: "str | torch.dtype | None", argument: str = "dtype") -> torch.dtype:
     """Return a torch dtype for a name as `"float32"`; `None` is torch's default dtype."""
-    if dtype is None:
-        return torch.get_default_dtype()
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    name = str(dtype)
-    if name not in _DTYPES:
-        raise unknown_name(argument, name, _DTYPES)
-    return _DTYPES[name]
+    return as_dtype(dtype, argument)
 
 
 def positive_integer(argument: str, value: Any) -> int:
     """Return `value` as an int; `ArgumentError` unless it is a whole number above 0."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if isinstance(value, bool) or number <= 0 or number != value:
-        raise ArgumentError(f"{argument}: expected a whole number above 0; got {value!r}")
-    return number
+    return _checks.whole(argument, value, floats=True)
 
 
 def one_positive_integer(argument: str, value: Any) -> int:
@@ -81,22 +69,24 @@ def positive_integers(argument: str, value: Any, count: int) -> tuple[int, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return (positive_integer(argument, value),) * count
     if len(value) != count:
-        numbers = "a whole number above 0" if count == 1 else f"a whole number above 0, or {count} of them"
-        raise ArgumentError(f"{argument}: expected {numbers}; got {value!r}")
+        numbers = "" if count == 1 else f", or {count} of them"
+        raise ArgumentError(f"{argument}: expected a whole number of at least 1{numbers}, got {value!r}")
     return tuple(positive_integer(argument, one) for one in value)
 
 
 def rate(argument: str, value: Any) -> float:
     """Return a dropout rate as a float; `ArgumentError` unless it is between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ArgumentError(f"{argument}: expected a rate between 0 and 1; got {value!r}")
-    return float(value)
+    return _checks.rate(argument, value, up_to_one=True)
 
 
 def check_one_of(argument: str, value: object, known: Sequence[object]) -> None:
     """Raise `UnknownNameError` unless `value` is one of the known ones."""
-    if value not in known:
-        raise unknown_name(argument, value, [str(one) for one in known])
+    try:
+        if value in known:
+            return
+    except (TypeError, ValueError, RuntimeError):  # an array or tensor is not compared with a name
+        pass
+    raise unknown_name(argument, _checks.short(value), [str(one) for one in known])
 
 
 def check_no_constraint(**constraints: object) -> None:
@@ -110,12 +100,11 @@ def check_no_constraint(**constraints: object) -> None:
 
 def unknown_arguments(class_name: str, given: Mapping[str, object], known: Sequence[str]) -> ArgumentError:
     """Build the error for keyword arguments that a layer does not have."""
-    first = next(iter(given))
-    error = unknown_name(f"{class_name}(...)", first, known)
-    return ArgumentError(str(error).replace("is not known", "is not an argument of this layer", 1))
+    return unknown_argument(f"{class_name}(...)", next(iter(given)), known)
 
 
-def keyword_arguments(kind: type) -> list[str]:
+@functools.cache
+def keyword_arguments(kind: Any) -> frozenset[str]:
     """Return the names of all arguments that a class and the classes it is made from take."""
     names: set[str] = set()
     for one in kind.__mro__:
@@ -123,12 +112,14 @@ def keyword_arguments(kind: type) -> list[str]:
             for name, parameter in inspect.signature(vars(one)["__init__"]).parameters.items():
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                     names.add(name)
-    return sorted(names - {"self"})
+    return frozenset(names - {"self"})
 
 
 def _dimensions(argument: str, shape: Any) -> Shape:
-    if isinstance(shape, int):
+    if hasattr(shape, "__index__") and getattr(shape, "ndim", 0) == 0:
         shape = (shape,)
+    if isinstance(shape, np.ndarray | torch.Tensor):
+        shape = shape.tolist()
     if not isinstance(shape, Sequence | torch.Size) or isinstance(shape, str):
         raise ShapeError(f"{argument}: expected a list or tuple of whole numbers or None; got {shape!r}")
     dimensions: list[int | None] = []
@@ -137,13 +128,41 @@ def _dimensions(argument: str, shape: Any) -> Shape:
             dimensions.append(None)
             continue
         try:
-            number = int(size)
-        except (TypeError, ValueError):
-            number = -1
-        if number < 0 or number != size:
-            raise ShapeError(f"{argument}: expected whole numbers or None; got {size!r} in {tuple(shape)}")
-        dimensions.append(number)
+            dimensions.append(_checks.whole(argument, size, 0, floats=True))
+        except ArgumentError:
+            raise ShapeError(
+                f"{argument}: expected whole numbers or None, got {size!r} in {tuple(shape)}"
+            ) from None
     return tuple(dimensions)
+
+
+def check_shape(shape: Any, may_be_none: bool = False) -> None:
+    """Refuse what is no full shape of an input, or of several.
+
+    Raises:
+        ShapeError: for something else than sizes.
+    """
+    parts = list(shape.values()) if isinstance(shape, Mapping) else [shape]
+    for part in parts:
+        several = isinstance(part, list | tuple) and any(isinstance(one, list | tuple) for one in part)
+        for one in part if several else [part]:
+            if not (one is None and (may_be_none or several)) and not _is_shape(one):
+                raise ShapeError(
+                    "input_shape: expected sizes, the batch first, such as (None, 4, 1), got "
+                    f"{_checks.short(shape)}"
+                )
+
+
+def _is_shape(shape: Any) -> bool:
+    if not isinstance(shape, list | tuple):
+        return False
+    if any(isinstance(size, str) for size in shape):
+        return False
+    # A size of SymInt's kind is one that torch knows later.
+    return all(
+        size is None or isinstance(size, torch.SymInt) or (_checks.as_whole(size, floats=False) or 0) >= 0
+        for size in shape
+    )
 
 
 def declared_shape(

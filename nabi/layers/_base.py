@@ -8,10 +8,13 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import (
     Shape,
+    check_shape,
     declared_shape,
     dtype_named,
     keyword_arguments,
@@ -22,15 +25,24 @@ from nabi.layers._inputs import attach_mask, cast_input, device_of, mask_of, to_
 from nabi.layers._registry import automatic_config, register, restore
 from nabi.layers._seeds import SeedGenerator
 from nabi.layers._shapes import infer_output_shape
-from nabi.layers._structure import mapped
+from nabi.layers._structure import leaves, mapped
 from nabi.layers._symbolic import Call, OfFirstCall, call_symbolically, is_symbolic
-from nabi.layers._weights import Weighted
+from nabi.layers._weights import Weighted, collecting
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 
 __all__ = ["Layer"]
 
 
+def per_sample(penalty: Tensor, output: Tensor) -> Tensor:
+    """Divide a penalty on an output by the batch size, as Keras does."""
+    return penalty / output.shape[0] if output.ndim and output.shape[0] else penalty
+
+
 def build_once(build: Callable[..., None]) -> Callable[..., None]:
     """Make a `build` method mark the layer as built, and do nothing on a layer that is built already."""
+
+    own = build.__module__.startswith("nabi.layers.")
+    may_be_none = any(one.default is None for one in inspect.signature(build).parameters.values())
 
     @functools.wraps(build)
     def wrapper(self: "Layer", *args: Any, **kwargs: Any) -> None:
@@ -39,12 +51,26 @@ def build_once(build: Callable[..., None]) -> Callable[..., None]:
             return
         if self.built:
             return
+        if own:
+            for shape in (*args[:1], *kwargs.values()):
+                check_shape(shape, may_be_none)
         self._building = True
         try:
             build(self, *args, **kwargs)
         finally:
             self._building = False
         self._finish_build()
+
+    return wrapper
+
+
+def of_a_shape(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method check that what it is given is a shape, or several."""
+
+    @functools.wraps(method)
+    def wrapper(self: "Layer", input_shape: Any) -> Any:
+        check_shape(input_shape)
+        return method(self, input_shape)
 
     return wrapper
 
@@ -73,7 +99,8 @@ class Layer(Weighted):
     Arguments: `name` (made from the class name by default), `trainable`, `dtype` (torch's default dtype),
     and, for the first layer of a model, its input shape as `input_shape` (without the batch),
     `batch_input_shape` or `batch_shape` (with it), or `input_dim` and `input_length`; `weights` are
-    initial weights in the order of `get_weights`; `activity_regularizer` penalises the output.
+    initial weights in the order of `get_weights`; `activity_regularizer` penalises the output, divided by
+    the batch size.
     Raises `ArgumentError` for arguments that a layer does not have.
     """
 
@@ -111,16 +138,28 @@ class Layer(Weighted):
             cls._describes_itself = True
         elif "__init__" in vars(cls):
             cls._describes_itself = False
+        cls._watches_containers = not cls.__module__.startswith("nabi.")
+        if "__init__" in vars(cls) and cls.__module__.startswith("nabi."):
+            cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
+        if "compute_output_shape" in vars(cls) and cls.__module__.startswith("nabi.layers."):
+            cls.compute_output_shape = of_a_shape(vars(cls)["compute_output_shape"])  # type: ignore[method-assign]
         if "build" in vars(cls):
             cls.build = build_once(vars(cls)["build"])  # type: ignore[method-assign]
         register(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if kwargs and cls.__module__.startswith("nabi."):
+            kind: Any = cls
+            known = keyword_arguments(kind)
+            if not kwargs.keys() <= known:  # before Python says which argument is missing instead
+                first = next(name for name in kwargs if name not in known)
+                raise unknown_arguments(cls.__name__, {first: None}, sorted(known))
         layer = super().__new__(cls)
         if not cls._describes_itself:
             object.__setattr__(layer, "_init_arguments", (args, kwargs))
         return layer
 
+    @public
     def __init__(
         self,
         *,
@@ -138,7 +177,8 @@ class Layer(Weighted):
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise unknown_arguments(type(self).__name__, unknown, keyword_arguments(type(self)))
+            kind: Any = type(self)
+            raise unknown_arguments(type(self).__name__, unknown, sorted(keyword_arguments(kind)))
         super().__init__(dtype_named(dtype), bool(trainable))
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"name: expected text; got {name!r}")
@@ -256,6 +296,8 @@ class Layer(Weighted):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a layer from what `get_config` returned."""
+        if not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dictionary, got {short(config)}")
         if not cls._describes_itself:
             config = {name: restore(value, custom_objects) for name, value in config.items()}
         return cls(**config)
@@ -286,6 +328,8 @@ class Layer(Weighted):
         if not isinstance(inputs, Tensor):
             if is_symbolic(inputs):
                 return call_symbolically(self, inputs, *args, **kwargs)
+            if is_proxy(inputs):
+                return leaf(self, inputs, *args, **kwargs)
             inputs = to_tensors(self, inputs)
         elif inputs.dtype is not self._dtype:
             inputs = self._cast(inputs)
@@ -303,15 +347,19 @@ class Layer(Weighted):
                 kwargs["training"] = self.training
         else:
             kwargs.pop("training", None)
-        if self._call_losses:
+        if self._call_losses and not collecting.on:
             self._call_losses = []
         outputs = self.call(inputs, *args, **kwargs)
         if self._makes_mask or mask is not None:
             outputs = attach_mask(self, inputs, outputs, mask)
         if self.activity_regularizer is not None:
-            for output in outputs if isinstance(outputs, list | tuple) else (outputs,):
-                self.add_loss(self.activity_regularizer(output))
+            for output in leaves(outputs):
+                if isinstance(output, Tensor):
+                    self.add_loss(per_sample(self.activity_regularizer(output), output))
         return outputs
+
+    def __prepare_scriptable__(self) -> Any:
+        refuse_script(self)
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return cast_input(self, inputs)

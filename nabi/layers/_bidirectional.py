@@ -145,19 +145,22 @@ class Bidirectional(Wrapper):
             own = own.flip(0 if getattr(self.forward_layer, "time_major", False) else 1)
         masks = [own, own] if self.merge_mode is None else [own]
         if self.return_state:
-            masks += [None] * (2 * len(self.forward_layer.state_size))
+            both = (self.forward_layer, self.backward_layer)
+            masks += [None] * sum(len(layer.state_size) for layer in both)
         return masks if len(masks) > 1 else own
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the merged output, followed by those of the states if `return_state`."""
         shape = self.forward_layer.compute_output_shape(input_shape)
+        other = self.backward_layer.compute_output_shape(input_shape)
         states: tuple[Any, ...] = ()
         if self.return_state:
-            shape, states = shape[0], shape[1:] * 2
+            states = (*shape[1:], *other[1:])
+            shape, other = shape[0], other[0]
         if self.merge_mode is None:
-            return (shape, shape, *states)
+            return (shape, other, *states)
         if self.merge_mode == "concat":
-            shape = (*shape[:-1], shape[-1] * 2)
+            shape = (*shape[:-1], shape[-1] + other[-1])
         return (shape, *states) if self.return_state else shape
 
     def parameter_sum(self) -> str:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _activations, _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
@@ -68,6 +69,7 @@ class InputLayer(Layer):
         return super().get_config()
 
 
+@public
 def Input(  # noqa: N802 - Keras' name
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
@@ -236,7 +238,11 @@ class Dropout(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rate = check_rate("rate", rate)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        if noise_shape is not None:
+            if not isinstance(noise_shape, list | tuple):
+                raise ArgumentError(f"noise_shape: expected a shape, got {noise_shape!r}")
+            sizes = [None if one is None else positive_integer("noise_shape", one) for one in noise_shape]
+        self.noise_shape = None if noise_shape is None else tuple(sizes)
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
 
@@ -260,10 +266,18 @@ class Dropout(Layer):
     def _noise_like(self, inputs: Tensor) -> Tensor:
         if self.noise_shape is None:
             return inputs
-        sizes = [
-            full if one is None else one for one, full in zip(self.noise_shape, inputs.shape, strict=True)
-        ]
-        return inputs.new_empty(sizes)
+        wanted, there = self.noise_shape, tuple(inputs.shape)
+        # Each axis is that of the inputs, or 1 for the same along all of it.
+        if len(wanted) != len(there) or any(
+            one not in (None, 1, full) for one, full in zip(wanted, there, strict=True)
+        ):
+            raise ShapeError(
+                f"noise_shape: {self.name} (Dropout) expected sizes of 1 or those of its inputs {there}; "
+                f"got {wanted}"
+            )
+        return inputs.new_empty(
+            [full if one is None else one for one, full in zip(wanted, there, strict=True)]
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape itself."""

@@ -102,6 +102,8 @@ class _Gradient:
         whole = families[self._number]
         self._whole = whole.numel() == weight.numel()
         self._turned = whole.dim() == 2
+        covered = sum(shape.numel() for _, shape, _, _ in self._parts) == weight.numel()
+        self._new = torch.empty_like if covered else torch.zeros_like
         # The family's gradient seen last, and the same memory in the shape of the weight.
         self._last: Tensor | None = None
         self._shown: Tensor | None = None
@@ -127,7 +129,7 @@ class _Gradient:
             shown = self._shown
             weight.grad = value.t().contiguous() if shown is None else shown
             return
-        weight.grad = gradient = torch.empty_like(weight)
+        weight.grad = gradient = self._new(weight)
         for number, shape, stride, offset in self._parts:
             part = found[number]
             assert part is not None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ def to_tensors(layer: "Layer", inputs: Any) -> Any:
         return type(inputs)(
             layer._cast(one) if isinstance(one, Tensor) else to_tensor(layer, one) for one in inputs
         )
-    return inputs if isinstance(inputs, Mapping) or inputs is None else to_tensor(layer, inputs)
+    if isinstance(inputs, Mapping) or inputs is None:
+        if type(layer).__module__.startswith("nabi.layers."):  # one of the user's own may take them
+            raise ArgumentError(f"inputs: {layer.name} expected numbers, got {short(inputs)}")
+        return inputs
+    return to_tensor(layer, inputs)
 
 
 def to_tensor(layer: "Layer", inputs: Any) -> Any:
@@ -102,7 +107,10 @@ def to_mask(mask: Any, inputs: Any, several: bool = False) -> Any:
         isinstance(mask, list | tuple) and any(one is None or isinstance(one, Tensor) for one in mask)
     ):
         return mask
-    return torch.as_tensor(np.asarray(mask), device=device_of(inputs))
+    try:
+        return torch.as_tensor(np.asarray(mask), device=device_of(inputs))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"mask: expected an array of True and False, got {short(mask)}") from None
 
 
 def mask_of(inputs: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from nabi.errors import ShapeError
 from nabi.layers._equations import Equations
 from nabi.layers._states import as_states, pack
 
@@ -75,6 +76,11 @@ class StatefulLayer(Equations):
     def _set_own_extra(self, key: str, value: Tensor) -> bool:
         if key in self._buffers:
             old = cast(Tensor, self._buffers[key])
+            if value.shape != old.shape:
+                # Native code goes by the shape that the layer was built for.
+                raise ShapeError(
+                    f"{key}: {self.name} expected shape {tuple(old.shape)}, got {tuple(value.shape)}"
+                )
             self._buffers[key] = value.to(old)
             return True
         return super()._set_own_extra(key, value)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError
 from nabi.layers._base import Layer
 from nabi.layers._cell_loop import call_cell, check_cell, initial_state_of, output_size_of
@@ -131,8 +132,8 @@ class StackedRNNCells(Layer):
 
     def __init__(self, cells: Sequence[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not cells:
-            raise ArgumentError("cells: expected at least one cell; got an empty list")
+        if not isinstance(cells, list | tuple | torch.nn.ModuleList) or not len(cells):
+            raise ArgumentError(f"cells: expected a list of at least one cell, got {short(cells)}")
         for number, cell in enumerate(cells):
             check_cell(f"cells[{number}]", cell)
         self.cells: Any = list(cells)

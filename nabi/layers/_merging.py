@@ -1,11 +1,12 @@
 """Layers that make one tensor of several: sum, product, mean, the largest, side by side, dot products."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
@@ -14,7 +15,10 @@ __all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum"
 
 
 class Merge(Layer):
-    """What layers with several inputs share; called on a list of tensors."""
+    """What layers with several inputs share; called on a list of tensors.
+
+    Masked steps are read like others, except where a layer says otherwise.
+    """
 
     supports_masking = True
     _makes_mask = False
@@ -58,14 +62,31 @@ class Merge(Layer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the inputs put together."""
+        return self._merge(self._fitted(inputs))
+
+    def _fitted(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the inputs with as many axes each."""
         shapes = [tuple(one.shape) for one in inputs]
         if any(shape != shapes[0] for shape in shapes):
             self.compute_output_shape(shapes)
             rank = max(map(len, shapes))
-            inputs = [one.reshape(_aligned(tuple(one.shape), rank)) for one in inputs]
-        elif self._count is not None:
+            return [one.reshape(_aligned(tuple(one.shape), rank)) for one in inputs]
+        if self._count is not None:
             self.shapes_of(shapes)
-        return self._merge(inputs)
+        return inputs
+
+    def _merge_counted(self, inputs: Sequence[Tensor], mask: Any) -> Tensor:
+        """Return the inputs put together, for layers whose masked steps take no part."""
+        inputs = self._fitted(inputs)
+        masks: list[Tensor | None] = [None] * len(inputs) if mask is None else list(mask)
+        counts = [
+            None if own is None or own.dim() != one.dim() - 1 else own.unsqueeze(-1)
+            for one, own in zip(inputs, masks, strict=True)
+        ]
+        return self._merge(inputs) if all(one is None for one in counts) else self._masked(inputs, counts)
+
+    def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} must put masked inputs together")
 
     def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must put its inputs together")
@@ -121,6 +142,9 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of the inputs, element by element; shapes and masks as for `Add`.
 
+    A masked step of an input takes no part in the product; where all inputs have masks and none of them
+    counts, the product is 0.
+
     >>> import torch
     >>> Multiply()([torch.full((1, 2), 3.0), torch.full((1, 2), 2.0)])
     tensor([[6., 6.]])
@@ -131,6 +155,22 @@ class Multiply(Merge):
         for one in inputs[1:]:
             result = result * one
         return result
+
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        """Return the product of what counts."""
+        return self._merge_counted(inputs, mask)
+
+    def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
+        result = self._merge(
+            [
+                one if own is None else torch.where(own, one, torch.ones_like(one))
+                for one, own in zip(inputs, counts, strict=True)
+            ]
+        )
+        anywhere: Tensor | None = counts[0]
+        for own in counts[1:]:
+            anywhere = None if anywhere is None or own is None else anywhere | own
+        return result if anywhere is None else torch.where(anywhere, result, torch.zeros_like(result))
 
 
 class Average(Merge):
@@ -148,8 +188,25 @@ class Average(Merge):
         return result / len(inputs)
 
 
+def _one_by_one(
+    function: Callable[[Tensor, Tensor], Tensor], inputs: Sequence[Tensor], counts: Sequence[Tensor | None]
+) -> Tensor:
+    """Apply a function of two inputs to all of them; what is masked is as the other one there."""
+    result, counted = inputs[0], counts[0]
+    for one, own in zip(inputs[1:], counts[1:], strict=True):
+        if own is not None:
+            one = torch.where(own, one, result)
+        if counted is not None:
+            result = torch.where(counted, result, one)
+        counted = None if counted is None or own is None else counted | own
+        result = function(result, one)
+    return result
+
+
 class Maximum(Merge):
     """The largest of the inputs, element by element; shapes and masks as for `Add`.
+
+    A masked step of an input takes no part; where none of them counts, the output is that of the first input.
 
     >>> import torch
     >>> Maximum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
@@ -162,9 +219,18 @@ class Maximum(Merge):
             result = torch.maximum(result, one)
         return result
 
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        """Return the largest of what counts."""
+        return self._merge_counted(inputs, mask)
+
+    def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
+        return _one_by_one(torch.maximum, inputs, counts)
+
 
 class Minimum(Merge):
     """The smallest of the inputs, element by element; shapes and masks as for `Add`.
+
+    A masked step of an input takes no part; where none of them counts, the output is that of the first input.
 
     >>> import torch
     >>> Minimum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
@@ -176,6 +242,13 @@ class Minimum(Merge):
         for one in inputs[1:]:
             result = torch.minimum(result, one)
         return result
+
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        """Return the smallest of what counts."""
+        return self._merge_counted(inputs, mask)
+
+    def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
+        return _one_by_one(torch.minimum, inputs, counts)
 
 
 class Concatenate(Merge):
@@ -192,9 +265,9 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, int) or axis == 0:
-            raise ArgumentError(f"axis: got {axis!r}, expected a whole number other than 0, the batch")
-        self.axis = axis
+        self.axis = _checks.whole("axis", axis, None)
+        if self.axis == 0:
+            raise ArgumentError("axis: expected a whole number other than 0, the batch, got 0")
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape with the sizes along the axis added."""
@@ -259,14 +332,11 @@ class Dot(Merge):
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        pair = [axes, axes] if isinstance(axes, int) else axes
-        if (
-            not isinstance(pair, list | tuple)
-            or len(pair) != 2
-            or any(isinstance(axis, bool) or not isinstance(axis, int) or axis == 0 for axis in pair)
-        ):
-            raise ArgumentError(f"axes: got {axes!r}, expected an axis other than 0, the batch, or a pair")
-        self.axes = axes if isinstance(axes, int) else tuple(axes)
+        pair = tuple(axes) if isinstance(axes, list | tuple) else (axes, axes)
+        pair = tuple(_checks.whole("axes", axis, None) for axis in pair)
+        if len(pair) != 2 or 0 in pair:
+            raise ArgumentError(f"axes: expected an axis other than 0, the batch, or a pair, got {axes!r}")
+        self.axes = pair if isinstance(axes, list | tuple) else pair[0]
         self.normalize = bool(normalize)
 
     def _pair(self, shapes: Sequence[Shape]) -> tuple[int, int]:

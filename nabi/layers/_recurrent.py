@@ -4,8 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nabi import cells
-from nabi.errors import ArgumentError
+from nabi import _checks, cells
 from nabi.ir import Family
 from nabi.layers import _activations
 from nabi.layers._arguments import positive_integer
@@ -23,14 +22,12 @@ def _dropouts(
 
     As in Keras, gates have masks of their own with `implementation=1` or any recurrent dropout.
     """
-    if implementation not in (0, 1, 2):
-        raise ArgumentError(f"implementation: expected 0, 1 or 2; got {implementation!r}")
-    for argument, value in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ArgumentError(f"{argument}: expected a rate of 0 or more and below 1; got {value!r}")
+    implementation = _checks.whole("implementation", implementation, 0, 2)
+    dropout = _checks.rate("dropout", dropout)
+    recurrent_dropout = _checks.rate("recurrent_dropout", recurrent_dropout)
     if recurrent_dropout or implementation == 1:
-        return {"dropout": float(dropout), "recurrent_dropout": float(recurrent_dropout)}, 0.0
-    return {}, float(dropout)
+        return {"dropout": dropout, "recurrent_dropout": recurrent_dropout}, 0.0
+    return {}, dropout
 
 
 class _Described(Equations):
@@ -74,7 +71,7 @@ class _SimpleRNN(_Described):
             positive_integer("units", units), activation=name, use_bias=bool(use_bias), **in_cell
         )
         super().__init__(cell, input_dropout=on_inputs, **kwargs)
-        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, implementation
+        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, int(implementation)
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
         self.activation = _activations.get(name)
 
@@ -103,7 +100,7 @@ class _LSTM(_Described):
             **in_cell,
         )
         super().__init__(cell, input_dropout=on_inputs, **kwargs)
-        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, implementation
+        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, int(implementation)
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
         self.activation = _activations.get(name)
         self.recurrent_activation = _activations.get(gate)
@@ -139,7 +136,7 @@ class _GRU(_Described):
             **in_cell,
         )
         super().__init__(cell, input_dropout=on_inputs, **kwargs)
-        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, implementation
+        self.units, self.use_bias, self.implementation = cell.units, cell.use_bias, int(implementation)
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
         self.activation = _activations.get(name)
         self.recurrent_activation = _activations.get(gate)

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.nn._configured import Configured
 from nabi.nn._named import find, to_config
@@ -21,14 +23,13 @@ class Regularizer(Configured):
 
 
 def _factor(argument: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ArgumentError(f"{argument}: expected a number of 0 or more; got {value!r}")
-    return float(value)
+    return _checks.real(argument, value, least=0)
 
 
 class L1(Regularizer):
     """`l1 · Σ|w|`, default factor 0.01."""
 
+    @public
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = _factor("l1", l1)
 
@@ -44,6 +45,7 @@ class L1(Regularizer):
 class L2(Regularizer):
     """`l2 · Σw²`, default factor 0.01."""
 
+    @public
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = _factor("l2", l2)
 
@@ -59,6 +61,7 @@ class L2(Regularizer):
 class L1L2(Regularizer):
     """`l1 · Σ|w| + l2 · Σw²`; by name (`"l1_l2"`) both factors are 0.01, called without arguments 0."""
 
+    @public
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1 = _factor("l1", l1)
         self.l2 = _factor("l2", l2)
@@ -85,7 +88,7 @@ def get(identifier: object, argument: str = "regularizer") -> Callable[..., Any]
     >>> get(None) is None
     True
     """
-    if identifier in ("l1_l2", "l1l2"):
+    if isinstance(identifier, str) and identifier in ("l1_l2", "l1l2"):
         return L1L2(0.01, 0.01)
     found = find(argument, identifier, _KNOWN, {"l1_l2": "L1L2"})
     if found is not None and not callable(found):  # a class of the user's own without __call__

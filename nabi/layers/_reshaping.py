@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
@@ -27,10 +29,11 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        sizes = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
-        if any(not isinstance(size, int) or size < -1 for size in sizes) or sizes.count(-1) > 1:
+        given = target_shape if np.iterable(target_shape) else [target_shape]
+        sizes = tuple(_checks.whole("target_shape", size, -1) for size in given)
+        if sizes.count(-1) > 1:
             raise ArgumentError(
-                f"target_shape: got {target_shape!r}, expected sizes without the batch, perhaps one -1"
+                f"target_shape: expected sizes without the batch, at most one of them -1, got {sizes}"
             )
         self.target_shape: tuple[int, ...] = sizes
 
@@ -71,7 +74,7 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
+        self.dims = tuple(_checks.whole("dims", axis) for axis in dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ArgumentError(
                 f"dims: got {dims!r}, expected the axes from 1 in a new order, such as (2, 1)"
@@ -114,9 +117,7 @@ class Softmax(Layer):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise ArgumentError(f"axis: got {axis!r}, expected a whole number")
-        self.axis = axis
+        self.axis = _checks.whole("axis", axis, None)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the shares along the axis."""

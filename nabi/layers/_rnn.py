@@ -6,21 +6,29 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.cells import Cell
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
 from nabi.layers._cell_config import cell_config, cell_from_config
 from nabi.layers._cell_loop import check_cell, initial_state_of, output_size_of, run_cells
+from nabi.layers._claims import claim_batch
 from nabi.layers._kept_states import StatefulLayer
 from nabi.layers._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._registry import serialize
 from nabi.layers._shapes import check_mask, check_rank, check_width, first_shape, last_width
 from nabi.layers._states import as_states, fill_masked, flatten, pack, state_shapes, zero_states
+from nabi.layers._weights import collecting_losses
 
 __all__ = ["RNN"]
 
 _AXES = "(batch, time, features)"
+
+
+def _runs_at_once(cell: Any) -> bool:
+    # A penalty on the output of a cell is one on every step, so each step has to be a call.
+    return is_equations(cell) and cell.activity_regularizer is None
 
 
 class RNN(StatefulLayer):
@@ -127,6 +135,7 @@ class RNN(StatefulLayer):
         elif isinstance(self.cell, Layer):
             self.cell.build((batch, *input_shape[2:]))
         if self.stateful:
+            claim_batch(cast(int, batch), self.name)
             self._create_states(list(flatten(self.get_initial_state(cast(int, batch)))))
 
     # Calling ----------------------------------------------------------------------------------------------
@@ -185,12 +194,13 @@ class RNN(StatefulLayer):
         stack: Any = None
         if self.equations is not None:
             stack = [self]
-        elif is_equations(self.cell):
+        elif _runs_at_once(self.cell):
             stack = [self.cell]
-        elif isinstance(self.cell, StackedRNNCells) and all(is_equations(cell) for cell in self.cell.cells):
+        elif isinstance(self.cell, StackedRNNCells) and all(map(_runs_at_once, self.cell.cells)):
             stack = self.cell.cells
         if stack is None:
-            return self._run_steps(x, states, mask, training)
+            with collecting_losses(self.cell):
+                return self._run_steps(x, states, mask, training)
         check_rank(self, x.shape, 3, _AXES)
         check_width(self, x.shape, stack[0].program().input_size)
         final: tuple[Tensor, ...] = ()
@@ -287,6 +297,8 @@ class RNN(StatefulLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make the layer that `get_config` described."""
+        if not isinstance(config, Mapping):
+            raise ArgumentError(f"config: expected a dictionary, got {short(config)}")
         config = dict(config)
         if "cell" in config:
             config["cell"] = cell_from_config(config["cell"], custom_objects)

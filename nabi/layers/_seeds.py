@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi import _checks
 from nabi.targets import Kept, draw_kept
 
 __all__ = ["SeedGenerator"]
@@ -22,9 +22,7 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise ArgumentError(f"seed: expected a whole number or None; got {seed!r}")
-        self.seed = seed
+        self.seed = None if seed is None else _checks.seed("seed", seed, negative=True, otherwise=" or None")
         self._generator: torch.Generator | None = None
 
     def generator(self, device: torch.device) -> torch.Generator | None:

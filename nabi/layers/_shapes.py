@@ -37,6 +37,8 @@ def check_rank(layer: "Layer", shape: Sequence[int | None], rank: int, meaning: 
 
 def check_width(layer: "Layer", shape: Sequence[int | None], width: int) -> None:
     """Raise `ShapeError` unless the last axis has the width that the weights were made for."""
+    if not shape:
+        raise ShapeError(f"inputs: {layer.name} expected at least one axis, got a single number")
     if shape[-1] != width:
         raise ShapeError(
             f"inputs: {layer.name} ({type(layer).__name__}) was built for {width} features in the last axis; "
@@ -51,6 +53,9 @@ def last_width(layer: "Layer", shape: Sequence[int | None]) -> int:
             f"input_shape: {layer.name} ({type(layer).__name__}) needs the size of the last axis "
             f"to make its weights; got {tuple(shape)}"
         )
+    width: object = shape[-1]
+    if isinstance(width, list | tuple | str):
+        raise ShapeError(f"input_shape: {layer.name} expected one shape, got several: {tuple(shape)}")
     return shape[-1]
 
 

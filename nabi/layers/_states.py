@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._symbolic import is_symbolic
 
@@ -55,11 +56,14 @@ def as_states(name: str, given: Any, sizes: Sequence[Any], like: Tensor) -> tupl
         raise ArgumentError(
             f"initial_state: {name} got symbolic tensors, but its inputs are numbers; both must be alike"
         )
-    leaves = [
-        torch.as_tensor(one).to(device=like.device, dtype=like.dtype)
-        for one in flatten(given)
-        if one is not None
-    ]
+    try:
+        leaves = [
+            torch.as_tensor(one).to(device=like.device, dtype=like.dtype)
+            for one in flatten(given)
+            if one is not None
+        ]
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"initial_state: {name} expected arrays of numbers, got {short(given)}") from None
     expected = [tuple(one) for one in flatten_shapes(state_shapes(list(sizes), like.shape[0]))]
     if len(leaves) != len(expected):
         raise ArgumentError(f"initial_state: {name} has {len(expected)} states; got {len(leaves)}")

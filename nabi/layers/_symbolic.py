@@ -1,5 +1,6 @@
 """Symbolic tensors: layers are called on shapes first, and on numbers once a model is made of the calls."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -113,7 +114,9 @@ class SymbolicTensor:
         name = getattr(function, "__name__", str(function))
         raise ArgumentError(
             f"torch.{name}: it was called on a symbolic tensor, which has no numbers yet; use a layer such "
-            f"as layers.Activation or layers.Concatenate, or {_OWN}"
+            f"as layers.Activation or layers.Concatenate, layers.Lambda(function), "
+            "layers.TorchModuleWrapper(module) "
+            f"around a module of torch, or {_OWN}"
         )
 
 
@@ -166,6 +169,7 @@ def call_symbolically(layer: "Layer", *arguments: Any, **keywords: Any) -> Any:
                 f"inputs: {layer.name} ({type(layer).__name__}) got an array beside symbolic tensors; "
                 "numbers that never change belong into a layer of your own, others into an Input"
             )
+    _check_call(layer, arguments, keywords)
     call = Call(layer, arguments, keywords)
     try:
         shapes, dtype = _outputs_of(layer, arguments, keywords)
@@ -176,6 +180,18 @@ def call_symbolically(layer: "Layer", *arguments: Any, **keywords: Any) -> Any:
     if vars(layer).get("_first_call") is None:
         layer._first_call = call
     return call.give(shapes, dtype)
+
+
+def _check_call(layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Refuse what the layer's `call` does not take: without numbers it is not called, but a graph keeps it."""
+    training = keywords.get("training")
+    if training is not None and not isinstance(training, bool):
+        raise ArgumentError(f"training: expected True or False, got {training!r} (at {layer.name})")
+    own = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
+    try:
+        inspect.signature(type(layer).call).bind_partial(layer, *arguments, **own)
+    except TypeError as problem:
+        raise ArgumentError(f"{layer.name} ({type(layer).__name__}): its call has {problem}") from problem
 
 
 def _outputs_of(

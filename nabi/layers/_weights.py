@@ -1,21 +1,63 @@
 """What a layer does with its weights: adding, ordering, freezing, reading, setting, counting, penalties."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi import _checks
+from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import dtype_named
+from nabi.layers._claims import claim
+from nabi.layers._containers import Held, holder_for
 from nabi.layers._shapes import product_sum
 from nabi.nn import initializers
+from nabi.nn._dtypes import to_numpy
 
-__all__ = ["Weighted"]
+__all__ = ["Weighted", "collecting", "collecting_losses"]
 
+# Where torch keeps what is no plain attribute.
+_STORES = ("_parameters", "_buffers", "_modules")
 _PLAIN = (bool, int, float, str, type(None))
+# What nabi's own classes keep in containers: no layers, or such as they have elsewhere too.
+_NO_LAYERS = frozenset(
+    (
+        "_call_losses", "_chain", "_init_arguments", "_initial_weights", "_input", "_readout", "_readouts",
+        "_shapes", "_symbolic",
+    )
+)  # fmt: skip
+
+
+class _Collecting(threading.local):
+    on = False
+
+
+# Whether penalties of several calls of a layer add up, in this thread.
+collecting = _Collecting()
+
+
+@contextmanager
+def collecting_losses(root: Any) -> Iterator[None]:
+    """Let the penalties of all calls of the layers in `root` add up; else they last until the next call.
+
+    So a layer that is called twice in a model, or a cell at every step, counts as often as it is called.
+    """
+    if collecting.on or not isinstance(root, torch.nn.Module):
+        yield
+        return
+    for module in root.modules():
+        if isinstance(module, Weighted) and module._call_losses:
+            module._call_losses = []
+    collecting.on = True
+    try:
+        yield
+    finally:
+        collecting.on = False
 
 
 class Weighted(torch.nn.Module):
@@ -23,6 +65,8 @@ class Weighted(torch.nn.Module):
 
     name: str
     built: bool
+    # Whether layers may be anywhere in containers, as in a class of the user's.
+    _watches_containers = False
 
     def __init__(self, dtype: torch.dtype, trainable: bool) -> None:
         super().__init__()
@@ -49,6 +93,7 @@ class Weighted(torch.nn.Module):
         """
         if constraint is not None:
             raise ArgumentError(f"constraint: constraints on weights are not offered; got {constraint!r}")
+        claim(shape, self.name, name)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         kind = self._dtype if dtype is None else dtype_named(dtype)
         device = torch.get_default_device()
@@ -85,13 +130,61 @@ class Weighted(torch.nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # What is neither a weight nor a layer, nor was one, needs none of a module's care.
-        if type(value) in _PLAIN and name in (own := self.__dict__):
+        if type(value) in _PLAIN and name in (own := self.__dict__) and name not in own.get("_modules", ()):
             own[name] = value
             return
-        # As in Keras, a plain list of layers that is assigned belongs to the layer.
+        # As in Keras, layers in a list, dictionary or tuple that is assigned belong to the layer.
         if type(value) is list and value and all(isinstance(one, torch.nn.Module) for one in value):
             value = torch.nn.ModuleList(value)
+        elif (
+            isinstance(value, list | dict | tuple) and name not in _NO_LAYERS and "_modules" in self.__dict__
+        ):
+            found = holder_for(value, also_empty=self._watches_containers)
+            if found is not None:
+                if name in self._modules:
+                    super().__delattr__(name)
+                self.__dict__[name], self._modules[name] = found
+                self._freeze()
+                return
+        if isinstance(self.__dict__.get("_modules", {}).get(name), Held):
+            del self._modules[name]
+            self.__dict__.pop(name, None)
         super().__setattr__(name, value)
+        if isinstance(value, torch.nn.Module) and not self.__dict__.get("_trainable", True):
+            self._freeze()
+
+    def __delattr__(self, name: str) -> None:
+        if isinstance(self._modules.get(name), Held):
+            self.__dict__.pop(name, None)
+        super().__delattr__(name)
+
+    def _freeze(self) -> None:
+        """Freeze all that is inside of what is frozen, however it got there."""
+        for module in self.modules():
+            if isinstance(module, Weighted) and not module._trainable:
+                for inner in module.modules():
+                    if inner is not module and isinstance(inner, Weighted):
+                        inner._trainable = False
+                for weight in module.parameters():
+                    weight.requires_grad_(False)
+
+    def __getattr__(self, name: str) -> Any:
+        # As torch looks for them, so that it costs no more.
+        own = self.__dict__
+        for store in _STORES:
+            if store in own and name in own[store]:
+                return own[store][name]
+        found = getattr(type(self), name, None)
+        if isinstance(found, property) and found.fget is not None:
+            # It has no value yet, and Python has put its error aside to ask here.
+            return found.fget(self)
+        raise self._no_attribute(name)
+
+    def _no_attribute(self, name: str) -> AttributeError:
+        """The error for a name that is not there."""
+        return AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+        )
 
     def train(self, mode: bool = True) -> Self:
         """Turn training on or off, here and in all inner layers."""
@@ -106,9 +199,13 @@ class Weighted(torch.nn.Module):
     @property
     def weights(self) -> list[torch.nn.Parameter]:
         """All weights in Keras' order: own ones (trainable first), then those of inner layers."""
-        own = [weight for weight in self._parameters.values() if weight is not None]
-        if len(own) > 1:
-            own.sort(key=lambda weight: not weight.requires_grad)
+        named = [(name, weight) for name, weight in self._parameters.items() if weight is not None]
+        if len(named) > 1:
+            # A layer that is frozen keeps its order.
+            named.sort(
+                key=lambda one: one[0] in self._frozen or (self._trainable and not one[1].requires_grad)
+            )
+        own = [weight for _, weight in named]
         return list({id(weight): weight for weight in [*own, *self._inner_weights(self)]}.values())
 
     @staticmethod
@@ -122,12 +219,14 @@ class Weighted(torch.nn.Module):
 
     @property
     def trainable_weights(self) -> list[torch.nn.Parameter]:
-        """The weights that an optimizer changes."""
+        """The weights that an optimizer changes; none of what is inside of a layer that is frozen."""
+        self._freeze()
         return [weight for weight in self.weights if weight.requires_grad]
 
     @property
     def non_trainable_weights(self) -> list[torch.nn.Parameter]:
         """The weights that an optimizer leaves alone."""
+        self._freeze()
         return [weight for weight in self.weights if not weight.requires_grad]
 
     variables = weights
@@ -135,7 +234,11 @@ class Weighted(torch.nn.Module):
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights are trained; setting it freezes or frees inner layers too."""
+        """Whether the weights are trained; setting it freezes or frees inner layers too.
+
+        A model that is compiled follows at once where layers are frozen, and has to be compiled again where
+        they are freed.
+        """
         return self._trainable
 
     @trainable.setter
@@ -153,16 +256,21 @@ class Weighted(torch.nn.Module):
                         weight.requires_grad_(self._trainable)
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Return the weights as numpy arrays, in Keras' order and layout."""
-        return [weight.detach().cpu().numpy().copy() for weight in self.weights]
+        """Return the weights as numpy arrays, in Keras' order and layout.
+
+        NumPy has no bfloat16; such weights come as float32, which holds the same numbers.
+        """
+        return [to_numpy(weight).copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set the weights from arrays in the order of `get_weights`; `ShapeError` if they do not fit."""
         own = self.weights
+        if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
+            raise ArgumentError(f"weights: expected a list of arrays, got {_checks.short(weights)}")
         if len(own) != len(weights):
             hint = "" if self.built else "; it is not built yet: call it or build(input_shape) first"
             raise ShapeError(f"weights: {self.name} has {len(own)} weights, got {len(weights)} arrays{hint}")
-        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        values = [_as_values(f"weights[{number}]", value) for number, value in enumerate(weights)]
         for number, (weight, value) in enumerate(zip(own, values, strict=True)):
             if weight.shape != value.shape:
                 raise ShapeError(
@@ -174,9 +282,9 @@ class Weighted(torch.nn.Module):
                 weight.copy_(value)
 
     def count_params(self) -> int:
-        """Return the number of weights; `ArgumentError` while the layer is not built."""
+        """Return the number of weights; `NotReadyError` while the layer is not built."""
         if not self.built:
-            raise ArgumentError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
+            raise NotReadyError(f"count_params: {self.name} is not built yet: call it or build(input_shape)")
         return sum(weight.numel() for weight in self.weights)
 
     @property
@@ -197,15 +305,28 @@ class Weighted(torch.nn.Module):
         for module in self.modules():
             if isinstance(module, Weighted):
                 for name, penalty in module._weight_regularizers.items():
-                    found.append(penalty(module._parameters[name]))  # type: ignore[arg-type]
+                    weight = module._parameters[name]
+                    # A penalty that no training can lower is none, as in Keras.
+                    if weight is not None and weight.requires_grad:
+                        found.append(penalty(weight))
                 found.extend(module._call_losses)
         return found
 
     def add_loss(self, loss: Tensor) -> None:
-        """Add a penalty from inside `call`; it lasts until the next call."""
+        """Add a penalty from inside `call`; it lasts until the next call of the layer or of its model."""
         self._call_losses.append(loss)
 
     def regularization_loss(self) -> Tensor | None:
         """Return the sum of all penalties, or None when there are none."""
         losses = self.losses
         return torch.stack([loss.reshape(()) for loss in losses]).sum() if losses else None
+
+
+def _as_values(argument: str, value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    try:
+        values = torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {_checks.short(value)}") from None
+    return values

@@ -10,6 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
 from nabi.layers._registry import deserialize, serialize
+from nabi.layers._torch_module import as_layer
 
 __all__ = ["TimeDistributed", "Wrapper"]
 
@@ -20,7 +21,8 @@ class Wrapper(Layer):
     Raises `ArgumentError` unless `layer` is a layer.
     """
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer | torch.nn.Module, **kwargs: Any) -> None:
+        layer = as_layer(layer)
         if not isinstance(layer, Layer):
             raise ArgumentError(f"layer: expected a layer; got {layer!r}")
         super().__init__(**kwargs)
@@ -69,7 +71,7 @@ class TimeDistributed(Wrapper):
     supports_masking = True
     _makes_mask = False
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer | torch.nn.Module, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
 
     def _outer_shape(self, shape: Shape | None) -> Shape | None:

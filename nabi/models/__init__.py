@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nabi._when_asked import loaded_when_asked
+from nabi.models._cloning import clone_model, model_from_config, model_from_json, save_model
 from nabi.models._files import load_model
 from nabi.models._functional import Functional
 from nabi.models._model import Model
@@ -66,5 +67,9 @@ __all__ = [
     "Translation",
     "Translator",
     "TranslatorReport",
+    "clone_model",
     "load_model",
+    "model_from_config",
+    "model_from_json",
+    "save_model",
 ]

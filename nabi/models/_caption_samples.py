@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.data import Vocabulary, fit_images
 from nabi.data._captions import keep_readable
 from nabi.errors import ArgumentError, ShapeError
@@ -69,7 +70,7 @@ def read_samples(name: str, images: Any, captions: Any, size: int) -> Samples:
     """
     texts = check_captions(captions)
     paths = _as_paths(images)
-    count = len(paths) if paths is not None else len(images) if hasattr(images, "__len__") else -1
+    count = len(paths) if paths is not None else _count(images)
     if count >= 0 and count != len(texts):
         raise ArgumentError(f"{name}: {count} pictures and {len(texts)} captions were given")
     if not texts:
@@ -103,8 +104,7 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]
     Raises:
         ArgumentError: for a share that cannot be or leaves nothing to learn from.
     """
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-        raise ArgumentError(f"validation_share: got {share!r}, expected a share of 0 or more and below 1")
+    _checks.rate("validation_share", share)
     numbers: dict[bytes, int] = {}
     pictures = np.array([numbers.setdefault(image.tobytes(), len(numbers)) for image in samples.images])
     count = round(share * len(numbers))
@@ -118,6 +118,11 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]
     return samples.take(np.flatnonzero(~out)), samples.take(np.flatnonzero(out))
 
 
+def _count(images: Any) -> int:
+    """How many pictures there are; -1 where that cannot be known."""
+    return len(images) if hasattr(images, "__len__") and np.ndim(images) else -1
+
+
 def _as_paths(images: Any) -> list[Path] | None:
     """Names of files, if that is what was given."""
     if isinstance(images, str | os.PathLike):
@@ -127,10 +132,13 @@ def _as_paths(images: Any) -> list[Path] | None:
     if isinstance(images, Sequence | np.ndarray):
         named = [isinstance(one, str | os.PathLike) for one in images]
         if all(named):
-            return [Path(one) for one in images]
+            return [_checks.path(f"images[{place}]", one) for place, one in enumerate(images)]
         if any(named):
             raise ArgumentError("images: got names of files and something else, expected either all of them")
-        shapes = {np.shape(one) for one in images}
+        try:
+            shapes = {np.shape(one) for one in images}
+        except ValueError:
+            raise ShapeError("images: expected an array or files, got rows of several lengths") from None
         if len(shapes) > 1:
             raise ShapeError(f"images: got pictures of {len(shapes)} shapes, expected one array or files")
     return None

@@ -1,17 +1,21 @@
 """What a captioner can be told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.models._attention import ATTENTIONS
 from nabi.models._described import Described
 from nabi.models._setting_checks import (
-    check_choice,
-    check_flag,
+    check_flags,
     check_training,
     check_whole,
     check_wholes,
+    keep,
     scheduled,
 )
 
@@ -59,24 +63,24 @@ class CaptionSettings(Described):
 
     def __post_init__(self) -> None:
         check_wholes(self, _WHOLE)
-        if self.epochs is not None:
-            check_whole("epochs", self.epochs, 1, " or None")
+        check_whole(self, "epochs", 1, optional=True)
         channels: object = self.channels
-        if not isinstance(channels, list | tuple) or not channels:
-            raise ArgumentError(f"channels: got {channels!r}, expected a list of whole numbers from 1")
-        for number, one in enumerate(channels):
-            check_whole(f"channels[{number}]", one, 1)
-        object.__setattr__(self, "channels", tuple(channels))
+        if not isinstance(channels, Sequence | np.ndarray) or isinstance(channels, str) or not len(channels):
+            raise ArgumentError(
+                f"channels: expected a list of whole numbers of at least 1, got {_checks.short(channels)}"
+            )
+        channels = tuple(_checks.whole(f"channels[{place}]", one) for place, one in enumerate(channels))
+        keep(self, "channels", channels)
         if self.image_size < 2 ** (len(channels) - 1):
             raise ArgumentError(
                 f"image_size: {self.image_size} is too small for {len(channels)} convolutions, each but the "
                 f"last of which halves it; expected {2 ** (len(channels) - 1)} at least"
             )
-        check_choice("unit", self.unit, _UNITS)
+        _checks.choice("unit", self.unit, _UNITS)
         if self.attention is not None:
-            check_choice("attention", self.attention, ATTENTIONS)
+            _checks.choice("attention", self.attention, ATTENTIONS)
         check_training(self, ("dropout", "word_dropout"))
-        check_flag("lowercase", self.lowercase)
+        check_flags(self, ["lowercase"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by name, as JSON can hold them and gives them back."""

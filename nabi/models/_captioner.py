@@ -3,15 +3,16 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _caption_files
 from nabi.models._caption_network import CaptionNetwork
 from nabi.models._caption_report import CaptionReport
@@ -87,6 +88,7 @@ class Captioner(Saved):
 
     _save, _fill = _caption_files.save, _caption_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "gru",
@@ -140,6 +142,7 @@ class Captioner(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         images: Any,
@@ -197,7 +200,7 @@ class Captioner(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = CaptionNetwork(len(vocabulary), settings, self.cell)
-        place = None if checkpoint is None else Path(checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = CaptionTraining(network, train, held_out, vocabulary, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
@@ -218,6 +221,7 @@ class Captioner(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def caption(
         self,
         images: Any,
@@ -251,6 +255,7 @@ class Captioner(Saved):
             maxlen=maxlen if maxlen is not None else _LONGER * self.longest,
         )
 
+    @public
     def evaluate(self, images: Any, captions: Sequence[str], *, beam: int = 1) -> float:
         """Return the share of the pictures whose caption is exactly the one given, in the model's spelling.
 
@@ -264,6 +269,7 @@ class Captioner(Saved):
         self._check_trained()
         return self._exact(read_samples("images", images, captions, self.settings.image_size), beam)
 
+    @public
     def attention(self, image: Any, caption: str | None = None) -> CaptionAttention:
         """Return where it looks in a picture while it writes each word.
 

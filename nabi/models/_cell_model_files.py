@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from nabi.cells import Cell
-from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import ModelFile
+from nabi.errors import ArgumentError
+from nabi.interchange import ModelFile, check_figures, reading
 from nabi.layers._cell_config import cell_from_config
+from nabi.layers._claims import only_tensors_of
 from nabi.models._described import Described
-from nabi.models._files import read_kind
+from nabi.models._files import read_kind, set_weights
 
 __all__ = ["check_decoder", "check_layers", "check_shapes", "fill_model"]
 
@@ -50,36 +51,28 @@ def fill_model(
         ArgumentError: if it needs a class that is not there.
     """
     file = read_kind(path, (kind,))
-    try:
-        cell = cell_from_config(file.header["cell"], custom_objects)
-    except ArgumentError as problem:
-        raise type(problem)(f"{problem} (in the model file {file.path}; see custom_objects)") from problem
-    except (AttributeError, KeyError, TypeError) as problem:
-        raise _damaged(file, called, problem) from problem
-    try:
+    header, result = file.header, f"it cannot be made {called} again"
+    with reading(file.path, result, of_own_classes=True):
+        cell = cell_from_config(header["cell"], custom_objects)
+    held = only_tensors_of(one.shape for one in file.tensors.values())
+    with reading(file.path, result), held, torch.random.fork_rng(devices=[]):
         if not isinstance(cell, Cell):
-            raise ArgumentError(f"cell: {cell!r} is no cell")
-        header = file.header
+            raise ArgumentError(f"cell: expected a cell, got {type(cell).__name__}")
         model.settings = model.asked = settings.from_dict(header["settings"])
         model.cell = cell
-        with torch.random.fork_rng(devices=[]):
-            model.network = network(model, file, model.settings, cell)
-        model.network.load_state_dict(file.tensors)
+        model.network = network(model, file, model.settings, cell)
+        set_weights(model.network, file, file.tensors, "")
         model.report = report.from_dict(header["report"])
-        model.history = {str(name): list(map(float, values)) for name, values in header["history"].items()}
-    except (
-        ArgumentError, AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError, MemoryError,
-    ) as problem:  # fmt: skip
-        raise _damaged(file, called, problem) from problem
+        model.history = check_figures("history", header["history"])
     model.trained = True
 
 
 def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse a file in which a tensor has another shape than its header says."""
     for name, shape in expected.items():
-        found = tuple(tensors[name].shape)
+        found = tuple(tensors[name].shape) if name in tensors else "none"
         if found != shape:
-            raise ArgumentError(f"its {name} is {found}, its header says {shape}")
+            raise ArgumentError(f"{name}: expected shape {shape}, as its header says, got {found}")
 
 
 def check_layers(
@@ -144,8 +137,3 @@ def check_decoder(
     check_layers(tensors, "decoder.recurrent.", settings, cell, size + beside)
     for number, state in enumerate(cell.states * settings.layers):
         check_shapes(tensors, {f"decoder.bridge.{number}.kernel": (summary_width, cell.state_width(state))})
-
-
-def _damaged(file: ModelFile, called: str, problem: Exception) -> FileFormatError:
-    why = f"{type(problem).__name__}: {problem}"
-    return FileFormatError(f"path: {file.path} is damaged: it cannot be made {called} again ({why})")

@@ -1,11 +1,13 @@
 """Dataclasses of plain values, to and from what JSON can hold."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, ClassVar, Self
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from nabi.errors import ArgumentError
 
-__all__ = ["Described"]
+__all__ = ["Described", "check_fields"]
 
 
 class Described:
@@ -28,4 +30,37 @@ class Described:
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         if not isinstance(described, dict) or sorted(described) != sorted(names):
             raise ArgumentError(f"{cls._called}: expected a dictionary with {', '.join(names)}")
+        check_fields(cls, described, cls._called)
         return cls(**described)
+
+
+def check_fields(kind: type, values: Mapping[str, Any], called: str) -> None:
+    """Refuse values of other types than a dataclass has for its fields; a list will do for a tuple.
+
+    Raises:
+        ArgumentError: for such a value.
+    """
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        if field.name in values and not _is_of(values[field.name], hints[field.name]):
+            wanted = (
+                field.type if isinstance(field.type, str) else getattr(field.type, "__name__", field.type)
+            )
+            raise ArgumentError(
+                f"{called}.{field.name}: expected {wanted}, got {repr(values[field.name])[:80]}"
+            )
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    origin, parts = get_origin(hint) or hint, get_args(hint)
+    if origin is UnionType:
+        return any(_is_of(value, one) for one in parts)
+    if origin in (list, tuple):
+        return isinstance(value, list | tuple) and all(_is_of(one, parts[0]) for one in value)
+    if origin is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if origin is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is NoneType:
+        return value is None
+    return isinstance(value, origin)

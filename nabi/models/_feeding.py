@@ -127,7 +127,9 @@ def _first_weight(module: torch.nn.Module) -> Tensor | None:
     return None
 
 
-def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) -> None:
+def weigh_classes(
+    batches: Batches, weights: Mapping[int, float], sparse: bool, width: int | None = None
+) -> None:
     if not isinstance(batches, ArrayBatches) or batches.y is None:
         raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
     own = batches.weights
@@ -135,11 +137,16 @@ def weigh_classes(batches: Batches, weights: Mapping[int, float], sparse: bool) 
         raise ArgumentError(
             "class_weight: the model has several outputs; give sample_weight for each of them"
         )
-    by_class = training.class_weights(batches.y, weights, sparse, first_of(batches.x).dtype)
+    by_class = training.class_weights(batches.y, weights, sparse, _dtype_of(batches), width)
     if own is None:
         batches.weights = by_class
     else:
         batches.weights = own.reshape(own.shape + (1,) * (by_class.ndim - own.ndim)) * by_class
+
+
+def _dtype_of(batches: ArrayBatches) -> torch.dtype:
+    x = first_of(batches.x)
+    return x.dtype if x.is_floating_point() else torch.get_default_dtype()
 
 
 def split(

@@ -1,17 +1,29 @@
 """Models to and from files."""
 
+import copy
+import math
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from nabi import training
+from nabi import _checks, training
+from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
-from nabi.interchange import ModelFile, read_model_file, write_model_file
+from nabi.interchange import (
+    ModelFile,
+    check_counter,
+    check_tensors,
+    part,
+    read_model_file,
+    reading,
+    write_model_file,
+)
 from nabi.layers import deserialize, serialize
+from nabi.layers._claims import only_tensors_of
 
 if TYPE_CHECKING:
     from nabi.models._model import Model
@@ -25,7 +37,14 @@ __all__ = [
     "read_kind",
     "save_model",
     "save_weights",
+    "set_weights",
 ]
+
+_RESULT = "its model cannot be made again"
+# Layers, initializers, regularizers and so on, each of which is an object, and calls of layers.
+_MOST_PARTS = 10_000
+# Numbers in one sample that a model of one's own is tried on to make its weights: 512 MiB of them.
+_LARGEST_INPUT = 1 << 27
 
 
 def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -54,6 +73,7 @@ def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool =
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
+@public
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> "Model":
@@ -90,43 +110,61 @@ def load_model(
 
 def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None) -> "Model":
     """Make the model that `describe_model` described, with its weights and states; raises as `load_model`."""
-    try:
-        _check_sizes(file)
-        with torch.random.fork_rng(devices=[]):
-            model: Any = deserialize(file.header["model"], dict(custom_objects or {}))
-            _rebuild(model, file)
-    except FileFormatError:
-        raise
-    except ArgumentError as problem:
-        raise type(problem)(f"{problem} (in the model file {file.path}; see custom_objects)") from problem
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, MemoryError) as problem:
-        raise _damaged(file, problem) from problem
-    try:
-        _set_weights(model, file)
-        model.set_extra(_part(file, "state/"))
-    except (ArgumentError, RuntimeError, TypeError) as problem:
-        raise _damaged(file, problem) from problem
+    weights, states = part(file.tensors, "weights/"), part(file.tensors, "state/")
+    held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states.values()))
+    with reading(file.path, _RESULT, of_own_classes=True), held, torch.random.fork_rng(devices=[]):
+        _check_count(file.header["model"])
+        model: Any = deserialize(file.header["model"], dict(custom_objects or {}))
+        if not hasattr(model, "rebuild"):
+            raise FileFormatError(f"model: expected a model, got {type(model).__name__}")
+        _rebuild(model, file)
+    with reading(file.path, _RESULT):
+        _check_extra(model, file)
+        set_weights(model, file, weights)
+        model.set_extra(states)
     return model  # type: ignore[no-any-return]
+
+
+def _check_count(described: Any) -> None:
+    """Refuse a model that would take longer to make than anybody waits."""
+    count, level = 0, [described]
+    while level:
+        parts = [one for one in level if isinstance(one, dict | list)]
+        count += sum("class_name" in one or "arguments" in one for one in parts if isinstance(one, dict))
+        level = [value for one in parts for value in (one.values() if isinstance(one, dict) else one)]
+    if count > _MOST_PARTS:
+        raise FileFormatError(
+            f"model: expected {_MOST_PARTS:,} layers, initializers and calls at most, got {count:,}"
+        )
 
 
 def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:
     """Read weights into a model that is there."""
     file = read_kind(path, ("model", "weights"))
+    with _fitting(model, file):
+        _trial(model, file)
     _rebuild(model, file)
-    _set_weights(model, file)
+    set_weights(model, file, part(file.tensors, "weights/"))
 
 
 def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
     """Put a compiled model back to where its training stood when the file was written."""
     file = read_kind(path, ("model",))
-    if file.header.get("training") is None:
+    described = file.header.get("training")
+    if described is None:
         raise FileFormatError(f"path: {file.path} holds a model that was not compiled")
-    _rebuild(model, file)
-    _set_weights(model, file)
-    model.set_extra(_part(file, "state/"))
     compiled = model.compiled
-    training.training_from_file(file.header["training"], file.tensors, into=compiled)
-    model.completed_epoch = int(file.header["training"]["completed_epoch"])
+    with _fitting(model, file):
+        built = _trial(model, file)
+    # What can fail comes before the first change.
+    with reading(file.path, "training cannot go on from it"):
+        _check_extra(built, file)
+        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
+        training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
+    _rebuild(model, file)
+    set_weights(model, file, part(file.tensors, "weights/"))
+    model.set_extra(part(file.tensors, "state/"))
+    model.completed_epoch = epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
 
@@ -161,46 +199,49 @@ def read_kind(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> ModelFile
     return file
 
 
-# Arguments of layers that are sizes of weights.
-_SIZES = ("units", "input_dim", "output_dim", "filters")
+@contextmanager
+def _fitting(model: "Model", file: ModelFile) -> Iterator[None]:
+    """Say of tensors that do not fit that they are not those of a model that is there."""
+    try:
+        yield
+    except FileFormatError as problem:
+        raise ShapeError(
+            f"path: the weights in {file.path} are not those of {model.name}: {problem}"
+        ) from problem
 
 
-def _check_sizes(file: ModelFile) -> None:
-    """Refuse layers that are larger than the weights in the file, before memory is taken for them.
+def _trial(model: Any, file: ModelFile) -> Any:
+    """Return a model with the weights of this one, which is not changed.
 
     Raises:
-        FileFormatError: if a layer has a size that no weight has.
+        FileFormatError: if the file does not hold these weights.
     """
-    weights = _part(file, "weights/").values()
-    if not weights and file.header.get("input_shape") is None:
-        return
-    largest = max((size for weight in weights for size in weight.shape), default=0)
-    waiting: list[Any] = [file.header["model"]]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            for name in _SIZES:
-                size = part.get(name)
-                if isinstance(size, int) and size > largest:
-                    raise FileFormatError(
-                        f"path: {file.path} is damaged: a layer has {name}={size}, "
-                        f"but no weight in the file is larger than {largest} on any axis"
-                    )
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
-
-
-def _damaged(file: ModelFile, problem: Exception) -> FileFormatError:
-    return FileFormatError(
-        f"path: {file.path} is damaged: its model cannot be made again ({type(problem).__name__}: {problem})"
-    )
+    weights = part(file.tensors, "weights/")
+    built = model
+    if not model.built or not any(True for _ in model.parameters()):
+        states = part(file.tensors, "state/").values()
+        try:
+            built = copy.deepcopy(model)
+        except Exception:  # one of the user's own, with something in it that cannot be copied
+            built = model
+        held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
+        with reading(file.path, "the weights cannot be made"), held:
+            _rebuild(built, file)
+    check_tensors(weights, built.state_dict(), "weights/")
+    return built
 
 
 def _rebuild(model: Any, file: ModelFile) -> None:
-    shape = file.header.get("input_shape")
-    if shape is not None:
-        model.rebuild(shape, file.header.get("input_dtype", "float32"))
+    shape, dtype = file.header.get("input_shape"), file.header.get("input_dtype", "float32")
+    if shape is None:
+        return
+    sizes = shape if isinstance(shape, list) else [None]
+    whole = all(size is None or (type(size) is int and size > 0) for size in sizes[1:])
+    if not whole or len(sizes) < 2 or math.prod(size or 1 for size in sizes[1:]) > _LARGEST_INPUT:
+        raise FileFormatError(f"input_shape: expected sizes of axes, got {repr(shape)[:80]}")
+    if not isinstance(getattr(torch, str(dtype), None), torch.dtype):
+        raise FileFormatError(f"input_dtype: expected a type of torch, got {repr(dtype)[:80]}")
+    model.rebuild(shape, dtype)
 
 
 def _built_for(model: Any) -> dict[str, Any]:
@@ -214,45 +255,43 @@ def _weights(model: "Model") -> dict[str, Tensor]:
     return {f"weights/{name}": value for name, value in model.state_dict().items()}
 
 
-def _part(file: ModelFile, prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value for name, value in file.tensors.items() if name.startswith(prefix)
-    }
+def set_weights(
+    module: torch.nn.Module, file: ModelFile, weights: Mapping[str, Tensor], prefix: str = "weights/"
+) -> None:
+    """Copy weights of a file into a module, all of them or, if one does not fit, none.
 
-
-def _set_weights(model: "Model", file: ModelFile) -> None:
-    there, own = _part(file, "weights/"), model.state_dict()
-    missing, foreign = sorted(own.keys() - there.keys()), sorted(there.keys() - own.keys())
-    if missing or foreign:
-        names = [f"lacks {', '.join(missing)}"] if missing else []
-        names += [f"has {', '.join(foreign)} besides"] if foreign else []
-        raise ShapeError(
-            f"path: the weights in {file.path} are not those of {model.name}: it {'; it '.join(names)}"
-        )
-    for name, value in own.items():
-        if value.shape != there[name].shape:
-            raise ShapeError(
-                f"path: {name} in {file.path} has shape {tuple(there[name].shape)}, {model.name} expects "
-                f"{tuple(value.shape)}"
-            )
+    Raises:
+        FileFormatError: if they are not those of the module, by name, shape and type.
+    """
+    own = module.state_dict()
+    check_tensors(weights, own, prefix)
     with torch.no_grad():
         for name, value in own.items():
-            value.copy_(there[name])
+            value.copy_(weights[name])
+
+
+def _check_extra(model: Any, file: ModelFile) -> None:
+    """Refuse states and random seeds of layers that are not those of the model."""
+    found, own = part(file.tensors, "state/"), model.get_extra()
+    check_tensors(found, own, "state/")
+    for name, value in own.items():
+        if value.dtype is torch.uint8 and value.device.type == "cpu":
+            training.check_random_state(f"state/{name}", found[name])
 
 
 def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
-    description = file.header.get("training")
-    if description is None:
+    described = file.header.get("training")
+    if described is None:
         return
-    try:
-        model._compiled = training.training_from_file(description, file.tensors, custom_objects)
-        model.completed_epoch = int(description["completed_epoch"])
-    except ArgumentError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as problem:
-        raise _damaged(file, problem) from problem
+    with reading(file.path, _RESULT, of_own_classes=True):
+        weights = model.trainable_weights if model.built else []
+        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
+        model._compiled = training.training_from_file(
+            described, file.tensors, custom_objects, weights=weights
+        )
+        model.completed_epoch = epoch
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:
-    if not overwrite and Path(path).exists():
+    if not overwrite and _checks.path("path", path, wrong=OutputError).exists():
         raise OutputError(f"path: {os.fspath(path)} is there already, and overwrite is false")

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi import training
-from nabi.errors import ArgumentError
+from nabi import _checks, training
+from nabi._public import public
+from nabi.errors import ArgumentError, NotReadyError
+from nabi.layers._weights import collecting_losses
 from nabi.models._feeding import Feeding, split, weigh_classes
-from nabi.training import ArrayBatches, Batches, Compiled, History, Part
+from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
 
 __all__ = ["Fitting"]
 
@@ -30,6 +32,7 @@ class Fitting(Feeding):
 
     # Compiling --------------------------------------------------------------------------------------------
 
+    @public
     def compile(
         self,
         optimizer: object = "rmsprop",
@@ -37,6 +40,7 @@ class Fitting(Feeding):
         metrics: object = None,
         loss_weights: object = None,
         *,
+        weighted_metrics: object = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
@@ -48,8 +52,10 @@ class Fitting(Feeding):
         Args:
             optimizer: a name ("adam"), an object of `nabi.optimizers`, a class of `torch.optim`, a
                 function of the weights that makes a `torch.optim` optimizer, or such an optimizer.
-            loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss.
+            loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss. A
+                model with a `train_step` or `compute_loss` of its own needs none.
             metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
+            weighted_metrics: metrics as well, in which sample weights and class weights count.
             loss_weights: by which the losses of the outputs are multiplied before they are added.
             clipnorm: the gradient of each weight is scaled down to this norm.
             clipvalue: each number of the gradients is cut to ± this.
@@ -69,12 +75,14 @@ class Fitting(Feeding):
             optimizer,
             loss,
             metrics,
+            weighted_metrics=weighted_metrics,
             loss_weights=loss_weights,
             outputs=self.output_names,
             clipnorm=clipnorm,
             clipvalue=clipvalue,
             schedule=schedule,
             schedule_every=schedule_every,
+            needs_loss=not any(map(self._defines, ("train_step", "compute_loss"))),
         )
         if place is not None:
             self._place(place)
@@ -84,10 +92,10 @@ class Fitting(Feeding):
         """What `compile` was given.
 
         Raises:
-            ArgumentError: if it has not been called.
+            NotReadyError: if it has not been called.
         """
         if self._compiled is None:
-            raise ArgumentError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
+            raise NotReadyError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
         return self._compiled
 
     @property
@@ -102,11 +110,12 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns: `["loss", "accuracy"]`."""
-        return self.compiled.metrics_names
+        """Names of what `evaluate` returns, `["loss", "accuracy"]`; none before `compile`."""
+        return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         x: Any = None,
@@ -166,16 +175,16 @@ class Fitting(Feeding):
         compiled.continue_random_state(self.device)
         generator = compiled.shuffling() if shuffle else None
         batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        if isinstance(batches, ArrayBatches):
+            self._prepare(batches.x)
         if class_weight is not None:
-            weigh_classes(batches, class_weight, compiled.sparse)
+            weigh_classes(batches, class_weight, compiled.sparse, self._width())
         if validation_data is not None:
             held_out = self._validation(
                 validation_data, validation_batch_size or batch_size, validation_steps
             )
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
-        if isinstance(batches, ArrayBatches):
-            self._prepare(batches.x)
         return training.fit(
             self,
             compiled,
@@ -189,6 +198,7 @@ class Fitting(Feeding):
             validation_every=validation_freq,
         )
 
+    @public
     def train_on_batch(
         self,
         x: Any,
@@ -204,10 +214,10 @@ class Fitting(Feeding):
         compiled = self.compiled
         compiled.continue_random_state(self.device)
         batches = self._whole(x, y, sample_weight)
-        if class_weight is not None:
-            weigh_classes(batches, class_weight, compiled.sparse)
         self._prepare(batches.x)
-        compiled.reset_figures()
+        if class_weight is not None:
+            weigh_classes(batches, class_weight, compiled.sparse, self._width())
+        training.start_figures(self, compiled)
         self.train(True)
         try:
             training.Step(self, compiled).train((batches.x, batches.y, batches.weights))
@@ -215,6 +225,7 @@ class Fitting(Feeding):
             self.train(False)
         return _figures(compiled.figures(), return_dict)
 
+    @public
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -222,6 +233,7 @@ class Fitting(Feeding):
         compiled = self.compiled
         return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
 
+    @public
     def evaluate(
         self,
         x: Any = None,
@@ -241,6 +253,7 @@ class Fitting(Feeding):
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
         )
 
+    @public
     def predict(
         self,
         x: Any,
@@ -252,22 +265,122 @@ class Fitting(Feeding):
         """The outputs for inputs as `fit` takes them, as a numpy array `[samples, ...]`."""
         batches = self._batches(x, None, None, batch_size, None, steps)
         heard = training.as_callbacks(callbacks)
-        return training.predict(self, self._forward, batches, verbose=verbose, callbacks=heard)
+        return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
 
+    @public
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
-        return training.predict(self, self._forward, self._whole(x, None, None))
+        return training.predict(self, self._predicting(), self._whole(x, None, None))
 
+    def _predicting(self) -> Callable[[Any], Any]:
+        if not self._defines("predict_step"):
+            return self._forward
+        return lambda x: self.predict_step(training.as_data((x, None, None)))
+
+    @public
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
         """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
         outputs = self.predict(x, batch_size, verbose)
         return (outputs > 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
+    # Steps, which a subclass may define in another way ------------------------------------------------------
+
+    def _defines(self, name: str) -> bool:
+        return training.defines(self, name)
+
+    @training.by_default
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Train on one batch; a subclass may do it in its own way.
+
+        Args:
+            data: `(x, y)` or `(x, y, sample_weight)` in tensors; `(x,)` without targets. Several inputs or
+                outputs are in lists.
+
+        Returns:
+            The figures by name; those of the last batch are the ones of the epoch.
+
+        >>> import torch
+        >>> from nabi import layers, models
+        >>> class Own(models.Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.readout = layers.Dense(1)
+        ...     def call(self, inputs):
+        ...         return self.readout(inputs)
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         self.zero_grad()
+        ...         loss = self.compute_loss(x, y, self(x, training=True))
+        ...         loss.backward()
+        ...         weights = self.trainable_weights
+        ...         self.optimizer.apply([weight.grad for weight in weights], weights)
+        ...         return {"loss": loss, "largest": max(weight.abs().max() for weight in weights)}
+        >>> model = Own()
+        >>> model.compile("sgd", "mse")
+        >>> list(model.fit([[0.0], [1.0]], [[0.0], [2.0]], verbose=0).history)
+        ['loss', 'largest']
+        """
+        training.Step(self, self.compiled).by_default(self._batch_of(data))
+        return self.compiled.measured()
+
+    @training.by_default
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The figures of one batch, as `train_step` gives them; called without gradients by `evaluate`."""
+        training.evaluate_by_default(self, self.compiled, self._batch_of(data))
+        return self.compiled.measured()
+
+    @training.by_default
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for `(x,)`; called without gradients by `predict`."""
+        x = data[0] if isinstance(data, tuple) else data
+        return self._forward(tuple(x) if isinstance(x, list) else x)
+
+    @training.by_default
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch and all penalties, one number; a subclass may compute another one.
+
+        Args:
+            x: the inputs.
+            y: the targets.
+            y_pred: the outputs of the model for `x`.
+            sample_weight: weight of each sample, or of each step.
+            training: whether this is a step of training.
+        """
+        loss = self.compiled.loss(y, y_pred, sample_weight)
+        penalty = self.regularization_loss()
+        loss = loss if penalty is None else loss + penalty
+        if not self._defines("compute_loss") and any(map(self._defines, ("train_step", "test_step"))):
+            self.compiled.mean_loss.add(loss.detach(), len(first_of(y_pred)))
+        return loss
+
+    @training.by_default
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Take a batch into the metrics that `compile` was given; the figures so far, by name."""
+        with torch.no_grad():
+            self.compiled.measure(y, y_pred, sample_weight)
+        return self.compiled.measured()
+
+    def _batch_of(self, data: Any) -> Any:
+        parts = data if isinstance(data, tuple) else (data,)
+        made = self._whole(*(*parts, None, None)[:3])
+        return made.x, made.y, made.weights
+    def reset_metrics(self) -> None:
+        """Start the figures of the loss and the metrics anew."""
+        if self._compiled is not None:
+            self._compiled.reset_figures()
+
     # What the loop asks for -------------------------------------------------------------------------------
 
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
-        outputs = self._forward(x)
+        outputs = self._collected(lambda: self._forward(x))
         if not isinstance(outputs, Tensor):
             raise ArgumentError(
                 f"{self.name}: it gives {type(outputs).__name__} of outputs, training needs one tensor"
@@ -284,6 +397,13 @@ class Fitting(Feeding):
     def _forward(self, x: Any) -> Any:
         return self(x)
 
+    def _collected(self, forward: Callable[[], Any]) -> Any:
+        """Outputs of a batch, after which the penalties of all calls of each layer are there."""
+        if not self._has_penalties:
+            return forward()
+        with collecting_losses(self):
+            return forward()
+
     def regularization_loss(self) -> Tensor | None:
         """Sum of the penalties on weights and outputs, or None."""
         if not self._has_penalties:
@@ -294,14 +414,17 @@ class Fitting(Feeding):
             self._has_penalties = False
         return penalty
 
+    def _width(self) -> int | None:
+        """How many outputs each sample or step has, where a model that is built knows it."""
+        shape = getattr(self, "output_shape", None)
+        last = shape[-1] if isinstance(shape, tuple) and shape else None
+        return last if isinstance(last, int) else None
+
     def _check_counts(self, epochs: int, initial_epoch: int, split: float, every: int) -> None:
-        for argument, number, least in (
-            ("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0), ("validation_freq", every, 1),
-        ):  # fmt: skip
-            if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-                raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from {least}")
-        if not 0 <= split < 1:
-            raise ArgumentError(f"validation_split: got {split!r}, expected a number from 0 to below 1")
+        _checks.whole("epochs", epochs, 0)
+        _checks.whole("initial_epoch", initial_epoch, 0)
+        _checks.whole("validation_freq", every)
+        _checks.real("validation_split", split, least=0, below=1)
 
     def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and give the optimizer the weights."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi import training
+from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._inputs import to_mask, to_tensor
 from nabi.layers._structure import leaves
@@ -49,6 +50,7 @@ class Functional(Model):
     ((None, 1), 1145)
     """
 
+    @public
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, trainable: bool = True
     ) -> None:
@@ -240,7 +242,7 @@ class Functional(Model):
             for own, wanted in zip(self._readouts, asked, strict=True)
         ]
         with giving_logits(readouts):
-            outputs = self._flat(x)
+            outputs = self._collected(lambda: self._flat(x))
         outputs = [
             one if readout is None else with_logits(readout, one)
             for one, readout in zip(outputs, readouts, strict=True)
@@ -286,10 +288,11 @@ class Functional(Model):
         """Name, layers, and the calls between inputs and outputs, as JSON-able values."""
         outputs = [Slot(slot) for slot in self._graph.outputs]
         graph = graph_config(self._graph, self._input_structure, packed(self._output_structure, outputs))
-        return {"name": self.name, **graph}
+        own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
+        return {**own, **graph}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a model from what `get_config` returned."""
         inputs, outputs = tensors_from_config(config, custom_objects)
-        return cls(inputs, outputs, name=config.get("name"))
+        return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _language_files
 from nabi.models._language_network import LanguageNetwork
 from nabi.models._language_report import LanguageReport
@@ -83,6 +84,7 @@ class LanguageModel(Saved):
 
     _save, _fill = _language_files.save, _language_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "lstm",
@@ -140,6 +142,7 @@ class LanguageModel(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         source: Any,
@@ -197,7 +200,7 @@ class LanguageModel(Saved):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = LanguageNetwork(len(vocabulary), settings, self.cell, several)
-        place = None if checkpoint is None else Path(checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = Training(network, train, validation, settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose}
         hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})
@@ -219,6 +222,7 @@ class LanguageModel(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def evaluate(self, source: Any, *, lines: bool = False, encoding: str = "utf-8") -> float:
         """Return the mean negative log probability of a text's codes, in nats; arguments as in `fit`.
 
@@ -237,6 +241,7 @@ class LanguageModel(Saved):
         tokens = self.vocabulary.tokens(text)
         return list(dict.fromkeys(t.text for t in tokens if t.code == Vocabulary.UNKNOWN))
 
+    @public
     def write(
         self,
         start: str = "",
@@ -266,8 +271,7 @@ class LanguageModel(Saved):
         """
         self._check_trained()
         strategy = Sampling(temperature, top_k, top_p, repetition_penalty=repetition_penalty, seed=seed)
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise ArgumentError(f"length: got {length!r}, expected a whole number from 1")
+        length = _checks.whole("length", length)
         unknown = self.unknown(start)
         if unknown:
             shown = ", ".join(map(repr, unknown[:5])) + (" and others" if len(unknown) > 5 else "")
@@ -286,6 +290,7 @@ class LanguageModel(Saved):
             if len(step.codes):
                 yield joiner.text(int(step.codes[0]))
 
+    @public
     def next_words(self, text: str, n: int = 5) -> list[NextWord]:
         """Return the most probable next words after a text, the most probable first.
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from nabi import _checks
 from nabi.models._described import Described
 from nabi.models._setting_checks import (
     SCHEDULES,
-    check_choice,
-    check_flag,
+    check_flags,
     check_training,
     check_whole,
     check_wholes,
@@ -60,13 +60,11 @@ class LanguageSettings(Described):
 
     def __post_init__(self) -> None:
         check_wholes(self, _WHOLE)
-        if self.epochs is not None:
-            check_whole("epochs", self.epochs, 1, " or None")
-        check_choice("unit", self.unit, _UNITS)
-        check_choice("schedule", self.schedule, SCHEDULES)
+        check_whole(self, "epochs", 1, optional=True)
+        _checks.choice("unit", self.unit, _UNITS)
+        _checks.choice("schedule", self.schedule, SCHEDULES)
         check_training(self, _RATES)
-        for name in ("lowercase", "tied"):
-            check_flag(name, getattr(self, name))
+        check_flags(self, ("lowercase", "tied"))
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of a step of training, counted from 0, of so many.

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.data._text_files import TextFile, check_file
 from nabi.data._text_units import CONTINUED
@@ -36,7 +36,7 @@ def read_texts(source: Any, *, lines: bool = False, encoding: str = "utf-8") -> 
         ArgumentError: for a folder, an unknown encoding, what is no text, and where there is nothing in it.
     """
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
+        path = _checks.path("source", source, " of a file or a list of texts")
         check_file(path)
         file = TextFile(path, encoding)
         # However the lines of the file end: a model shall not learn to write carriage returns.
@@ -78,8 +78,7 @@ def divide(texts: list[str], validation_share: float, test_share: float, seed: i
         ArgumentError: for shares that cannot be.
     """
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(f"{name}: got {share!r}, expected a share of 0 or more and below 1")
+        _checks.rate(name, share)
     kept = 1 - validation_share - test_share
     if kept <= 0:
         raise ArgumentError(

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.data import Vocabulary
+from nabi.interchange import check_counter, check_tensors
 from nabi.models._language_network import LanguageNetwork, States
 from nabi.models._language_settings import LanguageSettings
 from nabi.models._language_text import Codes
@@ -167,15 +168,19 @@ class Training(ResumableTraining):
 
     def set_extra(self, extra: dict[str, Any]) -> None:
         """Take what `extra` gave."""
-        self._offset = int(extra["offset"])
-        states = [
+        start = self.network.start(self.rows)
+        expected = {
+            f"states/{number}/{place}": state
+            for number, layer in enumerate(start)
+            for place, state in enumerate(layer)
+        }
+        check_tensors({name: one for name, one in extra.items() if name != "offset"}, expected, "extra/")
+        most = max(0, len(self._train) - self.rows * self.settings.window)
+        self._offset = check_counter("extra.offset", extra["offset"], min(most, self.settings.window))
+        self.states = [
             tuple(extra[f"states/{number}/{place}"] for place in range(len(layer)))
-            for number, layer in enumerate(self.network.start(self.rows))
+            for number, layer in enumerate(start)
         ]
-        for found, expected in zip(states, self.network.start(self.rows), strict=True):
-            if any(own.shape != zero.shape for own, zero in zip(found, expected, strict=True)):
-                raise ValueError("its states are of another network")
-        self.states = states
 
     def _begin_some(self, x: Tensor) -> tuple[Tensor, States]:
         """Let a few rows begin at this window: states of zero and, of one text, `START` as its first code."""

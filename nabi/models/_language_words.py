@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.decoding import BeamSearch, decode
 from nabi.errors import ArgumentError
@@ -31,8 +32,7 @@ class NextWord(NamedTuple):
 
 def next_words(vocabulary: Vocabulary, text: str, n: int, read: Read) -> list[NextWord]:
     """Return the n most probable words after a text; see `LanguageModel.next_words`."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ArgumentError(f"n: got {n!r}, expected a whole number from 1")
+    n = _checks.whole("n", n)
     if vocabulary.unit == "words":
         return _known(vocabulary, text, n, read)
     if vocabulary.unit == "characters":

@@ -1,13 +1,16 @@
 """What every model has besides training: its layers, its summary, its files."""
 
+import json
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 
-from nabi.errors import ArgumentError, unknown_name
-from nabi.layers import Layer
+from nabi._public import public
+from nabi.errors import ArgumentError, MissingNameError, unknown_name
+from nabi.layers import Layer, serialize
+from nabi.layers._containers import Held
 from nabi.models import _files
 from nabi.models._fitting import Fitting
 from nabi.models._summary import summary_lines
@@ -40,7 +43,8 @@ class Model(Fitting):
 
     def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
         """Make a functional model of inputs and outputs."""
-        if cls is Model and (inputs_outputs or {"inputs", "outputs"} & options.keys()):
+        # Keras 1 called them input and output; that is said where the other arguments are known.
+        if cls is Model and (inputs_outputs or {"inputs", "outputs", "input", "output"} & options.keys()):
             from nabi.models._functional import Functional
 
             return super().__new__(Functional)
@@ -62,11 +66,16 @@ class Model(Fitting):
     def layers(self) -> list[Layer]:
         """The layers, in the order in which they were assigned."""
         found: list[Layer] = []
-        for child in self.children():
-            parts = child.children() if isinstance(child, torch.nn.ModuleList) else [child]
-            found += [layer for layer in parts if isinstance(layer, Layer)]
+        waiting = list(self.children())[::-1]
+        while waiting:
+            child = waiting.pop()
+            if isinstance(child, Layer):
+                found.append(child)
+            elif isinstance(child, torch.nn.ModuleList | torch.nn.ModuleDict | Held):
+                waiting += list(child.children())[::-1]
         return found
 
+    @public
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place.
 
@@ -104,6 +113,7 @@ class Model(Fitting):
         """What each of `layers` is called on, by name; None where it is the layer above, or not known."""
         return None
 
+    @public
     def summary(self, print_fn: Callable[[str], Any] | None = None, line_length: int | None = None) -> None:
         """Print a table of the layers: shapes, parameter counts, and the sums behind them.
 
@@ -116,6 +126,7 @@ class Model(Fitting):
 
     # Files ------------------------------------------------------------------------------------------------
 
+    @public
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model and where its training stands into one file, for `load_model`.
 
@@ -125,10 +136,12 @@ class Model(Fitting):
         """
         _files.save_model(self, path, overwrite)
 
+    @public
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights into a file, for `load_weights`; raises as `save`."""
         _files.save_weights(self, path, overwrite)
 
+    @public
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read the weights from a file of `save_weights` or `save`.
 
@@ -138,12 +151,39 @@ class Model(Fitting):
         """
         _files.load_weights(self, path)
 
+    @public
     def load_training(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file of `save`: weights, states, optimizer, schedule and random numbers.
 
         The model is compiled as it was when the file was written; raises as `load_weights`.
         """
         _files.load_training(self, path)
+
+    # Configuration ----------------------------------------------------------------------------------------
+
+    def to_json(self, **options: Any) -> str:
+        """Return the layers and how they are put together as JSON, without weights, for `model_from_json`.
+
+        `options` are those of `json.dumps`, such as `indent`. Raises `ArgumentError` if a layer holds
+        something that JSON cannot.
+        """
+        return json.dumps(serialize(self), **options)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Make a model from what `get_config` returned; `Model` makes a functional one again."""
+        if cls is Model and "calls" in config:
+            from nabi.models._functional import Functional
+
+            return Functional.from_config(config, custom_objects)  # type: ignore[return-value]
+        return super().from_config(config, custom_objects)
+
+    def _no_attribute(self, name: str) -> AttributeError:
+        """The error for a name that is not there; it says what to write for what Keras' models have."""
+        from nabi._keras_names import MODEL
+
+        error = super()._no_attribute(name)
+        return MissingNameError(f"{error}: {MODEL[name]}", name=name) if name in MODEL else error
 
     def rebuild(self, shape: Any, dtype: str) -> None:
         """Make the weights for inputs of a shape, as when the file was written."""

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Frame, roll_of
-from nabi.errors import ArgumentError
+from nabi.errors import OutputError
 from nabi.models import _note_files
 from nabi.models._note_network import NoteNetwork
 from nabi.models._note_pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
@@ -80,6 +82,7 @@ class NoteModel(Saved):
 
     _save, _fill = _note_files.save, _note_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "lstm",
@@ -132,6 +135,7 @@ class NoteModel(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         source: Any,
@@ -199,7 +203,7 @@ class NoteModel(Saved):
             torch.manual_seed(settings.seed)
             network = NoteNetwork(settings, self.cell, len(known))
         network.expect(torch.cat(rolls.rolls).float().mean(0), len(train) / rolls.frames)
-        place = None if checkpoint is None else Path(checkpoint)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
         training = NoteTraining(network, rolls, held_rolls["validation"], settings, place)
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
         training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
@@ -230,6 +234,7 @@ class NoteModel(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def evaluate(self, source: Any, labels: Iterable[Label] | None = None) -> float:
         """Return the mean over all frames of the negative log probability of their keys, in nats.
 
@@ -243,6 +248,7 @@ class NoteModel(Saved):
         pieces, _ = read_pieces(source, labels, self.settings.steps_per_beat, "source")
         return nats_per_frame(self.network, to_rolls(pieces, self.labels, "source"))
 
+    @public
     def write(
         self,
         primer: Iterable[Iterable[int]] = (),
@@ -279,8 +285,7 @@ class NoteModel(Saved):
         Returns an iterator of frames, tuples of pitches, the lowest first.
         """
         self._check_trained()
-        if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:
-            raise ArgumentError(f"frames: got {frames!r}, expected a whole number from 1")
+        frames = _checks.whole("frames", frames)
         sampling = FrameSampling(temperature, voices, fewest, seed)
         roll = torch.from_numpy(roll_of(primer, "primer"))
         number = number_of(label, self.labels) if self.labels or label is not None else None

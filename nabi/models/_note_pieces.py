@@ -4,12 +4,12 @@ import hashlib
 import os
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.data import KEYS, MidiFolder, Piece, read_midi_folder, roll_of
 from nabi.errors import ArgumentError, UnknownNameError
 
@@ -72,7 +72,7 @@ def read_pieces(
     if isinstance(source, str | os.PathLike):
         if labels is not None:
             raise ArgumentError(f"labels: {name} is a folder; its pieces have the names of their folders")
-        folder = read_midi_folder(Path(source), steps_per_beat)
+        folder = read_midi_folder(_checks.path(name, source), steps_per_beat)
         return list(folder.pieces), folder
     if not isinstance(source, Sequence) or not source:
         raise ArgumentError(
@@ -90,8 +90,9 @@ def read_pieces(
         pieces = [Piece(piece.frames, label) for piece, label in zip(pieces, given, strict=True)]
     for number, piece in enumerate(pieces):
         label = piece.label
-        if label is not None and (isinstance(label, bool) or not isinstance(label, str | int)):
-            raise ArgumentError(f"labels[{number}]: got {label!r}, expected a name or a whole number")
+        if label is not None and not isinstance(label, str):
+            label = _checks.whole(f"labels[{number}]", label, None, otherwise=" or a name")
+            pieces[number] = Piece(piece.frames, label)
         if not piece.frames:
             raise ArgumentError(f"{name}[{number}]: the piece has no frames")
     with_label = sum(piece.label is not None for piece in pieces)
@@ -163,8 +164,7 @@ def split(
         ArgumentError: for shares that are none, or leave nothing to learn from.
     """
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(f"{name}: got {share!r}, expected a share of 0 or more and below 1")
+        _checks.rate(name, share)
     counts = [round(share * len(pieces)) for share in (validation_share, test_share)]
     if sum(counts) >= len(pieces):
         raise ArgumentError(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data import KEYS
-from nabi.errors import ArgumentError, NotFiniteError
+from nabi.errors import NotFiniteError
 
 __all__ = ["FrameSampling"]
 
@@ -43,15 +44,15 @@ class FrameSampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        number = self.temperature
-        real = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        if not real or number < 0:
-            raise ArgumentError(f"temperature: got {number!r}, expected a number of 0 or more")
-        for name, least, most in (("voices", 1, KEYS), ("fewest", 0, self.voices), ("seed", 0, math.inf)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                upto = "" if most == math.inf else f" to {most}"
-                raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{upto}")
+        voices = _checks.whole("voices", self.voices, 1, KEYS)
+        plain = {
+            "temperature": _checks.real("temperature", self.temperature, least=0),
+            "voices": voices,
+            "fewest": _checks.whole("fewest", self.fewest, 0, voices),
+            "seed": _checks.seed("seed", self.seed),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     def drawer(self, coupling: Floats | None) -> "Drawer":
         """Return what draws one frame after the other; `coupling` is that of a network of chords."""

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from nabi import _checks
 from nabi.data._midi_frames import check_steps
-from nabi.errors import ArgumentError
 from nabi.models._described import Described
-from nabi.models._setting_checks import SCHEDULES, check_choice, check_training, check_wholes, scheduled
+from nabi.models._setting_checks import SCHEDULES, check_training, check_wholes, keep, scheduled
 
 __all__ = ["OUTPUTS", "NoteSettings"]
 
@@ -51,15 +51,11 @@ class NoteSettings(Described):
 
     def __post_init__(self) -> None:
         check_wholes(self, _WHOLE)
-        check_wholes(self, {"transpose": 0}, f" to {_MOST_TRANSPOSED}")
-        if self.transpose > _MOST_TRANSPOSED:
-            raise ArgumentError(
-                f"transpose: got {self.transpose!r}, expected a whole number from 0 to {_MOST_TRANSPOSED}"
-            )
+        keep(self, "transpose", _checks.whole("transpose", self.transpose, 0, _MOST_TRANSPOSED))
         if self.steps_per_beat is not None:
-            check_steps(self.steps_per_beat)
-        check_choice("output", self.output, OUTPUTS)
-        check_choice("schedule", self.schedule, SCHEDULES)
+            keep(self, "steps_per_beat", check_steps(self.steps_per_beat))
+        _checks.choice("output", self.output, OUTPUTS)
+        _checks.choice("schedule", self.schedule, SCHEDULES)
         check_training(self, _RATES)
 
     def rate(self, step: int, steps: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi.errors import ArgumentError, ShapeError
+from nabi.models._described import check_fields
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -121,9 +122,14 @@ class Report:
         """
         try:
             parts = dict(described)
+            for figures in parts["by_label"]:
+                check_fields(LabelFigures, figures, "by_label")
             parts["by_label"] = tuple(LabelFigures(**figures) for figures in parts["by_label"])
+            check_fields(cls, parts, "report")
             if parts["confusion"] is not None:
-                parts["confusion"] = tuple(tuple(map(int, row)) for row in parts["confusion"])
+                parts["confusion"] = tuple(map(tuple, parts["confusion"]))
+                if {len(parts["by_label"])} != {len(parts["confusion"]), *map(len, parts["confusion"])}:
+                    raise ValueError("its confusion matrix is not one of its labels")
             return cls(**parts)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise ArgumentError(f"described: it is no report ({problem})") from problem

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
+from nabi._public import public
 from nabi.errors import ArgumentError
 
 __all__ = ["Saved"]
@@ -21,6 +22,7 @@ class Saved(ABC):
     trained: bool
     """Whether it has learnt something."""
 
+    @public
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything into one file, for `load`.
 
@@ -32,6 +34,7 @@ class Saved(ABC):
         self._save(path)
 
     @classmethod
+    @public
     def load(cls, path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Read a model that `save` wrote.
 

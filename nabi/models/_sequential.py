@@ -6,9 +6,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
 from nabi.layers._symbolic import SymbolicTensor
+from nabi.layers._torch_module import as_layer
 from nabi.models._direct import Chain, make_chain
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
@@ -28,8 +29,9 @@ class Sequential(Model):
     from the first data that it sees.
 
     Args:
-        layers: the layers; more can be added with `add`.
+        layers: the layers; more can be added with `add`. A `torch.nn.Module` is a layer too.
         name: "sequential" and a number by default.
+        trainable: False freezes all layers, those that are added later too.
 
     Raises:
         ArgumentError: for something that is no layer, or two layers of one name.
@@ -42,9 +44,12 @@ class Sequential(Model):
     """
 
     def __init__(
-        self, layers: Sequence[Layer | SymbolicTensor] | None = None, name: str | None = None
+        self,
+        layers: Sequence[Layer | SymbolicTensor] | None = None,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, trainable=trainable)
         self.stack = torch.nn.ModuleList()
         self._entry: InputLayer | None = None
         # Shapes after each layer, for the open batch; the first is that of the inputs.
@@ -54,8 +59,9 @@ class Sequential(Model):
         self._symbolic_entry: InputLayer | None = None
         if layers is not None and not isinstance(layers, list | tuple):
             raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
+        names: set[str] = set()
         for layer in layers or ():
-            self.add(layer)
+            self._add(layer, names)
 
     def __iter__(self) -> Iterator[Layer]:
         """The layers one by one."""
@@ -73,23 +79,30 @@ class Sequential(Model):
             ArgumentError: for something that is no layer, or a name that is taken.
             ShapeError: if it does not fit the layer before it.
         """
+        self._add(layer, {other.name for other in self.layers})
+
+    def _add(self, layer: Layer | SymbolicTensor, names: set[str]) -> None:
+        """Put a layer at the end, whose name is then one of the `names` of all layers."""
         if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer
+        layer = as_layer(layer)
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"layer: got {layer!r}, expected a layer of nabi.layers")
-        if any(layer.name == other.name for other in self.layers):
+            raise ArgumentError(f"layer: expected a layer of nabi.layers or a torch module, got {layer!r}")
+        if layer.name in names:
             raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
         if isinstance(layer, InputLayer):
-            if self.layers or self._entry is not None:
+            if len(self.stack) or self._entry is not None:
                 raise ArgumentError("layer: an Input comes first, and once")
             self._entry = layer
             self._begin(layer.batch_shape)
             return
-        if not self.layers and self._entry is None and layer.declared_input_shape is not None:
+        names.add(layer.name)
+        if not len(self.stack) and self._entry is None and layer.declared_input_shape is not None:
             self._begin(layer.declared_input_shape)
         if self._shapes:
             self._shapes.append(self._build_layer(layer, self._shapes[-1]))
         self.stack.append(layer)
+        self._freeze()
         self._find_readout()
         if self._shapes:
             self.built = True
@@ -161,7 +174,7 @@ class Sequential(Model):
 
     def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
         if not self._shapes:
-            raise ArgumentError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+            raise NotReadyError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
         if self._symbolic_entry is None:
             self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
         first = last = self._symbolic_entry.symbol()
@@ -241,14 +254,15 @@ class Sequential(Model):
 
     def _find_readout(self) -> None:
         """Note whether the outputs are a softmax or sigmoid, so that a cross-entropy can have the logits."""
-        self._readout = find_readout(self.layers[-1] if self.layers else None)
+        last: Any = self.stack[-1] if len(self.stack) else None
+        self._readout = find_readout(last)
 
     def training_outputs(self, x: Tensor, logits_of: str | None) -> Any:
         """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
         if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
             return super().training_outputs(x, logits_of)
         with giving_logits([self._readout]):
-            logits = self.call(x)
+            logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
     def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:
@@ -266,10 +280,14 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """Name and layers, as JSON-able values."""
         first = [] if self._entry is None else [self._entry]
-        return {"name": self.name, "layers": [serialize(layer) for layer in [*first, *self.layers]]}
+        own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
+        return {**own, "layers": [serialize(layer) for layer in [*first, *self.layers]]}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a model from what `get_config` returned."""
         layers = [deserialize(layer, custom_objects) for layer in config["layers"]]
-        return cls(layers, name=config.get("name"))
+        model = cls(layers, name=config.get("name"))
+        if not config.get("trainable", True):
+            model.trainable = False
+        return model

@@ -1,21 +1,19 @@
 """What the settings of models that generate have in common: their checks, and the learning rate over time."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi import _checks
 
 __all__ = [
     "SCHEDULES",
-    "check_choice",
-    "check_flag",
-    "check_not_negative",
-    "check_positive",
+    "check_flags",
     "check_rate",
     "check_training",
     "check_whole",
     "check_wholes",
+    "keep",
     "scheduled",
 ]
 
@@ -23,55 +21,46 @@ SCHEDULES = ("cosine", "constant")
 """What the learning rate does after it has risen."""
 
 
-def check_whole(name: str, value: object, least: int, otherwise: str = "") -> None:
-    """Refuse what is no whole number from `least` on; `otherwise` is what else the message says is right."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{otherwise}")
+def keep(settings: object, name: str, value: Any) -> None:
+    """Put a checked value, now Python's own, into settings that are frozen."""
+    object.__setattr__(settings, name, value)
 
 
-def check_wholes(settings: object, least: Mapping[str, int], otherwise: str = "") -> None:
-    """Refuse settings of these names that are no whole numbers from the least of each on."""
+def check_whole(settings: object, name: str, least: int, *, optional: bool = False) -> None:
+    """Refuse a setting that is no whole number from `least` on; where it is optional, None is right too."""
+    value = getattr(settings, name)
+    otherwise = " or None" if optional else ""
+    if value is not None or not optional:
+        keep(settings, name, _checks.whole(name, value, least, otherwise=otherwise))
+
+
+def check_wholes(settings: object, least: Mapping[str, int]) -> None:
+    """Refuse settings of these names that are no whole numbers from the least of each on, or no seeds."""
     for name, number in least.items():
-        check_whole(name, getattr(settings, name), number, otherwise)
+        if name == "seed":
+            keep(settings, name, _checks.seed(name, getattr(settings, name)))
+        else:
+            check_whole(settings, name, number)
 
 
-def check_rate(name: str, value: object) -> None:
-    """Refuse what is no share of 0 or more and below 1."""
-    if not (_is_number(value) and 0 <= value < 1):  # type: ignore[operator]
-        raise ArgumentError(f"{name}: got {value!r}, expected a rate of 0 or more and below 1")
+def check_rate(settings: object, name: str) -> None:
+    """Refuse a setting that is no share of at least 0 and below 1."""
+    keep(settings, name, _checks.rate(name, getattr(settings, name)))
 
 
-def check_positive(name: str, value: object) -> None:
-    """Refuse what is no number above 0."""
-    if not (_is_number(value) and value > 0):  # type: ignore[operator]
-        raise ArgumentError(f"{name}: got {value!r}, expected a number above 0")
-
-
-def check_not_negative(name: str, value: object) -> None:
-    """Refuse what is no number of 0 or more."""
-    if not (_is_number(value) and value >= 0):  # type: ignore[operator]
-        raise ArgumentError(f"{name}: got {value!r}, expected a number of 0 or more")
-
-
-def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither True nor False."""
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{name}: got {value!r}, expected True or False")
-
-
-def check_choice(name: str, value: object, known: Collection[str]) -> None:
-    """Refuse what is not among the known names, with an `UnknownNameError`."""
-    if value not in known:
-        raise unknown_name(name, str(value), known)
+def check_flags(settings: object, names: Iterable[str]) -> None:
+    """Refuse settings that are neither True nor False."""
+    for name in names:
+        keep(settings, name, _checks.flag(name, getattr(settings, name)))
 
 
 def check_training(settings: Any, rates: Iterable[str]) -> None:
     """Refuse shares of these names that cannot be, and settings of AdamW that every training has."""
     for name in rates:
-        check_rate(name, getattr(settings, name))
-    for name in ("learning_rate", "clipnorm"):
-        check_positive(name, getattr(settings, name))
-    check_not_negative("weight_decay", settings.weight_decay)
+        check_rate(settings, name)
+    for name in ("learning_rate", "weight_decay"):
+        keep(settings, name, _checks.real(name, getattr(settings, name), least=0))
+    keep(settings, "clipnorm", _checks.real("clipnorm", settings.clipnorm, above=0))
 
 
 def scheduled(rate: float, schedule: str, warmup: int, step: int, steps: int) -> float:
@@ -85,7 +74,3 @@ def scheduled(rate: float, schedule: str, warmup: int, step: int, steps: int) ->
     if schedule == "cosine":
         rate *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
     return rate
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
+from nabi._public import public
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._report import Report
@@ -87,6 +89,7 @@ class Asking(Saved):
             truncating=self.settings.truncating,
         )
 
+    @public
     def probabilities(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None
     ) -> npt.NDArray[np.float32]:
@@ -116,6 +119,7 @@ class Asking(Saved):
         result[groups.order] = outputs
         return result
 
+    @public
     def predict(
         self, texts: Sequence[str], aspects: Sequence[str] | None = None, *, threshold: float = 0.5
     ) -> list[Prediction]:
@@ -129,8 +133,7 @@ class Asking(Saved):
         Raises:
             ArgumentError: as `encode`.
         """
-        if isinstance(threshold, bool) or not 0 <= threshold <= 1:
-            raise ArgumentError(f"threshold: got {threshold!r}, expected a number from 0 to 1")
+        threshold = _checks.real("threshold", threshold, least=0, most=1)
         found = self.probabilities(texts, aspects)
         names = self.labels.names
         given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)
@@ -139,6 +142,7 @@ class Asking(Saved):
             for label, row in zip(given, found, strict=True)
         ]
 
+    @public
     def evaluate(
         self,
         source: Any,

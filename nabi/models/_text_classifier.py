@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from nabi._public import public
 from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models import _text_files
@@ -63,6 +64,7 @@ class TextClassifier(Asking):
 
     _save, _fill = _text_files.save, _text_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "lstm",
@@ -112,6 +114,7 @@ class TextClassifier(Asking):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         source: Any,
@@ -185,6 +188,7 @@ class TextClassifier(Asking):
                 print(note)
         return self.fit_parts(parts, columns, verbose=verbose, callbacks=callbacks)
 
+    @public
     def fit_parts(
         self,
         parts: Parts,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nabi.data import Labels, Vocabulary
-from nabi.errors import FileFormatError
-from nabi.interchange import ModelFile, write_model_file
+from nabi.errors import ArgumentError
+from nabi.interchange import ModelFile, check_figures, reading, write_model_file
 from nabi.layers import Dense, Embedding
+from nabi.models._described import check_fields
 from nabi.models._files import describe_model, make_model, read_kind
 from nabi.models._report import Report
 from nabi.models._sequential import Sequential
@@ -51,16 +52,15 @@ def fill(
     """Give a new classifier what a file holds."""
     file = read_kind(path, (KIND,))
     model = make_model(file, custom_objects)
-    try:
-        _fill(classifier, model, file.header["classifier"])
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as problem:
-        raise _damaged(file, f"{type(problem).__name__}: {problem}") from problem
-    fault = misfit(classifier)
-    if fault:
-        raise _damaged(file, fault)
+    with reading(file.path, "it cannot be made a text classifier again"):
+        _fill(classifier, model, file)
+        fault = misfit(classifier)
+        if fault:
+            raise ArgumentError(fault)
 
 
-def _fill(classifier: "TextClassifier", model: Any, described: Mapping[str, Any]) -> None:
+def _fill(classifier: "TextClassifier", model: Any, file: ModelFile) -> None:
+    described = file.header["classifier"]
     classifier.model = model
     classifier.vocabulary = Vocabulary.from_dict(described["vocabulary"])
     classifier.labels = Labels.from_dict(described["labels"])
@@ -72,11 +72,11 @@ def _fill(classifier: "TextClassifier", model: Any, described: Mapping[str, Any]
     columns = described["columns"]
     if columns is not None:
         text, label, aspect = columns
-        columns = Columns(text, tuple(label) if isinstance(label, list) else label, aspect)
+        label = tuple(label) if isinstance(label, list) else label
+        check_fields(Columns, {"text": text, "label": label, "aspect": aspect}, "columns")
+        columns = Columns(text, label, aspect)
     classifier.columns = columns
-    classifier.history = {
-        str(name): list(map(float, values)) for name, values in described["history"].items()
-    }
+    classifier.history = check_figures("history", described["history"])
     classifier.seconds = float(described["seconds"])
     measured = described["report"]
     classifier.measured = None if measured is None else Report.from_dict(measured)
@@ -100,6 +100,8 @@ def misfit(classifier: "TextClassifier") -> str:
         return "its network reads padding, because its Embedding has no mask_zero"
     if stack[0].input_dim != len(classifier.vocabulary):
         return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(classifier.vocabulary)}"
+    if len(model.output_shape or ()) != 2:
+        return f"its network gives {model.output_shape}, one row of outputs for a text is expected"
     # One output is enough for one of two labels: the probability of the second.
     outputs = (1, 2) if labels == 2 and not classifier.labels.several else (labels,)
     if stack[-1].units not in outputs or classifier.shares.shape != (labels,):
@@ -107,7 +109,3 @@ def misfit(classifier: "TextClassifier") -> str:
     if classifier.settings.maxlen is None:
         return "its settings have no maxlen"
     return ""
-
-
-def _damaged(file: ModelFile, why: str) -> FileFormatError:
-    return FileFormatError(f"path: {file.path} is damaged: it cannot be made a text classifier again ({why})")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
 from nabi.models._text_samples import Samples, check_labels, collect_samples
@@ -62,8 +63,7 @@ def divide(
         "test_share": 0.0 if test is not None else test_share,
     }
     for name, share in wanted.items():
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ArgumentError(f"{name}: got {share!r}, expected a share of 0 or more and below 1")
+        _checks.rate(name, share)
     if sum(wanted.values()) >= 1:
         raise ArgumentError(
             f"validation_share, test_share: {validation_share} and {test_share} leave no rows to train on"

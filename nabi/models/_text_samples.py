@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nabi import _checks
 from nabi.data import Table, read_table
 from nabi.errors import ArgumentError
 
@@ -59,7 +60,12 @@ def name_columns(
     if text is None:
         return None
     if label is not None and not isinstance(label, str):
-        label = tuple(label) if len(label) != 1 else label[0]
+        columns = tuple(label)
+        if not all(isinstance(column, str) for column in columns):
+            raise ArgumentError(
+                f"label: expected the name of a column or several, got {_checks.short(label)}"
+            )
+        label = columns if len(columns) != 1 else columns[0]
     return Columns(text, label, aspect)
 
 
@@ -139,9 +145,10 @@ def collect_samples(
         found = read_table(source, columns.names, **asdict(table))
         texts, places = found[columns.text], _Places(found)
         own = _labels_of(found, columns, places)
+        joined = found.note
         about = None if columns.aspect is None else found[columns.aspect]
     else:
-        texts, places = _as_list("texts", source), _Places()
+        texts, places, joined = _as_list("texts", source), _Places(), ""
         own = None if labels is None else _as_list("labels", labels)
         about = None if aspects is None else _as_list("aspects", aspects)
         for name, values in (("labels", own), ("aspects", about)):
@@ -150,6 +157,8 @@ def collect_samples(
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
     samples = _cleaned(texts, own, about, label_separator, places)
+    if joined:
+        samples = replace(samples, notes=(joined, *samples.notes))
     if columns is not None and isinstance(columns.label, tuple):
         samples = replace(samples, declared=columns.label)
     return samples
@@ -169,8 +178,9 @@ class _Places:
 
 
 def _as_list(name: str, values: Any) -> list[Any]:
-    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-        raise ArgumentError(f"{name}: got {values!r}, expected a list")
+    single = isinstance(values, str | bytes) or not hasattr(values, "__iter__")
+    if single or getattr(values, "ndim", 1) == 0:
+        raise ArgumentError(f"{name}: expected a list, got {_checks.short(values)}")
     return list(values.tolist() if hasattr(values, "tolist") else values)
 
 

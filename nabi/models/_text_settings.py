@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nabi import _checks
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, unknown_name
+from nabi.errors import ArgumentError
 from nabi.models._described import Described
+from nabi.models._setting_checks import check_flags, check_rate, check_whole, check_wholes, keep
 
 __all__ = [
     "EMBEDDING_SIZE",
@@ -82,38 +84,24 @@ class TextSettings(Described):
             "patience",
         ):
             least = {"vocabulary_size": 5, "maxlen": 4}.get(name, 1)
-            _check_whole(name, getattr(self, name), least, optional=True)
-        _check_whole("seed", self.seed, 0, optional=False)
+            check_whole(self, name, least, optional=True)
+        check_wholes(self, {"seed": 0})
         for name, known in (("unit", _KINDS_OF_UNIT), ("truncating", _TRUNCATING), ("pooling", POOLINGS)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
-        if self.class_weight not in (None, "balanced"):
-            raise ArgumentError(f"class_weight: got {self.class_weight!r}, expected 'balanced' or None")
-        if not isinstance(self.bidirectional, bool):
-            raise ArgumentError(f"bidirectional: got {self.bidirectional!r}, expected True or False")
-        if self.dropout is not None and not (_is_number(self.dropout) and 0 <= self.dropout < 1):
-            raise ArgumentError(f"dropout: got {self.dropout!r}, expected a rate of 0 or more and below 1")
-        rate = self.learning_rate
-        if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
-            raise ArgumentError(f"learning_rate: got {rate!r}, expected a number above 0")
+            _checks.choice(name, getattr(self, name), known)
+        if self.class_weight is not None and self.class_weight != "balanced":
+            raise ArgumentError(f"class_weight: expected 'balanced' or None, got {self.class_weight!r}")
+        check_flags(self, ["bidirectional"])
+        if self.dropout is not None:
+            check_rate(self, "dropout")
+        if self.learning_rate is not None:
+            rate = _checks.real("learning_rate", self.learning_rate, least=0, otherwise=" or None")
+            keep(self, "learning_rate", rate)
         if self.label_separator is not None and not (
             isinstance(self.label_separator, str) and self.label_separator
         ):
             raise ArgumentError(
-                f"label_separator: got {self.label_separator!r}, expected text such as ';' or None"
+                f"label_separator: expected text such as ';' or None, got {self.label_separator!r}"
             )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def _check_whole(name: str, value: object, least: int, *, optional: bool) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        choice = " or None" if optional else ""
-        raise ArgumentError(f"{name}: got {value!r}, expected a whole number from {least}{choice}")
 
 
 def choose_unit(learn_from: Sequence[str], others: Sequence[str]) -> tuple[str, str]:

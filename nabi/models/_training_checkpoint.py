@@ -1,18 +1,27 @@
 """Where a training stands, in a file: everything that the next batch depends on."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import write_model_file
+from nabi.interchange import (
+    ModelFile,
+    check_counter,
+    check_figures,
+    check_tensors,
+    part,
+    reading,
+    write_model_file,
+)
 from nabi.models._files import read_kind
+from nabi.training import check_optimizer_state, check_random_state
 
 if TYPE_CHECKING:
-    from nabi.models._resumable_training import ResumableTraining
+    from nabi.models._resumable_training import Position, ResumableTraining
 
 __all__ = ["resume", "write"]
 
@@ -56,47 +65,56 @@ def resume(training: "ResumableTraining", path: Path) -> None:
             f"checkpoint: {path} is of a training with other {what}; take another file, or delete this one "
             "to begin anew"
         )
-    try:
-        _fill(training, header, file.tensors)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as problem:
-        raise FileFormatError(
-            f"path: {path} is damaged: training cannot go on from it ({type(problem).__name__}: {problem})"
-        ) from problem
+    with reading(path, "training cannot go on from it"):
+        _fill(training, header, file)
 
 
-def _fill(training: "ResumableTraining", header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    training.network.load_state_dict(_part(tensors, "weights/"))
-    best = _part(tensors, "best/")
+def _fill(training: "ResumableTraining", header: dict[str, Any], file: ModelFile) -> None:
+    tensors = file.tensors
+    # All checks come first, so that nothing has changed where one fails.
     own = training.network.state_dict()
-    if best and {n: v.shape for n, v in best.items()} != {n: v.shape for n, v in own.items()}:
-        raise ValueError("its best weights are of another network")
-    training.best = best
-    averages = _part(tensors, "averages/")
-    for place, average in enumerate(training.averages):
-        average.copy_(averages[str(place)])
+    weights, best, averages = (part(tensors, name) for name in ("weights/", "best/", "averages/"))
+    check_tensors(weights, own, "weights/")
+    if best:
+        check_tensors(best, own, "best/")
+    check_tensors(averages, {str(n): one for n, one in enumerate(training.averages)}, "averages/")
+    known = {"random": training.generator.get_state()}
+    check_tensors({name: one for name, one in tensors.items() if "/" not in name}, known)
+    random = check_random_state("random", tensors["random"])
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimizer/").items():
+    for name, value in part(tensors, "optimizer/").items():
         number, key = name.split("/")
         state.setdefault(int(number), {})[key] = value
-    for place, own_state in state.items():
-        shape = training.weights[place].shape
-        if any(own_state[key].shape != shape for key in ("exp_avg", "exp_avg_sq")) or "step" not in own_state:
-            raise ValueError("its optimiser is of another network")
     groups = training.optimizer.state_dict()["param_groups"]
-    training.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    position = dict(header["position"])
-    position["best"] = float("inf") if position["best"] is None else float(position["best"])
-    training.position = type(training.position)(**position)
-    training.generator.set_state(tensors["random"])
-    training.set_extra({**header["extra"], **_part(tensors, "extra/")})
+    optimizer = {"state": state, "param_groups": groups}
+    check_optimizer_state(optimizer, training.optimizer)
+    position = _position(training, header["position"])
+    # A subclass checks what it has before it takes it.
+    training.set_extra({**header["extra"], **part(tensors, "extra/")})
+
+    training.network.load_state_dict(weights)
+    training.best = {name: value.clone() for name, value in best.items()}
+    training.position = position
+    for place, average in enumerate(training.averages):
+        average.copy_(averages[str(place)])
+    training.optimizer.load_state_dict(optimizer)
+    training.generator.set_state(random)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): torch.clone(value)
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
+def _position(training: "ResumableTraining", described: Any) -> "Position":
+    found = dict(described)
+    for name in ("epoch", "batch", "step", "count", "best_epoch"):
+        found[name] = check_counter(f"position.{name}", found[name], 2**53)
+    found["best"] = math.inf if found["best"] is None else found["best"]
+    for name in ("total", "best", "seconds"):
+        value = found[name]
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+            raise FileFormatError(f"position.{name}: expected a number, got {value!r}")
+        found[name] = float(value)
+    found["history"] = check_figures("position.history", found["history"])
+    if found["epoch"] > training.epochs or found["batch"] > found["step"] or found["count"] < found["batch"]:
+        raise FileFormatError(f"position: expected one within the training, got {found}")
+    return type(training.position)(**found)
 
 
 def _or_none(value: float) -> float | None:

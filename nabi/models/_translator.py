@@ -3,21 +3,21 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from nabi import _checks
+from nabi._public import public
 from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.data._text_units import RESERVED
 from nabi.decoding import BeamSearch
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, OutputError
 from nabi.models import _translator_files
 from nabi.models._pair_batches import PairBatches
 from nabi.models._saved import Saved
-from nabi.models._setting_checks import check_whole
 from nabi.models._text_network import CellChoice, cell_name, check_cell, make_cell
 from nabi.models._translator_network import TranslatorNetwork
 from nabi.models._translator_pairs import (
@@ -117,6 +117,7 @@ class Translator(Saved):
 
     _save, _fill = _translator_files.save, _translator_files.fill
 
+    @public
     def __init__(
         self,
         cell: CellChoice = "gru",
@@ -184,6 +185,7 @@ class Translator(Saved):
 
     # Training ---------------------------------------------------------------------------------------------
 
+    @public
     def fit(
         self,
         sources: Sequence[str],
@@ -236,7 +238,7 @@ class Translator(Saved):
             batches,
             validated,
             settings,
-            None if checkpoint is None else Path(checkpoint),
+            None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError),
             prepared.texts,
         )
         shown = {"epochs": settings.epochs, "verbose": verbose, "steps": len(batches)}
@@ -267,6 +269,7 @@ class Translator(Saved):
 
     # Asking -----------------------------------------------------------------------------------------------
 
+    @public
     def translate(
         self,
         sources: Sequence[str],
@@ -296,7 +299,7 @@ class Translator(Saved):
         self._check_trained()
         strategy = BeamSearch(beam, best, length_penalty)
         if maxlen is not None:
-            check_whole("maxlen", maxlen, 1, " or None")
+            maxlen = _checks.whole("maxlen", maxlen, otherwise=" or None")
         codes = self._codes(self.source_vocabulary, "sources", sources)
         translations = []
         for found in write(self.network, codes, strategy, maxlen, self.room):
@@ -309,6 +312,7 @@ class Translator(Saved):
             translations.append(replace(made[0], others=tuple(made[1:])))
         return translations
 
+    @public
     def attention(self, source: str, translation: str | None = None) -> AttentionWeights:
         """Return where the model looks in the source while it writes a translation.
 
@@ -334,6 +338,7 @@ class Translator(Saved):
             written = pieces_read(self.target_vocabulary, translation)
         return AttentionWeights(read, written, look(self.network, codes, target))
 
+    @public
     def evaluate(self, sources: Sequence[str], targets: Sequence[str]) -> float:
         """Return the mean negative log probability of the codes of targets and their ends, in nats.
 

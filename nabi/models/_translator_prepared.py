@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
-from nabi.models._setting_checks import check_rate
 from nabi.models._translator_pairs import Encoded, Pairs, divide, encode_pairs, first_few
 from nabi.models._translator_settings import TranslatorSettings
 
@@ -40,7 +40,7 @@ def prepare(
         ArgumentError: for what is no list of texts, another number of targets than of sources, and where no
             pair is left to learn from or to validate with.
     """
-    check_rate("validation_share", validation_share)
+    validation_share = _checks.rate("validation_share", validation_share)
     given = train = Pairs.checked(sources, targets)
     if validation is None:
         train, held = divide(given, validation_share, asked.seed)

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.models._attention import ATTENTIONS
 from nabi.models._described import Described
 from nabi.models._setting_checks import (
     SCHEDULES,
-    check_choice,
-    check_flag,
-    check_not_negative,
+    check_flags,
     check_rate,
     check_training,
     check_whole,
     check_wholes,
+    keep,
     scheduled,
 )
 
@@ -69,22 +69,19 @@ class TranslatorSettings(Described):
     def __post_init__(self) -> None:
         check_wholes(self, _WHOLE)
         for name, least in _WHOLE_OR_NONE.items():
-            if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), least, " or None")
-        check_choice("unit", self.unit, _UNITS)
-        check_choice("schedule", self.schedule, SCHEDULES)
+            check_whole(self, name, least, optional=True)
+        _checks.choice("unit", self.unit, _UNITS)
+        _checks.choice("schedule", self.schedule, SCHEDULES)
         if self.attention is not None:
-            check_choice("attention", self.attention, ATTENTIONS)
+            _checks.choice("attention", self.attention, ATTENTIONS)
         check_training(self, ("dropout", "embedding_dropout", "label_smoothing"))
-        check_not_negative("scheduled_sampling", self.scheduled_sampling)
-        if self.scheduled_sampling > 1:
-            raise ArgumentError(
-                f"scheduled_sampling: got {self.scheduled_sampling!r}, expected a probability from 0 to 1"
-            )
+        sampling = _checks.real(
+            "scheduled_sampling", self.scheduled_sampling, least=0, most=1, what="probability"
+        )
+        keep(self, "scheduled_sampling", sampling)
         if self.averaging is not None:
-            check_rate("averaging", self.averaging)
-        for name in ("bidirectional", "input_feeding", "lowercase", "tied"):
-            check_flag(name, getattr(self, name))
+            check_rate(self, "averaging")
+        check_flags(self, ("bidirectional", "input_feeding", "lowercase", "tied"))
         if self.input_feeding and self.attention != "luong":
             raise ArgumentError(
                 f"input_feeding: True was given, but attention is {self.attention!r}, not 'luong'"

@@ -1,6 +1,7 @@
 """PyTorch modules: `RNN` for any cell, and drop-ins for torch's recurrent modules."""
 
 from nabi.nn import initializers
+from nabi.nn._as_torch import as_torch
 from nabi.nn._rnn import RNN
 from nabi.nn._torch_cells import GRUCell, LSTMCell, RNNCell
 from nabi.nn._torch_layers import GRU, LSTM, ElmanRNN
@@ -13,5 +14,6 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "RNNCell",
+    "as_torch",
     "initializers",
 ]

@@ -6,16 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._stack import States, autocast_dtype
+from nabi.scan._arguments import check_dense
 
-__all__ = ["check_input", "check_states"]
+__all__ = ["check_input", "check_states", "check_step_resets"]
 
 
 def check_input(x: Any, ranks: tuple[int, ...], input_size: int | None, dtype: torch.dtype | None) -> None:
     """Check the rank, width and dtype of an input; None stands for any width, any dtype."""
     if not isinstance(x, Tensor):
         raise ArgumentError(f"x: expected a tensor or a PackedSequence, got {type(x).__name__}")
+    check_dense(x)
     if x.dim() not in ranks:
         expected = " or ".join(str(rank) for rank in ranks)
         raise ShapeError(f"x: expected {expected} dimensions, got the shape {list(x.shape)}")
@@ -37,6 +40,8 @@ def check_states(state: Any, widths: dict[str, int], count: int, batch: int, bat
     """
     if state is None:
         return None
+    if not isinstance(state, Tensor | tuple | list):
+        raise ArgumentError(f"state: expected the states {', '.join(widths)}, got {short(state)}")
     states: Sequence[Any] = (state,) if isinstance(state, Tensor) else tuple(state)
     if len(states) != len(widths):
         raise ArgumentError(f"state: expected the states {', '.join(widths)}, got {len(states)} values")
@@ -50,3 +55,13 @@ def check_states(state: Any, widths: dict[str, int], count: int, batch: int, bat
                 f"{'batch, ' if batched else ''}width), got {list(given.shape)}"
             )
     return tuple(states) if batched else tuple([given.unsqueeze(1) for given in states])
+
+
+def check_step_resets(resets: Any, batch: int) -> Tensor | None:
+    """Check the resets of one step, `[B]`, or one value for a single sequence."""
+    if resets is None:
+        return None
+    found = torch.as_tensor(resets)
+    if tuple(found.shape) != (batch,) and not (batch == 1 and found.dim() == 0):
+        raise ShapeError(f"resets: expected the shape {[batch]}, got {list(found.shape)}")
+    return found

@@ -1,20 +1,25 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from nabi.errors import ArgumentError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
-from nabi.nn._checks import check_input, check_states
+from nabi.nn._checks import check_input, check_states, check_step_resets
+from nabi.nn._dtypes import as_device, as_floating
+from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
+from nabi.nn._torch_step import reset_states
 from nabi.scan import sample_noise, scan, scan_full_batch, scan_packed, step
 
 __all__ = ["RNN"]
@@ -80,6 +85,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]), torch.Size([1, 2, 5]))
     """
 
+    @public
     def __init__(
         self,
         cell: Cell | nn.Module,
@@ -95,21 +101,18 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
-            raise ArgumentError(f"num_layers: expected a positive integer, got {num_layers!r}")
-        if recompute is not None and (
-            isinstance(recompute, bool) or not isinstance(recompute, int) or recompute < 1
-        ):
-            raise ArgumentError(f"recompute: expected a positive number of time steps, got {recompute!r}")
-        if not 0 <= dropout <= 1:
-            raise ArgumentError(f"dropout: expected a rate in [0, 1], got {dropout!r}")
-        if initializer not in INITIALIZERS:
-            raise unknown_name("initializer", initializer, INITIALIZERS)
+        num_layers = _checks.whole("num_layers", num_layers)
+        if recompute is not None:
+            recompute = _checks.whole("recompute", recompute, otherwise=" of time steps or None")
+        if input_size is not None:
+            input_size = _checks.whole("input_size", input_size)
+        dropout = _checks.rate("dropout", dropout, up_to_one=True)
+        _checks.choice("initializer", initializer, INITIALIZERS)
         self.cell = cell
         self.input_size = input_size
         self.num_layers = num_layers
         self.bidirectional = bool(bidirectional)
-        self.dropout = float(dropout)
+        self.dropout = dropout
         self.batch_first = bool(batch_first)
         self.initializer = initializer
         self.recompute = recompute
@@ -125,7 +128,7 @@ class RNN(nn.Module, metaclass=_RNNType):
                     stacklevel=3,
                 )
             self._state_widths = {name: cell.state_width(name) for name in cell.states}
-            self._make_parameters(cell, device, dtype)
+            self._make_parameters(cell, as_device(device), as_floating(dtype))
             self.reset_parameters()
         else:
             self._state_widths = check_step_module(
@@ -195,6 +198,12 @@ class RNN(nn.Module, metaclass=_RNNType):
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
+        if is_proxy(x):
+            found = leaf(
+                self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
+                **({} if return_all_states is False else {"return_all_states": return_all_states}),
+            )  # fmt: skip
+            return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
         if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
@@ -290,7 +299,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             return pack(output), self._state_type(*final)
         return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
 
-    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def step(self, x: Tensor, state: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
         """Take one time step, for streams that arrive bit by bit.
 
         Nothing is random here, in training mode neither: masks are replaced by their mean and there is no
@@ -299,6 +308,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
             state: as the module takes and gives it; None for zeros at the first step.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
+                no gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.
@@ -322,6 +333,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             x = x.unsqueeze(0)
         states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
+        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
         if isinstance(self.cell, Cell):
 
             def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
@@ -335,6 +347,9 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
         return output, self._state_type(*final)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        refuse_script(self)
 
     def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
         return run_stack(

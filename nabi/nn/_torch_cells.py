@@ -1,20 +1,25 @@
 """Drop-ins for torch.nn.RNNCell, LSTMCell and GRUCell: one step."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from nabi.nn._as_torch import DropIn
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import States, autocast_dtype
-from nabi.nn._torch_weights import families_of, torch_cell
+from nabi.nn._torch_step import is_for_kernel, quick_step
+from nabi.nn._torch_weights import families_of, torch_cell, weight_names
 from nabi.scan import step
+from nabi.targets import is_watched
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-class RNNCell(nn.RNNCell):
+class RNNCell(DropIn, nn.RNNCell):
     """Drop-in for `torch.nn.RNNCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -34,6 +39,12 @@ class RNNCell(nn.RNNCell):
         cell = torch_cell(f"RNN_{self.nonlinearity.upper()}", self.hidden_size, self.bias)
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
         self._program = cell.program(self.input_size)
+        self._names = weight_names(self._program, "")
+
+    def _make_namesake(self) -> nn.Module:
+        return nn.RNNCell(
+            self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta"
+        )
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Take one step from `input [B, input_size]` and `hx [B, hidden_size]` (or both without `B`).
@@ -41,10 +52,12 @@ class RNNCell(nn.RNNCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
-        return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
+        if is_proxy(input):
+            return cast(Tensor, leaf(self, input, hx))
+        return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
-class GRUCell(nn.GRUCell):
+class GRUCell(DropIn, nn.GRUCell):
     """Drop-in for `torch.nn.GRUCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -59,6 +72,10 @@ class GRUCell(nn.GRUCell):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._program = torch_cell("GRU", self.hidden_size, self.bias).program(self.input_size)
+        self._names = weight_names(self._program, "")
+
+    def _make_namesake(self) -> nn.Module:
+        return nn.GRUCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Take one step from `input [B, input_size]` and `hx [B, hidden_size]` (or both without `B`).
@@ -66,10 +83,12 @@ class GRUCell(nn.GRUCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
-        return _step(self, input, None if hx is None else (hx,), ("hidden",))[0]
+        if is_proxy(input):
+            return cast(Tensor, leaf(self, input, hx))
+        return _step(self, input, None if hx is None else (hx,), ("hidden",), super().forward)[0]
 
 
-class LSTMCell(nn.LSTMCell):
+class LSTMCell(DropIn, nn.LSTMCell):
     """Drop-in for `torch.nn.LSTMCell`: takes its arguments, loads its `state_dict`, gives the same numbers.
 
     Args:
@@ -85,6 +104,10 @@ class LSTMCell(nn.LSTMCell):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._program = torch_cell("LSTM", self.hidden_size, self.bias).program(self.input_size)
+        self._names = weight_names(self._program, "")
+
+    def _make_namesake(self) -> nn.Module:
+        return nn.LSTMCell(self.input_size, self.hidden_size, bias=self.bias, device="meta")
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Take one step from `input [B, input_size]` and `(h, c)`, each `[B, hidden_size]` (or without `B`).
@@ -92,11 +115,28 @@ class LSTMCell(nn.LSTMCell):
         Raises:
             RuntimeError, ValueError: as torch.
         """
-        h, c = _step(self, input, None if hx is None else (hx[0], hx[1]), ("hx[0]", "hx[1]"))
+        if is_proxy(input):
+            return cast(tuple[Tensor, Tensor], leaf(self, input, hx))
+        states = None if hx is None else (hx[0], hx[1])
+        h, c = _step(self, input, states, ("hx[0]", "hx[1]"), super().forward)
         return h, c
 
 
-def _step(module: Any, input: Tensor, states: States | None, names: tuple[str, ...]) -> States:
+def _step(
+    module: Any,
+    input: Tensor,
+    states: States | None,
+    names: tuple[str, ...],
+    of_torch: Callable[..., Any],
+) -> States:
+    """Take a step: by the kernel, by torch's own cell where that is faster, or by the definition."""
+    if not (torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled() or is_watched()):
+        if input.dim() == 2 and is_for_kernel(module._program, input.shape[0]):
+            found = quick_step(module, input, states)
+            if found is not None:
+                return found
+        new = of_torch(input, states if states is None or len(names) == 2 else states[0])
+        return (new,) if isinstance(new, Tensor) else tuple(new)
     kind = module._get_name()
     if input.dim() not in (1, 2):
         raise ValueError(f"{kind}: Expected input to be 1D or 2D, got {input.dim()}D instead")

@@ -1,6 +1,7 @@
 """Drop-ins for torch.nn.RNN, LSTM and GRU."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -8,19 +9,26 @@ from torch.nn.utils.rnn import PackedSequence
 
 from nabi.errors import ArgumentError
 from nabi.ir import Program
+from nabi.nn._as_torch import DropIn
+from nabi.nn._checks import check_step_resets
+from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
+from nabi.nn._torch_step import reset_states, take_step
 from nabi.nn._torch_weights import torch_cell, weight_names
 from nabi.scan import scan, scan_full_batch, scan_packed
+from nabi.scan._arguments import check_dense
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
 
-class _TorchRecurrent(nn.RNNBase):
+class _TorchRecurrent(DropIn, nn.RNNBase):
     """What the three have in common; constructor, parameters, repr and size checks are torch's own.
 
     The base is `torch.nn.RNNBase` and not `torch.nn.LSTM`, because `torch.compile` refuses the latter and
     whatever derives from it.
     """
+
+    _torch_type: Callable[..., nn.Module]
 
     _state_names: tuple[str, ...] = ("h",)
 
@@ -38,20 +46,46 @@ class _TorchRecurrent(nn.RNNBase):
         ]
 
     # torch's base keeps a flat list of the weights beside the attributes, which goes stale under
-    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is.
+    # parametrizations and functional_call and cannot be copied then. Here attributes are all there is, and
+    # the list is made when it is asked for.
+
+    @property
+    def _flat_weights(self) -> list[Any]:
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    @_flat_weights.setter
+    def _flat_weights(self, given: list[Any]) -> None:
+        if any(one is not own for one, own in zip(given, self._flat_weights, strict=True)):
+            raise ArgumentError("_flat_weights: it cannot be set here; set the weights by their names")
 
     def _init_flat_weights(self) -> None:
-        self._flat_weights = []
         self._flat_weight_refs = []
 
     def _update_flat_weights(self) -> None:
         pass
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: weights are read where they lie."""
+
+    def _replicate_for_data_parallel(self) -> Any:
+        return nn.Module._replicate_for_data_parallel(self)
+
+    def _make_namesake(self) -> nn.Module:
+        mode: dict[str, Any] = {"nonlinearity": self.nonlinearity} if self.mode.startswith("RNN") else {}
+        if self.proj_size:
+            mode["proj_size"] = self.proj_size
+        return self._torch_type(
+            self.input_size, self.hidden_size, num_layers=self.num_layers, bias=self.bias,
+            batch_first=self.batch_first, dropout=self.dropout, bidirectional=self.bidirectional,
+            device="meta", **mode,
+        )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:
         nn.Module.__setattr__(self, name, value)
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise torch's errors for an input of the wrong dtype, rank or width."""
+        check_dense(input)
         weight = self.weight_ih_l0
         if input.dtype != weight.dtype and autocast_dtype(input) is None:
             raise ValueError(
@@ -124,6 +158,58 @@ class _TorchRecurrent(nn.RNNBase):
         if not batched:
             return output.squeeze(0), tuple([state.squeeze(1) for state in final])
         return output if self.batch_first else output.transpose(0, 1), final
+
+    def step(self, input: Tensor, hx: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
+        """Take one time step, for streams and policies that are asked step by step.
+
+        There is no dropout here. Gradients flow as usual.
+
+        Args:
+            input: `[B, input_size]`, or `[input_size]` for one sequence.
+            hx: states as the module takes and gives them; None for zeros.
+            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
+                no gradient flows back.
+
+        Returns:
+            `output [B, width]` and the new states.
+
+        Raises:
+            ArgumentError: the module is bidirectional.
+            ShapeError: `resets` has the wrong shape.
+            RuntimeError, ValueError: as torch, for the input and the states.
+
+        Example:
+            >>> import torch, nabi.nn
+            >>> policy = nabi.nn.LSTM(3, 5)
+            >>> output, state = policy.step(torch.zeros(2, 3))
+            >>> output, state = policy.step(torch.zeros(2, 3), state, resets=torch.tensor([True, False]))
+        """
+        if self.bidirectional:
+            raise ArgumentError(
+                "step: a bidirectional module reads a sequence from both ends, not step by step"
+            )
+        one = len(self._program_widths) == 1
+        states = None if hx is None else (hx,) if one else tuple(hx)
+        batched = input.dim() == 2
+        x = input if batched else input.unsqueeze(0)
+        if states is not None and not batched:
+            states = tuple([state.unsqueeze(1) for state in states])
+        self._check_sizes(x.unsqueeze(0 if not self.batch_first else 1), states, None)
+        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
+
+        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
+            weights = self._weights_in(layer, direction, inputs.dtype)
+            new = take_step(self.mode, self._programs[layer], inputs, initial, weights)
+            return new[0], new, None
+
+        output, final, _ = run_stack(run, x, states, layers=self.num_layers)
+        if not batched:
+            output, final = output.squeeze(0), tuple([state.squeeze(1) for state in final])
+        return output, final[0] if one else final
+
+    @property
+    def _program_widths(self) -> tuple[int, ...]:
+        return self._programs[0].state_widths
 
     def _run_full_batch(self, input: Any, states: States | None) -> tuple[Tensor, States] | None:
         """Run one layer in one direction over a full batch, if nothing of it is unusual."""
@@ -202,6 +288,8 @@ class _OneState(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            return cast(tuple[Any, Tensor], leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets))
         output, final = self._forward(input, None if hx is None else (hx,), lengths, mask, resets)
         return output, final[0]
 
@@ -228,6 +316,8 @@ class ElmanRNN(_OneState):
         >>> output.shape, h.shape
         (torch.Size([7, 4, 5]), torch.Size([2, 4, 5]))
     """
+
+    _torch_type = nn.RNN
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -267,6 +357,8 @@ class GRU(_OneState):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
     """
 
+    _torch_type = nn.GRU
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
@@ -293,6 +385,8 @@ class LSTM(_TorchRecurrent):
         >>> output.shape, h.shape, c.shape
         (torch.Size([7, 4, 2]), torch.Size([1, 4, 2]), torch.Size([1, 4, 5]))
     """
+
+    _torch_type = nn.LSTM
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
@@ -322,6 +416,9 @@ class LSTM(_TorchRecurrent):
         Raises:
             RuntimeError, ValueError: as torch.
         """
+        if is_proxy(input):
+            found = leaf(self, input, hx, lengths=lengths, mask=mask, resets=resets)
+            return cast(tuple[Any, tuple[Tensor, Tensor]], found)
         output, (h, c) = self._forward(input, None if hx is None else (hx[0], hx[1]), lengths, mask, resets)
         return output, (h, c)
 

@@ -22,8 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._configured import Configured
+from nabi.nn._constant_values import as_constant, config_of
+from nabi.nn._dtypes import as_dtype, is_half
 from nabi.nn._named import find, to_config
 
 __all__ = [
@@ -55,53 +59,77 @@ _TRUNCATED_DEVIATION = 0.87962566103423978
 class Initializer(Configured):
     """Base class: a callable `(shape, dtype=None) -> Tensor` with a `get_config()`."""
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape`; `dtype` defaults to torch's default."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
 
 
 class Constant(Initializer):
-    """Every element is `value`, default 0."""
+    """Every element is `value`, default 0; or the weight is an array, such as vectors learnt elsewhere.
 
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = float(value)
+    As in Keras, an array is repeated along axes that it has not, so one of `(out,)` gives every row of
+    `(in, out)`. Raises `ShapeError` where it does not fit.
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-        """Return a tensor of `shape` filled with the value."""
-        return torch.full(tuple(shape), self.value, dtype=dtype or torch.get_default_dtype())
+    >>> Constant([[1.0, 2.0], [3.0, 4.0]])((2, 2))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+
+    @public
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = as_constant(value)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+        """Return a tensor of `shape` filled with the value or values."""
+        value = torch.as_tensor(self.value, dtype=as_dtype(dtype))
+        try:
+            return value.broadcast_to(tuple(shape)).clone(memory_format=torch.contiguous_format)
+        except RuntimeError:
+            raise ShapeError(
+                f"shape: values of shape {tuple(value.shape)} for a weight of shape {tuple(shape)}"
+            ) from None
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same initializer again."""
-        return {"value": self.value}
+        return {"value": config_of(self.value)}
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self.get_config())))
+
+    def __repr__(self) -> str:
+        if isinstance(self.value, float):
+            return f"Constant(value={self.value})"
+        return f"Constant(value=<array of shape {tuple(self.value.shape)}>)"
 
 
 class Zeros(Initializer):
     """Every element is 0."""
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` filled with 0."""
-        return torch.zeros(tuple(shape), dtype=dtype)
+        return torch.zeros(tuple(shape), dtype=as_dtype(dtype))
 
 
 class Ones(Initializer):
     """Every element is 1."""
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` filled with 1."""
-        return torch.ones(tuple(shape), dtype=dtype)
+        return torch.ones(tuple(shape), dtype=as_dtype(dtype))
 
 
 class Identity(Initializer):
     """The identity matrix times `gain`; `ShapeError` unless the shape has two axes."""
 
+    @public
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = float(gain)
+        self.gain = _checks.real("gain", gain)
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return `gain` on the diagonal of a matrix of `shape`."""
         if len(shape) != 2:
             raise ShapeError(f"shape: the identity initializer needs a matrix (2 axes); got {tuple(shape)}")
-        return self.gain * torch.eye(*shape, dtype=dtype)
+        return self.gain * torch.eye(*shape, dtype=as_dtype(dtype))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same initializer again."""
@@ -109,44 +137,51 @@ class Identity(Initializer):
 
 
 class _Random(Initializer):
+    @public
     def __init__(self, seed: int | None = None) -> None:
-        self.seed = seed
+        self.seed = None if seed is None else _checks.seed("seed", seed, negative=True, otherwise=" or None")
 
     def _generator(self) -> torch.Generator | None:
         return None if self.seed is None else torch.Generator().manual_seed(self.seed)
 
-    def _uniform(self, shape: Sequence[int], dtype: torch.dtype | None, low: float, high: float) -> Tensor:
-        return torch.empty(tuple(shape), dtype=dtype).uniform_(low, high, generator=self._generator())
+    def _uniform(self, shape: Sequence[int], dtype: torch.dtype, low: float, high: float) -> Tensor:
+        return _space(shape, dtype).uniform_(low, high, generator=self._generator()).to(dtype)
 
-    def _normal(
-        self, shape: Sequence[int], dtype: torch.dtype | None, mean: float, deviation: float
-    ) -> Tensor:
-        return torch.empty(tuple(shape), dtype=dtype).normal_(mean, deviation, generator=self._generator())
+    def _normal(self, shape: Sequence[int], dtype: torch.dtype, mean: float, deviation: float) -> Tensor:
+        return _space(shape, dtype).normal_(mean, deviation, generator=self._generator()).to(dtype)
 
-    def _truncated(
-        self, shape: Sequence[int], dtype: torch.dtype | None, mean: float, deviation: float
-    ) -> Tensor:
+    def _truncated(self, shape: Sequence[int], dtype: torch.dtype, mean: float, deviation: float) -> Tensor:
+        if not deviation:
+            return torch.full(tuple(shape), mean, dtype=dtype)
         return torch.nn.init.trunc_normal_(
-            torch.empty(tuple(shape), dtype=dtype),
+            _space(shape, dtype),
             mean,
             deviation,
             mean - 2 * deviation,
             mean + 2 * deviation,
             generator=self._generator(),
-        )
+        ).to(dtype)
+
+
+def _space(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Room for random numbers; those of 16 bits are drawn with 32 and rounded, which every system can do."""
+    if not dtype.is_floating_point:
+        raise ArgumentError(f"dtype: expected one of floating-point numbers for random weights, got {dtype}")
+    return torch.empty(tuple(shape), dtype=torch.float32 if is_half(dtype) else dtype)
 
 
 class RandomNormal(_Random):
     """Normal distribution."""
 
+    @public
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = mean
-        self.stddev = stddev
+        self.mean = _checks.real("mean", mean)
+        self.stddev = _checks.real("stddev", stddev, least=0)
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` with normal numbers."""
-        return self._normal(shape, dtype, self.mean, self.stddev)
+        return self._normal(shape, as_dtype(dtype), self.mean, self.stddev)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same initializer again."""
@@ -156,22 +191,24 @@ class RandomNormal(_Random):
 class TruncatedNormal(RandomNormal):
     """Normal distribution whose numbers are all within two standard deviations of the mean."""
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` with truncated normal numbers."""
-        return self._truncated(shape, dtype, self.mean, self.stddev)
+        return self._truncated(shape, as_dtype(dtype), self.mean, self.stddev)
 
 
 class RandomUniform(_Random):
     """Uniform distribution between `minval` and `maxval`."""
 
+    @public
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.minval = minval
-        self.maxval = maxval
+        self.minval, self.maxval = _checks.real("minval", minval), _checks.real("maxval", maxval)
+        if self.minval > self.maxval:
+            raise ArgumentError(f"minval: expected at most maxval={self.maxval}, got {self.minval}")
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` with uniform numbers."""
-        return self._uniform(shape, dtype, self.minval, self.maxval)
+        return self._uniform(shape, as_dtype(dtype), self.minval, self.maxval)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same initializer again."""
@@ -185,6 +222,7 @@ class VarianceScaling(_Random):
     `"untruncated_normal"` or `"uniform"`. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
     """
 
+    @public
     def __init__(
         self,
         scale: float = 1.0,
@@ -193,23 +231,19 @@ class VarianceScaling(_Random):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        if scale <= 0:
-            raise ArgumentError(f"scale: expected a number above 0; got {scale}")
-        if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise unknown_name("mode", mode, ["fan_in", "fan_out", "fan_avg"])
-        distribution = "truncated_normal" if distribution == "normal" else distribution
-        if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
-            known = ["truncated_normal", "untruncated_normal", "uniform"]
-            raise unknown_name("distribution", distribution, known)
-        self.scale = scale
-        self.mode = mode
-        self.distribution = distribution
+        self.scale = _checks.real("scale", scale, above=0)
+        self.mode = _checks.choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        if isinstance(distribution, str) and distribution == "normal":
+            distribution = "truncated_normal"
+        known = ("truncated_normal", "untruncated_normal", "uniform")
+        self.distribution = _checks.choice("distribution", distribution, known)
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return a tensor of `shape` with scaled random numbers."""
         fan_in, fan_out = _fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, fan)
+        dtype = as_dtype(dtype)
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
             return self._uniform(shape, dtype, -limit, limit)
@@ -227,6 +261,7 @@ class VarianceScaling(_Random):
 class GlorotUniform(VarianceScaling):
     """Uniform in ±sqrt(6 / (in + out)). Source: Glorot and Bengio 2010."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_avg", "uniform", seed)
 
@@ -234,6 +269,7 @@ class GlorotUniform(VarianceScaling):
 class GlorotNormal(VarianceScaling):
     """Truncated normal, variance 2 / (in + out). Source: Glorot and Bengio 2010."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_avg", "truncated_normal", seed)
 
@@ -241,6 +277,7 @@ class GlorotNormal(VarianceScaling):
 class HeUniform(VarianceScaling):
     """Uniform in ±sqrt(6 / in). Source: He et al. 2015."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(2.0, "fan_in", "uniform", seed)
 
@@ -248,6 +285,7 @@ class HeUniform(VarianceScaling):
 class HeNormal(VarianceScaling):
     """Truncated normal, variance 2 / in. Source: He et al. 2015."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(2.0, "fan_in", "truncated_normal", seed)
 
@@ -255,6 +293,7 @@ class HeNormal(VarianceScaling):
 class LecunUniform(VarianceScaling):
     """Uniform in ±sqrt(3 / in). Source: LeCun et al. 1998."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_in", "uniform", seed)
 
@@ -262,6 +301,7 @@ class LecunUniform(VarianceScaling):
 class LecunNormal(VarianceScaling):
     """Truncated normal, variance 1 / in. Source: LeCun et al. 1998."""
 
+    @public
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(1.0, "fan_in", "truncated_normal", seed)
 
@@ -273,25 +313,29 @@ class Orthogonal(_Random):
     Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120.
     """
 
+    @public
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.gain = gain
+        self.gain = _checks.real("gain", gain)
 
-    def __call__(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return an orthogonal matrix in `shape`."""
         if len(shape) < 2:
             raise ShapeError(f"shape: the orthogonal initializer needs two axes or more; got {tuple(shape)}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
+        dtype = as_dtype(dtype)
         if rows * columns == 0:
             return torch.empty(tuple(shape), dtype=dtype)
-        matrix = self._normal((max(rows, columns), min(rows, columns)), dtype, 0.0, 1.0)
+        # LAPACK has no numbers of 16 bits.
+        precise = torch.float32 if is_half(dtype) else dtype
+        matrix = self._normal((max(rows, columns), min(rows, columns)), precise, 0.0, 1.0)
         orthonormal, triangle = torch.linalg.qr(matrix)
         # The signs make the result uniform over all orthogonal matrices (Mezzadri 2007).
         orthonormal = orthonormal * torch.sign(torch.diagonal(triangle))
         orthonormal = orthonormal if rows >= columns else orthonormal.T
         # Row by row: a fused optimizer assumes that its state, also one from a file, lies as the weight does.
         weights: Tensor = self.gain * orthonormal.reshape(tuple(shape))
-        return weights.contiguous()
+        return weights.to(dtype).contiguous()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same initializer again."""
@@ -334,16 +378,7 @@ def get(identifier: object, argument: str = "initializer") -> Callable[..., Any]
     Constant(value=2.0)
     """
     if isinstance(identifier, np.ndarray | Tensor):
-        values = torch.as_tensor(identifier)
-
-        def from_values(shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-            if tuple(shape) != tuple(values.shape):
-                raise ShapeError(
-                    f"{argument}: values of shape {tuple(values.shape)} for a weight of shape {tuple(shape)}"
-                )
-            return values.to(dtype or torch.get_default_dtype()).clone()
-
-        return from_values
+        return Constant(identifier)
     found = find(argument, identifier, _KNOWN, _ALIASES)
     if found is None:
         raise ArgumentError(f"{argument}: expected an initializer; got None")

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from nabi import _checks
 from nabi.errors import ArgumentError, MissingFileError, unknown_name
 
 if TYPE_CHECKING:
@@ -84,16 +85,15 @@ class Recipe:
         from nabi.recipes._run_folder import RunFolder
         from nabi.training import on_threads
 
-        if seed < 0:
-            raise ArgumentError(f"seed: {seed} was given, 0 or more is expected")
-        if epochs is not None and epochs < 1:
-            raise ArgumentError(f"epochs: {epochs} was given, 1 or more is expected")
+        seed = _checks.seed("seed", seed)
+        if epochs is not None:
+            epochs = _checks.whole("epochs", epochs, otherwise=" or None")
         if data is not None and not self.reads_data:
             raise ArgumentError(f"data: {os.fspath(data)} was given, the recipe {self.name} reads no data")
         chosen = self._chosen(choices or {})
         others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
         folder = RunFolder(Path("runs") / "-".join([self.name, *others]) if out is None else out)
-        place = None if data is None else Path(data)
+        place = None if data is None else _checks.path("data", data)
         if epochs is None:
             own = [choice.epochs.get(chosen[choice.name]) for choice in self.choices]
             epochs = next((number for number in own if number is not None), self.epochs)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nabi import _checks
 from nabi.errors import OutputError
 from nabi.interchange import write_atomically
 
@@ -27,7 +28,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _checks.path("out", path, wrong=OutputError)
         self._new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -60,5 +61,5 @@ class RunFolder:
     def write_picture(self, name: str, figure: "Figure") -> Path:
         """Write a matplotlib figure as PNG and return its path."""
         with write_atomically(self / name) as file:
-            figure.savefig(file, format="png", dpi=150)
+            figure.savefig(file, format="png", dpi=150, metadata={"Software": "nabi"})
         return self / name

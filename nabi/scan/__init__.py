@@ -1,6 +1,6 @@
 """A cell run over time: one torch operator, its derivative, lengths, masks, resets, states."""
 
-from nabi.scan import _library
+from nabi._operator import register
 from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._noise import sample_noise
 from nabi.scan._prepared import PreparedStep
@@ -19,4 +19,4 @@ __all__ = [
     "step",
 ]
 
-del _library
+register()

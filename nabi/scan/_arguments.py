@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._layout import mask_of
+from nabi.scan._way import is_symbolic
 
 __all__ = [
+    "check_dense",
     "check_families",
     "check_input",
     "check_mask",
@@ -33,8 +36,15 @@ def check_input(program: Program, x: Tensor, *, packed: bool = False) -> None:
             f"x: expected {program.input_size} features in the last dimension, got {x.shape[-1]} "
             f"(shape {tuple(x.shape)})"
         )
+    check_dense(x)
     if not x.is_floating_point():
         raise ArgumentError(f"x: expected floating-point numbers, got {x.dtype}")
+
+
+def check_dense(x: Tensor) -> None:
+    """Check that every element of an input has a place in memory."""
+    if x.layout is not torch.strided:
+        raise ArgumentError(f"x: expected a dense tensor, got one of {x.layout}; give x.to_dense()")
 
 
 def check_families(program: Program, families: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -73,20 +83,20 @@ def check_valid(
     if lengths is not None and mask is not None:
         raise ArgumentError("lengths and mask: expected at most one of them, got both")
     if mask is not None:
-        mask = torch.as_tensor(mask, device=device)
+        mask = _as_tensor("mask", mask, device)
         if tuple(mask.shape) != (batch, time):
             raise ShapeError(f"mask: expected shape {(batch, time)}, got {tuple(mask.shape)}")
         return (mask if mask.dtype == torch.bool else mask != 0), None
     if lengths is None:
         return None, None
-    lengths = torch.as_tensor(lengths)
+    lengths = _as_tensor("lengths", lengths, None)
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ArgumentError(f"lengths: expected integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
         raise ShapeError(
             f"lengths: expected one for each of the {batch} sequences, got shape {tuple(lengths.shape)}"
         )
-    if torch.compiler.is_compiling() or _is_batched(lengths):
+    if is_symbolic(lengths):
         return torch.arange(time, device=device)[None, :] < lengths.to(device)[:, None], None
     known = tuple(lengths.tolist())
     if known and not (min(known) >= 0 and max(known) <= time):
@@ -105,17 +115,26 @@ def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Te
     """Check resets and return them as `[B, T]` booleans, or None."""
     if resets is None:
         return None
-    resets = torch.as_tensor(resets, device=device)
+    resets = _as_tensor("resets", resets, device)
     if tuple(resets.shape) != (batch, time):
         raise ShapeError(f"resets: expected shape {(batch, time)}, got {tuple(resets.shape)}")
     found: Tensor = resets if resets.dtype == torch.bool else resets != 0
     return found
 
 
-def check_steps(name: str, value: int | None) -> None:
-    """Check a number of time steps that may be left out."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ArgumentError(f"{name}: expected a positive number of time steps or None, got {value!r}")
+def check_steps(name: str, value: int | None) -> int | None:
+    """Check a number of time steps that may be left out, and return it as an int."""
+    return None if value is None else _checks.whole(name, value, otherwise=" of time steps or None")
+
+
+def _as_tensor(argument: str, values: Any, device: torch.device | None) -> Tensor:
+    try:
+        return torch.as_tensor(values, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        if isinstance(values, Tensor):
+            raise
+        given = _checks.short(values)
+        raise ArgumentError(f"{argument}: expected an array of numbers, got {given}") from None
 
 
 def _is_batched(value: Tensor) -> bool:

@@ -58,7 +58,8 @@ def differentiate(
     cotangents: Sequence[Tensor | None],
     need: Sequence[bool],
 ) -> list[Tensor | None]:
-    """The derivative through the definition, itself differentiable to any order."""
+    """The derivative through the definition, itself differentiable to any order where that is asked for."""
+    create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         # Views, so that torch differentiates with respect to these and not to what they came from.
         leaves = [v.view_as(v) if needed else v.detach() for v, needed in zip(inputs, need, strict=True)]
@@ -73,7 +74,7 @@ def differentiate(
         found = (
             torch.autograd.grad(
                 [value for value, _ in pairs], wanted, [c for _, c in pairs],
-                create_graph=True, allow_unused=True,
+                create_graph=create_graph, allow_unused=True,
             )
             if pairs
             else [None] * len(wanted)

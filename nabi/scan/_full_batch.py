@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nabi.ir import Program
 from nabi.scan._definition import Layout, Options, differentiate
-from nabi.targets import BatchShape, FullBatch, full_batch
+from nabi.scan._way import are_given_ordinary
+from nabi.targets import BatchShape, FullBatch, full_batch, is_watched
 
 __all__ = ["scan_full_batch"]
 
@@ -40,7 +41,7 @@ def scan_full_batch(
         The output, laid out as `x`, and the final states, shaped as the initial ones. None, with nothing
         done, if an argument is wrong, native code cannot run it, or torch wants to see operations.
     """
-    if torch.compiler.is_compiling() or program.noises or _is_watched():
+    if torch.compiler.is_compiling() or program.noises or is_watched() or _is_special():
         return None
     shape = x.shape
     if len(shape) != 3 or shape[2] != program.input_size or not (shape[0] and shape[1]):
@@ -77,7 +78,7 @@ def scan_full_batch(
 class _Run:
     """What belongs to a call beside its tensors."""
 
-    __slots__ = ("count", "full", "lines", "program", "stacked", "time_major")
+    __slots__ = ("count", "full", "lines", "program", "stacked", "time_major", "version")
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class _Run:
         count: int,
     ) -> None:
         self.program, self.full, self.lines, self.count = program, full, lines, count
-        self.time_major, self.stacked = time_major, stacked
+        self.time_major, self.stacked, self.version = time_major, stacked, 0
 
 
 class _FullBatchScan(torch.autograd.Function):
@@ -103,26 +104,28 @@ class _FullBatchScan(torch.autograd.Function):
             _rows(tensors[0], run.time_major), states, tensors[first:], run.lines
         )
         ctx.set_materialize_grads(False)
-        ctx.run, ctx.record = run, record
-        # Saving inputs and output lets autograd notice when a user changes one, whose memory the record
-        # shares.
-        ctx.save_for_backward(*tensors, output)
+        # Under another name, which holds no graph. A user may change the output: see nabi.scan._shared.
+        ctx.run, ctx.record, ctx.output = run, record, output.detach()
+        run.version = output._version
+        # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
+        ctx.save_for_backward(*tensors)
         return (output, *finals)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         run: _Run = ctx.run
-        *tensors, output = ctx.saved_tensors
+        tensors = ctx.saved_tensors
         need = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
-            # A derivative of this derivative may be asked for.
+        if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
+            # A derivative of this derivative may be asked for, or many derivatives at once.
             return (None, *_differentiate(run, tensors, cotangents, need))
         first = 1 + run.count
         families = tensors[first:]
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
         record, ctx.record = ctx.record, None
-        if record is None:
+        output, ctx.output = ctx.output, None
+        if record is None or output._version != run.version:
             states = _contiguous(tensors[1:first]) if run.count else None
             output, _, record = run.full.forward(
                 _rows(tensors[0], run.time_major), states, families, run.lines
@@ -174,13 +177,10 @@ def _differentiate(
     return [dx, *(initial if run.count else []), *found[1 + count :]]
 
 
-def _is_watched() -> bool:
-    """Whether a transform, a mode or a hook of torch has to see what is done."""
-    forward_mode: Any = torch.autograd.forward_ad
+def _is_special() -> bool:
+    """Whether data types or what autograd keeps are not to be as they are."""
     return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_mode._current_level >= 0
-        or torch.is_autocast_enabled("cpu")
+        torch.is_autocast_enabled("cpu")
         or torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
     )
 

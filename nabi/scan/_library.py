@@ -1,7 +1,7 @@
 """The operator that torch.compile and torch.export see: `torch.ops.nabi.scan`, one node in a graph.
 
-It saves nothing: its derivative runs the forward pass again, so that a graph holds no tensors whose shapes
-depend on data.
+`nabi._operator` says its name and its arguments to torch, what it does is here. It saves nothing: its
+derivative runs the forward pass again, so that a graph holds no tensors whose shapes depend on data.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,30 @@ from torch import Tensor
 from nabi.ir import Program, find_program
 from nabi.scan._definition import Layout, Options, differentiate
 from nabi.scan._operator import backward_pass, forward_pass
+from nabi.scan._way import untraced
 
-__all__: list[str] = []
+__all__ = [
+    "backward",
+    "backward_shapes",
+    "first_derivative",
+    "first_setup",
+    "forward",
+    "forward_shapes",
+    "second_derivative",
+    "second_setup",
+]
 
 
 class _Inputs(NamedTuple):
-    """The arguments of the operator, in the order of its schema."""
+    """The arguments of the operator, in the order of its schema.
+
+    Lists that may be empty are None then: in a package of AOTInductor an empty one arrives as None.
+    """
 
     x: Tensor
     states: list[Tensor]
-    families: list[Tensor]
-    noises: list[Tensor]
+    families_or_none: list[Tensor] | None
+    noises_or_none: list[Tensor] | None
     mask: Tensor | None
     resets: Tensor | None
     batch_sizes: Tensor | None
@@ -31,6 +44,14 @@ class _Inputs(NamedTuple):
     reverse: bool
     truncate: int | None
     all_states: bool
+
+    @property
+    def families(self) -> list[Tensor]:
+        return self.families_or_none or []
+
+    @property
+    def noises(self) -> list[Tensor]:
+        return self.noises_or_none or []
 
     @property
     def program(self) -> Program:
@@ -58,26 +79,24 @@ class _Inputs(NamedTuple):
     def gradients(self, found: Sequence[Any]) -> tuple[Any, ...]:
         """Sort the gradients of `learned` into the places of the arguments."""
         n = 1 + len(self.states)
-        return (found[0], list(found[1:n]), list(found[n:]), [None] * len(self.noises), *(None,) * 7)
+        families = None if self.families_or_none is None else list(found[n:])
+        noises = None if self.noises_or_none is None else [None] * len(self.noises)
+        return (found[0], list(found[1:n]), families, noises, *(None,) * 7)
 
 
-_SCHEMA = (
-    "Tensor x, Tensor[] states, Tensor[] families, Tensor[] noises, Tensor? mask, Tensor? resets, "
-    "Tensor? batch_sizes, str program, bool reverse, int? truncate, bool all_states"
-)
-
-
-def _forward(*arguments: Any) -> list[Tensor]:
+def forward(*arguments: Any) -> list[Tensor]:
     """Compute the kept states at every step and the final states."""
     inputs = _Inputs(*arguments)
-    kept, finals, _, _ = forward_pass(
-        inputs.program, inputs.options, inputs.layout, inputs.x, inputs.states, inputs.families,
-        inputs.noises, save=False,
-    )  # fmt: skip
+    with untraced():
+        kept, finals, _, _ = forward_pass(
+            inputs.program, inputs.options, inputs.layout, inputs.x, inputs.states, inputs.families,
+            inputs.noises, save=False,
+        )  # fmt: skip
     return [*(value if inputs.plain else value.contiguous() for value in kept), *finals]
 
 
-def _forward_shapes(*arguments: Any) -> list[Tensor]:
+def forward_shapes(*arguments: Any) -> list[Tensor]:
+    """Return tensors shaped as what `forward` returns, without values."""
     inputs = _Inputs(*arguments)
     x, program = inputs.x, inputs.program
     kept = []
@@ -91,7 +110,7 @@ def _forward_shapes(*arguments: Any) -> list[Tensor]:
     return [*kept, *(_empty_like(state) for state in inputs.states)]
 
 
-def _backward(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
+def backward(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
     """Compute the gradients of input, states and families."""
     inputs = _Inputs(*arguments)
     program, options, families = inputs.program, inputs.options, inputs.families
@@ -106,7 +125,8 @@ def _backward(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
     ]
 
 
-def _backward_shapes(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
+def backward_shapes(cotangents: list[Tensor], *arguments: Any) -> list[Tensor]:
+    """Return tensors shaped as what `backward` returns, without values."""
     return [_empty_like(value) for value in _Inputs(*arguments).learned]
 
 
@@ -118,31 +138,40 @@ def _save(ctx: Any, inputs: _Inputs, cotangents: Sequence[Tensor] = ()) -> None:
     tensors = [*cotangents, inputs.x, *inputs.states, *inputs.families, *inputs.noises]
     ctx.save_for_backward(*tensors, inputs.mask, inputs.resets, inputs.batch_sizes)
     ctx.counts = (len(cotangents), 1, len(inputs.states), len(inputs.families), len(inputs.noises))
+    ctx.missing = inputs.families_or_none is None, inputs.noises_or_none is None
     ctx.rest = inputs[7:]
 
 
 def _saved(ctx: Any) -> tuple[list[Tensor], _Inputs]:
     values = iter(ctx.saved_tensors)
-    cotangents, (x,), *lists = ([next(values) for _ in range(count)] for count in ctx.counts)
-    return cotangents, _Inputs(*[x, *lists, *values, *ctx.rest])
+    parts = [[next(values) for _ in range(count)] for count in ctx.counts]
+    cotangents, (x,), states, families, noises = parts
+    without_families, without_noises = ctx.missing
+    return cotangents, _Inputs(
+        x, states, None if without_families else families, None if without_noises else noises,
+        *values, *ctx.rest,
+    )  # fmt: skip
 
 
-def _first_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def first_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """Save what the derivative reads."""
     _save(ctx, _Inputs(*inputs))
 
 
-def _first_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]:
+def first_derivative(ctx: Any, cotangents: list[Tensor | None]) -> tuple[Any, ...]:
+    """Differentiate by the other operator."""
     _, inputs = _saved(ctx)
-    shapes = _forward_shapes(*inputs)
+    shapes = forward_shapes(*inputs)
     full = [torch.zeros_like(s) if c is None else c for c, s in zip(cotangents, shapes, strict=True)]
     return inputs.gradients(torch.ops.nabi.scan_backward(full, *inputs))
 
 
-def _second_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def second_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """Save what the derivative of the derivative reads."""
     _save(ctx, _Inputs(*inputs[1:]), inputs[0])
 
 
-def _second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+def second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
     """Differentiate the derivative through the definition."""
     cotangents, inputs = _saved(ctx)
     with torch.enable_grad():
@@ -162,16 +191,3 @@ def _second_derivative(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, .
             [f for f, _ in pairs], leaves, [g for _, g in pairs], allow_unused=True, materialize_grads=True
         )
     return (list(found[: len(cotangents)]), *inputs.gradients(found[len(cotangents) :]))
-
-
-_library = torch.library.Library("nabi", "DEF")
-_library.define(f"scan({_SCHEMA}) -> Tensor[]")
-_library.define(f"scan_backward(Tensor[] cotangents, {_SCHEMA}) -> Tensor[]")
-_library.impl("scan", _forward, "CompositeExplicitAutograd")
-_library.impl("scan_backward", _backward, "CompositeExplicitAutograd")
-torch.library.register_fake("nabi::scan", _forward_shapes, lib=_library)
-torch.library.register_fake("nabi::scan_backward", _backward_shapes, lib=_library)
-torch.library.register_autograd("nabi::scan", _first_derivative, setup_context=_first_setup, lib=_library)
-torch.library.register_autograd(
-    "nabi::scan_backward", _second_derivative, setup_context=_second_setup, lib=_library
-)

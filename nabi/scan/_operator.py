@@ -1,14 +1,9 @@
 """A program run over time as one operator: what torch sees of it.
 
-There are three ways through here, chosen before anything runs, because a custom operator answers some of
-torch's transforms with an error and forward mode with silent zeros:
-
-- `torch.func` (vmap, grad, jvp, ...) or forward mode is active: the definition, plain torch operations;
-- `torch.compile` or `torch.export` is looking: `torch.ops.nabi.scan`, one node in the graph;
-- otherwise an autograd function around the same kernel, because the operator's own dispatch costs more
-  than a small layer (measured on torch 2.13: 175 against 46 microseconds for forward and backward).
-
-A derivative of the derivative always goes through the definition.
+There are three ways through here, chosen before anything runs (`nabi.scan._way`): the definition, plain
+torch operations; `torch.ops.nabi.scan`, one node in a graph; and an autograd function around the kernel. A
+derivative of the derivative always goes through the definition, and so does one of gradients that are no
+ordinary tensors.
 """
 
 from collections.abc import Sequence
@@ -29,7 +24,9 @@ from nabi.scan._layout import (
     to_rows,
 )
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
-from nabi.targets import Record, Rows, run_backward, run_forward
+from nabi.scan._shared import is_unchanged, share
+from nabi.scan._way import Way, are_given_ordinary, way_of
+from nabi.targets import Record, Rows, is_watched, run_backward, run_forward
 
 __all__ = ["backward_pass", "forward_pass", "run_scan"]
 
@@ -54,14 +51,15 @@ def run_scan(
     """
     count = len(options.kept(program))
     layout = Layout(mask, resets, batch_sizes, lengths, alike)
-    if torch.compiler.is_compiling() or x.is_meta:
+    way = way_of(x, (*states, *families, *noises))
+    if way is Way.OPERATOR:
         mask = layout.mask_for(x)
         found = torch.ops.nabi.scan(
-            x, states, families, noises, mask, resets, batch_sizes,
-            program.key, options.reverse, options.truncate, options.all_states,
+            x, states, families or None, noises or None, mask, resets, batch_sizes,
+            program.recipe, options.reverse, options.truncate, options.all_states,
         )  # fmt: skip
         return tuple(found[:count]), tuple(found[count:])
-    if _is_transformed():
+    if way is Way.DEFINITION:
         return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
@@ -89,11 +87,6 @@ def _apply(
     return tuple(kept), finals
 
 
-def _is_transformed() -> bool:
-    forward_mode: Any = torch.autograd.forward_ad
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_mode._current_level >= 0
-
-
 def _make_rows(options: Options, layout: Layout, x: Tensor) -> Rows:
     if layout.batch_sizes is not None:
         return packed_rows(layout.batch_sizes, reverse=options.reverse, device=x.device)
@@ -118,9 +111,13 @@ def forward_pass(
     families: Sequence[Tensor],
     noises: Sequence[Tensor],
     save: bool,
+    rows: Rows | None = None,
 ) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, Record | Pieces]:
-    """Run the kernel; returns kept states and final states as a caller sees them."""
-    rows = _make_rows(options, layout, x)
+    """Run the kernel; returns kept states and final states as a caller sees them.
+
+    `rows` are those of an earlier run on the same layout, if there was one.
+    """
+    rows = _make_rows(options, layout, x) if rows is None else rows
     kept = options.kept(program)
     ordered = tuple(states)
     if rows.order is not None and not layout.alike:
@@ -180,6 +177,12 @@ def backward_pass(
     return [dx, *(None if g is None else in_batch_order(g, rows) for g in found.initial), *found.families]
 
 
+def _versions(layout: Layout) -> list[int]:
+    """How often the tensors that say which steps are valid have been written to."""
+    tensors = (layout.mask, layout.resets, layout.batch_sizes)
+    return [t._version for t in tensors if t is not None and not t.is_inference()]
+
+
 class _Scan(torch.autograd.Function):
     """The kernel as an autograd function."""
 
@@ -198,13 +201,14 @@ class _Scan(torch.autograd.Function):
             program, options, layout, x, states, families, noises, save=True
         )
         ctx.set_materialize_grads(False)
-        ctx.program, ctx.options, ctx.layout, ctx.noises = program, options, layout, noises
+        ctx.program, ctx.options, ctx.layout = program, options, layout
+        ctx.versions = _versions(layout)
         # Under saved-tensor hooks (torch.utils.checkpoint) what is kept aside would defeat their purpose.
         hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
         ctx.rows, ctx.record, ctx.state_count = rows, None if hooked else record, state_count
-        # Saving inputs and outputs lets autograd notice when a user changes one, whose memory the record
-        # shares.
-        ctx.save_for_backward(*tensors, *kept)
+        ctx.shared = None if hooked else share(kept)
+        # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
+        ctx.save_for_backward(*tensors, *noises)
         return (*kept, *finals)
 
     @staticmethod
@@ -212,20 +216,26 @@ class _Scan(torch.autograd.Function):
         program, options, rows, n = ctx.program, ctx.options, ctx.rows, ctx.state_count
         count = 1 + n + len(program.families)
         values = ctx.saved_tensors
-        inputs = list(values[:count])
+        inputs, noises = list(values[:count]), values[count:]
         need = ctx.needs_input_grad[5:]
-        if torch.is_grad_enabled():
-            # A derivative of this derivative may be asked for.
-            found = differentiate(program, options, ctx.layout, inputs, n, ctx.noises, cotangents, need)
+        if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
+            # A derivative of this derivative may be asked for, or many derivatives at once.
+            if _versions(ctx.layout) != ctx.versions:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace "
+                    "operation: a mask, resets or batch sizes that were given to nabi"
+                )
+            found = differentiate(program, options, ctx.layout, inputs, n, noises, cotangents, need)
             return (None,) * 5 + tuple(found)
         kept = options.kept(program)
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
         record, ctx.record = ctx.record, None
-        if record is None:
+        shared, ctx.shared = ctx.shared, None
+        if record is None or not is_unchanged(shared):
             states, families = inputs[1 : 1 + n], inputs[1 + n :]
             record = forward_pass(
-                program, options, ctx.layout, inputs[0], states, families, ctx.noises, save=True
+                program, options, ctx.layout, inputs[0], states, families, noises, save=True, rows=rows
             )[3]
         families, needed = inputs[1 + n :], tuple(need[1 + n :])
         needs = need[0], needed, any(need[1 : 1 + n])

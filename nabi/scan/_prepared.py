@@ -8,7 +8,8 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families
-from nabi.targets import prepare_step
+from nabi.targets import are_ordinary, is_watched, prepare_step
+from nabi.targets.eager import step_function
 
 __all__ = ["PreparedStep"]
 
@@ -16,9 +17,9 @@ __all__ = ["PreparedStep"]
 class PreparedStep:
     """Takes one step after the other, without gradients, with weights as they were when it was made.
 
-    `step` brings the weights into the order of the kernels at every call, because they may have changed. Here
-    this is done once, on a copy, which makes a step of a few rows many times as fast. Threads of Python need
-    one each: it has memory of its own that a step works in.
+    `step` brings the weights into the order of the kernels at every call, because they may have changed.
+    Here this is done once, on a copy, which makes a step of a few rows many times as fast. Several threads
+    may call it at the same time.
 
     Args:
         program: the cell's equations, without random inputs.
@@ -48,6 +49,7 @@ class PreparedStep:
         self._like = copies[0]
         self._widths = program.state_widths
         self._step = prepare_step(program, copies)
+        self._families = copies
         self._given: tuple[Tensor, ...] | None = None
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
@@ -86,5 +88,8 @@ class PreparedStep:
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
+        if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
+            with torch.no_grad():
+                return step_function(self.program)(x, tuple(states), self._families, ())
         self._given = new = self._step(x, states)
         return new

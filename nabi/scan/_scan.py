@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import (
@@ -81,10 +82,18 @@ def scan(
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
     check_input(program, x)
-    check_steps("truncate", truncate)
-    check_steps("recompute", recompute)
+    reverse = _checks.flag("reverse", reverse)
+    truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
+    if time == 1 and resets is not None and lengths is None and mask is None and not reverse:
+        # A state that becomes zero before the only step is another initial state.
+        begins = check_resets(resets, batch, time, x.device)
+        if states is not None and begins is not None:
+            states = tuple(
+                [state.masked_fill(begins, 0.0) for state in check_states(program, states, batch, x)]
+            )
+        resets = None
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
     if plain and not noise and lengths is None and mask is None and resets is None:
         found = scan_full_batch(program, x, states, families)

@@ -8,6 +8,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
+from nabi.scan._full_batch import scan_full_batch
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -103,6 +104,11 @@ def step(
         specs = zip(program.noises, noise, strict=True)
         spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
         return scan(program, x.unsqueeze(1), states, parameters, noise=spread)[1]
+    if not noise:
+        # The kernel for one time step; autograd wants the final states alone.
+        found = scan_full_batch(program, x.unsqueeze(0), states, parameters, time_major=True)
+        if found is not None:
+            return found[1]
     families = check_families(program, parameters)
     return eager.step_function(program)(x, check_states(program, states, x.shape[0], x), families, noise)
 
@@ -147,7 +153,7 @@ def loop(
         raise ShapeError(
             f"x: expected at least 3 dimensions [batch, time steps, ...], got shape {tuple(x.shape)}"
         )
-    check_steps("truncate", truncate)
+    truncate = check_steps("truncate", truncate)
     batch, time = x.shape[0], x.shape[1]
     valid = check_mask(lengths, mask, batch, time, x.device)
     if valid is not None:

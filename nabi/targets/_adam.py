@@ -30,6 +30,7 @@ class AdamSteps(Protocol):
         decay: float,
         decoupled: bool,
         maximize: bool,
+        epsilon_first: bool = False,
     ) -> bool:
         """Raise the counters and update the weights; False, with nothing done, if a weight lies elsewhere.
 
@@ -42,6 +43,8 @@ class AdamSteps(Protocol):
             decay: of the weights, added to the gradient unless `decoupled`.
             decoupled: whether weights decay by themselves.
             maximize: whether to climb.
+            epsilon_first: whether epsilon is added to the root before its correction, as in Keras, and not
+                after it, as in torch.
 
         Raises:
             ShapeError, ArgumentError: a gradient is not as its weight. One that lies where that of the last

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi.errors import ShapeError
 from nabi.targets._native import can_read, runs_native
 from nabi.targets._rows import Rows
 
@@ -61,6 +62,8 @@ def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -
         time_major: whether native code shall put a step of all sequences together, and not all steps of one.
     """
     assert rows.place is not None
+    if values.shape[0] != rows.count:
+        raise ShapeError(f"rows: expected {rows.count}, got {values.shape[0]}")
     size, width = _steps(shape), values.shape[1]
     if runs_native(values) and (native := _native()) is not None:
         found: Tensor = native.spread(values.contiguous(), rows.table(size), shape, time_major)

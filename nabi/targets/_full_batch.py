@@ -14,6 +14,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets._run import give_up, is_native
+from nabi.targets._watching import has_memory
 
 __all__ = ["BatchShape", "FullBatch", "full_batch"]
 
@@ -92,7 +93,12 @@ def full_batch(program: Program, shape: BatchShape, tensors: Sequence[Tensor]) -
         shape: the batches.
         tensors: input, initial states and weights.
     """
-    return _native(program, shape, tensors[0].dtype) if is_native(program, tensors) else None
+    if not is_native(program, tensors):
+        return None
+    for tensor in tensors[: len(tensors) - len(program.families)]:
+        if not has_memory(tensor):
+            return None
+    return _native(program, shape, tensors[0].dtype)
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,8 @@ import os
 import torch
 from torch import Tensor
 
-from nabi.targets._run import _DTYPES, _PLAIN, _is_available
+from nabi.targets._run import _DTYPES, _is_available
+from nabi.targets._watching import are_ordinary, is_watched
 
 __all__ = ["can_read", "runs_native"]
 
@@ -17,13 +18,10 @@ def runs_native(*tensors: Tensor) -> bool:
 
 def can_read(*tensors: Tensor) -> bool:
     """Whether native code may read tensors, all of one type, whatever that is; without any, just run."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or is_watched():
         return False
     dtype = tensors[0].dtype if tensors else None
     for tensor in tensors:
-        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or not tensor.is_cpu:
+        if tensor.dtype is not dtype or not tensor.is_cpu:
             return False
-    # Tensors of `vmap` and of fake modes have no memory of their own.
-    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack() > 0:
-        return False
-    return _is_available(os.environ.get("NABI_NATIVE", ""))
+    return are_ordinary(*tensors) and _is_available(os.environ.get("NABI_NATIVE", ""))

@@ -7,11 +7,12 @@ packed input are all expressed in it, so that a target which knows packed rows k
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate
 
 import torch
 from torch import Tensor
+
+from nabi._once import LOCK, cached_property
 
 __all__ = ["Rows"]
 
@@ -19,6 +20,9 @@ __all__ = ["Rows"]
 @dataclass(frozen=True, eq=False)
 class Rows:
     """How packed rows relate to a batch.
+
+    One object serves all threads and layers with such batches, and kernels are given the addresses of its
+    tensors: each is made once and stays as long as the object.
 
     Attributes:
         active: rows of each step, never growing; their sum is the number of rows N.
@@ -70,10 +74,14 @@ class Rows:
         Args:
             size: steps of the batch: `B * T`, or the rows of packed data.
         """
-        if size not in self._tables:
-            assert self.place is not None
-            self._tables[size] = _inverse(self.place, size)
-        return self._tables[size]
+        found = self._tables.get(size)
+        if found is None:
+            with LOCK:
+                found = self._tables.get(size)
+                if found is None:
+                    assert self.place is not None
+                    found = self._tables[size] = _inverse(self.place, size)
+        return found
 
     def chunks(self, limit: int) -> Tensor:
         """Cut the steps into pieces of at most `limit` rows each, or of one step.
@@ -81,14 +89,21 @@ class Rows:
         Returns:
             The first step of every piece and, last, the number of steps.
         """
-        if limit not in self._chunks:
-            firsts, last = self._firsts, len(self.active)
-            starts = [0] if last else [0, 0]
-            while starts[-1] < last:
-                start = starts[-1]
-                starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))
-            self._chunks[limit] = torch.tensor(starts, dtype=torch.int64)
-        return self._chunks[limit]
+        found = self._chunks.get(limit)
+        if found is None:
+            with LOCK:
+                found = self._chunks.get(limit)
+                if found is None:
+                    found = self._chunks[limit] = self._cut(limit)
+        return found
+
+    def _cut(self, limit: int) -> Tensor:
+        firsts, last = self._firsts, len(self.active)
+        starts = [0] if last else [0, 0]
+        while starts[-1] < last:
+            start = starts[-1]
+            starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))
+        return torch.tensor(starts, dtype=torch.int64)
 
     @cached_property
     def _firsts(self) -> list[int]:

@@ -18,12 +18,12 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets import eager
 from nabi.targets._rows import Rows
+from nabi.targets._watching import ORDINARY, is_watched
 
 __all__ = ["Gradients", "Record", "give_up", "is_native", "run_backward", "run_forward"]
 
 Gradients = eager.Gradients
 
-_PLAIN = (Tensor, torch.nn.Parameter)
 _DTYPES = (torch.float32, torch.float64)
 _failed: set[str] = set()
 
@@ -144,11 +144,16 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     dtype = first.dtype
     if dtype not in _DTYPES or (_failed and program.key in _failed):
         return False
+    if first.is_neg():  # its memory holds the numbers with the other sign
+        return False
     for tensor in tensors:
-        if type(tensor) not in _PLAIN or tensor.dtype is not dtype or not tensor.is_cpu:
+        kind = type(tensor)
+        if kind not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:
             return False
-    # A dispatch mode (a profiler of operations, fake tensors) wants to see torch's operations.
-    if torch._C._len_torch_dispatch_stack() > 0:
+        # A parameter is never such a view, unless it lies so that it is copied; asking costs a little.
+        if kind is Tensor and tensor.is_neg():
+            return False
+    if is_watched():
         return False
     return _is_available(os.environ.get("NABI_NATIVE", ""))
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nabi import cells
+from nabi._public import public
 from nabi.tf1._activations import activation_name
 from nabi.tf1._equation_cell import EquationCell, positive_integer
 
@@ -35,6 +36,7 @@ class BasicRNNCell(EquationCell):
         ((4, 5), [('basic_rnn_cell/kernel:0', (8, 5)), ('basic_rnn_cell/bias:0', (5,))])
     """
 
+    @public
     def __init__(
         self,
         num_units: int,
@@ -77,6 +79,7 @@ class GRUCell(EquationCell):
         ArgumentError: `num_units` is not a positive integer.
     """
 
+    @public
     def __init__(
         self,
         num_units: int,

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn import initializers
 from nabi.scan import loop
@@ -156,10 +157,9 @@ class RNNCell(torch.nn.Module):
         Raises:
             ArgumentError: `batch_size` is not a whole number of rows, or `dtype` no floating-point type.
         """
-        if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 0:
-            raise ArgumentError(f"batch_size: expected a number of rows, got {batch_size!r}")
+        rows = _checks.whole("batch_size", batch_size, 0, floats=True)
         number = as_dtype(dtype)
-        zeros = [torch.zeros(int(batch_size), width, dtype=number) for width in flatten(self.state_size)]
+        zeros = [torch.zeros(rows, width, dtype=number) for width in flatten(self.state_size)]
         return pack_like(self.state_size, zeros)
 
     # Weights, by TensorFlow's names.

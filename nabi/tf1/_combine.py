@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.tf1._cell import RNNCell
 from nabi.tf1._structure import LSTMStateTuple, flatten, pack_like
@@ -30,6 +31,7 @@ class MultiRNNCell(RNNCell):
         ((5, 4), 4)
     """
 
+    @public
     def __init__(self, cells: Sequence[RNNCell], state_is_tuple: bool = True) -> None:
         super().__init__()
         members = list(cells)
@@ -112,6 +114,7 @@ class DropoutWrapper(RNNCell):
         ArgumentError: a probability is not in (0, 1].
     """
 
+    @public
     def __init__(
         self,
         cell: RNNCell,

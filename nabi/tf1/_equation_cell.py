@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi import _checks
+from nabi.errors import ShapeError
 from nabi.ir import Cell, Program
 from nabi.scan import scan, step
 from nabi.tf1._cell import RNNCell
@@ -70,6 +71,4 @@ class EquationCell(RNNCell):
 
 
 def positive_integer(value: Any, argument: str = "num_units") -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(f"{argument}: expected a positive integer, got {value!r}")
-    return value
+    return _checks.whole(argument, value)

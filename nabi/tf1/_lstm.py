@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi import _checks
+from nabi._public import public
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation as find_activation
 from nabi.ir.functions import maximum, minimum, sigmoid
@@ -89,6 +90,7 @@ class LSTMCell(EquationCell):
 
     equation: TensorFlowLSTM
 
+    @public
     def __init__(
         self,
         num_units: int,
@@ -171,6 +173,7 @@ class BasicLSTMCell(LSTMCell):
         ArgumentError: `num_units` is not a positive integer.
     """
 
+    @public
     def __init__(
         self,
         num_units: int,
@@ -196,6 +199,4 @@ def _clip(value: Node, limit: float | None) -> Node:
 
 
 def _limit(value: Any, argument: str) -> float | None:
-    if value is not None and not float(value) > 0:
-        raise ArgumentError(f"{argument}: expected a positive limit or None, got {value!r}")
-    return None if value is None else float(value)
+    return None if value is None else _checks.real(argument, value, above=0, otherwise=" or None")

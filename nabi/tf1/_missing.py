@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from nabi.errors import NabiError
+from nabi.errors import MissingNameError
 
 __all__ = ["MissingNameError", "getter"]
 
@@ -43,10 +43,6 @@ INSTEAD = {
     "trainable_variables": "cell.trainable_variables",
     "variable_scope": "nothing: a cell's variables belong to the cell, and cell.name names them",
 }
-
-
-class MissingNameError(NabiError, AttributeError):
-    """A name of TensorFlow 1 that nabi.tf1 leaves out on purpose; the message says what to write instead."""
 
 
 def getter(prefix: str, known: Iterable[str]) -> Callable[[str], Any]:

@@ -16,11 +16,15 @@ from nabi.training._compiled import Compiled
 from nabi.training._loop import evaluate, fit, predict
 from nabi.training._loss_functions import attach_logits
 from nabi.training._one_hot import to_categorical
+from nabi.training._own_steps import as_data, by_default, defines
 from nabi.training._ports import Part, Ports, each, first_of, named, row_count
+from nabi.training._py_dataset import PyDataset
+from nabi.training._random_checks import check_random_state
 from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
 from nabi.training._seeds import set_random_seed
 from nabi.training._state import training_from_file, training_to_file
-from nabi.training._step import DirectModel, Step
+from nabi.training._state_checks import check_optimizer_state
+from nabi.training._step import DirectModel, Step, evaluate_by_default, start_figures
 from nabi.training._tensors import resolve_device, to_tensor
 from nabi.training._threads import on_threads
 from nabi.training._watching import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
@@ -40,15 +44,22 @@ __all__ = [
     "ModelCheckpoint",
     "Part",
     "Ports",
+    "PyDataset",
     "ReduceLROnPlateau",
     "Step",
     "StreamBatches",
     "TerminateOnNaN",
     "as_callbacks",
+    "as_data",
     "attach_logits",
+    "by_default",
+    "check_optimizer_state",
+    "check_random_state",
     "class_weights",
+    "defines",
     "each",
     "evaluate",
+    "evaluate_by_default",
     "first_of",
     "fit",
     "make_batches",
@@ -58,6 +69,7 @@ __all__ = [
     "resolve_device",
     "row_count",
     "set_random_seed",
+    "start_figures",
     "to_categorical",
     "to_tensor",
     "training_from_file",

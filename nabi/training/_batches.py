@@ -1,15 +1,18 @@
 """Batches from arrays, DataLoaders, data sets and generators."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsFloat
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.training._ports import Part, Ports, each, first_of, row_count
+from nabi.training._py_dataset import PyDataset
 from nabi.training._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
@@ -103,29 +106,53 @@ class StreamBatches:
     """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
 
     def __init__(
-        self, source: Any, steps: int | None, dtype: torch.dtype, device: torch.device, ports: Ports
+        self,
+        source: Any,
+        steps: int | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        ports: Ports,
+        generator: torch.Generator | None = None,
     ) -> None:
         self.source, self.dtype, self.device, self.ports = source, dtype, device, ports
+        # Puts the batches of a PyDataset into a new order in each epoch; other sources have an order.
+        self.generator = generator if isinstance(source, PyDataset) else None
         # Brings inputs into the shape that a model expects.
         self.adjust: Callable[[Part], Part] | None = None
         self._once = isinstance(source, Iterator)
         self._indexed = not self._once and not hasattr(source, "__iter__")
-        if steps is None and hasattr(source, "__len__"):
+        if isinstance(source, PyDataset):
+            available = source.num_batches
+            steps = available if steps is None else min(steps, available or steps)
+        elif steps is None and hasattr(source, "__len__"):
             steps = len(source)
         self.steps: int | None = steps
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one run through the source; a generator goes on where it was."""
         batches: Iterable[Any] = self.source
-        if self._indexed:
+        if isinstance(self.source, PyDataset):
+            batches = self._of_dataset(self.source)
+        elif self._indexed:
             batches = (self.source[index] for index in range(len(self.source)))
         elif isinstance(self.source, DataLoader):
             # A loader can be longer than asked for; its order is drawn anew for each epoch.
             batches = iter(self.source)
-        for batch in itertools.islice(batches, self.steps):
+        for batch in batches if isinstance(self.source, PyDataset) else itertools.islice(batches, self.steps):
             yield self._convert(batch)
         if self._indexed and hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
+
+    def _of_dataset(self, source: PyDataset) -> Iterator[Any]:
+        """The batches of a data set, those of one with an end in a new order where there is a generator."""
+        source.on_epoch_begin()
+        count = source.num_batches
+        order: Iterable[int] = itertools.count() if count is None else range(count)
+        if count is not None and self.generator is not None:
+            order = torch.randperm(count, generator=self.generator).tolist()
+        for index in order if self.steps is None else itertools.islice(order, self.steps):
+            yield source[index]
+        source.on_epoch_end()
 
     def _convert(self, batch: Any) -> Batch:
         parts = list(batch) if isinstance(batch, list | tuple) else [batch]
@@ -177,9 +204,10 @@ def make_batches(
         ArgumentError: for data that is none of these, or a batch size that cannot be.
         ShapeError: if x, y and weights have different numbers of samples.
     """
-    for argument, number in (("batch_size", batch_size), ("steps_per_epoch", steps)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-            raise ArgumentError(f"{argument}: got {number!r}, expected a whole number from 1")
+    if batch_size is not None:
+        batch_size = _checks.whole("batch_size", batch_size, otherwise=" or None")
+    if steps is not None:  # often the quotient of two numbers
+        steps = _checks.whole("steps_per_epoch", steps, otherwise=" or None", floats=True)
     size = batch_size or fixed_batch_size or DEFAULT_BATCH_SIZE
     if isinstance(x, Dataset) and not isinstance(x, IterableDataset):
         x = DataLoader(x, size, shuffle=generator is not None, generator=generator)
@@ -191,7 +219,7 @@ def make_batches(
                 raise ArgumentError(
                     f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
                 )
-        return StreamBatches(x, steps, dtype, device, ports)
+        return StreamBatches(x, steps, dtype, device, ports, generator)
     x_part, y_part, weights = ports.tensors((x, y, sample_weight), dtype, device)
     if weights is not None:
         weights = each(lambda one: one.to(dtype), weights)
@@ -214,23 +242,57 @@ def _is_stream(x: Any) -> bool:
     return hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))
 
 
-def class_weights(y: Tensor, weights: Mapping[int, float], sparse: bool, dtype: torch.dtype) -> Tensor:
+def class_weights(
+    y: Tensor, weights: Mapping[int, float], sparse: bool, dtype: torch.dtype, width: int | None = None
+) -> Tensor:
     """Weight of each sample (and step) by its class; classes that are not named count 1.
 
+    Args:
+        y: labels, or targets with a column for each class.
+        weights: a number for each class.
+        sparse: whether the targets are labels whatever their shape.
+        dtype: of the result.
+        width: how many outputs the model has, where that is known.
+
     Raises:
-        ArgumentError: for weights that are no dictionary of numbers.
+        ArgumentError: for weights that are no dictionary of numbers, and for classes that cannot be.
     """
     if not isinstance(weights, Mapping) or not weights:
         raise ArgumentError(
-            f"class_weight: got {weights!r}, expected a dictionary such as {{0: 1.0, 1: 5.0}}"
+            f"class_weight: expected a dictionary such as {{0: 1.0, 1: 5.0}}, got {weights!r}"
         )
-    labels = y
+    labels, columns = y, None
     if y.ndim > 1:
         if y.shape[-1] == 1:
             labels = y.squeeze(-1)
         elif not sparse:
-            labels = y.argmax(-1)
+            labels, columns = y.argmax(-1), y.shape[-1]
+    count = columns
+    if columns is None and sparse:
+        count = width
+    elif columns is None and bool(((labels == 0) | (labels == 1)).all()):
+        count = 2
     result = torch.ones(labels.shape, dtype=dtype, device=y.device)
     for label, weight in weights.items():
-        result[labels == label] = float(weight)
+        result[labels == _class(label, count)] = _class_weight(label, weight)
     return result
+
+
+def _class(label: Any, count: int | None) -> int:
+    whole = not isinstance(label, bool | str) and isinstance(label, SupportsFloat) and float(label) % 1 == 0
+    if not whole or label < 0 or (count is not None and label >= count):
+        wanted = "a whole number from 0" + ("" if count is None else f" to {count - 1}")
+        raise ArgumentError(f"class_weight: expected classes, each {wanted}, got the class {label!r}")
+    return int(label)
+
+
+def _class_weight(label: Any, weight: Any) -> float:
+    try:
+        number = math.nan if isinstance(weight, bool | str) else float(weight)
+    except (TypeError, ValueError, RuntimeError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentError(
+            f"class_weight: expected a number of 0 or more for class {label!r}, got {weight!r}"
+        )
+    return number

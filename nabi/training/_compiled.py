@@ -12,8 +12,10 @@ from nabi.errors import ArgumentError
 from nabi.training import _loss_functions as functions
 from nabi.training import _losses, _metrics, _optimizer_names, _schedules
 from nabi.training._losses import Loss
+from nabi.training._metric_base import numbers_of
 from nabi.training._metrics import Metric
 from nabi.training._optimizers import Optimizer
+from nabi.training._own_steps import finite
 from nabi.training._running import RunningMean
 from nabi.training._seeds import draw_seed, restore_random_state, seed_count
 from nabi.training._several import Losses, losses_for, metrics_for
@@ -50,6 +52,11 @@ class Trainable(Protocol):
     def train(self, mode: bool = True) -> Any:
         """Turn training on or off."""
 
+    # What a subclass may define in the place of nabi's own; see `nabi.training._own_steps`.
+    train_step: Any
+    test_step: Any
+    compute_loss: Any
+
 
 class Compiled:
     """What `compile` was given, and what has become of it.
@@ -64,6 +71,7 @@ class Compiled:
         loss: object = None,
         metrics: object = None,
         *,
+        weighted_metrics: object = None,
         loss_weights: object = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -71,7 +79,10 @@ class Compiled:
         schedule_every: str = "epoch",
         outputs: Sequence[str] = (),
         custom_objects: Mapping[str, Any] | None = None,
+        needs_loss: bool = True,
     ) -> None:
+        if loss is None and not needs_loss:
+            loss = _losses.NoLoss()
         if loss is None:
             raise ArgumentError(
                 "loss: none was given, expected a name such as 'mse', a function or a torch loss"
@@ -82,20 +93,32 @@ class Compiled:
         self.outputs = tuple(outputs)
         names = self.outputs or ("output",)
         by_output = losses_for(loss, loss_weights, names, custom_objects)
+        for one in by_output.losses:
+            if one is not None and one.reduction in ("none", None):
+                raise ArgumentError(
+                    f"loss: expected one number for a batch, got {one.name} with reduction={one.reduction!r}"
+                )
         alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
         self.loss: Loss = alone or by_output
         # The metrics as they were given, each with the number of its output.
         self._asked = metrics_for(metrics, names)
-        self.metrics_asked = [metric for _, metric in self._asked]
+        # Those that sample weights count in come after the others.
+        self._asked_weighted = metrics_for(weighted_metrics, names)
+        _metrics.check_weighted([metric for _, metric in self._asked_weighted])
+        self.metrics_asked = [metric for _, metric in [*self._asked, *self._asked_weighted]]
         self.optimizer: Optimizer = _optimizer_names.get(
             optimizer, clipnorm=clipnorm, clipvalue=clipvalue, custom_objects=custom_objects
         )
         self.schedule = _schedules.get(schedule, custom_objects)
+        if self.schedule is not None and self.optimizer.learning_rate_schedule is not None:
+            raise ArgumentError("schedule: the optimizer's learning_rate is a schedule; give one of the two")
         self.schedule_every = schedule_every
         self.scheduler: LRScheduler | ReduceLROnPlateau | None = None
         # Each metric with the number of its output.
         self._measuring: list[tuple[int, Metric]] = []
         self.mean_loss = RunningMean()
+        # What the last step gave that the model defines itself.
+        self._taken: dict[str, float] | None = None
         wanted = tuple(map(_logits_wanted, by_output.losses))
         self.logits_of: Any = wanted if len(names) > 1 else wanted[0]
         sparse = functions.sparse_categorical_crossentropy
@@ -164,24 +187,35 @@ class Compiled:
         """The metrics, once there was a batch to measure."""
         return [metric for _, metric in self._measuring]
 
-    def measure(self, y: Any, y_pred: Any) -> None:
-        """Take a batch into the metrics."""
-        if not self._asked:
+    def measure(self, y: Any, y_pred: Any, weights: Any = None) -> None:
+        """Take a batch into the metrics; the sample weights count in the weighted ones only."""
+        if not self.metrics_asked:
             return
         if isinstance(y_pred, Tensor):
-            y, y_pred = (y,), (y_pred,)
+            y, y_pred, weights = (y,), (y_pred,), (weights,)
         if not self._measuring:
             losses: Any = self.loss.losses if isinstance(self.loss, Losses) else (self.loss,)
-            for number, metric in self._asked:
+            for place, (number, metric) in enumerate([*self._asked, *self._asked_weighted]):
                 if y[number] is None:
                     raise ArgumentError(f"y: no targets were given for {self.outputs[number]}")
-                made = _metrics.resolve(metric, losses[number], y[number], y_pred[number])
+                weighted = place >= len(self._asked)
+                made = _metrics.resolve(metric, losses[number], y[number], y_pred[number], weighted=weighted)
                 self._measuring.append((number, made))
-        for number, metric in self._measuring:
-            metric.update_state(y[number], y_pred[number])
+        for place, (number, measured) in enumerate(self._measuring):
+            if place < len(self._asked) or weights is None or weights[number] is None:
+                measured.update_state(y[number], y_pred[number])
+            else:
+                measured.update_state(y[number], y_pred[number], weights[number])
+
+    def take_figures(self, figures: dict[str, float]) -> None:
+        """Take the figures of a step that the model defines; the last ones are those of the epoch."""
+        self._taken = figures
+        if not finite(figures) and self.mean_loss.finite:
+            self.mean_loss.add(figures["loss"], 1)
 
     def reset_figures(self) -> None:
         """Start the loss and the metrics anew."""
+        self._taken = None
         self.mean_loss.reset()
         if isinstance(self.loss, Losses):
             self.loss.reset()
@@ -190,11 +224,37 @@ class Compiled:
 
     def figures(self, prefix: str = "") -> dict[str, Any]:
         """The loss and the metrics of the batches since the last reset."""
+        if self._taken is not None:
+            return {prefix + name: value for name, value in self._taken.items()}
+        return self.measured(prefix)
+
+    def measured(self, prefix: str = "") -> dict[str, Any]:
+        """The loss and the metrics that were added up here, whatever a step of the model's gave."""
         result = {f"{prefix}loss": self.mean_loss.result()}
         if isinstance(self.loss, Losses):
             result |= self.loss.figures(prefix)
-        for number, metric in self._measuring:
-            result[prefix + self._of_output(number) + metric.name] = float(metric.result())
+        found = [numbers_of(metric) for _, metric in self._measuring]
+        names = self._unique([list(one) for one in found], [number for number, _ in self._measuring])
+        for named, one in zip(names, found, strict=True):
+            result |= {prefix + name: value for name, value in zip(named, one.values(), strict=True)}
+        return result
+
+    def _unique(self, names: Sequence[Sequence[str]], outputs: Sequence[int]) -> list[list[str]]:
+        """The names of figures with those of their outputs, none of them twice, as Keras makes them.
+
+        The second `mae` is `mae_1`, and among the weighted ones `weighted_mae`.
+        """
+        counts: dict[str, int] = {}
+        result: list[list[str]] = []
+        for place, (own, output) in enumerate(zip(names, outputs, strict=True)):
+            result.append([])
+            for name in own:
+                full = self._of_output(output) + name
+                if full in counts and place >= len(self._asked):
+                    full = f"{self._of_output(output)}weighted_{name}"
+                count = counts.get(full, 0)
+                counts[full] = count + 1
+                result[-1].append(f"{full}_{count}" if count else full)
         return result
 
     def _of_output(self, number: int) -> str:
@@ -207,13 +267,21 @@ class Compiled:
         if self._measuring:
             measured = [(number, metric.name) for number, metric in self._measuring]
         else:
-            measured = [(number, _metrics.name_of(metric)) for number, metric in self._asked]
-        return ["loss", *own, *(self._of_output(number) + name for number, name in measured)]
+            asked = [*self._asked, *self._asked_weighted]
+            measured = [(number, _metrics.name_of(metric)) for number, metric in asked]
+        names = self._unique([[name] for _, name in measured], [number for number, _ in measured])
+        return ["loss", *own, *(name for several in names for name in several)]
 
-    def by_output(self, values: Sequence[Any]) -> dict[str, list[Any]]:
-        """What belongs to each of the metrics, in lists by the name of the output."""
+    def split_metrics(self, values: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
+        """What belongs to each of `metrics_asked`, with the number of its output: plain ones, weighted."""
+        asked = [*self._asked, *self._asked_weighted]
+        pairs = [(number, value) for (number, _), value in zip(asked, values, strict=True)]
+        return pairs[: len(self._asked)], pairs[len(self._asked) :]
+
+    def by_output(self, pairs: Sequence[tuple[int, Any]]) -> dict[str, list[Any]]:
+        """What belongs to each of some metrics, in lists by the name of the output."""
         found: dict[str, list[Any]] = {name: [] for name in self.outputs}
-        for (number, _), value in zip(self._asked, values, strict=True):
+        for number, value in pairs:
             found[self.outputs[number]].append(value)
         return found
 

@@ -1,4 +1,4 @@
-"""A step of torch's fused Adam without what surrounds it.
+"""A step of Adam, Keras' or torch's, without what surrounds it.
 
 `torch.optim.Adam.step` spends more time on profiling, hooks and collecting its lists than its kernel needs
 for a small model. Here a kernel is called with lists that are collected once: a native one, or torch's where
@@ -15,6 +15,7 @@ from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizers
 
 from nabi.targets import adam_steps
+from nabi.training import _keras_steps
 
 __all__ = ["FusedAdam"]
 
@@ -36,10 +37,13 @@ class FusedAdam:
         # Counters side by side in one tensor are raised by one addition; each is still the optimizer's own.
         self._counters = torch.stack([state["step"] for state in states])
         self._one = torch.ones_like(self._counters[0])
+        self._together = bool((self._counters == self._counters[0]).all())
         self._steps = list(self._counters.unbind())
         for state, step in zip(states, self._steps, strict=True):
             state["step"] = step
-        self._decoupled: bool = self._group.get("decoupled_weight_decay", False)
+        # Keras' way: weights decay by themselves, and epsilon is added before the root is corrected.
+        self._keras = type(optimizer) is _keras_steps.Adam
+        self._decoupled: bool = self._keras or self._group.get("decoupled_weight_decay", False)
         self._kernel: Any = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
         self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
         # Gradients that were found fit for the kernel: layers that know their derivative give the same again.
@@ -97,9 +101,12 @@ class FusedAdam:
         if self._native is not None and type(group["lr"]) is float:
             if not self._native.step(
                 self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],
-                decay=group["weight_decay"], decoupled=self._decoupled, maximize=group["maximize"],
+                decay=group["weight_decay"], decoupled=self._decoupled,
+                maximize=not self._keras and group["maximize"], epsilon_first=self._keras,
             ):  # fmt: skip
                 return False
+        elif self._keras and not self._together:
+            return False  # each needs an epsilon of its own
         elif torch.is_grad_enabled():
             with torch.no_grad():
                 self._update(group, gradients)
@@ -112,19 +119,24 @@ class FusedAdam:
     def _update(self, group: dict[str, Any], gradients: list[Tensor]) -> None:
         self._counters.add_(self._one)
         beta1, beta2 = group["betas"]
+        epsilon, maximize = group["eps"], group.get("maximize", False)
+        if self._keras:
+            epsilon = _keras_steps.scaled_epsilon(group, int(self._counters[0]))
         self._kernel(
             self._weights, gradients, self._means, self._squares, [], self._steps,
             lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
-            eps=group["eps"], amsgrad=False, maximize=group["maximize"],
+            eps=epsilon, amsgrad=False, maximize=maximize,
         )  # fmt: skip
 
 
 def _is_plain(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the step of an optimizer is nothing but a call of the fused kernel."""
-    if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or len(optimizer.param_groups) != 1:
+    kind, group, attributes = type(optimizer), optimizer.param_groups[0], vars(optimizer)
+    if kind not in (_keras_steps.Adam, torch.optim.Adam, torch.optim.AdamW):
         return False
-    group, attributes = optimizer.param_groups[0], vars(optimizer)
-    if not group["fused"] or any(group[name] for name in _FLAGS):
+    if len(optimizer.param_groups) != 1 or any(group.get(name) for name in _FLAGS):
+        return False
+    if kind is not _keras_steps.Adam and not group["fused"]:
         return False
     if any(name in attributes for name in _ATTRIBUTES):
         return False

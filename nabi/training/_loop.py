@@ -7,13 +7,14 @@ import numpy as np
 import torch
 
 from nabi.errors import ArgumentError, NotFiniteError
+from nabi.nn._dtypes import to_numpy
 from nabi.training._batches import Batch, Batches
 from nabi.training._callbacks import Callback, CallbackList, History
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._interrupt import FinishBatch
-from nabi.training._ports import Part, first_of, row_count
+from nabi.training._ports import Part, first_of
 from nabi.training._progress import Display, make_display
-from nabi.training._step import Step
+from nabi.training._step import Step, evaluate_batch, start_figures
 
 __all__ = ["evaluate", "fit", "predict"]
 
@@ -65,6 +66,8 @@ def fit(
                 epoch += 1
                 if interrupt.asked:
                     break
+            if epoch > initial_epoch:
+                compiled.optimizer.finish()
             hears.call("on_train_end", logs)
             if interrupt.asked:
                 interrupt.raise_now()
@@ -101,7 +104,7 @@ class _Run:
         model, compiled = self.model, self.compiled
         self.hears.call("on_epoch_begin", epoch, {})
         self.display.begin_epoch(epoch, epochs, self.batches.steps)
-        compiled.reset_figures()
+        start_figures(model, compiled)
         model.train(True)
         complete = self._batches(epoch)
         logs = compiled.figures()
@@ -180,22 +183,16 @@ def _not_finite(epoch: int, number: int, batch: Batch | None, compiled: Compiled
 def _evaluate(
     model: Trainable, compiled: Compiled, batches: Batches, hears: CallbackList, prefix: str = ""
 ) -> dict[str, Any]:
-    compiled.reset_figures()
+    start_figures(model, compiled)
     before, after = hears.hearing("on_test_batch_begin"), hears.hearing("on_test_batch_end")
     hears.call("on_test_begin", {})
     model.train(False)
     number = -1
     with torch.no_grad():
-        for number, (x, y, weights) in enumerate(batches.epoch()):
-            if y is None:
-                raise ArgumentError("y: no targets were given, evaluating needs them")
+        for number, batch in enumerate(batches.epoch()):
             for begin in before:
                 begin(number, {})
-            y_pred = model.training_outputs(x, compiled.logits_of)
-            loss = compiled.loss(y, y_pred, weights)
-            penalty = model.regularization_loss()
-            compiled.mean_loss.add(loss if penalty is None else loss + penalty, row_count(x))
-            compiled.measure(y, y_pred)
+            evaluate_batch(model, compiled, batch)
             if after:
                 logs = compiled.figures()
                 for end in after:
@@ -266,8 +263,7 @@ def _to_cpu(output: Any) -> Any:
         return [_to_cpu(part) for part in output]
     if isinstance(output, Mapping):
         return {name: _to_cpu(part) for name, part in output.items()}
-    array: Any = output.detach().cpu().numpy()
-    return array
+    return to_numpy(output) if isinstance(output, torch.Tensor) else np.asarray(output)
 
 
 def _join(outputs: list[Any]) -> Any:

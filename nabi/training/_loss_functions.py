@@ -27,6 +27,8 @@ __all__ = [
 
 # Probabilities are kept this far from 0 and 1, as in Keras, so that their logarithm is finite.
 EPSILON = 1e-7
+# torch leaves out one label, -100 unless told otherwise; here every label has to be that of an output.
+_NO_LABEL = -(2**62)
 
 
 def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -140,7 +142,9 @@ def sparse_categorical_crossentropy(y_true: Tensor, y_pred: Tensor, from_logits:
         likelihood, negative = logits, F.cross_entropy
     classes = y_pred.shape[-1]
     try:
-        values = negative(likelihood.reshape(-1, classes), labels.reshape(-1), reduction="none")
+        values = negative(
+            likelihood.reshape(-1, classes), labels.reshape(-1), reduction="none", ignore_index=_NO_LABEL
+        )
     except IndexError:
         raise ArgumentError(
             f"y: labels from {int(labels.min())} to {int(labels.max())} were given, the model has "

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nabi._public import public
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _loss_functions as functions
-from nabi.training._align import align_targets, align_weights
+from nabi.training._align import align_targets
+from nabi.training._left_out import counted, values_where_counted, weighted
 
-__all__ = ["FunctionLoss", "Loss", "TorchLoss", "get", "is_own", "loss_function", "serialize"]
+__all__ = ["FunctionLoss", "Loss", "TorchLoss", "deserialize", "get", "is_own", "loss_function", "serialize"]
 
 LossFunction = Callable[..., Tensor]
 
@@ -26,13 +28,15 @@ class Loss:
     Subclasses give `call(y_true, y_pred)`, the values per sample `[B, ...]`.
 
     Where the outputs carry a mask, masked steps count nothing and the mean is over the others. Sample weights
-    multiply the values; the sum is still divided by the number of samples, as in Keras.
+    multiply the values; the sum is still divided by the number of samples, as in Keras. What stands at a step
+    that is masked or whose weight is 0 does not matter: its target may be NaN or no label.
 
     Args:
         name: shown in errors.
         reduction: "sum_over_batch_size" (or "mean"), "sum" or "none".
     """
 
+    @public
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         if reduction not in _REDUCTIONS:
             raise ArgumentError(f"reduction: got {reduction!r}, expected one of {_REDUCTIONS}")
@@ -49,20 +53,22 @@ class Loss:
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
             y_true = torch.as_tensor(y_true, device=y_pred.device)
-        values = self.call(y_true, y_pred)
-        return self.reduce(values, sample_weight, getattr(y_pred, "_keras_mask", None))
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is None and sample_weight is None:
+            return self.reduce(self.call(y_true, y_pred))
+        if sample_weight is not None:
+            sample_weight = torch.as_tensor(sample_weight, dtype=y_pred.dtype, device=y_pred.device)
+        counts = counted(y_pred, sample_weight, mask)
+        values = values_where_counted(self.call, y_true, y_pred, counts)
+        return self.reduce(values, sample_weight, mask)
 
     def reduce(self, values: Tensor, sample_weight: Any = None, mask: Tensor | None = None) -> Tensor:
         """One number from the values per sample."""
-        if mask is not None and mask.shape == values.shape[: mask.ndim]:
-            valid = align_weights(mask, values, "mask")
-            # A masked step may hold NaN: it is taken out, not multiplied by zero.
-            values = torch.where(valid, values, torch.zeros_like(values))
-            if self.reduction in ("sum_over_batch_size", "mean"):
-                values = values * (values.numel() / valid.sum().clamp(min=1))
         if sample_weight is not None:
-            weights = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
-            values = values * align_weights(weights, values)
+            sample_weight = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
+        values, valid = weighted(values, sample_weight, mask)
+        if valid is not None and self.reduction in ("sum_over_batch_size", "mean"):
+            values = values * (values.numel() / valid.sum().clamp(min=1))
         if self.reduction in ("none", None):
             return values
         if values.numel() == 1:
@@ -79,6 +85,7 @@ class FunctionLoss(Loss):
 
     function: ClassVar[LossFunction | None] = None
 
+    @public
     def __init__(
         self,
         fn: LossFunction | None = None,
@@ -117,9 +124,18 @@ class FunctionLoss(Loss):
         return {**super().get_config(), **self.options}
 
 
+class NoLoss(Loss):
+    """In the place of a loss, for a model that computes its own."""
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """Raise `ArgumentError`."""
+        raise ArgumentError("loss: none was given to compile, expected one or a compute_loss that needs none")
+
+
 class TorchLoss(Loss):
     """A loss of `torch.nn` (an object) or `torch.nn.functional`, which take outputs first, targets second."""
 
+    @public
     def __init__(self, loss: Callable[..., Tensor]) -> None:
         super().__init__(getattr(loss, "__name__", type(loss).__name__))
         self.loss = loss
@@ -128,6 +144,21 @@ class TorchLoss(Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """Loss of targets and outputs."""
         mask = getattr(y_pred, "_keras_mask", None)
+        if self.reduces == "none" and (mask is not None or sample_weight is not None):
+            return super().__call__(y_true, y_pred, sample_weight)
+        values = self.call(y_true, y_pred)
+        if self.reduces == "none":
+            return self.reduce(values)
+        for name, given in (("sample_weight", sample_weight), ("mask", mask)):
+            if given is not None:
+                raise ArgumentError(
+                    f"{name}: the torch loss {self.name} reduces to one number by itself; "
+                    "make it with reduction='none', or use one of nabi.losses, to weigh samples or steps"
+                )
+        return values
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """What the loss gives: values per sample and step, or one number."""
         if self.name in _CLASS_LOSSES:
             if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 and y_pred.shape[-1] != 1:
                 y_true = y_true.squeeze(-1)
@@ -138,21 +169,27 @@ class TorchLoss(Loss):
             y_pred = y_pred.movedim(-1, 1)
         else:
             y_true = align_targets(y_true, y_pred)
-        values = self.loss(y_pred, y_true)
-        if self.reduces == "none":
-            return self.reduce(values, sample_weight, mask)
-        for name, given in (("sample_weight", sample_weight), ("mask", mask)):
-            if given is not None:
-                raise ArgumentError(
-                    f"{name}: the torch loss {self.name} reduces to one number by itself; "
-                    "make it with reduction='none', or use one of nabi.losses, to weigh samples or steps"
-                )
-        return values
+        return self.loss(y_pred, y_true)
 
 
 def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
+    order = [*list(inspect.signature(function).parameters)[2:], "reduction", "name"]
+
+    def __init__(self: FunctionLoss, *arguments: Any, **options: Any) -> None:  # noqa: N807
+        """Take the options of the function, in their order or by name, then `reduction` and `name`."""
+        if len(arguments) > len(order):
+            raise ArgumentError(
+                f"{name}: expected {', '.join(order)} at most, got {len(arguments)} arguments"
+            )
+        for option, value in zip(order, arguments, strict=False):
+            if option in options:
+                raise ArgumentError(f"{option}: it was given twice to {name}")
+            options[option] = value
+        FunctionLoss.__init__(self, **options)
+
     attributes = {
         "function": staticmethod(function),
+        "__init__": __init__,
         "__doc__": f"`{function.__name__}` as an object; takes its options too.",
     }
     return type(name, (FunctionLoss,), {**attributes, "__module__": "nabi.losses"})
@@ -247,6 +284,8 @@ def _is_torch_function(identifier: object) -> bool:
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """What a file needs to make the loss again; a function of the user's only by its name."""
+    if isinstance(loss, NoLoss):
+        return {"class_name": "none", "config": {}}
     if isinstance(loss, TorchLoss):
         kind = "torch." if _is_torch_function(loss.loss) or _has_defaults(loss.loss) else "custom:"
         return {"class_name": kind + loss.name, "config": {"reduction": loss.reduces}}
@@ -257,6 +296,17 @@ def serialize(loss: Loss) -> dict[str, Any]:
     kind = type(loss).__name__
     known_class = _CLASSES.get(kind) is type(loss)
     return {"class_name": kind if known_class else "custom:" + kind, "config": loss.get_config()}
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """Loss that `serialize` described; losses of your own come from `custom_objects`.
+
+    Raises:
+        ArgumentError: for what is no such description, or a loss that is not there.
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+    return get(config, custom_objects)
 
 
 def _has_defaults(loss: Any) -> bool:
@@ -272,6 +322,8 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Loss:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
+    if kind == "none":
+        return NoLoss()
     name = config.get("name")
     if kind == "function" and name in FUNCTIONS:
         return FunctionLoss(FUNCTIONS[str(name)], **config)

@@ -9,8 +9,10 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.training import _loss_functions as losses
 from nabi.training._align import align_labels, align_targets, align_weights
+from nabi.training._left_out import counted, values_where_counted
 from nabi.training._losses import FUNCTIONS as LOSS_FUNCTIONS
 from nabi.training._losses import Loss, TorchLoss, loss_function
+from nabi.training._metric_base import Metric as MetricBase
 from nabi.training._running import RunningMean
 from nabi.training._torchmetrics import NAMED, TorchMetric, is_torch_metric, named_metric
 
@@ -48,13 +50,15 @@ class Metric(Protocol):
 
 
 def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """Share, over the last axis, of outputs on the right side of the threshold.
+    """Share, over the last axis, of outputs on the right side of the threshold; targets are 0 and 1.
+
+    A target that is neither of them is never met, as in Keras.
 
     >>> binary_accuracy(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.8], [0.7]]))
     tensor([1., 0.])
     """
     y_true = align_targets(y_true, y_pred)
-    return ((y_pred > threshold) == (y_true > threshold)).to(y_pred.dtype).mean(-1)
+    return ((y_pred > threshold).to(y_true.dtype) == y_true).to(y_pred.dtype).mean(-1)
 
 
 def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ def sparse_top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5
     return (best == align_labels(y_true, y_pred).unsqueeze(-1)).any(-1).to(y_pred.dtype)
 
 
-class MeanMetric:
+class MeanMetric(MetricBase):
     """Mean over samples of a function of targets and outputs, weighted by the mask of the outputs.
 
     Args:
@@ -106,9 +110,12 @@ class MeanMetric:
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
             y_true = torch.as_tensor(y_true, device=y_pred.device)
-        values = self.fn(y_true, y_pred, **self.options)
-        values = torch.as_tensor(values, device=y_pred.device)
         mask: Tensor | None = getattr(y_pred, "_keras_mask", None)
+        if sample_weight is not None:
+            sample_weight = torch.as_tensor(sample_weight, dtype=y_pred.dtype, device=y_pred.device)
+        counts = counted(y_pred, sample_weight, mask)
+        values = values_where_counted(lambda a, b: self.fn(a, b, **self.options), y_true, y_pred, counts)
+        values = torch.as_tensor(values, device=y_pred.device)
         if mask is None and sample_weight is None:
             count = values.numel()
             if values.ndim == 0:
@@ -129,8 +136,9 @@ class MeanMetric:
             weights = align_weights(mask, values, "mask").to(values.dtype)
             values = torch.where(weights > 0, values, torch.zeros_like(values))
         if sample_weight is not None:
-            given = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
-            weights = weights * align_weights(given, values)
+            given = align_weights(sample_weight.to(values.dtype), values)
+            weights = torch.where(weights > 0, weights * given, weights)
+        values = torch.where(weights != 0, values, torch.zeros_like(values))
         total = float(weights.sum())
         if total:
             self._mean.add((values * weights).sum() / total, total)
@@ -147,21 +155,25 @@ class MeanMetric:
 class BinaryAccuracy(MeanMetric):
     """`binary_accuracy` as an object."""
 
-    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
+    def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
         super().__init__(binary_accuracy, name, threshold=threshold)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make the same metric again."""
+        return {"name": self.name, **self.options}
 
 
 class CategoricalAccuracy(MeanMetric):
     """`categorical_accuracy` as an object."""
 
-    def __init__(self, name: str = "categorical_accuracy") -> None:
+    def __init__(self, name: str = "categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(categorical_accuracy, name)
 
 
 class SparseCategoricalAccuracy(MeanMetric):
     """`sparse_categorical_accuracy` as an object."""
 
-    def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name)
 
 
@@ -171,7 +183,9 @@ FUNCTIONS: dict[str, MetricFunction] = {
         binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, top_k_categorical_accuracy,
         sparse_top_k_categorical_accuracy,
     )
-} | {name: function for name, function in LOSS_FUNCTIONS.items() if name != "hinge"}  # fmt: skip
+} | {name: function for name, function in LOSS_FUNCTIONS.items()
+    if name not in ("cosine_similarity", "hinge")  # the metrics of these names are classes
+}  # fmt: skip
 
 
 def check(metrics: Sequence[object] | object | None) -> list[object]:
@@ -181,7 +195,11 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
     asked = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
     for metric in asked:
         if isinstance(metric, str) and metric not in (*ACCURACIES, *FUNCTIONS, *NAMED):
-            raise unknown_name("metrics", metric, [*ACCURACIES, *FUNCTIONS, *NAMED])
+            from nabi.training import _metric_classes
+
+            known = [*ACCURACIES, *FUNCTIONS, *NAMED, *_metric_classes.names()]
+            if metric not in known:
+                raise unknown_name("metrics", metric, known)
         if not (isinstance(metric, str) or callable(metric) or hasattr(metric, "update_state")):
             raise ArgumentError(
                 f"metrics: got {metric!r}, expected a name such as 'accuracy', a function (y_true, y_pred), "
@@ -190,14 +208,31 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
     return asked
 
 
-def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor) -> Metric:
-    """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras."""
+def check_weighted(metrics: Sequence[object]) -> None:
+    """Raise `ArgumentError` for metrics that sample weights can't count in."""
+    for metric in metrics:
+        if is_torch_metric(metric):
+            raise ArgumentError(
+                f"weighted_metrics: {TorchMetric(metric).name} of torchmetrics takes no sample weights; "
+                "give it in metrics, or use one of nabi.metrics"
+            )
+
+
+def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False) -> Metric:
+    """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras.
+
+    A `weighted` one takes sample weights.
+    """
     if isinstance(metric, str):
         if metric in ACCURACIES:
             return MeanMetric(_accuracy(loss, y_true, y_pred), name=metric)
-        if metric in NAMED:
+        if metric in NAMED and not weighted:
             return TorchMetric(named_metric(metric), name=metric)
-        return MeanMetric(FUNCTIONS[metric], name=metric)
+        if metric in FUNCTIONS:
+            return MeanMetric(FUNCTIONS[metric], name=metric)
+        from nabi.training import _metric_classes
+
+        return cast(Metric, _metric_classes.find(metric))
     if isinstance(metric, type):
         metric = metric()
     if is_torch_metric(metric):

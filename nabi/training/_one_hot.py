@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError
 
 __all__ = ["to_categorical"]
 
 
+@public
 def to_categorical(
     x: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
 ) -> npt.NDArray[Any]:
@@ -29,6 +32,10 @@ def to_categorical(
     """
     from nabi.data import one_hot
 
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"dtype: expected a type of numpy, got {short(dtype)}") from None
     labels = np.asarray(x)
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels.reshape(labels.shape[:-1])
@@ -42,4 +49,4 @@ def to_categorical(
         raise ArgumentError(
             "x: no labels were given; num_classes says how many columns there are without them"
         )
-    return one_hot(labels, num_classes, argument="x").astype(dtype, copy=False)
+    return one_hot(labels, num_classes, argument="x").astype(kind, copy=False)

@@ -6,7 +6,11 @@ from typing import Any, ClassVar
 
 import torch
 
+from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
+from nabi.training import _keras_steps as steps
+from nabi.training._learning_rates import LearningRateSchedule
+from nabi.training._learning_rates import deserialize as deserialize_schedule
 from nabi.training._optimizers import Optimizer, TorchOptimizer
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "Adamax",
     "Nadam",
     "RMSprop",
+    "deserialize",
     "get",
     "serialize",
 ]
@@ -36,7 +41,7 @@ class SGD(Optimizer):
     0.1
     """
 
-    torch_class = torch.optim.SGD
+    torch_class = steps.SGD
     default_learning_rate = 0.01
     options: ClassVar = {"momentum": ("momentum", 0.0), "nesterov": ("nesterov", False)}
 
@@ -48,33 +53,38 @@ class Adam(Optimizer):
     (0.001, 0.01)
     """
 
-    torch_class = torch.optim.Adam
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), 0.004 by default."""
+    """Adam with a weight decay of 0.004 by default (Loshchilov and Hutter 2019)."""
 
-    torch_class = torch.optim.AdamW
+    torch_class = steps.Adam
     options: ClassVar = _BETAS | {"amsgrad": ("amsgrad", False)}
 
     def __init__(
-        self, learning_rate: float | None = None, weight_decay: float | None = 0.004, **options: Any
+        self,
+        learning_rate: float | LearningRateSchedule | Mapping[str, Any] | None = None,
+        weight_decay: float | None = 0.004,
+        **options: Any,
     ) -> None:
+        if weight_decay is None:
+            raise ArgumentError("weight_decay: expected a number, got None; Adam is AdamW without it")
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
 
 class Adamax(Optimizer):
     """Adam with the infinity norm (Kingma and Ba 2015, section 7)."""
 
-    torch_class = torch.optim.Adamax
+    torch_class = steps.Adamax
     options: ClassVar = _BETAS
 
 
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016)."""
 
-    torch_class = torch.optim.NAdam
+    torch_class = steps.Nadam
     options: ClassVar = _BETAS
 
 
@@ -84,7 +94,7 @@ class RMSprop(Optimizer):
     Options `rho`, `momentum`, `epsilon`, `centered`.
     """
 
-    torch_class = torch.optim.RMSprop
+    torch_class = steps.RMSprop
     options: ClassVar = {
         "rho": ("alpha", 0.9),
         "momentum": ("momentum", 0.0),
@@ -96,7 +106,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Adagrad (Duchi et al. 2011); options `initial_accumulator_value` and `epsilon`."""
 
-    torch_class = torch.optim.Adagrad
+    torch_class = steps.Adagrad
     options: ClassVar = {
         "initial_accumulator_value": ("initial_accumulator_value", 0.1),
         "epsilon": ("eps", 1e-7),
@@ -106,7 +116,7 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Adadelta (Zeiler 2012); options `rho` and `epsilon`."""
 
-    torch_class = torch.optim.Adadelta
+    torch_class = steps.Adadelta
     options: ClassVar = {"rho": ("rho", 0.95), "epsilon": ("eps", 1e-7)}
 
 
@@ -144,8 +154,7 @@ def get(
         raise ArgumentError("clipnorm: only one of clipnorm and clipvalue may be given")
     for argument, limit in (("clipnorm", clipnorm), ("clipvalue", clipvalue)):
         if limit is not None:
-            if not limit > 0:
-                raise ArgumentError(f"{argument}: got {limit!r}, expected a positive number")
+            limit = _checks.real(argument, limit, above=0, otherwise=" or None")
             found.clipnorm = found.clipvalue = found.global_clipnorm = None
             setattr(found, argument, limit)
     return found
@@ -187,6 +196,20 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """Make the optimizer that `serialize` described; optimizers of your own come from `custom_objects`.
+
+    Raises:
+        ArgumentError: for what is no such description, or an optimizer that is not there.
+
+    >>> deserialize(serialize(SGD(0.1)))
+    <SGD, learning rate 0.1>
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+    return get(config, custom_objects=custom_objects)
+
+
 def _torch_class(optimizer: TorchOptimizer) -> type | None:
     """The class of torch.optim that a user's optimizer is or will be of, where that can be known."""
     if optimizer.bound:
@@ -199,6 +222,8 @@ def _torch_class(optimizer: TorchOptimizer) -> type | None:
 
 def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimizer:
     kind, config = str(saved.get("class_name")), dict(saved.get("config") or {})
+    if isinstance(config.get("learning_rate"), Mapping):
+        config["learning_rate"] = deserialize_schedule(config["learning_rate"], custom)
     if kind in _CLASSES:
         return _CLASSES[kind](**config)
     if kind.startswith("torch.optim."):

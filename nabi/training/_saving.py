@@ -3,10 +3,11 @@
 import csv
 import io
 import os
-from pathlib import Path
 from typing import Any
 
-from nabi.errors import ArgumentError
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, OutputError
 from nabi.interchange import write_atomically
 from nabi.training._callbacks import Callback
 from nabi.training._watching import Watching
@@ -32,6 +33,7 @@ class ModelCheckpoint(Watching):
         OutputError: if a file cannot be written.
     """
 
+    @public
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -44,12 +46,12 @@ class ModelCheckpoint(Watching):
         period: int = 1,
     ) -> None:
         super().__init__(monitor, mode)
-        if save_freq != "epoch" and (isinstance(save_freq, str) or save_freq < 1):
-            raise ArgumentError(f"save_freq: got {save_freq!r}, expected 'epoch' or a number of batches")
-        self.filepath = os.fspath(filepath)
+        if not isinstance(save_freq, str) or save_freq != "epoch":
+            save_freq = _checks.whole("save_freq", save_freq, otherwise=" of batches or 'epoch'")
+        self.filepath = str(_checks.path("filepath", filepath, wrong=OutputError))
         self.verbose = verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.save_freq, self.period = save_freq, period
+        self.save_freq, self.period = save_freq, _checks.whole("period", period)
         self._batches = self._epoch = 0
         if save_freq != "epoch":
             # Only then is this callback called for every batch.
@@ -102,8 +104,9 @@ class CSVLogger(Callback):
         OutputError: if the file cannot be written.
     """
 
+    @public
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
-        self.filename = Path(filename)
+        self.filename = _checks.path("filename", filename, wrong=OutputError)
         self.separator, self.append = separator, append
         self._rows: list[dict[str, Any]] = []
 
@@ -142,11 +145,10 @@ class BackupAndRestore(Callback):
         OutputError: if it cannot be written.
     """
 
+    @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        if every < 1:
-            raise ArgumentError(f"every: got {every!r}, expected a number of epochs")
-        self.path = Path(path)
-        self.every = every
+        self.path = _checks.path("path", path, wrong=OutputError)
+        self.every = _checks.whole("every", every, otherwise=" of epochs")
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on from the file, if there is one."""

@@ -7,13 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi import _checks
+from nabi._public import public
 
 __all__ = ["current_random_state", "restore_random_state", "seed_count", "set_random_seed"]
 
 _seeds_set = 0
 
 
+@public
 def set_random_seed(seed: int) -> None:
     """Seed Python's, NumPy's and torch's random numbers, on every device.
 
@@ -29,11 +31,10 @@ def set_random_seed(seed: int) -> None:
     True
     """
     global _seeds_set
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: got {seed!r}, expected a whole number from 0 to {2**32 - 1}")
-    random.seed(int(seed))
-    np.random.seed(int(seed))
-    torch.manual_seed(int(seed))
+    seed = _checks.seed("seed", seed, bits=32)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     _seeds_set += 1
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.training import _losses, _metrics
 from nabi.training._losses import Loss
@@ -86,16 +86,13 @@ def losses_for(
         raise ArgumentError(f"loss: none of the outputs {', '.join(names)} has one")
     factors = [1.0] * len(names)
     if weights is not None:
-        if isinstance(weights, int | float):
-            weights = [weights] * len(names)
+        if not isinstance(weights, list | tuple | Mapping):
+            weights = [_checks.real("loss_weights", weights)] * len(names)
         for number, factor in enumerate(named("loss_weights", weights, names, all_of_them=False)):
             if isinstance(factor, list | tuple) and len(factor) == 1 == len(names):
                 factor = factor[0]
-            if isinstance(factor, bool) or not isinstance(factor, int | float | None):
-                raise ArgumentError(f"loss_weights: got {factor!r} for {names[number]}, expected a number")
-            factors[number] = 1.0 if factor is None else float(factor)
-            if not torch.isfinite(torch.tensor(factors[number])):
-                raise ArgumentError(f"loss_weights: got {factor!r} for {names[number]}, expected a number")
+            if factor is not None:
+                factors[number] = _checks.real(f"loss_weights: {names[number]}", factor)
     return Losses(names, found, factors)
 
 

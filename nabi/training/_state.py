@@ -1,18 +1,24 @@
 """Where training stands, as JSON and tensors for a file, and back."""
 
+import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from nabi.errors import ArgumentError
-from nabi.training import _losses, _metrics, _optimizer_names, _schedules
+from nabi.errors import ArgumentError, FileFormatError
+from nabi.interchange import check_counter, part
+from nabi.training import _losses, _metric_classes, _metrics, _optimizer_names, _schedules
 from nabi.training._compiled import Compiled
 from nabi.training._losses import Loss
+from nabi.training._metric_classes import CLASSES
+from nabi.training._random_checks import check_random_state
 from nabi.training._seeds import current_random_state
 from nabi.training._several import Losses
+from nabi.training._state_checks import check_optimizer_state, check_schedule_state
 
 __all__ = ["training_from_file", "training_to_file"]
 
@@ -44,39 +50,90 @@ def training_from_file(
     tensors: Mapping[str, Tensor],
     custom_objects: Mapping[str, Any] | None = None,
     into: Compiled | None = None,
+    *,
+    weights: Sequence[Parameter],
 ) -> Compiled:
     """What `training_to_file` described, as a new `Compiled` or with the state put `into` one that exists.
 
+    All of it is checked before anything is put there.
+
+    Args:
+        description: of the header.
+        tensors: of the file.
+        custom_objects: classes and functions of the user's own by name.
+        into: what takes the state, None for a new one.
+        weights: what is trained, in order.
+
     Raises:
         ArgumentError: if the model was compiled with something that `custom_objects` does not name.
+        FileFormatError: if the state is not one of this optimizer, these weights and this schedule.
     """
-    if into is None:
-        into = Compiled(
+    compiled = into
+    if compiled is None:
+        compiled = Compiled(
             description["optimizer"],
             description["loss"],
             _metrics_from_file(description["metrics"], custom_objects or {}),
+            weighted_metrics=_metrics_from_file(
+                description.get("weighted_metrics") or [], custom_objects or {}
+            ),
             loss_weights=description.get("loss_weights"),
             outputs=description.get("outputs", ()),
             schedule=description["schedule"],
             schedule_every=description["schedule_every"],
             custom_objects=custom_objects,
         )
-    into.optimizer.iterations = int(description["iterations"])
+    iterations = check_counter("training.iterations", description["iterations"])
+    state = None
     if description["optimizer_state"] is not None:
-        into.saved_optimizer = _optimizer_from_file(description["optimizer_state"], tensors)
+        state = _optimizer_from_file(description["optimizer_state"], tensors)
+    schedule = None
     if description["schedule_state"] is not None:
-        into.saved_schedule = _decode(description["schedule_state"])
-    random = {
-        name.removeprefix("random/"): value for name, value in tensors.items() if name.startswith("random/")
-    }
+        schedule = dict(_decode(description["schedule_state"]))
+    random = part(tensors, "random/")
+    for name, value in random.items():
+        if name != "cuda":
+            check_random_state(f"random/{name}", value)
+    _check_state(compiled, state, schedule, weights)
+
+    compiled.optimizer.iterations = iterations
+    compiled.saved_optimizer = state or compiled.saved_optimizer
+    compiled.saved_schedule = schedule or compiled.saved_schedule
     shuffle = random.pop("shuffle", None)
     if shuffle is not None:
         # A fit that is under way holds this very generator.
-        into.generator = into.generator or torch.Generator()
-        into.generator.set_state(shuffle)
+        compiled.generator = compiled.generator or torch.Generator()
+        compiled.generator.set_state(shuffle)
     if "cpu" in random:
-        into.keep_random_state(random)
-    return into
+        compiled.keep_random_state(random)
+    return compiled
+
+
+def _check_state(
+    compiled: Compiled,
+    state: Mapping[str, Any] | None,
+    schedule: Mapping[str, Any] | None,
+    weights: Sequence[Parameter],
+) -> None:
+    if state is None and schedule is None:
+        return
+    if not weights:
+        raise FileFormatError("optimizer: expected no state without weights, got one")
+    scheduler = compiled.scheduler
+    if compiled.optimizer.bound:
+        made = compiled.optimizer.torch_optimizer
+    else:
+        # One like it, which is dropped again; where the user gave an optimizer that is there, a copy of it.
+        made = compiled.optimizer.make(list(weights))
+        if made is getattr(compiled.optimizer, "source", None):
+            made = copy.deepcopy(made)
+    if state is not None:
+        check_optimizer_state(state, made)
+    if schedule is not None:
+        if compiled.schedule is None:
+            raise FileFormatError("schedule: expected no state, got one")
+        scheduler = scheduler or _schedules.make(compiled.schedule, made)
+        check_schedule_state(schedule, scheduler)
 
 
 def _optimizer_to_file(state: Mapping[str, Any], tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -106,15 +163,19 @@ def _optimizer_from_file(saved: Mapping[str, Any], tensors: Mapping[str, Tensor]
 def _aims_to_file(compiled: Compiled) -> dict[str, Any]:
     """Loss and metrics, by the names of the outputs where there are several losses to weigh."""
     loss = compiled.loss
-    metrics = [_metric_to_file(metric) for metric in compiled.metrics_asked]
-    if not isinstance(loss, Losses):
-        return {"loss": _losses.serialize(loss), "metrics": metrics}
-    if not compiled.outputs:
-        return {
-            "loss": _losses.serialize(cast(Loss, loss.losses[0])),
-            "loss_weights": loss.weights[0],
-            "metrics": metrics,
+    plain, weighted = compiled.split_metrics([_metric_to_file(metric) for metric in compiled.metrics_asked])
+    if not isinstance(loss, Losses) or not compiled.outputs:
+        described: dict[str, Any] = {
+            "metrics": [metric for _, metric in plain],
+            "weighted_metrics": [metric for _, metric in weighted],
         }
+        if isinstance(loss, Losses):
+            return {
+                "loss": _losses.serialize(cast(Loss, loss.losses[0])),
+                "loss_weights": loss.weights[0],
+                **described,
+            }
+        return {"loss": _losses.serialize(loss), **described}
     single = {
         name: None if one is None else _losses.serialize(one)
         for name, one in zip(loss.names, loss.losses, strict=True)
@@ -123,24 +184,30 @@ def _aims_to_file(compiled: Compiled) -> dict[str, Any]:
         "outputs": list(loss.names),
         "loss": single,
         "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),
-        "metrics": compiled.by_output(metrics),
+        "metrics": compiled.by_output(plain),
+        "weighted_metrics": compiled.by_output(weighted),
     }
 
 
 def _metrics_from_file(saved: Any, custom: Mapping[str, Any]) -> Any:
-    if isinstance(saved, Mapping):
+    if isinstance(saved, Mapping) and "class_name" not in saved:
         return {name: _metrics_from_file(own, custom) for name, own in saved.items()}
     return [_metric_from_file(metric, custom) for metric in saved]
 
 
-def _metric_to_file(metric: object) -> str:
+def _metric_to_file(metric: Any) -> str | dict[str, Any]:
     known = _metrics.FUNCTIONS.get(_metrics.name_of(metric))
     if isinstance(metric, str) or metric is known:
         return _metrics.name_of(metric)
+    kind: Any = type(metric)
+    if CLASSES.get(kind.__name__) is kind:
+        return _metric_classes.serialize(metric)
     return f"custom:{_metrics.name_of(metric)}"
 
 
 def _metric_from_file(name: Any, custom: Mapping[str, Any]) -> Any:
+    if isinstance(name, Mapping):
+        return _metric_classes.deserialize(name)
     if not str(name).startswith("custom:"):
         return name
     wanted = str(name).removeprefix("custom:")

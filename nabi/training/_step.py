@@ -1,6 +1,7 @@
 """One step of training, with everything decided beforehand that is the same at every step."""
 
-from typing import Protocol
+from inspect import signature
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,9 +18,10 @@ from nabi.training._loss_gradients import (
     predictions,
 )
 from nabi.training._losses import is_own
+from nabi.training._own_steps import as_data, defines, figures_of, reset_own_metrics
 from nabi.training._ports import Part, row_count
 
-__all__ = ["DirectModel", "Step"]
+__all__ = ["DirectModel", "Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
 
 
 class DirectModel(Protocol):
@@ -65,8 +67,11 @@ class Step:
     def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
-        earlier, known = _kept.get(model, _NOTHING) if alone else _NOTHING
-        direct = model.direct(compiled.logits_of, earlier) if is_own(compiled.loss) else None
+        # Taken out: it has memory of its own, which another thread that trains the model must not write to.
+        earlier, known = _kept.pop(model, _NOTHING) if alone else _NOTHING
+        self._own_step, self._own_loss = defines(model, "train_step"), defines(model, "compute_loss")
+        plain = is_own(compiled.loss) and not self._own_loss
+        direct = model.direct(compiled.logits_of, earlier) if plain else None
         self._direct: DirectModel | None = direct
         closed = None if direct is None else closed_form(compiled.loss, direct.readout)
         if closed is not None and known is not None and closed.is_as(known):
@@ -85,11 +90,19 @@ class Step:
 
     def train(self, batch: Batch) -> None:
         """Train on a batch, whose loss goes into the mean. One that is not finite changes no weights."""
+        if self._own_step:
+            figures = figures_of("train_step", self._model.train_step(as_data(batch)))
+            self._compiled.take_figures(figures)
+        else:
+            self.by_default(batch)
+
+    def by_default(self, batch: Batch) -> None:
+        """Train on a batch as nabi does, whatever `train_step` the model defines."""
         x, y, weights = batch
-        if y is None:
+        if y is None and not self._own_loss:
             raise ArgumentError("y: no targets were given, training needs them")
         if self._direct is not None and not isinstance(x, tuple) and self._direct.takes(x):
-            assert not isinstance(y, tuple)
+            assert isinstance(y, Tensor)
             assert not isinstance(weights, tuple)
             self._train_directly(self._direct, x, y, weights)
         else:
@@ -113,17 +126,14 @@ class Step:
                 self._optimizer.step()
             if compiled.metrics_asked:
                 # The next batch's outputs may lie where these do, and a metric may keep what it is given.
-                compiled.measure(y, predictions(outputs.clone(), direct.readout))
+                compiled.measure(y, predictions(outputs.clone(), direct.readout), weights)
         finally:
             torch._C._set_grad_enabled(before)
 
-    def _train_by_autograd(self, x: Part, y: Part, weights: Part | None) -> None:
+    def _train_by_autograd(self, x: Part, y: Part | None, weights: Part | None) -> None:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer
         y_pred = model.training_outputs(x, compiled.logits_of)
-        loss = compiled.loss(y, y_pred, weights)
-        penalty = model.regularization_loss()
-        if penalty is not None:
-            loss = loss + penalty
+        loss = total_loss(model, compiled, x, y, y_pred, weights, self._own_loss, training=True)
         compiled.mean_loss.add(loss, row_count(x))
         if compiled.mean_loss.finite:
             if not optimizer.bound:
@@ -133,4 +143,55 @@ class Step:
             optimizer.step()
         if compiled.metrics_asked:
             with torch.no_grad():
-                compiled.measure(y, y_pred)
+                compiled.measure(y, y_pred, weights)
+
+
+def total_loss(
+    model: Trainable,
+    compiled: Compiled,
+    x: Part,
+    y: Part | None,
+    y_pred: Any,
+    weights: Part | None,
+    own_loss: bool,
+    training: bool,
+) -> Tensor:
+    """The loss of a batch with its penalties, or what the model's own `compute_loss` gives."""
+    if own_loss:
+        given = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": weights}
+        if "training" in signature(model.compute_loss).parameters:
+            given["training"] = training
+        value = model.compute_loss(**given)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise ArgumentError(f"compute_loss: expected a tensor with one number from it, got {value!r}")
+        return value.reshape(())
+    loss = compiled.loss(y, y_pred, weights)
+    penalty = model.regularization_loss()
+    return loss if penalty is None else loss + penalty
+
+
+def evaluate_batch(model: Trainable, compiled: Compiled, batch: Batch) -> None:
+    """Take the loss and the metrics of a batch into the figures, by the model's `test_step` if it has one."""
+    if defines(model, "test_step"):
+        compiled.take_figures(figures_of("test_step", model.test_step(as_data(batch))))
+        return
+    evaluate_by_default(model, compiled, batch)
+
+
+def evaluate_by_default(model: Trainable, compiled: Compiled, batch: Batch) -> None:
+    """Take the loss and the metrics of a batch into the figures as nabi does."""
+    x, y, weights = batch
+    own_loss = defines(model, "compute_loss")
+    if y is None and not own_loss:
+        raise ArgumentError("y: no targets were given, evaluating needs them")
+    y_pred = model.training_outputs(x, compiled.logits_of)
+    loss = total_loss(model, compiled, x, y, y_pred, weights, own_loss, training=False)
+    compiled.mean_loss.add(loss, row_count(x))
+    compiled.measure(y, y_pred, weights)
+
+
+def start_figures(model: Trainable, compiled: Compiled) -> None:
+    """Start the loss and the metrics anew, those of steps that the model defines too."""
+    compiled.reset_figures()
+    if defines(model, "train_step") or defines(model, "test_step"):
+        reset_own_metrics(model)

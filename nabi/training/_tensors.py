@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError
+from nabi.nn._dtypes import to_numpy
 
 __all__ = ["resolve_device", "sample_count", "to_tensor"]
 
@@ -29,7 +30,7 @@ def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.devic
 
 def _from_array(argument: str, value: Any) -> Tensor:
     if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in value):
-        value = [part.detach().cpu().numpy() if isinstance(part, Tensor) else part for part in value]
+        value = [to_numpy(part) if isinstance(part, Tensor) else part for part in value]
     # A list with one array in it is Keras' way of giving the only input of a model.
     if isinstance(value, list | tuple) and len(value) == 1 and getattr(value[0], "ndim", 0) > 1:
         value = value[0]
@@ -76,7 +77,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as problem:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as problem:
         raise ArgumentError(
             f"device: {device!r} was asked for, this machine has {', '.join(_devices())}"
         ) from problem

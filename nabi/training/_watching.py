@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from nabi import _checks
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.training._callbacks import Callback
 
@@ -26,16 +28,18 @@ class Watching(Callback):
         ArgumentError: for another mode; at the end of an epoch, for a name that the logs don't have.
     """
 
+    @public
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ArgumentError(f"mode: got {mode!r}, expected 'auto', 'min' or 'max'")
+        _checks.choice("mode", mode, ("auto", "min", "max"))
+        if not isinstance(monitor, str) or not monitor:
+            raise ArgumentError(f"monitor: expected the name of a figure in the logs, got {monitor!r}")
         self.monitor = monitor
         named_rising = (
             monitor.endswith(("acc", "accuracy")) or monitor.removeprefix("val_") in _HIGHER_IS_BETTER
         )
         rising = mode == "max" or (mode == "auto" and named_rising)
         self._sign = 1.0 if rising else -1.0
-        self.min_delta = abs(min_delta)
+        self.min_delta = abs(_checks.real("min_delta", min_delta))
         self.best = -self._sign * math.inf
 
     def forget(self) -> None:
@@ -76,6 +80,7 @@ class EarlyStopping(Watching):
         start_from_epoch: epochs before this one don't count.
     """
 
+    @public
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -88,11 +93,13 @@ class EarlyStopping(Watching):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = patience
+        self.patience = _checks.whole("patience", patience, 0)
         self.verbose = verbose
+        if baseline is not None:
+            baseline = _checks.real("baseline", baseline, otherwise=" or None")
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = _checks.whole("start_from_epoch", start_from_epoch, 0)
         self.wait = 0
         self.stopped_epoch = 0
         self.best_epoch = 0
@@ -145,6 +152,7 @@ class ReduceLROnPlateau(Watching):
         min_lr: the learning rate goes no lower.
     """
 
+    @public
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -157,10 +165,10 @@ class ReduceLROnPlateau(Watching):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if not 0 < factor < 1:
-            raise ArgumentError(f"factor: got {factor!r}, expected a number between 0 and 1")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+        self.factor = _checks.real("factor", factor, above=0, below=1)
+        self.patience, self.verbose = _checks.whole("patience", patience, 0), verbose
+        self.cooldown = _checks.whole("cooldown", cooldown, 0)
+        self.min_lr = _checks.real("min_lr", min_lr, least=0)
         self.wait = self._cooling = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -197,7 +205,10 @@ class LearningRateScheduler(Callback):
         verbose: 1 to say the new rate.
     """
 
+    @public
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise ArgumentError(f"schedule: expected a function of the epoch, got {_checks.short(schedule)}")
         self.schedule = schedule
         self.verbose = verbose
         self._arguments = _positional(schedule)
@@ -220,6 +231,6 @@ def _positional(function: Callable[..., Any]) -> int:
 
     try:
         inspect.signature(function).bind(0, 0.0)
-    except TypeError:
+    except (TypeError, ValueError):  # Python's own types have no signature
         return 1
     return 2

@@ -200,6 +200,7 @@ def test_evaluate_remembers_the_columns(nabi, folder, model, tmp_path):
     )
     assert (outcome.status, outcome.err) == (0, "")
     figures = json.loads((tmp_path / "r.json").read_text())
+    assert figures.pop("written_by") == "nabi evaluate"
     assert figures == TextClassifier.load(model).evaluate(folder / "reviews.csv").to_dict() | {
         "by_label": figures["by_label"], "confusion": figures["confusion"],
     }  # fmt: skip

@@ -23,6 +23,19 @@ def test_dropout_keeps_the_mean() -> None:
     assert (layers.Dropout(1.0)(x, training=True) == 0).all()
 
 
+@pytest.mark.parametrize("shape", ["ab", 3, [0, 1], [-1], [True], [1.5], {"a": 1}])
+def test_noise_shapes_that_are_none(shape: object) -> None:
+    with pytest.raises(ArgumentError, match="noise_shape: "):
+        layers.Dropout(0.5, noise_shape=shape)
+
+
+@pytest.mark.parametrize("shape", [(None, 1), (None, 1, 1, 1), (None, 1, 5), (10**12, 1, 1)])
+def test_a_noise_shape_fits_its_inputs(shape: tuple[int | None, ...]) -> None:
+    layer = layers.Dropout(0.5, noise_shape=shape, name="thin")
+    with pytest.raises(ShapeError, match=r"noise_shape: thin .*expected sizes of 1 or .* \(2, 3, 4\); got "):
+        layer(torch.ones(2, 3, 4), training=True)
+
+
 def test_noise_shape_shares_draws() -> None:
     output = layers.Dropout(0.5, noise_shape=(None, 1, None), seed=0)(torch.ones(50, 4, 6), training=True)
     assert (output == output[:, :1]).all()

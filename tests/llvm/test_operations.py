@@ -84,7 +84,10 @@ def test_special_values_are_those_of_torch(name: str, dtype: str, lanes: int) ->
     if name == "sigmoid_gradient":  # its second argument is a sigmoid; beyond, infinities cancel differently
         possible = ~((arrays[1] < 0.0) | (arrays[1] > 1.0))
         arrays = [array[possible] for array in arrays]
-    result, truth = native(name, dtype, *arrays, lanes=lanes), through_torch(name, *arrays)
+    result = native(name, dtype, *arrays, lanes=lanes)
+    if name == "gelu":  # of infinity it is infinity; torch has that in float64 alone
+        arrays = [array.astype(np.float64) for array in arrays]
+    truth = through_torch(name, *arrays)
     exact = name in EXACT
     tolerance = 0.0 if exact else 16 * float(np.finfo(dtype).eps)
     least = 0.0 if exact else 4 * float(np.finfo(dtype).smallest_subnormal)

@@ -34,7 +34,8 @@ def by_hand(
         dense.bias.copy_(offset)
     lstm.bias_hh_l0.requires_grad_(False)
     weights = [p for p in (*lstm.parameters(), *dense.parameters()) if p.requires_grad]
-    adam = torch.optim.Adam(weights, lr=0.01, eps=1e-7)
+    adam = torch.optim.Adam(weights, lr=0.01)
+    steps = 0
     inputs, labels = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
     losses = []
     for _ in range(EPOCHS):
@@ -46,6 +47,9 @@ def by_hand(
             state = tuple(one.detach() for one in new) if stateful else None
             loss = F.cross_entropy(dense(outputs[:, -1]), labels[part])
             loss.backward()
+            steps += 1
+            # Keras adds epsilon to the root before its correction, torch after it.
+            adam.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**steps) ** 0.5
             adam.step()
             total += loss.item() * len(labels[part])
         losses.append(total / SAMPLES)

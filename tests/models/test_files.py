@@ -184,17 +184,24 @@ def test_tensors_that_do_not_fit_are_refused(saved: Path) -> None:
     whole = dict(tensors)
     kernel = tensors.pop("weights/stack.0.kernel")
     save_file(tensors, saved, metadata=metadata)
-    with pytest.raises(FileFormatError, match=r"it lacks stack\.0\.kernel"):
+    with pytest.raises(
+        FileFormatError, match=r"weights/stack\.0\.kernel: expected shape \(2, 12\), got none"
+    ):
         load_model(saved)
     save_file(whole | {"weights/stack.0.kernel": kernel[:, :-1].contiguous()}, saved, metadata=metadata)
-    with pytest.raises(FileFormatError, match=r"stack\.0\.kernel .* has shape \(2, 11\), .*\(2, 12\)"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"model\.nabi .*weights/stack\.0\.kernel: expected shape \(2, 12\), got shape \(2, 11\)",
+    ):
         load_model(saved)
 
 
 def test_weights_of_another_model_are_refused(saved: Path) -> None:
-    with pytest.raises(ShapeError, match=r"the weights in .*model\.nabi .*has stack\.1\.bias"):
+    with pytest.raises(
+        ShapeError, match=r"the weights in .*model\.nabi .*weights/stack\.1\.bias: expected no"
+    ):
         Sequential([LSTM(3, input_shape=(4, 2))]).load_weights(saved)
-    with pytest.raises(ShapeError, match=r"stack\.0\.kernel in .* has shape \(2, 12\), .*\(2, 16\)"):
+    with pytest.raises(ShapeError, match=r"stack\.0\.bias: expected shape \(16,\), got shape \(12,\)"):
         Sequential([LSTM(4, input_shape=(4, 2)), Dense(1)]).load_weights(saved)
 
 

@@ -114,7 +114,7 @@ def test_a_penalty_of_a_shared_layer_counts_at_every_call() -> None:
     model = nabi.Model([a, b], layers.Add()([inner(a), inner(b)]))
     for _ in range(2):
         model([A, 2 * A])
-        expected = 0.01 * (dense(A).square().sum() + dense(2 * A).square().sum())
+        expected = 0.01 * (dense(A).square().sum() + dense(2 * A).square().sum()) / len(A)
         model([A, 2 * A])
         loss = model.regularization_loss()
         assert loss is not None

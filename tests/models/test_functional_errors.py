@@ -142,3 +142,20 @@ def test_a_trial_that_fails_names_the_layer() -> None:
         ShapeError, match=r"inputs: mine \(Wrong\) can't be called on inputs of shape \(2, 4\)"
     ):
         Wrong(name="mine")(nabi.Input((4,)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "message"),
+    [
+        ((), {"tensor": 1}, "memory .*its call has got an unexpected keyword argument 'tensor'"),
+        ((None, None, False, 3), {}, "memory .*its call has too many positional arguments"),
+        ((), {"training": "yes"}, "training: expected True or False, got 'yes'"),
+    ],
+)
+def test_what_a_layer_does_not_take_is_refused_before_there_are_numbers(
+    arguments: tuple[Any, ...], keywords: dict[str, Any], message: str
+) -> None:
+    sequence = nabi.Input((5, 2))
+    with pytest.raises(ArgumentError, match=message):
+        LSTM(3, name="memory")(sequence, *arguments, **keywords)
+    assert LSTM(3)(sequence, mask=None, training=True).shape == (None, 3)

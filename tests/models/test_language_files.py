@@ -161,5 +161,11 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
     tensors = {name: value for name, value in file.tensors.items() if not name.startswith("extra/states/0/1")}
     write_model_file(checkpoint, "language model training", header, tensors)
-    with pytest.raises(FileFormatError, match="training cannot go on from it"):
+    with pytest.raises(FileFormatError, match=r"training cannot go on from it .*extra/states/0/1: expected"):
         small().fit([TEXT], verbose=0, checkpoint=checkpoint)
+    for offset in (-1, 17, 10**9, 1.5, None):
+        write_model_file(checkpoint, file.kind, {**header, "extra": {"offset": offset}}, file.tensors)
+        with pytest.raises(
+            FileFormatError, match=r"extra\.offset: expected a whole number from 0 to 16, got"
+        ):
+            small().fit([TEXT], verbose=0, checkpoint=checkpoint)

@@ -223,6 +223,69 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: py
             run(Line(Settings(averaging=0.9), path))
 
 
+FOREIGN: dict[str, tuple[str, Tensor | None, str]] = {
+    "a moment of one number": ("optimizer/0/exp_avg", torch.zeros(1), r"optimizer/0/exp_avg: expected shape"),
+    "a moment turned": (
+        "optimizer/0/exp_avg_sq",
+        torch.zeros(3, 1),
+        r"optimizer/0/exp_avg_sq: expected shape",
+    ),
+    "a moment of another type": ("optimizer/1/exp_avg", torch.zeros(1, dtype=torch.int32), "got int32"),
+    "steps that are none": ("optimizer/0/step", torch.tensor(float("nan")), "step: expected a whole number"),
+    "steps in a row": ("optimizer/0/step", torch.zeros(3), r"optimizer/0/step: expected shape \(\)"),
+    "a weight that is not there": ("optimizer/7/step", torch.tensor(1.0), "optimizer/7: expected no state"),
+    "more of a weight": ("optimizer/0/more", torch.zeros(1, 3), "optimizer/0/more: expected no tensor"),
+    "an average": ("averages/1", torch.zeros(2), r"averages/1: expected shape \(1,\)"),
+    "a best weight": ("best/weight", torch.zeros(2), r"best/(bias|weight): expected"),
+    "more": ("more", torch.zeros(2), "more: expected no tensor"),
+    "a random state": ("random", torch.zeros(5056, dtype=torch.uint8), "random: expected the state"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_tensors_of_another_training_are_refused_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "line.nabi"
+    stop(Line(Settings(averaging=0.9), path), 3, monkeypatch)
+    file = read_model_file(path)
+    header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
+    held, tensor, message = FOREIGN[name]
+    write_model_file(path, "line training", header, {**file.tensors, held: tensor})
+    training = Line(Settings(averaging=0.9), path)
+    before = [weight.clone() for weight in training.weights]
+    with pytest.raises(FileFormatError, match=rf"training cannot go on from it .*{message}"):
+        run(training)
+    assert all(torch.equal(own, old) for own, old in zip(training.weights, before, strict=True))
+    assert training.position == type(training.position)()
+    assert not training.optimizer.state
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epoch", -1),
+        ("epoch", 99),
+        ("batch", 1.5),
+        ("step", None),
+        ("count", 0),
+        ("total", "x"),
+        ("history", []),
+    ],
+)
+def test_a_position_that_no_training_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    path = tmp_path / "line.nabi"
+    stop(Line(Settings(), path), 3, monkeypatch)
+    file = read_model_file(path)
+    header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
+    header["position"][name] = value
+    write_model_file(path, "line training", header, file.tensors)
+    with pytest.raises(FileFormatError, match=r"training cannot go on from it .*position.*: expected"):
+        run(Line(Settings(), path))
+
+
 def test_a_loss_that_is_no_number_ends_it() -> None:
     training = Line(Settings(), None)
     training.y[:] = torch.inf

@@ -11,7 +11,8 @@ from torch import Tensor
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir import Program
-from nabi.scan import _operator, sample_noise
+from nabi.scan import _full_batch, _operator, sample_noise
+from nabi.scan._way import Way
 
 
 @dataclass
@@ -56,7 +57,8 @@ def make_case(
 def through_definition() -> Iterator[None]:
     """Send every scan through the definition, as torch.func does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_operator, "_is_transformed", lambda: True)
+        patch.setattr(_operator, "way_of", lambda *_: Way.DEFINITION)
+        patch.setattr(_full_batch, "is_watched", lambda: True)
         yield
 
 

@@ -168,12 +168,29 @@ def test_the_operator_passes_torch_s_own_checks(masked: bool) -> None:
     assert torch.autograd.gradgradcheck(run, case.learned)
 
 
-def test_changing_an_output_in_place_is_noticed() -> None:
+@pytest.mark.parametrize("options", [{}, {"lengths": [1, 2, 3, 0]}, {"recompute": 2}, {"reverse": True}])
+def test_an_output_may_be_changed_in_place(options: dict[str, Any]) -> None:
     case = make_case(cells.LSTM(3))
-    output = function(case)(*case.learned)[0]
+    wanted = torch.autograd.grad(
+        (function(case, **options)(*case.learned)[0] * 2).square().sum(), case.learned
+    )
+    output = function(case, **options)(*case.learned)[0]
     output.mul_(2)
+    found = torch.autograd.grad(output.square().sum(), case.learned, retain_graph=True)
+    torch.testing.assert_close(found, wanted)
+    again = torch.autograd.grad(output.square().sum(), case.learned)
+    torch.testing.assert_close(again, wanted)
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_changing_what_a_layer_reads_is_noticed(which: int) -> None:
+    case = make_case(cells.LSTM(3))
+    learned = [value.detach().clone() for value in case.learned]
+    leaf = learned[-1].requires_grad_()
+    output = function(case)(*learned)[0]
+    learned[which].mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        output.sum().backward()
+        torch.autograd.grad(output.sum(), leaf)
 
 
 def test_a_graph_is_freed_with_its_output() -> None:

@@ -10,6 +10,7 @@ from nabi.scan._layout import batch_rows
 from nabi.targets import prepare, run_backward, run_forward
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _compiled
+from nabi.targets.llvm._addresses import lay_out
 from nabi.targets.llvm._memory import working_memory
 
 CELLS = {
@@ -76,7 +77,7 @@ def test_steps_are_those_of_single_runs(
         for family in families:
             family.numpy()[...] *= 0.9  # seen at the next step, though no version counter tells
         initial = ends
-        working_memory(1 << (20 + turn))  # another layer needs more: what lay there lies elsewhere now
+        working_memory(lay_out({"more": 1 << (20 + turn)}, 1))  # another layer's: it lies elsewhere now
 
 
 def test_threads_may_be_more_or_fewer_at_the_next_step(monkeypatch: Any) -> None:

@@ -238,3 +238,22 @@ def test_a_mask_reaches_the_loss_through_the_logits() -> None:
     valid = torch.tensor([[True, False, False], [True, True, False]])
     expected = F.nll_loss(model(x)[valid].log(), labels[valid])
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("reduction", ["none", None])
+def test_a_model_is_not_trained_with_a_loss_that_stays_several_numbers(reduction: str | None) -> None:
+    several = losses.MeanSquaredError(reduction=reduction)
+    assert several(torch.ones(3, 2), torch.zeros(3, 2)).shape == (3,)
+    with pytest.raises(ArgumentError, match="loss: expected one number for a batch, got mean_squared_error"):
+        Sequential([Dense(1, input_shape=(2,))]).compile("sgd", several)
+
+
+def test_options_of_a_loss_may_come_in_keras_order() -> None:
+    y, p = torch.tensor([[0.0, 3.0]]), torch.tensor([[0.0, 1.0]])
+    assert losses.Huber(0.5)(y, p) == losses.Huber(delta=0.5)(y, p) != losses.Huber()(y, p)
+    assert losses.BinaryCrossentropy(True, 0.1).options == {"from_logits": True, "label_smoothing": 0.1}
+    assert losses.MeanSquaredError("sum").reduction == "sum"
+    with pytest.raises(ArgumentError, match="Huber: expected delta, reduction, name at most, got 4"):
+        losses.Huber(1.0, "sum", "huber", 2)
+    with pytest.raises(ArgumentError, match="delta: it was given twice to Huber"):
+        losses.Huber(1.0, delta=1.0)

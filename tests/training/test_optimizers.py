@@ -1,4 +1,4 @@
-"""Optimizers: Keras' names and defaults over torch.optim, clipping, and what is refused."""
+"""Optimizers: Keras' names and defaults, those of torch.optim, clipping, and what is refused."""
 
 import functools
 from typing import Any
@@ -11,6 +11,7 @@ from nabi import optimizers
 from nabi.errors import ArgumentError, UnknownNameError
 from nabi.layers import Dense
 from nabi.models import Sequential
+from nabi.training import _keras_steps
 from nabi.training._optimizer_names import serialize
 
 NAMES = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop"]
@@ -58,15 +59,19 @@ def test_options_reach_torch() -> None:
     assert (group["alpha"], group["momentum"], group["centered"]) == (0.7, 0.2, True)
 
 
-def test_the_fused_kernel_gives_what_the_plain_one_gives() -> None:
-    one, other = weight(0.5, -2.0), weight(0.5, -2.0)
-    adam = optimizers.Adam()
-    adam.bind([one])
-    assert adam.torch_optimizer.param_groups[0]["fused"] is True
-    plain = torch.optim.Adam([other], lr=0.001, eps=1e-7)
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_one_kernel_for_all_weights_gives_what_single_operations_give(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = weight(0.5, -2e-6), weight(0.5, -2e-6)
+    kernel, plain = getattr(optimizers, name)(), getattr(optimizers, name)()
+    kernel.bind([one])
+    plain.bind([other])
     for _ in range(3):
-        adam.step()
-        plain.step()
+        kernel.torch_optimizer.step()
+    monkeypatch.setattr(_keras_steps, "_for_one_kernel", lambda tensors: False)
+    for _ in range(3):
+        plain.torch_optimizer.step()
     torch.testing.assert_close(one, other)
 
 

@@ -1,14 +1,13 @@
 """Texts as lists of numbers, a number for each word, in the layout of Keras' data sets."""
 
-import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data._data_sets._sources import Part
 from nabi.errors import ArgumentError
 
@@ -63,19 +62,11 @@ class Coding:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            self._check(field.name, getattr(self, field.name))
-
-    def _check(self, name: str, value: Any) -> None:
-        may_be_none = name not in ("skip_top", "index_from")
-        if value is None and may_be_none:
-            return
-        expected = f"a whole number from 0{' or None' if may_be_none else ''}"
-        try:
-            right = not isinstance(value, bool) and operator.index(value) >= 0
-        except TypeError:
-            right = False
-        if not right:
-            raise ArgumentError(f"{name}: {value!r} was given, {expected} is expected")
+            name, value = field.name, getattr(self, field.name)
+            may_be_none = name not in ("skip_top", "index_from")
+            if value is not None or not may_be_none:
+                number = _checks.whole(name, value, 0, otherwise=" or None" if may_be_none else "")
+                object.__setattr__(self, name, number)
 
     def arrays(self, part: Part, ranks: dict[str, int], names: Sequence[str]) -> Arrays:
         """Return texts as an array of lists of codes and labels as numbers.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nabi import _checks
 from nabi.data._data_sets._sources import Part
-from nabi.errors import ArgumentError
 
 __all__ = ["checked_share", "kept_count", "random_order", "shuffled"]
 
@@ -16,12 +16,9 @@ def random_order(seed: int | None) -> np.random.RandomState:
     Raises:
         ArgumentError: if `seed` is not a whole number from 0 to 2³² − 1, or None for another order each time.
     """
-    try:
-        return np.random.RandomState(seed)
-    except (TypeError, ValueError):
-        raise ArgumentError(
-            f"seed: {seed!r} was given, a whole number from 0 to 2**32 - 1 or None is expected"
-        ) from None
+    if seed is not None:
+        seed = _checks.seed("seed", seed, bits=32, otherwise=" or None")
+    return np.random.RandomState(seed)
 
 
 def shuffled(parts: Sequence[Part], order: np.random.RandomState) -> list[Part]:
@@ -37,9 +34,7 @@ def _shuffled_part(part: Part, order: np.random.RandomState) -> Part:
 
 def checked_share(test_split: float) -> float:
     """Return `test_split`; `ArgumentError` if it is not a share."""
-    if not isinstance(test_split, int | float) or not 0 <= test_split <= 1:
-        raise ArgumentError(f"test_split: {test_split!r} was given, a share from 0 to 1 is expected")
-    return test_split
+    return _checks.real("test_split", test_split, least=0, most=1, what="share")
 
 
 def kept_count(count: int, test_split: float) -> int:

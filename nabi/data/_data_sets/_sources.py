@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nabi import _checks
 from nabi.data._data_sets._download import RemoteFile, fetch
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.errors import FileFormatError, MissingFileError
 
 __all__ = ["DataSet", "Layout", "Part", "data_folder", "read_parts"]
 
@@ -70,10 +71,10 @@ def read_parts(data_set: DataSet, path: str | os.PathLike[str] | None) -> tuple[
 
 
 def _find(data_set: DataSet, path: str | os.PathLike[str] | None) -> tuple[Layout, list[Path]]:
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise ArgumentError(f"path: {path!r} was given, the path of a file or folder is expected")
-    if path is not None and str(path) != f"{data_set.name}.npz":
-        return _find_said(data_set, Path(path))
+    if path is not None:
+        place = _checks.path("path", path, " of a file or folder, or None")
+        if str(place) != f"{data_set.name}.npz":
+            return _find_said(data_set, place)
     return _find_usual(data_set)
 
 

@@ -3,7 +3,7 @@ optimization"; decoupled weight decay: Loshchilov and Hutter 2019).
 
 A step reads four numbers for each weight and writes three, so that it is as fast as memory if nothing else
 costs: one root and one division for each, and no call for each tensor. What it computes is what torch.optim's
-kernels do, to within rounding, and where: the tensors are the optimizer's own.
+kernels do or, with `epsilon_first`, Keras' step, to within rounding; the tensors are the optimizer's own.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from nabi.targets.llvm._vectors import INDEX, POINTER, Loop, Vectors, index, loo
 __all__ = ["NativeAdam", "write"]
 
 # What the block of arguments begins with; a line for each tensor follows.
-_NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign")
+_NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign", "first")
 _HEAD = 1 + len(_NUMBERS)
 _LINE = ("weight", "gradient", "mean", "square", "counter", "count", "size", "scale")
 _COST = 4.0
@@ -64,18 +64,10 @@ class NativeAdam:
             for of_one in zip(weights, means, squares, counters, strict=True)
         ]
         self._places = [to_read(weight) for weight in weights]
-        self._block = block = arguments(_HEAD + len(_LINE) * len(weights), [len(weights)])
-        self._numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(block, 8)
-        self._found: list[int] = []
-        self._last: tuple[float, ...] = ()
-        at = _HEAD
-        for weight, mean, square, counter in self._alive:
-            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
-            block[at : at + 6] = [*values, weight.numel()]
-            at += len(_LINE)
+        self._spare: list[_Block] = []
         self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
         self._work = sum(weight.numel() for weight in weights) * _COST
-        self._kernels = self._kernels_for(decays=False)
+        self._kernels_for(decays=False)  # or say now that there are none
 
     def _kernels_for(self, decays: bool) -> tuple[int, int, int]:
         """The addresses of a whole step, and of its two halves, for weights that decay or do not."""
@@ -93,40 +85,67 @@ class NativeAdam:
         decay: float,
         decoupled: bool,
         maximize: bool,
+        epsilon_first: bool = False,
     ) -> bool:
         """See `nabi.targets.AdamSteps`."""
         if [to_read(weight) for weight in weights] != self._places:
             return False
+        # Taken out while it is used: it holds the addresses of gradients that only this call keeps alive.
+        try:
+            block = self._spare.pop()
+        except IndexError:
+            block = _Block(self._alive)
         found = [to_read(gradient) for gradient in gradients]
-        if found != self._found:
-            self._bind(gradients, found)
-        numbers = (rate, *betas, epsilon, decay, decoupled, maximize)
-        if numbers != self._last:
+        if found != block.found:
+            block.bind(self._alive, gradients, found)
+        numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
+        if numbers != block.last:
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
-            self._numbers[:] = [rate, *betas, epsilon, added, keep, -1.0 if maximize else 1.0]
-            self._kernels = self._kernels_for(decays=decay != 0)
-            self._last = numbers
-        whole, count, update = self._kernels
+            sign, first = -1.0 if maximize else 1.0, 1.0 if epsilon_first else 0.0
+            block.numbers[:] = [rate, *betas, epsilon, added, keep, sign, first]
+            block.kernels = self._kernels_for(decays=decay != 0)
+            block.last = numbers
+        whole, count, update = block.kernels
         threads = _threads.threads_for(self._work)
         if threads == 1:
-            _threads.run(whole, self._block, 1)
+            _threads.run(whole, block.block, 1)
         else:  # counters go up once, before any thread reads what follows from them
-            _threads.run(count, self._block, 1)
-            _threads.run(update, self._block, threads)
+            _threads.run(count, block.block, 1)
+            _threads.run(update, block.block, threads)
+        self._spare.append(block)
         return True
 
     def forget_gradients(self) -> None:
         """See `nabi.targets.AdamSteps`."""
-        self._found = []
+        for block in self._spare:
+            block.found = []
 
-    def _bind(self, gradients: Sequence[Tensor], addresses: list[int]) -> None:
+
+class _Block:
+    """Arguments of the kernels, used by one thread at a time."""
+
+    def __init__(self, tensors: Sequence[tuple[Tensor, ...]]) -> None:
+        self.block = arguments(_HEAD + len(_LINE) * len(tensors), [len(tensors)])
+        self.numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(self.block, 8)
+        self.found: list[int] = []
+        self.last: tuple[float, ...] = ()
+        self.kernels = (0, 0, 0)
+        at = _HEAD
+        for weight, mean, square, counter in tensors:
+            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
+            self.block[at : at + 6] = [*values, weight.numel()]
+            at += len(_LINE)
+
+    def bind(
+        self, tensors: Sequence[tuple[Tensor, ...]], gradients: Sequence[Tensor], addresses: list[int]
+    ) -> None:
         """Write down where gradients lie that have what the kernel reads."""
         at = _HEAD + _LINE.index("gradient")
-        for (weight, *_), gradient, address in zip(self._alive, gradients, addresses, strict=True):
+        for (weight, *_), gradient, address in zip(tensors, gradients, addresses, strict=True):
             expect("gradient", gradient, weight.shape, weight.dtype)
-            self._block[at] = address
+            self.block[at] = address
             at += len(_LINE)
-        self._found = addresses
+        self.found = addresses
 
 
 _KINDS = tuple(
@@ -220,14 +239,17 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
 
     one = ir.Constant(_DOUBLE, 1.0)
     new_mean, new_square = (everywhere(b.fsub(one, numbers[beta])) for beta in ("beta1", "beta2"))
-    old_square, epsilon, decay, keep, sign = (
-        everywhere(numbers[each]) for each in ("beta2", "epsilon", "decay", "keep", "sign")
-    )
+    old_square, decay, keep, sign = (everywhere(numbers[each]) for each in ("beta2", "decay", "keep", "sign"))
+    late = b.fsub(one, numbers["first"])
     with loop_over(b, 0, given.lines) as line:
         weights, gradients, means, squares = (given.pointer(line, each) for each in _LINE[:4])
-        size, scale = (
-            everywhere(b.load(given.place(line, each), align=8, typ=_DOUBLE)) for each in ("size", "scale")
+        size, corrected = (
+            b.load(given.place(line, each), align=8, typ=_DOUBLE) for each in ("size", "scale")
         )
+        # Epsilon is added once, after the root is multiplied; what comes before that is multiplied with it.
+        factor = b.fadd(b.fmul(numbers["first"], corrected), late)
+        epsilon = everywhere(b.fmul(numbers["epsilon"], factor))
+        size, scale = everywhere(size), everywhere(corrected)
         count = b.load(given.place(line, "count"), align=8, typ=INDEX)
 
         def some(at: Any, mask: Any) -> None:

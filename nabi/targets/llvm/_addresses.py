@@ -24,6 +24,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.targets.llvm import _guard
 
 __all__ = [
+    "NO_MEMORY",
     "Arguments",
     "Layout",
     "arguments",
@@ -43,6 +44,9 @@ else:
 
 _ALIGNMENT = 64
 """Bytes of a line of the cache; arrays begin with one."""
+
+
+NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
 
 
 class Layout(NamedTuple):

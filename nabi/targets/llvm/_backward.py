@@ -5,9 +5,9 @@ of the weights and of the input.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._machine import Machine

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from threading import get_ident
 
+from nabi._once import LOCK
 from nabi.targets.llvm import _store
-from nabi.targets.llvm._compiler import LOCK, Library, effort, emit_object, load, symbols
+from nabi.targets.llvm._compiler import Library, effort, emit_object, load, symbols
+from nabi.targets.llvm._leaving import CLOSED, INSIDE, stay_outside
 from nabi.targets.llvm._machine import Machine, NativeError
 
 __all__ = ["compiled"]
@@ -42,11 +45,20 @@ def compiled(
     found = _loaded.get(place)
     if found is not None:
         return found
-    with LOCK:
-        found = _loaded.get(place)
-        if found is None:
-            found = _loaded[place] = _from_disk_or_new(key_parts, names, make, machine, callees)
-        return found
+    thread = get_ident()
+    INSIDE[thread] = True
+    if CLOSED:
+        stay_outside()
+    try:
+        with LOCK:
+            found = _loaded.get(place)
+            if found is None:
+                found = _loaded[place] = _from_disk_or_new(key_parts, names, make, machine, callees)
+            return found
+    finally:
+        INSIDE[thread] = False
+        if CLOSED:
+            stay_outside()
 
 
 def _from_disk_or_new(

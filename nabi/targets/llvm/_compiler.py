@@ -3,25 +3,21 @@
 import ctypes
 import itertools
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from nabi._once import LOCK
 from nabi.targets.llvm._machine import Machine, NativeError, host
 from nabi.targets.llvm._objects import undefined_symbols
 
-__all__ = ["LOCK", "Library", "effort", "emit_assembly", "emit_object", "load", "symbols"]
+__all__ = ["Library", "effort", "emit_assembly", "emit_object", "load", "symbols"]
 
-# LLVM is entered by one thread at a time. Held over a fork, so that the child finds LLVM at rest; what LLVM
-# holds is therefore also given back under it.
-LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+# LLVM is entered by one thread at a time, the one that holds LOCK, and a forked child finds it at rest. What
+# LLVM holds is therefore also given back under it.
 
 _numbers = itertools.count()
-_trackers: list[Any] = []  # LLVM unloads a library when its tracker goes; one may still be running
 
 
 class Library:
@@ -104,8 +100,11 @@ def load(image: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> Libr
             tracker = builder.link(_jit(), f"nabi-{next(_numbers)}")
         except RuntimeError as problem:
             raise NativeError(f"image: the object file cannot be loaded: {problem}") from problem
-        _trackers.append(tracker)
-        return Library({name: tracker[name] for name in names})
+        addresses = {name: tracker[name] for name in names}
+        # LLVM unloads a library when its tracker goes. A thread may still run it then, even when the
+        # interpreter has ended: so it is never unloaded.
+        tracker.detach()
+        return Library(addresses)
 
 
 @cache

@@ -1,9 +1,9 @@
 """The forward kernel: a program over packed rows, step after step, in one function."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.targets.llvm._machine import Machine
 from nabi.targets.llvm._schedule import Pass, Schedule

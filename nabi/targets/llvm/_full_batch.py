@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.targets._full_batch import BatchShape
 from nabi.targets._rows import Rows
 from nabi.targets._run import give_up
 from nabi.targets.llvm import _threads
-from nabi.targets.llvm._addresses import Arguments, to_fill, to_read
+from nabi.targets.llvm._addresses import NO_MEMORY, Arguments, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes
 from nabi.targets.llvm._kernel import NativeRecord, backward_for, forward_for, gradient_like
 from nabi.targets.llvm._machine import NativeError
@@ -63,7 +64,9 @@ class NativeFullBatch:
         block[call.x_at], block[call.output_at] = to_read(x), to_fill(output)
         at, step = call.family_at, call.family_step
         for family, line in zip(families, lines, strict=True):
-            block[at], block[at + 1] = to_read(family), line
+            if not (address := to_read(family)):
+                raise ArgumentError(NO_MEMORY)
+            block[at], block[at + 1] = address, line
             at += step
         finals = []
         for i, shape in enumerate(self._final_shapes):
@@ -106,7 +109,9 @@ class NativeFullBatch:
         gradients = []
         at, step = call.family_at, call.family_step
         for family, line, first in zip(families, lines, self._shape.columns_first, strict=True):
-            block[at], block[at + 1] = to_read(family), line
+            if not (address := to_read(family)):
+                raise ArgumentError(NO_MEMORY)
+            block[at], block[at + 1] = address, line
             if need_families:
                 gradients.append(gradient := gradient_like(family, first))
                 block[at + 2] = to_fill(gradient)

@@ -289,9 +289,7 @@ class _Run:
     def _copy(self, place: int, start: int) -> int:
         note = self._given.notes.get(place)
         if note is None:
-            raise MemoryFaultError(
-                f"argument {place}: expected an address that a tensor gave, got {start:#x}"
-            )
+            raise MemoryFaultError(f"argument {place}: expected the address of a tensor, got {start:#x}")
         if note.use == _SCRATCH:
             memory = getattr(self._given, "memory", None)
             first = 0 if memory is None else memory.data_ptr()

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.targets._rows import Rows
-from nabi.targets.llvm._addresses import to_fill, to_read
+from nabi.targets.llvm._addresses import NO_MEMORY, expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
 from nabi.targets.llvm._machine import NativeError
 from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take, working_memory
@@ -80,7 +81,8 @@ def run_forward(
     x = x.contiguous()
     initial = tuple([state.contiguous() for state in initial])
     noises = tuple([noise.contiguous() for noise in noises])
-    families, columns_first, lines = laid_out(families)
+    _check(program, rows, x, initial, noises)
+    families, columns_first, lines = laid_out(program, families, x.dtype)
     compiled, sizes, limits = forward_for(program, rows, x.dtype, columns_first, keep=keep, save=save)
     place = compiled.place
     memory = working_memory(sizes.working_layout)
@@ -120,7 +122,7 @@ def run_backward(
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     x = record.x
-    families, columns_first, lines = laid_out(families)
+    families, columns_first, lines = laid_out(program, families, x.dtype)
     given = tuple([i for i, cotangent in enumerate(state_cotangents) if cotangent is not None])
     keep = tuple([i for i, state in enumerate(record.states) if state is not None])
     need_weights = True in need_families
@@ -147,6 +149,8 @@ def run_backward(
         for i, family in enumerate(families):
             reused = into[i] if into is not None else None
             gradient = gradients[i] = gradient_like(family, columns_first[i]) if reused is None else reused
+            if reused is not None and (reused.shape != family.shape or reused.dtype is not x.dtype):
+                raise ShapeError(f"into: expected shape {tuple(family.shape)}, got {tuple(reused.shape)}")
             values[place[f"gradient_{i}"]] = to_fill(gradient)
     initial: list[Tensor | None] = [None] * len(record.initial)
     alive = []
@@ -156,6 +160,8 @@ def run_backward(
             values[place[f"initial_gradient_{i}"]] = to_fill(wanted)
         if cotangent is not None:
             alive.append(cotangent := cotangent.contiguous())
+            if cotangent.numel() != record.initial[i].numel() or cotangent.dtype is not x.dtype:
+                expect("cotangent of a final state", cotangent, record.initial[i].shape, x.dtype)
             values[place[f"final_gradient_{i}"]] = to_read(cotangent)
     for i in keep:
         kept = record.states[i]
@@ -165,6 +171,8 @@ def run_backward(
         given_rows = state_cotangents[i]
         assert given_rows is not None
         alive.append(given_rows := given_rows.contiguous())
+        if given_rows.numel() != rows.count * program.state_widths[i] or given_rows.dtype is not x.dtype:
+            expect("cotangent of a state", given_rows, (rows.count, program.state_widths[i]), x.dtype)
         values[place[f"given_{i}"]] = to_read(given_rows)
     if rows.cut is not None:
         values[place["cut"]] = to_read(rows.cut)
@@ -222,10 +230,33 @@ def _is_read_in_place(rows: Rows) -> bool:
     return rows.batch == 1 and len(rows.active) <= _SHORT
 
 
-def laid_out(families: Sequence[Tensor]) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
-    """Bring weights into a layout that kernels read; say which, and how far lines lie apart."""
+def _check(
+    program: Program, rows: Rows, x: Tensor, initial: Sequence[Tensor], noises: Sequence[Tensor]
+) -> None:
+    """Refuse what is not as large as a kernel takes it to be; it reads without looking."""
+    dtype, count = x.dtype, rows.count
+    if x.numel() != count * program.input_size:
+        expect("x", x, (count, program.input_size), dtype)
+    for i, width in enumerate(program.state_widths):
+        if (state := initial[i]).numel() != rows.batch * width or state.dtype is not dtype:
+            expect("states", state, (rows.batch, width), dtype)
+    for noise, values in zip(program.noises, noises, strict=True):
+        expect("noise", values, (count, noise.width), dtype)
+
+
+def laid_out(
+    program: Program, families: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[Sequence[Tensor], tuple[bool, ...], list[int]]:
+    """Bring weights into a layout that kernels read; say which, and how far lines lie apart.
+
+    Raises:
+        ShapeError, ArgumentError: weights are not those of the program, or of another type.
+    """
     found, columns_first, lines = [], [], []
-    for family in families:
+    for declared, family in zip(program.families, families, strict=True):
+        if family.shape != declared.shape or family.dtype is not dtype:
+            expect(declared.name, family.contiguous(), declared.shape, dtype)
+            raise ShapeError(f"{declared.name}: expected shape {declared.shape}, got {tuple(family.shape)}")
         first, line = True, family.shape[-1]
         if not family.is_contiguous():
             if family.dim() == 2 and 1 in (stride := family.stride()):
@@ -254,7 +285,9 @@ def fill_weights(
     at = compiled.place["family_0"] if families else 0
     step = compiled.kernel.family_step
     for family, line in zip(families, lines, strict=True):
-        values[at], values[at + 1] = to_read(family), line
+        if not (address := to_read(family)):
+            raise ArgumentError(NO_MEMORY)
+        values[at], values[at + 1] = address, line
         at += step
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from nabi.targets.llvm._coefficients import COEFFICIENTS
 from nabi.targets.llvm._vectors import Vectors
 
-__all__ = ["cos", "erf", "exp", "log", "sigmoid", "sin", "softplus", "tanh"]
+__all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,23 @@ def exp(v: Vectors, x: Any) -> Any:
     tail = _polynomial(v, r, COEFFICIENTS[v.dtype].exp)
     value = v.add(v.fma(v.mul(r, r), tail, r), v.constant(1.0))
     return v.mul(v.mul(value, power), power)
+
+
+def expm1(v: Vectors, x: Any) -> Any:
+    """Return e to the power of x, less one, without losing the digits of what is small.
+
+    With x = 2 n ln 2 + r, p = 2 ** n and q = exp(r) - 1 it is p (p q + (p - 1 / p)): where n = 0 it is q, and
+    elsewhere nothing cancels. 1 / p has the exponent of p with the other sign. Error: 2.2 and 2.0 ulp.
+    """
+    form, build = _FORMATS[v.dtype], v.builder
+    # Below it is -1 for certain.
+    x = _at_most(v, _at_least(v, x, -form.one), form.most)
+    n, power = _rounded(v, x, 0.5 / math.log(2.0))
+    r = _less_ln2(v, x, n, 2.0, True)
+    q = v.fma(v.mul(r, r), _polynomial(v, r, COEFFICIENTS[v.dtype].exp), r)
+    twice_one = v.integer_constant(2 * form.bias << form.bits)
+    inverse = build.bitcast(build.sub(twice_one, build.bitcast(power, v.integers)), v.type)
+    return v.mul(v.fma(power, q, v.sub(power, inverse)), power)
 
 
 def _log_near(v: Vectors, f: Any, n: Any) -> Any:

@@ -29,6 +29,12 @@ LARGE = 512 << 10
 Block = tuple[Tensor, int]
 """Memory, and where arrays begin in it. An address lives no longer than the tensor: hold both."""
 
+# Python shares such memory with forked children unless it is told not to. Each would then write its results
+# over those of the other.
+_PRIVATE: dict[str, int] = {}
+if hasattr(mmap, "MAP_PRIVATE"):
+    _PRIVATE["flags"] = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+
 _own = threading.local()
 _free: deque[Tensor] = deque()
 _maps: deque[mmap.mmap] = deque()
@@ -133,7 +139,7 @@ def _map_of(size: int) -> mmap.mmap:
         if size <= len(memory) <= size + size // 4:
             return memory
         _maps.append(memory)
-    memory = mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, **_PRIVATE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memory

@@ -73,6 +73,24 @@ def _select(v: Vectors, condition: Any, a: Any, b: Any) -> Any:
     return v.select(v.builder.fcmp_unordered("!=", condition, v.zero), a, b)
 
 
+def _elu(v: Vectors, a: Any) -> Any:
+    return v.select(v.compare(">", a, v.zero), a, _math.expm1(v, _extreme("<")(v, a, v.zero)))
+
+
+def _selu(v: Vectors, a: Any) -> Any:
+    below = v.mul(v.constant(1.6732632423543772), _math.expm1(v, _extreme("<")(v, a, v.zero)))
+    return v.mul(v.constant(1.0507009873554805), v.select(v.compare(">", a, v.zero), a, below))
+
+
+def _gelu(v: Vectors, a: Any) -> Any:
+    share = v.add(v.constant(1.0), _math.erf(v, v.mul(a, v.constant(0.7071067811865476))))
+    return v.mul(v.mul(v.constant(0.5), a), share)
+
+
+def _silu(v: Vectors, a: Any) -> Any:
+    return v.mul(a, _math.sigmoid(v, a))
+
+
 def _sigmoid_gradient(v: Vectors, d: Any, y: Any) -> Any:
     # y - y y in one rounding keeps every digit of the small factor at both ends.
     return v.mul(d, v.fma(v.neg(y), y, y))
@@ -110,6 +128,10 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "cos": _math.cos,
     "softplus": _math.softplus,
     "erf": _math.erf,
+    "elu": _elu,
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": _silu,
     "sigmoid_gradient": _sigmoid_gradient,
     "tanh_gradient": _tanh_gradient,
 }

@@ -13,7 +13,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _kernel
-from nabi.targets.llvm._addresses import to_fill, to_read
+from nabi.targets.llvm._addresses import expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Repeated
 from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
@@ -46,7 +46,7 @@ class PreparedNative:
         need_families: tuple[bool, ...],
     ) -> None:
         self._program, self._rows, self._dtype, self._keep = program, rows, dtype, keep
-        self._families, self._columns_first, self._lines = _kernel.laid_out(families)
+        self._families, self._columns_first, self._lines = _kernel.laid_out(program, families, dtype)
         self._need_families = need_families
         compiled, sizes, limits = _kernel.forward_for(
             program, rows, dtype, self._columns_first, keep=keep, save=True
@@ -61,10 +61,13 @@ class PreparedNative:
             _kernel.fill_weights(compiled, values, self._families, self._lines)
             return values
 
-        count = len(program.state_names)
         self._forward = Repeated(compiled, sizes, rows, make)
         self._x_at = place["x"]
-        self._states_at = [(place[f"initial_{i}"], place[f"final_{i}"]) for i in range(count)]
+        self._count = rows.count * program.input_size
+        self._states_at = [
+            (place[f"initial_{i}"], place[f"final_{i}"], rows.batch * width)
+            for i, width in enumerate(program.state_widths)
+        ]
         self._kept_at = [(place[f"state_{i}"], i, program.state_widths[i]) for i in keep]
         self._gradients: list[Tensor | None] = [
             _kernel.gradient_like(family, first) if True in need_families else None
@@ -84,11 +87,15 @@ class PreparedNative:
     def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Run forward; the rows of the states that are kept, and the final states."""
         x = x.contiguous()
+        if x.numel() != self._count or x.dtype is not self._dtype:
+            expect("x", x, (self._rows.count, self._program.input_size), self._dtype)
         block = self._forward.arguments()
         block[self._x_at] = to_read(x)
         starts, finals = [], []
-        for state, (start, end) in zip(initial, self._states_at, strict=True):
+        for state, (start, end, size) in zip(initial, self._states_at, strict=True):
             state = state.contiguous()
+            if state.numel() != size or state.dtype is not self._dtype:
+                expect("states", state, (self._rows.batch, size // max(self._rows.batch, 1)), self._dtype)
             final = torch.empty_like(state)
             block[start], block[end] = to_read(state), to_fill(final)
             starts.append(state)
@@ -124,14 +131,18 @@ class PreparedNative:
         for state, at in zip(states, known.state_at, strict=True):
             block[at] = to_read(state)
         alive = []
-        for cotangent, at in zip(state_cotangents, known.given_at, strict=True):
+        for state, cotangent, at in zip(states, state_cotangents, known.given_at, strict=True):
             alive.append(cotangent := cotangent.contiguous())
+            if cotangent.numel() != state.numel() or cotangent.dtype is not self._dtype:
+                expect("cotangent of a state", cotangent, state.shape, self._dtype)
             block[at] = to_read(cotangent)
-        for final, at in zip(final_cotangents, known.final_at, strict=True):
+        for state, final, at in zip(initial, final_cotangents, known.final_at, strict=True):
             if final is None:
                 block[at] = 0
             else:
                 alive.append(final := final.contiguous())
+                if final.numel() != state.numel() or final.dtype is not self._dtype:
+                    expect("cotangent of a final state", final, state.shape, self._dtype)
                 block[at] = to_read(final)
         dx = None
         if need_input:

@@ -16,7 +16,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets._rows import Rows
 from nabi.targets.llvm import _threads
-from nabi.targets.llvm._addresses import lay_out, to_fill, to_read
+from nabi.targets.llvm._addresses import expect, lay_out, to_fill, to_read
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._forward import ForwardKernel
 from nabi.targets.llvm._kernel import FEW, laid_out
@@ -29,7 +29,7 @@ _BATCH_SIZES = 64
 
 @dataclass(eq=False)
 class _Ready:
-    """Arguments for one batch size; only input and states are filled in for a step."""
+    """Arguments for one batch size; only input and states are filled in for a step. One thread uses it."""
 
     compiled: Compiled
     block: Any
@@ -45,11 +45,11 @@ class NativeStep:
 
     def __init__(self, program: Program, families: Sequence[Tensor]) -> None:
         self._program = program
-        self._families, self._columns_first, self._lines = laid_out(families)
+        self._families, self._columns_first, self._lines = laid_out(program, families, families[0].dtype)
         self._dtype = families[0].dtype
         self._multiply_adds = float(program.parameter_count)
         self._packed: dict[bool, _Arrays] = {}
-        self._ready: dict[int, _Ready] = {}
+        self._ready: dict[int, list[_Ready]] = {}
         self._pack(few=True)
 
     def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -58,15 +58,23 @@ class NativeStep:
         if not batch:
             return tuple([state.clone() for state in states])
         threads = _threads.threads_for(batch * self._multiply_adds)
-        ready = self._ready.get(batch)
-        if ready is None or ready.threads != threads:
+        # Taken out while it is used: a thread that calls meanwhile gets arguments and memory of its own.
+        try:
+            ready = self._ready[batch].pop()
+        except (KeyError, IndexError):
+            ready = self._make(batch, threads)
+        if ready.threads != threads:
             ready = self._make(batch, threads)
         block, at = ready.block, ready.states_at
         x = x.contiguous()
+        if x.numel() != batch * self._program.input_size or x.dtype is not self._dtype:
+            expect("x", x, (batch, self._program.input_size), self._dtype)
         block[ready.x_at] = to_read(x)
         alive, finals = [x], []
-        for state in states:
+        for state, width in zip(states, self._program.state_widths, strict=True):
             state = state.contiguous()
+            if state.numel() != batch * width or state.dtype is not self._dtype:
+                expect("states", state, (batch, width), self._dtype)
             final = torch.empty_like(state)
             # An initial state and its final state lie side by side among the arguments.
             block[at], block[at + 1] = to_read(state), to_fill(final)
@@ -77,6 +85,7 @@ class NativeStep:
             ctypes.memset(ready.counters, 0, 8 * (threads + 2) * _threads.COUNTER_STRIDE)
         _threads.run(ready.compiled.address, block, threads)
         del alive
+        self._keep(batch, ready)
         return tuple(finals)
 
     def _pack(self, few: bool) -> "_Arrays":
@@ -87,7 +96,7 @@ class NativeStep:
         compiled = self._kernel(few, is_packed=False)
         kernel = compiled.kernel
         assert isinstance(kernel, ForwardKernel)
-        self._packed[few] = found = _Arrays(kernel.weights.sizes, self._dtype)
+        found = _Arrays(kernel.weights.sizes, self._dtype)
         batch = 1 if few else FEW + 1
         rows = Rows([], batch)
         values, own, alive = self._values(compiled, rows, found)
@@ -99,6 +108,8 @@ class NativeStep:
             values[compiled.place[f"final_{i}"]] = to_fill(final)
         compiled.run(values, rows, own)
         del alive
+        # Only now may other threads read it. Of two that packed at the same time each keeps its own.
+        self._packed[few] = found
         return found
 
     def _make(self, batch: int, threads: int) -> _Ready:
@@ -109,12 +120,18 @@ class NativeStep:
         values, own, alive = self._values(compiled, rows, packed)
         block = compiled.block(values, rows, threads, own)
         counters = ctypes.addressof(block) + 8 * compiled.count
-        if len(self._ready) >= _BATCH_SIZES:
-            self._ready.clear()
-        self._ready[batch] = ready = _Ready(
-            compiled, block, counters, threads, compiled.place["x"], compiled.place["initial_0"], alive
-        )
-        return ready
+        return _Ready(
+            compiled, block, counters, threads, compiled.place["x"], compiled.place["initial_0"],
+            (*alive, packed),
+        )  # fmt: skip
+
+    def _keep(self, batch: int, ready: _Ready) -> None:
+        spare = self._ready.get(batch)
+        if spare is None:
+            if len(self._ready) >= _BATCH_SIZES:
+                self._ready.clear()
+            spare = self._ready.setdefault(batch, [])
+        spare.append(ready)
 
     def _kernel(self, few: bool, is_packed: bool) -> Compiled:
         return forward_kernel(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ import torch
 from nabi.targets.llvm import _guard
 from nabi.targets.llvm._cache import compiled
 from nabi.targets.llvm._compiler import symbols
+from nabi.targets.llvm._leaving import CLOSED, INSIDE, stay_outside
 from nabi.targets.llvm._machine import host
 from nabi.targets.llvm._pool import Pool
 
@@ -61,15 +63,25 @@ def run(address: int, arguments: Any, threads: int) -> None:
     kernel = _kernels.get(address)
     if kernel is None:
         kernel = _kernels[address] = _Kernel(address)
-    if threads < 2 or _forked:
-        kernel(arguments, 0, 1)
-        return
-    pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
-    team = _team()
-    if team is not None:
-        team(address, pointer, threads)
-    elif not _pool.run(kernel, pointer, threads):
-        kernel(pointer, 0, 1)
+    alone = threads < 2 or _forked
+    team = None if alone else _team()  # may compile, which is a section of its own
+    thread = get_ident()
+    INSIDE[thread] = True
+    if CLOSED:
+        stay_outside()
+    try:
+        if alone:
+            kernel(arguments, 0, 1)
+        else:
+            pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
+            if team is not None:
+                team(address, pointer, threads)
+            elif not _pool.run(kernel, pointer, threads):
+                kernel(pointer, 0, 1)
+    finally:
+        INSIDE[thread] = False
+        if CLOSED:
+            stay_outside()
 
 
 if _guard.MODE:

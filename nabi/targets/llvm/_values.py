@@ -6,9 +6,9 @@ such as tanh(c) of an LSTM.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from weakref import WeakKeyDictionary
 
+from nabi._once import LOCK, cached_property
 from nabi.ir import Node, Program
 from nabi.ir._nodes import LEAVES
 from nabi.targets.llvm._schedule import Schedule, is_cheap, is_product, is_reduction, make_schedule
@@ -21,10 +21,11 @@ _values: "WeakKeyDictionary[Program, Values]" = WeakKeyDictionary()
 
 def values_of(program: Program) -> "Values":
     """Return the values of a program; made once."""
-    found = _values.get(program)
-    if found is None:
-        found = _values[program] = Values(program)
-    return found
+    with LOCK:
+        found = _values.get(program)
+        if found is None:
+            found = _values[program] = Values(program)
+        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)

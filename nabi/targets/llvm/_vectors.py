@@ -193,7 +193,9 @@ class Vectors:
         """Return the largest lane as a scalar; NaN when a lane is NaN."""
 
         def larger(a: Any, b: Any) -> Any:
-            first = self.builder.fcmp_unordered(">", a, b)
+            # Else the second: it is larger, or NaN.
+            is_nan = self.builder.fcmp_unordered("uno", a, a)
+            first = self.builder.or_(is_nan, self.builder.fcmp_ordered(">", a, b))
             return self.builder.select(first, a, b)
 
         return self._fold(value, larger)

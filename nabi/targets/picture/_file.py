@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nabi import _checks
 from nabi.errors import ArgumentError, OutputError
 from nabi.targets.picture._style import text_settings
 
@@ -24,9 +25,9 @@ def check_suffix(path: str | os.PathLike[str]) -> Path:
     Raises:
         ArgumentError: its suffix is neither .svg nor .png.
     """
-    given = Path(path)
+    given = _checks.path("path", path, wrong=OutputError)
     if given.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"path: got {os.fspath(path)!r}, expected a name that ends in .svg or .png")
+        raise ArgumentError(f"path: expected a name that ends in .svg or .png, got {os.fspath(path)!r}")
     return given
 
 
@@ -53,6 +54,8 @@ def write_figure(
         "Title": _printable(title) or None,
         "Description": _printable(description) or None,
     }
+    # Who wrote it: the command line replaces its own pictures, and nobody else's.
+    metadata["Software" if kind == "png" else "Creator"] = "nabi"
     if kind == "svg":
         metadata["Date"] = None
     content = io.BytesIO()

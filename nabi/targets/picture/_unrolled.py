@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nabi.errors import ArgumentError
+from nabi import _checks
 from nabi.ir import LATEX, Program, symbol
 from nabi.targets.picture._draw import Step
 from nabi.targets.picture._file import check_suffix, write_figure
@@ -48,8 +48,7 @@ def unrolled(program: Program, steps: int, path: str | os.PathLike[str], *, titl
     """
     from matplotlib.figure import Figure
 
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ArgumentError(f"steps: expected a positive integer, got {steps!r}")
+    steps = _checks.whole("steps", steps)
     check_suffix(path)
     name = type(program.cell).__name__
     title = f"{name} over {steps} time step{'s' if steps > 1 else ''}" if title is None else title

@@ -1,0 +1,136 @@
+"""What every function that users call does first: its arguments are compared with its signature.
+
+Here are the names: the nearest right one is said, and the new name of what Keras 1 called otherwise. The
+kinds of values are in `nabi/_kinds.py`. It loads nothing heavy, as `nabi/_checks.py`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+from nabi._kinds import Kind, kinds_of
+from nabi.errors import UnknownNameError, unknown_name
+
+__all__ = ["check_names", "public", "unknown_argument"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+# A name of Keras 1 (a few of Keras 2 and TensorFlow) -> what it may be called now, the first that fits.
+_OLD_NAMES = {
+    "W_constraint": ("kernel_constraint", "embeddings_constraint"),
+    "W_regularizer": ("kernel_regularizer", "embeddings_regularizer"),
+    "U_regularizer": ("recurrent_regularizer",),
+    "b_constraint": ("bias_constraint",),
+    "b_regularizer": ("bias_regularizer",),
+    "bias": ("use_bias",),
+    "border_mode": ("padding",),
+    "class_mode": ("loss",),
+    "concat_axis": ("axis",),
+    "dim_ordering": ("data_format",),
+    "dot_axes": ("axes",),
+    "dropout_U": ("recurrent_dropout",),
+    "dropout_W": ("dropout",),
+    "consume_less": ("implementation",),
+    "filter_length": ("kernel_size",),
+    "forget_bias_init": ("unit_forget_bias",),
+    "inner_activation": ("recurrent_activation",),
+    "inner_init": ("recurrent_initializer",),
+    "init": ("kernel_initializer", "embeddings_initializer"),
+    "input": ("inputs",),
+    "lr": ("learning_rate",),
+    "nb_epoch": ("epochs",),
+    "nb_filter": ("filters",),
+    "nb_val_samples": ("validation_steps",),
+    "nb_classes": ("num_classes",),
+    "nb_words": ("num_words",),
+    "objective": ("loss",),
+    "output": ("outputs",),
+    "output_dim": ("units", "filters", "output_dim"),
+    "p": ("rate",),
+    "pool_length": ("pool_size",),
+    "samples_per_epoch": ("steps_per_epoch",),
+    "show_accuracy": ("metrics",),
+    "stride": ("strides",),
+    "subsample": ("strides",),
+    "subsample_length": ("strides",),
+    "sigma": ("stddev",),
+    "val_samples": ("steps",),
+}
+
+# Arguments of Keras' that say how it computes; nabi has nothing to be told there.
+_NOT_NEEDED = (
+    "auto_scale_loss", "jit_compile", "max_q_size", "max_queue_size", "nb_worker", "pickle_safe",
+    "run_eagerly", "sample_weight_mode", "steps_per_execution", "use_multiprocessing", "workers",
+)  # fmt: skip
+
+# What is said beside the new name, where the value is another one too.
+_OTHER_VALUES = {
+    "samples_per_epoch": ", which counts batches, not samples",
+    "nb_val_samples": ", which counts batches, not samples",
+    "val_samples": ", which counts batches, not samples",
+    "show_accuracy": "=['accuracy'] of compile",
+    "class_mode": ' of compile, such as "sparse_categorical_crossentropy"',
+}
+
+
+def unknown_argument(where: str, name: str, known: Collection[str]) -> UnknownNameError:
+    """Build the error for a keyword argument that is not known.
+
+    >>> str(unknown_argument("fit(...)", "nb_epoch", ["x", "y", "epochs"]))
+    "fit(...): 'nb_epoch' is an old name; use epochs"
+    >>> str(unknown_argument("fit(...)", "epoch", ["x", "y", "epochs"]))
+    "fit(...): 'epoch' is not an argument; did you mean 'epochs'? Known are: epochs, x, y"
+    """
+    for now in _OLD_NAMES.get(name, ()):
+        if now in known:
+            return UnknownNameError(
+                f"{where}: {name!r} is an old name; use {now}{_OTHER_VALUES.get(name, '')}"
+            )
+    if name in _NOT_NEEDED:
+        return UnknownNameError(f"{where}: {name!r} is not needed here; leave it out")
+    error = unknown_name(where, name, known)
+    return UnknownNameError(str(error).replace("is not known", "is not an argument", 1))
+
+
+def check_names(where: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse keyword arguments that are not among the known ones."""
+    for name in given:
+        if name not in known:
+            raise unknown_argument(where, name, known)
+
+
+def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a function that users call check its arguments by its own signature, before anything is done.
+
+    A keyword argument that it does not have is answered with the nearest name, and a value that is of another
+    kind than the annotation says with an `ArgumentError`: a text where a number belongs, an array where True
+    or False does, one number where a list does. What a value may be beyond its kind (at least 1, one of three
+    names) the function checks itself. Functions that run many times a second do without.
+    """
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    known = {
+        one.name for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
+    positional = [one.name for one in parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    kinds: dict[str, Kind] = {}
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if not open_ended and kwargs and not kwargs.keys() <= known:
+            made = function.__name__ == "__init__" and args
+            where = type(args[0]).__name__ if made else function.__name__
+            check_names(f"{where}(...)", kwargs, sorted(known - {"self", "cls"}))
+        if not kinds:
+            kinds.update(kinds_of(function))
+        for name, value in zip(positional, args, strict=False):
+            kinds[name].check(name, value)
+        for name, value in kwargs.items():
+            if name in kinds:
+                kinds[name].check(name, value)
+        return function(*args, **kwargs)
+
+    return checked

@@ -1,0 +1,248 @@
+"""Texts as numbers of words, by the rules and numbers of Keras' old tokenizer."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi.errors import ArgumentError, unknown_name
+
+__all__ = ["FILTERS", "Tokenizer", "text_to_word_sequence", "tokenizer_from_json"]
+
+FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+_MODES = ("binary", "count", "freq", "tfidf")
+
+
+def text_to_word_sequence(
+    input_text: str, filters: str = FILTERS, lower: bool = True, split: str = " "
+) -> list[str]:
+    """Cut a text into words: the characters of `filters` count as `split`, and empty words are left out.
+
+    >>> text_to_word_sequence("A good film, isn't it?")
+    ['a', 'good', 'film', "isn't", 'it']
+    """
+    if not isinstance(input_text, str):
+        raise ArgumentError(f"text: expected a text; got {input_text!r}")
+    text = input_text.lower() if lower else input_text
+    text = text.translate({ord(character): split for character in filters})
+    return [word for word in text.split(split) if word]
+
+
+class Tokenizer:
+    """Words by their frequency: the most frequent one has number 1, and 0 is left for padding.
+
+    It is Keras' tokenizer of old, with its numbers. `nabi.data.Vocabulary` is the better choice for new work:
+    it keeps punctuation, knows characters and parts of words, and has codes for unknown words and padding.
+
+    Args:
+        num_words: only numbers below this are given out; all words stay in `word_index`.
+        filters: characters that are taken out.
+        lower: whether large and small letters are the same.
+        split: what stands between words.
+        char_level: whether each character is a word.
+        oov_token: a word that stands for all words that are not known; it gets number 1.
+        analyzer: a function that cuts a text into words, instead of all this.
+
+    Texts may be given as lists of words as well. Raises `ArgumentError` for what is neither.
+
+    >>> tokenizer = Tokenizer(num_words=4, oov_token="<unknown>")
+    >>> tokenizer.fit_on_texts(["the cat sat", "the dog sat", "the end"])
+    >>> tokenizer.word_index
+    {'<unknown>': 1, 'the': 2, 'sat': 3, 'cat': 4, 'dog': 5, 'end': 6}
+    >>> tokenizer.texts_to_sequences(["the cow sat"])
+    [[2, 1, 3]]
+    """
+
+    def __init__(
+        self,
+        num_words: int | None = None,
+        filters: str = FILTERS,
+        lower: bool = True,
+        split: str = " ",
+        char_level: bool = False,
+        oov_token: str | None = None,
+        analyzer: Any = None,
+        document_count: int = 0,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise unknown_name(
+                "Tokenizer(...)",
+                next(iter(unknown)),
+                ["num_words", "filters", "lower", "split", "char_level", "oov_token", "analyzer"],
+            )
+        if num_words is not None and (
+            isinstance(num_words, bool) or not isinstance(num_words, int | np.integer) or num_words < 1
+        ):
+            raise ArgumentError(f"num_words: expected a whole number from 1, or None; got {num_words!r}")
+        if not isinstance(split, str) or not split:
+            raise ArgumentError(f"split: expected a text; got {split!r}")
+        self.num_words, self.filters, self.lower, self.split = num_words, filters, lower, split
+        self.char_level, self.oov_token, self.analyzer = char_level, oov_token, analyzer
+        self.document_count = document_count
+        self.word_counts: dict[str, int] = {}
+        self.word_docs: dict[str, int] = {}
+        self.word_index: dict[str, int] = {}
+        self.index_word: dict[int, str] = {}
+        self.index_docs: dict[int, int] = {}
+
+    def _words(self, argument: str, text: Any) -> list[str]:
+        if self.analyzer is not None:
+            return list(self.analyzer(text))
+        if isinstance(text, list | tuple):
+            words = [str(word) for word in text]
+            return [word.lower() for word in words] if self.lower else words
+        if not isinstance(text, str):
+            raise ArgumentError(f"{argument}: expected texts, or lists of words; got {text!r}")
+        if self.char_level:
+            return list(text.lower() if self.lower else text)
+        return text_to_word_sequence(text, self.filters, self.lower, self.split)
+
+    def _all(self, argument: str, texts: Any) -> Iterator[list[str]]:
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise ArgumentError(f"{argument}: expected several texts; got {texts!r}")
+        return (self._words(argument, text) for text in texts)
+
+    def fit_on_texts(self, texts: Iterable[str | Sequence[str]]) -> None:
+        """Learn the words of texts, and of all texts learnt before."""
+        counts, documents = Counter(self.word_counts), Counter(self.word_docs)
+        for words in self._all("texts", texts):
+            self.document_count += 1
+            counts.update(words)
+            documents.update(dict.fromkeys(words, 1))
+        self.word_counts, self.word_docs = dict(counts), dict(documents)
+        # Of words as frequent as each other the one seen first is first.
+        ordered = sorted(counts, key=lambda word: -counts[word])
+        if self.oov_token is not None:
+            ordered.insert(0, self.oov_token)
+        self.word_index = {word: number for number, word in enumerate(ordered, 1)}
+        self.index_word = {number: word for word, number in self.word_index.items()}
+        self.index_docs = {self.word_index[word]: count for word, count in documents.items()}
+
+    def fit_on_sequences(self, sequences: Iterable[Sequence[int]]) -> None:
+        """Learn in how many sequences each number is, for the mode "tfidf" of `sequences_to_matrix`."""
+        documents = Counter(self.index_docs)
+        for sequence in sequences:
+            self.document_count += 1
+            documents.update(dict.fromkeys(sequence, 1))
+        self.index_docs = dict(documents)
+
+    def texts_to_sequences(self, texts: Iterable[str | Sequence[str]]) -> list[list[int]]:
+        """Return the numbers of the words of texts; words without a number are left out, or `oov_token`."""
+        return list(self.texts_to_sequences_generator(texts))
+
+    def texts_to_sequences_generator(self, texts: Iterable[str | Sequence[str]]) -> Iterator[list[int]]:
+        """Yield what `texts_to_sequences` returns, text by text."""
+        unknown = None if self.oov_token is None else self.word_index.get(self.oov_token)
+        for words in self._all("texts", texts):
+            numbers = [self.word_index.get(word) for word in words]
+            if self.num_words:
+                numbers = [None if one is None or one >= self.num_words else one for one in numbers]
+            known = (unknown if one is None else one for one in numbers)
+            yield [one for one in known if one is not None]
+
+    def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
+        """Return the words of numbers with a space between them."""
+        return list(self.sequences_to_texts_generator(sequences))
+
+    def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
+        """Yield what `sequences_to_texts` returns, sequence by sequence."""
+        for sequence in sequences:
+            words = []
+            for number in sequence:
+                word = self.index_word.get(int(number))
+                if word is None or (self.num_words and number >= self.num_words):
+                    word = self.oov_token
+                if word is not None:
+                    words.append(word)
+            yield " ".join(words)
+
+    def texts_to_matrix(
+        self, texts: Iterable[str | Sequence[str]], mode: str = "binary"
+    ) -> npt.NDArray[np.float64]:
+        """Return a row for each text `[N, num_words]`; see `sequences_to_matrix`."""
+        return self.sequences_to_matrix(self.texts_to_sequences(texts), mode)
+
+    def sequences_to_matrix(
+        self, sequences: Sequence[Sequence[int]], mode: str = "binary"
+    ) -> npt.NDArray[np.float64]:
+        """Return a row for each sequence, with a column for each number below `num_words`.
+
+        `mode` says what is in it: "binary", 1 where the number is there; "count", how often; "freq", that as
+        a share of the sequence; "tfidf", `(1 + log(count)) · log(1 + documents / (1 + those with it))`.
+
+        Raises `UnknownNameError` for another mode, `ArgumentError` before anything was learnt.
+        """
+        if mode not in _MODES:
+            raise unknown_name("mode", mode, _MODES)
+        if not self.num_words and not self.word_index:
+            raise ArgumentError("num_words: expected a number, or a call of fit_on_texts before; got neither")
+        if mode == "tfidf" and not self.document_count:
+            raise ArgumentError("mode: 'tfidf' needs a call of fit_on_texts or fit_on_sequences before")
+        columns = int(self.num_words or len(self.word_index) + 1)
+        matrix = np.zeros((len(sequences), columns))
+        for row, sequence in zip(matrix, sequences, strict=True):
+            counts = Counter(int(number) for number in sequence if number < columns)
+            for number, count in counts.items():
+                if mode == "binary":
+                    row[number] = 1.0
+                elif mode == "count":
+                    row[number] = count
+                elif mode == "freq":
+                    row[number] = count / len(sequence)
+                else:
+                    others = 1 + self.index_docs.get(number, 0)
+                    row[number] = (1 + np.log(count)) * np.log(1 + self.document_count / others)
+        return matrix
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all there is to it; what was learnt as JSON texts, as Keras wrote it."""
+        return {
+            "num_words": self.num_words,
+            "filters": self.filters,
+            "lower": self.lower,
+            "split": self.split,
+            "char_level": self.char_level,
+            "oov_token": self.oov_token,
+            "document_count": self.document_count,
+            **{name: json.dumps(getattr(self, name)) for name in _LEARNT},
+        }
+
+    def to_json(self, **options: Any) -> str:
+        """Return the tokenizer as JSON, for `tokenizer_from_json`."""
+        return json.dumps({"class_name": "Tokenizer", "config": self.get_config()}, **options)
+
+
+_LEARNT = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
+
+
+def tokenizer_from_json(json_string: str) -> Tokenizer:
+    """Make the tokenizer that `Tokenizer.to_json` wrote, also Keras'.
+
+    Raises:
+        ArgumentError: for what is no such text.
+
+    >>> tokenizer = Tokenizer()
+    >>> tokenizer.fit_on_texts(["to be or not to be"])
+    >>> tokenizer_from_json(tokenizer.to_json()).word_index == tokenizer.word_index
+    True
+    """
+    try:
+        config = dict(json.loads(json_string)["config"])
+        learnt = {name: json.loads(config.pop(name)) for name in _LEARNT}
+        if not all(isinstance(one, Mapping) for one in learnt.values()):
+            raise TypeError("what was learnt is no dictionary")
+        for name in ("index_docs", "index_word"):  # JSON has texts for keys
+            learnt[name] = {int(key): value for key, value in learnt[name].items()}
+    except (TypeError, ValueError, KeyError) as problem:
+        raise ArgumentError(
+            f"json_string: expected what Tokenizer.to_json wrote; got {str(json_string)[:60]!r} "
+            f"({type(problem).__name__}: {problem})"
+        ) from problem
+    made = Tokenizer(**config)
+    for name, value in learnt.items():
+        setattr(made, name, value)
+    return made

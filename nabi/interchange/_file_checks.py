@@ -1,0 +1,134 @@
+"""What every reader of a model file shares: tensors are checked by name before use, and what fails is told.
+
+A file may be damaged, or made by somebody who wants to crash the program. Its tensors reach native code,
+which is given addresses; so shape and type of each are compared with what will use it.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, FileFormatError, NabiError
+
+__all__ = ["check_counter", "check_figures", "check_tensors", "part", "reading"]
+
+_LONGEST_REASON = 500
+
+
+@contextmanager
+def reading(path: Path, result: str, *, of_own_classes: bool = False) -> Iterator[None]:
+    """Say of whatever goes wrong inside that the file is damaged.
+
+    Args:
+        path: of the file.
+        result: what does not come of it, such as "it cannot be made a captioner again".
+        of_own_classes: whether an `ArgumentError` may mean that `custom_objects` lacks a class: it then stays
+            one, with a hint.
+
+    Raises:
+        FileFormatError: for every other exception, except those that end a program.
+    """
+    try:
+        yield
+    except FileFormatError as problem:
+        if str(path) in str(problem):
+            raise
+        raise _damaged(path, result, problem) from problem
+    except ArgumentError as problem:
+        if not of_own_classes:
+            raise _damaged(path, result, problem) from problem
+        why = _shortened(str(problem))
+        raise type(problem)(f"{why} (in the model file {path}; see custom_objects)") from problem
+    except Exception as problem:
+        raise _damaged(path, result, problem) from problem
+    except BaseException as problem:
+        # Libraries written in Rust report their own faults so.
+        if type(problem).__name__ != "PanicException":
+            raise
+        raise _damaged(path, result, problem) from problem
+
+
+def _damaged(path: Path, result: str, problem: BaseException) -> FileFormatError:
+    why = str(problem) if isinstance(problem, NabiError) else f"{type(problem).__name__}: {problem}"
+    return FileFormatError(f"path: {path} is damaged: {result} ({_shortened(why)})")
+
+
+def _shortened(text: str) -> str:
+    """A message may quote what the file says, which can be of any length."""
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+
+
+def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str = "") -> None:
+    """Refuse tensors of a file that are not those that are expected: by name, shape and type.
+
+    A type of floating-point numbers of another width will do, since it can be converted.
+
+    Args:
+        found: in the file.
+        expected: what takes their values; may be without memory (device "meta").
+        prefix: before the names in messages.
+
+    Raises:
+        FileFormatError: for a tensor that is missing, not expected, of another shape or of another type.
+    """
+    for name in sorted(expected.keys() | found.keys()):
+        own, there = expected.get(name), found.get(name)
+        if own is not None and there is not None and own.shape == there.shape:
+            if _converts(there.dtype, own.dtype):
+                continue
+            wanted, got = _type(own), _type(there)
+        else:
+            wanted = "no tensor of this name" if own is None else f"shape {tuple(own.shape)}"
+            got = "none" if there is None else f"shape {tuple(there.shape)}"
+        raise FileFormatError(f"{prefix}{name}: expected {wanted}, got {got}")
+
+
+def _converts(found: torch.dtype, wanted: torch.dtype) -> bool:
+    if found is wanted:
+        return True
+    both = found.is_floating_point and wanted.is_floating_point
+    return both and found.itemsize != wanted.itemsize
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def check_counter(name: str, value: Any, most: float = 2**62) -> int:
+    """Return what counts something: a whole number from 0, as a number or in a tensor of no axes.
+
+    Raises:
+        FileFormatError: for anything else.
+    """
+    number = value.item() if isinstance(value, Tensor) and value.dim() == 0 else value
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    if not plain or not math.isfinite(number) or number != int(number) or not 0 <= number <= most:
+        shown = repr(number)[:60]
+        limit = "" if most > 2**52 else f" to {int(most)}"
+        raise FileFormatError(f"{name}: expected a whole number from 0{limit}, got {shown}")
+    return int(number)
+
+
+def check_figures(name: str, value: Any) -> dict[str, list[float]]:
+    """Return figures by epoch under their names.
+
+    Raises:
+        FileFormatError: for anything else.
+    """
+    if not isinstance(value, Mapping) or not all(
+        isinstance(figures, list)
+        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in figures)
+        for figures in value.values()
+    ):
+        raise FileFormatError(f"{name}: expected lists of numbers by name, got {repr(value)[:60]}")
+    return {str(label): [float(one) for one in figures] for label, figures in value.items()}

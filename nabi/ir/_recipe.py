@@ -1,0 +1,80 @@
+"""How a program is made again in another process: its cell, the cell's arguments, the width of the input.
+
+A graph that `torch.export` saved names its programs so. What is in a file is data: the class has to be a
+cell of nabi, or of a module that has been imported already.
+"""
+
+import dataclasses
+import json
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nabi.errors import CellError
+
+if TYPE_CHECKING:
+    from nabi.ir._program import Program
+
+__all__ = ["make_again", "recipe_of"]
+
+
+def recipe_of(program: "Program") -> str:
+    """Describe a program as JSON; by its key alone where the cell's arguments are no plain values."""
+    cell = program.cell
+    arguments = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if field.init}
+    kind = type(cell)
+    found = {
+        "key": program.key,
+        "cell": f"{kind.__module__}:{kind.__qualname__}",
+        "arguments": arguments,
+        "input_size": program.input_size,
+        "training": program.training,
+    }
+    try:
+        text = json.dumps(found)
+    except (TypeError, ValueError):
+        return program.key
+    return text if json.loads(text) == found else program.key
+
+
+def make_again(recipe: str) -> "Program":
+    """Trace the program that a recipe describes.
+
+    Raises:
+        CellError: the cell is not known here, or its equations are no longer what they were.
+    """
+    try:
+        found = json.loads(recipe)
+        key, name = str(found["key"]), str(found["cell"])
+        arguments, input_size, training = (
+            dict(found["arguments"]),
+            found["input_size"],
+            bool(found["training"]),
+        )
+    except (TypeError, KeyError, ValueError):
+        raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
+    try:
+        program: Program = _class(name)(**arguments).program(input_size, training)
+    except TypeError as problem:
+        raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
+    if program.key != key:
+        raise CellError(f"program: the equations of {name} are not those that the graph was made with")
+    return program
+
+
+def _class(name: str) -> Any:
+    from nabi.ir._cell import Cell
+
+    module_name, _, path = name.partition(":")
+    try:
+        in_nabi = module_name.startswith("nabi.")
+        found: Any = import_module(module_name) if in_nabi else sys.modules[module_name]
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, KeyError, AttributeError):
+        found = None
+    if not (isinstance(found, type) and issubclass(found, Cell)):
+        raise CellError(
+            f"program: the cell {path} is not known here; import {module_name}, which defines it, first"
+        )
+    return found

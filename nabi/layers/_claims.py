@@ -1,0 +1,75 @@
+"""Layers made from a file take no memory for weights that the file does not hold.
+
+What a file says of its layers and the tensors that it holds may contradict each other, through damage or on
+purpose. So whoever makes layers from a file says first what tensors there are, and `add_weight` asks before
+it takes memory.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from nabi.errors import ShapeError
+
+__all__ = ["claim", "claim_batch", "only_tensors_of"]
+
+# A layer of somebody's own may make weights that it drops again; these many numbers are nothing.
+_SPARE = 1 << 16
+# What cannot be much is left to the comparison of each state, which names it.
+_SPARE_ROWS = 1 << 10
+
+
+class _Held:
+    """How many numbers may still be asked for, and the largest batch of kept states."""
+
+    def __init__(self, weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]]) -> None:
+        self.numbers = sum(map(math.prod, weights))
+        self.left = 2 * self.numbers + _SPARE
+        self.batch = max((shape[0] for shape in states if len(shape)), default=0)
+
+
+_held: ContextVar[_Held | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def only_tensors_of(weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]] = ()) -> Iterator[None]:
+    """Let layers have about as many numbers in their weights as a file, and no larger kept states.
+
+    Args:
+        weights: shapes of the weights in a file.
+        states: shapes of the states of stateful layers in it.
+    """
+    token = _held.set(_Held(weights, states))
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def claim(shape: Sequence[int], layer: str, name: str | None) -> None:
+    """Ask for memory for a weight, where layers are made from a file.
+
+    Raises:
+        ShapeError: if the file holds fewer numbers.
+    """
+    held = _held.get()
+    if held is None:
+        return
+    held.left -= math.prod(shape)
+    if held.left < 0:
+        raise ShapeError(
+            f"{layer}.{name or 'weight'}: expected weights of {held.numbers} numbers in all as in the file, "
+            f"got one of shape {tuple(shape)}"
+        )
+
+
+def claim_batch(batch: int, layer: str) -> None:
+    """Ask for memory for kept states of so many samples, where layers are made from a file.
+
+    Raises:
+        ShapeError: if no state in the file has as many.
+    """
+    held = _held.get()
+    if held is not None and not 0 < batch <= max(held.batch, _SPARE_ROWS):
+        raise ShapeError(f"{layer}: expected states of {held.batch} samples as in the file, got {batch}")

@@ -1,0 +1,68 @@
+"""Steps and losses that a model defines itself: whether it does, and what it gives and takes."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.training._batches import Batch
+
+__all__ = ["as_data", "by_default", "defines", "figures_of", "reset_own_metrics"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def by_default(method: Method) -> Method:
+    """Mark a method of nabi's, to tell it from one that a subclass has in its place."""
+    method._by_default = True  # type: ignore[attr-defined]
+    return method
+
+
+def defines(model: Any, name: str) -> bool:
+    """Whether a model has a method of its own in the place of nabi's."""
+    if name in vars(model):
+        return True
+    method = getattr(type(model), name, None)
+    return method is not None and not getattr(method, "_by_default", False)
+
+
+def as_data(batch: Batch) -> tuple[Any, ...]:
+    """A batch as Keras hands it to a step: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, several in lists."""
+    x, y, weights = (list(part) if isinstance(part, tuple) else part for part in batch)
+    if weights is not None:
+        return x, y, weights
+    return (x,) if y is None else (x, y)
+
+
+def figures_of(step: str, logs: Any) -> dict[str, float]:
+    """What a step gives, as numbers.
+
+    Raises:
+        ArgumentError: if it is no dictionary of numbers.
+    """
+    if not isinstance(logs, Mapping):
+        raise ArgumentError(f"{step}: expected a dictionary of figures from it, got {type(logs).__name__}")
+    found = {}
+    for name, value in logs.items():
+        try:
+            found[str(name)] = float(value.detach() if isinstance(value, Tensor) else value)
+        except (TypeError, ValueError, RuntimeError):
+            raise ArgumentError(
+                f"{step}: expected one number for {name!r} in the dictionary that it gives, got {value!r}"
+            ) from None
+    return found
+
+
+def finite(figures: Mapping[str, float]) -> bool:
+    """Whether the loss among the figures, if there is one, is a number to go on with."""
+    return math.isfinite(figures.get("loss", 0.0))
+
+
+def reset_own_metrics(model: Any) -> None:
+    """Start the metrics anew that a model has in its `metrics`, as Keras does before each epoch."""
+    for metric in getattr(model, "metrics", None) or ():
+        reset = getattr(metric, "reset_state", None)
+        if reset is not None and not isinstance(metric, type):
+            reset()

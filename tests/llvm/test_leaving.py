@@ -1,0 +1,209 @@
+"""The interpreter ends, is interrupted or forks while other threads are in native code."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from .elementwise import needs_native
+
+pytestmark = needs_native
+
+START = """
+    import atexit, os, signal, sys, threading, time
+    import torch
+    from nabi import nn
+    layer = nn.LSTM(64, 128)
+    x = torch.randn(60, 16, 64)
+    def infer():
+        with torch.no_grad():
+            layer(x)
+    def train():
+        layer(x)[0].sum().backward()
+    def compile_new(count=[0]):
+        count[0] += 1
+        nn.GRU(3, 2 + count[0])(torch.randn(2, 3, 3))[0].sum().backward()
+    def start(work, threads=3, daemon=True):
+        def repeat():
+            while True:
+                work()
+        for _ in range(threads):
+            threading.Thread(target=repeat, daemon=daemon).start()
+        time.sleep(0.2)
+    infer()
+    train()
+"""
+
+
+def run(script: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process of its own."""
+    everything = {**os.environ, "NABI_CACHE_DIR": str(folder), "NABI_LLVM_EFFORT": "0", **environment}
+    everything.pop("NABI_NATIVE", None)
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(START) + textwrap.dedent(script)],
+        env=everything, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.mark.parametrize(("work", "openmp"), [("infer", "1"), ("train", "2")])
+def test_the_end_while_kernels_run(work: str, openmp: str, folder: Path) -> None:
+    for _ in range(2):
+        ended = run(f"start({work})", folder, OMP_NUM_THREADS=openmp)
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_end_while_code_is_compiled(folder: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        ended = run("start(compile_new)", tmp_path / str(number))
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_exit_keeps_its_status(folder: Path) -> None:
+    ended = run("start(infer)\nsys.exit(3)", folder)
+    assert (ended.returncode, ended.stderr) == (3, "")
+
+
+def test_an_error_ends_with_its_traceback_alone(folder: Path) -> None:
+    ended = run("start(infer)\nraise ValueError('mine')", folder)
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("ValueError: mine")
+
+
+def test_an_interrupt_ends_the_program_though_threads_run_kernels(folder: Path) -> None:
+    ended = run("start(infer)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)", folder)
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_what_runs_at_exit_may_call_layers(folder: Path) -> None:
+    script = """
+        from nabi.targets.llvm import _leaving
+
+        atexit.unregister(_leaving._close)
+        atexit.register(lambda: (infer(), os.write(1, b"called ")))
+        atexit.register(_leaving._close)  # runs first, as if the other had been there before nabi
+        start(infer)
+    """
+    ended = run(script, folder)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "called ", "")
+
+
+def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(folder: Path) -> None:
+    script = """
+        from nabi.targets.llvm import _leaving
+
+        _leaving._LONGEST = 0.5
+        stop = threading.Event()
+
+        def repeat():
+            while not stop.is_set():
+                infer()
+
+        worker = threading.Thread(target=repeat, daemon=True)
+        worker.start()
+
+        def wait():
+            stop.set()
+            worker.join()
+            print("joined")
+
+        atexit.unregister(_leaving._close)
+        atexit.register(wait)
+        atexit.register(_leaving._close)
+        time.sleep(0.1)
+    """
+    ended = run(script, folder)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "joined\n", "")
+
+
+def test_a_program_whose_threads_run_no_kernels_ends_at_once(folder: Path) -> None:
+    script = """
+        from nabi.targets.llvm import _leaving
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        before = time.monotonic()
+        _leaving._close()
+        print(time.monotonic() - before < 0.05)
+    """
+    assert run(script, folder).stdout == "True\n"
+
+
+def test_interrupts_while_code_is_compiled_leave_everything_usable(tmp_path: Path) -> None:
+    script = """
+        import random
+        random.seed(0)
+        interrupted = 0
+        for number in range(12):
+            signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.1 * random.random())
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            made = nn.GRU(3, 40 + number)
+            try:
+                made(torch.ones(4, 2, 3))[0].sum().backward()
+            except KeyboardInterrupt:
+                interrupted += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            made.zero_grad()
+            y = made(torch.ones(4, 2, 3))[0]
+            y.sum().backward()
+            peer = torch.nn.GRU(3, 40 + number)
+            peer.load_state_dict(made.state_dict())
+            expected = peer(torch.ones(4, 2, 3))[0]
+            expected.sum().backward()
+            assert torch.allclose(y, expected, atol=1e-5)
+            for one, other in zip(made.parameters(), peer.parameters(), strict=True):
+                assert torch.allclose(one.grad, other.grad, atol=1e-4, rtol=1e-4)
+        print(interrupted > 3)
+    """
+    ended = run(script, tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_child_writes_its_results_into_memory_of_its_own(folder: Path) -> None:
+    script = """
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            wide, x = nn.LSTM(8, 256), torch.randn(60, 16, 8)
+            first = wide(x)[0]
+            kept = first.clone()
+            del first  # its memory, above half a mebibyte, waits for the next result
+            y = wide(x)[0]
+            child = os.fork()
+            if child == 0:
+                del y
+                for factor in (2.0, 3.0):
+                    wide(factor * x)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            print(torch.equal(y, kept))
+    """
+    assert run(script, folder).stdout == "True\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_children_forked_while_threads_compile_and_run(folder: Path) -> None:
+    script = """
+        torch.set_num_threads(1)
+        start(infer, 2)
+        start(compile_new, 1)
+        for number in range(3):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(30)
+                infer()
+                nn.GRU(4, 5 + number)(torch.randn(3, 2, 4))[0].sum().backward()
+                sys.exit(7)  # ends the interpreter of the child, whose other threads are not there
+            status = os.waitpid(child, 0)[1]
+            assert os.WEXITSTATUS(status) == 7, status
+        print("all")
+    """
+    ended = run(script, folder)
+    assert (ended.returncode, ended.stdout) == (0, "all\n"), ended.stderr

@@ -1,0 +1,14 @@
+"""Random models beside Keras: outputs, losses, metrics, and weights after some steps of training."""
+
+import os
+
+import pytest
+
+
+def test_random_models_are_those_of_keras() -> None:
+    """A few of what `python tests/models/random_keras_models.py 1000` draws."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    pytest.importorskip("keras")
+    from random_keras_models import check
+
+    check(25)
