@@ -34,8 +34,8 @@ def write_atomically(
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a device
-            or a pipe.
+        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a
+            device or a pipe.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())

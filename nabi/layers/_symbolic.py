@@ -183,7 +183,7 @@ def call_symbolically(layer: "Layer", *arguments: Any, **keywords: Any) -> Any:
 
 
 def _check_call(layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    """Refuse what the layer's `call` does not take: without numbers it is not called, but a graph keeps it."""
+    """Refuse what the layer's `call` does not take: a graph keeps it until the layer is called."""
     training = keywords.get("training")
     if training is not None and not isinstance(training, bool):
         raise ArgumentError(f"training: expected True or False, got {training!r} (at {layer.name})")

@@ -387,6 +387,7 @@ class Fitting(Feeding):
         parts = data if isinstance(data, tuple) else (data,)
         made = self._whole(*(*parts, None, None)[:3])
         return made.x, made.y, made.weights
+
     def reset_metrics(self) -> None:
         """Start the figures of the loss and the metrics anew."""
         if self._compiled is not None:

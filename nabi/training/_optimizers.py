@@ -125,8 +125,8 @@ class Optimizer:
     def learning_rate(self, rate: float) -> None:
         if self.learning_rate_schedule is not None:
             raise ArgumentError(
-                f"learning_rate: {self.name} has the schedule {self.learning_rate_schedule!r}, which says it; "
-                "give the optimizer a number to set it, also from callbacks"
+                f"learning_rate: {self.name} takes it from {self.learning_rate_schedule!r}; give the "
+                "optimizer a number to set it, also from callbacks"
             )
         self._learning_rate = _checks.real("learning_rate", rate, least=0)
         if self._torch is not None:
