@@ -83,8 +83,13 @@ def test_the_config_is_that_of_pythons_numbers(name: str, convert: Callable[[Any
 
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize(
-    "wrong", ["three", None, math.nan, math.inf, True, [3, [4]], 10**400, 2**70, 1j, b"3", object()], ids=repr
-)
+    "wrong",
+    ["three", None, math.nan, math.inf, True, [3, [4]], 10**400, 2**70, 1j, b"3", object()],
+    ids=[
+        "text", "None", "nan", "inf", "True", "lists", "10 to the 400", "2 to the 70", "complex", "bytes",
+        "object",
+    ],
+)  # fmt: skip
 def test_what_is_no_number_is_refused_by_name(name: str, wrong: Any) -> None:
     kind, arguments = MADE[name]
     for argument in arguments:
