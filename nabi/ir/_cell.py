@@ -237,8 +237,7 @@ class Cell:
         trace = self._trace()
         if not isinstance(gate, str) or not gate:
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
-        if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
-            raise CellError(f"{trace.where()}: units: expected a positive integer, got {shape[0]!r}")
+        shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
         name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
         # The weights of all gates lie in one tensor for each letter, so they have one shape.
         for known in trace.parameters.values():
@@ -291,11 +290,14 @@ def _state_widths(cell: Cell) -> list[int]:
             f"{name}: states: expected different names, each a word without leading or double underscores "
             f"and none of them x, got {states!r}"
         )
-    widths = [cell.state_width(state) for state in states]
-    for state, width in zip(states, widths, strict=True):
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise CellError(f"{name}: state_width({state!r}): expected a positive integer, got {width!r}")
-    return widths
+    return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
+
+
+def _width(where: str, value: Any) -> int:
+    try:
+        return _checks.whole(where, value)
+    except ArgumentError as problem:
+        raise CellError(str(problem)) from None
 
 
 def _is_hashable(value: object) -> bool:

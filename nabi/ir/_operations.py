@@ -280,13 +280,13 @@ _TABLE = [
     Operation(
         "max",
         1,
-        "torch.amax({0}, -1, keepdim=True)",
+        "torch.amax({0}.detach(), -1, keepdim=True)",
         "max({0})",
         r"\max({0})",
         "ReduceMax",
-        # Where several units share the largest value each gets the whole cotangent; the only use in the
-        # language, the shift inside softmax, has a total derivative of zero, so the choice cannot matter.
-        derivative=lambda d, y, a: (d * (1.0 - _apply("greater", y, a)),),
+        # A number to shift by: softmax, its only use, is the same whatever is taken off, so no cotangent
+        # goes through it.
+        derivative=lambda d, y, a: (None,),
         reduction=True,
     ),
     # Activations made of the above.

@@ -33,6 +33,8 @@ __all__ = [
 
 Shape = tuple[int | None, ...]
 
+_LARGEST_SIZE = 2**63 - 1  # that torch knows
+
 _names_given: dict[str, int] = {}
 
 
@@ -66,7 +68,7 @@ def one_positive_integer(argument: str, value: Any) -> int:
 
 def positive_integers(argument: str, value: Any, count: int) -> tuple[int, ...]:
     """Return sizes along `count` axes, which Keras lets be a number for all or a tuple of one for each."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
         return (positive_integer(argument, value),) * count
     if len(value) != count:
         numbers = "" if count == 1 else f", or {count} of them"
@@ -94,7 +96,7 @@ def check_no_constraint(**constraints: object) -> None:
     for argument, value in constraints.items():
         if value is not None:
             raise ArgumentError(
-                f"{argument}: constraints on weights are not offered; got {value!r}, expected None"
+                f"{argument}: expected None, got {_checks.short(value)}; constraints on weights are not offered"
             )
 
 
@@ -112,6 +114,8 @@ def keyword_arguments(kind: Any) -> frozenset[str]:
             for name, parameter in inspect.signature(vars(one)["__init__"]).parameters.items():
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                     names.add(name)
+    if hasattr(kind, "use_cudnn"):  # of Keras' LSTM and GRU, which take it among other keywords
+        names.add("use_cudnn")
     return frozenset(names - {"self"})
 
 
@@ -120,19 +124,21 @@ def _dimensions(argument: str, shape: Any) -> Shape:
         shape = (shape,)
     if isinstance(shape, np.ndarray | torch.Tensor):
         shape = shape.tolist()
-    if not isinstance(shape, Sequence | torch.Size) or isinstance(shape, str):
-        raise ShapeError(f"{argument}: expected a list or tuple of whole numbers or None; got {shape!r}")
+    if not isinstance(shape, Sequence | torch.Size) or isinstance(shape, str | bytes | bytearray):
+        given = _checks.short(shape)
+        raise ShapeError(f"{argument}: expected a list or tuple of whole numbers or None, got {given}")
     dimensions: list[int | None] = []
     for size in shape:
         if size is None:
             dimensions.append(None)
             continue
         try:
-            dimensions.append(_checks.whole(argument, size, 0, floats=True))
+            dimensions.append(_checks.whole(argument, size, 0, _LARGEST_SIZE, floats=True))
         except ArgumentError:
-            raise ShapeError(
-                f"{argument}: expected whole numbers or None, got {size!r} in {tuple(shape)}"
-            ) from None
+            large = (_checks.as_whole(size, floats=True) or 0) > _LARGEST_SIZE
+            bound = " of at most 63 bits" if large else ""
+            given = f"{_checks.short(size)} in {_checks.short(tuple(shape))}"
+            raise ShapeError(f"{argument}: expected whole numbers{bound} or None, got {given}") from None
     return tuple(dimensions)
 
 

@@ -103,7 +103,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         super().__init__()
         num_layers = _checks.whole("num_layers", num_layers)
         if recompute is not None:
-            recompute = _checks.whole("recompute", recompute, otherwise=" of time steps or None")
+            recompute = _checks.whole("recompute", recompute, otherwise=" or None")
         if input_size is not None:
             input_size = _checks.whole("input_size", input_size)
         dropout = _checks.rate("dropout", dropout, up_to_one=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.nn._stack import Result, States
 from nabi.scan import loop, new_states
@@ -47,17 +48,16 @@ def check_step_module(module: Any, num_layers: int, bidirectional: bool, **unuse
             "num_layers, bidirectional: a step that is a torch module has the weights of one layer and one "
             "direction; make one RNN of each"
         )
-    for name, width in widths.items():
-        if not isinstance(name, str) or isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            raise ArgumentError(
-                f"cell: {type(module).__name__}.state_widths: expected names with positive integers, "
-                f"got {widths!r}"
-            )
+    where = f"cell: {type(module).__name__}.state_widths"
+    for name in widths:
+        if not isinstance(name, str):
+            raise ArgumentError(f"{where}: expected names of states, got {_checks.short(name)}")
+    widths = {name: _checks.whole(f"{where}[{name!r}]", width) for name, width in widths.items()}
     ignored = [name for name, value in unused.items() if value is not None]
     if ignored:
         reasons = "; ".join(_REASONS[name] for name in ignored)
         raise ArgumentError(f"{', '.join(ignored)}: not for a step that is a torch module: {reasons}")
-    return dict(widths)
+    return widths
 
 
 def run_step_module(module: nn.Module, x: Tensor, states: States, options: dict[str, Any]) -> Result:

@@ -51,6 +51,7 @@ class TorchGRU(cells.GRU):
 
 def torch_cell(mode: str, hidden_size: int, bias: bool, proj_size: int = 0) -> Cell:
     """Return the cell behind a torch module of this mode (`RNN_TANH`, `RNN_RELU`, `LSTM`, `GRU`)."""
+    bias = bool(bias)  # torch takes whatever counts as true
     if mode == "GRU":
         return TorchGRU(hidden_size, use_bias=bias)
     if mode == "LSTM" and proj_size:

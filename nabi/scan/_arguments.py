@@ -124,7 +124,7 @@ def check_resets(resets: Any, batch: int, time: int, device: torch.device) -> Te
 
 def check_steps(name: str, value: int | None) -> int | None:
     """Check a number of time steps that may be left out, and return it as an int."""
-    return None if value is None else _checks.whole(name, value, otherwise=" of time steps or None")
+    return None if value is None else _checks.whole(name, value, otherwise=" or None")
 
 
 def _as_tensor(argument: str, values: Any, device: torch.device | None) -> Tensor:

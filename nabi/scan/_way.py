@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.targets import are_ordinary, is_watched
+from nabi.errors import ArgumentError
+from nabi.targets import are_ordinary, has_lost_memory, is_watched
 
 __all__ = ["Way", "are_given_ordinary", "is_symbolic", "untraced", "way_of"]
 
@@ -41,7 +42,13 @@ def way_of(x: Tensor, others: Sequence[Tensor]) -> Way:
         # A trace holds for sequences of other lengths only if the steps are not written out in it. But ONNX
         # knows no operators except torch's.
         return Way.DEFINITION if torch.onnx.is_in_onnx_export() else Way.OPERATOR
-    if is_watched() or not are_ordinary(x, *others):
+    if is_watched():
+        return Way.DEFINITION
+    if not are_ordinary(x, *others):
+        if has_lost_memory(x) or any(map(has_lost_memory, others)):
+            raise ArgumentError(
+                "x, states and weights: expected tensors with memory, got one that gave its storage up"
+            )
         return Way.DEFINITION
     return Way.KERNEL
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nabi.targets._rows import Rows
     from nabi.targets._run import Gradients, Record, run_backward, run_forward
     from nabi.targets._small import SmallDense, SmallLoss, small_dense, small_loss
-    from nabi.targets._watching import are_ordinary, is_watched
+    from nabi.targets._watching import are_ordinary, has_lost_memory, is_watched
 else:
     # What runs cells needs torch; what shows them does not, and what runs them shows nothing.
     __getattr__, __dir__ = loaded_when_asked(
@@ -37,7 +37,7 @@ else:
             "nabi.targets._rows": ["Rows"],
             "nabi.targets._run": ["Gradients", "Record", "run_backward", "run_forward"],
             "nabi.targets._small": ["SmallDense", "SmallLoss", "small_dense", "small_loss"],
-            "nabi.targets._watching": ["are_ordinary", "is_watched"],
+            "nabi.targets._watching": ["are_ordinary", "has_lost_memory", "is_watched"],
         },
     )
 
@@ -60,6 +60,7 @@ __all__ = [
     "eager",
     "full_batch",
     "gather",
+    "has_lost_memory",
     "is_watched",
     "latex",
     "picture",

@@ -18,7 +18,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.targets import eager
 from nabi.targets._rows import Rows
-from nabi.targets._watching import ORDINARY, is_watched
+from nabi.targets._watching import PLAIN, is_ordinary, is_watched
 
 __all__ = ["Gradients", "Record", "give_up", "is_native", "run_backward", "run_forward"]
 
@@ -148,7 +148,7 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
         return False
     for tensor in tensors:
         kind = type(tensor)
-        if kind not in ORDINARY or tensor.dtype is not dtype or not tensor.is_cpu:
+        if (kind not in PLAIN and not is_ordinary(kind)) or tensor.dtype is not dtype or not tensor.is_cpu:
             return False
         # A parameter is never such a view, unless it lies so that it is copied; asking costs a little.
         if kind is Tensor and tensor.is_neg():

@@ -5,6 +5,8 @@ while nothing records or replaces torch's operations, and only for tensors that 
 Whatever is to be run on an address asks here first, at every call.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch._C import _functorch
@@ -12,10 +14,32 @@ from torch.autograd import forward_ad
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
-__all__ = ["ORDINARY", "are_ordinary", "has_memory", "is_watched"]
+__all__ = ["PLAIN", "are_ordinary", "has_lost_memory", "has_memory", "is_ordinary", "is_watched"]
 
-ORDINARY = (Tensor, torch.nn.Parameter)
-"""The types of tensors that are no subclass: fake tensors, distributed ones and others are."""
+PLAIN = (Tensor, torch.nn.Parameter)
+"""The usual types of ordinary tensors; asking `is_ordinary` of every tensor of every call would cost more."""
+
+_ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
+"""For each type of tensor met so far whether it is nothing but numbers in memory."""
+
+
+def is_ordinary(kind: type) -> bool:
+    """Whether tensors of a type are nothing but numbers in memory.
+
+    A subclass that takes part in torch's dispatch is not: fake tensors, distributed ones and others. A
+    parameter with attributes of its own is.
+    """
+    known = _ordinary.get(kind)
+    return _learn(kind) if known is None else known
+
+
+def _learn(kind: Any) -> bool:
+    found = _ordinary[kind] = (
+        issubclass(kind, torch.nn.Parameter)
+        and kind.__torch_function__ == torch.nn.Parameter.__torch_function__
+        and kind.__torch_dispatch__ == Tensor.__torch_dispatch__
+    )
+    return found
 
 
 def is_watched() -> bool:
@@ -44,7 +68,8 @@ def are_ordinary(*tensors: Tensor) -> bool:
     zeros without memory, and views that are still to be negated.
     """
     for tensor in tensors:
-        if type(tensor) not in ORDINARY or tensor.is_neg():
+        kind = type(tensor)
+        if (kind not in PLAIN and not is_ordinary(kind)) or tensor.is_neg():
             return False
         if not has_memory(tensor):
             return False
@@ -57,6 +82,18 @@ def has_memory(tensor: Tensor) -> bool:
         return tensor.data_ptr() != 0 or not tensor.numel() or tensor.is_meta
     except RuntimeError:
         return False
+
+
+def has_lost_memory(tensor: Tensor) -> bool:
+    """Whether a tensor's storage was given up, as those of a sharded model are between two steps.
+
+    torch's own operations crash on such a tensor.
+    """
+    if not is_ordinary(type(tensor)) or tensor.is_meta or tensor.layout is not torch.strided:
+        return False
+    if _functorch.is_functorch_wrapped_tensor(tensor) or tensor._is_zerotensor() or not tensor.numel():
+        return False
+    return tensor.untyped_storage().nbytes() == 0
 
 
 def _is_cpu_the_default() -> bool:

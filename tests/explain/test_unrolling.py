@@ -16,7 +16,7 @@ def test_the_static_graph_grows_and_the_dynamic_does_not(measured):
     assert list(found) == [("static", 20), ("static", 400), ("dynamic", 20), ("dynamic", 400)]
     assert found["dynamic", 20].graph_nodes == found["dynamic", 400].graph_nodes < 20
     per_step = (found["static", 400].graph_nodes - found["static", 20].graph_nodes) / 380
-    assert per_step == int(per_step) >= 10
+    assert per_step == int(per_step) >= 1
 
 
 def test_memory_is_measured(measured):

@@ -22,7 +22,7 @@ from nabi import cells
 from nabi.scan import PreparedStep
 from nabi.targets import _rows
 from nabi.targets._rows import Rows
-from nabi.targets.llvm import _prepared_step, _threads, _values
+from nabi.targets.llvm import _adam, _prepared_step, _threads, _values
 from nabi.targets.llvm._adam import NativeAdam
 from nabi.training import _step
 from nabi.training._step import Step
@@ -114,8 +114,8 @@ def test_steps_of_adam_at_the_same_time_keep_to_their_own_gradients(monkeypatch:
 
     def spy(address: int, arguments: Any, threads: int) -> None:
         time.sleep(0.05)
-        # After the length of the list and seven numbers comes a line: the weight, then its gradient.
-        read.append(arguments[9])
+        # After the length of the list and the numbers comes a line: the weight, then its gradient.
+        read.append(arguments[_adam._HEAD + 1])
         run(address, arguments, threads)
 
     monkeypatch.setattr(_threads, "run", spy)

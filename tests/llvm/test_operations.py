@@ -47,7 +47,7 @@ def native(name: str, dtype: str, *arrays: np.ndarray, lanes: int | None = None)
 def through_torch(name: str, *arrays: np.ndarray) -> np.ndarray:
     names = "abc"[: len(arrays)]
     space = {key: torch.from_numpy(array) for key, array in zip(names, arrays, strict=True)}
-    source = operation(name).torch.format(*names, like="a")
+    source = operation(name).torch.format(*names, like="a", width=arrays[0].shape[-1])
     return eval(source, space | {"torch": torch}).numpy()
 
 

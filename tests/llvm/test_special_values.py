@@ -312,4 +312,6 @@ def test_random_layers_with_special_values(seed: int, monkeypatch: pytest.Monkey
             if finite.any():
                 size = float(right[finite].abs().max())
                 slack = 20 * float((other.double() - right)[finite].abs().max())
-                assert float((value.double() - right)[finite].abs().max()) <= 300 * eps * size + slack, case
+                # In float64 the definition rounds as the kernel does: no slack tells how much that is.
+                allowed = (300 if dtype is torch.float32 else 3000) * eps * size + slack
+                assert float((value.double() - right)[finite].abs().max()) <= allowed, case

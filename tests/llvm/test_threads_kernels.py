@@ -231,6 +231,7 @@ def test_garbage_that_is_collected_at_any_moment():
     script = """
         import faulthandler, gc
         from nabi.targets.llvm import _memory
+        from nabi.targets.llvm._addresses import lay_out
         faulthandler.dump_traceback_later(60, exit=True)
         for moment in range(1, 12):
             gc.disable()
@@ -238,7 +239,7 @@ def test_garbage_that_is_collected_at_any_moment():
             kept = [scan(program, torch.ones(2, 3, 16), None, weights)[0]]
             kept.append(kept)
             del kept
-            memory = _memory.take(4096)[0]
+            memory = _memory.take(lay_out({"a": 1024}, 4))[0]
             gc.set_threshold(gc.get_count()[0] + moment)
             gc.enable()
             _memory.give_back(memory)
