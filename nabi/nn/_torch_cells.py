@@ -41,6 +41,10 @@ class RNNCell(DropIn, nn.RNNCell):
         self._program = cell.program(self.input_size)
         self._names = weight_names(self._program, "")
 
+    @property
+    def _operator(self) -> Callable[..., Any] | None:
+        return {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}.get(self.nonlinearity)
+
     def _make_namesake(self) -> nn.Module:
         return nn.RNNCell(
             self.input_size, self.hidden_size, bias=self.bias, nonlinearity=self.nonlinearity, device="meta"
@@ -68,6 +72,8 @@ class GRUCell(DropIn, nn.GRUCell):
         >>> nabi.nn.GRUCell(3, 5)(torch.zeros(4, 3)).shape
         torch.Size([4, 5])
     """
+
+    _operator = staticmethod(torch.gru_cell)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,6 +106,8 @@ class LSTMCell(DropIn, nn.LSTMCell):
         >>> h.shape, c.shape
         (torch.Size([4, 5]), torch.Size([4, 5]))
     """
+
+    _operator = staticmethod(torch.lstm_cell)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,8 +143,7 @@ def _step(
             found = quick_step(module, input, states)
             if found is not None:
                 return found
-        new = of_torch(input, states if states is None or len(names) == 2 else states[0])
-        return (new,) if isinstance(new, Tensor) else tuple(new)
+        return _torch_step(module, input, states, of_torch)
     kind = module._get_name()
     if input.dim() not in (1, 2):
         raise ValueError(f"{kind}: Expected input to be 1D or 2D, got {input.dim()}D instead")
@@ -160,6 +167,26 @@ def _step(
             tensors = families_of(module._program, weights, dtype)
             new = step(module._program, input.to(dtype), [state.to(dtype) for state in states], tensors)
     return new if batched else tuple([state.squeeze(0) for state in new])
+
+
+def _torch_step(module: Any, input: Tensor, states: States | None, of_torch: Callable[..., Any]) -> States:
+    """Take a step by torch's own cell.
+
+    Its operator is called without the way through `forward`, which looks each weight up as an attribute: that
+    takes a tenth of a small step.
+    """
+    weights = module._parameters
+    operator = module._operator
+    if (
+        operator is None
+        or states is None
+        or len(weights) != len(_WEIGHTS)
+        or (input.dim(), states[0].dim(), states[-1].dim()) != (2, 2, 2)
+    ):
+        new = of_torch(input, states if states is None or len(states) == 2 else states[0])
+        return (new,) if isinstance(new, Tensor) else tuple(new)
+    new = operator(input, states if len(states) == 2 else states[0], *[weights[name] for name in _WEIGHTS])
+    return (new,) if len(states) == 1 else tuple(new)
 
 
 def _check_sizes(module: Any, input: Tensor, states: States) -> None:

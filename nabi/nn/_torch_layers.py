@@ -120,8 +120,11 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         mask: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Any, States]:
-        if lengths is None and mask is None and resets is None and len(self._names) == 1:
-            found = self._run_full_batch(input, states)
+        if lengths is None and mask is None and len(self._names) == 1:
+            if resets is None:
+                found = self._run_full_batch(input, states)
+            else:
+                found = self._run_one_step(input, states, resets)
             if found is not None:
                 return found
         if isinstance(input, PackedSequence):
@@ -158,6 +161,21 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         if not batched:
             return output.squeeze(0), tuple([state.squeeze(1) for state in final])
         return output if self.batch_first else output.transpose(0, 1), final
+
+    def _run_one_step(self, input: Any, states: States | None, resets: Any) -> tuple[Any, States] | None:
+        """Run over one step that may begin new sequences; None, with nothing done, for anything else."""
+        if type(input) is not Tensor or type(resets) is not Tensor or resets.dtype is not torch.bool:
+            return None
+        batch = input.shape[0 if self.batch_first else 1] if input.dim() == 3 else 0
+        if not batch or input.numel() != batch * self.input_size or resets.shape != (batch, 1):
+            return None
+        if states is not None:
+            for state in states:
+                if type(state) is not Tensor or state.dim() != 3 or state.shape[1] != batch:
+                    return None
+            # Masks go through torch's own operations, so that gradients and transforms see them.
+            states = tuple([state.masked_fill(resets, 0.0) for state in states])
+        return self._run_full_batch(input, states)
 
     def step(self, input: Tensor, hx: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
         """Take one time step, for streams and policies that are asked step by step.

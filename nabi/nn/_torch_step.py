@@ -14,7 +14,7 @@ from nabi.targets import is_watched
 __all__ = ["is_for_kernel", "quick_step", "reset_states", "take_step"]
 
 # With fewer rows torch's products of matrices are faster: kernels bring the weights into their order first.
-_ROWS = 16
+_ROWS = 32
 _NUMBERS_A_ROW = 36_000
 
 _TORCH: dict[str, Callable[..., Any]] = {
