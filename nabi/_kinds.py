@@ -89,12 +89,10 @@ def _kind(hint: Any) -> Kind:
     members = typing.get_args(hint) if union else (hint,)
     tests: list[Callable[[Any], bool]] = []
     names: list[str] = []
-    if any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
+    if any(map(_is_path, members)):
         tests.append(lambda value: isinstance(value, str | os.PathLike))
         names.append("a path")
-        members = tuple(
-            one for one in members if one is not str and typing.get_origin(one) is not os.PathLike
-        )
+        members = tuple(one for one in members if one is not str and not _is_path(one))
     for member in members:
         found = _test(member)
         if found is None:
@@ -109,6 +107,12 @@ def _kind(hint: Any) -> Kind:
     element = elements[0] if len(elements) == 1 and elements[0] in _PLURAL else None
     number = next((one for one in (float, int, bool) if one in members), None)
     return Kind(tuple(tests), tuple(names), element, number)
+
+
+def _is_path(hint: Any) -> bool:
+    """Whether an annotation is that of paths: os.PathLike, or a class of them such as pathlib.Path."""
+    kind = typing.get_origin(hint) or hint
+    return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
 
 def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:

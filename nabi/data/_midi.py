@@ -1,7 +1,7 @@
 """Notes as MIDI files, written and read with mido."""
 
+import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from nabi import _checks
 from nabi._public import public
@@ -18,7 +18,9 @@ _NOTE_OF = {(note_pitch(note), note_beats(note)): note for note in NOTES}
 
 
 @public
-def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, title: str = "") -> None:
+def write_midi(
+    path: str | os.PathLike[str], notes: Iterable[str], *, tempo: float = 110.0, title: str = ""
+) -> None:
     """Write notes as a MIDI file of type 1: a track with tempo and metre (2/4), a track with the notes.
 
     Args:
@@ -57,7 +59,7 @@ def write_midi(path: str | Path, notes: Iterable[str], *, tempo: float = 110.0, 
 
 
 @public
-def read_midi(path: str | Path) -> list[str]:
+def read_midi(path: str | os.PathLike[str]) -> list[str]:
     """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 
     Raises `ArgumentError` for a folder, `MissingFileError` if there is no such file, and `FileFormatError` if

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi._checks import whole
 from nabi.errors import ArgumentError, ShapeError
 
 __all__ = ["TimeseriesDataset", "timeseries_dataset_from_array"]
@@ -101,12 +102,12 @@ def timeseries_dataset_from_array(
     for argument, array in (("data", series), ("targets", wanted)):
         if array is not None and array.ndim == 0:
             raise ShapeError(f"{argument}: expected an array [T] or [T, ...]; got a single value")
-    length = _whole("sequence_length", sequence_length, 1)
-    stride = _whole("sequence_stride", sequence_stride, 1)
-    rate = _whole("sampling_rate", sampling_rate, 1)
-    size = None if batch_size is None else _whole("batch_size", batch_size, 1)
-    first = 0 if start_index is None else _whole("start_index", start_index, 0)
-    last = len(series) if end_index is None else _whole("end_index", end_index, 1)
+    length = whole("sequence_length", sequence_length)
+    stride = whole("sequence_stride", sequence_stride)
+    rate = whole("sampling_rate", sampling_rate)
+    size = None if batch_size is None else whole("batch_size", batch_size, otherwise=" or None")
+    first = 0 if start_index is None else whole("start_index", start_index, 0, otherwise=" or None")
+    last = len(series) if end_index is None else whole("end_index", end_index, otherwise=" or None")
     if last > len(series):
         raise ArgumentError(f"end_index: expected {len(series)} steps of data at most; got {end_index!r}")
     count = last - first - (length - 1) * rate
@@ -121,9 +122,3 @@ def timeseries_dataset_from_array(
     starts = np.arange(first, first + count, stride)
     random = np.random.default_rng(seed) if shuffle else None
     return TimeseriesDataset(series, wanted, starts, np.arange(length) * rate, size, random)
-
-
-def _whole(argument: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ArgumentError(f"{argument}: expected a whole number from {least}; got {value!r}")
-    return int(value)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
 
 __all__ = ["FILTERS", "Tokenizer", "text_to_word_sequence", "tokenizer_from_json"]
@@ -74,12 +75,10 @@ class Tokenizer:
                 next(iter(unknown)),
                 ["num_words", "filters", "lower", "split", "char_level", "oov_token", "analyzer"],
             )
-        if num_words is not None and (
-            isinstance(num_words, bool) or not isinstance(num_words, int | np.integer) or num_words < 1
-        ):
-            raise ArgumentError(f"num_words: expected a whole number from 1, or None; got {num_words!r}")
+        if num_words is not None:
+            num_words = _checks.whole("num_words", num_words, otherwise=" or None")
         if not isinstance(split, str) or not split:
-            raise ArgumentError(f"split: expected a text; got {split!r}")
+            raise ArgumentError(f"split: expected a text, got {_checks.short(split)}")
         self.num_words, self.filters, self.lower, self.split = num_words, filters, lower, split
         self.char_level, self.oov_token, self.analyzer = char_level, oov_token, analyzer
         self.document_count = document_count

@@ -112,8 +112,6 @@ def read_text(
     >>> reading.label, [token.text for token in reading.tokens], int(reading.attributions.argmax())
     ('+', ['A', 'good', 'film'], 1)
     """
-    if not isinstance(text, str):
-        raise ArgumentError(f"text: got {type(text).__name__}, expected text")
     text = text.strip()
     codes = classifier.encode([text], None if aspect is None else [aspect])[0]
     names = classifier.labels.names

@@ -7,24 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nabi.errors import ArgumentError, ShapeError
+from nabi._checks import real, whole
+from nabi.errors import ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint
 from nabi.layers._base import Layer
 from nabi.nn import initializers
 
 __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]
-
-
-def _number(argument: str, value: Any, *, negative: bool = False) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if isinstance(value, bool) or not (negative or number >= 0) or not abs(number) < float("inf"):
-        expected = "a number" if negative else "a number of 0 or more"
-        raise ArgumentError(f"{argument}: expected {expected}; got {value!r}")
-    return number
 
 
 class _Elementwise(Layer):
@@ -57,9 +47,11 @@ class ReLU(_Elementwise):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.max_value = None if max_value is None else _number("max_value", max_value)
-        self.negative_slope = _number("negative_slope", negative_slope)
-        self.threshold = _number("threshold", threshold)
+        if max_value is not None:
+            max_value = real("max_value", max_value, least=0, otherwise=" or None")
+        self.max_value = max_value
+        self.negative_slope = real("negative_slope", negative_slope, least=0)
+        self.threshold = real("threshold", threshold, least=0)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the function of the inputs."""
@@ -91,7 +83,7 @@ class LeakyReLU(_Elementwise):
 
     def __init__(self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = _number("negative_slope", negative_slope if alpha is None else alpha)
+        self.negative_slope = real("negative_slope", negative_slope if alpha is None else alpha, least=0)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the function of the inputs."""
@@ -112,7 +104,7 @@ class ELU(_Elementwise):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = _number("alpha", alpha, negative=True)
+        self.alpha = real("alpha", alpha)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the function of the inputs."""
@@ -147,11 +139,8 @@ class PReLU(_Elementwise):
         self.alpha_initializer = initializers.get(alpha_initializer, "alpha_initializer")
         self.alpha_regularizer = _regularizers.get(alpha_regularizer, "alpha_regularizer")
         axes: Any = [] if shared_axes is None else shared_axes
-        self.shared_axes: list[int] = list(axes) if isinstance(axes, list | tuple) else [axes]
-        if any(isinstance(axis, bool) or not isinstance(axis, int) or axis < 1 for axis in self.shared_axes):
-            raise ArgumentError(
-                f"shared_axes: expected axes counted from 1, such as [1]; got {shared_axes!r}"
-            )
+        several = axes if isinstance(axes, list | tuple) else [axes]
+        self.shared_axes = [whole("shared_axes", axis) for axis in several]
 
     def build(self, input_shape: Shape) -> None:
         """Create `alpha`."""

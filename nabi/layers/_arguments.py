@@ -95,8 +95,9 @@ def check_no_constraint(**constraints: object) -> None:
     """Keras' constraint arguments are accepted, as long as none is asked for."""
     for argument, value in constraints.items():
         if value is not None:
+            given = _checks.short(value)
             raise ArgumentError(
-                f"{argument}: expected None, got {_checks.short(value)}; constraints on weights are not offered"
+                f"{argument}: expected None, got {given}; constraints on weights are not offered"
             )
 
 

@@ -180,8 +180,6 @@ class Layer(Weighted):
             kind: Any = type(self)
             raise unknown_arguments(type(self).__name__, unknown, sorted(keyword_arguments(kind)))
         super().__init__(dtype_named(dtype), bool(trainable))
-        if name is not None and not isinstance(name, str):
-            raise ArgumentError(f"name: expected text; got {name!r}")
         self.name: str = name or unique_name(type(self).__name__)
         self.built = False
         self.training = False

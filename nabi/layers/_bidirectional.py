@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError
 from nabi.layers._arguments import Shape, check_one_of
 from nabi.layers._base import Layer
@@ -52,7 +53,7 @@ class Bidirectional(Wrapper):
             if one is None and argument == "backward_layer":
                 continue
             if not isinstance(one, Layer) or not hasattr(one, "go_backwards"):
-                raise ArgumentError(f"{argument}: expected a recurrent layer; got {one!r}")
+                raise ArgumentError(f"{argument}: expected a recurrent layer, got {short(one)}")
         check_one_of("merge_mode", merge_mode, _MODES)
         forward = _renamed(layer, "forward_")
         super().__init__(forward, weights=weights, **kwargs)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi._public import public
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _activations, _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
@@ -240,7 +241,7 @@ class Dropout(Layer):
         self.rate = check_rate("rate", rate)
         if noise_shape is not None:
             if not isinstance(noise_shape, list | tuple):
-                raise ArgumentError(f"noise_shape: expected a shape, got {noise_shape!r}")
+                raise ArgumentError(f"noise_shape: expected a list or None, got {short(noise_shape)}")
             sizes = [None if one is None else positive_integer("noise_shape", one) for one in noise_shape]
         self.noise_shape = None if noise_shape is None else tuple(sizes)
         self.seed_generator = SeedGenerator(seed)

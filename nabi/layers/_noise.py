@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.errors import ArgumentError
+from nabi import _checks
 from nabi.layers import _regularizers
 from nabi.layers._arguments import Shape
 from nabi.layers._arguments import rate as check_rate
@@ -70,9 +70,7 @@ class GaussianDropout(_Noisy):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
-        self.rate = check_rate("rate", rate)
-        if self.rate == 1:
-            raise ArgumentError(f"rate: expected a rate from 0 to below 1; got {rate!r}")
+        self.rate = _checks.rate("rate", rate)  # of 1 the noise would be infinite
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, multiplied by noise in training."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import _regularizers
 from nabi.layers._arguments import Shape, check_no_constraint
@@ -16,31 +17,9 @@ from nabi.nn import initializers
 __all__ = ["BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]
 
 
-def _whole_axis(argument: str, axis: Any) -> int:
-    try:
-        number = int(axis)
-    except (TypeError, ValueError):
-        number = None
-    if isinstance(axis, bool) or number is None or number != axis:
-        raise ArgumentError(f"{argument}: expected a whole number; got {axis!r}")
-    return number
-
-
-def _whole_axes(argument: str, axes: Any) -> list[int]:
-    if isinstance(axes, list | tuple) and axes:
-        return [_whole_axis(argument, one) for one in axes]
-    return [_whole_axis(argument, axes)]
-
-
-def _number(argument: str, value: Any, least: float, most: float = float("inf")) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if isinstance(value, bool) or not least <= number <= most:
-        expected = f"from {least:g} to {most:g}" if most < float("inf") else f"of {least:g} or more"
-        raise ArgumentError(f"{argument}: expected a number {expected}; got {value!r}")
-    return number
+def _axes(axes: Any) -> list[int]:
+    several = axes if isinstance(axes, list | tuple) and axes else [axes]
+    return [_checks.whole("axis", one, None, floats=True) for one in several]
 
 
 def _places(layer: Layer, axes: Sequence[int], shape: Sequence[int | None]) -> list[int]:
@@ -175,12 +154,12 @@ class BatchNormalization(_Affine):
         super().__init__(
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, **kwargs
         )
-        axes = _whole_axes("axis", axis)  # Keras 2 wrote a list of one into its configs
+        axes = _axes(axis)  # Keras 2 wrote a list of one into its configs
         if len(axes) > 1:
-            raise ArgumentError(f"axis: expected one axis; got {axis!r}")
+            raise ArgumentError(f"axis: expected one axis, got {_checks.short(axis)}")
         self.axis = axes[0]
-        self.momentum = _number("momentum", momentum, 0.0, 1.0)
-        self.epsilon = _number("epsilon", epsilon, 0.0)
+        self.momentum = _checks.real("momentum", momentum, least=0, most=1)
+        self.epsilon = _checks.real("epsilon", epsilon, least=0)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, "moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(
             moving_variance_initializer, "moving_variance_initializer"
@@ -287,8 +266,8 @@ class LayerNormalization(_Affine):
         super().__init__(
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, **kwargs
         )
-        self.axis = _whole_axes("axis", axis)
-        self.epsilon = _number("epsilon", epsilon, 0.0)
+        self.axis = _axes(axis)
+        self.epsilon = _checks.real("epsilon", epsilon, least=0)
 
     def build(self, input_shape: Shape) -> None:
         """Create `gamma` and `beta`."""
@@ -317,7 +296,7 @@ class RMSNormalization(Layer):
     `scale`, ones at first, of the sizes of the axes. Source: Zhang and Sennrich 2019.
 
     >>> import torch
-    >>> RMSNormalization()(torch.tensor([[1.0, 7.0]]))
+    >>> RMSNormalization()(torch.tensor([[1.0, 7.0]])).detach()
     tensor([[0.2000, 1.4000]])
     """
 
@@ -327,8 +306,8 @@ class RMSNormalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = _whole_axes("axis", axis)
-        self.epsilon = _number("epsilon", epsilon, 0.0)
+        self.axis = _axes(axis)
+        self.epsilon = _checks.real("epsilon", epsilon, least=0)
 
     def build(self, input_shape: Shape) -> None:
         """Create `scale`."""
@@ -374,7 +353,7 @@ class UnitNormalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = _whole_axes("axis", axis)
+        self.axis = _axes(axis)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the inputs, of length 1."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import _regularizers
-from nabi.layers._arguments import dtype_named
+from nabi.layers._arguments import check_no_constraint, dtype_named
 from nabi.layers._claims import claim
 from nabi.layers._containers import Held, holder_for
 from nabi.layers._shapes import product_sum
@@ -105,8 +105,7 @@ class Weighted(torch.nn.Module):
 
         It is registered at once, under `name` or under the attribute that it is assigned to.
         """
-        if constraint is not None:
-            raise ArgumentError(f"constraint: constraints on weights are not offered; got {constraint!r}")
+        check_no_constraint(constraint=constraint)
         claim(shape, self.name, name)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         kind = self._dtype if dtype is None else dtype_named(dtype)

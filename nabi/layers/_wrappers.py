@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import Shape
 from nabi.layers._base import Layer
@@ -24,7 +25,7 @@ class Wrapper(Layer):
     def __init__(self, layer: Layer | torch.nn.Module, **kwargs: Any) -> None:
         layer = as_layer(layer)
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"layer: expected a layer; got {layer!r}")
+            raise ArgumentError(f"layer: expected a layer or a torch module, got {short(layer)}")
         super().__init__(**kwargs)
         self.layer = layer
         if self.declared_input_shape is None:

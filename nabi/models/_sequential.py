@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
 from nabi.layers._symbolic import SymbolicTensor
@@ -87,7 +88,7 @@ class Sequential(Model):
             layer = layer.call.layer
         layer = as_layer(layer)
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"layer: expected a layer of nabi.layers or a torch module, got {layer!r}")
+            raise ArgumentError(f"layer: expected a layer or a torch module, got {short(layer)}")
         if layer.name in names:
             raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
         if isinstance(layer, InputLayer):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from nabi._checks import as_real, short
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.interchange import (
     ModelFile,
@@ -107,10 +108,10 @@ def _position(training: "ResumableTraining", described: Any) -> "Position":
         found[name] = check_counter(f"position.{name}", found[name], 2**53)
     found["best"] = math.inf if found["best"] is None else found["best"]
     for name in ("total", "best", "seconds"):
-        value = found[name]
-        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
-            raise FileFormatError(f"position.{name}: expected a number, got {value!r}")
-        found[name] = float(value)
+        number = as_real(found[name])  # the best loss is infinite before the first epoch
+        if number is None or math.isnan(number):
+            raise FileFormatError(f"position.{name}: expected a number, got {short(found[name])}")
+        found[name] = number
     found["history"] = check_figures("position.history", found["history"])
     if found["epoch"] > training.epochs or found["batch"] > found["step"] or found["count"] < found["batch"]:
         raise FileFormatError(f"position: expected one within the training, got {found}")

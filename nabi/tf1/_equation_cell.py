@@ -26,8 +26,8 @@ class EquationCell(RNNCell):
         Raises:
             ShapeError: the width is not known.
         """
-        width = inputs_shape[-1]
-        if not isinstance(width, int) or width < 1:
+        width = _checks.as_whole(inputs_shape[-1], floats=False)
+        if width is None or width < 1:
             raise ShapeError(f"inputs_shape: expected (None, width) with a width, got {tuple(inputs_shape)}")
         self._dtype, self._input_width = self._dtype or torch.get_default_dtype(), width
         self.make_weights(width)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from nabi import _checks
 from nabi.errors import ArgumentError, unknown_name
 
 __all__ = [
@@ -55,28 +56,20 @@ class LearningRateSchedule:
         return type(self).__name__
 
 
-def _number(argument: str, value: Any, above: float = -math.inf) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not above < number < math.inf:
-        expected = "a number" if above == -math.inf else f"a number above {above:g}"
-        raise ArgumentError(f"{argument}: expected {expected}; got {value!r}")
-    return number
-
-
 class _Decay(LearningRateSchedule):
     """What the schedules here share: their arguments are their configuration."""
 
     def __init__(self, **arguments: Any) -> None:
-        self._arguments = arguments
         for name, value in arguments.items():
-            if name in ("decay_steps", "first_decay_steps"):
-                _number(name, value, 0)
-            elif name not in ("name", "staircase", "cycle") and value is not None:
-                _number(name, value)
-            setattr(self, name, value)
+            if name in ("name", "staircase", "cycle") or (name == "warmup_target" and value is None):
+                continue
+            least = 1 if name == "t_mul" else None
+            above = 0 if name in ("decay_steps", "first_decay_steps") else None
+            number = _checks.real(name, value, least=least, above=above)
+            whole = _checks.as_whole(value, floats=False)
+            arguments[name] = number if whole is None else whole
+        self._arguments = arguments
+        vars(self).update(arguments)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the same schedule again."""
@@ -270,8 +263,6 @@ class CosineDecayRestarts(_Decay):
             initial_learning_rate=initial_learning_rate, first_decay_steps=first_decay_steps, t_mul=t_mul,
             m_mul=m_mul, alpha=alpha, name=name,
         )  # fmt: skip
-        if t_mul < 1:
-            raise ArgumentError(f"t_mul: expected a number from 1; got {t_mul!r}")
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -301,9 +292,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     ) -> None:
         for argument, given in (("boundaries", boundaries), ("values", values)):
             if not isinstance(given, list | tuple):
-                raise ArgumentError(f"{argument}: expected a list of numbers; got {given!r}")
-        self.boundaries = [_number("boundaries", one) for one in boundaries]
-        self.values = [_number("values", one) for one in values]
+                raise ArgumentError(f"{argument}: expected a list of numbers, got {_checks.short(given)}")
+        self.boundaries = [_checks.real("boundaries", one) for one in boundaries]
+        self.values = [_checks.real("values", one) for one in values]
         if len(values) != len(boundaries) + 1 or self.boundaries != sorted(self.boundaries):
             raise ArgumentError(
                 f"boundaries: expected {len(values) - 1} growing numbers for {len(values)} values; "

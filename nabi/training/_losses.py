@@ -1,13 +1,14 @@
 """Losses as objects: what a model is compiled with."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, SupportsFloat
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training import _loss_functions as functions
@@ -173,16 +174,21 @@ class TorchLoss(Loss):
         return self.loss(y_pred, y_true)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, SupportsFloat) and not isinstance(value, bool)
-
-
-# What the options of nabi's losses can be.
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "from_logits": (lambda value: isinstance(value, bool | np.bool_), "True or False"),
-    "label_smoothing": (lambda value: _is_number(value) and 0 <= value <= 1, "a number from 0 to 1"),
-    "delta": (lambda value: _is_number(value) and 0 < value < float("inf"), "a positive number"),
+# What the options of nabi's losses and metrics can be: each check takes the name and the value, and returns
+# the value as Python's own.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "axis": functools.partial(_checks.whole, least=None),
+    "from_logits": _checks.flag,
+    "k": _checks.whole,
+    "threshold": _checks.real,
+    "label_smoothing": functools.partial(_checks.real, least=0, most=1),
+    "delta": functools.partial(_checks.real, above=0),
 }
+
+
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a loss or metric of nabi's, checked; `ArgumentError` for one that is wrong."""
+    return {name: _CHECKS[name](name, value) if name in _CHECKS else value for name, value in options.items()}
 
 
 def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
@@ -200,11 +206,7 @@ def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
             options[option] = value
         if options.get("axis") == -1:  # as everywhere here
             del options["axis"]
-        for option in set(options) & set(_CHECKS):
-            fits, wanted = _CHECKS[option]
-            if isinstance(options[option], str) or not fits(options[option]):
-                raise ArgumentError(f"{option}: expected {wanted}, got {options[option]!r}")
-        FunctionLoss.__init__(self, **options)
+        FunctionLoss.__init__(self, **checked_options(options))
 
     attributes = {
         "function": staticmethod(function),

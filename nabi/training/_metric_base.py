@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._arguments import dtype_named, unique_name
 from nabi.nn import initializers
@@ -76,7 +77,7 @@ class Metric:
 
     def __init__(self, name: str | None = None, dtype: str | torch.dtype | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise ArgumentError(f"name: expected text; got {name!r}")
+            raise ArgumentError(f"name: expected a text or None, got {short(name)}")
         self.name = name or unique_name(type(self).__name__)
         self.dtype = dtype_named(dtype)
         self._states = []

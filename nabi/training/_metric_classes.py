@@ -11,6 +11,7 @@ from nabi.errors import ArgumentError, unknown_name
 from nabi.nn._named import snake_case
 from nabi.training import _loss_functions as losses
 from nabi.training._align import align_targets, align_weights
+from nabi.training._losses import checked_options
 from nabi.training._metric_base import Metric, as_tensor
 from nabi.training._metric_counts import (
     AUC,
@@ -157,6 +158,9 @@ def _cosine(y_true: Tensor, y_pred: Tensor, axis: int = -1) -> Tensor:
 
 class _Named(MeanMetricWrapper):
     """A mean of one of the functions here."""
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, **options: Any) -> None:
+        super().__init__(fn, name, **checked_options(options))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same metric again."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.training._align import align_targets
 from nabi.training._metric_base import Metric, as_tensor, flat_weights
@@ -25,14 +26,30 @@ __all__ = [
 ]
 
 
+_MOST_THRESHOLDS = 1_000_000
+
+
 def _thresholds(given: Any, default: float) -> list[float]:
-    values = [default] if given is None else list(given) if isinstance(given, list | tuple) else [given]
-    for one in values:
-        if given is not None and (isinstance(one, bool) or not 0 <= float(one) <= 1):
-            raise ArgumentError(f"thresholds: expected numbers from 0 to 1; got {given!r}")
+    """The thresholds as a list of floats."""
+    if given is None:
+        return [default]
+    several = given if _is_several(given) else [given]
+    values = [_checks.real("thresholds", one, least=0, most=1) for one in several]
     if not values:
-        raise ArgumentError("thresholds: expected at least one; got none")
-    return [float(one) for one in values]
+        raise ArgumentError("thresholds: expected at least one, got none")
+    return values
+
+
+def _kept_thresholds(given: Any) -> list[float] | float | None:
+    """The thresholds as a configuration has them: in Python's numbers, one or several as they were given."""
+    if given is None:
+        return None
+    values = _thresholds(given, 0.5)
+    return values if _is_several(given) else values[0]
+
+
+def _is_several(given: Any) -> bool:
+    return isinstance(given, list | tuple) or getattr(given, "ndim", 0) == 1
 
 
 class _Counts(Metric):
@@ -50,9 +67,10 @@ class _Counts(Metric):
         class_id: int | None = None,
     ) -> None:
         super().__init__(name, dtype)
-        for argument, number, least in (("top_k", top_k, 1), ("class_id", class_id, 0)):
-            if number is not None and (isinstance(number, bool) or int(number) != number or number < least):
-                raise ArgumentError(f"{argument}: expected a whole number from {least}; got {number!r}")
+        if top_k is not None:
+            top_k = _checks.whole("top_k", top_k, floats=True, otherwise=" or None")
+        if class_id is not None:
+            class_id = _checks.whole("class_id", class_id, 0, floats=True, otherwise=" or None")
         self.top_k, self.class_id = top_k, class_id
         self._limits = torch.tensor(list(thresholds), dtype=torch.float64)
         self.reset_state()
@@ -138,7 +156,7 @@ class Precision(_Counts):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.thresholds = thresholds
+        self.thresholds = _kept_thresholds(thresholds)
         # With top_k whatever is left over is above.
         default = 0.5 if top_k is None else -1e10
         super().__init__(_thresholds(thresholds, default), name, dtype, top_k, class_id)
@@ -169,7 +187,7 @@ class Recall(Precision):
 
 class _OneCount(_Counts):
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
-        self.thresholds = thresholds
+        self.thresholds = _kept_thresholds(thresholds)
         super().__init__(_thresholds(thresholds, 0.5), name, dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -254,13 +272,12 @@ class AUC(_Counts):
         methods = ("interpolation", "majoring", "minoring")
         if summation_method not in methods:
             raise unknown_name("summation_method", summation_method, methods)
-        self.thresholds = None if thresholds is None else _thresholds(list(thresholds), 0.5)
+        self.thresholds = None if thresholds is None else _thresholds(thresholds, 0.5)
         if self.thresholds is not None:
             inner = sorted(self.thresholds)
-        elif isinstance(num_thresholds, bool) or int(num_thresholds) != num_thresholds or num_thresholds < 2:
-            raise ArgumentError(f"num_thresholds: expected a whole number from 2; got {num_thresholds!r}")
         else:
-            inner = [(number + 1) / (num_thresholds - 1) for number in range(int(num_thresholds) - 2)]
+            count = _checks.whole("num_thresholds", num_thresholds, 2, _MOST_THRESHOLDS, floats=True)
+            inner = [(number + 1) / (count - 1) for number in range(count - 2)]
         self.num_thresholds = len(inner) + 2
         self.curve, self.summation_method, self.from_logits = curve, summation_method, bool(from_logits)
         # So that every output is above the first and none above the last.
@@ -340,11 +357,10 @@ class FBetaScore(Metric):
         super().__init__(name, dtype)
         if average not in (None, "micro", "macro", "weighted"):
             raise unknown_name("average", average, ("None", "micro", "macro", "weighted"))
-        if isinstance(beta, bool) or not isinstance(beta, int | float) or not beta > 0:
-            raise ArgumentError(f"beta: expected a positive number; got {beta!r}")
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ArgumentError(f"threshold: expected a number above 0, up to 1; got {threshold!r}")
-        self.average, self.beta, self.threshold = average, float(beta), threshold
+        if threshold is not None:
+            threshold = _checks.real("threshold", threshold, above=0, most=1, otherwise=" or None")
+        self.average, self.threshold = average, threshold
+        self.beta = _checks.real("beta", beta, above=0)
         self.reset_state()
 
     def reset_state(self) -> None:

@@ -11,7 +11,7 @@ from nabi.training import _loss_functions as losses
 from nabi.training._align import align_labels, align_targets, align_weights
 from nabi.training._left_out import counted, values_where_counted
 from nabi.training._losses import FUNCTIONS as LOSS_FUNCTIONS
-from nabi.training._losses import Loss, TorchLoss, loss_function
+from nabi.training._losses import Loss, TorchLoss, checked_options, loss_function
 from nabi.training._metric_base import Metric as MetricBase
 from nabi.training._running import RunningMean
 from nabi.training._torchmetrics import NAMED, TorchMetric, is_torch_metric, named_metric
@@ -156,7 +156,7 @@ class BinaryAccuracy(MeanMetric):
     """`binary_accuracy` as an object."""
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
-        super().__init__(binary_accuracy, name, threshold=threshold)
+        super().__init__(binary_accuracy, name, **checked_options({"threshold": threshold}))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same metric again."""

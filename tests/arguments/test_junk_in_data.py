@@ -184,8 +184,11 @@ CASES: dict[str, tuple[Callable[..., Any], Valid]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_junk_is_answered_with_an_error_of_nabis(name: str, tmp_path: Path) -> None:
+def test_junk_is_answered_with_an_error_of_nabis(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     function, valid = CASES[name]
+    monkeypatch.chdir(tmp_path)  # a text may be a name to save under
     place = tmp_path / "right"
     place.mkdir()
     assert list(answers(function, lambda: valid(place), junk(tmp_path))) == []

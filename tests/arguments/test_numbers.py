@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 import nabi
-from nabi import _checks, cells, data, decoding, layers, optimizers
+from nabi import _checks, cells, data, decoding, layers, metrics, optimizers
+from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.nn import RNN
 
@@ -49,6 +51,30 @@ MADE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Identity": (nabi.initializers.Identity, {"gain": 2.0}),
     "SGD": (optimizers.SGD, {"learning_rate": 0.25, "momentum": 0.5, "clipnorm": 1.0}),
     "Adam": (optimizers.Adam, {"learning_rate": 0.25, "beta_1": 0.5, "beta_2": 0.75, "weight_decay": 0.5}),
+    "ExponentialDecay": (
+        optimizers.schedules.ExponentialDecay,
+        {"initial_learning_rate": 0.25, "decay_steps": 10, "decay_rate": 0.5},
+    ),
+    "CosineDecayRestarts": (
+        optimizers.schedules.CosineDecayRestarts,
+        {"initial_learning_rate": 0.25, "first_decay_steps": 10, "t_mul": 2.0, "m_mul": 0.5, "alpha": 0.25},
+    ),
+    "GaussianNoise": (layers.GaussianNoise, {"stddev": 0.25, "seed": 7}),
+    "GaussianDropout": (layers.GaussianDropout, {"rate": 0.25, "seed": 7}),
+    "BatchNormalization": (layers.BatchNormalization, {"axis": -1, "momentum": 0.5, "epsilon": 0.25}),
+    "LayerNormalization": (layers.LayerNormalization, {"axis": -1, "epsilon": 0.25}),
+    "RMSNormalization": (layers.RMSNormalization, {"axis": -1, "epsilon": 0.25}),
+    "ReLU": (layers.ReLU, {"max_value": 2.0, "negative_slope": 0.5, "threshold": 0.25}),
+    "LeakyReLU": (layers.LeakyReLU, {"negative_slope": 0.5}),
+    "ELU": (layers.ELU, {"alpha": 0.5}),
+    "PReLU": (layers.PReLU, {"shared_axes": 1}),
+    "Precision": (metrics.Precision, {"thresholds": 0.25}),
+    "TruePositives": (metrics.TruePositives, {"thresholds": (0.25, 0.5)}),
+    "AUC": (metrics.AUC, {"num_thresholds": 20}),
+    "FBetaScore": (metrics.FBetaScore, {"beta": 0.5, "threshold": 0.25}),
+    "BinaryAccuracy": (metrics.BinaryAccuracy, {"threshold": 0.25}),
+    "BinaryCrossentropy": (metrics.BinaryCrossentropy, {"label_smoothing": 0.25}),
+    "Huber": (nabi.losses.Huber, {"delta": 0.25}),
 }
 
 
@@ -102,6 +128,46 @@ def test_what_is_no_number_is_refused_by_name(name: str, wrong: Any) -> None:
             continue
         with pytest.raises(ArgumentError, match=argument):
             kind(**{**arguments, argument: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["three", None, math.nan, math.inf, True, [3, [4]], 1j, b"3", 0, 2.5])
+def test_what_is_no_number_of_outputs_is_refused(wrong: Any) -> None:
+    for kind in (metrics.TopKCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy):
+        with pytest.raises(ArgumentError, match=r"^k: expected a whole number of at least 1, got"):
+            kind(wrong)
+        assert json.dumps(kind(np.int64(3)).get_config()) == json.dumps(kind(3).get_config())
+    if wrong != 0 and wrong is not None:
+        for argument in ("top_k", "class_id"):
+            with pytest.raises(ArgumentError, match=f"^{argument}: expected a whole number"):
+                metrics.Precision(**{argument: wrong})
+    if wrong != 0:
+        with pytest.raises(ArgumentError, match=r"^axis: expected a whole number"):
+            metrics.CosineSimilarity(axis=wrong)
+
+
+@pytest.mark.parametrize("size", [10**400, -1, 2.5, math.nan, True, "3", b"3", 1j])
+def test_what_is_no_size_of_inputs_is_refused(size: Any) -> None:
+    for declared in ({"input_shape": (4, size)}, {"batch_input_shape": (None, size)}):
+        with pytest.raises(ArgumentError, match=r"input_shape: expected whole numbers.* or None, got"):
+            layers.GRU(3, **declared)
+
+
+def test_bytes_are_no_list_of_sizes() -> None:
+    with pytest.raises(ArgumentError, match=r"^input_shape: expected a list or tuple .*, got b'3'$"):
+        layers.GRU(3, input_shape=b"3")
+
+
+def test_paths_by_any_annotation(tmp_path: Path) -> None:
+    def read(path: str | Path, other: Path | None = None) -> Path:
+        return Path(path)
+
+    checked = public(read)
+    assert checked(str(tmp_path), tmp_path) == checked(tmp_path) == tmp_path
+    for wrong in (3, b"a.mid", ["a.mid"], np.float32(1)):
+        with pytest.raises(ArgumentError, match=r"^path: expected a path, got"):
+            checked(wrong)
+        with pytest.raises(ArgumentError, match=r"^other: expected a path or None, got"):
+            checked(tmp_path, wrong)
 
 
 @pytest.mark.parametrize("name", cells.names())

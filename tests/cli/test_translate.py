@@ -196,10 +196,10 @@ def test_a_picture_of_the_attention(nabi, model):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a", "--beam", "0"], "beam: got 0, expected a whole number from 1"),
+        (["a", "--beam", "0"], "beam: expected a whole number of at least 1, got 0"),
         (["a", "--best", "9"], "best: got 9, but a beam of 5"),
-        (["a", "--length-penalty", "-1"], "length_penalty: got -1.0, expected"),
-        (["a", "--maxlen", "0"], "maxlen: got 0, expected"),
+        (["a", "--length-penalty", "-1"], "length_penalty: expected a number from 0 to 100, got -1.0"),
+        (["a", "--maxlen", "0"], "maxlen: expected a whole number of at least 1 or None, got 0"),
         (["a", "--file", "lines.txt"], "give texts or a file of them, not both"),
         (["--file", "none.txt"], "there is no file none.txt"),
         (["a", "b", "--attention", "x.png"], "--attention: 2 TEXTs were given, a picture shows one"),

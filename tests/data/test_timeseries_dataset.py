@@ -65,15 +65,21 @@ def test_shuffled_windows_keep_their_targets() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sequence_length": 0}, "sequence_length: expected a whole number from 1; got 0"),
+        ({"sequence_length": 0}, "sequence_length: expected a whole number of at least 1, got 0"),
         ({"sequence_length": 11}, "sequence_length: expected windows that fit into the steps 0 to 10"),
         (
             {"sequence_length": 3, "sampling_rate": 1.5},
-            "sampling_rate: expected a whole number from 1; got 1.5",
+            "sampling_rate: expected a whole number of at least 1, got 1.5",
         ),
         ({"sequence_length": 3, "end_index": 12}, "end_index: expected 10 steps of data at most; got 12"),
-        ({"sequence_length": 3, "batch_size": 0}, "batch_size: expected a whole number from 1; got 0"),
-        ({"sequence_length": 3, "start_index": -1}, "start_index: expected a whole number from 0; got -1"),
+        (
+            {"sequence_length": 3, "batch_size": 0},
+            "batch_size: expected a whole number of at least 1 or None, got 0",
+        ),
+        (
+            {"sequence_length": 3, "start_index": -1},
+            "start_index: expected a whole number of at least 0 or None, got -1",
+        ),
     ],
 )
 def test_what_cannot_be(options: Any, message: str) -> None:

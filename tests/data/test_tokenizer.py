@@ -92,7 +92,7 @@ def test_json_keeps_everything() -> None:
             "num_words: expected a number, or a call of fit_on_texts",
         ),
         (lambda: Tokenizer(num_words=3).texts_to_matrix(TEXTS, "tfidf"), "mode: 'tfidf' needs a call of fit"),
-        (lambda: Tokenizer(num_words=0), "num_words: expected a whole number from 1, or None; got 0"),
+        (lambda: Tokenizer(num_words=0), "num_words: expected a whole number of at least 1 or None, got 0"),
         (lambda: Tokenizer(nb_words=3), "'nb_words' is not known; did you mean 'num_words'"),
         (lambda: tokenizer_from_json("{}"), r"json_string: expected what Tokenizer\.to_json wrote; got '{}'"),
         (lambda: text_to_word_sequence(None), "text: expected a text; got None"),  # type: ignore[arg-type]

@@ -72,7 +72,8 @@ def test_cells_of_one_class_are_told_apart():
 @pytest.mark.parametrize("argument", ["steps", "units", "inputs", "batch"])
 @pytest.mark.parametrize("value", [0, -3, 2.5, True])
 def test_sizes(argument, value):
-    with pytest.raises(ArgumentError, match=f"{argument}: expected a positive integer"):
+    bound = "" if value in (2.5, True) else " of at least 1"
+    with pytest.raises(ArgumentError, match=f"^{argument}: expected a whole number{bound}, got {value}$"):
         gradient_distance(**{argument: value})
 
 

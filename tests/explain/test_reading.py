@@ -153,7 +153,7 @@ def test_an_empty_text_has_nothing_to_read(learnt, text):
 def test_wrong_arguments(learnt, tmp_path):
     with pytest.raises(UnknownNameError, match="label: 'godo' is not known; did you mean 'good'"):
         read_text(learnt, "a film", label="godo")
-    with pytest.raises(ArgumentError, match="text: got list"):
+    with pytest.raises(ArgumentError, match=r"^text: expected a text, got \['a film'\]$"):
         read_text(learnt, ["a film"])
     reading = read_text(learnt, "a film")
     with pytest.raises(ArgumentError, match=r"\.svg or \.png"):

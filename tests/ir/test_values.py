@@ -105,9 +105,9 @@ def test_operators_make_values(text: str, expected: str) -> None:
         ("self.affine('z', x, h=1.0)", "not h=1.0"),
         ("self.affine('z', 1.0)", "not 1.0"),
         ("self.linear('z', 'x', 2.0)", "not 2.0"),
-        ("self.linear('z', 'y', a, units=2.5)", "units: expected a positive integer"),
+        ("self.linear('z', 'y', a, units=2.5)", r"units: expected a whole number of at least 1, got 2\.5"),
         ("self.linear(3, 'y', a)", "gate: expected a name"),
-        ("self.gain('z', 'y', -1)", "units: expected a positive integer"),
+        ("self.gain('z', 'y', -1)", "units: expected a whole number of at least 1, got -1"),
         ("self.keep('z', 3, 1.5)", "rate: expected a probability"),
         ("self.linear('z', 'x', a, units=4)", "One letter has one shape.*letter of its own"),
         ("self.linear('1a', 'h', h) + self.linear('a', 'h1', h)", "give one of them another name"),
@@ -178,7 +178,7 @@ def test_a_cell_says_what_of_it_cannot_be_used() -> None:
 
     with pytest.raises(CellError, match=r"step is called with the input and the states, step\(x, h\)"):
         TwoArguments(3).program(3)
-    with pytest.raises(CellError, match=r"state_width\('h'\): expected a positive integer, got 0"):
+    with pytest.raises(CellError, match=r"state_width\('h'\): expected a whole number of at least 1, got 0"):
         Width(3).program(3)
 
 

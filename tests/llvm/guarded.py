@@ -275,7 +275,7 @@ def check_prepared(part: int | None) -> Iterator[str]:
                     for one in x:
                         kept, finals = made.forward(one, states)
                         # What lay in the thread's memory lies elsewhere now.
-                        nabi.nn.LSTM(3, 5 * (1 + len(found)), dtype=one.dtype)(one.new_ones(9, 40, 3))
+                        nabi.nn.LSTM(3, 5, dtype=one.dtype)(one.new_ones(9 * (1 + len(found)), 40, 3))
                         others = (None,) * (len(finals) - 1)
                         cotangents = (given,) if kept else ()
                         dx, families = made.backward(cotangents, (final, *others), True)

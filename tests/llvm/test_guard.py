@@ -14,12 +14,15 @@ pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on th
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "nabi" / "targets" / "llvm"
+ALL = os.environ.get("NABI_TEST_GUARD") == "all"
+LONGEST = 7200 if ALL else 240
+"""Seconds that a process may take."""
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NABI_LLVM_EFFORT": "0", **variables}
     command = [sys.executable, "-W", "ignore", "-X", "faulthandler", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST)
 
 
 PARTS = [
@@ -29,9 +32,10 @@ PARTS = [
 ]
 
 
+@pytest.mark.timeout(LONGEST + 60)
 @pytest.mark.parametrize(("part", "place", "features"), PARTS)
 def test_native_code_keeps_within_its_memory(part: str, place: str, features: str) -> None:
-    chosen = [] if os.environ.get("NABI_TEST_GUARD") == "all" else ["--part", part]
+    chosen = [] if ALL else ["--part", part]
     given = {"NABI_GUARD": place, "NABI_CPU_FEATURES": features} if features else {"NABI_GUARD": place}
     found = run("-m", "tests.llvm.guarded", *chosen, **given)
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-4000:]

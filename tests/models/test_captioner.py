@@ -249,13 +249,17 @@ def test_what_is_wrong_is_said_before_training() -> None:
     with pytest.raises(ArgumentError, match=r"validation: expected a list or None, got 3"):
         small().fit(images, captions, validation=3, verbose=0)
     for said, kind, message in [
-        ({"channels": ()}, ArgumentError, r"channels: got \(\), expected a list of whole numbers"),
-        ({"channels": (4, 0)}, ArgumentError, r"channels\[1\]: got 0"),
+        (
+            {"channels": ()},
+            ArgumentError,
+            r"channels: expected a list of whole numbers of at least 1, got \(\)",
+        ),
+        ({"channels": (4, 0)}, ArgumentError, r"channels\[1\]: expected a whole number of at least 1, got 0"),
         ({"channels": (4,) * 6}, ArgumentError, "image_size: 16 is too small for 6 convolutions"),
         ({"attention": "lung"}, UnknownNameError, "did you mean 'luong'"),
         ({"unit": "word"}, UnknownNameError, "did you mean 'words'"),
-        ({"dropout": 1.0}, ArgumentError, "dropout: got 1.0, expected a rate"),
-        ({"learning_rate": math.nan}, ArgumentError, "learning_rate: got nan"),
+        ({"dropout": 1.0}, ArgumentError, "dropout: expected a rate of at least 0 and below 1, got 1.0"),
+        ({"learning_rate": math.nan}, ArgumentError, "learning_rate: expected a number above 0, got nan"),
     ]:
         with pytest.raises(kind, match=message):
             small(**said)

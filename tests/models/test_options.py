@@ -38,13 +38,13 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: layers.Dense(1, trainable="no"), "trainable: expected True or False, got 'no'"),
     (lambda: layers.Dot(1, normalize=3), "normalize: expected True or False, got 3"),
     (lambda: layers.Bidirectional(layers.LSTM(1), trainable=2), "trainable: expected True or False, got 2"),
-    (lambda: layers.Dropout(0.5, noise_shape="a"), "noise_shape: expected sizes"),
-    (lambda: losses.Huber(delta="a"), "delta: expected a positive number, got 'a'"),
-    (lambda: losses.Huber(0), "delta: expected a positive number, got 0"),
+    (lambda: layers.Dropout(0.5, noise_shape="a"), "noise_shape: expected a list or None, got 'a'"),
+    (lambda: losses.Huber(delta="a"), "delta: expected a number above 0, got 'a'"),
+    (lambda: losses.Huber(0), "delta: expected a number above 0, got 0"),
     (lambda: losses.BinaryCrossentropy(from_logits="x"), "from_logits: expected True or False, got 'x'"),
     (
         lambda: losses.CategoricalCrossentropy(label_smoothing=2.0),
-        "label_smoothing: expected a number from 0 to 1",
+        "label_smoothing: expected a number from 0 to 1, got 2.0",
     ),
     (lambda: losses.CategoricalCrossentropy(axis=1), "'axis' is not known"),
 ]

@@ -151,7 +151,7 @@ def test_layers_by_name_and_place() -> None:
 
 
 def test_what_cannot_be_added() -> None:
-    with pytest.raises(ArgumentError, match="layer: got 'lstm', expected a layer"):
+    with pytest.raises(ArgumentError, match=r"^layer: expected a layer or a torch module, got 'lstm'$"):
         Sequential(["lstm"])  # type: ignore[list-item]
     with pytest.raises(ArgumentError, match=r"layers: expected a list or None, got Dense"):
         Sequential(Dense(1))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from nabi import cells, layers
 from nabi.errors import ArgumentError
 from nabi.scan import PreparedStep
 
-from .conftest import EVERY, LAYERS, data, gradients, leaves, make, same, total
+from .conftest import EVERY, LAYERS, MAKERS, data, gradients, leaves, make, same, total
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
@@ -103,8 +103,13 @@ def test_operations_are_counted() -> None:
     assert found.get_total_flops() == wanted.get_total_flops() > 0
 
 
-@EVERY
-@pytest.mark.parametrize("mode", ["real", "symbolic"])
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        *(("symbolic", name) for name in MAKERS),
+        *(("real", name) for name in ("GRU", "cell LSTM", "LSTMCell")),
+    ],
+)
 def test_make_fx_with_gradients(name: str, mode: str) -> None:
     module = make(name)
     weights = dict(module.named_parameters())
@@ -114,8 +119,9 @@ def test_make_fx_with_gradients(name: str, mode: str) -> None:
             total(torch.func.functional_call(module, weights, (x,))), list(weights.values())
         )
 
-    graph = make_fx(run, tracing_mode=mode)(weights, data(name))
-    x = data(name, 2 if mode == "symbolic" else 4, seed=1)
+    # Few steps, since the graph has the operations of each one.
+    graph = make_fx(run, tracing_mode=mode)(weights, data(name, steps=2))
+    x = data(name, 2 if mode == "symbolic" else 4, steps=2, seed=1)
     same(graph(weights, x), run(weights, x))
 
 
@@ -255,8 +261,10 @@ torch.testing.assert_close(torch.jit.load("{folder}/trace.pt")(x), wanted)
 """
 
 
-@pytest.mark.parametrize("order", [("import nabi", "import torch"), ("import torch", "import nabi")])
-def test_saved_graphs_run_after_import_nabi(order: tuple[str, str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the graphs of a module, and what they compute."""
+
     class Outer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -266,10 +274,16 @@ def test_saved_graphs_run_after_import_nabi(order: tuple[str, str], tmp_path: Pa
             return self.rnn(x)[0]
 
     model, x = Outer().eval(), torch.randn(2, 5, 3)
-    torch.save((x, model(x).detach()), tmp_path / "values.pt")
-    torch.export.save(torch.export.export(model, (x,)), tmp_path / "graph.pt2")
-    torch.jit.save(torch.jit.trace(model, x), str(tmp_path / "trace.pt"))
-    code = READ.format(first=order[0], second=order[1], folder=tmp_path)
+    folder = tmp_path_factory.mktemp("graphs")
+    torch.save((x, model(x).detach()), folder / "values.pt")
+    torch.export.save(torch.export.export(model, (x,)), folder / "graph.pt2")
+    torch.jit.save(torch.jit.trace(model, x), str(folder / "trace.pt"))
+    return folder
+
+
+@pytest.mark.parametrize("order", [("import nabi", "import torch"), ("import torch", "import nabi")])
+def test_saved_graphs_run_after_import_nabi(order: tuple[str, str], saved: Path) -> None:
+    code = READ.format(first=order[0], second=order[1], folder=saved)
     found = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,

@@ -76,9 +76,13 @@ def test_less_is_kept() -> None:
 
 
 def test_the_number_of_steps_is_checked() -> None:
-    with pytest.raises(ArgumentError, match="recompute: expected a positive number of time steps"):
+    with pytest.raises(
+        ArgumentError, match="recompute: expected a whole number of at least 1 or None, got 0"
+    ):
         nabi.nn.RNN(cells.LSTM(5), 3, recompute=0)
     program = cells.LSTM(5).program(3)
     weights = [torch.zeros(family.shape) for family in program.families]
-    with pytest.raises(ArgumentError, match="recompute: expected a positive number"):
+    with pytest.raises(
+        ArgumentError, match="recompute: expected a whole number of at least 1 or None, got -1"
+    ):
         scan(program, torch.zeros(1, 2, 3), None, weights, recompute=-1)

@@ -155,7 +155,8 @@ def test_of_many_steps_the_middle_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("steps", [0, -1, 2.0, True, "3"])
 def test_steps_must_be_positive(steps, tmp_path):
-    with pytest.raises(ArgumentError, match="steps: expected a positive integer"):
+    expected = f"steps: expected a whole number of at least 1, got {steps!r}"
+    with pytest.raises(ArgumentError, match=f"^{re.escape(expected)}$"):
         picture.unrolled(PROGRAMS["lstm"], steps, tmp_path / "a.svg")
 
 

@@ -220,17 +220,21 @@ def test_frozen_weights_are_neither_decayed_nor_moved() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("Adam", {"beta_1": 1.0}, "beta_1: expected a number from 0 to below 1, got 1.0"),
-        ("Adam", {"epsilon": "small"}, "epsilon: expected a finite number, got 'small'"),
-        ("Adam", {"epsilon": -1.0}, "epsilon: expected 0 or a positive number, got -1.0"),
+        ("Adam", {"beta_1": 1.0}, "beta_1: expected a rate of at least 0 and below 1, got 1.0"),
+        ("Adam", {"epsilon": "small"}, "epsilon: expected a number of at least 0, got 'small'"),
+        ("Adam", {"epsilon": -1.0}, "epsilon: expected a number of at least 0, got -1.0"),
         ("Adam", {"amsgrad": "yes"}, "amsgrad: expected True or False, got 'yes'"),
-        ("SGD", {"momentum": 1.5}, "momentum: expected a number from 0 to 1, got 1.5"),
+        ("SGD", {"momentum": 1.5}, "momentum: expected a rate from 0 to 1, got 1.5"),
         ("SGD", {"nesterov": None}, "nesterov: expected True or False, got None"),
-        ("RMSprop", {"rho": None}, "rho: expected a finite number, got None"),
+        ("RMSprop", {"rho": None}, "rho: expected a rate of at least 0 and below 1, got None"),
         ("AdamW", {"weight_decay": None}, "weight_decay: expected a number, got None"),
         ("SGD", {"loss_scale_factor": 2.0}, "loss_scale_factor: it is not offered"),
         ("SGD", {"gradient_accumulation_steps": 2}, "gradient_accumulation_steps: it is not offered"),
-        ("SGD", {"use_ema": True, "ema_momentum": 2.0}, "ema_momentum: expected a number"),
+        (
+            "SGD",
+            {"use_ema": True, "ema_momentum": 2.0},
+            "ema_momentum: expected a rate of at least 0 and below 1, got 2.0",
+        ),
         ("SGD", {"use_ema": True, "ema_overwrite_frequency": 0}, "ema_overwrite_frequency: expected"),
     ],
 )
