@@ -92,7 +92,7 @@ def test_two_different_directions() -> None:
 
 
 def test_what_does_not_fit() -> None:
-    with pytest.raises(ArgumentError, match=r"layer: expected a recurrent layer; got Dense"):
+    with pytest.raises(ArgumentError, match=r"layer: expected a recurrent layer, got Dense"):
         layers.Bidirectional(layers.Dense(3))
     with pytest.raises(ArgumentError, match=r"backward_layer: go_backwards is False in both layers"):
         layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3))

@@ -55,7 +55,7 @@ X, STATES, WEIGHTS = CASE.x, CASE.states, CASE.weights
         ({"mask": torch.ones(4, 5)}, ShapeError, r"mask: expected shape \(4, 6\), got \(4, 5\)"),
         ({"mask": torch.ones(4, 6), "lengths": [1] * 4}, ArgumentError, "at most one of them, got both"),
         ({"resets": torch.ones(6, 4)}, ShapeError, r"resets: expected shape \(4, 6\), got \(6, 4\)"),
-        ({"truncate": 0}, ArgumentError, "truncate: expected a whole number of at least 1 of time steps or"),
+        ({"truncate": 0}, ArgumentError, "truncate: expected a whole number of at least 1 or None, got 0"),
         ({"truncate": 1.5}, ArgumentError, "truncate: .* got 1.5"),
         ({"noise": [X]}, ArgumentError, r"noise: expected 0 tensors \(none\), got 1"),
     ],
