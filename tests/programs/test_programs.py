@@ -101,6 +101,10 @@ FOUND = {
         ("b", "self.linear('b', 'u', self.keep('m', 3, 0.5) + 0 * h, units=3)", (), 3),
         ("n", "tanh(h + a + b)", (), 3), returns=("n",),
     ),
+    "a product forward in the gradient of the input": program(
+        ("a", "h >= 0.1", (), 3), ("b", "self.linear('b', 'v', {0}, units=3)", ("a",), 3),
+        ("n", "self.linear('n', 'u', x * {0}, units=3)", ("b",), 3), returns=("n",),
+    ),
     "nothing kept of a step": program(returns=("h",)),
     "nothing but the input": program(returns=("x",)),
     "one value for two states": program(

@@ -127,7 +127,9 @@ class Values:
         return root is not None and self._is_apart(root)
 
     def _is_apart(self, node: Node) -> bool:
-        if is_product(node) or node.operation in ("constant", "parameter", "noise"):
+        if is_product(node):  # back through a matrix from a panel; a product forward is a value of its step
+            return node.reads_cotangent
+        if node.operation in ("constant", "parameter", "noise"):
             return True
         if node.operation in LEAVES or is_reduction(node) or not node.reads_cotangent:
             return False
