@@ -13,6 +13,7 @@ from torch.nn.modules import module as torch_modules
 from nabi.layers import Embedding, Layer
 from nabi.layers._activations import linear
 from nabi.layers._direct import DirectLayer, direct_layer, direct_pair, facts, is_untouched
+from nabi.targets import is_watched
 
 __all__ = ["Chain", "make_chain"]
 
@@ -215,11 +216,7 @@ def _is_unwatched() -> bool:
     """Whether nothing in torch is switched on that changes or records what autograd does."""
     if not torch.is_grad_enabled() or torch.is_anomaly_enabled() or torch.is_inference_mode_enabled():
         return False
-    if torch._C._is_any_autocast_enabled():
-        return False
-    if torch._C._len_torch_function_stack() or torch._C._len_torch_dispatch_stack():
-        return False
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch._C._is_any_autocast_enabled() or is_watched():
         return False
     if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
         return False

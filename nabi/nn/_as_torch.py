@@ -16,7 +16,7 @@ class DropIn(nn.Module):
 
     def _make_namesake(self) -> nn.Module:
         """Return torch's module, made with the same arguments; its weights are on the meta device."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must make torch's module")
 
     def _namesake(self, memo: dict[int, Any] | None = None) -> nn.Module:
         made = self._make_namesake()

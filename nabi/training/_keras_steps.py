@@ -73,7 +73,7 @@ class KerasSteps(torch.optim.Optimizer):
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
         """Update weights that all make their step number `count`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define update(...)")
 
     def load_state_dict(self, state_dict: Any) -> None:
         """Take a saved state, that of torch's optimizer of the same name too."""

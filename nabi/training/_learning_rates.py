@@ -61,7 +61,10 @@ class _Decay(LearningRateSchedule):
 
     def __init__(self, **arguments: Any) -> None:
         for name, value in arguments.items():
-            if name in ("name", "staircase", "cycle") or (name == "warmup_target" and value is None):
+            if name in ("staircase", "cycle"):
+                arguments[name] = _checks.flag(name, value)
+                continue
+            if name == "name" or (name == "warmup_target" and value is None):
                 continue
             least = 1 if name == "t_mul" else None
             above = 0 if name in ("decay_steps", "first_decay_steps") else None

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nabi import layers
 from nabi.errors import ShapeError
@@ -118,8 +119,14 @@ def test_modes_of_torch_are_heard() -> None:
         assert not is_direct(model)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
         assert not is_direct(model)
-    with torch.device("cpu"):
+    with torch.device("meta"):
         assert not is_direct(model)
+    with torch.autograd.forward_ad.dual_level():
+        assert not is_direct(model)
+    with FlopCounterMode(display=False):
+        assert not is_direct(model)
+    with torch.device("cpu"):  # where new tensors are anyway
+        assert is_direct(model)
     hook = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
     assert not is_direct(model)
     hook.remove()

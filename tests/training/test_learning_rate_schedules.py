@@ -147,3 +147,15 @@ def test_what_a_schedule_rules_cannot_be_set() -> None:
         schedules.PiecewiseConstantDecay([1], [1.0, 0.5, 0.1])
     with pytest.raises(ArgumentError, match="gave nan for step 0"):
         optimizers.SGD(Warm(float("nan")))
+
+
+def test_switches_are_true_or_false() -> None:
+    for make, name in (
+        (lambda value: schedules.ExponentialDecay(0.1, 10, 0.5, staircase=value), "staircase"),
+        (lambda value: schedules.InverseTimeDecay(0.1, 10, 0.5, staircase=value), "staircase"),
+        (lambda value: schedules.PolynomialDecay(0.1, 10, cycle=value), "cycle"),
+    ):
+        assert make(np.bool_(True)).get_config()[name] is True
+        for wrong in ("no", None, 2):
+            with pytest.raises(ArgumentError, match=f"^{name}: expected True or False, got {wrong!r}"):
+                make(wrong)
