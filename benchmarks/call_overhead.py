@@ -14,7 +14,7 @@ from unittest import mock
 import torch
 
 import nabi.nn
-from nabi.targets.llvm import _threads
+from nabi.native import threads as _threads
 
 CALLS = 50
 

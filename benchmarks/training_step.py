@@ -22,12 +22,13 @@ from torch.nn import functional
 from nabi.data import NABIYA, NOTES, encode_notes, windows
 from nabi.interchange import write_atomically
 from nabi.layers import LSTM, Dense
-from nabi.layers._direct_core import DirectDense
-from nabi.layers._direct_recurrent import DirectRecurrent
 from nabi.models import Sequential
-from nabi.training import ArrayBatches, Step, _step
-from nabi.training._loss_gradients import ClosedForm
-from nabi.training._optimizers import Optimizer
+from nabi.training import ArrayBatches, Step
+from nabi.training._optimizers._classes import Optimizer
+from nabi.training._step import _step
+from nabi.training._step._core import DirectDense
+from nabi.training._step._losses import ClosedForm
+from nabi.training._step._recurrent import DirectRecurrent
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"

@@ -10,8 +10,8 @@ where Keras has them.
 
 from typing import TYPE_CHECKING
 
+from nabi._lazy import loaded_when_asked as _loaded_when_asked
 from nabi._operator import register_with_torch as _register_with_torch
-from nabi._when_asked import loaded_when_asked as _loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi import (

@@ -8,8 +8,8 @@ tensor([0., 2.])
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
-from nabi.layers._activations import (
+from nabi._lazy import names_missing as _names_missing
+from nabi.layers._layer._activations import (
     elu,
     exponential,
     gelu,

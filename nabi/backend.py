@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.layers import reset_names
 
 __all__ = ["clear_session"]

@@ -6,7 +6,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.training import (
     BackupAndRestore,
     Callback,

@@ -7,7 +7,7 @@ tensor([0., 0.])
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.nn.initializers import (
     Constant,
     GlorotNormal,

@@ -8,23 +8,8 @@ tensor(0.5000)
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
-from nabi.training._loss_functions import (
-    binary_crossentropy,
-    categorical_crossentropy,
-    cosine_similarity,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-)
-from nabi.training._losses import (
+from nabi._lazy import names_missing as _names_missing
+from nabi.training._losses._classes import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     CosineSimilarity,
@@ -42,6 +27,21 @@ from nabi.training._losses import (
     deserialize,
     get,
     serialize,
+)
+from nabi.training._losses._functions import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
 )
 
 mae = mean_absolute_error

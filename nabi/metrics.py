@@ -9,8 +9,8 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
-from nabi.training._loss_functions import (
+from nabi._lazy import names_missing as _names_missing
+from nabi.training._losses._functions import (
     binary_crossentropy,
     categorical_crossentropy,
     hinge,
@@ -24,8 +24,8 @@ from nabi.training._loss_functions import (
     poisson,
     sparse_categorical_crossentropy,
 )
-from nabi.training._metric_base import Metric
-from nabi.training._metric_classes import (
+from nabi.training._metrics._base import Metric
+from nabi.training._metrics._classes import (
     Accuracy,
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -49,7 +49,7 @@ from nabi.training._metric_classes import (
     get,
     serialize,
 )
-from nabi.training._metric_counts import (
+from nabi.training._metrics._counts import (
     AUC,
     F1Score,
     FalseNegatives,
@@ -60,7 +60,7 @@ from nabi.training._metric_counts import (
     TrueNegatives,
     TruePositives,
 )
-from nabi.training._metrics import (
+from nabi.training._metrics._names import (
     BinaryAccuracy,
     CategoricalAccuracy,
     MeanMetric,

@@ -8,8 +8,8 @@ tensor(2.5000)
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
-from nabi.layers._regularizers import L1, L1L2, L2, Regularizer, deserialize, get, serialize
+from nabi._lazy import names_missing as _names_missing
+from nabi.layers._layer._regularizers import L1, L1L2, L2, Regularizer, deserialize, get, serialize
 
 l1 = L1
 l2 = L2

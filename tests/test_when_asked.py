@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nabi
-from nabi._when_asked import loaded_when_asked
+from nabi._lazy import loaded_when_asked
 
 PACKAGE = Path(__file__).parent.parent / "nabi"
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from nabi import cells, recipes
 from nabi.callbacks import Callback
 from nabi.data import Vocabulary
-from nabi.models._language_network import LanguageNetwork, States
-from nabi.models._language_settings import LanguageSettings
-from nabi.models._language_text import divide, encode, read_texts
-from nabi.models._language_training import Training
+from nabi.models._language._network import LanguageNetwork, States
+from nabi.models._language._settings import LanguageSettings
+from nabi.models._language._training import Training
+from nabi.models._task._written_text import divide, encode, read_texts
 from nabi.recipes import shakespeare
-from nabi.training._callbacks import CallbackList
-from nabi.training._progress import make_display
+from nabi.training._callbacks._base import CallbackList
+from nabi.training._loop._progress import make_display
 
 __all__ = ["NETWORKS", "train"]
 

@@ -15,9 +15,9 @@ import torch
 
 from nabi import cells
 from nabi.decoding import Sampling, stream
-from nabi.models._language_network import LanguageNetwork
-from nabi.models._language_settings import LanguageSettings
-from nabi.models._language_steps import LanguageSteps
+from nabi.models._language._network import LanguageNetwork
+from nabi.models._language._settings import LanguageSettings
+from nabi.models._language._steps import LanguageSteps
 
 __all__ = ["measure"]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nabi.cli._classifier import CELL_HELP, load_classifier
+from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 
 __all__ = ["evaluate"]

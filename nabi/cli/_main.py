@@ -18,7 +18,7 @@ from nabi.cli._list import list_all
 from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
-from nabi.cli._train import train
+from nabi.cli._train._command import train
 from nabi.cli._translate import translate
 from nabi.cli._write import next_words, write
 from nabi.errors import NabiError, TableWarning

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._classifier import CELL_HELP, load_classifier
+from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError
 
@@ -111,7 +111,7 @@ def predict(
 
 
 def _lines_of(file: Path, encoding: str) -> Iterator[str]:
-    from nabi.data._text_files import TextFile, check_file
+    from nabi.data import TextFile, check_file
 
     check_file(file)
     return TextFile(file, encoding).lines("\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nabi.cli._classifier import CELL_HELP
+from nabi.cli._load import CELL_HELP
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
@@ -130,7 +130,7 @@ def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tup
         return iter(texts), len(texts)
     if file is None or file == _STANDARD_INPUT:
         return iter(sys.stdin), None
-    from nabi.data._text_files import TextFile, check_file
+    from nabi.data import TextFile, check_file
 
     check_file(file)
     opened = TextFile(file, encoding)

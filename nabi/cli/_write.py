@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nabi.cli._classifier import CELL_HELP
+from nabi.cli._load import CELL_HELP
 from nabi.errors import ArgumentError, UnknownNameError
 
 if TYPE_CHECKING:

@@ -4,35 +4,49 @@ padding, small series.
 Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
 """
 
+# `name as name`: for the rooms above. Users have what `__all__` lists.
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import loaded_when_asked
-from nabi.data._captions import CaptionedImages, read_captioned_images
-from nabi.data._characters import Characters
-from nabi.data._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
-from nabi.data._images import fit_images, read_image
-from nabi.data._labels import Labels
-from nabi.data._midi import read_midi, write_midi
-from nabi.data._midi_folder import MidiFolder, midi_files, read_midi_folder
-from nabi.data._midi_frames import MidiMusic, read_midi_frames, write_midi_frames
-from nabi.data._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
-from nabi.data._one_hot import one_hot
-from nabi.data._padding import pad_sequences
-from nabi.data._pairs import Pairs, read_pairs
-from nabi.data._series import NumberSeries, number_series
-from nabi.data._splitting import stratified_split
-from nabi.data._tables import Table, read_table, stream_table, table_columns
-from nabi.data._timeseries import TimeseriesGenerator
-from nabi.data._timeseries_dataset import TimeseriesDataset, timeseries_dataset_from_array
-from nabi.data._tokenizer import Tokenizer, text_to_word_sequence, tokenizer_from_json
-from nabi.data._vocabulary import Token, Vocabulary
-from nabi.data._windows import windows
+from nabi._lazy import loaded_when_asked
+from nabi.data._data_sets import random_order as random_order
+from nabi.data._music._midi import read_midi, write_midi
+from nabi.data._music._midi_folder import MidiFolder, midi_files, read_midi_folder
+from nabi.data._music._midi_frames import (
+    MidiMusic,
+    check_steps as check_steps,
+    read_midi_frames,
+    write_midi_frames,
+)
+from nabi.data._music._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
+from nabi.data._pictures._captions import (
+    CaptionedImages,
+    keep_readable as keep_readable,
+    read_captioned_images,
+)
+from nabi.data._pictures._images import fit_images, read_image
+from nabi.data._series._numbers import NumberSeries, number_series
+from nabi.data._series._timeseries import TimeseriesGenerator
+from nabi.data._series._timeseries_dataset import TimeseriesDataset, timeseries_dataset_from_array
+from nabi.data._series._windows import windows
+from nabi.data._tables._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
+from nabi.data._tables._labels import Labels
+from nabi.data._tables._pair_splitting import apart as apart
+from nabi.data._tables._pairs import Pairs, read_pairs
+from nabi.data._tables._splitting import stratified_split
+from nabi.data._tables._tables import Table, read_table, stream_table, table_columns
+from nabi.data._text._characters import Characters
+from nabi.data._text._one_hot import one_hot
+from nabi.data._text._padding import pad_sequences
+from nabi.data._text._text_units import CONTINUED as CONTINUED, RESERVED as RESERVED, SPACE as SPACE
+from nabi.data._text._tokenizer import Tokenizer, text_to_word_sequence, tokenizer_from_json
+from nabi.data._text._vocabulary import Token, Vocabulary
+from nabi.data._text_files import TextFile as TextFile, check_file as check_file
 
 if TYPE_CHECKING:
-    from nabi.data._length_groups import LengthGroups
+    from nabi.data._text._length_groups import LengthGroups
 else:
     # The one that needs torch: files are read, and wrong ones refused, before it would be there.
-    __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.data._length_groups": ["LengthGroups"]})
+    __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.data._text._length_groups": ["LengthGroups"]})
 
 __all__ = [
     "KEYS",

@@ -13,7 +13,7 @@ from the data's own public home into the cache, and compared with their checksum
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.datasets import fake_news, imdb, multi30k, nsmc, reuters, shapes, tatoeba
 
 __all__ = ["fake_news", "imdb", "multi30k", "nsmc", "reuters", "shapes", "tatoeba"]

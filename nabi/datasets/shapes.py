@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data._shapes import PARTS, draw, kinds, make_scenes
+from nabi.data._pictures._shapes import PARTS, draw, kinds, make_scenes
 
 __all__ = ["Part", "get_new_kinds", "load_data"]
 

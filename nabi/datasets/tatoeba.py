@@ -5,7 +5,7 @@ import os
 from nabi import _checks
 from nabi._public import public
 from nabi.data._data_sets import TATOEBA, Part, random_order, read_parts
-from nabi.data._pair_splitting import apart
+from nabi.data._tables._pair_splitting import apart
 from nabi.errors import ArgumentError
 
 __all__ = ["load_pairs"]

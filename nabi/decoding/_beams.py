@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nabi._dtypes import to_numpy
 from nabi.decoding._choosing import check_probabilities
 from nabi.decoding._model import Decodable
 from nabi.decoding._strategies import BeamSearch
-from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Found", "search"]
 

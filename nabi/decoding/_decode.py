@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._dtypes import to_numpy
 from nabi._public import public
 from nabi.decoding._beams import search
 from nabi.decoding._choosing import Chooser
 from nabi.decoding._model import Decodable
 from nabi.decoding._strategies import BeamSearch, Greedy, Sampling, Strategy
 from nabi.errors import ArgumentError
-from nabi.nn._dtypes import to_numpy
 
 __all__ = ["Decoded", "Written", "decode", "stream"]
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nabi import layers
+from nabi._dtypes import to_numpy
 from nabi._public import public
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
-from nabi.nn._dtypes import to_numpy
 from nabi.scan import scan
 from nabi.targets.eager import named_values
 from nabi.targets.picture import check_suffix, write_figure

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nabi import _checks
-from nabi import cells as all_cells
+from nabi import _checks, cells as all_cells
 from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program

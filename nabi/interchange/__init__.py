@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import loaded_when_asked
+from nabi._lazy import loaded_when_asked
 from nabi.interchange._atomic import write_atomically
 
 if TYPE_CHECKING:
     from nabi.interchange._file_checks import check_counter, check_figures, check_tensors, part, reading
+    from nabi.interchange._kinds import READERS, read_kind
     from nabi.interchange._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
 else:
     # Model files need torch, other files do not.
@@ -14,6 +15,7 @@ else:
         __name__,
         {
             "nabi.interchange._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"],
+            "nabi.interchange._kinds": ["READERS", "read_kind"],
             "nabi.interchange._file_checks": [
                 "check_counter",
                 "check_figures",
@@ -26,11 +28,13 @@ else:
 
 __all__ = [
     "LAYOUT",
+    "READERS",
     "ModelFile",
     "check_counter",
     "check_figures",
     "check_tensors",
     "part",
+    "read_kind",
     "read_model_file",
     "reading",
     "write_atomically",

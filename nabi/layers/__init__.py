@@ -1,18 +1,33 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
+# `name as name`: for the rooms above. Users have what `__all__` lists.
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.layers._activation_layers import ELU, LeakyReLU, PReLU, ReLU
-from nabi.layers._arguments import reset_names
 from nabi.layers._attention import AdditiveAttention, Attention
-from nabi.layers._base import Layer
-from nabi.layers._bidirectional import Bidirectional
-from nabi.layers._convolution import Conv1D
-from nabi.layers._convolution_2d import Conv2D
+from nabi.layers._containers import Held as Held
 from nabi.layers._core import Activation, Dense, Dropout, Flatten, Input, InputLayer, SpatialDropout1D
 from nabi.layers._functions import Identity, Lambda
-from nabi.layers._keras_cells import DropoutRNNCell, StackedRNNCells
+from nabi.layers._layer._activations import linear as linear
+from nabi.layers._layer._arguments import (
+    Shape as Shape,
+    dtype_named as dtype_named,
+    reset_names,
+    unique_name as unique_name,
+)
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._claims import only_tensors_of as only_tensors_of
+from nabi.layers._layer._inputs import to_mask as to_mask, to_tensor as to_tensor
+from nabi.layers._layer._registry import deserialize, serialize
+from nabi.layers._layer._seeds import SeedGenerator
+from nabi.layers._layer._symbolic import (
+    Call as Call,
+    SymbolicTensor as SymbolicTensor,
+    call_symbolically as call_symbolically,
+    is_symbolic as is_symbolic,
+)
+from nabi.layers._layer._weights import Weighted as Weighted, collecting_losses as collecting_losses
 from nabi.layers._merge_functions import (
     add,
     average,
@@ -31,21 +46,33 @@ from nabi.layers._normalization import (
     RMSNormalization,
     UnitNormalization,
 )
-from nabi.layers._pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
-from nabi.layers._pooling_2d import (
+from nabi.layers._recurrent._bidirectional import Bidirectional
+from nabi.layers._recurrent._cell_config import (
+    cell_config as cell_config,
+    cell_from_config as cell_from_config,
+)
+from nabi.layers._recurrent._families import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from nabi.layers._recurrent._keras_cells import DropoutRNNCell, StackedRNNCells
+from nabi.layers._recurrent._rnn import RNN
+from nabi.layers._recurrent._wrappers import TimeDistributed, Wrapper
+from nabi.layers._reshaping import Permute, Reshape, Softmax
+from nabi.layers._sequence import Embedding, Masking, RepeatVector
+from nabi.layers._torch_module import TorchModuleWrapper, as_layer as as_layer
+from nabi.layers._windows._convolution import Conv1D
+from nabi.layers._windows._convolution_2d import Conv2D
+from nabi.layers._windows._pooling import (
+    AveragePooling1D,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling1D,
+    MaxPooling1D,
+)
+from nabi.layers._windows._pooling_2d import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
-from nabi.layers._recurrent import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
-from nabi.layers._registry import deserialize, serialize
-from nabi.layers._reshaping import Permute, Reshape, Softmax
-from nabi.layers._rnn import RNN
-from nabi.layers._seeds import SeedGenerator
-from nabi.layers._sequence import Embedding, Masking, RepeatVector
-from nabi.layers._torch_module import TorchModuleWrapper
-from nabi.layers._wrappers import TimeDistributed, Wrapper
+from nabi.layers._windows._windows import Windows as Windows
 
 MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D

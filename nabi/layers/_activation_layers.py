@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from nabi._checks import real, whole
 from nabi.errors import ShapeError
-from nabi.layers import _regularizers
-from nabi.layers._arguments import Shape, check_no_constraint
-from nabi.layers._base import Layer
+from nabi.layers._layer import _regularizers
+from nabi.layers._layer._arguments import Shape, check_no_constraint
+from nabi.layers._layer._base import Layer
 from nabi.nn import initializers
 
 __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]

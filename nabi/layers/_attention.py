@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError, unknown_name
-from nabi.layers._arguments import rate as check_rate
-from nabi.layers._base import Layer
-from nabi.layers._seeds import SeedGenerator
+from nabi.layers._layer._arguments import rate as check_rate
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._seeds import SeedGenerator
 
 __all__ = ["AdditiveAttention", "Attention"]
 

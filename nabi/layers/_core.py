@@ -10,15 +10,14 @@ from torch.nn import functional
 from nabi._public import public
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers import _activations, _regularizers
-from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
-from nabi.layers._arguments import rate as check_rate
-from nabi.layers._base import Layer
-from nabi.layers._seeds import SeedGenerator
-from nabi.layers._shapes import check_rank, check_width, last_width
-from nabi.layers._symbolic import Call, SymbolicTensor
+from nabi.kernels import Kept
+from nabi.layers._layer import _activations, _regularizers
+from nabi.layers._layer._arguments import Shape, check_no_constraint, positive_integer, rate as check_rate
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._seeds import SeedGenerator
+from nabi.layers._layer._shapes import check_rank, check_width, last_width
+from nabi.layers._layer._symbolic import Call, SymbolicTensor
 from nabi.nn import initializers
-from nabi.targets import Kept
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "SpatialDropout1D"]
 

@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+from nabi._named import name_of_function
 from nabi.errors import ArgumentError
-from nabi.layers._arguments import Shape
-from nabi.layers._base import Layer
-from nabi.nn._named import name_of_function
+from nabi.layers._layer._arguments import Shape
+from nabi.layers._layer._base import Layer
 
 __all__ = ["Identity", "Lambda"]
 

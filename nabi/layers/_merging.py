@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers._arguments import Shape
-from nabi.layers._base import Layer
+from nabi.layers._layer._arguments import Shape
+from nabi.layers._layer._base import Layer
 
 __all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply", "Subtract"]
 

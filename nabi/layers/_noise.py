@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
-from nabi.layers import _regularizers
-from nabi.layers._arguments import Shape
-from nabi.layers._arguments import rate as check_rate
-from nabi.layers._base import Layer
-from nabi.layers._seeds import SeedGenerator
+from nabi.layers._layer import _regularizers
+from nabi.layers._layer._arguments import Shape, rate as check_rate
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._seeds import SeedGenerator
 
 __all__ = ["ActivityRegularization", "GaussianDropout", "GaussianNoise"]
 

@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.layers import _regularizers
-from nabi.layers._arguments import Shape, check_no_constraint, positive_integer
-from nabi.layers._base import Layer
-from nabi.layers._shapes import check_rank
+from nabi.layers._layer import _regularizers
+from nabi.layers._layer._arguments import Shape, check_no_constraint, positive_integer
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._shapes import check_rank
 from nabi.nn import initializers
 
 __all__ = ["Embedding", "Masking", "RepeatVector"]

@@ -11,8 +11,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers._base import Layer
-from nabi.layers._claims import claim
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._claims import claim
 
 __all__ = ["TorchModuleWrapper", "as_layer"]
 

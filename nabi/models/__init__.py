@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import loaded_when_asked
+from nabi._lazy import loaded_when_asked
 from nabi.models._cloning import clone_model, model_from_config, model_from_json, save_model
 from nabi.models._files import load_model
 from nabi.models._functional import Functional
@@ -10,39 +10,39 @@ from nabi.models._model import Model
 from nabi.models._sequential import Sequential
 
 if TYPE_CHECKING:
-    from nabi.models._caption_report import CaptionReport
-    from nabi.models._caption_writing import Caption, CaptionAttention
-    from nabi.models._captioner import Captioner
-    from nabi.models._language_model import LanguageModel
-    from nabi.models._language_report import LanguageReport
-    from nabi.models._language_words import NextWord
-    from nabi.models._note_model import NoteModel
-    from nabi.models._note_report import NoteReport
-    from nabi.models._report import LabelFigures, Report
-    from nabi.models._text_classifier import TextClassifier
-    from nabi.models._text_prediction import Prediction
-    from nabi.models._translator import Translator
-    from nabi.models._translator_report import TranslatorReport
-    from nabi.models._translator_writing import AttentionWeights, Translation
+    from nabi.models._captioner._model import Captioner
+    from nabi.models._captioner._report import CaptionReport
+    from nabi.models._captioner._writing import Caption, CaptionAttention
+    from nabi.models._classifier._classifier import TextClassifier
+    from nabi.models._classifier._prediction import Prediction
+    from nabi.models._classifier._report import LabelFigures, Report
+    from nabi.models._language._model import LanguageModel
+    from nabi.models._language._report import LanguageReport
+    from nabi.models._language._words import NextWord
+    from nabi.models._notes._model import NoteModel
+    from nabi.models._notes._report import NoteReport
+    from nabi.models._translator._model import Translator
+    from nabi.models._translator._report import TranslatorReport
+    from nabi.models._translator._writing import AttentionWeights, Translation
 else:
     # Most programs use none or one of these.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.models._caption_report": ["CaptionReport"],
-            "nabi.models._caption_writing": ["Caption", "CaptionAttention"],
-            "nabi.models._captioner": ["Captioner"],
-            "nabi.models._language_model": ["LanguageModel"],
-            "nabi.models._language_report": ["LanguageReport"],
-            "nabi.models._language_words": ["NextWord"],
-            "nabi.models._note_model": ["NoteModel"],
-            "nabi.models._note_report": ["NoteReport"],
-            "nabi.models._report": ["LabelFigures", "Report"],
-            "nabi.models._text_classifier": ["TextClassifier"],
-            "nabi.models._text_prediction": ["Prediction"],
-            "nabi.models._translator": ["Translator"],
-            "nabi.models._translator_report": ["TranslatorReport"],
-            "nabi.models._translator_writing": ["AttentionWeights", "Translation"],
+            "nabi.models._captioner._report": ["CaptionReport"],
+            "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._captioner._model": ["Captioner"],
+            "nabi.models._language._model": ["LanguageModel"],
+            "nabi.models._language._report": ["LanguageReport"],
+            "nabi.models._language._words": ["NextWord"],
+            "nabi.models._notes._model": ["NoteModel"],
+            "nabi.models._notes._report": ["NoteReport"],
+            "nabi.models._classifier._report": ["LabelFigures", "Report"],
+            "nabi.models._classifier._classifier": ["TextClassifier"],
+            "nabi.models._classifier._prediction": ["Prediction"],
+            "nabi.models._translator._model": ["Translator"],
+            "nabi.models._translator._report": ["TranslatorReport"],
+            "nabi.models._translator._writing": ["AttentionWeights", "Translation"],
         },
     )
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from nabi.errors import ArgumentError, NabiError
-from nabi.layers import InputLayer, Lambda, Layer, TorchModuleWrapper, deserialize, serialize
-from nabi.layers._symbolic import is_symbolic
+from nabi.layers import InputLayer, Lambda, Layer, TorchModuleWrapper, deserialize, is_symbolic, serialize
 from nabi.models._functional import Functional
 from nabi.models._graph import Graph
 from nabi.models._graph_ends import packed

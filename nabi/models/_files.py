@@ -18,12 +18,11 @@ from nabi.interchange import (
     check_counter,
     check_tensors,
     part,
-    read_model_file,
+    read_kind,
     reading,
     write_model_file,
 )
-from nabi.layers import deserialize, serialize
-from nabi.layers._claims import only_tensors_of
+from nabi.layers import deserialize, only_tensors_of, serialize
 
 if TYPE_CHECKING:
     from nabi.models._model import Model
@@ -34,7 +33,6 @@ __all__ = [
     "load_training",
     "load_weights",
     "make_model",
-    "read_kind",
     "save_model",
     "save_weights",
     "set_weights",
@@ -167,36 +165,6 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
     model.completed_epoch = epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
-
-
-# What reads a file of another kind than the one expected.
-_READERS = {
-    "captioner": "nabi.Captioner.load",
-    "captioner training": "checkpoint= of nabi.Captioner.fit",
-    "model": "nabi.models.load_model",
-    "weights": "load_weights of a model",
-    "text classifier": "nabi.TextClassifier.load",
-    "language model": "nabi.LanguageModel.load",
-    "language model training": "checkpoint= of nabi.LanguageModel.fit",
-    "note model": "nabi.NoteModel.load",
-    "note model training": "checkpoint= of nabi.NoteModel.fit",
-    "translator": "nabi.Translator.load",
-    "translator training": "checkpoint= of nabi.Translator.fit",
-}
-
-
-def read_kind(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> ModelFile:
-    """Read a model file that holds one of these kinds.
-
-    Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged or holds another kind.
-    """
-    file = read_model_file(path)
-    if file.kind not in kinds:
-        hint = f"; read it with {_READERS[file.kind]}" if file.kind in _READERS else ""
-        raise FileFormatError(f"path: {file.path} holds {file.kind}, expected {' or '.join(kinds)}{hint}")
-    return file
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from torch import Tensor
 from nabi import _checks, training
 from nabi._public import public
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.layers._weights import collecting_losses
-from nabi.models._feeding import Feeding, split, weigh_classes
+from nabi.layers import collecting_losses
+from nabi.models._data_adapter import Feeding, split, weigh_classes
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
 
 __all__ = ["Fitting"]

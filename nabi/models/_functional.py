@@ -8,17 +8,15 @@ from torch import Tensor
 
 from nabi import training
 from nabi._public import public
+from nabi._tree import leaves
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers._inputs import to_mask, to_tensor
-from nabi.layers._structure import leaves
-from nabi.layers._symbolic import Call, SymbolicTensor, call_symbolically, is_symbolic
-from nabi.models._direct import Chain, make_chain
+from nabi.layers import Call, SymbolicTensor, call_symbolically, is_symbolic, to_mask, to_tensor
 from nabi.models._graph import Slot, trace
 from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Part
+from nabi.training import Chain, Part, make_chain
 
 __all__ = ["Functional"]
 

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from nabi._tree import leaves, mapped
 from nabi.errors import ArgumentError
-from nabi.layers import InputLayer, Layer
-from nabi.layers._structure import leaves, mapped
-from nabi.layers._symbolic import Call, SymbolicTensor
-from nabi.layers._weights import Weighted
+from nabi.layers import Call, InputLayer, Layer, SymbolicTensor, Weighted
 
 __all__ = ["Graph", "Slot", "trace"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nabi._tree import leaves
 from nabi.errors import ArgumentError
 from nabi.layers import InputLayer, Layer, deserialize, serialize
-from nabi.layers._structure import leaves
 from nabi.models._graph import Graph, Slot
 
 __all__ = ["graph_config", "tensors_from_config"]

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
+from nabi._tree import mapped
 from nabi.errors import ArgumentError
-from nabi.layers._structure import mapped
-from nabi.layers._symbolic import SymbolicTensor
+from nabi.layers import SymbolicTensor
 from nabi.models._graph import Slot
 
 __all__ = ["ends", "masked", "packed", "unique"]

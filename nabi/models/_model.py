@@ -9,8 +9,7 @@ import torch
 
 from nabi._public import public
 from nabi.errors import ArgumentError, MissingNameError, unknown_name
-from nabi.layers import Layer, serialize
-from nabi.layers._containers import Held
+from nabi.layers import Held, Layer, serialize
 from nabi.models import _files
 from nabi.models._fitting import Fitting
 from nabi.models._summary import summary_lines

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from nabi._shown import short
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
-from nabi.layers import InputLayer, Layer, deserialize, serialize
-from nabi.layers._symbolic import SymbolicTensor
-from nabi.layers._torch_module import as_layer
-from nabi.models._direct import Chain, make_chain
+from nabi.layers import InputLayer, Layer, SymbolicTensor, as_layer, deserialize, serialize
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
+from nabi.training import Chain, make_chain
 
 __all__ = ["Sequential"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.nn._stack import States, autocast_dtype
-from nabi.scan._arguments import check_dense
+from nabi.scan import check_dense
 
 __all__ = ["check_input", "check_states", "check_step_resets"]
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from nabi import _checks
+from nabi._dtypes import as_device, as_floating
 from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
 from nabi.nn._checks import check_input, check_states, check_step_resets
-from nabi.nn._dtypes import as_device, as_floating
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack

@@ -15,8 +15,7 @@ from nabi.nn._graph_leaf import is_proxy, leaf
 from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
 from nabi.nn._torch_step import reset_states, take_step
 from nabi.nn._torch_weights import torch_cell, weight_names
-from nabi.scan import scan, scan_full_batch, scan_packed
-from nabi.scan._arguments import check_dense
+from nabi.scan import check_dense, scan, scan_full_batch, scan_packed
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 

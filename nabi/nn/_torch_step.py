@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.native import is_watched
 from nabi.nn._stack import States
 from nabi.scan import scan_full_batch, step
-from nabi.targets import is_watched
 
 __all__ = ["is_for_kernel", "quick_step", "reset_states", "take_step"]
 

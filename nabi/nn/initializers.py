@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
+from nabi._configured import Configured
+from nabi._dtypes import as_dtype, is_half
+from nabi._named import find, to_config
 from nabi._public import public
 from nabi.errors import ArgumentError, ShapeError
-from nabi.nn._configured import Configured
 from nabi.nn._constant_values import as_constant, config_of
-from nabi.nn._dtypes import as_dtype, is_half
-from nabi.nn._named import find, to_config
 
 __all__ = [
     "Constant",

@@ -7,9 +7,10 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.optimizers import schedules
-from nabi.training._optimizer_names import (
+from nabi.training._optimizers._classes import Optimizer
+from nabi.training._optimizers._names import (
     SGD,
     Adadelta,
     Adagrad,
@@ -22,7 +23,6 @@ from nabi.training._optimizer_names import (
     get,
     serialize,
 )
-from nabi.training._optimizers import Optimizer
 
 __all__ = [
     "SGD",

@@ -5,7 +5,7 @@
 0.01
 """
 
-from nabi.training._learning_rates import (
+from nabi.training._optimizers._schedule_classes import (
     CosineDecay,
     CosineDecayRestarts,
     ExponentialDecay,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.data import timeseries_dataset_from_array
 from nabi.preprocessing import sequence, text
 

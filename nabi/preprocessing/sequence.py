@@ -7,7 +7,7 @@ array([[1, 2],
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.data import TimeseriesGenerator, pad_sequences
 
 __all__ = ["TimeseriesGenerator", "pad_sequences"]

@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.data import Tokenizer, text_to_word_sequence, tokenizer_from_json
 
 __all__ = ["Tokenizer", "text_to_word_sequence", "tokenizer_from_json"]

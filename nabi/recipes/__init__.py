@@ -8,7 +8,7 @@ True
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import loaded_when_asked
+from nabi._lazy import loaded_when_asked
 from nabi.recipes._registry import Choice, Recipe, get, names
 
 if TYPE_CHECKING:

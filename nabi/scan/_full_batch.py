@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.native import is_watched
 from nabi.scan._definition import Layout, Options, differentiate
 from nabi.scan._way import are_given_ordinary
-from nabi.targets import BatchShape, FullBatch, full_batch, is_watched
+from nabi.targets import BatchShape, FullBatch, full_batch
 
 __all__ = ["scan_full_batch"]
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
+from nabi.kernels import Rows, gather, rows_of_lengths, rows_of_mask, spread
 
 __all__ = [
     "batch_rows",

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.kernels import Rows
+from nabi.native import is_watched
 from nabi.scan._definition import Layout, Options, define, differentiate
 from nabi.scan._layout import (
     batch_rows,
@@ -26,7 +28,7 @@ from nabi.scan._layout import (
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
 from nabi.scan._shared import is_unchanged, share
 from nabi.scan._way import Way, are_given_ordinary, way_of
-from nabi.targets import Record, Rows, is_watched, run_backward, run_forward
+from nabi.targets import Record, run_backward, run_forward
 
 __all__ = ["backward_pass", "forward_pass", "run_scan"]
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
+from nabi.native import are_ordinary, is_watched
 from nabi.scan._arguments import check_families
-from nabi.targets import are_ordinary, is_watched, prepare_step
+from nabi.targets import prepare_step
 from nabi.targets.eager import step_function
 
 __all__ = ["PreparedStep"]

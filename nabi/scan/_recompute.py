@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.targets import Gradients, Rows, run_backward, run_forward
+from nabi.kernels import Rows
+from nabi.targets import Gradients, run_backward, run_forward
 
 __all__ = ["Pieces", "run_backward_again", "run_forward_lightly"]
 

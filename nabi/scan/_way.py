@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError
-from nabi.targets import are_ordinary, has_lost_memory, is_watched
+from nabi.native import are_ordinary, has_lost_memory, is_watched
 
 __all__ = ["Way", "are_given_ordinary", "is_symbolic", "untraced", "way_of"]
 

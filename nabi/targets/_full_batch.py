@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.targets._rows import Rows
-from nabi.targets._run import give_up, is_native
-from nabi.targets._watching import has_memory
+from nabi.kernels import Rows
+from nabi.native import give_up, has_memory
+from nabi.targets._run import is_native, name_of
 
 __all__ = ["BatchShape", "FullBatch", "full_batch"]
 
@@ -103,12 +103,12 @@ def full_batch(program: Program, shape: BatchShape, tensors: Sequence[Tensor]) -
 
 @lru_cache(maxsize=256)
 def _native(program: Program, shape: BatchShape, dtype: torch.dtype) -> FullBatch | None:
+    from nabi.native import NativeError
     from nabi.targets.llvm._full_batch import NativeFullBatch
-    from nabi.targets.llvm._machine import NativeError
 
     rows = Rows([shape.batch] * shape.time, shape.batch)
     try:
         return NativeFullBatch(program, shape, rows, dtype)
     except NativeError as problem:
-        give_up(program, problem)
+        give_up(program.key, name_of(program), problem)
         return None

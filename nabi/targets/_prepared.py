@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.targets._rows import Rows
-from nabi.targets._run import Record, give_up, is_native, run_backward, run_forward
+from nabi.kernels import Rows
+from nabi.native import give_up
+from nabi.targets._run import Record, is_native, name_of, run_backward, run_forward
 
 __all__ = ["Prepared", "prepare"]
 
@@ -71,7 +72,7 @@ def prepare(
         try:
             return PreparedNative(program, rows, x.dtype, families, keep=keep, need_families=need_families)
         except _kernel.NativeError as problem:
-            give_up(program, problem)
+            give_up(program.key, name_of(program), problem)
     return _General(program, rows, families, keep, need_families)
 
 

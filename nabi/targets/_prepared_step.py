@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.native import give_up
 from nabi.targets import eager
-from nabi.targets._run import give_up, is_native
+from nabi.targets._run import is_native, name_of
 
 __all__ = ["Step", "prepare_step"]
 
@@ -26,13 +27,13 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
     nothing.
     """
     if is_native(program, families):
-        from nabi.targets.llvm._machine import NativeError
+        from nabi.native import NativeError
         from nabi.targets.llvm._prepared_step import NativeStep
 
         try:
             return NativeStep(program, families)
         except NativeError as problem:
-            give_up(program, problem)
+            give_up(program.key, name_of(program), problem)
     definition = eager.step_function(program)
     weights = tuple(families)
 

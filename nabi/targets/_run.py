@@ -5,27 +5,20 @@ that only pretend to hold data) goes to the eager target by itself, and so does 
 missing, the processor is unknown, or `NABI_NATIVE=0` says so.
 """
 
-import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.kernels import Rows
+from nabi.native import DTYPES, PLAIN, give_up, has_failed, is_available, is_ordinary, is_watched
 from nabi.targets import eager
-from nabi.targets._rows import Rows
-from nabi.targets._watching import PLAIN, is_ordinary, is_watched
 
-__all__ = ["Gradients", "Record", "give_up", "is_native", "run_backward", "run_forward"]
+__all__ = ["Gradients", "Record", "is_native", "name_of", "run_backward", "run_forward"]
 
 Gradients = eager.Gradients
-
-_DTYPES = (torch.float32, torch.float64)
-_failed: set[str] = set()
 
 
 @dataclass(eq=False)
@@ -72,7 +65,7 @@ def run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
         except _kernel.NativeError as problem:
-            give_up(program, problem)
+            give_up(program.key, name_of(program), problem)
         else:
             return states, finals, Record(True, kept)
     states, finals, record = eager.run_forward(
@@ -114,7 +107,7 @@ def run_backward(
                 need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
             )  # fmt: skip
         except _kernel.NativeError as problem:
-            give_up(program, problem)
+            give_up(program.key, name_of(program), problem)
             record = _run_again(program, rows, record.kept, families)
         else:
             return Gradients(dx, initial, gradients)
@@ -142,7 +135,7 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     """Whether native code runs a program on these tensors."""
     first = tensors[0]
     dtype = first.dtype
-    if dtype not in _DTYPES or (_failed and program.key in _failed):
+    if dtype not in DTYPES or has_failed(program.key):
         return False
     if first.is_neg():  # its memory holds the numbers with the other sign
         return False
@@ -155,22 +148,9 @@ def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
             return False
     if is_watched():
         return False
-    return _is_available(os.environ.get("NABI_NATIVE", ""))
+    return is_available()
 
 
-@cache
-def _is_available(setting: str) -> bool:
-    """Whether native code runs in this process; says once why not, unless it was turned off."""
-    from nabi.targets.llvm._machine import why_not
-
-    reason = why_not()
-    if reason is not None and not setting:
-        warnings.warn(f"no native code here, layers run slower: {reason}", RuntimeWarning, stacklevel=2)
-    return reason is None
-
-
-def give_up(program: Program, problem: Exception) -> None:
-    """Leave a program that could not be compiled to the eager target from now on."""
-    _failed.add(program.key)
-    name = type(program.cell).__name__
-    warnings.warn(f"no native code for {name}, it runs slower: {problem}", RuntimeWarning, stacklevel=3)
+def name_of(program: Program) -> str:
+    """What a warning calls a program."""
+    return type(program.cell).__name__

@@ -4,8 +4,7 @@ import inspect
 import re
 from math import prod
 
-from nabi.ir import LATEX, Program, symbol
-from nabi.ir import equations as write_equations
+from nabi.ir import LATEX, Program, equations as write_equations, symbol
 
 __all__ = ["document", "equations"]
 

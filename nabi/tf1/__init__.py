@@ -20,8 +20,7 @@ one of them says what to write instead.
 from nabi.tf1 import contrib, nn
 from nabi.tf1._activations import sigmoid, tanh
 from nabi.tf1._arrays import float16, float32, float64, int32, int64, stack, transpose, unstack
-from nabi.tf1._missing import MissingNameError
-from nabi.tf1._missing import getter as _getter
+from nabi.tf1._missing import MissingNameError, getter as _getter
 from nabi.tf1._unroll import bidirectional_dynamic_rnn, dynamic_rnn, static_bidirectional_rnn, static_rnn
 from nabi.tf1.nn.rnn_cell import (
     BasicLSTMCell,

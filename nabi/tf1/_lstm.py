@@ -9,8 +9,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.ir import Cell, Node
-from nabi.ir.functions import activation as find_activation
-from nabi.ir.functions import maximum, minimum, sigmoid
+from nabi.ir.functions import activation as find_activation, maximum, minimum, sigmoid
 from nabi.tf1._activations import activation_name
 from nabi.tf1._equation_cell import EquationCell, positive_integer
 from nabi.tf1._structure import LSTMStateTuple

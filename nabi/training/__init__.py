@@ -4,30 +4,40 @@ Public under the names that Keras users know: `nabi.callbacks`, `nabi.losses`, `
 `nabi.optimizers`, `nabi.utils`.
 """
 
-from nabi.training._batches import (
+from nabi.training._callbacks._base import (
+    Callback,
+    CallbackList,
+    History,
+    LambdaCallback,
+    TerminateOnNaN,
+    as_callbacks,
+)
+from nabi.training._callbacks._monitoring import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+from nabi.training._callbacks._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
+from nabi.training._compiled import Compiled
+from nabi.training._data._batches import (
     ArrayBatches,
     Batches,
     StreamBatches,
     class_weights,
     make_batches,
 )
-from nabi.training._callbacks import Callback, History, LambdaCallback, TerminateOnNaN, as_callbacks
-from nabi.training._compiled import Compiled
-from nabi.training._loop import evaluate, fit, predict
-from nabi.training._loss_functions import attach_logits
-from nabi.training._one_hot import to_categorical
+from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, named, row_count
+from nabi.training._data._one_hot import to_categorical
+from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._seeds import set_random_seed
+from nabi.training._data._tensors import resolve_device, to_tensor
+from nabi.training._data._threads import on_threads
+from nabi.training._loop._checkpoint import training_from_file, training_to_file
+from nabi.training._loop._checkpoint_checks import check_optimizer_state
+from nabi.training._loop._loop import evaluate, fit, predict
+from nabi.training._loop._progress import make_display
+from nabi.training._loop._random_checks import check_random_state
+from nabi.training._loop._resumable_training import Hearing, ResumableTraining
+from nabi.training._losses._functions import attach_logits
 from nabi.training._own_steps import as_data, by_default, defines
-from nabi.training._ports import Part, Ports, each, first_of, named, row_count
-from nabi.training._py_dataset import PyDataset
-from nabi.training._random_checks import check_random_state
-from nabi.training._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
-from nabi.training._seeds import set_random_seed
-from nabi.training._state import training_from_file, training_to_file
-from nabi.training._state_checks import check_optimizer_state
-from nabi.training._step import DirectModel, Step, evaluate_by_default, start_figures
-from nabi.training._tensors import resolve_device, to_tensor
-from nabi.training._threads import on_threads
-from nabi.training._watching import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+from nabi.training._step._model_passes import Chain, make_chain
+from nabi.training._step._step import DirectModel, Step, evaluate_by_default, start_figures
 
 __all__ = [
     "ArrayBatches",
@@ -35,9 +45,12 @@ __all__ = [
     "Batches",
     "CSVLogger",
     "Callback",
+    "CallbackList",
+    "Chain",
     "Compiled",
     "DirectModel",
     "EarlyStopping",
+    "Hearing",
     "History",
     "LambdaCallback",
     "LearningRateScheduler",
@@ -46,6 +59,7 @@ __all__ = [
     "Ports",
     "PyDataset",
     "ReduceLROnPlateau",
+    "ResumableTraining",
     "Step",
     "StreamBatches",
     "TerminateOnNaN",
@@ -63,6 +77,8 @@ __all__ = [
     "first_of",
     "fit",
     "make_batches",
+    "make_chain",
+    "make_display",
     "named",
     "on_threads",
     "predict",

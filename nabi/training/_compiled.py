@@ -9,16 +9,17 @@ from torch.nn import Parameter
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from nabi.errors import ArgumentError
-from nabi.training import _loss_functions as functions
-from nabi.training import _losses, _metrics, _optimizer_names, _schedules
-from nabi.training._losses import Loss
-from nabi.training._metric_base import numbers_of
-from nabi.training._metrics import Metric
-from nabi.training._optimizers import Optimizer
+from nabi.training._data._seeds import draw_seed, restore_random_state, seed_count
+from nabi.training._losses import _classes as _losses, _functions as functions
+from nabi.training._losses._classes import Loss
+from nabi.training._metrics import _names as _metrics
+from nabi.training._metrics._base import numbers_of
+from nabi.training._metrics._names import Metric
+from nabi.training._metrics._running_mean import RunningMean
+from nabi.training._multi_output import Losses, losses_for, metrics_for
+from nabi.training._optimizers import _names as _optimizer_names, _torch_schedules as _schedules
+from nabi.training._optimizers._classes import Optimizer
 from nabi.training._own_steps import finite
-from nabi.training._running import RunningMean
-from nabi.training._seeds import draw_seed, restore_random_state, seed_count
-from nabi.training._several import Losses, losses_for, metrics_for
 
 __all__ = ["Compiled", "Trainable"]
 

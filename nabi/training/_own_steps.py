@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from nabi.errors import ArgumentError
-from nabi.training._batches import Batch
+from nabi.training._data._batches import Batch
 
 __all__ = ["as_data", "by_default", "defines", "figures_of", "reset_own_metrics"]
 

@@ -7,7 +7,7 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._when_asked import names_missing as _names_missing
+from nabi._lazy import names_missing as _names_missing
 from nabi.backend import clear_session
 from nabi.data import pad_sequences, timeseries_dataset_from_array
 from nabi.training import PyDataset, set_random_seed, to_categorical

@@ -11,7 +11,7 @@ import torch
 import nabi
 from nabi import Captioner, LanguageModel, NoteModel, Translator, layers, models
 from nabi.callbacks import Callback
-from nabi.models import _resumable_training as training
+from nabi.training._loop import _resumable_training as training
 from nabi.utils import set_random_seed
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 6

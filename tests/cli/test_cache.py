@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from nabi.targets.llvm import _store
+from nabi.native import store as _store
 
 
 @pytest.fixture

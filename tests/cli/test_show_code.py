@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from nabi import cells
+from nabi.native._compiler import emit_object
+from nabi.native._machine import host, why_not
 from nabi.targets.llvm import OTHER_MACHINES, listing
-from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import host, why_not
 
 needs_native = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
 FUSED = {

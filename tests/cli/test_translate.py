@@ -234,7 +234,7 @@ def test_a_model_without_attention_has_no_picture(nabi, tmp_path):
 STOPS_ITSELF = """
 import os, signal, sys
 from nabi.cli import main
-from nabi.models._translator_training import TranslatorTraining
+from nabi.models._translator._training import TranslatorTraining
 
 loss, count = TranslatorTraining.loss, 0
 

@@ -2,8 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nabi.data import frames_of, read_frames, roll_of
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError

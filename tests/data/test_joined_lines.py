@@ -5,8 +5,7 @@ import io
 import warnings
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi import TextClassifier
 from nabi.data import read_pairs, read_table, stream_table

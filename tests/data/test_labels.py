@@ -3,8 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nabi.data import Labels
 from nabi.errors import ArgumentError, FileFormatError, ShapeError, UnknownNameError

@@ -5,11 +5,10 @@ import struct
 import mido
 import pytest
 import symusic
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.data import read_midi, read_midi_frames
-from nabi.data._midi_file import read_score
+from nabi.data._music._midi_file import read_score
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 
 TICKS = 480

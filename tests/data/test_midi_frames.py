@@ -2,8 +2,7 @@ import contextlib
 
 import mido
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.data import read_midi_folder, read_midi_frames, write_midi_frames
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError

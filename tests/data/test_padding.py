@@ -4,8 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nabi.errors import ArgumentError, ShapeError, UnknownNameError
 from nabi.preprocessing.sequence import TimeseriesGenerator, pad_sequences

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from nabi.data._shapes import COLOURS, SHAPES, Kind, Scene, Thing, draw, kinds, make_scenes
+from nabi.data._pictures._shapes import COLOURS, SHAPES, Kind, Scene, Thing, draw, kinds, make_scenes
 from nabi.datasets import shapes
 from nabi.errors import ArgumentError
 

@@ -4,8 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError

@@ -7,8 +7,7 @@ import sys
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.data import Table, read_table, stream_table, table_columns
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError

@@ -8,8 +8,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError

@@ -4,11 +4,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.data._data_sets import random_order
-from nabi.data._pair_splitting import _essence, apart
+from nabi.data._tables._pair_splitting import _essence, apart
 from nabi.datasets import multi30k, tatoeba
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
 

@@ -9,8 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nabi.datasets import fake_news, imdb, nsmc, reuters
 from nabi.errors import FileFormatError, NabiError, UnknownNameError

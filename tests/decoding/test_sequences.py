@@ -5,8 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi.decoding import BeamSearch, Decoded, Greedy, Sampling, decode, select_rows, stream
 from nabi.errors import ArgumentError, NotFiniteError

@@ -6,8 +6,7 @@ import torch
 
 from nabi import layers
 from nabi.errors import ArgumentError, OutputError, UnknownNameError
-from nabi.explain import _reading as reading_module
-from nabi.explain import read_text, reading_picture
+from nabi.explain import _reading as reading_module, read_text, reading_picture
 from nabi.models import TextClassifier
 
 SMALL = {"units": 6, "embedding_size": 8, "epochs": 8, "learning_rate": 0.03, "batch_size": 16}

@@ -77,7 +77,7 @@ def names() -> tuple[str, ...]:
 @pytest.fixture
 def cache_folder(tmp_path, monkeypatch):
     """A folder for compiled objects, and a process that has none in its memory and warned of nothing yet."""
-    from nabi.targets.llvm import _cache, _store
+    from nabi.native import _cache, store as _store
 
     folder = tmp_path / "cache"
     monkeypatch.setenv("NABI_CACHE_DIR", str(folder))
@@ -92,8 +92,8 @@ def cache_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def library(cache_folder):
     """The kernels, loaded."""
-    from nabi.targets.llvm._cache import compiled
-    from nabi.targets.llvm._machine import host
+    from nabi.native._cache import compiled
+    from nabi.native._machine import host
 
     return compiled(("kernels of the tests",), NAMES, lambda: KERNELS, host())
 
@@ -101,7 +101,8 @@ def library(cache_folder):
 @pytest.fixture(autouse=True)
 def _as_users_get_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compile with LLVM's full effort here, also what other tests of this process compiled without."""
-    from nabi.targets.llvm import _adam, _compiled, _dense, _losses
+    from nabi.kernels._code import _adam, _dense, _losses
+    from nabi.targets.llvm import _compiled
 
     found = (
         _compiled.forward_kernel, _compiled.backward_kernel, _adam._addresses, _dense._addresses,

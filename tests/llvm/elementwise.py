@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from nabi.targets.llvm._compiler import emit_object, load, symbols
-from nabi.targets.llvm._machine import host, why_not
-from nabi.targets.llvm._vectors import INDEX, POINTER, Vectors, loop_over
+from nabi.native._compiler import emit_object, load, symbols
+from nabi.native._machine import host, why_not
+from nabi.native.vectors import INDEX, POINTER, Vectors, loop_over
 
 Render = Callable[..., Any]
 

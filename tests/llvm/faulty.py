@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 
-from nabi.targets.llvm import _addresses, _memory, _threads
-from nabi.targets.llvm._addresses import arguments, lay_out, to_fill, to_read
-from nabi.targets.llvm._cache import compiled
-from nabi.targets.llvm._machine import host
+from nabi.native import addresses as _addresses, memory as _memory, threads as _threads
+from nabi.native._cache import compiled
+from nabi.native._machine import host
+from nabi.native.addresses import arguments, lay_out, to_fill, to_read
 
 # arguments: where four floats are read, where four are written, where reading starts, how many are written,
 # and where writing starts. What is written is what was read, plus one.

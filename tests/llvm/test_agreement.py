@@ -15,10 +15,11 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
+from nabi.native import _cache, _fallback
+from nabi.native._machine import NativeError
 from nabi.scan import scan
 from nabi.targets import _run
-from nabi.targets.llvm import _cache, _kernel
-from nabi.targets.llvm._machine import NativeError
+from nabi.targets.llvm import _kernel
 
 from .sweep import CELLS, Calls, Data, Setting, eager, native, worst
 
@@ -218,7 +219,7 @@ def test_a_program_that_cannot_be_compiled_is_said_once(monkeypatch):
     def fail(*_: object) -> bytes:
         raise NativeError("module: LLVM finds it wrong")
 
-    monkeypatch.setattr(_run, "_failed", set())
+    monkeypatch.setattr(_fallback, "_failed", set())
     monkeypatch.setattr(_cache, "emit_object", fail)
     monkeypatch.setattr(_cache, "_key", lambda *_: None)
     program = Unlucky(random.Random(0).randint(5, 9)).program(4)
@@ -238,7 +239,7 @@ def test_a_program_that_cannot_be_compiled_is_said_once(monkeypatch):
 
 def test_a_backward_pass_that_cannot_be_compiled(monkeypatch):
     """The forward pass ran natively; its gradients come from the eager target all the same."""
-    monkeypatch.setattr(_run, "_failed", set())
+    monkeypatch.setattr(_fallback, "_failed", set())
     data = Data.draw(Unlucky(3), 4, Setting(3, 6))
     truth = eager(data).gradients
 

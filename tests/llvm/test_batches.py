@@ -5,18 +5,18 @@ What layouts are is tested in `tests/scan/test_layout.py`.
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
+from nabi.kernels import _row_layout as _batches
+from nabi.kernels._code import _row_layout as native
+from nabi.kernels._code._row_layout_writer import write
+from nabi.native import threads as _threads
+from nabi.native._compiler import emit_object
+from nabi.native._machine import OTHER_MACHINES, NativeError, is_supported
+from nabi.native._objects import undefined_symbols
 from nabi.scan._layout import batch_rows
-from nabi.targets import Rows, _batches, gather, rows_of_lengths, rows_of_mask, spread
-from nabi.targets.llvm import _batches as native
-from nabi.targets.llvm import _threads
-from nabi.targets.llvm._batches_writer import write
-from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import OTHER_MACHINES, NativeError, is_supported
-from nabi.targets.llvm._objects import undefined_symbols
+from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 

@@ -7,6 +7,9 @@ import torch
 
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
+from nabi.kernels._code import _dropout, _row_layout as _batches
+from nabi.native._machine import is_supported
+from nabi.native.addresses import expect
 from nabi.scan import scan
 from nabi.scan._layout import batch_rows
 from nabi.targets import (
@@ -20,9 +23,6 @@ from nabi.targets import (
     small_loss,
     spread,
 )
-from nabi.targets.llvm import _batches, _dropout
-from nabi.targets.llvm._addresses import expect
-from nabi.targets.llvm._machine import is_supported
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from nabi.targets.llvm import _cache, _store
-from nabi.targets.llvm._cache import compiled
-from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import OTHER_MACHINES, host
+from nabi.native import _cache, store as _store
+from nabi.native._cache import compiled
+from nabi.native._compiler import emit_object
+from nabi.native._machine import OTHER_MACHINES, host
 
 KEY = bytes(range(32))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and permissions are those of POSIX")
@@ -147,8 +147,8 @@ import sys, time
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 import llvmlite.binding
 from conftest import KERNELS, NAMES
-from nabi.targets.llvm._cache import compiled
-from nabi.targets.llvm._machine import host
+from nabi.native._cache import compiled
+from nabi.native._machine import host
 begin, made = time.process_time(), []
 compiled(("a",), NAMES, lambda: made.append(1) or KERNELS, host())
 print(len(made), time.process_time() - begin)

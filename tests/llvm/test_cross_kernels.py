@@ -11,12 +11,12 @@ from functools import cache
 import pytest
 
 from nabi import cells
-from nabi.targets.llvm import _compiler
-from nabi.targets.llvm._backward import BackwardKernel
-from nabi.targets.llvm._compiler import emit_assembly, emit_object
-from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._machine import OTHER_MACHINES
-from nabi.targets.llvm._objects import undefined_symbols
+from nabi.native import _compiler
+from nabi.native._compiler import emit_assembly, emit_object
+from nabi.native._machine import OTHER_MACHINES
+from nabi.native._objects import undefined_symbols
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._forward import ForwardKernel
 
 from .test_cross import ELF_MACHINES, FUSED, MAGIC
 

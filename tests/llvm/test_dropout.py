@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from nabi.kernels._code import _dropout
+from nabi.native import threads as _threads
+from nabi.native._compiler import emit_object
+from nabi.native._machine import OTHER_MACHINES, is_supported
+from nabi.native._objects import undefined_symbols
 from nabi.targets import draw_kept
-from nabi.targets.llvm import _dropout, _threads
-from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import OTHER_MACHINES, is_supported
-from nabi.targets.llvm._objects import undefined_symbols
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 

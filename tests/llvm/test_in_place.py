@@ -7,8 +7,9 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.targets._rows import Rows
-from nabi.targets.llvm import _kernel, _threads
+from nabi.kernels._rows import Rows
+from nabi.native import threads as _threads
+from nabi.targets.llvm import _kernel
 
 from .sweep import CELLS, Data, Setting, eager, native, worst
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from nabi import cells
-from nabi.targets.llvm._backward import BackwardKernel
-from nabi.targets.llvm._compiler import emit_assembly
-from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._gradients import _strips
-from nabi.targets.llvm._machine import OTHER_MACHINES
+from nabi.native._compiler import emit_assembly
+from nabi.native._machine import OTHER_MACHINES
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._writer._gradients import _strips
 
 from .sweep import Data, Setting, eager, native, worst
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 
 from nabi.ir import OPERATIONS, Trace, operation
 from nabi.ir._program import needed
-from nabi.targets.llvm._compiler import emit_object
-from nabi.targets.llvm._machine import OTHER_MACHINES
-from nabi.targets.llvm._objects import undefined_symbols
-from nabi.targets.llvm._operations import apply, renders
-from nabi.targets.llvm._vectors import Vectors
+from nabi.native._compiler import emit_object
+from nabi.native._machine import OTHER_MACHINES
+from nabi.native._objects import undefined_symbols
+from nabi.native.operations import apply, renders
+from nabi.native.vectors import Vectors
 
 from .elementwise import Render, compiled, module_of, native_lanes, needs_native, spacing
 

@@ -11,9 +11,9 @@ import time
 import pytest
 import torch
 
-from nabi.targets.llvm import _threads
-from nabi.targets.llvm._pool import Pool
-from nabi.targets.llvm._threads import run, threads_for
+from nabi.native import threads as _threads
+from nabi.native._pool import Pool
+from nabi.native.threads import run, threads_for
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -158,8 +158,8 @@ import ctypes, os, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import KERNELS, NAMES
 from nabi.targets.llvm import _threads
-from nabi.targets.llvm._compiler import emit_object, load, symbols
-from nabi.targets.llvm._machine import host
+from nabi.native._compiler import emit_object, load, symbols
+from nabi.native._machine import host
 library = load(emit_object(KERNELS, host()), NAMES, symbols())
 numbers = (ctypes.c_int64 * 40)()
 def meet(threads):

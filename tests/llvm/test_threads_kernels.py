@@ -13,7 +13,7 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.targets.llvm import _threads
+from nabi.native import threads as _threads
 from nabi.targets.llvm._compiled import Compiled
 
 from .sweep import Attentive, Data, Results, Setting, native
@@ -231,7 +231,7 @@ def test_garbage_that_is_collected_at_any_moment():
     script = """
         import faulthandler, gc
         from nabi.targets.llvm import _memory
-        from nabi.targets.llvm._addresses import lay_out
+        from nabi.native.addresses import lay_out
         faulthandler.dump_traceback_later(60, exit=True)
         for moment in range(1, 12):
             gc.disable()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nabi.targets.llvm._tiles import choose_tile
+from nabi.targets.llvm._plan._tiles import choose_tile
 
 
 @pytest.mark.parametrize("few_rows", [False, True])

@@ -10,8 +10,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 BATCH, STEPS, WIDTH, WORDS = 4, 5, 3, 7
 

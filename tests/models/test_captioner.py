@@ -13,8 +13,8 @@ import nabi
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
 from nabi.models import Captioner
-from nabi.models._caption_network import CaptionNetwork, PictureEncoder
-from nabi.models._caption_samples import Samples, divide
+from nabi.models._captioner._network import CaptionNetwork, PictureEncoder
+from nabi.models._captioner._samples import Samples, divide
 
 SIZE = 16
 SIDES = {"a dot on the left": (4, 2), "a dot on the right": (4, 10), "two dots": None}

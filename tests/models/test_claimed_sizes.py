@@ -11,7 +11,10 @@ import pytest
 from nabi import Captioner, LanguageModel, NoteModel, Translator, cells
 from nabi.errors import FileFormatError
 from nabi.interchange import read_model_file, write_model_file
-from nabi.models import _caption_files, _language_files, _note_files, _translator_files
+from nabi.models._captioner import _files as _caption_files
+from nabi.models._language import _files as _language_files
+from nabi.models._notes import _files as _note_files
+from nabi.models._translator import _files as _translator_files
 
 Model = Captioner | LanguageModel | NoteModel | Translator
 

@@ -9,10 +9,10 @@ import torch
 from nabi.cells import GRU, LSTM
 from nabi.decoding import BeamSearch, Greedy, decode
 from nabi.errors import ArgumentError, UnknownNameError
-from nabi.models._attention import Attention
-from nabi.models._decoder_network import DecoderNetwork
-from nabi.models._decoder_steps import DecoderSteps
-from nabi.models._encoder_network import TextEncoder
+from nabi.models._networks._attention import Attention
+from nabi.models._networks._decoder import DecoderNetwork
+from nabi.models._networks._decoder_steps import DecoderSteps
+from nabi.models._networks._encoder import TextEncoder
 
 KINDS = [(None, False), ("luong", False), ("luong", True), ("bahdanau", False)]
 CODES = 9

@@ -13,7 +13,7 @@ from nabi import layers
 from nabi.callbacks import LambdaCallback
 from nabi.layers import GRU, LSTM, Dense
 from nabi.models import Model, Sequential
-from nabi.training import _step
+from nabi.training._step import _step
 from nabi.utils import set_random_seed
 
 TIME, WIDTH, CLASSES = 4, 2, 3

@@ -11,8 +11,8 @@ from nabi import LanguageModel, cells
 from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
-from nabi.models import _resumable_training as training
 from nabi.models import load_model
+from nabi.training._loop import _resumable_training as training
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
 

@@ -15,10 +15,10 @@ from torch.nn import functional
 from nabi import LanguageModel, cells
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NotFiniteError, UnknownNameError
-from nabi.models._language_network import LanguageNetwork
-from nabi.models._language_settings import LanguageSettings
-from nabi.models._language_steps import LanguageSteps
-from nabi.models._language_training import Streams, Training, nats
+from nabi.models._language._network import LanguageNetwork
+from nabi.models._language._settings import LanguageSettings
+from nabi.models._language._steps import LanguageSteps
+from nabi.models._language._training import Streams, Training, nats
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
 SMALL: dict[str, Any] = {"units": 12, "embedding_size": 8, "window": 16, "batch_size": 4, "warmup": 4}

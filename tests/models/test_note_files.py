@@ -11,8 +11,8 @@ from nabi import NoteModel, cells
 from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
-from nabi.models import _resumable_training as training
 from nabi.models import load_model
+from nabi.training._loop import _resumable_training as training
 
 PIECES = [[(60, 64), (62,), (59, 67), ()] * (number % 3 + 1) for number in range(20)]
 LABELS = ["a", "b"] * 10

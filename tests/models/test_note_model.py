@@ -16,10 +16,10 @@ from nabi.callbacks import LambdaCallback
 from nabi.cells import Cell
 from nabi.data import Piece, write_midi_frames
 from nabi.errors import ArgumentError, MissingFileError, UnknownNameError
-from nabi.models._note_model import NoteModel
-from nabi.models._note_pieces import Rolls, batch_of, excerpts
-from nabi.models._note_sampling import FrameSampling
-from nabi.models._note_training import nats_per_frame
+from nabi.models._notes._model import NoteModel
+from nabi.models._notes._pieces import Rolls, batch_of, excerpts
+from nabi.models._notes._sampling import FrameSampling
+from nabi.models._notes._training import nats_per_frame
 
 SMALL: dict[str, Any] = {"units": 16, "embedding_size": 8, "dropout": 0.0, "batch_size": 4}
 QUICK: dict[str, Any] = {**SMALL, "epochs": 2}
@@ -87,7 +87,7 @@ def test_long_pieces_are_measured_whole_and_padding_counts_nothing(window: int, 
     alone = [model.evaluate([piece]) * len(piece) for piece in pieces]
     whole = model.evaluate(pieces)
     assert whole == pytest.approx(sum(alone) / sum(map(len, pieces)), rel=1e-5)
-    monkeypatch.setattr("nabi.models._note_training._PLACES_AT_ONCE", 4)
+    monkeypatch.setattr("nabi.models._notes._training._PLACES_AT_ONCE", 4)
     assert model.evaluate(pieces) == pytest.approx(whole, rel=1e-5)
 
 

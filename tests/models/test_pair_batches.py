@@ -5,8 +5,8 @@ import pytest
 
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
-from nabi.models._pair_batches import PairBatches
-from nabi.models._translator_pairs import Pairs, divide, encode_pairs
+from nabi.models._translator._pair_batches import PairBatches
+from nabi.models._translator._pairs import Pairs, divide, encode_pairs
 
 
 def made(count: int, batch_size: int, seed: int = 0) -> PairBatches:

@@ -16,7 +16,7 @@ SMALL = {"units": 4, "embedding_size": 6, "epochs": 2, "learning_rate": 0.03, "b
 def _nothing_is_trained_before_an_error(monkeypatch, request):
     """Where a test expects an error, the network must not even have been made."""
     if "refused" in request.node.name:
-        from nabi.models import _text_training
+        from nabi.models._classifier import _training as _text_training
 
         def never(*arguments):
             raise AssertionError("training has begun")

@@ -143,7 +143,7 @@ def test_a_seed_gives_the_same_model_and_leaves_random_numbers_alone() -> None:
 
 
 def test_epochs_are_chosen_from_the_number_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nabi.models._translator._EPOCHS_OF_ONE", 80)
+    monkeypatch.setattr("nabi.models._translator._model._EPOCHS_OF_ONE", 80)
     translator = small(epochs=None)
     report = translator.fit(SOURCES, TARGETS, verbose=0)
     assert translator.settings.epochs == round(80 / report.train_pairs**0.5) == 7

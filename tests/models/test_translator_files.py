@@ -13,7 +13,7 @@ from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models import load_model
-from nabi.training._interrupt import FinishBatch
+from nabi.training._loop._interrupt import FinishBatch
 
 SOURCES = [f"{a} {b} {c}" for a in ("one", "two", "six") for b in ("red", "big") for c in ("cats", "dogs")]
 TARGETS = [" ".join(reversed(source.split())) for source in SOURCES]

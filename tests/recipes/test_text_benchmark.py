@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.text import __main__ as command
-from benchmarks.text import page
+from benchmarks.text import __main__ as command, page
 from benchmarks.text.experiments import EXPERIMENTS, GROUPED
 from benchmarks.text.quick import make_small
 from nabi.datasets import fake_news, imdb, nsmc, reuters

@@ -12,8 +12,8 @@ from benchmarks import translating as benchmark
 from nabi import recipes
 from nabi.errors import MissingFileError
 from nabi.models import Translator
-from nabi.models._pair_batches import PairBatch
-from nabi.models._translator_training import TranslatorTraining
+from nabi.models._translator._pair_batches import PairBatch
+from nabi.models._translator._training import TranslatorTraining
 from nabi.recipes import translate
 
 WORDS = {"red": "rot", "cat": "Katze", "sun": "Sonne", "old": "alt", "sea": "See", "tea": "Tee"}

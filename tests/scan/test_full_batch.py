@@ -4,13 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi import cells, nn
 from nabi.ir import Program
+from nabi.native._machine import why_not
 from nabi.scan import scan, scan_full_batch
-from nabi.targets.llvm._machine import why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
 

@@ -3,11 +3,10 @@
 import warnings
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
+from nabi.drawing import _fonts as fonts_module
 from nabi.targets.picture import Fonts, fonts_for
-from nabi.targets.picture import _fonts as fonts_module
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from nabi import cells
+from nabi.kernels._rows import Rows
+from nabi.native.addresses import lay_out
+from nabi.native.memory import working_memory
 from nabi.scan._layout import batch_rows
 from nabi.targets import prepare, run_backward, run_forward
-from nabi.targets._rows import Rows
 from nabi.targets.llvm import _compiled
-from nabi.targets.llvm._addresses import lay_out
-from nabi.targets.llvm._memory import working_memory
 
 CELLS = {
     "lstm": cells.LSTM(17),

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from nabi.targets.llvm._machine import is_supported
-from nabi.training._fused_adam import FusedAdam
-from nabi.training._optimizer_names import get
-from nabi.training._optimizers import Optimizer, TorchOptimizer
+from nabi.native._machine import is_supported
+from nabi.training._optimizers._classes import Optimizer, TorchOptimizer
+from nabi.training._optimizers._names import get
+from nabi.training._step._adam import FusedAdam
 
 SHAPES = [(3, 5), (5,), (1, 1), (700, 3)]
 

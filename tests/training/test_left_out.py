@@ -9,7 +9,8 @@ from torch import Tensor
 
 import nabi
 from nabi import layers, losses
-from nabi.training import _losses, _metrics
+from nabi.training._losses import _classes as _losses
+from nabi.training._metrics import _names as _metrics
 
 B, T, D = 3, 4, 3
 MASK = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]], dtype=torch.bool)

@@ -4,14 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from nabi import losses
 from nabi.errors import ArgumentError, ShapeError
-from nabi.training import _losses
-from nabi.training._loss_gradients import Readout, closed_form, gradient_by_autograd, predictions
+from nabi.training._losses import _classes as _losses
+from nabi.training._step._losses import Readout, closed_form, gradient_by_autograd, predictions
 
 READOUTS: dict[str, Readout] = {
     "softmax": ("softmax", lambda logits: logits.softmax(-1)),

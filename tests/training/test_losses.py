@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch.nn import functional as F
 
 from nabi import losses
 from nabi.errors import ArgumentError, ShapeError, UnknownNameError
 from nabi.layers import Activation, Dense, Masking
 from nabi.models import Sequential
-from nabi.training._losses import TorchLoss, serialize
+from nabi.training._losses._classes import TorchLoss, serialize
 
 REGRESSION = [
     "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error",

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nabi import losses, metrics
 from nabi.errors import ArgumentError, ShapeError, UnknownNameError
 from nabi.layers import Dense, Masking, TimeDistributed
 from nabi.models import Sequential
-from nabi.training._metrics import resolve
-from nabi.training._running import RunningMean
+from nabi.training._metrics._names import resolve
+from nabi.training._metrics._running_mean import RunningMean
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from nabi import optimizers
 from nabi.errors import ArgumentError, UnknownNameError
 from nabi.layers import Dense
 from nabi.models import Sequential
-from nabi.training import _keras_steps
-from nabi.training._optimizer_names import serialize
+from nabi.training._optimizers import _keras_steps
+from nabi.training._optimizers._names import serialize
 
 NAMES = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop"]
 

@@ -5,8 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nabi.errors import ArgumentError
 from nabi.layers import LSTM, Dense, Dropout

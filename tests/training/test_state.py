@@ -5,10 +5,9 @@ from collections import Counter
 from typing import Any
 
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from nabi.training._state import _decode, _encode, _plain_only
+from nabi.training._loop._checkpoint import _decode, _encode, _plain_only
 
 keys = st.one_of(st.integers(), st.text(max_size=5))
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5))

@@ -6,7 +6,7 @@ from pathlib import Path
 from nabi.data._data_sets._download import RemoteFile
 from nabi.data._data_sets._sentiments import read_split_table, sentiments
 from nabi.data._data_sets._sources import DataSet, Layout, Part
-from nabi.data._tables import read_table
+from nabi.data._tables._tables import read_table
 
 __all__ = ["NSMC"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from nabi.data._data_sets._archives import archive_members
 from nabi.data._data_sets._download import RemoteFile
 from nabi.data._data_sets._sources import DataSet, Layout, Part
-from nabi.data._tables import read_table
+from nabi.data._tables._tables import read_table
 from nabi.errors import FileFormatError
 
 __all__ = ["REUTERS", "TOPICS"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nabi.data._data_sets._sources import Part
-from nabi.data._tables import Table, read_table
+from nabi.data._tables._tables import Table, read_table
 from nabi.errors import FileFormatError
 
 __all__ = ["SENTIMENTS", "read_split_table", "sentiments", "training_and_test"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nabi.data._data_sets._sources import DataSet, Layout, Part
-from nabi.data._pairs import read_pairs
+from nabi.data._tables._pairs import read_pairs
 
 __all__ = ["TATOEBA"]
 

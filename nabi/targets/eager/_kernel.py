@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Node, Program
-from nabi.targets._rows import Rows
+from nabi.kernels import Rows
 from nabi.targets.eager._code import backward_code, forward_code, recorded
 
 __all__ = ["Gradients", "Record", "noise_rows", "run_backward", "run_forward"]

@@ -5,13 +5,15 @@ what `nabi cache` shows. `listing` is the code to read, for `nabi show`. Importi
 llvmlite; whatever writes, compiles or runs code does.
 """
 
+from nabi.native import OTHER_MACHINES
+from nabi.native.store import (
+    Entry as CacheEntry,
+    bound as cache_bound,
+    clear as clear_cache,
+    entries as cache_entries,
+    folder as cache_folder,
+)
 from nabi.targets.llvm._listing import listing
-from nabi.targets.llvm._machine import OTHER_MACHINES
-from nabi.targets.llvm._store import Entry as CacheEntry
-from nabi.targets.llvm._store import bound as cache_bound
-from nabi.targets.llvm._store import clear as clear_cache
-from nabi.targets.llvm._store import entries as cache_entries
-from nabi.targets.llvm._store import folder as cache_folder
 
 __all__ = [
     "OTHER_MACHINES",

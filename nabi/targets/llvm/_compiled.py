@@ -9,16 +9,13 @@ from typing import Any
 import torch
 
 from nabi.ir import Program
-from nabi.targets._rows import Rows
-from nabi.targets.llvm import _memory, _threads
-from nabi.targets.llvm._addresses import Arguments, Layout, arguments, lay_out, to_read
-from nabi.targets.llvm._backward import BackwardKernel
-from nabi.targets.llvm._cache import compiled
-from nabi.targets.llvm._compiler import Library
-from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._machine import host
-from nabi.targets.llvm._memory import Block, working_memory, zeros
-from nabi.targets.llvm._tiles import Columns
+from nabi.kernels import Rows
+from nabi.native import Library, compiled, host, memory as _memory, threads as _threads
+from nabi.native.addresses import Arguments, Layout, arguments, lay_out, to_read
+from nabi.native.memory import Block, working_memory, zeros
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._tiles import Columns
 
 __all__ = ["Compiled", "Repeated", "Sizes", "backward_kernel", "forward_kernel"]
 

@@ -14,15 +14,14 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError
 from nabi.ir import Program
+from nabi.kernels import Rows
+from nabi.native import NativeError, give_up, threads as _threads
+from nabi.native.addresses import NO_MEMORY, Arguments, to_fill, to_read
+from nabi.native.memory import Block, fresh, take, working_memory, zeros
 from nabi.targets._full_batch import BatchShape
-from nabi.targets._rows import Rows
-from nabi.targets._run import give_up
-from nabi.targets.llvm import _threads
-from nabi.targets.llvm._addresses import NO_MEMORY, Arguments, to_fill, to_read
+from nabi.targets._run import name_of
 from nabi.targets.llvm._compiled import Compiled, Sizes
 from nabi.targets.llvm._kernel import NativeRecord, backward_for, forward_for, gradient_like
-from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import Block, fresh, take, working_memory, zeros
 
 __all__ = ["NativeFullBatch"]
 
@@ -153,7 +152,7 @@ class NativeFullBatch:
                 keep=(0,), given=(0,) if given else (), need_input=need_input, need_weights=need_weights,
             )  # fmt: skip
         except NativeError as problem:
-            give_up(self._program, problem)
+            give_up(self._program.key, name_of(self._program), problem)
             return None
         call = self._backward[given, need_input, need_weights] = _Call(compiled, sizes, self._rows, limits)
         return call

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
-from nabi.targets._rows import Rows
-from nabi.targets.llvm._addresses import NO_MEMORY, expect, to_fill, to_read
+from nabi.kernels import Rows
+from nabi.native import NativeError
+from nabi.native.addresses import NO_MEMORY, expect, to_fill, to_read
+from nabi.native.memory import LARGE, Block, fresh, give_back, take, working_memory
 from nabi.targets.llvm._compiled import Compiled, Sizes, backward_kernel, forward_kernel
-from nabi.targets.llvm._machine import NativeError
-from nabi.targets.llvm._memory import LARGE, Block, fresh, give_back, take, working_memory
 
 __all__ = [
     "FEW",

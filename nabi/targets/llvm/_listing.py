@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from nabi.errors import unknown_name
 from nabi.ir import Program
-from nabi.targets.llvm._machine import OTHER_MACHINES, Machine, NativeError, host
+from nabi.native import OTHER_MACHINES, Machine, NativeError, host
 
 if TYPE_CHECKING:
-    from nabi.targets.llvm._backward import BackwardKernel
-    from nabi.targets.llvm._forward import ForwardKernel
-    from nabi.targets.llvm._schedule import Pass
-    from nabi.targets.llvm._tiles import Tile
+    from nabi.targets.llvm._plan._backward import BackwardKernel
+    from nabi.targets.llvm._plan._forward import ForwardKernel
+    from nabi.targets.llvm._plan._schedule import Pass
+    from nabi.targets.llvm._plan._tiles import Tile
 
 __all__ = ["listing"]
 
@@ -57,7 +57,7 @@ def listing(
         import_module("llvmlite.binding")
     except (ImportError, OSError) as problem:
         raise NativeError(f"There is no code to show: llvmlite cannot be loaded ({problem}).") from problem
-    from nabi.targets.llvm._compiler import emit_assembly
+    from nabi.native import emit_assembly
 
     kernel = _kernel(program, direction, dtype, target)
     module = kernel.write()
@@ -71,8 +71,8 @@ def listing(
 def _kernel(
     program: Program, direction: str, dtype: str, machine: Machine
 ) -> "ForwardKernel | BackwardKernel":
-    from nabi.targets.llvm._backward import BackwardKernel
-    from nabi.targets.llvm._forward import ForwardKernel
+    from nabi.targets.llvm._plan._backward import BackwardKernel
+    from nabi.targets.llvm._plan._forward import ForwardKernel
 
     columns_first = (True,) * len(program.families)
     if direction == "forward":
@@ -88,7 +88,7 @@ def _kernel(
 
 
 def _head(kernel: "ForwardKernel | BackwardKernel") -> list[str]:
-    from nabi.targets.llvm._backward import BackwardKernel
+    from nabi.targets.llvm._plan._backward import BackwardKernel
 
     program, machine = kernel.program, kernel.machine
     widths = [

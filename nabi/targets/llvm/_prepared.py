@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.targets._rows import Rows
+from nabi.kernels import Rows
+from nabi.native.addresses import expect, to_fill, to_read
+from nabi.native.memory import Block, fresh, give_back, take
 from nabi.targets.llvm import _kernel
-from nabi.targets.llvm._addresses import expect, to_fill, to_read
 from nabi.targets.llvm._compiled import Repeated
-from nabi.targets.llvm._memory import Block, fresh, give_back, take
 
 __all__ = ["PreparedNative"]
 

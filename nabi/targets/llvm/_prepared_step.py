@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.targets._rows import Rows
-from nabi.targets.llvm import _threads
-from nabi.targets.llvm._addresses import expect, lay_out, to_fill, to_read
+from nabi.kernels import Rows
+from nabi.native import threads as _threads
+from nabi.native.addresses import expect, lay_out, to_fill, to_read
+from nabi.native.memory import Block, new_memory
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
-from nabi.targets.llvm._forward import ForwardKernel
 from nabi.targets.llvm._kernel import FEW, laid_out
-from nabi.targets.llvm._memory import Block, new_memory
+from nabi.targets.llvm._plan._forward import ForwardKernel
 
 __all__ = ["NativeStep"]
 

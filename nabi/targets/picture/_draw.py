@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nabi.targets.picture._columns import Element, Layout
 from nabi.targets.picture._graph import Box, Graph
+from nabi.targets.picture._layering import Element, Layout
 from nabi.targets.picture._layout import arrange
 from nabi.targets.picture._style import FILLS, INPUT, LINE, PANEL, STATES, text_size
-from nabi.targets.picture._tracks import Wire, make_wires
+from nabi.targets.picture._wires import Wire, make_wires
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

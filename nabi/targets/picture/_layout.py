@@ -5,9 +5,9 @@ order within a column by repeated barycentres and then by moves that lessen the 
 most lines are straight. A circle takes its first value from the left and its second from above or below.
 """
 
-from nabi.targets.picture._columns import Layout, find_lines, make_columns
+from nabi.targets.picture._coordinates import set_heights, straighten
 from nabi.targets.picture._graph import Box, Graph
-from nabi.targets.picture._heights import set_heights, straighten
+from nabi.targets.picture._layering import Layout, find_lines, make_columns
 from nabi.targets.picture._order import order_columns
 
 __all__ = ["arrange"]

@@ -3,7 +3,7 @@
 from bisect import bisect, bisect_left
 from statistics import mean
 
-from nabi.targets.picture._columns import Element, Layout
+from nabi.targets.picture._layering import Element, Layout
 
 __all__ = ["order_columns"]
 

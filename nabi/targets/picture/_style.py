@@ -1,10 +1,8 @@
-"""Colours and fonts of the pictures, and how wide a label is."""
+"""Colours of the pictures of cells, and how wide a label is."""
 
-from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any
 
-__all__ = ["FILLS", "INPUT", "LEGEND", "LINE", "PANEL", "STATES", "text_settings", "text_size"]
+__all__ = ["FILLS", "INPUT", "LEGEND", "LINE", "PANEL", "STATES", "text_size"]
 
 # Fill and edge of each kind of box.
 FILLS = {
@@ -25,21 +23,6 @@ PANEL = "#f7f9fb"
 LINE = "#3c4651"
 INPUT = "#1b7f5c"
 STATES = ("#1f5fa8", "#c1440e", "#7b3fa0", "#8a6d00")
-
-_SETTINGS: dict[str, Any] = {
-    "mathtext.fontset": "dejavusans",
-    "font.family": "DejaVu Sans",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "nabi",
-    "axes.unicode_minus": True,
-}
-
-
-def text_settings() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib writes as all the pictures do, the same bytes every time."""
-    import matplotlib
-
-    return matplotlib.rc_context(_SETTINGS)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4096)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabi import _checks
+from nabi.drawing import check_suffix, text_settings, write_figure
 from nabi.ir import LATEX, Program, symbol
 from nabi.targets.picture._draw import Step
-from nabi.targets.picture._file import check_suffix, write_figure
 from nabi.targets.picture._graph import make_graph
-from nabi.targets.picture._style import FILLS, INPUT, LEGEND, PANEL, STATES, text_settings, text_size
+from nabi.targets.picture._style import FILLS, INPUT, LEGEND, PANEL, STATES, text_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

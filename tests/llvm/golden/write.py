@@ -12,10 +12,10 @@ from pathlib import Path
 
 from nabi import cells
 from nabi.ir import Node, Program
-from nabi.targets.llvm._backward import BackwardKernel
-from nabi.targets.llvm._forward import ForwardKernel
-from nabi.targets.llvm._machine import OTHER_MACHINES, Machine
-from nabi.targets.llvm._schedule import Pass, Schedule, Sum
+from nabi.native._machine import OTHER_MACHINES, Machine
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum
 
 FOLDER = Path(__file__).parent
 UNITS, INPUTS, DTYPE = 32, 8, "float32"

@@ -1,0 +1,69 @@
+"""What `nabi train` does alike for all models that generate: their files, their cell, and the end."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from nabi.cli._outputs import cell_files, check_outputs
+from nabi.cli._train._form import Said
+from nabi.errors import ArgumentError
+
+__all__ = ["end_if_interrupted", "make_model", "say_where_it_goes_on", "try_targets", "write_figures"]
+
+_STOPPED = 130
+
+
+def try_targets(path: Path, *suffixes: str, said: Said, read: Mapping[str, Path | None]) -> list[Path]:
+    """Return the path of the model and those beside it, tried out so that no training is lost to them.
+
+    Args:
+        path: of the model.
+        suffixes: of the others.
+        said: the command line.
+        read: files and folders that are learnt from, by what messages call them.
+    """
+    from nabi.recipes._run_folder import RunFolder
+
+    targets = [path, *map(path.with_suffix, suffixes)]
+    inputs = {**read, "the file of a cell": cell_files(said["cell"] or ())}
+    check_outputs({"--out": targets}, inputs, overwrite=said["overwrite"])
+    RunFolder(path.parent)
+    return targets
+
+
+def make_model(kind: Any, cells: list[str], settings: Mapping[str, Any], *, learnt: str) -> Any:
+    """Make a model of a cell whose equations are tried out; `learnt` begins the message about several."""
+    from nabi.cli._cell import find_cell, find_class, trace
+
+    if len(cells) > 1:
+        raise ArgumentError(f"--cell: {len(cells)} were given; {learnt} learnt by one")
+    name = cells[0]
+    cell = find_class(name)
+    trace(find_cell(name, settings.get("units", 8)), 8)
+    return kind(cell if ":" in name else name, **settings)
+
+
+def say_where_it_goes_on(checkpoint: Path) -> None:
+    """Say that an earlier training is taken up again, where one was interrupted."""
+    if checkpoint.exists():
+        typer.echo(f"going on from {checkpoint}")
+
+
+def write_figures(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what was measured, as JSON."""
+    from nabi.interchange import write_atomically
+
+    with write_atomically(path, "w") as file:
+        # The first entry tells later runs that they may replace the file.
+        json.dump({"written_by": "nabi train", **content}, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+def end_if_interrupted(interrupted: bool, checkpoint: Path) -> None:
+    """End the program, with the status of Ctrl-C, after a training that was interrupted."""
+    if interrupted:
+        typer.echo(f"Stopped; the same command goes on from {checkpoint}")
+        raise typer.Exit(_STOPPED)

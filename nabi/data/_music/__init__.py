@@ -1,0 +1,1 @@
+"""Notes, MIDI files, and frames of notes."""

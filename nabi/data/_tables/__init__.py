@@ -1,0 +1,1 @@
+"""Tables of texts, labels and pairs: read, checked, divided."""

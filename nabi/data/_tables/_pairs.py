@@ -1,0 +1,144 @@
+"""Pairs of texts from a table: sentences and their translations, questions and answers."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nabi import _checks
+from nabi._public import public
+from nabi.data._tables._tables import Table, read_table, table_columns
+from nabi.errors import ArgumentError, FileFormatError
+
+__all__ = ["Pairs", "read_pairs"]
+
+_NAMED = 5  # rows that a note names
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Texts with what belongs to each: `sources[n]` and `targets[n]` are a pair; `len(pairs)` says how many.
+
+    `left_out` has the rows of the file with an empty side, from 1, a header not counted; `joined` the lines
+    that belong to one row, as in `Table`.
+    """
+
+    path: Path
+    sources: list[str]
+    targets: list[str]
+    left_out: tuple[int, ...] = ()
+    joined: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def note(self) -> str:
+        """What was left out, with the rows, and which lines were joined; empty where nothing was."""
+        notes = []
+        if self.left_out:
+            rows = ", ".join(map(str, self.left_out[:_NAMED]))
+            more = ", ..." if len(self.left_out) > _NAMED else ""
+            if len(self.left_out) == 1:
+                notes.append(f"1 pair with an empty side is left out: row {rows}")
+            else:
+                notes.append(
+                    f"{len(self.left_out):,} pairs with an empty side are left out: rows {rows}{more}"
+                )
+        if self.joined:
+            notes.append(Table(self.path, {}, joined=self.joined).note)
+        return "; ".join(notes)
+
+
+@public
+def read_pairs(
+    path: str | os.PathLike[str],
+    source: int | str,
+    target: int | str,
+    *,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+) -> Pairs:
+    """Read pairs of texts from two columns of a table.
+
+    The formats are those of `read_table`: CSV, TSV, JSON lines, each also compressed, and Parquet. Space
+    around a text is dropped. A pair with an empty side is left out and counted.
+
+    Args:
+        path: of the file.
+        source: the column of the texts that are translated, or asked: its name in the header; or its number
+            from 0, then a CSV or TSV file is read as one that has no header, and every line is a pair.
+        target: the column of what is to be said, named or numbered like `source`.
+        encoding: as for `read_table`, as are `separator` and `quoted`.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        UnknownNameError: if there is no column of that name; it names those that there are.
+        FileFormatError: for a damaged file, a value that is no text (with its row), and a file in which no
+            pair is complete.
+        ArgumentError: for a number without a column, the same column twice, a name beside a number, and what
+            `read_table` refuses.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "pairs.tsv"
+    >>> _ = path.write_text("Go.\\tGeh.\\nHi.\\t\\nRun!\\tLauf!\\n")
+    >>> pairs = read_pairs(path, 0, 1)
+    >>> pairs.sources, pairs.targets
+    (['Go.', 'Run!'], ['Geh.', 'Lauf!'])
+    >>> pairs.note
+    '1 pair with an empty side is left out: row 2'
+    """
+    numbered = _numbered(source, target)
+    options: dict[str, Any] = {"encoding": encoding, "separator": separator, "quoted": quoted}
+    options["header"] = not numbered
+    if numbered:
+        names = table_columns(path, **options)
+        columns = [_column("source", source, names, path), _column("target", target, names, path)]
+    else:
+        columns = [str(source), str(target)]
+    table = read_table(path, columns, **options)
+    sources: list[str] = []
+    targets: list[str] = []
+    left_out = []
+    for row, pair in enumerate(zip(_texts(table, columns[0]), _texts(table, columns[1]), strict=True), 1):
+        if all(pair):
+            sources.append(pair[0])
+            targets.append(pair[1])
+        else:
+            left_out.append(row)
+    pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined)
+    if not sources:
+        raise FileFormatError(f"path: {path} has no pair of texts: {pairs.note}")
+    return pairs
+
+
+def _numbered(source: Any, target: Any) -> bool:
+    """Whether columns are said by number; `ArgumentError` for what says none."""
+    for name, said in (("source", source), ("target", target)):
+        if not isinstance(said, str):
+            _checks.whole(name, said, 0, otherwise=" or the name of a column")
+    if isinstance(source, str) != isinstance(target, str):
+        raise ArgumentError(
+            f"source and target: {source!r} and {target!r} were given, two names or two numbers are "
+            "expected: columns have numbers in a file without a header"
+        )
+    if source == target:
+        raise ArgumentError(f"target: {target!r} was given, which is the source already")
+    return not isinstance(source, str)
+
+
+def _column(name: str, number: int | str, names: list[str], path: Any) -> str:
+    if isinstance(number, str) or not 0 <= number < len(names):
+        columns = "one column, 0" if len(names) == 1 else f"the columns 0 to {len(names) - 1}"
+        raise ArgumentError(f"{name}: {number} was given, {path} has {columns}")
+    return names[number]
+
+
+def _texts(table: Table, column: str) -> Iterator[str]:
+    """The texts of a column without the space around them; what a table has no value for is an empty one."""
+    for row, value in enumerate(table[column], 1):
+        if value is not None and not isinstance(value, str):
+            raise FileFormatError(f"path: {table.path}, row {row}: {column} is {value!r}, a text is expected")
+        yield (value or "").strip()

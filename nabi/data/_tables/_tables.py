@@ -1,0 +1,209 @@
+"""Tables of texts and labels from files."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nabi import _checks
+from nabi._public import public
+from nabi.data._tables._table_formats import (
+    DelimitedReader,
+    JsonLinesReader,
+    ParquetReader,
+    Reader,
+    line_numbers,
+)
+from nabi.data._text_files import COMPRESSED, TextFile, check_file
+from nabi.errors import ArgumentError, FileFormatError, unknown_name
+
+__all__ = ["Table", "read_table", "stream_table", "table_columns"]
+
+_DELIMITED = (".csv", ".tsv")
+_JSON_LINES = (".jsonl", ".ndjson")
+_PARQUET = ".parquet"
+_ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of a file: `table["text"]` is the list of the values of one, `len(table)` the number of rows.
+
+    `first_row` is the number of the first row in the file, from 1, the header not counted. `joined` has the
+    first and the last line of each row that takes several lines of a CSV or TSV file, because a field in
+    quotes runs over them.
+    """
+
+    path: Path
+    columns: dict[str, list[Any]]
+    first_row: int = 1
+    joined: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def note(self) -> str:
+        """How many rows take several lines, and which lines; empty where none does."""
+        if not self.joined:
+            return ""
+        rows = "1 row takes" if len(self.joined) == 1 else f"{len(self.joined):,} rows take"
+        return f"{rows} several lines, as quotes in the file say: {line_numbers(self.joined)}"
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """Return the values of a column; `UnknownNameError` if there is none of that name."""
+        if column not in self.columns:
+            raise unknown_name("column", column, self.columns)
+        return self.columns[column]
+
+
+@public
+def read_table(
+    path: str | os.PathLike[str],
+    columns: Sequence[str] | None = None,
+    *,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
+) -> Table:
+    """Read columns of a table; nothing else of it is kept.
+
+    The name says what a file is: `.csv` and `.tsv` with a header, `.jsonl` or `.ndjson` with a JSON object in
+    every line, `.parquet`. All but the last may be compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python 3.14)
+    `.zst`. Blank lines are passed over. Values are text in CSV and TSV files; JSON and Parquet keep types.
+
+    Args:
+        path: of the file.
+        columns: names of those to read; all by default.
+        encoding: of a text file. UTF-8 may begin with a mark (BOM); a mark of UTF-16 is seen as well.
+        separator: between the fields of a CSV or TSV file. By default a comma in `.csv`, or a semicolon or a
+            tab where the header has no comma; a tab in `.tsv`. With a separator a file of any other name is
+            read as CSV.
+        quoted: whether a field that begins with `"` goes on to the next one, with separators and lines in it,
+            as CSV has it. False for files in which a quote is a character like others. `TableWarning` says
+            which lines were joined into one row though they look like rows of their own.
+        header: whether the first line of a CSV or TSV file has the names of the columns. Without one they are
+            named by their numbers, `"0"`, `"1"`, ...
+
+    Raises:
+        MissingFileError: if there is no such file.
+        UnknownNameError: if there is no such column; it names those that there are.
+        FileFormatError: for a file that is damaged, empty, or not what its name says, with the line.
+        ArgumentError: for a folder, a file of another kind, an unknown encoding, and a separator that is not
+            one character.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "films.csv"
+    >>> _ = path.write_text('text,label\\n"Good, really",1\\nBad,0\\n')
+    >>> table = read_table(path, ["text", "label"])
+    >>> table["text"]
+    ['Good, really', 'Bad']
+    >>> len(table)
+    2
+    """
+    whole: Table | None = None
+    for part in stream_table(
+        path, columns, encoding=encoding, separator=separator, quoted=quoted, header=header
+    ):
+        if whole is None:
+            whole = part
+        else:
+            for name, values in part.columns.items():
+                whole.columns[name].extend(values)
+            whole = replace(whole, joined=whole.joined + part.joined)
+    assert whole is not None, "a stream without rows raises"
+    return whole
+
+
+@public
+def stream_table(
+    path: str | os.PathLike[str],
+    columns: Sequence[str] | None = None,
+    *,
+    rows: int = _ROWS_AT_ONCE,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
+) -> Iterator[Table]:
+    """Read columns of a table, `rows` rows at a time, so that the file may be larger than memory.
+
+    What is wrong with the arguments or the header is raised at once, what is wrong with a row when it is
+    reached. The other arguments and errors are those of `read_table`.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "numbers.jsonl"
+    >>> _ = path.write_text("".join(f'{{"n": {n}}}\\n' for n in range(5)))
+    >>> [(part.first_row, part["n"]) for part in stream_table(path, rows=2)]
+    [(1, [0, 1]), (3, [2, 3]), (5, [4])]
+    """
+    rows = _checks.whole("rows", rows)
+    file, reader = _opened(path, encoding, separator, quoted, header)
+    if columns is None:
+        wanted = reader.columns
+    else:
+        wanted = [] if isinstance(columns, str) else list(dict.fromkeys(columns))
+        if not wanted:
+            raise ArgumentError(f"columns: expected a list of names, got {_checks.short(columns)}")
+        for column in wanted:
+            if column not in reader.columns:
+                raise unknown_name("columns", column, reader.columns)
+    return _stream(file, reader, None if columns is None else wanted, rows)
+
+
+def _stream(path: Path, reader: Reader, columns: list[str] | None, rows: int) -> Iterator[Table]:
+    row = 1
+    for part in reader.parts(columns, rows):
+        values = dict(zip(columns or reader.columns, part, strict=True))
+        table = Table(path, values, row, tuple(reader.joined))
+        reader.joined.clear()
+        row += len(table)
+        yield table
+    if row == 1:
+        raise FileFormatError(f"path: {path} has a header but no rows")
+
+
+@public
+def table_columns(
+    path: str | os.PathLike[str],
+    *,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
+) -> list[str]:
+    """Return the names of a table's columns; arguments and errors are those of `read_table`."""
+    _, reader = _opened(path, encoding, separator, quoted, header)
+    return list(reader.columns)
+
+
+def _opened(
+    given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
+) -> tuple[Path, Reader]:
+    """The file, and a reader of its format whose columns are known."""
+    path = _checks.path("path", given)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
+    kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
+    if separator is not None:
+        if kind in (*_JSON_LINES, _PARQUET):
+            raise ArgumentError(f"separator: {separator!r} was given, but {path.name} is no CSV file")
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
+            raise ArgumentError(f"separator: {separator!r} was given, one character is expected")
+    elif kind not in (*_DELIMITED, *_JSON_LINES, _PARQUET) or (kind == _PARQUET and compressed):
+        raise ArgumentError(
+            f"path: {path.name} was given, a table is expected: .csv, .tsv, .jsonl, .ndjson (also with "
+            f"{', '.join(COMPRESSED)}) or .parquet; separator= reads another name as CSV"
+        )
+    check_file(path)
+    reader: Reader
+    if kind == _PARQUET:
+        reader = ParquetReader(path)
+    elif kind in _JSON_LINES:
+        reader = JsonLinesReader(TextFile(path, encoding))
+    else:
+        between = "\t" if separator is None and kind == ".tsv" else separator
+        reader = DelimitedReader(TextFile(path, encoding), between, quoted, header)
+    return path, reader

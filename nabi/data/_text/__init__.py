@@ -1,0 +1,1 @@
+"""Texts as numbers: characters, units, vocabularies, padding, batches of like length."""

@@ -1,0 +1,88 @@
+"""Writing a figure: SVG or PNG by the suffix, the same bytes for the same picture, whole or not at all."""
+
+import io
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nabi import _checks
+from nabi.drawing._style import text_settings
+from nabi.errors import ArgumentError, OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["check_suffix", "write_figure"]
+
+_SUFFIXES = (".svg", ".png")
+
+
+def check_suffix(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a picture.
+
+    Raises:
+        ArgumentError: its suffix is neither .svg nor .png.
+    """
+    given = _checks.path("path", path, wrong=OutputError)
+    if given.suffix.lower() not in _SUFFIXES:
+        raise ArgumentError(f"path: expected a name that ends in .svg or .png, got {os.fspath(path)!r}")
+    return given
+
+
+def write_figure(
+    figure: "Figure", path: str | os.PathLike[str], *, title: str = "", description: str = "", dpi: int = 150
+) -> Path:
+    """Write a matplotlib figure as SVG or PNG, by the suffix.
+
+    The file appears under its name when it is complete. Missing folders are made.
+
+    Args:
+        figure: what to write.
+        path: of the file, ending in .svg or .png.
+        title, description: kept in the file, for those who cannot see it.
+        dpi: of a PNG.
+
+    Raises:
+        ArgumentError: another suffix.
+        OutputError: the file cannot be written.
+    """
+    target = check_suffix(path)
+    kind = target.suffix.lower()[1:]
+    metadata: dict[str, str | None] = {
+        "Title": _printable(title) or None,
+        "Description": _printable(description) or None,
+    }
+    # Who wrote it: the command line replaces its own pictures, and nobody else's.
+    metadata["Software" if kind == "png" else "Creator"] = "nabi"
+    if kind == "svg":
+        metadata["Date"] = None
+    content = io.BytesIO()
+    with text_settings():
+        figure.savefig(
+            content, format=kind, dpi=dpi, metadata={k: v for k, v in metadata.items() if v or k == "Date"}
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".nabi-", suffix=".part", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content.getvalue())
+            # mkstemp makes files that only their owner may read; a picture has the usual permissions.
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+            os.replace(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as problem:
+        raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
+    return target
+
+
+def _printable(text: str) -> str:
+    """Text that neither XML nor UTF-8 refuses, whatever a user's data has in it."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

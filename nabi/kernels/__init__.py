@@ -1,0 +1,49 @@
+"""What is computed natively and is no cell: rows, Adam, dense layers, losses, dropout, pooled convolution.
+
+Each falls back to torch where native code does not run.
+"""
+
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi.kernels._adam import AdamSteps, adam_steps
+    from nabi.kernels._dense import SmallDense, small_dense
+    from nabi.kernels._dropout import Kept, draw_kept
+    from nabi.kernels._losses import SmallLoss, small_loss
+    from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
+    from nabi.kernels._row_layout import gather, rows_of_lengths, rows_of_mask, spread
+    from nabi.kernels._rows import Rows
+else:
+    # A program loads the kernels that it uses.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.kernels._adam": ["AdamSteps", "adam_steps"],
+            "nabi.kernels._dense": ["SmallDense", "small_dense"],
+            "nabi.kernels._dropout": ["Kept", "draw_kept"],
+            "nabi.kernels._losses": ["SmallLoss", "small_loss"],
+            "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
+            "nabi.kernels._row_layout": ["gather", "rows_of_lengths", "rows_of_mask", "spread"],
+            "nabi.kernels._rows": ["Rows"],
+        },
+    )
+
+__all__ = [
+    "AdamSteps",
+    "Kept",
+    "PooledConvolution",
+    "Rows",
+    "SmallDense",
+    "SmallLoss",
+    "adam_steps",
+    "draw_kept",
+    "gather",
+    "pooled_convolution",
+    "rows_of_lengths",
+    "rows_of_mask",
+    "small_dense",
+    "small_loss",
+    "spread",
+]

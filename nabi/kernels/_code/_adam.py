@@ -1,0 +1,287 @@
+"""A step of Adam for all weights of a model in one call (Kingma and Ba 2015, "Adam: a method for stochastic
+optimization"; decoupled weight decay: Loshchilov and Hutter 2019).
+
+A step reads four numbers for each weight and writes three, so that it is as fast as memory if nothing else
+costs: one root and one division for each, and no call for each tensor. What it computes is what torch.optim's
+kernels do or, with `epsilon_first`, Keras' step, to within rounding; the tensors are the optimizer's own.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from llvmlite import ir
+from torch import Tensor
+
+from nabi.native import Machine, compiled, host, threads as _threads
+from nabi.native.addresses import arguments, expect, to_read, to_update
+from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
+
+__all__ = ["NativeAdam", "write"]
+
+# What the block of arguments begins with; a line for each tensor follows.
+_NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign", "first")
+_HEAD = 1 + len(_NUMBERS)
+_LINE = ("weight", "gradient", "mean", "square", "counter", "count", "size", "scale")
+_COST = 4.0
+"""What a weight costs in multiply-adds, to know when a second thread is worth it."""
+
+_BITS = 25
+"""Bits of a counter: in float32 it counts no further than to 2 to the 24."""
+
+_DOUBLE = ir.DoubleType()
+_FLOAT = ir.FloatType()
+
+
+class NativeAdam:
+    """See `nabi.targets.adam_steps`.
+
+    Raises:
+        NativeError: if the kernel cannot be made.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        means: Sequence[Tensor],
+        squares: Sequence[Tensor],
+        counters: Sequence[Tensor],
+    ) -> None:
+        dtype = weights[0].dtype
+        for weight, mean, square, counter in zip(weights, means, squares, counters, strict=True):
+            # What a file holds of an optimizer may have been made for other weights.
+            expect("weight", weight, weight.shape, dtype)
+            expect("exp_avg", mean, weight.shape, dtype)
+            expect("exp_avg_sq", square, weight.shape, dtype)
+            expect("step", counter, (), torch.float32)
+        # Held without their weights' identity: memory that a weight leaves is not freed under the kernel.
+        self._alive = [
+            tuple([one.detach() for one in of_one])
+            for of_one in zip(weights, means, squares, counters, strict=True)
+        ]
+        self._places = [to_read(weight) for weight in weights]
+        self._spare: list[_Block] = []
+        self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
+        self._work = sum(weight.numel() for weight in weights) * _COST
+        self._kernels_for(decays=False)  # or say now that there are none
+
+    def _kernels_for(self, decays: bool) -> tuple[int, int, int]:
+        """The addresses of a whole step, and of its two halves, for weights that decay or do not."""
+        addresses, kind = _addresses(), ("decayed" if decays else "update") + self._suffix
+        return addresses[f"whole_{kind}"], addresses["count"], addresses[kind]
+
+    def step(
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        *,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        decay: float,
+        decoupled: bool,
+        maximize: bool,
+        epsilon_first: bool = False,
+    ) -> bool:
+        """See `nabi.targets.AdamSteps`."""
+        if [to_read(weight) for weight in weights] != self._places:
+            return False
+        # Taken out while it is used: it holds the addresses of gradients that only this call keeps alive.
+        try:
+            block = self._spare.pop()
+        except IndexError:
+            block = _Block(self._alive)
+        found = [to_read(gradient) for gradient in gradients]
+        if found != block.found:
+            block.bind(self._alive, gradients, found)
+        numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
+        if numbers != block.last:
+            keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
+            sign, first = -1.0 if maximize else 1.0, 1.0 if epsilon_first else 0.0
+            block.numbers[:] = [rate, *betas, epsilon, added, keep, sign, first]
+            block.kernels = self._kernels_for(decays=decay != 0)
+            block.last = numbers
+        whole, count, update = block.kernels
+        threads = _threads.threads_for(self._work)
+        if threads == 1:
+            _threads.run(whole, block.block, 1)
+        else:  # counters go up once, before any thread reads what follows from them
+            _threads.run(count, block.block, 1)
+            _threads.run(update, block.block, threads)
+        self._spare.append(block)
+        return True
+
+    def forget_gradients(self) -> None:
+        """See `nabi.targets.AdamSteps`."""
+        for block in self._spare:
+            block.found = []
+
+
+class _Block:
+    """Arguments of the kernels, used by one thread at a time."""
+
+    def __init__(self, tensors: Sequence[tuple[Tensor, ...]]) -> None:
+        self.block = arguments(_HEAD + len(_LINE) * len(tensors), [len(tensors)])
+        self.numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(self.block, 8)
+        self.found: list[int] = []
+        self.last: tuple[float, ...] = ()
+        self.kernels = (0, 0, 0)
+        at = _HEAD
+        for weight, mean, square, counter in tensors:
+            values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))
+            self.block[at : at + 6] = [*values, weight.numel()]
+            at += len(_LINE)
+
+    def bind(
+        self, tensors: Sequence[tuple[Tensor, ...]], gradients: Sequence[Tensor], addresses: list[int]
+    ) -> None:
+        """Write down where gradients lie that have what the kernel reads."""
+        at = _HEAD + _LINE.index("gradient")
+        for (weight, *_), gradient, address in zip(tensors, gradients, addresses, strict=True):
+            expect("gradient", gradient, weight.shape, weight.dtype)
+            self.block[at] = address
+            at += len(_LINE)
+        self.found = addresses
+
+
+_KINDS = tuple(
+    (kind, dtype, lanes)
+    for dtype, lanes in (("float32", 16), ("float64", 8))
+    for kind in ("update", "decayed")
+)
+
+
+@cache
+def _addresses() -> dict[str, int]:
+    machine = host()
+    kinds = [kind + dtype[-2:] for kind, dtype, _ in _KINDS]
+    names = ("count", *kinds, *(f"whole_{kind}" for kind in kinds))
+    library = compiled(("Adam",), names, lambda: write(machine), machine)
+    return {name: library.address(name) for name in names}
+
+
+def write(machine: Machine) -> ir.Module:
+    """Write the kernels; vectors are as long on every machine, and LLVM cuts them."""
+    module = ir.Module("adam")
+    _write_count(module)
+    for kind, dtype, lanes in _KINDS:
+        name = kind + dtype[-2:]
+        _write_update(module, name, dtype, lanes, decays=kind == "decayed")
+        _write_whole(module, name)
+    return module
+
+
+class _Arguments:
+    """A kernel begun, and what it was given."""
+
+    def __init__(self, module: ir.Module, name: str) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX])
+        function = ir.Function(module, kind, name)
+        function.attributes.add("nounwind")
+        self.b = b = ir.IRBuilder(function.append_basic_block("entry"))
+        self._block, self.thread, self.threads = function.args
+        self.lines = b.load(self._block, align=8, typ=INDEX)
+        self.numbers = {
+            name: b.load(self._at(1 + place), align=8, typ=_DOUBLE) for place, name in enumerate(_NUMBERS)
+        }
+
+    def _at(self, place: Any) -> Any:
+        place = index(place) if isinstance(place, int) else place
+        return self.b.gep(self._block, [place], source_etype=INDEX)
+
+    def place(self, line: Any, name: str) -> Any:
+        """Where the line of a tensor says something."""
+        b = self.b
+        return self._at(b.add(b.mul(line, index(len(_LINE))), index(_HEAD + _LINE.index(name))))
+
+    def pointer(self, line: Any, name: str) -> Any:
+        """An address in the line of a tensor."""
+        return self.b.load(self.place(line, name), align=8, typ=POINTER)
+
+
+def _write_count(module: ir.Module) -> None:
+    """Each counter goes up by one; the size of a step and what the root is multiplied by follow from it."""
+    given = _Arguments(module, "count")
+    b, numbers, one = given.b, given.numbers, ir.Constant(_DOUBLE, 1.0)
+    root = ir.Function(module, ir.FunctionType(_DOUBLE, [_DOUBLE]), "llvm.sqrt.f64")
+    with loop_over(b, 0, given.lines) as line:
+        counter = given.pointer(line, "counter")
+        steps = b.fadd(b.load(counter, align=4, typ=_FLOAT), ir.Constant(_FLOAT, 1.0))
+        b.store(steps, counter, align=4)
+        # The powers of both rates, by squaring: a step has a factor for each bit that is set.
+        left = b.fptosi(steps, INDEX)
+        loop = Loop(b, 0, _BITS, carried=[left, numbers["beta1"], numbers["beta2"], one, one])
+        left, *rest = loop.carried
+        odd = b.trunc(left, ir.IntType(1))
+        squares = [b.fmul(factor, factor) for factor in rest[:2]]
+        powers = [
+            b.select(odd, b.fmul(power, factor), power)
+            for power, factor in zip(rest[2:], rest[:2], strict=True)
+        ]
+        *_, first, second = loop.close([b.lshr(left, index(1)), *squares, *powers])
+        b.store(b.fdiv(numbers["rate"], b.fsub(one, first)), given.place(line, "size"), align=8)
+        scale = b.fdiv(one, b.call(root, [b.fsub(one, second)]))
+        b.store(scale, given.place(line, "scale"), align=8)
+    b.ret_void()
+
+
+def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: bool) -> None:
+    given = _Arguments(module, name)
+    b, numbers = given.b, given.numbers
+    v = Vectors(b, dtype, lanes)
+
+    def everywhere(number: Any) -> Any:
+        return v.splat(number if v.double else b.fptrunc(number, v.element))
+
+    one = ir.Constant(_DOUBLE, 1.0)
+    new_mean, new_square = (everywhere(b.fsub(one, numbers[beta])) for beta in ("beta1", "beta2"))
+    old_square, decay, keep, sign = (everywhere(numbers[each]) for each in ("beta2", "decay", "keep", "sign"))
+    late = b.fsub(one, numbers["first"])
+    with loop_over(b, 0, given.lines) as line:
+        weights, gradients, means, squares = (given.pointer(line, each) for each in _LINE[:4])
+        size, corrected = (
+            b.load(given.place(line, each), align=8, typ=_DOUBLE) for each in ("size", "scale")
+        )
+        # Epsilon is added once, after the root is multiplied; what comes before that is multiplied with it.
+        factor = b.fadd(b.fmul(numbers["first"], corrected), late)
+        epsilon = everywhere(b.fmul(numbers["epsilon"], factor))
+        size, scale = everywhere(size), everywhere(corrected)
+        count = b.load(given.place(line, "count"), align=8, typ=INDEX)
+
+        def some(at: Any, mask: Any) -> None:
+            weight, gradient, mean, square = (
+                v.load(pointer, at, mask) for pointer in (weights, gradients, means, squares)
+            )
+            gradient = v.mul(gradient, sign)
+            if decays:
+                gradient = v.fma(weight, decay, gradient)
+                weight = v.mul(weight, keep)
+            mean = v.fma(v.sub(gradient, mean), new_mean, mean)
+            square = v.fma(square, old_square, v.mul(v.mul(gradient, gradient), new_square))
+            below = v.fma(v.call("llvm.sqrt", square), scale, epsilon)
+            weight = v.sub(weight, v.div(v.mul(mean, size), below))
+            for value, pointer in ((weight, weights), (mean, means), (square, squares)):
+                v.store(value, pointer, at, mask)
+
+        whole = b.sdiv(count, index(lanes))
+        first = b.sdiv(b.mul(whole, given.thread), given.threads)
+        stop = b.sdiv(b.mul(whole, b.add(given.thread, index(1))), given.threads)
+        with loop_over(b, first, stop) as number:
+            some(b.mul(number, index(lanes)), None)
+        rest = b.mul(whole, index(lanes))
+        last = b.icmp_signed("==", given.thread, b.sub(given.threads, index(1)))
+        with b.if_then(b.and_(b.icmp_signed("<", rest, count), last)):
+            some(rest, v.lanes_below(b.sub(count, rest)))
+    b.ret_void()
+
+
+def _write_whole(module: ir.Module, name: str) -> None:
+    """Both halves of a step, for one thread."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX]), f"whole_{name}")
+    function.attributes.add("nounwind")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    for half in ("count", name):
+        b.call(module.globals[half], [function.args[0], index(0), index(1)])
+    b.ret_void()

@@ -1,0 +1,168 @@
+"""Dropout: which elements are kept, a bit each, and tensors thinned out by these bits.
+
+Random numbers are those of Philox4x32 with 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy
+as 1, 2, 3"): the numbers of a place follow from a key and the place alone, so that any thread can make any
+part, and every machine makes the same. Element `64 b + 16 j + i` of a tensor has word j of counter
+`16 b + i`. It is kept where the word is not below the threshold, `rate` times 2 to the 32.
+"""
+
+import struct
+from functools import cache
+from typing import Any
+
+import torch
+from llvmlite import ir
+from torch import Tensor
+
+from nabi.native import Machine, compiled, host, threads as _threads
+from nabi.native.addresses import arguments, expect, to_fill, to_read
+from nabi.native.vectors import BYTE, INDEX, POINTER, Vectors, index, loop_over
+
+__all__ = ["draw", "thin", "write"]
+
+_BLOCK = 64
+"""Elements of a block: four words of sixteen counters."""
+
+_HALF = 8
+_ROUNDS = 10
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+_LOW = 0xFFFFFFFF
+# What an element costs, to know when a second thread is worth it.
+_DRAW_COST, _THIN_COST = 8.0, 1.0
+
+
+def draw(count: int, rate: float, key: int) -> Tensor:
+    """Return which of `count` elements are kept, a bit each, the first in the lowest bit of the first byte.
+
+    Args:
+        count: elements.
+        rate: the probability with which an element is dropped, below 1.
+        key: 64 random bits.
+    """
+    blocks = -(-count // _BLOCK)
+    bits = torch.empty(blocks * _HALF, dtype=torch.uint8)
+    _run("draw", (to_fill(bits), blocks, key, min(round(rate * 2**32), _LOW)), count * _DRAW_COST)
+    return bits
+
+
+def thin(x: Tensor, bits: Tensor, scale: float) -> Tensor:
+    """Return `x * scale` where an element is kept, `x * 0` elsewhere; `x` is contiguous."""
+    count = x.numel()
+    expect("bits", bits, (-(-count // _BLOCK) * _HALF,), torch.uint8)
+    expect("x", x, x.shape, torch.float32 if x.dtype is torch.float32 else torch.float64)
+    found = torch.empty_like(x)
+    name = "thin32" if x.dtype is torch.float32 else "thin64"
+    (factor,) = struct.unpack("<q", struct.pack("<d", scale))
+    _run(name, (to_read(x), to_read(bits), to_fill(found), count, factor), count * _THIN_COST)
+    return found
+
+
+def _run(name: str, values: tuple[int, ...], work: float) -> None:
+    block = arguments(len(values), values)
+    _threads.run(_addresses()[name], block, _threads.threads_for(work))
+
+
+@cache
+def _addresses() -> dict[str, int]:
+    machine = host()
+    names = ("draw", "thin32", "thin64")
+    library = compiled(("dropout",), names, lambda: write(machine), machine)
+    return {name: library.address(name) for name in names}
+
+
+def write(machine: Machine) -> ir.Module:
+    """Write the kernels; vectors are as long on every machine, and LLVM cuts them."""
+    module = ir.Module("dropout")
+    _write_draw(module)
+    _write_thin(module, "thin32", "float32", 16)
+    _write_thin(module, "thin64", "float64", 8)
+    return module
+
+
+def _function(module: ir.Module, name: str, pointers: int, numbers: int) -> tuple[Any, list[Any], Any, Any]:
+    """Begin a kernel; return its builder, its arguments, its thread and the number of threads."""
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX])
+    function = ir.Function(module, kind, name)
+    function.attributes.add("nounwind")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    block, thread, threads = function.args
+    given = [
+        b.load(b.gep(block, [index(place)], source_etype=INDEX), align=8, typ=typ)
+        for place, typ in enumerate([POINTER] * pointers + [INDEX] * numbers)
+    ]
+    return b, given, thread, threads
+
+
+def _share(b: ir.IRBuilder, total: Any, thread: Any, threads: Any) -> tuple[Any, Any]:
+    first = b.sdiv(b.mul(total, thread), threads)
+    return first, b.sdiv(b.mul(total, b.add(thread, index(1))), threads)
+
+
+def _write_draw(module: ir.Module) -> None:
+    b, (bits, blocks, key, threshold), thread, threads = _function(module, "draw", 1, 3)
+    v = Vectors(b, "float64", _HALF)  # words of 32 bits lie in 64, where a product has its place
+    low, shift = v.integer_constant(_LOW), v.integer_constant(32)
+    keys = [v.splat(b.and_(key, index(_LOW))), v.splat(b.lshr(key, index(32)))]
+    limit = v.splat(threshold)
+    lanes = [ir.Constant(v.integers, [ir.Constant(INDEX, half * _HALF + i) for i in range(_HALF)])
+             for half in range(2)]  # fmt: skip
+    first, stop = _share(b, blocks, thread, threads)
+    with loop_over(b, first, stop) as at:
+        base = v.splat(b.mul(at, index(2 * _HALF)))
+        for half in range(2):
+            counter = b.add(base, lanes[half])
+            words = [
+                b.and_(counter, low),
+                b.lshr(counter, shift),
+                v.integer_constant(0),
+                v.integer_constant(0),
+            ]
+            for number in range(_ROUNDS):
+                words = _round(v, words, keys, number)
+            for place, word in enumerate(words):
+                kept = b.bitcast(b.icmp_unsigned(">=", word, limit), BYTE)
+                byte = b.add(b.mul(at, index(_HALF)), index(2 * place + half))
+                b.store(kept, b.gep(bits, [byte], source_etype=BYTE), align=1)
+    b.ret_void()
+
+
+def _round(v: Vectors, words: list[Any], keys: list[Any], number: int) -> list[Any]:
+    """One round: two products whose halves change places, mixed with the other words and the round's keys."""
+    b = v.builder
+    low, shift = v.integer_constant(_LOW), v.integer_constant(32)
+    own = [
+        b.and_(b.add(key, v.integer_constant(number * step & _LOW)), low)
+        for key, step in zip(keys, _KEY_STEPS, strict=True)
+    ]
+    products = [
+        b.mul(word, v.integer_constant(factor)) for word, factor in zip(words[::2], _MULTIPLIERS, strict=True)
+    ]
+    highs, lows = [b.lshr(p, shift) for p in products], [b.and_(p, low) for p in products]
+    return [
+        b.xor(b.xor(highs[1], words[1]), own[0]), lows[1],
+        b.xor(b.xor(highs[0], words[3]), own[1]), lows[0],
+    ]  # fmt: skip
+
+
+def _write_thin(module: ir.Module, name: str, dtype: str, lanes: int) -> None:
+    b, (x, bits, found, count, factor), thread, threads = _function(module, name, 3, 2)
+    v = Vectors(b, dtype, lanes)
+    scalar = b.bitcast(factor, ir.DoubleType())
+    scale = v.splat(scalar if v.double else b.fptrunc(scalar, v.element))
+    flags = ir.IntType(lanes)
+
+    def one(at: Any, mask: Any) -> None:
+        word = b.load(b.gep(bits, [b.sdiv(at, index(8))], source_etype=BYTE), align=lanes // 8, typ=flags)
+        kept = v.select(b.bitcast(word, v.flags), scale, v.zero)
+        v.store(v.mul(v.load(x, at, mask), kept), found, at, mask)
+
+    whole = b.sdiv(count, index(lanes))
+    first, stop = _share(b, whole, thread, threads)
+    with loop_over(b, first, stop) as number:
+        one(b.mul(number, index(lanes)), None)
+    rest = b.mul(whole, index(lanes))
+    last = b.and_(b.icmp_signed("<", rest, count), b.icmp_signed("==", thread, index(0)))
+    with b.if_then(last):
+        one(rest, v.lanes_below(b.sub(count, rest)))
+    b.ret_void()

@@ -1,0 +1,149 @@
+"""Layers to and from `{"class_name", "config"}` dictionaries.
+
+Classes are found among those that are defined in the running program (and among `custom_objects`);
+nothing is ever imported or run because a file names it.
+"""
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from nabi.errors import ArgumentError, unknown_name
+from nabi.ir import Cell
+
+if TYPE_CHECKING:
+    from nabi.layers._layer._base import Layer
+
+__all__ = ["automatic_config", "deserialize", "is_serialized", "register", "restore", "serialize"]
+
+_classes: dict[str, dict[str, type["Layer"]]] = {}
+
+
+def _home(kind: type) -> str:
+    """Return where a class comes from; nabi's own classes all share one home."""
+    return "" if kind.__module__.split(".")[0] == "nabi" else kind.__module__
+
+
+def register(kind: type["Layer"]) -> None:
+    """Make a layer class known by its name; a class of the same name and module replaces an older one."""
+    _classes.setdefault(kind.__name__, {})[_home(kind)] = kind
+
+
+def serialize(layer: "Layer") -> dict[str, Any]:
+    """Describe a layer as a JSON-able dictionary `{"class_name", "config"}`.
+
+    A class of the user's own has its `module` in it too, to tell two classes of one name apart.
+
+    >>> from nabi import layers
+    >>> layers.serialize(layers.Dropout(0.5, name="drop"))["class_name"]
+    'Dropout'
+    """
+    described: dict[str, Any] = {"class_name": type(layer).__name__, "config": layer.get_config()}
+    if _home(type(layer)):
+        described["module"] = _home(type(layer))
+    return described
+
+
+def is_serialized(value: object) -> bool:
+    """Tell whether a value is what `serialize` returns."""
+    return isinstance(value, Mapping) and {"class_name", "config"} <= set(value)
+
+
+def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "Layer":
+    """Make the layer that `serialize` described.
+
+    `custom_objects` maps names to layer classes, initializers, regularizers and activations of the user's
+    own and is asked first. Raises `ArgumentError` for
+    something that is no such description and `UnknownNameError` for a class that is not known.
+
+    >>> from nabi import layers
+    >>> layers.deserialize({"class_name": "Dense", "config": {"units": 3}}).units
+    3
+    """
+    if not is_serialized(described):
+        raise ArgumentError(f"layer: expected a dictionary with 'class_name' and 'config'; got {described!r}")
+    name = described["class_name"]
+    kind = (custom_objects or {}).get(name)
+    if kind is None:
+        known = _classes.get(name, {})
+        kind = known.get(described.get("module", ""))
+        if kind is None and len(known) == 1:
+            kind = next(iter(known.values()))
+    if kind is None:
+        raise unknown_name("class_name", name, [*_classes, *(custom_objects or {})])
+    config = {key: _own(key, value, custom_objects or {}) for key, value in described["config"].items()}
+    if "custom_objects" in inspect.signature(kind.from_config).parameters:
+        return kind.from_config(config, custom_objects=custom_objects)
+    return kind.from_config(config)
+
+
+def _own(argument: str, value: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """Turn what a config says of an initializer, regularizer or activation of the user's own into it."""
+    if is_serialized(value):
+        own = custom_objects.get(value["class_name"])
+        # Layers and cells are made by who holds them.
+        if own is None or (isinstance(own, type) and issubclass(own, torch.nn.Module | Cell)):
+            return value
+        return own(**value["config"]) if isinstance(own, type) else own
+    if isinstance(value, str) and argument.endswith("activation"):
+        return custom_objects.get(value, value)
+    return value
+
+
+def automatic_config(kind: type, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
+    """Write down the arguments of `__init__` for a class that has no `get_config` of its own."""
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+    bound = signature.bind(None, *arguments[0], **arguments[1]).arguments
+    config: dict[str, Any] = {}
+    for position, (name, value) in enumerate(bound.items()):
+        if position == 0:
+            continue
+        parameter = signature.parameters[name]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            config.update({key: _plain(kind, key, one) for key, one in value.items()})
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            if value:
+                raise _needs_get_config(kind, name, value)
+        else:
+            config[name] = _plain(kind, name, value)
+    return config
+
+
+def _needs_get_config(kind: type, name: str, value: object) -> ArgumentError:
+    return ArgumentError(
+        f"{name}: {value!r} cannot be written as JSON; give {kind.__name__} a get_config() "
+        "that returns the arguments of its __init__"
+    )
+
+
+def _plain(kind: type, name: str, value: Any) -> Any:
+    from nabi.layers._layer._base import Layer
+
+    if isinstance(value, Layer):
+        return serialize(value)
+    if isinstance(value, list | tuple):
+        return [_plain(kind, name, one) for one in value]
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if hasattr(value, "get_config") and not isinstance(value, type):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        raise _needs_get_config(kind, name, value) from None
+    return value
+
+
+def restore(value: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    """Turn the layers that a config holds, also inside of lists, back into layers."""
+    if is_serialized(value) and value["class_name"] in {**_classes, **(custom_objects or {})}:
+        return deserialize(value, custom_objects)
+    if isinstance(value, list):
+        return [restore(one, custom_objects) for one in value]
+    return value

@@ -1,0 +1,32 @@
+"""A recurrent layer's cell, of nabi or Keras-style, to and from a config."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from nabi.cells import Cell
+from nabi.errors import unknown_name
+from nabi.layers._layer._registry import deserialize, is_serialized
+
+__all__ = ["cell_config", "cell_from_config"]
+
+
+def cell_config(cell: Cell) -> dict[str, Any]:
+    """Describe a nabi cell by its class and its fields."""
+    fields = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    return {"class_name": type(cell).__name__, "config": fields, "module": "nabi.cells"}
+
+
+def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    """Make the cell that a config describes; classes are looked up, never imported."""
+    if not (is_serialized(described) and described.get("module") == "nabi.cells"):
+        return deserialize(described, custom_objects)
+    name = described["class_name"]
+    known: dict[str, Any] = {kind.__name__: kind for kind in _cell_classes(Cell)} | dict(custom_objects or {})
+    if name not in known:
+        raise unknown_name("cell", name, known)
+    return known[name](**described["config"])
+
+
+def _cell_classes(kind: type[Cell]) -> list[type[Cell]]:
+    return [one for child in kind.__subclasses__() for one in [child, *_cell_classes(child)]]

@@ -1,0 +1,209 @@
+"""Layers whose weights are those of a nabi cell, in Keras' names and layout."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from nabi.cells import Cell
+from nabi.errors import ArgumentError
+from nabi.ir import Family, Program
+from nabi.ir.functions import ACTIVATIONS
+from nabi.layers._layer import _regularizers
+from nabi.layers._layer._activations import serialize
+from nabi.layers._layer._arguments import check_no_constraint
+from nabi.layers._layer._base import Layer
+from nabi.layers._layer._seeds import SeedGenerator
+from nabi.layers._recurrent._unrolled import unrolled
+from nabi.nn import initializers
+from nabi.scan import sample_noise, scan
+
+__all__ = ["Equations", "activation_name"]
+
+_KERAS_NAMES = {"W_x": "kernel", "W_h": "recurrent_kernel", "b": "bias"}
+States = tuple[Tensor, ...]
+
+
+def activation_name(argument: str, given: Any) -> str:
+    """Return the name that a cell knows an activation by."""
+    try:
+        name = "linear" if given is None else given if isinstance(given, str) else serialize(given)
+    except ArgumentError:
+        name = ""
+    if not isinstance(given, str) and name not in ACTIVATIONS:
+        raise ArgumentError(
+            f"{argument}: a recurrent layer takes one of {', '.join(sorted(ACTIVATIONS))}; got {given!r}. "
+            "For a function of your own, write a cell with call(inputs, states) and pass it to layers.RNN"
+        )
+    return name
+
+
+class Equations(Layer):
+    """What recurrent layers and Keras-style cells over a nabi cell have in common: weights and a run.
+
+    Weights: `kernel` (inputs, gates · units) for what reads the input, `recurrent_kernel` for what reads
+    the output, `bias`; other weights of a cell have the names of its equations, matrices as (in, out).
+    `cell` may be None: then a subclass runs something else.
+    """
+
+    _casts_integers = True
+    _reads_sequences = True
+
+    def __init__(
+        self,
+        cell: Cell | None,
+        *,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: None = None,
+        recurrent_constraint: None = None,
+        bias_constraint: None = None,
+        input_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        use_cudnn = kwargs.pop("use_cudnn", None) if hasattr(self, "use_cudnn") else None
+        check_no_constraint(
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+        )
+        super().__init__(**kwargs)
+        self.equations = cell
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.recurrent_initializer = initializers.get(recurrent_initializer, "recurrent_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.unit_forget_bias = bool(unit_forget_bias)
+        self.kernel_regularizer = _regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.recurrent_regularizer = _regularizers.get(recurrent_regularizer, "recurrent_regularizer")
+        self.bias_regularizer = _regularizers.get(bias_regularizer, "bias_regularizer")
+        source = SeedGenerator(seed)
+        self.seed = source.seed
+        if cell is not None:  # else the cell that is run has one of its own, if any
+            self.seed_generator = source
+        self._input_dropout = float(input_dropout)
+        self._programs: tuple[Program, Program] | None = None
+        self._draws = False
+        if use_cudnn is not None:
+            self.use_cudnn = use_cudnn
+
+    # Weights ----------------------------------------------------------------------------------------------
+
+    def build_weights(self, inputs: int) -> None:
+        """Create the weights of the cell for inputs of a width."""
+        assert self.equations is not None
+        self._programs = (self.equations.program(inputs), self.equations.program(inputs, training=True))
+        self._draws = bool(self._programs[1].noises)
+        for family in self._programs[0].families:
+            self.add_family(family)
+
+    def add_family(self, family: Family) -> None:
+        """Create the weight for one family of the program, in Keras' layout."""
+        initializer, regularizer = self._initializer_of(family)
+        self.add_weight(
+            tuple(reversed(family.shape)),
+            initializer,
+            _KERAS_NAMES.get(family.name, family.name),
+            regularizer=regularizer,
+        )
+
+    def _initializer_of(self, family: Family) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+        if family.role == "bias":
+            return self._bias_values(family), self.bias_regularizer
+        if family.role == "gain":
+            return initializers.Ones(), None
+        if len(family.shape) == 1:
+            # A diagonal: each gate's vector is drawn on its own, as nabi.nn does.
+            gates, units = len(family.gates), family.shape[0] // len(family.gates)
+            draw = self.kernel_initializer
+            return (
+                lambda shape, dtype=None: torch.cat([draw((units,), dtype=dtype) for _ in range(gates)]),
+                self.recurrent_regularizer,
+            )
+        if family.role == "input":
+            return self.kernel_initializer, self.kernel_regularizer
+        return self.recurrent_initializer, self.recurrent_regularizer
+
+    def _bias_values(self, family: Family) -> Callable[..., Any]:
+        if not (self.unit_forget_bias and "f" in family.gates):
+            return self.bias_initializer
+
+        def values(shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+            bias: Tensor = torch.as_tensor(self.bias_initializer(tuple(shape), dtype=dtype)).clone()
+            bias[family.rows("f")] = 1.0  # the forget gate starts open (Jozefowicz et al. 2015)
+            return bias
+
+        return values
+
+    def cell_parameters(self) -> States:
+        """Return the weights as `scan` takes them: in the order of `program().families`, gates as rows."""
+        return tuple([self.family_weight(family) for family in self.program().families])
+
+    def _weight(self, name: str) -> Tensor:
+        weight = self._parameters.get(name)
+        # One that torch.nn.utils.parametrize computes is an attribute but no parameter any more.
+        return cast(Tensor, getattr(self, name)) if weight is None else weight
+
+    def family_weight(self, family: Family) -> Tensor:
+        """Return the weight of one family as `scan` takes it."""
+        weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
+        return weight.T if len(family.shape) == 2 else weight
+
+    def program(self, training: bool = False) -> Program:
+        """Return the cell's program for the width that the layer was built for."""
+        if self._programs is None:
+            raise ArgumentError(f"program: {self.name} is not built yet: call it or build(input_shape) first")
+        return self._programs[training and self._draws]
+
+    def parameter_sum(self) -> str:
+        """Return the sum behind the parameter count, as `(units + inputs + 1) × units = count`."""
+        return self._programs[0].parameter_sum if self._programs is not None else ""
+
+    # Running ----------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        x: Tensor,
+        states: States | None,
+        *,
+        mask: Tensor | None = None,
+        training: bool = False,
+        reverse: bool = False,
+        unroll: bool = False,
+    ) -> tuple[Tensor, States]:
+        """Run the cell over `[B, T, D]`; returns outputs (zero on masked steps) and final states."""
+        program = self.program(training)
+        noise: States = ()
+        if training and self._draws:
+            generator = self.seed_generator.generator(x.device)
+            noise = sample_noise(
+                program, x.shape[0], x.shape[1], dtype=x.dtype, device=x.device, generator=generator
+            )
+        if training and self._input_dropout:
+            # One mask for all gates and all steps.
+            x = x * self.seed_generator.keep(x.new_empty(x.shape[0], 1, x.shape[2]), self._input_dropout)
+        parameters = self.cell_parameters()
+        if unroll:
+            return unrolled(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
+        output, final, _ = scan(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
+        return output, final
+
+    # Configuration ----------------------------------------------------------------------------------------
+
+    def equations_config(self) -> dict[str, Any]:
+        """Return the part of the config that is about initializers and regularizers."""
+        return {
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": _regularizers.serialize(self.kernel_regularizer),
+            "recurrent_regularizer": _regularizers.serialize(self.recurrent_regularizer),
+            "bias_regularizer": _regularizers.serialize(self.bias_regularizer),
+            "seed": self.seed,
+        }

@@ -1,0 +1,86 @@
+"""What a stateful layer does with its states: keeping, resetting, showing, saving."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ShapeError
+from nabi.layers._recurrent._equations import Equations
+from nabi.layers._recurrent._states import as_states, pack
+
+__all__ = ["StatefulLayer"]
+
+
+class StatefulLayer(Equations):
+    """A recurrent layer that can keep its final states for the next batch, as buffers `state_0`, ..."""
+
+    def __init__(self, cell: Any, **kwargs: Any) -> None:
+        super().__init__(cell, **kwargs)
+        self._state_count = 0
+        self._state_names: tuple[str, ...] = ()
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The size of each state."""
+        raise NotImplementedError(f"{type(self).__name__} must say the sizes of its states")
+
+    def _create_states(self, states: list[Tensor]) -> None:
+        for number, state in enumerate(states):
+            self.register_buffer(f"state_{number}", state.to(self.dtype), persistent=False)
+        self._state_count = len(states)
+        self._state_names = tuple(f"state_{number}" for number in range(len(states)))
+
+    @property
+    def states(self) -> list[Any] | None:
+        """The states that a stateful layer goes on from; None unless it is stateful and built."""
+        if not self._state_count:
+            return None
+        return cast(list[Any], pack(self.state_size, self._kept_states()))
+
+    def _kept_states(self) -> tuple[Tensor, ...]:
+        buffers: Any = self._buffers
+        kept: tuple[Tensor, ...] = tuple([buffers[name] for name in self._state_names])
+        if torch.compiler.is_compiling():
+            return kept
+        if kept[0].is_inference() and not torch.is_inference_mode_enabled():
+            kept = tuple(state.clone() for state in kept)  # training cannot go on from inference tensors
+        return kept
+
+    def _keep_states(self, states: tuple[Tensor, ...]) -> None:
+        for name, state in zip(self._state_names, states, strict=True):
+            self._buffers[name] = state.detach() if state.requires_grad else state
+
+    def reset_state(self, states: Any = None) -> None:
+        """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""
+        if not self._state_count:
+            return
+        kept = self._kept_states()
+        if states is None:
+            self._keep_states(tuple(torch.zeros_like(state) for state in kept))
+        else:
+            self._keep_states(as_states(self.name, states, self.state_size, kept[0]))
+
+    def reset_states(self, states: Any = None) -> None:
+        """Set the states, as `reset_state` (Keras 2's name)."""
+        self.reset_state(states)
+
+    def _own_extra(self) -> dict[str, Tensor]:
+        kept = (
+            {f"state_{number}": state for number, state in enumerate(self._kept_states())}
+            if self._state_count
+            else {}
+        )
+        return {**super()._own_extra(), **kept}
+
+    def _set_own_extra(self, key: str, value: Tensor) -> bool:
+        if key in self._buffers:
+            old = cast(Tensor, self._buffers[key])
+            if value.shape != old.shape:
+                # Native code goes by the shape that the layer was built for.
+                raise ShapeError(
+                    f"{key}: {self.name} expected shape {tuple(old.shape)}, got {tuple(value.shape)}"
+                )
+            self._buffers[key] = value.to(old)
+            return True
+        return super()._set_own_extra(key, value)

@@ -1,0 +1,99 @@
+"""States of recurrent layers, which are nested lists of tensors as in Keras; outputs under a mask."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi._shown import short
+from nabi.errors import ArgumentError, ShapeError
+from nabi.layers._layer._symbolic import is_symbolic
+
+__all__ = ["as_states", "fill_masked", "flatten", "pack", "state_shapes", "zero_states"]
+
+
+def flatten(nested: Any) -> Iterator[Any]:
+    """Yield the leaves of nested lists and tuples in order."""
+    if isinstance(nested, list | tuple) and not isinstance(nested, torch.Size):
+        for one in nested:
+            yield from flatten(one)
+    else:
+        yield nested
+
+
+def pack(structure: Any, leaves: Sequence[Any] | Iterator[Any]) -> Any:
+    """Put leaves into the nesting of `structure`, with lists for lists and tuples.
+
+    >>> pack([1, (2, 3)], ["a", "b", "c"])
+    ['a', ['b', 'c']]
+    """
+    remaining = iter(leaves)
+    if isinstance(structure, list | tuple) and not isinstance(structure, torch.Size):
+        return [pack(one, remaining) for one in structure]
+    return next(remaining)
+
+
+def state_shapes(sizes: Any, batch: int | None) -> Any:
+    """Return the full shapes of states for nested sizes; a size is a width or a `torch.Size`."""
+    if isinstance(sizes, torch.Size):
+        return (batch, *sizes)
+    if isinstance(sizes, list | tuple):
+        return [state_shapes(one, batch) for one in sizes]
+    return (batch, sizes)
+
+
+def zero_states(sizes: Any, batch: int, dtype: torch.dtype, device: torch.device | None) -> Any:
+    """Return zeros for nested sizes."""
+    if isinstance(sizes, list | tuple) and not isinstance(sizes, torch.Size):
+        return [zero_states(one, batch, dtype, device) for one in sizes]
+    return torch.zeros(state_shapes(sizes, batch), dtype=dtype, device=device)
+
+
+def as_states(name: str, given: Any, sizes: Sequence[Any], like: Tensor) -> tuple[Tensor, ...]:
+    """Return initial states as flat tensors on the device of `like`; `ShapeError` unless they fit."""
+    if is_symbolic(given):
+        raise ArgumentError(
+            f"initial_state: {name} got symbolic tensors, but its inputs are numbers; both must be alike"
+        )
+    try:
+        leaves = [
+            torch.as_tensor(one).to(device=like.device, dtype=like.dtype)
+            for one in flatten(given)
+            if one is not None
+        ]
+    except (TypeError, ValueError, RuntimeError):
+        raise ArgumentError(f"initial_state: {name} expected arrays of numbers, got {short(given)}") from None
+    expected = [tuple(one) for one in flatten_shapes(state_shapes(list(sizes), like.shape[0]))]
+    if len(leaves) != len(expected):
+        raise ArgumentError(f"initial_state: {name} has {len(expected)} states; got {len(leaves)}")
+    for number, (leaf, shape) in enumerate(zip(leaves, expected, strict=True)):
+        if tuple(leaf.shape) != shape:
+            raise ShapeError(
+                f"initial_state: state {number} of {name} has shape {tuple(leaf.shape)}, expected {shape}"
+            )
+    return tuple(leaves)
+
+
+def flatten_shapes(shapes: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes, which are tuples, out of nested lists."""
+    if isinstance(shapes, list):
+        for one in shapes:
+            yield from flatten_shapes(one)
+    else:
+        yield shapes
+
+
+def fill_masked(output: Tensor, mask: Tensor) -> Tensor:
+    """Repeat the last output over masked steps of `[B, T, H]`, Keras' rule; zeros before the first one.
+
+    `output` is zero on masked steps, as `scan` returns it.
+
+    >>> output = torch.tensor([[[1.0], [0.0], [3.0]]])
+    >>> fill_masked(output, torch.tensor([[True, False, True]])).flatten()
+    tensor([1., 1., 3.])
+    """
+    steps = torch.arange(output.shape[1], device=output.device)
+    # A row that has had no step yet points at step 0, which is masked then, so its output is the zero wanted.
+    last = torch.where(mask, steps, 0).cummax(1).values
+    return output.gather(1, last.reshape(*last.shape, *[1] * (output.dim() - 2)).expand_as(output))

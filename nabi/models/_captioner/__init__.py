@@ -1,0 +1,1 @@
+"""The captioner: sentences for pictures."""

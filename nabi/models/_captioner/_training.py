@@ -1,0 +1,131 @@
+"""Training of a captioner: pictures in another order in every epoch, captions padded batch by batch."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi.data import Vocabulary
+from nabi.models._captioner._network import CaptionNetwork
+from nabi.models._captioner._samples import Samples
+from nabi.models._captioner._settings import CaptionSettings
+from nabi.training import Hearing, ResumableTraining
+
+__all__ = ["CaptionTraining", "nats"]
+
+_BATCH_TO_READ = 128
+
+
+class Batch(NamedTuple):
+    """Pictures and the codes of their captions."""
+
+    images: Tensor
+    """`[B, size, size, 3]`, uint8."""
+    codes: Tensor
+    """`[B, T]`, each row begins and ends with START, then padding."""
+
+
+class Captioned:
+    """Pictures with captions as codes."""
+
+    def __init__(self, samples: Samples, vocabulary: Vocabulary) -> None:
+        self._images, self._codes = torch.from_numpy(samples.images), samples.encode(vocabulary)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return some of them."""
+        codes = torch.nn.utils.rnn.pad_sequence(
+            [self._codes[row] for row in rows], batch_first=True, padding_value=Vocabulary.PADDING
+        )
+        return Batch(self._images[list(rows)], codes)
+
+    def digest(self) -> bytes:
+        """Return what differs for other pictures or captions."""
+        found = hashlib.sha256(self._images.numpy().tobytes())
+        for codes in self._codes:
+            found.update(codes.numpy().tobytes())
+        return found.digest()
+
+
+def nats(network: CaptionNetwork, captioned: Captioned, hearing: Hearing = ()) -> float:
+    """Return the mean negative log probability of the codes of captions, their ends included."""
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for number, first in enumerate(range(0, len(captioned), _BATCH_TO_READ)):
+            batch = captioned.batch(range(first, min(first + _BATCH_TO_READ, len(captioned))))
+            loss, codes = _loss(network, batch, None)
+            total += float(loss) * codes
+            count += codes
+            for hear in hearing:
+                hear(number, {})
+    return total / count
+
+
+class CaptionTraining(ResumableTraining):
+    """One training of a captioner, which can be stopped after any batch and taken up again.
+
+    Args:
+        network: what learns.
+        train: what it learns from.
+        validation: what says after every epoch how good it is; the best weights are kept. May be empty: then
+            the last are.
+        vocabulary: of the captions.
+        settings: with `epochs`.
+        checkpoint: the file that keeps where training stands, None for none.
+    """
+
+    kind = "captioner training"
+    material = "pictures or captions"
+
+    def __init__(
+        self,
+        network: CaptionNetwork,
+        train: Samples,
+        validation: Samples,
+        vocabulary: Vocabulary,
+        settings: CaptionSettings,
+        checkpoint: Path | None,
+    ) -> None:
+        self._captioner, self._batch_size, self._seed = network, settings.batch_size, settings.seed
+        self._train, self._validation = Captioned(train, vocabulary), Captioned(validation, vocabulary)
+        fingerprint = hashlib.sha256(self._train.digest() + self._validation.digest()).hexdigest()
+        super().__init__(network, settings, checkpoint, fingerprint)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self._train) // self._batch_size)
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Yield the batches of the epoch, in an order that follows from the seed and its number."""
+        order = np.random.default_rng([self._seed, self.position.epoch]).permutation(len(self._train))
+        size = self._batch_size
+        for begin in range(first * size, len(order), size):
+            yield self._train.batch(order[begin : begin + size].tolist())
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        """Return the mean loss of the codes of a batch, and how many they are."""
+        return _loss(self._captioner, batch, self.generator)
+
+    @property
+    def validates(self) -> bool:
+        """Whether anything was held out."""
+        return len(self._validation) > 0
+
+    def validate(self, hearing: Hearing) -> float:
+        """Return the mean loss of the codes that were held out."""
+        return nats(self._captioner, self._validation, hearing)
+
+
+def _loss(network: CaptionNetwork, batch: Batch, generator: torch.Generator | None) -> tuple[Tensor, int]:
+    logits = network(batch.images, batch.codes[:, :-1], generator)
+    targets = batch.codes[:, 1:].flatten()
+    loss = functional.cross_entropy(logits.flatten(0, 1), targets, ignore_index=Vocabulary.PADDING)
+    return loss, int((targets != Vocabulary.PADDING).sum())

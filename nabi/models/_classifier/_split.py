@@ -1,0 +1,116 @@
+"""Samples divided into those to train on, to stop by, and to test on."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nabi import _checks
+from nabi.data import stratified_split
+from nabi.errors import ArgumentError
+from nabi.models._classifier._samples import Samples, check_labels, collect_samples
+
+__all__ = ["Parts", "collect_part", "divide"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a classifier is trained on, what says when to stop, and what it is tested on."""
+
+    train: Samples
+    validation: Samples | None
+    test: Samples | None
+    notes: tuple[str, ...] = ()
+
+
+def collect_part(name: str, given: Any, table: Mapping[str, Any]) -> Samples:
+    """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
+    if isinstance(given, str | os.PathLike):
+        if table["columns"] is None:
+            raise ArgumentError(f"{name}: a table was given, but the rows to train on are lists")
+        return collect_samples(given, **table)
+    if not isinstance(given, tuple) or len(given) not in (2, 3):
+        raise ArgumentError(f"{name}: expected the path of a table, or (texts, labels)")
+    return collect_samples(*given, label_separator=table["label_separator"])
+
+
+def divide(
+    samples: Samples,
+    validation: Samples | None = None,
+    test: Samples | None = None,
+    *,
+    validation_share: float = 0.1,
+    test_share: float = 0.1,
+    seed: int = 0,
+) -> Parts:
+    """Hold out rows to stop by and rows to test on, so that each label has its share in both.
+
+    Args:
+        samples: all there are.
+        validation: rows to stop by; a share of `samples` where they are not given.
+        test: rows to test on; likewise.
+        validation_share: of all rows; 0 for none.
+        test_share: of all rows; 0 for none.
+        seed: of the choice.
+
+    Raises:
+        ArgumentError: for shares that leave nothing to train on, and as `check_labels`.
+    """
+    wanted = {
+        "validation_share": 0.0 if validation is not None else validation_share,
+        "test_share": 0.0 if test is not None else test_share,
+    }
+    for name, share in wanted.items():
+        _checks.rate(name, share)
+    if sum(wanted.values()) >= 1:
+        raise ArgumentError(
+            f"validation_share, test_share: {validation_share} and {test_share} leave no rows to train on"
+        )
+    if not sum(wanted.values()) and validation is None and test is None:
+        raise ArgumentError(
+            "validation_share, test_share: one of them must be above 0, to know what was learnt"
+        )
+    notes = [*samples.notes, *check_labels(samples)]
+    for name, given in (("validation", validation), ("test", test)):
+        if given is not None:
+            notes += [f"{name}: {note}" for note in given.notes]
+            _check_like(samples, given, name)
+    rest, test = _hold_out(samples, test, wanted["test_share"], seed)
+    share_of_rest = wanted["validation_share"] / (1 - wanted["test_share"])
+    train, validation = _hold_out(rest, validation, share_of_rest, seed)
+    trained = set(train.texts)
+    for name, held_out in (("validation", validation), ("test", test)):
+        again = 0 if held_out is None else sum(text in trained for text in held_out.texts)
+        if again:
+            notes.append(
+                f"{again:,} of the {len(held_out or ()):,} {name} rows have a text that is trained on too, "
+                "which flatters the figures"
+            )
+    return Parts(train, validation, test, tuple(notes))
+
+
+def _hold_out(
+    samples: Samples, given: Samples | None, share: float, seed: int
+) -> tuple[Samples, Samples | None]:
+    if given is not None or not share:
+        return samples, given
+    labels: Any = samples.labels
+    if samples.several:
+        names = sorted({name for label in samples.labels for name in label})
+        labels = np.array([[name in label for name in names] for label in samples.labels], dtype=np.int64)
+    kept, held_out = stratified_split(labels, share, seed=seed)
+    return replace(samples.take(kept), notes=()), replace(samples.take(held_out), notes=())
+
+
+def _check_like(samples: Samples, given: Samples, name: str) -> None:
+    if given.several != samples.several or (given.aspects is None) != (samples.aspects is None):
+        raise ArgumentError(f"{name}: its rows are of another kind than those to train on")
+    known = {one for label in samples.labels for one in ([label] if isinstance(label, str) else label)}
+    for label in given.labels:
+        for one in [label] if isinstance(label, str) else label:
+            if one not in known:
+                raise ArgumentError(
+                    f"{name}: it has the label {one!r}, which the rows to train on don't have"
+                )

@@ -1,0 +1,1 @@
+"""The language model: text one unit after the other."""

@@ -1,0 +1,109 @@
+"""The encoder of a text: from codes to a memory that a decoder looks at."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi import layers
+from nabi.cells import Cell
+from nabi.models._networks._dropout import drop_codes, drop_features, drop_weights
+from nabi.models._networks._embedding import make_embedding
+from nabi.models._networks._memory import Memory
+from nabi.scan import sample_noise, scan
+
+__all__ = ["TextEncoder", "run_layer"]
+
+
+class TextEncoder(torch.nn.Module):
+    """Embedding and recurrent layers of any cell, which read in one or both directions.
+
+    The memory is the outputs of the last layer; the summary the final states of all its directions.
+
+    Args:
+        codes: how many there are.
+        cell: of every layer.
+        layer_count: recurrent layers on top of each other.
+        embedding_size: width of the vector of a code.
+        bidirectional: whether each layer reads in both directions.
+        dropout: share of the features left out of embedded codes and of the outputs of every layer, in
+            training, the same at all steps of a sentence.
+        embedding_dropout: share of the codes left out of a batch.
+    """
+
+    def __init__(
+        self,
+        codes: int,
+        cell: Cell,
+        *,
+        layer_count: int = 1,
+        embedding_size: int = 256,
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+    ) -> None:
+        """Make the encoder with weights from torch's random numbers."""
+        super().__init__()
+        self.dropout, self.embedding_dropout = dropout, embedding_dropout
+        self.directions = 2 if bidirectional else 1
+        self.embedding = make_embedding(codes, embedding_size)
+        self.recurrent = torch.nn.ModuleList()
+        width = embedding_size
+        for number in range(layer_count):
+            for direction in range(self.directions):
+                layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}_{direction}")
+                layer.build((None, None, width))
+                self.recurrent.append(layer)
+            width = cell.output_width * self.directions
+        self.memory_width = width
+        self.summary_width = self.directions * sum(cell.state_width(name) for name in cell.states)
+
+    def forward(self, codes: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Memory:
+        """Read sentences.
+
+        Args:
+            codes: `[B, S]`, int64, padded at the end.
+            lengths: `[B]`, from 1 to S.
+            generator: of random numbers for dropout; None for none, which is not training.
+        """
+        table = drop_codes(self.embedding.embeddings, self.embedding_dropout, generator)
+        x = drop_features(functional.embedding(codes, table), self.dropout, generator)
+        mask = torch.arange(codes.shape[1], device=codes.device) < lengths[:, None]
+        finals: list[Tensor] = []
+        for first in range(0, len(self.recurrent), self.directions):
+            outputs: list[Tensor] = []
+            finals = []
+            for direction in range(self.directions):
+                layer = self.recurrent[first + direction]
+                output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
+                outputs.append(output)
+                finals += final
+            x = drop_features(torch.cat(outputs, dim=2), self.dropout, generator)
+        return Memory(x, mask, torch.cat(finals, dim=1))
+
+
+def run_layer(
+    layer: torch.nn.Module,
+    x: Tensor,
+    states: Sequence[Tensor] | None,
+    lengths: Tensor | None,
+    generator: torch.Generator | None,
+    *,
+    reverse: bool = False,
+    weight_drop: float = 0.0,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run the cell of a built `layers.RNN` over `[B, T, D]`; return outputs and final states.
+
+    With a generator this is training, and what the cell itself draws at random is drawn from it; a share of
+    the weights between a state and the next is left out (Merity et al. 2018).
+    """
+    assert isinstance(layer, layers.RNN)
+    program = layer.program(training=generator is not None)
+    weights = layer.cell_parameters()
+    noise: tuple[Tensor, ...] = ()
+    if generator is not None:
+        weights = drop_weights(program, weights, weight_drop, generator)
+        noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
+    output, final, _ = scan(program, x, states, weights, noise=noise, lengths=lengths, reverse=reverse)
+    return output, final

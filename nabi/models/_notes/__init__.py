@@ -1,0 +1,1 @@
+"""The note model: music for several voices."""

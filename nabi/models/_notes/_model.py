@@ -1,0 +1,294 @@
+"""A model that hears music and plays on."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nabi import _checks
+from nabi._public import public
+from nabi.cells import Cell
+from nabi.data import Frame, roll_of
+from nabi.errors import OutputError
+from nabi.models._notes import _files as _note_files
+from nabi.models._notes._network import NoteNetwork
+from nabi.models._notes._pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
+from nabi.models._notes._report import NoteReport
+from nabi.models._notes._sampling import FrameSampling
+from nabi.models._notes._settings import NoteSettings
+from nabi.models._notes._steps import NoteSteps, compose
+from nabi.models._notes._training import NoteTraining, nats_per_frame
+from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
+from nabi.models._task._saved import Saved
+from nabi.training import CallbackList, as_callbacks, make_display
+
+__all__ = ["NoteModel"]
+
+
+class NoteModel(Saved):
+    """Learns from music what sounds next, chord by chord, and composes.
+
+    A piece is a list of frames, one for each step of time; a frame is the set of the keys that sound then,
+    none or several, as MIDI pitches from 21 to 108, the 88 keys of a piano. All keys of a frame are read, and
+    said, at once. Pieces begin after a frame of silence, and in states of zero.
+
+    Args:
+        cell: a name of `nabi.cells.names()`, a class of a cell, or a cell.
+        units: width of the cell's states.
+        layers: recurrent layers on top of each other.
+        embedding_size: width of the vector that a frame, and a label, becomes.
+        output: "keys", a probability for each key by itself; or "chords", for each key one that depends on
+            the keys below it that sound: such chords fit together better.
+        steps_per_beat: frames of a crotchet (quarter note). None: chosen from MIDI files, as
+            `nabi.data.read_midi_folder` does it; 1 for pieces that are given as frames.
+        transpose: in training every piece is moved up or down by up to so many semitones, drawn anew each
+            time; what is measured never is.
+        input_dropout: share of the features of frames left out, the same at all steps of a piece.
+        dropout: share of the outputs of each recurrent layer left out, likewise.
+        weight_drop: share of the weights between a state and the next left out for a batch.
+        batch_size: pieces of a step of training.
+        window: frames of a piece that are read together in training; a longer piece is cut into several,
+            elsewhere in each epoch.
+        epochs: times that the pieces are read.
+        learning_rate: of AdamW, at its highest.
+        schedule: "cosine", the rate falls to nearly nothing until the end of the training; or "constant".
+        warmup: steps of training over which the rate rises, but no more than a tenth of all.
+        clipnorm: the gradient of all weights together is scaled down to this norm.
+        weight_decay: of AdamW.
+        seed: of everything random. The same seed gives the same result.
+
+    Raises:
+        ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
+
+    >>> scale = [[60], [62], [64], [65], [67, 60]]
+    >>> model = NoteModel(units=16, embedding_size=8, dropout=0, epochs=80, learning_rate=0.03)
+    >>> report = model.fit([scale] * 4, validation_share=0, test_share=0, verbose=0)
+    >>> list(model.write(temperature=0))
+    [(60,), (62,), (64,), (65,), (60, 67)]
+    """
+
+    network: NoteNetwork
+    labels: tuple[Label, ...]
+    """The labels that pieces had, such as composers; none where they had none."""
+    report: NoteReport
+    """Of the pieces that were held out."""
+    skipped: tuple[tuple[Path, str], ...]
+    """Files of the folder that it has learnt from which could not be read or hold no notes, and why."""
+
+    _save, _fill = _note_files.save, _note_files.fill
+
+    @public
+    def __init__(
+        self,
+        cell: CellChoice = "lstm",
+        *,
+        units: int = 256,
+        layers: int = 1,
+        embedding_size: int = 128,
+        output: str = "keys",
+        steps_per_beat: int | None = None,
+        transpose: int = 0,
+        input_dropout: float = 0.0,
+        dropout: float = 0.3,
+        weight_drop: float = 0.0,
+        batch_size: int = 16,
+        window: int = 256,
+        epochs: int = 100,
+        learning_rate: float = 3e-3,
+        schedule: str = "cosine",
+        warmup: int = 100,
+        clipnorm: float = 1.0,
+        weight_decay: float = 0.01,
+        seed: int = 0,
+    ) -> None:
+        check_cell(cell, None)
+        self.asked = NoteSettings(
+            cell_name(cell),
+            cell.units if isinstance(cell, Cell) else units,
+            layers,
+            embedding_size,
+            output,
+            steps_per_beat,
+            transpose,
+            input_dropout,
+            dropout,
+            weight_drop,
+            batch_size,
+            window,
+            epochs,
+            learning_rate,
+            schedule,
+            warmup,
+            clipnorm,
+            weight_decay,
+            seed,
+        )
+        self.settings = self.asked
+        self.cell = make_cell(cell, self.asked.units)
+        self.labels, self.skipped = (), ()
+        self.trained = False
+
+    # Training ---------------------------------------------------------------------------------------------
+
+    @public
+    def fit(
+        self,
+        source: Any,
+        labels: Iterable[Label] | None = None,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        validation_share: float = 0.1,
+        test_share: float = 0.1,
+        checkpoint: str | os.PathLike[str] | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> NoteReport:
+        """Learn from pieces of music, and measure on others, which are held out.
+
+        Everything that is wrong with the pieces is found before training starts. Ctrl-C ends the training
+        after the batch; the best weights so far are kept and measured, and the report is `interrupted`.
+
+        `history` has for each epoch `loss`, in training and with how surely the end of a piece is foreseen,
+        and `val_loss`, the nats per frame of the validation pieces.
+
+        Args:
+            source: a list of pieces, each a list of frames or a `nabi.data.Piece`; or the path of a folder of
+                MIDI files, which `nabi.data.read_midi_folder` reads: folders in it are labels, what cannot
+                be read is skipped.
+            labels: of a list of pieces: a name or a number for each, such as its composer or genre. The model
+                learns what is particular to each label.
+            validation: pieces that are looked at after every epoch: the best weights are kept. With
+                labels they are `Piece`s. None for a share of the pieces, drawn by the seed.
+            test: pieces that are looked at once, at the end; likewise.
+            validation_share, test_share: of the pieces, where none are given; 0 for none at all.
+            checkpoint: a file that keeps where training stands, written every minute: the same call goes on
+                from there after an interruption, and ends with the same weights as if there had been none.
+                It is removed at the end.
+            verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
+            callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
+
+        Raises:
+            MissingFileError: if there is no such folder.
+            ArgumentError: for a folder without music, for pieces without frames, pitches that are no keys,
+                labels that only some have, shares that leave nothing.
+            NotFiniteError: if the loss becomes NaN or infinite.
+        """
+        pieces, folder = read_pieces(source, labels, self.asked.steps_per_beat, "source")
+        steps = self.asked.steps_per_beat or (1 if folder is None else folder.steps_per_beat)
+        settings = replace(self.asked, steps_per_beat=steps)
+        display = make_display(verbose)
+        held: dict[str, Sequence[Any]] = {}
+        for name, given in (("validation", validation), ("test", test)):
+            if given is not None:
+                held[name] = [] if _is_empty(given) else read_pieces(given, None, steps, name)[0]
+        train, *drawn = split(
+            pieces,
+            0 if "validation" in held else validation_share,
+            0 if "test" in held else test_share,
+            settings.seed,
+        )
+        known = all_labels(pieces)
+        rolls = to_rolls(train, known, "source")
+        held_rolls = {
+            name: to_rolls(held.get(name, share), known, name)
+            for name, share in zip(("validation", "test"), drawn, strict=True)
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = NoteNetwork(settings, self.cell, len(known))
+        network.expect(torch.cat(rolls.rolls).float().mean(0), len(train) / rolls.frames)
+        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
+        training = NoteTraining(network, rolls, held_rolls["validation"], settings, place)
+        shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
+        training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
+        self.network, self.settings, self.labels = network, settings, known
+        self.skipped = () if folder is None else folder.skipped
+        self.history = training.position.history
+        self.trained = True
+        self.report = self._measure(rolls, held_rolls, training)
+        return self.report
+
+    def _measure(self, train: Rolls, held: Mapping[str, Rolls], training: NoteTraining) -> NoteReport:
+        nats = {
+            name: nats_per_frame(self.network, part) if part.rolls else None for name, part in held.items()
+        }
+        return NoteReport(
+            output=self.settings.output,
+            train_pieces=len(train.rolls),
+            train_frames=train.frames,
+            validation_pieces=len(held["validation"].rolls),
+            validation_frames=held["validation"].frames,
+            test_pieces=len(held["test"].rolls),
+            test_frames=held["test"].frames,
+            validation=nats["validation"],
+            test=nats["test"],
+            seconds=training.position.seconds,
+            interrupted=training.interrupted,
+        )
+
+    # Asking -----------------------------------------------------------------------------------------------
+
+    @public
+    def evaluate(self, source: Any, labels: Iterable[Label] | None = None) -> float:
+        """Return the mean over all frames of the negative log probability of their keys, in nats.
+
+        Each piece is read from its beginning, its first frame being said before anything was heard. With the
+        output "keys" it is the figure that is published for the Bach chorales and other music.
+
+        Raises:
+            ArgumentError, MissingFileError: as `fit`.
+        """
+        self._check_trained()
+        pieces, _ = read_pieces(source, labels, self.settings.steps_per_beat, "source")
+        return nats_per_frame(self.network, to_rolls(pieces, self.labels, "source"))
+
+    @public
+    def write(
+        self,
+        primer: Iterable[Iterable[int]] = (),
+        frames: int = 64,
+        *,
+        label: Any = None,
+        temperature: float = 1.0,
+        voices: int = 4,
+        fewest: int = 0,
+        ends: bool = True,
+        seed: int = 0,
+    ) -> Iterator[Frame]:
+        """Compose on after a beginning; the frames come one by one, while they are composed.
+
+        Any number of frames takes the same memory. The keys of a frame are drawn together: as often as the
+        model gives them by chance, if frames of fewer keys than `fewest` or of more than `voices` are not
+        counted.
+
+        Args:
+            primer: frames that come before: a first note `[[60]]`, a chord, a piece. Nothing is the beginning
+                of a piece. They are not repeated.
+            frames: how many at most.
+            label: of the piece, such as its composer; for a model that has learnt labels.
+            temperature: below 1 what is probable becomes more probable still, above 1 less; 0 takes the keys
+                that are more probable than not.
+            voices, fewest: how many keys sound in a frame, at most and at least.
+            ends: whether the piece may end before so many frames, where the model says that it has ended.
+            seed: the same seed composes the same music.
+
+        Raises:
+            ArgumentError: for pitches in the primer that are no keys of a piano, a label that is missing or
+                unknown, a number that cannot be used.
+
+        Returns an iterator of frames, tuples of pitches, the lowest first.
+        """
+        self._check_trained()
+        frames = _checks.whole("frames", frames)
+        sampling = FrameSampling(temperature, voices, fewest, seed)
+        roll = torch.from_numpy(roll_of(primer, "primer"))
+        number = number_of(label, self.labels) if self.labels or label is not None else None
+        return compose(NoteSteps(self.network, number), roll, frames, sampling, ends=ends)
+
+
+def _is_empty(given: Any) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str) and not given

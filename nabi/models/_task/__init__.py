@@ -1,0 +1,1 @@
+"""What every ready system has in common: settings, files, training, reports."""

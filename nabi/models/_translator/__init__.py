@@ -1,0 +1,1 @@
+"""The translator: one sequence into another."""

@@ -1,0 +1,150 @@
+"""Where tensors become addresses, and who keeps their memory: the one place for both.
+
+A kernel knows only addresses. So each address comes from a function here, which also says what the kernel
+does there, and goes into a block from `arguments`. Two rules hold until the kernel has returned:
+
+- whoever runs a kernel holds every tensor whose address is in the block, in a local or an attribute;
+- working memory is held by the block itself, as `block.memory`.
+
+With `NABI_GUARD` set (see `nabi.native._guard`) both are checked at every run, and so is what the
+kernel does to the memory. Otherwise the functions are plain `Tensor.data_ptr` and the block is an array.
+"""
+
+import ctypes
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.native import _guard
+
+__all__ = [
+    "NO_MEMORY",
+    "Arguments",
+    "Layout",
+    "arguments",
+    "expect",
+    "lay_out",
+    "of_array",
+    "start_of",
+    "to_fill",
+    "to_read",
+    "to_update",
+]
+
+if TYPE_CHECKING:
+    Arguments = ctypes.Array[ctypes.c_int64]
+else:
+    Arguments = ctypes.Array
+
+_ALIGNMENT = 64
+"""Bytes of a line of the cache; arrays begin with one."""
+
+
+NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
+
+
+class Layout(NamedTuple):
+    """Arrays behind one another.
+
+    Attributes:
+        places: the offset of each array in bytes.
+        sizes: the bytes of each.
+        size: the bytes of all, with what lies between them.
+    """
+
+    places: Mapping[str, int]
+    sizes: Mapping[str, int]
+    size: int
+
+
+def lay_out(counts: Mapping[str, int], item_size: int) -> Layout:
+    """Place arrays behind one another, each on a cache line of its own.
+
+    Args:
+        counts: elements of each array.
+        item_size: bytes of an element.
+    """
+    places: dict[str, int] = {}
+    at = 0
+    for name, count in counts.items():
+        places[name] = at
+        # Arrays whose sizes are powers of two would else compete for the same lines of the cache.
+        at += -(-count * item_size // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
+    return Layout(places, {name: count * item_size for name, count in counts.items()}, at)
+
+
+@cache
+def _array_type(size: int) -> Any:
+    # ctypes forgets a type that nobody holds, and making it again takes longer than filling it.
+    return ctypes.c_int64 * size
+
+
+def _array(size: int, values: Sequence[int] = ()) -> Arguments:
+    found: Arguments = _array_type(size)(*values)
+    return found
+
+
+def _array_address(values: "array[int]") -> int:
+    return values.buffer_info()[0]
+
+
+def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
+    start = memory.data_ptr()
+    return start + -start % _ALIGNMENT
+
+
+arguments: Callable[..., Arguments] = _array
+"""`arguments(size, values)`: a block of so many 64-bit arguments, beginning with `values`, then zeros."""
+
+to_read: Callable[[Tensor], int] = Tensor.data_ptr
+"""The address of a tensor that a kernel only reads."""
+
+to_fill: Callable[[Tensor], int] = Tensor.data_ptr
+"""The address of a tensor in which a kernel writes every element, and reads none before."""
+
+to_update: Callable[[Tensor], int] = Tensor.data_ptr
+"""The address of a tensor that a kernel changes, or of which it writes a part."""
+
+of_array: Callable[["array[int]"], int] = _array_address
+"""As `to_update`, of an array of Python's own."""
+
+start_of: Callable[[Tensor, Layout, bool], int] = _first_line
+"""`start_of(memory, layout, kept)`: where arrays of a layout begin in memory, on a cache line.
+
+`kept` says whether one kernel leaves there what another reads; else it is working memory.
+"""
+
+if _guard.MODE:
+    arguments, to_read, to_fill, to_update = _guard.block, _guard.to_read, _guard.to_fill, _guard.to_update
+    of_array, start_of = _guard.of_array, _guard.start_of
+
+
+def expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
+    """Refuse a tensor that is not what a kernel will take it for; called before its address is kept.
+
+    Args:
+        name: what the message calls it.
+        tensor: to be read or written without gaps, as many elements as `shape` has.
+        shape: what it should have; another shape of as many elements is fine.
+        dtype: its type.
+
+    Raises:
+        ShapeError: if it has another number of elements.
+        ArgumentError: if it has another type, is not contiguous, or is not in the memory of the CPU.
+    """
+    if tensor.numel() != prod(shape):
+        raise ShapeError(f"{name}: expected shape {tuple(shape)}, got {tuple(tensor.shape)}")
+    if tensor.dtype is not dtype:
+        raise ArgumentError(f"{name}: expected {dtype}, got {tensor.dtype}")
+    if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+        raise ArgumentError(
+            f"{name}: expected a dense tensor on the CPU, got {tensor.layout} on {tensor.device}"
+        )
+    if not tensor.is_contiguous():
+        raise ArgumentError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}")

@@ -1,0 +1,137 @@
+"""The elementwise operations of the language on vectors, one by one as torch's functions mean them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from nabi.native import _math
+from nabi.native.vectors import Vectors
+
+__all__ = ["apply", "renders"]
+
+
+def renders(name: str) -> bool:
+    """Whether `apply` knows the operation.
+
+    What it does not know is either made of other operations (`Operation.decomposition`) or a reduction.
+
+    >>> renders("tanh"), renders("softmax"), renders("sum")
+    (True, False, False)
+    """
+    return name in _RENDERED
+
+
+def apply(v: Vectors, name: str, *values: Any) -> Any:
+    """Write one elementwise operation and return its result.
+
+    Args:
+        v: writes the instructions.
+        name: an operation for which `renders` is true.
+        values: its arguments, vectors of `v.type`.
+
+    Raises:
+        KeyError: for a name that `renders` does not know.
+    """
+    return _RENDERED[name](v, *values)
+
+
+def _extreme(sign: str) -> Callable[[Vectors, Any, Any], Any]:
+    """Return the rendering of maximum (`>`) or minimum (`<`): NaN where either is.
+
+    The comparison gives its second argument where one is NaN, as x86's instruction does. A constant, which
+    is no NaN, goes first and needs no more.
+    """
+
+    def extreme(v: Vectors, a: Any, b: Any) -> Any:
+        if isinstance(b, ir.Constant):
+            a, b = b, a
+        value = v.select(v.compare(sign, a, b), a, b)
+        if isinstance(a, ir.Constant):
+            return value
+        return v.select(v.builder.fcmp_unordered("uno", a, a), a, value)
+
+    return extreme
+
+
+def _relu(v: Vectors, a: Any) -> Any:
+    return v.select(v.compare(">", v.zero, a), v.zero, a)
+
+
+def _comparison(sign: str) -> Callable[[Vectors, Any, Any], Any]:
+    """Return the rendering of a comparison: 1 where it holds, else 0; with NaN only `!=` holds."""
+
+    def comparison(v: Vectors, a: Any, b: Any) -> Any:
+        flags = v.builder.fcmp_unordered(sign, a, b) if sign == "!=" else v.compare(sign, a, b)
+        return v.select(flags, v.constant(1.0), v.zero)
+
+    return comparison
+
+
+def _select(v: Vectors, condition: Any, a: Any, b: Any) -> Any:
+    # NaN is not zero, so it chooses the first, as in torch.
+    return v.select(v.builder.fcmp_unordered("!=", condition, v.zero), a, b)
+
+
+def _elu(v: Vectors, a: Any) -> Any:
+    return v.select(v.compare(">", a, v.zero), a, _math.expm1(v, _extreme("<")(v, a, v.zero)))
+
+
+def _selu(v: Vectors, a: Any) -> Any:
+    below = v.mul(v.constant(1.6732632423543772), _math.expm1(v, _extreme("<")(v, a, v.zero)))
+    return v.mul(v.constant(1.0507009873554805), v.select(v.compare(">", a, v.zero), a, below))
+
+
+def _gelu(v: Vectors, a: Any) -> Any:
+    share = v.add(v.constant(1.0), _math.erf(v, v.mul(a, v.constant(0.7071067811865476))))
+    return v.mul(v.mul(v.constant(0.5), a), share)
+
+
+def _silu(v: Vectors, a: Any) -> Any:
+    return v.mul(a, _math.sigmoid(v, a))
+
+
+def _sigmoid_gradient(v: Vectors, d: Any, y: Any) -> Any:
+    # y - y y in one rounding keeps every digit of the small factor at both ends.
+    return v.mul(d, v.fma(v.neg(y), y, y))
+
+
+def _tanh_gradient(v: Vectors, d: Any, y: Any) -> Any:
+    return v.mul(d, v.fma(v.neg(y), y, v.constant(1.0)))
+
+
+_RENDERED: dict[str, Callable[..., Any]] = {
+    "add": Vectors.add,
+    "sub": Vectors.sub,
+    "mul": Vectors.mul,
+    "div": Vectors.div,
+    "neg": Vectors.neg,
+    "maximum": _extreme(">"),
+    "minimum": _extreme("<"),
+    "greater": _comparison(">"),
+    "greater_equal": _comparison(">="),
+    "less": _comparison("<"),
+    "less_equal": _comparison("<="),
+    "equal": _comparison("=="),
+    "not_equal": _comparison("!="),
+    # A scalar is in every lane as it is.
+    "spread": lambda v, a: a,
+    "select": _select,
+    "sigmoid": _math.sigmoid,
+    "tanh": _math.tanh,
+    "relu": _relu,
+    "exp": _math.exp,
+    "sqrt": lambda v, a: v.call("llvm.sqrt", a),
+    "log": _math.log,
+    "abs": lambda v, a: v.call("llvm.fabs", a),
+    "sin": _math.sin,
+    "cos": _math.cos,
+    "softplus": _math.softplus,
+    "erf": _math.erf,
+    "elu": _elu,
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "sigmoid_gradient": _sigmoid_gradient,
+    "tanh_gradient": _tanh_gradient,
+}

@@ -1,0 +1,130 @@
+"""The forward kernel: a program over packed rows, step after step, in one function."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nabi._once import cached_property
+from nabi.ir import Node, Program
+from nabi.native import Machine
+from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
+from nabi.targets.llvm._plan._saved_values import Values, values_of
+from nabi.targets.llvm._plan._schedule import Pass, Schedule
+from nabi.targets.llvm._plan._tiles import Tile, choose_tile
+
+if TYPE_CHECKING:
+    from llvmlite import ir
+
+__all__ = ["ForwardKernel"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ForwardKernel:
+    """What a forward kernel is written for; batch sizes and lengths are not part of it.
+
+    Attributes:
+        program: the program.
+        dtype: `"float32"` or `"float64"`.
+        machine: the machine.
+        save: whether a backward pass will follow.
+        keep: the states whose value at every step is handed out.
+        flags: whether states may become zero between steps.
+        columns_first: for each family whether what an output reads lies side by side in memory (as in
+            torch) rather than the outputs (as in Keras).
+        few_rows: whether products that read the input go before the steps, for many rows at once.
+        in_place: whether the products of a step read the weights where they lie.
+        is_packed: whether the weights have been packed by an earlier run with the same memory.
+    """
+
+    program: Program
+    dtype: str
+    machine: Machine
+    save: bool
+    keep: tuple[int, ...]
+    flags: bool
+    columns_first: tuple[bool, ...]
+    few_rows: bool
+    in_place: bool = False
+    is_packed: bool = False
+
+    name = "forward"
+    family_step = 2
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells its code from that of others."""
+        options = (
+            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place, self.is_packed
+        )  # fmt: skip
+        return (self.name, self.program.key, self.dtype, *map(str, options))
+
+    @cached_property
+    def values(self) -> Values:
+        """What is saved for the derivative."""
+        return values_of(self.program)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """What a step computes."""
+        return self.values.forward(self.save)
+
+    @cached_property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return self.machine.lanes(self.dtype)
+
+    @cached_property
+    def tiles(self) -> dict[Pass, Tile]:
+        """The register tile of every pass."""
+        registers = self.machine.registers
+        return {
+            p: choose_tile(len(p.sums), registers, few_rows=self.few_rows, width=p.width, lanes=self.lanes)
+            for p in self.schedule.passes
+        }
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The packed weights and early sums of the passes."""
+        return Weights("w", self.schedule, self.tiles, self.lanes, self.few_rows, in_place=self.in_place)
+
+    @cached_property
+    def kept_numbers(self) -> tuple[Node, ...]:
+        """Reductions that are kept for every row."""
+        return self.values.saved_numbers if self.save else ()
+
+    @property
+    def recorded_states(self) -> tuple[int, ...]:
+        """States that are kept for the derivative and not handed out."""
+        return tuple(i for i in range(len(self.program.state_names)) if self.save and i not in self.keep)
+
+    @cached_property
+    def exchange(self) -> dict[str, int]:
+        """What passes exchange within a step: elements for each row of the batch."""
+        sizes = exchange_sizes(self.schedule, self.kept_numbers)
+        for i, width in enumerate(self.program.state_widths):
+            if i not in self.keep and not self.save:
+                sizes[f"state_{i}"] = 2 * width
+        return sizes
+
+    @cached_property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the arguments, in order."""
+        program = self.program
+        names = ["barriers", "split_units", "batch", "steps", "chunks", "chunk_rows", "chunk_start", "offset"]
+        names += ["x"]
+        for i in range(len(program.families)):
+            names += [f"family_{i}", f"line_{i}"]
+        for i in range(len(program.state_names)):
+            names += [f"initial_{i}", f"final_{i}"]
+            names += [f"state_{i}"] if i in self.keep or self.save else []
+        names += [f"noise_{i}" for i in range(len(program.noises))]
+        names += ["zero", "zeros"] if self.flags else []
+        if self.save:
+            names += [f"saved_{width}" for width in self.values.slots]
+            names += [f"number_{node.index}" for node in self.kept_numbers]
+        return (*names, *self.exchange, *self.weights.sizes, *self.weights.early_lines)
+
+    def write(self) -> "ir.Module":
+        """Write the module."""
+        from nabi.targets.llvm._writer._forward import ForwardWriter
+
+        return ForwardWriter(self).write()

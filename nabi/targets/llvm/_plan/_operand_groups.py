@@ -1,0 +1,158 @@
+"""What products read and where their packed weights lie: decided without writing any code.
+
+A kernel that is loaded from the disk needs the sizes of its memory, but nothing that writes LLVM.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nabi.ir import Node
+from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule
+from nabi.targets.llvm._plan._tiles import Columns, Tile
+
+__all__ = ["Segment", "Weights", "exchange_sizes", "segments_of"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Segment:
+    """Products that read the same operand: one loop over its units.
+
+    Cotangents that lie side by side in panels and go into the same accumulators are stacked: one loop over
+    all of them.
+
+    Attributes:
+        operands: what is read; more than one only for a stack.
+        targets: the accumulators that take part.
+        matrices: for each operand the matrix of each accumulator.
+        transposed: whether matrices are transposed.
+        early: whether it can be computed before the steps, for many rows at once.
+    """
+
+    operands: tuple[Node, ...]
+    targets: tuple[int, ...]
+    matrices: tuple[tuple[Node, ...], ...]
+    transposed: bool
+    early: bool
+
+    @property
+    def operand(self) -> Node:
+        """What is read; the first of a stack."""
+        return self.operands[0]
+
+    @property
+    def width(self) -> int:
+        """Width of an operand."""
+        return self.operand.width or 1
+
+    @property
+    def length(self) -> int:
+        """Units of all operands."""
+        return self.width * len(self.operands)
+
+    def elements(self, tiles: int, vectors: int, lanes: int) -> int:
+        """Return how many elements its packed weights take."""
+        return tiles * self.length * len(self.targets) * vectors * lanes
+
+
+def segments_of(found: Pass, hoist: bool, slots: Mapping[int, int] | None = None) -> list[Segment]:
+    """Group the products of a pass by what they read.
+
+    Args:
+        found: the pass.
+        hoist: whether products that read the input come early.
+        slots: for each cotangent its slot among the panels of its width, when operands are cotangents.
+    """
+    groups: list[tuple[Node, dict[int, Node], bool]] = []
+    for place, total in enumerate(found.sums):
+        for matrix, operand in total.terms:
+            for node, targets, transposed in groups:
+                if node is operand and transposed == total.transposed and place not in targets:
+                    targets[place] = matrix
+                    break
+            else:
+                groups.append((operand, {place: matrix}, total.transposed))
+    if slots is not None:
+        groups.sort(key=lambda group: (group[0].width or 1, tuple(group[1]), slots[group[0].index]))
+    segments: list[Segment] = []
+    for node, targets, transposed in groups:
+        places, matrices = tuple(targets), tuple(targets.values())
+        if segments and slots is not None:
+            last = segments[-1]
+            adjacent = slots[node.index] == slots[last.operands[-1].index] + 1
+            if adjacent and last.targets == places and last.width == node.width:
+                stack = (*last.operands, node), places, (*last.matrices, matrices)
+                segments[-1] = Segment(*stack, transposed, False)
+                continue
+        early = hoist and node.operation == "input"
+        segments.append(Segment((node,), places, (matrices,), transposed, early))
+    return segments
+
+
+def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, int]:
+    """Return what passes exchange within a step: names, and elements for each row of the batch.
+
+    Args:
+        schedule: the schedule.
+        kept: reductions that are kept for every row instead.
+    """
+    elsewhere = {node.index for node in kept}
+    sizes = {f"stored_{node.index}": 2 * (node.width or 1) for node in schedule.stored}
+    for total in schedule.sums.values():
+        for _, operand in total.terms:
+            if operand.index in schedule.levels and not operand.reads_cotangent:
+                sizes[f"stored_{operand.index}"] = 2 * (operand.width or 1)
+    for item in schedule.order:
+        if isinstance(item, Reductions):
+            sizes.update({f"number_{node.index}": 2 for node in item.nodes if node.index not in elsewhere})
+    return sizes
+
+
+class Weights:
+    """The packed weights of a schedule's passes, and the sums of its early products.
+
+    Args:
+        name: what their names begin with.
+        schedule: whose passes.
+        tiles: the tile of each pass.
+        lanes: elements of a vector.
+        hoist: whether products that read the input come early.
+        slots: for each cotangent its slot among the panels of its width.
+        in_place: whether products that do not come early read the weights where they lie.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schedule: Schedule,
+        tiles: dict[Pass, Tile],
+        lanes: int,
+        hoist: bool = False,
+        slots: Mapping[int, int] | None = None,
+        in_place: bool = False,
+    ) -> None:
+        self.lanes, self.in_place = lanes, in_place
+        self.entries: dict[str, tuple[Pass, Segment, Columns]] = {}
+        self.early_lines: dict[str, int] = {}
+        self.names: dict[tuple[Pass, int], str] = {}
+        self.early: dict[Pass, tuple[str, Columns]] = {}
+        for number, found in enumerate(schedule.passes):
+            columns = Columns(found.width, lanes, tiles[found].vectors)
+            for place, segment in enumerate(segments_of(found, hoist, slots)):
+                if in_place and not segment.early:
+                    continue
+                full = f"{name}_{number}_{place}"
+                self.entries[full] = (found, segment, columns)
+                self.names[found, place] = full
+                if segment.early:
+                    early = f"{name}_early_{number}"
+                    self.early[found] = (early, columns)
+                    size = columns.vectors * lanes * len(found.sums)
+                    self.early_lines[early] = columns.tiles * size
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Elements of each packed weight."""
+        return {
+            name: segment.elements(columns.tiles, columns.vectors, self.lanes)
+            for name, (_, segment, columns) in self.entries.items()
+        }

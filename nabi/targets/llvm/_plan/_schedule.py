@@ -1,0 +1,254 @@
+"""The order in which a step's values are computed natively: passes over tiles of units, and reductions.
+
+A pass computes everything of one width for a tile of units at a time: the products that are ready, in
+registers, then what follows from them. A value needs a later pass when it reads a product whose operand had
+to be complete first (`W (r ∘ h)` after `r`), or a reduction over the units. Sums of products share one
+accumulator. What a later pass reads of an earlier one is stored, or computed again when that is cheaper.
+
+The same schedule serves a step and its derivative; they differ in what is at hand before the first pass.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nabi.ir import LEAVES, OPERATIONS, Node
+
+__all__ = ["Pass", "Reductions", "Schedule", "Sum", "is_cheap", "is_product", "make_schedule"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum:
+    """Products that are added up in one accumulator.
+
+    Attributes:
+        node: the node whose value the accumulator gives once `others` are added.
+        terms: pairs (matrix, operand); for a transposed product the operand is a cotangent.
+        others: what else is added.
+    """
+
+    node: Node
+    terms: tuple[tuple[Node, Node], ...]
+    others: tuple[Node, ...]
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the products are with transposed matrices."""
+        return any(operand.reads_cotangent for _, operand in self.terms)
+
+
+@dataclass(eq=False, repr=False)
+class Pass:
+    """What is computed for one width once everything before is complete.
+
+    Attributes:
+        level: its place in the order.
+        width: the width of all values computed in it.
+        sums: the accumulators.
+        stores: nodes whose values leave the pass.
+    """
+
+    level: int
+    width: int
+    sums: list[Sum] = field(default_factory=list)
+    stores: list[Node] = field(default_factory=list)
+
+    @property
+    def operands(self) -> list[Node]:
+        """What the products read, each once, in order."""
+        found: dict[int, Node] = {}
+        for total in self.sums:
+            for _, operand in total.terms:
+                found.setdefault(operand.index, operand)
+        return list(found.values())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reductions:
+    """Reductions over units that are computed together, row by row, before the passes of their level."""
+
+    level: int
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule:
+    """Passes and reductions in order.
+
+    Attributes:
+        order: passes and reductions in the order in which they run.
+        stored: nodes that a pass stores for a later one to read, in the order found.
+        at_hand: whether a node need not be computed.
+        sums: accumulators by the index of their node.
+        levels: the level of every node that is computed.
+    """
+
+    order: tuple[Pass | Reductions, ...]
+    stored: tuple[Node, ...]
+    at_hand: Callable[[Node], bool]
+    sums: dict[int, Sum]
+    levels: dict[int, int]
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes alone."""
+        return tuple(item for item in self.order if isinstance(item, Pass))
+
+
+def is_product(node: Node) -> bool:
+    """Whether a node is a linear map or the transposed one of a derivative."""
+    return node.operation in ("linear", "linear_transposed")
+
+
+def is_cheap(node: Node) -> bool:
+    """Whether computing a node again costs less than storing it."""
+    return node.operation in OPERATIONS and OPERATIONS[node.operation].cheap
+
+
+def is_reduction(node: Node) -> bool:
+    """Whether a node is one number a row made from all units."""
+    return node.operation in OPERATIONS and OPERATIONS[node.operation].reduction
+
+
+def make_schedule(roots: Sequence[Node], at_hand: Callable[[Node], bool]) -> Schedule:
+    """Order the computation of `roots`.
+
+    Args:
+        roots: nodes whose values must leave their pass (new states, saved values, cotangents).
+        at_hand: whether a node's value can be loaded before the first pass (leaves always can).
+    """
+
+    def known(node: Node) -> bool:
+        return node.operation in LEAVES or at_hand(node)
+
+    nodes = _computed(roots, known)
+    sums, inner = _sums(nodes, roots)
+    levels: dict[int, int] = {}
+    for node in nodes:
+        if node.index not in inner:
+            levels[node.index] = _level(node, sums, levels, at_hand)
+    walk = _Walk(known, sums, levels)
+    for root in roots:
+        walk.leave(root)
+    for total in sums.values():
+        for _, operand in total.terms:
+            if not known(operand):
+                walk.leave(operand)
+    for node in nodes:
+        if is_reduction(node):
+            walk.reduce(node)
+    return Schedule(walk.order(), tuple(walk.stored.values()), known, sums, levels)
+
+
+def _computed(roots: Sequence[Node], known: Callable[[Node], bool]) -> list[Node]:
+    found: dict[int, Node] = {}
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if not known(node) and node.index not in found:
+            found[node.index] = node
+            waiting.extend(node.arguments)
+    return [found[i] for i in sorted(found)]
+
+
+def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set[int]]:
+    """Find the sums of products; also the nodes that have no value of their own because of them."""
+    uses: dict[int, int] = {root.index: 1 for root in roots}
+    for node in nodes:
+        for argument in node.arguments:
+            uses[argument.index] = uses.get(argument.index, 0) + 1
+    sums: dict[int, Sum] = {}
+    inner: set[int] = set()
+    for node in nodes:
+        if is_product(node):
+            pairs = tuple(zip(node.arguments[::2], node.arguments[1::2], strict=True))
+            sums[node.index] = Sum(node, pairs, ())
+        elif node.operation == "add" and node.width is not None:
+            first, second = node.arguments
+            mergeable = [
+                a for a in (first, second) if first is not second and a.index in sums and uses[a.index] == 1
+            ]
+            if len(mergeable) == 2 and sums[first.index].transposed != sums[second.index].transposed:
+                mergeable.pop()
+            if not mergeable:
+                continue
+            others = tuple(a for a in (first, second) if all(a is not part for part in mergeable))
+            parts = [sums.pop(a.index) for a in mergeable]
+            inner.update(a.index for a in mergeable)
+            terms = tuple(term for part in parts for term in part.terms)
+            rest = tuple(other for part in parts for other in part.others)
+            sums[node.index] = Sum(node, terms, rest + others)
+    return sums, inner
+
+
+def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Callable[[Node], bool]) -> int:
+    total = sums.get(node.index)
+    if total is not None:
+        # A cotangent of a new state is put where products read it by a pass of its own, unless it lies there.
+        ready = [
+            levels.get(operand.index, 0) + 1
+            for _, operand in total.terms
+            if operand.index in levels or (operand.operation == "cotangent" and not at_hand(operand))
+        ]
+        return max([0, *ready, *(levels.get(other.index, 0) for other in total.others)])
+    highest = max((levels.get(argument.index, 0) for argument in node.arguments), default=0)
+    return highest + 1 if is_reduction(node) else highest
+
+
+class _Walk:
+    """Collects passes by walking from what must leave them to what it is computed from."""
+
+    def __init__(self, known: Callable[[Node], bool], sums: dict[int, Sum], levels: dict[int, int]) -> None:
+        self.known, self.sums, self.levels = known, sums, levels
+        self.passes: dict[tuple[int, int], Pass] = {}
+        self.reductions: dict[int, list[Node]] = {}
+        self.stored: dict[int, Node] = {}
+        self._seen: set[tuple[int, int]] = set()
+
+    def leave(self, node: Node) -> None:
+        """Note that a node's value leaves the pass it is computed in."""
+        level = self.levels.get(node.index, 0)
+        if node.width is None:
+            self._read(node, level)
+            return
+        found = self._pass(level, node.width)
+        if all(node is not stored for stored in found.stores):
+            found.stores.append(node)
+            self._read(node, level)
+
+    def reduce(self, node: Node) -> None:
+        """Note a reduction, and what it reads."""
+        level = self.levels[node.index]
+        self.reductions.setdefault(level, []).append(node)
+        for argument in node.arguments:
+            # A reduction runs between two passes: of what they compute it reads only what they store.
+            self._read(argument, level, inside=False)
+
+    def _pass(self, level: int, width: int) -> Pass:
+        return self.passes.setdefault((level, width), Pass(level, width))
+
+    def _read(self, node: Node, level: int, inside: bool = True) -> None:
+        if self.known(node) or is_reduction(node) or (node.index, level) in self._seen:
+            return
+        here = self.levels[node.index] == level and inside
+        total = self.sums.get(node.index)
+        if total is not None and here:
+            self._seen.add((node.index, level))
+            self._pass(level, total.node.width or 1).sums.append(total)
+            for other in total.others:
+                self._read(other, level)
+        elif total is None and (here or is_cheap(node) or node.width is None):
+            if inside:
+                self._seen.add((node.index, level))
+            for argument in node.arguments:
+                self._read(argument, level, inside)
+        elif node.index not in self.stored:
+            self.stored[node.index] = node
+            self.leave(node)
+
+    def order(self) -> tuple[Pass | Reductions, ...]:
+        """Return everything in order."""
+        items: list[Pass | Reductions] = [
+            Reductions(level, tuple(nodes)) for level, nodes in self.reductions.items()
+        ]
+        items.extend(self.passes.values())
+        return tuple(sorted(items, key=lambda item: (item.level, isinstance(item, Pass))))

@@ -1,0 +1,90 @@
+"""How many rows and vectors of units a product keeps in registers at a time."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from nabi.native.vectors import Vectors
+
+__all__ = ["Columns", "Tile", "choose_tile", "row_steps"]
+
+
+class Tile(NamedTuple):
+    """A register tile: `rows` rows of `vectors` vectors of units for every accumulator."""
+
+    rows: int
+    vectors: int
+
+
+@dataclass(frozen=True, repr=False)
+class Columns:
+    """The units of one width, cut into tiles of vectors.
+
+    Attributes:
+        width: number of units.
+        lanes: elements of a vector.
+        vectors: vectors of a tile.
+    """
+
+    width: int
+    lanes: int
+    vectors: int
+
+    @property
+    def count(self) -> int:
+        """How many vectors hold the units, the last perhaps not full."""
+        return -(-self.width // self.lanes)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are; the last may hold fewer units."""
+        return -(-self.count // self.vectors)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all tiles are full, so that nothing needs a mask."""
+        return self.width % (self.lanes * self.vectors) == 0
+
+    def mask(self, v: "Vectors", vector: Any) -> Any:
+        """Return the mask of the units in a vector, or None when all vectors of all tiles are full."""
+        if self.is_even:
+            return None
+        first = v.builder.mul(vector, vector.type(self.lanes))
+        return v.lanes_below(v.builder.sub(vector.type(self.width), first))
+
+
+def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int) -> Tile:
+    """Choose the tile of a pass.
+
+    Weights stream through the cache once for every tile of rows, so many rows and few vectors are best where
+    there are many rows; with few rows more vectors keep the multipliers busy.
+
+    Args:
+        accumulators: sums of products for each unit.
+        registers: vector registers of the machine.
+        few_rows: whether there are fewer rows than a tile would like.
+        width: units of the pass.
+        lanes: elements of a vector.
+    """
+    if not accumulators:
+        return Tile(1, 1)
+    # A quarter of the registers hold weights, a broadcast value and addresses of the next turn.
+    room = registers - registers // 4
+    wanted = max(1, (8 if few_rows else 4) // accumulators)
+    count = -(-width // lanes)
+    # Vectors of a tile beyond the width are computed for nothing: no more than one in eight.
+    sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
+    vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
+    sums = accumulators * vectors
+    # A number of each row and a vector of weights are in registers beside the sums.
+    rows = min(8, room // sums, (registers - 1) // (sums + 1))
+    return Tile(max(1, rows), vectors)
+
+
+def row_steps(rows: int) -> list[int]:
+    """Return the sizes in which rows are taken: full tiles, then powers of two.
+
+    >>> row_steps(6)
+    [6, 4, 2, 1]
+    """
+    return [rows, *(size for size in (8, 4, 2, 1) if size < rows)]

@@ -1,0 +1,359 @@
+"""Writes a backward kernel; also the frame of its passes."""
+
+from functools import partial
+from math import lcm
+from typing import Any
+
+from llvmlite import ir
+
+from nabi.ir import LEAVES, Node
+from nabi.native.kernel_function import KernelFunction
+from nabi.native.vectors import NOWHERE, index, loop_over
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._operand_groups import Segment
+from nabi.targets.llvm._plan._schedule import Pass, Reductions
+from nabi.targets.llvm._plan._tiles import Columns
+from nabi.targets.llvm._writer._gradients import GradientWriter, Side
+from nabi.targets.llvm._writer._packing import Matrix
+from nabi.targets.llvm._writer._passes import PassWriter, Place
+from nabi.targets.llvm._writer._products import Panel, RowAddress
+from nabi.targets.llvm._writer._step_memory import StepMemory, WeightsWriter
+
+__all__ = ["BackwardWriter"]
+
+
+class BackwardWriter(StepMemory):
+    """See the module's text."""
+
+    def __init__(self, kernel: BackwardKernel) -> None:
+        k = KernelFunction(
+            kernel.name, kernel.dtype, kernel.lanes, kernel.arguments, kernel.machine.architecture
+        )
+        states = tuple(range(len(kernel.program.state_names)))
+        super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states)
+        self.kernel, self.derivative = kernel, kernel.program.derivative
+        slots, in_place = kernel.values.panel_slots, kernel.in_place
+        self.passes = PassWriter(
+            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, slots=slots, in_place=in_place
+        )
+        self.gradients = GradientWriter(k, kernel.machine.registers)
+        self.saved = {
+            node.index: (width, len(nodes), slot)
+            for width, nodes in kernel.values.slots.items()
+            for slot, node in enumerate(nodes)
+        }
+        self.panels = {
+            node.index: (width, len(nodes), slot)
+            for width, nodes in kernel.values.panels.items()
+            for slot, node in enumerate(nodes)
+        }
+        self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
+        self.after: PassWriter | None = None
+        self.packed_after: WeightsWriter | None = None
+        if kernel.input_weights is not None:
+            self.packed_after = WeightsWriter(k, kernel.input_weights, kernel.program, kernel.columns_first)
+        if kernel.input_schedule is not None:
+            frame = _InputFrame(self)
+            self.after = PassWriter(k.v, kernel.input_schedule, kernel.input_tiles, frame, slots=slots)
+
+    def write(self) -> ir.Module:
+        """Write the whole function."""
+        k, b, kernel = self.k, self.b, self.kernel
+        grains = dict.fromkeys(kernel.program.state_widths, 1)
+        for found in kernel.schedule.passes:
+            # A tile must not cross from one thread's units to another's.
+            grains[found.width] = lcm(grains.get(found.width, 1), kernel.tiles[found].vectors)
+        counts = {width: self._columns(width).count for width in grains}
+        k.divide(max(-(-counts[w] // grain) for w, grain in grains.items()), whole_rows=False)
+        self.ranges = {
+            width: k.part(index(counts[width]), k.unit_share, k.unit_shares, grain)
+            for width, grain in grains.items()
+        }
+        self.passes.reserve()
+        if self.after is not None:
+            self.after.reserve()
+        self.packed.pack()
+        if self.packed_after is not None:
+            self.packed_after.pack()
+        self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
+        if kernel.need_weights:
+            self._clear()
+        for i in range(len(kernel.program.state_names)):
+            self._begin(i)
+        k.wait_for_all()
+        with loop_over(b, 0, k["chunks"]) as turn:
+            self._chunk(turn)
+        for i in range(len(kernel.program.state_names)):
+            self._end(i)
+        b.ret_void()
+        return k.module
+
+    def _begin(self, state: int) -> None:
+        """Let the cotangent of a final state flow into both halves of what steps carry on."""
+        k, b, width = self.k, self.b, self.program.state_widths[state]
+        name = f"final_gradient_{state}"
+        given = b.icmp_unsigned("!=", k[name], NOWHERE)
+        for half in (index(0), k["batch"]):
+            target = partial(self._carried, state, half)
+            with b.if_else(given) as (then, otherwise):
+                with then:
+                    self.copy_rows(width, k.row_range, partial(self.row_of_state, name, width), target)
+                with otherwise:
+                    self.copy_rows(width, k.row_range, None, target)
+
+    def _end(self, state: int) -> None:
+        """Hand out the cotangent of an initial state: step 0 carried it on into the second half."""
+        k, b, width = self.k, self.b, self.program.state_widths[state]
+        name = f"initial_gradient_{state}"
+        with b.if_then(b.icmp_unsigned("!=", k[name], NOWHERE)):
+            source = partial(self._carried, state, k["batch"])
+            self.copy_rows(width, k.row_range, source, partial(self.row_of_state, name, width))
+
+    def _chunk(self, turn: Any) -> None:
+        k, b = self.k, self.b
+        start, stop = self.chunk(b.sub(b.sub(k["chunks"], index(1)), turn))
+        self.first_row = self.offset(start)
+        rows = b.sub(self.offset(stop), self.first_row)
+        steps = b.sub(stop, start)
+        with loop_over(b, 0, steps) as back:
+            self._step(b.sub(b.sub(stop, index(1)), back))
+        self._lay_operands(start, stop)
+        k.wait_for_all()
+        if self.kernel.need_weights:
+            self._gradients(rows, b.icmp_signed(">", turn, index(0)))
+        if self.after is not None:
+            share = k.part_of_all(rows)
+            self.base_row, self.panel_shift = self.first_row, index(0)
+            for found in self.after.schedule.passes:
+                self.after.run_pass(found, (index(0), index(self._columns(found.width).count)), share)
+        k.wait_for_all()
+
+    def _step(self, step: Any) -> None:
+        k, b = self.k, self.b
+        self.enter(step)
+        self.panel_shift = b.sub(self.row_start, self.first_row)
+        self.other_half = b.sub(k["batch"], self.half)
+        rows = self.own_rows()
+        previous: Pass | Reductions | None = None
+        for item in self.kernel.schedule.order:
+            if isinstance(item, Reductions):
+                k.wait_for_units()
+                self.passes.run_reductions(item, self.reduction_rows(rows))
+            else:
+                if item.sums or isinstance(previous, Reductions):
+                    k.wait_for_units()
+                self.passes.run_pass(item, self.ranges[item.width], rows)
+            previous = item
+        for i, node in enumerate(self.derivative.states):
+            if node is None:
+                target = partial(self._carried, i, self.other_half)
+                self.copy_rows(self.program.state_widths[i], rows, None, target)
+
+    def _columns(self, width: int) -> Columns:
+        return Columns(width, self.kernel.lanes, 1)
+
+    # Gradients of the weights.
+
+    def _lay_operands(self, start: Any, stop: Any) -> None:
+        """Lay the input and the states that products read into panels."""
+        k, b, v = self.k, self.b, self.v
+        operands = [node for node in self.kernel.operands if node.operation in LEAVES]
+        if not operands:
+            return
+        with loop_over(b, start, stop) as step:
+            self.enter(step)
+            shift = b.sub(self.row_start, self.first_row)
+            first, end = k.part_of_all(self.active)
+            with loop_over(b, first, end) as row:
+                at = b.mul(b.add(shift, row), index(v.lanes))
+                for node in operands:
+                    source = self.row_of_leaf(node, row)
+                    target = v.address(k[f"operand_{node.index}"], at)
+                    columns = self._columns(node.width or 1)
+                    with loop_over(b, 0, columns.count) as vector:
+                        value = v.load(source, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
+                        v.store(value, target, b.mul(vector, self.panel_line))
+
+    def _gradients(self, rows: Any, add: Any) -> None:
+        program, v = self.program, self.v
+        for name, cotangent, operand in self.kernel.values.pairs:
+            family, found = program.family_of(name)
+            shape = program.families[family].shape
+            side = Side(self._panel(cotangent), cotangent.width or 1)
+            read = Side(Panel(self.k[f"operand_{operand.index}"], self.panel_line), operand.width or 1)
+            gradient = self.k[f"gradient_{family}"]
+            if self.kernel.columns_first[family]:
+                target = v.address(gradient, found.start * shape[1])
+                self.gradients.product(
+                    rows, side, read, target, shape[1], self._adds(name, cotangent, operand, add)
+                )
+            else:
+                target = v.address(gradient, found.start)
+                self.gradients.product(
+                    rows, read, side, target, shape[0], self._adds(name, cotangent, operand, add)
+                )
+        vectors: dict[int, list[tuple[Side, Any]]] = {}
+        for name, cotangent in self.derivative.vectors.items():
+            family, found = program.family_of(name)
+            target = v.address(self.k[f"gradient_{family}"], found.start)
+            width = cotangent.width or 1
+            vectors.setdefault(width, []).append((Side(self._panel(cotangent), width), target))
+        for members in vectors.values():
+            self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
+
+    def _clear(self) -> None:
+        """Zero the gradients of weights that no equation hands one to: nothing else writes them."""
+        k, b, v, program = self.k, self.b, self.v, self.program
+        derived = {name for name, _, _ in self.kernel.values.pairs} | set(self.derivative.vectors)
+        for parameter in program.parameters:
+            if parameter.name in derived:
+                continue
+            family, found = program.family_of(parameter.name)
+            shape, rows = program.families[family].shape, found.stop - found.start
+            if len(shape) == 1:
+                lines, width, apart, start = 1, rows, 0, found.start
+            elif self.kernel.columns_first[family]:
+                lines, width, apart, start = rows, shape[1], shape[1], found.start * shape[1]
+            else:
+                lines, width, apart, start = shape[1], rows, shape[0], found.start
+            target, columns = v.address(k[f"gradient_{family}"], start), self._columns(width)
+            first, stop = k.part_of_all(index(lines))
+            with loop_over(b, first, stop) as line, loop_over(b, 0, columns.count) as vector:
+                at = b.add(b.mul(line, index(apart)), b.mul(vector, index(v.lanes)))
+                v.store(v.zero, target, at, columns.mask(v, vector))
+
+    def _adds(self, name: str, cotangent: Node, operand: Node, add: Any) -> Any:
+        """Whether a product adds to its gradient: a matrix that is used twice does the second time."""
+        uses = [pair for pair in self.kernel.values.pairs if pair[0] == name]
+        first = uses[0][1] is cotangent and uses[0][2] is operand
+        return add if first else ir.Constant(ir.IntType(1), 1)
+
+    def _panel(self, node: Node) -> Panel:
+        width, slots, slot = self.panels[node.index]
+        start = self.v.address(self.k[f"panel_{width}"], self.b.mul(self.panel_line, index(slot)))
+        return Panel(start, self.b.mul(self.panel_line, index(slots)), self.panel_line)
+
+    # The frame of the passes.
+
+    def weights(self, found: Pass, place: int) -> Any:
+        """Return the address of packed weights."""
+        return self.packed.address(found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie."""
+        return self.packed.matrices(segment)
+
+    def operand(self, segment: Segment) -> RowAddress | Panel:
+        """Products of a derivative read cotangents in panels."""
+        return self.panel_of_step(segment.operand)
+
+    def panel_of_step(self, node: Node) -> Panel:
+        """Return a panel beginning with the first row that a pass computes."""
+        panel = self._panel(node)
+        shift = self.b.mul(self.panel_shift, index(self.v.lanes))
+        return Panel(self.v.address(panel.start, shift), panel.stride, panel.slot)
+
+    def load(self, node: Node, place: Place) -> Any:
+        """Load a cotangent, a saved value or a new state; else as in the forward pass."""
+        if node.operation == "cotangent":
+            return self._cotangent(node, place)
+        if node.operation not in LEAVES:
+            for i, output in enumerate(self.program.plan.outputs):
+                if output is node:
+                    address = self.row_of_packed(f"state_{i}", node.width or 1, place.row)
+                    return self.v.load(self.column(address, place), 0, place.mask)
+            if node.index in self.saved:
+                width, slots, slot = self.saved[node.index]
+                return self.v.load(self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
+        return super().load(node, place)
+
+    def _cotangent(self, node: Node, place: Place) -> Any:
+        """Load what flows into a new state: from the step after, and from outside."""
+        i = next(i for i, found in enumerate(self.derivative.cotangents) if found is node)
+        width = self.program.state_widths[i]
+        address = self.column(self._carried(i, self.half, place.row), place)
+        value = self.v.load(address, 0, place.mask)
+        if i in self.kernel.given:
+            address = self.column(self.row_of_packed(f"given_{i}", width, place.row), place)
+            value = self.v.add(value, self.v.load(address, 0, place.mask))
+        return value
+
+    def _carried(self, state: int, half: Any, row: Any) -> Any:
+        """Return the address of what a row of a state's cotangent carries from step to step."""
+        return self.row_of_state(f"carry_{state}", self.program.state_widths[state], self.b.add(half, row))
+
+    def store(self, node: Node, value: Any, place: Place) -> None:
+        """Store the cotangent of a product, of a state before the step, or what a later pass reads."""
+        v, b = self.v, self.b
+        if node.index in self.panels:
+            panel = self.panel_of_step(node)
+            at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(v.lanes)))
+            v.store(value, panel.start, at, place.mask)
+        if any(node is operand for operand in self.kernel.operands) and node.operation not in LEAVES:
+            row = b.mul(b.add(self.panel_shift, place.row), index(v.lanes))
+            at = b.add(b.mul(place.vector, self.panel_line), row)
+            v.store(value, self.k[f"operand_{node.index}"], at, place.mask)
+        for i, found in enumerate(self.derivative.states):
+            if found is node:
+                kept = value
+                if self.kernel.cuts:
+                    kept = b.select(self.flag("cut", place.row), v.zero, value)
+                v.store(kept, self.column(self._carried(i, self.other_half, place.row), place), 0, place.mask)
+        if node.index in self.stored:
+            v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
+        if self.kernel.need_input and self.after is None and node is self.derivative.input:
+            self.store_input(value, place)
+
+    def store_input(self, value: Any, place: Place) -> None:
+        """Store the gradient of the input."""
+        address = self.row_of_packed("input_gradient", self.program.input_size, place.row)
+        self.v.store(value, self.column(address, place), 0, place.mask)
+
+    def number_row(self, node: Node, row: Any) -> Any:
+        """Return where a reduction lies: the forward pass kept its own for every row."""
+        if any(node is saved for saved in self.kernel.values.saved_numbers):
+            return self.b.add(self.row_start, row)
+        return super().number_row(node, row)
+
+
+class _InputFrame:
+    """The frame of what is computed of the gradient of the input for all rows of a chunk."""
+
+    def __init__(self, writer: BackwardWriter) -> None:
+        self.writer = writer
+
+    def load(self, node: Node, place: Place) -> Any:
+        w = self.writer
+        if node.index in w.panels:
+            panel = w.panel_of_step(node)
+            b = w.b
+            at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(w.v.lanes)))
+            return w.v.load(panel.start, at, place.mask)
+        return w.load(node, place)
+
+    def number(self, node: Node, row: Any) -> Any:
+        raise RuntimeError(f"native code: {node!r} is a reduction, which a step must compute")
+
+    def store_number(self, node: Node, value: Any, row: Any) -> None:
+        raise RuntimeError(f"native code: {node!r} is a reduction, which a step must compute")
+
+    def store(self, node: Node, value: Any, place: Place) -> None:
+        w = self.writer
+        if node is w.derivative.input:
+            w.store_input(value, place)
+        if any(node is found for found in w.after.schedule.stored):  # type: ignore[union-attr]
+            raise RuntimeError(f"native code: {node!r} would have to be stored between passes")
+
+    def operand(self, segment: Segment) -> RowAddress | Panel:
+        return self.writer.panel_of_step(segment.operand)
+
+    def weights(self, found: Pass, place: int) -> Any:
+        packed = self.writer.packed_after
+        assert packed is not None
+        return packed.address(found, place)
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        return self.writer.matrices(segment)
+
+    def parameter(self, node: Node) -> Any:
+        return self.writer.parameter(node)

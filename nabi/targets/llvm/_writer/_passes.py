@@ -1,0 +1,368 @@
+"""Writes the passes and reductions of a schedule: products, then the maps on what they give.
+
+What is read and written lies in memory that only the kernel around a pass knows; a `Frame` says where.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from llvmlite import ir
+
+from nabi.ir import Node
+from nabi.native import operations as _operations
+from nabi.native.vectors import Loop, Vectors, index, loop_over, reserve
+from nabi.targets.llvm._plan._operand_groups import Segment, segments_of
+from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_reduction
+from nabi.targets.llvm._plan._tiles import Columns, Tile
+from nabi.targets.llvm._writer._packing import Matrix
+from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
+from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
+
+__all__ = ["Early", "Frame", "PassWriter", "Place"]
+
+_NEAR = 512 << 10
+"""Bytes of weights that the second cache is trusted to hold beside all else."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a vector of units lies: a row, the number of the vector, and a mask of its units or None."""
+
+    row: Any
+    vector: Any
+    mask: Any
+
+
+@dataclass(frozen=True)
+class Early:
+    """Where sums of early products lie.
+
+    Attributes:
+        start: the address of the first tile.
+        stride: elements from one tile to the next.
+        shift: what is added to the number of a row.
+    """
+
+    start: Any
+    stride: Any
+    shift: Any
+
+
+class Frame(Protocol):
+    """The memory around a pass."""
+
+    def load(self, node: Node, place: Place) -> Any:
+        """Load units of a value that is at hand or stored."""
+
+    def number(self, node: Node, row: Any) -> Any:
+        """Load a reduction of a row."""
+
+    def store(self, node: Node, value: Any, place: Place) -> None:
+        """Store units of a value that leaves its pass."""
+
+    def store_number(self, node: Node, value: Any, row: Any) -> None:
+        """Store a reduction of a row."""
+
+    def operand(self, segment: Segment) -> RowAddress | Panel:
+        """Say where products read an operand."""
+
+    def weights(self, found: Pass, place: int) -> Any:
+        """Return the address of the packed weights of a segment of a pass."""
+
+    def matrices(self, segment: Segment) -> list[list[Matrix]]:
+        """Return where weights lie: for each operand of a segment those of each accumulator."""
+
+    def parameter(self, node: Node) -> Any:
+        """Return the address of a parameter vector."""
+
+
+@dataclass
+class _Values:
+    """The values of one place, computed once each."""
+
+    level: int
+    place: Place
+    sums: dict[int, Any] = field(default_factory=dict)
+    parameters: dict[int, Any] = field(default_factory=dict)
+    known: dict[int, Any] = field(default_factory=dict)
+    between: bool = False
+
+
+class PassWriter:
+    """Writes passes and reductions of one schedule into a kernel.
+
+    Args:
+        v: where to write; its builder may move on.
+        schedule: what is computed.
+        tiles: the tile of each pass.
+        frame: where values lie.
+        few_rows: whether steps have few rows; products that read the input are then computed before them.
+        slots: for each cotangent its slot among the panels of its width, in a derivative.
+        in_place: whether products that do not come early read the weights where they lie.
+    """
+
+    def __init__(
+        self,
+        v: Vectors,
+        schedule: Schedule,
+        tiles: dict[Pass, Tile],
+        frame: Frame,
+        few_rows: bool = False,
+        slots: Mapping[int, int] | None = None,
+        in_place: bool = False,
+    ) -> None:
+        self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
+        self.few_rows, self.in_place = few_rows, in_place
+        self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
+        self._stored = {node.index for node in schedule.stored}
+        self._scratch: dict[int, Any] = {}
+
+    def columns(self, found: Pass) -> Columns:
+        """Return how the units of a pass are cut."""
+        return Columns(found.width, self.v.lanes, self.tiles[found].vectors)
+
+    def block_rows(self, found: Pass) -> int:
+        """Return for how many rows sums are kept before maps read them: what fits the nearest cache."""
+        tile = self.tiles[found]
+        line = len(found.sums) * tile.vectors * self.v.lanes * self.v.size
+        return tile.rows * max(1, min(8, 16384 // max(1, line * tile.rows)))
+
+    def reserve(self) -> None:
+        """Reserve memory on the stack for sums; called once, at the start of the kernel."""
+        sizes = [
+            self.block_rows(found) * len(found.sums) * self.tiles[found].vectors * self.v.lanes
+            for found in self.schedule.passes
+        ]
+        if max(sizes, default=0):
+            self._scratch[0] = reserve(self.v.builder, self.v.element, max(sizes))
+
+    def run_pass(
+        self,
+        found: Pass,
+        vectors: tuple[Any, Any],
+        rows: tuple[Any, Any],
+        early: Early | None = None,
+        only_early: bool = False,
+    ) -> None:
+        """Write a pass for a range of vectors of units and a range of rows.
+
+        Args:
+            found: the pass.
+            vectors: the first vector and the one behind the last; tiles do not cross either.
+            rows: the first row and the one behind the last.
+            early: where the sums of early products lie, when some are hoisted.
+            only_early: write the early products alone.
+        """
+        b = self.v.builder
+        columns = self.columns(found)
+        size = index(columns.vectors)
+        first = b.sdiv(vectors[0], size)
+        stop = b.sdiv(b.add(vectors[1], index(columns.vectors - 1)), size)
+        with loop_over(b, first, stop) as tile:
+            self._tile(found, tile, rows, early, only_early)
+
+    def _tile(
+        self,
+        found: Pass,
+        tile: Any,
+        rows: tuple[Any, Any],
+        early: Early | None,
+        only_early: bool,
+    ) -> None:
+        v, b = self.v, self.v.builder
+        vectors = self.tiles[found].vectors
+        first = b.mul(tile, index(vectors))
+        if not found.sums:
+            self._maps(found, first, rows, None)
+            return
+        line = len(found.sums) * vectors * v.lanes
+        in_place = self.in_place and not only_early
+        segments: list[tuple[Segment, Any, Any]] = []
+        for place, segment in enumerate(self.segments[found]):
+            if segment.early != only_early:
+                continue
+            if in_place:
+                segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment)))
+            else:
+                step = segment.elements(1, vectors, v.lanes)
+                weights = v.address(self.frame.weights(found, place), b.mul(tile, index(step)))
+                segments.append((segment, self.frame.operand(segment), weights))
+        if early is not None:
+            start = v.address(early.start, b.mul(tile, early.stride))
+
+            def far(row: Any) -> Any:
+                return v.address(start, b.mul(b.add(row, early.shift), index(line)))
+
+            if segments:
+                self._accumulate(
+                    found, tile, rows, segments, far, resume=not only_early, only_early=only_early
+                )
+            if not only_early:
+                self._maps(found, first, rows, far)
+            return
+        block = self.block_rows(found)
+        with loop_over(b, rows[0], rows[1], block) as begin:
+            limit = b.add(begin, index(block))
+            end = b.select(b.icmp_signed("<", limit, rows[1]), limit, rows[1])
+
+            def near(row: Any) -> Any:
+                return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
+
+            self._accumulate(found, tile, (begin, end), segments, near, resume=False, only_early=False)
+            self._maps(found, first, (begin, end), near)
+
+    def _accumulate(
+        self,
+        found: Pass,
+        tile: Any,
+        rows: tuple[Any, Any],
+        segments: Any,
+        scratch: Any,
+        *,
+        resume: bool,
+        only_early: bool,
+    ) -> None:
+        if self.in_place and not only_early:
+            accumulate_in_place(
+                self.v,
+                rows=rows,
+                tile=tile,
+                columns=self.columns(found),
+                accumulators=len(found.sums),
+                segments=segments,
+                scratch=scratch,
+                resume=resume,
+            )
+            return
+        accumulate(
+            self.v,
+            rows=rows,
+            tile_rows=self.tiles[found].rows,
+            vectors=self.tiles[found].vectors,
+            accumulators=len(found.sums),
+            segments=segments,
+            scratch=scratch,
+            resume=resume,
+            far=self._is_far(found) and (only_early or not self.few_rows),
+        )
+
+    def _is_far(self, found: Pass) -> bool:
+        """Whether the weights of a pass do not stay in the second cache from one step to the next."""
+        columns = self.columns(found)
+        sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
+        return sum(sizes) * self.v.size > _NEAR
+
+    def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
+        """Write what follows from the sums of a tile, row by row."""
+        v, b = self.v, self.v.builder
+        columns = self.columns(found)
+        vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
+        masks = [columns.mask(v, vector) for vector in vectors]
+        parameters = self._parameters(found, vectors, masks)
+        with loop_over(b, rows[0], rows[1]) as row:
+            sums = scratch(row) if scratch is not None else None
+            for n, (vector, mask) in enumerate(zip(vectors, masks, strict=True)):
+                place = Place(row, vector, mask)
+                values = _Values(found.level, place, parameters=parameters[n])
+                for j, total in enumerate(found.sums):
+                    at = (j * columns.vectors + n) * v.lanes
+                    values.sums[total.node.index] = v.load(sums, at)
+                # All values before the first store: a store may be where another value is read.
+                results = [self.value(node, values) for node in found.stores]
+                for node, result in zip(found.stores, results, strict=True):
+                    self.frame.store(node, result, place)
+
+    def _parameters(self, found: Pass, vectors: list[Any], masks: list[Any]) -> list[dict[int, Any]]:
+        """Load the parameter vectors that a pass reads, before its rows."""
+        v = self.v
+        nodes = self._read_parameters(found)
+        loaded = []
+        for vector, mask in zip(vectors, masks, strict=True):
+            at = v.builder.mul(vector, index(v.lanes))
+            loaded.append({node.index: v.load(self.frame.parameter(node), at, mask) for node in nodes})
+        return loaded
+
+    def _read_parameters(self, found: Pass) -> list[Node]:
+        nodes: dict[int, Node] = {}
+        seen: set[int] = set()
+        waiting = list(found.stores)
+        while waiting:
+            node = waiting.pop()
+            if node.index in seen:
+                continue
+            seen.add(node.index)
+            if node.operation == "parameter":
+                nodes[node.index] = node
+            elif not self._is_loaded(node, found.level, False):
+                total = self.schedule.sums.get(node.index)
+                waiting.extend(total.others if total is not None else node.arguments)
+        return [nodes[i] for i in sorted(nodes)]
+
+    # Values.
+
+    def _is_loaded(self, node: Node, level: int, between: bool) -> bool:
+        if self.schedule.at_hand(node) or is_reduction(node):
+            return True
+        return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
+
+    def value(self, node: Node, values: _Values) -> Any:
+        """Return a node's vector at a place, computing it when it is not at hand."""
+        if node.index not in values.known:
+            values.known[node.index] = self._value(node, values)
+        return values.known[node.index]
+
+    def _value(self, node: Node, values: _Values) -> Any:
+        v = self.v
+        if node.operation == "constant":
+            return v.constant(node.value)
+        if node.operation == "parameter":
+            if node.index in values.parameters:
+                return values.parameters[node.index]
+            at = v.builder.mul(values.place.vector, index(v.lanes))
+            return v.load(self.frame.parameter(node), at, values.place.mask)
+        if is_reduction(node):
+            return v.splat(self.frame.number(node, values.place.row))
+        if self._is_loaded(node, values.level, values.between):
+            return self.frame.load(node, values.place)
+        total = self.schedule.sums.get(node.index)
+        if total is not None:
+            result = values.sums[node.index]
+            for other in total.others:
+                result = v.add(result, self.value(other, values))
+            return result
+        return _operations.apply(v, node.operation, *(self.value(a, values) for a in node.arguments))
+
+    # Reductions.
+
+    def run_reductions(self, found: Reductions, rows: tuple[Any, Any]) -> None:
+        """Write reductions over the units for a range of rows."""
+        by_width: dict[int, list[Node]] = {}
+        for node in found.nodes:
+            by_width.setdefault(node.arguments[0].width or 1, []).append(node)
+        with loop_over(self.v.builder, rows[0], rows[1]) as row:
+            for width, nodes in by_width.items():
+                for node, number in zip(nodes, self._reduce(found, nodes, width, row), strict=True):
+                    self.frame.store_number(node, number, row)
+
+    def _reduce(self, found: Reductions, nodes: list[Node], width: int, row: Any) -> list[Any]:
+        v, b = self.v, self.v.builder
+        starts = [v.constant(float("-inf")) if node.operation == "max" else v.zero for node in nodes]
+        columns = Columns(width, v.lanes, 1)
+        loop = Loop(b, 0, columns.count, 1, starts)
+        mask = columns.mask(v, loop.at)
+        values = _Values(found.level, Place(row, loop.at, mask), between=True)
+        sums = []
+        for node, total, start in zip(nodes, loop.carried, starts, strict=True):
+            value = self.value(node.arguments[0], values)
+            value = value if mask is None else v.select(mask, value, start)
+            name = "maximum" if node.operation == "max" else "add"
+            sums.append(_operations.apply(v, name, total, value))
+        sums = loop.close(sums)
+        results = []
+        for node, total in zip(nodes, sums, strict=True):
+            number = v.largest(total) if node.operation == "max" else v.sum(total)
+            if node.operation == "mean":
+                number = b.fmul(number, ir.Constant(v.element, 1.0 / width))
+            results.append(number)
+        return results

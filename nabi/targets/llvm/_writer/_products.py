@@ -1,0 +1,279 @@
+"""Products of rows with packed weights: accumulators in registers, stored for the maps that follow.
+
+Weights are packed as `[tile][k][accumulator][vector][lane]`, so that a tile of units reads them in one
+stream. An operand is either rows of memory (`x`, a state) or a panel `[vector][slot][row][lane]`, which is
+how cotangents are kept.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nabi.native.kernel_function import smaller
+from nabi.native.vectors import Loop, Vectors, index, loop_over
+from nabi.targets.llvm._plan._operand_groups import Segment
+from nabi.targets.llvm._plan._tiles import row_steps
+
+__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate"]
+
+RowAddress = Callable[[Any], Any]
+"""Gives the address of a row of an operand, by its number."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An operand in panels.
+
+    Attributes:
+        start: address of row 0 of its first vector.
+        stride: elements from one vector to the next.
+        slot: elements from one operand of a stack to the next.
+    """
+
+    start: Any
+    stride: Any
+    slot: Any = None
+
+
+def accumulate(
+    v: Vectors,
+    *,
+    rows: tuple[Any, Any],
+    tile_rows: int,
+    vectors: int,
+    accumulators: int,
+    segments: Sequence[tuple[Segment, RowAddress | Panel, Any]],
+    scratch: RowAddress,
+    resume: bool,
+    far: bool = False,
+) -> None:
+    """Write the products of one tile of units for a range of rows.
+
+    Long sums are cut into pieces that are added up at their ends: a sum of n terms in a row loses digits in
+    proportion to n. A piece of the weights also stays in a near cache for all rows. Where weights are far the
+    piece that follows is fetched meanwhile.
+
+    Args:
+        v: where to write.
+        rows: first row and the one behind the last.
+        tile_rows: rows of a full tile.
+        vectors: vectors of the tile.
+        accumulators: how many sums there are.
+        segments: each with its operand and the address of its packed weights for this tile.
+        scratch: address at which the sums of a row are stored, `[accumulator][vector][lane]`.
+        resume: whether the sums go on from what is stored there.
+        far: whether the weights are too many to stay in the second cache from step to step.
+    """
+    size = accumulators * vectors
+    is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
+    if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
+        for row, count in _tiles(v, rows, tile_rows):
+            block = _Block(v, count, vectors, accumulators)
+            if resume:
+                block.load(_lines(v, scratch, row, count))
+            for segment, operand, weights in segments:
+                for piece in _pieces(v, segment, operand, weights, vectors, None):
+                    block.multiply(segment, piece, row)
+            block.store(_lines(v, scratch, row, count), add=False)
+        return
+    if not resume:
+        with loop_over(v.builder, *rows) as row:
+            for place in range(size):
+                v.store(v.zero, scratch(row), place * v.lanes)
+    for segment, operand, weights in segments:
+        for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
+            for row, count in _tiles(v, rows, tile_rows):
+                block = _Block(v, count, vectors, accumulators)
+                ahead = _ahead(v, piece, row, rows, tile_rows) if far else None
+                block.multiply(segment, piece, row, ahead)
+                block.store(_lines(v, scratch, row, count), add=True)
+
+
+LONGEST_CHAIN = 192
+PIECE = 128
+"""Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
+
+_PARTS = 4
+"""Tiles of rows that ask for the piece that follows, each for a part: a few lines of the cache at a time.
+
+Asked for at once they would wait for each other, and with them the weights that are needed now. So with less
+than two tiles of rows nothing is asked for: then all weights come at the pace of the cache behind anyway.
+"""
+
+
+def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
+    """Write loops over tiles of rows, the largest first; yields the first row and the size of each kind."""
+    b = v.builder
+    now, stop = rows
+    for size in row_steps(tile_rows):
+        left = b.sub(stop, now)
+        end = b.add(now, b.mul(b.sdiv(left, index(size)), index(size))) if size > 1 else stop
+        with loop_over(b, now, end, size) as row:
+            yield row, size
+        now = end
+
+
+def _ahead(v: Vectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int) -> Any:
+    """Return where a tile of rows begins to ask for weights: in the piece that follows.
+
+    Behind the last piece of a segment lie the weights of the next tile of units, which will be read soon.
+    """
+    b = v.builder
+    size = index(piece.size)
+    part = smaller(b, b.mul(b.sub(row, rows[0]), index(piece.size // (_PARTS * tile_rows))), size)
+    many = b.icmp_signed(">=", b.sub(rows[1], rows[0]), index(2 * tile_rows))
+    # What is near already is asked for at no cost.
+    return v.address(piece.weights, b.select(many, b.add(part, size), index(0)))
+
+
+def _lines(v: Vectors, address: RowAddress, row: Any, count: int) -> list[Any]:
+    return [address(v.builder.add(row, index(r))) for r in range(count)]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of the units that a segment reads.
+
+    Attributes:
+        rows: gives the address of the first unit in a row.
+        weights: the address of the weights of the first unit.
+        vectors: for a panel how many full vectors of units there are; 0 when units lie side by side.
+        stride: for a panel elements from one vector to the next.
+        length: units side by side, when they are not in vectors.
+        size: elements of its weights.
+    """
+
+    rows: RowAddress
+    weights: Any
+    vectors: int
+    stride: Any
+    length: int
+    size: int
+
+
+def _pieces(
+    v: Vectors, segment: Segment, operand: RowAddress | Panel, weights: Any, vectors: int, limit: int | None
+) -> Iterator[_Piece]:
+    """Write loops over the pieces of a segment, of `limit` units at most; yields each kind of piece."""
+    b = v.builder
+    line = len(segment.targets) * vectors * v.lanes
+    if not isinstance(operand, Panel):
+        reads = operand
+        for start, length in _cut(v, segment.length, limit):
+
+            def side_by_side(row: Any, start: Any = start) -> Any:
+                return v.address(reads(row), start)
+
+            here = v.address(weights, b.mul(start, index(line)))
+            yield _Piece(side_by_side, here, 0, None, length, length * line)
+        return
+    if len(segment.operands) == 1:
+        yield from _pieces_of_panel(v, segment, operand, weights, line, limit)
+        return
+    with loop_over(b, 0, len(segment.operands)) as number:
+        panel = Panel(v.address(operand.start, b.mul(number, operand.slot)), operand.stride)
+        here = v.address(weights, b.mul(number, index(segment.width * line)))
+        yield from _pieces_of_panel(v, segment, panel, here, line, limit)
+
+
+def _pieces_of_panel(
+    v: Vectors, segment: Segment, panel: Panel, weights: Any, line: int, limit: int | None
+) -> Iterator[_Piece]:
+    b = v.builder
+    full, rest = divmod(segment.width, v.lanes)
+    for start, count in _cut(v, full, None if limit is None else limit // v.lanes):
+        source = v.address(panel.start, b.mul(start, panel.stride))
+        here = v.address(weights, b.mul(start, index(v.lanes * line)))
+        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, 0, count * v.lanes * line)
+    if rest:
+        source = v.address(panel.start, b.mul(index(full), panel.stride))
+        here = v.address(weights, full * v.lanes * line)
+        yield _Piece(_row_of_panel(v, source), here, 0, None, rest, rest * line)
+
+
+def _row_of_panel(v: Vectors, start: Any) -> RowAddress:
+    return lambda row: v.address(start, v.builder.mul(row, index(v.lanes)))
+
+
+def _cut(v: Vectors, length: int, limit: int | None) -> Iterator[tuple[Any, int]]:
+    """Write loops over pieces of a length; yields start and size of full pieces and of what is left."""
+    size = length if limit is None else min(length, limit)
+    full = length // size * size if size else 0
+    if full > size:
+        with loop_over(v.builder, 0, full, size) as start:
+            yield start, size
+    elif full:
+        yield index(0), size
+    if length > full:
+        yield index(full), length - full
+
+
+class _Block:
+    """The accumulators of one tile: `sums[row][accumulator][vector]`."""
+
+    def __init__(self, v: Vectors, rows: int, vectors: int, accumulators: int) -> None:
+        self.v, self.rows, self.vectors, self.accumulators = v, rows, vectors, accumulators
+        self.sums = [v.zero] * (rows * accumulators * vectors)
+
+    def load(self, addresses: Sequence[Any]) -> None:
+        """Go on from what is stored."""
+        size = self.accumulators * self.vectors
+        self.sums = [
+            self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
+        ]
+
+    def store(self, addresses: Sequence[Any], add: bool) -> None:
+        """Store the sums, or add them to what is stored."""
+        v, size = self.v, self.accumulators * self.vectors
+        for r, address in enumerate(addresses):
+            for place in range(size):
+                value = self.sums[r * size + place]
+                if add:
+                    value = v.add(v.load(address, place * v.lanes), value)
+                v.store(value, address, place * v.lanes)
+
+    def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
+        """Add the products with a piece, for rows from `row` on; fetch weights from `ahead` on meanwhile."""
+        v, b = self.v, self.v.builder
+        rows = _lines(v, piece.rows, row, self.rows)
+        if not piece.vectors:
+            self._loop(segment, rows, piece.weights, piece.length, ahead)
+            return
+        line = len(segment.targets) * self.vectors * v.lanes
+        loop = Loop(b, 0, piece.vectors, 1, self.sums)
+        self.sums = list(loop.carried)
+        shift = b.mul(loop.at, piece.stride)
+        here = v.address(piece.weights, b.mul(loop.at, index(v.lanes * line)))
+        if ahead is not None:
+            ahead = v.address(ahead, b.mul(loop.at, index(v.lanes * line // _PARTS)))
+        self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes, ahead)
+        self.sums = loop.close(self.sums)
+
+    def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int, ahead: Any) -> None:
+        v, b = self.v, self.v.builder
+        line = len(segment.targets) * self.vectors * v.lanes
+        # Enough multiplications in a turn to hide the loop. More are more to compile, and with a single row,
+        # where each reads its weights from memory, 32 in a turn took a quarter longer than 16 (on Zen 5).
+        unroll = min(length, 4 if len(self.sums) <= 4 else 2)
+        main = length // unroll * unroll
+        loop = Loop(b, 0, main, unroll, self.sums)
+        self.sums = list(loop.carried)
+        here = v.address(weights, b.mul(loop.at, index(line)))
+        places = [v.address(row, loop.at) for row in rows]
+        if ahead is not None:
+            v.fetch(v.address(ahead, b.mul(loop.at, index(line // _PARTS))), -(-unroll * line // _PARTS))
+        for u in range(unroll):
+            self._turn(segment, places, u, here, u * line)
+        self.sums = loop.close(self.sums)
+        for k in range(main, length):
+            self._turn(segment, rows, k, weights, k * line)
+
+    def _turn(self, segment: Segment, rows: Sequence[Any], k: int, weights: Any, at: int) -> None:
+        v = self.v
+        values = [v.broadcast(row, k) for row in rows]
+        for j, target in enumerate(segment.targets):
+            for n in range(self.vectors):
+                weight = v.load(weights, at + (j * self.vectors + n) * v.lanes)
+                for r, value in enumerate(values):
+                    place = (r * self.accumulators + target) * self.vectors + n
+                    self.sums[place] = v.fma(value, weight, self.sums[place])

@@ -1,0 +1,1 @@
+"""Callbacks: the base class, those that monitor a figure, and those that write files."""

@@ -1,0 +1,168 @@
+"""Callbacks that write files: the model, the figures, and runs that can be taken up again."""
+
+import csv
+import io
+import os
+from typing import Any
+
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError, OutputError
+from nabi.interchange import write_atomically
+from nabi.training._callbacks._base import Callback
+from nabi.training._callbacks._monitoring import Watching
+
+__all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
+
+
+class ModelCheckpoint(Watching):
+    """Save the model, at the end of epochs.
+
+    Args:
+        filepath: where to; may name figures, as in "{epoch:02d}-{loss:.4f}.nabi". Epochs count from 1 there.
+        monitor: the figure that says which epoch is best.
+        verbose: 1 to say when a file is written.
+        save_best_only: write only when the figure has improved.
+        save_weights_only: write the weights alone.
+        mode: "min", "max" or "auto".
+        save_freq: "epoch", or a number of batches.
+        period: write only every so many epochs.
+
+    Raises:
+        ArgumentError: for a figure in the path that the logs don't have.
+        OutputError: if a file cannot be written.
+    """
+
+    @public
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        period: int = 1,
+    ) -> None:
+        super().__init__(monitor, mode)
+        if not isinstance(save_freq, str) or save_freq != "epoch":
+            save_freq = _checks.whole("save_freq", save_freq, otherwise=" of batches or 'epoch'")
+        self.filepath = str(_checks.path("filepath", filepath, wrong=OutputError))
+        self.verbose = verbose
+        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        self.save_freq, self.period = save_freq, _checks.whole("period", period)
+        self._batches = self._epoch = 0
+        if save_freq != "epoch":
+            # Only then is this callback called for every batch.
+            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remember which epoch it is."""
+        self._epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write, if this is an epoch to write."""
+        if self.save_freq == "epoch" and (epoch + 1) % self.period == 0:
+            self._save(epoch, logs or {})
+
+    def _after_batch(self, batch: int, logs: Any = None) -> None:
+        self._batches += 1
+        if self._batches % int(self.save_freq) == 0:
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})})
+
+    def _save(self, epoch: int, logs: dict[str, Any]) -> None:
+        if self.save_best_only:
+            value = self.watched(logs)
+            if not self.improves(value):
+                return
+            self.best = value
+        try:
+            path = self.filepath.format(**{**logs, "epoch": epoch + 1})
+        except (KeyError, ValueError, IndexError) as problem:
+            raise ArgumentError(
+                f"filepath: {self.filepath!r} cannot be filled in ({problem}); "
+                f"there are epoch, {', '.join(logs)}"
+            ) from None
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: saved {path}")
+
+
+class CSVLogger(Callback):
+    """Write the figures of every epoch into a table.
+
+    Args:
+        filename: where to.
+        separator: between the columns.
+        append: whether to go on with a file that exists.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+
+    @public
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        self.filename = _checks.path("filename", filename, wrong=OutputError)
+        self.separator, self.append = separator, append
+        self._rows: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Read what is there, if it is to be continued."""
+        self._rows = []
+        if self.append and self.filename.exists():
+            with open(self.filename, encoding="utf-8", newline="") as file:
+                self._rows = list(csv.DictReader(file, delimiter=self.separator))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Add a row; the file is whole at any moment."""
+        self._rows.append({"epoch": epoch, **(logs or {})})
+        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, columns, delimiter=self.separator, lineterminator="\n", restval="")
+        table.writeheader()
+        table.writerows(self._rows)
+        with write_atomically(self.filename, "w") as file:
+            file.write(text.getvalue())
+
+
+class BackupAndRestore(Callback):
+    """Keep a run in a file, so that the same program, started again after an interruption, goes on with it.
+
+    The file holds everything that training depends on, so the run ends as if it had never been stopped. It is
+    removed when the run is complete. What other callbacks have counted (the patience of EarlyStopping) is not
+    in it.
+
+    Args:
+        path: the file.
+        every: epochs between two writes.
+
+    Raises:
+        FileFormatError: if the file is there but damaged, or of another model.
+        OutputError: if it cannot be written.
+    """
+
+    @public
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        self.path = _checks.path("path", path, wrong=OutputError)
+        self.every = _checks.whole("every", every, otherwise=" of epochs")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Go on from the file, if there is one."""
+        self.resumed_epoch = None
+        if self.path.exists():
+            self.model.load_training(self.path)
+            self.resumed_epoch = self.model.completed_epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the file."""
+        if (epoch + 1) % self.every == 0:
+            self.model.save(self.path)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Remove the file of a run that is complete."""
+        if self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What training is given, as batches of tensors."""

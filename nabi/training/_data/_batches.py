@@ -1,0 +1,298 @@
+"""Batches from arrays, DataLoaders, data sets and generators."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, SupportsFloat
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from nabi import _checks
+from nabi.errors import ArgumentError, ShapeError
+from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, row_count
+from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._tensors import sample_count
+
+__all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
+
+Batch = tuple[Part, Part | None, Part | None]
+DEFAULT_BATCH_SIZE = 32
+UNNAMED = Ports()
+# Small batches are cut many at a time: so many at most, of so many numbers together.
+_AT_ONCE = 64
+_NUMBERS_AT_ONCE = 1 << 14
+
+
+class Batches(Protocol):
+    """Batches `(x, y, weights)`, for one epoch after another."""
+
+    steps: int | None
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+
+
+class ArrayBatches:
+    """Batches cut from tensors that are in memory."""
+
+    def __init__(
+        self,
+        x: Part,
+        y: Part | None,
+        weights: Part | None,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        steps: int | None = None,
+    ) -> None:
+        self.x, self.y, self.weights = x, y, weights
+        self.batch_size, self.generator = batch_size, generator
+        available = -(-row_count(x) // batch_size)
+        self.steps: int | None = available if steps is None else min(steps, available)
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches in order, or in a new random order where there is a generator."""
+        size, count = self.batch_size, row_count(self.x)
+        order: Tensor | None = None
+        if self.generator is not None:
+            order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
+        limit = count if self.steps is None else min(count, self.steps * size)
+        several = size * max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(1, size * self._row_numbers())))
+        for start in range(0, limit, several):
+            stop = min(start + several, limit)
+            found = self.part(slice(start, stop) if order is None else order[start:stop])
+            if stop - start <= size:
+                yield found
+                del found  # its memory serves the next
+            else:
+                yield from zip(
+                    *(_pieces(part, size, -(-(stop - start) // size)) for part in found), strict=True
+                )
+
+    def _row_numbers(self) -> int:
+        """How many numbers a sample has, targets and weights among them."""
+        found = 0
+        for part in (self.x, self.y, self.weights):
+            for one in part if isinstance(part, tuple) else (part,):
+                found += 0 if one is None else one.numel() // one.shape[0]
+        return found
+
+    def part(self, rows: slice | Tensor) -> Batch:
+        """Inputs, targets and weights of some of the samples."""
+        x = _rows(self.x, rows)
+        assert x is not None
+        return x, _rows(self.y, rows), _rows(self.weights, rows)
+
+
+def _rows(part: Any, rows: slice | Tensor) -> Part | None:
+    if part is None or isinstance(part, tuple):
+        return None if part is None else tuple(_rows(one, rows) for one in part)  # type: ignore[misc]
+    found: Tensor = part[rows] if isinstance(rows, slice) else part.index_select(0, rows)
+    return found
+
+
+def _pieces(part: Any, size: int, count: int) -> Iterable[Any]:
+    """Some samples cut into `count` batches."""
+    if part is None:
+        return itertools.repeat(None, count)
+    if isinstance(part, tuple):
+        return zip(*(_pieces(one, size, count) for one in part), strict=True)
+    found: Iterable[Tensor] = part.split(size)
+    return found
+
+
+class StreamBatches:
+    """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
+
+    def __init__(
+        self,
+        source: Any,
+        steps: int | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        ports: Ports,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.source, self.dtype, self.device, self.ports = source, dtype, device, ports
+        # Puts the batches of a PyDataset into a new order in each epoch; other sources have an order.
+        self.generator = generator if isinstance(source, PyDataset) else None
+        # Brings inputs into the shape that a model expects.
+        self.adjust: Callable[[Part], Part] | None = None
+        self._once = isinstance(source, Iterator)
+        self._indexed = not self._once and not hasattr(source, "__iter__")
+        if isinstance(source, PyDataset):
+            available = source.num_batches
+            steps = available if steps is None else min(steps, available or steps)
+        elif steps is None and hasattr(source, "__len__"):
+            steps = len(source)
+        self.steps: int | None = steps
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of one run through the source; a generator goes on where it was."""
+        batches: Iterable[Any] = self.source
+        if isinstance(self.source, PyDataset):
+            batches = self._of_dataset(self.source)
+        elif self._indexed:
+            batches = (self.source[index] for index in range(len(self.source)))
+        elif isinstance(self.source, DataLoader):
+            # A loader can be longer than asked for; its order is drawn anew for each epoch.
+            batches = iter(self.source)
+        for batch in batches if isinstance(self.source, PyDataset) else itertools.islice(batches, self.steps):
+            yield self._convert(batch)
+        if self._indexed and hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+    def _of_dataset(self, source: PyDataset) -> Iterator[Any]:
+        """The batches of a data set, those of one with an end in a new order where there is a generator."""
+        source.on_epoch_begin()
+        count = source.num_batches
+        order: Iterable[int] = itertools.count() if count is None else range(count)
+        if count is not None and self.generator is not None:
+            order = torch.randperm(count, generator=self.generator).tolist()
+        for index in order if self.steps is None else itertools.islice(order, self.steps):
+            yield source[index]
+        source.on_epoch_end()
+
+    def _convert(self, batch: Any) -> Batch:
+        parts = list(batch) if isinstance(batch, list | tuple) else [batch]
+        if len(parts) > 1:
+            parts = self.ports.divided(parts)
+        if len(parts) > 3 or (isinstance(batch, Mapping) and not self.ports.inputs):
+            raise ArgumentError(f"x: it gave {_what(batch)}, expected x, (x, y) or (x, y, sample_weight)")
+        x, y, weights = self.ports.tensors((*parts, None, None)[:3], self.dtype, self.device)
+        check_lengths(x, y, weights)
+        return (x if self.adjust is None else self.adjust(x)), y, weights
+
+
+def _what(batch: Any) -> str:
+    return f"a batch of {len(batch)} parts" if isinstance(batch, list | tuple) else type(batch).__name__
+
+
+def check_lengths(x: Part, y: Part | None, weights: Part | None) -> int:
+    """The number of samples.
+
+    Raises:
+        ShapeError: if other inputs, targets or weights have another one.
+    """
+    count = sample_count("x", first_of(x))
+    for argument, part in (("x", x), ("y", y), ("sample_weight", weights)):
+        for tensor in part if isinstance(part, tuple) else (part,):
+            if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):
+                got = tensor.shape[0] if tensor.ndim else "no"
+                raise ShapeError(f"{argument}: {got} samples were given, x has {count}")
+    return count
+
+
+def make_batches(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None,
+    fixed_batch_size: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+    steps: int | None = None,
+    ports: Ports = UNNAMED,
+    whole: bool = False,
+) -> ArrayBatches | StreamBatches:
+    """Batches from whatever a user gives as `x` (and `y`), one of all samples if `whole`.
+
+    Raises:
+        ArgumentError: for data that is none of these, or a batch size that cannot be.
+        ShapeError: if x, y and weights have different numbers of samples.
+    """
+    if batch_size is not None:
+        batch_size = _checks.whole("batch_size", batch_size, otherwise=" or None")
+    if steps is not None:  # often the quotient of two numbers
+        steps = _checks.whole("steps_per_epoch", steps, otherwise=" or None", floats=True)
+    size = batch_size or fixed_batch_size or DEFAULT_BATCH_SIZE
+    if isinstance(x, Dataset) and not isinstance(x, IterableDataset):
+        x = DataLoader(x, size, shuffle=generator is not None, generator=generator)
+    elif isinstance(x, IterableDataset):
+        x = DataLoader(x, size)
+    if _is_stream(x) and not whole:
+        for argument, given in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
+            if given is not None and not (argument == "batch_size" and isinstance(x, DataLoader)):
+                raise ArgumentError(
+                    f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
+                )
+        return StreamBatches(x, steps, dtype, device, ports, generator)
+    x_part, y_part, weights = ports.tensors((x, y, sample_weight), dtype, device)
+    if weights is not None:
+        weights = each(lambda one: one.to(dtype), weights)
+    count = check_lengths(x_part, y_part, weights)
+    if whole:
+        size = count
+    if fixed_batch_size is not None and (size != fixed_batch_size or count % size):
+        raise ShapeError(
+            f"batch_size: {count} samples in batches of {size} were given, "
+            f"the model's batch_input_shape asks for batches of exactly {fixed_batch_size}"
+        )
+    return ArrayBatches(x_part, y_part, weights, size, generator, steps)
+
+
+def _is_stream(x: Any) -> bool:
+    if isinstance(x, DataLoader | Iterator):
+        return True
+    if isinstance(x, list | tuple | Mapping | Tensor | str | bytes) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))
+
+
+def class_weights(
+    y: Tensor, weights: Mapping[int, float], sparse: bool, dtype: torch.dtype, width: int | None = None
+) -> Tensor:
+    """Weight of each sample (and step) by its class; classes that are not named count 1.
+
+    Args:
+        y: labels, or targets with a column for each class.
+        weights: a number for each class.
+        sparse: whether the targets are labels whatever their shape.
+        dtype: of the result.
+        width: how many outputs the model has, where that is known.
+
+    Raises:
+        ArgumentError: for weights that are no dictionary of numbers, and for classes that cannot be.
+    """
+    if not isinstance(weights, Mapping) or not weights:
+        raise ArgumentError(
+            f"class_weight: expected a dictionary such as {{0: 1.0, 1: 5.0}}, got {weights!r}"
+        )
+    labels, columns = y, None
+    if y.ndim > 1:
+        if y.shape[-1] == 1:
+            labels = y.squeeze(-1)
+        elif not sparse:
+            labels, columns = y.argmax(-1), y.shape[-1]
+    count = columns
+    if columns is None and sparse:
+        count = width
+    elif columns is None and bool(((labels == 0) | (labels == 1)).all()):
+        count = 2
+    result = torch.ones(labels.shape, dtype=dtype, device=y.device)
+    for label, weight in weights.items():
+        result[labels == _class(label, count)] = _class_weight(label, weight)
+    return result
+
+
+def _class(label: Any, count: int | None) -> int:
+    whole = not isinstance(label, bool | str) and isinstance(label, SupportsFloat) and float(label) % 1 == 0
+    if not whole or label < 0 or (count is not None and label >= count):
+        wanted = "a whole number from 0" + ("" if count is None else f" to {count - 1}")
+        raise ArgumentError(f"class_weight: expected classes, each {wanted}, got the class {label!r}")
+    return int(label)
+
+
+def _class_weight(label: Any, weight: Any) -> float:
+    try:
+        number = math.nan if isinstance(weight, bool | str) else float(weight)
+    except (TypeError, ValueError, RuntimeError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentError(
+            f"class_weight: expected a number of 0 or more for class {label!r}, got {weight!r}"
+        )
+    return number

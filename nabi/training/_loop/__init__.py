@@ -1,0 +1,1 @@
+"""The training loop, its progress bar, interruption and checkpoints."""

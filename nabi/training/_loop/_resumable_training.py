@@ -1,0 +1,323 @@
+"""Training that can be stopped after any batch and taken up again, with the same result to the last bit."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from nabi.errors import NotFiniteError
+from nabi.training._callbacks._base import CallbackList
+from nabi.training._loop import _training_checkpoint as checkpoints
+from nabi.training._loop._interrupt import FinishBatch
+from nabi.training._loop._progress import Display
+
+__all__ = ["Hearing", "Position", "ResumableTraining", "TrainingSettings"]
+
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+# What hears of each batch of a validation: its number, and no figures.
+Hearing = Sequence[Callable[[int, dict[str, Any]], None]]
+
+
+class TrainingSettings(Protocol):
+    """The settings that a training needs; `nabi.models._task._described.Described` gives `to_dict`.
+
+    Two more are used where the settings have them:
+
+    - `patience`, a number of epochs or None: training ends when the validation loss has not fallen for so
+      many.
+    - `averaging`, a number below 1 or None: beside the weights there is their exponential moving average,
+      which a step changes by `1 - averaging` of the difference (by more in the first steps: step t, from 0,
+      keeps `min(averaging, (1 + t) / (10 + t))`). Validation is done with the average, and it is what is
+      kept (Polyak and Juditsky 1992).
+    """
+
+    @property
+    def epochs(self) -> int | None:
+        """How often everything is gone through; not None when training begins."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Of AdamW."""
+
+    @property
+    def clipnorm(self) -> float:
+        """The gradient of all weights together is scaled down to this norm."""
+
+    @property
+    def weight_decay(self) -> float:
+        """Of AdamW."""
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step, counted from 0, of so many."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings by name, as JSON can hold them."""
+
+
+@dataclass
+class Position:
+    """Where training stands: after so many epochs, and batches of the next one."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    """Of all batches, over all epochs."""
+    total: float = 0.0
+    """Of the losses of this epoch, each times what it is the mean of."""
+    count: int = 0
+    """Of what the losses of this epoch are means of."""
+    best: float = math.inf
+    """The lowest validation loss."""
+    best_epoch: int = 0
+    """After how many epochs it was the lowest; 0 before the first validation."""
+    seconds: float = 0.0
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
+class ResumableTraining(ABC):
+    """One training of a network, which can be stopped after any batch and taken up again.
+
+    AdamW with the gradient clipped by the norm of all weights; after each epoch a validation, whose best
+    weights are kept; Ctrl-C ends the training after the batch. A subclass says what a batch is and what its
+    loss is:
+
+    - `batches_per_epoch`, `batches(first)` and `loss(batch)` are a must.
+    - `begin_epoch()` is called before the first batch of an epoch, and not where training goes on within
+      one. What it draws from `generator` must then come back by `extra` and `set_extra`. (An order that
+      follows from the seed and `position.epoch` alone, computed in `batches`, needs neither.)
+    - `validates` and `validate(hearing)`, where there is something to validate with.
+    - `steps`, where it is not `epochs * batches_per_epoch`.
+
+    All that is random comes from `generator`: a checkpoint has its state. Whatever else the next batch
+    depends on is `extra()`. A subclass may set its own attributes before or after `super().__init__`: nothing
+    is read before `run`.
+
+    Args:
+        network: what learns: its parameters that require a gradient.
+        settings: with `epochs`, which is not None.
+        checkpoint: the file that keeps where training stands, None for none; if it is there, `run` goes on
+            from it.
+        fingerprint: of what is learnt from and validated with (such as a SHA-256): a checkpoint of another
+            one is refused.
+
+    Attributes:
+        position: where training stands, with `history` and `seconds`.
+        interrupted: whether Ctrl-C ended it before its end.
+        generator: of random numbers, with the seed of the settings.
+        best: the weights of the lowest validation loss by name, empty before the first.
+    """
+
+    kind: ClassVar[str]
+    """Of its checkpoint files, such as "language model training"; add it to `_READERS` in `_files.py`."""
+    material: ClassVar[str] = "texts"
+    """What it learns from, for the message that a checkpoint is of another training."""
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        settings: TrainingSettings,
+        checkpoint: Path | None,
+        fingerprint: str,
+    ) -> None:
+        assert settings.epochs is not None
+        self.epochs = settings.epochs
+        self.network, self.settings = network, settings
+        self._checkpoint, self.fingerprint = checkpoint, fingerprint
+        self.weights: list[Tensor] = [weight for weight in network.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.position = Position()
+        self.best: dict[str, Tensor] = {}
+        self.interrupted = False
+        self._patience: int | None = getattr(settings, "patience", None)
+        self._averaging: float | None = getattr(settings, "averaging", None)
+        self.averages: list[Tensor] = []
+        """The moving averages of `weights`, where there are any."""
+        if self._averaging is not None:
+            self.averages = [weight.detach().clone() for weight in self.weights]
+
+    # What a subclass says -----------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def batches_per_epoch(self) -> int:
+        """How many batches the current epoch has."""
+
+    @property
+    def steps(self) -> int:
+        """Batches of all epochs, from which the learning rate follows; asked at every step."""
+        return self.epochs * self.batches_per_epoch
+
+    def begin_epoch(self) -> None:
+        """Prepare an epoch, before its first batch."""
+        return
+
+    @abstractmethod
+    def batches(self, first: int) -> Iterator[Any]:
+        """Yield the batches of the current epoch from this number on; the last may be smaller."""
+
+    @abstractmethod
+    def loss(self, batch: Any) -> tuple[Tensor, int]:
+        """Return the mean loss of a batch, to go backward from, and of how many things it is the mean."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is something to validate with; else the last weights are kept."""
+        return False
+
+    def validate(self, hearing: Hearing) -> float:
+        """Return the loss that says which weights are best, and call `hearing` after each batch of it.
+
+        Asked after every epoch, where `validates`; nothing of `generator` may be used.
+        """
+        raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(hearing)")
+
+    def extra(self) -> dict[str, Any]:
+        """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's."""
+        return {}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `extra` gave, when training is taken up again.
+
+        Raises:
+            KeyError, TypeError, ValueError: for what does not fit; the file is then called damaged.
+        """
+        return
+
+    # What it does -------------------------------------------------------------------------------------------
+
+    def run(self, display: Display, hears: CallbackList) -> None:
+        """Train until the last epoch, the end of patience or Ctrl-C; leave the network with its best weights.
+
+        Raises:
+            FileFormatError: if the checkpoint is damaged or holds something else.
+            ArgumentError: if the checkpoint is of a training with other settings or texts.
+            NotFiniteError: if the loss becomes NaN or infinite.
+        """
+        if self._checkpoint is not None and self._checkpoint.exists():
+            checkpoints.resume(self, self._checkpoint)
+        self._written = time.perf_counter()
+        self._begun = self._written - self.position.seconds
+        hears.call("on_train_begin", {})
+        try:
+            with FinishBatch() as interrupt:
+                while not (self.interrupted or self._is_at_its_end()):
+                    self._epoch(display, hears, interrupt)
+        finally:
+            display.close()
+        self.position.seconds = time.perf_counter() - self._begun
+        if self._checkpoint is not None:
+            if self.interrupted:
+                self._write()
+            else:
+                self._checkpoint.unlink(missing_ok=True)
+        if self.best:
+            self.network.load_state_dict(self.best)
+        else:
+            self._exchange_averages()
+        hears.call("on_train_end", {})
+
+    def _is_at_its_end(self) -> bool:
+        position = self.position
+        tired = self._patience is not None and position.epoch - position.best_epoch >= self._patience
+        return position.epoch >= self.epochs or (self.validates and tired)
+
+    def _epoch(self, display: Display, hears: CallbackList, interrupt: FinishBatch) -> None:
+        position = self.position
+        if not position.batch:
+            self.begin_epoch()
+        hears.call("on_epoch_begin", position.epoch, {})
+        display.begin_epoch(position.epoch, self.epochs, self.batches_per_epoch)
+        after = hears.hearing("on_train_batch_end")
+        for batch in self.batches(position.batch):
+            self._step(batch)
+            logs = {"loss": position.total / position.count}
+            for end in after:
+                end(position.batch - 1, logs)
+            if display.shows_batches:
+                display.batch(position.batch, logs.copy)
+            if interrupt.asked:
+                self.interrupted = True
+                return
+            self._write_now_and_then()
+        logs = {"loss": position.total / position.count}
+        if self.validates:
+            logs["val_loss"] = self._validated(hears)
+        for name, value in logs.items():
+            position.history.setdefault(name, []).append(value)
+        display.end_epoch(dict(logs))
+        hears.call("on_epoch_end", position.epoch, logs)
+        position.epoch += 1
+        position.batch, position.total, position.count = 0, 0.0, 0
+        self.interrupted = interrupt.asked and not self._is_at_its_end()
+        self._write_now_and_then()
+
+    def _validated(self, hears: CallbackList) -> float:
+        position = self.position
+        hears.call("on_test_begin", {})
+        self._exchange_averages()
+        loss = self.validate(hears.hearing("on_test_batch_end"))
+        hears.call("on_test_end", {"loss": loss})
+        if loss < position.best:
+            position.best, position.best_epoch = loss, position.epoch + 1
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._exchange_averages()
+        return loss
+
+    def _exchange_averages(self) -> None:
+        """Put the averages in the place of the weights, and the weights in theirs; so twice is nothing."""
+        with torch.no_grad():
+            for average, weight in zip(self.averages, self.weights, strict=False):
+                kept = weight.clone()
+                weight.copy_(average)
+                average.copy_(kept)
+
+    def _step(self, batch: Any) -> None:
+        position, settings = self.position, self.settings
+        rate = settings.rate(position.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, count = self.loss(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NotFiniteError(
+                f"loss: it became {value} in epoch {position.epoch + 1}, batch {position.batch + 1}, "
+                f"training stops. Try a smaller learning rate (it is {rate:g}) or a smaller clipnorm "
+                f"(it is {settings.clipnorm:g})"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
+        self.optimizer.step()
+        if self._averaging is not None:
+            kept = min(self._averaging, (1 + position.step) / (10 + position.step))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.averages, self.weights, 1 - kept)
+        position.total += value * count
+        position.count += count
+        position.batch += 1
+        position.step += 1
+
+    def _write_now_and_then(self) -> None:
+        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
+            self._write()
+
+    def _write(self) -> None:
+        if self._checkpoint is None:
+            return
+        self.position.seconds = time.perf_counter() - self._begun
+        checkpoints.write(self, self._checkpoint)
+        self._written = time.perf_counter()

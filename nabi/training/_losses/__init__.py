@@ -1,0 +1,1 @@
+"""Losses: functions, classes, and the steps that do not count."""

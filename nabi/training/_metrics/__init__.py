@@ -1,0 +1,1 @@
+"""Metrics: Keras' classes, names, and torchmetrics."""

@@ -1,0 +1,1 @@
+"""A training step without autograd: forward, loss, backward and update by the layers' own rules."""

@@ -1,0 +1,238 @@
+"""Forward and backward passes of the layers that know no time; see `nabi.training._step._chain`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi import activations
+from nabi.kernels import Kept, SmallDense, small_dense
+from nabi.layers import Activation, Dense, Dropout, Flatten
+
+__all__ = [
+    "DirectActivation",
+    "direct_activation",
+    "direct_dense",
+    "direct_dropout",
+    "direct_flatten",
+    "is_known",
+]
+
+Shape = tuple[int, ...]
+Function = Callable[[Tensor], Tensor]
+
+
+def direct_dense(layer: Dense, activation: Function | None = None) -> "DirectDense | None":
+    """The passes of a Dense layer whose activation has a derivative here."""
+    function = layer.activation if activation is None else activation
+    return DirectDense(layer, function) if is_known(function) else None
+
+
+def direct_activation(layer: Activation, activation: Function | None = None) -> "DirectActivation | None":
+    """The passes of an activation that has a derivative here."""
+    function = layer.activation if activation is None else activation
+    return DirectActivation(function) if is_known(function) else None
+
+
+def direct_dropout(layer: Dropout) -> "DirectDropout":
+    """The passes of dropout."""
+    return DirectDropout(layer)
+
+
+def direct_flatten(layer: Flatten) -> "DirectFlatten":
+    """The passes of a change of shape."""
+    return DirectFlatten()
+
+
+# The derivatives of activations by their outputs: the same operators that autograd calls ------------------
+
+
+def _relu_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.threshold_backward.default(cotangent, y, 0)
+    return found
+
+
+def _tanh_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.tanh_backward.default(cotangent, y)
+    return found
+
+
+def _sigmoid_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    found: Tensor = torch.ops.aten.sigmoid_backward.default(cotangent, y)
+    return found
+
+
+def _softmax_backward(cotangent: Tensor, y: Tensor) -> Tensor:
+    return torch._softmax_backward_data(cotangent, y, -1, y.dtype)
+
+
+_BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
+    activations.linear: None,
+    activations.relu: _relu_backward,
+    activations.tanh: _tanh_backward,
+    activations.sigmoid: _sigmoid_backward,
+    activations.softmax: _softmax_backward,
+}
+
+# Activations that native code applies together with the product.
+_NATIVE: dict[Any, str] = {
+    activations.linear: "linear",
+    activations.relu: "relu",
+    activations.tanh: "tanh",
+    activations.sigmoid: "sigmoid",
+}
+
+
+def is_known(function: Function) -> bool:
+    """Whether the derivative of an activation is among those here."""
+    return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
+
+
+class DirectActivation:
+    """An activation function."""
+
+    def __init__(self, function: Function) -> None:
+        self._function, self._derivative = function, _BACKWARD[function]
+        self._y: Tensor | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape with a batch and features."""
+        return shape if len(shape) > 1 else None
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of the inputs."""
+        if self._derivative is None:
+            return x
+        self._y = y = self._function(x)
+        return y
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent times the derivative."""
+        y, self._y = self._y, None
+        return cotangent if self._derivative is None or y is None else self._derivative(cotangent, y)
+
+
+class DirectDense:
+    """`activation(x · kernel + bias)`."""
+
+    def __init__(self, layer: Dense, activation: Function) -> None:
+        self._kernel, self._bias = layer.kernel, layer.bias
+        self._inputs, self._units = layer.kernel.shape
+        self._turned = layer.kernel.detach().t()
+        own = _NATIVE.get(activation)
+        self._own = own or "linear"
+        # What follows the layer's own products, and what native code leaves to follow.
+        self._activation = None if _BACKWARD[activation] is None else DirectActivation(activation)
+        self._left = self._activation if own is None else None
+        self._x: Tensor | None = None
+        self._rows = 0
+        self._small: SmallDense | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Inputs of the width that the weights were made for."""
+        if len(shape) < 2 or shape[-1] != self._inputs:
+            return None
+        return (*shape[:-1], self._units)
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output for `[..., inputs]`."""
+        flat = x.dim() == 2
+        rows = x if flat else x.reshape(-1, self._inputs)
+        if rows.shape[0] != self._rows:
+            self._rows = rows.shape[0]
+            self._small = small_dense(self._kernel, self._bias, self._own, self._rows)
+        small, activation = self._small, self._left
+        if small is not None:
+            y = small.forward(rows.contiguous())
+        else:
+            self._x, bias, activation = rows, self._bias, self._activation
+            y = torch.mm(rows, self._kernel) if bias is None else torch.addmm(bias, rows, self._kernel)
+        if activation is not None:
+            y = activation.forward(y)
+        return y if flat else y.view(*x.shape[:-1], self._units)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """The gradients of kernel and bias."""
+        flat, small = cotangent.dim() == 2, self._small
+        activation = self._activation if small is None else self._left
+        rows = cotangent if flat else cotangent.reshape(-1, self._units)
+        if activation is not None:
+            rows = activation.backward(rows, True)
+        found = self._by_torch(rows, need_input) if small is None else self._natively(small, rows, need_input)
+        return found if found is None or flat else found.view(*cotangent.shape[:-1], self._inputs)
+
+    def _natively(self, small: SmallDense, rows: Tensor, need_input: bool) -> Tensor | None:
+        kernel, bias = self._kernel, self._bias
+        found = small.backward(rows.contiguous(), need_input)
+        if kernel.requires_grad:
+            kernel.grad = small.kernel_gradient
+        if bias is not None and bias.requires_grad:
+            bias.grad = small.bias_gradient
+        return found
+
+    def _by_torch(self, rows: Tensor, need_input: bool) -> Tensor | None:
+        kernel, bias, x = self._kernel, self._bias, self._x
+        self._x = None
+        assert x is not None
+        if kernel.requires_grad:
+            kernel.grad = torch.mm(x.t(), rows)
+        if bias is not None and bias.requires_grad:
+            # Nobody reads the cotangent after this layer, so that one row of it can be the gradient itself.
+            bias.grad = rows.sum(0) if rows.shape[0] > 1 else rows.reshape(-1)
+        return torch.mm(rows, self._turned) if need_input else None
+
+
+class DirectDropout:
+    """Dropout, with the layer's own random numbers."""
+
+    def __init__(self, layer: Dropout) -> None:
+        self._layer = layer
+        self._kept: Kept | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape that the shape of the noise can be drawn for."""
+        noise = self._layer.noise_shape
+        return shape if len(shape) > 1 and (noise is None or len(noise) == len(shape)) else None
+
+    def masked(self, mask: Tensor | None) -> Tensor | None:
+        """The mask of the next batch goes on as it is."""
+        return mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The inputs, thinned out."""
+        self._kept = self._layer.draw(x) if self._layer.training else None
+        return x if self._kept is None else self._kept.times(x)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent, thinned out in the same way."""
+        kept, self._kept = self._kept, None
+        return cotangent if kept is None else kept.times(cotangent)
+
+
+class DirectFlatten:
+    """All axes after the batch made one."""
+
+    def __init__(self) -> None:
+        self._shape = torch.Size()
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """Every shape with something in it."""
+        return (shape[0], torch.Size(shape[1:]).numel()) if len(shape) > 1 and 0 not in shape else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The inputs as `[B, product]`."""
+        self._shape = x.shape
+        return x.reshape(x.shape[0], -1)
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
+        """The cotangent in the shape of the inputs."""
+        return cotangent.reshape(self._shape)
