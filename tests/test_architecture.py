@@ -1,6 +1,7 @@
 """The house stands: imports go down only, and `import nabi` loads nothing heavy."""
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,29 +10,12 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "nabi"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "nabi"
+# Beside what measures the house, so that both know the same rooms.
+sys.path.append(str(ROOT / "scripts" / "_house"))
 
-# From the roof to the ground. A room imports from the rooms after it in this list, and from nabi.errors.
-HOUSE = [
-    "cli",
-    "tf1",
-    "recipes",
-    "explain",
-    "models",
-    "decoding",
-    "training",
-    "layers",
-    "nn",
-    "data",
-    "scan",
-    "targets",
-    "kernels",
-    "native",
-    "cells",
-    "drawing",
-    "interchange",
-    "ir",
-]
+from import_graph import HOUSE, LOAD, TYPING, Import, ImportGraph  # noqa: E402
 
 # Names that users know from Keras, made of several modules: doors into the rooms, not rooms of their own.
 DOOR_PACKAGES = {"datasets", "optimizers", "preprocessing", "utils"}
@@ -153,6 +137,93 @@ def test_an_import_that_goes_up_is_seen(tmp_path: Path, monkeypatch: pytest.Monk
     found = [text.rsplit(" ", 1)[1] for text in violations(wrong)]
     rooms_behind.cache_clear()
     assert found == ["scan", "targets", "cli", "training", "layers"]
+
+
+@pytest.fixture
+def made_up(tmp_path: Path) -> ImportGraph:
+    """A package of two rooms and a ground floor, with one fault of each kind."""
+    files = {
+        "__init__.py": [],
+        "_ground.py": [],
+        "upper/__init__.py": [
+            'load = table(__name__, {"made.upper._late": ["late"], "made.lower": ["given"]})'
+        ],
+        "upper/_early.py": ["from made.upper import late", "class Early: ..."],
+        "upper/_late.py": ["if TYPE_CHECKING:", "    from made.upper._early import Early", "late = 1"],
+        "upper/_user.py": [
+            "from made import _ground",
+            "from made.lower import given",
+            "from made.upper import given",
+        ],
+        "upper/_thief.py": [
+            "import made.lower.public",
+            "from ..lower import _inner",
+            "from made.lower._inner import given, other",
+            "def late():",
+            "    from made.lower.public._deep import deep",
+        ],
+        "lower/__init__.py": [
+            "from made.lower._inner import given",
+            "from made.lower._friend import friend",
+        ],
+        "lower/_inner.py": ["given = other = 1"],
+        "lower/_friend.py": [
+            "from made.lower import given",
+            "from made.lower.public._deep import deep",
+            "friend = 1",
+        ],
+        "lower/_climber.py": ["from made.upper import late"],
+        "lower/public/__init__.py": [],
+        "lower/public/_deep.py": ["deep = 1"],
+    }
+    for name, lines in files.items():
+        path = tmp_path / "made" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines))
+    return ImportGraph(tmp_path / "made", ["upper", "lower"])
+
+
+def test_a_circle_through_types_and_a_lazy_table_is_seen(made_up: ImportGraph) -> None:
+    """The lists of packages, which hand names on, make no circles of their own."""
+    circle = ["made.upper._early", "made.upper._late"]
+    assert made_up.circles() == [circle]
+    assert made_up.closed_by(circle) == TYPING
+    assert [(made_up.place(one), one.written, one.target, one.when) for one in made_up.within(circle)] == [
+        ("made/upper/_early.py:1", "made.upper.late", "made.upper._late", LOAD),
+        ("made/upper/_late.py:2", "made.upper._early.Early", "made.upper._early", TYPING),
+    ]
+
+
+def test_a_private_import_is_seen_once_for_each_module(made_up: ImportGraph) -> None:
+    assert places(made_up, made_up.private()) == [
+        "made/upper/_thief.py:2: made.lower._inner",
+        "made/upper/_thief.py:5: made.lower.public._deep.deep",
+    ]
+
+
+def test_an_import_of_a_lazy_name_that_goes_up_is_seen(made_up: ImportGraph) -> None:
+    assert places(made_up, made_up.upward()) == ["made/lower/_climber.py:1: made.upper.late"]
+
+
+def test_the_house_is_measured() -> None:
+    command = [sys.executable, ROOT / "scripts" / "_house", "--static", "--json"]
+    figures = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert figures["files"] == len(modules())
+    assert sum(room["files"] for room in figures["rooms"].values()) == len(modules())
+
+
+def test_a_batch_is_followed_through_the_house() -> None:
+    """It refuses to count if the batch is not trained without autograd."""
+    flow = "one training batch, without autograd"
+    command = [sys.executable, ROOT / "scripts" / "_house" / "flows.py", flow]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads(run.stdout.splitlines()[-1])
+    assert figures["calls"] > figures["moves"] > figures["moves_between_rooms"] > 0
+    assert figures["moves"] >= figures["modules"] - 1 > 0
+
+
+def places(graph: ImportGraph, imports: list[Import]) -> list[str]:
+    return [f"{graph.place(one)}: {one.written}" for one in imports]
 
 
 def loaded_by(program: str) -> set[str]:

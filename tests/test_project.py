@@ -22,6 +22,7 @@ SOURCES = sorted(
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SCRIPTS = [
     ROOT / "scripts" / "demo",
+    ROOT / "scripts" / "house",
     ROOT / "scripts" / "test",
     ROOT / "scripts" / "_environment",
     ROOT / ".ci" / "run",
