@@ -23,9 +23,8 @@ SIGNS = np.array([0, 1, 1, 0], dtype=np.float32)
 KINDS = np.array([0, 2, 1, 2])
 CODES = np.array([[1, 2, 3], [4, 5, 0], [6, 0, 0], [2, 4, 6]])
 PICTURES = np.sin(np.arange(4 * 8 * 8 * 2, dtype=np.float32)).reshape(4, 8, 8, 2)
-
-
-HALF = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5)
+# Takes effect after a file of two epochs, so its counter matters.
+HALF = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=3, gamma=0.5)
 
 
 @dataclass(frozen=True)
@@ -315,6 +314,28 @@ def loss_targets() -> dict[str, Any]:
     return {name: special.get(name, SIGNS[:, None]) for name in LOSSES}
 
 
+def every_start() -> Any:
+    starts = nabi.initializers
+    made = [
+        starts.GlorotNormal(1),
+        starts.GlorotUniform(2),
+        starts.HeNormal(3),
+        starts.HeUniform(4),
+        starts.LecunNormal(5),
+        starts.LecunUniform(6),
+        starts.TruncatedNormal(0.0, 0.5, seed=7),
+        starts.RandomUniform(-0.2, 0.2, seed=8),
+        starts.Orthogonal(0.5, seed=9),
+        starts.Identity(2.0),
+        starts.VarianceScaling(2.0, "fan_avg", "uniform", 10),
+        starts.Ones(),
+        starts.Zeros(),
+    ]
+    given = nabi.Input((8, 8, 2), name="given")
+    read = layers.GlobalMaxPooling2D()(given)
+    return models.Model(given, layers.Add()([layers.Dense(2, kernel_initializer=one)(read) for one in made]))
+
+
 def every_metric() -> list[Any]:
     return [
         "accuracy", "mae", metrics.AUC(num_thresholds=11), metrics.BinaryAccuracy(threshold=0.4),
@@ -384,6 +405,26 @@ MODELS: dict[str, Trained] = {
         loss="binary_crossentropy",
         options={"metrics": every_metric()},
     ),
+    "metrics of several classes": Trained(
+        stacked(lambda: layers.Dense(3, "softmax", input_shape=(2,))),
+        X[:, 0],
+        np.eye(3, dtype=np.float32)[KINDS],
+        loss="categorical_crossentropy",
+        options={
+            "metrics": ["accuracy", metrics.CategoricalAccuracy(), metrics.TopKCategoricalAccuracy(k=2)],
+            "weighted_metrics": [metrics.CategoricalCrossentropy()],
+        },
+    ),
+    "metrics of numbered classes": Trained(
+        stacked(lambda: layers.Dense(3, "softmax", input_shape=(2,))),
+        X[:, 0],
+        KINDS,
+        loss="sparse_categorical_crossentropy",
+        options={
+            "metrics": [metrics.SparseCategoricalAccuracy(), metrics.SparseTopKCategoricalAccuracy(k=2)]
+        },
+    ),
+    "functional start values": Trained(every_start, PICTURES, np.stack([Y, Y], 1)),
     **{
         f"optimizer {name}": Trained(_SMALL, X[:, 0], optimizer=make, epochs=2)
         for name, make in OPTIMIZERS.items()

@@ -180,7 +180,7 @@ def notes(*data: Any, **settings: Any) -> Task:
 def translator(options: dict[str, Any] | None = None, **settings: Any) -> Task:
     given = {"units": 4, "embedding_size": 4, "epochs": 3, "batch_size": 4, "warmup": 2, **settings}
     return Task(
-        lambda: Translator(learning_rate=0.03, **given),
+        lambda: Translator(**{"learning_rate": 0.03, **given}),
         (SOURCES, TARGETS),
         ask_translator,
         {"validation_share": 0.3} if options is None else options,
@@ -262,6 +262,9 @@ CHECKPOINTS: dict[str, OldFile] = {
     "training of translator without validation": translator(
         {"validation_share": 0}, averaging=0.9, input_feeding=True
     ).checkpoint(7),
+    "training of translator after its best epoch": translator(
+        unit="words", epochs=8, patience=3, learning_rate=0.5, schedule="constant"
+    ).checkpoint(22),
     "training of captioner": captioner(units=2, channels=(2,)).checkpoint(1),
     "training of captioner in its second epoch": captioner(
         attention="luong", units=2, channels=(1, 2), embedding_size=2
