@@ -66,7 +66,7 @@ def write(
         f"{BATCH} sequences of {TIME} steps, {INPUTS} inputs, {UNITS} units, float32, one thread, "
         f"torch {torch.__version__.split('+')[0]}.",
         "",
-        "| cell | parameters | forward, ms | to the LSTM | training, ms | to the LSTM |",
+        "| cell | parameters | forward, ms | relative to LSTM | training, ms | relative to LSTM |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, layer in layers.items():

@@ -141,14 +141,14 @@ def clashing(pieces: Iterable[Sequence[Frame]]) -> float:
 def harmony() -> list[str]:
     """The lines of a table of how often chords clash: Bach's, and those that the networks compose."""
     held_out = read_frames(find_data("chorales", None, chorales.FILE, "music"))["valid"]
-    shares = {"Bach, the chorales for validation": clashing(held_out)}
+    shares = {"Bach, validation chorales": clashing(held_out)}
     for output, name in (("keys", "LSTM"), ("chords", "LSTM, chords")):
         model = NoteModel.load(FOLDER / "recipe" / f"{output}.nabi")
         length = chorales.BARS * chorales.BEATS_PER_BAR
         options: dict[str, Any] = {"temperature": chorales.TEMPERATURE, "fewest": chorales.FEWEST}
         composed = (list(model.write(frames=length, seed=seed, **options)) for seed in range(COMPOSED))
-        shares[f"{name}, {COMPOSED} chorales from nothing"] = clashing(composed)
-    lines = ["| frames with two notes a semitone apart, in whatever octaves | share |", "|---|---:|"]
+        shares[f"{name}, {COMPOSED} chorales composed without a primer"] = clashing(composed)
+    lines = ["| frames with two notes a semitone apart, ignoring octaves | share |", "|---|---:|"]
     return lines + [f"| {name} | {share:.1%} |" for name, share in shares.items()]
 
 
@@ -169,7 +169,7 @@ def write(results: Mapping[str, Mapping[str, Any]]) -> None:
         frames = read_midi_frames(composed).frames
         lines += ["", *harmony()]
         piano_roll_picture(frames, PAGE.parent / "pictures" / PICTURE, primer=chorales.PRIMER)
-        lines += ["", f"![A chorale that the LSTM went on with](pictures/{PICTURE})"]
+        lines += ["", f"![A chorale continued by the LSTM](pictures/{PICTURE})"]
     content = "\n".join(lines)
     with write_atomically(PAGE, "w") as file:
         file.write(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}")

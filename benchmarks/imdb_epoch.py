@@ -40,7 +40,7 @@ NAMES = {
     OWN: "nabi",
     TORCH: "PyTorch, `torch.nn`",
     KERAS: "Keras on TensorFlow",
-    GROUPED: "nabi, like lengths together, padding masked",
+    GROUPED: "nabi, grouped by length, padding masked",
 }
 LENGTHS = (100, 400)
 
@@ -136,15 +136,15 @@ def lines(found: dict[int, dict[str, Any]], threads: int) -> Iterator[str]:
     yield (
         f"{machine['processor']}, {threads} threads; torch {machine['torch']}, Keras {machine['keras']}, "
         f"TensorFlow {machine['tensorflow-cpu']}; float32. "
-        f"Batches of {BATCH}, {steps_of_an_epoch()} an epoch."
+        f"Batches of {BATCH}, {steps_of_an_epoch()} per epoch."
     )
     for length, figures in found.items():
         compared: dict[Seat, Comparison] = figures["compared"]
         own = statistics.median(comparison.own for comparison in compared.values())
         yield ""
         whole = figures["whole"]
-        at_once = "one epoch as a whole | " if whole else ""
-        yield f"| reviews of {length} steps | ms per step | an epoch | {at_once}times nabi's |"
+        at_once = "whole epoch | " if whole else ""
+        yield f"| reviews of {length} steps | ms per step | time per epoch | {at_once}ratio to nabi |"
         yield "|---" + "|---:" * (4 if whole else 3) + "|"
         for seat, name in NAMES.items():
             time = own if seat == OWN else compared[seat].peer
@@ -154,7 +154,7 @@ def lines(found: dict[int, dict[str, Any]], threads: int) -> Iterator[str]:
             yield f"| {name} | {time:.2f} | {seconds:.1f} s | {at_once}{ratio} |"
         yield ""
         times = ", ".join(f"{NAMES[seat]} {figures['processor'][seat]:.1f}" for seat in NAMES)
-        yield f"Processor time of a step in ms, all threads together: {times}."
+        yield f"CPU time per step in ms, summed over all threads: {times}."
 
 
 def spread(comparison: Comparison) -> str:

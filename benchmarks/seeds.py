@@ -122,9 +122,10 @@ def song(results: dict[int, Figures]) -> Lines:
     yield "### The song"
     yield ""
     yield (
-        "Notes right: of 50 when each is predicted from the true four before it, of 54 when the network "
-        "sings the whole song from its first four. The LSTM with the weights of its best epoch is perfect "
-        f"for {perfect['']} of {len(results)} seeds, with those of its last for {perfect['last_epoch.']}."
+        "The table counts correct notes: out of 50 when each note is predicted from the four true notes "
+        "before it, and out of 54 when the network sings the whole song from its first four notes. With the "
+        f"weights of its best epoch, the LSTM is perfect for {perfect['']} of {len(results)} seeds; with "
+        f"those of its last epoch, for {perfect['last_epoch.']}."
     )
     yield ""
     head = ["LSTM, best epoch", "next notes", "whole song", "last epoch: next notes", "whole song"]
@@ -142,11 +143,12 @@ def numbers(results: dict[int, Figures]) -> Lines:
     yield "### The number series"
     yield ""
     yield (
-        f"Largest error of the next number. At 100 epochs {as_lecture} of {len(results)} seeds are at least "
-        f"as near as the lecture's own run ({LECTURE_SIX} on the six windows, {LECTURE_UNSEEN} on the two "
-        f"unseen); at 1000 epochs {near} are within 0.05 on the six and 0.1 on the unseen. The recipe takes "
-        "steps of 0.03 and batches of three; with Adam's default step of 0.001 and one batch of all six "
-        "windows, 2 of 10 seeds came as near in 100 epochs."
+        f"The table shows the largest error in predicting the next number. After 100 epochs, {as_lecture} of "
+        f"{len(results)} seeds are at least as accurate as the lecture's own run ({LECTURE_SIX} on the six "
+        f"windows, {LECTURE_UNSEEN} on the two unseen ones). After 1000 epochs, {near} are within 0.05 on "
+        "the six windows and 0.1 on the unseen ones. The recipe uses a learning rate of 0.03 and batches of "
+        "three. With Adam's default learning rate of 0.001 and one batch of all six windows, 2 of 10 seeds "
+        "were as accurate after 100 epochs."
     )
     yield ""
     head = ["100 epochs: six", "unseen", "1000 epochs: six", "unseen"]
@@ -157,7 +159,7 @@ def hello(results: dict[int, Figures]) -> Lines:
     spelled = sum(figures["spelled"] == "hello" for figures in results.values())
     yield "### 'hello'"
     yield ""
-    yield f"Spelled from an h: right for {spelled} of {len(results)} seeds."
+    yield f"Starting from an h, {spelled} of {len(results)} seeds spell the word correctly."
     yield ""
     head = ["spelled", "next letters right, of 4"]
     yield from rows(head, results, lambda figures: [figures["spelled"], figures["letters_right"]])

@@ -38,7 +38,7 @@ UNITS, WINDOW = 128, 4
 OWN, PLAIN, FUSED = "nabi, inside `fit`", "torch's layers in a loop, Adam", "the same, fused Adam"
 SECTIONS = (
     "LSTM, forward", "Dense, forward", "loss and its gradient", "Dense, backward", "LSTM, backward", "Adam",
-    "cutting a batch", "the rest of a step", "outside of steps",
+    "slicing a batch", "rest of the step", "between steps",
 )  # fmt: skip
 Times = dict[str, list[float]]  # microseconds per step, of each epoch
 
@@ -165,8 +165,8 @@ def measure_sections(epoch: Callable[[], float], epochs: int, steps: int) -> dic
         name: statistics.median(values) - statistics.median(clock) for name, values in spent.items() if values
     }
     inside = sum(medians[name] for name in SECTIONS[:6])
-    medians["outside of steps"] = statistics.median(totals) - medians[SECTIONS[7]] - medians[SECTIONS[6]]
-    medians["the rest of a step"] -= inside
+    medians["between steps"] = statistics.median(totals) - medians[SECTIONS[7]] - medians[SECTIONS[6]]
+    medians["rest of the step"] -= inside
     return medians
 
 
@@ -208,13 +208,13 @@ def lines(times: Times, sections: dict[str, float]) -> Iterator[str]:
         f"torch {torch.__version__.split('+')[0]}."
     )
     yield ""
-    yield "| training of the song | µs per step | to torch's layers |"
+    yield "| training on the song | µs per step | relative to torch's layers |"
     yield "|---|---:|---:|"
     for name, values in times.items():
         ratio = statistics.median(a / b for a, b in zip(values, times[PLAIN], strict=True))
         yield f"| {name} | {statistics.median(values):.0f} | {ratio:.2f} |"
     yield ""
-    yield "| where a step inside `fit` spends its time | µs |"
+    yield "| part of a step inside `fit` | µs |"
     yield "|---|---:|"
     for name in SECTIONS:
         yield f"| {name} | {sections[name]:.1f} |"

@@ -136,8 +136,8 @@ def generated(results: Results) -> str:
     """Return all that stands between the markers."""
     found = describe()
     parts = [
-        f"{found['processor']}, torch {found['torch']}. What has no attention was trained as long as what "
-        "has.",
+        f"{found['processor']}, torch {found['torch']}. Models without attention were trained for the same "
+        "time as those with attention.",
         scores(results),
         signatures(results),
     ]
@@ -174,12 +174,12 @@ def signatures(results: Results) -> str:
     figures = next(iter(results.values()))["figures"]
     return (
         f"BLEU: `{figures['test.bleu_signature']}`; chrF: `{figures['test.chrf_signature']}`; beam "
-        f"{figures['beam']}, length penalty {figures['length_penalty']:g}. The test part was looked at once."
+        f"{figures['beam']}, length penalty {figures['length_penalty']:g}. The test set was evaluated once."
     )
 
 
 def examples(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    head = ["sentence that it never saw", "what it says", "what a person said"]
+    head = ["unseen sentence", "model translation", "human translation"]
     return [table(head, [[row["source"], row["translation"], row["reference"]] for row in rows], 3)]
 
 

@@ -13,19 +13,20 @@ from nabi.targets import latex
 PAGE = Path(__file__).with_name("cells.md")
 INTRODUCTION = """# The cells and their equations
 
-This page is written by `python docs/generate.py` from the code that runs: nobody types these equations twice.
-`x` is the input, `h` the hidden state (the output), `c` the cell state; ∘ is the product unit by unit. Counts
-are for 10 units and an input of width 3. `nabi show NAME --as picture` draws a cell, `nabi.cells` has them
-all.
+This page is generated from the cells by `python docs/generate.py`, so it always matches the code that runs.
+`x` is the input, `h` the hidden state (the output) and `c` the cell state; ∘ is the element-wise product. The
+weight counts are for 10 units and an input of width 3. `nabi show NAME --as picture` draws a cell, and
+`nabi.cells` contains all of them.
 
-Where definitions that go by one name differ:
+Some names have several definitions:
 
-- **Peephole weights** are diagonal in Gers' paper, in TensorFlow 1 and in ONNX, and full matrices in many
+- **Peephole weights** are diagonal in Gers' paper, in TensorFlow 1 and in ONNX, but full matrices in many
   lectures. `PeepholeLSTM(units)` is diagonal; `PeepholeLSTM(units, full=True)` is full.
-- **GRU**: in `gru-lecture` `z` is the share of the new candidate and there is no bias; in `gru-2014` (Keras'
-  `reset_after=False`) and `gru` (Keras' default, torch, cuDNN) `z` is the share of the old state. Negating
-  every weight and bias of `z` turns the first into the second and back; `nabi.cells.negate_update_gate` does
-  it. In `gru` the reset gate acts after the product with the old state, in the other two before it.
+- **GRU**: in `gru-lecture`, `z` is the share of the new candidate, and there is no bias. In `gru-2014`
+  (Keras' `reset_after=False`) and `gru` (Keras' default, torch and cuDNN), `z` is the share of the old state.
+  Negating all weights and biases of `z` converts between the two conventions;
+  `nabi.cells.negate_update_gate` does this. In `gru`, the reset gate is applied after the product with the
+  old state; in the other two, before it.
 """
 
 

@@ -68,14 +68,14 @@ def aims(results: dict[str, Any]) -> list[Aim]:
         Aim(f"share of the peak in inference, H ≥ {LARGE}", 80, min(share("inference")), form="{:.0f} %"),
         Aim(f"share of the peak in training, H ≥ {LARGE}", 70, min(share("training")), form="{:.0f} %"),
         Aim(
-            "a variant's time to the plain cell's",
+            "a variant's time relative to the plain cell",
             1.3,
             max(1 / e["to_plain"]["ratio"] for e in variants),
             True,
         ),
         Aim("a variant, faster than a loop in torch", 10, min(e["to_loop"]["ratio"] for e in variants)),
         Aim(
-            "time of a batch with 40 % valid steps to the padded one's",
+            "time of a batch with 40 % valid steps, relative to the padded batch",
             50,
             max(each[how]["ratio"] * 100 for each in ragged for how in ("lengths", "packed")),
             True,
@@ -83,7 +83,7 @@ def aims(results: dict[str, Any]) -> list[Aim]:
         ),
         Aim("a training step of the song inside fit", 150, song, True, "{:.0f} µs"),
         Aim(
-            "peak memory in training to torch.nn's",
+            "peak memory in training, relative to torch.nn",
             1,
             max(e["nabi"] / e["torch"] for e in results["memory"]),
             True,
@@ -97,7 +97,7 @@ def aims(results: dict[str, Any]) -> list[Aim]:
         ),
         Aim("the same, from the cache", 20, max(e["warm"]["first"] for e in calls) * 1e3, True, "{:.0f} ms"),
         Aim(
-            "import nabi and a model's layers after import torch",
+            "import of nabi and a model's layers, after import torch",
             0.3,
             results["imports"]["nabi"] + results["imports"]["model"],
             True,

@@ -58,13 +58,13 @@ def generated(results: Results) -> str:
     return "\n\n".join(
         [
             tables.machine(results["settings"]),
-            "### What was aimed at",
+            "### Targets",
             tables.aims(aims(results)),
-            "### Against the peers",
-            "![Time of every peer to nabi's at every point](pictures/performance.svg)",
+            "### Comparison with other libraries",
+            "![Time of every peer relative to nabi at every point](pictures/performance.svg)",
             tables.points(results["points"], "inference"),
             tables.points(results["points"], "training"),
-            "### Against the machine",
+            "### Share of peak performance",
             tables.peak(results["points"]),
             "### Cells that torch does not have",
             tables.variants(results["variants"]),

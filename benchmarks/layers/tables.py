@@ -52,7 +52,7 @@ def aims(found: list[Aim]) -> str:
     for aim in found:
         limit = ("at most " if aim.at_most else "at least ") + aim.form.format(aim.limit)
         rows.append((aim.what, limit, aim.form.format(aim.found), "yes" if aim.is_met else "**no**"))
-    return table(["", "aim", "measured", "reached"], rows)
+    return table(["", "target", "measured", "met"], rows)
 
 
 def points(entries: dict[str, Entry], kind: str) -> str:
@@ -73,7 +73,9 @@ def points(entries: dict[str, Entry], kind: str) -> str:
                 row.append(text)
             rows.append([*row, against])
     head = [f"{kind}, ms", "nabi", *[PEERS[peer] for peer in peers], "times faster than the fastest"]
-    mean = f"Geometric mean against the fastest peer of each point: {geometric_mean(ratios):.2f} times."
+    mean = (
+        f"Geometric mean over all points, relative to the fastest peer: {geometric_mean(ratios):.2f} times."
+    )
     return table(head, rows) + "\n\n" + mean
 
 
@@ -113,7 +115,7 @@ def variants(entries: list[Entry]) -> str:
                 times(loop),
             )
         )
-    return table(["", "nabi, ms", "to the plain cell", "loop in torch, ms", "times faster"], rows)
+    return table(["", "nabi, ms", "relative to plain cell", "loop in torch, ms", "times faster"], rows)
 
 
 def ragged(entries: list[Entry]) -> str:
@@ -139,7 +141,7 @@ def song(entries: dict[str, Entry]) -> str:
     rows = [("nabi", "`fit` and `reset_states` for every epoch", number(own * 1000), "")]
     for peer, figures in entries.items():
         rows.append((PEERS[peer], figures["note"], number(figures["peer"] * 1000), times(figures)))
-    return table(["", "how", "µs a step", "times nabi's"], rows)
+    return table(["", "how", "µs per step", "ratio to nabi"], rows)
 
 
 def memory(entries: list[Entry]) -> str:
@@ -154,8 +156,8 @@ def memory(entries: list[Entry]) -> str:
             )
         )
     what = (
-        "How far the memory of a new process rises in two training steps above what it has before the layer "
-        "is made; libraries are loaded and code is compiled by then."
+        "The table shows how much two training steps raise the memory of a new process above its level "
+        "before the layer is created. By then, libraries are loaded and code is compiled."
     )
     return what + "\n\n" + table(["training", "nabi, MiB", "torch.nn, MiB", "ratio"], rows)
 
@@ -176,7 +178,7 @@ def first_call(entries: list[Entry], imports: dict[str, float]) -> str:
     ]
     sentence = (
         f"After `import torch`, which takes {imports['torch']:.2f} s, `import nabi` takes "
-        f"{number(imports['nabi'] * 1e3)} ms: it loads nothing until it is asked for. What a model of layers "
-        f"uses is loaded in {imports['model']:.2f} s."
+        f"{number(imports['nabi'] * 1e3)} ms, because it loads nothing until it is used. Loading what a "
+        f"model of layers needs takes {imports['model']:.2f} s."
     )
     return table(head, rows) + "\n\n" + sentence

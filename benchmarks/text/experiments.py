@@ -92,7 +92,7 @@ class Experiment:
 
 
 GROUPED, PADDED, UNMASKED = (
-    "of like length, masked",
+    "grouped by length, masked",
     "padded to the longest, masked",
     "padded to the longest, not masked",
 )

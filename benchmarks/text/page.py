@@ -48,12 +48,12 @@ def generated(results: Results) -> str:
     there = [experiment for experiment in EXPERIMENTS if results.get(experiment.name)]
     parts = [
         machine(results),
-        "### What was aimed at",
+        "### Targets",
         *aims(there, results),
-        "![Accuracy on the validation part over the epochs](pictures/reading-text.svg)",
+        "![Validation accuracy per epoch](pictures/reading-text.svg)",
         "### Padding",
         *padding(there, results),
-        "### Every run",
+        "### All runs",
         *runs(there, results),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -64,10 +64,10 @@ def machine(results: Results) -> str:
     every = [result for experiment in results.values() for result in experiment]
     threads = sorted({result["figures"]["threads"] for result in every})
     minutes = sum(result["seconds"] for result in every) / 60
-    counted = f"{' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} a run"
+    counted = f"{' or '.join(map(str, threads))} thread{'s' if threads != [1] else ''} per run"
     return (
-        f"{found['processor']}, {counted}, torch {found['torch']}. All {len(every)} runs together, with "
-        f"reading the data, testing and drawing, took {minutes:.0f} minutes."
+        f"{found['processor']}, {counted}, torch {found['torch']}. All {len(every)} runs took "
+        f"{minutes:.0f} minutes in total, including reading the data, testing and drawing."
     )
 
 
@@ -94,9 +94,9 @@ def spread(numbers: Sequence[float]) -> str:
 
 
 def aims(there: Sequence[Experiment], results: Results) -> Iterator[str]:
-    yield "On the test part: the mean over the seeds, and the lowest and highest."
-    head = ["data", "network", "seeds", "figure", "aimed at", "published", "reached", "macro F1"]
-    head += ["parameters", "minutes a run"]
+    yield "Scores on the test set: the mean over the seeds, with the lowest and highest in parentheses."
+    head = ["data", "network", "seeds", "metric", "target", "published", "measured", "macro F1"]
+    head += ["parameters", "minutes per run"]
     rows = []
     for experiment in there:
         if experiment.aim is None:
@@ -122,14 +122,14 @@ def aims(there: Sequence[Experiment], results: Results) -> Iterator[str]:
         )
     yield table(head, rows, 2)
     if any("**" in row[6] for row in rows):
-        yield "Bold: the mean is at least what was aimed at."
+        yield "Bold: the mean meets the target."
 
 
 def padding(there: Sequence[Experiment], results: Results) -> Iterator[str]:
     yield (
-        "The same network, its batches made in different ways: means over the seeds, with the lowest and the "
-        "highest. Steps are those of one epoch's batches, padding among them; seconds those of training an "
-        "epoch, validation left out."
+        "The same network, trained on batches made in different ways. Values are means over the seeds, with "
+        'the lowest and highest in parentheses. "Steps" counts the steps of one epoch, including padding; '
+        '"seconds per epoch" excludes validation.'
     )
     rows = []
     compared = sorted(
@@ -152,14 +152,14 @@ def padding(there: Sequence[Experiment], results: Results) -> Iterator[str]:
                 spread(values(found, "test.accuracy")),
             ]
         )
-    head = ["data", "network", "batches", "seeds", "steps", "padding", "seconds an epoch", "epochs"]
+    head = ["data", "network", "batches", "seeds", "steps", "padding", "seconds per epoch", "epochs"]
     yield table([*head, "validation accuracy", "test accuracy"], rows, 3)
 
 
 def runs(there: Sequence[Experiment], results: Results) -> Iterator[str]:
     yield (
-        "The weights are those of the epoch that was best on the validation part. Minutes are those of the "
-        "training with its validations, and of the whole run."
+        'Weights are those of the epoch with the best validation score. "Minutes of training" includes '
+        'validation; "minutes" covers the whole run.'
     )
     rows = []
     for experiment in there:
@@ -178,4 +178,4 @@ def runs(there: Sequence[Experiment], results: Results) -> Iterator[str]:
                 ]
             )
     head = ["run", "seed", "best epoch", "validation accuracy", "test accuracy", "macro F1", "weighted F1"]
-    yield table([*head, "seconds an epoch", "minutes of training", "minutes"], rows, 1)
+    yield table([*head, "seconds per epoch", "minutes of training", "minutes"], rows, 1)

@@ -47,7 +47,7 @@ def write(results: Results) -> list[Path]:
 def generated(results: Results) -> str:
     """Return all that stands between the markers."""
     found = describe()
-    parts = [f"{found['processor']}, torch {found['torch']}; one thread unless it says otherwise."]
+    parts = [f"{found['processor']}, torch {found['torch']}; one thread unless stated otherwise."]
     if "shakespeare" in results:
         parts += shakespeare(results["shakespeare"])
     if any(name in results for name in NETWORKS):
@@ -74,13 +74,13 @@ def shakespeare(result: Mapping[str, Any]) -> list[str]:
     ]
     return [
         "### Shakespeare",
-        "The text is divided in order: 90 % to learn from, 5 % that say after every epoch how good the model "
-        "is, 5 % that are read once, at the end.",
+        "The text is split in order: 90 % for training, 5 % for validation after every epoch, 5 % for "
+        "testing, evaluated once at the end.",
         table(head, rows),
-        f"An LSTM of 512 units, {figures['parameters']:,} weights, seed {result['seed']}. Training took "
+        f"An LSTM with 512 units, {figures['parameters']:,} weights, seed {result['seed']}. Training took "
         f"{figures['training_seconds'] / 60:.1f} minutes for {len(losses)} epochs; the weights of epoch "
         f"{best} are the best on validation.",
-        f"It begins so after `{figures['sample'].splitlines()[0]}`:",
+        f"The beginning of its text after `{figures['sample'].splitlines()[0]}`:",
         f"```\n{figures['sample'].rstrip()}\n```",
     ]
 
@@ -103,16 +103,16 @@ def curves(results: Results) -> list[str]:
         rows.append([*row, f"{results[name]['parameters']:,}", len(points)])
     return [
         "### The first ten minutes",
-        "Three networks of one size, with the recipe's settings and the same loop around them; time is that "
-        "of one processor in training, the validation left out. PyTorch's LSTM has no dropout of recurrent "
-        "weights, which `nn.LSTM` cannot have.",
+        "Three networks of similar size, trained with the recipe's settings and the same training loop. Time "
+        "is CPU time in training, without validation. The PyTorch LSTM has no dropout of recurrent weights, "
+        "because `nn.LSTM` does not support it.",
         table(head, rows),
         f"![Validation loss over training time](pictures/{PICTURE})",
     ]
 
 
 def speed(result: Mapping[str, Any]) -> list[str]:
-    head = ("characters a second", "nabi", "PyTorch loop", "ratio", "memory grew by")
+    head = ("characters per second", "nabi", "PyTorch loop", "ratio", "memory growth")
     rows = [
         (
             f"LSTM({row['units']}) × {row['layers']}",
@@ -124,9 +124,10 @@ def speed(result: Mapping[str, Any]) -> list[str]:
         for row in result["rows"]
     ]
     return [
-        "### How fast it writes",
-        f"{result['characters']:,} characters each, one at a time, beside a loop over `torch.nn.LSTM`, in "
-        "turns of 500; medians. Memory: how much the most that the process ever held grew after 500.",
+        "### Generation speed",
+        f"{result['characters']:,} characters each, one at a time, compared with a loop over "
+        "`torch.nn.LSTM`; the two take turns of 500 characters. Values are medians. Memory is how much the "
+        "peak memory of the process grew after the first 500 characters.",
         table(head, rows),
     ]
 

@@ -35,7 +35,7 @@ class LSTM(Cell):
 
 
 class PeepholeLSTM(LSTM):
-    """LSTM whose gates also see the cell (Gers, Schraudolph and Schmidhuber 2002).
+    """LSTM whose gates also see the cell state (Gers, Schraudolph and Schmidhuber 2002).
 
     The weights on the cell are diagonal, as in the paper, in TensorFlow 1 and in ONNX; with `full=True` they
     are whole matrices, as lectures write them.
@@ -77,7 +77,7 @@ class CoupledLSTM(LSTM):
 
 
 class ProjectedLSTM(LSTM):
-    """LSTM with a smaller output (Sak, Senior and Beaufays 2014): `h` is a linear map of what o lets out.
+    """LSTM with a smaller output (Sak, Senior and Beaufays 2014): `h` projects the gated cell state.
 
     Args:
         projection: width of the output, required.

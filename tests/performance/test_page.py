@@ -27,7 +27,7 @@ def test_tables_go_between_the_markers_and_the_chart_beside(results, written):
     assert text.endswith("After.\n")
     assert "old" not in text
     assert "| LSTM 64, 100, 128, 256 | 1 | **2** | 3 | 4 | 5 | 6 | 7 | 2.00 (1.80 to 2.20) |" in text
-    assert "Geometric mean against the fastest peer of each point: 2.00 times." in text
+    assert "Geometric mean over all points, relative to the fastest peer: 2.00 times." in text
     assert "| `gru-2014` 64, 100, 128, 256, training | 1.2 | 1.20 (`gru`) | 18 | 15.00" in text
     assert "| LSTM 64, 100, 128, 256, training | 40% | 10 | 45% | 44% | 20 | 30 |" in text
     assert (written.parent / "pictures" / "performance.svg").read_text().startswith("<?xml")
