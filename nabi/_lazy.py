@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["loaded_when_asked", "names_missing"]
 
@@ -89,22 +92,27 @@ def _imports(frame: FrameType) -> bool:
 
 
 class _MissingModules:
-    """Says what to write instead of modules that Keras has and nabi lacks, when one is imported.
+    """Finds modules that old pickles name, and says what to write instead of those of Keras that nabi lacks.
 
     It is asked last, when nothing else has found the module.
     """
 
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
-        """Find nothing; raise `ModuleNotFoundError` with a hint where an import looks for the module."""
+    def find_spec(name: str, path: Any = None, target: Any = None) -> "ModuleSpec | None":
+        """Find what moved; raise `ModuleNotFoundError` with a hint for a module of Keras."""
         module, _, last = name.rpartition(".")
         if not module.startswith("nabi") or not _is_import(sys._getframe(1)):
-            return  # whoever only looks whether there is such a module shall find none
+            return None  # whoever only looks whether there is such a module shall find none
+        if last.startswith("_"):
+            from nabi import _old_places
+
+            return _old_places.find_spec(name)
         from nabi._keras_names import family_hint, hint
 
         found = hint(module, last) or family_hint(module, last)
         if found is not None:
             raise ModuleNotFoundError(f"No module named {name!r}: {found}", name=name)
+        return None
 
 
 def _is_import(frame: FrameType | None) -> bool:

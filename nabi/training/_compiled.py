@@ -140,7 +140,8 @@ class Compiled:
 
     def bind(self, parameters: list[Parameter]) -> None:
         """Give the optimizer its weights, and the state that a file held for them."""
-        if self.optimizer.bound and self.scheduler is None and self.schedule is None:
+        is_usual = self.scheduler is None and self.schedule is None and self.saved_optimizer is None
+        if is_usual and self.optimizer.bound:
             # The usual case, at every fit: nothing to do but to see that the weights are the same.
             self.optimizer.bind(parameters)
             return

@@ -16,13 +16,7 @@ from .write import ANSWERS, FILES, archived, stem_of, unpack
 EXPECTED: dict[str, Any] = json.loads(ANSWERS.read_text())
 PICKLED = list(pickles.FILES)
 # Faults of the version that wrote the files. A test of this kind that passes is a failure: take the name out.
-FAULTS = {
-    "optimizer with averages": "a model whose optimizer keeps averages of the weights is called damaged",
-    "backup of lstm without a schedule": (
-        "BackupAndRestore loses what the optimizer remembers, where the model has weights before fit and "
-        "there is no schedule"
-    ),
-}
+FAULTS: dict[str, str] = {}
 READ = [
     pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=FAULTS[name]) if name in FAULTS else ())
     for name in FILES

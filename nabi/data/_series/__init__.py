@@ -1,1 +1,5 @@
 """Number series, and windows over them."""
+
+from nabi._old_places import names_that_stood_here
+
+__getattr__ = names_that_stood_here(__name__)

@@ -1,1 +1,5 @@
 """The translator: one sequence into another."""
+
+from nabi._old_places import names_that_stood_here
+
+__getattr__ = names_that_stood_here(__name__)

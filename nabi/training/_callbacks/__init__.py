@@ -1,1 +1,5 @@
 """Callbacks: the base class, those that monitor a figure, and those that write files."""
+
+from nabi._old_places import names_that_stood_here
+
+__getattr__ = names_that_stood_here(__name__)

@@ -1,1 +1,5 @@
 """The training loop, its progress bar, interruption and checkpoints."""
+
+from nabi._old_places import names_that_stood_here
+
+__getattr__ = names_that_stood_here(__name__)

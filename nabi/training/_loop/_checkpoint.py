@@ -130,7 +130,7 @@ def _check_state(
         if made is getattr(compiled.optimizer, "source", None):
             made = copy.deepcopy(made)
     if state is not None:
-        check_optimizer_state(state, made)
+        check_optimizer_state(state, made, averages=compiled.optimizer.use_ema)
     if schedule is not None:
         if compiled.schedule is None:
             raise FileFormatError("schedule: expected no state, got one")

@@ -25,12 +25,15 @@ _SHARES = ("betas", "alpha", "rho", "momentum")
 _OF_SCHEDULES = {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr"}
 
 
-def check_optimizer_state(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> None:
+def check_optimizer_state(
+    state: Mapping[str, Any], optimizer: torch.optim.Optimizer, *, averages: bool = False
+) -> None:
     """Refuse a state that the optimizer cannot go on from.
 
     Args:
         state: as `state_dict` of the optimizer would give it.
         optimizer: with its weights.
+        averages: whether a moving average of each weight is kept beside what the optimizer keeps.
 
     Raises:
         FileFormatError: for groups, numbers or tensors that are not those of this optimizer and its weights.
@@ -46,7 +49,7 @@ def check_optimizer_state(state: Mapping[str, Any], optimizer: torch.optim.Optim
     converts = hasattr(optimizer, "convert")
     for group, there, live in zip(own, groups, optimizer.param_groups, strict=True):
         there = _check_group(there, group, converts)
-        describe = _describer(optimizer, there)
+        describe = _describer(optimizer, there, averages)
         for number, weight in zip(group["params"], live["params"], strict=True):
             values = state["state"].get(number)
             if values and converts:
@@ -90,7 +93,7 @@ def _converted(optimizer: Any, values: Mapping[str, Any], group: dict[str, Any])
 
 
 def _describer(
-    optimizer: torch.optim.Optimizer, group: Mapping[str, Any]
+    optimizer: torch.optim.Optimizer, group: Mapping[str, Any], averages: bool
 ) -> Callable[[Tensor], dict[str, Any] | None]:
     """A function that says what the optimizer keeps of a weight, None where it cannot be asked."""
     known: dict[tuple[torch.Size, torch.dtype], dict[str, Any] | None] = {}
@@ -98,7 +101,8 @@ def _describer(
     def describe(weight: Tensor) -> dict[str, Any] | None:
         key = weight.shape, weight.dtype
         if key not in known:
-            known[key] = _kept(optimizer, group, weight)
+            found = _kept(optimizer, group, weight)
+            known[key] = {**found, "average": weight} if found is not None and averages else found
         return known[key]
 
     return describe

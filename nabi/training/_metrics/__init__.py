@@ -1,1 +1,5 @@
 """Metrics: Keras' classes, names, and torchmetrics."""
+
+from nabi._old_places import names_that_stood_here
+
+__getattr__ = names_that_stood_here(__name__)
