@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -77,6 +78,75 @@ def test_whatever_the_code_depends_on_is_in_the_key(cache_folder, make, names, f
     monkeypatch.setattr(_cache, "_digest_of_sources", lambda: "another generator")
     keys.add(_cache._key(("a", "b"), names, host()))
     assert len(keys) == 7
+
+
+PACKAGE = Path(_cache.__file__).parent.parent
+# Runs while code is written and decides nothing about it: values made once, locks.
+ON_THE_GROUND = {"_once.py", "_lazy.py", "errors.py"}
+
+WRITE_EVERYTHING = """
+import json, sys
+import torch
+import nabi
+from nabi import nn
+from nabi.native import _cache
+
+# The code objects that run between the question for a library and its machine code.
+seen, inside = set(), 0
+def watch(frame, event, argument):
+    if event == "call" and inside:
+        seen.add(frame.f_code.co_filename)
+def watching(make):
+    def made(*arguments, **options):
+        global inside
+        inside += 1
+        try:
+            return make(*arguments, **options)
+        finally:
+            inside -= 1
+    return made
+_cache.emit_object = watching(_cache.emit_object)
+real = _cache._from_disk_or_new
+_cache._from_disk_or_new = lambda parts, names, make, *rest: real(parts, names, watching(make), *rest)
+sys.setprofile(watch)
+for cell in (nabi.cells.LSTM(3, dropout=0.5), nabi.cells.GRU(3), nabi.cells.LayerNormLSTM(3)):
+    module = nn.RNN(cell, 2, batch_first=True)
+    module(torch.ones(2, 4, 2), lengths=torch.tensor([4, 2]))[0].sum().backward()
+model = nabi.Sequential([
+    nabi.layers.Embedding(9, 4), nabi.layers.Conv1D(3, 2, activation="relu"), nabi.layers.MaxPooling1D(2),
+    nabi.layers.Dropout(0.5), nabi.layers.LSTM(3), nabi.layers.Dense(2, activation="softmax"),
+])
+model.compile("adam", "sparse_categorical_crossentropy")
+model.fit(torch.ones(8, 9, dtype=torch.int64), torch.zeros(8), epochs=1, verbose=0)
+sys.setprofile(None)
+print(json.dumps(sorted(seen)))
+"""
+
+
+def test_every_source_that_writes_code_is_in_the_key(tmp_path):
+    """A folder that is left out would leave stale code on the disk of everybody who updates."""
+    environment = {**os.environ, "NABI_CACHE_DIR": str(tmp_path), "NABI_NATIVE": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", WRITE_EVERYTHING], env=environment, capture_output=True, text=True, check=True
+    )
+    own = {path for path in json.loads(run.stdout.splitlines()[-1]) if path.startswith(str(PACKAGE))}
+    told = {str(Path(path).relative_to(PACKAGE)) for path in own}
+    assert {"targets/llvm/_writer/_forward.py", "kernels/_code/_dropout.py", "native/vectors.py"} <= told
+    key = {str(Path(path).relative_to(PACKAGE)) for path in _cache._sources()}
+    assert told - key - ON_THE_GROUND == set()
+
+
+@pytest.mark.parametrize("path", _cache._sources(), ids=lambda path: str(Path(path).relative_to(PACKAGE)))
+def test_any_change_of_a_source_changes_the_key(path, tmp_path, monkeypatch):
+    before = _cache._digest_of_sources.__wrapped__()
+    changed = tmp_path / "changed.py"
+    changed.write_bytes(Path(path).read_bytes() + b"#")
+    real = open
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda name, *rest, **options: real(changed if name == path else name, *rest, **options),
+    )
+    assert _cache._digest_of_sources.__wrapped__() != before
 
 
 def test_sources_that_were_edited_after_the_start_leave_nothing(
@@ -317,7 +387,7 @@ def test_where_the_folder_is(monkeypatch):
 WRITER = """
 import os, random, sys, warnings
 warnings.simplefilter("error")
-from nabi.targets.llvm import _store
+from nabi.native import store as _store
 seed = int(sys.argv[1])
 chance = random.Random(seed)
 read = 0

@@ -144,8 +144,9 @@ LAYERS = """
     import torch
     import nabi
     from nabi import nn
-    from nabi.targets import _rows
-    from nabi.targets.llvm import _cache, _compiled, _compiler, _full_batch, _kernel, _store
+    from nabi.kernels import _rows
+    from nabi.native import _cache, _compiler, store as _store
+    from nabi.targets.llvm import _compiled, _full_batch, _kernel
 
     torch.set_num_threads(1)
 

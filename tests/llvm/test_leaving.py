@@ -84,7 +84,7 @@ def test_an_interrupt_ends_the_program_though_threads_run_kernels(folder: Path) 
 
 def test_what_runs_at_exit_may_call_layers(folder: Path) -> None:
     script = """
-        from nabi.targets.llvm import _leaving
+        from nabi.native import _leaving
 
         atexit.unregister(_leaving._close)
         atexit.register(lambda: (infer(), os.write(1, b"called ")))
@@ -97,7 +97,7 @@ def test_what_runs_at_exit_may_call_layers(folder: Path) -> None:
 
 def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(folder: Path) -> None:
     script = """
-        from nabi.targets.llvm import _leaving
+        from nabi.native import _leaving
 
         _leaving._LONGEST = 0.5
         stop = threading.Event()
@@ -125,7 +125,7 @@ def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(folder: Path) -> N
 
 def test_a_program_whose_threads_run_no_kernels_ends_at_once(folder: Path) -> None:
     script = """
-        from nabi.targets.llvm import _leaving
+        from nabi.native import _leaving
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         before = time.monotonic()
         _leaving._close()

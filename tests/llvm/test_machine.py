@@ -123,7 +123,7 @@ def test_what_the_processor_lacks_cannot_be_asked_for():
 PROBE = """
 import json, sys
 from llvmlite import binding
-from nabi.targets.llvm import _machine
+from nabi.native import _machine
 binding.initialize_all_targets(); binding.initialize_all_asmprinters()
 TEXT = '''
 define void @f(ptr %p) nounwind {

@@ -157,7 +157,7 @@ def prepared(body: str) -> str:
 import ctypes, os, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import KERNELS, NAMES
-from nabi.targets.llvm import _threads
+from nabi.native import threads as _threads
 from nabi.native._compiler import emit_object, load, symbols
 from nabi.native._machine import host
 library = load(emit_object(KERNELS, host()), NAMES, symbols())

@@ -138,7 +138,7 @@ def output_of(script: str, **environment: str) -> str:
         import torch
         from nabi import cells
         from nabi.scan import scan
-        from nabi.targets.llvm import _threads
+        from nabi.native import threads as _threads
         torch.manual_seed(0)
         program = cells.LSTM(64).program(16)
         weights = [(0.2 * torch.randn(f.shape)).requires_grad_() for f in program.families]
@@ -230,7 +230,7 @@ def test_garbage_that_is_collected_at_any_moment():
     """A result that was never differentiated is freed wherever Python's collector happens to run."""
     script = """
         import faulthandler, gc
-        from nabi.targets.llvm import _memory
+        from nabi.native import memory as _memory
         from nabi.native.addresses import lay_out
         faulthandler.dump_traceback_later(60, exit=True)
         for moment in range(1, 12):
