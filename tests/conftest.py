@@ -3,13 +3,14 @@
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 # Worker processes and the processes that tests start inherit this: no kernel is compiled twice, and the
 # user's own cache stays as it is. Code that is hardly optimised does the same in the same order, and is made
-# in a tenth of the time; tests/llvm tests what users get.
+# in a tenth of the time; tests of native code test what users get.
 if "NABI_CACHE_DIR" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
     os.environ["NABI_CACHE_DIR"] = str(Path(_folder.name) / "cache")
@@ -23,6 +24,24 @@ def new_compiler(request: pytest.FixtureRequest) -> None:
         import torch
 
         torch.compiler.reset()
+
+
+@pytest.fixture
+def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile with LLVM's full effort, also what other tests of this process compiled without."""
+    from nabi.kernels._code import _adam, _dense, _losses
+    from nabi.targets.llvm import _compiled
+
+    found = (
+        _compiled.forward_kernel, _compiled.backward_kernel, _adam._addresses, _dense._addresses,
+        _losses._address,
+    )  # fmt: skip
+    monkeypatch.setenv("NABI_LLVM_EFFORT", "3")
+    for kernels in found:
+        kernels.cache_clear()
+    yield
+    for kernels in found:
+        kernels.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ Our own fits, made with sixty digits: the exchange algorithm of Remez for the le
 of the function as a whole (so the error of a tail is weighted by the power in front of it), Chebyshev
 interpolation for the two of erf. The comment beside a row gives the largest relative error of the function
 that the row serves, before anything is rounded to the element type. See J.-M. Muller, Elementary Functions
-(2016), chapter 3. tests/llvm/test_coefficients.py holds the rows to these errors.
+(2016), chapter 3. tests/native/test_coefficients.py holds the rows to these errors.
 """
 
 from typing import NamedTuple

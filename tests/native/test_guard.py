@@ -13,7 +13,7 @@ from nabi.native._machine import is_supported
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ROOT / "nabi" / "targets" / "llvm"
+ROOMS = [ROOT / "nabi" / room for room in ("native", "kernels", "targets")]
 ALL = os.environ.get("NABI_TEST_GUARD") == "all"
 LONGEST = 7200 if ALL else 240
 """Seconds that a process may take."""
@@ -37,7 +37,7 @@ PARTS = [
 def test_native_code_keeps_within_its_memory(part: str, place: str, features: str) -> None:
     chosen = [] if ALL else ["--part", part]
     given = {"NABI_GUARD": place, "NABI_CPU_FEATURES": features} if features else {"NABI_GUARD": place}
-    found = run("-m", "tests.llvm.guarded", *chosen, **given)
+    found = run("-m", "tests.native.guarded", *chosen, **given)
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-4000:]
     checks = re.fullmatch(rf"(\d+) checks, guard pages at the {place}\n", found.stdout)
     assert checks is not None, found.stdout
@@ -64,7 +64,7 @@ FAULTS = {
 @pytest.mark.parametrize("place", ["end", "begin"])
 def test_the_guard_sees_every_fault(place: str) -> None:
     """Each fault in a process of its own, forked from one that has torch loaded."""
-    found = run("-m", "tests.llvm.faulty", *FAULTS, NABI_GUARD=place)
+    found = run("-m", "tests.native.faulty", *FAULTS, NABI_GUARD=place)
     assert found.returncode == 0, found.stderr[-4000:]
     lines = dict(line.split(": ", 1) for line in found.stdout.splitlines())
     assert list(lines) == list(FAULTS)
@@ -78,8 +78,8 @@ def test_the_guard_sees_every_fault(place: str) -> None:
 
 def test_addresses_come_from_one_place() -> None:
     """What turns a tensor into a number says what a kernel does there, so that the guard can look."""
-    allowed = {"_addresses.py", "_guard.py"}
-    for path in sorted(SOURCES.glob("*.py")):
+    allowed = {"addresses.py", "_guard.py", "_torch_modes.py"}
+    for path in sorted(path for room in ROOMS for path in room.rglob("*.py")):
         if path.name not in allowed:
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"\.(data_ptr|buffer_info)\(", text), path.name

@@ -1,4 +1,4 @@
-"""Kernels with faults, each in a process forked from this one: `python -m tests.llvm.faulty FAULT ...`."""
+"""Kernels with faults, each in a process forked from this one: `python -m tests.native.faulty FAULT ...`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Native code at odd sizes on guarded memory: `python -m tests.llvm.guarded`, with NABI_GUARD set.
+"""Native code at odd sizes on guarded memory: `python -m tests.native.guarded`, with NABI_GUARD set.
 
 `test_guard.py` runs two parts of it in processes of their own, since a fault ends the process; `--part 0` is
 one of them, and without it everything is run, which takes many minutes. Each check compares with
@@ -26,7 +26,7 @@ from nabi.scan._definition import Options
 from nabi.scan._training import TrainingPass
 from nabi.targets import adam_steps, draw_kept, eager, pooled_convolution, small_dense, small_loss
 
-from .sweep import CELLS, Data, Setting, worst
+from ..targets.llvm.sweep import CELLS, Data, Setting, worst
 
 SIZES = ((1, 5), (7, 1), (33, 17))  # units and inputs
 DTYPES = (torch.float32, torch.float64)

@@ -1,7 +1,6 @@
 """Small kernels in LLVM's language, and a cache of the test's own."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -99,18 +98,5 @@ def library(cache_folder):
 
 
 @pytest.fixture(autouse=True)
-def _as_users_get_it(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compile with LLVM's full effort here, also what other tests of this process compiled without."""
-    from nabi.kernels._code import _adam, _dense, _losses
-    from nabi.targets.llvm import _compiled
-
-    found = (
-        _compiled.forward_kernel, _compiled.backward_kernel, _adam._addresses, _dense._addresses,
-        _losses._address,
-    )  # fmt: skip
-    monkeypatch.setenv("NABI_LLVM_EFFORT", "3")
-    for kernels in found:
-        kernels.cache_clear()
-    yield
-    for kernels in found:
-        kernels.cache_clear()
+def _as_users_get_it(full_effort: None) -> None:
+    """Compile as for users."""

@@ -23,8 +23,8 @@ from nabi.ir.functions import ACTIVATIONS
 from nabi.scan import scan
 from nabi.targets.eager import step_function
 
-from .elementwise import compiled, native_lanes, needs_native, spacing
-from .test_math import exactly
+from ...native.elementwise import compiled, native_lanes, needs_native, spacing
+from ...native.test_math import exactly
 
 pytestmark = needs_native
 
@@ -160,7 +160,7 @@ def test_results_are_as_exact_as_promised(name: str, dtype: torch.dtype) -> None
         right = np.array([float(function(a)) if math.isfinite(a) and (name != "log" or a > 0) else math.nan
                           for a in x.tolist()])  # fmt: skip
     else:
-        pytest.skip("in float64 torch's own errors are as large; tests/llvm/test_math.py has sixty digits")
+        pytest.skip("in float64 torch's own errors are as large; tests/native/test_math.py has sixty digits")
     value = value.double().numpy()
     finite = np.isfinite(value) & np.isfinite(right) & (np.abs(right) < float(torch.finfo(dtype).max))
     error = np.abs(value[finite] - right[finite]) / spacing(right[finite], str(dtype)[6:])

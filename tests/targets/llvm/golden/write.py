@@ -1,4 +1,4 @@
-"""Writes the summaries of native kernels in this folder: `python tests/llvm/golden/write.py`.
+"""Writes the summaries of native kernels in this folder: `python tests/targets/llvm/golden/write.py`.
 
 A summary says how a cell's step and its derivative are divided into passes, what is saved between them, how
 large register tiles are, and how many instructions of each kind are written. `git diff` then shows what a

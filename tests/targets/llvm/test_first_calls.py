@@ -30,7 +30,7 @@ from nabi.targets.llvm._plan import _saved_values as _values
 from nabi.training._step import _step
 from nabi.training._step._step import Step
 
-from .elementwise import needs_native
+from ...native.elementwise import needs_native
 
 pytestmark = needs_native
 

@@ -18,7 +18,7 @@ from nabi.native._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 
-from .test_cross import ELF_MACHINES, FUSED, MAGIC
+from ...native.test_cross import ELF_MACHINES, FUSED, MAGIC
 
 VECTOR_FMA = {
     16: r"\bfmla(\.4s\s+v\d+|\s+v\d+\.4s)",

@@ -6,7 +6,7 @@ from nabi import cells
 
 from .golden.write import FOLDER, summary
 
-HOW = "the summary changed: if that is meant, `python tests/llvm/golden/write.py` writes all of them anew"
+HOW = "the summary changed: if that is meant, `python tests/targets/llvm/golden/write.py` writes all anew"
 
 
 @pytest.mark.parametrize("name", cells.names())
