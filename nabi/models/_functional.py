@@ -294,3 +294,6 @@ class Functional(Model):
         """Make a model from what `get_config` returned."""
         inputs, outputs = tensors_from_config(config, custom_objects)
         return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+Model._of_inputs_and_outputs = Functional
