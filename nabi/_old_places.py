@@ -157,7 +157,7 @@ OLD_PLACES = {
     "training._metric_base": "training._metrics._base",
     "training._metric_classes": "training._metrics._classes",
     "training._metric_counts": "training._metrics._counts",
-    "training._metrics": "training._metrics._names",
+    "training._metrics": "training._metrics._mean_metric",
     "training._one_hot": "training._data._one_hot",
     "training._optimizer_names": "training._optimizers._names",
     "training._optimizers": "training._optimizers._classes",

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
 from nabi.models._cloning import clone_model, model_from_config, model_from_json, save_model
-from nabi.models._files import load_model
 from nabi.models._functional import Functional
+from nabi.models._loading import load_model
 from nabi.models._model import Model
 from nabi.models._sequential import Sequential
 

@@ -1,17 +1,16 @@
-"""Models to and from files."""
+"""What a model that is there writes into files and reads from them: itself, its weights, its training."""
 
 import copy
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi import _checks, training
-from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
@@ -22,30 +21,27 @@ from nabi.interchange import (
     reading,
     write_model_file,
 )
-from nabi.layers import deserialize, only_tensors_of, serialize
-
-if TYPE_CHECKING:
-    from nabi.models._model import Model
+from nabi.layers import only_tensors_of, serialize
+from nabi.models._fitting import Fitting
 
 __all__ = [
+    "UNREADABLE",
+    "check_state",
     "describe_model",
-    "load_model",
     "load_training",
     "load_weights",
-    "make_model",
+    "rebuild",
     "save_model",
     "save_weights",
     "set_weights",
 ]
 
-_RESULT = "its model cannot be made again"
-# Layers, initializers, regularizers and so on, each of which is an object, and calls of layers.
-_MOST_PARTS = 10_000
+UNREADABLE = "its model cannot be made again"
 # Numbers in one sample that a model of one's own is tried on to make its weights: 512 MiB of them.
 _LARGEST_INPUT = 1 << 27
 
 
-def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a model and where its training stands."""
     _may_write(path, overwrite)
     header, tensors = describe_model(model)
@@ -57,13 +53,13 @@ def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = T
     write_model_file(path, "model", header, tensors)
 
 
-def describe_model(model: "Model") -> tuple[dict[str, Any], dict[str, Tensor]]:
+def describe_model(model: Fitting) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return what a file says of a model, and the tensors it holds of it; `make_model` makes it again."""
     header = {"model": serialize(model), **_built_for(model), "training": None}
     return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 
 
-def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_weights(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write the weights alone."""
     _may_write(path, overwrite)
     if not model.built:
@@ -71,81 +67,16 @@ def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool =
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
-@public
-def load_model(
-    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
-) -> "Model":
-    """Read a model that `Model.save` wrote.
-
-    Training goes on from there as if it had never stopped: `fit` with the same data and `initial_epoch` gives
-    the same numbers, bit by bit. For that, the first `fit` puts back torch's random state of the file, unless
-    `set_random_seed` has been called since.
-
-    Args:
-        path: the file.
-        custom_objects: classes and functions of your own that the model uses, by name.
-        compile: whether to read how it was compiled and where its training stood.
-
-    Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
-        ArgumentError: if it needs `custom_objects` that are not given.
-
-    >>> import tempfile, pathlib
-    >>> from nabi import layers, models
-    >>> model = models.Sequential([layers.Dense(2, input_dim=3)])
-    >>> file = pathlib.Path(tempfile.mkdtemp()) / "model.nabi"
-    >>> model.save(file)
-    >>> models.load_model(file).count_params()
-    8
-    """
-    file = read_kind(path, ("model",))
-    model = make_model(file, custom_objects)
-    if compile:
-        _set_training(model, file, custom_objects)
-    return model
-
-
-def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None) -> "Model":
-    """Make the model that `describe_model` described, with its weights and states; raises as `load_model`."""
-    weights, states = part(file.tensors, "weights/"), part(file.tensors, "state/")
-    held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states.values()))
-    with reading(file.path, _RESULT, of_own_classes=True), held, torch.random.fork_rng(devices=[]):
-        _check_count(file.header["model"])
-        model: Any = deserialize(file.header["model"], dict(custom_objects or {}))
-        if not hasattr(model, "rebuild"):
-            raise FileFormatError(f"model: expected a model, got {type(model).__name__}")
-        _rebuild(model, file)
-    with reading(file.path, _RESULT):
-        _check_extra(model, file)
-        set_weights(model, file, weights)
-        model.set_extra(states)
-    return model  # type: ignore[no-any-return]
-
-
-def _check_count(described: Any) -> None:
-    """Refuse a model that would take longer to make than anybody waits."""
-    count, level = 0, [described]
-    while level:
-        parts = [one for one in level if isinstance(one, dict | list)]
-        count += sum("class_name" in one or "arguments" in one for one in parts if isinstance(one, dict))
-        level = [value for one in parts for value in (one.values() if isinstance(one, dict) else one)]
-    if count > _MOST_PARTS:
-        raise FileFormatError(
-            f"model: expected {_MOST_PARTS:,} layers, initializers and calls at most, got {count:,}"
-        )
-
-
-def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:
+def load_weights(model: Fitting, path: str | os.PathLike[str]) -> None:
     """Read weights into a model that is there."""
     file = read_kind(path, ("model", "weights"))
     with _fitting(model, file):
         _trial(model, file)
-    _rebuild(model, file)
+    rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
 
 
-def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
+def load_training(model: Fitting, path: str | os.PathLike[str]) -> None:
     """Put a compiled model back to where its training stood when the file was written."""
     file = read_kind(path, ("model",))
     described = file.header.get("training")
@@ -156,10 +87,10 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
         built = _trial(model, file)
     # What can fail comes before the first change.
     with reading(file.path, "training cannot go on from it"):
-        _check_extra(built, file)
+        check_state(built, file)
         epoch = check_counter("training.completed_epoch", described["completed_epoch"])
         training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
-    _rebuild(model, file)
+    rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
     model.set_extra(part(file.tensors, "state/"))
     model.completed_epoch = epoch
@@ -168,7 +99,7 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def _fitting(model: "Model", file: ModelFile) -> Iterator[None]:
+def _fitting(model: Fitting, file: ModelFile) -> Iterator[None]:
     """Say of tensors that do not fit that they are not those of a model that is there."""
     try:
         yield
@@ -194,12 +125,13 @@ def _trial(model: Any, file: ModelFile) -> Any:
             built = model
         held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
         with reading(file.path, "the weights cannot be made"), held:
-            _rebuild(built, file)
+            rebuild(built, file)
     check_tensors(weights, built.state_dict(), "weights/")
     return built
 
 
-def _rebuild(model: Any, file: ModelFile) -> None:
+def rebuild(model: Any, file: ModelFile) -> None:
+    """Make the weights of a model for the inputs that it was built for when the file was written."""
     shape, dtype = file.header.get("input_shape"), file.header.get("input_dtype", "float32")
     if shape is None:
         return
@@ -219,7 +151,7 @@ def _built_for(model: Any) -> dict[str, Any]:
     return {"input_shape": list(shape), "input_dtype": dtype}
 
 
-def _weights(model: "Model") -> dict[str, Tensor]:
+def _weights(model: Fitting) -> dict[str, Tensor]:
     return {f"weights/{name}": value for name, value in model.state_dict().items()}
 
 
@@ -238,26 +170,13 @@ def set_weights(
             value.copy_(weights[name])
 
 
-def _check_extra(model: Any, file: ModelFile) -> None:
+def check_state(model: Any, file: ModelFile) -> None:
     """Refuse states and random seeds of layers that are not those of the model."""
     found, own = part(file.tensors, "state/"), model.get_extra()
     check_tensors(found, own, "state/")
     for name, value in own.items():
         if value.dtype is torch.uint8 and value.device.type == "cpu":
             training.check_random_state(f"state/{name}", found[name])
-
-
-def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
-    described = file.header.get("training")
-    if described is None:
-        return
-    with reading(file.path, _RESULT, of_own_classes=True):
-        weights = model.trainable_weights if model.built else []
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        model._compiled = training.training_from_file(
-            described, file.tensors, custom_objects, weights=weights
-        )
-        model.completed_epoch = epoch
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:

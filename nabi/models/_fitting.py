@@ -404,10 +404,10 @@ class Fitting(Feeding):
             )
         return outputs
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> training.DirectModel | None:
+    def direct(self, logits_of: Any, previous: Any = None) -> training.DirectModel | None:
         """The model for training without autograd, where it can be; see `nabi.training.Step`.
 
-        `earlier` is what it gave before, to be given again if it still holds.
+        `previous` is what it gave before, to be given again if it still holds.
         """
         return None
 

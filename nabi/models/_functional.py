@@ -247,7 +247,7 @@ class Functional(Model):
         ]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> Chain | None:
+    def direct(self, logits_of: Any, previous: Any = None) -> Chain | None:
         """The layers' own forward and backward passes, where they are a chain and all of them have these."""
         own = type(self), vars(self)
         if self._chain is None or any(
@@ -256,7 +256,7 @@ class Functional(Model):
             return None
         readout = self._readouts[0]
         wanted = readout is not None and readout[1] == logits_of
-        return make_chain(self, self._chain, readout if wanted else None, earlier)
+        return make_chain(self, self._chain, readout if wanted else None, previous)
 
     # Summary and configuration ----------------------------------------------------------------------------
 
@@ -294,3 +294,6 @@ class Functional(Model):
         """Make a model from what `get_config` returned."""
         inputs, outputs = tensors_from_config(config, custom_objects)
         return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+Model._of_inputs_and_outputs = Functional

@@ -264,7 +264,7 @@ class Sequential(Model):
             logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
-    def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:
+    def direct(self, logits_of: str | None, previous: Any = None) -> Chain | None:
         """The layers' own forward and backward passes, where all of them have these."""
         own = type(self), vars(self)
         if not self.built or any(
@@ -272,7 +272,7 @@ class Sequential(Model):
         ):
             return None
         wanted = self._readout is not None and self._readout[1] == logits_of
-        return make_chain(self, self.layers, self._readout if wanted else None, earlier)
+        return make_chain(self, self.layers, self._readout if wanted else None, previous)
 
     # Configuration ----------------------------------------------------------------------------------------
 

@@ -21,14 +21,13 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-if TYPE_CHECKING:
-    from nabi.native.addresses import Layout
+from nabi.native._layout import Layout
 
 __all__ = [
     "MODE",
@@ -134,7 +133,7 @@ def of_array(values: "array[int]") -> int:
     return _address(start, _Note(count * values.itemsize, _UPDATE, None))
 
 
-def start_of(memory: Tensor, layout: "Layout", kept: bool) -> int:
+def start_of(memory: Tensor, layout: Layout, kept: bool) -> int:
     """Where arrays begin; what one kernel leaves to another is poisoned now, working memory at each run."""
     start = memory.data_ptr()
     found = _Start(start + -start % 64)

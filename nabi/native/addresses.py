@@ -12,16 +12,17 @@ kernel does to the memory. Otherwise the functions are plain `Tensor.data_ptr` a
 
 import ctypes
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.native import _guard
+from nabi.native._layout import ALIGNMENT, Layout, lay_out
 
 __all__ = [
     "NO_MEMORY",
@@ -42,41 +43,7 @@ if TYPE_CHECKING:
 else:
     Arguments = ctypes.Array
 
-_ALIGNMENT = 64
-"""Bytes of a line of the cache; arrays begin with one."""
-
-
 NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
-
-
-class Layout(NamedTuple):
-    """Arrays behind one another.
-
-    Attributes:
-        places: the offset of each array in bytes.
-        sizes: the bytes of each.
-        size: the bytes of all, with what lies between them.
-    """
-
-    places: Mapping[str, int]
-    sizes: Mapping[str, int]
-    size: int
-
-
-def lay_out(counts: Mapping[str, int], item_size: int) -> Layout:
-    """Place arrays behind one another, each on a cache line of its own.
-
-    Args:
-        counts: elements of each array.
-        item_size: bytes of an element.
-    """
-    places: dict[str, int] = {}
-    at = 0
-    for name, count in counts.items():
-        places[name] = at
-        # Arrays whose sizes are powers of two would else compete for the same lines of the cache.
-        at += -(-count * item_size // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
-    return Layout(places, {name: count * item_size for name, count in counts.items()}, at)
 
 
 @cache
@@ -96,7 +63,7 @@ def _array_address(values: "array[int]") -> int:
 
 def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
     start = memory.data_ptr()
-    return start + -start % _ALIGNMENT
+    return start + -start % ALIGNMENT
 
 
 arguments: Callable[..., Arguments] = _array

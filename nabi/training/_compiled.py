@@ -41,10 +41,10 @@ class Trainable(Protocol):
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached if they are a softmax or sigmoid as asked for."""
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> Any:
+    def direct(self, logits_of: Any, previous: Any = None) -> Any:
         """The model as a `DirectModel`, giving logits as asked for; None where it needs autograd.
 
-        `earlier` is what it gave before, to be given again if it still holds.
+        `previous` is what it gave before, to be given again if it still holds.
         """
 
     def regularization_loss(self) -> Tensor | None:

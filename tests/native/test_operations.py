@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 
 from nabi.ir import OPERATIONS, Trace, operation
-from nabi.ir._program import needed
+from nabi.ir._graph._nodes import needed
 from nabi.native._compiler import emit_object
 from nabi.native._machine import OTHER_MACHINES
 from nabi.native._objects import undefined_symbols

@@ -106,7 +106,7 @@ def _column(said: str) -> int | str:
 
 def _train_translator(task: _Task, said: Said) -> None:
     """Train on the pairs, show how good the model is and what it says, save it."""
-    from nabi.recipes._translation_scores import score
+    from nabi.recipes import score
     from nabi.training import on_threads
 
     path = task.out or Path(task.file.name.split(".")[0] + ".nabi")

@@ -15,24 +15,13 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError
+from nabi.kernels._code._row_layout_arguments import COPY, LAYOUT
 from nabi.kernels._rows import Rows
 from nabi.native import compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, of_array, to_fill, to_read, to_update
 from nabi.native.memory import fresh, zeros
 
-__all__ = ["COPY", "LAYOUT", "gather", "make_ready", "rows_of_lengths", "rows_of_mask", "spread"]
-
-LAYOUT = (
-    "lengths", "mask", "active", "starts", "order", "back", "offset", "place", "table", "found",
-    "batch", "time", "reverse", "mask_batch", "mask_time",
-)  # fmt: skip
-"""Arguments of the kernels `of_lengths` and `of_mask`."""
-
-COPY = (
-    "rows", "values", "table", "zeros",
-    "outer", "inner", "values_outer", "values_inner", "table_outer", "table_inner", "words",
-)  # fmt: skip
-"""Arguments of the kernels `gather` and `spread`."""
+__all__ = ["gather", "make_ready", "rows_of_lengths", "rows_of_mask", "spread"]
 
 _WORD = 4
 """Bytes of a word. Copies count in words, so that the same code copies both types of numbers."""

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +10,12 @@ from torch import Tensor
 
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
-
-if TYPE_CHECKING:
-    from nabi.layers._layer._base import Layer
+from nabi.layers._layer._layer_like import LayerLike
 
 __all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
 
 
-def to_tensors(layer: "Layer", inputs: Any) -> Any:
+def to_tensors(layer: LayerLike, inputs: Any) -> Any:
     """Make a tensor of an array or list; several tensors in a list or tuple stay several."""
     if isinstance(inputs, list | tuple) and (
         layer._takes_several or any(isinstance(one, Tensor) for one in inputs)
@@ -32,7 +30,7 @@ def to_tensors(layer: "Layer", inputs: Any) -> Any:
     return to_tensor(layer, inputs)
 
 
-def to_tensor(layer: "Layer", inputs: Any) -> Any:
+def to_tensor(layer: LayerLike, inputs: Any) -> Any:
     """Make a tensor of an array or list; None and dictionaries are left to the layer."""
     if isinstance(inputs, Mapping) or inputs is None:
         return inputs
@@ -57,7 +55,7 @@ def to_tensor(layer: "Layer", inputs: Any) -> Any:
     return layer._cast(tensor.to(device))
 
 
-def cast_input(layer: "Layer", inputs: Tensor) -> Tensor:
+def cast_input(layer: LayerLike, inputs: Tensor) -> Tensor:
     """Return floating-point inputs in the layer's type, integers too where it computes with them."""
     if inputs.dtype is layer._dtype or not (inputs.is_floating_point() or layer._casts_integers):
         return inputs
@@ -68,7 +66,7 @@ def cast_input(layer: "Layer", inputs: Tensor) -> Tensor:
     return cast
 
 
-def attach_mask(layer: "Layer", inputs: Any, outputs: Any, mask: Any) -> Any:
+def attach_mask(layer: LayerLike, inputs: Any, outputs: Any, mask: Any) -> Any:
     """Put the mask of the output on the output, or say once that the layer drops it; returns the output."""
     if not layer.supports_masking:
         if mask is not None and not layer._warned:

@@ -215,6 +215,12 @@ def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Comp
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:
+    def write() -> object:
+        # llvmlite takes a while to load, and code that was kept needs no writer.
+        from nabi.targets.llvm._writer._module import write_module
+
+        return write_module(kernel)
+
     label = f"{type(kernel.program.cell).__name__}, {kernel.name}, {kernel.dtype}"
-    library = compiled((label, *kernel.key), (kernel.name,), kernel.write, kernel.machine)
+    library = compiled((label, *kernel.key), (kernel.name,), write, kernel.machine)
     return Compiled(kernel, library, item_size)

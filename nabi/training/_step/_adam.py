@@ -54,12 +54,12 @@ class FusedAdam:
         self._gradients = []
 
     @classmethod
-    def of(cls, optimizer: torch.optim.Optimizer, earlier: Self | None = None) -> Self | None:
-        """The lists of an optimizer, the `earlier` ones if they hold; None if its own step must be called."""
+    def of(cls, optimizer: torch.optim.Optimizer, previous: Self | None = None) -> Self | None:
+        """The lists of an optimizer, `previous` if they hold; None if its own step must be called."""
         if not _is_plain(optimizer):
             return None
-        if earlier is not None and earlier._holds(optimizer):
-            return earlier
+        if previous is not None and previous._holds(optimizer):
+            return previous
         for weight in optimizer.param_groups[0]["params"]:
             state = optimizer.state.get(weight)
             if not state or weight.device.type != "cpu" or state["step"].dtype is not torch.float32:

@@ -148,11 +148,11 @@ def _with_masks(layers: list[tuple[Layer, DirectLayer]]) -> list[Any] | None:
 
 
 def make_chain(
-    model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None, earlier: Any = None
+    model: Layer, chain: Sequence[Layer], readout: tuple[Layer, str] | None, previous: Any = None
 ) -> Chain | None:
     """The passes of a model whose layers are a chain; None where a layer or what watches needs autograd.
 
-    `earlier` are passes of this model that may be given again, if they are what would be made.
+    `previous` are passes of this model that may be given again, if they are what would be made.
     """
     if not _is_unwatched() or any(vars(model)[name] for name in _HOOKS) or model._call_losses:
         return None
@@ -161,8 +161,8 @@ def make_chain(
     made_from: list[Any] = [readout, os.environ.get("NABI_NATIVE") == "0", *chain]
     for layer in chain:
         made_from += facts(layer)
-    if isinstance(earlier, Chain) and earlier.holds(made_from):
-        return earlier
+    if isinstance(previous, Chain) and previous.holds(made_from):
+        return previous
     made = _new_chain(chain, readout)
     if made is not None:
         made.made_from = made_from

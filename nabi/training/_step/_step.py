@@ -68,10 +68,10 @@ class Step:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
         # A loss of the user's own may depend on weights too, which only autograd can see.
         # Taken out: it has memory of its own, which another thread that trains the model must not write to.
-        earlier, known = _kept.pop(model, _NOTHING) if alone else _NOTHING
+        previous, known = _kept.pop(model, _NOTHING) if alone else _NOTHING
         self._own_step, self._own_loss = defines(model, "train_step"), defines(model, "compute_loss")
         plain = is_own(compiled.loss) and not self._own_loss
-        direct = model.direct(compiled.logits_of, earlier) if plain else None
+        direct = model.direct(compiled.logits_of, previous) if plain else None
         self._direct: DirectModel | None = direct
         closed = None if direct is None else closed_form(compiled.loss, direct.readout)
         if closed is not None and known is not None and closed.is_as(known):

@@ -17,6 +17,7 @@ from nabi.native._machine import OTHER_MACHINES
 from nabi.native._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._writer._module import write_module
 
 from ...native.test_cross import ELF_MACHINES, FUSED, MAGIC
 
@@ -53,10 +54,12 @@ def _module(name, cell, units, direction):
     program, machine = getattr(cells, cell)(units=units).program(8), OTHER_MACHINES[name]
     layout = (True,) * len(program.families)
     if direction == "forward":
-        return str(ForwardKernel(program, "float32", machine, True, (0,), True, layout, False).write())
-    return str(
-        BackwardKernel(program, "float32", machine, (0,), (0,), True, True, layout, True, True, False).write()
-    )
+        kernel = ForwardKernel(program, "float32", machine, True, (0,), True, layout, False)
+    else:
+        kernel = BackwardKernel(
+            program, "float32", machine, (0,), (0,), True, True, layout, True, True, False
+        )
+    return str(write_module(kernel))
 
 
 @cache
@@ -86,7 +89,7 @@ def test_weights_read_in_place_need_nothing_either(name):
         kernel = ForwardKernel(
             program, "float32", machine, True, (0,), True, (layout,) * 3, few_rows=True, in_place=True
         )
-        found = undefined_symbols(emit_object(kernel.write(), machine))
+        found = undefined_symbols(emit_object(write_module(kernel), machine))
         assert found <= {"nabi_yield", "_fltused", "__chkstk"}
 
 

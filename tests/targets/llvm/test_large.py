@@ -11,6 +11,7 @@ from nabi.native._machine import OTHER_MACHINES
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._writer._gradients import _strips
+from nabi.targets.llvm._writer._module import write_module
 
 from .sweep import Data, Setting, eager, native, worst
 
@@ -24,7 +25,7 @@ def kernels(units, features, name, few_rows=False, need_input=True):
     backward = BackwardKernel(
         program, "float32", machine, (0,), (0,), False, False, layout, need_input, True, few_rows
     )
-    return [emit_assembly(kernel.write(), machine) for kernel in (forward, backward)]
+    return [emit_assembly(write_module(kernel), machine) for kernel in (forward, backward)]
 
 
 @pytest.mark.parametrize("name", ASKS)

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.ir import OPERATIONS, Program
-from nabi.ir._nodes import apply
+from nabi.ir import OPERATIONS, Program, apply
 from nabi.ir.functions import ACTIVATIONS
 from nabi.scan import scan
 from nabi.targets.eager import step_function

@@ -16,6 +16,7 @@ from nabi.native._machine import OTHER_MACHINES, Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum
+from nabi.targets.llvm._writer._module import write_module
 
 FOLDER = Path(__file__).parent
 UNITS, INPUTS, DTYPE = 32, 8, "float32"
@@ -49,7 +50,7 @@ def summary(name: str) -> str:
     lines += ["", f"instructions, {COUNTED}"]
     kernels = (("inference", inference), ("training", training), ("backward", backward))
     for title, kernel in kernels:
-        lines += [f"  {title}", *_counts(str(kernel.write()))]
+        lines += [f"  {title}", *_counts(str(write_module(kernel)))]
     return "\n".join(lines)
 
 

@@ -3,20 +3,22 @@
 A row gives the torch source of an operation, its LaTeX and plain text, the ONNX operator of the same
 meaning, and its derivative as a rule in the language itself. An operation with a `decomposition` is
 differentiated through it, and a target that has no rendering of its own for it uses it too.
+
+The rules are given values of a step and reach the language through these: by Python's operators and by the
+trace that the values belong to. So the table needs no node, and nodes need the table.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from nabi.ir._nodes import Node
+from nabi.ir._graph._value import Value
 
 __all__ = ["OPERATIONS", "Operation", "operation"]
 
 # Given the cotangent of the result, the result and the arguments, the cotangent of each argument
-# (None where the derivative is zero everywhere).
-Derivative = Callable[..., tuple["Node | None", ...]]
+# (None where the derivative is zero everywhere). They are values of the kind that it is given.
+Derivative = Callable[..., tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Operation:
     onnx: str | None
     out: str | None = None
     derivative: Derivative | None = None
-    decomposition: "Callable[..., Node] | None" = None
+    decomposition: Callable[..., Any] | None = None
     reduction: bool = False
     cheap: bool = False
 
@@ -101,13 +103,12 @@ def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | N
 _ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
 
 
-def _apply(name: str, *nodes: "Node | float") -> "Node":
-    from nabi.ir._nodes import apply
+def _apply(name: str, *values: Value | float) -> Any:
+    """Apply an operation of the table, in the trace of the first value."""
+    return next(value for value in values if isinstance(value, Value)).trace.apply(name, *values)
 
-    return apply(name, *nodes)
 
-
-def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[Node | None, ...]":
+def _extreme(wins: str, loses: str, d: Value, a: Value, b: Value) -> tuple[Any, ...]:
     """Return the cotangents of two values of which the larger (or smaller) one was taken.
 
     As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
@@ -124,36 +125,36 @@ def _extreme(wins: str, loses: str, d: "Node", a: "Node", b: "Node") -> "tuple[N
     )
 
 
-def _elu(x: "Node") -> "Node":
+def _elu(x: Value) -> Any:
     return _apply("select", _apply("greater", x, 0.0), x, _apply("exp", _apply("minimum", x, 0.0)) - 1.0)
 
 
-def _norm(x: "Node") -> "Node":
+def _norm(x: Value) -> Any:
     centred = x - _apply("mean", x)
     return centred / _apply("sqrt", _apply("mean", centred * centred) + 1e-5)
 
 
-def _gelu(x: "Node") -> "Node":
+def _gelu(x: Value) -> Any:
     return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
 
 
-def _elu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+def _elu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
     # The exponential again, and not y + 1: that would lose the digits of what is small.
     below = d * _apply("exp", _apply("minimum", a, 0.0))
     return (_apply("select", _apply("greater", a, 0.0), d, below),)
 
 
-def _selu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+def _selu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
     below = d * (_SCALE_SELU * _ALPHA_SELU * _apply("exp", _apply("minimum", a, 0.0)))
     return (_apply("select", _apply("greater", a, 0.0), d * _SCALE_SELU, below),)
 
 
-def _gelu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+def _gelu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
     share = 0.5 * (1.0 + _apply("erf", a * 0.7071067811865476))
     return (d * (share + a * (0.3989422804014327 * _apply("exp", -0.5 * (a * a)))),)
 
 
-def _silu_derivative(d: "Node", y: "Node", a: "Node") -> tuple["Node"]:
+def _silu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
     share = _apply("sigmoid", a)
     return (d * (share * (1.0 + a * (1.0 - share))),)
 

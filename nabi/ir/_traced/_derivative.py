@@ -8,14 +8,11 @@ over all steps after the loop.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from nabi.ir._nodes import Node, Trace
-from nabi.ir._operations import OPERATIONS, operation
-from nabi.ir._verify import verify_nodes
-
-if TYPE_CHECKING:
-    from nabi.ir._program import Program
+from nabi.ir._graph._nodes import Node, Trace, needed
+from nabi.ir._graph._operations import OPERATIONS, operation
+from nabi.ir._traced._traced import Traced
+from nabi.ir._traced._verify import verify_nodes
 
 __all__ = ["Derivative", "differentiate", "expand"]
 
@@ -41,10 +38,8 @@ class Derivative:
     nodes: tuple[Node, ...]
 
 
-def differentiate(program: "Program") -> Derivative:
+def differentiate(program: Traced) -> Derivative:
     """Differentiate a step by one walk backwards over its nodes."""
-    from nabi.ir._program import needed
-
     trace = program.trace
     nodes, outputs = expand(program)
     cotangents = tuple(
@@ -129,13 +124,11 @@ def differentiate(program: "Program") -> Derivative:
     return Derivative(cotangents, states, input_cotangent, pairs, vectors, all_nodes)
 
 
-def expand(program: "Program") -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+def expand(program: Traced) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
     """Replace operations that have no derivative of their own by their decompositions.
 
     Returns the nodes in order, and the outputs.
     """
-    from nabi.ir._program import needed
-
     replaced: dict[int, Node] = {}
     for node in program.nodes:
         arguments = tuple(replaced[argument.index] for argument in node.arguments)
@@ -150,7 +143,8 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
     if node.operation != "linear":
         row = operation(node.operation)
         if row.derivative is None and row.decomposition is not None:
-            return row.decomposition(*arguments)
+            whole: Node = row.decomposition(*arguments)
+            return whole
     return trace.make(node.operation, arguments, node.width)
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nabi.data import NABIYA, write_midi
-from nabi.recipes._pictures import piano_rolls
-from nabi.recipes._run_folder import RunFolder
+from nabi.recipes._results._pictures import piano_rolls
+from nabi.recipes._run._run_folder import RunFolder
 
 __all__ = ["Performance", "Sung", "show", "write"]
 

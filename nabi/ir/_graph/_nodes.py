@@ -17,15 +17,15 @@ from types import FrameType
 from typing import Literal
 
 from nabi.errors import CellError
-from nabi.ir._numbers import NUMBERS, is_number
-from nabi.ir._operations import OPERATIONS
-from nabi.ir._value import Value
+from nabi.ir._graph._numbers import NUMBERS, is_number
+from nabi.ir._graph._operations import OPERATIONS
+from nabi.ir._graph._value import Value
 
-__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace"]
+__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace", "needed"]
 
 LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
 _WITH_ROWS = frozenset({"input", "state", "noise", "cotangent"})
-_THIS_FOLDER = os.path.dirname(__file__)
+_OUR_FILES = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _NOT_THE_STEP = frozenset({"torch", "numpy"})
 """Packages whose functions call back when they are given a value; their lines are not the user's."""
 
@@ -134,6 +134,11 @@ class Trace:
     """Calls of `step` that are making nodes; what they call their values is read when they have returned."""
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its step is being traced."""
+        return current_trace.get() is self
+
     def where(self) -> str:
         """Name the cell and quote the line of the user's step that is being traced."""
         frame: FrameType | None = sys._getframe(1)
@@ -214,6 +219,20 @@ class Trace:
         columns = self.parameters[pairs[0][0].name].shape[1]
         return self.make("linear_transposed", tuple(node for pair in pairs for node in pair), columns)
 
+    def apply(self, name: str, *values: Node | float) -> Node:
+        """Apply an operation of the table; see the function `apply`."""
+        nodes = [_as_node(self, name, value) for value in values]
+        folded = _fold(name, nodes)
+        if folded is not None:
+            return folded
+        if OPERATIONS[name].reduction:
+            return self.make(name, tuple(nodes), None)
+        widths = {node.width for node in nodes if node.width is not None}
+        if len(widths) > 1:
+            listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+            raise CellError(f"{self.where()}: {name} of {listed}: the widths {_join(widths)} differ")
+        return self.make(name, tuple(nodes), next(iter(widths), None))
+
 
 def apply(name: str, *values: Node | float) -> Node:
     """Apply an operation of the table; widths must agree, scalars broadcast over the units.
@@ -225,17 +244,19 @@ def apply(name: str, *values: Node | float) -> Node:
     trace = next((value.trace for value in values if isinstance(value, Node)), None) or current_trace.get()
     if trace is None:
         raise CellError(f"{name}: equations can only be used inside step()")
-    nodes = [_as_node(trace, name, value) for value in values]
-    folded = _fold(name, nodes)
-    if folded is not None:
-        return folded
-    if OPERATIONS[name].reduction:
-        return trace.make(name, tuple(nodes), None)
-    widths = {node.width for node in nodes if node.width is not None}
-    if len(widths) > 1:
-        listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
-        raise CellError(f"{trace.where()}: {name} of {listed}: the widths {_join(widths)} differ")
-    return trace.make(name, tuple(nodes), next(iter(widths), None))
+    return trace.apply(name, *values)
+
+
+def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
+    """Return the nodes that the outputs are computed from, in order."""
+    found: dict[int, Node] = {}
+    waiting = [node for node in outputs if node is not None]
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting.extend(node.arguments)
+    return tuple(found[index] for index in sorted(found))
 
 
 def _as_node(trace: Trace, name: str, value: object) -> Node:
@@ -269,7 +290,7 @@ def _not(value: object) -> str:
 def _is_no_step(frame: FrameType) -> bool:
     """Whether a line that runs is not one of the user's."""
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in _NOT_THE_STEP or os.path.dirname(frame.f_code.co_filename) == _THIS_FOLDER
+    return package in _NOT_THE_STEP or frame.f_code.co_filename.startswith(_OUR_FILES)
 
 
 def _join(widths: set[int]) -> str:
@@ -290,7 +311,8 @@ def _fold(name: str, nodes: list[Node]) -> Node | None:
             return nodes[0].trace.constant(NUMBERS[name](*(node.value for node in nodes)))
         decomposition = OPERATIONS[name].decomposition
         if decomposition is not None:
-            return decomposition(*nodes)
+            whole: Node = decomposition(*nodes)
+            return whole
     if OPERATIONS[name].reduction and nodes[0].width is None:
         return nodes[0]
     if name == "mul" and _is(nodes[0], 1.0):

@@ -1,18 +1,14 @@
 """Checks that a graph of nodes is well formed; run on every program and every derivative."""
 
-from typing import TYPE_CHECKING
-
 from nabi.errors import CellError
-from nabi.ir._nodes import LEAVES, Node
-from nabi.ir._operations import OPERATIONS
-
-if TYPE_CHECKING:
-    from nabi.ir._program import Program
+from nabi.ir._graph._nodes import LEAVES, Node
+from nabi.ir._graph._operations import OPERATIONS
+from nabi.ir._traced._traced import Traced
 
 __all__ = ["verify", "verify_nodes"]
 
 
-def verify(program: "Program") -> None:
+def verify(program: Traced) -> None:
     """Check a program: every node by `verify_nodes`, and that the states come out as they went in.
 
     Raises:

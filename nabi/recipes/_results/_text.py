@@ -14,9 +14,9 @@ from rich.text import Text
 from nabi.callbacks import EarlyStopping
 from nabi.layers import Embedding
 from nabi.models import Report, Sequential, TextClassifier
-from nabi.recipes._pictures_text import learning_curves
-from nabi.recipes._run import BatchBar, Run
-from nabi.recipes._text import Corpus
+from nabi.recipes._results._learning_curves import learning_curves
+from nabi.recipes._run._run import BatchBar, Run
+from nabi.recipes._run._text import Corpus
 
 __all__ = ["Mistake", "mistakes", "show_test", "show_training"]
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from nabi.callbacks import Callback
-from nabi.recipes._run_folder import RunFolder
+from nabi.recipes._run._run_folder import RunFolder
 
 __all__ = ["BatchBar", "EpochBar", "Result", "Run"]
 

@@ -12,14 +12,11 @@ A plan never changes results. It orders the nodes of a step and of its derivativ
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from nabi.ir._derivative import expand
-from nabi.ir._nodes import LEAVES, Node
-from nabi.ir._operations import OPERATIONS
-
-if TYPE_CHECKING:
-    from nabi.ir._program import Program
+from nabi.ir._graph._nodes import LEAVES, Node
+from nabi.ir._graph._operations import OPERATIONS
+from nabi.ir._traced._derivative import Derivative, differentiate, expand
+from nabi.ir._traced._traced import Traced
 
 __all__ = ["Plan", "Product", "make_plan"]
 
@@ -95,10 +92,10 @@ class Plan:
         return [(kind, tuple(labels)) for kind, labels in kinds]
 
 
-def make_plan(program: "Program") -> Plan:
-    """Plan a program."""
+def make_plan(program: Traced, derivative: Derivative | None = None) -> Plan:
+    """Plan a program; its derivative is worked out unless it is given."""
     nodes, outputs = expand(program)
-    derivative = program.derivative
+    derivative = differentiate(program) if derivative is None else derivative
     all_nodes = {node.index: node for node in (*nodes, *derivative.nodes)}
     once = [n for _, n in sorted(all_nodes.items()) if n.operation not in LEAVES and not n.has_rows]
     computed = [node for node in nodes if node.operation not in LEAVES and node.has_rows]
@@ -113,7 +110,7 @@ def make_plan(program: "Program") -> Plan:
     at_hand = {node.index for node in (*saved, *outputs)}
     own = [node for node in backward if node.index not in forward or _recomputed(node, at_hand)]
     loop = _closure(derivative.states, own)
-    stacks = _stacks(program)
+    stacks = _stacks(program, derivative)
     return Plan(
         nodes=nodes,
         outputs=outputs,
@@ -135,7 +132,7 @@ def join_slices(rows: tuple[slice, ...]) -> slice | None:
     return slice(rows[0].start, rows[-1].stop)
 
 
-def _reads_step_noise(program: "Program", node: Node) -> bool:
+def _reads_step_noise(program: Traced, node: Node) -> bool:
     per_step = {noise.name for noise in program.noises if noise.per_step}
     waiting = [node]
     while waiting:
@@ -147,7 +144,7 @@ def _reads_step_noise(program: "Program", node: Node) -> bool:
 
 
 def _products(
-    program: "Program", nodes: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
+    program: Traced, nodes: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
 ) -> tuple[Product, ...]:
     groups: dict[tuple[int, int], list[Node]] = {}
     # What is handed out is used as it is.
@@ -170,7 +167,7 @@ def _products(
 
 
 def _sums(
-    program: "Program",
+    program: Traced,
     maps: list[Node],
     users: dict[int, list[Node]],
     early: set[int],
@@ -251,9 +248,8 @@ def _closure(roots: tuple[Node | None, ...], nodes: list[Node]) -> set[int]:
     return found
 
 
-def _stacks(program: "Program") -> tuple[tuple[Node, ...], ...]:
+def _stacks(program: Traced, derivative: Derivative) -> tuple[tuple[Node, ...], ...]:
     """Collect the cotangents that products of the derivative read together."""
-    derivative = program.derivative
     found: dict[tuple[int, ...], tuple[Node, ...]] = {}
     for node in derivative.nodes:
         if node.operation == "linear_transposed":

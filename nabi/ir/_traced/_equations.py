@@ -6,13 +6,10 @@ Values that the step gave a name to become lines of their own; everything else i
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from nabi.ir._nodes import Node
-from nabi.ir._operations import operation
-
-if TYPE_CHECKING:
-    from nabi.ir._program import Program
+from nabi.ir._graph._nodes import Node
+from nabi.ir._graph._operations import operation
+from nabi.ir._traced._traced import Traced
 
 __all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
 
@@ -136,7 +133,7 @@ LATEX = Style(
 )
 
 
-def equations(program: "Program", style: Style = TEXT) -> tuple[str, ...]:
+def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
     """Return the equations of a program, one a line, in the order in which they can be computed.
 
     Example:
@@ -158,7 +155,7 @@ def equations(program: "Program", style: Style = TEXT) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def named_nodes(program: "Program") -> dict[str, Node]:
+def named_nodes(program: Traced) -> dict[str, Node]:
     """Return the values that have a line of their own in the equations, by name, in the order of the lines.
 
     Example:
@@ -172,7 +169,7 @@ def named_nodes(program: "Program") -> dict[str, Node]:
     return named | {name: output for name, output in handed_on if name not in named}
 
 
-def _line_names(program: "Program") -> dict[int, str]:
+def _line_names(program: Traced) -> dict[int, str]:
     names: dict[int, str] = {}
     taken = set()
     for name, output in zip(program.state_names, program.outputs, strict=True):

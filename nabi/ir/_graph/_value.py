@@ -5,17 +5,34 @@ number, a list, an array, a tensor) is refused with what to write instead and th
 """
 
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol, Self
 
 from nabi.errors import CellError
-from nabi.ir._numbers import is_number
+from nabi.ir._graph._numbers import is_number
 
-if TYPE_CHECKING:
-    from nabi.ir._nodes import Node, Trace
-
-__all__ = ["Value", "ValueAttributeError"]
+__all__ = ["FUNCTION_NAMES", "Value", "ValueAttributeError"]
 
 _LARGEST_POWER = 64
+
+FUNCTION_NAMES: set[str] = set()
+"""What `nabi.ir.functions` offers, for messages; it stands above and enters its names here."""
+
+
+class Tracing(Protocol):
+    """What a value needs of the trace that it belongs to."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its step is being traced."""
+
+    def where(self) -> str:
+        """Name the cell and quote the line of the step."""
+
+    def apply(self, name: str, *values: Any) -> Any:
+        """Apply an operation of the table."""
+
+    def constant(self, value: float) -> Any:
+        """Return a constant."""
 
 
 class ValueAttributeError(CellError, AttributeError):
@@ -25,49 +42,49 @@ class ValueAttributeError(CellError, AttributeError):
 class Value:
     """The base of `Node`: its operators."""
 
-    trace: "Trace"
+    trace: Tracing
     operation: str
 
     # Arithmetic.
 
-    def __add__(self, other: "Node | float") -> "Node":
-        return _apply("add", self, other)
+    def __add__(self, other: Self | float) -> Self:
+        return self._apply("add", self, other)
 
-    def __radd__(self, other: float) -> "Node":
-        return _apply("add", other, self)
+    def __radd__(self, other: float) -> Self:
+        return self._apply("add", other, self)
 
-    def __sub__(self, other: "Node | float") -> "Node":
-        return _apply("sub", self, other)
+    def __sub__(self, other: Self | float) -> Self:
+        return self._apply("sub", self, other)
 
-    def __rsub__(self, other: float) -> "Node":
-        return _apply("sub", other, self)
+    def __rsub__(self, other: float) -> Self:
+        return self._apply("sub", other, self)
 
-    def __mul__(self, other: "Node | float") -> "Node":
-        return _apply("mul", self, other)
+    def __mul__(self, other: Self | float) -> Self:
+        return self._apply("mul", self, other)
 
-    def __rmul__(self, other: float) -> "Node":
-        return _apply("mul", other, self)
+    def __rmul__(self, other: float) -> Self:
+        return self._apply("mul", other, self)
 
-    def __truediv__(self, other: "Node | float") -> "Node":
-        return _apply("div", self, other)
+    def __truediv__(self, other: Self | float) -> Self:
+        return self._apply("div", self, other)
 
-    def __rtruediv__(self, other: float) -> "Node":
-        return _apply("div", other, self)
+    def __rtruediv__(self, other: float) -> Self:
+        return self._apply("div", other, self)
 
-    def __neg__(self) -> "Node":
-        return _apply("neg", self)
+    def __neg__(self) -> Self:
+        return self._apply("neg", self)
 
-    def __pos__(self) -> "Node":
-        return self  # type: ignore[return-value]
+    def __pos__(self) -> Self:
+        return self
 
-    def __abs__(self) -> "Node":
-        return _apply("abs", self)
+    def __abs__(self) -> Self:
+        return self._apply("abs", self)
 
-    def __pow__(self, exponent: float) -> "Node":
+    def __pow__(self, exponent: float) -> Self:
         """Return a power whose exponent is a whole number, or 1/2."""
         number = float(exponent) if is_number(exponent) else math.nan
         if number == 0.5:
-            return _apply("sqrt", self)
+            return self._apply("sqrt", self)
         if not number.is_integer() or abs(number) > _LARGEST_POWER:
             self._refuse(
                 f"the exponent of a power is 0.5 or a whole number up to {_LARGEST_POWER}, not {exponent!r}; "
@@ -76,62 +93,73 @@ class Value:
         if number < 0:
             return 1.0 / self**-number
         if number < 2:
-            return _apply("mul", self, 1.0) if number else self.trace.constant(1.0)
+            if not number:
+                one: Self = self.trace.constant(1.0)
+                return one
+            return self._apply("mul", self, 1.0)
         half = self ** (number // 2)
-        return _apply("mul", half * half, self) if number % 2 else half * half
+        return self._apply("mul", half * half, self) if number % 2 else half * half
 
     # Comparisons: 1 where they hold, else 0.
 
-    def __lt__(self, other: "Node | float") -> "Node":
-        return _apply("less", self, other)
+    def __lt__(self, other: Self | float) -> Self:
+        return self._apply("less", self, other)
 
-    def __le__(self, other: "Node | float") -> "Node":
-        return _apply("less_equal", self, other)
+    def __le__(self, other: Self | float) -> Self:
+        return self._apply("less_equal", self, other)
 
-    def __gt__(self, other: "Node | float") -> "Node":
-        return _apply("greater", self, other)
+    def __gt__(self, other: Self | float) -> Self:
+        return self._apply("greater", self, other)
 
-    def __ge__(self, other: "Node | float") -> "Node":
-        return _apply("greater_equal", self, other)
+    def __ge__(self, other: Self | float) -> Self:
+        return self._apply("greater_equal", self, other)
 
     def __eq__(self, other: object) -> Any:
         self._must_be_traced("==")
-        return _apply("equal", self, other)
+        return self._apply("equal", self, other)
 
     def __ne__(self, other: object) -> Any:
         self._must_be_traced("!=")
-        return _apply("not_equal", self, other)
+        return self._apply("not_equal", self, other)
 
     # Nodes are told apart by identity, in dictionaries too.
     __hash__ = object.__hash__
 
-    def __and__(self, other: "Node | float") -> "Node":
-        return _truth(self) * _truth(other)
+    def __and__(self, other: Self | float) -> Self:
+        return self._truth(self) * self._truth(other)
 
-    def __rand__(self, other: float) -> "Node":
-        return _truth(other) * _truth(self)
+    def __rand__(self, other: float) -> Self:
+        return self._truth(other) * self._truth(self)
 
-    def __or__(self, other: "Node | float") -> "Node":
-        return _apply("maximum", _truth(self), _truth(other))
+    def __or__(self, other: Self | float) -> Self:
+        return self._apply("maximum", self._truth(self), self._truth(other))
 
-    def __ror__(self, other: float) -> "Node":
-        return _apply("maximum", _truth(other), _truth(self))
+    def __ror__(self, other: float) -> Self:
+        return self._apply("maximum", self._truth(other), self._truth(self))
 
-    def __xor__(self, other: "Node | float") -> "Node":
-        return _apply("not_equal", _truth(self), _truth(other))
+    def __xor__(self, other: Self | float) -> Self:
+        return self._apply("not_equal", self._truth(self), self._truth(other))
 
-    def __rxor__(self, other: float) -> "Node":
-        return _apply("not_equal", _truth(other), _truth(self))
+    def __rxor__(self, other: float) -> Self:
+        return self._apply("not_equal", self._truth(other), self._truth(self))
 
-    def __invert__(self) -> "Node":
-        return _apply("equal", self, 0.0)
+    def __invert__(self) -> Self:
+        return self._apply("equal", self, 0.0)
 
     def _must_be_traced(self, sign: str) -> None:
         """Refuse `==` outside of a step, where it is a slip of the code that works on graphs."""
-        from nabi.ir._nodes import current_trace
-
-        if current_trace.get() is not self.trace:
+        if not self.trace.is_current:
             raise CellError(f"{sign}: nodes are compared by `is`; equations can only be used inside step()")
+
+    def _apply(self, name: str, *values: Any) -> Self:
+        result: Self = self.trace.apply(name, *values)
+        return result
+
+    def _truth(self, value: Any) -> Self:
+        """Return 1 where a value is not zero, else 0; a comparison is that already."""
+        if isinstance(value, type(self)) and value.operation in _COMPARISONS:
+            return value
+        return self._apply("not_equal", value, 0.0)
 
     # What a value is not.
 
@@ -163,10 +191,10 @@ class Value:
 
     __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
 
-    def __rpow__(self, base: float) -> "Node":
+    def __rpow__(self, base: float) -> Self:
         if not is_number(base) or not base > 0:
             self._refuse(f"the base of a power must be a positive number, not {base!r}")
-        return _apply("exp", _apply("mul", math.log(base), self))
+        return self._apply("exp", self._apply("mul", math.log(base), self))
 
     def __lshift__(self, other: object) -> NoReturn:
         self._refuse("shifts are not in the language; use *, / and powers")
@@ -228,7 +256,7 @@ class Value:
         operator = _OF_NUMPY.get(ufunc.__name__)
         if operator is not None and method == "__call__" and not named:
             # A comparison hands its number over as an array without dimensions.
-            return _apply(
+            return self._apply(
                 operator,
                 *[
                     one.item() if not isinstance(one, Value) and getattr(one, "ndim", 1) == 0 else one
@@ -250,19 +278,6 @@ class Value:
                 "self.bias or self.gain for a learned vector"
             )
         return value._refuse(f"torch.{name} takes tensors; {_instead(name)}")
-
-
-def _apply(name: str, *values: Any) -> "Node":
-    from nabi.ir._nodes import apply
-
-    return apply(name, *values)
-
-
-def _truth(value: Any) -> "Node":
-    """Return 1 where a value is not zero, else 0; a comparison is that already."""
-    if isinstance(value, Value) and value.operation in _COMPARISONS:
-        return value  # type: ignore[return-value]
-    return _apply("not_equal", value, 0.0)
 
 
 def _first_value(arguments: Any) -> Value:
@@ -331,12 +346,10 @@ _RENAMED = {
 
 def _instead(name: str) -> str:
     """Return what to write in the place of a function or attribute of arrays or tensors."""
-    from nabi.ir import functions
-
     name = name.strip("_") or name
     if name in _INSTEAD:
         return _INSTEAD[name]
     own = _RENAMED.get(name, name)
-    if own in functions.__all__:
+    if own in FUNCTION_NAMES:
         return f"use {own} of nabi.ir.functions"
     return "use the functions of nabi.ir.functions; a step of torch tensors can be run as a torch module"
