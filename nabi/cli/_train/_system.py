@@ -128,8 +128,12 @@ def _settings(said: Said, settings: Any) -> dict[str, Any]:
     offered = option_names(settings)
     found = {}
     for one in fields(settings):
+        if one.name not in offered:
+            continue
         value = said.get(one.name)
-        if one.name not in offered or value is None:
+        if value is None:
+            value = one.metadata["option"].default
+        if value is None:
             continue
         choices = one.metadata["check"].choices
         if value == "auto" and "auto" not in choices:
