@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, Form, Said, columns_of, settings_of
+from nabi.cli._train._form import EVERYWHERE, HandMadeForm, Said, columns_of, settings_of
 from nabi.cli._train._outputs import (
     end_if_interrupted,
     make_model,
@@ -89,7 +89,7 @@ def _train(said: Said) -> None:
     _train_translator(task, said)
 
 
-FORM = Form(
+FORM = HandMadeForm(
     "pairs of texts: sentences and translations, questions and answers",
     "nabi train FILE --source COLUMN --target COLUMN",
     "FILE: a table as above; numbers from 0 are columns of a table without a header",

@@ -110,9 +110,12 @@ class Weighted(torch.nn.Module):
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         kind = self._dtype if dtype is None else dtype_named(dtype)
         device = torch.get_default_device()
-        # Drawn on the CPU, so that a seed gives the same weights on every device.
-        with torch.no_grad(), torch.device("cpu"):
-            values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
+        if device.type == "meta":  # shapes without memory, for a look at what there would be
+            values = torch.empty(tuple(shape), dtype=kind, device=device)
+        else:
+            # Drawn on the CPU, so that a seed gives the same weights on every device.
+            with torch.no_grad(), torch.device("cpu"):
+                values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
         if tuple(values.shape) != tuple(shape):
             raise ShapeError(
                 f"initializer: returned shape {tuple(values.shape)} for a weight of shape {tuple(shape)}"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.models._networks._attention import ATTENTIONS
 from nabi.models._task._described import Described
 from nabi.models._task._setting_checks import (
     SCHEDULES,
@@ -16,6 +15,7 @@ from nabi.models._task._setting_checks import (
     keep,
     scheduled,
 )
+from nabi.models._task._shared_settings import ATTENTIONS
 
 __all__ = ["TranslatorSettings"]
 

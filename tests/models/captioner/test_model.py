@@ -1,20 +1,20 @@
-"""Captioner: what it learns, what it says, where it looks, its files, and training that goes on."""
+"""Captioner: what it learns, what it says, where it looks; `task_checks` has its files and its trainings."""
 
 import math
-import os
-import signal
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import nabi
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
+from nabi.errors import ArgumentError, MissingFileError, UnknownNameError
 from nabi.models import Captioner
 from nabi.models._captioner._network import CaptionNetwork, PictureEncoder
-from nabi.models._captioner._samples import Samples, divide
+from nabi.models._captioner._samples import CaptionSamples
+
+from .task_checks import *  # noqa: F403
+from .task_checks import Task
 
 SIZE = 16
 SIDES = {"a dot on the left": (4, 2), "a dot on the right": (4, 10), "two dots": None}
@@ -38,6 +38,20 @@ def small(**said):
     usual = {"units": 24, "image_size": SIZE, "channels": (8, 16), "embedding_size": 12, "batch_size": 16}
     usual |= {"dropout": 0.0, "word_dropout": 0.0}
     return Captioner(said.pop("cell", "gru"), **{**usual, "learning_rate": 0.01, "seed": 1, **said})
+
+
+TASK = Task(
+    make=lambda **said: small(**{"epochs": 3, **said}),
+    data=pictures(40),
+    other_data=(pictures(40)[0], pictures(40)[1][::-1]),
+    ask=lambda model: model.caption(pictures(6, seed=5)[0]),
+    material="pictures or captions",
+)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return TASK
 
 
 @pytest.fixture(scope="module")
@@ -135,29 +149,6 @@ def test_the_encoder_knows_places_and_padding_changes_nothing() -> None:
     torch.testing.assert_close(network(images, codes)[:1, :4], network(images[:1], codes[:1, :4]))
 
 
-def test_a_file_gives_the_same_model(trained, tmp_path) -> None:
-    path = tmp_path / "model.nabi"
-    trained.save(path)
-    again = nabi.Captioner.load(path)
-    images, _ = pictures(6, seed=5)
-    assert again.caption(images) == trained.caption(images)
-    assert again.settings == trained.settings
-    assert again.report == trained.report
-    assert again.history == trained.history
-    with pytest.raises(FileFormatError, match=r"read it with nabi\.Captioner\.load"):
-        nabi.LanguageModel.load(path)
-    content = path.read_bytes()
-    for place in range(100, len(content), len(content) // 40):
-        (tmp_path / "cut.nabi").write_bytes(content[:place])
-        with pytest.raises(FileFormatError):
-            Captioner.load(tmp_path / "cut.nabi")
-    damaged = content.replace(rb"\"units\": 24", rb"\"units\": 25")
-    assert damaged != content
-    (tmp_path / "other.nabi").write_bytes(damaged)
-    with pytest.raises(FileFormatError, match="is damaged"):
-        Captioner.load(tmp_path / "other.nabi")
-
-
 def test_the_same_seed_gives_the_same_weights_and_files_count_as_arrays(tmp_path) -> None:
     images, captions = pictures(24)
     paths = []
@@ -178,50 +169,12 @@ def test_the_same_seed_gives_the_same_weights_and_files_count_as_arrays(tmp_path
     assert models[0].history == models[1].history
 
 
-class StopAfter(nabi.callbacks.Callback):
-    """Presses Ctrl-C after so many batches."""
-
-    def __init__(self, batches: int) -> None:
-        super().__init__()
-        self._left = batches
-
-    def on_train_batch_end(self, batch, logs=None) -> None:
-        self._left -= 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-@pytest.mark.parametrize("batches", [2, 5])
-def test_an_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path, batches) -> None:
-    data = pictures(40)
-    whole = small(epochs=3)
-    whole.fit(*data, verbose=0)
-    place = tmp_path / "training.nabi"
-    halves = small(epochs=3)
-    report = halves.fit(*data, verbose=0, checkpoint=place, callbacks=StopAfter(batches))
-    assert report.interrupted
-    assert place.exists()
-    assert halves.caption(data[0][:2])
-    with pytest.raises(ArgumentError, match="of a training with other settings"):
-        small(epochs=4).fit(*data, verbose=0, checkpoint=place)
-    with pytest.raises(ArgumentError, match="of a training with other pictures or captions"):
-        small(epochs=3).fit(data[0], data[1][::-1], verbose=0, checkpoint=place)
-    again = small(epochs=3)
-    assert not again.fit(*data, verbose=0, checkpoint=place).interrupted
-    assert not place.exists()
-    for one, other in zip(
-        whole.network.state_dict().values(), again.network.state_dict().values(), strict=True
-    ):
-        assert torch.equal(one, other)
-    assert again.history == whole.history
-
-
 def test_all_captions_of_a_picture_are_held_out_together() -> None:
     images = np.repeat(np.arange(20, dtype=np.uint8), 3)[:, None, None, None] * np.ones(
         (1, 2, 2, 3), np.uint8
     )
-    samples = Samples(images, [f"text {number}" for number in range(60)])
-    train, held_out = divide(samples, 0.25, seed=0)
+    samples = CaptionSamples(images, [f"text {number}" for number in range(60)])
+    train, held_out = samples.divided(0.25, seed=0)
     assert (len(train), len(held_out)) == (45, 15)
     assert not {int(one.max()) for one in train.images} & {int(one.max()) for one in held_out.images}
     assert all(int(text.split()[1]) // 3 == image.max() for text, image in zip(
@@ -267,8 +220,6 @@ def test_what_is_wrong_is_said_before_training() -> None:
 
 def test_wrong_questions_are_refused(trained) -> None:
     images, _ = pictures(1)
-    with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
-        small().caption(images)
     with pytest.raises(ArgumentError, match="beam: expected a whole number of at least 1, got 0"):
         trained.caption(images, beam=0)
     with pytest.raises(ArgumentError, match="best: got 4"):
