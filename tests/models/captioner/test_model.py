@@ -13,8 +13,8 @@ from nabi.models import Captioner
 from nabi.models._captioner._network import CaptionNetwork, PictureEncoder
 from nabi.models._captioner._samples import CaptionSamples
 
-from .task_checks import *  # noqa: F403
-from .task_checks import Task
+from ..task_checks import *  # noqa: F403
+from ..task_checks import Task
 
 SIZE = 16
 SIDES = {"a dot on the left": (4, 2), "a dot on the right": (4, 10), "two dots": None}
