@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from nabi.models._captioner._settings import CaptionSettings as CaptionSettings
     from nabi.models._captioner._training import CaptionReport
     from nabi.models._captioner._writing import Caption, CaptionAttention
-    from nabi.models._classifier._classifier import TextClassifier
-    from nabi.models._classifier._prediction import Prediction
+    from nabi.models._classifier._model import Prediction, TextClassifier
     from nabi.models._classifier._report import LabelFigures, Report
+    from nabi.models._classifier._settings import TextSettings as TextSettings
+    from nabi.models._classifier._split import read_text_parts as read_text_parts
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -57,9 +58,10 @@ else:
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._notes._report": ["NoteReport"],
+            "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
-            "nabi.models._classifier._classifier": ["TextClassifier"],
-            "nabi.models._classifier._prediction": ["Prediction"],
+            "nabi.models._classifier._settings": ["TextSettings"],
+            "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._report": ["TranslatorReport"],
             "nabi.models._translator._writing": ["AttentionWeights", "Translation"],

@@ -1,50 +1,103 @@
 """`nabi train` on a table of texts and labels."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, HandMadeForm, Said, columns_of, settings_of
+from nabi.cli._train._form import Said, columns_of
+from nabi.cli._train._given import given
+from nabi.cli._train._options import TABLE
 from nabi.cli._train._outputs import try_targets, write_figures
+from nabi.cli._train._system import DataForm
 from nabi.errors import ArgumentError, NotFiniteError
+from nabi.models import TextSettings
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from nabi.models import TextClassifier
-    from nabi.models._classifier._samples import Columns
-    from nabi.models._classifier._split import Parts
 
-__all__ = ["FORM"]
+__all__ = ["LabelsForm"]
 
 _STOPPED = 130
-_SETTINGS = (
-    "units", "unit", "vocabulary_size", "maxlen", "truncating", "bidirectional", "pooling", "embedding_size",
-    "dropout", "batch_size", "epochs", "patience", "learning_rate", "label_separator", "seed",
-)  # fmt: skip
-_OPTIONS = {"text", "label", "aspect", "validation", "test", "encoding", "separator", "quotes", "balanced"}
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What the command line says."""
+class LabelsForm(DataForm):
+    """A table of texts and labels. Several cells can be given, which are then compared."""
 
-    file: Path
-    text: str
-    labels: list[str]
-    aspect: str | None
-    validation: Path | None
-    test: Path | None
-    encoding: str
-    separator: str | None
-    quoted: bool
-    cells: list[str]
-    out: Path | None
-    settings: dict[str, Any]
-    """Arguments of `TextClassifier` besides the cell."""
+    name, short = "a table of texts and labels", "labels"
+    usage = "nabi train FILE --text COLUMN --label COLUMN"
+    what = "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed"
+    settings = TextSettings
+    shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
+    data: ClassVar = {
+        "text": given(str, help="Column of the texts.", metavar="COLUMN", panel=TABLE),
+        "label": given(
+            list[str],
+            help="Column of the labels; given more than once, columns of 0 and 1.",
+            metavar="COLUMN",
+            panel=TABLE,
+        ),
+        "aspect": given(
+            str, help="Column that says what a text is asked about.", metavar="COLUMN", panel=TABLE
+        ),
+        "balanced": given(
+            bool,
+            "--balanced",
+            default=False,
+            help="Let rare labels count as much as frequent ones.",
+            panel=TABLE,
+        ),
+    }
+
+    def is_meant(self, said: Said) -> bool:
+        """Whether a column of texts or of labels is named."""
+        return said["text"] is not None or bool(said["label"])
+
+    def inputs(self, said: Said) -> Mapping[str, Path | None]:
+        """Return the tables."""
+        return {"the data": said["file"], "--validation": said["validation"], "--test": said["test"]}
+
+    def train(self, said: Said) -> None:
+        """Train each cell on the same rows, show how good they are, save the best."""
+        from rich.console import Console
+
+        from nabi.models import read_text_parts
+        from nabi.training import on_threads
+
+        if said["text"] is None or not said["label"]:
+            missing = "--text" if said["text"] is None else "--label"
+            raise ArgumentError(f"{missing}: the name of a column is expected; {columns_of(said)}")
+        console = Console()
+        targets = try_targets(self.model_path(said), ".json", ".png", said=said, read=self.inputs(said))
+        settings = self.said_settings(said) | {"class_weight": "balanced" if said["balanced"] else None}
+        classifiers = _classifiers(said["cell"] or [self.settings.cell], settings)
+        parts = read_text_parts(
+            said["file"],
+            text=said["text"],
+            label=said["label"],
+            aspect=said["aspect"],
+            validation=said["validation"],
+            test=said["test"],
+            encoding=said["encoding"],
+            separator=said["separator"],
+            quoted=said["quotes"],
+            label_separator=said["label_separator"],
+            seed=classifiers[0][1].asked.seed,
+        )
+        for note in parts.notes:
+            console.print(f"[yellow]note[/yellow] {_plain(note)}", highlight=False, soft_wrap=True)
+        sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
+        console.print(
+            "{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False
+        )
+        with on_threads(said["threads"]):
+            outcomes = _train_all(classifiers, parts, console)
+        _finish(said, console, targets, outcomes)
 
 
 @dataclass(frozen=True)
@@ -63,119 +116,47 @@ class _Outcome:
         return (self.classifier.validation_report or self.classifier.report).macro_f1
 
 
-def _is_meant(said: Said) -> bool:
-    return said["text"] is not None or bool(said["label"])
-
-
-def _train(said: Said) -> None:
-    if said["text"] is None or not said["label"]:
-        missing = "--text" if said["text"] is None else "--label"
-        raise ArgumentError(f"{missing}: the name of a column is expected; {columns_of(said)}")
-    task = _Task(
-        file=said["file"],
-        text=said["text"],
-        labels=said["label"],
-        aspect=said["aspect"],
-        validation=said["validation"],
-        test=said["test"],
-        encoding=said["encoding"],
-        separator=said["separator"],
-        quoted=said["quotes"],
-        cells=said["cell"] or ["lstm"],
-        out=said["out"],
-        settings={
-            **settings_of(said, _SETTINGS),
-            "class_weight": "balanced" if said["balanced"] else None,
-        },
-    )
-    _train_cells(task, said)
-
-
-FORM = HandMadeForm(
-    "a table of texts and labels",
-    "nabi train FILE --text COLUMN --label COLUMN",
-    "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed",
-    EVERYWHERE | _OPTIONS | set(_SETTINGS),
-    _is_meant,
-    _train,
-)
-
-
-def _train_cells(task: _Task, said: Said) -> None:
-    """Train each cell on the same rows, show how good they are, save the best."""
-    from rich.console import Console
-
-    from nabi.training import on_threads
-
-    console = Console()
-    path = task.out or Path(task.file.name.split(".")[0] + ".nabi")
-    read = {"the data": task.file, "--validation": task.validation, "--test": task.test}
-    targets = try_targets(path, ".json", ".png", said=said, read=read)
-    classifiers = _classifiers(task)
-    parts, columns = _read(task)
-    for note in parts.notes:
-        console.print(f"[yellow]note[/yellow] {_plain(note)}", highlight=False, soft_wrap=True)
-    sizes = [len(part or ()) for part in (parts.train, parts.validation, parts.test)]
-    console.print("{:,} rows to train on, {:,} to stop by, {:,} to test on".format(*sizes), highlight=False)
-    outcomes: list[_Outcome] = []
-    with on_threads(said["threads"]):
-        for cell, classifier in classifiers:
-            if len(classifiers) > 1:
-                console.rule(_plain(cell), align="left")
-            try:
-                report = classifier.fit_parts(parts, columns)
-            except NotFiniteError as problem:
-                if len(classifiers) == 1:
-                    raise
-                console.print(_plain(str(problem)), highlight=False)
-                outcomes.append(_Outcome(cell, None, str(problem)))
-                continue
-            outcomes.append(_Outcome(cell, classifier))
-            if report.interrupted:
-                console.print("Stopped: saving what has been learnt.")
-                break
-    _finish(task, console, targets, outcomes)
-
-
-def _classifiers(task: _Task) -> list[tuple[str, "TextClassifier"]]:
+def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[str, "TextClassifier"]]:
     """A classifier for each cell, whose equations are tried out."""
     from nabi.cli._cell import find_cell, find_class, trace
     from nabi.models import TextClassifier
-    from nabi.models._classifier._settings import EMBEDDING_SIZE, UNITS
 
-    twice = next((cell for cell in task.cells if task.cells.count(cell) > 1), None)
+    twice = next((cell for cell in cells if cells.count(cell) > 1), None)
     if twice is not None:
         raise ArgumentError(f"--cell: {twice} was given more than once")
     made = []
-    for name in task.cells:
+    for name in cells:
         kind = find_class(name)
-        units, inputs = task.settings["units"] or UNITS, task.settings["embedding_size"] or EMBEDDING_SIZE
-        trace(find_cell(name, units), inputs)
-        made.append((name, TextClassifier(kind if ":" in name else name, **task.settings)))
+        units = settings.get("units", TextSettings.USUAL_UNITS)
+        trace(find_cell(name, units), settings.get("embedding_size", TextSettings.USUAL_EMBEDDING_SIZE))
+        made.append((name, TextClassifier(kind if ":" in name else name, **settings)))
     return made
 
 
-def _read(task: _Task) -> "tuple[Parts, Columns]":
-    from nabi.models._classifier._samples import Columns, TableFormat, collect_samples
-    from nabi.models._classifier._split import divide
+def _train_all(
+    classifiers: list[tuple[str, "TextClassifier"]], parts: Any, console: "Console"
+) -> list[_Outcome]:
+    """Train one after the other; of several, one that fails does not end the comparison."""
+    outcomes: list[_Outcome] = []
+    for cell, classifier in classifiers:
+        if len(classifiers) > 1:
+            console.rule(_plain(cell), align="left")
+        try:
+            report = classifier.fit_parts(parts)
+        except NotFiniteError as problem:
+            if len(classifiers) == 1:
+                raise
+            console.print(_plain(str(problem)), highlight=False)
+            outcomes.append(_Outcome(cell, None, str(problem)))
+            continue
+        outcomes.append(_Outcome(cell, classifier))
+        if report.interrupted:
+            console.print("Stopped: saving what has been learnt.")
+            break
+    return outcomes
 
-    columns = Columns(task.text, task.labels[0] if len(task.labels) == 1 else tuple(task.labels), task.aspect)
-    samples, validation, test = (
-        None
-        if path is None
-        else collect_samples(
-            path,
-            columns=columns,
-            label_separator=task.settings["label_separator"],
-            table=TableFormat(task.encoding, task.separator, task.quoted),
-        )
-        for path in (task.file, task.validation, task.test)
-    )
-    assert samples is not None
-    return divide(samples, validation, test, seed=task.settings["seed"]), columns
 
-
-def _finish(task: _Task, console: "Console", targets: list[Path], outcomes: list[_Outcome]) -> None:
+def _finish(said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome]) -> None:
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
@@ -183,7 +164,7 @@ def _finish(task: _Task, console: "Console", targets: list[Path], outcomes: list
     model, figures, picture = targets
     classifier.save(model)
     classifier.report.picture(picture)
-    write_figures(figures, _result(task, best, outcomes))
+    write_figures(figures, _result(said, best, outcomes))
     console.print()
     if len(outcomes) > 1:
         console.print(_comparison(outcomes, best))
@@ -227,7 +208,7 @@ def _comparison(outcomes: list[_Outcome], best: _Outcome) -> "Table":
     return table
 
 
-def _result(task: _Task, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, Any]:
+def _result(said: Said, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, Any]:
     assert best.classifier is not None
     cells: dict[str, Any] = {}
     for outcome in outcomes:
@@ -245,10 +226,10 @@ def _result(task: _Task, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, 
             "history": one.history,
         }
     return {
-        "file": str(task.file),
-        "text": task.text,
-        "label": task.labels if len(task.labels) > 1 else task.labels[0],
-        "aspect": task.aspect,
+        "file": str(said["file"]),
+        "text": said["text"],
+        "label": said["label"] if len(said["label"]) > 1 else said["label"][0],
+        "aspect": said["aspect"],
         "notes": list(best.classifier.notes),
         "best": best.cell,
         "cells": cells,

@@ -7,12 +7,12 @@ from typing import Any
 import typer
 
 from nabi.cli._train import (
-    _classifier as _train_text,
     _music as _train_music,
     _pairs as _train_pairs,
     _writer as _train_writer,
 )
 from nabi.cli._train._captions import CaptionsForm
+from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._options import parameters
 from nabi.errors import ArgumentError
@@ -20,7 +20,7 @@ from nabi.errors import ArgumentError
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
-    _train_text.FORM,
+    LabelsForm(),
     _train_pairs.FORM,
     CaptionsForm(),
     _train_writer.FORM,

@@ -112,6 +112,8 @@ def _of_setting(name: str, forms: Sequence[Form]) -> Given:
         least, most = ([getattr(each, end) for each in checks] for end in ("least", "most"))
         bounds["min"] = None if None in least else kind(min(least))
         bounds["max"] = None if None in most else kind(max(most))
+    elif kind is str:
+        bounds["metavar"] = "TEXT"
     names = (option.names,) if option.names else (f"--{name.replace('_', '-')}",) if kind is bool else ()
     defaults = {short: _default(one) for short, one in of_form.items()}
     shown = next((one.shown for one in told if one.shown is not None), None) or _in_words(defaults, kind)

@@ -19,15 +19,15 @@ from nabi.cli._train._outputs import (
     write_figures,
 )
 
-__all__ = ["Figures", "SystemForm"]
+__all__ = ["DataForm", "Figures", "SystemForm"]
 
 Figures = Mapping[str, Any]
 
 _ALWAYS = frozenset({"file", "cell", "threads", "out", "overwrite"})
 
 
-class SystemForm(ABC):
-    """A kind of data, and the system that learns from it; see `Form` for what the command asks of it."""
+class DataForm(ABC):
+    """A kind of data whose system has a `Settings` class; see `Form` for what the command asks of it."""
 
     name: ClassVar[str]
     short: ClassVar[str]
@@ -35,16 +35,10 @@ class SystemForm(ABC):
     what: ClassVar[str]
     settings: ClassVar[Any]
     """The `Settings` class of the system: its options are those of the command."""
-    model: ClassVar[str]
-    """The name of the system in `nabi.models`."""
-    learnt: ClassVar[str]
-    """Begins the message about several cells: "captions are"."""
     data: ClassVar[Mapping[str, Given]] = {}
     """Options that say where the data lies, which no other kind has."""
     shared: ClassVar[frozenset[str]] = frozenset()
     """Those that other kinds have too, such as "encoding"."""
-    beside: ClassVar[Sequence[tuple[str, str]]] = ()
-    """Files beside the model and its figures: suffix, and what is in it."""
 
     @property
     def options(self) -> frozenset[str]:
@@ -58,6 +52,29 @@ class SystemForm(ABC):
     @abstractmethod
     def inputs(self, said: Said) -> Mapping[str, Path | None]:
         """Return files and folders that are learnt from, by what messages call them."""
+
+    @abstractmethod
+    def train(self, said: Said) -> None:
+        """Train a model, say how good it is, save it."""
+
+    def said_settings(self, said: Said) -> dict[str, Any]:
+        """Return the settings that the command line says, by name."""
+        return _settings(said, self.settings)
+
+    def model_path(self, said: Said) -> Path:
+        """Return where the model is saved."""
+        return said["out"] or Path(_stem(said["file"]) + ".nabi")
+
+
+class SystemForm(DataForm):
+    """A kind of data whose system is trained by `ResumableTraining`: all of them in the same way."""
+
+    model: ClassVar[str]
+    """The name of the system in `nabi.models`."""
+    learnt: ClassVar[str]
+    """Begins the message about several cells: "captions are"."""
+    beside: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Files beside the model and its figures: suffix, and what is in it."""
 
     @abstractmethod
     def read(self, said: Said, model: Any) -> tuple[Any, Any]:
@@ -87,7 +104,7 @@ class SystemForm(ABC):
         """Train on the data, show how good the model is, save it with its figures."""
         from nabi.training import on_threads
 
-        path = said["out"] or Path(_stem(said["file"]) + ".nabi")
+        path = self.model_path(said)
         suffixes = [".json", *(suffix for suffix, _ in self.beside), ".training"]
         model_path, figures, *beside, checkpoint = try_targets(
             path, *suffixes, said=said, read=self.inputs(said)
@@ -118,7 +135,7 @@ class SystemForm(ABC):
         """Make the model that the command line asks for, with a cell whose equations are tried out."""
         from nabi import models
 
-        wanted = {**_settings(said, self.settings), **chosen}
+        wanted = {**self.said_settings(said), **chosen}
         cells = said["cell"] or [self.settings.cell]
         return make_model(getattr(models, self.model), cells, wanted, learnt=self.learnt)
 

@@ -1,7 +1,7 @@
 """How well a classifier does on rows that it has not been trained on."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi.errors import ArgumentError, ShapeError
+from nabi.models._classifier._report_picture import report_picture
+from nabi.models._classifier._report_table import report_tables
 from nabi.models._task._described import check_fields
 
 if TYPE_CHECKING:
@@ -145,15 +147,32 @@ class Report:
             ArgumentError: for another suffix.
             OutputError: if the file cannot be written.
         """
-        from nabi.models._classifier._report_picture import report_picture
-
-        return report_picture(self, path, title)
+        if title is None:
+            title = self._heading + ", ".join(f"{name} {figure:.3f}" for name, figure in self._overall()[:2])
+        return report_picture(path, title, self._label_rows(), self.confusion)
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Yield what rich shows: the figures, each label's, and the confusion matrix if it is small."""
-        from nabi.models._classifier._report_table import report_tables
+        yield from report_tables(
+            self._heading, self._overall(), self._label_rows(), self.confusion, options.max_width
+        )
 
-        yield from report_tables(self, options.max_width)
+    @property
+    def _heading(self) -> str:
+        return f"{self.rows:,} {self.part}: "
+
+    def _overall(self) -> list[tuple[str, float]]:
+        """Return the figures of all labels together, each after the name that is shown."""
+        figures = [
+            ("all labels right" if self.several else "accuracy", self.accuracy),
+            ("macro F1", self.macro_f1),
+            ("weighted F1", self.weighted_f1),
+        ]
+        return [*figures, ("micro F1", self.micro_f1)] if self.several else figures
+
+    def _label_rows(self) -> list[tuple[str, float, float, float, int]]:
+        """Return label, precision, recall, F1 and rows of each label."""
+        return [astuple(one) for one in self.by_label]
 
     def __str__(self) -> str:
         """Return the same as plain text."""

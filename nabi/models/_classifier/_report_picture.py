@@ -1,15 +1,14 @@
 """A report as a picture."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
-
-if TYPE_CHECKING:
-    from nabi.models._classifier._report import Report
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 
 __all__ = ["report_picture"]
 
@@ -18,26 +17,33 @@ _LARGEST = 18.0  # inches
 _FEW = 15  # labels
 
 
-def report_picture(report: "Report", path: str | os.PathLike[str], title: str | None = None) -> Path:
-    """Draw the confusion matrix, or with several labels at once precision, recall and F1 of each."""
+def report_picture(
+    path: str | os.PathLike[str],
+    title: str,
+    by_label: Sequence[tuple[str, float, float, float, int]],
+    confusion: Sequence[Sequence[int]] | None,
+) -> Path:
+    """Draw the confusion matrix; where there is none, precision, recall and F1 of each label.
+
+    Args:
+        path: the file to write.
+        title: above it.
+        by_label: label, precision, recall, F1 and rows of each.
+        confusion: `confusion[true][said]` counts rows.
+    """
     from matplotlib.figure import Figure
 
     check_suffix(path)
-    if title is None:
-        right = "all labels right" if report.several else "accuracy"
-        title = (
-            f"{report.rows:,} {report.part}: {right} {report.accuracy:.3f}, macro F1 {report.macro_f1:.3f}"
-        )
-    labels = [figures.label for figures in report.by_label]
+    labels = [label for label, *_ in by_label]
     fonts = fonts_for([*labels, title])
     shown = [_short(fonts.write(label)) for label in labels]
-    if report.confusion is None:
+    if confusion is None:
         figure = Figure(figsize=(7.5, 1.4 + 0.42 * len(labels)), layout="constrained")
-        _bars(figure.subplots(), report, shown, fonts)
+        _bars(figure.subplots(), by_label, shown, fonts)
     else:
         size = min(4.2 + 0.36 * len(labels), _LARGEST)
         figure = Figure(figsize=(size + 0.9, size), layout="constrained")
-        _matrix(figure, report, shown, fonts)
+        _matrix(figure, np.array(confusion), shown, fonts)
     figure.suptitle(fonts.write(title), fontsize=12, fontfamily=list(fonts.families), parse_math=False)
     return write_figure(figure, path, title=title)
 
@@ -46,9 +52,8 @@ def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
-def _matrix(figure: Any, report: "Report", labels: list[str], fonts: Fonts) -> None:
+def _matrix(figure: Any, counts: npt.NDArray[Any], labels: list[str], fonts: Fonts) -> None:
     axes = figure.subplots()
-    counts = np.array(report.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     # As large as a place of the matrix allows: three figures fill nine tenths of it.
@@ -74,13 +79,15 @@ def _matrix(figure: Any, report: "Report", labels: list[str], fonts: Fonts) -> N
     figure.colorbar(image, label="share of the rows of a label", shrink=0.8)
 
 
-def _bars(axes: Any, report: "Report", labels: list[str], fonts: Fonts) -> None:
+def _bars(
+    axes: Any, by_label: Sequence[tuple[str, float, float, float, int]], labels: list[str], fonts: Fonts
+) -> None:
     places = np.arange(len(labels))
-    looks = (("precision", "#9ecae1", -0.27), ("recall", "#6baed6", 0.0), ("f1", "#08519c", 0.27))
-    for name, colour, offset in looks:
-        values = [getattr(figures, name) for figures in report.by_label]
-        axes.barh(places + offset, values, 0.25, color=colour, label=name.replace("f1", "F1"))
-    rows = [f"{label}  ({figures.rows:,})" for label, figures in zip(labels, report.by_label, strict=True)]
+    _, *figures, counts = zip(*by_label, strict=True)
+    looks = (("precision", "#9ecae1", -0.27), ("recall", "#6baed6", 0.0), ("F1", "#08519c", 0.27))
+    for values, (name, colour, offset) in zip(figures, looks, strict=True):
+        axes.barh(places + offset, values, 0.25, color=colour, label=name)
+    rows = [f"{label}  ({count:,})" for label, count in zip(labels, counts, strict=True)]
     axes.set_yticks(places, rows, fontfamily=list(fonts.families), parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)

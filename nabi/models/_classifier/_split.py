@@ -1,7 +1,7 @@
 """Samples divided into those to train on, to stop by, and to test on."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +10,16 @@ import numpy as np
 from nabi import _checks
 from nabi.data import stratified_split
 from nabi.errors import ArgumentError
-from nabi.models._classifier._samples import Samples, check_labels, collect_samples
+from nabi.models._classifier._samples import (
+    Columns,
+    Samples,
+    TableFormat,
+    check_labels,
+    collect_samples,
+    name_columns,
+)
 
-__all__ = ["Parts", "collect_part", "divide"]
+__all__ = ["Parts", "divide", "read_text_parts"]
 
 
 @dataclass(frozen=True)
@@ -23,17 +30,60 @@ class Parts:
     validation: Samples | None
     test: Samples | None
     notes: tuple[str, ...] = ()
+    columns: Columns | None = None
+    """Of the table that they are from; None for lists."""
 
 
-def collect_part(name: str, given: Any, table: Mapping[str, Any]) -> Samples:
+def read_text_parts(
+    source: Any,
+    labels: Sequence[Any] | None = None,
+    aspects: Sequence[str] | None = None,
+    *,
+    text: str | None = None,
+    label: str | Sequence[str] | None = None,
+    aspect: str | None = None,
+    validation: Any = None,
+    test: Any = None,
+    validation_share: float = 0.1,
+    test_share: float = 0.1,
+    label_separator: str | None = None,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    seed: int = 0,
+) -> Parts:
+    """Read texts with their labels and hold some out; arguments and errors as those of `TextClassifier.fit`.
+
+    `label_separator` and `seed` are those of the classifier's settings.
+    """
+    columns = name_columns(source, text, label, aspect)
+    table = TableFormat(encoding, separator, quoted)
+    samples = collect_samples(
+        source, labels, aspects, columns=columns, label_separator=label_separator, table=table
+    )
+    if labels is None and (columns is None or columns.label is None):
+        raise ArgumentError(
+            "label: none was given; name the column of a table, or give labels with the texts"
+        )
+    given = [
+        None if one is None else _collect_part(name, one, columns, label_separator, table)
+        for name, one in (("validation", validation), ("test", test))
+    ]
+    parts = divide(samples, *given, validation_share=validation_share, test_share=test_share, seed=seed)
+    return replace(parts, columns=columns)
+
+
+def _collect_part(
+    name: str, given: Any, columns: Columns | None, label_separator: str | None, table: TableFormat
+) -> Samples:
     """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
     if isinstance(given, str | os.PathLike):
-        if table["columns"] is None:
+        if columns is None:
             raise ArgumentError(f"{name}: a table was given, but the rows to train on are lists")
-        return collect_samples(given, **table)
+        return collect_samples(given, columns=columns, label_separator=label_separator, table=table)
     if not isinstance(given, tuple) or len(given) not in (2, 3):
         raise ArgumentError(f"{name}: expected the path of a table, or (texts, labels)")
-    return collect_samples(*given, label_separator=table["label_separator"])
+    return collect_samples(*given, label_separator=label_separator)
 
 
 def divide(

@@ -1,5 +1,7 @@
 """How a text classifier learns: vocabulary, settings, network, training."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -13,20 +15,32 @@ from nabi.errors import ArgumentError
 from nabi.models._classifier._encoding import encode_texts
 from nabi.models._classifier._network import build_network
 from nabi.models._classifier._samples import Samples
-from nabi.models._classifier._settings import (
-    LONGEST_MAXLEN,
-    MINIMUM_COUNT,
-    VOCABULARY_SIZES,
-    TextSettings,
-    choose_settings,
-    choose_unit,
-)
+from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._split import Parts
 from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, make_cell
 from nabi.training import Callback, EarlyStopping, as_callbacks
 
-__all__ = ["Learnt", "settings_lines", "train"]
+__all__ = ["Learnt", "train"]
+
+# What is chosen where nothing is given; what depends on the data is in `_choose_settings`.
+_VOCABULARY_SIZES = {"words": 20_000, "characters": 20_000, "pieces": 8_000}
+_DROPOUT = 0.5
+_LEARNING_RATE = 2e-3
+_PATIENCE = 3
+_MANY_ROWS = 20_000
+_BATCH_SIZE, _BATCH_SIZE_OF_MANY_ROWS = 32, 64
+# A network has learnt what it can once it has read about this many tokens; two cores take minutes for them.
+_TOKENS_TO_READ = 30_000_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 30
+# A longer maxlen costs little, because batches are padded to their own longest text.
+_SHARE_OF_TEXTS_UNCUT = 0.95
+_SHORTEST_MAXLEN, _LONGEST_MAXLEN = 50, 400
+# Words seen once are unknown words: so the network learns what an unknown word is like.
+_MINIMUM_COUNT = 2
+# Where more of the words of a new text than this are unknown, its words are cut into pieces.
+_MOST_UNKNOWN_WORDS = 0.3
+_TEXTS_LOOKED_AT = 2_000
 
 Codes = list[npt.NDArray[np.int32]]
 
@@ -66,8 +80,8 @@ def train(
         raise ArgumentError("class_weight: 'balanced' is not offered with several labels at once")
     asked, reasons = _with_unit(asked, training, held_out[0])
     vocabulary = _learn_vocabulary(training, asked)
-    codes = _encode(vocabulary, training, asked, asked.maxlen or LONGEST_MAXLEN)
-    settings, more = choose_settings(
+    codes = _encode(vocabulary, training, asked, asked.maxlen or _LONGEST_MAXLEN)
+    settings, more = _choose_settings(
         asked, [len(sequence) for sequence in codes], getattr(cell, "units", None)
     )
     reasons |= more
@@ -81,7 +95,7 @@ def train(
             len(vocabulary), len(labels.names), settings, make_cell(cell, settings.units), labels.several
         )
         if verbose != 0:
-            print(*settings_lines(settings, reasons), sep="\n", flush=True)
+            print(*_settings_lines(settings, reasons), sep="\n", flush=True)
         interrupted = _fit(model, codes, targets, labels, settings, vocabulary, validation, verbose, heard)
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
     history = {} if model.history is None else model.history.history
@@ -89,7 +103,7 @@ def train(
     return Learnt(model, vocabulary, labels, settings, reasons, shares, history, interrupted)
 
 
-def settings_lines(settings: TextSettings, reasons: dict[str, str]) -> list[str]:
+def _settings_lines(settings: TextSettings, reasons: dict[str, str]) -> list[str]:
     """Return what was chosen and why, a line each: `maxlen 120 (95 of 100 texts have at most 113 tokens)`."""
     return [f"{name} {getattr(settings, name)} ({why})" for name, why in reasons.items()]
 
@@ -98,15 +112,73 @@ def _with_unit(asked: TextSettings, samples: Samples, others: Samples) -> tuple[
     reasons: dict[str, str] = {}
     unit = asked.unit
     if unit == "auto":
-        unit, reasons["unit"] = choose_unit(samples.texts, others.texts)
-    return replace(asked, unit=unit, vocabulary_size=asked.vocabulary_size or VOCABULARY_SIZES[unit]), reasons
+        unit, reasons["unit"] = _choose_unit(samples.texts, others.texts)
+    return replace(
+        asked, unit=unit, vocabulary_size=asked.vocabulary_size or _VOCABULARY_SIZES[unit]
+    ), reasons
+
+
+def _choose_unit(learn_from: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
+    """Choose between words and pieces of words; return the choice and why.
+
+    Where many of the words of `others` are not among those that `learn_from` has at least twice, as in Korean
+    with its endings or in a language that has no spaces, words are cut into pieces.
+    """
+    learn_from, others = learn_from[:_TEXTS_LOOKED_AT], others[:_TEXTS_LOOKED_AT]
+    try:
+        words = Vocabulary.learn(learn_from, "words", size=None, minimum_count=_MINIMUM_COUNT)
+    except ArgumentError:  # no word is there twice
+        return "pieces", "no word is there twice"
+    codes = np.concatenate(words.encode(others))
+    read = int((codes != Vocabulary.START).sum())
+    share = float((codes == Vocabulary.UNKNOWN).sum()) / max(read, 1)
+    unit = "pieces" if share > _MOST_UNKNOWN_WORDS else "words"
+    return unit, f"{share:.0%} of the words of held-out texts would be unknown"
+
+
+def _choose_settings(
+    asked: TextSettings, lengths: Sequence[int], own_units: int | None
+) -> tuple[TextSettings, dict[str, str]]:
+    """Fill what is left open, from the lengths of the texts to learn from.
+
+    Args:
+        asked: the settings, with a unit.
+        lengths: of the texts, in tokens, with START.
+        own_units: of a cell that was given as an object.
+
+    Returns:
+        the settings, and for those that the data decided, why.
+    """
+    array = np.asarray(lengths)
+    reasons: dict[str, str] = {}
+    chosen: dict[str, Any] = {
+        "units": own_units or asked.USUAL_UNITS,
+        "embedding_size": asked.USUAL_EMBEDDING_SIZE,
+        "dropout": _DROPOUT,
+        "learning_rate": _LEARNING_RATE,
+        "patience": _PATIENCE,
+        "batch_size": _BATCH_SIZE if len(array) < _MANY_ROWS else _BATCH_SIZE_OF_MANY_ROWS,
+    }
+    reasons["batch_size"] = f"for {len(array):,} rows"
+    usual = math.ceil(float(np.quantile(array, _SHARE_OF_TEXTS_UNCUT)))
+    chosen["maxlen"] = min(max(usual, _SHORTEST_MAXLEN), _LONGEST_MAXLEN)
+    reasons["maxlen"] = (
+        f"95 of 100 texts have at most {usual} tokens"
+        if usual < _LONGEST_MAXLEN
+        else f"more than 5 of 100 texts are longer; more than {_LONGEST_MAXLEN} is never chosen"
+    )
+    tokens = int(np.minimum(array, asked.maxlen or chosen["maxlen"]).sum())
+    chosen["epochs"] = min(max(round(_TOKENS_TO_READ / tokens), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    reasons["epochs"] = f"at most; an epoch reads {tokens:,} tokens"
+    filled = {name: value for name, value in chosen.items() if getattr(asked, name) is None}
+    return replace(asked, **filled), {name: why for name, why in reasons.items() if name in filled}
 
 
 def _learn_vocabulary(samples: Samples, settings: TextSettings) -> Vocabulary:
     texts = list(chain(samples.texts, samples.aspects or ()))
     try:
         return Vocabulary.learn(
-            texts, settings.unit, size=settings.vocabulary_size, minimum_count=MINIMUM_COUNT
+            texts, settings.unit, size=settings.vocabulary_size, minimum_count=_MINIMUM_COUNT
         )
     except ArgumentError:  # nothing is there so often
         return Vocabulary.learn(texts, settings.unit, size=settings.vocabulary_size)

@@ -16,7 +16,24 @@ from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.models import Prediction, Report, Sequential, TextClassifier
 
+from ..task_checks import (
+    Task,
+    test_a_training_that_fails_leaves_the_model_as_it_was,  # noqa: F401
+)
+
 SMALL = {"units": 6, "embedding_size": 8, "epochs": 8, "learning_rate": 0.03, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def task(reviews):
+    """For the check of all systems that needs no checkpoint: a text classifier has none."""
+    return Task(
+        make=lambda: TextClassifier(**SMALL | {"epochs": 1}),
+        data=reviews,
+        other_data=(),
+        ask=lambda model: model.predict(["a lovely film"]),
+        material="",
+    )
 
 
 @pytest.fixture(scope="module")

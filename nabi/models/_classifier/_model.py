@@ -1,0 +1,478 @@
+"""From text to label: everything between a table of texts and a trained network."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from nabi import _checks
+from nabi._public import public
+from nabi.data import Labels, LengthGroups, Vocabulary
+from nabi.errors import ArgumentError
+from nabi.interchange import ModelFile, check_figures, reading
+from nabi.layers import Dense, Embedding
+from nabi.models._classifier._encoding import as_texts, encode_texts
+from nabi.models._classifier._report import Report
+from nabi.models._classifier._samples import Columns, Samples, TableFormat, collect_samples, name_columns
+from nabi.models._classifier._settings import TextSettings
+from nabi.models._classifier._split import Parts, read_text_parts
+from nabi.models._classifier._training import train
+from nabi.models._keras_models import describe_model, make_model
+from nabi.models._sequential import Sequential
+from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
+from nabi.models._task._described import check_fields
+from nabi.models._task._system import System
+
+__all__ = ["Prediction", "TextClassifier"]
+
+_BATCH_SIZE = 64  # of predictions
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of a text."""
+
+    label: str | tuple[str, ...]
+    """The likeliest label; with several at once, all whose probability is above the threshold."""
+    probability: float
+    """Of that label; with several at once, of the likeliest label, given or not."""
+    probabilities: dict[str, float]
+    """Of all labels."""
+
+
+class TextClassifier(System):
+    """Learns to tell the label of a text: a recurrent network with all that it needs around it.
+
+    It reads a table of texts and labels (or lists), learns a vocabulary, trains an embedding and a recurrent
+    layer until rows held out get no better, and says how well it does on others. What is None (or "auto") is
+    chosen from the data; `settings` says what was chosen.
+
+    Raises:
+        ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
+
+    >>> texts = ["a good film", "good and warm", "so good", "bad", "a bad film", "bad and cold"] * 5
+    >>> labels = (["+"] * 3 + ["-"] * 3) * 5
+    >>> classifier = TextClassifier(units=4, embedding_size=8, epochs=30, learning_rate=0.03)
+    >>> report = classifier.fit(texts, labels, verbose=0)
+    >>> classifier.predict(["good", "a cold and bad film"])[1].label
+    '-'
+    """
+
+    _kind = "text classifier"
+    _settings_type = TextSettings
+
+    model: Sequential
+    """The network: codes `[B, T]` to probabilities `[B, labels]`."""
+    vocabulary: Vocabulary
+    labels: Labels
+    measured: Report | None
+    """Of the rows that were held out; None for a classifier made from parts that was not measured."""
+    validation_report: Report | None
+    """Of the rows that said when to stop."""
+    shares: npt.NDArray[np.float64]
+    """Of the labels among the rows trained on."""
+    seconds: float
+    """How long training took."""
+    reasons: Mapping[str, str]
+    """Why settings were chosen as they were."""
+    notes: tuple[str, ...]
+    """What a user should know about the data: rows left out, labels seen once."""
+    settings: TextSettings
+    """As they were chosen."""
+    columns: Columns | None = None
+    """Of the table that it was trained on; None for lists."""
+    has_aspects: bool = False
+    """Whether a text is asked about something."""
+
+    def _set(self, cell: CellChoice, settings: dict[str, Any]) -> None:
+        """Keep the cell as it was given: it is made when its units are chosen."""
+        check_cell(cell, settings.get("units"))
+        self.asked = self.settings = TextSettings(cell=cell_name(cell), **settings)
+        self.cell = cell
+        self.trained = False
+
+    # Training ---------------------------------------------------------------------------------------------
+
+    @public
+    def fit(
+        self,
+        source: Any,
+        labels: Sequence[Any] | None = None,
+        aspects: Sequence[str] | None = None,
+        *,
+        text: str | None = None,
+        label: str | Sequence[str] | None = None,
+        aspect: str | None = None,
+        validation_share: float = 0.1,
+        test_share: float = 0.1,
+        validation: Any = None,
+        test: Any = None,
+        encoding: str = "utf-8",
+        separator: str | None = None,
+        quoted: bool = True,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> Report:
+        """Learn from a table or from lists, and measure on rows held out.
+
+        Everything that is wrong with the data is found before training starts. Ctrl-C ends the training after
+        the batch; the best weights so far are kept and measured, and the report is `interrupted`.
+
+        Args:
+            source: the path of a table (.csv, .tsv, .jsonl, .parquet, also compressed), or N texts.
+            labels: N labels, where `source` is texts; a list of labels each for several at once.
+            aspects: N texts, where `source` is texts: what each is asked about.
+            text: name of the column of texts.
+            label: name of the column of labels, or of several columns of 0 and 1.
+            aspect: name of a column that says what the text is asked about.
+            validation_share: share of the rows that says when to stop; 0 for all epochs.
+            test_share: share of the rows that the report is about; 0 to report on the validation rows.
+            validation: a table with the same columns, or `(texts, labels)`, instead of a share.
+            test: likewise.
+            encoding: of the tables.
+            separator: between the columns of .csv files; found out by default.
+            quoted: False for .csv files in which a quote is a character like others.
+            verbose: 0 nothing, 1 or "auto" what was chosen and a bar on a terminal, 2 a line per epoch.
+            callbacks: objects of `nabi.callbacks`.
+
+        Raises:
+            MissingFileError, FileFormatError: for a table that is not there or damaged.
+            ArgumentError: for columns, labels or shares from which nothing can be learnt.
+        """
+        parts = read_text_parts(
+            source,
+            labels,
+            aspects,
+            text=text,
+            label=label,
+            aspect=aspect,
+            validation=validation,
+            test=test,
+            validation_share=validation_share,
+            test_share=test_share,
+            label_separator=self.asked.label_separator,
+            encoding=encoding,
+            separator=separator,
+            quoted=quoted,
+            seed=self.asked.seed,
+        )
+        if verbose != 0:
+            for note in parts.notes:
+                print(note)
+        return self.fit_parts(parts, verbose=verbose, callbacks=callbacks)
+
+    @public
+    def fit_parts(self, parts: Parts, *, verbose: int | str = "auto", callbacks: Any = None) -> Report:
+        """Learn from samples that are read and divided already; see `fit`."""
+        start = time.perf_counter()
+        learnt = train(parts, self.asked, self.cell, verbose=verbose, callbacks=callbacks)
+        self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels
+        self.settings, self.reasons = learnt.settings, learnt.reasons
+        self.shares, self.history = learnt.shares, learnt.history
+        self.columns, self.notes = parts.columns, parts.notes
+        self.has_aspects = parts.train.aspects is not None
+        self.trained = True
+        self.seconds = time.perf_counter() - start
+        self.validation_report = (
+            None
+            if parts.validation is None
+            else self._measure(parts.validation, "validation rows", 0.5, learnt.interrupted)
+        )
+        if parts.test is not None:
+            self.measured = self._measure(parts.test, "test rows", 0.5, learnt.interrupted)
+        else:
+            self.measured = self.validation_report
+        return self.report
+
+    @classmethod
+    def of(
+        cls,
+        model: Sequential,
+        vocabulary: Vocabulary,
+        labels: Labels,
+        *,
+        maxlen: int,
+        truncating: str = "post",
+        shares: Sequence[float] | None = None,
+        report: Report | None = None,
+        history: Mapping[str, list[float]] | None = None,
+        seconds: float = 0.0,
+    ) -> Self:
+        """Make a classifier of a network of your own that is trained, with what its codes and outputs mean.
+
+        Args:
+            model: from an `Embedding` with `mask_zero=True`, of as many codes as the vocabulary has, to a
+                `Dense` with softmax (with several labels at once, sigmoid), one output for each label. For
+                two labels one output with sigmoid will do: the probability of the second.
+            vocabulary: what texts are cut into.
+            labels: in the order of the outputs.
+            maxlen: tokens of a text that are read.
+            truncating: what is cut off a longer text, its end ("post") or its beginning ("pre").
+            shares: of the labels, given to a text without a word; equal ones by default.
+            report: of rows that were held out, if it was measured.
+            history: figures of every epoch.
+            seconds: how long training took.
+
+        Raises:
+            ArgumentError: if these do not fit together.
+
+        >>> from nabi import layers
+        >>> from nabi.data import Labels
+        >>> vocabulary = Vocabulary.learn(["a good film", "a bad film"])
+        >>> stack = [layers.Embedding(len(vocabulary), 8, mask_zero=True), layers.LSTM(4)]
+        >>> model = Sequential([layers.Input((None,)), *stack, layers.Dense(1, activation="sigmoid")])
+        >>> classifier = TextClassifier.of(model, vocabulary, Labels(["-", "+"]), maxlen=50)
+        >>> sorted(classifier.predict(["good"])[0].probabilities)
+        ['+', '-']
+        """
+        count = len(labels.names)
+        classifier = cls(maxlen=maxlen, truncating=truncating)
+        classifier.settings = classifier.asked = replace(classifier.asked, unit=vocabulary.unit)
+        classifier.model, classifier.vocabulary, classifier.labels = model, vocabulary, labels
+        classifier.shares = np.array([1 / count] * count if shares is None else shares, dtype=np.float64)
+        classifier.measured, classifier.validation_report = report, None
+        classifier.history = {name: list(values) for name, values in (history or {}).items()}
+        classifier.seconds, classifier.reasons, classifier.notes = seconds, {}, ()
+        fault = classifier._misfit()
+        if fault:
+            raise ArgumentError(f"model, vocabulary, labels: they do not fit together: {fault}")
+        classifier.trained = True
+        return classifier
+
+    # Asking -----------------------------------------------------------------------------------------------
+
+    @property
+    def report(self) -> Report:
+        """Of the rows that were held out.
+
+        Raises:
+            ArgumentError: if it was never measured, as a classifier that was made from parts.
+        """
+        if self.measured is None:
+            raise ArgumentError("report: the classifier was not measured on held-out rows; evaluate does it")
+        return self.measured
+
+    def encode(
+        self, texts: Sequence[str], aspects: Sequence[str] | None = None
+    ) -> list[npt.NDArray[np.int32]]:
+        """Return the codes of texts as the network reads them, each `[T]` with T up to `maxlen`.
+
+        Raises:
+            ArgumentError: for what is no list of texts, and for aspects that are missing or too many.
+        """
+        self._check_trained()
+        texts = as_texts("texts", texts)
+        if self.has_aspects != (aspects is not None):
+            raise ArgumentError(
+                "aspects: the classifier was trained "
+                + ("with aspects, one for each text is expected" if self.has_aspects else "without aspects")
+            )
+        if aspects is not None:
+            aspects = as_texts("aspects", aspects)
+            if len(aspects) != len(texts):
+                raise ArgumentError(f"aspects: {len(aspects)} were given for {len(texts)} texts")
+        assert self.settings.maxlen is not None
+        return encode_texts(
+            self.vocabulary,
+            texts,
+            aspects,
+            maxlen=self.settings.maxlen,
+            truncating=self.settings.truncating,
+        )
+
+    @public
+    def probabilities(
+        self, texts: Sequence[str], aspects: Sequence[str] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the probability of each label for each text, `[N, labels]` in the order of `labels.names`.
+
+        A text without a single word gets the shares of the labels in training. Unknown words are read as
+        such, and of a text that is longer than `maxlen` no more is read than that.
+
+        Raises:
+            ArgumentError: as `encode`.
+        """
+        sequences = self.encode(texts, aspects)
+        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
+        if not sequences:
+            return result
+        result[:] = self.read(sequences)
+        result[[not text.strip() for text in texts]] = self.shares
+        return result
+
+    def read(self, sequences: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
+        """Return the probability of each label, `[N, labels]`, for codes as `encode` gives them."""
+        groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
+        outputs = self.model.predict(groups)
+        if outputs.shape[1] < len(self.labels.names):  # a sigmoid gives the probability of the second label
+            outputs = np.concatenate([1 - outputs, outputs], 1)
+        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
+        result[groups.order] = outputs
+        return result
+
+    @public
+    def predict(
+        self, texts: Sequence[str], aspects: Sequence[str] | None = None, *, threshold: float = 0.5
+    ) -> list[Prediction]:
+        """Return the label of each text, with probabilities as `probabilities` gives them.
+
+        Args:
+            texts: N texts.
+            aspects: N texts, for a classifier that was trained with aspects.
+            threshold: with several labels at once, those above it are given.
+
+        Raises:
+            ArgumentError: as `encode`.
+        """
+        threshold = _checks.real("threshold", threshold, least=0, most=1)
+        found = self.probabilities(texts, aspects)
+        names = self.labels.names
+        given: Sequence[str | tuple[str, ...]] = self.labels.decode(found, threshold)
+        return [
+            Prediction(label, float(row.max()), dict(zip(names, row.tolist(), strict=True)))
+            for label, row in zip(given, found, strict=True)
+        ]
+
+    @public
+    def evaluate(
+        self,
+        source: Any,
+        labels: Sequence[Any] | None = None,
+        aspects: Sequence[str] | None = None,
+        *,
+        text: str | None = None,
+        label: str | Sequence[str] | None = None,
+        aspect: str | None = None,
+        threshold: float = 0.5,
+        encoding: str = "utf-8",
+        separator: str | None = None,
+        quoted: bool = True,
+    ) -> Report:
+        """Compare with the right labels of a table or of lists; arguments as in `fit`.
+
+        The columns of a table are those of the training unless others are named.
+
+        Raises:
+            ArgumentError, MissingFileError, FileFormatError: as `fit`; `UnknownNameError` for a label that
+                the classifier does not know.
+        """
+        self._check_trained()
+        columns = self.columns_of(source, text, label, aspect)
+        samples = collect_samples(
+            source,
+            labels,
+            aspects,
+            columns=columns,
+            label_separator=self.settings.label_separator,
+            table=TableFormat(encoding, separator, quoted),
+        )
+        if labels is None and (columns is None or columns.label is None):
+            raise ArgumentError("labels: none were given, evaluating needs the right ones")
+        return self._measure(samples, "rows", threshold, interrupted=False)
+
+    def columns_of(
+        self,
+        source: Any,
+        text: str | None = None,
+        label: str | Sequence[str] | None = None,
+        aspect: str | None = None,
+    ) -> Columns | None:
+        """Return the columns of a table, those of the training where none are named; None for lists."""
+        trained = self.columns
+        if trained is None or not isinstance(source, str | os.PathLike):
+            return name_columns(source, text, label, aspect)
+        return name_columns(
+            source, text or trained.text, trained.label if label is None else label, aspect or trained.aspect
+        )
+
+    def _measure(self, samples: Samples, part: str, threshold: float, interrupted: bool) -> Report:
+        return Report.measure(
+            self.labels.names,
+            self.labels.encode(samples.labels),
+            self.probabilities(samples.texts, samples.aspects),
+            several=self.labels.several,
+            threshold=threshold,
+            part=part,
+            interrupted=interrupted,
+        )
+
+    # Files ------------------------------------------------------------------------------------------------
+
+    def _to_file(self) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
+        """Return header and tensors of a file: those of the network, and what stands around it."""
+        header, tensors = describe_model(self.model)
+        columns, checked, measured = self.columns, self.validation_report, self.measured
+        header["classifier"] = {
+            "vocabulary": self.vocabulary.to_dict(),
+            "labels": self.labels.to_dict(),
+            "settings": self.settings.to_dict(),
+            "reasons": dict(self.reasons),
+            "notes": list(self.notes),
+            "shares": self.shares.tolist(),
+            "aspects": self.has_aspects,
+            "columns": None if columns is None else [columns.text, columns.label, columns.aspect],
+            "history": self.history,
+            "seconds": self.seconds,
+            "report": None if measured is None else measured.to_dict(),
+            "validation_report": None if checked is None else checked.to_dict(),
+        }
+        return header, tensors
+
+    def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
+        """Be what a file holds."""
+        self.model = make_model(file, custom_objects)
+        with reading(file.path, "it cannot be made a text classifier again"):
+            described = file.header["classifier"]
+            self.vocabulary = Vocabulary.from_dict(described["vocabulary"])
+            self.labels = Labels.from_dict(described["labels"])
+            self.asked = self.settings = TextSettings.from_dict(described["settings"])
+            self.reasons = {str(name): str(why) for name, why in described["reasons"].items()}
+            self.notes = tuple(map(str, described["notes"]))
+            self.shares = np.array(described["shares"], dtype=np.float64)
+            self.has_aspects = bool(described["aspects"])
+            columns = described["columns"]
+            if columns is not None:
+                text, label, aspect = columns
+                label = tuple(label) if isinstance(label, list) else label
+                check_fields(Columns, {"text": text, "label": label, "aspect": aspect}, "columns")
+                columns = Columns(text, label, aspect)
+            self.columns = columns
+            self.history = check_figures("history", described["history"])
+            self.seconds = float(described["seconds"])
+            measured = described["report"]
+            self.measured = None if measured is None else Report.from_dict(measured)
+            checked = described["validation_report"]
+            self.validation_report = None if checked is None else Report.from_dict(checked)
+            fault = self._misfit()
+            if fault:
+                raise ArgumentError(fault)
+
+    def _misfit(self) -> str:
+        """Say what does not fit together; "" where all does."""
+        model, labels = self.model, len(self.labels.names)
+        stack = model.layers if isinstance(model, Sequential) else []
+        if (
+            not stack
+            or not isinstance(stack[0], Embedding)
+            or not isinstance(stack[-1], Dense)
+            or not model.built
+        ):
+            return "its network does not lead from an Embedding to a Dense layer"
+        if not stack[0].mask_zero:
+            return "its network reads padding, because its Embedding has no mask_zero"
+        if stack[0].input_dim != len(self.vocabulary):
+            return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(self.vocabulary)}"
+        if len(model.output_shape or ()) != 2:
+            return f"its network gives {model.output_shape}, one row of outputs for a text is expected"
+        # One output is enough for one of two labels: the probability of the second.
+        outputs = (1, 2) if labels == 2 and not self.labels.several else (labels,)
+        if stack[-1].units not in outputs or self.shares.shape != (labels,):
+            return f"its network has {stack[-1].units} outputs for {labels} labels"
+        if self.settings.maxlen is None:
+            return "its settings have no maxlen"
+        return ""
