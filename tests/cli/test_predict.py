@@ -210,7 +210,7 @@ def test_evaluate_remembers_the_columns(nabi, folder, model, tmp_path):
     assert nabi("evaluate", model, tmp_path / "t.csv", "--text", "t", "--label", "l").status == 0
     for arguments, message in (
         ([tmp_path / "t.csv"], "columns: 'review' is not known"),
-        ([tmp_path / "t.csv", "--text", "t", "--label", "t"], "different columns are expected"),
+        ([tmp_path / "t.csv", "--text", "t", "--label", "t"], "expected different columns"),
         ([tmp_path / "none.csv"], "there is no file"),
         ([folder / "reviews.csv", "--picture", "r.gif"], ".svg or .png"),
     ):

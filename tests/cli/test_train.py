@@ -178,7 +178,7 @@ def _no_training(monkeypatch):
         ([*COLUMNS, "--test", "none.csv"], "there is no file none.csv"),
         ([*COLUMNS, "--separator", ";"], "columns: 'text' is not known"),
         ([*COLUMNS, "--encoding", "utf-7x"], "encoding: 'utf-7x' is not known"),
-        (["--text", "text", "--label", "id"], "looks like no column of labels"),
+        (["--text", "text", "--label", "id"], "not look like a column of labels"),
     ],
 )
 def test_errors_are_one_line_before_any_training(nabi, table, arguments, message):

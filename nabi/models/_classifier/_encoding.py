@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.errors import ArgumentError
 
 __all__ = ["as_texts", "encode_texts"]
 
-# Of a longer text no more than so many characters for each token that is read are looked at: a text of
-# millions is cut into tokens in no time, and no real one is cut too short.
+# For each token that is read, at most this many characters of a text are examined. A text of millions of
+# characters is tokenized quickly, and no real text is cut too short.
 _CHARACTERS_PER_TOKEN = 200
 
 
@@ -23,11 +24,11 @@ def as_texts(name: str, texts: Any) -> list[str]:
         ArgumentError: for anything else.
     """
     if isinstance(texts, str | bytes) or not hasattr(texts, "__iter__"):
-        raise ArgumentError(f"{name}: got {texts!r}, expected a list of texts")
+        raise ArgumentError(f"{name}: expected a list of texts, got {_checks.short(texts)}")
     found = list(texts)
     for position, text in enumerate(found):
         if not isinstance(text, str):
-            raise ArgumentError(f"{name}[{position}]: got {type(text).__name__}, expected text")
+            raise ArgumentError(f"{name}[{position}]: expected text, got {type(text).__name__}")
     return found
 
 
@@ -41,7 +42,7 @@ def encode_texts(
 ) -> list[npt.NDArray[np.int32]]:
     """Return the codes of texts, each `[T]` with T up to `maxlen`.
 
-    An aspect gets half of `maxlen` at most, and what follows of it is cut.
+    An aspect takes up at most half of `maxlen`; the rest of it is cut off.
     """
     longest = maxlen * _CHARACTERS_PER_TOKEN
     cut = [_cut(text.strip(), longest, truncating) for text in texts]

@@ -35,7 +35,7 @@ _BATCH_SIZE = 64  # of predictions
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of a text."""
+    """What a classifier predicts for a text."""
 
     label: str | tuple[str, ...]
     """The likeliest label; with several at once, all whose probability is above the threshold."""
@@ -46,11 +46,11 @@ class Prediction:
 
 
 class TextClassifier(System):
-    """Learns to tell the label of a text: a recurrent network with all that it needs around it.
+    """Learns to predict the label of a text: a recurrent network with everything that it needs.
 
     It reads a table of texts and labels (or lists), learns a vocabulary, trains an embedding and a recurrent
-    layer until rows held out get no better, and says how well it does on others. What is None (or "auto") is
-    chosen from the data; `settings` says what was chosen.
+    layer until held-out rows no longer improve, and measures itself on others. Settings that are None (or
+    "auto") are chosen from the data; `settings` holds the choices.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -71,7 +71,7 @@ class TextClassifier(System):
     vocabulary: Vocabulary
     labels: Labels
     measured: Report | None
-    """Of the rows that were held out; None for a classifier made from parts that was not measured."""
+    """Of the rows that were held out; None for a classifier that `of` made without a report."""
     validation_report: Report | None
     """Of the rows that said when to stop."""
     shares: npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ class TextClassifier(System):
     columns: Columns | None = None
     """Of the table that it was trained on; None for lists."""
     has_aspects: bool = False
-    """Whether a text is asked about something."""
+    """Whether each text comes with an aspect that it is asked about."""
 
     def _set(self, cell: CellChoice, settings: dict[str, Any]) -> None:
         """Keep the cell as it was given: it is made when its units are chosen."""
@@ -203,7 +203,7 @@ class TextClassifier(System):
         history: Mapping[str, list[float]] | None = None,
         seconds: float = 0.0,
     ) -> Self:
-        """Make a classifier of a network of your own that is trained, with what its codes and outputs mean.
+        """Make a classifier from a trained network of your own and the meaning of its codes and outputs.
 
         Args:
             model: from an `Embedding` with `mask_zero=True`, of as many codes as the vocabulary has, to a
@@ -251,10 +251,10 @@ class TextClassifier(System):
         """Of the rows that were held out.
 
         Raises:
-            ArgumentError: if it was never measured, as a classifier that was made from parts.
+            ArgumentError: if it was never measured, as one made by `of` without a report.
         """
         if self.measured is None:
-            raise ArgumentError("report: the classifier was not measured on held-out rows; evaluate does it")
+            raise ArgumentError("report: the classifier was not measured on held-out rows; call evaluate")
         return self.measured
 
     def encode(
@@ -269,13 +269,14 @@ class TextClassifier(System):
         texts = as_texts("texts", texts)
         if self.has_aspects != (aspects is not None):
             raise ArgumentError(
-                "aspects: the classifier was trained "
-                + ("with aspects, one for each text is expected" if self.has_aspects else "without aspects")
+                "aspects: expected one for each text, got None; the classifier was trained with aspects"
+                if self.has_aspects
+                else "aspects: expected None, the classifier was trained without aspects"
             )
         if aspects is not None:
             aspects = as_texts("aspects", aspects)
             if len(aspects) != len(texts):
-                raise ArgumentError(f"aspects: {len(aspects)} were given for {len(texts)} texts")
+                raise ArgumentError(f"aspects: expected {len(texts)}, one for each text, got {len(aspects)}")
         assert self.settings.maxlen is not None
         return encode_texts(
             self.vocabulary,
@@ -292,7 +293,7 @@ class TextClassifier(System):
         """Return the probability of each label for each text, `[N, labels]` in the order of `labels.names`.
 
         A text without a single word gets the shares of the labels in training. Unknown words are read as
-        such, and of a text that is longer than `maxlen` no more is read than that.
+        such, and a text is read up to `maxlen` tokens.
 
         Raises:
             ArgumentError: as `encode`.
@@ -324,7 +325,7 @@ class TextClassifier(System):
         Args:
             texts: N texts.
             aspects: N texts, for a classifier that was trained with aspects.
-            threshold: with several labels at once, those above it are given.
+            threshold: with several labels at once, labels above it are predicted.
 
         Raises:
             ArgumentError: as `encode`.
@@ -372,7 +373,7 @@ class TextClassifier(System):
             table=TableFormat(encoding, separator, quoted),
         )
         if labels is None and (columns is None or columns.label is None):
-            raise ArgumentError("labels: none were given, evaluating needs the right ones")
+            raise ArgumentError("labels: expected the right ones to compare with, got None")
         return self._measure(samples, "rows", threshold, interrupted=False)
 
     def columns_of(
@@ -425,7 +426,8 @@ class TextClassifier(System):
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
         """Be what a file holds."""
-        self.model = make_model(file, custom_objects)
+        model: Any = make_model(file, custom_objects)
+        self.model = model  # `_misfit` rejects it unless it is a `Sequential`
         with reading(file.path, "it cannot be made a text classifier again"):
             described = file.header["classifier"]
             self.vocabulary = Vocabulary.from_dict(described["vocabulary"])
@@ -468,7 +470,7 @@ class TextClassifier(System):
         if stack[0].input_dim != len(self.vocabulary):
             return f"its network knows {stack[0].input_dim} codes, its vocabulary {len(self.vocabulary)}"
         if len(model.output_shape or ()) != 2:
-            return f"its network gives {model.output_shape}, one row of outputs for a text is expected"
+            return f"its network gives {model.output_shape}, expected one row of outputs for each text"
         # One output is enough for one of two labels: the probability of the second.
         outputs = (1, 2) if labels == 2 and not self.labels.several else (labels,)
         if stack[-1].units not in outputs or self.shares.shape != (labels,):

@@ -134,7 +134,7 @@ class Report:
                     raise ValueError("its confusion matrix is not one of its labels")
             return cls(**parts)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
-            raise ArgumentError(f"described: it is no report ({problem})") from problem
+            raise ArgumentError(f"described: expected a report, as to_dict gives it ({problem})") from problem
 
     def picture(self, path: str | os.PathLike[str], title: str | None = None) -> Path:
         """Draw the confusion matrix, or with several labels at once each one's figures.

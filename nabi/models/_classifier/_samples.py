@@ -31,9 +31,7 @@ class Columns:
     def __post_init__(self) -> None:
         names = [name for name in self.names if name is not None]
         if len(set(names)) < len(names):
-            raise ArgumentError(
-                f"text, label, aspect: different columns are expected, got {', '.join(names)}"
-            )
+            raise ArgumentError(f"text, label, aspect: expected different columns, got {', '.join(names)}")
 
     @property
     def names(self) -> list[str]:
@@ -54,7 +52,7 @@ def name_columns(
         for name, given in (("text", text), ("label", label), ("aspect", aspect)):
             if given is not None:
                 raise ArgumentError(
-                    f"{name}: got {given!r}, a column; but texts were given instead of a table"
+                    f"{name}: expected a table to go with a column, got texts and {name}={given!r}"
                 )
         return None
     if text is None:
@@ -93,7 +91,7 @@ class Samples:
     declared: tuple[str, ...] = ()
     """Labels that have a column each, whether or not any text has them."""
     notes: tuple[str, ...] = ()
-    """What a user should know about them: what has been left out."""
+    """What a user should know about them, such as rows left out."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -132,7 +130,7 @@ def collect_samples(
 
     Raises:
         MissingFileError, FileFormatError: as `nabi.data.read_table`.
-        ArgumentError: for a column that is not there, a table or list without rows, rows that are no text.
+        ArgumentError: for a missing column, a table or list without rows, and rows that are not text.
     """
     if isinstance(source, str | os.PathLike):
         if columns is None:
@@ -153,7 +151,7 @@ def collect_samples(
         about = None if aspects is None else _as_list("aspects", aspects)
         for name, values in (("labels", own), ("aspects", about)):
             if values is not None and len(values) != len(texts):
-                raise ArgumentError(f"{name}: {len(values)} were given for {len(texts)} texts")
+                raise ArgumentError(f"{name}: expected {len(texts)}, one for each text, got {len(values)}")
     if not texts:
         raise ArgumentError(f"{places.what}: it has no rows")
     samples = _cleaned(texts, own, about, label_separator, places)
@@ -165,7 +163,7 @@ def collect_samples(
 
 
 class _Places:
-    """How messages call a row."""
+    """How error messages name a row."""
 
     def __init__(self, table: Table | None = None) -> None:
         self._table = table
@@ -203,7 +201,7 @@ def _truth(value: Any, column: str, row: str) -> bool:
     written = str(value).strip().lower().removesuffix(".0")
     if written not in _TRUE | _FALSE:
         raise ArgumentError(
-            f"label: several columns were given, 0 or 1 is expected in each; {column} has {value!r} in {row}"
+            f"label: expected 0 or 1 in each of several columns, got {value!r} in {column}, {row}"
         )
     return written in _TRUE
 
@@ -262,7 +260,7 @@ def _as_text(value: Any, what: str, places: _Places, position: int) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    raise ArgumentError(f"{what}: {places.row(position)} has {type(value).__name__}, expected text")
+    raise ArgumentError(f"{what}: expected text in {places.row(position)}, got {type(value).__name__}")
 
 
 def _as_label(
@@ -290,36 +288,37 @@ def _name(value: Any, places: _Places, position: int) -> str:
         return str(int(value))
     if isinstance(value, str | int | float):
         return str(value).strip()
+    kind = type(value).__name__
     raise ArgumentError(
-        f"label: {places.row(position)} has {type(value).__name__}, expected text, a number or a list of them"
+        f"label: expected text, a number or a list of them in {places.row(position)}, got {kind}"
     )
 
 
 def check_labels(samples: Samples) -> list[str]:
-    """Refuse labels that nothing can be learnt from; return notes about rare ones.
+    """Reject labels from which nothing can be learnt; return notes about rare ones.
 
     Raises:
-        ArgumentError: for a single label, for a column that looks like no labels, and where fewer than two
-            labels are there twice.
+        ArgumentError: for a single label, for a column that does not look like labels, and where fewer
+            than two labels occur twice.
     """
     counts: Counter[str] = Counter()
     for label in samples.labels:
         counts.update([label] if isinstance(label, str) else label)
     nowhere = next((name for name in samples.declared if name not in counts), None)
     if nowhere is not None:
-        raise ArgumentError(f"label: the column {nowhere} has 1 in no row, so nothing can be learnt of it")
+        raise ArgumentError(f"label: the column {nowhere} has 1 in no row, so nothing can be learnt from it")
     if len(counts) < 2 and not (samples.several and counts):
         given = f"only {next(iter(counts))!r}" if counts else "none"
-        raise ArgumentError(f"label: at least two different labels are expected, the rows have {given}")
+        raise ArgumentError(f"label: expected at least two different labels, got {given}")
     if not samples.several and len(counts) > len(samples) / 2:
         raise ArgumentError(
             f"label: {len(counts):,} different labels in {len(samples):,} rows, such as "
-            f"{_listed(list(counts))}: it looks like no column of labels, which come again and again"
+            f"{_listed(list(counts))}: this does not look like a column of labels, which repeat"
         )
     once = sorted(name for name, count in counts.items() if count == 1)
     if len(counts) - len(once) < (1 if samples.several else 2):
         raise ArgumentError(
-            f"label: at least two labels that are there twice or more are expected, to learn and to test; "
+            f"label: expected at least two labels that occur twice or more, to learn and to test; "
             f"seen once: {_listed(once)}"
         )
     if not once:

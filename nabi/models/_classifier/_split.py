@@ -79,10 +79,12 @@ def _collect_part(
     """Samples of `validation` or `test`: a table, `(texts, labels)` or `(texts, labels, aspects)`."""
     if isinstance(given, str | os.PathLike):
         if columns is None:
-            raise ArgumentError(f"{name}: a table was given, but the rows to train on are lists")
+            raise ArgumentError(f"{name}: expected (texts, labels) as for the training rows, got a table")
         return collect_samples(given, columns=columns, label_separator=label_separator, table=table)
     if not isinstance(given, tuple) or len(given) not in (2, 3):
-        raise ArgumentError(f"{name}: expected the path of a table, or (texts, labels)")
+        raise ArgumentError(
+            f"{name}: expected the path of a table, or (texts, labels), got {_checks.short(given)}"
+        )
     return collect_samples(*given, label_separator=label_separator)
 
 
@@ -156,11 +158,11 @@ def _hold_out(
 
 def _check_like(samples: Samples, given: Samples, name: str) -> None:
     if given.several != samples.several or (given.aspects is None) != (samples.aspects is None):
-        raise ArgumentError(f"{name}: its rows are of another kind than those to train on")
+        raise ArgumentError(
+            f"{name}: expected rows with the same kind of labels and aspects as the training rows"
+        )
     known = {one for label in samples.labels for one in ([label] if isinstance(label, str) else label)}
     for label in given.labels:
         for one in [label] if isinstance(label, str) else label:
             if one not in known:
-                raise ArgumentError(
-                    f"{name}: it has the label {one!r}, which the rows to train on don't have"
-                )
+                raise ArgumentError(f"{name}: it has the label {one!r}, which the training rows don't have")

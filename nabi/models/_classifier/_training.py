@@ -23,7 +23,7 @@ from nabi.training import Callback, EarlyStopping, as_callbacks
 
 __all__ = ["Learnt", "train"]
 
-# What is chosen where nothing is given; what depends on the data is in `_choose_settings`.
+# Defaults; `_choose_settings` has those that depend on the data.
 _VOCABULARY_SIZES = {"words": 20_000, "characters": 20_000, "pieces": 8_000}
 _DROPOUT = 0.5
 _LEARNING_RATE = 2e-3
@@ -47,7 +47,7 @@ Codes = list[npt.NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class Learnt:
-    """What training gives."""
+    """The result of a training."""
 
     model: Sequential
     vocabulary: Vocabulary
@@ -64,8 +64,7 @@ def train(
 ) -> Learnt:
     """Train on samples that are divided and checked.
 
-    Only torch's own random numbers are drawn, from the seed of the settings; afterwards they go on as if
-    nothing had been drawn.
+    Random numbers come from torch's generator, seeded from the settings; its state is restored afterwards.
 
     Raises:
         NotFiniteError: if the loss becomes NaN or infinite.
@@ -121,14 +120,14 @@ def _with_unit(asked: TextSettings, samples: Samples, others: Samples) -> tuple[
 def _choose_unit(learn_from: Sequence[str], others: Sequence[str]) -> tuple[str, str]:
     """Choose between words and pieces of words; return the choice and why.
 
-    Where many of the words of `others` are not among those that `learn_from` has at least twice, as in Korean
-    with its endings or in a language that has no spaces, words are cut into pieces.
+    Words are cut into pieces where many of those in `others` do not occur at least twice in `learn_from`, as
+    in Korean with its endings or in a language without spaces.
     """
     learn_from, others = learn_from[:_TEXTS_LOOKED_AT], others[:_TEXTS_LOOKED_AT]
     try:
         words = Vocabulary.learn(learn_from, "words", size=None, minimum_count=_MINIMUM_COUNT)
-    except ArgumentError:  # no word is there twice
-        return "pieces", "no word is there twice"
+    except ArgumentError:  # no word occurs twice
+        return "pieces", "no word occurs twice"
     codes = np.concatenate(words.encode(others))
     read = int((codes != Vocabulary.START).sum())
     share = float((codes == Vocabulary.UNKNOWN).sum()) / max(read, 1)
@@ -180,7 +179,7 @@ def _learn_vocabulary(samples: Samples, settings: TextSettings) -> Vocabulary:
         return Vocabulary.learn(
             texts, settings.unit, size=settings.vocabulary_size, minimum_count=_MINIMUM_COUNT
         )
-    except ArgumentError:  # nothing is there so often
+    except ArgumentError:  # no token occurs that often
         return Vocabulary.learn(texts, settings.unit, size=settings.vocabulary_size)
 
 

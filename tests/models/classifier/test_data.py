@@ -137,12 +137,15 @@ def test_a_label_that_is_seen_once_stays_in_training_and_is_named(reviews):
             "'lable' is not known; did you mean 'label'. Known are: id, label",
         ),
         ({"text": "txt", "label": "label"}, "'txt' is not known; did you mean 'text'"),
-        ({"text": "text", "label": "text"}, "different columns are expected"),
+        ({"text": "text", "label": "text"}, "expected different columns"),
         ({"text": "text", "label": "label", "aspect": "topic"}, "'topic' is not known"),
-        ({"text": "text", "label": "id"}, "300 different labels in 300 rows, such as .* no column of labels"),
+        (
+            {"text": "text", "label": "id"},
+            "300 different labels in 300 rows, such as .* not look like a column of labels",
+        ),
         (
             {"text": "text", "label": ["label", "id"]},
-            "0 or 1 is expected in each; label has 'bad' in row 1 of",
+            "expected 0 or 1 in each of several columns, got 'bad' in label, row 1 of",
         ),
         ({"text": "text"}, "label: none was given"),
         ({"label": "label"}, "is taken as the path of a table; give text="),
@@ -172,9 +175,9 @@ def test_refused_options(table, options, message):
         (b"text,label\n", "has a header but no rows"),
         (b"text,label\n,a\n ,b\n", "all 2 rows are without text"),
         (b"text,label\nx,\ny,\n", "all 2 rows are without label"),
-        (b"text,label\n" + b"a film,good\n" * 20, "at least two different labels are expected.*only 'good'"),
-        (b"text,label\na,x\nb,y\n", "looks like no column of labels"),
-        (b"text,label\na,x\nb,y\nc,x\nd,x\n", "at least two labels that are there twice .* seen once: y"),
+        (b"text,label\n" + b"a film,good\n" * 20, "expected at least two different labels, got only 'good'"),
+        (b"text,label\na,x\nb,y\n", "not look like a column of labels"),
+        (b"text,label\na,x\nb,y\nc,x\nd,x\n", "at least two labels that occur twice .* seen once: y"),
         ("text,label\ncafé,a\nthé,b\n".encode("latin-1"), r"line 2: byte 15 .*0xe9.* is not utf-8"),
         (
             b'text,label\n"a film,good\na story,bad\n',
@@ -194,9 +197,9 @@ def test_refused_tables(tmp_path, content, message):
     ("texts", "labels", "message"),
     [
         ([], [], "texts: it has no rows"),
-        (["a", "b"], ["x"], "labels: 1 were given for 2 texts"),
-        (["a", ["b"]], ["x", "y"], r"text: texts\[1\] has list, expected text"),
-        (["a", "b"], ["x", {}], r"label: texts\[1\] has dict, expected text, a number or a list"),
+        (["a", "b"], ["x"], "labels: expected 2, one for each text, got 1"),
+        (["a", ["b"]], ["x", "y"], r"text: expected text in texts\[1\], got list"),
+        (["a", "b"], ["x", {}], r"label: expected text, a number or a list of them in texts\[1\], got dict"),
         (["a", "b"], None, "label: none was given"),
         ("a film", None, "is taken as the path of a table"),
         (3, ["x"], "texts: expected a list, got 3"),
@@ -209,7 +212,9 @@ def test_refused_lists(texts, labels, message):
 
 
 def test_refused_columns_beside_lists(reviews):
-    with pytest.raises(ArgumentError, match="text: got 'text', a column; but texts were given"):
+    with pytest.raises(
+        ArgumentError, match="text: expected a table to go with a column, got texts and text='text'"
+    ):
         fit(*reviews, text="text")
 
 
@@ -307,7 +312,10 @@ def test_an_aspect_says_what_the_text_is_asked_about(opinions, tmp_path):
     again = TextClassifier.load(tmp_path / "model.nabi")
     assert again.evaluate(path) == classifier.evaluate(texts, labels, aspects)
     assert len(again.predict(["food good"], ["food " * 100_000])) == 1
-    for wrong, message in ((None, "trained with aspects"), (["food"] * 2, "2 were given for 1 texts")):
+    for wrong, message in (
+        (None, "trained with aspects"),
+        (["food"] * 2, "expected 1, one for each text, got 2"),
+    ):
         with pytest.raises(ArgumentError, match=f"aspects: .*{message}"):
             again.predict(["food good"], wrong)
 

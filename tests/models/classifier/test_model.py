@@ -263,10 +263,10 @@ def test_what_has_learnt_nothing_cannot_be_asked(tmp_path):
     [
         (lambda one: one.predict("a text"), "texts: expected a list of texts, got 'a text'"),
         (lambda one: one.predict(["a", None]), r"texts\[1\]: expected a text, got None"),
-        (lambda one: one.predict(["a"], ["b"]), "aspects: the classifier was trained without aspects"),
+        (lambda one: one.predict(["a"], ["b"]), "aspects: expected None, the classifier was trained without"),
         (lambda one: one.predict(["a"], threshold=2), "threshold: expected a number from 0 to 1, got 2"),
-        (lambda one: one.evaluate(["a"]), "labels: none were given"),
-        (lambda one: one.evaluate(["a"], ["b", "c"]), "labels: 2 were given for 1 texts"),
+        (lambda one: one.evaluate(["a"]), "labels: expected the right ones"),
+        (lambda one: one.evaluate(["a"], ["b", "c"]), "labels: expected 1, one for each text, got 2"),
         (lambda one: one.evaluate(["a"], ["goood"]), "'goood' is not known; did you mean 'good'"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_report_survives_json(several):
 def test_what_is_no_report_is_refused(change):
     described = Report.measure(("a", "b"), np.array([0, 1]), one_hot([0, 1], 2)).to_dict()
     for wrong in ({**described, **change}, {}, []):
-        with pytest.raises(ArgumentError, match="it is no report"):
+        with pytest.raises(ArgumentError, match="expected a report"):
             Report.from_dict(wrong)
 
 
