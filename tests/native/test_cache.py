@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native import _cache, store as _store
-from nabi.native._cache import compiled
+from nabi.native import OTHER_MACHINES, _cache, compiled, host, store as _store
 from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, host
 
 KEY = bytes(range(32))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and permissions are those of POSIX")

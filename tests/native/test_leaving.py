@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from ..forked import forking
-from .elementwise import needs_native
+from .machines import needs_native
 
 pytestmark = [
     needs_native,
@@ -155,15 +155,15 @@ def test_interrupts_while_code_is_compiled_leave_everything_usable(run: Run, tmp
         import random
         random.seed(0)
         interrupted = 0
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
         for number in range(8):
-            signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.1 * random.random())
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
             made = nn.GRU(3, 40 + number)
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.1 * random.random())
                 made(torch.ones(4, 2, 3))[0].sum().backward()
+                signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 interrupted += 1
-            signal.setitimer(signal.ITIMER_REAL, 0)
             made.zero_grad()
             y = made(torch.ones(4, 2, 3))[0]
             y.sum().backward()

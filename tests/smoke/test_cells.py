@@ -7,7 +7,7 @@ import nabi.nn
 from nabi.cells import Cell
 from nabi.ir.functions import sigmoid, tanh
 
-from ..native.elementwise import needs_native
+from ..native.machines import needs_native
 from ..targets.llvm.sweep import Data, Setting, eager, native, worst
 
 

@@ -11,13 +11,13 @@ from functools import cache
 import pytest
 
 from nabi import cells
-from nabi.native import _compiler
-from nabi.native._compiler import emit_assembly, emit_object
-from nabi.native._machine import OTHER_MACHINES
+from nabi.native import OTHER_MACHINES, _compiler, emit_assembly
+from nabi.native._compiler import emit_object
 from nabi.native._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 
+from ...native.machines import called_by
 from ...native.test_cross import ELF_MACHINES, FUSED, MAGIC
 
 VECTOR_FMA = {
@@ -86,7 +86,7 @@ def test_weights_read_in_place_need_nothing_either(name):
         kernel = ForwardKernel(
             program, "float32", machine, True, (0,), True, (layout,) * 3, few_rows=True, in_place=True
         )
-        found = undefined_symbols(emit_object(kernel.write(), machine))
+        found = called_by(kernel.write(), machine)
         assert found <= {"nabi_yield", "_fltused", "__chkstk"}
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.ir import OPERATIONS, Program
-from nabi.ir._nodes import apply
+from nabi.ir import OPERATIONS, Program, apply
 from nabi.ir.functions import ACTIVATIONS
 from nabi.scan import scan
 from nabi.targets.eager import step_function
 
-from ...native.elementwise import compiled, native_lanes, needs_native, spacing
+from ...native.elementwise import compiled, native_lanes, spacing
+from ...native.machines import needs_native
 from ...native.test_math import exactly
 
 pytestmark = needs_native
