@@ -3,10 +3,12 @@
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from .forked import forking
 
 # Worker processes and the processes that tests start inherit this: no kernel is compiled twice, and the
 # user's own cache stays as it is. Code that is hardly optimised does the same in the same order, and is made
@@ -42,6 +44,23 @@ def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for kernels in found:
         kernels.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def in_keras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., bytes]]:
+    """Run a program where Keras on torch is loaded, on what it is given; what it prints is returned.
+
+    In a process of its own, without nabi. Keras is imported once for all tests of a worker: it takes seconds.
+    """
+    home = {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path_factory.mktemp("home of Keras"))}
+    with forking("keras", home) as forked:
+
+        def run(program: str, given: bytes = b"") -> bytes:
+            ended = forked.run(program, given)
+            assert ended.returncode == 0, ended.stderr.decode()
+            return ended.stdout
+
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import torch
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
 from nabi.kernels._code import _dropout, _row_layout as _batches
-from nabi.native._machine import is_supported
 from nabi.native.addresses import expect
 from nabi.scan import scan
 from nabi.scan._layout import batch_rows
@@ -24,7 +23,9 @@ from nabi.targets import (
     spread,
 )
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from .machines import needs_native
+
+pytestmark = needs_native
 
 USUAL: dict[str, Any] = {
     "rate": 0.01, "betas": (0.9, 0.999), "epsilon": 1e-7, "decay": 0.0, "decoupled": False, "maximize": False,

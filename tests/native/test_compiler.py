@@ -9,9 +9,11 @@ import threading
 
 import pytest
 
-from nabi.native._compiler import Library, emit_assembly, emit_object, load, symbols
-from nabi.native._machine import OTHER_MACHINES, NativeError, host
+from nabi.native import OTHER_MACHINES, Library, NativeError, emit_assembly, host
+from nabi.native._compiler import emit_object, load, symbols
 from nabi.native._objects import undefined_symbols
+
+from .machines import called_by
 
 CALLS_TANH = """
 declare float @llvm.tanh.f32(float)
@@ -124,7 +126,7 @@ def test_an_object_that_is_cut_off_is_never_loaded_or_a_crash(kernels, names):
 
 @pytest.mark.parametrize("name", sorted(OTHER_MACHINES))
 def test_undefined_symbols_of_every_format(name):
-    found = undefined_symbols(emit_object(CALLS_TANH, OTHER_MACHINES[name]))
+    found = called_by(CALLS_TANH, OTHER_MACHINES[name])
     assert found - {"_fltused"} == {"tanhf", "nabi_yield"}
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native._machine import is_supported
+from .machines import needs_native
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+pytestmark = needs_native
 
 ROOT = Path(__file__).parents[2]
 ROOMS = [ROOT / "nabi" / room for room in ("native", "kernels", "targets")]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native import _machine
-from nabi.native._machine import OTHER_MACHINES, NativeError, host, is_supported, why_not
+from nabi.native import OTHER_MACHINES, NativeError, _machine, host
+from nabi.native._machine import is_supported, why_not
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+64bit,+avx,+avx2,+fma"

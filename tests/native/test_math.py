@@ -13,7 +13,8 @@ from hypothesis import given, settings
 
 from nabi.native import _math
 
-from .elementwise import compiled, native_lanes, needs_native, spacing
+from .elementwise import compiled, native_lanes, spacing
+from .machines import needs_native
 
 DTYPES = ["float32", "float64"]
 FUNCTIONS = ["tanh", "sigmoid", "exp", "log", "softplus", "erf", "sin", "cos"]

@@ -15,14 +15,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 import nabi.nn
 from nabi import cells
 from nabi.native import memory as _memory, threads as _threads
-from nabi.native._machine import is_supported
 from nabi.native.addresses import lay_out
-from nabi.scan import PreparedStep
-from nabi.scan._definition import Options
-from nabi.scan._training import TrainingPass
+from nabi.scan import Options, PreparedStep, TrainingPass
 from nabi.targets.llvm import _compiled, _full_batch, _kernel
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from .machines import needs_native
+
+pytestmark = needs_native
 
 
 def _trained(module: torch.nn.Module, *given: Any) -> list[Tensor]:

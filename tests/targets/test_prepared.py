@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nabi import cells
-from nabi.kernels._rows import Rows
+from nabi.kernels import Rows
 from nabi.native.addresses import lay_out
 from nabi.native.memory import working_memory
 from nabi.scan._layout import batch_rows

@@ -13,10 +13,8 @@ from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models._task._described import Described
-from nabi.training._callbacks._base import CallbackList
+from nabi.training import CallbackList, Hearing, ResumableTraining, make_display
 from nabi.training._loop._interrupt import FinishBatch
-from nabi.training._loop._progress import make_display
-from nabi.training._loop._resumable_training import Hearing, ResumableTraining
 
 
 @dataclass(frozen=True)

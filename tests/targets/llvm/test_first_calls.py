@@ -19,18 +19,17 @@ import torch
 
 import nabi
 from nabi import cells
-from nabi.kernels import _rows
+from nabi.kernels import Rows, _rows
 from nabi.kernels._code import _adam
 from nabi.kernels._code._adam import NativeAdam
-from nabi.kernels._rows import Rows
 from nabi.native import threads as _threads
 from nabi.scan import PreparedStep
 from nabi.targets.llvm import _prepared_step
 from nabi.targets.llvm._plan import _saved_values as _values
+from nabi.training import Step
 from nabi.training._step import _step
-from nabi.training._step._step import Step
 
-from ...native.elementwise import needs_native
+from ...native.machines import needs_native
 
 pytestmark = needs_native
 

@@ -7,7 +7,7 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.kernels._rows import Rows
+from nabi.kernels import Rows
 from nabi.native import threads as _threads
 from nabi.targets.llvm import _kernel
 

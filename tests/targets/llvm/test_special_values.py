@@ -22,7 +22,8 @@ from nabi.ir.functions import ACTIVATIONS
 from nabi.scan import scan
 from nabi.targets.eager import step_function
 
-from ...native.elementwise import compiled, native_lanes, needs_native, spacing
+from ...native.elementwise import compiled, native_lanes, spacing
+from ...native.machines import needs_native
 from ...native.test_math import exactly
 
 pytestmark = needs_native
