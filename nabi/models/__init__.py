@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._report import NoteReport
     from nabi.models._translator._model import Translator
-    from nabi.models._translator._report import TranslatorReport
+    from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
+    from nabi.models._translator._training import TranslatorReport
     from nabi.models._translator._writing import AttentionWeights, Translation
 else:
     # Programs use one or two of these; and settings, which the command line asks for, need no torch.
@@ -61,7 +62,8 @@ else:
             "nabi.models._classifier._classifier": ["TextClassifier"],
             "nabi.models._classifier._prediction": ["Prediction"],
             "nabi.models._translator._model": ["Translator"],
-            "nabi.models._translator._report": ["TranslatorReport"],
+            "nabi.models._translator._settings": ["TranslatorSettings"],
+            "nabi.models._translator._training": ["TranslatorReport"],
             "nabi.models._translator._writing": ["AttentionWeights", "Translation"],
         },
     )

@@ -9,19 +9,19 @@ import typer
 from nabi.cli._train import (
     _classifier as _train_text,
     _music as _train_music,
-    _pairs as _train_pairs,
     _writer as _train_writer,
 )
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._options import parameters
+from nabi.cli._train._pairs import PairsForm
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
     _train_text.FORM,
-    _train_pairs.FORM,
+    PairsForm(),
     CaptionsForm(),
     _train_writer.FORM,
     _train_music.FORM,
