@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from nabi import cells
-from nabi.native._compiler import emit_object
-from nabi.native._machine import host, why_not
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import host, why_not
 from nabi.targets.llvm import OTHER_MACHINES, listing
 
 needs_native = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")

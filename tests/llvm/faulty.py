@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 
 from nabi.native import addresses as _addresses, memory as _memory, threads as _threads
-from nabi.native._cache import compiled
-from nabi.native._machine import host
+from nabi.native._code._cache import compiled
+from nabi.native._code._machine import host
 from nabi.native.addresses import arguments, lay_out, to_fill, to_read
 
 # arguments: where four floats are read, where four are written, where reading starts, how many are written,

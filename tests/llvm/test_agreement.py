@@ -15,8 +15,9 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.native import _cache, _fallback
-from nabi.native._machine import NativeError
+from nabi.native import _fallback
+from nabi.native._code import _cache
+from nabi.native._code._machine import NativeError
 from nabi.scan import scan
 from nabi.targets import _run
 from nabi.targets.llvm import _kernel

@@ -12,9 +12,9 @@ from nabi.kernels import _row_layout
 from nabi.kernels._code import _row_layout as native
 from nabi.kernels._code._row_layout_writer import write
 from nabi.native import _fallback, threads as _threads
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, NativeError, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import OTHER_MACHINES, NativeError, is_supported
+from nabi.native._code._objects import undefined_symbols
 from nabi.scan._layout import batch_rows
 from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
 

@@ -8,7 +8,7 @@ import torch
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
 from nabi.kernels._code import _dropout, _row_layout as _batches
-from nabi.native._machine import is_supported
+from nabi.native._code._machine import is_supported
 from nabi.native.addresses import expect
 from nabi.scan import scan
 from nabi.scan._layout import batch_rows

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from nabi.native._compiler import Library, emit_assembly, emit_object, load, symbols
-from nabi.native._machine import OTHER_MACHINES, NativeError, host
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import Library, emit_assembly, emit_object, load, symbols
+from nabi.native._code._machine import OTHER_MACHINES, NativeError, host
+from nabi.native._code._objects import undefined_symbols
 
 CALLS_TANH = """
 declare float @llvm.tanh.f32(float)
@@ -187,8 +187,8 @@ FORK = """
 import os, sys, threading
 sys.path.insert(0, {folder!r})
 from conftest import KERNELS, NAMES
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._machine import host
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._machine import host
 load(emit_object(KERNELS, host()), NAMES, symbols())
 stop = threading.Event()
 def compile_on():

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from nabi.native._compiler import emit_assembly, emit_object
-from nabi.native._machine import OTHER_MACHINES, Machine
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_assembly, emit_object
+from nabi.native._code._machine import OTHER_MACHINES, Machine
+from nabi.native._code._objects import undefined_symbols
 
 # The first bytes of an object file: ELF, 64 bits, little-endian; Mach-O, 64 bits, ARM64; COFF, x86-64.
 MAGIC = {"linux": b"\x7fELF\x02\x01", "macos": b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01", "windows": b"\x64\x86"}

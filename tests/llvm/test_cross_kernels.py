@@ -11,10 +11,10 @@ from functools import cache
 import pytest
 
 from nabi import cells
-from nabi.native import _compiler
-from nabi.native._compiler import emit_assembly, emit_object
-from nabi.native._machine import OTHER_MACHINES
-from nabi.native._objects import undefined_symbols
+from nabi.native._code import _compiler
+from nabi.native._code._compiler import emit_assembly, emit_object
+from nabi.native._code._machine import OTHER_MACHINES
+from nabi.native._code._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._writer._module import write_module

@@ -7,9 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from nabi.kernels._code import _dropout
 from nabi.native import threads as _threads
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import OTHER_MACHINES, is_supported
+from nabi.native._code._objects import undefined_symbols
 from nabi.targets import draw_kept
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native._machine import is_supported
+from nabi.native._code._machine import is_supported
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
 

@@ -15,7 +15,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 import nabi.nn
 from nabi import cells
 from nabi.native import memory as _memory, threads as _threads
-from nabi.native._machine import is_supported
+from nabi.native._code._machine import is_supported
 from nabi.native.addresses import lay_out
 from nabi.scan import PreparedStep
 from nabi.scan._definition import Options

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from nabi.ir import OPERATIONS, Trace, operation
 from nabi.ir._graph._nodes import needed
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import OTHER_MACHINES
+from nabi.native._code._objects import undefined_symbols
 from nabi.native.operations import apply, renders
 from nabi.native.vectors import Vectors
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from nabi.kernels._code import _dense, _losses
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import OTHER_MACHINES, is_supported
+from nabi.native._code._objects import undefined_symbols
 from nabi.targets import small_dense, small_loss
 from nabi.training._step import _losses as _loss_gradients
 
