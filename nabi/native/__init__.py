@@ -6,8 +6,9 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.native import addresses, kernel_function, memory, operations, store, threads, vectors
-    from nabi.native._cache import compiled
-    from nabi.native._compiler import Library, emit_assembly
+    from nabi.native._code._cache import compiled
+    from nabi.native._code._compiler import Library, emit_assembly
+    from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
     from nabi.native._fallback import (
         DTYPES,
         can_read,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         made_natively,
         runs_native,
     )
-    from nabi.native._machine import OTHER_MACHINES, Machine, NativeError, host
     from nabi.native._torch_modes import (
         PLAIN,
         are_ordinary,
@@ -31,8 +31,8 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.native._cache": ["compiled"],
-            "nabi.native._compiler": ["Library", "emit_assembly"],
+            "nabi.native._code._cache": ["compiled"],
+            "nabi.native._code._compiler": ["Library", "emit_assembly"],
             "nabi.native._fallback": [
                 "DTYPES",
                 "can_read",
@@ -42,7 +42,7 @@ else:
                 "made_natively",
                 "runs_native",
             ],
-            "nabi.native._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
+            "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
             "nabi.native._torch_modes": [
                 "PLAIN",
                 "are_ordinary",

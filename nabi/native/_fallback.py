@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from nabi.native._machine import NativeError, why_not
+from nabi.native._code._machine import NativeError, why_not
 from nabi.native._torch_modes import are_ordinary, is_watched
 
 __all__ = ["DTYPES", "can_read", "give_up", "has_failed", "is_available", "made_natively", "runs_native"]

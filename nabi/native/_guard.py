@@ -8,7 +8,7 @@ copy lies between two pages that nobody may touch, flush with the one behind it 
   segmentation fault (run Python with `-X faulthandler` to see the call).
 - Results and working memory are NaN before the run. A result with an element that nobody wrote is refused,
   and what was read too early turns into NaN, which tests see.
-- An address that none of the functions in `_addresses` gave, one whose tensor has been freed, and working
+- An address that none of the functions in `addresses` gave, one whose tensor has been freed, and working
   memory that the block does not hold are refused. So are two arrays that overlap where one is written.
 
 It is slow: for tests, and for whoever writes kernels.
@@ -113,7 +113,7 @@ def _noted(tensor: Tensor, use: str) -> int:
 
 
 def to_read(tensor: Tensor) -> int:
-    """See `_addresses`, as for the others."""
+    """See `addresses`, as for the others."""
     return _noted(tensor, _READ)
 
 

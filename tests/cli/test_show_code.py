@@ -9,7 +9,7 @@ import pytest
 
 from nabi import cells
 from nabi.native import host
-from nabi.native._compiler import emit_object
+from nabi.native._code._compiler import emit_object
 from nabi.targets.llvm import OTHER_MACHINES, listing
 
 from ..native.machines import needs_native

@@ -9,8 +9,8 @@ import numpy as np
 from llvmlite import ir
 
 from nabi.native import host
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._machine import why_not
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._machine import why_not
 from nabi.native.vectors import INDEX, POINTER, Vectors, loop_over
 
 Render = Callable[..., Any]

@@ -3,9 +3,9 @@
 import pytest
 
 from nabi.native import Machine
-from nabi.native._compiler import emit_object
-from nabi.native._machine import why_not
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import why_not
+from nabi.native._code._objects import undefined_symbols
 
 __all__ = ["called_by", "needs_native"]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native import OTHER_MACHINES, _cache, compiled, host, store as _store
-from nabi.native._compiler import emit_object
+from nabi.native import OTHER_MACHINES, compiled, host, store as _store
+from nabi.native._code import _cache
+from nabi.native._code._compiler import emit_object
 
 KEY = bytes(range(32))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and permissions are those of POSIX")
@@ -78,7 +79,7 @@ def test_whatever_the_code_depends_on_is_in_the_key(cache_folder, make, names, f
     assert len(keys) == 7
 
 
-PACKAGE = Path(_cache.__file__).parent.parent
+PACKAGE = Path(_cache.__file__).parents[2]
 # Runs while code is written and decides nothing about it: values made once, locks.
 ON_THE_GROUND = {"_once.py", "_lazy.py", "errors.py"}
 
@@ -87,7 +88,7 @@ import json, sys
 import torch
 import nabi
 from nabi import nn
-from nabi.native import _cache
+from nabi.native._code import _cache
 
 # The code objects that run between the question for a library and its machine code.
 seen, inside = set(), 0
@@ -218,8 +219,8 @@ import sys, time
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 import llvmlite.binding
 from conftest import KERNELS, NAMES
-from nabi.native._cache import compiled
-from nabi.native._machine import host
+from nabi.native._code._cache import compiled
+from nabi.native._code._machine import host
 begin, made = time.process_time(), []
 compiled(("a",), NAMES, lambda: made.append(1) or KERNELS, host())
 print(len(made), time.process_time() - begin)

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from nabi.native import OTHER_MACHINES, Library, NativeError, emit_assembly, host
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._objects import undefined_symbols
 
 from .machines import called_by
 
@@ -189,8 +189,8 @@ FORK = """
 import os, sys, threading
 sys.path.insert(0, {folder!r})
 from conftest import KERNELS, NAMES
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._machine import host
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._machine import host
 load(emit_object(KERNELS, host()), NAMES, symbols())
 stop = threading.Event()
 def compile_on():

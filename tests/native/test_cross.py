@@ -5,7 +5,7 @@ import re
 import pytest
 
 from nabi.native import OTHER_MACHINES, Machine, emit_assembly
-from nabi.native._compiler import emit_object
+from nabi.native._code._compiler import emit_object
 
 from .machines import called_by
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native import OTHER_MACHINES, NativeError, _machine, host
-from nabi.native._machine import is_supported, why_not
+from nabi.native import OTHER_MACHINES, NativeError, host
+from nabi.native._code import _machine
+from nabi.native._code._machine import is_supported, why_not
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+64bit,+avx,+avx2,+fma"
@@ -123,7 +124,7 @@ def test_what_the_processor_lacks_cannot_be_asked_for():
 PROBE = """
 import json, sys
 from llvmlite import binding
-from nabi.native import _machine
+from nabi.native._code import _machine
 binding.initialize_all_targets(); binding.initialize_all_asmprinters()
 TEXT = '''
 define void @f(ptr %p) nounwind {
@@ -171,7 +172,7 @@ def test_names_are_known_to_llvm_and_what_they_have_is_right():
     ],
 )
 def test_what_else_is_against_native_code(prepare, reason):
-    script = f"import sys; {prepare}\nfrom nabi.native._machine import why_not\nprint(why_not())"
+    script = f"import sys; {prepare}\nfrom nabi.native._code._machine import why_not\nprint(why_not())"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == reason
 

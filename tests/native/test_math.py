@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from nabi.native import _math
+from nabi.native._code import _math
 
 from .elementwise import compiled, native_lanes, spacing
 from .machines import needs_native

@@ -158,8 +158,8 @@ import ctypes, os, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import KERNELS, NAMES
 from nabi.native import threads as _threads
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._machine import host
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._machine import host
 library = load(emit_object(KERNELS, host()), NAMES, symbols())
 numbers = (ctypes.c_int64 * 40)()
 def meet(threads):

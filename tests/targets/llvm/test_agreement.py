@@ -15,7 +15,8 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.native import NativeError, _cache, _fallback
+from nabi.native import NativeError, _fallback
+from nabi.native._code import _cache
 from nabi.scan import scan
 from nabi.targets import _run
 from nabi.targets.llvm import _kernel

@@ -11,9 +11,10 @@ from functools import cache
 import pytest
 
 from nabi import cells
-from nabi.native import OTHER_MACHINES, _compiler, emit_assembly
-from nabi.native._compiler import emit_object
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES, emit_assembly
+from nabi.native._code import _compiler
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._writer._module import write_module

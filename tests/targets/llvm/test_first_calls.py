@@ -144,7 +144,8 @@ LAYERS = """
     import nabi
     from nabi import nn
     from nabi.kernels import _rows
-    from nabi.native import _cache, _compiler, store as _store
+    from nabi.native import store as _store
+    from nabi.native._code import _cache, _compiler
     from nabi.targets.llvm import _compiled, _full_batch, _kernel
 
     torch.set_num_threads(1)

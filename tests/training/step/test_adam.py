@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from nabi.native._machine import is_supported
+from nabi.native._code._machine import is_supported
 from nabi.training._optimizers._classes import Optimizer, TorchOptimizer
 from nabi.training._optimizers._names import get
 from nabi.training._step._adam import FusedAdam

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nabi.native._coefficients import COEFFICIENTS
+from nabi.native._code._coefficients import COEFFICIENTS
 from nabi.native.vectors import Vectors
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh"]

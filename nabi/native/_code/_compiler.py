@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from nabi._once import LOCK
-from nabi.native._machine import Machine, NativeError, host
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._machine import Machine, NativeError, host
+from nabi.native._code._objects import undefined_symbols
 
 __all__ = ["Library", "effort", "emit_assembly", "emit_object", "load", "symbols"]
 

@@ -5,13 +5,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from threading import get_ident
 
 from nabi._once import LOCK
 from nabi.native import store as _store
-from nabi.native._compiler import Library, effort, emit_object, load, symbols
+from nabi.native._code._compiler import Library, effort, emit_object, load, symbols
+from nabi.native._code._machine import Machine, NativeError
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
-from nabi.native._machine import Machine, NativeError
 
 __all__ = ["compiled"]
 
@@ -92,16 +93,16 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
 
 # Where the code is that decides what is written. `tests/native/test_cache.py` watches which files run while
 # code is written, and fails if one of them lies elsewhere.
+_PACKAGE = str(Path(__file__).absolute().parents[2])
 _FOLDERS = ("ir", "native", "kernels/_code", "targets/llvm")
 
 
 @cache
 def _sources() -> tuple[str, ...]:
     """The files whose code decides what is written, with their subfolders."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found = []
     for folder in _FOLDERS:
-        for path, folders, names in os.walk(os.path.join(package, folder)):
+        for path, folders, names in os.walk(os.path.join(_PACKAGE, folder)):
             folders.sort()
             found += [os.path.join(path, name) for name in sorted(names) if name.endswith(".py")]
     return tuple(found)
@@ -111,13 +112,12 @@ def _sources() -> tuple[str, ...]:
 def _digest_of_sources() -> str | None:
     """A checksum over the sources that write the code, 1 ms, once; None where there are no source files."""
     digest = hashlib.sha256()
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     try:
         for path in _sources():
             with open(path, "rb") as file:
                 content = file.read()
             # With its folder: files of one name in two folders may change places.
-            digest.update(f"{os.path.relpath(path, package)} {len(content)}\n".encode())
+            digest.update(f"{os.path.relpath(path, _PACKAGE)} {len(content)}\n".encode())
             digest.update(content)
     except OSError:
         return None
