@@ -15,7 +15,6 @@ from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
-    check_counter,
     check_tensors,
     part,
     read_kind,
@@ -51,8 +50,7 @@ def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = T
     header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
-        header["training"], more = training.training_to_file(compiled, model.device)
-        header["training"]["completed_epoch"] = model.completed_epoch
+        header["training"], more = training.training_to_file(compiled, model.device, model.completed_epoch)
         tensors |= more
     write_model_file(path, "model", header, tensors)
 
@@ -157,14 +155,20 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
     # What can fail comes before the first change.
     with reading(file.path, "training cannot go on from it"):
         _check_extra(built, file)
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
+        _, state = training.training_from_file(
+            described, file.tensors, into=compiled, weights=built.trainable_weights
+        )
     _rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
     model.set_extra(part(file.tensors, "state/"))
-    model.completed_epoch = epoch
+    model.completed_epoch = state.position.epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
+    with reading(file.path, "training cannot go on from it"):
+        for name, keeper in compiled.kept_beside.items():
+            kept = part(state.extra, f"{name}/")
+            if kept:  # none in files of nabi 0.1, nor of a callback that was not there
+                keeper.set_extra(kept)
 
 
 @contextmanager
@@ -253,11 +257,10 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
         return
     with reading(file.path, _RESULT, of_own_classes=True):
         weights = model.trainable_weights if model.built else []
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        model._compiled = training.training_from_file(
+        model._compiled, state = training.training_from_file(
             described, file.tensors, custom_objects, weights=weights
         )
-        model.completed_epoch = epoch
+        model.completed_epoch = state.position.epoch
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:

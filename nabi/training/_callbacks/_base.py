@@ -1,9 +1,11 @@
-"""Callbacks: what a user's code hears of the training."""
+"""Callbacks: a user's code that is called in the course of training."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from nabi._checks import as_real
 from nabi.errors import ArgumentError
+from nabi.interchange import check_counter, check_figures
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "TerminateOnNaN"]
 
@@ -41,6 +43,17 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Hear how it is trained."""
         self.params = params
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return, by name, the tensors and JSON values that `BackupAndRestore` keeps of this callback."""
+        return {}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `get_extra` gave, when a run goes on; comes after `on_train_begin`.
+
+        Raises:
+            KeyError, TypeError, ValueError: for what does not fit; the file is then called damaged.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before an epoch, counted from 0."""
@@ -110,6 +123,19 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return the figures, without those that are no numbers."""
+        numbers = {name: list(map(as_real, values)) for name, values in self.history.items()}
+        return {
+            "epoch": list(self.epoch),
+            "history": {name: values for name, values in numbers.items() if None not in values},
+        }
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on with the figures of the epochs before."""
+        self.epoch = [check_counter("history.epoch", epoch) for epoch in extra["epoch"]]
+        self.history = check_figures("history.history", extra["history"])
+
 
 class LambdaCallback(Callback):
     """Functions as a callback: `LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs["loss"]))`.
@@ -147,7 +173,7 @@ class CallbackList:
             callback.set_params(params)
         self.handles_not_finite = any(callback.handles_not_finite for callback in self.callbacks)
 
-    def hearing(self, method: str) -> list[Callable[..., Any]]:
+    def methods(self, method: str) -> list[Callable[..., Any]]:
         """The methods of that name that do something."""
         old = method.replace("_train_batch_", "_batch_")
         return [

@@ -13,6 +13,7 @@ from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
 from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, row_count
 from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
@@ -127,6 +128,22 @@ class StreamBatches:
         elif steps is None and hasattr(source, "__len__"):
             steps = len(source)
         self.steps: int | None = steps
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return what the order of the next epochs follows from, where the source has an order of its own."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            return {"generator": generator.get_state()}
+        own = getattr(self.source, "get_extra", None)
+        return {} if own is None else dict(own())
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `get_extra` gave, when a run goes on."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            generator.set_state(check_random_state("data/generator", extra["generator"]))
+        elif hasattr(self.source, "set_extra"):
+            self.source.set_extra(extra)
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one run through the source; a generator goes on where it was."""
