@@ -31,7 +31,7 @@ from nabi.training._data._tensors import resolve_device, to_tensor
 from nabi.training._data._threads import on_threads
 from nabi.training._loop._compiled_file import training_from_file, training_to_file
 from nabi.training._loop._evaluation import evaluate, predict
-from nabi.training._loop._fit import fit
+from nabi.training._loop._loop import fit
 from nabi.training._loop._progress import make_display
 from nabi.training._loop._resumable_training import (
     BatchCallbacks,

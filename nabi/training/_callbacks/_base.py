@@ -1,6 +1,7 @@
 """Callbacks: a user's code that is called in the course of training."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from nabi._checks import as_real
@@ -33,6 +34,8 @@ class Callback:
     params: Mapping[str, Any] = {}
     # Whether a loss that is not finite is this callback's business instead of an error.
     handles_not_finite: ClassVar[bool] = False
+    # Whether it is called after all others, since it keeps what they have counted.
+    comes_last: ClassVar[bool] = False
     # Set in on_train_begin by a callback that has put the model back to where it was after so many epochs.
     resumed_epoch: int | None = None
 
@@ -163,15 +166,18 @@ class CallbackList:
     """The callbacks of one run. Methods that nobody has overridden cost nothing."""
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: Mapping[str, Any]) -> None:
-        self.callbacks = list(callbacks)
-        for callback in self.callbacks:
+        given = list(callbacks)
+        for callback in given:
             if not isinstance(callback, Callback):
                 raise ArgumentError(
                     f"callbacks: got {callback!r}, expected objects of nabi.callbacks.Callback"
                 )
             callback.set_model(model)
             callback.set_params(params)
+        self.callbacks = sorted(given, key=attrgetter("comes_last"))
         self.handles_not_finite = any(callback.handles_not_finite for callback in self.callbacks)
+        self.before_batch = self.methods("on_train_batch_begin")
+        self.after_batch = self.methods("on_train_batch_end")
 
     def methods(self, method: str) -> list[Callable[..., Any]]:
         """The methods of that name that do something."""

@@ -158,6 +158,8 @@ class BackupAndRestore(Callback):
         OutputError: if it cannot be written.
     """
 
+    comes_last = True
+
     @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         self.path = _checks.path("path", path, wrong=OutputError)

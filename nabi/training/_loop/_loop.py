@@ -1,15 +1,29 @@
-"""The loop of every training: epochs of batches, validation, callbacks, progress, and an end on Ctrl-C."""
+"""The loop of every training: epochs of batches, validation, callbacks, progress, Ctrl-C; and `fit`.
+
+`fit` is the loop over a compiled model; `_resumable_training` has that of the task models.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
-from nabi.training._callbacks._base import CallbackList
-from nabi.training._loop._checkpoint import Position
-from nabi.training._loop._interrupt import FinishBatch
-from nabi.training._loop._progress import Display
+import torch
 
-__all__ = ["Loop"]
+from nabi.errors import ArgumentError, NotFiniteError
+from nabi.training._callbacks._base import Callback, CallbackList, History
+from nabi.training._callbacks._saving import BackupAndRestore
+from nabi.training._compiled import Compiled, KeepsExtra, Trainable
+from nabi.training._data._batches import Batch, Batches, StreamBatches
+from nabi.training._data._inputs_outputs import Part, first_of
+from nabi.training._loop._checkpoint import Position
+from nabi.training._loop._evaluation import evaluate_batches
+from nabi.training._loop._interrupt import FinishBatch
+from nabi.training._loop._progress import Display, make_display
+from nabi.training._step._step import Step, start_figures
+
+__all__ = ["Loop", "fit"]
 
 
 class Loop(ABC):
@@ -103,8 +117,9 @@ class Loop(ABC):
         position = self.position
         if not position.batch:
             self.begin_epoch()
+        count = self.batches_per_epoch
         callbacks.call("on_epoch_begin", position.epoch, {})
-        display.begin_epoch(position.epoch, self.epochs, self.batches_per_epoch)
+        display.begin_epoch(position.epoch, self.epochs, count)
         complete = self._batches(display, callbacks)
         logs = self.figures()
         if not complete:
@@ -121,7 +136,7 @@ class Loop(ABC):
     def _batches(self, display: Display, callbacks: CallbackList) -> bool:
         """Train on the batches of an epoch; return whether it is complete then."""
         position, step, interrupt = self.position, self.step, self.interrupt
-        before, after = (callbacks.methods(f"on_train_batch_{moment}") for moment in ("begin", "end"))
+        before, after = callbacks.before_batch, callbacks.after_batch
         for batch in self.batches(position.batch):
             for begin in before:
                 begin(position.batch, {})
@@ -140,3 +155,175 @@ class Loop(ABC):
             self.keep_checkpoint()
         self.end_batches()
         return True
+
+
+def fit(
+    model: Trainable,
+    compiled: Compiled,
+    batches: Batches,
+    *,
+    prepare: Callable[[Part], None] | None,
+    epochs: int,
+    initial_epoch: int = 0,
+    verbose: int | str = "auto",
+    callbacks: Sequence[Callback] = (),
+    validation: Batches | None = None,
+    validation_every: int = 1,
+) -> History:
+    """Train for some epochs.
+
+    `prepare` is called with the inputs of the first batch; it builds the model and gives the optimizer its
+    weights, where that has not been done before.
+
+    Raises:
+        NotFiniteError: if the loss becomes NaN or infinite.
+        KeyboardInterrupt: after Ctrl-C, at the end of a batch and of `on_train_end`.
+    """
+    display = make_display(verbose)
+    history = History()
+    params = {"epochs": epochs, "steps": batches.steps, "verbose": verbose}
+    # The history comes last, so that it keeps what other callbacks put into the logs.
+    callback_list = CallbackList([*callbacks, history], model, params)
+    for callback in callback_list.callbacks:
+        if isinstance(callback, BackupAndRestore):
+            callback.keep_beside(_kept_beside(callback_list.callbacks, batches, validation))
+    model.history = history
+    model.stop_training = False
+    training = _Fit(
+        model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
+    )
+    try:
+        training.run(display, callback_list)
+    finally:
+        model.train(False)
+        compiled.optimizer.clear_gradients()
+    if training.interrupt.asked:
+        training.interrupt.raise_now()
+    return history
+
+
+def _kept_beside(
+    callbacks: Sequence[Callback], batches: Batches, validation: Batches | None
+) -> dict[str, KeepsExtra]:
+    """What keeps something of a run, by names that are the same when its program starts again."""
+    found: dict[str, KeepsExtra] = {}
+    count: Counter[str] = Counter()
+    for callback in callbacks:
+        kind = type(callback).__name__
+        found[f"callbacks/{kind}/{count[kind]}"] = callback
+        count[kind] += 1
+    data = {"data": batches, "validation data": validation}
+    return found | {name: one for name, one in data.items() if isinstance(one, StreamBatches)}
+
+
+class _Fit(Loop):
+    """One call of `fit`."""
+
+    def __init__(
+        self,
+        model: Trainable,
+        compiled: Compiled,
+        data: Batches,
+        callbacks: CallbackList,
+        prepare: Callable[[Part], None] | None,
+        epochs: int,
+        initial_epoch: int,
+        validation: Batches | None,
+        validation_every: int,
+    ) -> None:
+        self._model, self._compiled, self._data = model, compiled, data
+        self._callbacks, self._prepare = callbacks, prepare
+        self.epochs, self._initial_epoch, self.position = epochs, initial_epoch, Position(initial_epoch)
+        self._validation, self._validation_every = validation, validation_every
+        # Whether the history, which looks at figures, is all that is called.
+        self._exclusive = all(type(callback) is History for callback in callbacks.callbacks)
+        # Whether the code of others runs between the batches, which may change the model.
+        self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
+        self._step: Step | None = None
+
+    @property
+    def batches_per_epoch(self) -> int | None:
+        return self._data.steps
+
+    def begin(self) -> None:
+        # A callback may have brought back a run that stood further on.
+        resumed = (callback.resumed_epoch or 0 for callback in self._callbacks.callbacks)
+        self.position.epoch = max(self._initial_epoch, *resumed)
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        start_figures(self._model, self._compiled)
+        self._model.train(True)
+        self._step = None
+        batches = self._data.epoch()
+        if self._prepare is None or (batch := next(batches, None)) is None:
+            return batches
+        self._prepare(batch[0])
+        self._model.train(True)
+        self._prepare = None
+        return chain([batch], batches)
+
+    def step(self, batch: Batch) -> None:
+        compiled = self._compiled
+        if self._step is None or self._is_watched:
+            self._step = Step(self._model, compiled, alone=self._exclusive)
+        self._step.train(batch)
+        if not compiled.mean_loss.finite:
+            if not self._callbacks.handles_not_finite:
+                raise self._not_finite(self.position.batch + 1, batch)
+            self._model.stop_training = True
+        if compiled.scheduler is not None:
+            compiled.advance_schedule("batch", None)
+
+    def figures(self) -> dict[str, Any]:
+        return self._compiled.figures()
+
+    def is_at_its_end(self) -> bool:
+        return self._model.stop_training or self.position.epoch >= self.epochs
+
+    def ends_epoch(self) -> bool:
+        return self._model.stop_training
+
+    def end_batches(self) -> None:
+        position, compiled = self.position, self._compiled
+        if self._step is None:
+            raise ArgumentError(
+                f"x: it gave no batch in epoch {position.epoch + 1}; a generator can be read only once: "
+                "give steps_per_epoch, or a DataLoader"
+            )
+        if self._exclusive:
+            self._step.keep()
+        # On an accelerator the last losses are looked at here.
+        compiled.mean_loss.result()
+        if not compiled.mean_loss.finite and not self._callbacks.handles_not_finite:
+            raise self._not_finite(position.batch, None)
+
+    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+        if self._validation is None or (self.position.epoch + 1) % self._validation_every:
+            return {}
+        return evaluate_batches(self._model, self._compiled, self._validation, callbacks, "val_")
+
+    def end_epoch(self, logs: dict[str, Any]) -> None:
+        self._model.completed_epoch = self.position.epoch + 1
+        self._compiled.advance_schedule("epoch", logs)
+
+    def end(self) -> None:
+        if self.position.batch or self.position.epoch > self._initial_epoch:
+            self._compiled.optimizer.finish()
+
+    def _not_finite(self, number: int, batch: Batch | None) -> NotFiniteError:
+        compiled, where = self._compiled, f"epoch {self.position.epoch + 1}, batch {number}"
+        if batch is None or first_of(batch[0]).device.type != "cpu":
+            where += " at the latest"
+        for name, part in zip(("x", "y"), batch or (), strict=False):
+            tensors = [one for one in (part if isinstance(part, tuple) else (part,)) if one is not None]
+            if any(one.is_floating_point() and not bool(torch.isfinite(one).all()) for one in tensors):
+                return NotFiniteError(
+                    f"loss: it became {compiled.mean_loss.last} in {where}, because {name} has a NaN "
+                    "or infinite number there; clean the data"
+                )
+        rate = compiled.optimizer.learning_rate
+        return NotFiniteError(
+            f"loss: it became {compiled.mean_loss.last} in {where}, training stops. Try a smaller learning "
+            f"rate (it is {rate:g}), clip the gradients with compile(clipnorm=1.0), or scale the data nearer "
+            "to 0 to 1"
+        )

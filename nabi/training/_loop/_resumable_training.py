@@ -311,7 +311,7 @@ class ResumableTraining(Loop):
         with reading(path, "training cannot go on from it"):
             described, tensors = in_the_present_format(header, file.tensors, self.optimizer)
             state, weights = state_from_file(described, tensors), part(tensors, "weights/")
-            self._check(state, weights)
+            optimizer = self._check(state, weights)
             check_tensors({name: one for name, one in tensors.items() if "/" not in name}, {})
             # A subclass checks what it has before it takes it.
             self.set_extra(state.extra)
@@ -320,11 +320,11 @@ class ResumableTraining(Loop):
             self.best = {name: value.clone() for name, value in state.best.items()}
             for place, average in enumerate(self.averages):
                 average.copy_(state.averages[str(place)])
-            self.optimizer.load_state_dict(state.optimizer)
+            self.optimizer.load_state_dict(optimizer)
             self.generator.set_state(state.random["training"])
 
-    def _check(self, state: TrainingState, weights: dict[str, Tensor]) -> None:
-        """Refuse the state of another training, before anything is changed."""
+    def _check(self, state: TrainingState, weights: dict[str, Tensor]) -> dict[str, Any]:
+        """Refuse the state of another training, before anything is changed; return that of the optimizer."""
         own = self.network.state_dict()
         check_tensors(weights, own, "weights/")
         if state.best:
@@ -338,6 +338,7 @@ class ResumableTraining(Loop):
             raise FileFormatError(
                 f"training.completed_epoch: expected {self.epochs} at most, got {state.position.epoch}"
             )
+        return state.optimizer
 
     def _named_averages(self) -> dict[str, Tensor]:
         return {str(number): value for number, value in enumerate(self.averages)}
