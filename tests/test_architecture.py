@@ -229,7 +229,6 @@ CIRCLES = [
     ["nabi.models._language._files", "nabi.models._language._model"],
     ["nabi.models._notes._files", "nabi.models._notes._model"],
     ["nabi.targets._full_batch", "nabi.targets.llvm._full_batch"],
-    ["nabi.training._loop._resumable_training", "nabi.training._loop._training_checkpoint"],
 ]
 
 

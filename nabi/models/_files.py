@@ -14,7 +14,6 @@ from nabi import _checks, training
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
-    check_counter,
     check_tensors,
     part,
     read_kind,
@@ -47,8 +46,7 @@ def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = T
     header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
-        header["training"], more = training.training_to_file(compiled, model.device)
-        header["training"]["completed_epoch"] = model.completed_epoch
+        header["training"], more = training.training_to_file(compiled, model.device, model.completed_epoch)
         tensors |= more
     write_model_file(path, "model", header, tensors)
 
@@ -88,14 +86,20 @@ def load_training(model: Fitting, path: str | os.PathLike[str]) -> None:
     # What can fail comes before the first change.
     with reading(file.path, "training cannot go on from it"):
         check_state(built, file)
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
+        _, state = training.training_from_file(
+            described, file.tensors, into=compiled, weights=built.trainable_weights
+        )
     rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
     model.set_extra(part(file.tensors, "state/"))
-    model.completed_epoch = epoch
+    model.completed_epoch = state.position.epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
+    with reading(file.path, "training cannot go on from it"):
+        for name, keeper in compiled.kept_beside.items():
+            kept = part(state.extra, f"{name}/")
+            if kept:  # none in files of nabi 0.1, nor of a callback that was not there
+                keeper.set_extra(kept)
 
 
 @contextmanager

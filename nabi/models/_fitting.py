@@ -10,18 +10,19 @@ from torch import Tensor
 from nabi import _checks, training
 from nabi._public import public
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.layers import collecting_losses
-from nabi.models._data_adapter import Feeding, split, weigh_classes
-from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
+from nabi.layers import Layer, collecting_losses
+from nabi.models._data_adapter import DataAdapter, adjusted, split, weigh_classes
+from nabi.training import ArrayBatches, Batches, Compiled, History, Part, Ports, each, first_of
 
 __all__ = ["Fitting"]
 
 
-class Fitting(Feeding):
+class Fitting(Layer):
     """A layer that can be trained on data; see `Model`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._device: torch.device | None = None
         self.stop_training = False
         # Epochs done by the last fit, counted as it counts them.
         self.completed_epoch = 0
@@ -29,6 +30,41 @@ class Fitting(Feeding):
         self._compiled: Compiled | None = None
         self._input: tuple[list[int | None], str] | None = None
         self._has_penalties = True
+
+    # Data -------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, or will be."""
+        weight = _first_weight(self)
+        if weight is not None:
+            return weight.device
+        return self._device or torch.get_default_device()
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs; a model that is no functional one has none."""
+        return []
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs; a model that is no functional one has none."""
+        return []
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The number of samples that every batch must have, where the model says so."""
+        return None if self.declared_input_shape is None else self.declared_input_shape[0]
+
+    def adjust_input(self, x: Part) -> Part:
+        """Inputs in the shape that the model declares; an axis of length 1 at the end may be missing."""
+        wanted = self.declared_input_shape
+        return x if wanted is None else each(lambda one: adjusted(one, wanted, "x", self.name), x)
+
+    @property
+    def _data_adapter(self) -> DataAdapter:
+        names = Ports(tuple(self.input_names), tuple(self.output_names))
+        return DataAdapter(self.dtype, self.device, names, self.adjust_input, self.fixed_batch_size)
 
     # Compiling --------------------------------------------------------------------------------------------
 
@@ -186,9 +222,10 @@ class Fitting(Feeding):
         if device is not None:
             self._place(training.resolve_device(device))
         held_out: Batches | None = None
-        compiled.continue_random_state(self.device)
+        adapter = self._data_adapter
+        compiled.continue_random_state(adapter.device)
         generator = compiled.shuffling() if shuffle else None
-        batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        batches = adapter.batches(x, y, sample_weight, batch_size, steps_per_epoch, generator=generator)
         if isinstance(batches, ArrayBatches):
             self._prepare(batches.x)
         if class_weight is not None:
@@ -198,7 +235,7 @@ class Fitting(Feeding):
             if made_by_others and validation_batch_size is not None:
                 raise ArgumentError("validation_batch_size: the validation_data given makes its own batches")
             size = batch_size if validation_batch_size is None else validation_batch_size
-            held_out = self._validation(validation_data, size, validation_steps)
+            held_out = adapter.validation(validation_data, size, validation_steps)
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
         return training.fit(
@@ -229,7 +266,7 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         compiled.continue_random_state(self.device)
-        batches = self._whole(x, y, sample_weight)
+        batches = self._data_adapter.whole(x, y, sample_weight)
         self._prepare(batches.x)
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
@@ -247,7 +284,9 @@ class Fitting(Feeding):
     ) -> Any:
         """The loss, or `[loss, metrics...]`, on one batch."""
         compiled = self.compiled
-        return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
+        return _figures(
+            training.evaluate(self, compiled, self._data_adapter.whole(x, y, sample_weight)), return_dict
+        )
 
     @public
     def evaluate(
@@ -263,7 +302,7 @@ class Fitting(Feeding):
     ) -> Any:
         """The loss, or `[loss, metrics...]`, on data as `fit` takes it; a dictionary if `return_dict`."""
         compiled = self.compiled
-        batches = self._batches(x, y, sample_weight, batch_size, None, steps)
+        batches = self._data_adapter.batches(x, y, sample_weight, batch_size, steps)
         heard = training.as_callbacks(callbacks)
         return _figures(
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
@@ -279,14 +318,14 @@ class Fitting(Feeding):
         callbacks: Any = None,
     ) -> Any:
         """The outputs for inputs as `fit` takes them, as a numpy array `[samples, ...]`."""
-        batches = self._batches(x, None, None, batch_size, None, steps)
+        batches = self._data_adapter.batches(x, batch_size=batch_size, steps=steps)
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
 
     @public
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as a numpy array."""
-        return training.predict(self, self._predicting(), self._whole(x, None, None))
+        return training.predict(self, self._predicting(), self._data_adapter.whole(x))
 
     def _predicting(self) -> Callable[[Any], Any]:
         if not self._defines("predict_step"):
@@ -385,7 +424,7 @@ class Fitting(Feeding):
 
     def _batch_of(self, data: Any) -> Any:
         parts = data if isinstance(data, tuple) else (data,)
-        made = self._whole(*(*parts, None, None)[:3])
+        made = self._data_adapter.whole(*(*parts, None, None)[:3])
         return made.x, made.y, made.weights
 
     def reset_metrics(self) -> None:
@@ -445,12 +484,13 @@ class Fitting(Feeding):
 
     def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and give the optimizer the weights."""
-        self._has_penalties = True
         if not isinstance(x, tuple):
             if self._input is None:
                 self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
             self._build_from(x)
-        self.compiled.bind(self.trainable_weights)
+        compiled = self.compiled
+        self._has_penalties = True
+        compiled.bind(self.trainable_weights)
 
     def _build_from(self, x: Tensor) -> None:
         """Make the weights by a trial call, for models that don't know their shapes otherwise."""
@@ -463,6 +503,18 @@ class Fitting(Feeding):
         self.to(device)
         if self._compiled is not None:
             self._compiled.optimizer.move_state(device)
+
+
+def _first_weight(module: torch.nn.Module) -> Tensor | None:
+    """What `next(module.parameters())` gives, without looking at the names of all."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        found = None if child is None else _first_weight(child)
+        if found is not None:
+            return found
+    return None
 
 
 def _figures(logs: dict[str, Any], as_dictionary: bool) -> Any:

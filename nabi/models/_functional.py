@@ -11,6 +11,7 @@ from nabi._public import public
 from nabi._tree import leaves
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Call, SymbolicTensor, call_symbolically, is_symbolic, to_mask, to_tensor
+from nabi.models._data_adapter import adjusted
 from nabi.models._graph import Slot, trace
 from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
@@ -133,9 +134,9 @@ class Functional(Model):
     def adjust_input(self, x: Part) -> Part:
         """Inputs in the shapes of the Inputs; an axis of length 1 at the end may be missing."""
         if not isinstance(x, tuple):
-            return self._adjusted(x, self._input_shapes[0], "x")
+            return adjusted(x, self._input_shapes[0], "x", self.name)
         return tuple(
-            None if one is None else self._adjusted(one, shape, f"x[{name!r}]")
+            None if one is None else adjusted(one, shape, f"x[{name!r}]", self.name)
             for one, shape, name in zip(x, self._input_shapes, self._input_names, strict=True)
         )
 
@@ -146,10 +147,10 @@ class Functional(Model):
         if is_symbolic(inputs):
             return call_symbolically(self, inputs, training=training, mask=mask)
         parts = [one if isinstance(one, Tensor) else to_tensor(self, one) for one in self._parts(inputs)]
-        adjusted = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
+        given = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
         if mask is not None and not isinstance(mask, Tensor):
             mask = to_mask(mask, parts, len(parts) > 1)
-        return self.call(list(adjusted) if isinstance(adjusted, tuple) else adjusted, training, mask)
+        return self.call(list(given) if isinstance(given, tuple) else given, training, mask)
 
     def _parts(self, inputs: Any) -> list[Any]:
         if len(self._input_names) == 1 and isinstance(inputs, list | tuple) and len(inputs) == 1:

@@ -9,7 +9,7 @@ import torch
 from nabi import training
 from nabi._public import public
 from nabi.errors import FileFormatError
-from nabi.interchange import ModelFile, check_counter, part, read_kind, reading
+from nabi.interchange import ModelFile, part, read_kind, reading
 from nabi.layers import deserialize, only_tensors_of
 from nabi.models._files import UNREADABLE, check_state, rebuild, set_weights
 from nabi.models._model import Model
@@ -91,8 +91,7 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
         return
     with reading(file.path, UNREADABLE, of_own_classes=True):
         weights = model.trainable_weights if model.built else []
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        model._compiled = training.training_from_file(
+        model._compiled, state = training.training_from_file(
             described, file.tensors, custom_objects, weights=weights
         )
-        model.completed_epoch = epoch
+        model.completed_epoch = state.position.epoch

@@ -21,7 +21,7 @@ from nabi.training._optimizers import _names as _optimizer_names, _torch_schedul
 from nabi.training._optimizers._classes import Optimizer
 from nabi.training._own_steps import finite
 
-__all__ = ["Compiled", "Trainable"]
+__all__ = ["Compiled", "KeepsExtra", "Trainable"]
 
 # Which activation's logits a loss would rather have.
 _WANTS_LOGITS_OF = {
@@ -67,6 +67,16 @@ class Trainable(Protocol):
         """The loss of a batch with its penalties."""
 
 
+class KeepsExtra(Protocol):
+    """What keeps something of a run that goes on from a file: a callback, or data with their own order."""
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return tensors and JSON values by name."""
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take them again."""
+
+
 class Compiled:
     """What `compile` was given, and what has become of it.
 
@@ -107,8 +117,8 @@ class Compiled:
                 raise ArgumentError(
                     f"loss: expected one number for a batch, got {one.name} with reduction={one.reduction!r}"
                 )
-        alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
-        self.loss: Loss = alone or by_output
+        only = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
+        self.loss: Loss = only or by_output
         # The metrics as they were given, each with the number of its output.
         self._asked = metrics_for(metrics, names)
         # Those that sample weights count in come after the others.
@@ -137,6 +147,8 @@ class Compiled:
         self.saved_optimizer: dict[str, Any] | None = None
         self.saved_schedule: dict[str, Any] | None = None
         self._saved_random: tuple[int, dict[str, Tensor]] | None = None
+        # What a file of a run keeps beside these, by name, while it is written or read.
+        self.kept_beside: Mapping[str, KeepsExtra] = {}
 
     def bind(self, parameters: list[Parameter]) -> None:
         """Give the optimizer its weights, and the state that a file held for them."""

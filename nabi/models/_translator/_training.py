@@ -19,7 +19,7 @@ from nabi.models._task._described import Described
 from nabi.models._translator._network import TranslatorNetwork
 from nabi.models._translator._pair_batches import PairBatch, PairBatches
 from nabi.models._translator._settings import TranslatorSettings
-from nabi.training import Hearing, ResumableTraining
+from nabi.training import BatchCallbacks, ResumableTraining
 
 __all__ = ["TranslatorReport", "TranslatorTraining", "nats"]
 
@@ -75,7 +75,7 @@ class TranslatorReport(Described):
         return "\n".join(lines)
 
 
-def nats(network: TranslatorNetwork, pairs: PairBatches, hearing: Hearing = ()) -> float:
+def nats(network: TranslatorNetwork, pairs: PairBatches, hearing: BatchCallbacks = ()) -> float:
     """Return the mean negative log probability of the codes of targets and their ends.
 
     `hearing` are called with the number of each batch that is done.
@@ -150,7 +150,7 @@ class TranslatorTraining(ResumableTraining):
         """Whether pairs were held out."""
         return self._validation is not None
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, hearing: BatchCallbacks) -> float:
         """Return the nats per code of the pairs that were held out, without smoothing."""
         assert self._validation is not None
         return nats(self.network, self._validation, hearing)
