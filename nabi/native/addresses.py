@@ -24,10 +24,12 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.native import _guard
 
 __all__ = [
+    "GUARDED",
     "NO_MEMORY",
     "Arguments",
     "Layout",
     "arguments",
+    "arguments_type",
     "expect",
     "lay_out",
     "of_array",
@@ -46,7 +48,7 @@ _ALIGNMENT = 64
 """Bytes of a line of the cache; arrays begin with one."""
 
 
-NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
+NO_MEMORY = "x, states and weights: expected tensors with memory, got one whose storage has been given up"
 
 
 class Layout(NamedTuple):
@@ -102,6 +104,9 @@ def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
 arguments: Callable[..., Arguments] = _array
 """`arguments(size, values)`: a block of so many 64-bit arguments, beginning with `values`, then zeros."""
 
+arguments_type: Callable[[int], Callable[..., Arguments]] = _array_type
+"""`arguments_type(size)(*values)`: the same, for blocks of one size."""
+
 to_read: Callable[[Tensor], int] = Tensor.data_ptr
 """The address of a tensor that a kernel only reads."""
 
@@ -120,9 +125,12 @@ start_of: Callable[[Tensor, Layout, bool], int] = _first_line
 `kept` says whether one kernel leaves there what another reads; else it is working memory.
 """
 
-if _guard.MODE:
+GUARDED = bool(_guard.MODE)
+"""Whether addresses remember what lies there; else the start of some memory is the same for all layouts."""
+
+if GUARDED:
     arguments, to_read, to_fill, to_update = _guard.block, _guard.to_read, _guard.to_fill, _guard.to_update
-    of_array, start_of = _guard.of_array, _guard.start_of
+    of_array, start_of, arguments_type = _guard.of_array, _guard.start_of, _guard.block_type
 
 
 def expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
