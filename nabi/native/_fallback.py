@@ -1,6 +1,10 @@
 """Whether native code may do what torch would do, and what happens where it cannot be made.
 
-Native code is for float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
+Native code takes numbers from memory and puts numbers there, and torch sees none of it. That is right only
+while nothing records or replaces torch's operations, and only for tensors that are nothing but their memory.
+Whatever is to be run on an address asks here first, at every call.
+
+It computes with float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
 is unknown, `NABI_NATIVE=0`, or one piece of code does not compile) torch computes the same, slower; a warning
 says so once.
 """
@@ -9,18 +13,40 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C import _functorch
+from torch.autograd import forward_ad
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
+from nabi.errors import ArgumentError
 from nabi.native._code._machine import NativeError, why_not
-from nabi.native._torch_modes import are_ordinary, is_watched
+from nabi.native.addresses import NO_MEMORY
 
-__all__ = ["DTYPES", "can_read", "give_up", "has_failed", "is_available", "made_natively", "runs_native"]
+__all__ = [
+    "DTYPES",
+    "are_ordinary",
+    "can_read",
+    "give_up",
+    "has_failed",
+    "has_lost_memory",
+    "is_available",
+    "is_watched",
+    "made_natively",
+    "runs_native",
+]
 
 DTYPES = (torch.float32, torch.float64)
 """The types that native code computes with."""
+
+PLAIN = (Tensor, torch.nn.Parameter)
+"""The usual types of ordinary tensors; asking `is_ordinary` of every tensor of every call would cost more."""
+
+_ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
+"""For each type of tensor met so far whether it is nothing but numbers in memory."""
 
 _failed: set[object] = set()
 
@@ -33,14 +59,28 @@ def runs_native(*tensors: Tensor) -> bool:
 
 
 def can_read(*tensors: Tensor) -> bool:
-    """Whether native code may read tensors, all of one type, whatever that is; without any, just run."""
+    """Whether native code may read tensors, all of one type, whatever that is; without any, just run.
+
+    Raises:
+        ArgumentError: a tensor's storage has been given up; torch's own operations would crash on it.
+    """
     if torch.compiler.is_compiling() or is_watched():
         return False
     dtype = tensors[0].dtype if tensors else None
-    for tensor in tensors:
-        if tensor.dtype is not dtype or not tensor.is_cpu:
-            return False
-    return are_ordinary(*tensors) and is_available()
+    try:
+        for tensor in tensors:
+            kind = type(tensor)
+            if (kind not in PLAIN and not is_ordinary(kind)) or tensor.dtype is not dtype:
+                return False
+            if not tensor.is_cpu or tensor.is_neg():
+                return False
+            if not tensor.data_ptr() and tensor.numel():
+                if has_lost_memory(tensor):
+                    raise ArgumentError(NO_MEMORY)
+                return False
+    except RuntimeError:  # it only stands for a tensor
+        return False
+    return is_available()
 
 
 def is_available() -> bool:
@@ -83,3 +123,77 @@ def give_up(key: object, what: str, problem: Exception) -> None:
     if key not in _failed:
         _failed.add(key)
         warnings.warn(f"no native code for {what}, it runs slower: {problem}", RuntimeWarning, stacklevel=4)
+
+
+def is_ordinary(kind: type) -> bool:
+    """Whether tensors of a type are nothing but numbers in memory.
+
+    A subclass that takes part in torch's dispatch is not: fake tensors, distributed ones and others. A
+    parameter with attributes of its own is.
+    """
+    known = _ordinary.get(kind)
+    return _learn(kind) if known is None else known
+
+
+def _learn(kind: Any) -> bool:
+    found = _ordinary[kind] = (
+        issubclass(kind, torch.nn.Parameter)
+        and kind.__torch_function__ == torch.nn.Parameter.__torch_function__
+        and kind.__torch_dispatch__ == Tensor.__torch_dispatch__
+    )
+    return found
+
+
+def is_watched() -> bool:
+    """Whether something in torch records, replaces or transforms operations in this thread.
+
+    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, counters of operations, a default
+    device other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and
+    autocast are none: they look at what autograd keeps and at data types, and whoever calls a kernel minds
+    both. `torch.compile` asks `torch.compiler.is_compiling`, before this.
+    """
+    modes = torch._C
+    level: int = forward_ad._current_level
+    return (
+        modes._len_torch_dispatch_stack() > 0
+        or (modes._len_torch_function_stack() > 0 and not _is_cpu_the_default())
+        or modes._is_tracing()
+        or _functorch.peek_interpreter_stack() is not None
+        or level >= 0
+    )
+
+
+def are_ordinary(*tensors: Tensor) -> bool:
+    """Whether tensors are nothing but numbers in memory, or would be on the `meta` device.
+
+    Others are subclasses, tensors that stand for a batch of gradients (`is_grads_batched`), sparse ones,
+    zeros without memory, and views that are still to be negated.
+    """
+    try:
+        for tensor in tensors:
+            kind = type(tensor)
+            if (kind not in PLAIN and not is_ordinary(kind)) or tensor.is_neg():
+                return False
+            if not tensor.data_ptr() and tensor.numel() and not tensor.is_meta:
+                return False
+    except RuntimeError:
+        return False
+    return True
+
+
+def has_lost_memory(tensor: Tensor) -> bool:
+    """Whether a tensor's storage was given up, as those of a sharded model are between two steps.
+
+    torch's own operations crash on such a tensor.
+    """
+    if not is_ordinary(type(tensor)) or tensor.is_meta or tensor.layout is not torch.strided:
+        return False
+    if _functorch.is_functorch_wrapped_tensor(tensor) or tensor._is_zerotensor() or not tensor.numel():
+        return False
+    return tensor.untyped_storage().nbytes() == 0
+
+
+def _is_cpu_the_default() -> bool:
+    """Whether the modes on functions only say that new tensors are on the CPU, where kernels want them."""
+    modes = _get_current_function_mode_stack()
+    return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)

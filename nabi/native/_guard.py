@@ -34,6 +34,7 @@ __all__ = [
     "POISON",
     "MemoryFaultError",
     "block",
+    "block_type",
     "guarded",
     "of_array",
     "start_of",
@@ -154,7 +155,8 @@ class _Bytes(bytes):
 
 
 @cache
-def _block_type(size: int) -> Any:
+def block_type(size: int) -> Any:
+    """Blocks of so many arguments."""
     base: Any = ctypes.c_int64 * size
 
     class Block(base):  # type: ignore[misc]
@@ -196,7 +198,7 @@ def _block_type(size: int) -> Any:
 
 def block(size: int, values: Sequence[int] = ()) -> Any:
     """A block of so many arguments, beginning with `values`."""
-    return _block_type(size)(*values)
+    return block_type(size)(*values)
 
 
 # Runs -----------------------------------------------------------------------------------------------------

@@ -25,10 +25,12 @@ from nabi.native import _guard
 from nabi.native._layout import ALIGNMENT, Layout, lay_out
 
 __all__ = [
+    "GUARDED",
     "NO_MEMORY",
     "Arguments",
     "Layout",
     "arguments",
+    "arguments_type",
     "expect",
     "lay_out",
     "of_array",
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 else:
     Arguments = ctypes.Array
 
-NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
+NO_MEMORY = "x, states and weights: expected tensors with memory, got one whose storage has been given up"
 
 
 @cache
@@ -69,6 +71,9 @@ def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
 arguments: Callable[..., Arguments] = _array
 """`arguments(size, values)`: a block of so many 64-bit arguments, beginning with `values`, then zeros."""
 
+arguments_type: Callable[[int], Callable[..., Arguments]] = _array_type
+"""`arguments_type(size)(*values)`: the same, for blocks of one size."""
+
 to_read: Callable[[Tensor], int] = Tensor.data_ptr
 """The address of a tensor that a kernel only reads."""
 
@@ -87,9 +92,12 @@ start_of: Callable[[Tensor, Layout, bool], int] = _first_line
 `kept` says whether one kernel leaves there what another reads; else it is working memory.
 """
 
-if _guard.MODE:
+GUARDED = bool(_guard.MODE)
+"""Whether addresses remember what lies there; else the start of some memory is the same for all layouts."""
+
+if GUARDED:
     arguments, to_read, to_fill, to_update = _guard.block, _guard.to_read, _guard.to_fill, _guard.to_update
-    of_array, start_of = _guard.of_array, _guard.start_of
+    of_array, start_of, arguments_type = _guard.of_array, _guard.start_of, _guard.block_type
 
 
 def expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:

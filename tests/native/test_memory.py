@@ -17,7 +17,7 @@ from nabi import cells
 from nabi.native import memory as _memory, threads as _threads
 from nabi.native.addresses import lay_out
 from nabi.scan import Options, PreparedStep, TrainingPass
-from nabi.targets.llvm import _compiled, _full_batch, _kernel
+from nabi.targets.llvm._binder import _bound
 
 from .machines import needs_native
 
@@ -110,10 +110,8 @@ class _Watch:
 
         patch.setattr(_memory, "_fresh", fresh)
         patch.setattr(_threads, "run", look)
-        for module in (_kernel, _full_batch, _compiled):
-            given = module.working_memory
-            if given is _memory.working_memory:
-                patch.setattr(module, "working_memory", self._measured(given))
+        if _bound.working_memory is _memory.working_memory:
+            patch.setattr(_bound, "working_memory", self._measured(_memory.working_memory))
 
     def _measured(self, given: Callable[..., Any]) -> Callable[..., Any]:
         def measured(layout: Any) -> Any:

@@ -24,7 +24,7 @@ from nabi.kernels._code import _adam
 from nabi.kernels._code._adam import NativeAdam
 from nabi.native import threads as _threads
 from nabi.scan import PreparedStep
-from nabi.targets.llvm import _prepared_step
+from nabi.targets.llvm._binder import _bound
 from nabi.targets.llvm._plan import _saved_values as _values
 from nabi.training import Step
 from nabi.training._step import _step
@@ -100,7 +100,7 @@ def test_a_prepared_step_serves_several_threads(batch: int, monkeypatch: pytest.
     expected = [PreparedStep(program, weights)(x, states) for x, *states in data]
     shared = PreparedStep(program, weights)
     # Between the writing of addresses and the kernel, and between the kernel that packs and the next.
-    slowly(monkeypatch, _prepared_step._threads, "run")
+    slowly(monkeypatch, _bound._threads, "run")
     for _ in range(2):
         found = at_once(*[lambda x=x, states=states: shared(x, states) for x, *states in data])
         for one, other in zip(found, expected, strict=True):
@@ -146,7 +146,8 @@ LAYERS = """
     from nabi.kernels import _rows
     from nabi.native import store as _store
     from nabi.native._code import _cache, _compiler
-    from nabi.targets.llvm import _compiled, _full_batch, _kernel
+    from nabi.targets.llvm import _compiled
+    from nabi.targets.llvm._binder import _bound
 
     torch.set_num_threads(1)
 
@@ -159,8 +160,8 @@ LAYERS = """
 
     for owner, name in (
         (_rows.torch, "tensor"), (_rows, "_inverse"), (_store, "read"), (_store, "write"),
-        (_compiled.Compiled, "_lay_out"), (_compiled.Compiled, "threads_for"), (_kernel, "take"),
-        (_full_batch, "take"), (_cache, "load"), (_full_batch._Call, "_template"),
+        (_compiled.Compiled, "lay_out"), (_bound._threads, "threads_for"), (_bound, "take"),
+        (_cache, "load"), (_bound.Bound, "_new_block"),
     ):
         slowly(owner, name)
 
