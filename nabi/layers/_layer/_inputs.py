@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError, ShapeError
 if TYPE_CHECKING:
     from nabi.layers._layer._base import Layer
 
-__all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
+__all__ = ["attach_mask", "cast_input", "casts", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
 
 
 def to_tensors(layer: "Layer", inputs: Any) -> Any:
@@ -57,9 +57,14 @@ def to_tensor(layer: "Layer", inputs: Any) -> Any:
     return layer._cast(tensor.to(device))
 
 
+def casts(layer: "Layer", dtype: torch.dtype) -> bool:
+    """Whether a layer casts inputs of a type to its own; others it takes as they are."""
+    return dtype.is_floating_point or layer._casts_integers
+
+
 def cast_input(layer: "Layer", inputs: Tensor) -> Tensor:
     """Return floating-point inputs in the layer's type, integers too where it computes with them."""
-    if inputs.dtype is layer._dtype or not (inputs.is_floating_point() or layer._casts_integers):
+    if inputs.dtype is layer._dtype or not casts(layer, inputs.dtype):
         return inputs
     cast = inputs.to(layer._dtype)
     mask = getattr(inputs, "_keras_mask", None)
