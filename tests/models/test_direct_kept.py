@@ -34,7 +34,7 @@ def fit(model: Any, **options: Any) -> list[float]:
 
 
 def kept(model: Any) -> Any:
-    return model.compiled.spare[0][0] if model.compiled.spare else None
+    return model.compiled.spare[0] if model.compiled.spare else None
 
 
 def forget(model: Any) -> None:

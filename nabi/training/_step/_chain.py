@@ -1,4 +1,4 @@
-"""Which models are trained without autograd: what their layers' parts are, and whether they still hold.
+"""Which models are trained without autograd: the parts that their layers have, and whether they still hold.
 
 Recording a graph and walking back through it costs more than the arithmetic of a small layer. The layers here
 know their derivative; where all layers of a model do, a training step calls them one after the other. What
@@ -7,7 +7,6 @@ counts as right is autograd's result: tests compare the two over all kinds of la
 
 import os
 from collections.abc import Callable, Sequence
-from math import prod
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -32,7 +31,6 @@ from nabi.layers import (
     MaxPooling1D,
     SimpleRNN,
     SpatialDropout1D,
-    casts,
     has_penalties,
     linear,
 )
@@ -47,13 +45,11 @@ from nabi.training._step._windows import (
     PooledConvolutionPass,
 )
 
-__all__ = ["Chain", "LayerCall", "Snapshot", "Steps", "are_known", "is_unwatched", "make_chain"]
+__all__ = ["LayerCall", "Parts", "Snapshot", "Steps", "are_known", "find_parts", "is_unwatched"]
 
 _DTYPES = (torch.float32, torch.float64)
 # Methods that decide what a call does; a layer on which one has been replaced is not the layer known here.
 _METHODS = frozenset(("__call__", "forward", "call", "compute_mask"))
-# Numbers of weights and outputs up to which a chain may wait for more batches.
-_SMALL = 1 << 21
 
 
 class LayerCall(NamedTuple):
@@ -107,6 +103,7 @@ class Snapshot:
 
     Attributes:
         weights: of all layers.
+        addresses: where they lie.
         is_plain: whether no hook listens, at the model, a layer or a weight, and nothing adds a penalty.
     """
 
@@ -136,18 +133,14 @@ class Snapshot:
                 self.weights.append(weight)
         self._objects = found
         # What is no plain parameter may have no memory to ask for.
-        self._addresses = [weight.data_ptr() for weight in self.weights] if self.is_plain else []
+        self.addresses = list(map(Tensor.data_ptr, self.weights)) if self.is_plain else []
 
     def is_as(self, other: "Snapshot") -> bool:
         """Whether nothing changed from one to the other, of which one is plain."""
         mine, its = self._objects, other._objects
         if self.is_plain is not other.is_plain or len(mine) != len(its):
             return False
-        return all(map(is_, mine, its)) and self._addresses == other._addresses
-
-    def weights_lie_still(self) -> bool:
-        """Whether the weights still lie where they lay; passes would go on reading the old memory."""
-        return [weight.data_ptr() for weight in self.weights] == self._addresses
+        return all(map(is_, mine, its)) and self.addresses == other.addresses
 
 
 def _is_heard(module: Layer) -> bool:
@@ -204,93 +197,26 @@ def _inner(layer: Layer) -> tuple[Layer, ...]:
     return (layer.forward_layer, layer.backward_layer) if type(layer) is Bidirectional else ()
 
 
-# The chain ------------------------------------------------------------------------------------------------
+# The parts ------------------------------------------------------------------------------------------------
 
 
-class Chain:
-    """The parts of a model's layers, ready to be called one after the other.
-
-    Args:
-        parts: each layer with its own; where two layers share one, the first of them.
-        snapshot: what it is made from.
-        readout: the name and function of the activation that is taken off, if the outputs are its logits.
-        masked: the parts that a mask goes through, from the second layer on; None if the first makes none.
+class Parts(NamedTuple):
+    """The parts of layers that follow one another.
 
     Attributes:
-        forward, backward, last_backward: what a step calls; the last one needs no gradient of its input.
+        layers: each with its part; where two layers share one, the first of them.
+        readout: the name and function of the activation that is taken off, if the outputs are its logits.
+        masked: those that a mask goes through, from the second layer on; None if the first makes none.
     """
 
-    def __init__(
-        self,
-        parts: list[tuple[Layer, Pass]],
-        snapshot: Snapshot,
-        readout: tuple[str, Any] | None,
-        masked: list[Pass] | None,
-    ) -> None:
-        self.snapshot, self.readout = snapshot, readout
-        first = parts[0][0]
-        self.dtype, self._first = first.dtype, first
-        self.takes_numbers = isinstance(first, Embedding)  # then inputs are whole numbers, and stay so
-        self._passes = [own for _, own in parts]
-        trained = [any(weight.requires_grad for weight in layer.parameters()) for layer, _ in parts]
-        # Layers before the first one with weights to train need no backward pass.
-        start = trained.index(True)
-        self.forward = [own.forward for own in self._passes]
-        self.backward = [own.backward for own in reversed(self._passes[start + 1 :])]
-        self.last_backward = self._passes[start].backward
-        self.masks = None if masked is None else [own.mask for own in masked]
-        self._padding_last = masked is not None and any(own.needs_padding_last for own in masked)
-        self._shape: torch.Size | None = None
-        self._numbers = sum(weight.numel() for weight in snapshot.weights)
-        self._largest = 0
-
-    @property
-    def is_small(self) -> bool:
-        """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
-        return self._largest + self._numbers <= _SMALL
-
-    def start_again(self) -> None:
-        """Get ready for other batches."""
-        self._shape = None  # states may have been set for another batch size
-
-    def takes(self, x: Tensor) -> bool:
-        """Whether all layers take such inputs, and their mask; if not, calling the layers says why.
-
-        Nor if weights have other memory: whoever makes the batches may have given it (`weight.data = ...`).
-        """
-        if not self.snapshot.weights_lie_still():
-            return False
-        if self.takes_numbers and x.dtype not in (torch.int64, torch.int32):
-            return False
-        if x.shape != self._shape and not self._fits(x):
-            return False
-        if self.masks is not None:
-            if x.dim() != 2:
-                return False
-            mask = x != 0
-            if self._padding_last and bool((mask[:, 1:] > mask[:, :-1]).any()):
-                return False
-            found = None if bool(mask.all()) else mask.unsqueeze(-1)
-            for take in self.masks:
-                found = take(found)
-        return True
-
-    def _fits(self, x: Tensor) -> bool:
-        if not (self.takes_numbers or casts(self._first, x.dtype)):
-            return False
-        shape: tuple[int, ...] | None = tuple(x.shape)
-        numbers = 0
-        for own in self._passes:
-            shape = None if shape is None else own.fits(shape)
-            numbers += 0 if shape is None else prod(shape)
-        if shape is not None:
-            self._shape, self._largest = x.shape, max(self._largest, numbers)
-        return shape is not None
+    layers: list[tuple[Layer, Pass]]
+    readout: tuple[str, Any] | None
+    masked: list[Pass] | None
 
 
-def make_chain(
+def find_parts(
     layers: Sequence[Layer], readout: tuple[Layer, str] | None, logits_of: str | None, snapshot: Snapshot
-) -> Chain | None:
+) -> Parts | None:
     """The parts of layers that follow one another; None where only autograd will do.
 
     That is so for kinds of layers that are not known here, subclasses among them, for layers with penalties,
@@ -319,9 +245,9 @@ def make_chain(
         return None
     parts = _in_pairs(parts)
     if not masks:
-        return Chain(parts, snapshot, logits, None)
+        return Parts(parts, logits, None)
     through = _with_masks([own for _, own in parts[1:]])
-    return None if through is None else Chain(parts, snapshot, logits, through)
+    return None if through is None else Parts(parts, logits, through)
 
 
 _KINDS: dict[type[Layer], Callable[[Any], Pass | None]] = {
@@ -374,6 +300,8 @@ def _in_pairs(parts: list[tuple[Layer, Pass]]) -> list[tuple[Layer, Pass]]:
     for layer, own in parts:
         before = found[-1] if found else None
         if before is not None and type(before[1]) is ConvolutionPass and type(own) is MaxPoolingPass:
+            assert isinstance(before[0], Conv1D)
+            assert isinstance(layer, MaxPooling1D)
             pair = PooledConvolutionPass.of(before[0], layer)
             if pair is not None:
                 found[-1] = (before[0], pair)
