@@ -1,6 +1,7 @@
 """compile, fit, evaluate, predict: the part of a model that trains."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from nabi.models._data_adapter import DataAdapter, adjusted, split, weigh_classe
 from nabi.training import ArrayBatches, Batches, Compiled, History, Part, Ports, each, first_of
 
 __all__ = ["Fitting"]
+
+# Methods that decide what a step of training does; a model that has its own is trained through them.
+_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
+_deciding = attrgetter(*_DECIDING)
 
 
 class Fitting(Layer):
@@ -443,12 +448,16 @@ class Fitting(Layer):
             )
         return outputs
 
-    def direct(self, logits_of: Any, previous: Any = None) -> training.DirectModel | None:
-        """The model for training without autograd, where it can be; see `nabi.training.Step`.
-
-        `previous` is what it gave before, to be given again if it still holds.
-        """
+    def steps(self) -> training.Steps | None:
+        """The calls of its layers, for training that goes through them; None where `call` alone knows."""
         return None
+
+    def _computes_as(self, kind: type[Layer]) -> bool:
+        """Whether a step of training does what a class says: neither a subclass nor the model has its own."""
+        own = vars(self)
+        if any(name in own for name in _DECIDING):
+            return False
+        return all(map(is_, _deciding(type(self)), _deciding(kind)))
 
     def _forward(self, x: Any) -> Any:
         return self(x)

@@ -17,12 +17,9 @@ from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Chain, Part, make_chain
+from nabi.training import Part
 
 __all__ = ["Functional"]
-
-# Methods that decide what a step of training does; a subclass that has its own is trained through them.
-_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
 
 
 class Functional(Model):
@@ -248,16 +245,13 @@ class Functional(Model):
         ]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def direct(self, logits_of: Any, previous: Any = None) -> Chain | None:
-        """The layers' own forward and backward passes, where they are a chain and all of them have these."""
-        own = type(self), vars(self)
-        if self._chain is None or any(
-            getattr(own[0], name) is not getattr(Functional, name) or name in own[1] for name in _DECIDING
-        ):
+    def steps(self) -> training.Steps | None:
+        """The calls of the layers, each on nothing but tensors, unless a subclass says what is computed."""
+        if not self._computes_as(Functional):
             return None
-        readout = self._readouts[0]
-        wanted = readout is not None and readout[1] == logits_of
-        return make_chain(self, self._chain, readout if wanted else None, previous)
+        calls = self._graph.calls
+        readout = self._readouts[0] if len(self._readouts) == 1 else None
+        return None if calls is None else training.Steps(calls, tuple(self._graph.outputs), readout)
 
     # Summary and configuration ----------------------------------------------------------------------------
 

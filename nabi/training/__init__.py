@@ -40,8 +40,8 @@ from nabi.training._loop._resumable_training import (
 )
 from nabi.training._losses._functions import attach_logits
 from nabi.training._own_steps import as_data, by_default, defines
-from nabi.training._step._model_passes import Chain, make_chain
-from nabi.training._step._step import DirectModel, Step, evaluate_by_default, start_figures
+from nabi.training._step._chain import LayerCall, Steps
+from nabi.training._step._step import Step, evaluate_by_default, start_figures
 
 __all__ = [
     "ArrayBatches",
@@ -51,13 +51,12 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "CallbackList",
-    "Chain",
     "Compiled",
-    "DirectModel",
     "EarlyStopping",
     "Hearing",
     "History",
     "LambdaCallback",
+    "LayerCall",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Part",
@@ -66,6 +65,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "ResumableTraining",
     "Step",
+    "Steps",
     "StreamBatches",
     "TerminateOnNaN",
     "as_callbacks",
@@ -81,7 +81,6 @@ __all__ = [
     "first_of",
     "fit",
     "make_batches",
-    "make_chain",
     "make_display",
     "named",
     "on_threads",

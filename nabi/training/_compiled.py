@@ -1,5 +1,6 @@
 """How a model is trained: optimizer, loss, metrics, schedule, and where training stands."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -41,11 +42,8 @@ class Trainable(Protocol):
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Outputs of a batch, with their logits attached if they are a softmax or sigmoid as asked for."""
 
-    def direct(self, logits_of: Any, previous: Any = None) -> Any:
-        """The model as a `DirectModel`, giving logits as asked for; None where it needs autograd.
-
-        `previous` is what it gave before, to be given again if it still holds.
-        """
+    def steps(self) -> Any:
+        """Its layers and what each takes, as `Steps`; None where its class decides what is computed."""
 
     def regularization_loss(self) -> Tensor | None:
         """The penalties on weights, or None."""
@@ -149,6 +147,15 @@ class Compiled:
         self._saved_random: tuple[int, dict[str, Tensor]] | None = None
         # What a file of a run keeps beside these, by name, while it is written or read.
         self.kept_beside: Mapping[str, KeepsExtra] = {}
+        # What trained a small model without autograd, for its next epoch, which is often that of another
+        # `fit`; see `nabi.training._step`.
+        self.spare: deque[Any] = deque(maxlen=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "spare": deque(maxlen=1)}  # it has the memory of this model
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"spare": deque(maxlen=1)}, **state)
 
     def bind(self, parameters: list[Parameter]) -> None:
         """Give the optimizer its weights, and the state that a file held for them."""

@@ -12,7 +12,7 @@ from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._layer._layer_like import LayerLike
 
-__all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
+__all__ = ["attach_mask", "cast_input", "casts", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
 
 
 def to_tensors(layer: LayerLike, inputs: Any) -> Any:
@@ -55,9 +55,14 @@ def to_tensor(layer: LayerLike, inputs: Any) -> Any:
     return layer._cast(tensor.to(device))
 
 
+def casts(layer: LayerLike, dtype: torch.dtype) -> bool:
+    """Whether a layer casts inputs of a type to its own; others it takes as they are."""
+    return dtype.is_floating_point or layer._casts_integers
+
+
 def cast_input(layer: LayerLike, inputs: Tensor) -> Tensor:
     """Return floating-point inputs in the layer's type, integers too where it computes with them."""
-    if inputs.dtype is layer._dtype or not (inputs.is_floating_point() or layer._casts_integers):
+    if inputs.dtype is layer._dtype or not casts(layer, inputs.dtype):
         return inputs
     cast = inputs.to(layer._dtype)
     mask = getattr(inputs, "_keras_mask", None)

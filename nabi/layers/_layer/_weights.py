@@ -19,7 +19,7 @@ from nabi.layers._layer._claims import claim
 from nabi.layers._layer._shapes import product_sum
 from nabi.nn import initializers
 
-__all__ = ["Weighted", "collecting", "collecting_losses"]
+__all__ = ["Weighted", "collecting", "collecting_losses", "has_penalties"]
 
 # Where torch keeps what is no plain attribute.
 _STORES = ("_parameters", "_buffers", "_modules")
@@ -58,6 +58,14 @@ def collecting_losses(root: Any) -> Iterator[None]:
         yield
     finally:
         collecting.on = False
+
+
+def has_penalties(*layers: Any) -> bool:
+    """Whether any of the layers adds penalties: on weights, on outputs, or from its last call."""
+    for layer in layers:
+        if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
+            return True
+    return False
 
 
 def _freeze_inside(module: torch.nn.Module, frozen: bool) -> None:

@@ -26,8 +26,7 @@ from nabi.native import threads as _threads
 from nabi.scan import PreparedStep
 from nabi.targets.llvm._binder import _bound
 from nabi.targets.llvm._plan import _saved_values as _values
-from nabi.training import Step
-from nabi.training._step import _step
+from nabi.training._step._step import Step
 
 from ...native.machines import needs_native
 
@@ -131,11 +130,11 @@ def test_two_trainings_of_one_model_share_no_memory() -> None:
     model = nabi.Sequential([nabi.Input((5, 2)), nabi.layers.LSTM(3), nabi.layers.Dense(1)])
     model.compile("adam", "mse")
     model.fit(torch.randn(4, 5, 2), torch.randn(4, 1), epochs=2, verbose=0)
-    assert model in _step._kept
+    assert model._compiled.spare
     both = [Step(model, model._compiled, alone=True) for _ in range(2)]
-    assert both[0]._direct is not None
-    assert both[1]._direct is not None
-    assert both[0]._direct is not both[1]._direct
+    assert both[0]._chain is not None
+    assert both[1]._chain is not None
+    assert both[0]._chain is not both[1]._chain
 
 
 LAYERS = """
