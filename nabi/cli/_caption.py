@@ -39,7 +39,7 @@ def caption(
     cell: Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
     """Say what is in pictures, with a model that has learnt to; a line for each."""
-    from nabi.targets.picture import check_suffix
+    from nabi.drawing import check_suffix
 
     if attention is not None:
         check_suffix(attention)

@@ -53,8 +53,8 @@ def evaluate(
     """Compare what a model says of the texts of a table with their right labels."""
     from rich.console import Console
 
+    from nabi.drawing import check_suffix
     from nabi.interchange import write_atomically
-    from nabi.targets.picture import check_suffix
     from nabi.training import on_threads
 
     if picture is not None:

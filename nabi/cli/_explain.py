@@ -35,8 +35,8 @@ def explain(
     """
     from rich.console import Console
 
+    from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
-    from nabi.targets.picture import check_suffix
 
     if out is not None:
         check_suffix(out)

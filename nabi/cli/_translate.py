@@ -93,7 +93,7 @@ def translate(
     nabi translate MODEL --file sentences.txt > translations.txt
     """
     from nabi.decoding import BeamSearch
-    from nabi.targets.picture import check_suffix
+    from nabi.drawing import check_suffix
     from nabi.training import on_threads
 
     # Wrong values are refused before anything is read.

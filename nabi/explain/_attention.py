@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nabi._public import public
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError, ShapeError
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
 __all__ = ["Aligned", "attention_picture", "attention_text"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi._public import public
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

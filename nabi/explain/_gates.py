@@ -12,12 +12,12 @@ from nabi import layers
 from nabi._dtypes import to_numpy
 from nabi._public import public
 from nabi._shown import short
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
 from nabi.scan import scan
 from nabi.targets.eager import named_values
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["gates", "gates_picture"]
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from nabi import _checks, cells as all_cells
 from nabi._public import public
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program
 from nabi.nn import initializers
 from nabi.scan import scan
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["gradient_distance", "gradient_distance_picture"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from nabi import _checks
 from nabi._public import public
 from nabi.data import LOWEST, roll_of
+from nabi.drawing import check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError
-from nabi.targets.picture import check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

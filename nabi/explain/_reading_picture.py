@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nabi._public import public
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from nabi.explain._reading import Reading

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from nabi import _checks, cells
 from nabi._public import public
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
 from nabi.scan import scan, static_scan
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["Unrolling", "unrolling_memory", "unrolling_picture"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from nabi.models._classifier._report import Report
