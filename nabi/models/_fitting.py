@@ -454,10 +454,8 @@ class Fitting(Layer):
 
     def _computes_as(self, kind: type[Layer]) -> bool:
         """Whether a step of training does what a class says: neither a subclass nor the model has its own."""
-        own = vars(self)
-        if any(name in own for name in _DECIDING):
-            return False
-        return all(map(is_, _deciding(type(self)), _deciding(kind)))
+        own = vars(self).keys().isdisjoint(_DECIDING)
+        return own and all(map(is_, _deciding(type(self)), _deciding(kind)))
 
     def _forward(self, x: Any) -> Any:
         return self(x)

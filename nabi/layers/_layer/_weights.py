@@ -217,14 +217,17 @@ class Weighted(torch.nn.Module):
     @property
     def weights(self) -> list[torch.nn.Parameter]:
         """All weights in Keras' order: own ones (trainable first), then those of inner layers."""
-        named = [(name, weight) for name, weight in self._parameters.items() if weight is not None]
-        if len(named) > 1:
-            # A layer that is frozen keeps its order.
-            named.sort(
-                key=lambda one: one[0] in self._frozen or (self._trainable and not one[1].requires_grad)
-            )
-        own = [weight for _, weight in named]
-        return list({id(weight): weight for weight in [*own, *self._inner_weights(self)]}.values())
+        first: list[torch.nn.Parameter] = []
+        last: list[torch.nn.Parameter] = []
+        for name, weight in self._parameters.items():
+            if weight is not None:
+                # A layer that is frozen keeps its order.
+                late = name in self._frozen or (self._trainable and not weight.requires_grad)
+                (last if late else first).append(weight)
+        found = first + last
+        if self._modules:
+            found += self._inner_weights(self)
+        return list(dict(zip(map(id, found), found, strict=True)).values())
 
     @staticmethod
     def _inner_weights(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:

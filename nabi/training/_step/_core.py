@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,26 +78,30 @@ def _softmax_backward(cotangent: Tensor, y: Tensor) -> Tensor:
     return torch._softmax_backward_data(cotangent, y, -1, y.dtype)
 
 
-# The derivatives of activations by their outputs: the same operators that autograd calls.
-_BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
-    activations.linear: None,
-    activations.relu: _relu_backward,
-    activations.tanh: _tanh_backward,
-    activations.sigmoid: _sigmoid_backward,
-    activations.softmax: _softmax_backward,
-}
-# Activations that native code applies together with the product.
-_NATIVE: dict[Any, str] = {
-    activations.linear: "linear",
-    activations.relu: "relu",
-    activations.tanh: "tanh",
-    activations.sigmoid: "sigmoid",
+class _Known(NamedTuple):
+    """An activation whose derivative follows from its output.
+
+    Attributes:
+        native: its name in native code, which applies it together with a product; None where it does not.
+        backward: the operator that autograd calls, given the cotangent and the output; None for the identity.
+    """
+
+    native: str | None
+    backward: Callable[[Tensor, Tensor], Tensor] | None
+
+
+_KNOWN: dict[Any, _Known] = {
+    activations.linear: _Known("linear", None),
+    activations.relu: _Known("relu", _relu_backward),
+    activations.tanh: _Known("tanh", _tanh_backward),
+    activations.sigmoid: _Known("sigmoid", _sigmoid_backward),
+    activations.softmax: _Known(None, _softmax_backward),
 }
 
 
 def is_known(function: Function) -> bool:
     """Whether the derivative of an activation is among those here."""
-    return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
+    return any(function is known for known in _KNOWN)  # a callable of the user's may have no hash
 
 
 class ActivationPass(Pass):
@@ -106,7 +110,7 @@ class ActivationPass(Pass):
     takes_masks = True
 
     def __init__(self, function: Function) -> None:
-        self._function, self._derivative = function, _BACKWARD[function]
+        self._function, self._derivative = function, _KNOWN[function].backward
         self._y: Tensor | None = None
 
     @classmethod
@@ -144,11 +148,11 @@ class DensePass(Pass):
         self._kernel, self._bias = layer.kernel, layer.bias
         self._inputs, self._units = layer.kernel.shape
         self._turned = layer.kernel.detach().t()
-        own = _NATIVE.get(function)
-        self._own = own or "linear"
+        known = _KNOWN[function]
+        self._own = known.native or "linear"
         # What follows the layer's own products, and what native code leaves to follow.
-        self._activation = None if _BACKWARD[function] is None else ActivationPass(function)
-        self._left = self._activation if own is None else None
+        self._activation = None if known.backward is None else ActivationPass(function)
+        self._left = self._activation if known.native is None else None
         self._x: Tensor | None = None
         self._rows = 0
         self._small: SmallDense | None = None
