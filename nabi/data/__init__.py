@@ -1,10 +1,10 @@
-"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
-padding, small series.
+"""Sequence data: texts, tables and labels, captioned images, notes and MIDI files, windows, padding,
+small series.
 
-Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
+Also available under its Keras name, `nabi.preprocessing.sequence`.
 """
 
-# `name as name`: for the rooms above. Users have what `__all__` lists.
+# `name as name`: for other packages of nabi. `__all__` lists the public names.
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
@@ -45,7 +45,7 @@ from nabi.data._text_files import TextFile as TextFile, check_file as check_file
 if TYPE_CHECKING:
     from nabi.data._text._length_groups import LengthGroups
 else:
-    # The one that needs torch: files are read, and wrong ones refused, before it would be there.
+    # The only one that needs torch: files are read and checked without waiting for torch to load.
     __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.data._text._length_groups": ["LengthGroups"]})
 
 __all__ = [
