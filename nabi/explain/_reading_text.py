@@ -1,4 +1,4 @@
-"""A reading in the terminal: the text in colours or with marks, the strongest tokens, the probability."""
+"""A reading in the terminal: the coloured or marked text, the strongest tokens, the probability."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ __all__ = ["reading_text"]
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60
 _STRONGEST = 8
-# Shares of the strongest attribution from which a token is marked, and how.
+# Minimum share of the strongest attribution for each mark.
 _MARKED = ((0.7, 3), (0.4, 2), (0.2, 1))
 _FOR = {1: "black on light_sky_blue1", 2: "black on sky_blue2", 3: "bold white on dodger_blue3"}
 _AGAINST = {1: "black on light_salmon1", 2: "black on salmon1", 3: "bold white on orange_red1"}
 
 
 def reading_text(reading: "Reading", colours: bool) -> Iterator[Any]:
-    """Yield what rich shows; without colours, `[++ word]` and `[-- word]` mark what moved the decision."""
+    """Yield rich renderables; without colours, `[++ word]` and `[-- word]` mark influential tokens."""
     before = float(reading.before[reading.labels.index(reading.label)])
     yield Text.assemble(
         "probability of ", (reading.label, "bold"), f": {before:.3f} before the first token, ",
@@ -37,7 +37,7 @@ def reading_text(reading: "Reading", colours: bool) -> Iterator[Any]:
 
 
 def _curve(reading: "Reading") -> str:
-    """The probability over the text, from 0 (low) to 1 (high)."""
+    """Return the probability over the text as bars, from 0 (low) to 1 (high)."""
     curve = reading.curve
     parts = np.array_split(curve, min(len(curve), _CURVE_WIDTH))
     return "".join(_BARS[min(int(part[-1] * len(_BARS)), len(_BARS) - 1)] for part in parts)
@@ -64,7 +64,7 @@ def _marked_text(reading: "Reading", colours: bool) -> Text:
 
 
 def _strongest(reading: "Reading") -> Table:
-    """The tokens that did most, with the sum of what each did where it is there more than once."""
+    """Return a table of the strongest tokens; the contributions of repeated tokens are summed."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for token, attribution in zip(reading.tokens, reading.attributions.tolist(), strict=True):
