@@ -1,4 +1,4 @@
-"""torch.nn and nabi.nn: drop-ins for each other, so one description makes the work of both."""
+"""torch.nn and nabi.nn: drop-ins for each other, so the same code makes the work of both."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ def layer(name: str, task: Task) -> Work:
     elif steps == "lengths":
         lengths = torch.tensor(task["lengths"])
         run_layer = lambda x: module(x, lengths=lengths)[0]  # noqa: E731
-        # A training never meets the same lengths twice in a row: each call has them in another order.
+        # Training never has the same lengths twice in a row: each call permutes them.
         orders = itertools.cycle([lengths.roll(shift) for shift in range(len(lengths))])
         timed_layer = lambda x: module(x, lengths=next(orders))[0]  # noqa: E731
     else:
@@ -87,7 +87,7 @@ def parameters(module: torch.nn.Module) -> list[Tensor]:
 def runner(
     layer: Callable[[Tensor], Tensor], x: Tensor, weights: Sequence[Tensor], cotangent: Tensor, kind: str
 ) -> Callable[[], tuple[Any, ...]]:
-    """Return a function that runs the layer, and in training goes back to the input and all weights.
+    """Return a function that runs the layer, in training with gradients of the input and all weights.
 
     The results are the output and the gradients, new tensors each time.
     """
