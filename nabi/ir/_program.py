@@ -1,4 +1,4 @@
-"""A traced step: its nodes, parameters and what is known of them before anything runs."""
+"""A traced step: its nodes, its parameters, and everything derived from them before running."""
 
 import hashlib
 import inspect
@@ -25,16 +25,16 @@ class Program:
     """The step of one cell for one input width.
 
     Attributes:
-        cell: the cell it was traced from.
+        cell: the traced cell.
         training: whether its random inputs are drawn.
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order in which the equations use them.
+        parameters: the weights of each gate, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
-        nodes: every node in an order in which it can be computed.
+        nodes: all nodes in order of computation.
         outputs: the new states.
-        names: the names that the step gave to values, by node index.
+        names: the variable names of values in the step, by node index.
     """
 
     cell: "Cell"
@@ -59,7 +59,7 @@ class Program:
         outputs: tuple[Any, ...],
         names: dict[int, str],
     ) -> "Program":
-        """Check what a step returned and build the program.
+        """Check the result of a step and build the program.
 
         Raises:
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
@@ -87,18 +87,18 @@ class Program:
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies and pickles say where the program comes from: it is traced again, or found in the cache.
+        # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         return self.cell.program, (self.input_size, self.training)
 
     @cached_property
     def key(self) -> str:
-        """A name by which an operator finds the program again: the cell and a digest of the nodes."""
+        """The key by which an operator finds the program: the cell and a digest of the nodes."""
         digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
 
     @cached_property
     def recipe(self) -> str:
-        """A name by which an operator finds the program in another process as well: how to make it again."""
+        """The recipe by which an operator in another process recreates the program."""
         from nabi.ir._recipe import recipe_of
 
         return recipe_of(self)
@@ -112,29 +112,29 @@ class Program:
 
     @cached_property
     def plan(self) -> "Plan":
-        """How the step is best computed over time."""
+        """The plan for computing the step over time."""
         from nabi.ir._plan import make_plan
 
         return make_plan(self)
 
     @cached_property
     def equations(self) -> tuple[str, ...]:
-        """The equations as plain text, one a line, as the step was written."""
+        """The equations as plain text, one per line, as written in the step."""
         from nabi.ir._equations import TEXT, equations
 
         return equations(self, TEXT)
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the cell learns."""
+        """Number of learned numbers of the cell."""
         return sum(prod(parameter.shape) for parameter in self.parameters)
 
     @cached_property
     def parameter_sum(self) -> str:
-        """The sum behind the count, for instance `4 × (2 + 3 + 1) × 2 = 48`.
+        """The formula of the count, for example `4 × (2 + 3 + 1) × 2 = 48`.
 
-        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units; states
-        before the input, as `(units + inputs + 1) × units` is usually written.
+        For each kind of gate: number of gates × (inputs of a unit, + 1 for each vector) × units; states come
+        before the input, as in the usual `(units + inputs + 1) × units`.
         """
         gates: dict[tuple[str, int], list[int]] = {}
         order = {"recurrent": 0, "input": 1}
@@ -172,7 +172,7 @@ class Program:
 
 
 def _new_states(cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[Any, ...]) -> tuple[Node, ...]:
-    """Check what a step returned."""
+    """Check the result of a step."""
     names = ", ".join(cell.states)
     where = _where_it_returns(cell)
     if len(outputs) == 1 and outputs[0] is None:
@@ -204,7 +204,7 @@ def _new_states(cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[A
 
 
 def _where_it_returns(cell: "Cell") -> str:
-    """Name the cell and quote the line with which its step returns, if there is just one."""
+    """Return the cell and the return line of its step, if there is only one, for error messages."""
     name = type(cell).__name__
     try:
         lines, first = inspect.getsourcelines(type(cell).step)
@@ -219,7 +219,7 @@ def _where_it_returns(cell: "Cell") -> str:
 
 
 def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
-    """Return the nodes that the outputs are computed from, in order."""
+    """Return the nodes that the outputs depend on, in order."""
     found: dict[int, Node] = {}
     waiting = [node for node in outputs if node is not None]
     while waiting:
@@ -231,10 +231,10 @@ def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
 
 
 def find_program(name: str) -> Program:
-    """Return the program with this key or recipe; by its recipe it is made where it is not known yet.
+    """Return the program with this key or recipe; a recipe creates it if it is not known yet.
 
     Raises:
-        CellError: no cell with this key has been built in this process, or it cannot be made.
+        CellError: no cell with this key has been built in this process, or it cannot be created.
     """
     if name not in _programs:
         from nabi.ir._recipe import make_again
@@ -252,5 +252,5 @@ def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
         shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
         families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
-    # Matrices first, whatever the order of the equations: callers can rely on W_x, W_h, then vectors.
+    # Matrices first, regardless of the order of the equations: callers can rely on W_x, W_h, then vectors.
     return tuple(sorted(families, key=lambda family: -len(family.shape)))
