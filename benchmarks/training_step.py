@@ -1,8 +1,8 @@
 """Measure a step of the song's training, for docs/results.md: `python benchmarks/training_step.py`.
 
-The song's LSTM (128 units, batches of one, four notes each, softmax, Adam) is trained inside of `fit`, as the
-recipe does it, and by a loop over torch's own layers that does the same work. They take turns, epoch after
-epoch, on one thread; the time is the processor's, so that other programs on the machine do not count.
+The song's LSTM (128 units, batches of one, four notes each, softmax, Adam) is trained inside `fit`, as in the
+recipe, and by a loop over torch's layers that does the same work. They alternate, epoch by epoch, on one
+thread; the figures are CPU times, so that other programs on the machine do not count.
 """
 
 import argparse
@@ -44,8 +44,10 @@ Times = dict[str, list[float]]  # microseconds per step, of each epoch
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=60, help="how many of each kind (default 60)")
-    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="write the docs")
+    parser.add_argument("--epochs", type=int, default=60, help="number of epochs of each kind (default 60)")
+    parser.add_argument(
+        "--write", action=argparse.BooleanOptionalAction, default=True, help="write the documentation page"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     x, y = song()
@@ -64,7 +66,7 @@ def main() -> None:
 
 
 def song() -> tuple[np.ndarray, np.ndarray]:
-    """Four notes `[50, 4, 1]` and the note after them, one-hot."""
+    """Return four notes `[50, 4, 1]` and the note after them, one-hot."""
     heard, following = windows(encode_notes(NABIYA), WINDOW)
     return (heard / (len(NOTES) - 1))[:, :, None], to_categorical(following)
 
@@ -79,14 +81,14 @@ def network(classes: int) -> Sequential:
 
 
 def train(model: Sequential, x: np.ndarray, y: np.ndarray) -> float:
-    """One epoch, as the recipe has it."""
+    """Return one epoch as in the recipe."""
     history = model.fit(x, y, epochs=1, batch_size=1, shuffle=False, verbose=0)
     model.reset_states()
     return float(history.history["loss"][0])
 
 
 def torch_epoch(model: Sequential, x: np.ndarray, y: np.ndarray, fused: bool) -> Callable[[], float]:
-    """The same epoch from the same weights, over torch's layers."""
+    """Return the same epoch with torch's layers, from the same weights."""
     lstm, dense = torch.nn.LSTM(1, UNITS, batch_first=True), torch.nn.Linear(UNITS, y.shape[1])
     kernel, recurrent, bias, readout, offset = (torch.tensor(weight) for weight in model.get_weights())
     with torch.no_grad():  # the gates have the same order
@@ -120,10 +122,10 @@ def torch_epoch(model: Sequential, x: np.ndarray, y: np.ndarray, fused: bool) ->
 
 
 def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Times:
-    """Microseconds per step in each epoch, after three that do not count.
+    """Return the microseconds per step in each epoch, after three warm-up epochs.
 
     Raises:
-        RuntimeError: if the first epochs of all did not go down to the same losses.
+        RuntimeError: if the losses of the first epochs differ.
     """
     times: Times = {name: [] for name in work}
     for number in range(epochs + 3):
@@ -134,14 +136,14 @@ def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Ti
             if number >= 3:
                 times[name].append((time.process_time() - start) * 1e6 / steps)
         if number < 3 and not np.allclose(losses, losses[0], rtol=1e-2):
-            raise RuntimeError(f"these are not the same training: losses {losses} in epoch {number + 1}")
+            raise RuntimeError(f"the trainings differ: losses {losses} in epoch {number + 1}")
     return times
 
 
 def measure_sections(
     model: Sequential, epoch: Callable[[], float], epochs: int, steps: int
 ) -> dict[str, float]:
-    """Microseconds per step in the parts of `fit`; medians, with the clock's own time taken off."""
+    """Return the microseconds per step in the parts of `fit`: medians, minus the overhead of the clock."""
     spent: dict[str, list[float]] = {name: [] for name in SECTIONS}
     totals: list[float] = []
     with ExitStack() as stack:
@@ -172,7 +174,7 @@ def measure_sections(
 
 
 def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    """The function, noting the microseconds of each call."""
+    """Return a wrapper that records the microseconds of each call."""
     clock = time.perf_counter
 
     def call(*arguments: Any) -> Any:

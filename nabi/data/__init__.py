@@ -1,10 +1,10 @@
-"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
-padding, small series.
+"""Sequence data: texts, tables and labels, captioned images, notes and MIDI files, windows, padding,
+small series.
 
-Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
+Also available under its Keras name, `nabi.preprocessing.sequence`.
 """
 
-# `name as name`: for the rooms above. Users have what `__all__` lists.
+# `name as name`: for other packages of nabi. `__all__` lists the public names.
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked

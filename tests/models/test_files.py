@@ -215,7 +215,7 @@ def test_a_failed_load_changes_nothing(saved: Path) -> None:
 
 def test_kinds_are_told_apart(tmp_path: Path) -> None:
     models()["lstm"].save_weights(tmp_path / "weights.nabi")
-    with pytest.raises(FileFormatError, match="holds weights, expected model; read it with load_weights"):
+    with pytest.raises(FileFormatError, match="expected model, got weights; read it with load_weights"):
         load_model(tmp_path / "weights.nabi")
 
 

@@ -43,7 +43,7 @@ def test_the_table_goes_between_its_markers_and_nowhere_else(seeds, tmp_path):
 def test_a_page_without_markers_is_left_alone(seeds, tmp_path):
     (tmp_path / "results.md").write_text("# Results\n")
     write_result(tmp_path, "hello", 0, figures={"spelled": "hello", "letters_right": 4})
-    with pytest.raises(SystemExit, match="has no lines"):
+    with pytest.raises(SystemExit, match="lacks the markers"):
         seeds.write_table(tmp_path)
     assert (tmp_path / "results.md").read_text() == "# Results\n"
 

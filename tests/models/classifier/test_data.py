@@ -180,7 +180,7 @@ def test_refused_options(table, options, message):
             b'text,label\n"a film,good\na story,bad\n',
             "line 2: a field in quotes begins here, and it never ends",
         ),
-        (b"text,label\na film,good\none,two,three\n", "line 3: 3 fields were found, the header has 2"),
+        (b"text,label\na film,good\none,two,three\n", "line 3: expected 2 fields as in the header, got 3"),
     ],
 )
 def test_refused_tables(tmp_path, content, message):

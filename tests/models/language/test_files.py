@@ -156,7 +156,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     model = small(epochs=1)
     model.fit([TEXT], verbose=0)
     model.save(tmp_path / "model.nabi")
-    with pytest.raises(FileFormatError, match="holds language model, expected language model training"):
+    with pytest.raises(FileFormatError, match="expected language model training, got language model"):
         small().fit([TEXT], verbose=0, checkpoint=tmp_path / "model.nabi")
     file = read_model_file(checkpoint)
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}

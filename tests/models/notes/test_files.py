@@ -148,5 +148,5 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     model = small(epochs=1)
     model.fit(PIECES, verbose=0)
     model.save(tmp_path / "model.nabi")
-    with pytest.raises(FileFormatError, match="holds note model, expected note model training"):
+    with pytest.raises(FileFormatError, match="expected note model training, got note model"):
         small().fit(PIECES, verbose=0, checkpoint=tmp_path / "model.nabi")
