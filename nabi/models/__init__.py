@@ -1,4 +1,4 @@
-"""Models: layers put together, trained, asked, saved, loaded; what classifies, writes, composes, captions."""
+"""Models: building, training, prediction, saving and loading; classifiers, writers, composers, captioners."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nabi.models._translator._report import TranslatorReport
     from nabi.models._translator._writing import AttentionWeights, Translation
 else:
-    # Most programs use none or one of these.
+    # Most programs use at most one of these.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {

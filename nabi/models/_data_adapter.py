@@ -1,4 +1,4 @@
-"""A model's data: what shape it expects, where it goes, how it is cut into batches."""
+"""A model's data: expected shapes, device, and batches."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["Feeding", "split", "weigh_classes"]
 
 
 class Feeding(Layer):
-    """A layer that takes data as users have it; see `Model`."""
+    """A layer that accepts user data; see `Model`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -24,7 +24,7 @@ class Feeding(Layer):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, or will be."""
+        """The device of the weights, also before they exist."""
         weight = _first_weight(self)
         if weight is not None:
             return weight.device
@@ -32,21 +32,21 @@ class Feeding(Layer):
 
     @property
     def input_names(self) -> list[str]:
-        """Names of the inputs; a model that is no functional one has none."""
+        """Names of the inputs; empty unless the model is functional."""
         return []
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the outputs; a model that is no functional one has none."""
+        """Names of the outputs; empty unless the model is functional."""
         return []
 
     @property
     def fixed_batch_size(self) -> int | None:
-        """The number of samples that every batch must have, where the model says so."""
+        """The number of samples that every batch must have, or None."""
         return None if self.declared_input_shape is None else self.declared_input_shape[0]
 
     def adjust_input(self, x: Part) -> Part:
-        """Inputs in the shape that the model declares; an axis of length 1 at the end may be missing."""
+        """Return inputs in the model's declared shape; a last axis of length 1 may be missing."""
         wanted = self.declared_input_shape
         return x if wanted is None else each(lambda one: self._adjusted(one, wanted, "x"), x)
 
@@ -58,8 +58,8 @@ class Feeding(Layer):
         sizes = zip(x.shape[1:], wanted[1:], strict=False)
         if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
             raise ShapeError(
-                f"{argument}: shape {tuple(x.shape)} was given, {self.name} expects {(None, *wanted[1:])}"
-                + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
+                f"{argument}: {self.name} expected shape {(None, *wanted[1:])}, got {tuple(x.shape)}"
+                + (f", in batches of {wanted[0]}" if wanted[0] is not None else "")
             )
         return x
 
@@ -74,7 +74,7 @@ class Feeding(Layer):
         whole: bool = False,
     ) -> Batches:
         if x is None:
-            raise ArgumentError("x: no data was given")
+            raise ArgumentError("x: expected data, got None")
         made = training.make_batches(
             x,
             y,
@@ -115,7 +115,7 @@ class Feeding(Layer):
 
 
 def _first_weight(module: torch.nn.Module) -> Tensor | None:
-    """What `next(module.parameters())` gives, without looking at the names of all."""
+    """Return `next(module.parameters())` without building the names of all."""
     for weight in module._parameters.values():
         if weight is not None:
             return weight
@@ -130,11 +130,11 @@ def weigh_classes(
     batches: Batches, weights: Mapping[int, float], sparse: bool, width: int | None = None
 ) -> None:
     if not isinstance(batches, ArrayBatches) or batches.y is None:
-        raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
+        raise ArgumentError("class_weight: expected x and y as arrays; a loader can return sample weights")
     own = batches.weights
     if isinstance(batches.y, tuple) or isinstance(own, tuple):
         raise ArgumentError(
-            "class_weight: the model has several outputs; give sample_weight for each of them"
+            "class_weight: expected None for a model with several outputs; pass sample_weight for each"
         )
     by_class = training.class_weights(batches.y, weights, sparse, _dtype_of(batches), width)
     if own is None:
@@ -151,9 +151,9 @@ def _dtype_of(batches: ArrayBatches) -> torch.dtype:
 def split(
     batches: Batches, share: float, batch_size: int | None, steps: int | None
 ) -> tuple[ArrayBatches, ArrayBatches]:
-    """The last samples apart, before any shuffling."""
+    """Split off the last samples, before any shuffling."""
     if not isinstance(batches, ArrayBatches):
-        raise ArgumentError("validation_split: it needs x and y as arrays; give validation_data instead")
+        raise ArgumentError("validation_split: expected x and y as arrays; pass validation_data instead")
     count = row_count(batches.x)
     first = int(count * (1 - share))
     if not 0 < first < count:

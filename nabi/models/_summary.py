@@ -12,8 +12,8 @@ __all__ = ["summary_lines"]
 
 
 def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
-    """The table of a model's layers, as lines."""
-    # Rich takes a while to load, and most programs print no summary.
+    """Return the table of a model's layers, as lines."""
+    # Rich is slow to import, and most programs print no summary.
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -44,7 +44,7 @@ def summary_lines(model: "Model", line_length: int | None = None) -> list[str]:
 
 def _totals(model: Any) -> list[str]:
     if not all(layer.built for layer in model.layers):
-        return ["Parameters: not known before the shape of the inputs is; build(input_shape) or fit it"]
+        return ["Parameters: unknown until the input shape is known; call build(input_shape) or fit"]
     trained = sum(weight.numel() for weight in model.trainable_weights)
     total = sum(weight.numel() for weight in model.weights)
     counts = [f"{layer.count_params():,}" for layer in model.layers if _counts(layer)]

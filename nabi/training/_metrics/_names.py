@@ -1,4 +1,4 @@
-"""Metrics: what is shown beside the loss, as a mean over the samples of an epoch."""
+"""Metrics by name: values shown with the loss, as means over the samples of an epoch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
@@ -40,24 +40,24 @@ ACCURACIES = ("accuracy", "acc")
 
 
 class Metric(Protocol):
-    """What the loop needs of a metric."""
+    """The interface of metrics used by the training loop."""
 
     name: str
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Take in a batch."""
+        """Update the metric with a batch."""
 
     def result(self) -> float:
-        """The figure of all batches since the last reset."""
+        """Return the value over all batches since the last reset."""
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
 
 
 def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """Share, over the last axis, of outputs on the right side of the threshold; targets are 0 and 1.
+    """Return the share, over the last axis, of outputs on the correct side of the threshold.
 
-    A target that is neither of them is never met, as in Keras.
+    Targets are 0 and 1; any other target is never matched, as in Keras.
 
     >>> binary_accuracy(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.8], [0.7]]))
     tensor([1., 0.])
@@ -67,24 +67,24 @@ def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> T
 
 
 def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """One where the largest output is at the largest target; targets `[B, ..., classes]`."""
+    """Return 1 where the largest output is at the largest target; targets `[B, ..., classes]`."""
     if y_true.shape != y_pred.shape:
         y_true = align_targets(y_true, y_pred)
     return (y_pred.argmax(-1) == y_true.argmax(-1)).to(y_pred.dtype)
 
 
 def sparse_categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """One where the largest output is at the label; labels `[B, ...]` or `[B, ..., 1]`."""
+    """Return 1 where the largest output is at the label; labels `[B, ...]` or `[B, ..., 1]`."""
     return (y_pred.argmax(-1) == align_labels(y_true, y_pred)).to(y_pred.dtype)
 
 
 def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """One where the largest target is among the `k` largest outputs."""
+    """Return 1 where the largest target is among the `k` largest outputs."""
     return sparse_top_k_categorical_accuracy(align_targets(y_true, y_pred).argmax(-1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """One where the label is among the `k` largest outputs."""
+    """Return 1 where the label is among the `k` largest outputs."""
     best = y_pred.topk(min(k, y_pred.shape[-1]), dim=-1).indices
     return (best == align_labels(y_true, y_pred).unsqueeze(-1)).any(-1).to(y_pred.dtype)
 
@@ -93,9 +93,9 @@ class MeanMetric(MetricBase):
     """Mean over samples of a function of targets and outputs, weighted by the mask of the outputs.
 
     Args:
-        fn: `(y_true, y_pred)`, values per sample or one number for the batch.
+        fn: function of `(y_true, y_pred)` that returns values per sample or one number for the batch.
         name: its key in the history.
-        options: further arguments of the function.
+        options: keyword arguments of the function.
 
     >>> metric = MeanMetric(binary_accuracy)
     >>> metric.update_state([[1], [0]], [[0.8], [0.7]])
@@ -110,7 +110,7 @@ class MeanMetric(MetricBase):
         self._mean = RunningMean()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch; tensors, arrays or lists."""
+        """Update the metric with a batch of tensors, arrays or lists."""
         if not isinstance(y_pred, Tensor):
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
@@ -133,8 +133,8 @@ class MeanMetric(MetricBase):
     def _add_weighted(self, values: Tensor, mask: Tensor | None, sample_weight: Any) -> None:
         if values.ndim == 0:
             raise ShapeError(
-                f"metrics: {self.name} gives one number for a batch; it must give one per sample and step "
-                "to be weighed by a mask or by sample weights"
+                f"metrics: {self.name} returns one number for a batch; return one per sample and step to use "
+                "a mask or sample weights"
             )
         weights = torch.ones_like(values)
         if mask is not None and mask.shape == values.shape[: mask.ndim]:
@@ -149,11 +149,11 @@ class MeanMetric(MetricBase):
             self._mean.add((values * weights).sum() / total, total)
 
     def result(self) -> float:
-        """The mean of all batches since the last reset."""
+        """Return the mean over all batches since the last reset."""
         return self._mean.result()
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         self._mean.reset()
 
 
@@ -164,7 +164,7 @@ class BinaryAccuracy(MeanMetric):
         super().__init__(binary_accuracy, name, **checked_options({"threshold": threshold}))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {"name": self.name, **self.options}
 
 
@@ -194,7 +194,7 @@ FUNCTIONS: dict[str, MetricFunction] = {
 
 
 def check(metrics: Sequence[object] | object | None) -> list[object]:
-    """The metrics asked for as a list, with unknown names refused before anything is trained."""
+    """Return the requested metrics as a list; refuse unknown names before training."""
     if metrics is None:
         return []
     asked = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
@@ -207,24 +207,24 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
                 raise unknown_name("metrics", metric, known)
         if not (isinstance(metric, str) or callable(metric) or hasattr(metric, "update_state")):
             raise ArgumentError(
-                f"metrics: got {metric!r}, expected a name such as 'accuracy', a function (y_true, y_pred), "
-                "or an object of torchmetrics"
+                "metrics: expected a name such as 'accuracy', a function (y_true, y_pred) or an object of "
+                f"torchmetrics, got {metric!r}"
             )
     return asked
 
 
 def check_weighted(metrics: Sequence[object]) -> None:
-    """Raise `ArgumentError` for metrics that sample weights can't count in."""
+    """Raise `ArgumentError` for metrics that do not support sample weights."""
     for metric in metrics:
         if is_torch_metric(metric):
             raise ArgumentError(
                 f"weighted_metrics: {TorchMetric(metric).name} of torchmetrics takes no sample weights; "
-                "give it in metrics, or use one of nabi.metrics"
+                "pass it in metrics, or use one of nabi.metrics"
             )
 
 
 def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False) -> Metric:
-    """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras.
+    """Return the metric for a name, function or object; "accuracy" depends on loss and shapes, as in Keras.
 
     A `weighted` one takes sample weights.
     """
@@ -250,7 +250,7 @@ def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weigh
 
 def _accuracy(loss: Loss, y_true: Tensor, y_pred: Tensor) -> MetricFunction:
     if isinstance(loss, TorchLoss) and loss.name.startswith(("BCE", "binary_")):
-        # A threshold on logits is at 0, not at one half.
+        # The threshold on logits is 0, not 0.5.
         return _logits_accuracy if "ogits" in loss.name else binary_accuracy
     if loss_function(loss) is losses.binary_crossentropy or y_pred.shape[-1] == 1:
         return binary_accuracy
@@ -264,7 +264,7 @@ def _logits_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 
 def name_of(metric: object) -> str:
-    """The name that a metric will have."""
+    """Return the name that a metric will have."""
     if isinstance(metric, str):
         return metric
     if is_torch_metric(metric):
