@@ -1,6 +1,6 @@
-"""From batches to packed rows and back: the layout of lengths and masks, and copies.
+"""Conversion of batches to packed rows and back: layouts for lengths and masks, and copies.
 
-By native code, or by torch where that does not run.
+In native code, or in torch if native code does not run.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from nabi.native import can_read, made_natively, runs_native
 __all__ = ["gather", "rows_of_lengths", "rows_of_mask", "spread"]
 
 _ready: Any = None
-"""The module of the native code, once that is compiled."""
+"""The module of the native code, once it is compiled."""
 
 
 def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows | None:
-    """Lay out the first steps of sequences; None where torch has to.
+    """Lay out the first steps of sequences; None if torch must be used.
 
     Args:
-        lengths: how many steps of each sequence, from 0 to `time`.
-        time: steps of the batch.
-        reverse: from the last step of each sequence to its first.
-        device: where index tensors go.
+        lengths: the number of steps of each sequence, from 0 to `time`.
+        time: the number of steps of the batch.
+        reverse: whether rows run from the last step of each sequence to its first.
+        device: the device of the index tensors.
     """
     if device.type != "cpu" or not can_read() or (native := _native()) is None:
         return None
@@ -35,7 +35,7 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: 
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
-    """Lay out the steps that a mask `[B, T]` of booleans says are valid; None where torch has to."""
+    """Lay out the valid steps of a boolean mask `[B, T]`; None if torch must be used."""
     if not can_read(mask) or (native := _native()) is None:
         return None
     found: Rows = native.rows_of_mask(mask, reverse)
@@ -43,7 +43,7 @@ def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
 
 
 def gather(values: Tensor, rows: Rows) -> Tensor:
-    """Bring a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
+    """Copy a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
     assert rows.place is not None
     if runs_native(values) and (native := _native()) is not None:
         found: Tensor = native.gather(values, rows.table(_steps(values.shape)), rows.count)
@@ -52,15 +52,15 @@ def gather(values: Tensor, rows: Rows) -> Tensor:
 
 
 def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data.
+    """Copy rows back to a batch `[B, T, width]`, zero at invalid steps, or to packed data.
 
-    What is returned is no view of another tensor.
+    The result is not a view of another tensor.
 
     Args:
         values: the rows `[N, width]`.
         rows: the layout.
-        shape: of the batch `[B, T, ...]` or the packed data `[N, ...]`.
-        time_major: whether native code shall put a step of all sequences together, and not all steps of one.
+        shape: shape of the batch `[B, T, ...]` or the packed data `[N, ...]`.
+        time_major: whether native code stores the sequences of a step together, not the steps of a sequence.
     """
     assert rows.place is not None
     if values.shape[0] != rows.count:
@@ -75,12 +75,12 @@ def spread(values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool) -
 
 
 def _steps(shape: Sequence[int]) -> int:
-    """How many steps a batch `[B, T, ...]` or packed data `[N, ...]` has, valid or not."""
+    """Return the number of steps of a batch `[B, T, ...]` or packed data `[N, ...]`, valid or not."""
     return shape[0] * shape[1] if len(shape) == 3 else shape[0]
 
 
 def _native() -> Any:
-    """The native code, None where it cannot be had."""
+    """Return the native code, None if it is unavailable."""
     return _ready or made_natively("row layout", "the layout of lengths and masks", _make_ready)
 
 

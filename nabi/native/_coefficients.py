@@ -1,10 +1,10 @@
 """Coefficients of the polynomials in `_math`, lowest power first.
 
-Our own fits, made with sixty digits: the exchange algorithm of Remez for the least largest relative error
-of the function as a whole (so the error of a tail is weighted by the power in front of it), Chebyshev
-interpolation for the two of erf. The comment beside a row gives the largest relative error of the function
-that the row serves, before anything is rounded to the element type. See J.-M. Muller, Elementary Functions
-(2016), chapter 3. tests/llvm/test_coefficients.py holds the rows to these errors.
+Our own fits, computed with sixty digits: the Remez exchange algorithm minimizes the largest relative error of
+the whole function (so the error of a tail is weighted by the power in front of it); the two rows of erf use
+Chebyshev interpolation. The comment next to a row gives the largest relative error of its function before
+rounding to the element type. See J.-M. Muller, Elementary Functions (2016), chapter 3.
+tests/llvm/test_coefficients.py checks these errors.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
-"""Whether native code may do what torch would do, and what happens where it cannot be made.
+"""When native code may replace torch, and the fallback if it is unavailable.
 
-Native code is for float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
-is unknown, `NABI_NATIVE=0`, or one piece of code does not compile) torch computes the same, slower; a warning
-says so once.
+Native code supports float32 and float64 on the CPU. If it is unavailable (llvmlite is missing, the processor
+is unknown, `NABI_NATIVE=0`, or a kernel does not compile), torch computes the same, more slowly; a warning is
+issued once.
 """
 
 import os
@@ -20,7 +20,7 @@ from nabi.native._torch_modes import are_ordinary, is_watched
 __all__ = ["DTYPES", "can_read", "give_up", "has_failed", "is_available", "made_natively", "runs_native"]
 
 DTYPES = (torch.float32, torch.float64)
-"""The types that native code computes with."""
+"""The dtypes that native code supports."""
 
 _failed: set[object] = set()
 
@@ -28,12 +28,12 @@ _Made = TypeVar("_Made")
 
 
 def runs_native(*tensors: Tensor) -> bool:
-    """Whether native code runs on these tensors: plain ones, on the CPU, and nothing of torch looks on."""
+    """Tell whether native code runs on these tensors: plain ones on the CPU, not watched by torch."""
     return tensors[0].dtype in DTYPES and can_read(*tensors)
 
 
 def can_read(*tensors: Tensor) -> bool:
-    """Whether native code may read tensors, all of one type, whatever that is; without any, just run."""
+    """Tell whether native code may read tensors of any one dtype; without tensors, whether it may run."""
     if torch.compiler.is_compiling() or is_watched():
         return False
     dtype = tensors[0].dtype if tensors else None
@@ -44,7 +44,7 @@ def can_read(*tensors: Tensor) -> bool:
 
 
 def is_available() -> bool:
-    """Whether native code runs in this process; says once why not, unless it was turned off."""
+    """Tell whether native code runs in this process; warn once if not, unless it was turned off."""
     return _is_available(os.environ.get("NABI_NATIVE", ""))
 
 
@@ -52,17 +52,19 @@ def is_available() -> bool:
 def _is_available(setting: str) -> bool:
     reason = why_not()
     if reason is not None and not setting:
-        warnings.warn(f"no native code here, layers run slower: {reason}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"native code is unavailable, layers run slower: {reason}", RuntimeWarning, stacklevel=3
+        )
     return reason is None
 
 
 def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | None:
-    """Return what `make` returns, or None if its code cannot be compiled, now or earlier.
+    """Return the result of `make`, or None if its code can't be compiled, now or earlier.
 
     Args:
-        key: names the code, so that it is tried only once.
-        what: names it in the warning.
-        make: compiles the code; it raises `NativeError` where that fails.
+        key: identifies the code, so that it is tried only once.
+        what: name of the code in the warning.
+        make: compiles the code; raises `NativeError` if that fails.
     """
     if key in _failed:
         return None
@@ -74,12 +76,12 @@ def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | 
 
 
 def has_failed(key: object) -> bool:
-    """Whether the code of this name could not be compiled earlier."""
+    """Tell whether compiling this code failed earlier."""
     return bool(_failed) and key in _failed
 
 
 def give_up(key: object, what: str, problem: Exception) -> None:
-    """Leave to torch from now on what could not be compiled, and say so once."""
+    """Use torch from now on for code that could not be compiled, and warn once."""
     if key not in _failed:
         _failed.add(key)
         warnings.warn(f"no native code for {what}, it runs slower: {problem}", RuntimeWarning, stacklevel=4)

@@ -1,8 +1,8 @@
-"""Whether torch looks on: the one place that says when native code may go to memory by its address.
+"""Whether torch watches operations: the one place that decides when native code may access memory directly.
 
-Native code takes numbers from memory and puts numbers there, and torch sees none of it. That is right only
-while nothing records or replaces torch's operations, and only for tensors that are nothing but their memory.
-Whatever is to be run on an address asks here first, at every call.
+Native code reads and writes memory without torch's knowledge. This is correct only while nothing records or
+replaces torch's operations, and only for tensors that are nothing but their memory. Code that uses addresses
+checks here first, at every call.
 """
 
 from typing import Any
@@ -17,17 +17,17 @@ from torch.utils._device import DeviceContext
 __all__ = ["PLAIN", "are_ordinary", "has_lost_memory", "has_memory", "is_ordinary", "is_watched"]
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""The usual types of ordinary tensors; asking `is_ordinary` of every tensor of every call would cost more."""
+"""The usual types of ordinary tensors; calling `is_ordinary` for every tensor would cost more."""
 
 _ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
-"""For each type of tensor met so far whether it is nothing but numbers in memory."""
+"""Whether each tensor type seen so far is nothing but numbers in memory."""
 
 
 def is_ordinary(kind: type) -> bool:
-    """Whether tensors of a type are nothing but numbers in memory.
+    """Tell whether tensors of a type are nothing but numbers in memory.
 
-    A subclass that takes part in torch's dispatch is not: fake tensors, distributed ones and others. A
-    parameter with attributes of its own is.
+    A subclass that takes part in torch's dispatch is not: fake tensors, distributed tensors and others. A
+    parameter with extra attributes is.
     """
     known = _ordinary.get(kind)
     return _learn(kind) if known is None else known
@@ -43,12 +43,12 @@ def _learn(kind: Any) -> bool:
 
 
 def is_watched() -> bool:
-    """Whether something in torch records, replaces or transforms operations in this thread.
+    """Tell whether something in torch records, replaces or transforms operations in this thread.
 
-    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, counters of operations, a default
-    device other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and
-    autocast are none: they look at what autograd keeps and at data types, and whoever calls a kernel minds
-    both. `torch.compile` asks `torch.compiler.is_compiling`, before this.
+    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, operation counters, a default device
+    other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and autocast do
+    not count: they concern what autograd saves and dtypes, which callers of kernels handle. For
+    `torch.compile`, callers check `torch.compiler.is_compiling` first.
     """
     modes = torch._C
     level: int = forward_ad._current_level
@@ -62,10 +62,10 @@ def is_watched() -> bool:
 
 
 def are_ordinary(*tensors: Tensor) -> bool:
-    """Whether tensors are nothing but numbers in memory.
+    """Tell whether tensors are nothing but numbers in memory.
 
-    Others are subclasses, tensors that stand for a batch of gradients (`is_grads_batched`), sparse ones,
-    zeros without memory, and views that are still to be negated.
+    Not ordinary are subclasses, tensors that represent a batch of gradients (`is_grads_batched`), sparse
+    tensors, zeros without memory, and lazily negated views.
     """
     for tensor in tensors:
         kind = type(tensor)
@@ -77,7 +77,7 @@ def are_ordinary(*tensors: Tensor) -> bool:
 
 
 def has_memory(tensor: Tensor) -> bool:
-    """Whether the elements of a tensor lie somewhere, or would on the `meta` device."""
+    """Tell whether a tensor has memory for its elements; tensors on the `meta` device count as well."""
     try:
         return tensor.data_ptr() != 0 or not tensor.numel() or tensor.is_meta
     except RuntimeError:
@@ -85,7 +85,7 @@ def has_memory(tensor: Tensor) -> bool:
 
 
 def has_lost_memory(tensor: Tensor) -> bool:
-    """Whether a tensor's storage was given up, as those of a sharded model are between two steps.
+    """Tell whether a tensor's storage was freed, as in a sharded model between two steps.
 
     torch's own operations crash on such a tensor.
     """
@@ -97,6 +97,6 @@ def has_lost_memory(tensor: Tensor) -> bool:
 
 
 def _is_cpu_the_default() -> bool:
-    """Whether the modes on functions only say that new tensors are on the CPU, where kernels want them."""
+    """Tell whether the active function modes only set the CPU as default device, which kernels expect."""
     modes = _get_current_function_mode_stack()
     return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)

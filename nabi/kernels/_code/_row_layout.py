@@ -1,8 +1,8 @@
-"""From batches to packed rows and back in native code: the layout of lengths and masks, and copies of rows.
+"""Conversion of batches to packed rows and back in native code: layouts for lengths and masks, and copies.
 
-In torch's operations, one after the other, a layout takes longer than a small layer does with its steps. Here
-sequences are sorted by counting, and each step is looked at once. A copy goes once over the batch, whatever
-its strides; a table says in which row each step lies. What is written lies in memory that is used again.
+With torch operations, a layout takes longer than the steps of a small layer. Here sequences are sorted by
+counting, and each step is visited once. A copy passes over the batch once, whatever its strides; a table
+gives the row of each step. Results are written to reusable memory.
 """
 
 import ctypes
@@ -35,14 +35,14 @@ COPY = (
 """Arguments of the kernels `gather` and `spread`."""
 
 _WORD = 4
-"""Bytes of a word. Copies count in words, so that the same code copies both types of numbers."""
+"""Bytes of a word. Copies count in words, so that the same code copies both dtypes."""
 
 _COST = 2.0
-"""What a word costs in multiply-adds, to know when a second thread is worth it."""
+"""Cost of a word in multiply-adds, to decide when a second thread pays off."""
 
 
 def make_ready() -> None:
-    """Compile the kernels, if that has not been done before; raises `NativeError` where it cannot be."""
+    """Compile the kernels if needed; raises `NativeError` if that fails."""
     _addresses()
 
 
@@ -50,9 +50,9 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool) -> Rows:
     """Lay out the first steps of sequences.
 
     Args:
-        lengths: how many steps of each sequence, from 0 to `time`.
-        time: steps of the batch.
-        reverse: from the last step of each sequence to its first.
+        lengths: the number of steps of each sequence, from 0 to `time`.
+        time: the number of steps of the batch.
+        reverse: whether rows run from the last step of each sequence to its first.
     """
     if lengths and not 0 <= min(lengths) <= max(lengths) <= time:
         raise ArgumentError(f"lengths: expected numbers from 0 to {time}, got {list(lengths)}")
@@ -60,7 +60,7 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool) -> Rows:
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows:
-    """Lay out the steps that a mask `[B, T]` of booleans says are valid."""
+    """Lay out the valid steps of a boolean mask `[B, T]`."""
     if mask.dtype is not torch.bool or mask.dim() != 2:
         raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
     batch, time = mask.shape
@@ -87,9 +87,9 @@ def _lay_out(
     where: int,
     strides: tuple[int, int],
 ) -> Rows:
-    """Run a kernel; there are `most` valid steps at most, and a mask lies at `where` with `strides`."""
+    """Run a kernel for at most `most` valid steps and a mask at address `where` with `strides`."""
     if torch.is_inference_mode_enabled():
-        # Tensors that are made in it could not be used outside it.
+        # Tensors created in inference mode can't be used outside it.
         with torch.inference_mode(False):
             return _lay_out(name, lengths, batch, time, most, reverse, where, strides)
     sizes = (batch, batch, time + 1, most, batch * time)
@@ -114,7 +114,7 @@ def gather(values: Tensor, table: Tensor, count: int) -> Tensor:
     Args:
         values: `[B, T, width]` with any strides, or packed data `[N, width]`.
         table: `[B * T]` or `[N]`, int64, the row of each step, -1 where a step has none.
-        count: how many rows there are.
+        count: the number of rows.
     """
     if values.stride(-1) != 1 or values.is_neg():
         values = values.resolve_neg().contiguous()
@@ -125,13 +125,13 @@ def gather(values: Tensor, table: Tensor, count: int) -> Tensor:
 
 
 def spread(rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool) -> Tensor:
-    """Return a batch from its rows, zero where a step has none; no view of anything.
+    """Return a batch from its rows, zero for steps without a row; not a view.
 
     Args:
         rows: `[N, width]`, contiguous.
-        table: as `gather` takes it.
-        shape: of the batch, whose last number does not count.
-        time_major: whether a step of all sequences shall lie together, and not all steps of a sequence.
+        table: as for `gather`.
+        shape: shape of the batch; its last number is ignored.
+        time_major: whether the sequences of a step are stored together, not the steps of a sequence.
     """
     width = rows.shape[1]
     expect("rows", rows, rows.shape, rows.dtype)
@@ -148,7 +148,7 @@ def _copy(name: str, rows: Tensor, values: Tensor, table: Tensor) -> None:
     sizes, strides = values.shape, values.stride()
     words = values.dtype.itemsize // _WORD  # of an element
     width = sizes[-1] * words
-    # What lies nearer together is walked through first.
+    # The axis with the smaller stride is the inner loop.
     if len(sizes) == 2:
         loops = (sizes[0], 1, strides[0] * words, 0, 1, 0)
     elif strides[0] < strides[1]:
