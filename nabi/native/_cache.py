@@ -90,7 +90,7 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
     return hashlib.sha256(repr(everything).encode()).digest()
 
 
-# The folders with the code that determines the generated code. `tests/llvm/test_cache.py` records which
+# The folders with the code that determines the generated code. `tests/native/test_cache.py` records which
 # files run during code generation and fails if one of them is elsewhere.
 _FOLDERS = ("ir", "native", "kernels/_code", "targets/llvm")
 
