@@ -25,7 +25,7 @@ from nabi.explain import piano_roll_picture
 from nabi.interchange import write_atomically
 from nabi.models import NoteModel
 from nabi.recipes import chorales
-from nabi.recipes._data_file import find_data
+from nabi.recipes._run._data_file import find_data
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "runs" / "chorales-results"

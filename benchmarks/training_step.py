@@ -25,10 +25,9 @@ from nabi.layers import LSTM, Dense
 from nabi.models import Sequential
 from nabi.training import ArrayBatches, Step
 from nabi.training._optimizers._classes import Optimizer
-from nabi.training._step import _step
-from nabi.training._step._core import DirectDense
+from nabi.training._step._core import DensePass
 from nabi.training._step._losses import ClosedForm
-from nabi.training._step._recurrent import DirectRecurrent
+from nabi.training._step._recurrent import UnmaskedPass
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -54,7 +53,7 @@ def main() -> None:
     work = {OWN: lambda: train(model, x, y)}
     work |= {name: torch_epoch(model, x, y, fused=name == FUSED) for name in (PLAIN, FUSED)}
     times = measure(work, given.epochs, len(x))
-    sections = measure_sections(lambda: train(model, x, y), given.epochs, len(x))
+    sections = measure_sections(model, lambda: train(model, x, y), given.epochs, len(x))
     table = "\n".join(lines(times, sections))
     print(table)
     if given.write:
@@ -139,19 +138,21 @@ def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Ti
     return times
 
 
-def measure_sections(epoch: Callable[[], float], epochs: int, steps: int) -> dict[str, float]:
+def measure_sections(
+    model: Sequential, epoch: Callable[[], float], epochs: int, steps: int
+) -> dict[str, float]:
     """Microseconds per step in the parts of `fit`; medians, with the clock's own time taken off."""
     spent: dict[str, list[float]] = {name: [] for name in SECTIONS}
     totals: list[float] = []
     with ExitStack() as stack:
         for owner, method, name in (
-            (DirectRecurrent, "forward", SECTIONS[0]), (DirectDense, "forward", SECTIONS[1]),
-            (DirectDense, "backward", SECTIONS[3]), (DirectRecurrent, "backward", SECTIONS[4]),
+            (UnmaskedPass, "forward", SECTIONS[0]), (DensePass, "forward", SECTIONS[1]),
+            (DensePass, "backward", SECTIONS[3]), (UnmaskedPass, "backward", SECTIONS[4]),
             (ClosedForm, "__call__", SECTIONS[2]), (Optimizer, "step", SECTIONS[5]),
             (Step, "train", SECTIONS[7]),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(owner, method, timed(getattr(owner, method), spent[name])))
-        _step._kept.clear()  # what trained the model so far calls the methods that are not timed
+        model.compiled.spare.clear()  # what trained the model so far calls the methods that are not timed
         stack.enter_context(timed_batches(spent[SECTIONS[6]]))
         for _ in range(epochs):
             start = time.process_time()

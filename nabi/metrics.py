@@ -60,7 +60,7 @@ from nabi.training._metrics._counts import (
     TrueNegatives,
     TruePositives,
 )
-from nabi.training._metrics._names import (
+from nabi.training._metrics._mean_metric import (
     BinaryAccuracy,
     CategoricalAccuracy,
     MeanMetric,

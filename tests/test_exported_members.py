@@ -41,7 +41,9 @@ def lists() -> list[str]:
 def handed_to_other_rooms(path: Path) -> set[str]:
     """What `from module import name as name` brings up on purpose, though it is not for users."""
     imports = [
-        node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
     ]
     return {alias.name for node in imports for alias in node.names if alias.asname == alias.name}
 

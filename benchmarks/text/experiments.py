@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from benchmarks.text.nsmc import cook as cook_nsmc
+from benchmarks.text.nsmc import main as nsmc_main
 from nabi import recipes
 from nabi.layers import (
     GRU,
@@ -21,7 +21,7 @@ from nabi.layers import (
 )
 from nabi.models import Sequential
 from nabi.recipes import Run, fake_news, imdb, reuters
-from nabi.recipes._text import Settings
+from nabi.recipes._run._text import Settings
 
 __all__ = ["EXPERIMENTS", "Experiment"]
 
@@ -80,7 +80,7 @@ class Experiment:
     name: str
     data: str
     network: str
-    cook: Callable[[Run], None]
+    main: Callable[[Run], None]
     epochs: int
     seeds: int
     figure: str = "test.accuracy"
@@ -103,7 +103,7 @@ EXPERIMENTS = [
         "fake-news",
         "COVID fake news",
         "LSTM",
-        fake_news.cook,
+        fake_news.main,
         recipes.get("fake-news").epochs,
         3,
         "test.weighted_f1",
@@ -114,7 +114,7 @@ EXPERIMENTS = [
         "reuters",
         "Reuters, 46 topics",
         "LSTM",
-        reuters.cook,
+        reuters.main,
         REUTERS_EPOCHS,
         3,
         aim=0.75,
@@ -125,18 +125,18 @@ EXPERIMENTS = [
         "reuters-bidirectional",
         "Reuters, 46 topics",
         "bidirectional LSTM",
-        partial(reuters.cook, network=reuters_bidirectional),
+        partial(reuters.main, network=reuters_bidirectional),
         REUTERS_EPOCHS,
         3,
         aim=0.75,
         published="0.71 to 0.72, an LSTM",
     ),
-    Experiment("nsmc", "NSMC sample", "bidirectional LSTM", cook_nsmc, 8, 3, aim=0.80),
+    Experiment("nsmc", "NSMC sample", "bidirectional LSTM", nsmc_main, 8, 3, aim=0.80),
     Experiment(
         "imdb",
         "IMDB",
         "CNN-LSTM",
-        imdb.cook,
+        imdb.main,
         IMDB_EPOCHS,
         3,
         aim=0.86,
@@ -147,7 +147,7 @@ EXPERIMENTS = [
         "imdb-padded",
         "IMDB",
         "CNN-LSTM",
-        partial(imdb.cook, settings=padded(imdb.SETTINGS)),
+        partial(imdb.main, settings=padded(imdb.SETTINGS)),
         IMDB_EPOCHS,
         3,
         batches=PADDED,
@@ -157,7 +157,7 @@ EXPERIMENTS = [
         "IMDB",
         "CNN-LSTM",
         partial(
-            imdb.cook, network=partial(imdb.cnn_lstm, masked=False), settings=padded(imdb.SETTINGS, "pre")
+            imdb.main, network=partial(imdb.cnn_lstm, masked=False), settings=padded(imdb.SETTINGS, "pre")
         ),
         IMDB_EPOCHS,
         3,
@@ -167,7 +167,7 @@ EXPERIMENTS = [
         "reuters-padded",
         "Reuters, 46 topics",
         "LSTM",
-        partial(reuters.cook, settings=padded(reuters.SETTINGS)),
+        partial(reuters.main, settings=padded(reuters.SETTINGS)),
         REUTERS_EPOCHS,
         3,
         batches=PADDED,
@@ -177,7 +177,7 @@ EXPERIMENTS = [
         "Reuters, 46 topics",
         "LSTM",
         partial(
-            reuters.cook,
+            reuters.main,
             network=partial(reuters.lstm, masked=False),
             settings=padded(reuters.SETTINGS, "pre"),
         ),
@@ -189,7 +189,7 @@ EXPERIMENTS = [
         "imdb-best",
         "IMDB",
         "bidirectional GRU, maximum over time",
-        partial(imdb.cook, network=imdb_best, settings=IMDB_BEST),
+        partial(imdb.main, network=imdb_best, settings=IMDB_BEST),
         IMDB_BEST_EPOCHS,
         1,
         aim=0.88,

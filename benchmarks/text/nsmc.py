@@ -10,11 +10,11 @@ from nabi.layers import LSTM, Bidirectional, Dense, Dropout, Embedding, GlobalMa
 from nabi.models import Sequential
 from nabi.optimizers import Adam
 from nabi.recipes import Run
-from nabi.recipes._text import Corpus, Settings, hold_out
-from nabi.recipes._text_results import show_test, show_training
+from nabi.recipes._results._text import show_test, show_training
+from nabi.recipes._run._text import Corpus, Settings, hold_out
 from nabi.utils import set_random_seed
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 SETTINGS = Settings(words=8_000, maxlen=100, batch_size=64, learning_rate=2e-3, patience=2, unit="pieces")
 EMBEDDING, UNITS, DROPOUT = 128, 96, 0.5
@@ -33,7 +33,7 @@ def bidirectional(words: int) -> Sequential:
     )
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     reviews, test = nsmc.load_texts(run.data)
     training, validation = hold_out(reviews, SETTINGS.validation_share, run.seed)
     corpus = Corpus(nsmc.get_label_names(), training, validation, test, SETTINGS, run.seed)

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         run = Run(experiment.name, RunFolder(arguments.out), arguments.seed, epochs, console, arguments.data)
         run.figures["threads"] = arguments.threads
-        experiment.cook(run)
+        experiment.main(run)
         result = run.finish()
     except NabiError as problem:
         sys.exit(f"{experiment.name}: {problem}")

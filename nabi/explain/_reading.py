@@ -69,7 +69,17 @@ class Reading:
         """Yield the parts of what the terminal shows."""
         from nabi.explain._reading_text import reading_text
 
-        yield from reading_text(self, colours=console.color_system is not None)
+        yield from reading_text(
+            self.text,
+            self.tokens,
+            self.attributions,
+            label=self.label,
+            before=float(self.before[self.labels.index(self.label)]),
+            curve=self.curve,
+            unread=self.unread,
+            unread_first=self.unread_first,
+            colours=console.color_system is not None,
+        )
 
     def __str__(self) -> str:
         """Return the same as plain text."""

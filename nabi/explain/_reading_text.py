@@ -1,14 +1,14 @@
 """A reading in the terminal: the text in colours or with marks, the strongest tokens, the probability."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from nabi.explain._reading import Reading
+from nabi.data import Token
 
 __all__ = ["reading_text"]
 
@@ -21,53 +21,81 @@ _FOR = {1: "black on light_sky_blue1", 2: "black on sky_blue2", 3: "bold white o
 _AGAINST = {1: "black on light_salmon1", 2: "black on salmon1", 3: "bold white on orange_red1"}
 
 
-def reading_text(reading: "Reading", colours: bool) -> Iterator[Any]:
-    """Yield what rich shows; without colours, `[++ word]` and `[-- word]` mark what moved the decision."""
-    before = float(reading.before[reading.labels.index(reading.label)])
+def reading_text(
+    text: str,
+    tokens: Sequence[Token],
+    attributions: npt.NDArray[np.float64],
+    *,
+    label: str,
+    before: float,
+    curve: npt.NDArray[np.float32],
+    unread: int,
+    unread_first: bool,
+    colours: bool,
+) -> Iterator[Any]:
+    """Yield what rich shows of a `Reading`.
+
+    Args:
+        text: the text.
+        tokens: those that were read.
+        attributions: what each token adds to the log-odds of the label.
+        label: the label.
+        before: its probability before the first token.
+        curve: its probability after each token.
+        unread: how many tokens were not read.
+        unread_first: whether these are at the beginning.
+        colours: without them, `[++ word]` and `[-- word]` mark what moved the decision.
+    """
     yield Text.assemble(
-        "probability of ", (reading.label, "bold"), f": {before:.3f} before the first token, ",
-        (f"{reading.probability:.3f}", "bold"), " after the last",
+        "probability of ", (label, "bold"), f": {before:.3f} before the first token, ",
+        (f"{float(curve[-1]):.3f}", "bold"), " after the last",
     )  # fmt: skip
-    yield Text(_curve(reading))
+    yield Text(_curve(curve))
     yield Text()
-    yield _marked_text(reading, colours)
+    yield _marked_text(text, tokens, attributions, unread, unread_first, colours)
     yield Text()
-    yield Text(f"what the strongest add to the log-odds of {reading.label} (0.7 doubles the odds):")
-    yield _strongest(reading)
+    yield Text(f"what the strongest add to the log-odds of {label} (0.7 doubles the odds):")
+    yield _strongest(tokens, attributions)
 
 
-def _curve(reading: "Reading") -> str:
+def _curve(curve: npt.NDArray[np.float32]) -> str:
     """The probability over the text, from 0 (low) to 1 (high)."""
-    curve = reading.curve
     parts = np.array_split(curve, min(len(curve), _CURVE_WIDTH))
     return "".join(_BARS[min(int(part[-1] * len(_BARS)), len(_BARS) - 1)] for part in parts)
 
 
-def _marked_text(reading: "Reading", colours: bool) -> Text:
-    strongest = max(float(np.abs(reading.attributions).max()), 1e-12)
-    text, end = Text(), reading.tokens[0].start
-    if reading.unread_first:
-        text.append(f"({reading.unread:,} tokens before this are not read) … ", style="dim")
-    for token, attribution in zip(reading.tokens, reading.attributions.tolist(), strict=True):
-        text.append(" ".join(reading.text[end : token.start].split("\n")))
+def _marked_text(
+    text: str,
+    tokens: Sequence[Token],
+    attributions: npt.NDArray[np.float64],
+    unread: int,
+    unread_first: bool,
+    colours: bool,
+) -> Text:
+    strongest = max(float(np.abs(attributions).max()), 1e-12)
+    marked, end = Text(), tokens[0].start
+    if unread_first:
+        marked.append(f"({unread:,} tokens before this are not read) … ", style="dim")
+    for token, attribution in zip(tokens, attributions.tolist(), strict=True):
+        marked.append(" ".join(text[end : token.start].split("\n")))
         end = token.end
         strength = next((mark for least, mark in _MARKED if abs(attribution) >= least * strongest), 0)
         if not strength:
-            text.append(token.text)
+            marked.append(token.text)
         elif colours:
-            text.append(token.text, style=(_FOR if attribution > 0 else _AGAINST)[strength])
+            marked.append(token.text, style=(_FOR if attribution > 0 else _AGAINST)[strength])
         else:
-            text.append(f"[{('+' if attribution > 0 else '-') * strength} {token.text}]")
-    if reading.unread and not reading.unread_first:
-        text.append(f" … ({reading.unread:,} more tokens are not read)", style="dim")
-    return text
+            marked.append(f"[{('+' if attribution > 0 else '-') * strength} {token.text}]")
+    if unread and not unread_first:
+        marked.append(f" … ({unread:,} more tokens are not read)", style="dim")
+    return marked
 
 
-def _strongest(reading: "Reading") -> Table:
+def _strongest(tokens: Sequence[Token], attributions: npt.NDArray[np.float64]) -> Table:
     """The tokens that did most, with the sum of what each did where it is there more than once."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
-    for token, attribution in zip(reading.tokens, reading.attributions.tolist(), strict=True):
+    for token, attribution in zip(tokens, attributions.tolist(), strict=True):
         sums[token.text] = sums.get(token.text, 0.0) + attribution
         counts[token.text] = counts.get(token.text, 0) + 1
     table = Table(box=None, pad_edge=False, show_header=False)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from nabi.errors import ArgumentError, FileFormatError, NabiError
 __all__ = ["check_counter", "check_figures", "check_tensors", "part", "reading"]
 
 _LONGEST_REASON = 500
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     """The tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
 

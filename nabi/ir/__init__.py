@@ -1,14 +1,14 @@
 """The small language that cells are traced into: operations, tracing, derivative, plan, verification."""
 
 from nabi.ir import functions
-from nabi.ir._cell import Cell
-from nabi.ir._derivative import Derivative, differentiate
-from nabi.ir._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
-from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
-from nabi.ir._operations import OPERATIONS, Operation, operation
-from nabi.ir._plan import Plan, Product, join_slices, make_plan
-from nabi.ir._program import Program, find_program
-from nabi.ir._verify import verify, verify_nodes
+from nabi.ir._cell import Cell, find_program
+from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
+from nabi.ir._graph._operations import OPERATIONS, Operation, operation
+from nabi.ir._program import Program
+from nabi.ir._traced._derivative import Derivative, differentiate
+from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
+from nabi.ir._traced._plan import Plan, Product, join_slices, make_plan
+from nabi.ir._traced._verify import verify, verify_nodes
 
 __all__ = [
     "LATEX",

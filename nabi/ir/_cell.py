@@ -9,12 +9,13 @@ from typing import Any, ClassVar, dataclass_transform
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
-from nabi.ir._nodes import Node, Noise, Parameter, Trace, current_trace
-from nabi.ir._numbers import is_number
-from nabi.ir._program import Program
+from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
+from nabi.ir._graph._numbers import is_number
+from nabi.ir._program import PROGRAMS, Program
+from nabi.ir._recipe import make_again
 from nabi.ir.functions import activation
 
-__all__ = ["Cell"]
+__all__ = ["Cell", "find_program"]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -277,6 +278,18 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         current_trace.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
+
+
+def find_program(name: str) -> Program:
+    """Return the program with this key or recipe; by its recipe it is made where it is not known yet.
+
+    Raises:
+        CellError: no cell with this key has been built in this process, or it cannot be made.
+    """
+    if name in PROGRAMS:
+        return PROGRAMS[name]
+    made: Program = make_again(name, Cell)
+    return made
 
 
 def _state_widths(cell: Cell) -> list[int]:

@@ -1,27 +1,27 @@
-"""A traced step: its nodes, parameters and what is known of them before anything runs."""
+"""A cell's step for one input width, with all that is known of it before anything runs."""
 
-import hashlib
 import inspect
-from dataclasses import dataclass, field
-from math import prod
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from nabi._once import cached_property
 from nabi.errors import CellError
-from nabi.ir._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+from nabi.ir._graph._nodes import Family, Node, Parameter, Trace, needed
+from nabi.ir._recipe import recipe_of
+from nabi.ir._traced._derivative import Derivative, differentiate
+from nabi.ir._traced._equations import TEXT, equations
+from nabi.ir._traced._plan import Plan, make_plan
+from nabi.ir._traced._traced import CellLike, Traced
+from nabi.ir._traced._verify import verify
 
-if TYPE_CHECKING:
-    from nabi.ir._cell import Cell
-    from nabi.ir._derivative import Derivative
-    from nabi.ir._plan import Plan
+__all__ = ["PROGRAMS", "Program"]
 
-__all__ = ["Program", "find_program"]
-
-_programs: dict[str, "Program"] = {}
+PROGRAMS: dict[str, "Program"] = {}
+"""The programs of this process by their keys and recipes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)
+class Program(Traced):
     """The step of one cell for one input width.
 
     Attributes:
@@ -37,22 +37,9 @@ class Program:
         names: the names that the step gave to values, by node index.
     """
 
-    cell: "Cell"
-    training: bool
-    input_size: int
-    state_names: tuple[str, ...]
-    state_widths: tuple[int, ...]
-    families: tuple[Family, ...]
-    parameters: tuple[Parameter, ...]
-    noises: tuple[Noise, ...]
-    trace: Trace = field(repr=False)
-    nodes: tuple[Node, ...] = field(repr=False)
-    outputs: tuple[Node, ...] = field(repr=False)
-    names: dict[int, str] = field(repr=False)
-
     @staticmethod
     def make(
-        cell: "Cell",
+        cell: CellLike,
         trace: Trace,
         input_size: int,
         states: list[Node],
@@ -80,10 +67,8 @@ class Program:
             outputs=outputs,
             names=names,
         )
-        from nabi.ir._verify import verify
-
         verify(program)
-        _programs[program.key] = _programs[program.recipe] = program
+        PROGRAMS[program.key] = PROGRAMS[program.recipe] = program
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,87 +76,29 @@ class Program:
         return self.cell.program, (self.input_size, self.training)
 
     @cached_property
-    def key(self) -> str:
-        """A name by which an operator finds the program again: the cell and a digest of the nodes."""
-        digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
-        return f"{type(self.cell).__name__}-{digest}"
-
-    @cached_property
     def recipe(self) -> str:
         """A name by which an operator finds the program in another process as well: how to make it again."""
-        from nabi.ir._recipe import recipe_of
-
         return recipe_of(self)
 
     @cached_property
-    def derivative(self) -> "Derivative":
+    def derivative(self) -> Derivative:
         """The derivative of the step, in the same language."""
-        from nabi.ir._derivative import differentiate
-
         return differentiate(self)
 
     @cached_property
-    def plan(self) -> "Plan":
+    def plan(self) -> Plan:
         """How the step is best computed over time."""
-        from nabi.ir._plan import make_plan
-
-        return make_plan(self)
+        return make_plan(self, self.derivative)
 
     @cached_property
     def equations(self) -> tuple[str, ...]:
         """The equations as plain text, one a line, as the step was written."""
-        from nabi.ir._equations import TEXT, equations
-
         return equations(self, TEXT)
 
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers the cell learns."""
-        return sum(prod(parameter.shape) for parameter in self.parameters)
 
-    @cached_property
-    def parameter_sum(self) -> str:
-        """The sum behind the count, for instance `4 × (2 + 3 + 1) × 2 = 48`.
-
-        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units; states
-        before the input, as `(units + inputs + 1) × units` is usually written.
-        """
-        gates: dict[tuple[str, int], list[int]] = {}
-        order = {"recurrent": 0, "input": 1}
-        for parameter in sorted(self.parameters, key=lambda parameter: order.get(parameter.role, 2)):
-            columns = parameter.shape[1] if len(parameter.shape) == 2 else 1
-            gates.setdefault((parameter.gate, parameter.shape[0]), []).append(columns)
-        shapes: dict[tuple[tuple[int, ...], int], int] = {}
-        for (_, units), columns_list in gates.items():
-            key = (tuple(columns_list), units)
-            shapes[key] = shapes.get(key, 0) + 1
-        terms = []
-        for (columns_tuple, units), count in shapes.items():
-            inner = " + ".join(str(columns) for columns in columns_tuple)
-            inner = f"({inner})" if len(columns_tuple) > 1 else inner
-            terms.append(f"{count} × {inner} × {units}" if count > 1 else f"{inner} × {units}")
-        return f"{' + '.join(terms) or '0'} = {self.parameter_count:,}"
-
-    def family_of(self, parameter: str) -> tuple[int, slice]:
-        """Return the index of the family tensor and the rows that hold a parameter."""
-        found = self.trace.parameters[parameter]
-        for index, family in enumerate(self.families):
-            if family.name == found.family:
-                return index, family.rows(found.gate)
-        raise KeyError(parameter)
-
-    def __str__(self) -> str:
-        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
-        for node in self.nodes:
-            if node.operation not in LEAVES:
-                label = f"  # {self.names[node.index]}" if node.index in self.names else ""
-                arguments = ", ".join(repr(argument) for argument in node.arguments)
-                lines.append(f"  {node!r} = {node.operation}({arguments}){label}")
-        returned = ", ".join(f"{n}: {o!r}" for n, o in zip(self.state_names, self.outputs, strict=True))
-        return "\n".join([*lines, f"  return {returned}"])
-
-
-def _new_states(cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[Any, ...]) -> tuple[Node, ...]:
+def _new_states(
+    cell: CellLike, trace: Trace, states: list[Node], outputs: tuple[Any, ...]
+) -> tuple[Node, ...]:
     """Check what a step returned."""
     names = ", ".join(cell.states)
     where = _where_it_returns(cell)
@@ -203,7 +130,7 @@ def _new_states(cell: "Cell", trace: Trace, states: list[Node], outputs: tuple[A
     return tuple(found)
 
 
-def _where_it_returns(cell: "Cell") -> str:
+def _where_it_returns(cell: CellLike) -> str:
     """Name the cell and quote the line with which its step returns, if there is just one."""
     name = type(cell).__name__
     try:
@@ -216,31 +143,6 @@ def _where_it_returns(cell: "Cell") -> str:
         if line.strip().startswith("return ")
     ]
     return f"{name}, line {found[0][0]}: «{found[0][1]}»" if len(found) == 1 else name
-
-
-def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
-    """Return the nodes that the outputs are computed from, in order."""
-    found: dict[int, Node] = {}
-    waiting = [node for node in outputs if node is not None]
-    while waiting:
-        node = waiting.pop()
-        if node.index not in found:
-            found[node.index] = node
-            waiting.extend(node.arguments)
-    return tuple(found[index] for index in sorted(found))
-
-
-def find_program(name: str) -> Program:
-    """Return the program with this key or recipe; by its recipe it is made where it is not known yet.
-
-    Raises:
-        CellError: no cell with this key has been built in this process, or it cannot be made.
-    """
-    if name not in _programs:
-        from nabi.ir._recipe import make_again
-
-        return make_again(name)
-    return _programs[name]
 
 
 def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:

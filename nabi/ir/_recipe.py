@@ -8,17 +8,15 @@ import dataclasses
 import json
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nabi.errors import CellError
-
-if TYPE_CHECKING:
-    from nabi.ir._program import Program
+from nabi.ir._traced._traced import Traced
 
 __all__ = ["make_again", "recipe_of"]
 
 
-def recipe_of(program: "Program") -> str:
+def recipe_of(program: Traced) -> str:
     """Describe a program as JSON; by its key alone where the cell's arguments are no plain values."""
     cell = program.cell
     arguments = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if field.init}
@@ -37,8 +35,8 @@ def recipe_of(program: "Program") -> str:
     return text if json.loads(text) == found else program.key
 
 
-def make_again(recipe: str) -> "Program":
-    """Trace the program that a recipe describes.
+def make_again(recipe: str, cells: type) -> Any:
+    """Trace the program that a recipe describes; only subclasses of `cells` are taken for a cell.
 
     Raises:
         CellError: the cell is not known here, or its equations are no longer what they were.
@@ -54,7 +52,7 @@ def make_again(recipe: str) -> "Program":
     except (TypeError, KeyError, ValueError):
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
-        program: Program = _class(name)(**arguments).program(input_size, training)
+        program = _class(name, cells)(**arguments).program(input_size, training)
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
     if program.key != key:
@@ -62,9 +60,7 @@ def make_again(recipe: str) -> "Program":
     return program
 
 
-def _class(name: str) -> Any:
-    from nabi.ir._cell import Cell
-
+def _class(name: str, cells: type) -> Any:
     module_name, _, path = name.partition(":")
     try:
         in_nabi = module_name.startswith("nabi.")
@@ -73,7 +69,7 @@ def _class(name: str) -> Any:
             found = getattr(found, part)
     except (ImportError, KeyError, AttributeError):
         found = None
-    if not (isinstance(found, type) and issubclass(found, Cell)):
+    if not (isinstance(found, type) and issubclass(found, cells)):
         raise CellError(
             f"program: the cell {path} is not known here; import {module_name}, which defines it, first"
         )

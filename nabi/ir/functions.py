@@ -7,7 +7,8 @@ the name that Keras and torch users know.
 from collections.abc import Callable
 
 from nabi.errors import unknown_name
-from nabi.ir._nodes import Node, apply
+from nabi.ir._graph._nodes import Node, apply
+from nabi.ir._graph._value import FUNCTION_NAMES
 
 __all__ = [
     "ACTIVATIONS",
@@ -45,6 +46,8 @@ __all__ = [
     "tanh",
     "total",
 ]
+
+FUNCTION_NAMES.update(__all__)
 
 
 def linear(x: Node) -> Node:

@@ -8,6 +8,7 @@ reversal and packed input are all expressed in it, so a target that supports pac
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class Rows:
             row `k * B + b` is step k of sequence b.
         zero: `[N]`, whether the state is reset to zero before a step, or None.
         cut: `[N]`, whether no gradient flows from a step to the previous one, or None; includes `zero`.
+        tables: what `table` has been asked for, by size.
+        blocks: arguments of kernels that hold addresses of these tensors, kept by whoever runs the kernels.
     """
 
     active: list[int]
@@ -42,7 +45,8 @@ class Rows:
     zero: Tensor | None = None
     cut: Tensor | None = None
     _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
-    _tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    blocks: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def count(self) -> int:
@@ -67,7 +71,7 @@ class Rows:
     def know(self, *, count: int, offset: Tensor, back: Tensor | None, table: Tensor) -> None:
         """Store values computed with the layout, which would otherwise be computed on demand."""
         vars(self).update(count=count, offset=offset, back=back)
-        self._tables[len(table)] = table
+        self.tables[len(table)] = table
 
     def table(self, size: int) -> Tensor:
         """Return the row of every step of a batch, valid or not, `[size]`; -1 for steps without a row.
@@ -75,13 +79,13 @@ class Rows:
         Args:
             size: number of steps of the batch, `B * T`, or of rows of packed data.
         """
-        found = self._tables.get(size)
+        found = self.tables.get(size)
         if found is None:
             with LOCK:
-                found = self._tables.get(size)
+                found = self.tables.get(size)
                 if found is None:
                     assert self.place is not None
-                    found = self._tables[size] = _inverse(self.place, size)
+                    found = self.tables[size] = _inverse(self.place, size)
         return found
 
     def chunks(self, limit: int) -> Tensor:

@@ -3,35 +3,56 @@
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.models._cloning import clone_model, model_from_config, model_from_json, save_model
-from nabi.models._files import load_model
-from nabi.models._functional import Functional
-from nabi.models._model import Model
-from nabi.models._sequential import Sequential
 
+# `name as name`: for the command line. Users have what `__all__` lists.
 if TYPE_CHECKING:
     from nabi.models._captioner._model import Captioner
-    from nabi.models._captioner._report import CaptionReport
+    from nabi.models._captioner._samples import CaptionSamples as CaptionSamples
+    from nabi.models._captioner._settings import CaptionSettings as CaptionSettings
+    from nabi.models._captioner._training import CaptionReport
     from nabi.models._captioner._writing import Caption, CaptionAttention
     from nabi.models._classifier._classifier import TextClassifier
     from nabi.models._classifier._prediction import Prediction
     from nabi.models._classifier._report import LabelFigures, Report
+    from nabi.models._keras_models import (
+        Functional,
+        Model,
+        Sequential,
+        clone_model,
+        load_model,
+        model_from_config,
+        model_from_json,
+        save_model,
+    )
     from nabi.models._language._model import LanguageModel
     from nabi.models._language._report import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._report import NoteReport
     from nabi.models._translator._model import Translator
-    from nabi.models._translator._report import TranslatorReport
+    from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
+    from nabi.models._translator._training import TranslatorReport
     from nabi.models._translator._writing import AttentionWeights, Translation
 else:
-    # Most programs use at most one of these.
+    # Programs use one or two of these; and settings, which the command line asks for, need no torch.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.models._captioner._report": ["CaptionReport"],
-            "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._keras_models": [
+                "Functional",
+                "Model",
+                "Sequential",
+                "clone_model",
+                "load_model",
+                "model_from_config",
+                "model_from_json",
+                "save_model",
+            ],
             "nabi.models._captioner._model": ["Captioner"],
+            "nabi.models._captioner._samples": ["CaptionSamples"],
+            "nabi.models._captioner._settings": ["CaptionSettings"],
+            "nabi.models._captioner._training": ["CaptionReport"],
+            "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._report": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
@@ -41,7 +62,8 @@ else:
             "nabi.models._classifier._classifier": ["TextClassifier"],
             "nabi.models._classifier._prediction": ["Prediction"],
             "nabi.models._translator._model": ["Translator"],
-            "nabi.models._translator._report": ["TranslatorReport"],
+            "nabi.models._translator._settings": ["TranslatorSettings"],
+            "nabi.models._translator._training": ["TranslatorReport"],
             "nabi.models._translator._writing": ["AttentionWeights", "Translation"],
         },
     )

@@ -111,7 +111,8 @@ def _cloned(layer: Layer) -> Layer:
             if reset is not None:
                 reset()
         return TorchModuleWrapper(module, output_shape=layer.output_shape, **_base_config(layer))
-    return deserialize(serialize(layer), _own_parts(layer))
+    copied: Layer = deserialize(serialize(layer), _own_parts(layer))
+    return copied
 
 
 def _base_config(layer: Layer) -> dict[str, Any]:

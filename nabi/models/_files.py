@@ -1,69 +1,63 @@
-"""Saving and loading of models."""
+"""What a model that is there writes into files and reads from them: itself, its weights, its training."""
 
 import copy
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi import _checks, training
-from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
-    check_counter,
     check_tensors,
     part,
     read_kind,
     reading,
     write_model_file,
 )
-from nabi.layers import deserialize, only_tensors_of, serialize
-
-if TYPE_CHECKING:
-    from nabi.models._model import Model
+from nabi.layers import only_tensors_of, serialize
+from nabi.models._fitting import Fitting
 
 __all__ = [
+    "UNREADABLE",
+    "check_state",
     "describe_model",
-    "load_model",
     "load_training",
     "load_weights",
-    "make_model",
+    "rebuild",
     "save_model",
     "save_weights",
     "set_weights",
 ]
 
-_RESULT = "its model cannot be recreated"
-# Limit of objects in a file: layers, initializers, regularizers and so on, and calls of layers.
-_MOST_PARTS = 10_000
+UNREADABLE = "its model cannot be made again"
 # Limit of numbers in the sample on which a user's model is called to create its weights: 512 MiB.
 _LARGEST_INPUT = 1 << 27
 
 
-def save_model(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a model and its training state."""
     _may_write(path, overwrite)
     header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
-        header["training"], more = training.training_to_file(compiled, model.device)
-        header["training"]["completed_epoch"] = model.completed_epoch
+        header["training"], more = training.training_to_file(compiled, model.device, model.completed_epoch)
         tensors |= more
     write_model_file(path, "model", header, tensors)
 
 
-def describe_model(model: "Model") -> tuple[dict[str, Any], dict[str, Tensor]]:
+def describe_model(model: Fitting) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return a model's header and tensors for a file, from which `make_model` recreates it."""
     header = {"model": serialize(model), **_built_for(model), "training": None}
     return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 
 
-def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_weights(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write only the weights."""
     _may_write(path, overwrite)
     if not model.built:
@@ -71,81 +65,16 @@ def save_weights(model: "Model", path: str | os.PathLike[str], overwrite: bool =
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
-@public
-def load_model(
-    path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
-) -> "Model":
-    """Load a model that was saved with `Model.save`.
-
-    Training continues as if it had never stopped: `fit` with the same data and `initial_epoch` produces the
-    same numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file,
-    unless `set_random_seed` has been called since loading.
-
-    Args:
-        path: the file.
-        custom_objects: your own classes and functions that the model uses, by name.
-        compile: whether to restore the arguments of `compile` and the training state.
-
-    Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged, truncated, of another program, or of a newer layout.
-        ArgumentError: if `custom_objects` are missing.
-
-    >>> import tempfile, pathlib
-    >>> from nabi import layers, models
-    >>> model = models.Sequential([layers.Dense(2, input_dim=3)])
-    >>> file = pathlib.Path(tempfile.mkdtemp()) / "model.nabi"
-    >>> model.save(file)
-    >>> models.load_model(file).count_params()
-    8
-    """
-    file = read_kind(path, ("model",))
-    model = make_model(file, custom_objects)
-    if compile:
-        _set_training(model, file, custom_objects)
-    return model
-
-
-def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None) -> "Model":
-    """Recreate the model of `describe_model` with its weights and states; raises as `load_model`."""
-    weights, states = part(file.tensors, "weights/"), part(file.tensors, "state/")
-    held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states.values()))
-    with reading(file.path, _RESULT, of_own_classes=True), held, torch.random.fork_rng(devices=[]):
-        _check_count(file.header["model"])
-        model: Any = deserialize(file.header["model"], dict(custom_objects or {}))
-        if not hasattr(model, "rebuild"):
-            raise FileFormatError(f"model: expected a model, got {type(model).__name__}")
-        _rebuild(model, file)
-    with reading(file.path, _RESULT):
-        _check_extra(model, file)
-        set_weights(model, file, weights)
-        model.set_extra(states)
-    return model  # type: ignore[no-any-return]
-
-
-def _check_count(described: Any) -> None:
-    """Refuse a model that would take unreasonably long to create."""
-    count, level = 0, [described]
-    while level:
-        parts = [one for one in level if isinstance(one, dict | list)]
-        count += sum("class_name" in one or "arguments" in one for one in parts if isinstance(one, dict))
-        level = [value for one in parts for value in (one.values() if isinstance(one, dict) else one)]
-    if count > _MOST_PARTS:
-        raise FileFormatError(
-            f"model: expected {_MOST_PARTS:,} layers, initializers and calls at most, got {count:,}"
-        )
-
-
-def load_weights(model: "Model", path: str | os.PathLike[str]) -> None:
+def load_weights(model: Fitting, path: str | os.PathLike[str]) -> None:
     """Load weights into an existing model."""
     file = read_kind(path, ("model", "weights"))
     with _fitting(model, file):
         _trial(model, file)
-    _rebuild(model, file)
+    rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
 
 
-def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
+def load_training(model: Fitting, path: str | os.PathLike[str]) -> None:
     """Restore a compiled model's training state from a file."""
     file = read_kind(path, ("model",))
     described = file.header.get("training")
@@ -156,19 +85,25 @@ def load_training(model: "Model", path: str | os.PathLike[str]) -> None:
         built = _trial(model, file)
     # Anything that can fail comes before the first change.
     with reading(file.path, "training cannot go on from it"):
-        _check_extra(built, file)
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
-    _rebuild(model, file)
+        check_state(built, file)
+        _, state = training.training_from_file(
+            described, file.tensors, into=compiled, weights=built.trainable_weights
+        )
+    rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
     model.set_extra(part(file.tensors, "state/"))
-    model.completed_epoch = epoch
+    model.completed_epoch = state.position.epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
+    with reading(file.path, "training cannot go on from it"):
+        for name, keeper in compiled.kept_beside.items():
+            kept = part(state.extra, f"{name}/")
+            if kept:  # none in files of nabi 0.1, nor of a callback that was not there
+                keeper.set_extra(kept)
 
 
 @contextmanager
-def _fitting(model: "Model", file: ModelFile) -> Iterator[None]:
+def _fitting(model: Fitting, file: ModelFile) -> Iterator[None]:
     """Report mismatched tensors as a `ShapeError` of the existing model."""
     try:
         yield
@@ -194,12 +129,13 @@ def _trial(model: Any, file: ModelFile) -> Any:
             built = model
         held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
         with reading(file.path, "the weights cannot be created"), held:
-            _rebuild(built, file)
+            rebuild(built, file)
     check_tensors(weights, built.state_dict(), "weights/")
     return built
 
 
-def _rebuild(model: Any, file: ModelFile) -> None:
+def rebuild(model: Any, file: ModelFile) -> None:
+    """Make the weights of a model for the inputs that it was built for when the file was written."""
     shape, dtype = file.header.get("input_shape"), file.header.get("input_dtype", "float32")
     if shape is None:
         return
@@ -219,7 +155,7 @@ def _built_for(model: Any) -> dict[str, Any]:
     return {"input_shape": list(shape), "input_dtype": dtype}
 
 
-def _weights(model: "Model") -> dict[str, Tensor]:
+def _weights(model: Fitting) -> dict[str, Tensor]:
     return {f"weights/{name}": value for name, value in model.state_dict().items()}
 
 
@@ -238,26 +174,13 @@ def set_weights(
             value.copy_(weights[name])
 
 
-def _check_extra(model: Any, file: ModelFile) -> None:
+def check_state(model: Any, file: ModelFile) -> None:
     """Refuse states and random seeds that do not match the model's layers."""
     found, own = part(file.tensors, "state/"), model.get_extra()
     check_tensors(found, own, "state/")
     for name, value in own.items():
         if value.dtype is torch.uint8 and value.device.type == "cpu":
             training.check_random_state(f"state/{name}", found[name])
-
-
-def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
-    described = file.header.get("training")
-    if described is None:
-        return
-    with reading(file.path, _RESULT, of_own_classes=True):
-        weights = model.trainable_weights if model.built else []
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        model._compiled = training.training_from_file(
-            described, file.tensors, custom_objects, weights=weights
-        )
-        model.completed_epoch = epoch
 
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:

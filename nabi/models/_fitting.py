@@ -1,6 +1,7 @@
 """compile, fit, evaluate, predict: training and evaluation of models."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,23 @@ from torch import Tensor
 from nabi import _checks, training
 from nabi._public import public
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.layers import collecting_losses
-from nabi.models._data_adapter import Feeding, split, weigh_classes
-from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
+from nabi.layers import Layer, collecting_losses
+from nabi.models._data_adapter import DataAdapter, adjusted, split, weigh_classes
+from nabi.training import ArrayBatches, Batches, Compiled, History, Part, Ports, each, first_of
 
 __all__ = ["Fitting"]
 
+# Methods that decide what a step of training does; a model that has its own is trained through them.
+_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
+_deciding = attrgetter(*_DECIDING)
 
-class Fitting(Feeding):
+
+class Fitting(Layer):
     """A layer that can be trained on data; see `Model`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._device: torch.device | None = None
         self.stop_training = False
         # The last epoch completed by fit, in its numbering.
         self.completed_epoch = 0
@@ -29,6 +35,41 @@ class Fitting(Feeding):
         self._compiled: Compiled | None = None
         self._input: tuple[list[int | None], str] | None = None
         self._has_penalties = True
+
+    # Data -------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights, also before they exist."""
+        weight = _first_weight(self)
+        if weight is not None:
+            return weight.device
+        return self._device or torch.get_default_device()
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs; empty unless the model is functional."""
+        return []
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs; empty unless the model is functional."""
+        return []
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The number of samples that every batch must have, or None."""
+        return None if self.declared_input_shape is None else self.declared_input_shape[0]
+
+    def adjust_input(self, x: Part) -> Part:
+        """Return inputs in the model's declared shape; a last axis of length 1 may be missing."""
+        wanted = self.declared_input_shape
+        return x if wanted is None else each(lambda one: adjusted(one, wanted, "x", self.name), x)
+
+    @property
+    def _data_adapter(self) -> DataAdapter:
+        names = Ports(tuple(self.input_names), tuple(self.output_names))
+        return DataAdapter(self.dtype, self.device, names, self.adjust_input, self.fixed_batch_size)
 
     # Compiling --------------------------------------------------------------------------------------------
 
@@ -68,7 +109,7 @@ class Fitting(Feeding):
 
         Raises:
             UnknownNameError: for an unknown name; the message suggests the nearest known one.
-            ArgumentError: for any other invalid argument, or a device that does not exist.
+            ArgumentError: for anything else that cannot be used, or a device that is not there.
         """
         place = None if device is None else training.resolve_device(device)
         self._compiled = Compiled(
@@ -187,9 +228,10 @@ class Fitting(Feeding):
         if device is not None:
             self._place(training.resolve_device(device))
         held_out: Batches | None = None
-        compiled.continue_random_state(self.device)
+        adapter = self._data_adapter
+        compiled.continue_random_state(adapter.device)
         generator = compiled.shuffling() if shuffle else None
-        batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        batches = adapter.batches(x, y, sample_weight, batch_size, steps_per_epoch, generator=generator)
         if isinstance(batches, ArrayBatches):
             self._prepare(batches.x)
         if class_weight is not None:
@@ -201,7 +243,7 @@ class Fitting(Feeding):
                     "validation_batch_size: expected None; validation_data has its own batches"
                 )
             size = batch_size if validation_batch_size is None else validation_batch_size
-            held_out = self._validation(validation_data, size, validation_steps)
+            held_out = adapter.validation(validation_data, size, validation_steps)
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
         return training.fit(
@@ -232,7 +274,7 @@ class Fitting(Feeding):
         """
         compiled = self.compiled
         compiled.continue_random_state(self.device)
-        batches = self._whole(x, y, sample_weight)
+        batches = self._data_adapter.whole(x, y, sample_weight)
         self._prepare(batches.x)
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
@@ -250,7 +292,9 @@ class Fitting(Feeding):
     ) -> Any:
         """Return the loss, or `[loss, metrics...]`, on one batch."""
         compiled = self.compiled
-        return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
+        return _figures(
+            training.evaluate(self, compiled, self._data_adapter.whole(x, y, sample_weight)), return_dict
+        )
 
     @public
     def evaluate(
@@ -266,7 +310,7 @@ class Fitting(Feeding):
     ) -> Any:
         """Return the loss, or `[loss, metrics...]`, on data as for `fit`; a dictionary if `return_dict`."""
         compiled = self.compiled
-        batches = self._batches(x, y, sample_weight, batch_size, None, steps)
+        batches = self._data_adapter.batches(x, y, sample_weight, batch_size, steps)
         heard = training.as_callbacks(callbacks)
         return _figures(
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
@@ -282,14 +326,14 @@ class Fitting(Feeding):
         callbacks: Any = None,
     ) -> Any:
         """Return the outputs for inputs as for `fit`, as a numpy array `[samples, ...]`."""
-        batches = self._batches(x, None, None, batch_size, None, steps)
+        batches = self._data_adapter.batches(x, batch_size=batch_size, steps=steps)
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
 
     @public
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as a numpy array."""
-        return training.predict(self, self._predicting(), self._whole(x, None, None))
+        return training.predict(self, self._predicting(), self._data_adapter.whole(x))
 
     def _predicting(self) -> Callable[[Any], Any]:
         if not self._defines("predict_step"):
@@ -388,7 +432,7 @@ class Fitting(Feeding):
 
     def _batch_of(self, data: Any) -> Any:
         parts = data if isinstance(data, tuple) else (data,)
-        made = self._whole(*(*parts, None, None)[:3])
+        made = self._data_adapter.whole(*(*parts, None, None)[:3])
         return made.x, made.y, made.weights
 
     def reset_metrics(self) -> None:
@@ -407,12 +451,16 @@ class Fitting(Feeding):
             )
         return outputs
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> training.DirectModel | None:
-        """Return the model for training without autograd, or None; see `nabi.training.Step`.
-
-        `earlier` is the previous result, returned again if it is still valid.
-        """
+    def steps(self) -> training.Steps | None:
+        """The calls of its layers, for training that goes through them; None where `call` alone knows."""
         return None
+
+    def _computes_as(self, kind: type[Layer]) -> bool:
+        """Whether a step of training does what a class says: neither a subclass nor the model has its own."""
+        own = vars(self)
+        if any(name in own for name in _DECIDING):
+            return False
+        return all(map(is_, _deciding(type(self)), _deciding(kind)))
 
     def _forward(self, x: Any) -> Any:
         return self(x)
@@ -448,12 +496,13 @@ class Fitting(Feeding):
 
     def _prepare(self, x: Part) -> None:
         """Build the model for these inputs and pass the weights to the optimizer."""
-        self._has_penalties = True
         if not isinstance(x, tuple):
             if self._input is None:
                 self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
             self._build_from(x)
-        self.compiled.bind(self.trainable_weights)
+        compiled = self.compiled
+        self._has_penalties = True
+        compiled.bind(self.trainable_weights)
 
     def _build_from(self, x: Tensor) -> None:
         """Create the weights by a trial call, for models that don't know their shapes otherwise."""
@@ -466,6 +515,18 @@ class Fitting(Feeding):
         self.to(device)
         if self._compiled is not None:
             self._compiled.optimizer.move_state(device)
+
+
+def _first_weight(module: torch.nn.Module) -> Tensor | None:
+    """Return `next(module.parameters())` without building the names of all."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        found = None if child is None else _first_weight(child)
+        if found is not None:
+            return found
+    return None
 
 
 def _figures(logs: dict[str, Any], as_dictionary: bool) -> Any:

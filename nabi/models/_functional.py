@@ -11,17 +11,15 @@ from nabi._public import public
 from nabi._tree import leaves
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Call, SymbolicTensor, call_symbolically, is_symbolic, to_mask, to_tensor
+from nabi.models._data_adapter import adjusted
 from nabi.models._graph import Slot, trace
 from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Chain, Part, make_chain
+from nabi.training import Part
 
 __all__ = ["Functional"]
-
-# Methods that determine a training step; a subclass that overrides one is trained through them.
-_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
 
 
 class Functional(Model):
@@ -133,9 +131,9 @@ class Functional(Model):
     def adjust_input(self, x: Part) -> Part:
         """Return inputs in the shapes of the Inputs; a last axis of length 1 may be missing."""
         if not isinstance(x, tuple):
-            return self._adjusted(x, self._input_shapes[0], "x")
+            return adjusted(x, self._input_shapes[0], "x", self.name)
         return tuple(
-            None if one is None else self._adjusted(one, shape, f"x[{name!r}]")
+            None if one is None else adjusted(one, shape, f"x[{name!r}]", self.name)
             for one, shape, name in zip(x, self._input_shapes, self._input_names, strict=True)
         )
 
@@ -146,10 +144,10 @@ class Functional(Model):
         if is_symbolic(inputs):
             return call_symbolically(self, inputs, training=training, mask=mask)
         parts = [one if isinstance(one, Tensor) else to_tensor(self, one) for one in self._parts(inputs)]
-        adjusted = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
+        given = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
         if mask is not None and not isinstance(mask, Tensor):
             mask = to_mask(mask, parts, len(parts) > 1)
-        return self.call(list(adjusted) if isinstance(adjusted, tuple) else adjusted, training, mask)
+        return self.call(list(given) if isinstance(given, tuple) else given, training, mask)
 
     def _parts(self, inputs: Any) -> list[Any]:
         if len(self._input_names) == 1 and isinstance(inputs, list | tuple) and len(inputs) == 1:
@@ -247,16 +245,13 @@ class Functional(Model):
         ]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> Chain | None:
-        """Return the layers' own forward and backward passes if they form a chain and all have them."""
-        own = type(self), vars(self)
-        if self._chain is None or any(
-            getattr(own[0], name) is not getattr(Functional, name) or name in own[1] for name in _DECIDING
-        ):
+    def steps(self) -> training.Steps | None:
+        """The calls of the layers, each on nothing but tensors, unless a subclass says what is computed."""
+        if not self._computes_as(Functional):
             return None
-        readout = self._readouts[0]
-        wanted = readout is not None and readout[1] == logits_of
-        return make_chain(self, self._chain, readout if wanted else None, earlier)
+        calls = self._graph.calls
+        readout = self._readouts[0] if len(self._readouts) == 1 else None
+        return None if calls is None else training.Steps(calls, tuple(self._graph.outputs), readout)
 
     # Summary and configuration ----------------------------------------------------------------------------
 
@@ -294,3 +289,6 @@ class Functional(Model):
         """Make a model from what `get_config` returned."""
         inputs, outputs = tensors_from_config(config, custom_objects)
         return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+Model._of_inputs_and_outputs = Functional

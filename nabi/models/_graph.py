@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from nabi._tree import leaves, mapped
 from nabi.errors import ArgumentError
 from nabi.layers import Call, InputLayer, Layer, SymbolicTensor, Weighted
+from nabi.training import LayerCall
 
 __all__ = ["Graph", "Slot", "trace"]
 
@@ -54,6 +55,17 @@ class Graph:
         # The shape of the tensor in each slot.
         self.shapes = shapes
         self.size = len(shapes)
+
+    @property
+    def calls(self) -> list[LayerCall] | None:
+        """The steps, if each is a call on nothing but tensors that gives one, no layer's second one."""
+        found = []
+        for step in self.steps:
+            sources = step.sources if step.source is None else (step.source,)
+            if sources is None or not step.single or step.keywords or step.called_before:
+                return None
+            found.append(LayerCall(step.layer, sources, step.targets[0]))
+        return found
 
     @property
     def chain(self) -> tuple[Layer, ...] | None:

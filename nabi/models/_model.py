@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -39,14 +39,14 @@ class Model(Fitting):
 
     supports_masking = True
     _makes_mask = False
+    # What a model of inputs and outputs is: `Functional`, which stands above and enters itself here.
+    _of_inputs_and_outputs: ClassVar[type["Model"]]
 
     def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
         """Make a functional model if inputs and outputs are given."""
         # Keras 1 called them input and output; the class that knows the arguments reports that.
         if cls is Model and (inputs_outputs or {"inputs", "outputs", "input", "output"} & options.keys()):
-            from nabi.models._functional import Functional
-
-            return super().__new__(Functional)
+            return super().__new__(cls._of_inputs_and_outputs)
         return super().__new__(cls, *inputs_outputs, **options)
 
     def __init__(self, *inputs_outputs: Any, **options: Any) -> None:
@@ -122,7 +122,8 @@ class Model(Fitting):
             print_fn: called for each line instead of printing.
             line_length: width of the table.
         """
-        for line in summary_lines(self, line_length):
+        lines = summary_lines(self, self.layers, self.output_shapes(), self.connections(), line_length)
+        for line in lines:
             (print_fn or print)(line)
 
     # Files ------------------------------------------------------------------------------------------------
@@ -174,9 +175,7 @@ class Model(Fitting):
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """Make a model from what `get_config` returned; on `Model`, a functional one."""
         if cls is Model and "calls" in config:
-            from nabi.models._functional import Functional
-
-            return Functional.from_config(config, custom_objects)  # type: ignore[return-value]
+            return cls._of_inputs_and_outputs.from_config(config, custom_objects)  # type: ignore[return-value]
         return super().from_config(config, custom_objects)
 
     def _no_attribute(self, name: str) -> AttributeError:

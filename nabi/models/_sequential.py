@@ -6,19 +6,16 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nabi import training
 from nabi._shown import short
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, SymbolicTensor, as_layer, deserialize, serialize
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Chain, make_chain
 
 __all__ = ["Sequential"]
 
 Shape = tuple[int | None, ...]
-
-# Methods that determine a training step; a subclass that overrides one is trained through them.
-_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
 
 
 class Sequential(Model):
@@ -264,15 +261,12 @@ class Sequential(Model):
             logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
-    def direct(self, logits_of: str | None, earlier: Any = None) -> Chain | None:
-        """Return the layers' own forward and backward passes if all layers have them, else None."""
-        own = type(self), vars(self)
-        if not self.built or any(
-            getattr(own[0], name) is not getattr(Sequential, name) or name in own[1] for name in _DECIDING
-        ):
+    def steps(self) -> training.Steps | None:
+        """The layers one after the other, unless a subclass says what is computed."""
+        if not self.built or not self._computes_as(Sequential):
             return None
-        wanted = self._readout is not None and self._readout[1] == logits_of
-        return make_chain(self, self.layers, self._readout if wanted else None, earlier)
+        calls = [training.LayerCall(layer, (number,), number + 1) for number, layer in enumerate(self.layers)]
+        return training.Steps(calls, (len(calls),), self._readout)
 
     # Configuration ----------------------------------------------------------------------------------------
 

@@ -21,20 +21,20 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-if TYPE_CHECKING:
-    from nabi.native.addresses import Layout
+from nabi.native._layout import Layout
 
 __all__ = [
     "MODE",
     "POISON",
     "MemoryFaultError",
     "block",
+    "block_type",
     "guarded",
     "of_array",
     "start_of",
@@ -114,7 +114,7 @@ def _noted(tensor: Tensor, use: str) -> int:
 
 
 def to_read(tensor: Tensor) -> int:
-    """See `nabi.native.addresses`, as for the following functions."""
+    """See `addresses`, as for the others."""
     return _noted(tensor, _READ)
 
 
@@ -134,7 +134,7 @@ def of_array(values: "array[int]") -> int:
     return _address(start, _Note(count * values.itemsize, _UPDATE, None))
 
 
-def start_of(memory: Tensor, layout: "Layout", kept: bool) -> int:
+def start_of(memory: Tensor, layout: Layout, kept: bool) -> int:
     """Return the start of arrays; kept memory is poisoned now, working memory at each run."""
     start = memory.data_ptr()
     found = _Start(start + -start % 64)
@@ -155,7 +155,8 @@ class _Bytes(bytes):
 
 
 @cache
-def _block_type(size: int) -> Any:
+def block_type(size: int) -> Any:
+    """Blocks of so many arguments."""
     base: Any = ctypes.c_int64 * size
 
     class Block(base):  # type: ignore[misc]
@@ -197,7 +198,7 @@ def _block_type(size: int) -> Any:
 
 def block(size: int, values: Sequence[int] = ()) -> Any:
     """Return a block of `size` arguments, starting with `values`."""
-    return _block_type(size)(*values)
+    return block_type(size)(*values)
 
 
 # Runs -----------------------------------------------------------------------------------------------------

@@ -12,22 +12,25 @@ every run. Otherwise the functions are plain `Tensor.data_ptr` and the block is 
 
 import ctypes
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.native import _guard
+from nabi.native._layout import ALIGNMENT, Layout, lay_out
 
 __all__ = [
+    "GUARDED",
     "NO_MEMORY",
     "Arguments",
     "Layout",
     "arguments",
+    "arguments_type",
     "expect",
     "lay_out",
     "of_array",
@@ -42,41 +45,7 @@ if TYPE_CHECKING:
 else:
     Arguments = ctypes.Array
 
-_ALIGNMENT = 64
-"""Bytes of a cache line; arrays start at one."""
-
-
-NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been freed"
-
-
-class Layout(NamedTuple):
-    """Consecutive arrays in one block of memory.
-
-    Attributes:
-        places: the offset of each array in bytes.
-        sizes: the bytes of each array.
-        size: the bytes of all arrays, including gaps.
-    """
-
-    places: Mapping[str, int]
-    sizes: Mapping[str, int]
-    size: int
-
-
-def lay_out(counts: Mapping[str, int], item_size: int) -> Layout:
-    """Place arrays one after the other, each on its own cache line.
-
-    Args:
-        counts: elements of each array.
-        item_size: bytes of an element.
-    """
-    places: dict[str, int] = {}
-    at = 0
-    for name, count in counts.items():
-        places[name] = at
-        # Otherwise arrays whose sizes are powers of two would compete for the same cache lines.
-        at += -(-count * item_size // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT
-    return Layout(places, {name: count * item_size for name, count in counts.items()}, at)
+NO_MEMORY = "x, states and weights: expected tensors with memory, got one whose storage has been given up"
 
 
 @cache
@@ -96,11 +65,14 @@ def _array_address(values: "array[int]") -> int:
 
 def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
     start = memory.data_ptr()
-    return start + -start % _ALIGNMENT
+    return start + -start % ALIGNMENT
 
 
 arguments: Callable[..., Arguments] = _array
 """`arguments(size, values)`: a block of `size` 64-bit arguments, starting with `values`, then zeros."""
+
+arguments_type: Callable[[int], Callable[..., Arguments]] = _array_type
+"""`arguments_type(size)(*values)`: the same, for blocks of one size."""
 
 to_read: Callable[[Tensor], int] = Tensor.data_ptr
 """The address of a tensor that a kernel only reads."""
@@ -120,9 +92,12 @@ start_of: Callable[[Tensor, Layout, bool], int] = _first_line
 `kept` tells whether another kernel reads the content later; otherwise it is working memory.
 """
 
-if _guard.MODE:
+GUARDED = bool(_guard.MODE)
+"""Whether addresses remember what lies there; else the start of some memory is the same for all layouts."""
+
+if GUARDED:
     arguments, to_read, to_fill, to_update = _guard.block, _guard.to_read, _guard.to_fill, _guard.to_update
-    of_array, start_of = _guard.of_array, _guard.start_of
+    of_array, start_of, arguments_type = _guard.of_array, _guard.start_of, _guard.block_type
 
 
 def expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:

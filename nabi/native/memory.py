@@ -15,7 +15,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from nabi.native.addresses import Layout, start_of, to_read
+from nabi.native.addresses import GUARDED, Layout, start_of, to_read
 
 __all__ = ["KEPT", "LARGE", "Block", "fresh", "give_back", "new_memory", "take", "working_memory", "zeros"]
 
@@ -53,13 +53,15 @@ def working_memory(layout: Layout) -> Block:
     Large memory is not kept, and another call in this thread may request more; so the argument block with its
     addresses holds it as `block.memory`.
     """
-    kept: Tensor | None = getattr(_own, "memory", None)
     size = layout.size
-    if kept is None or kept.numel() < size + _ALIGNMENT:
-        kept = _fresh(size)
-        if size <= KEPT:
-            _own.memory = kept
-    return kept, start_of(kept, layout, False)
+    kept: tuple[Block, int] | None = getattr(_own, "memory", None)
+    if kept is not None and kept[1] >= size:
+        return (kept[0][0], start_of(kept[0][0], layout, False)) if GUARDED else kept[0]
+    memory = _fresh(size)
+    found = memory, start_of(memory, layout, False)
+    if size <= KEPT:
+        _own.memory = found, size
+    return found
 
 
 def new_memory(layout: Layout) -> Block:
@@ -70,10 +72,11 @@ def new_memory(layout: Layout) -> Block:
 
 def zeros(size: int) -> int:
     """Return the address of `size` zero bytes that are never written and never freed."""
-    found = next((kept for kept in _zeros if kept.numel() >= size), None)
-    if found is None:
-        found = _fresh(max(2 * size, 4096)).zero_()
-        _zeros.append(found)
+    for kept in _zeros:
+        if kept.numel() >= size:
+            return to_read(kept)
+    found = _fresh(max(2 * size, 4096)).zero_()
+    _zeros.append(found)
     return to_read(found)
 
 

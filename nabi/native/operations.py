@@ -5,7 +5,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from nabi.native import _math
+from nabi.native._code import _math
 from nabi.native.vectors import Vectors
 
 __all__ = ["apply", "renders"]

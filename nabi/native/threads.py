@@ -21,10 +21,10 @@ from typing import Any
 import torch
 
 from nabi.native import _guard
-from nabi.native._cache import compiled
-from nabi.native._compiler import symbols
+from nabi.native._code._cache import compiled
+from nabi.native._code._compiler import symbols
+from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
-from nabi.native._machine import host
 from nabi.native._pool import Pool
 
 __all__ = ["COUNTER_STRIDE", "run", "symbols", "threads_for"]

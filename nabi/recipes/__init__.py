@@ -12,12 +12,18 @@ from nabi._lazy import loaded_when_asked
 from nabi.recipes._registry import Choice, Recipe, get, names
 
 if TYPE_CHECKING:
-    from nabi.recipes._run import Result, Run
-    from nabi.recipes._run_folder import RunFolder
+    from nabi.recipes._results._translation_scores import score as score
+    from nabi.recipes._run._run import Result, Run
+    from nabi.recipes._run._run_folder import RunFolder
 else:
     # What runs them needs torch; their names do not.
     __getattr__, __dir__ = loaded_when_asked(
-        __name__, {"nabi.recipes._run": ["Result", "Run"], "nabi.recipes._run_folder": ["RunFolder"]}
+        __name__,
+        {
+            "nabi.recipes._results._translation_scores": ["score"],
+            "nabi.recipes._run._run": ["Result", "Run"],
+            "nabi.recipes._run._run_folder": ["RunFolder"],
+        },
     )
 
 __all__ = ["Choice", "Recipe", "Result", "Run", "RunFolder", "get", "names"]

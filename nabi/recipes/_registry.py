@@ -13,7 +13,7 @@ from nabi.errors import ArgumentError, MissingFileError, unknown_name
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nabi.recipes._run import Result, Run
+    from nabi.recipes._run._run import Result, Run
 
 __all__ = ["Choice", "Recipe", "get", "names"]
 
@@ -34,7 +34,7 @@ class Choice:
 class Recipe:
     """A system that learns something: `run` does all of it and writes a folder.
 
-    The recipe itself is the function `cook(run)` of the module `nabi.recipes.<name>` (`fake_news` for
+    The recipe itself is the function `main(run)` of the module `nabi.recipes.<name>` (`fake_news` for
     `fake-news`), to be read top to bottom.
 
     >>> import tempfile
@@ -81,8 +81,8 @@ class Recipe:
         data are not there, `ArgumentError` for a negative seed, fewer epochs than one, data for a recipe that
         reads none, or a choice that the recipe does not have; `UnknownNameError` for another value of one.
         """
-        from nabi.recipes._run import Run
-        from nabi.recipes._run_folder import RunFolder
+        from nabi.recipes._run._run import Run
+        from nabi.recipes._run._run_folder import RunFolder
         from nabi.training import on_threads
 
         seed = _checks.seed("seed", seed)
@@ -99,10 +99,10 @@ class Recipe:
             epochs = next((number for number in own if number is not None), self.epochs)
         run = Run(self.name, folder, seed, epochs, console, place, chosen)
         module = import_module(f"nabi.recipes.{self.name.replace('-', '_')}")
-        cook = cast("Callable[[Run], None]", module.cook)
+        main = cast("Callable[[Run], None]", module.main)
         with on_threads(self.threads):
             try:
-                cook(run)
+                main(run)
             except MissingFileError:
                 folder.remove_if_new()
                 raise

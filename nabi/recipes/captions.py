@@ -10,9 +10,9 @@ looked at once, at the end; what the settings were chosen by are the combination
 from nabi.datasets import shapes
 from nabi.explain import CaptionedImage, captions_picture
 from nabi.models import Captioner
-from nabi.recipes._run import Run
+from nabi.recipes._run._run import Run
 
-__all__ = ["cook", "make_captioner"]
+__all__ = ["main", "make_captioner"]
 
 PICTURES, HELD_OUT = 10_000, 1_000
 IMAGE_SIZE = 48
@@ -33,7 +33,7 @@ def make_captioner(epochs: int, seed: int) -> Captioner:
     )
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Learn from the training pictures, and caption pictures of combinations that it has never seen."""
     # The data: pictures [N, 48, 48, 3] and their sentences; the parts combine different things.
     training, validation, test = shapes.load_data(

@@ -12,11 +12,11 @@ from nabi.data import Frame, read_frames, write_midi_frames
 from nabi.errors import FileFormatError
 from nabi.explain import piano_roll_picture
 from nabi.models import NoteModel
-from nabi.recipes._data_file import find_data
-from nabi.recipes._pictures_text import learning_curves
-from nabi.recipes._run import Run
+from nabi.recipes._results._learning_curves import learning_curves
+from nabi.recipes._run._data_file import find_data
+from nabi.recipes._run._run import Run
 
-__all__ = ["cook", "make"]
+__all__ = ["main", "make"]
 
 FILE = "jsb_chorales_quarter.json"
 PARTS = ("train", "valid", "test")
@@ -45,7 +45,7 @@ def make(epochs: int, seed: int, cell: str = "lstm", output: str = "keys") -> No
     )
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Learn the chorales with independent keys and with chords, measure both, and compose."""
     file = find_data("chorales", run.data, FILE, "music")
     parts = read_frames(file)

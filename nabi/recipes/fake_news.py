@@ -9,12 +9,12 @@ from nabi.datasets import fake_news
 from nabi.layers import LSTM, Dense, Dropout, Embedding
 from nabi.models import Sequential
 from nabi.optimizers import Adam
-from nabi.recipes._run import Run
-from nabi.recipes._text import Corpus, Network, Settings
-from nabi.recipes._text_results import show_test, show_training
+from nabi.recipes._results._text import show_test, show_training
+from nabi.recipes._run._run import Run
+from nabi.recipes._run._text import Corpus, Network, Settings
 from nabi.utils import set_random_seed
 
-__all__ = ["cook", "lstm"]
+__all__ = ["lstm", "main"]
 
 SETTINGS = Settings(words=20_000, maxlen=120, batch_size=32, learning_rate=1e-3, patience=3)
 EMBEDDING, UNITS, DROPOUT = 100, 64, 0.4
@@ -33,7 +33,7 @@ def lstm(words: int, labels: int) -> Sequential:
     )
 
 
-def cook(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
+def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
     """Learn from 6,420 posts, then judge 2,140 others."""
     # The data, with a validation part of their own.
     training, validation, test = fake_news.load_texts(run.data)

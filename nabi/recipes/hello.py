@@ -11,16 +11,16 @@ from nabi.data import Characters
 from nabi.layers import Dense, SimpleRNN
 from nabi.models import Sequential
 from nabi.optimizers import Adam
-from nabi.recipes._pictures import letters_picture
-from nabi.recipes._run import Run
+from nabi.recipes._results._pictures import letters_picture
+from nabi.recipes._run._run import Run
 from nabi.utils import set_random_seed
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 WORD = "hello"
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Train on the one word, then spell it from its first letter."""
     # The data: letters as ones in zeros, [1 sample, 4 steps, 4 letters].
     letters = Characters.of(WORD)

@@ -13,12 +13,12 @@ from nabi.datasets import imdb
 from nabi.layers import LSTM, Conv1D, Dense, Dropout, Embedding, MaxPooling1D
 from nabi.models import Sequential
 from nabi.optimizers import Adam
-from nabi.recipes._run import Run
-from nabi.recipes._text import Corpus, Network, Settings, hold_out
-from nabi.recipes._text_results import show_test, show_training
+from nabi.recipes._results._text import show_test, show_training
+from nabi.recipes._run._run import Run
+from nabi.recipes._run._text import Corpus, Network, Settings, hold_out
 from nabi.utils import set_random_seed
 
-__all__ = ["cnn_lstm", "cook"]
+__all__ = ["cnn_lstm", "main"]
 
 # Of a long review the end is read: that is where it says what to think of the film. The validation loss says
 # when to stop: it rises when the network is too sure of itself, before it makes more mistakes.
@@ -50,7 +50,7 @@ def cnn_lstm(words: int, labels: int, masked: bool = True) -> Sequential:
     )
 
 
-def cook(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -> None:
+def main(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -> None:
     """Learn from 25,000 reviews, then judge 25,000 others."""
     # The data: half of the reviews are the test part. A part of the others is held out to say when to stop.
     reviews, test = imdb.load_texts(run.data)

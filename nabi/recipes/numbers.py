@@ -13,16 +13,16 @@ from nabi.data import number_series
 from nabi.layers import Dense, SimpleRNN
 from nabi.models import Sequential
 from nabi.optimizers import Adam
-from nabi.recipes._pictures import numbers_picture
-from nabi.recipes._run import Run
+from nabi.recipes._results._pictures import numbers_picture
+from nabi.recipes._run._run import Run
 from nabi.utils import set_random_seed
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 LECTURE_EPOCHS = 100
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Train on six windows of 0.0 to 0.9, then predict them and two windows that were never seen."""
     # The data: 0.0 0.1 0.2 0.3 -> 0.4, and so on to 0.5 0.6 0.7 0.8 -> 0.9. Shapes [6, 4, 1] and [6].
     series = number_series()

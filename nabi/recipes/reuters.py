@@ -10,12 +10,12 @@ from nabi.datasets import reuters
 from nabi.layers import LSTM, Dense, Dropout, Embedding
 from nabi.models import Sequential
 from nabi.optimizers import Adam
-from nabi.recipes._run import Run
-from nabi.recipes._text import Corpus, Network, Settings, hold_out
-from nabi.recipes._text_results import show_test, show_training
+from nabi.recipes._results._text import show_test, show_training
+from nabi.recipes._run._run import Run
+from nabi.recipes._run._text import Corpus, Network, Settings, hold_out
 from nabi.utils import set_random_seed
 
-__all__ = ["cook", "lstm"]
+__all__ = ["lstm", "main"]
 
 SETTINGS = Settings(words=20_000, maxlen=150, batch_size=32, learning_rate=2e-3, patience=4)
 EMBEDDING, UNITS, DROPOUT = 128, 128, 0.4
@@ -37,7 +37,7 @@ def lstm(words: int, topics: int, masked: bool = True) -> Sequential:
     )
 
 
-def cook(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
+def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
     """Learn topics from four fifths of the stories, then name those of the last fifth."""
     # The data: a random fifth is the test part. A part of the others is held out to say when to stop.
     stories, test = reuters.load_texts(run.data)

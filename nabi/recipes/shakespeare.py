@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from nabi.models import LanguageModel
-from nabi.recipes._data_file import find_data
-from nabi.recipes._pictures_text import learning_curves
-from nabi.recipes._run import Run
+from nabi.recipes._results._learning_curves import learning_curves
+from nabi.recipes._run._data_file import find_data
+from nabi.recipes._run._run import Run
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 FILE = "tiny_shakespeare.txt"
 UNITS, EMBEDDING = 512, 128
@@ -25,7 +25,7 @@ SAMPLE, WRITTEN = 300, 1000  # characters of the sample among the figures and of
 MEASURED = 10_000  # characters over which the speed of writing is measured
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Learn from nine tenths of the text, measure on the rest, and write."""
     file = find(run.data)
 

@@ -20,11 +20,11 @@ from nabi.data import NABIYA, NOTES, decode_notes, encode_notes, windows
 from nabi.explain import gates_picture, gradient_distance_picture
 from nabi.layers import LSTM, Dense
 from nabi.models import Model, Sequential
-from nabi.recipes._run import EpochBar, Run
-from nabi.recipes._song_results import Performance, Sung, show, write
+from nabi.recipes._results._song import Performance, Sung, show, write
+from nabi.recipes._run._run import EpochBar, Run
 from nabi.utils import set_random_seed, to_categorical
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 Codes = npt.NDArray[Any]
 
@@ -32,7 +32,7 @@ WINDOW = 4
 SCALE = len(NOTES) - 1  # the largest code, 13: inputs lie between 0 and 1
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Train both networks on the song, let each predict and sing it, and write down what they did."""
     # The data: codes 0 to 13, 50 windows of four with the code that follows each.
     heard, following = windows(encode_notes(NABIYA), WINDOW)

@@ -11,10 +11,10 @@ from typing import Any
 
 from nabi.datasets import multi30k, tatoeba
 from nabi.models import Translator
-from nabi.recipes._run import Run
-from nabi.recipes._translation_scores import score
+from nabi.recipes._results._translation_scores import score
+from nabi.recipes._run._run import Run
 
-__all__ = ["cook"]
+__all__ = ["main"]
 
 CELL = "gru"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ AT_ONCE = 250  # sentences after which the bar moves
 Part = tuple[list[str], list[str]]
 
 
-def cook(run: Run) -> None:
+def main(run: Run) -> None:
     """Learn from the training part, stop by the validation part, translate the test part."""
     pair, attention = run.choices["pair"], run.choices["attention"]
     training, validation, test = read(pair, run.data)

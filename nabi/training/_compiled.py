@@ -1,5 +1,6 @@
 """A model's training configuration and state: optimizer, loss, metrics, schedule."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from nabi.training._optimizers import _names as _optimizer_names, _torch_schedul
 from nabi.training._optimizers._classes import Optimizer
 from nabi.training._own_steps import finite
 
-__all__ = ["Compiled", "Trainable"]
+__all__ = ["Compiled", "KeepsExtra", "Trainable"]
 
 # The activation whose logits a loss prefers to probabilities.
 _WANTS_LOGITS_OF = {
@@ -41,11 +42,8 @@ class Trainable(Protocol):
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
         """Return the outputs of a batch, with logits attached if they are the requested activation."""
 
-    def direct(self, logits_of: Any, earlier: Any = None) -> Any:
-        """Return the model as a `DirectModel` with the requested logits; None if it needs autograd.
-
-        `earlier` is the previous result, returned again if it is still valid.
-        """
+    def steps(self) -> Any:
+        """Its layers and what each takes, as `Steps`; None where its class decides what is computed."""
 
     def regularization_loss(self) -> Tensor | None:
         """Return the penalties on weights, or None."""
@@ -65,6 +63,16 @@ class Trainable(Protocol):
     @property
     def compute_loss(self) -> Callable[..., Any]:
         """The method for the loss of a batch, penalties included."""
+
+
+class KeepsExtra(Protocol):
+    """What keeps something of a run that goes on from a file: a callback, or data with their own order."""
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return tensors and JSON values by name."""
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take them again."""
 
 
 class Compiled:
@@ -105,8 +113,8 @@ class Compiled:
                 raise ArgumentError(
                     f"loss: expected one number per batch, got {one.name} with reduction={one.reduction!r}"
                 )
-        alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
-        self.loss: Loss = alone or by_output
+        only = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
+        self.loss: Loss = only or by_output
         # The metrics as given, each with the number of its output.
         self._asked = metrics_for(metrics, names)
         # Those with sample weights come after the others.
@@ -135,6 +143,17 @@ class Compiled:
         self.saved_optimizer: dict[str, Any] | None = None
         self.saved_schedule: dict[str, Any] | None = None
         self._saved_random: tuple[int, dict[str, Tensor]] | None = None
+        # What a file of a run keeps beside these, by name, while it is written or read.
+        self.kept_beside: Mapping[str, KeepsExtra] = {}
+        # What trained a small model without autograd, for its next epoch, which is often that of another
+        # `fit`; see `nabi.training._step`.
+        self.spare: deque[Any] = deque(maxlen=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "spare": deque(maxlen=1)}  # it has the memory of this model
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"spare": deque(maxlen=1)}, **state)
 
     def bind(self, parameters: list[Parameter]) -> None:
         """Pass the weights to the optimizer, and their state from a file."""

@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from nabi import cells
-from nabi.native._compiler import emit_object
-from nabi.native._machine import host, why_not
+from nabi.native import host
+from nabi.native._code._compiler import emit_object
 from nabi.targets.llvm import OTHER_MACHINES, listing
 
-needs_native = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
+from ..native.machines import needs_native
+
 FUSED = {
     "aarch64-linux": r"fmla\s+v\d+\.4s",
     "arm64-macos": r"fmla\.4s\s+v\d+",

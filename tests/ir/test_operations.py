@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 
 from nabi.ir import OPERATIONS, Node, Operation, Program, Trace, apply, functions, operation
-from nabi.ir._program import needed
+from nabi.ir._graph._nodes import needed
 from nabi.targets.eager._render import expression
 
 PRIMITIVE = [row for row in OPERATIONS.values() if row.derivative is not None]

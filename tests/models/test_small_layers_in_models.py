@@ -1,10 +1,8 @@
 """Small layers and torch modules inside of models: trained, masked, saved, shown."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,7 @@ def weights_of(name: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def by_keras() -> Any:
+def by_keras(in_keras: Callable[..., bytes]) -> Any:
     given = {name: (*data(name), weights_of(name)) for name in NAMES}
     program = PROGRAM + (
         "\nimport pickle, sys, warnings\nwarnings.simplefilter('ignore')\nimport keras\n"
@@ -74,15 +72,7 @@ def by_keras() -> Any:
         "found = {name: run(keras, keras.layers, name, *one) for name, one in given.items()}\n"
         "sys.stdout.buffer.write(pickle.dumps(found))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        input=pickle.dumps(given),
-        capture_output=True,
-        env={**os.environ, "KERAS_BACKEND": "torch"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr.decode()
-    return pickle.loads(run.stdout)
+    return pickle.loads(in_keras(program, pickle.dumps(given)))
 
 
 @pytest.mark.parametrize("name", NAMES)

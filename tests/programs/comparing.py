@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nabi.targets.eager import run_definition, step_function
 
-from ..llvm.sweep import Data, Results, eager, native
+from ..targets.llvm.sweep import Data, Results, eager, native
 from .drawing import Drawn
 
 # Errors relative to the largest result, or to what a change of the last digits of all inputs does.

@@ -11,7 +11,7 @@ from typing import Any
 
 from nabi.cells import Cell
 
-from ..llvm.sweep import Setting
+from ..targets.llvm.sweep import Setting
 
 # What a line reads: the name of a value, or a number.
 Argument = str | float

@@ -7,7 +7,7 @@ import pytest
 
 from nabi.ir import OPERATIONS
 
-from ..llvm.sweep import Setting
+from ..targets.llvm.sweep import Setting
 from .comparing import Outcome, compare
 from .drawing import Drawn, Line, draw_program
 from .running import check, failure_of

@@ -73,7 +73,7 @@ def easily(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         settings = replace(
             module.SETTINGS, batch_size=8, learning_rate=0.005, patience=40, monitor="val_loss"
         )
-        monkeypatch.setattr(module.cook, "__defaults__", (module.cook.__defaults__[0], settings))
+        monkeypatch.setattr(module.main, "__defaults__", (module.main.__defaults__[0], settings))
         for constant, value in (("EMBEDDING", 32), ("UNITS", 32), ("DROPOUT", 0.0)):
             monkeypatch.setattr(module, constant, value)
 

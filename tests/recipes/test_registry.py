@@ -39,7 +39,7 @@ def test_bad_settings_are_refused_before_anything_is_written(tmp_path, arguments
 @pytest.mark.parametrize("out", ["file", "file/run"])
 def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path, monkeypatch, out):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("nabi.recipes.numbers.cook", lambda run: pytest.fail("trained all the same"))
+    monkeypatch.setattr("nabi.recipes.numbers.main", lambda run: pytest.fail("trained all the same"))
     with pytest.raises(OutputError, match=r"out: cannot write into the folder .*file"):
         recipes.get("numbers").run(tmp_path / out)
 
@@ -53,7 +53,7 @@ def test_the_default_folder(tmp_path, monkeypatch):
 
 def test_a_run_uses_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("nabi.recipes.hello.cook", lambda run: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr("nabi.recipes.hello.main", lambda run: seen.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -66,7 +66,7 @@ def test_a_run_uses_one_thread_and_gives_the_others_back(tmp_path, monkeypatch):
 def test_choices_reach_the_recipe_and_the_name_of_its_folder(tmp_path, monkeypatch):
     seen = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nabi.recipes.translate.cook", lambda run: seen.append(run.choices))
+    monkeypatch.setattr("nabi.recipes.translate.main", lambda run: seen.append(run.choices))
     translate = recipes.get("translate")
     usual = {choice.name: choice.values[0] for choice in translate.choices}
     assert translate.run().folder.as_posix() == "runs/translate"

@@ -7,8 +7,8 @@ from rich.console import Console
 from nabi import recipes
 from nabi.data import NABIYA, encode_notes, read_midi, windows
 from nabi.models import load_model
-from nabi.recipes._pictures import piano_rolls
-from nabi.recipes._song_results import Sung
+from nabi.recipes._results._pictures import piano_rolls
+from nabi.recipes._results._song import Sung
 from nabi.recipes.song import SCALE, sing
 
 HEARD, FOLLOWING = windows(encode_notes(NABIYA), 4)

@@ -19,9 +19,9 @@ from nabi.errors import ArgumentError, MissingFileError
 from nabi.explain import read_text
 from nabi.layers import Dense
 from nabi.models import Sequential, TextClassifier
-from nabi.recipes import _run
-from nabi.recipes._pictures_text import learning_curves
-from nabi.recipes._text_results import _shortened, mistakes
+from nabi.recipes._results._learning_curves import learning_curves
+from nabi.recipes._results._text import _shortened, mistakes
+from nabi.recipes._run import _run
 
 FILES = [
     "confusion.png",
@@ -167,7 +167,7 @@ def test_they_use_all_threads(name):
 STOPS_ITSELF = """
 import os, signal, sys
 from nabi.cli import main
-from nabi.recipes import _run
+from nabi.recipes._run import _run
 
 class Stopping(_run.BatchBar):
     def {method}(self, batch, logs=None):

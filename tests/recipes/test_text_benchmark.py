@@ -149,7 +149,7 @@ def worker(name, texts, out, **options):
 def test_every_network_trains(tmp_path, texts, experiment):
     run = Run(experiment.name, RunFolder(tmp_path / experiment.name / "0"), 0, 1, None, texts)
     run.figures["threads"] = 1
-    experiment.cook(run)
+    experiment.main(run)
     run.finish()
     found = command.find_all(tmp_path, experiment.name)
     assert len(found) == 1

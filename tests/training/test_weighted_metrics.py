@@ -1,9 +1,7 @@
 """Metrics in `compile`: weighted and not, by name and as objects, beside Keras' figures and after a file."""
 
-import os
 import pickle
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,21 +76,13 @@ def given() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def by_keras() -> Any:
+def by_keras(in_keras: Callable[..., bytes]) -> Any:
     program = PROGRAM + (
         "\nimport pickle, sys, warnings\nwarnings.simplefilter('ignore')\nimport keras\n"
         "given = pickle.load(sys.stdin.buffer)\n"
         "sys.stdout.buffer.write(pickle.dumps([run(keras, keras.layers, *one) for one in given]))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        input=pickle.dumps(given()),
-        capture_output=True,
-        env={**os.environ, "KERAS_BACKEND": "torch"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr.decode()
-    return pickle.loads(run.stdout)
+    return pickle.loads(in_keras(program, pickle.dumps(given())))
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))

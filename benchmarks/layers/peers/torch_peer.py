@@ -1,14 +1,14 @@
 """torch.nn and nabi.nn: drop-ins for each other, so one description makes the work of both."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.layers.arrays import WEIGHTS, Arrays, layer_arrays
+from benchmarks.layers.peers.torch_run import runner
 from benchmarks.layers.points import Task
 from benchmarks.layers.work import Work
 
@@ -82,26 +82,3 @@ def layer(name: str, task: Task) -> Work:
 
 def parameters(module: torch.nn.Module) -> list[Tensor]:
     return [getattr(module, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-
-
-def runner(
-    layer: Callable[[Tensor], Tensor], x: Tensor, weights: Sequence[Tensor], cotangent: Tensor, kind: str
-) -> Callable[[], tuple[Any, ...]]:
-    """Return a function that runs the layer, and in training goes back to the input and all weights.
-
-    The results are the output and the gradients, new tensors each time.
-    """
-    if kind == "inference":
-
-        def infer() -> tuple[Any, ...]:
-            with torch.inference_mode():
-                return (layer(x),)
-
-        return infer
-    x = x.clone().requires_grad_()
-
-    def train() -> tuple[Any, ...]:
-        output = layer(x)
-        return (output.detach(), *torch.autograd.grad(output, (x, *weights), cotangent))
-
-    return train

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.layers.arrays import Arrays, uniform
-from benchmarks.layers.peers.torch_peer import runner
+from benchmarks.layers.peers.torch_run import runner
 from benchmarks.layers.points import Task
 from benchmarks.layers.work import Work
 from nabi import cells

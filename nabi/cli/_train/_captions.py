@@ -1,167 +1,119 @@
 """`nabi train` on a folder of pictures and a table of captions."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, Form, Said, settings_of
-from nabi.cli._train._outputs import (
-    end_if_interrupted,
-    make_model,
-    say_where_it_goes_on,
-    try_targets,
-    write_figures,
-)
+from nabi.cli._train._form import Said
+from nabi.cli._train._given import given
+from nabi.cli._train._system import Figures, SystemForm
+from nabi.models import CaptionSettings
 
-if TYPE_CHECKING:
-    from nabi.models import Captioner
-    from nabi.models._captioner._samples import Samples
+__all__ = ["CaptionsForm"]
 
-__all__ = ["FORM"]
-
-_SETTINGS = (
-    "units", "layers", "image_size", "unit", "vocabulary_size", "embedding_size", "dropout", "batch_size",
-    "epochs", "learning_rate", "seed",
-)  # fmt: skip
+_PANEL = "Pictures with captions"
 _HELD_OUT = 0.1
 _DRAWN, _NAMED = 8, 5
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What the command line says."""
+class CaptionsForm(SystemForm):
+    """Pictures with captions."""
 
-    folder: Path
-    table: Path
-    image: str | None
-    caption: str | None
-    encoding: str
-    separator: str | None
-    quoted: bool
-    cells: list[str]
-    out: Path | None
-    settings: dict[str, Any]
-    """Arguments of `Captioner` besides the cell; None where nothing was said."""
-
-
-def _is_meant(said: Said) -> bool:
-    return said["captions"] is not None
-
-
-def _train(said: Said) -> None:
-    settings = settings_of(said, _SETTINGS)
-    if settings["unit"] == "auto":
-        settings["unit"] = "words"
-    task = _Task(
-        said["file"],
-        said["captions"],
-        said["image"],
-        said["caption"],
-        said["encoding"],
-        said["separator"],
-        said["quotes"],
-        said["cell"] or ["gru"],
-        said["out"],
-        settings,
+    name, short = "a folder of pictures with captions", "captions"
+    usage = "nabi train FOLDER --captions TABLE"
+    what = (
+        "FOLDER: pictures; TABLE: .csv, .tsv, .jsonl, .parquet with the columns image and caption, or those "
+        "of --image and --caption"
     )
-    _train_model(task, said)
-
-
-FORM = Form(
-    "a folder of pictures with captions",
-    "nabi train FOLDER --captions TABLE",
-    "FOLDER: pictures; TABLE: .csv, .tsv, .jsonl, .parquet with the columns image and caption, or those of "
-    "--image and --caption",
-    EVERYWHERE | {"captions", "image", "caption", "encoding", "separator", "quotes"} | set(_SETTINGS),
-    _is_meant,
-    _train,
-)
-
-
-def _train_model(task: _Task, said: Said) -> None:
-    """Train on the pictures, show how good it is and what it says of some, save it."""
-    from nabi.training import on_threads
-
-    path = task.out or Path(task.folder.resolve().name + ".nabi")
-    model_path, figures, picture, checkpoint = try_targets(
-        path,
-        ".json",
-        ".png",
-        ".training",
-        said=said,
-        read={"the captions": task.table, "a picture": task.folder},
-    )
-    model = _model(task)
-    train, held_out = _read(task, model)
-    say_where_it_goes_on(checkpoint)
-    with on_threads(said["threads"]):
-        validation = (held_out.images, held_out.captions)
-        report = model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
-        model.save(model_path)
-        _draw(model, held_out, picture)
-    content = {
-        "folder": str(task.folder),
-        "captions": str(task.table),
-        "skipped": list(train.skipped),
-        "report": report.to_dict(),
-        "settings": model.settings.to_dict(),
-        "history": model.history,
+    settings, model, learnt = CaptionSettings, "Captioner", "captions are"
+    beside = ((".png", "some pictures"),)
+    shared = frozenset({"encoding", "separator", "quotes"})
+    data: ClassVar = {
+        "captions": given(
+            Path,
+            help="A table of file names and captions: FILE is the folder of the pictures.",
+            metavar="TABLE",
+            panel=_PANEL,
+        ),
+        "image": given(
+            str,
+            help="Column of the file names.",
+            metavar="COLUMN",
+            show_default="image, or the first",
+            panel=_PANEL,
+        ),
+        "caption": given(
+            str,
+            help="Column of the captions.",
+            metavar="COLUMN",
+            show_default="caption, or the second",
+            panel=_PANEL,
+        ),
     }
-    write_figures(figures, content)
-    typer.echo(f"\n{report}\n")
-    typer.echo(f"The model is in {model_path}, its figures in {figures}, some pictures in {picture}")
-    own = f" --cell {task.cells[0]}" if ":" in task.cells[0] else ""
-    typer.echo(f"It captions pictures with: nabi caption {model_path}{own} IMAGE")
-    end_if_interrupted(report.interrupted, checkpoint)
 
+    def is_meant(self, said: Said) -> bool:
+        """Whether there is a table of captions."""
+        return said["captions"] is not None
 
-def _read(task: _Task, model: "Captioner") -> tuple["Samples", "Samples"]:
-    """Read the pictures, say what was passed over, and hold some out."""
-    from nabi.data import read_captioned_images
-    from nabi.models._captioner._samples import Samples, divide
+    def inputs(self, said: Said) -> Mapping[str, Path | None]:
+        """Return the table and the folder."""
+        return {"the captions": said["captions"], "a picture": said["file"]}
 
-    found = read_captioned_images(
-        task.folder,
-        task.table,
-        size=model.settings.image_size,
-        image=task.image,
-        caption=task.caption,
-        encoding=task.encoding,
-        separator=task.separator,
-        quoted=task.quoted,
-    )
-    if found.skipped:
-        typer.echo(
-            f"{len(found.skipped)} of {len(found.skipped) + len(found.captions)} rows are passed over:"
+    def read(self, said: Said, model: Any) -> tuple[Any, Any]:
+        """Read the pictures, say what was passed over, and hold some out."""
+        from nabi.data import read_captioned_images
+        from nabi.models import CaptionSamples
+
+        found = read_captioned_images(
+            said["file"],
+            said["captions"],
+            size=model.settings.image_size,
+            image=said["image"],
+            caption=said["caption"],
+            encoding=said["encoding"],
+            separator=said["separator"],
+            quoted=said["quotes"],
         )
-        for problem in found.skipped[:_NAMED]:
-            typer.echo(f"  {problem}")
-        if len(found.skipped) > _NAMED:
-            typer.echo(f"  and {len(found.skipped) - _NAMED} more")
-    return divide(Samples(found.images, found.captions, found.skipped), _HELD_OUT, model.settings.seed)
+        passed_over, kept = found.skipped, len(found.captions)
+        if passed_over:
+            typer.echo(f"{len(passed_over)} of {len(passed_over) + kept} rows are passed over:")
+            for problem in passed_over[:_NAMED]:
+                typer.echo(f"  {problem}")
+            if len(passed_over) > _NAMED:
+                typer.echo(f"  and {len(passed_over) - _NAMED} more")
+        samples = CaptionSamples(found.images, found.captions, passed_over)
+        return model, samples.divided(_HELD_OUT, model.settings.seed)
 
+    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+        """Train on the pictures."""
+        train, held_out = data
+        validation = (held_out.images, held_out.captions)
+        return model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
 
-def _draw(model: "Captioner", samples: "Samples", path: Path) -> None:
-    """Draw some of the pictures that were held out, and where the model looks in them."""
-    from nabi.explain import CaptionedImage, captions_picture
+    def figures(self, said: Said, model: Any, data: Any) -> Figures:
+        """Return where the pictures were, and those that were passed over."""
+        return {
+            "folder": str(said["file"]),
+            "captions": str(said["captions"]),
+            "skipped": list(data[0].skipped),
+        }
 
-    images = samples.images[:_DRAWN]
-    said = [caption.text for caption in model.caption(images)]
-    drawn = [
-        CaptionedImage(image, text, model.attention(image, text))
-        for image, text in zip(images, said, strict=True)
-        if text
-    ]
-    if drawn:
-        captions_picture(drawn, path, title="Pictures held out, what is said of them, and what was looked at")
+    def try_out(
+        self, said: Said, model: Any, data: Any, beside: Sequence[Path]
+    ) -> tuple[str, dict[str, Any]]:
+        """Draw some of the pictures that were held out, and where the model looks in them."""
+        from nabi.explain import CaptionedImage, captions_picture
 
+        images = data[1].images[:_DRAWN]
+        told = zip(images, (caption.text for caption in model.caption(images)), strict=True)
+        drawn = [CaptionedImage(image, text, model.attention(image, text)) for image, text in told if text]
+        if drawn:
+            title = "Pictures held out, what is said of them, and what was looked at"
+            captions_picture(drawn, beside[0], title=title)
+        return "", {}
 
-def _model(task: _Task) -> "Captioner":
-    """The model, with a cell whose equations are tried out."""
-    from nabi.models import Captioner
-
-    said = {name: value for name, value in task.settings.items() if value is not None}
-    model: Captioner = make_model(Captioner, task.cells, said, learnt="captions are")
-    return model
+    def next_command(self, model: Any, path: str) -> str:
+        """Say how pictures are captioned."""
+        return f"It captions pictures with: nabi caption {path} IMAGE"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, Form, Said, columns_of, settings_of
+from nabi.cli._train._form import EVERYWHERE, HandMadeForm, Said, columns_of, settings_of
 from nabi.cli._train._outputs import try_targets, write_figures
 from nabi.errors import ArgumentError, NotFiniteError
 
@@ -91,7 +91,7 @@ def _train(said: Said) -> None:
     _train_cells(task, said)
 
 
-FORM = Form(
+FORM = HandMadeForm(
     "a table of texts and labels",
     "nabi train FILE --text COLUMN --label COLUMN",
     "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed",

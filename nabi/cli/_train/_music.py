@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, Form, Said, settings_of
+from nabi.cli._train._form import EVERYWHERE, HandMadeForm, Said, settings_of
 from nabi.cli._train._outputs import (
     end_if_interrupted,
     make_model,
@@ -74,7 +74,7 @@ def _train(said: Said) -> None:
     end_if_interrupted(report.interrupted, checkpoint)
 
 
-FORM = Form(
+FORM = HandMadeForm(
     "music to compose from",
     "nabi train FOLDER",
     "FOLDER: MIDI files (.mid, .midi), also in folders in it, whose names are then labels",

@@ -1,385 +1,137 @@
-"""The options of `nabi train`: each is what Typer needs to know of it, under the name of its argument."""
+"""The options of `nabi train`: those of all kinds of data together.
 
-from enum import StrEnum
+What is a setting of a system becomes an option as its `Settings` class says it: help, bounds, names, panel
+and default. What says where the data lies stands in the form of its kind, or here where several have it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, fields
+from enum import Enum
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = [
-    "Aspect",
-    "Attention",
-    "AttentionChoice",
-    "Balanced",
-    "BatchSize",
-    "Bidirectional",
-    "Caption",
-    "Captions",
-    "Cell",
-    "Dropout",
-    "EmbeddingSize",
-    "Encoding",
-    "Epochs",
-    "File",
-    "Image",
-    "ImageSize",
-    "InputFeeding",
-    "Label",
-    "LabelFolders",
-    "LabelSeparator",
-    "LabelSmoothing",
-    "Layers",
-    "LearningRate",
-    "Lines",
-    "Maxlen",
-    "Out",
-    "Output",
-    "OutputChoice",
-    "Patience",
-    "Pooling",
-    "PoolingChoice",
-    "Quotes",
-    "Seed",
-    "Separator",
-    "Source",
-    "StepsPerBeat",
-    "Target",
-    "Test",
-    "Text",
-    "Threads",
-    "Tied",
-    "Transpose",
-    "Truncating",
-    "TruncatingChoice",
-    "Unit",
-    "UnitChoice",
-    "Units",
-    "Validation",
-    "VocabularySize",
-    "WeightDrop",
-    "Window",
-]
+from nabi.cli._outputs import Overwrite
+from nabi.cli._train import _bridge
+from nabi.cli._train._form import Form
+from nabi.cli._train._given import Given, given
+
+__all__ = ["TABLE", "option_names", "parameters"]
+
+TABLE = "Table of texts and labels"
+"""The panel of what tables of any kind are read by."""
+_TRAINING, _NETWORK = "Training", "Network"
 
 
-class UnitChoice(StrEnum):
-    """What texts are cut into."""
-
-    AUTO = "auto"
-    WORDS = "words"
-    CHARACTERS = "characters"
-    PIECES = "pieces"
-
-
-class OutputChoice(StrEnum):
-    """What a model of notes says of the keys of a frame."""
-
-    CHORDS = "chords"
-    KEYS = "keys"
-
-
-class PoolingChoice(StrEnum):
-    """What is taken of the outputs of all steps."""
-
-    MAX = "max"
-    MEAN = "mean"
-    LAST = "last"
-
-
-class AttentionChoice(StrEnum):
-    """How a decoder looks at what the encoder has read."""
-
-    LUONG = "luong"
-    BAHDANAU = "bahdanau"
-    NONE = "none"
-
-
-class TruncatingChoice(StrEnum):
-    """What is cut off a text that is too long."""
-
-    POST = "post"
-    PRE = "pre"
-
-
-_TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
-_TEXT = "Text to write on from"
-_PICTURES = "Pictures with captions"
-_MUSIC = "Folder of MIDI files"
-_PAIRS = "Pairs of texts"
-
-File = Annotated[Path | None, typer.Argument(help="The data.", metavar="FILE", show_default=False)]
-Text = Annotated[
-    str | None, typer.Option(help="Column of the texts.", metavar="COLUMN", rich_help_panel=_TABLE)
-]
-Label = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Column of the labels; given more than once, columns of 0 and 1.",
-        metavar="COLUMN",
-        rich_help_panel=_TABLE,
+_FILE = typer.Argument(help="The data.", metavar="FILE", show_default=False)
+_FIRST = {"file": Given(Annotated[Path | None, _FILE])}
+# Of several kinds; each form says whether it has them.
+_SHARED = {
+    "validation": given(
+        Path, help="A table of the rows that say when to stop.", show_default="a tenth of FILE", panel=TABLE
     ),
-]
-Aspect = Annotated[
-    str | None,
-    typer.Option(
-        help="Column that says what a text is asked about.", metavar="COLUMN", rich_help_panel=_TABLE
+    "test": given(
+        Path, help="A table of the rows to report on.", show_default="a tenth of FILE", panel=TABLE
     ),
-]
-LabelSeparator = Annotated[
-    str | None,
-    typer.Option(help="Between several labels in one column.", metavar="TEXT", rich_help_panel=_TABLE),
-]
-Validation = Annotated[
-    Path | None,
-    typer.Option(
-        help="A table of the rows that say when to stop.",
-        show_default="a tenth of FILE",
-        rich_help_panel=_TABLE,
+    "encoding": given(str, default="utf-8", help="Of the files."),
+    "separator": given(
+        str, help="Between columns.", show_default="found out", metavar="CHARACTER", panel=TABLE
     ),
-]
-Test = Annotated[
-    Path | None,
-    typer.Option(
-        help="A table of the rows to report on.", show_default="a tenth of FILE", rich_help_panel=_TABLE
-    ),
-]
-Encoding = Annotated[str, typer.Option(help="Of the files.")]
-Separator = Annotated[
-    str | None,
-    typer.Option(
-        help="Between columns.", show_default="found out", metavar="CHARACTER", rich_help_panel=_TABLE
-    ),
-]
-Quotes = Annotated[
-    bool,
-    typer.Option(
+    "quotes": given(
+        bool,
+        default=True,
         help="Whether a field of a .csv file may stand in quotes; if not, a quote is a character like "
         "others.",
-        rich_help_panel=_TABLE,
+        panel=TABLE,
     ),
-]
-Unit = Annotated[
-    UnitChoice,
-    typer.Option(help="What texts are cut into; auto: words or pieces.", rich_help_panel=_TABLE),
-]
-Maxlen = Annotated[
-    int | None,
-    typer.Option(
-        help="Tokens of a text that are read.", min=4, show_default="by the texts", rich_help_panel=_TABLE
-    ),
-]
-Truncating = Annotated[
-    TruncatingChoice,
-    typer.Option(help="What is cut off a longer text: its end or its beginning.", rich_help_panel=_TABLE),
-]
-VocabularySize = Annotated[
-    int | None,
-    typer.Option(
-        help="Codes at most.",
-        min=5,
-        show_default="20,000 words, or 8,000 pieces",
-        rich_help_panel=_TABLE,
-    ),
-]
-Balanced = Annotated[
-    bool,
-    typer.Option(
-        "--balanced", help="Let rare labels count as much as frequent ones.", rich_help_panel=_TABLE
-    ),
-]
-Lines = Annotated[
-    bool, typer.Option("--lines", help="Whether each line is a text of its own.", rich_help_panel=_TEXT)
-]
-Window = Annotated[
-    int | None,
-    typer.Option(
-        help="Characters, words or frames of music through which gradients flow back.",
-        min=1,
-        show_default="128, of music 256",
-        rich_help_panel=_TRAINING,
-    ),
-]
-Layers = Annotated[
-    int | None,
-    typer.Option(
-        help="Recurrent layers on top of each other.", min=1, show_default="1", rich_help_panel=_NETWORK
-    ),
-]
-Tied = Annotated[
-    bool,
-    typer.Option("--tied", help="Let the last layer have the embedding's weights.", rich_help_panel=_TEXT),
-]
-WeightDrop = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of recurrent weights left out in training.",
-        min=0.0,
-        max=0.99,
-        rich_help_panel=_NETWORK,
-    ),
-]
-Captions = Annotated[
-    Path | None,
-    typer.Option(
-        help="A table of file names and captions: FILE is the folder of the pictures.",
-        metavar="TABLE",
-        rich_help_panel=_PICTURES,
-    ),
-]
-Image = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of the file names.",
-        metavar="COLUMN",
-        show_default="image, or the first",
-        rich_help_panel=_PICTURES,
-    ),
-]
-Caption = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of the captions.",
-        metavar="COLUMN",
-        show_default="caption, or the second",
-        rich_help_panel=_PICTURES,
-    ),
-]
-ImageSize = Annotated[
-    int | None,
-    typer.Option(
-        help="Height and width in pixels to which pictures are made larger or smaller.",
-        min=8,
-        show_default="48",
-        rich_help_panel=_PICTURES,
-    ),
-]
-LabelFolders = Annotated[
-    bool | None,
-    typer.Option(
-        "--label-folders/--no-labels",
-        help="Whether the folder in which a MIDI file lies is its label.",
-        show_default="where all lie in some",
-        rich_help_panel=_MUSIC,
-    ),
-]
-StepsPerBeat = Annotated[
-    int | None,
-    typer.Option(
-        help="Frames of a crotchet (quarter note).",
-        min=1,
-        max=96,
-        show_default="1, 2 or 4, by the files",
-        rich_help_panel=_MUSIC,
-    ),
-]
-Transpose = Annotated[
-    int | None,
-    typer.Option(
-        help="Move pieces by up to so many semitones in training.",
-        min=0,
-        max=11,
-        show_default="0",
-        rich_help_panel=_MUSIC,
-    ),
-]
-Output = Annotated[
-    OutputChoice,
-    typer.Option(
-        help="Whether each key of a chord knows of those below it (chords) or not (keys).",
-        rich_help_panel=_MUSIC,
-    ),
-]
-Source = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of what is translated or asked: name, or number from 0 where there is no header.",
-        metavar="COLUMN",
-        rich_help_panel=_PAIRS,
-    ),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        help="Column of what is to be said, likewise.",
-        metavar="COLUMN",
-        rich_help_panel=_PAIRS,
-    ),
-]
-Attention = Annotated[
-    AttentionChoice | None,
-    typer.Option(help="How the decoder looks at the source.", show_default="luong", rich_help_panel=_PAIRS),
-]
-InputFeeding = Annotated[
-    bool,
-    typer.Option(
-        "--input-feeding",
-        help="Let the decoder read what it looked at before; slower.",
-        rich_help_panel=_PAIRS,
-    ),
-]
-LabelSmoothing = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of a target's probability given to all other codes.",
-        min=0.0,
-        max=0.99,
-        rich_help_panel=_PAIRS,
-    ),
-]
-Cell = Annotated[
-    list[str] | None,
-    typer.Option(
+}  # fmt: skip
+_LAST = {
+    "cell": given(
+        list[str],
         help="A name of `nabi list`, or FILE.py:Class; given more than once, cells are compared.",
         metavar="CELL",
         show_default="lstm",
-        rich_help_panel=_NETWORK,
+        panel=_NETWORK,
     ),
-]
-Units = Annotated[
-    int | None, typer.Option(help="Width of the cell's states.", min=1, rich_help_panel=_NETWORK)
-]
-EmbeddingSize = Annotated[
-    int | None, typer.Option(help="Width of the vector of a token.", min=1, rich_help_panel=_NETWORK)
-]
-Bidirectional = Annotated[
-    bool,
-    typer.Option(
-        "--bidirectional/--one-direction",
-        help="Whether texts are read backwards too.",
-        rich_help_panel=_NETWORK,
+    "threads": given(
+        int, help="To compute on.", min=1, show_default="as many as torch takes", panel=_TRAINING
     ),
-]
-Pooling = Annotated[
-    PoolingChoice,
-    typer.Option(help="What is taken of the outputs of all steps.", rich_help_panel=_NETWORK),
-]
-Dropout = Annotated[
-    float | None,
-    typer.Option(help="Share of features left out in training.", min=0.0, max=0.99, rich_help_panel=_NETWORK),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(help="At most.", min=1, show_default="by the texts", rich_help_panel=_TRAINING),
-]
-Patience = Annotated[
-    int | None,
-    typer.Option(
-        help="Epochs without a lower validation loss before the end.", min=1, rich_help_panel=_TRAINING
-    ),
-]
-BatchSize = Annotated[int | None, typer.Option(help="Texts per step.", min=1, rich_help_panel=_TRAINING)]
-LearningRate = Annotated[float | None, typer.Option(help="Of Adam.", min=0.0, rich_help_panel=_TRAINING)]
-Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, rich_help_panel=_TRAINING)]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        help="To compute on.", min=1, show_default="as many as torch takes", rich_help_panel=_TRAINING
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
+    "out": given(
+        Path,
         help="Model file; figures (.json) and a picture (.png) are put beside it.",
         show_default="the name of FILE with .nabi",
         metavar="MODEL.nabi",
     ),
-]
+    "overwrite": Given(Overwrite, False),
+}
+
+
+def parameters(forms: Sequence[Form]) -> Iterator[Parameter]:
+    """Yield the parameters of the command: the options of all kinds of data, each once."""
+    found: dict[str, Given] = {**_FIRST, **_bridge.options(forms)}
+    for form in forms:
+        for name, one in form.data.items():
+            found.setdefault(name, one)
+        for name, one in _SHARED.items():
+            if name in form.options:
+                found.setdefault(name, one)
+        for offered in _offered(form):
+            found.setdefault(offered.name, _of_setting(offered.name, forms))
+    for name, one in {**found, **_LAST}.items():
+        yield Parameter(name, Parameter.KEYWORD_ONLY, default=one.default, annotation=one.annotation)
+
+
+def option_names(settings: Any) -> list[str]:
+    """Return the settings that the command line offers, by name."""
+    return [one.name for one in fields(settings) if one.metadata["option"] is not None]
+
+
+def _offered(form: Form) -> list["Field[Any]"]:
+    if form.settings is None:
+        return []
+    return [one for one in fields(form.settings) if one.metadata["option"] is not None]
+
+
+def _of_setting(name: str, forms: Sequence[Form]) -> Given:
+    """The option of a setting: what one of the systems that have it takes is right here.
+
+    A system whose bounds are closer refuses the rest itself.
+    """
+    of_form = {form.short: one for form in forms for one in _offered(form) if one.name == name}
+    told = [one.metadata["option"] for one in of_form.values()]
+    checks = [one.metadata["check"] for one in of_form.values()]
+    option, check = told[0], checks[0]
+    kind: Any = check.kind
+    bounds: dict[str, Any] = {}
+    choices = [str(one or "none") for each in checks for one in each.choices]
+    if choices:
+        kind = _names(name, dict.fromkeys(choices))
+    elif kind in (int, float):
+        least, most = ([getattr(each, end) for each in checks] for end in ("least", "most"))
+        bounds["min"] = None if None in least else kind(min(least))
+        bounds["max"] = None if None in most else kind(max(most))
+    names = (option.names,) if option.names else (f"--{name.replace('_', '-')}",) if kind is bool else ()
+    defaults = {short: _default(one) for short, one in of_form.items()}
+    shown = next((one.shown for one in told if one.shown is not None), None) or _in_words(defaults, kind)
+    help = option.help or next(iter(of_form.values())).metadata["help"]
+    return given(kind, *names, panel=option.panel, help=help, show_default=shown or False, **bounds)
+
+
+def _names(name: str, choices: Iterable[str]) -> Any:
+    make: Any = Enum
+    return make(name, [(one, one) for one in choices], type=str)
+
+
+def _default(one: "Field[Any]") -> Any:
+    own = one.metadata["option"].default
+    return one.default if own is None else own
+
+
+def _in_words(defaults: Mapping[str, Any], kind: Any) -> str:
+    """Say of each kind of data what its default is, or once where all have the same."""
+    known = {short: value for short, value in defaults.items() if value is not None and kind is not bool}
+    if len(known) == len(defaults) and len(set(known.values())) == 1:
+        return str(next(iter(known.values())))
+    return ", ".join(f"{value} for {short}" for short, value in known.items())

@@ -25,7 +25,7 @@ def try_targets(path: Path, *suffixes: str, said: Said, read: Mapping[str, Path 
         said: the command line.
         read: files and folders that are learnt from, by what messages call them.
     """
-    from nabi.recipes._run_folder import RunFolder
+    from nabi.recipes import RunFolder
 
     targets = [path, *map(path.with_suffix, suffixes)]
     inputs = {**read, "the file of a cell": cell_files(said["cell"] or ())}

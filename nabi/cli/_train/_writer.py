@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nabi.cli._train._form import EVERYWHERE, Form, Said, settings_of
+from nabi.cli._train._form import EVERYWHERE, HandMadeForm, Said, settings_of
 from nabi.cli._train._outputs import (
     end_if_interrupted,
     make_model,
@@ -60,7 +60,7 @@ def _train(said: Said) -> None:
     _train_model(task, said)
 
 
-FORM = Form(
+FORM = HandMadeForm(
     "a text to write on from",
     "nabi train FILE.txt",
     "FILE: .txt, also compressed; with --lines each line is a text of its own",

@@ -97,6 +97,14 @@ class LengthGroups:
         self.epoch += 1
         return (self._assembled(rows) for rows in batches)
 
+    def get_extra(self) -> dict[str, int]:
+        """Return what the order of the next epochs follows from, for `BackupAndRestore`."""
+        return {"epoch": self.epoch}
+
+    def set_extra(self, extra: dict[str, int]) -> None:
+        """Go on with the order of the epoch that `get_extra` was called before."""
+        self.epoch = _checks.whole("epoch", extra["epoch"], 0)
+
     @property
     def valid_steps(self) -> int:
         """Steps of an epoch without padding."""

@@ -87,14 +87,14 @@ class NativeAdam:
         epsilon_first: bool = False,
     ) -> bool:
         """See `nabi.kernels.AdamSteps`."""
-        if [to_read(weight) for weight in weights] != self._places:
+        if list(map(to_read, weights)) != self._places:
             return False
         # Removed while in use: it holds the addresses of gradients that only this call keeps alive.
         try:
             block = self._spare.pop()
         except IndexError:
             block = _Block(self._alive)
-        found = [to_read(gradient) for gradient in gradients]
+        found = list(map(to_read, gradients))
         if found != block.found:
             block.bind(self._alive, gradients, found)
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)

@@ -4,7 +4,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from nabi.kernels._code._row_layout import COPY, LAYOUT
+from nabi.kernels._code._row_layout_arguments import COPY, LAYOUT
 from nabi.native import Machine
 from nabi.native.vectors import BYTE, INDEX, POINTER, Loop, Vectors, index, loop_over
 

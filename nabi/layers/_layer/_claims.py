@@ -23,9 +23,11 @@ _SPARE_ROWS = 1 << 10
 class _Held:
     """The numbers that may still be claimed, and the largest batch of kept states."""
 
-    def __init__(self, weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]]) -> None:
+    def __init__(
+        self, weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]], spare: bool
+    ) -> None:
         self.numbers = sum(map(math.prod, weights))
-        self.left = 2 * self.numbers + _SPARE
+        self.left = 2 * self.numbers + _SPARE if spare else self.numbers
         self.batch = max((shape[0] for shape in states if len(shape)), default=0)
 
 
@@ -33,14 +35,18 @@ _held: ContextVar[_Held | None] = ContextVar("held", default=None)
 
 
 @contextmanager
-def only_tensors_of(weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]] = ()) -> Iterator[None]:
+def only_tensors_of(
+    weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]] = (), *, spare: bool = True
+) -> Iterator[None]:
     """Limit the weights of layers to about as many numbers as a file holds, and kept states likewise.
 
     Args:
         weights: shapes of the weights in a file.
         states: shapes of the states of stateful layers in it.
+        spare: whether layers may make weights that they drop again; without, there are as many numbers as in
+            the file and no more.
     """
-    token = _held.set(_Held(weights, states))
+    token = _held.set(_Held(weights, states, spare))
     try:
         yield
     finally:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +10,12 @@ from torch import Tensor
 
 from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
+from nabi.layers._layer._layer_like import LayerLike
 
-if TYPE_CHECKING:
-    from nabi.layers._layer._base import Layer
-
-__all__ = ["attach_mask", "cast_input", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
+__all__ = ["attach_mask", "cast_input", "casts", "device_of", "mask_of", "to_mask", "to_tensor", "to_tensors"]
 
 
-def to_tensors(layer: "Layer", inputs: Any) -> Any:
+def to_tensors(layer: LayerLike, inputs: Any) -> Any:
     """Convert an array or list to a tensor; several tensors in a list or tuple stay separate."""
     if isinstance(inputs, list | tuple) and (
         layer._takes_several or any(isinstance(one, Tensor) for one in inputs)
@@ -32,13 +30,13 @@ def to_tensors(layer: "Layer", inputs: Any) -> Any:
     return to_tensor(layer, inputs)
 
 
-def to_tensor(layer: "Layer", inputs: Any) -> Any:
+def to_tensor(layer: LayerLike, inputs: Any) -> Any:
     """Convert an array or list to a tensor; None and dictionaries are left to the layer."""
     if isinstance(inputs, Mapping) or inputs is None:
         return inputs
     if isinstance(inputs, torch.nn.Module):
         raise ArgumentError(
-            f"inputs: {layer.name} expected numbers or the output of a layer, got the layer "
+            f"inputs: {layer.name} expected numbers or what a layer gives, got the layer "
             f"{type(inputs).__name__} itself. Call it first, as in {layer.name}(other(x)), or put both into "
             "Sequential([...])"
         )
@@ -57,9 +55,14 @@ def to_tensor(layer: "Layer", inputs: Any) -> Any:
     return layer._cast(tensor.to(device))
 
 
-def cast_input(layer: "Layer", inputs: Tensor) -> Tensor:
+def casts(layer: LayerLike, dtype: torch.dtype) -> bool:
+    """Whether a layer casts inputs of a type to its own; others it takes as they are."""
+    return dtype.is_floating_point or layer._casts_integers
+
+
+def cast_input(layer: LayerLike, inputs: Tensor) -> Tensor:
     """Cast floating-point inputs to the layer's type, and integers too if it computes with them."""
-    if inputs.dtype is layer._dtype or not (inputs.is_floating_point() or layer._casts_integers):
+    if inputs.dtype is layer._dtype or not casts(layer, inputs.dtype):
         return inputs
     cast = inputs.to(layer._dtype)
     mask = getattr(inputs, "_keras_mask", None)
@@ -68,7 +71,7 @@ def cast_input(layer: "Layer", inputs: Tensor) -> Tensor:
     return cast
 
 
-def attach_mask(layer: "Layer", inputs: Any, outputs: Any, mask: Any) -> Any:
+def attach_mask(layer: LayerLike, inputs: Any, outputs: Any, mask: Any) -> Any:
     """Attach the output's mask to the output, or warn once that the layer drops it; return the output."""
     if not layer.supports_masking:
         if mask is not None and not layer._warned:

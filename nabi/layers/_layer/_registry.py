@@ -7,20 +7,19 @@ imported or run because a file names it.
 import inspect
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from nabi.errors import ArgumentError, unknown_name
 from nabi.ir import Cell
-
-if TYPE_CHECKING:
-    from nabi.layers._layer._base import Layer
+from nabi.layers._layer._layer_like import LayerLike
+from nabi.layers._layer._weights import Weighted
 
 __all__ = ["automatic_config", "deserialize", "is_serialized", "register", "restore", "serialize"]
 
-_classes: dict[str, dict[str, type["Layer"]]] = {}
+_classes: dict[str, dict[str, type[Any]]] = {}
 
 
 def _home(kind: type) -> str:
@@ -28,12 +27,12 @@ def _home(kind: type) -> str:
     return "" if kind.__module__.split(".")[0] == "nabi" else kind.__module__
 
 
-def register(kind: type["Layer"]) -> None:
+def register(kind: type) -> None:
     """Register a layer class by name, replacing an older class of the same name and module."""
     _classes.setdefault(kind.__name__, {})[_home(kind)] = kind
 
 
-def serialize(layer: "Layer") -> dict[str, Any]:
+def serialize(layer: LayerLike) -> dict[str, Any]:
     """Describe a layer as a JSON-able dictionary `{"class_name", "config"}`.
 
     For a user's class it also contains its `module`, to tell apart classes of the same name.
@@ -53,7 +52,7 @@ def is_serialized(value: object) -> bool:
     return isinstance(value, Mapping) and {"class_name", "config"} <= set(value)
 
 
-def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> "Layer":
+def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make the layer that `serialize` described.
 
     `custom_objects` maps names to the user's layer classes, initializers, regularizers and activations; it is
@@ -121,10 +120,9 @@ def _needs_get_config(kind: type, name: str, value: object) -> ArgumentError:
 
 
 def _plain(kind: type, name: str, value: Any) -> Any:
-    from nabi.layers._layer._base import Layer
-
-    if isinstance(value, Layer):
-        return serialize(value)
+    if isinstance(value, Weighted):  # a layer: nothing else has weights in Keras' way
+        layer: Any = value
+        return serialize(layer)
     if isinstance(value, list | tuple):
         return [_plain(kind, name, one) for one in value]
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi._tree import leaves, mapped
 from nabi.errors import ShapeError
-
-if TYPE_CHECKING:
-    from nabi.layers._layer._base import Layer
+from nabi.layers._layer._layer_like import LayerLike
 
 __all__ = [
     "check_mask",
@@ -26,7 +24,7 @@ __all__ = [
 ]
 
 
-def check_rank(layer: "Layer", shape: Sequence[int | None], rank: int, meaning: str) -> None:
+def check_rank(layer: LayerLike, shape: Sequence[int | None], rank: int, meaning: str) -> None:
     """Raise `ShapeError` unless an input has `rank` axes, described by `meaning`."""
     if len(shape) != rank:
         raise ShapeError(
@@ -35,7 +33,7 @@ def check_rank(layer: "Layer", shape: Sequence[int | None], rank: int, meaning: 
         )
 
 
-def check_width(layer: "Layer", shape: Sequence[int | None], width: int) -> None:
+def check_width(layer: LayerLike, shape: Sequence[int | None], width: int) -> None:
     """Raise `ShapeError` unless the last axis has the width for which the layer was built."""
     if not shape:
         raise ShapeError(f"inputs: {layer.name} expected at least one axis, got a single number")
@@ -46,12 +44,12 @@ def check_width(layer: "Layer", shape: Sequence[int | None], width: int) -> None
         )
 
 
-def last_width(layer: "Layer", shape: Sequence[int | None]) -> int:
+def last_width(layer: LayerLike, shape: Sequence[int | None]) -> int:
     """Return the size of the last axis; `ShapeError` if it is open, since weights need it."""
     if not shape or shape[-1] is None:
         raise ShapeError(
             f"input_shape: {layer.name} ({type(layer).__name__}) needs the size of the last axis "
-            f"to create its weights, got {tuple(shape)}"
+            f"to make its weights, got {tuple(shape)}"
         )
     width: object = shape[-1]
     if isinstance(width, list | tuple | str):
@@ -64,14 +62,14 @@ def first_shape(shape: Any) -> Any:
     return shape[0] if shape and isinstance(shape[0], list | tuple) else shape
 
 
-def check_mask(layer: "Layer", mask: Tensor, inputs: Tensor) -> Tensor:
+def check_mask(layer: LayerLike, mask: Tensor, inputs: Tensor) -> Tensor:
     """Return a mask as bool `[B, T]`; `ShapeError` if it has another shape."""
     if mask.dim() == 3 and mask.shape[-1] == 1:
         mask = mask.squeeze(-1)
     if mask.shape != inputs.shape[:2]:
         raise ShapeError(
             f"mask: {layer.name} ({type(layer).__name__}) expected the shape {tuple(inputs.shape[:2])}, "
-            f"the batch and time of its inputs {tuple(inputs.shape)}, got {tuple(mask.shape)}"
+            f"batch and time of its inputs {tuple(inputs.shape)}, got {tuple(mask.shape)}"
         )
     return mask if mask.dtype is torch.bool else mask.to(torch.bool)
 
@@ -90,7 +88,7 @@ def product_sum(shapes: Sequence[tuple[int, ...]]) -> str:
     return f"{products} = {sum(math.prod(shape) for shape in shapes):,}"
 
 
-def infer_output_shape(layer: "Layer", input_shape: Any) -> Any:
+def infer_output_shape(layer: LayerLike, input_shape: Any) -> Any:
     """Find the output shape for one or several input shapes (list or dictionary) by trial calls."""
     if not layer.built:
         layer.build(input_shape)
@@ -100,7 +98,9 @@ def infer_output_shape(layer: "Layer", input_shape: Any) -> Any:
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def trial_shape(layer: "Layer", arguments: Callable[[tuple[int, int]], Arguments]) -> tuple[Any, torch.dtype]:
+def trial_shape(
+    layer: LayerLike, arguments: Callable[[tuple[int, int]], Arguments]
+) -> tuple[Any, torch.dtype]:
     """Find the output shape by calling the layer twice; sizes that depend on an open axis stay open.
 
     `arguments` returns the layer's arguments for given sizes of an open batch and of other open axes.

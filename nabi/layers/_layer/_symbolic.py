@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -11,10 +11,8 @@ from torch import Tensor
 from nabi._tree import leaves, mapped
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._layer._arguments import Shape
+from nabi.layers._layer._layer_like import LayerLike
 from nabi.layers._layer._shapes import open_to, trial_shape
-
-if TYPE_CHECKING:
-    from nabi.layers._layer._base import Layer
 
 __all__ = ["Call", "OfFirstCall", "SymbolicTensor", "call_symbolically", "is_symbolic"]
 
@@ -26,8 +24,9 @@ class Call:
     several in the layer's structure.
     """
 
-    def __init__(self, layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        self.layer, self.arguments, self.keywords = layer, arguments, keywords
+    def __init__(self, layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self.layer: Any = layer  # a Layer, which stands above
+        self.arguments, self.keywords = arguments, keywords
         self.outputs: Any = None
 
     @property
@@ -154,7 +153,7 @@ def is_symbolic(inputs: Any) -> bool:
     return isinstance(inputs, list | tuple) and any(is_symbolic(one) for one in inputs)
 
 
-def call_symbolically(layer: "Layer", *arguments: Any, **keywords: Any) -> Any:
+def call_symbolically(layer: LayerLike, *arguments: Any, **keywords: Any) -> Any:
     """Call a layer on symbolic tensors: create its weights and return symbolic tensors.
 
     Raises:
@@ -181,7 +180,7 @@ def call_symbolically(layer: "Layer", *arguments: Any, **keywords: Any) -> Any:
     return call.give(shapes, dtype)
 
 
-def _check_call(layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Refuse arguments that the layer's `call` does not take; a graph would keep them until it is called."""
     training = keywords.get("training")
     if training is not None and not isinstance(training, bool):
@@ -194,7 +193,7 @@ def _check_call(layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, 
 
 
 def _outputs_of(
-    layer: "Layer", arguments: tuple[Any, ...], keywords: dict[str, Any]
+    layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[Any, torch.dtype]:
     """Return the shapes of the outputs and their dtype; create the weights along the way."""
     inputs = arguments[0]

@@ -19,7 +19,7 @@ from nabi.layers._layer._claims import claim
 from nabi.layers._layer._shapes import product_sum
 from nabi.nn import initializers
 
-__all__ = ["Weighted", "collecting", "collecting_losses"]
+__all__ = ["Weighted", "collecting", "collecting_losses", "has_penalties"]
 
 # Where torch keeps attributes that are not plain values.
 _STORES = ("_parameters", "_buffers", "_modules")
@@ -58,6 +58,14 @@ def collecting_losses(root: Any) -> Iterator[None]:
         yield
     finally:
         collecting.on = False
+
+
+def has_penalties(*layers: Any) -> bool:
+    """Whether any of the layers adds penalties: on weights, on outputs, or from its last call."""
+    for layer in layers:
+        if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
+            return True
+    return False
 
 
 def _freeze_inside(module: torch.nn.Module, frozen: bool) -> None:
@@ -110,9 +118,12 @@ class Weighted(torch.nn.Module):
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
         kind = self._dtype if dtype is None else dtype_named(dtype)
         device = torch.get_default_device()
-        # Drawn on the CPU, so that a seed yields the same weights on every device.
-        with torch.no_grad(), torch.device("cpu"):
-            values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
+        if device.type == "meta":  # shapes without memory, for a look at what there would be
+            values = torch.empty(tuple(shape), dtype=kind, device=device)
+        else:
+            # Drawn on the CPU, so that a seed yields the same weights on every device.
+            with torch.no_grad(), torch.device("cpu"):
+                values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
         if tuple(values.shape) != tuple(shape):
             raise ShapeError(
                 f"initializer: expected values of shape {tuple(shape)}, got {tuple(values.shape)}"

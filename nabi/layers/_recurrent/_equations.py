@@ -94,6 +94,11 @@ class Equations(Layer):
         if use_cudnn is not None:
             self.use_cudnn = use_cudnn
 
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether it draws random numbers in training, for its equations or to drop inputs."""
+        return self._draws or self._input_dropout > 0
+
     # Weights ----------------------------------------------------------------------------------------------
 
     def build_weights(self, inputs: int) -> None:

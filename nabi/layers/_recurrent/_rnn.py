@@ -160,7 +160,7 @@ class RNN(StatefulLayer):
         states = self._initial(sequences, initial_state)
         outputs, last, final = self._run(sequences, states, mask, bool(training))
         if self.stateful:
-            self._keep_states(final)
+            self.keep_states(final)
         if self.return_sequences:
             if self.go_backwards:
                 outputs = outputs.flip(1)
@@ -177,7 +177,7 @@ class RNN(StatefulLayer):
 
     def _initial(self, sequences: Tensor, given: Any) -> tuple[Tensor, ...] | None:
         if self.stateful:
-            kept = self._kept_states()
+            kept = self.kept_states()
             if kept and kept[0].shape[0] != sequences.shape[0]:
                 raise ShapeError(
                     f"inputs: {self.name} is stateful and expected a batch size of {kept[0].shape[0]}, "

@@ -155,7 +155,7 @@ class Conv1D(Convolution, WindowedLayer):
     _paddings = ("valid", "same", "causal")
 
     @property
-    def _windows(self) -> Windows:
+    def windows(self) -> Windows:
         reach = (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
         return Windows(reach, self.strides[0], self.padding)
 

@@ -37,7 +37,7 @@ class _Pooling1D(WindowedLayer):
         self.padding = str(padding).lower()
 
     @property
-    def _windows(self) -> Windows:
+    def windows(self) -> Windows:
         return Windows(self.pool_size[0], self.strides[0], self.padding)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -110,9 +110,9 @@ class AveragePooling1D(_Pooling1D):
             return averages
         steps = inputs.shape[1]
         lengths = torch.tensor([steps], device=inputs.device) if mask is None else mask.sum(1)
-        held = self._windows.held(lengths, steps).clamp(min=1)
+        held = self.windows.held(lengths, steps).clamp(min=1)
         share = self.pool_size[0] / held.to(averages.dtype)
-        if mask is not None and self._windows.keeps_steps:
+        if mask is not None and self.windows.keeps_steps:
             share = share.gather(1, (mask.cumsum(1) - 1).clamp(min=0))
         return averages * share.unsqueeze(-1)
 

@@ -35,13 +35,13 @@ class _Pooling2D(Layer):
         self.padding = str(padding).lower()
 
     @property
-    def _windows(self) -> Windows2D:
+    def windows(self) -> Windows2D:
         return Windows2D.of(self.pool_size, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, height, width, channels."""
         check_rank(self, input_shape, 4, PICTURE_AXES)
-        return (input_shape[0], *self._windows.counts(self, input_shape), input_shape[3])
+        return (input_shape[0], *self.windows.counts(self, input_shape), input_shape[3])
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that recreate the layer."""
@@ -68,7 +68,7 @@ class MaxPooling2D(_Pooling2D):
         """Return the largest values of the windows."""
         check_rank(self, inputs.shape, 4, PICTURE_AXES)
         least = float("-inf") if inputs.is_floating_point() else torch.iinfo(inputs.dtype).min
-        channels = self._windows.pad(self, inputs, least)
+        channels = self.windows.pad(self, inputs, least)
         return functional.max_pool2d(channels, self.pool_size, self.strides).permute(0, 2, 3, 1)
 
 
@@ -89,7 +89,7 @@ class AveragePooling2D(_Pooling2D):
     def call(self, inputs: Tensor) -> Tensor:
         """Return the averages of the windows."""
         check_rank(self, inputs.shape, 4, PICTURE_AXES)
-        channels = self._windows.pad(self, inputs, 0.0)
+        channels = self.windows.pad(self, inputs, 0.0)
         averages = functional.avg_pool2d(channels, self.pool_size, self.strides)
         if self.padding == "same":
             averages = averages / self._held(inputs.shape, averages)
@@ -99,7 +99,7 @@ class AveragePooling2D(_Pooling2D):
         """Return the share of each window `[H', W']` that is not padding."""
         height, width = (
             windows.held(torch.tensor([size], device=like.device), size)[0].to(like.dtype) / windows.reach
-            for size, windows in zip(shape[1:3], self._windows, strict=True)
+            for size, windows in zip(shape[1:3], self.windows, strict=True)
         )
         return height[:, None] * width
 

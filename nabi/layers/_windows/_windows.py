@@ -100,7 +100,7 @@ class WindowedLayer(Layer):
     _fill = 0.0
 
     @property
-    def _windows(self) -> Windows:
+    def windows(self) -> Windows:
         raise NotImplementedError(f"{type(self).__name__} must define _windows")
 
     def _slide(self, channels: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class WindowedLayer(Layer):
 
     def _over_windows(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         """Return the outputs `[B, windows, ...]`; `mask` is bool `[B, T]`."""
-        windows, length = self._windows, inputs.shape[1]
+        windows, length = self.windows, inputs.shape[1]
         if mask is None or not length or (length >= windows.least and all_count(mask)):
             self._steps(inputs.shape)
             channels = inputs.transpose(1, 2)
@@ -142,7 +142,7 @@ class WindowedLayer(Layer):
         length = shape[1]
         if length is None:
             return None
-        windows = self._windows
+        windows = self.windows
         if length < windows.least:
             raise ShapeError(
                 f"inputs: {self.name} ({type(self).__name__}) expected at least {windows.least} time steps "
@@ -155,7 +155,7 @@ class WindowedLayer(Layer):
         if mask is None:
             return None
         check_rank(self, inputs.shape, 3, AXES)
-        mask, windows = check_mask(self, mask, inputs), self._windows
+        mask, windows = check_mask(self, mask, inputs), self.windows
         if windows.keeps_steps:
             return mask
         numbers = torch.arange(max(1, windows.count(mask.shape[1])), device=mask.device)

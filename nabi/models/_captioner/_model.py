@@ -1,28 +1,23 @@
 """A model that says what is in a picture."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from nabi import _checks
 from nabi._public import public
-from nabi.cells import Cell
 from nabi.data import Vocabulary
-from nabi.errors import ArgumentError, OutputError
-from nabi.models._captioner import _files as _caption_files
+from nabi.errors import ArgumentError
 from nabi.models._captioner._network import CaptionNetwork
-from nabi.models._captioner._report import CaptionReport
-from nabi.models._captioner._samples import Samples, check_captions, check_images, divide, read_samples
+from nabi.models._captioner._samples import CaptionSamples, check_captions, check_images, read_samples
 from nabi.models._captioner._settings import CaptionSettings
-from nabi.models._captioner._training import Captioned, CaptionTraining, nats
+from nabi.models._captioner._training import Captioned, CaptionReport, CaptionTraining, nats
 from nabi.models._captioner._writing import Caption, CaptionAttention, join, look, write
-from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
-from nabi.models._task._saved import Saved
-from nabi.training import CallbackList, as_callbacks, make_display
+from nabi.models._task._task_model import TaskModel
+from nabi.training import ResumableTraining
 
 __all__ = ["Captioner"]
 
@@ -33,38 +28,22 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 200
 _LONGER = 2
 
 
-class Captioner(Saved):
+class _Data(NamedTuple):
+    """What a training learns from and measures on."""
+
+    train: CaptionSamples
+    held_out: CaptionSamples
+    skipped: tuple[str, ...]
+    """What is wrong with each picture that was passed over."""
+
+
+class Captioner(TaskModel):
     """Learns from pictures with captions to write captions of pictures.
 
     Convolutions make a vector of each region of a picture (`channels`; between each and the next the picture
     becomes half as large), which says its form and its colour apart from each other. A recurrent decoder of
     any cell begins with a summary of them, and looks at them again for each word (Xu et al. 2015, soft
     attention).
-
-    Args:
-        cell: a name of `nabi.cells.names()`, a class of a cell, or a cell.
-        units: width of the cell's states.
-        layers: recurrent layers on top of each other.
-        image_size: to which pictures are made larger or smaller, height and width in pixels.
-        channels: of each convolution.
-        attention: "bahdanau", which learns sooner where to look, "luong", or None: then the decoder has the
-            summary alone.
-        unit: what captions are cut into: "words", "characters", or "pieces" of words.
-        vocabulary_size: codes at most; rarer words are unknown.
-        minimum_count: how often a word must have been seen to be known.
-        lowercase: whether large and small letters are the same.
-        embedding_size: width of the vector of a code.
-        dropout: share of the features left out in training: of embedded codes, of the outputs of every layer,
-            and of what is read out.
-        word_dropout: share of the words left out of what a batch reads, wherever they occur, so that the next
-            ones are looked for in the picture and not guessed from them.
-        batch_size: captions per step of training.
-        epochs: times that everything is gone through; chosen from its number by default.
-        learning_rate: of AdamW, at its highest; it falls to nearly nothing until the end.
-        warmup: steps of training over which the rate rises, but no more than a tenth of all.
-        clipnorm: the gradient of all weights together is scaled down to this norm.
-        weight_decay: of AdamW.
-        seed: of everything random. The same seed gives the same result.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -77,66 +56,18 @@ class Captioner(Saved):
     ['it is night', 'it is day']
     """
 
+    _kind = "captioner"
+    _called = "a captioner"
+    _settings_type = CaptionSettings
+    _report_type = CaptionReport
+
+    settings: CaptionSettings
     network: CaptionNetwork
     vocabulary: Vocabulary
     report: CaptionReport
     """Of what was held out."""
     longest: int
     """Codes of the longest caption that it has learnt from, the end included."""
-
-    _save, _fill = _caption_files.save, _caption_files.fill
-
-    @public
-    def __init__(
-        self,
-        cell: CellChoice = "gru",
-        *,
-        units: int = 128,
-        layers: int = 1,
-        image_size: int = 48,
-        channels: Sequence[int] = (16, 32, 64, 64),
-        attention: str | None = "bahdanau",
-        unit: str = "words",
-        vocabulary_size: int = 10_000,
-        minimum_count: int = 1,
-        lowercase: bool = True,
-        embedding_size: int = 64,
-        dropout: float = 0.1,
-        word_dropout: float = 0.2,
-        batch_size: int = 32,
-        epochs: int | None = None,
-        learning_rate: float = 4e-3,
-        warmup: int = 100,
-        clipnorm: float = 1.0,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ) -> None:
-        check_cell(cell, None)
-        self.asked = CaptionSettings(
-            cell_name(cell),
-            cell.units if isinstance(cell, Cell) else units,
-            layers,
-            image_size,
-            channels,  # type: ignore[arg-type]
-            attention,
-            unit,
-            vocabulary_size,
-            minimum_count,
-            lowercase,
-            embedding_size,
-            dropout,
-            word_dropout,
-            batch_size,
-            epochs,
-            learning_rate,
-            warmup,
-            clipnorm,
-            weight_decay,
-            seed,
-        )
-        self.settings = self.asked
-        self.cell = make_cell(cell, self.asked.units)
-        self.trained = False
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -177,45 +108,65 @@ class Captioner(Saved):
                 of the files or more that cannot be read, and a share that leaves nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
-        asked, size = self.asked, self.asked.image_size
+        size = self.asked.image_size
         samples = read_samples("images", images, captions, size)
+        skipped = samples.skipped
         if validation is None:
-            train, held_out = divide(samples, validation_share, asked.seed)
+            train, held_out = samples.divided(validation_share, self.asked.seed)
         else:
             if not isinstance(validation, tuple | list) or len(validation) != 2:
                 raise ArgumentError(f"validation: got {validation!r}, expected (images, captions)")
             train, held_out = samples, read_samples("validation", *validation, size)
-        display = make_display(verbose)
-        vocabulary = Vocabulary.learn(
-            train.captions,
+            skipped += held_out.skipped
+        data = _Data(train, held_out, skipped)
+        report: CaptionReport = self._learn(data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        return report
+
+    def _prepare(self, data: _Data) -> CaptionSettings:
+        """Learn the vocabulary of the captions, and choose how often all are gone through."""
+        asked: CaptionSettings = self.asked
+        self.vocabulary = Vocabulary.learn(
+            data.train.captions,
             asked.unit,
             size=asked.vocabulary_size,
             lowercase=asked.lowercase,
             minimum_count=asked.minimum_count,
         )
-        wanted = min(max(round(_PICTURES_TO_SEE / len(train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
-        settings = replace(asked, epochs=asked.epochs or wanted)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = CaptionNetwork(len(vocabulary), settings, self.cell)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
-        training = CaptionTraining(network, train, held_out, vocabulary, settings, place)
-        shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
-        training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
-        self.network, self.vocabulary, self.settings = network, vocabulary, settings
-        self.longest = max(map(len, train.encode(vocabulary))) - 1
-        self.history = training.position.history
-        self.trained = True
-        self.report = CaptionReport(
-            len(train),
+        self.longest = max(map(len, data.train.encode(self.vocabulary))) - 1
+        wanted = min(max(round(_PICTURES_TO_SEE / len(data.train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return replace(asked, epochs=asked.epochs or wanted)
+
+    def _make_network(self) -> CaptionNetwork:
+        """Return a network for the codes of the vocabulary."""
+        return CaptionNetwork(len(self.vocabulary), self.settings, self.cell)
+
+    def _make_training(self, data: _Data, checkpoint: Path | None) -> CaptionTraining:
+        """Return the training on pictures and captions."""
+        return CaptionTraining(
+            self.network, data.train, data.held_out, self.vocabulary, self.settings, checkpoint
+        )
+
+    def _make_report(self, data: _Data, training: ResumableTraining) -> CaptionReport:
+        """Measure on what was held out."""
+        held_out = data.held_out
+        return CaptionReport(
+            len(data.train),
             len(held_out),
-            nats(network, Captioned(held_out, vocabulary)) if len(held_out) else None,
+            nats(self.network, Captioned(held_out, self.vocabulary)) if len(held_out) else None,
             self._exact(held_out, 1) if len(held_out) else None,
             training.position.seconds,
-            (*samples.skipped, *(held_out.skipped if validation is not None else ())),
+            data.skipped,
             training.interrupted,
         )
-        return self.report
+
+    def _state(self) -> dict[str, Any]:
+        """Return the vocabulary, and how long captions are."""
+        return {"vocabulary": self.vocabulary.to_dict(), "longest": self.longest}
+
+    def _set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave."""
+        self.vocabulary = Vocabulary.from_dict(state["vocabulary"])
+        self.longest = int(state["longest"])
 
     # Asking -----------------------------------------------------------------------------------------------
 
@@ -286,7 +237,7 @@ class Captioner(Saved):
         text = self.caption(pixels)[0].text if caption is None else check_captions([caption])[0]
         return look(self.network, self.vocabulary, pixels, text)
 
-    def _exact(self, samples: Samples, beam: int) -> float:
+    def _exact(self, samples: CaptionSamples, beam: int) -> float:
         found = self.caption(samples.images, beam=beam)
         # What it could have said at best: the same text in its own spelling.
         right = [

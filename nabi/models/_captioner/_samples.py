@@ -15,13 +15,13 @@ from nabi import _checks
 from nabi.data import Vocabulary, fit_images, keep_readable
 from nabi.errors import ArgumentError, ShapeError
 
-__all__ = ["Samples", "check_captions", "check_images", "divide", "read_samples"]
+__all__ = ["CaptionSamples", "check_captions", "check_images", "read_samples"]
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Samples:
+class CaptionSamples:
     """Pictures with their captions, in the order of each other."""
 
     images: Pixels
@@ -32,9 +32,28 @@ class Samples:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Samples":
+    def take(self, rows: npt.NDArray[np.int64]) -> "CaptionSamples":
         """Return some of them."""
-        return Samples(self.images[rows], [self.captions[row] for row in rows], self.skipped)
+        return CaptionSamples(self.images[rows], [self.captions[row] for row in rows], self.skipped)
+
+    def divided(self, share: float, seed: int) -> tuple["CaptionSamples", "CaptionSamples"]:
+        """Return what is learnt from, and a share of the pictures, each with all its captions, held out.
+
+        Raises:
+            ArgumentError: for a share that cannot be or leaves nothing to learn from.
+        """
+        _checks.rate("validation_share", share)
+        numbers: dict[bytes, int] = {}
+        pictures = np.array([numbers.setdefault(image.tobytes(), len(numbers)) for image in self.images])
+        count = round(share * len(numbers))
+        if share and (not count or count == len(numbers)):
+            raise ArgumentError(
+                f"validation_share: {share} of {len(numbers)} pictures cannot be held out; take another "
+                "share, 0 for none"
+            )
+        held = np.random.default_rng(seed).permutation(len(numbers))[:count]
+        out = np.isin(pictures, held)
+        return self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
 
     def encode(self, vocabulary: Vocabulary) -> list[Tensor]:
         """Return the codes of each caption: START, its words, and START again, which says that it ended."""
@@ -60,7 +79,7 @@ def check_images(images: Any, size: int) -> Pixels:
     return np.stack(pictures) if pictures else np.empty((0, size, size, 3), np.uint8)
 
 
-def read_samples(name: str, images: Any, captions: Any, size: int) -> Samples:
+def read_samples(name: str, images: Any, captions: Any, size: int) -> CaptionSamples:
     """Return pictures with captions; files that cannot be read are passed over, unless they are half or more.
 
     Raises:
@@ -78,9 +97,9 @@ def read_samples(name: str, images: Any, captions: Any, size: int) -> Samples:
         if not text.strip():
             raise ArgumentError(f"captions[{row}]: it is empty, a text is expected")
     if paths is None:
-        return Samples(fit_images(images, size), texts)
+        return CaptionSamples(fit_images(images, size), texts)
     kept = keep_readable(paths, texts, size, name)
-    return Samples(kept.images, kept.captions, kept.skipped)
+    return CaptionSamples(kept.images, kept.captions, kept.skipped)
 
 
 def check_captions(captions: Any) -> list[str]:
@@ -95,26 +114,6 @@ def check_captions(captions: Any) -> list[str]:
         if not isinstance(text, str):
             raise ArgumentError(f"captions[{row}]: got {text!r}, expected a text")
     return [str(text) for text in captions]
-
-
-def divide(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
-    """Hold out a share of the pictures, each with all its captions.
-
-    Raises:
-        ArgumentError: for a share that cannot be or leaves nothing to learn from.
-    """
-    _checks.rate("validation_share", share)
-    numbers: dict[bytes, int] = {}
-    pictures = np.array([numbers.setdefault(image.tobytes(), len(numbers)) for image in samples.images])
-    count = round(share * len(numbers))
-    if share and (not count or count == len(numbers)):
-        raise ArgumentError(
-            f"validation_share: {share} of {len(numbers)} pictures cannot be held out; take another share, "
-            "0 for none"
-        )
-    held = np.random.default_rng(seed).permutation(len(numbers))[:count]
-    out = np.isin(pictures, held)
-    return samples.take(np.flatnonzero(~out)), samples.take(np.flatnonzero(out))
 
 
 def _count(images: Any) -> int:

@@ -1,95 +1,76 @@
 """What a captioner can be told."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.models._networks._attention import ATTENTIONS
-from nabi.models._task._described import Described
-from nabi.models._task._setting_checks import (
-    check_flags,
-    check_training,
-    check_whole,
-    check_wholes,
-    keep,
-    scheduled,
-)
+from nabi.models._task import _shared_settings as shared
+from nabi.models._task._settings import AdamWSettings, Option, choice, rate, setting, whole, wholes
 
 __all__ = ["CaptionSettings"]
 
-_UNITS = ("words", "characters", "pieces")
-# None of these may be left out or below the number.
-_WHOLE = {
-    "units": 1,
-    "layers": 1,
-    "image_size": 8,
-    "vocabulary_size": 5,
-    "minimum_count": 1,
-    "embedding_size": 1,
-    "batch_size": 1,
-    "warmup": 0,
-    "seed": 0,
-}
-
 
 @dataclass(frozen=True)
-class CaptionSettings(Described):
+class CaptionSettings(AdamWSettings):
     """The settings of a `Captioner`, which says what each means; `epochs` None is chosen by `fit`."""
 
-    cell: str = "gru"
-    units: int = 128
-    layers: int = 1
-    image_size: int = 48
-    channels: tuple[int, ...] = (16, 32, 64, 64)
-    attention: str | None = "bahdanau"
-    unit: str = "words"
-    vocabulary_size: int = 10_000
-    minimum_count: int = 1
-    lowercase: bool = True
-    embedding_size: int = 64
-    dropout: float = 0.1
-    word_dropout: float = 0.2
-    batch_size: int = 32
-    epochs: int | None = None
-    learning_rate: float = 4e-3
-    warmup: int = 100
-    clipnorm: float = 1.0
-    weight_decay: float = 0.01
-    seed: int = 0
+    cell: str = shared.cell("gru")
+    units: int = shared.units(128)
+    layers: int = shared.layers()
+    image_size: int = setting(
+        48,
+        whole(8),
+        "to which pictures are made larger or smaller, height and width in pixels.",
+        Option(
+            "Pictures with captions",
+            "Height and width in pixels to which pictures are made larger or smaller.",
+        ),
+    )
+    channels: tuple[int, ...] = setting((16, 32, 64, 64), wholes(), "of each convolution.")
+    attention: str | None = setting(
+        "bahdanau",
+        choice(*shared.ATTENTIONS, None),
+        '"bahdanau", which learns sooner where to look, "luong", or None: then the decoder has the summary '
+        "alone.",
+    )
+    unit: str = shared.unit(
+        "words",
+        'what captions are cut into: "words", "characters", or "pieces" of words.',
+        "words",
+        "characters",
+        "pieces",
+    )
+    vocabulary_size: int = shared.vocabulary_size(10_000, "codes at most; rarer words are unknown.")
+    minimum_count: int = shared.minimum_count()
+    lowercase: bool = shared.lowercase(True)
+    embedding_size: int = shared.embedding_size(64)
+    dropout: float = shared.dropout(
+        0.1,
+        "share of the features left out in training: of embedded codes, of the outputs of every layer, and "
+        "of what is read out.",
+    )
+    word_dropout: float = setting(
+        0.2,
+        rate(),
+        "share of the words left out of what a batch reads, wherever they occur, so that the next ones are "
+        "looked for in the picture and not guessed from them.",
+    )
+    batch_size: int = shared.batch_size(32, "captions per step of training.")
+    epochs: int | None = shared.epochs(
+        None, "times that everything is gone through; chosen from its number by default."
+    )
+    learning_rate: float = shared.learning_rate(
+        4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
+    )
+    warmup: int = shared.warmup()
+    clipnorm: float = shared.clipnorm()
+    weight_decay: float = shared.weight_decay()
+    seed: int = shared.seed()
 
-    def __post_init__(self) -> None:
-        check_wholes(self, _WHOLE)
-        check_whole(self, "epochs", 1, optional=True)
-        channels: object = self.channels
-        if not isinstance(channels, Sequence | np.ndarray) or isinstance(channels, str) or not len(channels):
+    def check_together(self) -> None:
+        """Refuse a picture that is too small for so many convolutions."""
+        halved = len(self.channels) - 1
+        if self.image_size < 2**halved:
             raise ArgumentError(
-                f"channels: expected a list of whole numbers of at least 1, got {_checks.short(channels)}"
+                f"image_size: {self.image_size} is too small for {halved + 1} convolutions, each but the "
+                f"last of which halves it; expected {2**halved} at least"
             )
-        channels = tuple(_checks.whole(f"channels[{place}]", one) for place, one in enumerate(channels))
-        keep(self, "channels", channels)
-        if self.image_size < 2 ** (len(channels) - 1):
-            raise ArgumentError(
-                f"image_size: {self.image_size} is too small for {len(channels)} convolutions, each but the "
-                f"last of which halves it; expected {2 ** (len(channels) - 1)} at least"
-            )
-        _checks.choice("unit", self.unit, _UNITS)
-        if self.attention is not None:
-            _checks.choice("attention", self.attention, ATTENTIONS)
-        check_training(self, ("dropout", "word_dropout"))
-        check_flags(self, ["lowercase"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values by name, as JSON can hold them and gives them back."""
-        return {**super().to_dict(), "channels": list(self.channels)}
-
-    def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step of training, counted from 0, of so many.
-
-        It rises over the first `warmup` steps, or the first tenth of few, and then falls along half a cosine
-        to a fiftieth.
-        """
-        return scheduled(self.learning_rate, "cosine", self.warmup, step, steps)

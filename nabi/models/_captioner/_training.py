@@ -1,9 +1,13 @@
-"""Training of a captioner: pictures in another order in every epoch, captions padded batch by batch."""
+"""Training of a captioner, and how good it is then.
+
+Pictures come in another order in every epoch, captions are padded batch by batch.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,13 +16,50 @@ from torch.nn import functional
 
 from nabi.data import Vocabulary
 from nabi.models._captioner._network import CaptionNetwork
-from nabi.models._captioner._samples import Samples
+from nabi.models._captioner._samples import CaptionSamples
 from nabi.models._captioner._settings import CaptionSettings
-from nabi.training import Hearing, ResumableTraining
+from nabi.models._task._described import Described
+from nabi.training import BatchCallbacks, ResumableTraining
 
-__all__ = ["CaptionTraining", "nats"]
+__all__ = ["CaptionReport", "CaptionTraining", "Captioned", "nats"]
 
 _BATCH_TO_READ = 128
+
+
+@dataclass(frozen=True)
+class CaptionReport(Described):
+    """What a captioner says of pictures that it has not learnt from.
+
+    `validation` and `exact` are None where nothing was held out.
+    """
+
+    _called: ClassVar[str] = "report"
+
+    train: int
+    """Captions that were learnt from."""
+    held_out: int
+    """Captions that were held out."""
+    validation: float | None
+    """Of these: the mean of the negative logarithm of the probability of each word, in nats."""
+    exact: float | None
+    """Share of their pictures that it captions exactly so, always taking the most probable word."""
+    seconds: float
+    """How long training took."""
+    skipped: tuple[str, ...] = ()
+    """What is wrong with each picture that was passed over."""
+    interrupted: bool = False
+    """Whether training was stopped before its end."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "skipped", tuple(self.skipped))
+
+    def __str__(self) -> str:
+        if self.validation is None or self.exact is None:
+            return "nothing was held out"
+        return (
+            f"{self.held_out:,} captions held out: {self.validation:.4f} nats per word, "
+            f"{self.exact:.1%} said exactly so"
+        )
 
 
 class Batch(NamedTuple):
@@ -33,7 +74,7 @@ class Batch(NamedTuple):
 class Captioned:
     """Pictures with captions as codes."""
 
-    def __init__(self, samples: Samples, vocabulary: Vocabulary) -> None:
+    def __init__(self, samples: CaptionSamples, vocabulary: Vocabulary) -> None:
         self._images, self._codes = torch.from_numpy(samples.images), samples.encode(vocabulary)
 
     def __len__(self) -> int:
@@ -54,7 +95,7 @@ class Captioned:
         return found.digest()
 
 
-def nats(network: CaptionNetwork, captioned: Captioned, hearing: Hearing = ()) -> float:
+def nats(network: CaptionNetwork, captioned: Captioned, hearing: BatchCallbacks = ()) -> float:
     """Return the mean negative log probability of the codes of captions, their ends included."""
     total, count = 0.0, 0
     with torch.no_grad():
@@ -87,8 +128,8 @@ class CaptionTraining(ResumableTraining):
     def __init__(
         self,
         network: CaptionNetwork,
-        train: Samples,
-        validation: Samples,
+        train: CaptionSamples,
+        validation: CaptionSamples,
         vocabulary: Vocabulary,
         settings: CaptionSettings,
         checkpoint: Path | None,
@@ -119,7 +160,7 @@ class CaptionTraining(ResumableTraining):
         """Whether anything was held out."""
         return len(self._validation) > 0
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, hearing: BatchCallbacks) -> float:
         """Return the mean loss of the codes that were held out."""
         return nats(self._captioner, self._validation, hearing)
 

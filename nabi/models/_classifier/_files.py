@@ -13,7 +13,7 @@ from nabi.layers import Dense, Embedding
 from nabi.models._classifier._report import Report
 from nabi.models._classifier._samples import Columns
 from nabi.models._classifier._settings import TextSettings
-from nabi.models._files import describe_model, make_model
+from nabi.models._keras_models import describe_model, make_model
 from nabi.models._sequential import Sequential
 from nabi.models._task._described import check_fields
 

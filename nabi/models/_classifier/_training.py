@@ -11,6 +11,7 @@ import torch
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.models._classifier._encoding import encode_texts
+from nabi.models._classifier._network import build_network
 from nabi.models._classifier._samples import Samples
 from nabi.models._classifier._settings import (
     LONGEST_MAXLEN,
@@ -22,7 +23,7 @@ from nabi.models._classifier._settings import (
 )
 from nabi.models._classifier._split import Parts
 from nabi.models._sequential import Sequential
-from nabi.models._task._cell_choice import CellChoice, build_network, make_cell
+from nabi.models._task._cell_choice import CellChoice, make_cell
 from nabi.training import Callback, EarlyStopping, as_callbacks
 
 __all__ = ["Learnt", "settings_lines", "train"]

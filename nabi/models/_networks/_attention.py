@@ -7,10 +7,9 @@ from torch import Tensor
 
 from nabi import layers
 from nabi.errors import unknown_name
+from nabi.models._task._shared_settings import ATTENTIONS
 
-__all__ = ["ATTENTIONS", "Attention"]
-
-ATTENTIONS = ("luong", "bahdanau")
+__all__ = ["Attention"]
 
 
 class Attention(torch.nn.Module):

@@ -1,6 +1,5 @@
 """The decoder: a recurrent network that writes codes while it looks at a memory."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,13 +12,10 @@ from nabi.errors import ArgumentError
 from nabi.models._networks._attention import Attention
 from nabi.models._networks._dropout import draw_mask, drop_codes
 from nabi.models._networks._embedding import make_embedding
-from nabi.models._networks._encoder import run_layer
 from nabi.models._networks._memory import Memory
-from nabi.scan import sample_noise, step
+from nabi.models._networks._recurrent_stack import RecurrentStack, StackNetwork, States
 
 __all__ = ["DecoderNetwork"]
-
-States = list[tuple[Tensor, ...]]
 
 
 class _Masks(NamedTuple):
@@ -30,7 +26,7 @@ class _Masks(NamedTuple):
     readout: Tensor | None
 
 
-class DecoderNetwork(torch.nn.Module):
+class DecoderNetwork(StackNetwork):
     """Embedding, recurrent layers of any cell, attention, and a layer that says how probable each code is.
 
     A bridge makes the first states of all layers from the summary of the source: `s = tanh(W summary + b)`.
@@ -88,17 +84,13 @@ class DecoderNetwork(torch.nn.Module):
         # What the layers read beside the code, if anything.
         self.looks_before = attention == "bahdanau"
         beside = memory_width if self.looks_before else embedding_size if input_feeding else 0
-        self.recurrent, self.bridge = torch.nn.ModuleList(), torch.nn.ModuleList()
-        reads = embedding_size + beside
+        self.recurrent, self.bridge = RecurrentStack(cell, embedding_size + beside), torch.nn.ModuleList()
         for number in range(layer_count):
-            layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}")
-            layer.build((None, None, reads))
-            self.recurrent.append(layer)
+            self.recurrent.add()
             for state in cell.states:
                 bridge = layers.Dense(cell.state_width(state), "tanh", name=f"bridge_{number}_{state}")
                 bridge.build((None, summary_width))
                 self.bridge.append(bridge)
-            reads = width
         self._state_count = len(cell.states)
         self.combine = layers.Dense(embedding_size, "tanh", name="combine")
         self.combine.build((None, None, width + (memory_width if attention is not None else 0)))
@@ -170,8 +162,8 @@ class DecoderNetwork(torch.nn.Module):
         if self.looks_before or self.input_feeding or (generator is not None and sampled):
             return self._read_stepwise(memory, codes, table, masks, generator, sampled)
         x = _times(functional.embedding(codes, table), masks.embedded)
-        for layer, before, mask in zip(self.recurrent, self.first_states(memory), masks.outputs, strict=True):
-            x = _times(run_layer(layer, x, before, lengths, generator)[0], mask)
+        states = self.first_states(memory)
+        x, _ = self.recurrent(x, states, lengths=lengths, generator=generator, masks=masks.outputs)
         weights = None
         if self.attention is not None:
             keys = self.attention.keys(memory.values)
@@ -190,7 +182,7 @@ class DecoderNetwork(torch.nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """The same where a step needs what the step before found, besides the states."""
         states, keys = self.first_states(memory), self.keys(memory)
-        noises = self._draw_noises(codes, table, generator)
+        noises = self.recurrent.draw_noises(len(codes), codes.shape[1], table, generator)
         read = table.new_zeros((len(codes), 1, table.shape[1]))
         query = _times(states[-1][0][:, None], masks.outputs[-1])
         parts: list[Tensor] = []
@@ -211,13 +203,8 @@ class DecoderNetwork(torch.nn.Module):
                 x = torch.cat([x, context], dim=2)
             elif self.input_feeding:
                 x = torch.cat([x, read], dim=2)
-            x = x[:, 0]
-            for place, layer in enumerate(self.recurrent):
-                assert isinstance(layer, layers.RNN)
-                program = layer.program(training=generator is not None)
-                noise = [n[:, number] if n.dim() == 3 else n for n in noises[place]]
-                states[place] = step(program, x, states[place], layer.cell_parameters(), noise)
-                x = _times(states[place][0][:, None], masks.outputs[place])[:, 0]
+            training = generator is not None
+            x, states = self.recurrent.step(x[:, 0], states, number, noises, masks.outputs, training)
             query = x[:, None]
             if self.attention is not None and not self.looks_before:
                 assert keys is not None
@@ -239,24 +226,6 @@ class DecoderNetwork(torch.nn.Module):
         size = like.shape[1]
         outputs = [draw(self._width) for _ in self.recurrent]
         return _Masks(draw(size), tuple(outputs), draw(size))
-
-    def _draw_noises(
-        self, codes: Tensor, like: Tensor, generator: torch.Generator | None
-    ) -> list[Sequence[Tensor]]:
-        """What the cells themselves draw at random, for all steps."""
-        if generator is None:
-            return [()] * len(self.recurrent)
-        return [
-            sample_noise(
-                layer.program(training=True),  # type: ignore[operator]
-                len(codes),
-                codes.shape[1],
-                dtype=like.dtype,
-                device=like.device,
-                generator=generator,
-            )
-            for layer in self.recurrent
-        ]
 
 
 def _times(x: Tensor, mask: Tensor | None) -> Tensor:

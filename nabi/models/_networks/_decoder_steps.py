@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from nabi.decoding import select_rows
-from nabi.models._networks._decoder import DecoderNetwork, States
+from nabi.models._networks._decoder import DecoderNetwork
 from nabi.models._networks._memory import Memory
-from nabi.scan import PreparedStep
+from nabi.models._networks._recurrent_stack import StackSteps, States
 
 __all__ = ["DecoderSteps", "Writing"]
 
@@ -40,10 +40,7 @@ class DecoderSteps:
         self._network = network
         with torch.no_grad():
             self._table = network.embedding.embeddings.detach()
-            self._layers = [
-                PreparedStep(layer.program(), layer.cell_parameters())  # type: ignore[operator]
-                for layer in network.recurrent
-            ]
+            self._recurrent = StackSteps(network.recurrent)
             matrix, bias = network.readout_weights()
             self._matrix, self._bias = matrix.detach().T, bias.detach().clone()
             self._bias[list(banned)] = -math.inf
@@ -67,11 +64,7 @@ class DecoderSteps:
                 x = torch.cat([x, context[:, 0]], dim=1)
             elif network.input_feeding:
                 x = torch.cat([x, state.read[:, 0]], dim=1)
-            states: States = []
-            for layer, before in zip(self._layers, state.states, strict=True):
-                after = layer(x, before)
-                states.append(after)
-                x = after[0]
+            x, states = self._recurrent(x, state.states)
             query = x[:, None]
             if attention is not None and not network.looks_before:
                 assert state.keys is not None

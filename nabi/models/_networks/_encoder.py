@@ -1,19 +1,17 @@
 """The encoder of a text: from codes to a memory that a decoder looks at."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nabi import layers
 from nabi.cells import Cell
-from nabi.models._networks._dropout import drop_codes, drop_features, drop_weights
+from nabi.models._networks._dropout import drop_codes, drop_features
 from nabi.models._networks._embedding import make_embedding
 from nabi.models._networks._memory import Memory
-from nabi.scan import sample_noise, scan
+from nabi.models._networks._recurrent_stack import run_layer
 
-__all__ = ["TextEncoder", "run_layer"]
+__all__ = ["TextEncoder"]
 
 
 class TextEncoder(torch.nn.Module):
@@ -81,29 +79,3 @@ class TextEncoder(torch.nn.Module):
                 finals += final
             x = drop_features(torch.cat(outputs, dim=2), self.dropout, generator)
         return Memory(x, mask, torch.cat(finals, dim=1))
-
-
-def run_layer(
-    layer: torch.nn.Module,
-    x: Tensor,
-    states: Sequence[Tensor] | None,
-    lengths: Tensor | None,
-    generator: torch.Generator | None,
-    *,
-    reverse: bool = False,
-    weight_drop: float = 0.0,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run the cell of a built `layers.RNN` over `[B, T, D]`; return outputs and final states.
-
-    With a generator this is training, and what the cell itself draws at random is drawn from it; a share of
-    the weights between a state and the next is left out (Merity et al. 2018).
-    """
-    assert isinstance(layer, layers.RNN)
-    program = layer.program(training=generator is not None)
-    weights = layer.cell_parameters()
-    noise: tuple[Tensor, ...] = ()
-    if generator is not None:
-        weights = drop_weights(program, weights, weight_drop, generator)
-        noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
-    output, final, _ = scan(program, x, states, weights, noise=noise, lengths=lengths, reverse=reverse)
-    return output, final

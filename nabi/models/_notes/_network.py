@@ -8,7 +8,7 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.data import KEYS
 from nabi.models._networks._dropout import drop_features
-from nabi.models._networks._encoder import run_layer
+from nabi.models._networks._recurrent_stack import run_layer
 from nabi.models._notes._settings import NoteSettings
 
 __all__ = ["END", "NoteNetwork", "States"]

@@ -17,8 +17,9 @@ class Described:
     """The name of such an object in messages."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values by name, as JSON can hold them."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        """Return the values by name, as JSON can hold them and gives them back: lists for tuples."""
+        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in values.items()}
 
     @classmethod
     def from_dict(cls, described: Any) -> Self:

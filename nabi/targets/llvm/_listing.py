@@ -58,9 +58,10 @@ def listing(
     except (ImportError, OSError) as problem:
         raise NativeError(f"There is no code to show: llvmlite cannot be loaded ({problem}).") from problem
     from nabi.native import emit_assembly
+    from nabi.targets.llvm._writer._module import write_module
 
     kernel = _kernel(program, direction, dtype, target)
-    module = kernel.write()
+    module = write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"
     head = "\n".join(f"{sign} {line}".rstrip() for line in _head(kernel))

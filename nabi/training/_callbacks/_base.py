@@ -1,9 +1,12 @@
-"""Callbacks: hooks for user code during training."""
+"""Callbacks: a user's code that is called in the course of training."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
+from nabi._checks import as_real
 from nabi.errors import ArgumentError
+from nabi.interchange import check_counter, check_figures
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "TerminateOnNaN"]
 
@@ -31,6 +34,8 @@ class Callback:
     params: Mapping[str, Any] = {}
     # Whether this callback handles a non-finite loss, which is an error otherwise.
     handles_not_finite: ClassVar[bool] = False
+    # Whether it is called after all others, since it keeps what they have counted.
+    comes_last: ClassVar[bool] = False
     # Set in on_train_begin by a callback that has restored the model; the number of epochs already trained.
     resumed_epoch: int | None = None
 
@@ -41,6 +46,17 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Set the training parameters."""
         self.params = params
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return, by name, the tensors and JSON values that `BackupAndRestore` keeps of this callback."""
+        return {}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `get_extra` gave, when a run goes on; comes after `on_train_begin`.
+
+        Raises:
+            KeyError, TypeError, ValueError: for what does not fit; the file is then called damaged.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called before an epoch, counted from 0."""
@@ -110,6 +126,19 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return the figures, without those that are no numbers."""
+        numbers = {name: list(map(as_real, values)) for name, values in self.history.items()}
+        return {
+            "epoch": list(self.epoch),
+            "history": {name: values for name, values in numbers.items() if None not in values},
+        }
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on with the figures of the epochs before."""
+        self.epoch = [check_counter("history.epoch", epoch) for epoch in extra["epoch"]]
+        self.history = check_figures("history.history", extra["history"])
+
 
 class LambdaCallback(Callback):
     """Functions as a callback: `LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs["loss"]))`.
@@ -137,17 +166,20 @@ class CallbackList:
     """The callbacks of one run. Methods that no callback overrides cost nothing."""
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: Mapping[str, Any]) -> None:
-        self.callbacks = list(callbacks)
-        for callback in self.callbacks:
+        given = list(callbacks)
+        for callback in given:
             if not isinstance(callback, Callback):
                 raise ArgumentError(
                     f"callbacks: expected objects of nabi.callbacks.Callback, got {callback!r}"
                 )
             callback.set_model(model)
             callback.set_params(params)
+        self.callbacks = sorted(given, key=attrgetter("comes_last"))
         self.handles_not_finite = any(callback.handles_not_finite for callback in self.callbacks)
+        self.before_batch = self.methods("on_train_batch_begin")
+        self.after_batch = self.methods("on_train_batch_end")
 
-    def hearing(self, method: str) -> list[Callable[..., Any]]:
+    def methods(self, method: str) -> list[Callable[..., Any]]:
         """Return the overridden methods of that name."""
         old = method.replace("_train_batch_", "_batch_")
         return [

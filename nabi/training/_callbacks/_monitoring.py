@@ -9,14 +9,15 @@ import torch
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError
+from nabi.interchange import check_counter, check_tensors, part
 from nabi.training._callbacks._base import Callback
 
-__all__ = ["EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "Watching"]
+__all__ = ["EarlyStopping", "LearningRateScheduler", "Monitor", "ReduceLROnPlateau"]
 
 _HIGHER_IS_BETTER = ("auc", "precision", "recall", "f1_score")
 
 
-class Watching(Callback):
+class Monitor(Callback):
     """Base class of callbacks that compare a metric with its best value so far.
 
     Args:
@@ -46,8 +47,8 @@ class Watching(Callback):
         """Reset the comparison."""
         self.best = -self._sign * math.inf
 
-    def watched(self, logs: Any) -> float:
-        """Return the monitored value from the logs."""
+    def monitored(self, logs: Any) -> float:
+        """Return the figure in the logs."""
         if self.monitor not in (logs or {}):
             hint = (
                 "; pass validation_data or validation_split to fit" if self.monitor.startswith("val_") else ""
@@ -57,6 +58,15 @@ class Watching(Callback):
                 f"{', '.join(logs or {}) or 'nothing'}{hint}"
             )
         return float(logs[self.monitor])
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return the best figure so far."""
+        return {"best": self.best if math.isfinite(self.best) else None}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on comparing with the best figure so far."""
+        if extra["best"] is not None:
+            self.best = _checks.real("best", extra["best"])
 
     def improves(self, value: float, over: float | None = None) -> bool:
         """Tell whether a value is better than `over`, by default the best so far."""
@@ -68,7 +78,7 @@ class Watching(Callback):
         )
 
 
-class EarlyStopping(Watching):
+class EarlyStopping(Monitor):
     """Stop when a metric has not improved for some epochs.
 
     Args:
@@ -115,7 +125,7 @@ class EarlyStopping(Watching):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and stop if patience runs out."""
-        value = self.watched(logs)
+        value = self.monitored(logs)
         if epoch < self.start_from_epoch:
             return
         self.wait += 1
@@ -130,6 +140,21 @@ class EarlyStopping(Watching):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return what has been counted, and the best weights."""
+        weights = {f"weights/{number}": one for number, one in enumerate(self.best_weights or ())}
+        return {**super().get_extra(), "wait": self.wait, "best_epoch": self.best_epoch, **weights}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on counting."""
+        weights, own = part(extra, "weights/"), dict(enumerate(self.model.weights))
+        if weights:
+            check_tensors(weights, {str(number): one for number, one in own.items()}, "best weights/")
+            self.best_weights = [weights[str(number)].to(one.device) for number, one in own.items()]
+        self.wait = check_counter("wait", extra["wait"])
+        self.best_epoch = check_counter("best_epoch", extra["best_epoch"])
+        super().set_extra(extra)
+
     def on_train_end(self, logs: Any = None) -> None:
         """Restore the best weights."""
         if self.stopped_epoch and self.verbose:
@@ -140,7 +165,7 @@ class EarlyStopping(Watching):
                     weight.copy_(best)
 
 
-class ReduceLROnPlateau(Watching):
+class ReduceLROnPlateau(Monitor):
     """Lower the learning rate when a metric has not improved for some epochs.
 
     Args:
@@ -180,7 +205,7 @@ class ReduceLROnPlateau(Watching):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and lower the rate if patience runs out."""
-        value = self.watched(logs)
+        value = self.monitored(logs)
         logs["learning_rate"] = self.model.optimizer.learning_rate
         if self._cooling:
             self._cooling -= 1
@@ -197,6 +222,15 @@ class ReduceLROnPlateau(Watching):
             self.wait, self._cooling = 0, self.cooldown
             if self.verbose:
                 print(f"Epoch {epoch + 1}: learning rate lowered to {self.model.optimizer.learning_rate:g}")
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return what has been counted."""
+        return {**super().get_extra(), "wait": self.wait, "cooling": self._cooling}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.wait, self._cooling = (check_counter(name, extra[name]) for name in ("wait", "cooling"))
+        super().set_extra(extra)
 
 
 class LearningRateScheduler(Callback):

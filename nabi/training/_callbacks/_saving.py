@@ -3,19 +3,22 @@
 import csv
 import io
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, OutputError
-from nabi.interchange import write_atomically
+from nabi.interchange import check_counter, write_atomically
 from nabi.training._callbacks._base import Callback
-from nabi.training._callbacks._monitoring import Watching
+from nabi.training._callbacks._monitoring import Monitor
+from nabi.training._compiled import KeepsExtra
 
 __all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
 
 
-class ModelCheckpoint(Watching):
+class ModelCheckpoint(Monitor):
     """Save the model at the end of epochs.
 
     Args:
@@ -67,6 +70,15 @@ class ModelCheckpoint(Watching):
         if self.save_freq == "epoch" and (epoch + 1) % self.period == 0:
             self._save(epoch, logs or {})
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return the best figure, and the batches since the beginning."""
+        return {**super().get_extra(), "batches": self._batches}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on comparing and counting."""
+        self._batches = check_counter("batches", extra["batches"])
+        super().set_extra(extra)
+
     def _after_batch(self, batch: int, logs: Any = None) -> None:
         self._batches += 1
         if self._batches % int(self.save_freq) == 0:
@@ -74,7 +86,7 @@ class ModelCheckpoint(Watching):
 
     def _save(self, epoch: int, logs: dict[str, Any]) -> None:
         if self.save_best_only:
-            value = self.watched(logs)
+            value = self.monitored(logs)
             if not self.improves(value):
                 return
             self.best = value
@@ -133,9 +145,10 @@ class CSVLogger(Callback):
 class BackupAndRestore(Callback):
     """Save a run to a file, so that the same program can resume it after an interruption.
 
-    The file holds everything that training depends on, so the result is as if the run had never stopped. It
-    is removed when the run is complete. The counters of other callbacks (the patience of EarlyStopping) are
-    not stored.
+    The file holds everything that training depends on, what other callbacks have counted (the patience of
+    EarlyStopping) among it, and the order of data that have one of their own: a `LengthGroups`, a DataLoader
+    with a generator, a data set that defines `get_extra` and `set_extra`. So the run ends as if it had never
+    been stopped, with the history of all its epochs. The file is removed when the run is complete.
 
     Args:
         path: the file.
@@ -146,24 +159,43 @@ class BackupAndRestore(Callback):
         OutputError: if it cannot be written.
     """
 
+    comes_last = True
+
     @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         self.path = _checks.path("path", path, wrong=OutputError)
         self.every = _checks.whole("every", every, otherwise=" of epochs")
 
+        self._beside: dict[str, KeepsExtra] = {}
+
+    def keep_beside(self, beside: Mapping[str, KeepsExtra]) -> None:
+        """Keep, beside the model and its training, what these have to keep; their names go into the file."""
+        self._beside = dict(beside)
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Resume from the file, if there is one."""
         self.resumed_epoch = None
         if self.path.exists():
-            self.model.load_training(self.path)
+            with self._keeping_beside():
+                self.model.load_training(self.path)
             self.resumed_epoch = self.model.completed_epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the file."""
         if (epoch + 1) % self.every == 0:
-            self.model.save(self.path)
+            with self._keeping_beside():
+                self.model.save(self.path)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Remove the file of a complete run."""
         if self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training:
             self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _keeping_beside(self) -> Iterator[None]:
+        compiled = self.model.compiled
+        compiled.kept_beside = self._beside
+        try:
+            yield
+        finally:
+            compiled.kept_beside = {}

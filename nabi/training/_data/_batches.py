@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
-from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, row_count
+from nabi.training._data._inputs_outputs import Part, Ports, each, first_of
 from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
@@ -48,15 +49,16 @@ class ArrayBatches:
     ) -> None:
         self.x, self.y, self.weights = x, y, weights
         self.batch_size, self.generator = batch_size, generator
-        available = -(-row_count(x) // batch_size)
+        self._first = x if isinstance(x, Tensor) else first_of(x)
+        available = -(-len(self._first) // batch_size)
         self.steps: int | None = available if steps is None else min(steps, available)
 
     def epoch(self) -> Iterator[Batch]:
         """Yield the batches in order, or in a new random order if there is a generator."""
-        size, count = self.batch_size, row_count(self.x)
+        size, count = self.batch_size, len(self._first)
         order: Tensor | None = None
         if self.generator is not None:
-            order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
+            order = torch.randperm(count, generator=self.generator).to(self._first.device)
         limit = count if self.steps is None else min(count, self.steps * size)
         several = size * max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(1, size * self._row_numbers())))
         for start in range(0, limit, several):
@@ -128,6 +130,22 @@ class StreamBatches:
             steps = len(source)
         self.steps: int | None = steps
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return what the order of the next epochs follows from, where the source has an order of its own."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            return {"generator": generator.get_state()}
+        own = getattr(self.source, "get_extra", None)
+        return {} if own is None else dict(own())
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `get_extra` gave, when a run goes on."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            generator.set_state(check_random_state("data/generator", extra["generator"]))
+        elif hasattr(self.source, "set_extra"):
+            self.source.set_extra(extra)
+
     def epoch(self) -> Iterator[Batch]:
         """Yield the batches of one pass over the source; a generator continues where it stopped."""
         batches: Iterable[Any] = self.source
@@ -175,7 +193,7 @@ def check_lengths(x: Part, y: Part | None, weights: Part | None) -> int:
     Raises:
         ShapeError: if other inputs, targets or weights have another number.
     """
-    count = sample_count("x", first_of(x))
+    count = sample_count("x", x if isinstance(x, Tensor) else first_of(x))
     for argument, part in (("x", x), ("y", y), ("sample_weight", weights)):
         for tensor in part if isinstance(part, tuple) else (part,):
             if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):

@@ -24,7 +24,8 @@ from nabi.training._metrics._counts import (
     TrueNegatives,
     TruePositives,
 )
-from nabi.training._metrics._names import (
+from nabi.training._metrics._mean_metric import (
+    FUNCTIONS,
     BinaryAccuracy,
     CategoricalAccuracy,
     MeanMetric,
@@ -411,18 +412,16 @@ def get(identifier: Any) -> Any:
     >>> get("MeanSquaredError").name
     'MeanSquaredError'
     """
-    from nabi.training._metrics import _names as _metrics
-
     if identifier is None:
         return None
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        if identifier in _metrics.FUNCTIONS and identifier not in _BY_NAME:
-            return MeanMetricWrapper(_metrics.FUNCTIONS[identifier], identifier)
+        if identifier in FUNCTIONS and identifier not in _BY_NAME:
+            return MeanMetricWrapper(FUNCTIONS[identifier], identifier)
         found = find(identifier)
         if found is None:
-            raise unknown_name("identifier", identifier, [*_BY_NAME, *_metrics.FUNCTIONS])
+            raise unknown_name("identifier", identifier, [*_BY_NAME, *FUNCTIONS])
         return found
     if isinstance(identifier, type):
         return identifier()

@@ -5,7 +5,6 @@ of the weights and of the input.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nabi._once import cached_property
 from nabi.ir import LEAVES, Node, Program
@@ -14,9 +13,6 @@ from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
 from nabi.targets.llvm._plan._tiles import Columns, Tile, choose_tile
-
-if TYPE_CHECKING:
-    from llvmlite import ir
 
 __all__ = ["BackwardKernel"]
 
@@ -177,9 +173,3 @@ class BackwardKernel:
     def computed_operands(self) -> tuple[Node, ...]:
         """Operands that the passes of a step recompute."""
         return tuple(node for node in self.values.operands if node.operation not in LEAVES)
-
-    def write(self) -> "ir.Module":
-        """Write the module."""
-        from nabi.targets.llvm._writer._backward import BackwardWriter
-
-        return BackwardWriter(self).write()

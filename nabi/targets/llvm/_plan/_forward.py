@@ -1,7 +1,6 @@
 """The forward kernel: a program over packed rows, step by step, as one function."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nabi._once import cached_property
 from nabi.ir import Node, Program
@@ -10,9 +9,6 @@ from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
 from nabi.targets.llvm._plan._tiles import Tile, choose_tile
-
-if TYPE_CHECKING:
-    from llvmlite import ir
 
 __all__ = ["ForwardKernel"]
 
@@ -123,9 +119,3 @@ class ForwardKernel:
             names += [f"saved_{width}" for width in self.values.slots]
             names += [f"number_{node.index}" for node in self.kept_numbers]
         return (*names, *self.exchange, *self.weights.sizes, *self.weights.early_lines)
-
-    def write(self) -> "ir.Module":
-        """Write the module."""
-        from nabi.targets.llvm._writer._forward import ForwardWriter
-
-        return ForwardWriter(self).write()

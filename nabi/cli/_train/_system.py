@@ -1,0 +1,147 @@
+"""How `nabi train` trains a system, whichever it is: one way from the command line to a model file."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import typer
+
+from nabi.cli._train._form import Said
+from nabi.cli._train._given import Given
+from nabi.cli._train._options import option_names
+from nabi.cli._train._outputs import (
+    end_if_interrupted,
+    make_model,
+    say_where_it_goes_on,
+    try_targets,
+    write_figures,
+)
+
+__all__ = ["Figures", "SystemForm"]
+
+Figures = Mapping[str, Any]
+
+_ALWAYS = frozenset({"file", "cell", "threads", "out", "overwrite"})
+
+
+class SystemForm(ABC):
+    """A kind of data, and the system that learns from it; see `Form` for what the command asks of it."""
+
+    name: ClassVar[str]
+    short: ClassVar[str]
+    usage: ClassVar[str]
+    what: ClassVar[str]
+    settings: ClassVar[Any]
+    """The `Settings` class of the system: its options are those of the command."""
+    model: ClassVar[str]
+    """The name of the system in `nabi.models`."""
+    learnt: ClassVar[str]
+    """Begins the message about several cells: "captions are"."""
+    data: ClassVar[Mapping[str, Given]] = {}
+    """Options that say where the data lies, which no other kind has."""
+    shared: ClassVar[frozenset[str]] = frozenset()
+    """Those that other kinds have too, such as "encoding"."""
+    beside: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Files beside the model and its figures: suffix, and what is in it."""
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Arguments of `train` that mean something here."""
+        return _ALWAYS | self.data.keys() | self.shared | set(option_names(self.settings))
+
+    @abstractmethod
+    def is_meant(self, said: Said) -> bool:
+        """Whether it is what the command line says."""
+
+    @abstractmethod
+    def inputs(self, said: Said) -> Mapping[str, Path | None]:
+        """Return files and folders that are learnt from, by what messages call them."""
+
+    @abstractmethod
+    def read(self, said: Said, model: Any) -> tuple[Any, Any]:
+        """Read the data and say what there is to say of it; return the model, or another, and the data."""
+
+    @abstractmethod
+    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+        """Train the model; return its report."""
+
+    @abstractmethod
+    def figures(self, said: Said, model: Any, data: Any) -> Figures:
+        """Return what is written beside report, settings and history: names of files, what was left out."""
+
+    def try_out(
+        self, said: Said, model: Any, data: Any, beside: Sequence[Path]
+    ) -> tuple[str, dict[str, Any]]:
+        """Try the trained model; return a text to show after the report, and more figures."""
+        return "", {}
+
+    @abstractmethod
+    def next_command(self, model: Any, path: str) -> str:
+        """Return what can be done with the model: "It captions pictures with: nabi caption ..."."""
+
+    # The way ------------------------------------------------------------------------------------------------
+
+    def train(self, said: Said) -> None:
+        """Train on the data, show how good the model is, save it with its figures."""
+        from nabi.training import on_threads
+
+        path = said["out"] or Path(_stem(said["file"]) + ".nabi")
+        suffixes = [".json", *(suffix for suffix, _ in self.beside), ".training"]
+        model_path, figures, *beside, checkpoint = try_targets(
+            path, *suffixes, said=said, read=self.inputs(said)
+        )
+        model, data = self.read(said, self.make(said))
+        say_where_it_goes_on(checkpoint)
+        with on_threads(said["threads"]):
+            report = self.fit(said, model, data, checkpoint)
+            model.save(model_path)
+            text, more = self.try_out(said, model, data, beside)
+        content = {
+            **self.figures(said, model, data),
+            "report": report.to_dict(),
+            **more,
+            "settings": model.settings.to_dict(),
+            "history": model.history,
+        }
+        write_figures(figures, content)
+        typer.echo(f"\n{report}{text}\n")
+        others = "".join(f", {what} in {one}" for (_, what), one in zip(self.beside, beside, strict=True))
+        typer.echo(f"The model is in {model_path}, its figures in {figures}{others}")
+        cell = (said["cell"] or [""])[0]
+        own = f" --cell {cell}" if ":" in cell else ""
+        typer.echo(self.next_command(model, f"{model_path}{own}"))
+        end_if_interrupted(report.interrupted, checkpoint)
+
+    def make(self, said: Said, **chosen: Any) -> Any:
+        """Make the model that the command line asks for, with a cell whose equations are tried out."""
+        from nabi import models
+
+        wanted = {**_settings(said, self.settings), **chosen}
+        cells = said["cell"] or [self.settings.cell]
+        return make_model(getattr(models, self.model), cells, wanted, learnt=self.learnt)
+
+
+def _settings(said: Said, settings: Any) -> dict[str, Any]:
+    """What was said of the settings of a system."""
+    offered = option_names(settings)
+    found = {}
+    for one in fields(settings):
+        if one.name not in offered:
+            continue
+        value = said.get(one.name)
+        if value is None:
+            value = one.metadata["option"].default
+        if value is None:
+            continue
+        choices = one.metadata["check"].choices
+        if value == "auto" and "auto" not in choices:
+            continue
+        found[one.name] = None if value == "none" and None in choices else value
+    return found
+
+
+def _stem(file: Path) -> str:
+    """The name of a file up to its first dot, of a folder all of it."""
+    return file.resolve().name if file.is_dir() else file.name.split(".")[0]

@@ -1,0 +1,378 @@
+"""The table of operations: one row drives tracing, derivatives and every target.
+
+A row gives the torch source of an operation, its LaTeX and plain text, the ONNX operator of the same
+meaning, and its derivative as a rule in the language itself. An operation with a `decomposition` is
+differentiated through it, and a target that has no rendering of its own for it uses it too.
+
+The rules are given values of a step and reach the language through these: by Python's operators and by the
+trace that the values belong to. So the table needs no node, and nodes need the table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nabi.ir._graph._value import Value
+
+__all__ = ["OPERATIONS", "Operation", "operation"]
+
+# Given the cotangent of the result, the result and the arguments, the cotangent of each argument
+# (None where the derivative is zero everywhere). They are values of the kind that it is given.
+Derivative = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the table.
+
+    Attributes:
+        name: the name in the language.
+        arity: how many nodes it takes.
+        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments, `{like}` for one
+            of them that is a tensor, `{width}` for the width of the result.
+        out: the same with an `out=` argument named `{out}`, or None where torch has none.
+        text: plain-text rendering; `latex`: LaTeX rendering.
+        onnx: the ONNX operator, or None when only the decomposition can be exported.
+        derivative: the rule, or None: then `decomposition` is differentiated.
+        decomposition: the same meaning in simpler operations, or None for a primitive one.
+        reduction: whether it reduces over the units (its result is one number a row).
+        cheap: whether computing it again costs less than saving its result.
+    """
+
+    name: str
+    arity: int
+    torch: str
+    text: str
+    latex: str
+    onnx: str | None
+    out: str | None = None
+    derivative: Derivative | None = None
+    decomposition: Callable[..., Any] | None = None
+    reduction: bool = False
+    cheap: bool = False
+
+
+def _call(name: str) -> str:
+    return rf"\operatorname{{{{{name}}}}}({{0}})"
+
+
+def _unary(name: str, onnx: str | None, derivative: Derivative | None = None, **more: Any) -> Operation:
+    torch_name = more.pop("torch_name", f"torch.{name}")
+    has_out = torch_name.startswith("torch.") and torch_name.count(".") == 1 and name != "relu"
+    return Operation(
+        name,
+        1,
+        f"{torch_name}({{0}})",
+        more.pop("text", f"{name}({{0}})"),
+        more.pop("latex", _call(name)),
+        onnx,
+        out=f"{torch_name}({{0}}, out={{out}})" if has_out else None,
+        derivative=derivative,
+        **more,
+    )
+
+
+def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative, **more: Any) -> Operation:
+    return Operation(
+        name,
+        2,
+        f"torch.{name}({{0}}, {{1}})",
+        f"{sign}({{0}}, {{1}})" if sign.isalpha() else f"{{0}} {sign} {{1}}",
+        latex,
+        onnx,
+        out=f"torch.{name}({{0}}, {{1}}, out={{out}})",
+        derivative=derivative,
+        **more,
+    )
+
+
+def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | None) -> Operation:
+    """Return a row that is 1 where a comparison holds, else 0: a step, so its derivative is zero."""
+    return Operation(
+        name,
+        2,
+        f"torch.{torch_name}({{0}}, {{1}}).to({{like}}.dtype)",
+        f"({{0}} {text} {{1}})",
+        rf"[{{0}} {latex} {{1}}]",
+        onnx,
+        derivative=lambda d, y, a, b: (None, None),
+        decomposition=None if onnx else lambda a, b: 1.0 - _apply("equal", a, b),
+    )
+
+
+_ALPHA_SELU, _SCALE_SELU = 1.6732632423543772, 1.0507009873554805
+
+
+def _apply(name: str, *values: Value | float) -> Any:
+    """Apply an operation of the table, in the trace of the first value."""
+    return next(value for value in values if isinstance(value, Value)).trace.apply(name, *values)
+
+
+def _extreme(wins: str, loses: str, d: Value, a: Value, b: Value) -> tuple[Any, ...]:
+    """Return the cotangents of two values of which the larger (or smaller) one was taken.
+
+    As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
+    was not taken gets zero, and not zero times the cotangent, which may be infinite.
+    """
+    if b.operation == "constant":
+        return _apply("select", _apply(f"{wins}_equal", a, b), d, 0.0), None
+    if a.operation == "constant":
+        return None, _apply("select", _apply(f"{wins}_equal", b, a), d, 0.0)
+    shared = _apply("select", _apply("equal", a, b), 0.5 * d, d)
+    return (
+        _apply("select", _apply(loses, a, b), 0.0, shared),
+        _apply("select", _apply(wins, a, b), 0.0, shared),
+    )
+
+
+def _elu(x: Value) -> Any:
+    return _apply("select", _apply("greater", x, 0.0), x, _apply("exp", _apply("minimum", x, 0.0)) - 1.0)
+
+
+def _norm(x: Value) -> Any:
+    centred = x - _apply("mean", x)
+    return centred / _apply("sqrt", _apply("mean", centred * centred) + 1e-5)
+
+
+def _gelu(x: Value) -> Any:
+    return 0.5 * x * (1.0 + _apply("erf", x * 0.7071067811865476))
+
+
+def _elu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    # The exponential again, and not y + 1: that would lose the digits of what is small.
+    below = d * _apply("exp", _apply("minimum", a, 0.0))
+    return (_apply("select", _apply("greater", a, 0.0), d, below),)
+
+
+def _selu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    below = d * (_SCALE_SELU * _ALPHA_SELU * _apply("exp", _apply("minimum", a, 0.0)))
+    return (_apply("select", _apply("greater", a, 0.0), d * _SCALE_SELU, below),)
+
+
+def _gelu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    share = 0.5 * (1.0 + _apply("erf", a * 0.7071067811865476))
+    return (d * (share + a * (0.3989422804014327 * _apply("exp", -0.5 * (a * a)))),)
+
+
+def _silu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    share = _apply("sigmoid", a)
+    return (d * (share * (1.0 + a * (1.0 - share))),)
+
+
+_TABLE = [
+    # Arithmetic.
+    _binary("add", "+", "{0} + {1}", "Add", lambda d, y, a, b: (d, d), cheap=True),
+    _binary("sub", "-", "{0} - {1}", "Sub", lambda d, y, a, b: (d, -d), cheap=True),
+    _binary("mul", "∘", r"{0} \circ {1}", "Mul", lambda d, y, a, b: (d * b, d * a), cheap=True),
+    _binary("div", "/", r"{0} / {1}", "Div", lambda d, y, a, b: (d / b, -(d / b * y))),
+    _unary("neg", "Neg", lambda d, y, a: (-d,), text="-{0}", latex="-{0}", cheap=True),
+    _binary(
+        "maximum",
+        "max",
+        r"\max({0}, {1})",
+        "Max",
+        lambda d, y, a, b: _extreme("greater", "less", d, a, b),
+    ),
+    _binary(
+        "minimum",
+        "min",
+        r"\min({0}, {1})",
+        "Min",
+        lambda d, y, a, b: _extreme("less", "greater", d, a, b),
+    ),
+    _comparison("greater", "gt", ">", ">", "Greater"),
+    _comparison("greater_equal", "ge", "≥", r"\ge", "GreaterOrEqual"),
+    _comparison("less", "lt", "<", "<", "Less"),
+    _comparison("less_equal", "le", "≤", r"\le", "LessOrEqual"),
+    _comparison("equal", "eq", "=", "=", "Equal"),
+    _comparison("not_equal", "ne", "≠", r"\ne", None),
+    # The second where the first is not zero, else the third.
+    Operation(
+        "select",
+        3,
+        "torch.where({0} != 0, {1}, {2})",
+        "({1} if {0} else {2})",
+        r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+        "Where",
+        derivative=lambda d, y, c, a, b: (None, _apply("select", c, d, 0.0), _apply("select", c, 0.0, d)),
+    ),
+    # Functions whose derivative is known through their result: nothing but the result is saved.
+    _unary(
+        "sigmoid",
+        "Sigmoid",
+        lambda d, y, a: (_apply("sigmoid_gradient", d, y),),
+        text="σ({0})",
+        latex=r"\sigma({0})",
+    ),
+    _unary("tanh", "Tanh", lambda d, y, a: (_apply("tanh_gradient", d, y),), latex=r"\tanh({0})"),
+    _unary("relu", "Relu", lambda d, y, a: (_apply("select", y, d, 0.0),)),
+    _unary("exp", "Exp", lambda d, y, a: (d * y,), latex=r"\exp({0})"),
+    _unary("sqrt", "Sqrt", lambda d, y, a: (0.5 * d / y,), latex=r"\sqrt{{{0}}}"),
+    # Functions whose derivative needs the argument.
+    _unary("log", "Log", lambda d, y, a: (d / a,), latex=r"\log({0})"),
+    _unary(
+        "abs",
+        "Abs",
+        lambda d, y, a: (d * (_apply("greater", a, 0.0) - _apply("greater", -a, 0.0)),),
+        text="|{0}|",
+        latex=r"\left| {0} \right|",
+    ),
+    _unary("sin", "Sin", lambda d, y, a: (d * _apply("cos", a),), latex=r"\sin({0})"),
+    _unary("cos", "Cos", lambda d, y, a: (-(d * _apply("sin", a)),), latex=r"\cos({0})"),
+    _unary(
+        "softplus",
+        "Softplus",
+        # The identity above 20, as in torch.
+        lambda d, y, a: (_apply("select", _apply("greater", a, 20.0), d, d * _apply("sigmoid", a)),),
+        torch_name="torch.nn.functional.softplus",
+    ),
+    _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # A scalar in every unit of a vector; the width is that of the node.
+    Operation(
+        "spread",
+        1,
+        "{0}.expand(*{0}.shape[:-1], {width})",
+        "{0}",
+        "{0}",
+        "Expand",
+        derivative=lambda d, y, a: (_apply("sum", d),),
+        cheap=True,
+    ),
+    # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
+    Operation(
+        "sigmoid_gradient",
+        2,
+        "torch.ops.aten.sigmoid_backward({0}, {1})",
+        "{0} ∘ {1} ∘ (1 - {1})",
+        r"{0} \circ {1} \circ (1 - {1})",
+        None,
+        decomposition=lambda d, y: d * (y * (1.0 - y)),
+    ),
+    Operation(
+        "tanh_gradient",
+        2,
+        "torch.ops.aten.tanh_backward({0}, {1})",
+        "{0} ∘ (1 - {1}²)",
+        r"{0} \circ (1 - {1}^2)",
+        None,
+        decomposition=lambda d, y: d * (1.0 - y * y),
+    ),
+    # Reductions over the units: one number a row.
+    Operation(
+        "sum",
+        1,
+        "torch.sum({0}, -1, keepdim=True)",
+        "sum({0})",
+        r"\operatorname{{sum}}({0})",
+        "ReduceSum",
+        derivative=lambda d, y, a: (d,),
+        reduction=True,
+    ),
+    Operation(
+        "mean",
+        1,
+        "torch.mean({0}, -1, keepdim=True)",
+        "mean({0})",
+        r"\operatorname{{mean}}({0})",
+        "ReduceMean",
+        derivative=lambda d, y, a: (d * (1.0 / a.width),),
+        reduction=True,
+    ),
+    Operation(
+        "max",
+        1,
+        "torch.amax({0}.detach(), -1, keepdim=True)",
+        "max({0})",
+        r"\max({0})",
+        "ReduceMax",
+        # A number to shift by: softmax, its only use, is the same whatever is taken off, so no cotangent
+        # goes through it.
+        derivative=lambda d, y, a: (None,),
+        reduction=True,
+    ),
+    # Activations made of the above.
+    # torch's own hardsigmoid has a gradient that is right to 1e-8 only in float64.
+    Operation(
+        "hard_sigmoid",
+        1,
+        "torch.clamp({0} / 6 + 0.5, 0.0, 1.0)",
+        "hard_sigmoid({0})",
+        _call(r"hard\,sigmoid"),
+        None,
+        decomposition=lambda x: _apply("maximum", _apply("minimum", x / 6 + 0.5, 1.0), 0.0),
+    ),
+    Operation(
+        "hard_tanh",
+        1,
+        "torch.clamp({0}, -1.0, 1.0)",
+        "hard_tanh({0})",
+        _call(r"hard\,tanh"),
+        None,
+        decomposition=lambda x: _apply("maximum", _apply("minimum", x, 1.0), -1.0),
+    ),
+    _unary(
+        "softsign",
+        "Softsign",
+        torch_name="torch.nn.functional.softsign",
+        decomposition=lambda x: x / (1.0 + _apply("abs", x)),
+    ),
+    _unary("elu", "Elu", _elu_derivative, torch_name="torch.nn.functional.elu", decomposition=_elu),
+    _unary(
+        "selu",
+        "Selu",
+        _selu_derivative,
+        torch_name="torch.nn.functional.selu",
+        decomposition=lambda x: (
+            _SCALE_SELU * _apply("select", _apply("greater", x, 0.0), x, _ALPHA_SELU * _elu(x))
+        ),
+    ),
+    _unary("gelu", None, _gelu_derivative, torch_name="torch.nn.functional.gelu", decomposition=_gelu),
+    _unary(
+        "silu",
+        None,
+        _silu_derivative,
+        torch_name="torch.nn.functional.silu",
+        decomposition=lambda x: x * _apply("sigmoid", x),
+    ),
+    Operation(
+        "leaky_relu",
+        1,
+        "torch.nn.functional.leaky_relu({0}, 0.2)",
+        "leaky_relu({0})",
+        _call(r"leaky\,relu"),
+        None,
+        decomposition=lambda x: _apply("select", _apply("greater", x, 0.0), x, 0.2 * x),
+    ),
+    # Mean 0 and variance 1 over the units: the middle of layer normalisation.
+    Operation(
+        "norm",
+        1,
+        "torch.nn.functional.layer_norm({0}, {0}.shape[-1:], None, None, 1e-5)",
+        "norm({0})",
+        _call("norm"),
+        None,
+        decomposition=_norm,
+    ),
+    Operation(
+        "softmax",
+        1,
+        "torch.softmax({0}, -1)",
+        "softmax({0})",
+        _call("softmax"),
+        None,
+        decomposition=lambda x: (
+            _apply("exp", x - _apply("max", x)) / _apply("sum", _apply("exp", x - _apply("max", x)))
+        ),
+    ),
+]
+
+OPERATIONS: dict[str, Operation] = {row.name: row for row in _TABLE}
+
+
+def operation(name: str) -> Operation:
+    """Return the row of an operation by its name.
+
+    >>> operation("tanh").onnx
+    'Tanh'
+    """
+    return OPERATIONS[name]

@@ -1,0 +1,163 @@
+"""The derivative of a step, again in the language.
+
+Elementwise operations are differentiated by the table, linear maps by their structure: the gradient that
+flows back is a product with the transposed matrix, and the gradient of a weight is not formed at every
+step; it is named as a pair (cotangent of the product, what the product read) and becomes one large product
+over all steps after the loop.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nabi.ir._graph._nodes import Node, Trace, needed
+from nabi.ir._graph._operations import OPERATIONS, operation
+from nabi.ir._traced._traced import Traced
+from nabi.ir._traced._verify import verify_nodes
+
+__all__ = ["Derivative", "differentiate", "expand"]
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative:
+    """Cotangents of everything a step reads, given those of the new states.
+
+    Attributes:
+        cotangents: the leaves that stand for the cotangents of the new states, in order.
+        states: the cotangent of each previous state, None where it is zero.
+        input: the cotangent of the input, or None.
+        matrices: for each parameter matrix, the pairs (cotangent of a product, its operand).
+        vectors: for each parameter vector, its cotangent row by row (to be summed over all rows).
+        nodes: all nodes in an order in which they can be computed, those of the step among them.
+    """
+
+    cotangents: tuple[Node, ...]
+    states: tuple[Node | None, ...]
+    input: Node | None
+    matrices: dict[str, tuple[tuple[Node, Node], ...]]
+    vectors: dict[str, Node]
+    nodes: tuple[Node, ...]
+
+
+def differentiate(program: Traced) -> Derivative:
+    """Differentiate a step by one walk backwards over its nodes."""
+    trace = program.trace
+    nodes, outputs = expand(program)
+    cotangents = tuple(
+        trace.leaf("cotangent", f"d_{name}", width)
+        for name, width in zip(program.state_names, program.state_widths, strict=True)
+    )
+    terms: dict[int, list[Node]] = {}
+    products: dict[int, list[tuple[Node, Node]]] = {}
+    matrices: dict[str, list[tuple[Node, Node]]] = {}
+
+    def give(node: Node, cotangent: Node) -> None:
+        if node.width is None and cotangent.width is not None:
+            cotangent = _sum(cotangent)
+        terms.setdefault(node.index, []).append(cotangent)
+
+    def gather(node: Node) -> Node | None:
+        """Add up what a node was given; maps of one family flow back as one product."""
+        found = list(terms.get(node.index, []))
+        families: dict[str, list[tuple[Node, Node]]] = {}
+        for pair in products.get(node.index, []):
+            families.setdefault(trace.parameters[pair[0].name].family, []).append(pair)
+        for pairs in families.values():
+            pairs.sort(key=lambda pair: program.family_of(pair[0].name)[1].start)
+            found.append(trace.linear_transposed(pairs))
+        if not found:
+            return None
+        total = found[0]
+        for term in found[1:]:
+            total = total + term
+        if total.width is None and node.width is not None and not _takes_scalars(node):
+            # Every unit of the node has this cotangent. A rule that sums over the units must see them all.
+            total = trace.spread(total, node.width)
+        return total
+
+    for node, cotangent in zip(outputs, cotangents, strict=True):
+        give(node, cotangent)
+    gathered: dict[int, Node] = {}
+    for node in reversed(nodes):
+        total = gather(node)
+        if total is None:
+            continue
+        gathered[node.index] = total
+        if not node.arguments:
+            continue
+        if node.operation == "linear":
+            matrix, operand = node.arguments
+            matrices.setdefault(matrix.name, []).append((total, operand))
+            if _is_active(operand):
+                products.setdefault(operand.index, []).append((matrix, total))
+            continue
+        rule = operation(node.operation).derivative
+        assert rule is not None, f"{node.operation} has neither a derivative nor a decomposition"
+        # The rules give cotangents of every argument; those of constants and noise are left out.
+        for argument, part in zip(node.arguments, rule(total, node, *node.arguments), strict=True):
+            if part is not None and _is_active(argument):
+                give(argument, part)
+
+    leaves = {(node.operation, node.name): node for node in nodes}
+    states = tuple(
+        gathered.get(leaves[("state", name)].index) if ("state", name) in leaves else None
+        for name in program.state_names
+    )
+    input_leaf = leaves.get(("input", "x"))
+    vectors = {
+        parameter.name: gathered[leaves[("parameter", parameter.name)].index]
+        for parameter in program.parameters
+        if len(parameter.shape) == 1
+        and ("parameter", parameter.name) in leaves
+        and leaves[("parameter", parameter.name)].index in gathered
+    }
+    input_cotangent = gathered.get(input_leaf.index) if input_leaf is not None else None
+    pairs = {name: tuple(found) for name, found in matrices.items()}
+    roots: Iterable[Node | None] = [
+        *states,
+        input_cotangent,
+        *vectors.values(),
+        *(node for found in pairs.values() for pair in found for node in pair),
+        *outputs,
+    ]
+    all_nodes = needed(tuple(roots))
+    verify_nodes(trace.cell, all_nodes)
+    return Derivative(cotangents, states, input_cotangent, pairs, vectors, all_nodes)
+
+
+def expand(program: Traced) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """Replace operations that have no derivative of their own by their decompositions.
+
+    Returns the nodes in order, and the outputs.
+    """
+    replaced: dict[int, Node] = {}
+    for node in program.nodes:
+        arguments = tuple(replaced[argument.index] for argument in node.arguments)
+        replaced[node.index] = _rebuild(program.trace, node, arguments)
+    outputs = tuple(replaced[node.index] for node in program.outputs)
+    return needed(outputs), outputs
+
+
+def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
+    if not arguments:
+        return node
+    if node.operation != "linear":
+        row = operation(node.operation)
+        if row.derivative is None and row.decomposition is not None:
+            whole: Node = row.decomposition(*arguments)
+            return whole
+    return trace.make(node.operation, arguments, node.width)
+
+
+def _is_active(node: Node) -> bool:
+    """Whether anything that learns or carries a gradient is read by this node."""
+    return node.operation not in ("constant", "noise", "matrix")
+
+
+def _takes_scalars(node: Node) -> bool:
+    """Whether the rule of an operation is right with a cotangent that is the same number for all units."""
+    is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
+    return is_elementwise and all(argument.width == node.width for argument in node.arguments)
+
+
+def _sum(node: Node) -> Node:
+    return node.trace.make("sum", (node,), None)

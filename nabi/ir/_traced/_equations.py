@@ -1,0 +1,233 @@
+"""Prints a program as equations, the way its step was written, in plain text or LaTeX.
+
+Values that the step gave a name to become lines of their own; everything else is printed in place.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nabi.ir._graph._nodes import Node
+from nabi.ir._graph._operations import operation
+from nabi.ir._traced._traced import Traced
+
+__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
+
+# How tightly an operation binds; what binds less tightly than its surroundings gets brackets.
+_SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
+_BINDING = {"add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT, "neg": _NEGATION}
+# Only these put their arguments beside a sign; the others have brackets of their own.
+_OPEN = frozenset(_BINDING)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How names are written in one kind of output.
+
+    `symbol` takes a whole name, when it is (`t`, `t-1` or nothing) and the parts of the name: what stands on
+    the line, then the subscripts.
+    """
+
+    symbol: Callable[[str, str, tuple[str, ...]], str]
+    template: Callable[[str], str]
+    times: str
+    number: Callable[[float], str]
+
+
+# Names that LaTeX has a letter for.
+_GREEK = frozenset(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "pi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Pi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+    ]
+)
+
+
+def _text_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
+    return f"{name}_{when}" if when in ("", "t") and when else f"{name}_{{{when}}}" if when else name
+
+
+def _latex_word(word: str) -> str:
+    """Return a letter as it is (italic), a Greek one by its name, a word or abbreviation upright."""
+    if word in _GREEK:
+        return rf"\{word}"
+    return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
+
+
+def _latex_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
+    base, *subscripts = parts
+    words = [_latex_word(part) for part in subscripts]
+    # Letters and numbers side by side (`W_{xf}`), words apart (`W_{x,\mathrm{forget}}`).
+    joined = ("" if all(len(part) == 1 for part in subscripts) else ",").join(words)
+    subscript = ",".join(part for part in (joined, when) if part)
+    return f"{_latex_word(base)}_{{{subscript}}}" if subscript else _latex_word(base)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the base and the subscripts of a name that a step gave: `c_new` or `h1`."""
+    found = [part for part in re.split(r"_+|(?<=[^\W\d_])(?=\d)", name) if part]
+    return tuple(found) or (name,)
+
+
+def symbol(node: Node, style: Style, name: str | None = None) -> str:
+    """Return how a leaf is written (`W_xf`, `x_t`, `h_{t-1}`), or any value by a name given to it."""
+    if name is not None:
+        return style.symbol(name, "t", _parts(name))
+    when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+    return style.symbol(node.name, when, _leaf_parts(node))
+
+
+def _leaf_parts(node: Node) -> tuple[str, ...]:
+    parameter = node.trace.parameters.get(node.name)
+    if parameter is not None:
+        return (*_parts(parameter.family), *_parts(parameter.gate))
+    base, _, rest = node.name.partition("_")
+    if node.operation == "noise" and len(rest) == 2:
+        return (base, *rest)  # the letter of what it falls on, and the gate
+    return _parts(node.name)
+
+
+TEXT = Style(
+    symbol=_text_symbol,
+    template=lambda name: operation(name).text,
+    times=" ",
+    number=lambda value: f"{value:.6g}",
+)
+LATEX = Style(
+    symbol=_latex_symbol,
+    template=lambda name: operation(name).latex,
+    times=r" \, ",
+    number=lambda value: re.sub(r"e([-+])0*(\d+)", r" \\cdot 10^{\1\2}", f"{value:.6g}").replace("^{+", "^{"),
+)
+
+
+def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
+    """Return the equations of a program, one a line, in the order in which they can be computed.
+
+    Example:
+        >>> from nabi.cells import SimpleRNN
+        >>> SimpleRNN(units=2).program(input_size=3).equations
+        ('h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)',)
+    """
+    names = _line_names(program)
+    lines = []
+    for node in program.nodes:
+        if node.index in names:
+            left = symbol(node, style, names[node.index])
+            lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
+    # A state that is handed on as it came has no line of its own otherwise.
+    for name, output in zip(program.state_names, program.outputs, strict=True):
+        if names.get(output.index) != name:
+            right = _render(output, names, style, top=False)[0]
+            lines.append(f"{symbol(output, style, name)} = {right}")
+    return tuple(lines)
+
+
+def named_nodes(program: Traced) -> dict[str, Node]:
+    """Return the values that have a line of their own in the equations, by name, in the order of the lines.
+
+    Example:
+        >>> from nabi.cells import GRU
+        >>> list(named_nodes(GRU(units=2).program(input_size=3)))
+        ['z', 'r', 'n', 'h']
+    """
+    names = _line_names(program)
+    named = {names[node.index]: node for node in program.nodes if node.index in names}
+    handed_on = zip(program.state_names, program.outputs, strict=True)
+    return named | {name: output for name, output in handed_on if name not in named}
+
+
+def _line_names(program: Traced) -> dict[int, str]:
+    names: dict[int, str] = {}
+    taken = set()
+    for name, output in zip(program.state_names, program.outputs, strict=True):
+        if output.arguments and output.index not in names:
+            names[output.index] = name
+            taken.add(name)
+    in_use = {node.index for node in program.nodes}
+    for index, name in program.names.items():
+        short = name.removesuffix("_t")
+        is_value = program.trace.nodes[index].arguments and index in in_use
+        if is_value and index not in names and short not in taken | set(program.state_names) | {"x"}:
+            names[index] = short
+            taken.add(short)
+    return names
+
+
+def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple[str, int]:
+    """Return the text of a node and how tightly it binds."""
+    if not top and node.index in names:
+        return symbol(node, style, names[node.index]), _ATOM
+    if node.operation == "constant":
+        return style.number(node.value), _ATOM if node.value >= 0 else _NEGATION
+    if not node.arguments:
+        return symbol(node, style), _ATOM
+    if node.operation in ("linear", "linear_transposed"):
+        transposed = {"linear": "", "linear_transposed": "ᵀ" if style is TEXT else r"^\top"}[node.operation]
+        products = []
+        for matrix, operand in zip(node.arguments[::2], node.arguments[1::2], strict=True):
+            factor = _bracketed(operand, names, style, _ATOM)
+            products.append(f"{symbol(matrix, style)}{transposed}{style.times}{factor}")
+        return " + ".join(products), _PRODUCT if len(products) == 1 else _SUM
+    if node.operation == "add":
+        return " + ".join(_bracketed(term, names, style, _SUM) for term in _terms(node, names)), _SUM
+    binding = _BINDING.get(node.operation, _ATOM)
+    if node.operation == "mul" and "constant" in (a.operation for a in node.arguments):
+        parts = [_bracketed(argument, names, style, _PRODUCT) for argument in node.arguments]
+        return style.times.join(parts), _PRODUCT
+    parts = []
+    for position, argument in enumerate(node.arguments):
+        # The right-hand side of - and / needs brackets even around its own kind.
+        tight = binding + (position > 0 and node.operation in ("sub", "div"))
+        parts.append(_bracketed(argument, names, style, tight if node.operation in _OPEN else 0))
+    return style.template(node.operation).format(*parts), binding
+
+
+def _bracketed(node: Node, names: dict[int, str], style: Style, least: int) -> str:
+    text, binding = _render(node, names, style, top=False)
+    return f"({text})" if binding < least else text
+
+
+def _terms(node: Node, names: dict[int, str]) -> list[Node]:
+    """Return the terms of a sum, products first and biases last, as papers write it."""
+    terms: list[Node] = []
+    waiting = [node]
+    while waiting:
+        term = waiting.pop()
+        if term.operation == "add" and (term is node or term.index not in names):
+            waiting.extend(reversed(term.arguments))
+        else:
+            terms.append(term)
+    return sorted(terms, key=lambda term: term.operation == "parameter")

@@ -1,0 +1,117 @@
+"""A traced step as plain data: its nodes, parameters and names, before anything is worked out from it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, ClassVar, Protocol
+
+from nabi._once import cached_property
+from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+
+__all__ = ["CellLike", "Traced"]
+
+
+class CellLike(Protocol):
+    """What a traced step knows of the cell that it was traced from: `Cell`, which makes it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def units(self) -> int:
+        """Width of every state, unless the cell says otherwise."""
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states."""
+
+    def state_width(self, name: str) -> int:
+        """Return the width of a state."""
+
+    def step(self, x: Node, *states: Any) -> Any:
+        """Compute the new states."""
+
+    def program(self, input_size: int, training: bool = False) -> Any:
+        """Trace the step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """The step of one cell for one input width, as it was traced.
+
+    Attributes:
+        cell: the cell it was traced from.
+        training: whether its random inputs are drawn.
+        input_size: width of the input.
+        state_names, state_widths: the states in order; the first is the output.
+        families: the tensors that a caller passes, in order.
+        parameters: the weights of each gate, in the order in which the equations use them.
+        noises: random inputs, drawn outside the step.
+        nodes: every node in an order in which it can be computed.
+        outputs: the new states.
+        names: the names that the step gave to values, by node index.
+    """
+
+    cell: CellLike
+    training: bool
+    input_size: int
+    state_names: tuple[str, ...]
+    state_widths: tuple[int, ...]
+    families: tuple[Family, ...]
+    parameters: tuple[Parameter, ...]
+    noises: tuple[Noise, ...]
+    trace: Trace = field(repr=False)
+    nodes: tuple[Node, ...] = field(repr=False)
+    outputs: tuple[Node, ...] = field(repr=False)
+    names: dict[int, str] = field(repr=False)
+
+    @cached_property
+    def key(self) -> str:
+        """A name by which an operator finds the program again: the cell and a digest of the nodes."""
+        digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
+        return f"{type(self.cell).__name__}-{digest}"
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the cell learns."""
+        return sum(prod(parameter.shape) for parameter in self.parameters)
+
+    @cached_property
+    def parameter_sum(self) -> str:
+        """The sum behind the count, for instance `4 × (2 + 3 + 1) × 2 = 48`.
+
+        For each kind of gate: how many gates × (what a unit of it reads, + 1 for each vector) × units; states
+        before the input, as `(units + inputs + 1) × units` is usually written.
+        """
+        gates: dict[tuple[str, int], list[int]] = {}
+        order = {"recurrent": 0, "input": 1}
+        for parameter in sorted(self.parameters, key=lambda parameter: order.get(parameter.role, 2)):
+            columns = parameter.shape[1] if len(parameter.shape) == 2 else 1
+            gates.setdefault((parameter.gate, parameter.shape[0]), []).append(columns)
+        shapes: dict[tuple[tuple[int, ...], int], int] = {}
+        for (_, units), columns_list in gates.items():
+            key = (tuple(columns_list), units)
+            shapes[key] = shapes.get(key, 0) + 1
+        terms = []
+        for (columns_tuple, units), count in shapes.items():
+            inner = " + ".join(str(columns) for columns in columns_tuple)
+            inner = f"({inner})" if len(columns_tuple) > 1 else inner
+            terms.append(f"{count} × {inner} × {units}" if count > 1 else f"{inner} × {units}")
+        return f"{' + '.join(terms) or '0'} = {self.parameter_count:,}"
+
+    def family_of(self, parameter: str) -> tuple[int, slice]:
+        """Return the index of the family tensor and the rows that hold a parameter."""
+        found = self.trace.parameters[parameter]
+        for index, family in enumerate(self.families):
+            if family.name == found.family:
+                return index, family.rows(found.gate)
+        raise KeyError(parameter)
+
+    def __str__(self) -> str:
+        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
+        for node in self.nodes:
+            if node.operation not in LEAVES:
+                label = f"  # {self.names[node.index]}" if node.index in self.names else ""
+                arguments = ", ".join(repr(argument) for argument in node.arguments)
+                lines.append(f"  {node!r} = {node.operation}({arguments}){label}")
+        returned = ", ".join(f"{n}: {o!r}" for n, o in zip(self.state_names, self.outputs, strict=True))
+        return "\n".join([*lines, f"  return {returned}"])

@@ -1,0 +1,65 @@
+"""Checks that a graph of nodes is well formed; run on every program and every derivative."""
+
+from nabi.errors import CellError
+from nabi.ir._graph._nodes import LEAVES, Node
+from nabi.ir._graph._operations import OPERATIONS
+from nabi.ir._traced._traced import Traced
+
+__all__ = ["verify", "verify_nodes"]
+
+
+def verify(program: Traced) -> None:
+    """Check a program: every node by `verify_nodes`, and that the states come out as they went in.
+
+    Raises:
+        CellError: says which node is wrong and how.
+    """
+    verify_nodes(program.trace.cell, program.nodes)
+    for name, width, node in zip(program.state_names, program.state_widths, program.outputs, strict=True):
+        if node.width != width:
+            raise CellError(f"{program.trace.cell}: the new {name} is {node!r}, expected width {width}")
+    rows = {family.name: family for family in program.families}
+    for parameter in program.parameters:
+        family = rows[parameter.family]
+        if family.shape[0] % len(family.gates) or len(set(family.gates)) != len(family.gates):
+            raise CellError(f"{program.trace.cell}: the family {family.name} {family.shape} cannot be split")
+
+
+def verify_nodes(cell: str, nodes: tuple[Node, ...]) -> None:
+    """Check that nodes come after their arguments, that operations exist and that widths agree."""
+    seen: set[int] = set()
+    for node in nodes:
+        problem = _problem(node, seen)
+        if problem:
+            arguments = ", ".join(repr(argument) for argument in node.arguments)
+            raise CellError(f"{cell}: {node!r} = {node.operation}({arguments}): {problem}")
+        seen.add(node.index)
+
+
+def _problem(node: Node, seen: set[int]) -> str:
+    if any(argument.index not in seen for argument in node.arguments):
+        return "an argument is computed after it"
+    if node.operation in LEAVES:
+        return "a leaf has arguments" if node.arguments else ""
+    if node.operation in ("linear", "linear_transposed"):
+        matrices, operands = node.arguments[::2], node.arguments[1::2]
+        if any(matrix.operation != "matrix" for matrix in matrices):
+            return "a linear map applies a parameter matrix"
+        for matrix, operand in zip(matrices, operands, strict=True):
+            rows, columns = node.trace.parameters[matrix.name].shape
+            expected = (columns, rows) if node.operation == "linear" else (rows, columns)
+            if (operand.width, node.width) != expected:
+                return f"{matrix.name} is {rows} × {columns}"
+        return ""
+    if node.operation not in OPERATIONS:
+        return "no such operation"
+    row = OPERATIONS[node.operation]
+    if len(node.arguments) != row.arity:
+        return f"expected {row.arity} arguments"
+    if node.operation == "spread":
+        return "" if node.arguments[0].width is None and node.width is not None else "it spreads a scalar"
+    widths = {argument.width for argument in node.arguments if argument.width is not None}
+    expected_width = None if row.reduction else next(iter(widths), None)
+    if len(widths) > 1 or node.width != expected_width:
+        return f"widths {sorted(widths)} give {node.width}"
+    return ""

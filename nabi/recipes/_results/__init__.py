@@ -1,0 +1,1 @@
+"""What recipes show and write when they have learned: pictures, figures, scores."""

@@ -1,0 +1,181 @@
+"""One run of a recipe: its settings, its clock, its progress bar, its figures."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from nabi.callbacks import Callback
+from nabi.recipes._run._run_folder import RunFolder
+
+__all__ = ["BatchBar", "EpochBar", "Result", "Run"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run showed."""
+
+    recipe: str
+    seed: int
+    seconds: float
+    figures: dict[str, Any]
+    folder: Path
+    interrupted: bool = False
+
+
+class EpochBar(Callback):
+    """A callback that moves a progress bar by one epoch and shows the epoch's loss."""
+
+    def __init__(self, progress: Progress, title: str, epochs: int, steps: int) -> None:
+        super().__init__()
+        self._progress = progress
+        self._task = progress.add_task(title, total=epochs, loss="")
+        self.epochs = 0
+        """How many are done."""
+        self._steps = steps
+        self._seconds, self._start = 0.0, time.perf_counter()
+
+    @property
+    def microseconds_per_step(self) -> float:
+        """Of the epochs done, all that happens between two steps included."""
+        return self._seconds / max(self.epochs * self._steps, 1) * 1e6
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Advance by one epoch."""
+        self.epochs += 1
+        self._seconds = time.perf_counter() - self._start
+        loss = (logs or {}).get("loss")
+        self._progress.update(self._task, advance=1, loss="" if loss is None else f"loss {float(loss):.5f}")
+
+
+class BatchBar(Callback):
+    """A callback for epochs that take long: a bar that moves with every batch, and a line when one is done.
+
+    It moves with the batches of a `predict` as well, under the title.
+    """
+
+    def __init__(self, progress: Progress, title: str, epochs: int) -> None:
+        super().__init__()
+        self._progress, self._title, self._epochs = progress, title, epochs
+        self._task = progress.add_task(title, total=None, loss="")
+        self._begun = self._trained = 0.0
+        self.seconds: list[float] = []
+        """What the training of each epoch took, its validation left out."""
+        self.total = 0.0
+        """What the epochs took together, their validations as well."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin a bar; `params` has the batches of an epoch."""
+        self._begun = time.perf_counter()
+        self._trained = 0.0
+        title = f"epoch {epoch + 1} of {self._epochs}"
+        self._progress.reset(self._task, total=self.params["steps"], description=title, loss="")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Advance by one batch."""
+        self._progress.update(self._task, completed=batch + 1, loss=f"loss {float(logs['loss']):.4f}")
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Stop the clock: the validation of an epoch begins."""
+        self._trained = time.perf_counter() - self._begun
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Show that the validation goes on."""
+        self._progress.update(self._task, loss="validating")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Leave a line with the epoch's figures, which stays when the bar is gone."""
+        whole = time.perf_counter() - self._begun
+        self.total += whole
+        self.seconds.append(self._trained or whole)
+        trained = {name: float(value) for name, value in (logs or {}).items() if not name.startswith("val_")}
+        line = f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4f}" for name, value in trained.items())
+        validated = [f"{float(logs[f'val_{name}']):.4f}" for name in trained if f"val_{name}" in logs]
+        if validated:
+            line += f"; validation {', '.join(validated)}"
+        self._progress.console.print(f"{line}; {self.seconds[-1]:.1f} s", highlight=False)
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """Begin a bar."""
+        self._progress.reset(self._task, total=self.params["steps"], description=self._title, loss="")
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Advance by one batch."""
+        self._progress.update(self._task, completed=batch + 1)
+
+
+class Run:
+    """What a recipe is given: where to write, the seed, how many epochs, its data, a console to show on."""
+
+    def __init__(
+        self,
+        recipe: str,
+        folder: RunFolder,
+        seed: int,
+        epochs: int,
+        console: Console | None = None,
+        data: Path | None = None,
+        choices: dict[str, str] | None = None,
+    ) -> None:
+        self.recipe, self.folder, self.seed, self.epochs = recipe, folder, seed, epochs
+        self.data = data
+        """The file or folder to read; None for where `nabi.datasets` looks."""
+        self.choices = choices or {}
+        """What was chosen, for each of the recipe's choices."""
+        self.console = Console(quiet=True) if console is None else console
+        self.figures: dict[str, Any] = {}
+        self.interrupted = False
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def training(self, title: str, epochs: int, steps: int) -> Iterator[EpochBar]:
+        """Show a bar over the epochs, and let a `Ctrl-C` end the training but not the run.
+
+        The callback that the block receives moves the bar; `steps` is how many training steps an epoch has.
+        Whether the run was stopped is `interrupted`.
+        """
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("epochs  {task.fields[loss]}"))
+        with self._stoppable(*columns, TimeRemainingColumn()) as progress:
+            yield EpochBar(progress, title, epochs, steps)
+
+    @contextmanager
+    def batches(self, title: str, epochs: int = 1) -> Iterator[BatchBar]:
+        """Show a bar over the batches of each epoch, or of a `predict`; a `Ctrl-C` as in `training`."""
+        columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("batches"), TimeElapsedColumn())
+        with self._stoppable(*columns, TextColumn("{task.fields[loss]}")) as progress:
+            yield BatchBar(progress, title, epochs)
+
+    @contextmanager
+    def _stoppable(self, *columns: ProgressColumn) -> Iterator[Progress]:
+        title, before = TextColumn("{task.description}"), self.interrupted
+        with Progress(title, *columns, console=self.console, refresh_per_second=2) as progress:
+            try:
+                yield progress
+            except KeyboardInterrupt:
+                self.interrupted = True
+        if self.interrupted and not before:
+            self.console.print("Stopped: writing what there is.")
+
+    def finish(self) -> Result:
+        """Write `result.json` and return the same."""
+        seconds = round(time.perf_counter() - self._start, 3)
+        content: dict[str, Any] = {"recipe": self.recipe, "seed": self.seed, "seconds": seconds}
+        if self.choices:
+            content["choices"] = self.choices
+        if self.interrupted:
+            content["interrupted"] = True
+        self.folder.write_json("result.json", {**content, "figures": self.figures})
+        return Result(self.recipe, self.seed, seconds, self.figures, self.folder.path, self.interrupted)

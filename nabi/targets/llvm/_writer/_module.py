@@ -1,0 +1,16 @@
+"""From the plan of a kernel to its module."""
+
+from llvmlite import ir
+
+from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._writer._backward import BackwardWriter
+from nabi.targets.llvm._writer._forward import ForwardWriter
+
+__all__ = ["write_module"]
+
+
+def write_module(kernel: ForwardKernel | BackwardKernel) -> ir.Module:
+    """Write the module of a kernel."""
+    writer = ForwardWriter(kernel) if isinstance(kernel, ForwardKernel) else BackwardWriter(kernel)
+    return writer.write()

@@ -1,0 +1,8 @@
+"""Native code is tested as users get it."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _as_users_get_it(full_effort: None) -> None:
+    """Compile as for users."""
