@@ -1,7 +1,7 @@
-"""Where the classes are now that pickles of version 0.1 name by the modules of that time.
+"""The current modules of classes in pickles of version 0.1.
 
-`torch.save(model)` and pickle write classes by module. The modules moved after 0.1; this table goes with 0.3.
-Model files name no modules and do not need it.
+`torch.save(model)` and pickle store classes by module. The modules moved after 0.1; this table will be
+removed in 0.3. Model files contain no module names and do not need it.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["OLD_PLACES", "find_spec", "names_that_stood_here"]
 
-# Both without "nabi." in front.
+# Old place -> new place, both without the prefix "nabi.".
 OLD_PLACES = {
     "data._captions": "data._pictures._captions",
     "data._characters": "data._text._characters",
@@ -180,7 +180,7 @@ OLD_PLACES = {
 
 
 def names_that_stood_here(package: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package that has the name of a module that moved into it."""
+    """Return the `__getattr__` of a package named like a module that moved into it."""
 
     def load(name: str) -> Any:
         if name.startswith("__"):
@@ -196,7 +196,7 @@ def names_that_stood_here(package: str) -> Callable[[str], Any]:
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """Return what makes a module that has the names of the one at the new place, None for other modules."""
+    """Return the spec of a module with the names of the one at the new place, None for other modules."""
     if name.removeprefix("nabi.") not in OLD_PLACES:
         return None
     return ModuleSpec(name, _Loader)  # type: ignore[arg-type]
@@ -205,9 +205,9 @@ def find_spec(name: str) -> ModuleSpec | None:
 class _Loader:
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
-        """Take an empty module."""
+        """Use the default, an empty module."""
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Let the module ask the one at the new place for every name."""
+        """Make the module look up every name at the new place."""
         module.__getattr__ = names_that_stood_here(module.__name__)  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
-"""What is computed natively and is no cell: rows, Adam, dense layers, losses, dropout, pooled convolution.
+"""Native kernels other than cells: rows, Adam, dense layers, losses, dropout, pooled convolution.
 
-Each falls back to torch where native code does not run.
+Each falls back to torch if native code does not run.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from nabi.kernels._rows import Rows
 else:
-    # A program loads the kernels that it uses.
+    # A program loads only the kernels it uses.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {

@@ -1,6 +1,6 @@
-"""From batches to packed rows and back: the layout of lengths and masks, and copies.
+"""Conversion of batches to packed rows and back: layouts for lengths and masks, and copies.
 
-By native code, or by torch where that does not run. In torch's operations, one after the other, a layout
+In native code, or in torch if native code does not run. In torch's operations, one after the other, a layout
 takes longer than a small layer does with its steps. Native code sorts sequences by counting and looks at each
 step once. A copy goes once over the batch, whatever its strides; a table says in which row each step lies.
 What is written lies in memory that is used again.
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 _WORD = 4
-"""Bytes of a word. Copies count in words, so that the same code copies both types of numbers."""
+"""Bytes of a word. Copies count in words, so that the same code copies both dtypes."""
 
 _COST = 2.0
-"""What a word costs in multiply-adds, to know when a second thread is worth it."""
+"""Cost of a word in multiply-adds, to decide when a second thread pays off."""
 
 _COUNTERS = 3
 """Numbers that a layout kernel leaves behind its arguments: rows moved, steps of the longest, rows."""
@@ -74,7 +74,7 @@ def from_rows(
     strides: Sequence[int] = (),
     native: bool | None = None,
 ) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data.
+    """Copy rows back to a batch `[B, T, width]`, zero at invalid steps, or to packed data.
 
     Args:
         values: the rows `[N, width]`.
@@ -121,7 +121,7 @@ def in_batch_order(states: Tensor, rows: Rows) -> Tensor:
 
 
 def gather(values: Tensor, rows: Rows, native: bool | None = None) -> Tensor:
-    """Bring a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
+    """Copy a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
     assert rows.place is not None
     if (runs_native(values) if native is None else native) and (code := _native()) is not None:
         return copy_to_rows(code, values, _table(rows, values.shape), rows.count)
@@ -131,15 +131,15 @@ def gather(values: Tensor, rows: Rows, native: bool | None = None) -> Tensor:
 def spread(
     values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool, native: bool | None = None
 ) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data.
+    """Copy rows back to a batch `[B, T, width]`, zero at invalid steps, or to packed data.
 
-    What is returned is no view of another tensor.
+    The result is not a view of another tensor.
 
     Args:
         values: the rows `[N, width]`.
         rows: the layout.
-        shape: of the batch `[B, T, ...]` or the packed data `[N, ...]`.
-        time_major: whether native code shall put a step of all sequences together, and not all steps of one.
+        shape: shape of the batch `[B, T, ...]` or the packed data `[N, ...]`.
+        time_major: whether native code stores the sequences of a step together, not the steps of a sequence.
         native: as for `to_rows`.
     """
     assert rows.place is not None
@@ -215,13 +215,13 @@ def _loops(
 
 
 def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: torch.device) -> Rows | None:
-    """Lay out the first steps of sequences; None where torch has to.
+    """Lay out the first steps of sequences; None if torch must be used.
 
     Args:
-        lengths: how many steps of each sequence, from 0 to `time`.
-        time: steps of the batch.
-        reverse: from the last step of each sequence to its first.
-        device: where index tensors go.
+        lengths: the number of steps of each sequence, from 0 to `time`.
+        time: the number of steps of the batch.
+        reverse: whether rows run from the last step of each sequence to its first.
+        device: the device of the index tensors.
     """
     if device.type != "cpu" or not can_read() or (code := _native()) is None:
         return None
@@ -232,7 +232,7 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: 
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
-    """Lay out the steps that a mask `[B, T]` of booleans says are valid; None where torch has to."""
+    """Lay out the valid steps of a boolean mask `[B, T]`; None if torch must be used."""
     if not can_read(mask) or (code := _native()) is None:
         return None
     if mask.dtype is not torch.bool or mask.dim() != 2:
@@ -251,9 +251,9 @@ def _lay_out(
     where: int,
     strides: Sequence[int],
 ) -> Rows:
-    """Run a kernel; there are `most` valid steps at most, and a mask lies at `where` with `strides`."""
+    """Run a kernel for at most `most` valid steps and a mask at address `where` with `strides`."""
     if torch.is_inference_mode_enabled():
-        # Tensors that are made in it could not be used outside it.
+        # Tensors created in inference mode can't be used outside it.
         with torch.inference_mode(False):
             return _lay_out(kernel, lengths, time, most, reverse, where, strides)
     batch, given = len(lengths), len(_code.LAYOUT)

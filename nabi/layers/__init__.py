@@ -1,6 +1,6 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
-# `name as name`: for the rooms above. Users have what `__all__` lists.
+# `name as name`: for the rooms above. The public names are those in `__all__`.
 from typing import TYPE_CHECKING
 
 from nabi._lazy import names_missing as _names_missing

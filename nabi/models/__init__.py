@@ -1,4 +1,4 @@
-"""Models: layers put together, trained, asked, saved, loaded; what classifies, writes, composes, captions."""
+"""Models: building, training, prediction, saving and loading; classifiers, writers, composers, captioners."""
 
 from typing import TYPE_CHECKING
 

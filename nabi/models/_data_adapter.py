@@ -47,7 +47,7 @@ class DataAdapter:
     ) -> Batches:
         """The batches of whatever is given as x, one of all samples if `whole`; raises as `make_batches`."""
         if x is None:
-            raise ArgumentError("x: no data was given")
+            raise ArgumentError("x: expected data, got None")
         made = training.make_batches(
             x,
             y,
@@ -112,11 +112,11 @@ def weigh_classes(
     batches: Batches, weights: Mapping[int, float], sparse: bool, width: int | None = None
 ) -> None:
     if not isinstance(batches, ArrayBatches) or batches.y is None:
-        raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
+        raise ArgumentError("class_weight: expected x and y as arrays; a loader can return sample weights")
     own = batches.weights
     if isinstance(batches.y, tuple) or isinstance(own, tuple):
         raise ArgumentError(
-            "class_weight: the model has several outputs; give sample_weight for each of them"
+            "class_weight: expected None for a model with several outputs; pass sample_weight for each"
         )
     by_class = training.class_weights(batches.y, weights, sparse, _dtype_of(batches), width)
     if own is None:
@@ -133,9 +133,9 @@ def _dtype_of(batches: ArrayBatches) -> torch.dtype:
 def split(
     batches: Batches, share: float, batch_size: int | None, steps: int | None
 ) -> tuple[ArrayBatches, ArrayBatches]:
-    """The last samples apart, before any shuffling."""
+    """Split off the last samples, before any shuffling."""
     if not isinstance(batches, ArrayBatches):
-        raise ArgumentError("validation_split: it needs x and y as arrays; give validation_data instead")
+        raise ArgumentError("validation_split: expected x and y as arrays; pass validation_data instead")
     count = row_count(batches.x)
     first = int(count * (1 - share))
     if not 0 < first < count:

@@ -1,4 +1,4 @@
-"""How machine code of nabi's own is made, kept and called. It knows no cell and no network."""
+"""Generating, caching and calling nabi's machine code. This room knows nothing about cells or networks."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         runs_native,
     )
 else:
-    # Commands that compute nothing load no torch.
+    # Commands that compute nothing do not import torch.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {

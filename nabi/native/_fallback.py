@@ -1,8 +1,8 @@
-"""Whether native code may do what torch would do, and what happens where it cannot be made.
+"""When native code may replace torch, and the fallback if it is unavailable.
 
-Native code takes numbers from memory and puts numbers there, and torch sees none of it. That is right only
-while nothing records or replaces torch's operations, and only for tensors that are nothing but their memory.
-Whatever is to be run on an address asks here first, at every call.
+Native code reads and writes memory without torch's knowledge. This is correct only while nothing records or
+replaces torch's operations, and only for tensors that are nothing but their memory. Code that uses addresses
+checks here first, at every call.
 
 It computes with float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
 is unknown, `NABI_NATIVE=0`, or one piece of code does not compile) torch computes the same, slower; a warning
@@ -40,13 +40,13 @@ __all__ = [
 ]
 
 DTYPES = (torch.float32, torch.float64)
-"""The types that native code computes with."""
+"""The dtypes that native code supports."""
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""The usual types of ordinary tensors; asking `is_ordinary` of every tensor of every call would cost more."""
+"""The usual types of ordinary tensors; calling `is_ordinary` for every tensor would cost more."""
 
 _ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
-"""For each type of tensor met so far whether it is nothing but numbers in memory."""
+"""Whether each tensor type seen so far is nothing but numbers in memory."""
 
 _failed: set[object] = set()
 
@@ -54,7 +54,7 @@ _Made = TypeVar("_Made")
 
 
 def runs_native(*tensors: Tensor) -> bool:
-    """Whether native code runs on these tensors: plain ones, on the CPU, and nothing of torch looks on."""
+    """Tell whether native code runs on these tensors: plain ones on the CPU, not watched by torch."""
     return tensors[0].dtype in DTYPES and can_read(*tensors)
 
 
@@ -84,7 +84,7 @@ def can_read(*tensors: Tensor) -> bool:
 
 
 def is_available() -> bool:
-    """Whether native code runs in this process; says once why not, unless it was turned off."""
+    """Tell whether native code runs in this process; warn once if not, unless it was turned off."""
     return _is_available(os.environ.get("NABI_NATIVE", ""))
 
 
@@ -92,17 +92,19 @@ def is_available() -> bool:
 def _is_available(setting: str) -> bool:
     reason = why_not()
     if reason is not None and not setting:
-        warnings.warn(f"no native code here, layers run slower: {reason}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"native code is unavailable, layers run slower: {reason}", RuntimeWarning, stacklevel=3
+        )
     return reason is None
 
 
 def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | None:
-    """Return what `make` returns, or None if its code cannot be compiled, now or earlier.
+    """Return the result of `make`, or None if its code can't be compiled, now or earlier.
 
     Args:
-        key: names the code, so that it is tried only once.
-        what: names it in the warning.
-        make: compiles the code; it raises `NativeError` where that fails.
+        key: identifies the code, so that it is tried only once.
+        what: name of the code in the warning.
+        make: compiles the code; raises `NativeError` if that fails.
     """
     if key in _failed:
         return None
@@ -114,22 +116,22 @@ def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | 
 
 
 def has_failed(key: object) -> bool:
-    """Whether the code of this name could not be compiled earlier."""
+    """Tell whether compiling this code failed earlier."""
     return bool(_failed) and key in _failed
 
 
 def give_up(key: object, what: str, problem: Exception) -> None:
-    """Leave to torch from now on what could not be compiled, and say so once."""
+    """Use torch from now on for code that could not be compiled, and warn once."""
     if key not in _failed:
         _failed.add(key)
         warnings.warn(f"no native code for {what}, it runs slower: {problem}", RuntimeWarning, stacklevel=4)
 
 
 def is_ordinary(kind: type) -> bool:
-    """Whether tensors of a type are nothing but numbers in memory.
+    """Tell whether tensors of a type are nothing but numbers in memory.
 
-    A subclass that takes part in torch's dispatch is not: fake tensors, distributed ones and others. A
-    parameter with attributes of its own is.
+    A subclass that takes part in torch's dispatch is not: fake tensors, distributed tensors and others. A
+    parameter with extra attributes is.
     """
     known = _ordinary.get(kind)
     return _learn(kind) if known is None else known
@@ -145,12 +147,12 @@ def _learn(kind: Any) -> bool:
 
 
 def is_watched() -> bool:
-    """Whether something in torch records, replaces or transforms operations in this thread.
+    """Tell whether something in torch records, replaces or transforms operations in this thread.
 
-    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, counters of operations, a default
-    device other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and
-    autocast are none: they look at what autograd keeps and at data types, and whoever calls a kernel minds
-    both. `torch.compile` asks `torch.compiler.is_compiling`, before this.
+    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, operation counters, a default device
+    other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and autocast do
+    not count: they concern what autograd saves and dtypes, which callers of kernels handle. For
+    `torch.compile`, callers check `torch.compiler.is_compiling` first.
     """
     modes = torch._C
     level: int = forward_ad._current_level
@@ -166,8 +168,8 @@ def is_watched() -> bool:
 def are_ordinary(*tensors: Tensor) -> bool:
     """Whether tensors are nothing but numbers in memory, or would be on the `meta` device.
 
-    Others are subclasses, tensors that stand for a batch of gradients (`is_grads_batched`), sparse ones,
-    zeros without memory, and views that are still to be negated.
+    Not ordinary are subclasses, tensors that represent a batch of gradients (`is_grads_batched`), sparse
+    tensors, zeros without memory, and lazily negated views.
     """
     try:
         for tensor in tensors:
@@ -182,7 +184,7 @@ def are_ordinary(*tensors: Tensor) -> bool:
 
 
 def has_lost_memory(tensor: Tensor) -> bool:
-    """Whether a tensor's storage was given up, as those of a sharded model are between two steps.
+    """Tell whether a tensor's storage was freed, as in a sharded model between two steps.
 
     torch's own operations crash on such a tensor.
     """
@@ -194,6 +196,6 @@ def has_lost_memory(tensor: Tensor) -> bool:
 
 
 def _is_cpu_the_default() -> bool:
-    """Whether the modes on functions only say that new tensors are on the CPU, where kernels want them."""
+    """Tell whether the active function modes only set the CPU as default device, which kernels expect."""
     modes = _get_current_function_mode_stack()
     return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)

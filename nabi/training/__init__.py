@@ -1,4 +1,4 @@
-"""Training: the loops, losses, optimizers, metrics, callbacks, seeds and what a file keeps of them.
+"""Training: loops, losses, optimizers, metrics, callbacks, seeds, and their state in files.
 
 Public under the names that Keras users know: `nabi.callbacks`, `nabi.losses`, `nabi.metrics`,
 `nabi.optimizers`, `nabi.utils`.

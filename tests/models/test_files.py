@@ -225,5 +225,5 @@ def test_missing_files_and_places_that_cannot_be_written(tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot write"):
         models()["lstm"].save(tmp_path / "file" / "model.nabi")
-    with pytest.raises(OutputError, match="is there already, and overwrite is false"):
+    with pytest.raises(OutputError, match="already exists, and overwrite is False"):
         models()["lstm"].save(tmp_path / "file", overwrite=False)

@@ -89,7 +89,7 @@ def _reads_working_memory() -> None:
         _threads.run(ADDRESS, block, 1)
     except RuntimeError as problem:
         # The sum of poison and one is poison.
-        raise RuntimeError("NaN" if "have not been written" in str(problem) else str(problem)) from problem
+        raise RuntimeError("NaN" if "were not written" in str(problem) else str(problem)) from problem
 
 
 def _is_given_a_number() -> None:

@@ -235,7 +235,7 @@ print(len(made), time.process_time() - begin)
 
 def test_a_folder_that_cannot_be_made_is_said_once(cache_folder, make, names, forget):
     cache_folder.write_text("a file is in its place")
-    with pytest.warns(UserWarning, match="cannot be kept in .*NABI_CACHE_DIR names another"):
+    with pytest.warns(UserWarning, match="can't be cached in .*set NABI_CACHE_DIR"):
         assert works(compiled(("a",), names, make, host()))
     forget()
     with warnings.catch_warnings():
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_made_is_said_once(cache_folder, make, names, fo
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_read_only(cache_folder, make, names):
     cache_folder.mkdir(mode=0o500)
-    with pytest.warns(UserWarning, match="cannot be kept in"):
+    with pytest.warns(UserWarning, match="can't be cached in"):
         assert works(compiled(("a",), names, make, host()))
 
 
@@ -294,7 +294,7 @@ def test_a_bound_of_zero_turns_it_off(cache_folder, monkeypatch, make, names, fo
 @pytest.mark.parametrize("value", ["much", "nan", "inf"])
 def test_a_bound_that_is_no_number(cache_folder, monkeypatch, value):
     monkeypatch.setenv("NABI_CACHE_SIZE", value)
-    with pytest.warns(UserWarning, match="NABI_CACHE_SIZE: got .* expected a number of MiB"):
+    with pytest.warns(UserWarning, match="NABI_CACHE_SIZE: expected a number of MiB"):
         assert _store.bound() == 256 * 2**20
     assert _store.bound() == 256 * 2**20
 

@@ -81,7 +81,7 @@ def test_the_environment_lowers_the_vectors(monkeypatch):
 def test_features_that_make_no_sense(monkeypatch, features):
     # LLVM would end the process.
     monkeypatch.setenv("NABI_CPU_FEATURES", features)
-    assert "is not understood" in why_not()
+    assert "NABI_CPU_FEATURES: expected a list" in why_not()
     with pytest.raises(NativeError, match="NABI_CPU_FEATURES"):
         host()
 
@@ -95,7 +95,7 @@ def test_features_that_the_name_contradicts_are_not_used():
     assert machine.vector_bytes == 32
     assert "+avx512" not in machine.features
     assert "-avx512f" in machine.features
-    assert "claims to have it" in on_x86("nocona")
+    assert "reports AVX2" in on_x86("nocona")
 
 
 def test_a_name_that_says_nothing_contradicts_nothing():
@@ -163,11 +163,11 @@ def test_names_are_known_to_llvm_and_what_they_have_is_right():
         ("sys.modules['llvmlite'] = None", "llvmlite is not installed"),
         (
             "import llvmlite; llvmlite.__version__ = '0.44.1'",
-            "llvmlite 0.44.1 is too old, 0.45 or newer is needed",
+            "llvmlite 0.44.1 is too old, 0.45 or newer is required",
         ),
         (
             "from llvmlite import binding; binding.get_process_triple = lambda: 'riscv64-unknown-linux-gnu'",
-            "the processor (riscv64) is none of x86_64 and aarch64",
+            "the processor (riscv64) is neither x86_64 nor aarch64",
         ),
     ],
 )

@@ -126,16 +126,16 @@ def test_what_a_schedule_rules_cannot_be_set() -> None:
     model = line(optimizers.SGD(schedules.ExponentialDecay(0.1, 2, 0.5)))
     with pytest.raises(
         ArgumentError,
-        match=r"^learning_rate: SGD takes it from ExponentialDecay\(initial_learning_rate=0\.1, decay_s",
+        match=r"^learning_rate: SGD uses the schedule ExponentialDecay\(initial_learning_rate=0\.1, decay_s",
     ):
         model.optimizer.learning_rate = 0.1
-    with pytest.raises(ArgumentError, match="decay: the learning_rate is a schedule"):
+    with pytest.raises(ArgumentError, match="decay: learning_rate is already a schedule"):
         optimizers.SGD(schedules.ExponentialDecay(0.1, 2, 0.5), decay=0.1)
     with pytest.raises(ArgumentError, match=r"decay_steps: expected a number above 0, got 0"):
         schedules.ExponentialDecay(0.1, 0, 0.5)
-    with pytest.raises(ArgumentError, match="expected 2 growing numbers for 3 values"):
+    with pytest.raises(ArgumentError, match="expected 2 increasing numbers for 3 values"):
         schedules.PiecewiseConstantDecay([1], [1.0, 0.5, 0.1])
-    with pytest.raises(ArgumentError, match="gave nan for step 0"):
+    with pytest.raises(ArgumentError, match="got nan for step 0"):
         optimizers.SGD(Warm(float("nan")))
 
 

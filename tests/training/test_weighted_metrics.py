@@ -168,7 +168,7 @@ def test_what_cannot_be() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
         model.compile("sgd", "mse", weighted_metrics=["acuracy"])
     model.compile("sgd", "mse", metrics=[metrics.F1Score()])
-    with pytest.raises(ArgumentError, match="metrics: f1_score gives array"):
+    with pytest.raises(ArgumentError, match=r"metrics: expected one number, .*, from f1_score, got array"):
         model.evaluate(X, CLASSES, verbose=0)
     import torchmetrics
 
@@ -185,7 +185,7 @@ def test_what_cannot_be() -> None:
         (lambda: metrics.F1Score(average="makro"), "did you mean 'macro'"),
         (lambda: metrics.get("prezision"), "did you mean 'precision'"),
         (lambda: metrics.deserialize({"class_name": "X", "config": {}}), "'X' is not known"),
-        (lambda: metrics.Precision(class_id=4).update_state([[1, 0]], [[0.5, 0.5]]), "reads class 4"),
+        (lambda: metrics.Precision(class_id=4).update_state([[1, 0]], [[0.5, 0.5]]), "with a class 4"),
     ]:
         with pytest.raises(ArgumentError, match=message):
             make()

@@ -1,4 +1,4 @@
-"""What a stateful layer does with its states: keeping, resetting, showing, saving."""
+"""The states of a stateful layer: keeping, resetting, showing, saving."""
 
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ class StatefulLayer(Equations):
     @property
     def state_size(self) -> list[Any]:
         """The size of each state."""
-        raise NotImplementedError(f"{type(self).__name__} must say the sizes of its states")
+        raise NotImplementedError(f"{type(self).__name__} must define state_size")
 
     def _create_states(self, states: list[Tensor]) -> None:
         for number, state in enumerate(states):
@@ -33,7 +33,7 @@ class StatefulLayer(Equations):
 
     @property
     def states(self) -> list[Any] | None:
-        """The states that a stateful layer goes on from; None unless it is stateful and built."""
+        """The kept states of a stateful layer; None unless it is stateful and built."""
         if not self._state_count:
             return None
         return cast(list[Any], pack(self.state_size, self.kept_states()))
@@ -45,7 +45,7 @@ class StatefulLayer(Equations):
         if torch.compiler.is_compiling():
             return kept
         if kept[0].is_inference() and not torch.is_inference_mode_enabled():
-            kept = tuple(state.clone() for state in kept)  # training cannot go on from inference tensors
+            kept = tuple(state.clone() for state in kept)  # training can't use inference tensors
         return kept
 
     def keep_states(self, states: tuple[Tensor, ...]) -> None:
@@ -54,7 +54,7 @@ class StatefulLayer(Equations):
             self._buffers[name] = state.detach() if state.requires_grad else state
 
     def reset_state(self, states: Any = None) -> None:
-        """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""
+        """Set the states of a stateful layer to zero, or to `states`; do nothing without states."""
         if not self._state_count:
             return
         kept = self.kept_states()
@@ -79,7 +79,7 @@ class StatefulLayer(Equations):
         if key in self._buffers:
             old = cast(Tensor, self._buffers[key])
             if value.shape != old.shape:
-                # Native code goes by the shape that the layer was built for.
+                # Native code relies on the shape for which the layer was built.
                 raise ShapeError(
                     f"{key}: {self.name} expected shape {tuple(old.shape)}, got {tuple(value.shape)}"
                 )

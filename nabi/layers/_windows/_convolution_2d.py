@@ -17,7 +17,7 @@ class Conv2D(Convolution):
     `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and regularizers; sizes
     are a number, or two for height and width. Weights: `kernel`
     `(height, width, channels / groups, filters)`, `bias` `(filters,)`.
-    Raises `ShapeError` for pictures that are too small or have other channels.
+    Raises `ShapeError` for pictures that are too small or have another number of channels.
 
     >>> import torch
     >>> convolution = Conv2D(16, 3, padding="same", activation="relu")

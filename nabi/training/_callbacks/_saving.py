@@ -1,4 +1,4 @@
-"""Callbacks that write files: the model, the figures, and runs that can be taken up again."""
+"""Callbacks that write files: models, metrics, and resumable runs."""
 
 import csv
 import io
@@ -19,20 +19,21 @@ __all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
 
 
 class ModelCheckpoint(Monitor):
-    """Save the model, at the end of epochs.
+    """Save the model at the end of epochs.
 
     Args:
-        filepath: where to; may name figures, as in "{epoch:02d}-{loss:.4f}.nabi". Epochs count from 1 there.
-        monitor: the figure that says which epoch is best.
-        verbose: 1 to say when a file is written.
-        save_best_only: write only when the figure has improved.
-        save_weights_only: write the weights alone.
+        filepath: path of the file; may contain values, as in "{epoch:02d}-{loss:.4f}.nabi", with epochs
+            counted from 1.
+        monitor: the metric that decides which epoch is best.
+        verbose: 1 to print a message when a file is written.
+        save_best_only: write only when the metric has improved.
+        save_weights_only: write only the weights.
         mode: "min", "max" or "auto".
         save_freq: "epoch", or a number of batches.
-        period: write only every so many epochs.
+        period: number of epochs between two files.
 
     Raises:
-        ArgumentError: for a figure in the path that the logs don't have.
+        ArgumentError: for a value in the path that is not in the logs.
         OutputError: if a file cannot be written.
     """
 
@@ -57,15 +58,15 @@ class ModelCheckpoint(Monitor):
         self.save_freq, self.period = save_freq, _checks.whole("period", period)
         self._batches = self._epoch = 0
         if save_freq != "epoch":
-            # Only then is this callback called for every batch.
+            # Set only here, so that otherwise this callback is not called for every batch.
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remember which epoch it is."""
+        """Store the number of the epoch."""
         self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write, if this is an epoch to write."""
+        """Write a file if one is due."""
         if self.save_freq == "epoch" and (epoch + 1) % self.period == 0:
             self._save(epoch, logs or {})
 
@@ -93,8 +94,8 @@ class ModelCheckpoint(Monitor):
             path = self.filepath.format(**{**logs, "epoch": epoch + 1})
         except (KeyError, ValueError, IndexError) as problem:
             raise ArgumentError(
-                f"filepath: {self.filepath!r} cannot be filled in ({problem}); "
-                f"there are epoch, {', '.join(logs)}"
+                f"filepath: {self.filepath!r} can't be formatted ({problem}); "
+                f"available are epoch, {', '.join(logs)}"
             ) from None
         if self.save_weights_only:
             self.model.save_weights(path)
@@ -105,12 +106,12 @@ class ModelCheckpoint(Monitor):
 
 
 class CSVLogger(Callback):
-    """Write the figures of every epoch into a table.
+    """Write the loss and metrics of every epoch to a CSV file.
 
     Args:
-        filename: where to.
-        separator: between the columns.
-        append: whether to go on with a file that exists.
+        filename: path of the file.
+        separator: separator of the columns.
+        append: whether to append to an existing file.
 
     Raises:
         OutputError: if the file cannot be written.
@@ -123,14 +124,14 @@ class CSVLogger(Callback):
         self._rows: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Read what is there, if it is to be continued."""
+        """Read the existing file if rows are appended to it."""
         self._rows = []
         if self.append and self.filename.exists():
             with open(self.filename, encoding="utf-8", newline="") as file:
                 self._rows = list(csv.DictReader(file, delimiter=self.separator))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Add a row; the file is whole at any moment."""
+        """Add a row; the file is complete at all times."""
         self._rows.append({"epoch": epoch, **(logs or {})})
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
         text = io.StringIO(newline="")
@@ -142,7 +143,7 @@ class CSVLogger(Callback):
 
 
 class BackupAndRestore(Callback):
-    """Keep a run in a file, so that the same program, started again after an interruption, goes on with it.
+    """Save a run to a file, so that the same program can resume it after an interruption.
 
     The file holds everything that training depends on, what other callbacks have counted (the patience of
     EarlyStopping) among it, and the order of data that have one of their own: a `LengthGroups`, a DataLoader
@@ -154,7 +155,7 @@ class BackupAndRestore(Callback):
         every: epochs between two writes.
 
     Raises:
-        FileFormatError: if the file is there but damaged, or of another model.
+        FileFormatError: if the file is damaged, or of another model.
         OutputError: if it cannot be written.
     """
 
@@ -172,7 +173,7 @@ class BackupAndRestore(Callback):
         self._beside = dict(beside)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Go on from the file, if there is one."""
+        """Resume from the file, if there is one."""
         self.resumed_epoch = None
         if self.path.exists():
             with self._keeping_beside():
@@ -186,7 +187,7 @@ class BackupAndRestore(Callback):
                 self.model.save(self.path)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Remove the file of a run that is complete."""
+        """Remove the file of a complete run."""
         if self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training:
             self.path.unlink(missing_ok=True)
 

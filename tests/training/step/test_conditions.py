@@ -159,5 +159,5 @@ def test_a_wrong_shape_is_refused_as_ever() -> None:
     model.compile("adam", "mse")
     assert is_direct(model)
     pairs = [(np.zeros((size, TIME, WIDTH)), np.zeros((size, 1))) for size in (2, 3)]
-    with pytest.raises(ShapeError, match="stateful with a batch size of 2"):
+    with pytest.raises(ShapeError, match="stateful and expected a batch size of 2"):
         model.fit(iter(pairs), verbose=0)

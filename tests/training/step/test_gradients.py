@@ -279,7 +279,7 @@ def test_numbers_that_have_no_vector_are_refused() -> None:
     model = Sequential([Embedding(4, 2, input_length=3), Flatten(), Dense(1)])
     model.compile("adam", "mse")
     assert Step(model, model.compiled).without_autograd
-    with pytest.raises(ArgumentError, match=r"whole numbers from 0 to 3; got 0 to 4"):
+    with pytest.raises(ArgumentError, match=r"whole numbers from 0 to 3, got 0 to 4"):
         model.fit(np.array([[0, 1, 4]]), np.ones(1), verbose=0)
     # Numbers with a point are taken as the layer takes them.
     model.fit(np.array([[0.0, 1.0, 3.0]]), np.ones(1), verbose=0)
