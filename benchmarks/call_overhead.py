@@ -1,7 +1,7 @@
-"""Measure what a call of a small layer costs around its kernels: `python benchmarks/call_overhead.py`.
+"""Measure the overhead of calling a small layer: `python benchmarks/call_overhead.py`.
 
-The kernels are left out, so that what remains is the rest: checks, memory, arguments and, in training,
-torch's autograd. Times are of the processor, on one thread, medians of many calls in a row.
+The kernels are skipped, which leaves the overhead: checks, memory, arguments and, in training, torch's
+autograd. The figures are CPU times on one thread, medians of many consecutive calls.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def calls(name: str, batch: int, steps: int, inputs: int, units: int) -> list[Callable[[], Any]]:
-    """Return a call in inference, and one of training: forward, and back to the input and all weights."""
+    """Return an inference call and a training call (forward, and backward to the input and all weights)."""
     module = getattr(nabi.nn, name)(inputs, units)
     x = torch.randn(steps, batch, inputs)
     cotangent = torch.randn(steps, batch, units)
@@ -51,7 +51,7 @@ def calls(name: str, batch: int, steps: int, inputs: int, units: int) -> list[Ca
 
 
 def measure(call: Callable[[], Any], rounds: int) -> float:
-    """Return the microseconds of a call without its kernels."""
+    """Return the time of a call without its kernels, in microseconds."""
     call()  # compiles
     times = []
     with mock.patch.object(_threads, "run", leave_out):
@@ -64,7 +64,7 @@ def measure(call: Callable[[], Any], rounds: int) -> float:
 
 
 def leave_out(*_: Any) -> None:
-    """Stand where a kernel is run."""
+    """Replace a kernel by doing nothing."""
 
 
 if __name__ == "__main__":

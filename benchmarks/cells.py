@@ -1,8 +1,8 @@
-"""Measure what each cell costs and write the table of docs/results.md: `python benchmarks/cells.py`.
+"""Measure the speed of each cell and write the table of docs/results.md: `python benchmarks/cells.py`.
 
-All cells do the same work in turns, round after round, on one thread; the table has the medians, and each
-cell's ratio to the LSTM is the median of the ratios within a round, so that a machine whose speed drifts
-does not favour one of them.
+All cells do the same work in turns, round after round, on one thread. The table has the medians; each cell's
+ratio to the LSTM is the median of the ratios within a round, so that drift of the machine's speed cancels
+out.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BATCH, TIME, INPUTS, UNITS = 32, 50, 64, 128
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=25, help="how many (default 25)")
+    parser.add_argument("--rounds", type=int, default=25, help="number of rounds (default 25)")
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def train(layer: nn.RNN, x: Tensor) -> None:
 
 
 def measure(work: dict[str, Callable[[], None]], rounds: int) -> Times:
-    """Milliseconds of each piece of work in each round, the first two rounds left out."""
+    """Return the milliseconds of each piece of work in each round, without the first two rounds."""
     times: Times = {name: [] for name in work}
     for number in range(rounds + 2):
         for name, piece in work.items():

@@ -1,12 +1,12 @@
-"""Measure how well networks foresee Bach's chorales, and write the figures of docs/music.md.
+"""Measure how well networks predict Bach's chorales, and write the figures of docs/music.md.
 
     python -m benchmarks.chorales            everything, a few minutes for each network on one thread
-    python -m benchmarks.chorales --write    only write the page from what is there
+    python -m benchmarks.chorales --write    only write the page from existing results
 
 The recipe `nabi run chorales` trains an LSTM, once with independent keys, as published, and once with chords.
-Here a GRU and a plain recurrent network are trained beside it, with the same settings. The chorales are read
-from the folder of NABI_DATA. What is measured is kept in runs/chorales-results and not repeated without
---again; a training goes on where it was after Ctrl-C.
+This benchmark also trains a GRU and a plain recurrent network, with the same settings. The chorales are read
+from the folder NABI_DATA. Results are kept in runs/chorales-results and not repeated without --again;
+training resumes after Ctrl-C.
 """
 
 import argparse
@@ -34,7 +34,7 @@ BEGIN = "<!-- chorales: written by python -m benchmarks.chorales -->"
 END = "<!-- chorales: end -->"
 COMPOSED = 40
 CELLS = {"gru": "GRU", "simple-rnn": "plain RNN"}
-# Test, of networks of 300,000 weights.
+# On the test part, for networks with 300,000 weights.
 PUBLISHED = {"LSTM": 8.45, "GRU": 8.43, "plain RNN": 8.91}
 
 
@@ -62,15 +62,18 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--epochs", type=int, default=recipes.get("chorales").epochs, help="as the recipe by default"
+        "--epochs",
+        type=int,
+        default=recipes.get("chorales").epochs,
+        help="number of epochs; the recipe's by default",
     )
-    parser.add_argument("--again", action="store_true", help="repeat what is there")
+    parser.add_argument("--again", action="store_true", help="repeat existing results")
     parser.add_argument("--write", action="store_true", help="only write the page, measure nothing")
     return parser.parse_args()
 
 
 def train(cell: str, epochs: int) -> None:
-    """Train a network with this cell and keep its figures."""
+    """Train a network with this cell and store its figures."""
     parts = read_frames(find_data("chorales", None, chorales.FILE, "music"))
     model = chorales.make(epochs, 0, cell)
     print(CELLS[cell])
@@ -82,7 +85,7 @@ def train(cell: str, epochs: int) -> None:
         verbose=2,
     )
     if report.interrupted:
-        raise SystemExit("stopped; the same command goes on from here")
+        raise SystemExit("stopped; run the same command again to resume")
     figures = {
         "validation": report.validation,
         "test": report.test,
@@ -96,7 +99,7 @@ def train(cell: str, epochs: int) -> None:
 
 
 def found() -> dict[str, Mapping[str, Any]]:
-    """The figures of each network that was measured, by its name."""
+    """Return the figures of each measured network by name."""
     results = {}
     recipe = FOLDER / "recipe" / "result.json"
     if recipe.exists():
@@ -115,7 +118,7 @@ def found() -> dict[str, Mapping[str, Any]]:
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The lines of the table of the networks."""
+    """Return the lines of the table of networks."""
     lines = [
         "| nats per frame | weights | training | best epoch | validation | test | published, test |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -133,13 +136,13 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def clashing(pieces: Iterable[Sequence[Frame]]) -> float:
-    """The share of all frames in which two keys clash: a semitone apart, in whatever octaves."""
+    """Return the share of frames in which two keys clash: a semitone apart, ignoring octaves."""
     frames = [{pitch % 12 for pitch in frame} for piece in pieces for frame in piece]
     return sum(any((pitch + 1) % 12 in frame for pitch in frame) for frame in frames) / len(frames)
 
 
 def harmony() -> list[str]:
-    """The lines of a table of how often chords clash: Bach's, and those that the networks compose."""
+    """Return the lines of a table of how often chords clash, in Bach's chorales and in composed ones."""
     held_out = read_frames(find_data("chorales", None, chorales.FILE, "music"))["valid"]
     shares = {"Bach, validation chorales": clashing(held_out)}
     for output, name in (("keys", "LSTM"), ("chords", "LSTM, chords")):
@@ -153,15 +156,15 @@ def harmony() -> list[str]:
 
 
 def write(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the page between its markers, and the picture of what the recipe composed.
+    """Write the page between its markers, and the picture of the recipe's composition.
 
     Raises:
-        SystemExit: if the page has no markers.
+        SystemExit: if the page lacks the markers.
     """
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{PAGE} has no lines {BEGIN} and {END} between which the figures could go")
+        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END} for the figures")
     machine = describe()
     lines = [f"{machine['processor']}, torch {machine['torch']}, one thread, seed 0.", "", *table(results)]
     composed = FOLDER / "recipe" / "continued.mid"

@@ -1,11 +1,10 @@
 """Measure an epoch of training on film reviews, for docs/reading-text.md: `python benchmarks/imdb_epoch.py`.
 
 The lecture's network (embedding, dropout, convolution, max pooling, LSTM, one output) is trained by nabi, by
-plain PyTorch and by Keras on TensorFlow, each in a process of its own with the same number of threads. All
-begin with the same weights and must have the same losses in three steps without dropout. Then they take turns
-over the same batches; an epoch is as many steps as 25,000 reviews make, and each also trains one as a whole.
-
-The peers come from benchmarks/requirements.txt, the reviews from the folder that NABI_DATA names.
+plain PyTorch and by Keras on TensorFlow, each in its own process with the same number of threads. All start
+with the same weights and must have the same losses in three steps without dropout. Then they take turns on
+the same batches; an epoch has 25,000 reviews, and each library also trains a whole one. The peers are listed
+in benchmarks/requirements.txt; the reviews are read from the folder NABI_DATA.
 """
 
 import argparse
@@ -47,14 +46,16 @@ LENGTHS = (100, 400)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--threads", type=int, default=2, help="of every library (default 2)")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each library (default 7)")
-    parser.add_argument("--steps", type=int, default=64, help="steps of a call (default 64)")
-    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="steps of a review, at most")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every library (default 2)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of measurement (default 7)")
+    parser.add_argument("--steps", type=int, default=64, help="training steps per call (default 64)")
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="maximum lengths of a review")
     parser.add_argument(
-        "--whole", action=argparse.BooleanOptionalAction, default=True, help="and whole epochs"
+        "--whole", action=argparse.BooleanOptionalAction, default=True, help="also measure whole epochs"
     )
-    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="write the docs")
+    parser.add_argument(
+        "--write", action=argparse.BooleanOptionalAction, default=True, help="write the documentation page"
+    )
     given = parser.parse_args()
     (sequences, labels), _ = imdb.load_data(num_words=WORDS)
     found = {}
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def padded(sequences: Any, labels: Any, length: int) -> Arrays:
-    """Return all reviews in one block, cut and filled up at their beginning as Keras does it."""
+    """Return all reviews in one array, truncated and padded at the beginning as in Keras."""
     return {
         "x": pad_sequences(sequences, maxlen=length).astype(np.int64),
         "y": np.asarray(labels, np.float32),
@@ -79,12 +80,12 @@ def padded(sequences: Any, labels: Any, length: int) -> Arrays:
 
 
 def measure(path: Path, length: int, given: argparse.Namespace) -> dict[str, Any]:
-    """Return comparisons with the peers, processor times, and seconds of whole epochs."""
+    """Return comparisons with the peers, CPU times, and seconds of whole epochs."""
     task = {"subject": "imdb", "data": str(path), "length": length, "steps": given.steps}
     with Crew(given.threads, milliseconds=0) as crew:
         task_of = {seat: {**task, "grouped": seat == GROUPED} for seat in NAMES}
         if length == min(LENGTHS):
-            # Compiled by XLA a step takes many times as long: looked at once, where that costs least.
+            # A step compiled by XLA takes many times as long, so it is measured only at the shortest length.
             task_of[KERAS]["jit_compile"] = [False, True]
         agree(crew.prepare({seat: task_of[seat] for seat in (OWN, TORCH, KERAS)}))
         ready(crew.prepare({GROUPED: task_of[GROUPED]}))
@@ -116,10 +117,10 @@ def ready(results: dict[Seat, Arrays | WorkerError]) -> dict[Seat, Arrays]:
 
 
 def agree(results: dict[Seat, Arrays | WorkerError]) -> None:
-    """Check that all have the losses of nabi.
+    """Check that all losses agree with nabi's.
 
     Raises:
-        RuntimeError: if one has others.
+        RuntimeError: if one differs.
     """
     arrays = ready(results)
     for seat, each in arrays.items():

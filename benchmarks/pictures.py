@@ -1,7 +1,7 @@
-"""Draw every picture in docs/pictures anew, in a few minutes.
+"""Redraw every picture in docs/pictures, in a few minutes.
 
 python benchmarks/pictures.py            all
-python benchmarks/pictures.py gates      only those whose names begin so
+python benchmarks/pictures.py gates      only names with this prefix
 """
 
 import argparse
@@ -25,7 +25,7 @@ FOLDER = ROOT / "docs" / "pictures"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", help="beginnings of the names of pictures; all by default")
+    parser.add_argument("names", nargs="*", help="prefixes of picture names; all by default")
     arguments = parser.parse_args()
     for name, draw in PICTURES.items():
         if not arguments.names or name.startswith(tuple(arguments.names)):
@@ -38,14 +38,14 @@ def unrolled(cell: str, path: Path) -> None:
 
 
 def unrolling(path: Path) -> None:
-    # It measures, and writes the table beside the picture too.
+    # This measures, and also writes the table next to the picture.
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "unrolling.py")], check=True)
 
 
 def last_written(path: Path) -> None:
-    """Teach an LSTM to hold the last value that was written, and look at its gates.
+    """Teach an LSTM to hold the value written last, and draw its gates.
 
-    Input: a value in [-1, 1] and whether it is to be written. Target at every step: the value written last.
+    Input: a value in [-1, 1] and whether to write it. Target at every step: the value written last.
     """
     torch.manual_seed(0)
     time = 30
@@ -77,7 +77,7 @@ def last_written(path: Path) -> None:
 
 
 def captions(path: Path) -> None:
-    """Let the recipe learn and draw, and write its picture with fewer colours, which makes it small."""
+    """Run the recipe, and write its picture with fewer colours, which makes the file small."""
     with tempfile.TemporaryDirectory() as folder:
         recipes.get("captions").run(folder)
         shrink(Path(folder) / "captions.png", path)

@@ -4,8 +4,8 @@
     python benchmarks/seeds.py song --seeds 2       the song with seeds 0 and 1
     python benchmarks/seeds.py --jobs 2             two runs at a time
 
-A run that is there already (runs/seeds/RECIPE/SEED/result.json) is not repeated, so a stopped benchmark goes
-on where it was. `--table` writes the table from what is there without running anything.
+Existing runs (runs/seeds/RECIPE/SEED/result.json) are not repeated, so a stopped benchmark can be resumed.
+`--table` writes the table from existing results without running anything.
 """
 
 import argparse
@@ -37,9 +37,9 @@ LECTURE_SIX, LECTURE_UNSEEN = 0.022, 0.064
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recipes", nargs="*", help=f"of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 (default 10)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default 1)")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "seeds", help="of the runs")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds, from 0 (default 10)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel runs (default 1)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "seeds", help="folder of the runs")
     parser.add_argument("--table", action="store_true", help="only write the table, run nothing")
     arguments = parser.parse_args()
     chosen = [recipes.get(name).name for name in arguments.recipes or SECTIONS]
@@ -68,7 +68,7 @@ def run_all(chosen: list[str], seeds: int, jobs: int, folder: Path) -> None:
 def run_one(folder: Path, name: str, seed: int) -> Figures:
     out = folder / name / str(seed)
     command = [sys.executable, "-m", "nabi", "run", name, "--seed", str(seed), "--out", str(out)]
-    # One thread: these networks are too small to share out, and runs beside each other must not disturb.
+    # One thread: these networks are too small for more, and parallel runs must not disturb each other.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     result = find(folder, name, seed)
@@ -78,7 +78,7 @@ def run_one(folder: Path, name: str, seed: int) -> Figures:
 
 
 def find(folder: Path, name: str, seed: int) -> Figures | None:
-    """Return the result of a finished run; None if it is not there or was stopped."""
+    """Return the result of a finished run; None if it does not exist or was stopped."""
     try:
         result: Figures = json.loads((folder / name / str(seed) / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -98,7 +98,7 @@ def write_table(folder: Path) -> None:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{RESULTS} has no lines {BEGIN} and {END} between which the table could go")
+        raise SystemExit(f"{RESULTS} lacks the markers {BEGIN} and {END} for the table")
     with write_atomically(RESULTS, "w") as file:
         file.write(before + generated + after)
     print(f"The table is in {RESULTS.relative_to(ROOT)}")

@@ -1,9 +1,8 @@
-"""Measure one time step, torch's modules beside nabi's: `python benchmarks/steps.py`.
+"""Compare single time steps of torch's modules and nabi's: `python benchmarks/steps.py`.
 
-Both take a step in turn, many times, on one thread; what is shown is the median of how many times as long
-nabi's step takes as torch's just before it, in time of the processor. Below 1 nabi is faster. `LSTM.step` is
-a policy that is asked step by step, with states that start anew where a sequence is done; torch's side of it
-is `torch.nn.LSTM` called with one step.
+Both take a step in turn, many times, on one thread. The figures are medians of the CPU time of nabi's step
+relative to torch's just before it; below 1 nabi is faster. `LSTM.step` is used like a policy called step by
+step, with states reset where a sequence is done; torch's side is `torch.nn.LSTM` called with one step.
 """
 
 import argparse
@@ -22,7 +21,7 @@ KINDS = ("LSTMCell", "GRUCell", "RNNCell", "LSTM.step", "GRU with resets")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--batch", default="1,16,64,256", help="sequences (default 1,16,64,256)")
+    parser.add_argument("--batch", default="1,16,64,256", help="batch sizes (default 1,16,64,256)")
     parser.add_argument("--units", default="32,64,128,256,512", help="units (default 32,64,128,256,512)")
     parser.add_argument("--rounds", type=int, default=40, help="pairs of measurements (default 40)")
     parser.add_argument("--kinds", default=",".join(KINDS))
@@ -43,7 +42,7 @@ def main() -> None:
 
 
 def ratio(kind: str, batch: int, units: int, training: bool, rounds: int) -> float:
-    """Return how many times as long nabi's step takes, the median of alternations."""
+    """Return the median ratio of nabi's step time to torch's."""
     theirs, ours = calls(kind, batch, units, training)
     for call in (theirs, ours):
         call()
@@ -58,7 +57,7 @@ def ratio(kind: str, batch: int, units: int, training: bool, rounds: int) -> flo
 
 
 def calls(kind: str, batch: int, units: int, training: bool) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Return a step of torch's and one of nabi's, with the same weights."""
+    """Return a torch step and a nabi step with the same weights."""
     name = kind.split(maxsplit=1)[0].removesuffix(".step")
     theirs, ours = getattr(torch.nn, name)(units, units), getattr(nabi.nn, name)(units, units)
     ours.load_state_dict(theirs.state_dict())
@@ -81,7 +80,7 @@ def calls(kind: str, batch: int, units: int, training: bool) -> tuple[Callable[[
 
 
 def reset(state: tuple[Tensor, ...], done: Tensor) -> Any:
-    """Return states that are zero where a sequence is done."""
+    """Return states set to zero where a sequence is done."""
     return tuple([values.masked_fill(done[:, None], 0.0) for values in state])
 
 
@@ -101,7 +100,7 @@ def wrapped(step: Callable[[], Any], module: torch.nn.Module, training: bool) ->
 
 
 def timed(call: Callable[[], Any], count: int) -> float:
-    """Return the time of the processor that some calls take."""
+    """Return the CPU time of some calls."""
     start = time.process_time()
     for _ in range(count):
         call()

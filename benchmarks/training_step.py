@@ -1,8 +1,8 @@
 """Measure a step of the song's training, for docs/results.md: `python benchmarks/training_step.py`.
 
-The song's LSTM (128 units, batches of one, four notes each, softmax, Adam) is trained inside of `fit`, as the
-recipe does it, and by a loop over torch's own layers that does the same work. They take turns, epoch after
-epoch, on one thread; the time is the processor's, so that other programs on the machine do not count.
+The song's LSTM (128 units, batches of one, four notes each, softmax, Adam) is trained inside `fit`, as in the
+recipe, and by a loop over torch's layers that does the same work. They alternate, epoch by epoch, on one
+thread; the figures are CPU times, so that other programs on the machine do not count.
 """
 
 import argparse
@@ -25,10 +25,9 @@ from nabi.layers import LSTM, Dense
 from nabi.models import Sequential
 from nabi.training import ArrayBatches, Step
 from nabi.training._optimizers._classes import Optimizer
-from nabi.training._step import _step
-from nabi.training._step._core import DirectDense
+from nabi.training._step._core import DensePass
 from nabi.training._step._losses import ClosedForm
-from nabi.training._step._recurrent import DirectRecurrent
+from nabi.training._step._recurrent import UnmaskedPass
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -45,8 +44,10 @@ Times = dict[str, list[float]]  # microseconds per step, of each epoch
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=60, help="how many of each kind (default 60)")
-    parser.add_argument("--write", action=argparse.BooleanOptionalAction, default=True, help="write the docs")
+    parser.add_argument("--epochs", type=int, default=60, help="number of epochs of each kind (default 60)")
+    parser.add_argument(
+        "--write", action=argparse.BooleanOptionalAction, default=True, help="write the documentation page"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     x, y = song()
@@ -54,7 +55,7 @@ def main() -> None:
     work = {OWN: lambda: train(model, x, y)}
     work |= {name: torch_epoch(model, x, y, fused=name == FUSED) for name in (PLAIN, FUSED)}
     times = measure(work, given.epochs, len(x))
-    sections = measure_sections(lambda: train(model, x, y), given.epochs, len(x))
+    sections = measure_sections(model, lambda: train(model, x, y), given.epochs, len(x))
     table = "\n".join(lines(times, sections))
     print(table)
     if given.write:
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def song() -> tuple[np.ndarray, np.ndarray]:
-    """Four notes `[50, 4, 1]` and the note after them, one-hot."""
+    """Return four notes `[50, 4, 1]` and the note after them, one-hot."""
     heard, following = windows(encode_notes(NABIYA), WINDOW)
     return (heard / (len(NOTES) - 1))[:, :, None], to_categorical(following)
 
@@ -80,14 +81,14 @@ def network(classes: int) -> Sequential:
 
 
 def train(model: Sequential, x: np.ndarray, y: np.ndarray) -> float:
-    """One epoch, as the recipe has it."""
+    """Return one epoch as in the recipe."""
     history = model.fit(x, y, epochs=1, batch_size=1, shuffle=False, verbose=0)
     model.reset_states()
     return float(history.history["loss"][0])
 
 
 def torch_epoch(model: Sequential, x: np.ndarray, y: np.ndarray, fused: bool) -> Callable[[], float]:
-    """The same epoch from the same weights, over torch's layers."""
+    """Return the same epoch with torch's layers, from the same weights."""
     lstm, dense = torch.nn.LSTM(1, UNITS, batch_first=True), torch.nn.Linear(UNITS, y.shape[1])
     kernel, recurrent, bias, readout, offset = (torch.tensor(weight) for weight in model.get_weights())
     with torch.no_grad():  # the gates have the same order
@@ -121,10 +122,10 @@ def torch_epoch(model: Sequential, x: np.ndarray, y: np.ndarray, fused: bool) ->
 
 
 def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Times:
-    """Microseconds per step in each epoch, after three that do not count.
+    """Return the microseconds per step in each epoch, after three warm-up epochs.
 
     Raises:
-        RuntimeError: if the first epochs of all did not go down to the same losses.
+        RuntimeError: if the losses of the first epochs differ.
     """
     times: Times = {name: [] for name in work}
     for number in range(epochs + 3):
@@ -135,23 +136,25 @@ def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Ti
             if number >= 3:
                 times[name].append((time.process_time() - start) * 1e6 / steps)
         if number < 3 and not np.allclose(losses, losses[0], rtol=1e-2):
-            raise RuntimeError(f"these are not the same training: losses {losses} in epoch {number + 1}")
+            raise RuntimeError(f"the trainings differ: losses {losses} in epoch {number + 1}")
     return times
 
 
-def measure_sections(epoch: Callable[[], float], epochs: int, steps: int) -> dict[str, float]:
-    """Microseconds per step in the parts of `fit`; medians, with the clock's own time taken off."""
+def measure_sections(
+    model: Sequential, epoch: Callable[[], float], epochs: int, steps: int
+) -> dict[str, float]:
+    """Return the microseconds per step in the parts of `fit`: medians, minus the overhead of the clock."""
     spent: dict[str, list[float]] = {name: [] for name in SECTIONS}
     totals: list[float] = []
     with ExitStack() as stack:
         for owner, method, name in (
-            (DirectRecurrent, "forward", SECTIONS[0]), (DirectDense, "forward", SECTIONS[1]),
-            (DirectDense, "backward", SECTIONS[3]), (DirectRecurrent, "backward", SECTIONS[4]),
+            (UnmaskedPass, "forward", SECTIONS[0]), (DensePass, "forward", SECTIONS[1]),
+            (DensePass, "backward", SECTIONS[3]), (UnmaskedPass, "backward", SECTIONS[4]),
             (ClosedForm, "__call__", SECTIONS[2]), (Optimizer, "step", SECTIONS[5]),
             (Step, "train", SECTIONS[7]),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(owner, method, timed(getattr(owner, method), spent[name])))
-        _step._kept.clear()  # what trained the model so far calls the methods that are not timed
+        model.compiled.spare.clear()  # what trained the model so far calls the methods that are not timed
         stack.enter_context(timed_batches(spent[SECTIONS[6]]))
         for _ in range(epochs):
             start = time.process_time()
@@ -171,7 +174,7 @@ def measure_sections(epoch: Callable[[], float], epochs: int, steps: int) -> dic
 
 
 def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    """The function, noting the microseconds of each call."""
+    """Return a wrapper that records the microseconds of each call."""
     clock = time.perf_counter
 
     def call(*arguments: Any) -> Any:

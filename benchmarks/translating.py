@@ -1,12 +1,12 @@
-"""Train the translators of docs/translating.md again and write its figures.
+"""Train the translators of docs/translating.md and write its figures.
 
     python -m benchmarks.translating                       everything, some hours
     python -m benchmarks.translating --only en-de-luong    some of it
-    python -m benchmarks.translating --write               only write the page from what is there
+    python -m benchmarks.translating --write               only write the page from existing results
 
-The data are read from the folder of NABI_DATA. Each run leaves a folder with result.json in
-runs/translating-results; one that is there is not repeated without --again, and one that was stopped goes on
-where it was. What has no attention is trained for as long as what has: an epoch of it is measured first.
+The data are read from the folder NABI_DATA. Each run writes a folder with result.json in
+runs/translating-results; existing runs are not repeated without --again, and stopped ones are resumed. Models
+without attention are trained for the same time as those with attention: one epoch is measured first.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "translating.md"
 PICTURE = "attention-{pair}.svg"
 BEGIN = "<!-- translating: written by python -m benchmarks.translating -->"
 END = "<!-- translating: end -->"
-# The ones without attention come after those whose time they have.
+# Models without attention come after those whose training time they use.
 RUNS = {
     f"{pair}-{attention}": {"pair": pair, "attention": attention}
     for pair in ("en-de", "en-ko")
@@ -62,30 +62,34 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), help="all by default")
-    parser.add_argument("--epochs", type=int, help="of what has attention (the recipe's number)")
-    parser.add_argument("--threads", type=int, default=2, help="(2)")
-    parser.add_argument("--again", action="store_true", help="repeat what is there")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs of the models with attention (default: the recipe's)"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="threads (2)")
+    parser.add_argument("--again", action="store_true", help="repeat existing results")
     parser.add_argument("--write", action="store_true", help="only write the page, train nothing")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the runs")
-    parser.add_argument("--page", type=Path, default=PAGE, help="to write into")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the runs")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page to write")
     return parser.parse_args()
 
 
 def train(name: str, arguments: argparse.Namespace, console: Console) -> None:
-    """Train what one name says, for the recipe's epochs or the time of its twin with attention."""
+    """Train one model, for the recipe's epochs or for the time of its twin with attention."""
     console.rule(name)
     recipe, choices = recipes.get("translate"), RUNS[name]
     epochs = arguments.epochs
     if choices["attention"] == "none":
         twin = find(arguments.folder, f"{choices['pair']}-luong")
         if twin is None:
-            sys.exit(f"{name} is trained as long as {choices['pair']}-luong, which is not there yet")
+            sys.exit(
+                f"{name} needs the training time of {choices['pair']}-luong, which has not been trained yet"
+            )
         probe = find(arguments.folder, f"{name}-epoch")
         if probe is None:
             stop_if_interrupted(recipe.run(arguments.folder / f"{name}-epoch", epochs=1, choices=choices))
             probe = find(arguments.folder, f"{name}-epoch")
             assert probe is not None
-        # Of a few pairs an epoch may take no time that counts.
+        # With few pairs, an epoch may take almost no time.
         epoch = max(probe["figures"]["training_seconds"], 0.1)
         epochs = max(1, round(twin["figures"]["training_seconds"] / epoch))
         console.print(f"{epochs} epochs take as long as {choices['pair']}-luong took")
@@ -98,7 +102,7 @@ def stop_if_interrupted(result: recipes.Result) -> None:
 
 
 def find(folder: Path, name: str) -> Result | None:
-    """Return the result of a finished run; None if it is not there or was stopped."""
+    """Return the result of a finished run; None if it does not exist or was stopped."""
     try:
         result: Result = json.loads((folder / name / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -115,17 +119,17 @@ def find_all(folder: Path) -> dict[str, Result]:
 
 
 def write(results: Results, page: Path, folder: Path) -> list[Path]:
-    """Write page and pictures from what is there, and return their paths.
+    """Write the page and the pictures from existing results, and return their paths.
 
     Raises:
-        SystemExit: if there are no results, or the page has no markers.
+        SystemExit: if there are no results, or the page lacks the markers.
     """
     if not results:
-        raise SystemExit("there are no results yet, so nothing was written")
+        raise SystemExit("nothing was written, because there are no results yet")
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{page} has no lines {BEGIN} and {END} between which the figures could go")
+        raise SystemExit(f"{page} lacks the markers {BEGIN} and {END} for the figures")
     written = [page, *draw(results, folder, page.parent / "pictures")]
     with write_atomically(page, "w") as file:
         file.write(f"{before}{BEGIN}\n\n{generated(results)}\n\n{END}{after}")
@@ -133,7 +137,7 @@ def write(results: Results, page: Path, folder: Path) -> list[Path]:
 
 
 def generated(results: Results) -> str:
-    """Return all that stands between the markers."""
+    """Return the text between the markers."""
     found = describe()
     parts = [
         f"{found['processor']}, torch {found['torch']}. Models without attention were trained for the same "
@@ -184,14 +188,14 @@ def examples(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], texts: int) -> str:
-    """Write a table whose first columns are texts and whose others are numbers."""
+    """Write a table with text columns followed by number columns."""
     lines = [f"| {' | '.join(head)} |", "|---" * texts + "|---:" * (len(head) - texts) + "|"]
     shown = [[str(value).replace("|", "\\|") for value in row] for row in rows]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in shown])
 
 
 def draw(results: Results, folder: Path, pictures: Path) -> list[Path]:
-    """Draw where the models with attention looked, in the shown sentence that is nearest to 12 words."""
+    """Draw the attention of the models for the shown sentence whose length is closest to 12 words."""
     from nabi.explain import attention_picture
     from nabi.models import Translator
 

@@ -1,4 +1,4 @@
-"""Measure what static and dynamic unrolling cost against the number of time steps.
+"""Measure the cost of static and dynamic unrolling by number of time steps.
 
     python benchmarks/unrolling.py
 
@@ -34,7 +34,7 @@ def main() -> None:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{PAGE} has no lines {BEGIN} and {END} between which the table could go")
+        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END} for the table")
     with write_atomically(PAGE, "w") as file:
         file.write(before + BEGIN + "\n\n" + table(measured) + "\n\n" + END + after)
     print(table(measured))

@@ -4,8 +4,8 @@ A cell is its equations, written once (`nabi.cells`, `nabi.ir`); from them come 
 time and its derivative (`nabi.scan`), PyTorch modules (`nabi.nn`), Keras-style layers and models
 (`nabi.layers`, `nabi.models`), TensorFlow-1 names (`nabi.tf1`) and pictures (`nabi.explain`).
 
-`import nabi as keras` runs Keras code: `nabi.Sequential`, `nabi.layers`, `nabi.optimizers` and so on stand
-where Keras has them.
+`import nabi as keras` runs Keras code: `nabi.Sequential`, `nabi.layers`, `nabi.optimizers` and so on have the
+same places as in Keras.
 """
 
 from typing import TYPE_CHECKING
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
 else:
-    # Nothing is loaded here, not even torch: programs pay for what they use, and `nabi --help` for nothing.
+    # Nothing is loaded here, not even torch: programs pay only for what they use, and `nabi --help` stays
+    # fast.
     __getattr__, __dir__ = _loaded_when_asked(
         __name__,
         {

@@ -1,11 +1,10 @@
-"""The checks of numbers, flags and names that every part of nabi makes, and the one wording of their errors.
+"""Checks of numbers, flags and names for all of nabi, with uniform error messages.
 
-Each check takes the name of the argument and what was given, and returns a plain Python value: an int, a
-float, a bool, a text. So a number of NumPy, or a tensor with one number and no axis, is taken wherever a
-number may stand, and what a layer or a model keeps can be written as JSON. True and False are no numbers; nor
-are NaN and the infinities.
+Each check takes the name and the value of an argument and returns a plain Python value: an int, a float, a
+bool, a text. So NumPy numbers and tensors with one number and no axis are accepted wherever a number is, and
+what a layer or a model stores can be written as JSON. True, False, NaN and infinities are not numbers.
 
-This module loads neither NumPy nor torch, so that the equations and the command line can use it too.
+This module imports neither NumPy nor torch, so the equations and the command line can use it too.
 """
 
 import math
@@ -34,12 +33,12 @@ def whole(
     """Return a whole number as an int.
 
     Args:
-        name: of the argument.
-        value: what was given.
-        least: the smallest number that is right; None for no bound.
-        most: the largest number that is right; None for no bound.
-        otherwise: what else is right, for the message: " or None".
-        floats: take a float without a fraction too.
+        name: name of the argument.
+        value: the given value.
+        least: the smallest valid number; None for no bound.
+        most: the largest valid number; None for no bound.
+        otherwise: what else is valid, for the message: " or None".
+        floats: whether to accept floats without a fraction.
 
     Raises:
         ArgumentError: for anything else.
@@ -75,11 +74,11 @@ def real(
     """Return a finite number as a float.
 
     Args:
-        name: of the argument.
-        value: what was given.
-        least, above: the bound below, which is right itself or is not.
-        most, below: the bound above, which is right itself or is not.
-        otherwise: what else is right, for the message: " or None".
+        name: name of the argument.
+        value: the given value.
+        least, above: the lower bound, inclusive or exclusive.
+        most, below: the upper bound, inclusive or exclusive.
+        otherwise: what else is valid, for the message: " or None".
         what: the number's name in the message.
 
     Raises:
@@ -108,7 +107,7 @@ def real(
 
 
 def rate(name: str, value: Any, *, up_to_one: bool = False) -> float:
-    """Return a rate or share, which is at least 0 and below 1, or at most 1 with `up_to_one`, as a float.
+    """Return a rate as a float: at least 0 and below 1, or at most 1 with `up_to_one`.
 
     >>> rate("dropout", 0.25)
     0.25
@@ -119,7 +118,7 @@ def rate(name: str, value: Any, *, up_to_one: bool = False) -> float:
 
 
 def flag(name: str, value: Any, *, otherwise: str = "") -> bool:
-    """Return True or False as a bool; NumPy's are taken, numbers are not."""
+    """Return True or False as a bool; NumPy's are accepted, numbers are not."""
     if isinstance(value, bool):
         return value
     plain = _without_axes(value)
@@ -129,7 +128,7 @@ def flag(name: str, value: Any, *, otherwise: str = "") -> bool:
 
 
 def choice(name: str, value: Any, known: Collection[str]) -> str:
-    """Return a name that is among the known ones; else an `UnknownNameError` says the nearest right one."""
+    """Return a known name; for an unknown one, raise `UnknownNameError` with the nearest known name."""
     if isinstance(value, str) and value in known:
         return str(value)
     raise unknown_name(name, value, known)
@@ -139,11 +138,11 @@ def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, other
     """Return the seed of a generator as an int.
 
     Args:
-        name: of the argument.
-        value: what was given.
-        negative: whether the generator takes negative seeds, as torch's do.
-        bits: how many a seed may have: NumPy's global generator takes 32.
-        otherwise: what else is right, for the message: " or None".
+        name: name of the argument.
+        value: the given value.
+        negative: whether the generator accepts negative seeds, as torch's do.
+        bits: the maximum number of bits; NumPy's global generator takes 32.
+        otherwise: what else is valid, for the message: " or None".
     """
     number = as_whole(value, floats=False)
     least = -(2**bits) if negative else 0
@@ -156,18 +155,18 @@ def seed(name: str, value: Any, *, negative: bool = False, bits: int = 63, other
 
 
 def path(name: str, value: Any, hint: str = "", wrong: type[NabiError] = MissingFileError) -> Path:
-    """Return a path that a system can look up.
+    """Return a path that the system can look up.
 
     Args:
-        name: of the argument.
-        value: what was given.
-        hint: what else is right, for the message.
-        wrong: the error for a text that is no path: that there is no such file, or that none can be written.
+        name: name of the argument.
+        value: the given value.
+        hint: what else is valid, for the message.
+        wrong: the error for a text that is not a path: a missing file, or a file that can't be written.
 
     Raises:
-        ArgumentError: for what is neither a text nor a path.
-        MissingFileError: for a text that no system could look up: nothing, one with a NUL in it, or one that
-            is longer than a path may be; such is a text that was given in the place of its file.
+        ArgumentError: if the value is neither a text nor a path.
+        MissingFileError: for a text that can't be looked up: empty, with a NUL, or too long for a path, such
+            as a text given instead of its file.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
         raise ArgumentError(f"{name}: expected a path{hint}, got {short(value)}")
@@ -193,7 +192,7 @@ def _can_be_looked_up(text: str) -> bool:
 
 
 def _without_axes(value: Any) -> Any:
-    """A number or bool of NumPy's, or of a tensor without axes, as Python's; anything else as it is."""
+    """Convert a NumPy number or bool, or a tensor without axes, to Python's; return others unchanged."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         try:
             return value.item()
@@ -203,13 +202,13 @@ def _without_axes(value: Any) -> Any:
 
 
 def as_whole(value: Any, floats: bool) -> int | None:
-    """Return a whole number as an int, None for anything else; `floats`: also a float without a fraction."""
+    """Return a whole number as an int, else None; with `floats`, accept a float without a fraction."""
     value = _without_axes(value)
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
         return int(value) if floats and value.is_integer() else None
-    if getattr(value, "ndim", 0) != 0:  # torch takes a tensor [1] for a number; here it is an array
+    if getattr(value, "ndim", 0) != 0:  # torch treats a tensor [1] as a number; here it is an array
         return None
     try:
         return operator.index(value)
@@ -218,7 +217,7 @@ def as_whole(value: Any, floats: bool) -> int | None:
 
 
 def as_real(value: Any) -> float | None:
-    """Return a real number as a float, None for anything else."""
+    """Return a real number as a float, else None."""
     value = _without_axes(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None

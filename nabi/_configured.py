@@ -1,4 +1,4 @@
-"""What initializers and regularizers have in common: they are their arguments."""
+"""The base class of initializers and regularizers: objects defined by their arguments."""
 
 from typing import Any, Self
 
@@ -6,10 +6,10 @@ __all__ = ["Configured"]
 
 
 class Configured:
-    """An object that is described by its class and the arguments that `get_config` returns."""
+    """An object defined by its class and the arguments that `get_config` returns."""
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same object again."""
+        """Return the arguments that recreate the object."""
         return {}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Data types by any name that users write: torch's, NumPy's, or a text."""
+"""Data types given as torch's, NumPy's, or a text."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _DTYPES = {
 
 
 def as_dtype(dtype: Any, argument: str = "dtype") -> torch.dtype:
-    """Return torch's dtype for one of torch, one of NumPy, or a name; None is torch's default dtype.
+    """Return the torch dtype for a torch dtype, a NumPy dtype or a name; None is torch's default dtype.
 
     Raises:
         UnknownNameError: for anything else.
@@ -31,7 +31,7 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> torch.dtype:
         return dtype
     if dtype is None:
         return torch.get_default_dtype()
-    # NumPy's classes (np.float32) and Python's float have a name, its dtypes (np.dtype("float32")) are one.
+    # NumPy's classes (np.float32) and Python's float have a name; NumPy's dtypes convert to it.
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", None) or str(dtype)
     found = _DTYPES.get(name.removeprefix("torch."))
     if found is None:
@@ -40,18 +40,18 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> torch.dtype:
 
 
 def is_half(dtype: torch.dtype) -> bool:
-    """Return whether a number has 16 bits: too few to compute weights with, and not what NumPy reads."""
+    """Tell whether a dtype has 16 bits: too few to compute weights with, and not all readable by NumPy."""
     return dtype in (torch.float16, torch.bfloat16)
 
 
 def to_numpy(values: torch.Tensor) -> npt.NDArray[Any]:
-    """Return the values of a tensor as an array; bfloat16, which NumPy has not, as the same in float32."""
+    """Return the values of a tensor as an array; bfloat16, which NumPy lacks, is returned as float32."""
     values = values.detach()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
 
 
 def as_device(device: Any) -> torch.device | None:
-    """Return a device by its name; None stays None.
+    """Return the device for a name; None stays None.
 
     Raises:
         ArgumentError: for a name that torch does not know.
@@ -65,8 +65,8 @@ def as_device(device: Any) -> torch.device | None:
 
 
 def as_floating(dtype: Any) -> torch.dtype:
-    """Return a dtype as `as_dtype`; `ArgumentError` for one of whole numbers, which no weight can have."""
+    """Return a dtype as `as_dtype` does; `ArgumentError` for integer dtypes, which weights can't have."""
     found = as_dtype(dtype)
     if not found.is_floating_point:
-        raise ArgumentError(f"dtype: expected one of floating-point numbers, got {found}")
+        raise ArgumentError(f"dtype: expected a floating-point dtype, got {found}")
     return found

@@ -1,4 +1,4 @@
-"""What Keras has and nabi does not: for each name, what to write instead, or why there is nothing."""
+"""Names that Keras has and nabi lacks: for each, what to write instead, or why there is no replacement."""
 
 import re
 from collections.abc import Iterable
@@ -6,23 +6,18 @@ from difflib import get_close_matches
 
 __all__ = ["MODEL", "family_hint", "hint", "nearest"]
 
-_PICTURES = (
-    "pictures are made ready beforehand: use torchvision.transforms, or nabi.data.fit_images for sizes"
-)
-_OWN_LOSS = "write it as a function (y_true, y_pred) with torch, which compile takes as a loss or metric"
-_OTHER = "layers of other frameworks can't run here; layers.TorchModuleWrapper takes those of torch"
-_INSIDE = "it is a part of Keras' inside, and nabi's inside is another; nothing stands for it"
-_CONSTRAINTS = "constraints on weights are not offered; change the weights in a callback, with set_weights"
-_KNOWN = (
-    "nothing is needed: layers are found by the names of their classes, and load_model takes functions in "
-    "custom_objects"
-)
-_DIRECTORY = "use torchvision.datasets.ImageFolder in a torch.utils.data.DataLoader, which fit takes"
-_MOVED = "everything that was in it is in {0} itself, as in: from {0} import {1}"
+_PICTURES = "pictures are prepared in advance: use torchvision.transforms, or nabi.data.fit_images for sizes"
+_OWN_LOSS = "write it as a torch function (y_true, y_pred) and pass it to compile as a loss or metric"
+_OTHER = "layers of other frameworks can't run here; layers.TorchModuleWrapper takes torch modules"
+_INSIDE = "it is internal to Keras; nabi has no equivalent"
+_CONSTRAINTS = "constraints on weights are not supported; change the weights in a callback, with set_weights"
+_KNOWN = "not needed: layers are found by their class names, and load_model takes functions in custom_objects"
+_DIRECTORY = "pass torchvision.datasets.ImageFolder in a torch.utils.data.DataLoader to fit"
+_MOVED = "its contents are now in {0} itself, as in: from {0} import {1}"
 
 
 def _torch(name: str, channels: bool = True) -> str:
-    first = "; torch wants the channels on the axis after the batch, see layers.Permute" if channels else ""
+    first = "; torch expects the channels on the axis after the batch, see layers.Permute" if channels else ""
     return f"use layers.TorchModuleWrapper(torch.nn.{name}(...)){first}"
 
 
@@ -32,27 +27,26 @@ def _each(names: str, hint: str) -> dict[str, str]:
 
 _ROOT = {
     **_each(
-        "DTypePolicy FloatDTypePolicy dtype_policies", "give layers dtype='float64', or use torch.autocast"
+        "DTypePolicy FloatDTypePolicy dtype_policies", "pass dtype='float64' to layers, or use torch.autocast"
     ),
     **_each("Function Operation StatelessScope SymbolicScope name_scope src legacy engine", _INSIDE),
-    "KerasTensor": "nabi.Input(shape) gives a symbolic tensor",
-    "InputSpec": "nothing is needed: a layer checks the shape of its inputs in build()",
+    "KerasTensor": "nabi.Input(shape) returns a symbolic tensor",
+    "InputSpec": "not needed: a layer checks the shape of its inputs in build()",
     **_each("Quantizer quantizers", "quantize with torch.ao.quantization"),
     **_each("RematScope remat", "use torch.utils.checkpoint, or recompute= of nabi.nn.RNN"),
-    "Variable": "use torch.nn.Parameter, or add_weight in a layer of your own",
+    "Variable": "use torch.nn.Parameter, or add_weight in your own layer",
     "Graph": "use nabi.Model(inputs, outputs)",
-    "applications": "trained networks for pictures are in torchvision.models; "
-    "layers.TorchModuleWrapper takes them",
-    "config": "set the number type with torch.set_default_dtype, the threads with torch.set_num_threads",
+    "applications": "use trained networks of torchvision.models in layers.TorchModuleWrapper",
+    "config": "set the dtype with torch.set_default_dtype, the threads with torch.set_num_threads",
     "constraints": _CONSTRAINTS,
     "device": "use torch.device, or compile(device=...)",
     "distillation": _OWN_LOSS,
     "distribution": "use torch.distributed with the layers of nabi.nn",
-    "estimator": "nabi.TextClassifier and the models beside it learn from raw data",
+    "estimator": "nabi.TextClassifier and similar models learn from raw data",
     "experimental": _INSIDE,
-    "export": "use torch.export for a module, or model.save for a file of nabi",
+    "export": "use torch.export for a module, or model.save for a nabi file",
     "losses_utils": "use nabi.losses",
-    "mixed_precision": "use torch.autocast around the model, or give layers dtype='bfloat16'",
+    "mixed_precision": "use torch.autocast around the model, or pass dtype='bfloat16' to layers",
     "objectives": "use nabi.losses",
     "ops": "compute with torch: torch.mean, torch.matmul, torch.stack, ...",
     "premade": "use nabi.Sequential",
@@ -60,8 +54,8 @@ _ROOT = {
     "saving": "use nabi.models.load_model and model.save",
     "tree": "use plain lists and dictionaries",
     "version": "it is nabi.__version__",
-    "visualization": "use matplotlib, or nabi.explain for what a recurrent network does",
-    "wrappers": "write a class with fit and predict around a model for scikit-learn",
+    "visualization": "use matplotlib, or nabi.explain for recurrent networks",
+    "wrappers": "for scikit-learn, wrap the model in a class with fit and predict",
 }
 
 _LAYERS = {
@@ -89,9 +83,7 @@ _LAYERS = {
     ),
     **_each("AtrousConvolution1D", "use layers.Conv1D(dilation_rate=...)"),
     **_each("AtrousConvolution2D", "use layers.Conv2D(dilation_rate=...)"),
-    **_each(
-        "LocallyConnected1D LocallyConnected2D", "write a layer of your own, with torch.einsum in call()"
-    ),
+    **_each("LocallyConnected1D LocallyConnected2D", "write your own layer with torch.einsum in call()"),
     **_each(
         "ConvLSTM1D ConvLSTM2D ConvLSTM3D ConvLSTM2DCell ConvRecurrent2D ConvRNN2D",
         "cells read vectors here: use layers.TimeDistributed(layers.Conv2D(...)), then layers.LSTM",
@@ -109,7 +101,7 @@ _LAYERS = {
     "AlphaDropout": _torch("AlphaDropout", channels=False),
     "CategoryEncoding": "use nabi.utils.to_categorical on the data",
     "Discretization": "use numpy.digitize on the data",
-    **_each("Hashing HashedCrossing", "use nabi.data.Vocabulary, which gives every word a code of its own"),
+    **_each("Hashing HashedCrossing", "use nabi.data.Vocabulary, which gives every word its own code"),
     **_each("IntegerLookup StringLookup TextVectorization", "use nabi.data.Vocabulary on the data"),
     "Normalization": "scale the data: (x - x.mean(0)) / x.std(0); layers.BatchNormalization does it inside",
     "Rescaling": "scale the data, x / 255, or use layers.Lambda(lambda x: x / 255)",
@@ -120,29 +112,24 @@ _LAYERS = {
         _PICTURES,
     ),
     "DenseFeatures": "make arrays of the features, and join inputs with layers.Concatenate",
-    "EinsumDense": "write a layer of your own, with torch.einsum in call()",
+    "EinsumDense": "write your own layer with torch.einsum in call()",
     "GroupNormalization": _torch("GroupNorm"),
     "SpectralNormalization": "use torch.nn.utils.parametrizations.spectral_norm on the weights of a module",
     **_each(
         "MultiHeadAttention GroupQueryAttention",
-        "use layers.Attention or layers.AdditiveAttention; torch.nn.MultiheadAttention fits into a "
-        "layer of your "
-        "own",
+        "use layers.Attention or layers.AdditiveAttention, or torch.nn.MultiheadAttention in your own layer",
     ),
     **_each("FlaxLayer JaxLayer TFSMLayer", _OTHER),
-    **_each("MelSpectrogram STFTSpectrogram", "compute it beforehand with torch.stft"),
-    "InputSpec": "nothing is needed: a layer checks the shape of its inputs in build()",
+    **_each("MelSpectrogram STFTSpectrogram", "compute it in advance with torch.stft"),
+    "InputSpec": "not needed: a layer checks the shape of its inputs in build()",
     "ReversibleEmbedding": "use layers.Embedding, and layers.Dense at the end",
-    "AbstractRNNCell": "write the equations of a cell with nabi.cells, or a layer with a "
-    "call(inputs, states)",
+    "AbstractRNNCell": "write the equations of a cell with nabi.cells, or a layer with call(inputs, states)",
     **_each("PeepholeLSTMCell", "use layers.RNN(nabi.cells.PeepholeLSTM(units))"),
     **_each("ThresholdedReLU", "use layers.ReLU(threshold=...)"),
-    **_each("Merge merge", "use layers.Add, layers.Concatenate, layers.Multiply or another of their kind"),
+    **_each("Merge merge", "use layers.Add, layers.Concatenate, layers.Multiply or similar"),
     **_each("TimeDistributedDense", "use layers.Dense, which works at every step of a sequence"),
-    **_each("Highway MaxoutDense RandomFourierFeatures", "write a layer of your own with it in its call()"),
-    **_each(
-        "preprocessing experimental", "data is made ready beforehand, with nabi.data and nabi.preprocessing"
-    ),
+    **_each("Highway MaxoutDense RandomFourierFeatures", "write your own layer that does it in its call()"),
+    **_each("preprocessing experimental", "prepare data in advance, with nabi.data and nabi.preprocessing"),
     **_each(
         "recurrent core embeddings convolutional pooling normalization merging wrappers "
         "advanced_activations noise "
@@ -152,9 +139,9 @@ _LAYERS = {
 }
 
 _CALLBACKS = {
-    "CallbackList": "give fit a list of callbacks",
-    **_each("ProgbarLogger BaseLogger", "fit(verbose=1) shows a bar, fit(verbose=2) a line for each epoch"),
-    "RemoteMonitor": "use callbacks.LambdaCallback(on_epoch_end=...), which may send what it likes",
+    "CallbackList": "pass a list of callbacks to fit",
+    **_each("ProgbarLogger BaseLogger", "fit(verbose=1) shows a bar, fit(verbose=2) a line per epoch"),
+    "RemoteMonitor": "use callbacks.LambdaCallback(on_epoch_end=...) to send the logs",
     "TensorBoard": "use callbacks.CSVLogger, or torch.utils.tensorboard in a callbacks.LambdaCallback",
     "SwapEMAWeights": "use torch.optim.swa_utils in a callback",
     "OrbaxCheckpoint": "use callbacks.ModelCheckpoint or callbacks.BackupAndRestore",
@@ -168,7 +155,7 @@ _LOSSES = {
         "categorical_generalized_cross_entropy categorical_hinge circle dice squared_hinge tversky",
         _OWN_LOSS,
     ),
-    **_each("CTC ctc", "use torch.nn.functional.ctc_loss in a function (y_true, y_pred) of your own"),
+    **_each("CTC ctc", "use torch.nn.functional.ctc_loss in your own function (y_true, y_pred)"),
     **_each("MSE", "use losses.mse"),
     **_each("MAE", "use losses.mae"),
     **_each("MAPE mape", "use losses.mean_absolute_percentage_error"),
@@ -177,25 +164,25 @@ _LOSSES = {
     **_each("logcosh", "use losses.log_cosh"),
     **_each("cosine cosine_proximity CosineProximity", "use losses.cosine_similarity"),
     **_each("bce BCE", "use losses.binary_crossentropy"),
-    "Reduction": "give the loss reduction='sum', 'none' or 'sum_over_batch_size'",
-    "LossFunctionWrapper": "give compile the function itself",
+    "Reduction": "pass reduction='sum', 'none' or 'sum_over_batch_size' to the loss",
+    "LossFunctionWrapper": "pass the function itself to compile",
 }
 
 _METRICS = {
     **{name: text for name, text in _LOSSES.items() if name not in ("CTC", "ctc", "Reduction")},
     **_each(
         "BinaryIoU IoU MeanIoU OneHotIoU OneHotMeanIoU",
-        "use torchmetrics.JaccardIndex, which compile(metrics=[...]) takes",
+        "pass torchmetrics.JaccardIndex to compile(metrics=[...])",
     ),
     **_each(
         "ConcordanceCorrelation concordance_correlation",
-        "use torchmetrics.ConcordanceCorrCoef, which compile(metrics=[...]) takes",
+        "pass torchmetrics.ConcordanceCorrCoef to compile(metrics=[...])",
     ),
     **_each(
         "PearsonCorrelation pearson_correlation",
-        "use torchmetrics.PearsonCorrCoef, which compile(metrics=[...]) takes",
+        "pass torchmetrics.PearsonCorrCoef to compile(metrics=[...])",
     ),
-    "R2Score": "use torchmetrics.R2Score, which compile(metrics=[...]) takes",
+    "R2Score": "pass torchmetrics.R2Score to compile(metrics=[...])",
     "PrecisionAtRecall": "use torchmetrics.classification.BinaryPrecisionAtFixedRecall",
     "RecallAtPrecision": "use torchmetrics.classification.BinaryRecallAtFixedPrecision",
     "SensitivityAtSpecificity": "use torchmetrics.classification.BinarySensitivityAtSpecificity",
@@ -205,26 +192,26 @@ _METRICS = {
 }
 
 _OPTIMIZERS = {
-    "Adafactor": "use torch.optim.Adafactor, which compile takes",
-    "Muon": "use torch.optim.Muon, which compile takes",
+    "Adafactor": "pass torch.optim.Adafactor to compile",
+    "Muon": "pass torch.optim.Muon to compile",
     **_each(
         "Ftrl Lamb Lion ScheduleFreeAdamW",
-        "compile takes any optimizer of torch's kind, also one of a package",
+        "compile takes any torch optimizer, also from other packages",
     ),
-    "LossScaleOptimizer": "use torch.amp.GradScaler in a loop of your own",
+    "LossScaleOptimizer": "use torch.amp.GradScaler in your own loop",
     **_each(
         "MultiOptimizer OptimizerMap",
-        "give compile a function of the weights that makes a torch.optim optimizer with groups of weights",
+        "pass compile a function of the weights that creates a torch.optim optimizer with groups of weights",
     ),
     **_each("legacy experimental", "use nabi.optimizers itself, as in: from nabi.optimizers import Adam"),
-    **_each("TFOptimizer", "give compile an optimizer of torch.optim"),
+    **_each("TFOptimizer", "pass an optimizer of torch.optim to compile"),
     **_each("learning_rate_schedule", "use nabi.optimizers.schedules"),
 }
 
 _REGULARIZERS = {
     **_each(
         "OrthogonalRegularizer orthogonal_regularizer",
-        "write a subclass of regularizers.Regularizer with it in its __call__",
+        "write a subclass of regularizers.Regularizer that does it in __call__",
     ),
     **_each("l1l2 WeightRegularizer", "use regularizers.l1_l2 or regularizers.L1L2"),
     **_each("activity_l1", "use regularizers.l1 as activity_regularizer"),
@@ -233,7 +220,7 @@ _REGULARIZERS = {
 
 _INITIALIZERS = {
     **_each(
-        "STFT STFTInitializer stft", "compute the weights with torch.stft, and give initializers.Constant"
+        "STFT STFTInitializer stft", "compute the weights with torch.stft and pass initializers.Constant"
     ),
     **_each("normal", "use initializers.RandomNormal"),
     **_each("uniform", "use initializers.RandomUniform"),
@@ -242,17 +229,17 @@ _INITIALIZERS = {
 }
 
 _ACTIVATIONS = {
-    "hard_silu": "give layers torch.nn.functional.hardswish as activation",
-    "hard_swish": "give layers torch.nn.functional.hardswish as activation",
-    "hard_shrink": "give layers torch.nn.functional.hardshrink as activation",
-    "hard_tanh": "give layers torch.nn.functional.hardtanh as activation",
-    "log_sigmoid": "give layers torch.nn.functional.logsigmoid as activation",
-    "soft_shrink": "give layers torch.nn.functional.softshrink as activation",
-    "tanh_shrink": "give layers torch.nn.functional.tanhshrink as activation",
-    **{name: f"give layers torch.nn.functional.{name} as activation" for name in ("celu", "glu", "mish")},
+    "hard_silu": "use torch.nn.functional.hardswish as activation",
+    "hard_swish": "use torch.nn.functional.hardswish as activation",
+    "hard_shrink": "use torch.nn.functional.hardshrink as activation",
+    "hard_tanh": "use torch.nn.functional.hardtanh as activation",
+    "log_sigmoid": "use torch.nn.functional.logsigmoid as activation",
+    "soft_shrink": "use torch.nn.functional.softshrink as activation",
+    "tanh_shrink": "use torch.nn.functional.tanhshrink as activation",
+    **{name: f"use torch.nn.functional.{name} as activation" for name in ("celu", "glu", "mish")},
     **_each(
         "sparse_plus sparse_sigmoid sparsemax squareplus threshold",
-        "write it as a function of a tensor, and give layers the function as activation",
+        "write it as a function of a tensor and pass it to layers as activation",
     ),
 }
 
@@ -267,21 +254,19 @@ _UTILS = {
     **_each("array_to_img save_img", "use PIL.Image, or matplotlib"),
     **_each("img_to_array load_img", "use nabi.data.read_image"),
     **_each("image_dataset_from_directory", _DIRECTORY),
-    **_each("audio_dataset_from_directory", "make arrays of the sounds, and give them to fit"),
+    **_each("audio_dataset_from_directory", "make arrays of the sounds and pass them to fit"),
     **_each("text_dataset_from_directory", "use nabi.data.read_table, and nabi.data.Vocabulary"),
     "bounding_boxes": _PICTURES,
     "FeatureSpace": "make arrays of the features, with numpy or pandas",
     "Config": "use a dictionary",
-    "Progbar": "use rich.progress; fit(verbose=1) shows a bar by itself",
+    "Progbar": "use rich.progress; fit(verbose=1) shows its own bar",
     **_each(
         "disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled",
-        "fit(verbose=0) shows nothing, fit(verbose=2) a line for each epoch",
+        "fit(verbose=0) shows nothing, fit(verbose=2) a line per epoch",
     ),
     "get_file": "use nabi.datasets, or urllib.request.urlretrieve",
-    **_each(
-        "get_source_inputs is_keras_tensor", "model.inputs are the symbolic tensors that a model begins with"
-    ),
-    **_each("model_to_dot plot_model", "use model.summary(), which shows what each layer is called on"),
+    **_each("get_source_inputs is_keras_tensor", "model.inputs are the symbolic inputs of a model"),
+    **_each("model_to_dot plot_model", "use model.summary(), which shows the inputs of each layer"),
     **_each("print_summary", "use model.summary()"),
     "normalize": "use x / numpy.linalg.norm(x, axis=-1, keepdims=True)",
     **_each("pack_x_y_sample_weight unpack_x_y_sample_weight", "use plain tuples: (x, y, sample_weight)"),
@@ -290,10 +275,10 @@ _UTILS = {
     **_each("legacy", _INSIDE),
     "to_ordinal": "use numpy.arange(classes - 1) < labels[:, None]",
     **_each("multi_gpu_model", "use torch.nn.parallel.DistributedDataParallel with the layers of nabi.nn"),
-    **_each("HDF5Matrix", "open the file with h5py, and give fit a utils.PyDataset"),
+    **_each("HDF5Matrix", "open the file with h5py and pass a utils.PyDataset to fit"),
     **_each(
         "OrderedEnqueuer GeneratorEnqueuer SequenceEnqueuer",
-        "use torch.utils.data.DataLoader with num_workers=, which fit takes",
+        "pass a torch.utils.data.DataLoader with num_workers= to fit",
     ),
     **_each("probas_to_classes", "use model.predict_classes(x)"),
     **_each(
@@ -317,22 +302,22 @@ _IMAGE = {
     "smart_resize": "use nabi.data.fit_images",
 }
 
-# What a model of Keras has, now or once.
+# Attributes of Keras models, past and present.
 MODEL = {
-    "add_loss": "call add_loss inside of the call() of a layer",
-    **_each("add_metric", "give compile metrics=[...]"),
+    "add_loss": "call add_loss inside the call() of a layer",
+    **_each("add_metric", "pass metrics=[...] to compile"),
     **_each("fit_generator", "use fit(generator, steps_per_epoch=...)"),
     **_each("evaluate_generator", "use evaluate(generator, steps=...)"),
     **_each("predict_generator", "use predict(generator, steps=...)"),
     **_each("predict_proba", "use predict"),
     **_each("to_yaml", "use to_json"),
-    **_each("export", "use torch.export for a module, or save for a file of nabi"),
+    **_each("export", "use torch.export for a module, or save for a nabi file"),
     **_each(
         "quantize quantization_mode quantized_build quantized_call get_quantization_layer_structure",
         "quantize with torch.ao.quantization",
     ),
-    **_each("run_eagerly", "nothing is needed: every line of call() runs when it is reached"),
-    **_each("jit_compile", "use torch.compile on a module of nabi.nn; cells are compiled by themselves"),
+    **_each("run_eagerly", "not needed: call() always runs eagerly"),
+    **_each("jit_compile", "use torch.compile on a module of nabi.nn; cells are compiled automatically"),
     **_each(
         "make_train_function make_test_function make_predict_function train_function test_function "
         "predict_function",
@@ -340,14 +325,14 @@ MODEL = {
     ),
     **_each(
         "get_compile_config compile_from_config get_build_config build_from_config",
-        "model.save writes how a model was compiled, and nabi.models.load_model reads it",
+        "model.save stores how a model was compiled, and nabi.models.load_model restores it",
     ),
     **_each(
         "stateless_call stateless_compute_loss get_state_tree set_state_tree symbolic_call",
         "use torch.func.functional_call",
     ),
     **_each("metrics_variables", "model.metrics are the metrics, with their variables"),
-    **_each("get_metrics_result", "model.history.history has the figures of the last fit"),
+    **_each("get_metrics_result", "model.history.history has the metrics of the last fit"),
     **_each("dtype_policy compute_dtype variable_dtype input_dtype", "use dtype"),
     **_each("input_spec", "use input_shape"),
     **_each("save_own_variables load_own_variables", "use save_weights and load_weights"),
@@ -379,7 +364,7 @@ _HINTS = {
         **_each("TimeSeriesGenerator", "use TimeseriesGenerator"),
     },
     "nabi.preprocessing.text": {
-        **_each("one_hot hashing_trick", "use Tokenizer, which gives every word a number of its own"),
+        **_each("one_hot hashing_trick", "use Tokenizer, which gives every word its own number"),
     },
     "nabi.regularizers": _REGULARIZERS,
     "nabi.utils": _UTILS,
@@ -400,8 +385,7 @@ _FAMILIES = [
     (
         "nabi.backend",
         r"[a-z]\w*",
-        "compute with torch (torch.mean, torch.sqrt, ...), and set the number type with "
-        "torch.set_default_dtype",
+        "compute with torch (torch.mean, torch.sqrt, ...) and set the dtype with torch.set_default_dtype",
     ),
     ("nabi.constraints", r"\w+", _CONSTRAINTS),
     ("nabi.preprocessing.image", r"\w+", _PICTURES),
@@ -409,7 +393,7 @@ _FAMILIES = [
 
 
 def hint(module: str, name: str) -> str | None:
-    """Return what to write instead of a name that Keras has in its module of that name; None for others.
+    """Return what to write instead of a name in Keras' module of that name; None for others.
 
     >>> hint("nabi.models", "model_from_yaml")
     'use nabi.models.model_from_json'
@@ -418,10 +402,10 @@ def hint(module: str, name: str) -> str | None:
 
 
 def family_hint(module: str, name: str) -> str | None:
-    """Return what to write instead of names of a kind, such as all layers that change pictures at random.
+    """Return what to write instead of a family of names, such as all layers for random image augmentation.
 
     >>> family_hint("nabi.layers", "RandomCrop").split(":")[0]
-    'pictures are made ready beforehand'
+    'pictures are prepared in advance'
     """
     for place, names, text in _FAMILIES:
         if place == module and re.fullmatch(names, name):
@@ -430,7 +414,7 @@ def family_hint(module: str, name: str) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the name that was probably meant; None where none is like it.
+    """Return the name that was probably meant; None if none is similar.
 
     >>> nearest("Lstm", ["GRU", "LSTM", "LSTMCell"]), nearest("xyz", ["LSTM"])
     ('LSTM', None)

@@ -1,4 +1,4 @@
-"""Which values an annotation admits, and what a message calls them."""
+"""The values that an annotation admits, and their names in messages."""
 
 import collections.abc
 import functools
@@ -28,17 +28,17 @@ _PLURAL: dict[Any, str] = {str: "texts", int: "whole numbers", float: "numbers"}
 
 @dataclass(frozen=True)
 class Kind:
-    """What an annotation admits: a value that one of the tests takes, or anything where there are none."""
+    """The values that an annotation admits: those that pass one of the tests, or any value without tests."""
 
     tests: tuple[Callable[[Any], bool], ...] = ()
     names: tuple[str, ...] = ()
     element: Any = None
-    """Of a list: the annotation of what is in it."""
+    """For a list: the annotation of its elements."""
     number: type[int] | type[float] | type[bool] | None = None
-    """Where a number may stand: of which type the function wants it."""
+    """For a number: the type that the function expects."""
 
     def checked(self, argument: str, value: Any) -> Any:
-        """Return the value, a number of NumPy's as Python's; `ArgumentError` for one of another kind."""
+        """Return the value, NumPy numbers as Python's; `ArgumentError` for a value of another kind."""
         if type(value) in _PLAIN:
             pass
         elif self.number is not None and getattr(value, "ndim", None) == 0:
@@ -58,11 +58,11 @@ class Kind:
 
 
 def kinds_of(function: Callable[..., Any]) -> dict[str, Kind]:
-    """Return the kind of each parameter of a function; one without an annotation takes anything."""
+    """Return the kind of each parameter of a function; parameters without annotations take anything."""
     names = inspect.signature(function).parameters
     try:
         hints = typing.get_type_hints(function)
-    except NameError:  # a name that is imported for type checkers only
+    except NameError:  # a name imported only for type checkers
         hints = _one_by_one(function)
     return {name: _kind(hints.get(name, Any)) for name in names}
 
@@ -83,7 +83,7 @@ def _kind(hint: Any) -> Kind:
     typed = sys.modules.get("numpy.typing")
     if typed is not None and hint == typed.ArrayLike:
         return Kind((_is_array,), ("an array of numbers",))
-    if hint is type(None):  # what is not offered; the function says why
+    if hint is type(None):  # an unsupported argument; the function explains why
         return Kind()
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = typing.get_args(hint) if union else (hint,)
@@ -110,13 +110,13 @@ def _kind(hint: Any) -> Kind:
 
 
 def _is_path(hint: Any) -> bool:
-    """Whether an annotation is that of paths: os.PathLike, or a class of them such as pathlib.Path."""
+    """Tell whether an annotation is for paths: os.PathLike, or a subclass such as pathlib.Path."""
     kind = typing.get_origin(hint) or hint
     return isinstance(kind, type) and issubclass(kind, os.PathLike)
 
 
 def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
-    """The test of one annotation and what it is called; None where anything may be given."""
+    """Return the test of one annotation and its name in messages; None if any value is valid."""
     if hint is None or hint is type(None):
         return (lambda value: value is None), "None"
     if hint in _SIMPLE:
@@ -141,7 +141,7 @@ def _test(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
 
 
 def _in_python(number: type, value: Any) -> Any:
-    """A number of NumPy's, or of a tensor without axes, as the function wants it; else as it is."""
+    """Convert a NumPy number or a tensor without axes to the expected type; return others unchanged."""
     if number is bool:
         return bool(value) if _is_flag(value) else value
     found = _checks.as_real(value) if number is float else _checks.as_whole(value, floats=False)
@@ -149,7 +149,7 @@ def _in_python(number: type, value: Any) -> Any:
 
 
 def _is_flag(value: Any) -> bool:
-    """True and False, also NumPy's, and 1 and 0, which people write for them."""
+    """Tell whether a value is True or False, also NumPy's, or 1 or 0, which users write instead."""
     if getattr(value, "ndim", 0) != 0:
         return False
     return (
@@ -179,14 +179,14 @@ def _is_list(value: Any) -> bool:
 def _is_list_of(test: Callable[[Any], bool], value: Any) -> bool:
     if not _is_list(value) or getattr(value, "ndim", 1) != 1:
         return False
-    # What can be read only once is left for the function itself.
+    # An iterator can be read only once, so it is left for the function itself.
     return not isinstance(value, list | tuple) or all(map(test, value))
 
 
 def _is_array(value: Any) -> bool:
     try:
         return sys.modules["numpy"].asarray(value).dtype.kind in "biuf"
-    except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, or of something else
+    except (TypeError, ValueError, RuntimeError):  # rows of different lengths, or not numbers
         return False
 
 

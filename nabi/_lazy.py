@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first asked for, and what is said of those it lacks."""
+"""Lazy loading of a package's names, and the errors for missing ones."""
 
 import pkgutil
 import sys
@@ -18,16 +18,16 @@ def loaded_when_asked(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and the `__dir__` of a package (PEP 562).
 
-    `names` says for each module what the package takes from it. The package's own public modules are
-    loaded when they are asked for as well. Type checkers read neither: beside the call stand the same
-    imports under `if TYPE_CHECKING:`.
+    `names` lists for each module the names that the package exports from it. The package's own public modules
+    are loaded lazily too. Type checkers read neither: next to the call are the same imports under
+    `if TYPE_CHECKING:`.
     """
     module_of = {name: module for module, taken in names.items() for name in taken}
 
     def load(name: str) -> Any:
         if name in module_of:
             value = getattr(import_module(module_of[name]), name)
-            setattr(sys.modules[package], name, value)  # asked for once only
+            setattr(sys.modules[package], name, value)  # loaded only once
             return value
         if name in _public_modules(package):
             return import_module(f"{package}.{name}")
@@ -40,7 +40,7 @@ def loaded_when_asked(
 
 
 def names_missing(module: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a module that has all its names; it says what to write for others."""
+    """Return the `__getattr__` of a fully loaded module; for missing names it says what to write instead."""
 
     def refuse(name: str) -> Any:
         raise _missing(module, name, list(vars(sys.modules[module])), sys._getframe(1))
@@ -54,11 +54,11 @@ def _public_modules(package: str) -> list[str]:
 
 
 def _missing(module: str, name: str, known: Sequence[str], asking: FrameType) -> Exception:
-    """The error for a name that a module lacks, with a hint where there is one."""
+    """Build the error for a missing name, with a hint if there is one."""
     said = _said_of(module, name, known)
     if said and _imports(asking):
-        # Python replaces an AttributeError in `from module import name` by an ImportError of its own, and
-        # what it said is lost.
+        # Python replaces an AttributeError in `from module import name` by its own ImportError and loses the
+        # message.
         return ImportError(f"cannot import name {name!r} from {module!r}{said}", name=module)
     message = f"module {module!r} has no attribute {name!r}{said}"
     if not said:
@@ -69,7 +69,7 @@ def _missing(module: str, name: str, known: Sequence[str], asking: FrameType) ->
 
 
 def _said_of(module: str, name: str, known: Sequence[str]) -> str:
-    """What stands behind the message that a name is not there."""
+    """Return the hint at the end of the message for a missing name."""
     if name.startswith("_"):
         return ""
     from nabi._keras_names import family_hint, hint, nearest
@@ -85,24 +85,24 @@ def _said_of(module: str, name: str, known: Sequence[str]) -> str:
 
 
 def _imports(frame: FrameType) -> bool:
-    """Whether the frame is in the middle of `from module import name`."""
+    """Tell whether the frame is executing `from module import name`."""
     import opcode
 
     return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_FROM"]
 
 
 class _MissingModules:
-    """Finds modules that old pickles name, and says what to write instead of those of Keras that nabi lacks.
+    """Finds modules named in old pickles, and gives hints for Keras modules that nabi lacks.
 
-    It is asked last, when nothing else has found the module.
+    It is called last, when no other finder has found the module.
     """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> "ModuleSpec | None":
-        """Find what moved; raise `ModuleNotFoundError` with a hint for a module of Keras."""
+        """Find a moved module; raise `ModuleNotFoundError` with a hint for a Keras module."""
         module, _, last = name.rpartition(".")
         if not module.startswith("nabi") or not _is_import(sys._getframe(1)):
-            return None  # whoever only looks whether there is such a module shall find none
+            return None  # code that only tests whether the module exists must find none
         if last.startswith("_"):
             from nabi import _old_places
 

@@ -1,4 +1,4 @@
-"""Objects that are looked up by a name, a class or a config: shared by initializers and regularizers."""
+"""Lookup of objects by name, class or config, shared by initializers and regularizers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ Kind = TypeVar("Kind")
 
 
 def snake_case(name: str) -> str:
-    """Write a class name the way Keras writes it as a function.
+    """Return a class name in the form of Keras' function names.
 
     >>> snake_case("GlorotUniform"), snake_case("SimpleRNN"), snake_case("MaxPooling1D"), snake_case("L1L2")
     ('glorot_uniform', 'simple_rnn', 'max_pooling1d', 'l1l2')
@@ -24,11 +24,11 @@ def snake_case(name: str) -> str:
 def find(
     argument: str, given: object, known: Mapping[str, type[Kind]], aliases: Mapping[str, str]
 ) -> Kind | Callable[..., Any] | None:
-    """Turn a name, config dictionary, class or callable into an object.
+    """Return the object for a name, config dictionary, class or callable.
 
-    `known` maps class names to classes; their snake_case and the `aliases` are understood as well.
-    `None` stays `None`, and a callable that is not a class is returned as it is.
-    Raises `UnknownNameError` for a name that is not known and `ArgumentError` for anything else.
+    `known` maps class names to classes; their snake_case forms and the `aliases` are accepted too.
+    `None` stays `None`, and a callable that is not a class is returned unchanged.
+    Raises `UnknownNameError` for an unknown name and `ArgumentError` for anything else.
     """
     if given is None:
         return None
@@ -37,7 +37,7 @@ def find(
     if isinstance(given, Mapping):
         if "class_name" not in given:
             raise ArgumentError(
-                f"{argument}: expected a config with 'class_name' and 'config'; got keys {sorted(given)}"
+                f"{argument}: expected a config with 'class_name' and 'config', got keys {sorted(given)}"
             )
         return _by_name(argument, given["class_name"], known, aliases)(**given.get("config", {}))
     if isinstance(given, type):
@@ -46,7 +46,7 @@ def find(
     if callable(given):
         return given
     raise ArgumentError(
-        f"{argument}: expected a name, an object, a callable or a config dictionary; "
+        f"{argument}: expected a name, an object, a callable or a config dictionary, "
         f"got {given!r} of type {type(given).__name__}"
     )
 
@@ -62,7 +62,7 @@ def _by_name(
 
 
 def name_of_function(value: object) -> str | None:
-    """Return the name under which a function can be found again; None for a lambda or another object.
+    """Return the name by which a function can be looked up; None for a lambda or another object.
 
     >>> name_of_function(snake_case), name_of_function(lambda: 0)
     ('snake_case', None)
@@ -73,7 +73,7 @@ def name_of_function(value: object) -> str | None:
 
 
 def to_config(argument: str, value: object) -> dict[str, Any] | None:
-    """Describe an object as JSON-able `{"class_name", "config"}` for `find`; a function by its name."""
+    """Describe an object as JSON-able `{"class_name", "config"}` for `find`; a function by name."""
     if value is None:
         return None
     name = name_of_function(value)
@@ -82,7 +82,7 @@ def to_config(argument: str, value: object) -> dict[str, Any] | None:
     get_config = getattr(value, "get_config", None)
     if get_config is None:
         raise ArgumentError(
-            f"{argument}: {value!r} has no get_config(), so it cannot be written into a config; "
-            "use a function made with def, a class with get_config(), or one of the named ones"
+            f"{argument}: {value!r} has no get_config(), so it can't be written to a config; "
+            "use a function defined with def, a class with get_config(), or one of the named ones"
         )
     return {"class_name": type(value).__name__, "config": get_config()}

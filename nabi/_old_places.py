@@ -1,7 +1,7 @@
-"""Where the classes are now that pickles of version 0.1 name by the modules of that time.
+"""The current modules of classes in pickles of version 0.1.
 
-`torch.save(model)` and pickle write classes by module. The modules moved after 0.1; this table goes with 0.3.
-Model files name no modules and do not need it.
+`torch.save(model)` and pickle store classes by module. The modules moved after 0.1; this table will be
+removed in 0.3. Model files contain no module names and do not need it.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["OLD_PLACES", "find_spec", "names_that_stood_here"]
 
-# Both without "nabi." in front.
+# Old place -> new place, both without the prefix "nabi.".
 OLD_PLACES = {
     "data._captions": "data._pictures._captions",
     "data._characters": "data._text._characters",
@@ -50,11 +50,11 @@ OLD_PLACES = {
     "layers._convolution": "layers._windows._convolution",
     "layers._convolution_2d": "layers._windows._convolution_2d",
     "layers._direct": "training._step._chain",
-    "layers._direct_both_ways": "training._step._both_ways",
+    "layers._direct_both_ways": "training._step._recurrent",
     "layers._direct_core": "training._step._core",
-    "layers._direct_pooled": "training._step._pooled",
+    "layers._direct_pooled": "training._step._windows",
     "layers._direct_recurrent": "training._step._recurrent",
-    "layers._direct_sequence": "training._step._sequence",
+    "layers._direct_sequence": "training._step._recurrent",
     "layers._direct_windows": "training._step._windows",
     "layers._equations": "layers._recurrent._equations",
     "layers._inputs": "layers._layer._inputs",
@@ -88,7 +88,7 @@ OLD_PLACES = {
     "models._decoder_network": "models._networks._decoder",
     "models._decoder_steps": "models._networks._decoder_steps",
     "models._described": "models._task._described",
-    "models._direct": "training._step._model_passes",
+    "models._direct": "training._step._chain",
     "models._embedding": "models._networks._embedding",
     "models._encoder_network": "models._networks._encoder",
     "models._feeding": "models._data_adapter",
@@ -128,13 +128,12 @@ OLD_PLACES = {
     "models._text_samples": "models._classifier._samples",
     "models._text_settings": "models._classifier._settings",
     "models._text_training": "models._classifier._training",
-    "models._training_checkpoint": "training._loop._training_checkpoint",
     "models._translator": "models._translator._model",
-    "models._translator_files": "models._translator._files",
+    "models._translator_files": "models._translator._model",
     "models._translator_network": "models._translator._network",
     "models._translator_pairs": "models._translator._pairs",
     "models._translator_prepared": "models._translator._prepared_pairs",
-    "models._translator_report": "models._translator._report",
+    "models._translator_report": "models._translator._training",
     "models._translator_settings": "models._translator._settings",
     "models._translator_training": "models._translator._training",
     "models._translator_writing": "models._translator._writing",
@@ -164,7 +163,7 @@ OLD_PLACES = {
     "training._ports": "training._data._inputs_outputs",
     "training._progress": "training._loop._progress",
     "training._py_dataset": "training._data._py_dataset",
-    "training._random_checks": "training._loop._random_checks",
+    "training._random_checks": "training._data._random_checks",
     "training._running": "training._metrics._running_mean",
     "training._saving": "training._callbacks._saving",
     "training._schedules": "training._optimizers._torch_schedules",
@@ -181,7 +180,7 @@ OLD_PLACES = {
 
 
 def names_that_stood_here(package: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package that has the name of a module that moved into it."""
+    """Return the `__getattr__` of a package named like a module that moved into it."""
 
     def load(name: str) -> Any:
         if name.startswith("__"):
@@ -197,7 +196,7 @@ def names_that_stood_here(package: str) -> Callable[[str], Any]:
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """Return what makes a module that has the names of the one at the new place, None for other modules."""
+    """Return the spec of a module with the names of the one at the new place, None for other modules."""
     if name.removeprefix("nabi.") not in OLD_PLACES:
         return None
     return ModuleSpec(name, _Loader)  # type: ignore[arg-type]
@@ -206,9 +205,9 @@ def find_spec(name: str) -> ModuleSpec | None:
 class _Loader:
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
-        """Take an empty module."""
+        """Use the default, an empty module."""
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Let the module ask the one at the new place for every name."""
+        """Make the module look up every name at the new place."""
         module.__getattr__ = names_that_stood_here(module.__name__)  # type: ignore[method-assign]

@@ -1,11 +1,11 @@
-"""Values that are made once and then shared by all threads, under one lock.
+"""Values that are computed once and then shared by all threads, under one lock.
 
-A thread that asks for a value while another one makes it waits and gets the same object. That matters where
-an object's identity or its memory counts: native code is given the addresses of index tensors, and if two
+A thread that requests a value while another thread computes it waits and gets the same object. This matters
+if an object's identity or memory counts: native code receives the addresses of index tensors, and if two
 threads each made such a tensor, the second would replace the first while a kernel still reads it.
 
-There is one lock for everything that is made once, so two of them can never be taken in different orders. It
-may be taken again by the thread that holds it. Nothing waits for another thread while it holds the lock.
+A single lock protects all these values, so locks can't be taken in different orders. It is reentrant. Nothing
+waits for another thread while holding it.
 """
 
 import os
@@ -17,8 +17,8 @@ __all__ = ["LOCK", "cached_property"]
 
 _Value = TypeVar("_Value")
 
-# Held over a fork, so that the child finds everything that it protects complete, and not locked by a thread
-# that does not exist there.
+# Held over a fork, so that in the child all protected values are complete and the lock is not held by a
+# thread that does not exist there.
 LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
@@ -27,10 +27,10 @@ _MISSING = object()
 
 
 class cached_property(Generic[_Value]):  # noqa: N801
-    """As `functools.cached_property`, but made once however many threads ask.
+    """Like `functools.cached_property`, but computed only once with any number of threads.
 
-    From Python 3.12 on the standard one has no lock, and two threads may get two objects. Before, it has a
-    lock for each class attribute, which is held while the value is made.
+    From Python 3.12 on, the standard one has no lock, and two threads may get two objects. Before, it has a
+    lock per class attribute, held while the value is computed.
 
     >>> class Text:
     ...     @cached_property
@@ -53,7 +53,7 @@ class cached_property(Generic[_Value]):  # noqa: N801
     def __get__(self, instance: object | None, owner: type) -> "_Value | cached_property[_Value]":
         if instance is None:
             return self
-        # Only reached until the value is there: an instance's own attributes come before this one.
+        # Only reached until the value exists: an instance's own attributes take precedence.
         known = vars(instance)
         with LOCK:
             found = known.get(self._name, _MISSING)

@@ -1,8 +1,8 @@
-"""`torch.ops.nabi.scan`: made known to torch as soon as both are loaded, and worked out when it is called.
+"""`torch.ops.nabi.scan`: registered as soon as torch and nabi are loaded, implemented when it is called.
 
-A graph that was saved (by `torch.export`, `torch.jit` or as a package of AOTInductor) names the operator,
-and is read by code that knows nothing of nabi. So `import nabi` has to be enough, whichever of the two comes
-first; and it still must load neither torch nor anything of nabi.
+A saved graph (from `torch.export`, `torch.jit` or an AOTInductor package) names the operator and is loaded by
+code that does not use nabi otherwise. So `import nabi` must be enough, before or after torch, and it still
+must load neither torch nor any part of nabi.
 """
 
 import sys
@@ -27,7 +27,7 @@ _library: Any = None
 
 
 def register() -> None:
-    """Make the operators known to torch; does nothing the second time."""
+    """Register the operators with torch; later calls do nothing."""
     global _library
     if _library is not None:
         return
@@ -47,7 +47,7 @@ def register() -> None:
 
 
 def register_with_torch() -> None:
-    """Register now if torch is loaded, else when it is."""
+    """Register now if torch is loaded, otherwise as soon as it is."""
     if hasattr(sys.modules.get("torch"), "library"):
         register()
     elif "torch" not in sys.modules:
@@ -64,7 +64,7 @@ def _later(function: str) -> Any:
 
 
 class _WhenTorchIsLoaded:
-    """Finds nothing itself: it waits for the import of torch, then goes."""
+    """A finder that finds nothing: it waits for the import of torch, then removes itself."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> "ModuleSpec | None":
         if fullname != "torch":

@@ -1,7 +1,7 @@
-"""What every function that users call does first: its arguments are compared with its signature.
+"""The check at the start of every public function: arguments are compared with its signature.
 
-Here are the names: the nearest right one is said, and the new name of what Keras 1 called otherwise. The
-kinds of values are in `nabi/_kinds.py`. It loads nothing heavy, as `nabi/_checks.py`.
+This file checks names: errors suggest the nearest known one, or the new name of an old Keras 1 argument. The
+kinds of values are in `nabi/_kinds.py`. Like `nabi/_checks.py`, it imports nothing heavy.
 """
 
 import functools
@@ -17,7 +17,7 @@ __all__ = ["check_names", "public", "unknown_argument"]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# A name of Keras 1 (a few of Keras 2 and TensorFlow) -> what it may be called now, the first that fits.
+# A name of Keras 1 (a few of Keras 2 and TensorFlow) -> its possible names now; the first known one is used.
 _OLD_NAMES = {
     "W_constraint": ("kernel_constraint", "embeddings_constraint"),
     "W_regularizer": ("kernel_regularizer", "embeddings_regularizer"),
@@ -59,13 +59,13 @@ _OLD_NAMES = {
     "val_samples": ("steps",),
 }
 
-# Arguments of Keras' that say how it computes; nabi has nothing to be told there.
+# Keras arguments that control how it computes; nabi does not need them.
 _NOT_NEEDED = (
     "auto_scale_loss", "jit_compile", "max_q_size", "max_queue_size", "nb_worker", "pickle_safe",
     "run_eagerly", "sample_weight_mode", "steps_per_execution", "use_multiprocessing", "workers",
 )  # fmt: skip
 
-# What is said beside the new name, where the value is another one too.
+# Added to the new name if the value changes too.
 _OTHER_VALUES = {
     "samples_per_epoch": ", which counts batches, not samples",
     "nb_val_samples": ", which counts batches, not samples",
@@ -76,7 +76,7 @@ _OTHER_VALUES = {
 
 
 def unknown_argument(where: str, name: str, known: Collection[str]) -> UnknownNameError:
-    """Build the error for a keyword argument that is not known.
+    """Build the error for an unknown keyword argument.
 
     >>> str(unknown_argument("fit(...)", "nb_epoch", ["x", "y", "epochs"]))
     "fit(...): 'nb_epoch' is an old name; use epochs"
@@ -95,19 +95,19 @@ def unknown_argument(where: str, name: str, known: Collection[str]) -> UnknownNa
 
 
 def check_names(where: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Refuse keyword arguments that are not among the known ones."""
+    """Raise `UnknownNameError` for unknown keyword arguments."""
     for name in given:
         if name not in known:
             raise unknown_argument(where, name, known)
 
 
 def public(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Make a function that users call check its arguments by its own signature, before anything is done.
+    """Make a public function check its arguments against its own signature before doing anything.
 
-    A keyword argument that it does not have is answered with the nearest name, and a value that is of another
-    kind than the annotation says with an `ArgumentError`: a text where a number belongs, an array where True
-    or False does, one number where a list does. What a value may be beyond its kind (at least 1, one of three
-    names) the function checks itself. Functions that run many times a second do without.
+    For an unknown keyword argument, the error suggests the nearest name. A value of another kind than its
+    annotation raises `ArgumentError`: a text for a number, an array for a bool, one number for a list. The
+    function itself checks anything beyond the kind (at least 1, one of three names). Functions that are
+    called many times per second are not decorated.
     """
     signature = inspect.signature(function)
     parameters = signature.parameters

@@ -1,4 +1,4 @@
-"""How a message shows a value: in a few words, whatever it is."""
+"""Short descriptions of values for messages."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _MOST = 80
 
 
 def short(value: Any) -> str:
-    """Return what a message shows of a value: its repr, on one line and cut off where it is long.
+    """Return a value for a message: its repr, on one line and truncated if it is long.
 
     >>> short("a text\\nof two lines")
     "'a text\\\\nof two lines'"
@@ -19,6 +19,6 @@ def short(value: Any) -> str:
         return f"{type(value).__name__} of shape {tuple(value.shape)}"
     try:
         said = " ".join(repr(value).split())
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
+    except ValueError:  # Python prints no integer with more than 4,300 digits
         return f"a number of {value.bit_length():,} bits"
     return said if len(said) <= _MOST else f"{said[: _MOST - 4]} ..."

@@ -1,4 +1,4 @@
-"""Lists, tuples and dictionaries of anything, as layers take and give them."""
+"""Nested lists, tuples and dictionaries, as layers take and return them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ __all__ = ["leaves", "mapped"]
 
 
 def leaves(structure: Any) -> Iterator[Any]:
-    """Yield what is inside of lists, tuples and dictionaries, in order.
+    """Yield the leaves of lists, tuples and dictionaries, in order.
 
     >>> list(leaves([1, {"a": 2, "b": (3, None)}]))
     [1, 2, 3, None]
@@ -23,7 +23,7 @@ def leaves(structure: Any) -> Iterator[Any]:
 
 
 def mapped(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Return the same structure with the function of each leaf in its place.
+    """Return the same structure with a function applied to each leaf.
 
     >>> mapped(lambda number: -number, [1, {"a": 2}, (3, 4)])
     [-1, {'a': -2}, (-3, -4)]

@@ -1,4 +1,4 @@
-"""What is left of `keras.backend`.
+"""The remaining functions of `keras.backend`.
 
 >>> from nabi import backend, layers
 >>> backend.clear_session()
@@ -15,7 +15,7 @@ __all__ = ["clear_session"]
 
 
 def clear_session() -> None:
-    """Start the automatic names of layers and models again from the first one."""
+    """Restart the automatic names of layers and models."""
     reset_names()
 
 

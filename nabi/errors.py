@@ -1,18 +1,18 @@
-"""Every exception that nabi raises on purpose.
+"""All exceptions that nabi raises deliberately.
 
 NabiError
-├── ArgumentError (also ValueError)      an argument has a value that cannot be used
+├── ArgumentError (also ValueError)      an argument has an invalid value
 │   ├── NotReadyError (also AttributeError) a property has no value yet
 │   ├── ShapeError                       an array or tensor has the wrong rank, width or length
-│   └── UnknownNameError                 a name that is looked up is not known; the nearest right one is named
-├── CellError (also ValueError)          the equations of a cell do not fit together
+│   └── UnknownNameError                 a name is not known; the message suggests the nearest known one
+├── CellError (also ValueError)          the equations of a cell are inconsistent
 ├── FileFormatError (also ValueError)    a file is damaged, foreign or of a newer layout
 ├── MissingFileError (also FileNotFoundError) there is no such file
 ├── OutputError (also OSError)           a folder or file cannot be written
 ├── NotFiniteError (also ArithmeticError) a loss became NaN or infinite
-└── MissingNameError (also AttributeError) a name of Keras or TensorFlow 1 that is not here
+└── MissingNameError (also AttributeError) a name of Keras or TensorFlow 1 that nabi lacks
 
-Warnings: TableWarning (a UserWarning), rows of a table that were probably not read as they were meant.
+Warnings: TableWarning (a UserWarning), rows of a table that were probably not read as intended.
 """
 
 from collections.abc import Iterable
@@ -37,15 +37,15 @@ __all__ = [
 ]
 
 _LONGEST = 1000
-# Comparing takes the product of the lengths, and a name from a file can have any.
+# The cost of a comparison is the product of the lengths, and a name from a file can have any length.
 _LONGEST_NAME = 100
 
 
 class NabiError(Exception):
-    """Base of all exceptions that nabi raises on purpose."""
+    """Base class of all exceptions that nabi raises deliberately."""
 
     def __init__(self, message: object = "", *more: object, **named: object) -> None:
-        # A value that is quoted may be a whole file; what is wrong with it stands at the message's two ends.
+        # A quoted value may be a whole file; the two ends of the message say what is wrong with it.
         text = str(message)
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
@@ -53,7 +53,7 @@ class NabiError(Exception):
 
 
 class ArgumentError(NabiError, ValueError):
-    """An argument has a value that cannot be used."""
+    """An argument has an invalid value."""
 
 
 class ShapeError(ArgumentError):
@@ -65,15 +65,15 @@ class UnknownNameError(ArgumentError):
 
 
 class NotReadyError(ArgumentError, AttributeError):
-    """A property has no value yet; the message says what comes first. `hasattr` is False until then."""
+    """A property has no value yet; the message says what to do first. `hasattr` is False until then."""
 
 
 class MissingNameError(NabiError, AttributeError):
-    """A name of Keras or TensorFlow 1 is not here; the message says what to write instead."""
+    """A name of Keras or TensorFlow 1 that nabi lacks; the message says what to write instead."""
 
 
 class CellError(NabiError, ValueError):
-    """The equations of a cell do not fit together; the message quotes the equation."""
+    """The equations of a cell are inconsistent; the message quotes the equation."""
 
 
 class FileFormatError(NabiError, ValueError):
@@ -93,18 +93,18 @@ class NotFiniteError(NabiError, ArithmeticError):
 
 
 class TableWarning(UserWarning):
-    """Rows of a table were probably not read as they were meant: stray quotes have joined several."""
+    """Rows of a table were probably not read as intended: stray quotes have joined several."""
 
 
 def unknown_name(argument: str, given: object, known: Iterable[str]) -> UnknownNameError:
-    """Build the error for a name that is not known, with the nearest right one.
+    """Build the error for an unknown name, suggesting the nearest known one.
 
     >>> str(unknown_name("activation", "tahn", ["tanh", "relu"]))
     "activation: 'tahn' is not known; did you mean 'tanh'? Known are: relu, tanh"
     """
     names = sorted(known)
     typed = given.lower()[:_LONGEST_NAME] if isinstance(given, str) else short(given)
-    # Of names about as similar the one of nearly the same length: "adma" is rather "adam" than "adamax".
+    # Among similar names, prefer one of about the same length: "adma" is "adam" rather than "adamax".
     nearest = max(
         get_close_matches(typed, names, n=5, cutoff=0.5),
         key=lambda name: SequenceMatcher(a=name, b=typed).ratio() - 0.05 * abs(len(name) - len(typed)),

@@ -1,4 +1,4 @@
-"""Initial weights by name, as `keras.initializers`: the public door of `nabi.nn.initializers`.
+"""Initializers, as `keras.initializers`: the public names of `nabi.nn.initializers`.
 
 >>> from nabi import initializers
 >>> initializers.get("zeros")((2,))

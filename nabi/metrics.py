@@ -1,4 +1,4 @@
-"""Metrics, as `keras.metrics`; those of torchmetrics can be used beside them.
+"""Metrics, as `keras.metrics`; torchmetrics can be used as well.
 
 >>> from nabi import metrics
 >>> accuracy = metrics.CategoricalAccuracy()

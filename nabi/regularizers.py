@@ -16,7 +16,7 @@ l2 = L2
 
 
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """Return `L1L2` with both factors 0.01 by default, as Keras' function of this name."""
+    """Return `L1L2` with both factors 0.01 by default, like Keras' function of this name."""
     return L1L2(l1, l2)
 
 

@@ -216,9 +216,6 @@ PRIVATE_IMPORTS: dict[str, list[str]] = {}
 CIRCLES = [
     ["nabi.models._language._files", "nabi.models._language._model"],
     ["nabi.models._notes._files", "nabi.models._notes._model"],
-    ["nabi.models._translator._files", "nabi.models._translator._model"],
-    ["nabi.targets._full_batch", "nabi.targets.llvm._full_batch"],
-    ["nabi.training._loop._resumable_training", "nabi.training._loop._training_checkpoint"],
 ]
 
 

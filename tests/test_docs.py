@@ -16,7 +16,8 @@ import torch
 from nabi.backend import clear_session
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"  # its examples run in tests/smoke
+DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -47,8 +48,7 @@ def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip("\n").splitlines()]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     # A document begins as a fresh program does: its first model is called `sequential`.
@@ -61,6 +61,11 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             exec(code, namespace)
         if example.printed is not None:
             assert lines(printed.getvalue()) == lines(example.printed), f"{path.name}, line {example.line}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_examples(path, tmp_path, monkeypatch)
 
 
 def test_blocks_are_found_with_their_lines() -> None:
@@ -78,4 +83,4 @@ def test_an_example_that_is_wrong_is_found(
     document = tmp_path / "wrong.md"
     document.write_text(f"```python\n{code}\n```\n```text\n1\n```\n")
     with pytest.raises(AssertionError):
-        test_examples_run(document, tmp_path, monkeypatch)
+        check_examples(document, tmp_path, monkeypatch)

@@ -87,6 +87,38 @@ def test_a_python_that_is_too_old_is_refused_with_a_sentence(tmp_path: Path) -> 
     assert not (checkout / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("failing", "arguments", "status"),
+    [
+        (None, [], 0),
+        ("ruff", ["--smoke"], 3),
+        ("mypy", [], 3),
+        ("mypy", ["--smoke"], 0),
+        ("pytest", [], 3),
+        ("pytest", ["--smoke"], 3),
+    ],
+)
+def test_the_whole_check_fails_with_each_of_its_parts(
+    tmp_path: Path, failing: str | None, arguments: list[str], status: int
+) -> None:
+    """Also with the types, which are checked beside the tests; the short check leaves them out."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("ruff", "mypy", "pytest"):
+        (programs / name).write_text(f'#!/bin/bash\necho {name} "$@"\nexit {3 if name == failing else 0}\n')
+        (programs / name).chmod(0o755)
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "test", tmp_path / "scripts")
+    (tmp_path / "scripts" / "_environment").write_text(f"root={tmp_path} environment_bin={programs}\n")
+    command = [str(tmp_path / "scripts" / "test"), *arguments, "-x"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == status, run.stderr
+    if failing != "ruff":
+        chosen = " tests/smoke" if arguments else ""
+        assert f"pytest -n 2 --dist worksteal{chosen} -x\n" in run.stdout
+        assert ("mypy\n" in run.stdout) is not bool(arguments)
+
+
 def test_constraints_pin_what_the_project_requires() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = [*project["dependencies"], *project["optional-dependencies"]["test"]]

@@ -1,1 +1,1 @@
-"""The recurrent layers of nabi and of its peers on the same work: `python -m benchmarks.layers`."""
+"""Comparison of recurrent layers, nabi and its peers on the same work: `python -m benchmarks.layers`."""

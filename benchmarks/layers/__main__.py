@@ -2,9 +2,9 @@
 
     python -m benchmarks.layers --write
 
-The peers come from benchmarks/requirements.txt. What was measured is kept in runs/layers.json; a later run of
-a part (`--parts points --points lstm/training`) replaces that part there. The exit status is 1 if a peer that
-should run did not, or computed something else than nabi.
+The peers are listed in benchmarks/requirements.txt. Results are kept in runs/layers.json; a later run of a
+part (`--parts points --points lstm/training`) replaces that part. The exit status is 1 if a peer failed to
+run, or its results differ from nabi's.
 """
 
 import argparse
@@ -41,14 +41,18 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.layers", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes, three rounds: does it work?")
+    parser.add_argument("--quick", action="store_true", help="smoke test with small sizes and three rounds")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
-    parser.add_argument("--points", nargs="+", metavar="TEXT", help="those whose name has one of these texts")
+    parser.add_argument(
+        "--points", nargs="+", metavar="TEXT", help="only points whose name contains one of these texts"
+    )
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="all by default")
-    parser.add_argument("--threads", type=int, default=2, help="of every library (default 2)")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each peer at a point (default 9)")
-    parser.add_argument("--milliseconds", type=float, default=40, help="of a turn, about (default 40)")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "layers.json", help="what was measured")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every library (default 2)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds per point (default 9)")
+    parser.add_argument(
+        "--milliseconds", type=float, default=40, help="approximate duration of a turn (default 40)"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "layers.json", help="file of the results")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md afterwards")
     parser.add_argument("--only-write", action="store_true", help="write the page, measure nothing")
     arguments = parser.parse_args()
@@ -58,7 +62,7 @@ def parse() -> argparse.Namespace:
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, str]]:
-    """Measure the chosen parts, put them with what is there, and return what failed."""
+    """Measure the chosen parts, merge them with existing results, and return the failures."""
     console = Console()
     settings = {
         "threads": arguments.threads,
@@ -101,7 +105,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, str]]:
 
 
 def earlier(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what was measured before, if it was on the same machine and in the same way."""
+    """Return earlier results from the same machine with the same settings."""
     if out.exists():
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
         if found["settings"] == settings:

@@ -1,4 +1,4 @@
-"""What the layers are meant to reach, and what they reach."""
+"""Performance targets of the layers, and the measured values."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Aim:
-    """A figure with its limit.
+    """A figure with its target.
 
     Attributes:
-        what: in words.
-        limit: what it shall reach: the least, or the most if `at_most`.
-        found: what was measured.
-        at_most: whether the limit is an upper one.
-        form: how numbers are written.
+        what: description.
+        limit: the target: a minimum, or a maximum if `at_most`.
+        found: the measured value.
+        at_most: whether the target is a maximum.
+        form: number format.
     """
 
     what: str
@@ -36,13 +36,13 @@ class Aim:
 
 
 def best_ratio(entry: Entry) -> float:
-    """Return the time of the fastest peer to nabi's."""
+    """Return the ratio of the fastest peer's time to nabi's."""
     ratios: dict[str, float] = {peer: each["ratio"] for peer, each in entry["peers"].items()}
     return ratios[fastest(ratios)]
 
 
 def aims(results: dict[str, Any]) -> list[Aim]:
-    """Return all figures of a complete run, each the worst that was measured or a mean over the points."""
+    """Return all figures of a complete run, each the worst measured value or a mean over the points."""
     entries: list[Entry] = list(results["points"].values())
 
     def of(kind: str) -> list[Entry]:

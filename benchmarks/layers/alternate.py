@@ -1,4 +1,4 @@
-"""Measuring in turns: nabi, a peer, nabi, the next peer, ... round after round."""
+"""Measurement in turns: nabi, a peer, nabi, the next peer, ... round after round."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -16,14 +16,14 @@ def alternate(
 ) -> dict[Seat, Turns]:
     """Let `own` and each of the peers take turns.
 
-    Every peer's turn stands between two of `own`. The order of the peers moves on by one in each round, so
-    that none always comes after the same other one.
+    Every peer's turn is between two of `own`. The order of the peers rotates by one in each round, so that no
+    peer always follows the same other one.
 
     Args:
-        turn: lets a seat work for a while and returns the times of its calls.
-        own: who all the others are compared with.
+        turn: runs a seat for a while and returns the times of its calls.
+        own: the reference for all others.
         peers: the others.
-        rounds: how many times each peer has its turn.
+        rounds: number of turns of each peer.
     """
     found = {peer: Turns() for peer in peers}
     before = statistics.median(turn(own))

@@ -1,8 +1,8 @@
-"""The numbers that all work on, from a seed, in one layout; peers bring them into their own and back.
+"""The shared inputs and weights, from a seed, in one layout; peers convert them to their own and back.
 
 The layout is torch's: `x` is `[T, B, D]`, weights are `[gates · H, D]`, the gates in torch's order (LSTM
-i f g o, GRU r z n). All weights are uniform on ±1/√H; the gradient of the loss by the output is normal and
-fixed.
+i f g o, GRU r z n). All weights are uniform on ±1/√H; the gradient of the loss with respect to the output is
+normal and fixed.
 """
 
 import math
@@ -21,9 +21,9 @@ Arrays = dict[str, Array]
 
 WEIGHTS = ("w_x", "w_h", "b_x", "b_h")
 
-# Largest difference to nabi, to the largest number of the array: float32 has 24 bits, and the sums over up to
-# 6400 rows or 1536 columns are taken in another order by everyone.
-# Losses of the song: Adam's epsilon stands inside the bias correction in torch, outside in Keras.
+# Largest difference from nabi, relative to the largest number of the array: float32 has 24 bits, and every
+# library sums the up to 6400 rows or 1536 columns in a different order.
+# Losses of the song: Adam's epsilon is inside the bias correction in torch, outside in Keras.
 TOLERANCES = {"output": 2e-5, "losses": 1e-3}
 TOLERANCE = 2e-4
 
@@ -48,7 +48,7 @@ def layer_arrays(task: Task) -> Arrays:
 
 
 def disagreements(found: Arrays, expected: Arrays) -> list[str]:
-    """Say in what results differ from the expected ones by more than rounding; nothing if they agree."""
+    """Return where results differ from the expected ones by more than rounding; empty if they agree."""
     if found.keys() != expected.keys():
         return [f"there are {', '.join(sorted(found))}; expected: {', '.join(sorted(expected))}"]
     wrong = []
@@ -59,7 +59,7 @@ def disagreements(found: Arrays, expected: Arrays) -> list[str]:
             continue
         error = float(np.max(np.abs(given - wanted), initial=0))
         scale = float(np.max(np.abs(wanted), initial=0)) or 1.0
-        if not error <= TOLERANCES.get(name, TOLERANCE) * scale:  # so that NaN is wrong too
+        if not error <= TOLERANCES.get(name, TOLERANCE) * scale:  # catches NaN too
             wrong.append(f"{name}: differs by {error:.2g} where the largest is {scale:.2g}")
     return wrong
 

@@ -1,4 +1,4 @@
-"""The chart: the time of every peer to nabi's, at every point."""
+"""The chart: the time of every peer relative to nabi's, at every point."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ TITLES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 
 def draw(entries: dict[str, Any], path: Path) -> None:
-    """Draw one panel for inference and one for training; a row is a point, nabi is the line at 1."""
+    """Draw a panel for inference and one for training; each row is a point, nabi is the line at 1."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
 

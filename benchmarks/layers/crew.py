@@ -1,4 +1,4 @@
-"""The workers, one process for each library, and how they take turns."""
+"""The workers, one process per library, and their turns."""
 
 import json
 import os
@@ -18,12 +18,12 @@ __all__ = ["Crew", "Seat", "Turns", "WorkerError", "environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Workers of OpenMP spin for some milliseconds after a parallel region before they sleep. Between two turns
-# there is enough time that they leave the processors to the next; their policy is left as it comes.
+# OpenMP threads spin for some milliseconds after a parallel region before they sleep. The pause between turns
+# is long enough for them to release the processors; their wait policy is left at its default.
 PAUSE = 0.03
 
-# Large blocks are kept and used again instead of being given back to the system at every call, which costs
-# page faults. The limits are glibc's and must be there when a process starts.
+# Large blocks are reused instead of being returned to the system at every call, which costs page faults. The
+# limits are glibc's and must be set before a process starts.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
@@ -32,12 +32,12 @@ ALLOCATOR = {
 
 
 class WorkerError(Exception):
-    """A worker could not do what it was asked."""
+    """A worker failed."""
 
 
 @dataclass(frozen=True)
 class Seat:
-    """A worker and which of the pieces of work that it has ready."""
+    """A worker and one of its prepared pieces of work."""
 
     worker: str
     key: str = "work"
@@ -45,14 +45,14 @@ class Seat:
 
 @dataclass
 class Turns:
-    """Times of one seat against the first: `own` has the first's turns before and after each of `peer`."""
+    """Times of a seat and of the first: `own` has the first's turns before and after each of `peer`."""
 
     own: list[tuple[float, float]] = field(default_factory=list)
     peer: list[float] = field(default_factory=list)
 
 
 def environment(worker: str, threads: int) -> dict[str, str]:
-    """Return the environment in which a worker starts: the same number of threads for every library."""
+    """Return the environment of a worker, with the same number of threads for every library."""
     number = str(threads)
     own = {
         "OMP_NUM_THREADS": number,
@@ -72,7 +72,7 @@ def environment(worker: str, threads: int) -> dict[str, str]:
 
 
 class Crew:
-    """Worker processes that start when they are first asked, and end with the crew."""
+    """Worker processes, started on first use and ended with the crew."""
 
     def __init__(self, threads: int, milliseconds: float) -> None:
         self.threads, self.milliseconds = threads, milliseconds
@@ -80,9 +80,9 @@ class Crew:
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._errors: dict[str, IO[str]] = {}
         self.notes: dict[Seat, str] = {}
-        """What was chosen in making each piece of work."""
+        """The note of each piece of work."""
         self.processor: dict[Seat, list[float]] = {}
-        """Milliseconds of all processors together that a part took, in each turn."""
+        """CPU milliseconds per part, summed over all processors, in each turn."""
 
     def __enter__(self) -> "Crew":
         return self
@@ -95,7 +95,7 @@ class Crew:
         self._folder.cleanup()
 
     def prepare(self, tasks: dict[Seat, Task]) -> dict[Seat, "Arrays | WorkerError"]:
-        """Let all make their work at the same time; return what each computes, or why it cannot."""
+        """Let all workers prepare at the same time; return the results of each, or its error."""
         problems: dict[Seat, WorkerError] = {}
         for step in (self._send_prepare, self._await_prepared):
             for seat, task in tasks.items():
@@ -130,7 +130,7 @@ class Crew:
                 self._reply(seat.worker)
 
     def turn(self, seat: Seat) -> list[float]:
-        """Let a worker do its work for a while, alone; return the times of its calls in milliseconds."""
+        """Run one worker for a while, alone; return the times of its calls in milliseconds."""
         time.sleep(PAUSE)
         self._send(seat.worker, {"do": "turn", "key": seat.key, "milliseconds": self.milliseconds})
         reply = self._reply(seat.worker)
@@ -172,12 +172,12 @@ class Crew:
         return self._processes[worker]
 
     def _lost(self, worker: str) -> WorkerError:
-        """Return the error of a worker that has ended, with the last lines that it printed."""
+        """Return the error of a worker that has exited, with the last lines of its output."""
         self._stop(worker)
         log = self._errors[worker]
         log.seek(0)
         last = [line.strip() for line in log.read().splitlines() if line.strip()][-3:]
-        return WorkerError(f"the process has ended: {' / '.join(last) or 'it printed nothing'}")
+        return WorkerError(f"the process has exited: {' / '.join(last) or 'no output'}")
 
     def _stop(self, worker: str) -> None:
         process = self._processes.pop(worker)

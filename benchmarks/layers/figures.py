@@ -1,4 +1,4 @@
-"""Statistics of turns: what a peer's time is to nabi's, and how far that spreads."""
+"""Statistics of turns: the ratio of a peer's time to nabi's, and its spread."""
 
 import math
 import statistics
@@ -10,13 +10,13 @@ __all__ = ["Comparison", "compare", "fastest", "geometric_mean"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A peer against nabi in turns, times in milliseconds.
+    """A peer compared with nabi in turns, times in milliseconds.
 
     Attributes:
         own, peer: medians over the rounds.
         ratio: median over the rounds of the peer's time to nabi's: how many times faster nabi is.
         low, high: quartiles of those ratios.
-        rounds: how many there were.
+        rounds: number of rounds.
     """
 
     own: float
@@ -34,15 +34,17 @@ def compare(own: Sequence[tuple[float, float]], peer: Sequence[float]) -> Compar
     """Compare a peer's turns with nabi's turns right before and after each.
 
     Args:
-        own: for every round nabi's times before and after the peer's turn; what drifts slowly is the same in
+        own: for every round nabi's times before and after the peer's turn; slow drift is the same in
             their mean as in the peer's time.
         peer: the peer's time in every round.
 
     Raises:
-        ValueError: there are no rounds, or not as many of both.
+        ValueError: there are no rounds, or their numbers differ.
     """
     if not peer or len(own) != len(peer):
-        raise ValueError(f"turns: {len(own)} of nabi and {len(peer)} of the peer; as many of both are needed")
+        raise ValueError(
+            f"turns: expected the same number of each, got {len(own)} of nabi and {len(peer)} of the peer"
+        )
     beside = [(before + after) / 2 for before, after in own]
     ratios = [theirs / ours for ours, theirs in zip(beside, peer, strict=True)]
     low, high = quartiles(ratios)
@@ -57,7 +59,7 @@ def compare(own: Sequence[tuple[float, float]], peer: Sequence[float]) -> Compar
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """Return the first and the third quartile, of a single value the value itself.
+    """Return the first and third quartile; for a single value, the value itself.
 
     >>> quartiles([1, 2, 3, 4, 5])
     (2.0, 4.0)
@@ -69,7 +71,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Return the geometric mean: of ratios, since that of 2 and 1/2 is 1.
+    """Return the geometric mean, suited to ratios: that of 2 and 1/2 is 1.
 
     >>> geometric_mean([2, 0.5])
     1.0
@@ -78,7 +80,7 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 
 def fastest(ratios: dict[str, float]) -> str:
-    """Return the peer whose time to nabi's is the least.
+    """Return the peer with the smallest time relative to nabi's.
 
     >>> fastest({"torch": 2.1, "jax": 1.4})
     'jax'

@@ -1,6 +1,6 @@
-"""What only a new process can tell: memory, the first call, the import. `python -m benchmarks.layers.fresh`.
+"""Measurements that need a new process: memory, first call, import. `python -m benchmarks.layers.fresh`.
 
-Each measurement is one process that gets a task as JSON and prints its figures as JSON.
+Each measurement is a process that receives a task as JSON and prints its figures as JSON.
 """
 
 import gc
@@ -37,7 +37,7 @@ def ask(task: Task, threads: int, worker: str = "nabi", **variables: str) -> dic
 
 
 def memory(shape: tuple[int, int, int], lengths: list[int], threads: int) -> list[dict[str, Any]]:
-    """Return the memory that training takes in nabi and torch: B, D, H for several T, in bytes."""
+    """Return the memory of training in nabi and torch, in bytes: B, D, H for several T."""
     batch, inputs, units = shape
     found = []
     with tempfile.TemporaryDirectory() as cache:
@@ -46,7 +46,7 @@ def memory(shape: tuple[int, int, int], lengths: list[int], threads: int) -> lis
                 row: dict[str, Any] = {"cell": cell, "shape": [batch, time_steps, inputs, units]}
                 for name in ("nabi", "torch"):
                     task = {"measure": "memory", "name": name, **row}
-                    # Once without looking, so that what is measured does not compile.
+                    # Once unmeasured, so that the measured run does not compile.
                     ask(task, threads, NABI_CACHE_DIR=cache)
                     row[name] = ask(task, threads, NABI_CACHE_DIR=cache)["bytes"]
                 found.append(row)
@@ -54,7 +54,7 @@ def memory(shape: tuple[int, int, int], lengths: list[int], threads: int) -> lis
 
 
 def first_calls(shape: tuple[int, int, int, int], threads: int) -> list[dict[str, Any]]:
-    """Return the seconds of the first training call with an empty cache and with a filled one."""
+    """Return the seconds of the first training call with an empty and with a filled cache."""
     found = []
     for cell in ("lstm", "gru", "residual-lstm"):
         with tempfile.TemporaryDirectory() as cache:
@@ -67,12 +67,12 @@ def first_calls(shape: tuple[int, int, int, int], threads: int) -> list[dict[str
 
 
 def bytecode(folder: str) -> dict[str, str]:
-    """Let Python keep its bytecode where it may write, as it does for users; here in a folder of its own."""
+    """Let Python cache bytecode, as for users, in a folder of its own."""
     return {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def imports(threads: int, processes: int = 5) -> dict[str, float]:
-    """Return the seconds of `import torch`, of `import nabi` after it, of what a model of layers loads."""
+    """Return the seconds of `import torch`, of `import nabi` after it, and of loading a layer model."""
     with tempfile.TemporaryDirectory() as folder:
         # The first process writes the bytecode.
         _, *measured = [ask({"measure": "import"}, threads, **bytecode(folder)) for _ in range(processes + 1)]
@@ -87,7 +87,7 @@ def measure_import(task: Task) -> dict[str, float]:
     import nabi
 
     imported = time.perf_counter()
-    # Names are loaded when they are asked for; these bring all layers, models and how they are trained.
+    # Names are loaded lazily; these load all layers, models and training.
     assert nabi.Sequential
     assert nabi.layers.LSTM
     return {"torch": middle - start, "nabi": imported - middle, "model": time.perf_counter() - imported}
@@ -100,7 +100,7 @@ def measure_memory(task: Task) -> dict[str, float]:
 
     torch.set_num_threads(task["threads"])
     batch, steps, inputs, units = task["shape"]
-    # A short run before: libraries are loaded, threads have started, code is compiled.
+    # A short run first loads libraries, starts threads and compiles code.
     train_once(build(task["name"], task["cell"], inputs, units), torch.randn(2, 1, inputs))
     x = torch.randn(steps, batch, inputs)
     reset_peak()
@@ -118,7 +118,7 @@ def train_once(module: Any, x: Any) -> None:
 
 
 def reset_peak() -> None:
-    """Make the largest memory so far the present one, which Linux can."""
+    """Reset peak memory to the current memory, which Linux supports."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -140,9 +140,9 @@ def measure_first_call(task: Task) -> dict[str, float]:
 
     torch.set_num_threads(task["threads"])
     batch, steps, inputs, units = task["shape"]
-    # torch itself is warm: its threads run, its autograd has started.
+    # Warm up torch: its threads and autograd.
     train_once(torch.nn.LSTM(inputs, units), torch.randn(steps, batch, inputs))
-    # The collection of what loading torch has left is due about now, wherever that is: not while we look.
+    # Collect the garbage left by loading torch now, so that no collection happens during the measurement.
     gc.collect()
     start = time.perf_counter()
     module = nn.RNN(cell_of(task["cell"], units), inputs, batch_first=False)

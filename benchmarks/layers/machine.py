@@ -1,4 +1,4 @@
-"""What a run was measured with."""
+"""The machine and library versions of a run."""
 
 import importlib.metadata
 import os
@@ -11,7 +11,7 @@ LIBRARIES = ("torch", "jax", "keras", "tensorflow-cpu", "onnxruntime", "llvmlite
 
 
 def describe() -> dict[str, str]:
-    """Return processor, system and the versions of all libraries (`-` where one is missing)."""
+    """Return processor, system and the versions of all libraries (`-` for a missing one)."""
     found = {
         "processor": processor(),
         "cores": str(os.cpu_count()),
@@ -27,7 +27,7 @@ def describe() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Return the processor's name, where the system tells it, and its vectors."""
+    """Return the processor's name, if the system provides it, and its vector extension."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

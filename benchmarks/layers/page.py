@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/performance.md, between its markers."""
+"""Writing the results into docs/performance.md, between its markers."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ def write(results: Results) -> None:
     """Write the page and its chart.
 
     Raises:
-        SystemExit: something is missing in the results, or the page has no markers.
+        SystemExit: the results are incomplete, or the page lacks the markers.
     """
     if gaps := missing(results):
-        raise SystemExit("nothing was written, since this was not measured: " + "; ".join(gaps))
+        raise SystemExit("nothing was written, because these results are missing: " + "; ".join(gaps))
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{PAGE} has no lines {BEGIN} and {END} between which the tables could go")
+        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END} for the tables")
     chart.draw(results["points"], PICTURE)
     with write_atomically(PAGE, "w") as file:
         file.write(f"{before}{BEGIN}\n\n{generated(results)}\n\n{END}{after}")
@@ -38,8 +38,8 @@ def write(results: Results) -> None:
 
 
 def missing(results: Results) -> list[str]:
-    """Say what a page needs and these results do not have."""
-    gaps = ["a run that is not --quick"] if results["settings"]["quick"] else []
+    """Return what the page needs and the results lack."""
+    gaps = ["a run without --quick"] if results["settings"]["quick"] else []
     for point in choose():
         entry = results["points"].get(point.name)
         if entry is None:
@@ -54,7 +54,7 @@ def there(entry: dict[str, Any], peer: str) -> bool:
 
 
 def generated(results: Results) -> str:
-    """Return all that stands between the markers."""
+    """Return the text between the markers."""
     return "\n\n".join(
         [
             tables.machine(results["settings"]),

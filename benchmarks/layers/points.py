@@ -1,21 +1,21 @@
-"""What is measured: cells, shapes, kinds of work, and the peers that can do it."""
+"""The measured points: cells, shapes, kinds of work, and the peers for each."""
 
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["CELLS", "KINDS", "LARGE", "PEAK_OPERATIONS", "PEERS", "SHAPES", "Point", "Task", "choose", "runs"]
 
-Task = dict[str, Any]  # what a worker is asked to prepare, as JSON
+Task = dict[str, Any]  # a request to prepare work, as JSON
 
-# Matrix products of a step, each of [B, D] with [D, H] and of [B, H] with [H, H].
+# Number of matrix products in a step, each of [B, D] with [D, H] and of [B, H] with [H, H].
 CELLS = {"simple-rnn": 1, "lstm": 4, "gru": 3}
 # B sequences, T steps, D inputs, H units.
 SHAPES = [(32, 50, 8, 32), (64, 100, 128, 256), (32, 64, 512, 1024), (1, 100, 128, 128), (256, 20, 64, 64)]
 KINDS = ("inference", "training")
 LARGE = 256
-"""From this many units on, the arithmetic and not the handling decides: a share of the peak is given."""
+"""From this many units on, arithmetic dominates overhead, and the share of the peak is reported."""
 PEAK_OPERATIONS = 2_000_000_000
-"""Additions and multiplications of each thread in one call of the peak's kernel: some milliseconds."""
+"""Floating-point operations of each thread in one call of the peak kernel, a few milliseconds."""
 
 PEERS = {
     "torch": "torch.nn",
@@ -41,10 +41,10 @@ class Point:
 
     @property
     def operations(self) -> int:
-        """Additions and multiplications of the matrix products.
+        """Floating-point operations of the matrix products.
 
-        Training has three times those of inference: the outputs, the gradients of the inputs and states, and
-        those of the weights.
+        Training has three times those of inference: for the outputs, the input and state gradients, and the
+        weight gradients.
         """
         batch, time, inputs, units = self.shape
         forward = 2 * CELLS[self.cell] * units * (inputs + units) * batch * time
@@ -59,12 +59,12 @@ class Point:
 
 
 def runs(peer: str, kind: str) -> bool:
-    """Whether a peer can do such work: all can but ONNX Runtime, which is for inference."""
+    """Return whether a peer supports this work: all do, except ONNX Runtime for training."""
     return peer != "onnx" or kind == "inference"
 
 
 def choose(parts: list[str] | None = None, *, quick: bool = False) -> list[Point]:
-    """Return the points whose name contains one of `parts` (all without), the small shapes if `quick`."""
+    """Return the points whose name contains one of `parts` (all by default), small shapes if `quick`."""
     shapes = [SHAPES[0], SHAPES[3]] if quick else SHAPES
     points = [Point(cell, shape, kind) for cell in CELLS for kind in KINDS for shape in shapes]
     return [point for point in points if not parts or any(part in point.name for part in parts)]

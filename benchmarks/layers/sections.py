@@ -1,4 +1,4 @@
-"""The parts of the benchmark, each a function from a crew to what it measured."""
+"""The parts of the benchmark, each a function from a crew to its results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ VARIANTS = {"peephole-lstm": "lstm", "coupled-lstm": "lstm", "gru-2014": "gru", 
 
 @dataclass
 class Bench:
-    """What a run has and what went wrong in it.
+    """The context of a run, and its failures.
 
     Attributes:
         crew: the workers.
-        rounds: how many turns each peer has at a point.
-        peers: those that shall run.
-        quick: small sizes, to see that everything works.
-        log: shows a line.
+        rounds: number of turns of each peer at a point.
+        peers: the peers to run.
+        quick: small sizes, for a smoke test.
+        log: prints a line.
     """
 
     crew: Crew
@@ -47,16 +47,16 @@ class Bench:
     def contest(
         self, where: str, tasks: dict[Seat, Task], alike: dict[Seat, Seat], untimed: set[Seat] | None = None
     ) -> dict[Seat, Comparison]:
-        """Let the first seat and the others take turns, once their results agree.
+        """Let the first seat and the others take turns, after checking that their results agree.
 
         Args:
-            where: what is measured, for messages.
-            tasks: for every seat; the first is compared with all others.
-            alike: whose results must agree with whose.
-            untimed: seats that are there only for their results.
+            where: name of the measurement, for messages.
+            tasks: of every seat; the first is compared with all others.
+            alike: pairs of seats whose results must agree.
+            untimed: seats used only for their results.
 
         Returns:
-            A comparison for each seat but the first; those that failed are left out.
+            A comparison for each seat except the first; those that failed are left out.
         """
         first = next(iter(tasks))
         try:
@@ -82,14 +82,14 @@ class Bench:
             return False
         expected = results[alike.get(seat, seat)]
         if isinstance(expected, WorkerError):
-            return False  # said where that seat is looked at
+            return False  # reported when that seat is checked
         wrong = disagreements(own, expected)
         for each in wrong:
             self.fail(where, seat.worker, each)
         return not wrong
 
     def point(self, point: Point) -> dict[str, Any] | None:
-        """Measure one point against all peers, and its share of the peak where units are many."""
+        """Compare one point with all peers, and measure its share of the peak if it has many units."""
         peers = [Seat(peer) for peer in self.peers if runs(peer, point.kind)]
         tasks: dict[Seat, Task] = dict.fromkeys([OWN, *peers], point.task())
         if point.is_large:
@@ -110,13 +110,13 @@ class Bench:
             operations = peak_operations(self.crew.threads)
             entry["peak"] = {
                 "gflops": operations / peak.peer / 1e6,
-                # The median over rounds of nabi's operations a second to those of the peak.
+                # The median over rounds of nabi's operation rate relative to the peak.
                 "share": peak.ratio * point.operations / operations,
             }
         return entry
 
     def variants(self) -> list[dict[str, Any]]:
-        """Cells that torch does not have against the plain cell in nabi and against a loop in torch."""
+        """Compare cells that torch does not have with nabi's plain cell and with a loop in torch."""
         found = []
         for shape in SHAPES[:1] if self.quick else SHAPES[:2]:
             for cell, plain in VARIANTS.items():
@@ -140,7 +140,7 @@ class Bench:
         return found
 
     def ragged(self) -> list[dict[str, Any]]:
-        """Batches whose valid steps are 40 % of the padded ones against the padded batch."""
+        """Compare batches with 40 % valid steps with the padded batch."""
         found = []
         shape = SHAPES[0] if self.quick else SHAPES[1]
         lengths = ragged_lengths(shape[0], shape[1], VALID_SHARE)
@@ -168,9 +168,9 @@ class Bench:
         return found
 
     def song(self) -> dict[str, Any]:
-        """The training step of the song inside `fit`, milliseconds a step."""
+        """Measure the training step of the song inside `fit`, in milliseconds per step."""
         names = [peer for peer in ("torch", "jax", "keras-jax", "keras-tensorflow") if peer in self.peers]
-        # Keras on JAX forgets the states between batches, so its losses are those of a loop that does.
+        # Keras on JAX loses the states between batches, so its losses are compared with a loop that does too.
         forgetful = Seat("torch", "forgetful")
         tasks: dict[Seat, Task] = {Seat(name): {"subject": "song"} for name in ("nabi", *names)}
         tasks[forgetful] = {"subject": "song", "keeps_state": False}
@@ -182,16 +182,16 @@ class Bench:
         }
 
     def memory(self) -> list[dict[str, Any]]:
-        """Peak memory of training at two lengths."""
+        """Measure the peak memory of training at two lengths."""
         sizes, lengths = ((16, 32, 64), [20, 40]) if self.quick else ((32, 128, 256), [100, 1000])
         return self._fresh("memory", lambda: fresh.memory(sizes, lengths, self.crew.threads), [])
 
     def first_call(self) -> list[dict[str, Any]]:
-        """The first training call with an empty and with a filled cache."""
+        """Measure the first training call with an empty and with a filled cache."""
         return self._fresh("first call", lambda: fresh.first_calls((32, 50, 64, 128), self.crew.threads), [])
 
     def imports(self) -> dict[str, float]:
-        """What `import nabi` adds to `import torch`."""
+        """Measure what `import nabi` adds to `import torch`."""
         return self._fresh("import", lambda: fresh.imports(self.crew.threads, 2 if self.quick else 7), {})
 
     def _fresh(self, where: str, measure: Callable[[], Any], otherwise: Any) -> Any:
@@ -210,16 +210,16 @@ OTHERS: dict[str, Callable[[Bench], Any]] = {
     "first_call": Bench.first_call,
     "imports": Bench.imports,
 }
-"""All parts but the points."""
+"""All parts except the points."""
 
 
 def peak_operations(threads: int) -> float:
-    """Return the operations of one call of the peak's kernel on all threads."""
+    """Return the number of operations of one call of the peak kernel on all threads."""
     return float(PEAK_OPERATIONS * threads)
 
 
 def ragged_lengths(batch: int, time: int, share: float) -> list[int]:
-    """Return lengths up to `time` that add up to about `share` of the padded steps, in no order.
+    """Return lengths up to `time` that add up to about `share` of the padded steps, in random order.
 
     They are quantiles of `time · u^p` for a uniform `u`, whose mean is `time / (p + 1)`.
     """

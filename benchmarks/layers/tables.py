@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from what was measured."""
+"""The tables of docs/performance.md."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ TITLES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table whose first column is text and whose others are numbers."""
+    """Write a table with a text column followed by number columns."""
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
 def number(value: float) -> str:
-    """Write three digits, without an exponent.
+    """Format a number with three digits, without an exponent.
 
     >>> [number(value) for value in (0.01234, 1.2345, 123.45, 1234.5)]
     ['0.0123', '1.23', '123', '1234']
@@ -34,7 +34,7 @@ def sizes(shape: Sequence[int]) -> str:
 
 
 def times(figures: Entry) -> str:
-    """Write a ratio with its quartiles."""
+    """Format a ratio with its quartiles."""
     return f"{figures['ratio']:.2f} ({figures['low']:.2f} to {figures['high']:.2f})"
 
 
@@ -56,7 +56,7 @@ def aims(found: list[Aim]) -> str:
 
 
 def points(entries: dict[str, Entry], kind: str) -> str:
-    """One table for inference or training: every point with all peers."""
+    """Return a table for inference or training: every point with all peers."""
     peers = [peer for peer in PEERS if runs(peer, kind)]
     rows, ratios = [], []
     for cell in CELLS:
@@ -80,7 +80,7 @@ def points(entries: dict[str, Entry], kind: str) -> str:
 
 
 def own_time(entry: Entry) -> float:
-    """Return nabi's time beside the fastest peer."""
+    """Return nabi's time when compared with the fastest peer."""
     fastest = min(entry["peers"].values(), key=lambda figures: figures["ratio"])
     return float(fastest["own"])
 

@@ -1,4 +1,4 @@
-"""A piece of work that a worker has ready."""
+"""A prepared piece of work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ __all__ = ["Work"]
 
 @dataclass
 class Work:
-    """What is timed, and what it computes.
+    """The timed function, and its results.
 
     Attributes:
-        run: does the work once and returns when it is done; results are new arrays each time.
-        results: what it computes, in the layout of `arrays`.
-        parts: how many equal parts a run has; the time of one is what counts.
-        note: what was chosen in making it, for the reader.
+        run: does the work once, blocking until it is done; results are new arrays each time.
+        results: computes the results, in the layout of `arrays`.
+        parts: number of equal parts in a run; times are per part.
+        note: the chosen variant, for the reader.
     """
 
     run: Callable[[], Any]

@@ -1,9 +1,9 @@
-"""A process that does one library's work when asked: `python -m benchmarks.layers.worker jax 2`.
+"""A process that does one library's work on request: `python -m benchmarks.layers.worker jax 2`.
 
-Requests and replies are lines of JSON. `prepare` makes a piece of work, which may be in several ways;
-`settle` takes the fastest of them, while nobody else works, and writes its results to a file; `turn` runs it
-once to warm up and then as often as fills the time, and replies with the times; `release` forgets it.
-Everything else that a library prints goes to the error stream.
+Requests and replies are lines of JSON. `prepare` makes a piece of work, possibly in several variants;
+`settle` selects the fastest while no one else works, and writes its results to a file; `turn` runs it once to
+warm up and then repeatedly for a given time, and replies with the times; `release` discards it. All other
+output of a library goes to stderr.
 """
 
 import gc
@@ -22,7 +22,7 @@ from benchmarks.layers.work import Work
 
 __all__ = ["MODULES"]
 
-# Which module makes the work of which worker.
+# The module that makes the work of each worker.
 MODULES = {
     "nabi": "torch_peer",
     "torch": "torch_peer",
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def pin(threads: int) -> None:
-    """Leave the process as many processors as it may have threads: some libraries know no other limit."""
+    """Restrict the process to as many processors as threads: some libraries have no other limit."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
@@ -69,7 +69,7 @@ def serve(
         made = make(request["task"])
         works[key] = made if isinstance(made, list) else [made]
         for work in works[key]:
-            work.run()  # what compiles at the first call does it here
+            work.run()  # triggers compilation
         return {}
     if request["do"] == "settle":
         works[key] = [faster(works[key])]
@@ -87,14 +87,14 @@ def serve(
 
 
 def faster(candidates: list[Work], calls: int = 3) -> Work:
-    """Return the candidate with the shortest call: a peer shall be at its best."""
+    """Return the candidate with the shortest call, to show each peer at its best."""
     if len(candidates) == 1:
         return candidates[0]
     return min(candidates, key=lambda work: min(call(work) for _ in range(calls)))
 
 
 def turn(work: Work, milliseconds: float, least_calls: int = 2) -> list[float]:
-    """Run once to warm up, then as often as fills the time; return the times of the latter."""
+    """Run once to warm up, then repeatedly for the given time; return the times of these runs."""
     gc.disable()
     try:
         warm = call(work) * work.parts

@@ -1,1 +1,1 @@
-"""All figures of docs/reading-text.md, repeated by one command: `python -m benchmarks.text`."""
+"""Reproduction of all figures in docs/reading-text.md: `python -m benchmarks.text`."""

@@ -1,13 +1,12 @@
-"""Train all networks of docs/reading-text.md again and write its tables and its picture.
+"""Train all networks of docs/reading-text.md and write its tables and picture.
 
     python -m benchmarks.text                        everything, well within 100 minutes on two cores
     python -m benchmarks.text --only imdb nsmc       some of it
-    python -m benchmarks.text --write                only write the page from what is there
-    python -m benchmarks.text --quick                a few hundred texts, an epoch each: does it work?
+    python -m benchmarks.text --write                only write the page from existing results
+    python -m benchmarks.text --quick                smoke test with a few hundred texts, one epoch each
 
-The data are read from the folder of NABI_DATA. Every run is a process of its own and leaves a folder with
-result.json (runs/text-results/NAME/SEED); one that is there is not repeated, so after Ctrl-C the same command
-goes on where it was.
+The data are read from the folder NABI_DATA. Every run is its own process and writes a folder with result.json
+(runs/text-results/NAME/SEED). Existing runs are not repeated, so the same command resumes after Ctrl-C.
 """
 
 import argparse
@@ -56,17 +55,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}; all by default"
     )
-    parser.add_argument("--again", action="store_true", help="repeat runs that are there")
+    parser.add_argument("--again", action="store_true", help="repeat existing runs")
     parser.add_argument("--write", action="store_true", help="only write the page, train nothing")
     parser.add_argument(
-        "--quick", action="store_true", help="with a small part of the data, into files of its own"
+        "--quick", action="store_true", help="use a small part of the data, and separate files"
     )
-    parser.add_argument("--threads", type=int, default=2, help="of each run (default 2)")
-    parser.add_argument("--folder", type=Path, help="of the runs (default runs/text-results)")
-    parser.add_argument("--page", type=Path, help="to write into (default docs/reading-text.md)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each run (default 2)")
+    parser.add_argument("--folder", type=Path, help="folder of the runs (default runs/text-results)")
+    parser.add_argument("--page", type=Path, help="page to write (default docs/reading-text.md)")
     arguments = parser.parse_args()
     folder = ROOT / "runs" / ("text-results-quick" if arguments.quick else "text-results")
-    # What was tried quickly is tried again: nobody wants to know whether it worked yesterday.
+    # A smoke test always runs again.
     arguments.again = arguments.again or arguments.quick
     arguments.folder = arguments.folder or folder
     arguments.page = arguments.page or (folder / "page.md" if arguments.quick else page.PAGE)
@@ -76,7 +75,7 @@ def parse() -> argparse.Namespace:
 def run_all(
     chosen: list[Experiment], arguments: argparse.Namespace, data: Path | None, console: Console
 ) -> None:
-    """Train what is missing, one run after the other."""
+    """Train the missing runs, one after another."""
     everything = [
         (experiment, seed)
         for experiment in chosen
@@ -89,7 +88,7 @@ def run_all(
     ]
     there = len(everything) - len(waiting)
     if there:
-        console.print(f"{there} of {len(everything)} runs are there already; --again repeats them")
+        console.print(f"{there} of {len(everything)} runs exist already; --again repeats them")
     start = time.perf_counter()
     for number, (experiment, seed) in enumerate(waiting, there + 1):
         minutes = (time.perf_counter() - start) / 60
@@ -110,20 +109,20 @@ def run_one(experiment: Experiment, seed: int, arguments: argparse.Namespace, da
         command += ["--data", str(data)]
     if arguments.quick:
         command += ["--epochs", "1"]
-    # The number of threads is the same for whatever starts some: torch, and the libraries below it.
+    # The same number of threads for torch and the libraries below it.
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads), "TOKENIZERS_PARALLELISM": "false"}
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:
             status = process.wait()
         except KeyboardInterrupt:
-            # The run has heard the Ctrl-C as well and writes what it has.
+            # The run receives the Ctrl-C as well and writes its results so far.
             process.wait()
             sys.exit(130)
     if status == 130:
         sys.exit(130)
     if status or find(arguments.folder, experiment.name, seed) is None:
         sys.exit(
-            f"{experiment.name}, seed {seed}: failed with status {status}; the same command goes on here"
+            f"{experiment.name}, seed {seed}: failed with status {status}; run the command again to resume"
         )
 
 
@@ -132,7 +131,7 @@ def place(folder: Path, name: str, seed: int) -> Path:
 
 
 def find(folder: Path, name: str, seed: int) -> Result | None:
-    """Return the result of a finished run; None if it is not there or was stopped."""
+    """Return the result of a finished run; None if it does not exist or was stopped."""
     try:
         result: Result = json.loads((place(folder, name, seed) / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

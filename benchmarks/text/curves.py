@@ -1,4 +1,4 @@
-"""The picture of docs/reading-text.md: how the networks learned."""
+"""The picture of docs/reading-text.md: learning curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ COLOURS = ("#3b6ea5", "#e08214", "#3a8f5c", "#8c5fa8")
 def draw(results: Mapping[str, Sequence[dict[str, Any]]], path: Path) -> None:
     """Draw the accuracy over the epochs: a panel for each data set, a line for each run.
 
-    Dashed lines are the training part, full ones the validation part; a dot is the epoch whose weights count.
+    Dashed lines are for the training part, solid ones for the validation part; a dot marks the epoch used.
     """
     aimed = [
         experiment

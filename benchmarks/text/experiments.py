@@ -1,6 +1,6 @@
-"""What is trained: data, network, how many seeds. The cheap ones come first.
+"""The experiments: data, network, number of seeds. The cheap ones come first.
 
-A recipe's own network and settings are in the recipe; those that only this benchmark has are here.
+Networks and settings of recipes are defined in the recipes; those used only by this benchmark are here.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from nabi.recipes._run._text import Settings
 
 __all__ = ["EXPERIMENTS", "Experiment"]
 
-# IMDB, the best network with a recurrent layer that trains within 15 minutes on two cores.
+# IMDB: the best recurrent network that trains within 15 minutes on two cores.
 IMDB_BEST = Settings(
     words=20_000,
     maxlen=400,
@@ -41,7 +41,7 @@ IMDB_BEST_EMBEDDING, IMDB_BEST_UNITS, IMDB_BEST_DROPOUT, IMDB_BEST_WORD_DROPOUT 
 
 
 def reuters_bidirectional(words: int, topics: int) -> Sequential:
-    """Return the recipe's network with an LSTM in both directions."""
+    """Return the recipe's network with a bidirectional LSTM."""
     return Sequential(
         [
             Embedding(words, reuters.EMBEDDING, mask_zero=True),
@@ -54,7 +54,7 @@ def reuters_bidirectional(words: int, topics: int) -> Sequential:
 
 
 def imdb_best(words: int, labels: int) -> Sequential:
-    """Return a GRU in both directions, of whose outputs the largest of each unit counts."""
+    """Return a bidirectional GRU with max pooling over time."""
     return Sequential(
         [
             Embedding(words, IMDB_BEST_EMBEDDING, mask_zero=True),
@@ -69,13 +69,13 @@ def imdb_best(words: int, labels: int) -> Sequential:
 
 
 def padded(settings: Settings, padding: str = "post") -> Settings:
-    """Return the same settings with batches of any lengths, all padded to the longest text of all."""
+    """Return the same settings with batches of mixed lengths, all padded to the longest text overall."""
     return replace(settings, grouped=False, padding=padding)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A network on some data, trained with one seed after the other."""
+    """A network on a data set, trained with several seeds."""
 
     name: str
     data: str
@@ -84,11 +84,11 @@ class Experiment:
     epochs: int
     seeds: int
     figure: str = "test.accuracy"
-    """What is aimed at."""
+    """The target."""
     aim: float | None = None
     published: str = ""
     batches: str = ""
-    """How its batches are padded, where that is compared."""
+    """The padding of its batches, for the comparison of paddings."""
 
 
 GROUPED, PADDED, UNMASKED = (

@@ -1,7 +1,7 @@
-"""NSMC: a short Korean film review in, whether it is positive out.
+"""NSMC: a short Korean film review in, positive or negative out.
 
-No list of 20,000 words would do for Korean, whose endings make ever new words. Byte-pair encoding cuts words
-into pieces that come again.
+A list of 20,000 words is not enough for Korean, whose endings form ever new words. Byte-pair encoding cuts
+words into recurring pieces.
 """
 
 from nabi.callbacks import EarlyStopping

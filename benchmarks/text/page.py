@@ -1,4 +1,4 @@
-"""Writes the tables of docs/reading-text.md, between its markers, and the picture of the learning curves."""
+"""Writing the tables of docs/reading-text.md between its markers, and the picture of learning curves."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,20 +22,20 @@ FIGURES = {"test.accuracy": "accuracy", "test.weighted_f1": "weighted F1"}
 
 
 def write(results: Results, path: Path) -> list[Path]:
-    """Write page and picture from what is there, and return their paths.
+    """Write the page and the picture from existing results, and return their paths.
 
-    A page that is not there is made.
+    The page is created if it does not exist.
 
     Raises:
-        SystemExit: if there are no results, or the page has no markers.
+        SystemExit: if there are no results, or the page lacks the markers.
     """
     if not any(results.values()):
-        raise SystemExit("there are no results yet, so nothing was written")
+        raise SystemExit("nothing was written, because there are no results yet")
     text = path.read_text(encoding="utf-8") if path.exists() else f"# Reading text\n\n{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{path} has no lines {BEGIN} and {END} between which the tables could go")
+        raise SystemExit(f"{path} lacks the markers {BEGIN} and {END} for the tables")
     picture = path.parent / "pictures" / "reading-text.svg"
     draw(results, picture)
     with write_atomically(path, "w") as file:
@@ -44,7 +44,7 @@ def write(results: Results, path: Path) -> list[Path]:
 
 
 def generated(results: Results) -> str:
-    """Return all that stands between the markers."""
+    """Return the text between the markers."""
     there = [experiment for experiment in EXPERIMENTS if results.get(experiment.name)]
     parts = [
         machine(results),
@@ -72,7 +72,7 @@ def machine(results: Results) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], texts: int) -> str:
-    """Write a table whose first columns are texts and whose others are numbers."""
+    """Write a table with text columns followed by number columns."""
     if not rows:
         return ""
     lines = [f"| {' | '.join(head)} |", "|---" * texts + "|---:" * (len(head) - texts) + "|"]
@@ -84,7 +84,7 @@ def values(results: Sequence[Result], figure: str) -> list[float]:
 
 
 def spread(numbers: Sequence[float]) -> str:
-    """Write the mean, and what it lies between.
+    """Format the mean and the range.
 
     >>> spread([0.75, 0.77]), spread([0.75])
     ('0.760 (0.750 to 0.770)', '0.750')

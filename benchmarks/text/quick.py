@@ -1,4 +1,4 @@
-"""A small part of the real data, in the same layout: enough to see that everything works."""
+"""A small part of the real data, in the same layout, for a smoke test."""
 
 import csv
 import itertools
@@ -13,7 +13,7 @@ from typing import IO
 __all__ = ["make_small"]
 
 ROWS = 200  # of each part
-STORIES = 900  # so that several topics have the 15 stories that they need
+STORIES = 900  # enough for several topics with the required 15 stories
 TABLES = ("imdb.csv.xz", "nsmc_sample.csv.xz")
 POSTS = tuple(
     f"covid_fake_news_{part}.csv"
@@ -26,13 +26,11 @@ def make_small(source: Path, target: Path, rows: int = ROWS, stories: int = STOR
     """Write the first rows of each data set in the folder `source` into the folder `target`.
 
     Raises:
-        SystemExit: if the data are not there.
+        SystemExit: if the data do not exist.
     """
     missing = [name for name in (*TABLES, *POSTS, REUTERS) if not (source / "text" / name).is_file()]
     if missing:
-        raise SystemExit(
-            f"--quick takes a part of the files in the folder of NABI_DATA; there is no {missing[0]}"
-        )
+        raise SystemExit(f"--quick needs the files in the folder NABI_DATA; there is no {missing[0]}")
     csv.field_size_limit(sys.maxsize)
     (target / "text").mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, *POSTS):
@@ -44,7 +42,7 @@ def make_small(source: Path, target: Path, rows: int = ROWS, stories: int = STOR
 
 
 def first_rows(rows: Iterator[list[str]], most: int) -> Iterator[list[str]]:
-    """Give the header and as many rows of each part; a table without the column `split` is one part."""
+    """Yield the header and some rows of each part; a table without the column `split` is one part."""
     header = next(rows)
     yield header
     column = header.index("split") if "split" in header else None

@@ -1,4 +1,4 @@
-"""One run in a process of its own: `python -m benchmarks.text.worker reuters --seed 0 --out runs/here`."""
+"""One run in its own process: `python -m benchmarks.text.worker reuters --seed 0 --out runs/here`."""
 
 import argparse
 import sys

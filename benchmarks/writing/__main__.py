@@ -2,10 +2,10 @@
 
     python -m benchmarks.writing                     everything, about an hour on one thread
     python -m benchmarks.writing --parts speed       some of it: speed, curves, shakespeare
-    python -m benchmarks.writing --write             only write the page from what is there
+    python -m benchmarks.writing --write             only write the page from existing results
 
-The text is read from the folder of NABI_DATA. What is measured is kept in runs/writing-results; a part that
-is there is not repeated without --again. The recipe goes on where it was after Ctrl-C.
+The text is read from the folder NABI_DATA. Results are kept in runs/writing-results; existing parts are not
+repeated without --again. The recipe resumes after Ctrl-C.
 """
 
 import argparse
@@ -56,19 +56,19 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
-    parser.add_argument("--network", choices=curves.NETWORKS, help="of the curves; all by default")
-    parser.add_argument("--minutes", type=float, default=10, help="of training for a curve (10)")
+    parser.add_argument("--network", choices=curves.NETWORKS, help="network of the curves; all by default")
+    parser.add_argument("--minutes", type=float, default=10, help="minutes of training per curve (10)")
     parser.add_argument(
-        "--characters", type=int, default=10_000, help="that are written for the speed (10000)"
+        "--characters", type=int, default=10_000, help="characters to write for measuring speed (10000)"
     )
-    parser.add_argument("--threads", type=int, default=1, help="(1)")
-    parser.add_argument("--again", action="store_true", help="repeat what is there")
+    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
+    parser.add_argument("--again", action="store_true", help="repeat existing results")
     parser.add_argument("--write", action="store_true", help="only write the page, measure nothing")
     return parser.parse_args()
 
 
 def found() -> dict[str, Any]:
-    """What was measured so far, by part or network."""
+    """Return the results so far, by part or network."""
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")}
     recipe = FOLDER / "shakespeare" / "result.json"
     if recipe.exists():

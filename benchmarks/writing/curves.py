@@ -1,8 +1,8 @@
-"""How well networks of one size read Shakespeare after so much time: nabi's LSTM and GRU, PyTorch's LSTM.
+"""Learning curves of networks of one size on Shakespeare: nabi's LSTM and GRU, PyTorch's LSTM.
 
 All three are trained by the same loop on the same windows with the settings of `nabi run shakespeare`.
 PyTorch's network is `Embedding`, `nn.LSTM`, dropout and `Linear`; it has no dropout of recurrent weights,
-because `nn.LSTM` has none.
+because `nn.LSTM` does not support it.
 """
 
 import time
@@ -29,7 +29,7 @@ NETWORKS = ("LSTM", "GRU", "PyTorch LSTM")
 
 
 class TorchNetwork(torch.nn.Module):
-    """What one writes in PyTorch for the same task, with the interface of `LanguageNetwork`."""
+    """A typical PyTorch network for the same task, with the interface of `LanguageNetwork`."""
 
     several = False
 
@@ -54,7 +54,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 class Clock(Callback):
-    """Keeps the validation after each epoch with the time of training until then; stops after a while."""
+    """Records the validation loss and the training time after each epoch; stops after a given time."""
 
     def __init__(self, name: str, minutes: float) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Clock(Callback):
 
 
 def train(name: str, file: Path, minutes: float, seed: int = 0) -> dict[str, Any]:
-    """Train one of `NETWORKS` for so long, whole epochs; return its validation losses over time."""
+    """Train one of `NETWORKS` for a given time, in whole epochs; return its validation losses over time."""
     settings = LanguageSettings(
         cell="gru" if name == "GRU" else "lstm",
         units=shakespeare.UNITS,

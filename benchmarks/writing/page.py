@@ -1,4 +1,4 @@
-"""Writes the figures of docs/writing.md, between its markers, and the picture of the curves."""
+"""Writing the figures of docs/writing.md between its markers, and the picture of the curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,23 +18,23 @@ PICTURE = "writing-curves.svg"
 BEGIN = "<!-- writing: written by python -m benchmarks.writing -->"
 END = "<!-- writing: end -->"
 COLOURS = dict(zip(NETWORKS, ("#3b6ea5", "#3a8f5c", "#e08214"), strict=True))
-MARKS = 60, 180, 300, 600  # seconds after which the table says where the networks are
+MARKS = 60, 180, 300, 600  # seconds of training at which the table has the losses
 
 Results = Mapping[str, Any]
 
 
 def write(results: Results) -> list[Path]:
-    """Write page and picture from what is there, and return their paths.
+    """Write the page and the picture from existing results, and return their paths.
 
     Raises:
-        SystemExit: if there are no results, or the page has no markers.
+        SystemExit: if there are no results, or the page lacks the markers.
     """
     if not results:
-        raise SystemExit("there are no results yet, so nothing was written")
+        raise SystemExit("nothing was written, because there are no results yet")
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{PAGE} has no lines {BEGIN} and {END} between which the figures could go")
+        raise SystemExit(f"{PAGE} lacks the markers {BEGIN} and {END} for the figures")
     written = [PAGE]
     if any(name in results for name in NETWORKS):
         written.append(PAGE.parent / "pictures" / PICTURE)
@@ -45,7 +45,7 @@ def write(results: Results) -> list[Path]:
 
 
 def generated(results: Results) -> str:
-    """Return all that stands between the markers."""
+    """Return the text between the markers."""
     found = describe()
     parts = [f"{found['processor']}, torch {found['torch']}; one thread unless stated otherwise."]
     if "shakespeare" in results:
@@ -58,7 +58,7 @@ def generated(results: Results) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Write a table whose first column is text and whose others are numbers."""
+    """Write a table with a text column followed by number columns."""
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     return "\n".join(lines + [f"| {' | '.join(map(str, row))} |" for row in rows])
 

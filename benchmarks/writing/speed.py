@@ -1,7 +1,7 @@
-"""How fast a language model writes, beside a plain loop in PyTorch over `torch.nn.LSTM` of the same sizes.
+"""The writing speed of a language model, compared with a PyTorch loop over `torch.nn.LSTM` of the same size.
 
-Both draw each next character with the same temperature, from untrained weights: what is written costs the
-same. The two take turns, a piece of the text each; the medians of the pieces count.
+Both sample each character with the same temperature, from untrained weights, which does not affect the cost.
+They take turns, one piece of text each; the figures are medians over the pieces.
 """
 
 import resource
@@ -47,7 +47,7 @@ def torch_loop(units: int, layers: int, embedding: int) -> Iterator[int]:
 
 
 def measure(characters: int) -> dict[str, Any]:
-    """Write so many characters with each of both, for each size; also by how much memory grows meanwhile."""
+    """Write characters with both, for each size; return the speeds and the growth of memory."""
     rows = []
     for sizes in SIZES:
         loops = {"nabi": nabi_loop(*sizes), "torch": torch_loop(*sizes)}
@@ -84,5 +84,5 @@ def measure(characters: int) -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held so far, in KiB."""
+    """Return the peak memory of this process so far, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

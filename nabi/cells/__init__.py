@@ -44,10 +44,10 @@ _CELLS: dict[str, type[Cell]] = {
 
 @public
 def get(name: str) -> type[Cell]:
-    """Find a cell by the name it has on the command line.
+    """Return a cell by its command-line name.
 
     Raises:
-        UnknownNameError: the name is not known; the message names the nearest right one.
+        UnknownNameError: the name is unknown; the message suggests the closest one.
 
     Example:
         >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]

@@ -1,4 +1,4 @@
-"""Gated recurrent units: three definitions that go by one name."""
+"""Gated recurrent units: three definitions under one name."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class GRU(Cell):
     recurrent_activation: str = "sigmoid"
 
     def step(self, x: Node, h: Node) -> Any:
-        """z is the share of the old state; r weakens the product of the old state, its bias included."""
+        """z is the share of the old state; r scales the product of the old state, including its bias."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         z_t = gate(self.affine("z", x, bias="x") + self.affine("z", h, bias="h"))
         r_t = gate(self.affine("r", x, bias="x") + self.affine("r", h, bias="h"))
@@ -38,7 +38,7 @@ class GRU2014(GRU):
     """Gated recurrent unit, reset before the product (Cho et al. 2014; Keras' `reset_after=False`)."""
 
     def step(self, x: Node, h: Node) -> Any:
-        """z is the share of the old state; r weakens the old state itself."""
+        """z is the share of the old state; r scales the old state itself."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         z_t = gate(self.affine("z", x, h))
         r_t = gate(self.affine("r", x, h))
@@ -61,17 +61,17 @@ class GRULecture(GRU):
 
 
 def negate_update_gate(program: Program, weights: Sequence["Tensor"]) -> "list[Tensor]":
-    """Convert weights of a GRU whose `z` is the share of the candidate to one where it is of the old state.
+    """Convert GRU weights between the two meanings of `z`: share of the candidate or of the old state.
 
-    Since σ(-a) = 1 - σ(a), negating all that belongs to `z` turns `gru-lecture` into `gru-2014`, and back.
-    The result is new; `gru` resets elsewhere, so no weights make it equal to these two.
+    Since σ(-a) = 1 - σ(a), negating all weights of `z` turns `gru-lecture` into `gru-2014`, and back. Returns
+    new tensors. `gru` resets at a different place, so no weights make it equal to these two.
 
     Args:
         program: of either cell.
         weights: in the order of `program.families`.
 
     Raises:
-        ArgumentError: there are more or fewer weights than families, or the cell has no gate `z`.
+        ArgumentError: the number of weights is not that of the families, or the cell has no gate `z`.
 
     Example:
         >>> import torch
@@ -88,7 +88,7 @@ def negate_update_gate(program: Program, weights: Sequence["Tensor"]) -> "list[T
         names = ", ".join(family.name for family in program.families)
         raise ArgumentError(f"weights: expected one for each of {names}, got {len(weights)}")
     if not any("z" in family.gates for family in program.families):
-        raise ArgumentError(f"program: expected that of a GRU, with a gate z, got {program.cell!r}")
+        raise ArgumentError(f"program: expected the program of a GRU, with a gate z, got {program.cell!r}")
     converted = []
     for family, weight in zip(program.families, weights, strict=True):
         weight = weight.clone()

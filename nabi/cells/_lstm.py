@@ -14,7 +14,7 @@ class LSTM(Cell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
 
     Args:
-        activation: of the candidate and of the cell on its way out; tanh by default.
+        activation: of the candidate and of the cell output; tanh by default.
         recurrent_activation: of the gates; sigmoid by default.
     """
 
@@ -38,22 +38,22 @@ class PeepholeLSTM(LSTM):
     """LSTM whose gates also see the cell state (Gers, Schraudolph and Schmidhuber 2002).
 
     The weights on the cell are diagonal, as in the paper, in TensorFlow 1 and in ONNX; with `full=True` they
-    are whole matrices, as lectures write them.
+    are full matrices, as in lectures.
 
     Args:
-        full: whole matrices instead of diagonal ones.
+        full: whether to use full matrices instead of diagonal ones.
     """
 
     full: bool = dataclasses.field(default=False, kw_only=True)
 
     def look(self, gate: str, x: Node, h: Node, c: Node) -> Node:
-        """Return a gate's sum with what it sees of the cell."""
+        """Return a gate's sum, including the peephole to the cell."""
         if self.full:
             return self.affine(gate, x, h, c=c)
         return self.affine(gate, x, h) + self.diagonal(gate, "c", c)
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
-        """As the LSTM; i and f see the old cell, o the new one."""
+        """Compute an LSTM step; i and f see the old cell, o the new one."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_t = gate(self.look("i", x, h, c))
         f_t = gate(self.look("f", x, h, c))
@@ -67,7 +67,7 @@ class CoupledLSTM(LSTM):
     """LSTM that writes only where it forgets (Greff et al. 2017, variant CIFG)."""
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
-        """As the LSTM, with `1 - f` in the place of the input gate."""
+        """Compute an LSTM step with `1 - f` in place of the input gate."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         f_t = gate(self.affine("f", x, h))
         g_t = f(self.affine("c", x, h))
@@ -81,8 +81,8 @@ class ProjectedLSTM(LSTM):
 
     Args:
         projection: width of the output, required.
-        cell_clip: the cell is cut to ±this; None for no limit.
-        projection_clip: the output is cut to ±this; None for no limit.
+        cell_clip: the cell is clipped to ±this; None for no limit.
+        projection_clip: the output is clipped to ±this; None for no limit.
     """
 
     projection: int = dataclasses.field(default=0, kw_only=True)
@@ -98,11 +98,11 @@ class ProjectedLSTM(LSTM):
                 self._keep(name, _checks.real(name, limit, above=0, otherwise=" or None"))
 
     def state_width(self, name: str) -> int:
-        """`projection` for h, `units` for c."""
+        """Return `projection` for h, `units` for c."""
         return self.projection if name == "h" else self.units
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
-        """As the LSTM; `h_t = W_mr (o_t ∘ tanh(c_t))`."""
+        """Compute an LSTM step with `h_t = W_mr (o_t ∘ tanh(c_t))`."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_t = gate(self.affine("i", x, h))
         f_t = gate(self.affine("f", x, h))
@@ -117,12 +117,12 @@ class LayerNormLSTM(LSTM):
     """LSTM with layer normalisation (Ba, Kiros and Hinton 2016, equations 20 to 22), gate by gate."""
 
     def gate(self, gate: str, x: Node, h: Node) -> Node:
-        """Return a gate's sum, what it reads of x and of h normalised apart."""
+        """Return a gate's sum, with the products of x and of h normalised separately."""
         from_x = self.gain(gate, "x") * norm(self.linear(gate, "x", x))
         return from_x + self.gain(gate, "h") * norm(self.linear(gate, "h", h)) + self.bias(gate)
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
-        """As the LSTM, with every sum and the cell on its way out normalised."""
+        """Compute an LSTM step with every sum and the cell output normalised."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_t = gate(self.gate("i", x, h))
         f_t = gate(self.gate("f", x, h))
@@ -136,8 +136,8 @@ class ZoneoutLSTM(LSTM):
     """LSTM in which units keep their old state at random (Krueger et al. 2017).
 
     Args:
-        zoneout_h, zoneout_c: how often a unit of h or c keeps its old value in training; outside training
-            old and new are mixed in this proportion.
+        zoneout_h, zoneout_c: probability that a unit of h or c keeps its old value in training; at inference,
+            old and new values are mixed in this proportion.
     """
 
     zoneout_h: float = dataclasses.field(default=0.05, kw_only=True)

@@ -1,4 +1,4 @@
-"""`nabi bench`: how fast a cell is on this machine, beside torch."""
+"""`nabi bench`: the speed of a cell on this machine, compared with torch."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ Run = Callable[[], "tuple[Tensor, ...]"]
 
 
 class Precision(StrEnum):
-    """Of all numbers."""
+    """Data type of all numbers."""
 
     FLOAT32 = "float32"
     FLOAT64 = "float64"
@@ -36,26 +36,24 @@ class _Pair:
     nabi: "Callable[[Tensor], Tensor]"
     torch: "Callable[[Tensor], Tensor]"
     peer: str
-    """What runs on the side of torch."""
+    """Name of torch's side."""
     weights: "tuple[Sequence[Tensor], Sequence[Tensor]]"
-    """Those of nabi and of torch."""
+    """Weights of nabi and of torch."""
 
 
 def bench(
     cell: Annotated[
         str,
-        typer.Argument(
-            help="A name of `nabi list`, or FILE.py:Class for a cell of your own.", metavar="CELL"
-        ),
+        typer.Argument(help="A name from `nabi list`, or FILE.py:Class for a custom cell.", metavar="CELL"),
     ] = "lstm",
     shape: Annotated[
         str, typer.Option(help="Sequences, steps, inputs, units.", metavar="B,T,D,H")
     ] = "32,50,128,256",
-    dtype: Annotated[Precision, typer.Option(help="Of all numbers.")] = Precision.FLOAT32,
+    dtype: Annotated[Precision, typer.Option(help="Data type of all numbers.")] = Precision.FLOAT32,
     threads: Annotated[
-        int | None, typer.Option(help="Of both; as many as torch takes by default.", min=1)
+        int | None, typer.Option(help="Threads of both; torch's default if omitted.", min=1)
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Turns of each.", min=1)] = 9,
+    rounds: Annotated[int, typer.Option(help="Rounds of measurement.", min=1)] = 9,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,10 +61,10 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Measure a cell on this machine: nabi and torch in turns on the same work.
+    """Measure a cell on this machine: nabi and torch alternate on the same work.
 
-    Where torch has the cell it is torch.nn's module, otherwise a loop of torch operations over the steps.
-    Random masks (dropout, zoneout) are replaced by their mean in both.
+    nabi is compared with torch.nn's module if torch has the cell, otherwise with a loop of torch operations
+    over the steps. Random masks (dropout, zoneout) are replaced by their mean in both.
     """
     import torch
 
@@ -97,13 +95,13 @@ def _sizes(shape: str) -> list[int]:
     parts = shape.replace(" ", "").split(",")
     if len(parts) != 4 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ArgumentError(
-            f"--shape: {shape!r} was given, four positive numbers are expected: B,T,D,H, as in 32,50,128,256"
+            f"--shape: expected four positive numbers B,T,D,H such as 32,50,128,256, got {shape!r}"
         )
     return [int(part) for part in parts]
 
 
 def _torch_pair(cell: "Cell", inputs: int, dtype: Any) -> _Pair | None:
-    """Return the drop-in and torch.nn's own module; None if torch does not have the cell."""
+    """Return the drop-in and torch.nn's module; None if torch does not have the cell."""
     import torch
 
     from nabi import cells, nn
@@ -162,7 +160,7 @@ def _measure(kind: str, pair: _Pair, x: "Tensor", rounds: int) -> _Row:
     for ours, theirs in zip(own(), peer(), strict=True):
         error = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-30))
         if not error < 1e-3:
-            raise NabiError(f"nabi and {pair.peer} differ by {error:.1g} in {kind}: please report it")
+            raise NabiError(f"nabi and {pair.peer} differ by {error:.1g} in {kind}; please report it")
     row = _Row(kind, [], [])
     for _ in range(rounds):
         row.own.append(_turn(own))
@@ -218,7 +216,7 @@ def _show(title: str, peer: str, rows: list[_Row], operations: int) -> None:
     for head in ("ms", "GFLOP/s", "times faster"):
         table.add_column(head, justify="right")
     for row in rows:
-        # Backward forms as many products again for the gradients of inputs and states, and for the weights.
+        # The backward pass has twice as many products: for input and state gradients, and for weights.
         work = operations * (3 if row.kind == "training" else 1)
         ratios = row.ratios
         times = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"

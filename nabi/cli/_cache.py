@@ -1,4 +1,4 @@
-"""`nabi cache`: the machine code that is kept on the disk."""
+"""`nabi cache`: the machine code stored on disk."""
 
 from typing import Annotated
 
@@ -11,12 +11,12 @@ __all__ = ["cache"]
 
 def cache(
     clear: Annotated[
-        bool, typer.Option("--clear", help="Delete all of it; it is compiled again when needed.")
+        bool, typer.Option("--clear", help="Delete everything; code is recompiled when needed.")
     ] = False,
 ) -> None:
-    """Show the compiled cells that are kept on the disk, or delete them.
+    """Show the compiled cells stored on disk, or delete them.
 
-    NABI_CACHE_DIR names another folder, NABI_CACHE_SIZE another bound in MiB (0: nothing is kept).
+    NABI_CACHE_DIR sets another folder, NABI_CACHE_SIZE another limit in MiB (0 disables the cache).
     """
     from nabi.targets import llvm
 

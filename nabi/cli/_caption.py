@@ -1,4 +1,4 @@
-"""`nabi caption`: what a captioner says of pictures."""
+"""`nabi caption`: captions for images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,27 +19,25 @@ __all__ = ["caption"]
 def caption(
     model: Annotated[
         Path,
-        typer.Argument(help="A captioner: of `nabi train FOLDER --captions TABLE` or `nabi run captions`."),
+        typer.Argument(help="A captioner, from `nabi train FOLDER --captions TABLE` or `nabi run captions`."),
     ],
-    images: Annotated[list[Path], typer.Argument(help="Files of pictures.", metavar="IMAGE...")],
-    beam: Annotated[
-        int, typer.Option(help="Beginnings that are followed; 1: always the most probable word.")
-    ] = 3,
-    best: Annotated[int, typer.Option(help="Captions of each picture, with their probabilities.")] = 1,
+    images: Annotated[list[Path], typer.Argument(help="Image files.", metavar="IMAGE...")],
+    beam: Annotated[int, typer.Option(help="Beam width; 1 always takes the most probable word.")] = 3,
+    best: Annotated[int, typer.Option(help="Number of captions per image, with their probabilities.")] = 1,
     length_penalty: Annotated[
-        float, typer.Option(help="Captions are compared by log probability / length to the power of this.")
+        float, typer.Option(help="Captions are ranked by log probability / length to the power of this.")
     ] = 1.0,
     attention: Annotated[
         Path | None,
         typer.Option(
-            help="A picture to write (.png or .svg): where the model looked for each word.", metavar="PICTURE"
+            help="Write a picture (.png or .svg) of the attention for each word.", metavar="PICTURE"
         ),
     ] = None,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Say what is in pictures, with a model that has learnt to; a line for each."""
-    from nabi.targets.picture import check_suffix
+    """Caption images with a trained model, one line per image."""
+    from nabi.drawing import check_suffix
 
     if attention is not None:
         check_suffix(attention)
@@ -61,24 +59,24 @@ def caption(
             drawn.append((image, found.text))
     if attention is not None:
         _draw(loaded, drawn, attention)
-        typer.echo(f"Where it looked is in {attention}")
+        typer.echo(f"The attention is in {attention}")
 
 
 def _draw(model: "Captioner", said: Sequence[tuple[Path, str]], path: Path) -> None:
     from nabi.data import read_image
     from nabi.explain import CaptionedImage, captions_picture
 
-    # Larger than what the model sees, so that one can see it oneself.
+    # Larger than the model's input, for human eyes.
     size = max(240, model.settings.image_size)
     captions_picture(
         [CaptionedImage(read_image(image, size), text, model.attention(image, text)) for image, text in said],
         path,
-        title="What was looked at for each word",
+        title="Attention for each word",
     )
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> "Captioner":
-    """Read a model file, with cells of the user's own from the files that the command line names."""
+    """Read a model file, with custom cells from the files named on the command line."""
     from nabi.cli._cell import find_class
     from nabi.models import Captioner
 
@@ -86,4 +84,4 @@ def _load(path: Path, own_cells: Sequence[str]) -> "Captioner":
     try:
         return Captioner.load(path, classes)
     except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

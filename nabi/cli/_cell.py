@@ -1,4 +1,4 @@
-"""A cell from what the command line says: a name, or a class in a user's file."""
+"""Cells named on the command line: a built-in name, or a class in a user's file."""
 
 import dataclasses
 import importlib.util
@@ -16,17 +16,15 @@ __all__ = ["find_cell", "find_class", "trace"]
 
 
 def find_cell(name: str, units: int, settings: Sequence[str] = ()) -> Cell:
-    """Make the cell that `name` means: one of `cells.names()`, or `FILE.py:Class`.
+    """Make the cell named `name`: one of `cells.names()`, or `FILE.py:Class`.
 
     `settings` are `NAME=VALUE` for the cell's other arguments. Raises `ArgumentError` if the file, the class
-    or an argument is not there or cannot be used.
+    or an argument does not exist or is invalid.
     """
     cell_class = find_class(name)
     arguments = _arguments(cell_class, settings)
     if "projection" in _fields(cell_class):
-        arguments.setdefault(
-            "projection", max(units // 2, 1)
-        )  # the one argument that has no default of its own
+        arguments.setdefault("projection", max(units // 2, 1))  # the only argument without a default
     try:
         return cell_class(units, **arguments)
     except NabiError:
@@ -36,21 +34,21 @@ def find_cell(name: str, units: int, settings: Sequence[str] = ()) -> Cell:
 
 
 def find_class(name: str) -> type[Cell]:
-    """Find the class that `name` means."""
+    """Find the class named `name`."""
     file, colon, class_name = name.rpartition(":")
     if not colon:
         if name.endswith(".py"):
-            raise ArgumentError(f"cell: {name!r} was given, a class of the file is expected: {name}:Class")
+            raise ArgumentError(f"cell: expected {name}:Class, a class of the file, got {name!r}")
         return cells.get(name)
     path = Path(file)
     if not path.is_file():
-        raise ArgumentError(f"cell: {name!r} was given, but there is no file {file}")
+        raise ArgumentError(f"cell: there is no file {file}, got {name!r}")
     specification = importlib.util.spec_from_file_location(f"nabi_user_{path.stem}", path)
     if specification is None or specification.loader is None:
-        raise ArgumentError(f"cell: {name!r} was given, but {file} is not a Python file (*.py)")
+        raise ArgumentError(f"cell: expected a Python file (*.py), got {name!r}")
     module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # where dataclasses look for annotations
-    sys.path.insert(0, str(path.parent.resolve()))  # the file may import its neighbours, as a script may
+    sys.modules[specification.name] = module  # dataclasses resolve annotations there
+    sys.path.insert(0, str(path.parent.resolve()))  # let the file import its neighbours, as a script can
     try:
         specification.loader.exec_module(module)
     except NabiError:
@@ -68,12 +66,12 @@ def find_class(name: str) -> type[Cell]:
         ]
         if found is None:
             raise unknown_name(f"cell: class of {file}", class_name, there)
-        raise ArgumentError(f"cell: {class_name} in {file} is not a class derived from nabi.cells.Cell")
+        raise ArgumentError(f"cell: expected a subclass of nabi.cells.Cell, got {class_name} in {file}")
     return found
 
 
 def trace(cell: Cell, inputs: int) -> Program:
-    """Trace the cell's equations; whatever is wrong with them is a `CellError` that says where."""
+    """Trace the cell's equations; raise a `CellError` that says where they are wrong."""
     try:
         return cell.program(inputs)
     except NabiError:
@@ -94,9 +92,7 @@ def _arguments(cell_class: type[Cell], settings: Sequence[str]) -> dict[str, Any
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise ArgumentError(
-                f"--set: {setting!r} was given, NAME=VALUE is expected, for instance use_bias=false"
-            )
+            raise ArgumentError(f"--set: expected NAME=VALUE such as use_bias=false, got {setting!r}")
         if name not in known:
             raise unknown_name(f"--set: argument of {cell_class.__name__}", name, known)
         arguments[name] = _value(value)
@@ -116,7 +112,7 @@ def _value(text: str) -> object:
 
 
 def _where(problem: Exception, cell_class: type[Cell] | None = None, file: str = "") -> str:
-    """Return what happened, and the deepest line of the user's file in which it did."""
+    """Return the error message, and the innermost line of the user's file involved."""
     if isinstance(problem, SyntaxError):
         return f"line {problem.lineno}: {problem.msg}" if problem.lineno else str(problem.msg)
     if cell_class is not None:

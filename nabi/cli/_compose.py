@@ -1,4 +1,4 @@
-"""`nabi compose`: music that a model of notes composes, as a MIDI file and as a picture."""
+"""`nabi compose`: composing music, as a MIDI file and a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,47 +23,46 @@ def compose(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A model of notes: of `nabi train FOLDER_OF_MIDI` or `nabi run chorales`.",
+            help="A note model, from `nabi train FOLDER_OF_MIDI` or `nabi run chorales`.",
             metavar="MODEL",
             show_default=False,
         ),
     ],
-    bars: Annotated[int, typer.Option("--bars", "-n", help="How many bars to compose.", min=1)] = 16,
+    bars: Annotated[int, typer.Option("--bars", "-n", help="Number of bars to compose.", min=1)] = 16,
     primer: Annotated[
         Path | None,
-        typer.Option(
-            help="A MIDI file that the music goes on from.", show_default="from nothing", metavar="FILE.mid"
-        ),
+        typer.Option(help="A MIDI file to continue.", show_default="from nothing", metavar="FILE.mid"),
     ] = None,
     chord: Annotated[
         str | None,
         typer.Option(
-            help="A first note or chord instead of a primer: MIDI pitches, 60 is middle C.",
+            help="A first note or chord instead of a primer, as MIDI pitches (60 is middle C).",
             show_default="from nothing",
             metavar="60,64,67",
         ),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="What kind of music, of a model that has learnt labels.")
+        str | None, typer.Option(help="The kind of music, for a model trained with labels.")
     ] = None,
-    beats_per_bar: Annotated[int, typer.Option(help="Beats of a bar.", min=1, max=64)] = 4,
+    beats_per_bar: Annotated[int, typer.Option(help="Beats per bar.", min=1, max=64)] = 4,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 it is more careful, above 1 bolder; 0: always the most probable.")
+        float,
+        typer.Option(help="Below 1 more predictable, above 1 more varied; 0 is always the most probable."),
     ] = 1.0,
-    voices: Annotated[int, typer.Option(help="Notes that sound at once, at most.", min=1, max=88)] = 4,
-    fewest: Annotated[int, typer.Option(help="Notes that sound at once, at least.", min=0)] = 0,
+    voices: Annotated[int, typer.Option(help="Maximum number of notes at once.", min=1, max=88)] = 4,
+    fewest: Annotated[int, typer.Option(help="Minimum number of notes at once.", min=0)] = 0,
     full_length: Annotated[
-        bool, typer.Option("--full-length", help="Go on for all bars; else the piece may end sooner.")
+        bool, typer.Option("--full-length", help="Compose all bars; otherwise the piece may end sooner.")
     ] = False,
     tempo: Annotated[
         float | None,
-        typer.Option(help="Beats a minute.", min=4, max=1000, show_default="the primer's, or 90"),
+        typer.Option(help="Beats per minute.", min=4, max=1000, show_default="the primer's, or 90"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random numbers: the same seed composes the same.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed composes the same music.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The MIDI file; a picture (.png) is put beside it.",
+            help="The MIDI file to write; a picture (.png) is written next to it.",
             show_default="the name of MODEL with .mid",
             metavar="FILE.mid",
         ),
@@ -71,16 +70,16 @@ def compose(
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Compose music with a model of notes: from nothing, from a first chord, or on from a MIDI file.
+    """Compose music with a note model: from nothing, from a first chord, or continuing a MIDI file.
 
-    Writes a MIDI file, the primer at its beginning, and a picture of it: a piano roll, the primer in orange.
+    Writes a MIDI file that begins with the primer, and a piano roll picture with the primer in orange.
     """
     from nabi.data import write_midi_frames
     from nabi.explain import piano_roll_picture
 
     path = Path(model.stem + ".mid") if out is None else out
     if path.suffix.lower() not in _SUFFIXES:
-        raise ArgumentError(f"--out: got {path}, expected a name that ends in .mid")
+        raise ArgumentError(f"--out: expected a name that ends in .mid, got {path}")
     check_outputs(
         {"--out": [path, path.with_suffix(".png")]},
         {"MODEL": model, "the primer": primer, "--cell": cell_files(cell or ())},
@@ -112,7 +111,7 @@ def compose(
 def _beginning(
     primer: Path | None, chord: str | None, steps: int
 ) -> tuple[tuple[tuple[int, ...], ...], float | None]:
-    """The frames that come first, and their tempo."""
+    """Return the initial frames and their tempo."""
     from nabi.data import KEYS, LOWEST, read_midi_frames
 
     keys = f"{LOWEST} to {LOWEST + KEYS - 1}"
@@ -122,8 +121,8 @@ def _beginning(
         music = read_midi_frames(primer, steps)
         if music.outside:
             raise ArgumentError(
-                f"--primer: {primer} has {music.outside:,} notes that the model does not know; its keys are "
-                f"the pitches {keys}"
+                f"--primer: expected the pitches {keys} that the model knows, got {music.outside:,} others "
+                f"in {primer}"
             )
         return music.frames, music.tempo
     if chord is None:
@@ -131,19 +130,19 @@ def _beginning(
     try:
         pitches = sorted({int(part) for part in chord.replace(",", " ").split()})
     except ValueError as problem:
-        raise ArgumentError(f"--chord: got {chord!r}, expected MIDI pitches such as 60,64,67") from problem
+        raise ArgumentError(f"--chord: expected MIDI pitches such as 60,64,67, got {chord!r}") from problem
     if not pitches or not LOWEST <= pitches[0] <= pitches[-1] < LOWEST + KEYS:
-        raise ArgumentError(f"--chord: got {chord!r}, expected pitches from {keys}")
+        raise ArgumentError(f"--chord: expected pitches from {keys}, got {chord!r}")
     return (tuple(pitches),), None
 
 
 def _label(said: str | None, model: "NoteModel") -> str | int | None:
-    """The label that is meant: on the command line a number is a text."""
+    """Return the model's label for an argument: a number on the command line is text."""
     return next((label for label in model.labels if str(label) == said), said)
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> "NoteModel":
-    """Read a model file, with cells of the user's own from the files that the command line names."""
+    """Read a model file, with custom cells from the files named on the command line."""
     from nabi.cli._cell import find_class
     from nabi.models import NoteModel
 
@@ -151,4 +150,4 @@ def _load(path: Path, own_cells: Sequence[str]) -> "NoteModel":
     try:
         return NoteModel.load(path, classes)
     except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

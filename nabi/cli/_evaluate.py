@@ -1,4 +1,4 @@
-"""`nabi evaluate`: how good a trained model is on a table with the right labels."""
+"""`nabi evaluate`: the scores of a trained model on a labelled table."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["evaluate"]
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(help="A file that `nabi train` has written.", metavar="MODEL", show_default=False),
+        typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
     file: Annotated[
         Path, typer.Argument(help="A table of texts and labels.", metavar="FILE", show_default=False)
@@ -27,7 +27,7 @@ def evaluate(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column of the labels, or several.", metavar="COLUMN", show_default="as in training"
+            help="Column or columns of the labels.", metavar="COLUMN", show_default="as in training"
         ),
     ] = None,
     aspect: Annotated[
@@ -35,26 +35,27 @@ def evaluate(
         typer.Option(help="Column of the aspects.", metavar="COLUMN", show_default="as in training"),
     ] = None,
     threshold: Annotated[
-        float, typer.Option(help="Where a text has several labels: give those above it.", min=0.0, max=1.0)
+        float,
+        typer.Option(help="Minimum probability of a label, for texts with several labels.", min=0.0, max=1.0),
     ] = 0.5,
     out: Annotated[Path | None, typer.Option(help="File for the figures.", metavar="FILE.json")] = None,
     picture: Annotated[
         Path | None, typer.Option(help="File for the confusion matrix, .png or .svg.", metavar="FILE")
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Of the table.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Encoding of the table.")] = "utf-8",
     separator: Annotated[
-        str | None, typer.Option(help="Between columns.", metavar="CHARACTER", show_default="found out")
+        str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
     ] = None,
-    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file may stand in quotes.")] = True,
+    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
-    threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Compare what a model says of the texts of a table with their right labels."""
+    """Evaluate a model on a table of texts and their correct labels."""
     from rich.console import Console
 
+    from nabi.drawing import check_suffix
     from nabi.interchange import write_atomically
-    from nabi.targets.picture import check_suffix
     from nabi.training import on_threads
 
     if picture is not None:

@@ -1,4 +1,4 @@
-"""`nabi explain`: which words of a text moved a trained model's decision."""
+"""`nabi explain`: which words of a text determined a model's decision."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,29 +14,28 @@ __all__ = ["explain"]
 def explain(
     model: Annotated[
         Path,
-        typer.Argument(help="A file that `nabi train` has written.", metavar="MODEL", show_default=False),
+        typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
-    text: Annotated[str, typer.Argument(help="What to read.", metavar="TEXT", show_default=False)],
+    text: Annotated[str, typer.Argument(help="The text to explain.", metavar="TEXT", show_default=False)],
     label: Annotated[
-        str | None, typer.Option(help="The label to follow.", show_default="the likeliest")
+        str | None, typer.Option(help="The label to explain.", show_default="the most probable")
     ] = None,
-    aspect: Annotated[
-        str | None, typer.Option(help="What the text is asked about, for a model with aspects.")
-    ] = None,
+    aspect: Annotated[str | None, typer.Option(help="The aspect to judge, for a model with aspects.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File for a picture, .png or .svg.", metavar="PICTURE")
+        Path | None, typer.Option(help="Write a picture, .png or .svg.", metavar="PICTURE")
     ] = None,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Show how a model read a text: the probability after each word, and what each word did to it.
+    """Show how a model reads a text: the probability after each word, and each word's contribution.
 
-    Words that speak for the label are blue, [+ so] without colours; those against it orange, [- so].
+    Words that count for the label are blue, or [+ marked] without colours; those against it are orange, or
+    [- marked].
     """
     from rich.console import Console
 
+    from nabi.drawing import check_suffix
     from nabi.explain import read_text, reading_picture
-    from nabi.targets.picture import check_suffix
 
     if out is not None:
         check_suffix(out)

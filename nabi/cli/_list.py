@@ -1,4 +1,4 @@
-"""`nabi list`: what can be run and shown."""
+"""`nabi list`: the available recipes and cells."""
 
 __all__ = ["list_all"]
 

@@ -1,4 +1,4 @@
-"""What the commands that ask a trained text classifier have in common."""
+"""Shared code of the commands that use a trained text classifier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["CELL_HELP", "load_classifier"]
 
 CELL_HELP = (
-    "FILE.py:Class, where the model was trained with a cell of your own; it is never taken from the model."
+    "FILE.py:Class, if the model was trained with a custom cell; code is never loaded from the model file."
 )
 
 
 def load_classifier(path: Path, own_cells: Sequence[str]) -> "TextClassifier":
-    """Read a model file, with cells of the user's own from the files that the command line names."""
+    """Read a model file, with custom cells from the files named on the command line."""
     from nabi.cli._cell import find_class
     from nabi.models import TextClassifier
 
@@ -25,4 +25,4 @@ def load_classifier(path: Path, own_cells: Sequence[str]) -> "TextClassifier":
     try:
         return TextClassifier.load(path, classes)
     except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

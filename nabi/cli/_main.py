@@ -1,4 +1,4 @@
-"""The command and its errors."""
+"""The `nabi` command and its error handling."""
 
 import sys
 import warnings
@@ -25,7 +25,7 @@ from nabi.errors import NabiError, TableWarning
 
 __all__ = ["main"]
 
-_WRONG_INPUT, _STOPPED = 2, 130  # as the shell counts: a wrong command line; ended by Ctrl-C
+_WRONG_INPUT, _STOPPED = 2, 130  # exit codes of the shell for wrong usage and for Ctrl-C
 
 _app = typer.Typer(
     name="nabi",
@@ -69,18 +69,18 @@ _app.command("cache")(cache)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Write a warning as a sentence, without the line of code that it comes from."""
+    """Print a warning without its source line."""
     typer.secho("nabi: ", err=True, nl=False, fg="yellow", bold=True)
     typer.echo(" ".join(str(message).split()), err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command with these arguments (those of the process by default) and exit.
+    """Run the command with these arguments (by default the process's) and exit.
 
-    Exit status: 0 done, 2 wrong input (one line on the error stream says what), 130 stopped by `Ctrl-C`.
+    Exit status: 0 for success, 2 for wrong input (with one line on stderr), 130 after `Ctrl-C`.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a σ shows a question mark: better than a traceback.
+        # Print a question mark for characters that the terminal cannot show, instead of a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:

@@ -1,8 +1,8 @@
-"""Which files a command may write: one rule for all commands.
+"""Which files a command may overwrite: one rule for all commands.
 
-Before any work is done, an output is refused if it is one of the inputs (through links and relative paths
-too) or another output, or if a file of that name exists that nabi did not write. `--overwrite` replaces such
-a file; an input is never replaced.
+Before any work, an output is rejected if it is an input (links and relative paths are resolved) or another
+output, or if it exists and was not written by nabi. `--overwrite` allows the last case; an input is never
+overwritten.
 """
 
 import os
@@ -16,10 +16,10 @@ from nabi.errors import OutputError
 
 __all__ = ["Overwrite", "cell_files", "check_outputs", "check_run_folder"]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that nabi did not write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite files not written by nabi.")]
 
 _START = 1 << 16
-# How files begin that nabi wrote: a model file or checkpoint, and by a mark pictures, figures and music.
+# Beginnings of files written by nabi: model files and checkpoints, and marks in pictures, figures and music.
 _MODEL_FILE = b'{"__metadata__":{"nabi":'
 _MARKS = (
     b"Software\0nabi",  # a PNG
@@ -35,42 +35,42 @@ def check_outputs(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Refuse outputs that would replace what they must not.
+    """Check that outputs do not overwrite inputs, each other or foreign files.
 
     Args:
-        outputs: the files that will be written, by the option that names them.
-        inputs: the files and folders that are read, by the argument or option that names them.
-        overwrite: whether files may be replaced that nabi did not write.
+        outputs: the files to write, by option.
+        inputs: the files and folders to read, by argument or option.
+        overwrite: whether files not written by nabi may be overwritten.
 
     Raises:
-        OutputError: for an output that is an input, another output, a folder, or a file of somebody else's.
+        OutputError: for an output that is an input, another output, a folder, or a foreign file.
     """
     read = [(name, path) for name, given in inputs.items() for path in _paths(given)]
     written: list[tuple[str, Path]] = []
     for option, given in outputs.items():
         for path in _paths(given):
             if path.is_dir():
-                raise OutputError(f"{option}: cannot write {path}: it is a folder, a file name was expected")
+                raise OutputError(f"{option}: cannot write {path}: expected a file name, got a folder")
             for name, other in read:
                 if _same(path, other) or _is_inside(path, other):
-                    raise OutputError(f"{option}: {path} would replace {name}; give another name")
+                    raise OutputError(f"{option}: {path} would overwrite {name}; choose another name")
             for _, other in written:
                 if _same(path, other):
-                    raise OutputError(f"{option}: {path} would be written twice; give another name")
+                    raise OutputError(f"{option}: {path} would be written twice; choose another name")
             written.append((option, path))
             _check_existing(option, path, overwrite)
 
 
 def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse a folder for the results of a recipe that holds other files than those of earlier runs.
+    """Check that the output folder of a recipe has only files of earlier runs.
 
     Raises:
-        OutputError: for such a folder, unless `overwrite`.
+        OutputError: if it has other files, unless `overwrite`.
     """
     try:
         entries = list(folder.iterdir())
     except OSError:
-        return  # not there yet; what else is wrong with it is said when it is made
+        return  # it does not exist yet; other problems are reported when it is created
     if overwrite or not entries:
         return
     results = folder / "result.json"
@@ -79,13 +79,13 @@ def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
     foreign = next((entry for entry in sorted(entries) if not _is_own(entry)), None)
     if foreign is not None:
         raise OutputError(
-            f"--out: {folder} has files that are not of an earlier run, such as {foreign.name}; name another "
-            "folder, or give --overwrite"
+            f"--out: {folder} has files that are not from an earlier run, such as {foreign.name}; choose "
+            "another folder, or pass --overwrite"
         )
 
 
 def cell_files(cells: Iterable[str]) -> list[Path]:
-    """Return the files of cells that are given as `FILE.py:Class`."""
+    """Return the files of cells given as `FILE.py:Class`."""
     return [Path(name.rpartition(":")[0]) for name in cells if ":" in name]
 
 
@@ -105,7 +105,7 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether `path` is one of the files of a folder that is read, and not one that nabi put there."""
+    """Return whether `path` is a file in a folder to read, and not written by nabi."""
     if not (folder.is_dir() and path.is_file()) or _is_own(path):
         return False
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
@@ -118,12 +118,12 @@ def _check_existing(option: str, path: Path, overwrite: bool) -> None:
         raise OutputError(f"{option}: cannot write {path}: it is not a regular file")
     if not overwrite and not _is_own(path):
         raise OutputError(
-            f"{option}: {path} exists and was not written by nabi; give another name, or --overwrite"
+            f"{option}: {path} exists and was not written by nabi; choose another name, or pass --overwrite"
         )
 
 
 def _is_own(path: Path) -> bool:
-    """Whether nabi wrote a file, as far as its beginning tells."""
+    """Return whether nabi wrote a file, judging by its beginning."""
     start = _start(path)
     return start[8 : 8 + len(_MODEL_FILE)] == _MODEL_FILE or any(mark in start for mark in _MARKS)
 

@@ -1,4 +1,4 @@
-"""`nabi predict`: the labels of texts, as many as there are."""
+"""`nabi predict`: labels for any number of texts."""
 
 import sys
 from collections.abc import Iterator
@@ -32,16 +32,14 @@ class _Part:
 def predict(
     model: Annotated[
         Path,
-        typer.Argument(help="A file that `nabi train` has written.", metavar="MODEL", show_default=False),
+        typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts.", metavar="[TEXT]...", show_default=False)
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            help="A table, or a .txt file with a text in every line; - for lines of the standard input."
-        ),
+        typer.Option(help="A table, or a .txt file with a text per line; - reads lines from standard input."),
     ] = None,
     text: Annotated[
         str | None,
@@ -50,38 +48,39 @@ def predict(
     aspect: Annotated[
         str | None,
         typer.Option(
-            help="Column of the aspects; for TEXT, the aspect itself.",
+            help="Column of the aspects, or the aspect itself for TEXT.",
             metavar="COLUMN",
             show_default="as in training",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write, .csv or .jsonl.", show_default="CSV on the standard output"),
+        typer.Option(help="File to write, .csv or .jsonl.", show_default="CSV to standard output"),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many of the likeliest labels to give.", min=1)] = 1,
+    top: Annotated[int, typer.Option(help="Number of most probable labels to output.", min=1)] = 1,
     threshold: Annotated[
-        float, typer.Option(help="Where a text has several labels: give those above it.", min=0.0, max=1.0)
+        float,
+        typer.Option(help="Minimum probability of a label, for texts with several labels.", min=0.0, max=1.0),
     ] = 0.5,
-    encoding: Annotated[str, typer.Option(help="Of the file.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
     separator: Annotated[
-        str | None, typer.Option(help="Between columns.", metavar="CHARACTER", show_default="found out")
+        str | None, typer.Option(help="Column separator.", metavar="CHARACTER", show_default="detected")
     ] = None,
-    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file may stand in quotes.")] = True,
+    quotes: Annotated[bool, typer.Option(help="Whether fields of a .csv file can be quoted.")] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
-    threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Label texts with a trained model: each with its label and the probability of that label.
+    """Label texts with a trained model, with the probability of each label.
 
-    A file may be larger than memory. Texts come out in the order in which they went in. A text without a word
-    gets the shares of the labels in training; of a long text as much is read as in training.
+    Files may be larger than memory; the order of the texts is kept. An empty text gets the label frequencies
+    of the training data; long texts are truncated as in training.
     """
     from nabi.cli._predictions import PredictionWriter
     from nabi.training import on_threads
 
     if bool(texts) == (file is not None):
-        raise ArgumentError("TEXT: give texts, or a file of them with --file FILE")
+        raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
     check_outputs(
         {"--out": out},
         {
@@ -94,7 +93,7 @@ def predict(
     classifier = load_classifier(model, cell or ())
     if top > 1 and classifier.labels.several:
         raise ArgumentError(
-            "--top: the model gives several labels at once, and the probabilities of all are written"
+            "--top: expected a model with one label per text; with several, all probabilities are written"
         )
     if file is None:
         assert texts is not None
@@ -120,7 +119,7 @@ def _lines_of(file: Path, encoding: str) -> Iterator[str]:
 def _lines(lines: Iterator[str], classifier: "TextClassifier") -> Iterator[_Part]:
     if classifier.has_aspects:
         raise ArgumentError(
-            "--file: the model was trained with aspects, so a table with their column is expected"
+            "--file: expected a table with a column of aspects, got lines; the model was trained with aspects"
         )
     while part := [line.rstrip("\r\n") for line in islice(lines, _ROWS_AT_ONCE)]:
         yield _Part(part, None)
@@ -133,7 +132,9 @@ def _rows(
 
     columns = classifier.columns_of(file, text, None, aspect)
     if columns is None:
-        raise ArgumentError("--text: the model was not trained on a table; name the column of the texts")
+        raise ArgumentError(
+            "--text: expected the column of the texts, as the model was not trained on a table, got none"
+        )
     names = [columns.text] if columns.aspect is None else [columns.text, columns.aspect]
     for table in stream_table(file, names, rows=_ROWS_AT_ONCE, **options):
         texts = [_as_text(value) for value in table[columns.text]]

@@ -1,4 +1,4 @@
-"""What `nabi predict` writes: a row for each text, as CSV or as JSON in lines."""
+"""The output of `nabi predict`: a row for each text, as CSV or JSON lines."""
 
 import csv
 import json
@@ -18,9 +18,9 @@ _JSON_LINES = (".jsonl", ".ndjson")
 
 
 class PredictionWriter:
-    """Writes predictions part by part, to a file that is there when all of it is, or to the standard output.
+    """Writes predictions part by part, atomically to a file or to standard output.
 
-    Progress, and what there is to say at the end, goes to the error stream where that is a terminal.
+    Progress and notes go to stderr if it is a terminal.
 
     Raises `ArgumentError` for a file that is neither .csv nor .jsonl, `OutputError` if it cannot be written.
     """
@@ -28,7 +28,7 @@ class PredictionWriter:
     def __init__(self, out: Path | None, classifier: "TextClassifier", top: int, threshold: float) -> None:
         suffix = ".csv" if out is None else out.suffix.lower()
         if suffix not in (".csv", *_JSON_LINES):
-            raise ArgumentError(f"--out: {out} was given, a name that ends in .csv or .jsonl is expected")
+            raise ArgumentError(f"--out: expected a name that ends in .csv or .jsonl, got {out}")
         self._out, self._classifier, self._threshold = out, classifier, threshold
         self._top = min(top, len(classifier.labels))
         self._as_json = suffix in _JSON_LINES
@@ -46,18 +46,18 @@ class PredictionWriter:
         if not self._as_json:
             self._csv = csv.writer(self._file, lineterminator="\n")
             self._csv.writerow(self._header())
-        # On a terminal that shows the predictions themselves, a bar would only be in the way.
+        # No progress bar on a terminal that shows the predictions themselves.
         if sys.stderr.isatty() and not (self._out is None and sys.stdout.isatty()):
             self._progress = self._stack.enter_context(_progress())
             self._task = self._progress.add_task("texts", total=None)
         return self
 
     def __exit__(self, *problem: Any) -> None:
-        """Close the file, or throw it away after an error."""
+        """Close the file, or discard it after an error."""
         self._stack.__exit__(*problem)
         if problem[0] is None and self._empty and sys.stderr.isatty():
-            some = f"{self._empty:,} of {self._texts:,} texts have nothing in them"
-            print(f"{some}: they got the shares of the labels in training", file=sys.stderr)
+            some = f"{self._empty:,} of {self._texts:,} texts are empty"
+            print(f"{some}; they got the label frequencies of the training data", file=sys.stderr)
 
     def write(self, texts: list[str], aspects: list[str] | None) -> None:
         """Predict and write the next texts."""
@@ -102,7 +102,7 @@ class PredictionWriter:
 
 
 def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
-    """The labels by falling probability; those that are given first come first, also of equal ones."""
+    """Return the labels by descending probability; among equal ones, the predicted label first."""
     return sorted(prediction.probabilities.items(), key=lambda item: (-item[1], item[0] != prediction.label))
 
 

@@ -1,4 +1,4 @@
-"""`nabi run`: a recipe from its data to what it shows."""
+"""`nabi run`: a recipe, from its data to its results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,18 @@ __all__ = ["run"]
 
 
 def run(
-    recipe: Annotated[
-        str, typer.Argument(help="song, reuters, ...; `nabi list` names all of them and says what each does.")
-    ],
+    recipe: Annotated[str, typer.Argument(help="song, reuters, ...; `nabi list` describes all recipes.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results.", show_default="runs/RECIPE", metavar="DIR")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     epochs: Annotated[
-        int | None, typer.Option(help="How long to train.", min=1, show_default="the recipe's own number")
+        int | None, typer.Option(help="Number of epochs.", min=1, show_default="the recipe's default")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="File or folder with the data of a recipe that reads some (reuters, imdb, fake-news, "
+            help="File or folder with the data, for recipes that need some (reuters, imdb, fake-news, "
             "shakespeare, chorales, translate).",
             show_default="the folder NABI_DATA, or downloaded",
             metavar="PATH",
@@ -33,7 +31,7 @@ def run(
     pair: Annotated[
         str | None,
         typer.Option(
-            help="The languages of the recipe translate: en-de or en-ko.",
+            help="Languages of the recipe translate: en-de or en-ko.",
             show_default="en-de",
             metavar="PAIR",
         ),
@@ -41,16 +39,16 @@ def run(
     attention: Annotated[
         str | None,
         typer.Option(
-            help="How the recipe translate looks at a sentence: luong, bahdanau or none.",
+            help="Attention of the recipe translate: luong, bahdanau or none.",
             show_default="luong",
             metavar="KIND",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a recipe's network and write model, figures (result.json) and pictures into a folder.
+    """Train a recipe's network and write the model, figures (result.json) and pictures into a folder.
 
-    Ctrl-C ends the training after the current batch; what there is gets written, and the status is 130.
+    Ctrl-C ends the training after the current batch; the results so far are written, with exit status 130.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""`nabi show`: a cell in each of its forms."""
+"""`nabi show`: the forms of a cell."""
 
 from enum import StrEnum
 from math import prod
@@ -18,7 +18,7 @@ __all__ = ["show"]
 
 
 class Form(StrEnum):
-    """What of a cell is shown."""
+    """The form in which to show a cell."""
 
     EQUATIONS = "equations"
     LATEX = "latex"
@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which kernel's code is shown."""
+    """The kernel whose code to show."""
 
     FORWARD = "forward"
     BACKWARD = "backward"
@@ -39,22 +39,22 @@ class Direction(StrEnum):
 def show(
     cell: Annotated[
         str,
-        typer.Argument(
-            help="A name of `nabi list`, or FILE.py:Class for a cell of your own.", metavar="CELL"
-        ),
+        typer.Argument(help="A name from `nabi list`, or FILE.py:Class for a custom cell.", metavar="CELL"),
     ],
-    form: Annotated[Form, typer.Option("--as", help="What of the cell to show.")] = Form.EQUATIONS,
+    form: Annotated[Form, typer.Option("--as", help="The form to show.")] = Form.EQUATIONS,
     units: Annotated[int, typer.Option(help="Width of its states.", min=1)] = 5,
     inputs: Annotated[int, typer.Option(help="Width of its input.", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Time steps in the picture.", min=1)] = 3,
     direction: Annotated[
-        Direction, typer.Option(help="Of llvm and asm: the step, or its derivative.")
+        Direction, typer.Option(help="For llvm and asm: the step, or its derivative.")
     ] = Direction.FORWARD,
-    dtype: Annotated[Precision, typer.Option(help="Of all numbers in llvm and asm.")] = Precision.FLOAT32,
+    dtype: Annotated[
+        Precision, typer.Option(help="Data type of the numbers in llvm and asm.")
+    ] = Precision.FLOAT32,
     machine: Annotated[
         str | None,
         typer.Option(
-            help="Whose llvm and asm: this machine's, or one of aarch64-linux, arm64-macos, "
+            help="Target machine of llvm and asm: this one, or one of aarch64-linux, arm64-macos, "
             "x86_64-linux-avx512, x86_64-linux-avx2, x86_64-windows-avx2, x86_64-windows-sse.",
             metavar="NAME",
         ),
@@ -68,7 +68,7 @@ def show(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write instead of the terminal; a picture always is one, .svg or .png.",
+            help="File to write instead of printing; a picture is always a file, .svg or .png.",
             metavar="FILE",
         ),
     ] = None,
@@ -76,7 +76,7 @@ def show(
 ) -> None:
     """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
 
-    Also its native code: in LLVM's language (llvm) or in that of the processor (asm).
+    Also its native code, as LLVM IR (llvm) or assembly (asm).
     """
     from nabi.cli._cell import find_cell, trace
 

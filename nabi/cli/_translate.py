@@ -1,4 +1,4 @@
-"""`nabi translate`: what a trained model says to texts, as many as there are."""
+"""`nabi translate`: translations of any number of texts."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ _STANDARD_INPUT = Path("-")
 
 @dataclass(frozen=True)
 class _Search:
-    """How translations are looked for, and how they are shown."""
+    """How to search for translations, and how to show them."""
 
     beam: int
     length_penalty: float
@@ -39,7 +39,7 @@ def translate(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A file of `nabi train FILE --source COLUMN --target COLUMN` or `nabi run translate`.",
+            help="A model from `nabi train FILE --source COLUMN --target COLUMN` or `nabi run translate`.",
             metavar="MODEL",
             show_default=False,
         ),
@@ -50,60 +50,57 @@ def translate(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="A file with a text in every line; - for the standard input, which is read without TEXT too."
+            help="A file with a text per line; - reads standard input, also the default without TEXT."
         ),
     ] = None,
-    beam: Annotated[
-        int, typer.Option(help="Beginnings that are followed side by side; 1 takes the likeliest piece.")
-    ] = 5,
+    beam: Annotated[int, typer.Option(help="Beam width; 1 always takes the most probable piece.")] = 5,
     length_penalty: Annotated[
         float,
-        typer.Option(help="0 compares translations by probability, which likes short ones; 1 by its mean."),
+        typer.Option(
+            help="0 ranks by probability, which favours short translations; 1 by the mean per piece."
+        ),
     ] = 1.0,
-    best: Annotated[
-        int, typer.Option(help="Translations of each text, with their scores; no more than --beam.")
-    ] = 1,
+    best: Annotated[int, typer.Option(help="Translations per text, with their scores; at most --beam.")] = 1,
     maxlen: Annotated[
         int | None,
-        typer.Option(help="Pieces of a translation at most.", show_default="by the length of the text"),
+        typer.Option(help="Maximum pieces per translation.", show_default="by the length of the text"),
     ] = None,
     attention: Annotated[
         Path | None,
         typer.Option(
-            help="Picture of where the model looked while it wrote, .png or .svg; for one TEXT.",
+            help="Write a picture of the attention, .png or .svg; for one TEXT.",
             metavar="PICTURE",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write a JSON object for each text, with all figures.")
+        bool, typer.Option("--json", help="Print a JSON object for each text, with all scores.")
     ] = False,
-    encoding: Annotated[str, typer.Option(help="Of the file.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
-    threads: Annotated[int | None, typer.Option(help="To compute on.", min=1)] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Translate texts, or answer them: what the model was trained for.
+    """Translate texts, or answer them, depending on what the model was trained for.
 
-    A line goes out for each that goes in; an empty one stays empty. With --best N, N lines go out for each
-    text, the best first, with the score before the text: the mean log probability of a piece, for a length
-    penalty of 1.
+    Each input line gives one output line; an empty line stays empty. With --best N, each text gives N lines,
+    best first, each preceded by its score: for a length penalty of 1, the mean log probability per piece.
 
     nabi translate MODEL "A dog runs." --attention dog.png
 
     nabi translate MODEL --file sentences.txt > translations.txt
     """
     from nabi.decoding import BeamSearch
-    from nabi.targets.picture import check_suffix
+    from nabi.drawing import check_suffix
     from nabi.training import on_threads
 
-    # Wrong values are refused before anything is read.
+    # Reject wrong values before reading anything.
     BeamSearch(beam, best, length_penalty)
     if texts and file is not None:
-        raise ArgumentError("TEXT: give texts or a file of them, not both")
+        raise ArgumentError("TEXT: expected either texts or --file, got both")
     if attention is not None:
         check_suffix(attention)
         if len(texts or ()) != 1:
-            raise ArgumentError(f"--attention: {len(texts or ())} TEXTs were given, a picture shows one")
+            raise ArgumentError(f"--attention: expected one TEXT, got {len(texts or ())}")
     check_outputs(
         {"--attention": attention},
         {
@@ -117,7 +114,7 @@ def translate(
     lines, count = _lines(texts, file, encoding)
     translator = _load(model, cell or ())
     if attention is not None and translator.settings.attention is None:
-        raise ArgumentError(f"--attention: {model} was trained without attention")
+        raise ArgumentError(f"--attention: expected a model with attention, got {model}")
     with on_threads(threads):
         _translate_all(translator, lines, search, count)
         if attention is not None and texts:
@@ -125,7 +122,7 @@ def translate(
 
 
 def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tuple[Iterator[str], int | None]:
-    """What is to be translated, and how much it is where that is known beforehand."""
+    """Return the texts to translate, and their number if known."""
     if texts:
         return iter(texts), len(texts)
     if file is None or file == _STANDARD_INPUT:
@@ -138,7 +135,7 @@ def _lines(texts: Sequence[str] | None, file: Path | None, encoding: str) -> tup
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> "Translator":
-    """Read a model file, with cells of the user's own from the files that the command line names."""
+    """Read a model file, with custom cells from the files named on the command line."""
     from nabi.cli._cell import find_class
     from nabi.models import Translator
 
@@ -146,13 +143,13 @@ def _load(path: Path, own_cells: Sequence[str]) -> "Translator":
     try:
         return Translator.load(path, classes)
     except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
 
 
 def _translate_all(
     translator: "Translator", lines: Iterator[str], search: _Search, count: int | None
 ) -> None:
-    # Who types wants an answer to every line; who sends a file wants it soon.
+    # Answer each line when used interactively; use large batches for a file.
     at_once = 1 if count is None and sys.stdin.isatty() else _LINES_AT_ONCE
     with _bar(count) as advance:
         while part := [line.rstrip("\r\n") for line in islice(lines, at_once)]:
@@ -164,7 +161,7 @@ def _translate_all(
 
 
 def _translated(translator: "Translator", texts: list[str], search: _Search) -> list[list["Translation"]]:
-    """The translations of each text, the best first; none of an empty one."""
+    """Return the translations of each text, best first; none for an empty text."""
     places = [place for place, text in enumerate(texts) if text.strip()]
     found: list[list[Translation]] = [[] for _ in texts]
     if places:
@@ -196,7 +193,7 @@ def _shown(text: str, found: list["Translation"], search: _Search) -> Iterator[s
 
 @contextmanager
 def _bar(count: int | None) -> Iterator[Any]:
-    """A bar on the error stream where there is much to do and a terminal to show it on."""
+    """Show a progress bar on stderr for long inputs, if it is a terminal."""
     if count is None or count <= _LINES_AT_ONCE or not sys.stderr.isatty():
         yield lambda done: None
         return

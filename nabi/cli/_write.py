@@ -1,4 +1,4 @@
-"""`nabi write` and `nabi next`: what a language model writes, and what it expects."""
+"""`nabi write` and `nabi next`: text and next words from a language model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["next_words", "write"]
 
 _Model = Annotated[
-    Path, typer.Argument(help="A language model: of `nabi train FILE.txt` or `nabi run shakespeare`.")
+    Path, typer.Argument(help="A language model, from `nabi train FILE.txt` or `nabi run shakespeare`.")
 ]
 _Cells = Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, metavar="FILE.py:Class")]
 
@@ -23,25 +23,26 @@ _Cells = Annotated[list[str] | None, typer.Option("--cell", help=CELL_HELP, meta
 def write(
     model: _Model,
     start: Annotated[
-        str, typer.Option(help="What comes before.", show_default="the beginning of a text", metavar="TEXT")
+        str, typer.Option(help="Text to continue.", show_default="the beginning of a text", metavar="TEXT")
     ] = "",
-    length: Annotated[int, typer.Option(help="Characters or words at most.")] = 500,
+    length: Annotated[int, typer.Option(help="Maximum number of characters or words.")] = 500,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 it is more careful, above 1 bolder; 0: always the most probable.")
+        float,
+        typer.Option(help="Below 1 more predictable, above 1 more varied; 0 is always the most probable."),
     ] = 0.8,
     top_k: Annotated[
-        int | None, typer.Option(help="Draw from so many of the most probable only.", show_default="all")
+        int | None, typer.Option(help="Draw only from this many most probable.", show_default="all")
     ] = None,
     top_p: Annotated[
-        float, typer.Option(help="Draw from the most probable that together are so probable.")
+        float, typer.Option(help="Draw only from the most probable with this total probability.")
     ] = 1.0,
     repetition_penalty: Annotated[
-        float, typer.Option(help="What was written lately is so many times less probable.")
+        float, typer.Option(help="Divides the probability of recently generated tokens.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the random numbers: the same seed writes the same.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed writes the same text.")] = 0,
     cell: _Cells = None,
 ) -> None:
-    """Write on after a beginning, with a language model; the text appears while it is written."""
+    """Continue a text with a language model; the output is streamed."""
     written = _load(model, cell or ()).write(
         start,
         length,
@@ -59,11 +60,11 @@ def write(
 
 def next_words(
     model: _Model,
-    text: Annotated[str, typer.Argument(help='What comes before, such as "the clouds are in the".')],
-    number: Annotated[int, typer.Option("--number", "-n", help="How many words.")] = 5,
+    text: Annotated[str, typer.Argument(help='Preceding text, such as "the clouds are in the".')],
+    number: Annotated[int, typer.Option("--number", "-n", help="Number of words.")] = 5,
     cell: _Cells = None,
 ) -> None:
-    """Show the words that a language model expects next, with their probabilities."""
+    """Show the most probable next words of a language model, with their probabilities."""
     from rich.console import Console
     from rich.table import Table
 
@@ -81,7 +82,7 @@ def next_words(
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> "LanguageModel":
-    """Read a model file, with cells of the user's own from the files that the command line names."""
+    """Read a model file, with custom cells from the files named on the command line."""
     from nabi.cli._cell import find_class
     from nabi.models import LanguageModel
 
@@ -89,4 +90,4 @@ def _load(path: Path, own_cells: Sequence[str]) -> "LanguageModel":
     try:
         return LanguageModel.load(path, classes)
     except UnknownNameError as problem:
-        raise ArgumentError(f"{problem}; a cell of your own is given as --cell FILE.py:Class") from problem
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

@@ -1,52 +1,236 @@
-"""Sequences as data: texts, tables and labels, pictures with captions, notes and MIDI files, windows,
-padding, small series.
+"""Sequence data: texts, tables and labels, captioned images, notes and MIDI files, windows, padding,
+small series.
 
-Public as well under the names that Keras users know: `nabi.preprocessing.sequence`.
+Also available under its Keras name, `nabi.preprocessing.sequence`.
 """
 
-# `name as name`: for the rooms above. Users have what `__all__` lists.
+# `name as name`: for other packages of nabi. `__all__` lists the public names.
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.data._data_sets import random_order as random_order
-from nabi.data._music._midi import read_midi, write_midi
-from nabi.data._music._midi_folder import MidiFolder, midi_files, read_midi_folder
-from nabi.data._music._midi_frames import (
-    MidiMusic,
-    check_steps as check_steps,
-    read_midi_frames,
-    write_midi_frames,
-)
-from nabi.data._music._notes import NABIYA, NOTES, decode_notes, encode_notes, note_beats, note_pitch
-from nabi.data._pictures._captions import (
-    CaptionedImages,
-    keep_readable as keep_readable,
-    read_captioned_images,
-)
-from nabi.data._pictures._images import fit_images, read_image
-from nabi.data._series._numbers import NumberSeries, number_series
-from nabi.data._series._timeseries import TimeseriesGenerator
-from nabi.data._series._timeseries_dataset import TimeseriesDataset, timeseries_dataset_from_array
-from nabi.data._series._windows import windows
-from nabi.data._tables._frames import KEYS, LOWEST, Frame, Piece, frames_of, read_frames, roll_of
-from nabi.data._tables._labels import Labels
-from nabi.data._tables._pair_splitting import apart as apart
-from nabi.data._tables._pairs import Pairs, read_pairs
-from nabi.data._tables._splitting import stratified_split
-from nabi.data._tables._tables import Table, read_table, stream_table, table_columns
-from nabi.data._text._characters import Characters
-from nabi.data._text._one_hot import one_hot
-from nabi.data._text._padding import pad_sequences
-from nabi.data._text._text_units import CONTINUED as CONTINUED, RESERVED as RESERVED, SPACE as SPACE
-from nabi.data._text._tokenizer import Tokenizer, text_to_word_sequence, tokenizer_from_json
-from nabi.data._text._vocabulary import Token, Vocabulary
-from nabi.data._text_files import TextFile as TextFile, check_file as check_file
 
 if TYPE_CHECKING:
-    from nabi.data._text._length_groups import LengthGroups
+    from nabi.data._data_sets import (
+        random_order as random_order,
+    )
+    from nabi.data._music._midi import (
+        read_midi,
+        write_midi,
+    )
+    from nabi.data._music._midi_folder import (
+        MidiFolder,
+        midi_files,
+        read_midi_folder,
+    )
+    from nabi.data._music._midi_frames import (
+        MidiMusic,
+        check_steps as check_steps,
+        read_midi_frames,
+        write_midi_frames,
+    )
+    from nabi.data._music._notes import (
+        NABIYA,
+        NOTES,
+        decode_notes,
+        encode_notes,
+        note_beats,
+        note_pitch,
+    )
+    from nabi.data._pictures._captions import (
+        CaptionedImages,
+        keep_readable as keep_readable,
+        read_captioned_images,
+    )
+    from nabi.data._pictures._images import (
+        fit_images,
+        read_image,
+    )
+    from nabi.data._series._numbers import (
+        NumberSeries,
+        number_series,
+    )
+    from nabi.data._series._timeseries import (
+        TimeseriesGenerator,
+    )
+    from nabi.data._series._timeseries_dataset import (
+        TimeseriesDataset,
+        timeseries_dataset_from_array,
+    )
+    from nabi.data._series._windows import (
+        windows,
+    )
+    from nabi.data._tables._frames import (
+        KEYS,
+        LOWEST,
+        Frame,
+        Piece,
+        frames_of,
+        read_frames,
+        roll_of,
+    )
+    from nabi.data._tables._labels import (
+        Labels,
+    )
+    from nabi.data._tables._pair_splitting import (
+        apart as apart,
+    )
+    from nabi.data._tables._pairs import (
+        Pairs,
+        read_pairs,
+    )
+    from nabi.data._tables._splitting import (
+        stratified_split,
+    )
+    from nabi.data._tables._tables import (
+        Table,
+        read_table,
+        stream_table,
+        table_columns,
+    )
+    from nabi.data._text._characters import (
+        Characters,
+    )
+    from nabi.data._text._length_groups import (
+        LengthGroups,
+    )
+    from nabi.data._text._one_hot import (
+        one_hot,
+    )
+    from nabi.data._text._padding import (
+        pad_sequences,
+    )
+    from nabi.data._text._text_units import (
+        CONTINUED as CONTINUED,
+        RESERVED as RESERVED,
+        SPACE as SPACE,
+    )
+    from nabi.data._text._tokenizer import (
+        Tokenizer,
+        text_to_word_sequence,
+        tokenizer_from_json,
+    )
+    from nabi.data._text._vocabulary import (
+        Token,
+        Vocabulary,
+    )
+    from nabi.data._text_files import (
+        TextFile as TextFile,
+        check_file as check_file,
+    )
 else:
-    # The one that needs torch: files are read, and wrong ones refused, before it would be there.
-    __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.data._text._length_groups": ["LengthGroups"]})
+    # A program loads the kinds of data that it has, and files are read before torch would be there.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.data._data_sets": [
+                "random_order",
+            ],
+            "nabi.data._music._midi": [
+                "read_midi",
+                "write_midi",
+            ],
+            "nabi.data._music._midi_folder": [
+                "MidiFolder",
+                "midi_files",
+                "read_midi_folder",
+            ],
+            "nabi.data._music._midi_frames": [
+                "MidiMusic",
+                "check_steps",
+                "read_midi_frames",
+                "write_midi_frames",
+            ],
+            "nabi.data._music._notes": [
+                "NABIYA",
+                "NOTES",
+                "decode_notes",
+                "encode_notes",
+                "note_beats",
+                "note_pitch",
+            ],
+            "nabi.data._pictures._captions": [
+                "CaptionedImages",
+                "keep_readable",
+                "read_captioned_images",
+            ],
+            "nabi.data._pictures._images": [
+                "fit_images",
+                "read_image",
+            ],
+            "nabi.data._series._numbers": [
+                "NumberSeries",
+                "number_series",
+            ],
+            "nabi.data._series._timeseries": [
+                "TimeseriesGenerator",
+            ],
+            "nabi.data._series._timeseries_dataset": [
+                "TimeseriesDataset",
+                "timeseries_dataset_from_array",
+            ],
+            "nabi.data._series._windows": [
+                "windows",
+            ],
+            "nabi.data._tables._frames": [
+                "KEYS",
+                "LOWEST",
+                "Frame",
+                "Piece",
+                "frames_of",
+                "read_frames",
+                "roll_of",
+            ],
+            "nabi.data._tables._labels": [
+                "Labels",
+            ],
+            "nabi.data._tables._pair_splitting": [
+                "apart",
+            ],
+            "nabi.data._tables._pairs": [
+                "Pairs",
+                "read_pairs",
+            ],
+            "nabi.data._tables._splitting": [
+                "stratified_split",
+            ],
+            "nabi.data._tables._tables": [
+                "Table",
+                "read_table",
+                "stream_table",
+                "table_columns",
+            ],
+            "nabi.data._text._characters": [
+                "Characters",
+            ],
+            "nabi.data._text._length_groups": [
+                "LengthGroups",
+            ],
+            "nabi.data._text._one_hot": [
+                "one_hot",
+            ],
+            "nabi.data._text._padding": [
+                "pad_sequences",
+            ],
+            "nabi.data._text._text_units": [
+                "CONTINUED",
+                "RESERVED",
+                "SPACE",
+            ],
+            "nabi.data._text._tokenizer": [
+                "Tokenizer",
+                "text_to_word_sequence",
+                "tokenizer_from_json",
+            ],
+            "nabi.data._text._vocabulary": [
+                "Token",
+                "Vocabulary",
+            ],
+            "nabi.data._text_files": [
+                "TextFile",
+                "check_file",
+            ],
+        },
+    )
 
 __all__ = [
     "KEYS",

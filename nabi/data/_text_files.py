@@ -1,4 +1,4 @@
-"""Text files, compressed or not, with errors that say where in the file something is wrong."""
+"""Text files, plain or compressed, with errors that say where the file is wrong."""
 
 import bz2
 import codecs
@@ -21,7 +21,7 @@ __all__ = ["COMPRESSED", "TextFile", "check_file"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _BLOCK = 1 << 20
-# Longer marks first: that of UTF-16 is the beginning of that of UTF-32.
+# Longer marks first: the UTF-32 mark begins with the UTF-16 one.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -32,31 +32,30 @@ _MARKS = (
 
 
 def check_file(path: Path) -> None:
-    """Raise `MissingFileError` if there is no such file, `ArgumentError` if it is a folder or a pipe."""
+    """Raise `MissingFileError` if the file does not exist, `ArgumentError` if it is a folder or a pipe."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(f"path: there is no file {path}") from None
     except (OSError, ValueError) as problem:
-        # Often a text where a name belongs: it is too long, or has characters that no name has.
+        # Often a text passed in place of a file name: too long, or with characters not allowed in names.
         reason = getattr(problem, "strerror", None) or problem
         raise MissingFileError(f"path: there is no file {reprlib.repr(str(path))} ({reason})") from None
     if stat.S_ISDIR(mode):
-        raise ArgumentError(f"path: {path} is a folder, a file is expected")
+        raise ArgumentError(f"path: expected a file, got the folder {path}")
     if not stat.S_ISREG(mode):
-        raise ArgumentError(f"path: {path} is no file that can be read more than once")
+        raise ArgumentError(f"path: expected a regular file, got {path}, which cannot be read more than once")
 
 
 class TextFile:
-    """A file of text that is read line by line, as often as is needed.
+    """A text file that can be read line by line, any number of times.
 
     Args:
-        path: of the file; `.gz`, `.bz2`, `.xz` and, from Python 3.14 on, `.zst` are unpacked.
-        encoding: of the text. A mark at the beginning (BOM) of a file said to be UTF-8 tells UTF-16 and
-            UTF-32 from it.
+        path: of the file; `.gz`, `.bz2`, `.xz` and, from Python 3.14 on, `.zst` are decompressed.
+        encoding: of the text. With UTF-8, a byte order mark (BOM) of UTF-16 or UTF-32 takes precedence.
 
-    Raises `ArgumentError` for an unknown encoding and where a compression needs a newer Python,
-    `FileFormatError` if the file begins with what no text begins with.
+    Raises `ArgumentError` for an unknown encoding or a compression that needs a newer Python,
+    `FileFormatError` if the file does not begin like a text.
     """
 
     def __init__(self, path: Path, encoding: str = "utf-8") -> None:
@@ -68,18 +67,18 @@ class TextFile:
             self.encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
             if self.encoding == "utf-8" and b"\0" in start:
                 raise self.wrong(
-                    1, 'this is no text, or not utf-8; say which encoding it is, such as encoding="utf-16-le"'
+                    1, 'this is not text, or not utf-8; pass its encoding, such as encoding="utf-16-le"'
                 )
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """Say of what goes wrong inside what is wrong with the file."""
+        """Turn errors raised inside into errors that say what is wrong with the file."""
         try:
             yield
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as problem:
             raise self._damaged(problem) from problem
         except OSError as problem:
-            # bz2 and zstd report damage as errors of the system that have no number.
+            # bz2 and zstd report damage as an OSError without an errno.
             if problem.errno is not None:
                 raise FileFormatError(f"path: {self.path} cannot be read: {problem.strerror}") from problem
             raise self._damaged(problem) from problem
@@ -89,7 +88,7 @@ class TextFile:
             raise self.wrong(line, what) from problem
 
     def lines(self, newline: str = "") -> Iterator[str]:
-        """The lines with their ends; `newline` as for `open`."""
+        """Yield the lines with their line ends; `newline` as for `open`."""
         with (
             self.readable(),
             self._open(self.path, "rb") as file,
@@ -98,9 +97,9 @@ class TextFile:
             yield from text
 
     def wrong(self, line: int, what: str) -> FileFormatError:
-        """The error for what a reader found in a line: that the file is damaged, if that is why.
+        """Return the error for a problem in a line, unless the cause is a damaged file.
 
-        A packed file with a wrong byte gives nonsense at first, and tells at its end that it is.
+        A damaged compressed file decompresses to nonsense first; its checksum only fails at the end.
         """
         if self.path.suffix.lower() in COMPRESSED:
             with self.readable(), self._open(self.path, "rb") as file:
@@ -112,8 +111,8 @@ class TextFile:
         return FileFormatError(f"path: {self.path} is damaged or cut short ({problem})")
 
     def _undecodable(self, problem: UnicodeDecodeError) -> tuple[int, str]:
-        """In which line and where the first byte is that the encoding does not know."""
-        # A mark at the beginning counts as bytes too.
+        """Return the line with the first byte that cannot be decoded, and a description of it."""
+        # A byte order mark counts as bytes too.
         decoder = codecs.getincrementaldecoder(self.encoding.removesuffix("-sig"))()
         line, before, pending = 1, 0, b""
         with self._open(self.path, "rb") as file:
@@ -133,18 +132,16 @@ class TextFile:
         return line, (
             f"byte {before + problem.start + 1} of the text, 0x{wrong:02x}, is not "
             f"{self.encoding.removesuffix('-sig')}; "
-            'say which encoding it is, such as encoding="cp1252", "cp949" or "utf-16"'
+            'pass its encoding, such as encoding="cp1252", "cp949" or "utf-16"'
         )
 
 
 def _known_encoding(encoding: Any) -> str:
     try:
         found = codecs.lookup(encoding)
-        "".encode(found.name)  # refuses codecs that are no encodings of text, such as hex
+        "".encode(found.name)  # refuses codecs that are not text encodings, such as hex
     except (LookupError, TypeError, ValueError):
-        raise ArgumentError(
-            f"encoding: {encoding!r} is not known, an encoding of text such as 'utf-8' is expected"
-        ) from None
+        raise ArgumentError(f"encoding: expected a text encoding such as 'utf-8', got {encoding!r}") from None
     return found.name
 
 

@@ -1,14 +1,13 @@
-"""Data sets under the name that Keras users know: `from nabi.datasets import imdb`.
+"""Data sets under their Keras names: `from nabi.datasets import imdb`.
 
-Those of texts have `load_data`, which gives arrays of word codes and labels as Keras does, `load_texts`,
-which gives the texts and the names of their labels, `get_word_index` and `get_label_names`. Those of
-sentences with translations (`multi30k`, `tatoeba`) have `load_pairs`. `shapes` has pictures and captions,
-which it makes itself.
+Text data sets have `load_data`, which returns arrays of word codes and labels as in Keras, `load_texts`,
+which returns the texts and label names, `get_word_index` and `get_label_names`. Translation data sets
+(`multi30k`, `tatoeba`) have `load_pairs`. `shapes` generates images and captions.
 
-The files of the others are looked for where `path` says. Without it they are looked for in the folder of
-the environment variable NABI_DATA (or its folders `text` and `translation`), then in the folder `data` of
-nabi's cache (`~/.cache/nabi` on Linux, or NABI_CACHE_DIR). If they are in neither, they are downloaded once
-from the data's own public home into the cache, and compared with their checksum.
+The files of the others are read from `path`. Without it, they are searched in the folder of the environment
+variable NABI_DATA (and its subfolders `text` and `translation`), then in the folder `data` of nabi's cache
+(`~/.cache/nabi` on Linux, or NABI_CACHE_DIR). Otherwise they are downloaded once from their public source
+into the cache, and verified by checksum.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""COVID-19 fake news: 10,700 posts, real or fake, for training, validation and test (Patwa et al. 2021)."""
+"""COVID-19 fake news: 10,700 real and fake posts, for training, validation and test (Patwa et al. 2021)."""
 
 import os
 
@@ -32,8 +32,8 @@ def load_data(
     """Return posts as lists of word codes, and 0 (fake) or 1: `(x, y)` of training, validation, test.
 
     The arguments, arrays and errors are those of `nabi.datasets.imdb.load_data`; `path` is a folder with
-    `Constraint_Train.csv`, `Constraint_Val.csv` and `english_test_with_labels.csv`, also with
-    `covid_fake_news_` before these names.
+    `Constraint_Train.csv`, `Constraint_Val.csv` and `english_test_with_labels.csv`, optionally prefixed with
+    `covid_fake_news_`.
     """
     coding = Coding(num_words, skip_top, maxlen, start_char, oov_char, index_from)
     order = random_order(seed)
@@ -47,7 +47,7 @@ def load_data(
 def load_texts(
     path: str | os.PathLike[str] | None = None, *, seed: int | None = 113
 ) -> tuple[Part, Part, Part]:
-    """Return posts and "real" or "fake" for each: `(texts, labels)` of training, validation, test.
+    """Return posts labelled "real" or "fake": `(texts, labels)` of training, validation, test.
 
     The arguments, the errors and the order of the posts are those of `load_data` without `maxlen`.
     """

@@ -1,4 +1,4 @@
-"""IMDB: 50,000 film reviews, negative or positive, half of them for the test (Maas et al. 2011)."""
+"""IMDB: 50,000 negative and positive film reviews, half of them for test (Maas et al. 2011)."""
 
 import os
 
@@ -31,29 +31,29 @@ def load_data(
 ) -> tuple[Arrays, Arrays]:
     """Return reviews as lists of word codes, and 0 (negative) or 1 for each: `(x, y)` of training, of test.
 
-    A word is what stands between spaces and ASCII's marks (not the apostrophe), in lower case. Its code is
-    its rank by frequency in the training reviews, plus `index_from`: with the defaults 4 is the most frequent
-    word, 1 begins a review, 2 stands for words that are left out, and 0 is free for padding. As in Keras,
-    words that only test reviews have are passed over.
+    Words are separated by spaces and ASCII punctuation (except the apostrophe) and lowercased. A word's code
+    is its frequency rank in the training reviews plus `index_from`: with the defaults 4 is the most frequent
+    word, 1 begins a review, 2 replaces words that are left out, and 0 is free for padding. As in Keras, words
+    that occur only in test reviews are skipped.
 
     Args:
-        path: of `aclImdb_v1.tar.gz` as it is published, or of a CSV file with the columns split, label and
-            text, or a folder with one of them. None, or Keras' `"imdb.npz"`: see `nabi.datasets`.
-        num_words: codes stay below this number; None or 0 keeps all words.
-        skip_top: codes below this number are left out; as in Keras, `start_char` counts.
-        maxlen: reviews with this many codes or more are left out.
-        seed: of the order; None for another order each time.
+        path: of the published `aclImdb_v1.tar.gz`, of a CSV file with the columns split, label and text, or
+            of a folder with one of them. None, or Keras' `"imdb.npz"`: see `nabi.datasets`.
+        num_words: keep codes below this number; None or 0 keeps all words.
+        skip_top: leave out codes below this number; as in Keras, including `start_char`.
+        maxlen: leave out reviews with this many codes or more.
+        seed: of the order; None for a new order each time.
         start_char: code at the beginning of each review; None for none.
-        oov_char: code in the place of words that are left out; None for none.
-        index_from: is added to a word's rank.
+        oov_char: code that replaces words left out; None drops them.
+        index_from: added to a word's rank.
 
     Returns:
-        Twice `(x, y)`: x an array `[N]` of objects, each a list of int; y int64 `[N]`.
+        `(x, y)` of training and of test: x an array `[N]` of objects, each a list of int; y int64 `[N]`.
 
     Raises:
-        ArgumentError: for numbers that cannot be right, and if `maxlen` leaves nothing.
-        MissingFileError: if the files are not there, or cannot be downloaded.
-        FileFormatError: if a file is damaged or another one.
+        ArgumentError: for numbers out of range, and if `maxlen` leaves nothing.
+        MissingFileError: if the files do not exist or cannot be downloaded.
+        FileFormatError: if a file is damaged or the wrong one.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "imdb.csv"
@@ -73,7 +73,7 @@ def load_data(
 
 @public
 def load_texts(path: str | os.PathLike[str] | None = None, *, seed: int | None = 113) -> tuple[Part, Part]:
-    """Return the reviews and "negative" or "positive" for each: `(texts, labels)` of training, of test.
+    """Return reviews labelled "negative" or "positive": `(texts, labels)` of training, of test.
 
     The arguments, the errors and the order of the reviews are those of `load_data` without `maxlen`.
 

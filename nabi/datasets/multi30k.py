@@ -1,4 +1,4 @@
-"""Multi30k: 31,014 descriptions of pictures, English and German, for training, validation and test 2016.
+"""Multi30k: 31,014 image descriptions, English and German, for training, validation and test 2016.
 
 Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions"."""
 
@@ -18,15 +18,15 @@ def load_pairs(
     """Return sentences and their translations: `(sources, targets)` of training, validation, test 2016.
 
     Args:
-        path: the folder of the files: `train`, `val` and `test_2016_flickr`, each with `.en.gz` and `.de.gz`,
-            also with `multi30k_` before these names. None looks where all data sets are looked for, and
-            downloads English and German.
+        path: the folder of the files `train`, `val` and `test_2016_flickr`, each with `.en.gz` and `.de.gz`,
+            optionally prefixed with `multi30k_`. None: see `nabi.datasets`; only English and German are
+            downloaded.
         source: the language to translate from: "en", "de", "fr" or "cs".
         target: the language to translate into.
 
     Raises:
-        MissingFileError: if the files are not there and cannot be downloaded.
-        FileFormatError: if a file is damaged, or two that belong together differ in their number of lines.
+        MissingFileError: if the files do not exist and cannot be downloaded.
+        FileFormatError: if a file is damaged, or the files of a pair differ in their number of lines.
         ArgumentError: for the same language twice.
         UnknownNameError: for another language.
     """
@@ -34,6 +34,6 @@ def load_pairs(
         if language not in MULTI30K_LANGUAGES:
             raise unknown_name(name, language, MULTI30K_LANGUAGES)
     if source == target:
-        raise ArgumentError(f"target: {target!r} was given, which is the source already")
+        raise ArgumentError(f"target: expected another language than source, got {target!r}")
     training, validation, test = read_parts(multi30k_data(source, target), path)
     return training, validation, test

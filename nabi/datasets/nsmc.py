@@ -1,6 +1,6 @@
-"""NSMC: 200,000 short Korean film reviews, negative or positive, a quarter of them for the test.
+"""NSMC: 200,000 short negative and positive Korean film reviews, a quarter of them for test.
 
-The Naver sentiment movie corpus. A sample of it in one CSV file is read as well."""
+The Naver sentiment movie corpus. A sample in a single CSV file can be read too."""
 
 import os
 
@@ -33,9 +33,9 @@ def load_data(
 ) -> tuple[Arrays, Arrays]:
     """Return reviews as lists of word codes, and 0 (negative) or 1 for each: `(x, y)` of training, of test.
 
-    Words are what stands between spaces and ASCII's marks. The arguments, arrays and errors are those of
-    `nabi.datasets.imdb.load_data`; `path` is a folder with `ratings_train.txt` and `ratings_test.txt` as they
-    are published, or a CSV file with the columns split, label and text (a folder may have it as
+    Words are separated by spaces and ASCII punctuation. The arguments, arrays and errors are those of
+    `nabi.datasets.imdb.load_data`; `path` is a folder with the published `ratings_train.txt` and
+    `ratings_test.txt`, or a CSV file with the columns split, label and text (in a folder,
     `nsmc_sample.csv.xz`).
     """
     coding = Coding(num_words, skip_top, maxlen, start_char, oov_char, index_from)
@@ -48,7 +48,7 @@ def load_data(
 
 @public
 def load_texts(path: str | os.PathLike[str] | None = None, *, seed: int | None = 113) -> tuple[Part, Part]:
-    """Return the reviews and "negative" or "positive" for each: `(texts, labels)` of training, of test.
+    """Return reviews labelled "negative" or "positive": `(texts, labels)` of training, of test.
 
     The arguments, the errors and the order of the reviews are those of `load_data` without `maxlen`.
     """

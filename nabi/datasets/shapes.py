@@ -1,18 +1,18 @@
-"""Made pictures for captions: coloured shapes in places, with the one sentence that is right about each.
+"""Synthetic captioned images: coloured shapes, each with its one correct caption.
 
-A picture shows one thing, or two in a row or a column. A thing has one of 10 colours, 6 shapes and 2 sizes,
-and is in one of 9 places; where in it exactly, how large, its tone and the background are random. The
-sentence is determined by the picture:
+An image shows one thing, or two in a row or a column. A thing has one of 10 colours, 6 shapes and 2 sizes,
+and is in one of 9 places; its exact position, size and tone and the background are random. The image
+determines the caption:
 
     a large red circle at the top left
     a small blue square to the left of a small green star
     a large black cross above a small pink diamond
 
-Nothing that is new about a picture of the validation or test part is seen in the training part. Of the 60
-kinds (a colour and a shape) each of the two has six that no other part shows: one of each shape, each in
-another colour. Of the pairs of the other 48 kinds each has a tenth that no other part shows together. Every
-picture there has a new kind (one thing: always; two: half of them) or a new pair of known kinds. The pictures
-are made, not downloaded: the same seed gives the same pictures.
+The validation and test parts show combinations that are not in the training part. Of the 60 kinds (a colour
+and a shape), each of the two has six that no other part has: one of each shape, each in a different colour.
+Of the pairs of the other 48 kinds, each has a tenth that no other part has. Every image in these parts has a
+new kind (always with one thing, half of the time with two) or a new pair of known kinds. The images are
+generated, not downloaded: the same seed gives the same images.
 """
 
 from typing import NamedTuple
@@ -30,12 +30,12 @@ _SMALLEST = 24
 
 
 class Part(NamedTuple):
-    """Pictures and what they show."""
+    """Images and captions."""
 
     images: npt.NDArray[np.uint8]
     """`[N, image_size, image_size, 3]`, red, green and blue from 0 to 255."""
     captions: list[str]
-    """The sentence about each."""
+    """One for each image."""
 
 
 @public
@@ -47,16 +47,16 @@ def load_data(
     image_size: int = 48,
     seed: int = 0,
 ) -> tuple[Part, Part, Part]:
-    """Make pictures and their captions for training, validation and test.
+    """Generate images and captions for training, validation and test.
 
     Args:
-        training, validation, test: how many pictures each has; about a thousand are made in a second.
-        image_size: of a picture, in pixels, from 24.
+        training, validation, test: number of images in each part; generating 1,000 takes about a second.
+        image_size: height and width in pixels, from 24.
         seed: of everything random.
 
     Raises:
-        ArgumentError: for a number of pictures below 1, pictures that are too small to tell a square from a
-            diamond, a negative seed.
+        ArgumentError: for fewer than 1 image, images too small to tell a square from a diamond, or a negative
+            seed.
 
     >>> training, validation, test = load_data(3, 1, 1)
     >>> training.images.shape, training.captions[0]
@@ -76,7 +76,7 @@ def load_data(
 
 
 def get_new_kinds(part: str = "test") -> tuple[str, ...]:
-    """Return the colours and shapes that only "validation" or "test" shows together.
+    """Return the combinations of colour and shape that occur only in "validation" or in "test".
 
     >>> get_new_kinds()
     ('purple circle', 'pink square', 'brown triangle', 'black diamond', 'white star', 'red cross')

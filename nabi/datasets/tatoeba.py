@@ -1,4 +1,4 @@
-"""Tatoeba: some thousand English sentences with Korean translations, as manythings.org publishes them."""
+"""Tatoeba: several thousand English sentences with Korean translations, as published by manythings.org."""
 
 import os
 
@@ -21,20 +21,19 @@ def load_pairs(
 ) -> tuple[Part, Part, Part]:
     """Return sentences and their translations: `(sources, targets)` of training, validation and test.
 
-    The data have no split of their own. Here no sentence is in two parts, neither an English nor a Korean
-    one, not even with other punctuation or case: many are in several pairs, and a part that shares them with
-    the training would tell what is remembered.
+    The data have no official split. Here no English or Korean sentence is in two parts, not even with
+    different punctuation or case: many occur in several pairs, and sharing them with the training part would
+    measure memorization.
 
     Args:
-        path: the file, or a folder with `tatoeba_eng_kor.tsv` or, as it is published, `kor.txt`: English,
-            Korean and who wrote them, between tabs. None looks where all data sets are looked for; it is not
-            downloaded.
+        path: the file, or a folder with `tatoeba_eng_kor.tsv` or the published `kor.txt`: English, Korean and
+            authors, separated by tabs. None: see `nabi.datasets`; it is not downloaded.
         validation_share: of the pairs, at most.
         test_share: of the pairs, at most.
-        seed: of the split; None for another one each time.
+        seed: of the split; None for a new one each time.
 
     Raises:
-        MissingFileError: if the file is not there.
+        MissingFileError: if the file does not exist.
         FileFormatError: if it is damaged or has other columns.
         ArgumentError: for shares that leave a part empty, and a seed that is not a whole number from 0 to
             2³² − 1.
@@ -46,7 +45,7 @@ def load_pairs(
     validation, test, training = apart(pairs, (validation_share, test_share), order)
     if not (training[0] and validation[0] and test[0]):
         raise ArgumentError(
-            f"validation_share, test_share: {validation_share!r} and {test_share!r} were given, which leaves "
-            f"a part of the {len(pairs[0]):,} pairs empty"
+            f"validation_share, test_share: expected shares that leave no part of {len(pairs[0]):,} pairs "
+            f"empty, got {validation_share!r} and {test_share!r}"
         )
     return training, validation, test

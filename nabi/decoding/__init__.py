@@ -1,7 +1,7 @@
-"""Decoding: from a model that gives the probability of each next code to the sequence that it writes.
+"""Decoding: generating sequences with a model that predicts the probability of each next code.
 
-`decode` gives whole sequences, `stream` one code after the other, as it is chosen. How codes are chosen is
-`Greedy`, `Sampling` or `BeamSearch`; what can be decoded is any object with the two methods of `Decodable`.
+`decode` returns whole sequences, `stream` yields one code at a time. The strategies are `Greedy`, `Sampling`
+and `BeamSearch`; any object with the two methods of `Decodable` can be decoded.
 """
 
 from nabi.decoding._decode import Decoded, Written, decode, stream

@@ -15,20 +15,21 @@ from nabi.decoding._strategies import BeamSearch
 
 __all__ = ["Found", "search"]
 
-# What a beginning has chosen, last code first: (earlier codes, code). So beginnings share what they share.
+# The codes of a hypothesis as a linked list, last code first: (earlier codes, code). Hypotheses share
+# prefixes.
 Chain = tuple[Any, int] | None
 # Log probability, codes, whether it ended.
 Found = tuple[float, tuple[int, ...], bool]
 
 
 class _Row:
-    """One row of the batch: beginnings that are followed, and what has ended."""
+    """One row of the batch: the live hypotheses and the finished ones."""
 
     def __init__(self) -> None:
         self.chains: list[Chain] = [None]
         self.totals = np.zeros(1)
         self.ended: list[tuple[float, Chain, int]] = []
-        """Log probability, codes without the end, and length with it."""
+        """Log probability, codes excluding the end, and length including it."""
 
 
 def search(
@@ -66,7 +67,7 @@ def search(
 
 
 def _best_of_each(log_probabilities: Tensor, beam: int) -> tuple[Any, Any]:
-    """The best codes of each beginning, `[N, beam]`, and their log probabilities; of equal ones the first."""
+    """Return the best codes of each hypothesis, `[N, beam]`, and their log probabilities; ties: the first."""
     width = min(beam, log_probabilities.shape[1])
     if width == 1:
         values, places = log_probabilities.max(dim=1, keepdim=True)
@@ -80,7 +81,7 @@ def _best_of_each(log_probabilities: Tensor, beam: int) -> tuple[Any, Any]:
 def _advance(
     row: _Row, values: Any, places: Any, strategy: BeamSearch, ends: Collection[int], length: int
 ) -> tuple[list[int], list[int]]:
-    """Go on with the best of what the beginnings can become; return which parents and codes these have."""
+    """Extend the hypotheses by the best next codes; return the parents and codes of those that go on."""
     totals = (row.totals[:, None] + values).ravel()
     room = strategy.beam - len(row.ended)
     best = np.argsort(-totals, kind="stable")[:room]
@@ -110,11 +111,11 @@ def _score(total: float, length: int, strategy: BeamSearch) -> float:
 
 
 def _is_decided(row: _Row, strategy: BeamSearch, maxlen: int) -> bool:
-    """Whether nothing that is still followed can come among the best that are wanted."""
+    """Return whether no live hypothesis can still rank among the best."""
     if len(row.ended) < strategy.best:
         return False
     scores = sorted((_score(total, length, strategy) for total, _, length in row.ended), reverse=True)
-    # Totals only fall, and the longest sequence that can end divides them by most.
+    # Log probabilities only fall, and the longest possible sequence has the largest divisor.
     return _score(float(row.totals[0]), maxlen, strategy) <= scores[strategy.best - 1]
 
 

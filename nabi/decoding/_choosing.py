@@ -1,6 +1,6 @@
 """Choosing the next code of each row from probabilities.
 
-In numpy: rows are few and short, and torch's operations cost several times as much to begin.
+In NumPy: rows are few and short, and torch's overhead per operation is several times as high.
 """
 
 import math
@@ -19,28 +19,28 @@ __all__ = ["Chooser", "check_probabilities"]
 Floats = npt.NDArray[np.floating[Any]]
 Codes = npt.NDArray[np.int64]
 
-# Random numbers are drawn so many at a time.
+# Random numbers drawn at a time.
 _DRAWS = 256
 
 
 def check_probabilities(log_probabilities: Floats) -> None:
-    """Refuse what no code can be chosen from.
+    """Check that a code can be chosen.
 
     Raises:
-        NotFiniteError: if a probability is no number, or all of a row are zero.
+        NotFiniteError: if a probability is NaN, or all of a row are zero.
     """
     # The largest of a row is NaN if any is; it is -inf if all are.
     largest = log_probabilities.max(axis=1)
     if not np.isfinite(largest).all():
         row = int(np.flatnonzero(~np.isfinite(largest))[0])
         raise NotFiniteError(
-            f"log probabilities: the largest of row {row} is {largest[row]}, a finite number was expected; "
-            "the model's weights may have become NaN or infinite"
+            f"log probabilities: expected a finite largest value in row {row}, got {largest[row]}; the "
+            "model's weights may be NaN or infinite"
         )
 
 
 class Chooser:
-    """Chooses for the rows of a batch, of which some leave it on the way."""
+    """Chooses codes for the rows of a batch, which rows may leave on the way."""
 
     def __init__(self, strategy: Greedy | Sampling, rows: int) -> None:
         greedy = isinstance(strategy, Greedy) or strategy.temperature == 0
@@ -51,7 +51,7 @@ class Chooser:
             self._past = [[] for _ in range(rows)]
 
     def choose(self, log_probabilities: Floats, rows: Codes) -> Codes:
-        """Return a code for each row, from `[B, V]`; `rows` says which rows of the beginning they are.
+        """Return a code for each row, from `[B, V]`; `rows` are their indices in the original batch.
 
         Raises:
             NotFiniteError: as `check_probabilities`.
@@ -76,16 +76,14 @@ class Chooser:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether a code follows from its row's probabilities and the temperature alone."""
+        """Whether a code depends only on its row's probabilities and the temperature."""
         strategy = self._sampling
         return self._past is None and (
             self._draws is None or strategy is None or (strategy.top_k is None and strategy.top_p == 1)
         )
 
     def _choose_one(self, log_probabilities: Floats, row: int) -> Codes:
-        """Choose as `choose` does: a text is written by one row, whose numbers are so few that only how many
-        operations there are counts.
-        """
+        """Choose as `choose` does, for a single row, where only the number of operations counts."""
         scores = log_probabilities[0]
         best = scores.argmax()  # a NaN counts as the largest
         largest = float(scores[best])
@@ -123,21 +121,21 @@ class Chooser:
             weights = _keep_top(weights, top_k, top_p)
         sums = weights.cumsum(axis=1)
         totals = sums[:, -1]
-        # Below the total also where rounding would give it: the last code may be one that must not come.
+        # Strictly below the total even after rounding: the last code may have probability zero.
         wanted = np.minimum(draws * totals, np.nextafter(totals, 0))
         codes: Codes = (sums <= wanted[:, None]).sum(axis=1)
         return codes
 
 
 def _keep_top(weights: Floats, top_k: int | None, top_p: float) -> Floats:
-    """Set to 0 what is not among the `top_k` largest of a row or not needed for a share of `top_p`."""
+    """Set to 0 all but the `top_k` largest of a row, and those beyond a share of `top_p`."""
     order = np.argsort(-weights, axis=1, kind="stable")
     ranked = np.take_along_axis(weights, order, axis=1)
     if top_k is not None:
         ranked[:, top_k:] = 0
     if top_p < 1:
         sums = ranked.cumsum(axis=1)
-        # The first stays whatever happens: nothing comes before it.
+        # The first is always kept.
         ranked[:, 1:][sums[:, :-1] >= top_p * sums[:, -1:]] = 0
     kept = np.zeros_like(weights)
     np.put_along_axis(kept, order, ranked, axis=1)
@@ -145,7 +143,7 @@ def _keep_top(weights: Floats, top_k: int | None, top_p: float) -> Floats:
 
 
 class _Draws:
-    """Random numbers from 0 to 1, a sequence of its own for each row, whatever becomes of the others."""
+    """Random numbers from 0 to 1, an independent sequence for each row."""
 
     def __init__(self, seed: int, rows: int) -> None:
         self._generators = [torch.Generator().manual_seed(seed + row) for row in range(rows)]
@@ -153,13 +151,13 @@ class _Draws:
         self._at = _DRAWS
 
     def next(self, rows: Codes) -> Floats:
-        """The next number of these rows."""
+        """Return the next number of each of these rows."""
         self._go_on(rows)
         found: Floats = self._numbers[rows, self._at - 1]
         return found
 
     def next_of(self, row: int) -> float:
-        """The next number of this row."""
+        """Return the next number of this row."""
         self._go_on((row,))
         return float(self._numbers[row, self._at - 1])
 

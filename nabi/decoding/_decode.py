@@ -1,4 +1,4 @@
-"""Decoding a batch: whole sequences, or one step after the other."""
+"""Decoding a batch: whole sequences, or step by step."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,29 +26,29 @@ _GREEDY = Greedy()
 
 @dataclass(frozen=True)
 class Decoded:
-    """A sequence that was written."""
+    """A generated sequence."""
 
     codes: tuple[int, ...]
-    """Without the code that ended it."""
+    """Excluding the end code."""
     log_probability: float
-    """Of all codes together by the model, the end's included where it ended."""
+    """Of the whole sequence, including the end code if there is one."""
     score: float
-    """What sequences were compared by in a beam search; else the log probability."""
+    """The ranking score of a beam search; otherwise the log probability."""
     ended: bool
-    """Whether it came to its end before `maxlen`."""
+    """Whether it ended before `maxlen`."""
 
 
 class Written(NamedTuple):
-    """What one step wrote: a code for each row that goes on."""
+    """The output of one step: a code for each row that continues."""
 
     rows: Codes
-    """Which rows of the batch, `[N]`."""
+    """Indices of the rows in the batch, `[N]`."""
     codes: Codes
-    """What was chosen for them, `[N]`."""
+    """The codes chosen for them, `[N]`."""
     log_probabilities: npt.NDArray[np.float64]
-    """Of these codes, by the model, `[N]`."""
+    """Of these codes, `[N]`."""
     ended: dict[int, float]
-    """Rows that ended in this step, with the log probability of their end."""
+    """Rows that ended in this step, with the log probability of the end."""
 
 
 @public
@@ -61,24 +61,24 @@ def stream(
     end: int | Collection[int] | None = None,
     maxlen: int | None = None,
 ) -> Iterator[Written]:
-    """Write one code after the other for each row of a batch, and give each as soon as it is chosen.
+    """Generate codes for each row of a batch, and yield each as soon as it is chosen.
 
-    Nothing is kept of what was written, so that any length takes the same memory. A row that chooses `end`
-    leaves the batch: what would come after is never computed. The iterator ends with the last row. A step in
-    which all rows end writes no code.
+    Generated codes are not stored, so memory use does not depend on the length. A row that chooses `end`
+    leaves the batch and is not computed any further. The iterator ends with the last row. A step in which
+    all rows end yields no codes.
 
     Args:
-        model: what is asked for probabilities.
+        model: predicts the probabilities.
         state: of the model, for B rows.
-        first: the code that each row reads first, `[B]`: the last of its primer, or one that means a start.
+        first: the code that each row reads first, `[B]`: the last code of its primer, or a start code.
         strategy: `Greedy` or `Sampling`.
-        end: the code that ends a sequence, or several; None where only `maxlen` does.
-        maxlen: codes of a row at most, its end counted; None for no limit.
+        end: the code or codes that end a sequence; None if only `maxlen` does.
+        maxlen: maximum number of codes per row, including the end; None for no limit.
 
     Raises:
-        ArgumentError: for a strategy that does not write step by step, a length below 1, codes of a wrong
+        ArgumentError: for a strategy that cannot generate step by step, a length below 1, or codes of a wrong
             shape.
-        NotFiniteError: if the model gives probabilities that are no numbers.
+        NotFiniteError: if the model returns NaN as a probability.
 
     >>> import torch
     >>> class Counting:  # after a code comes the next one
@@ -96,8 +96,8 @@ def stream(
         maxlen = _check_maxlen(maxlen)
     if not isinstance(strategy, Greedy | Sampling):
         raise ArgumentError(
-            f"strategy: got {strategy!r}, expected Greedy or Sampling: a beam search knows what it has "
-            "written at its end only"
+            f"strategy: expected Greedy or Sampling, got {strategy!r}; a beam search has no result before it "
+            "ends"
         )
     return _stream(model, state, codes, strategy, ends, maxlen)
 
@@ -118,7 +118,7 @@ def _stream(
         log_probabilities, state = model.step(codes, state)
         array = to_numpy(log_probabilities)
         chosen = chooser.choose(array, rows)
-        if len(rows) == 1:  # the same for a text that is written, in less time
+        if len(rows) == 1:  # faster for a single text
             own = np.array([array[0, chosen[0]]], dtype=np.float64)
         else:
             own = array[places, chosen].astype(np.float64)
@@ -149,15 +149,15 @@ def decode(
     end: int | Collection[int] | None = None,
     maxlen: int,
 ) -> list[list[Decoded]]:
-    """Write a sequence for each row of a batch.
+    """Generate a sequence for each row of a batch.
 
     Args:
-        model, state, first, end: as `stream` takes them.
+        model, state, first, end: as for `stream`.
         strategy: `Greedy`, `Sampling` or `BeamSearch`.
-        maxlen: codes of a row at most, its end counted.
+        maxlen: maximum number of codes per row, including the end.
 
     Returns:
-        For each row its sequences, the best first: one, and with `BeamSearch(best=n)` up to n.
+        The sequences of each row, best first: one, or up to n with `BeamSearch(best=n)`.
 
     Raises:
         ArgumentError, NotFiniteError: as `stream`.
@@ -222,7 +222,7 @@ def _check_first(first: Tensor | Collection[int]) -> Tensor:
         raise ArgumentError(f"first: expected the code of each row, got {_checks.short(first)}")
     if codes.dim() != 1 or codes.is_floating_point():
         raise ArgumentError(
-            f"first: got {codes.dtype} of shape {tuple(codes.shape)}, expected whole numbers [batch]"
+            f"first: expected whole numbers [batch], got {codes.dtype} of shape {tuple(codes.shape)}"
         )
     return codes.to(torch.int64)
 

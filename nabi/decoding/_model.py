@@ -1,4 +1,4 @@
-"""What can be decoded."""
+"""The interface of models that can be decoded."""
 
 from typing import Any, Protocol
 
@@ -10,10 +10,10 @@ __all__ = ["Decodable", "select_rows"]
 
 
 class Decodable(Protocol):
-    """A model that reads a code, keeps a state, and says how probable each next code is.
+    """A model that reads a code, keeps a state, and predicts the probability of each next code.
 
-    A state is whatever the model makes of it: what is decoded never looks inside. It must not be changed by
-    `step`, since several beams may go on from one state.
+    The state is opaque to the decoder. `step` must not modify it, since several beams may continue from one
+    state.
     """
 
     def step(self, codes: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -21,27 +21,26 @@ class Decodable(Protocol):
 
         Args:
             codes: `[B]`, int64.
-            state: after what the rows have read before.
+            state: after the codes read before.
 
         Returns:
-            The logarithm of the probability of each next code, `[B, V]` (-inf for one that must not come),
-            and the new state.
+            The log probability of each next code, `[B, V]` (-inf for a forbidden one), and the new state.
         """
 
     def select(self, state: Any, rows: Tensor) -> Any:
-        """Return the state of these rows `[N]`, int64, in this order; a row may be there several times."""
+        """Return the state of these rows `[N]`, int64, in this order; rows may be repeated."""
 
 
 def select_rows(state: Any, rows: Tensor, axis: int = 0) -> Any:
     """Return the rows of all tensors in a state of tuples, lists and dictionaries, as `Decodable.select`.
 
     Args:
-        state: tensors with the rows of a batch on one axis, nested in any way; None stays None.
-        rows: which, `[N]`.
-        axis: 0 where states are `[B, width]`, 1 for those of `nabi.nn.RNN`, `[layers, B, width]`.
+        state: tensors with a batch axis, nested in any way; None stays None.
+        rows: indices of the rows, `[N]`.
+        axis: 0 for states `[B, width]`, 1 for those of `nabi.nn.RNN`, `[layers, B, width]`.
 
     Raises:
-        ArgumentError: for something else in the state.
+        ArgumentError: for anything else in the state.
 
     >>> import torch
     >>> select_rows((torch.tensor([[1], [2], [3]]), None), torch.tensor([2, 0]))
@@ -56,9 +55,9 @@ def select_rows(state: Any, rows: Tensor, axis: int = 0) -> Any:
         return {name: select_rows(part, rows, axis) for name, part in state.items()}
     if isinstance(state, list | tuple):
         parts = [select_rows(part, rows, axis) for part in state]
-        if hasattr(state, "_fields"):  # a named tuple takes its parts one by one
+        if hasattr(state, "_fields"):  # a named tuple takes positional arguments
             return type(state)(*parts)
         return type(state)(parts)
     raise ArgumentError(
-        f"state: got {type(state).__name__}, expected tensors in tuples, lists or dictionaries"
+        f"state: expected tensors in tuples, lists or dictionaries, got {type(state).__name__}"
     )

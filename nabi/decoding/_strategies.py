@@ -1,4 +1,4 @@
-"""How codes are chosen: what a user can ask for."""
+"""Decoding strategies."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,30 +11,28 @@ __all__ = ["BeamSearch", "Greedy", "Sampling", "Strategy"]
 
 @dataclass(frozen=True)
 class Greedy:
-    """The most probable next code, at every step; of equally probable ones the smallest."""
+    """The most probable code at every step; the smallest of equally probable ones."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """A next code by chance, each as often as its probability says.
+    """A random next code, drawn from the predicted probabilities.
 
-    What changes the probabilities is applied in this order: repetition penalty, temperature, `top_k`,
-    `top_p`.
+    The options are applied in this order: repetition penalty, temperature, `top_k`, `top_p`.
 
     Args:
-        temperature: below 1 probable codes become more probable still, above 1 all become more alike: the
-            probabilities are raised to 1 / temperature. 0 takes the most probable code.
-        top_k: only the k most probable codes are drawn from; None for all.
-        top_p: only the most probable codes that together have at least this probability are drawn from
-            (nucleus sampling, Holtzman et al. 2020); 1 for all.
-        repetition_penalty: the probability of a code that was chosen before is divided by this, compared with
-            those of the others; 1 for no penalty. (Keskar et al. 2019 divide logits, which means something
-            else for every zero that the logits may have.)
+        temperature: the probabilities are raised to 1 / temperature: below 1 probable codes become more
+            probable, above 1 the distribution becomes flatter. 0 takes the most probable code.
+        top_k: draw from the k most probable codes only; None for all.
+        top_p: draw only from the most probable codes that together have at least this probability (nucleus
+            sampling, Holtzman et al. 2020); 1 for all.
+        repetition_penalty: divides the relative probability of codes chosen before; 1 for no penalty.
+            (Keskar et al. 2019 divide logits, whose effect depends on the arbitrary zero of the logits.)
         repetition_window: how many of the last codes count as chosen before.
-        seed: of the random numbers. Row r of a batch is drawn as a single row with the seed `seed + r`.
+        seed: of the random numbers. Row r of a batch is drawn like a single row with the seed `seed + r`.
 
     Raises:
-        ArgumentError: for a value that cannot be used.
+        ArgumentError: for a value out of range.
 
     >>> Sampling(temperature=0.7, top_k=5).top_k
     5
@@ -63,20 +61,20 @@ class Sampling:
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """The most probable whole sequences, as far as following the `beam` most probable beginnings finds them.
+    """Approximately the most probable sequences, found by following the `beam` most probable prefixes.
 
-    A sequence that ends leaves the beam, which is smaller by one from then on; so a beam of 1 is `Greedy`.
-    Sequences are compared by `log probability / length ** length_penalty`, their end counted. One that
-    `maxlen` cut off comes after all that ended.
+    A sequence that ends leaves the beam, which then shrinks by one; a beam of 1 is therefore `Greedy`.
+    Sequences are ranked by `log probability / length ** length_penalty`, including their end. Sequences cut
+    off by `maxlen` rank after all that ended.
 
     Args:
-        beam: how many beginnings are followed.
-        best: how many sequences are wanted for each row, the best first; there may be fewer.
-        length_penalty: 0 compares probabilities, which are higher for short sequences; 1 compares the mean
-            log probability of a code.
+        beam: number of prefixes to follow.
+        best: number of sequences to return for each row, best first; there may be fewer.
+        length_penalty: 0 compares probabilities, which favours short sequences; 1 compares the mean log
+            probability per code.
 
     Raises:
-        ArgumentError: for a beam below 1, more best sequences than the beam has, a negative penalty.
+        ArgumentError: for a beam below 1, `best` larger than the beam, or a negative penalty.
     """
 
     beam: int = 5
@@ -87,9 +85,7 @@ class BeamSearch:
         object.__setattr__(self, "beam", _checks.whole("beam", self.beam))
         object.__setattr__(self, "best", _checks.whole("best", self.best))
         if self.best > self.beam:
-            raise ArgumentError(
-                f"best: got {self.best}, but a beam of {self.beam} finds no more than {self.beam}"
-            )
+            raise ArgumentError(f"best: expected at most the beam of {self.beam}, got {self.best}")
         penalty = _checks.real("length_penalty", self.length_penalty, least=0, most=100)
         object.__setattr__(self, "length_penalty", penalty)
 

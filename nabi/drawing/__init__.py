@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nabi.drawing._fonts import Fonts, fonts_for
     from nabi.drawing._style import text_settings
 else:
-    # matplotlib is loaded by those that draw.
+    # Loads matplotlib only when something is drawn.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {

@@ -1,4 +1,4 @@
-"""Writing a figure: SVG or PNG by the suffix, the same bytes for the same picture, whole or not at all."""
+"""Writing figures as SVG or PNG, reproducibly and atomically."""
 
 import io
 import os
@@ -20,7 +20,7 @@ _SUFFIXES = (".svg", ".png")
 
 
 def check_suffix(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture.
+    """Check the path of a picture and return it.
 
     Raises:
         ArgumentError: its suffix is neither .svg nor .png.
@@ -36,16 +36,16 @@ def write_figure(
 ) -> Path:
     """Write a matplotlib figure as SVG or PNG, by the suffix.
 
-    The file appears under its name when it is complete. Missing folders are made.
+    The file is written atomically. Missing folders are created.
 
     Args:
-        figure: what to write.
+        figure: the figure.
         path: of the file, ending in .svg or .png.
-        title, description: kept in the file, for those who cannot see it.
+        title, description: stored in the file's metadata, for accessibility.
         dpi: of a PNG.
 
     Raises:
-        ArgumentError: another suffix.
+        ArgumentError: the suffix is neither .svg nor .png.
         OutputError: the file cannot be written.
     """
     target = check_suffix(path)
@@ -54,7 +54,7 @@ def write_figure(
         "Title": _printable(title) or None,
         "Description": _printable(description) or None,
     }
-    # Who wrote it: the command line replaces its own pictures, and nobody else's.
+    # The command line overwrites only pictures with this mark.
     metadata["Software" if kind == "png" else "Creator"] = "nabi"
     if kind == "svg":
         metadata["Date"] = None
@@ -69,7 +69,7 @@ def write_figure(
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content.getvalue())
-            # mkstemp makes files that only their owner may read; a picture has the usual permissions.
+            # mkstemp creates files that only the owner may read; restore the usual permissions.
             mask = os.umask(0)
             os.umask(mask)
             os.chmod(temporary, 0o666 & ~mask)
@@ -84,5 +84,5 @@ def write_figure(
 
 
 def _printable(text: str) -> str:
-    """Text that neither XML nor UTF-8 refuses, whatever a user's data has in it."""
+    """Return the text with characters that XML or UTF-8 reject replaced."""
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -1,4 +1,4 @@
-"""Text in any script in a picture: the fonts that have its characters, or a spelling that can be read."""
+"""Text in any script in a picture: fonts that have its characters, or a readable transliteration."""
 
 import re
 import unicodedata
@@ -8,15 +8,15 @@ from functools import lru_cache
 
 __all__ = ["Fonts", "fonts_for"]
 
-_FIRST = "DejaVu Sans"  # comes with matplotlib, so it is there everywhere
-_BOXES = "Last Resort"  # a font that has a box for every character
+_FIRST = "DejaVu Sans"  # comes with matplotlib, so it is always available
+_BOXES = "Last Resort"  # a font with a box for every character
 _INVISIBLE = {"Cc", "Cf", "Cs", "Mn", "Me"}
 _VOWELS = re.compile(r"[AEIOUWY]+")
 
 
 @dataclass(frozen=True)
 class Fonts:
-    """What some texts can be written with."""
+    """Fonts for some texts."""
 
     families: tuple[str, ...]
     """For matplotlib's `fontfamily`: each character is taken from the first that has it."""
@@ -24,7 +24,7 @@ class Fonts:
     """Characters of the texts that no installed font has."""
 
     def write(self, text: str) -> str:
-        """Return the text with the missing characters spelt out, and white space as single spaces.
+        """Return the text with missing characters transliterated and white space collapsed.
 
         >>> Fonts(("DejaVu Sans",), frozenset("나비")).write("나비  flies")
         'nabi flies'
@@ -36,9 +36,9 @@ class Fonts:
 def fonts_for(texts: Iterable[str]) -> Fonts:
     """Find fonts for all the characters of some texts.
 
-    Looked for among the fonts that matplotlib knows, those of the system included, and only as far as
-    needed. What no font has, `Fonts.write` spells out: a Hangul syllable by its sound, most other
-    characters by their Unicode name.
+    Searches the fonts known to matplotlib, including the system's, only as far as needed. `Fonts.write`
+    transliterates characters that no font has: a Hangul syllable by its sound, most others by their Unicode
+    name.
 
     >>> fonts_for(["nabi", "σ"]).families
     ('DejaVu Sans',)
@@ -53,7 +53,7 @@ def _find(wanted: frozenset[str]) -> Fonts:
 
     families = [_FIRST]
     missing = wanted - _characters(findfont(FontProperties(family=_FIRST)))
-    # Upright fonts of normal weight first, and of these the ones without serifs, as the first is.
+    # Upright fonts of normal weight first, and sans-serif ones among these, like the default font.
     for entry in sorted(fontManager.ttflist, key=_unlikeness):
         if not missing:
             break
@@ -78,7 +78,7 @@ def _characters(file: str) -> frozenset[str]:
 
     try:
         return frozenset(map(chr, get_font(file).get_charmap()))
-    except (OSError, RuntimeError, ValueError):  # a font file that is damaged, or gone since it was listed
+    except (OSError, RuntimeError, ValueError):  # damaged, or removed since it was listed
         return frozenset()
 
 
@@ -96,13 +96,13 @@ def _spelt(character: str) -> str:
         return _jamo(letter)
     if letter:
         return letter.rpartition(" ")[2].lower()
-    if not name or "-" in name:  # CJK UNIFIED IDEOGRAPH-4E00 says no more than its number
+    if not name or "-" in name:  # CJK UNIFIED IDEOGRAPH-4E00 is only a number
         return f"[{ord(character):X}]"
     return f"[{name.lower()}]"
 
 
 def _jamo(name: str) -> str:
-    """Return how a single Korean letter is written: its name begins with its sound."""
+    """Return the transliteration of a Korean letter: its name begins with its sound."""
     if _VOWELS.fullmatch(name):
         return name.lower()
     if name == "IEUNG":

@@ -1,4 +1,4 @@
-"""How text looks in every figure: the same font and the same bytes every time."""
+"""Text settings of all figures, for reproducible files."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,7 +15,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def text_settings() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib writes as all the pictures do, the same bytes every time."""
+    """Return a context with the text settings of all figures."""
     import matplotlib
 
     return matplotlib.rc_context(_SETTINGS)  # type: ignore[arg-type]

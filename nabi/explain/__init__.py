@@ -1,4 +1,4 @@
-"""Seeing what recurrent networks do: gradients by distance, gates, words that decide, attention, music."""
+"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, music."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._captions_picture import CaptionedImage, captions_picture

@@ -1,4 +1,4 @@
-"""Where a model looked while it wrote: attention as a picture and in the terminal."""
+"""Attention of a translator, as a picture and in the terminal."""
 
 import os
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from nabi._public import public
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError, ShapeError
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
 __all__ = ["Aligned", "attention_picture", "attention_text"]
 
 Weights = npt.NDArray[np.float64]
 
-_WORD = "▁"  # stands before the first piece of a word
-_CONTINUED = "‑"  # is shown before the others; a hyphen that no line breaks at
-_LONGEST = 18  # characters of a piece that are shown
+_WORD = "▁"  # prefix of the first piece of a word
+_CONTINUED = "‑"  # shown before the other pieces; a non-breaking hyphen
+_LONGEST = 18  # maximum characters shown of a piece
 _SIDE, _LEAST_SIDE, _WIDEST = 0.38, 0.21, 10.0  # of a cell in inches, and of all cells together
 _POINTS, _LEAST_POINTS = 11.0, 7.0
 _GREY = "#8a939c"
@@ -29,38 +29,38 @@ _STRONGEST, _WORTH_NAMING = 3, 0.1
 
 
 class Aligned(Protocol):
-    """What an attention is: a row of weights over the source pieces for each target piece, `[T, S]`."""
+    """An attention: a row of weights over the source pieces for each target piece, `[T, S]`."""
 
     @property
     def source(self) -> Sequence[str]:
-        """S pieces that were read."""
+        """The S pieces read."""
 
     @property
     def target(self) -> Sequence[str]:
-        """T pieces that were written."""
+        """The T pieces written."""
 
     @property
     def weights(self) -> Any:
-        """`[T, S]`, each row with the sum 1: an array or a tensor."""
+        """Array or tensor `[T, S]`; each row sums to 1."""
 
 
 @public
 def attention_picture(attention: Aligned, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-    """Draw where a model looked: the source above, the target at the side, dark where the weight is large.
+    """Draw attention weights: the source above, the target at the side, darker for larger weights.
 
-    Pieces that go on with a word have a hyphen before them. Characters that no installed font has are spelt
-    out: Hangul by its sound.
+    Pieces that continue a word have a hyphen before them. Characters that no installed font has are
+    transliterated: Hangul by its sound.
 
     Args:
-        attention: what `Translator.attention` returns, or anything with `source`, `target` and `weights`.
+        attention: the result of `Translator.attention`, or any object with `source`, `target` and `weights`.
         path: the file to write, .svg or .png.
-        title: above the picture; nothing by default.
+        title: above the picture; none by default.
 
     Returns:
         The path.
 
     Raises:
-        ArgumentError: for another suffix, and where there is no piece to draw.
+        ArgumentError: for another suffix, and if there are no pieces to draw.
         ShapeError: for weights that are not `[T, S]`.
         OutputError: if the file cannot be written.
 
@@ -81,7 +81,7 @@ def attention_picture(attention: Aligned, path: str | os.PathLike[str], *, title
     side = min(_SIDE, max(_LEAST_SIDE, _WIDEST / max(weights.shape)))
     points = max(_LEAST_POINTS, _POINTS * min(1.0, side / 0.3))
     inch = points / 72
-    # An average letter is half as wide as its font is high; Hangul and the like are as wide as they are high.
+    # Letters are about half as wide as the font is high; Hangul and the like are square.
     left = 0.25 + inch * max(map(_width, target))
     above = 0.2 + inch * max(map(_width, source)) * 0.87 + inch * 0.5
     head = 0.0 if title is None else 0.42
@@ -111,12 +111,12 @@ def attention_picture(attention: Aligned, path: str | os.PathLike[str], *, title
 
 @public
 def attention_text(attention: Aligned) -> Table:
-    """Return a table for `rich`: for each target piece, where the source was looked at, and the pieces there.
+    """Return a `rich` table: for each target piece, the attention over the source and its strongest pieces.
 
-    The column in the middle has a sign for each source piece, dark where the weight is large.
+    The middle column has a character for each source piece, darker for larger weights.
 
     Raises:
-        ArgumentError: where there is no piece.
+        ArgumentError: if there are no pieces.
         ShapeError: for weights that are not `[T, S]`.
     """
     weights = _weights(attention)
@@ -141,16 +141,16 @@ def _weights(attention: Aligned) -> Weights:
     expected = (len(attention.target), len(attention.source))
     if weights.shape != expected:
         raise ShapeError(
-            f"attention: weights of shape {list(weights.shape)} were given, {list(expected)} is expected: a "
+            f"attention: expected weights of shape {list(expected)}, got {list(weights.shape)}; there is a "
             "row for each target piece, a column for each source piece"
         )
     if 0 in expected:
-        raise ArgumentError("attention: there are no pieces to show")
+        raise ArgumentError("attention: expected pieces to show, got none")
     return weights
 
 
 def _names(pieces: Sequence[str], fonts: Fonts | None) -> list[str]:
-    """How pieces are shown: without the mark of a new word, with a hyphen where a word goes on."""
+    """Return pieces as shown: without the mark of a new word, with a hyphen if they continue a word."""
     marked = any(piece.startswith(_WORD) for piece in pieces)
     names = []
     for piece in pieces:
@@ -163,7 +163,7 @@ def _names(pieces: Sequence[str], fonts: Fonts | None) -> list[str]:
 
 
 def _width(name: str) -> float:
-    """About how wide a name is, as a multiple of the size of its font."""
+    """Return the approximate width of a name, as a multiple of the font size."""
     return sum(1.0 if ord(character) >= 0x1100 and character.isalpha() else 0.6 for character in name)
 
 
@@ -188,7 +188,7 @@ def _write_names(axes: Any, source: list[str], target: list[str], points: float,
 def _draw_key(
     figure: Any, image: Any, left: float, bottom: float, room: float, width: float, height: float
 ) -> None:
-    """Say beside the cells what their colours mean."""
+    """Draw the colour bar beside the cells."""
     tall = min(room, 1.4)
     axes = figure.add_axes((left, bottom + (room - tall) / height, 0.11 / width, tall / height))
     key = figure.colorbar(image, cax=axes, ticks=[0, 0.5, 1])

@@ -1,4 +1,4 @@
-"""Where a captioner looks, as a picture: each picture, and beside it a map for every word."""
+"""Attention of a captioner as a picture: each image, and beside it a map for every word."""
 
 import os
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi._public import public
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,31 +23,31 @@ _SIDE, _GAP, _ABOVE, _BELOW, _TITLE, _MARGIN = 0.86, 0.06, 0.22, 0.30, 0.45, 0.2
 _WRONG = "#c0392b"
 _DARK = (24, 28, 52)
 _MOST_WORDS, _NARROWEST = 16, 7.5
-_FAINTEST = 0.12  # How much of a picture is seen where nothing is looked at.
+_FAINTEST = 0.12  # Visibility of an image region with no attention.
 
 
 class CaptionedImage(NamedTuple):
-    """A picture, what is said of it, and where the captioner looked for each word."""
+    """An image, its caption, and the captioner's attention for each word."""
 
     image: npt.NDArray[np.uint8]
     """`[height, width, 3]`, red, green and blue from 0 to 255."""
     caption: str
     attention: "CaptionAttention"
     expected: str | None = None
-    """What is right; None where that is not known."""
+    """The correct caption; None if unknown."""
 
 
 @public
 def captions_picture(
     captioned: Sequence[CaptionedImage], path: str | os.PathLike[str], *, title: str | None = None
 ) -> Path:
-    """Draw pictures with their captions, a row for each: the picture, then what was looked at for each word.
+    """Draw images with captions, a row for each: the image, then the attention map of each word.
 
-    A region is the lighter, the more it counted for the word. A caption that is not what was expected is red,
-    with what was expected below it. Of more than 16 words the first are shown.
+    The lighter a region, the more it contributed to the word. A wrong caption is red and followed by the
+    correct one. At most the first 16 words are shown.
 
     Args:
-        captioned: what to draw.
+        captioned: the images to draw.
         path: the file to write, .svg or .png.
         title: above the picture.
 
@@ -62,7 +62,7 @@ def captions_picture(
 
     check_suffix(path)
     if not captioned:
-        raise ArgumentError("captioned: it is empty, pictures with captions are expected")
+        raise ArgumentError("captioned: expected images with captions, got none")
     fonts = fonts_for(
         [one.caption + (one.expected or "") + "".join(one.attention.words) for one in captioned]
     )

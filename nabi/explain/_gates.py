@@ -1,4 +1,4 @@
-"""What the gates of a cell do over a sequence: each value with a name in its equations, at every step."""
+"""The gates of a cell over a sequence: each named value of its equations, at every step."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,18 +12,18 @@ from nabi import layers
 from nabi._dtypes import to_numpy
 from nabi._public import public
 from nabi._shown import short
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
 from nabi.scan import scan
 from nabi.targets.eager import named_values
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["gates", "gates_picture"]
 
-# Results of these lie between 0 and 1, so their picture has that scale.
+# Results of these are between 0 and 1, which is the scale of their maps.
 _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
-# The share of units that are within the scale of values without bounds; beyond it is the darkest colour.
+# The share of units within the scale of unbounded values; those beyond it have the darkest colour.
 _NEARLY_ALL = 0.95
 
 
@@ -31,19 +31,19 @@ _NEARLY_ALL = 0.95
 def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[str, Tensor]:
     """Return the values of gates, candidates and states at every step of a sequence.
 
-    The names are those of the cell's equations: `i f g c o h` for an LSTM, `z r n h` for a GRU, whatever the
-    step of a cell of your own calls its values. Nothing is drawn at random here: dropout is off, zoneout
-    mixes old and new by its rates.
+    The names are those of the cell's equations: `i f g c o h` for an LSTM, `z r n h` for a GRU, and the names
+    used in `step` for a custom cell. Nothing is random: dropout is off, and zoneout mixes old and new states
+    by its rates.
 
     Args:
-        layer: a recurrent layer of `nabi.layers` over a cell of `nabi.cells`, a `nabi.nn.RNN` of one layer
-            in one direction, or `(program, weights)` with the weights in the order of `program.families`.
+        layer: a recurrent layer of `nabi.layers` over a cell of `nabi.cells`, a unidirectional `nabi.nn.RNN`
+            of one layer, or `(program, weights)` with the weights in the order of `program.families`.
         inputs: `[B, T, D]`, or `[T, D]` for one sequence. A layer with `go_backwards` reads them from the
             end, and the steps are returned in that order.
         states: initial states in the order of the cell's, each `[B, width]`; zeros by default.
 
     Returns:
-        For each name `[B, T, width]`, in the order of the equations; on the device of the weights.
+        The values of each name, `[B, T, width]`, in the order of the equations; on the device of the weights.
 
     Raises:
         ArgumentError: `layer` is none of these, or not built.
@@ -74,7 +74,7 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
         assert every is not None
         if initial is None:
             initial = [x.new_zeros(batch, width) for width in program.state_widths]
-        # Before step t the states are those after step t - 1: all steps can be computed side by side.
+        # The states before step t are those after step t - 1, so all steps can be computed in parallel.
         before = [
             torch.cat([first[:, None], each[:, :-1]], 1).flatten(0, 1) if time else each.flatten(0, 1)
             for first, each in zip(initial, every, strict=True)
@@ -99,18 +99,18 @@ def gates_picture(
     steps: Sequence[int] | slice | None = None,
     states: Sequence[Any] | None = None,
 ) -> Path:
-    """Draw gates opening and closing over a sequence: units from top to bottom, time from left to right.
+    """Draw the gates over a sequence: units from top to bottom, time from left to right.
 
-    Each value has a map of all its units and, below it, the mean over them. Gates are drawn on the scale
-    from 0 (closed) to 1 (open), the others around 0, up to what 95 of 100 units stay below. Units are in the
-    order of the steps at which they are largest in the first map, the same order in all maps of that width,
-    so that patterns can be seen.
+    Each value has a map of all its units and, below it, their mean. The scale is 0 (closed) to 1 (open) for
+    gates, and symmetric around 0 up to the 95th percentile of the units for other values. To show patterns,
+    units are sorted by the step at which they are largest in the first map, in the same order in all maps of
+    that width.
 
     Args:
         layer: as in `gates`; or the values themselves, a mapping from names to `[B, T, width]`.
-        inputs: as in `gates`, the first sequence is drawn; not read when values are given.
+        inputs: as in `gates`, the first sequence is drawn; ignored if values are given.
         path: the file to write, .svg or .png.
-        labels: one for each drawn step, for instance notes or words; numbers from 1 by default.
+        labels: one for each drawn step, such as notes or words; numbers from 1 by default.
         title: above the picture.
         gates: the names to draw, in this order; all by default.
         steps: which time steps to draw; all by default.
@@ -214,7 +214,7 @@ def _draw(
 
 
 def _range_around_zero(value: Tensor) -> tuple[float, float]:
-    """The scale of `[time, units]` without bounds: a few units far out do not make the others pale."""
+    """Return the scale of unbounded values `[time, units]`, robust against a few outlying units."""
     peaks = value.abs().amax(0).float()
     limit = max(float(peaks.quantile(_NEARLY_ALL, interpolation="nearest")), 1e-6)
     return -limit, limit

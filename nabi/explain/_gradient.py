@@ -9,11 +9,11 @@ from torch import Tensor
 
 from nabi import _checks, cells as all_cells
 from nabi._public import public
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program
 from nabi.nn import initializers
 from nabi.scan import scan
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["gradient_distance", "gradient_distance_picture"]
 
@@ -32,36 +32,36 @@ def gradient_distance(
     seed: int = 0,
     remember: int | None = None,
 ) -> dict[str, Tensor]:
-    """Measure how much of the gradient of the last output reaches an input further and further back.
+    """Measure how much of the gradient of the last output reaches inputs at increasing distance.
 
-    The weights are those that a Keras layer starts with: Glorot for what reads the input, orthogonal for
-    what reads the state, biases zero but one for the forget gate. The inputs are drawn from the standard
-    normal distribution. The loss is a random direction of the last output (a vector of length one for each
-    sequence), and what is measured is the norm of its gradient with respect to `x_{T-k}`, averaged over the
-    batch. Everything is computed in float64: what vanishes here would be zero in float32.
+    The weights are Keras' initial weights: Glorot for input kernels, orthogonal for recurrent kernels, zero
+    biases except one for the forget gate. The inputs are standard normal. The loss is a random projection of
+    the last output (a unit vector for each sequence); the result is the norm of its gradient with respect to
+    `x_{T-k}`, averaged over the batch. Everything is computed in float64, because vanishing gradients would
+    be zero in float32.
 
-    At those weights the forget gate of an LSTM is about `σ(1) = 0.73`, so its gradient fades as well, only
-    more slowly. What cures it is that the gate can open: with `remember` the biases of the gates are set for
-    a memory of that many steps, as Tallec and Ollivier (2018, "Can recurrent neural networks warp time?")
-    derive: `b_f = log u`, `b_i = -log u`, with `u` uniform between 1 and `remember - 1` for each unit. `b_z`
-    of a GRU is set as `b_f`, for there `z` is the share of the old state. A plain RNN has no such gate.
+    With these weights the forget gate of an LSTM is about `σ(1) = 0.73`, so its gradient fades too, only more
+    slowly. The remedy is an open gate: `remember` sets the gate biases for a memory of that many steps, as
+    derived by Tallec and Ollivier (2018, "Can recurrent neural networks warp time?"): `b_f = log u`,
+    `b_i = -log u`, with `u` uniform between 1 and `remember - 1` for each unit. `b_z` of a GRU is set like
+    `b_f`, because there `z` is the share of the old state. A plain RNN has no such gate.
 
     Args:
-        cells: names of `nabi.cells.names()`, made with `units`, or cells.
+        cells: names from `nabi.cells.names()`, created with `units`, or cells.
         steps: length T of the sequences.
         units: width of the states of cells given by name.
         inputs: width of the input.
-        batch: sequences that the norm is averaged over.
+        batch: sequences to average the norm over.
         seed: of weights, inputs and directions.
-        remember: set the biases of the gates for a memory of this many steps, at least 3; None for Keras'.
+        remember: set the gate biases for a memory of this many steps, at least 3; None for Keras' biases.
 
     Returns:
-        For the name of each cell's class the mean norms `[steps]`; entry k belongs to the distance k.
+        The mean norms `[steps]` by the name of each cell's class; entry k is for distance k.
 
     Raises:
         ArgumentError: a size is not a positive integer, `remember` is less than 3, or two cells have the
             same class and settings.
-        UnknownNameError: a name is not that of a cell.
+        UnknownNameError: a name is not the name of a cell.
 
     Example:
         >>> norms = gradient_distance(steps=100)
@@ -96,7 +96,7 @@ def _make(cell: str | Cell, units: int) -> Cell:
 
 def _norms(cell: Cell, steps: int, inputs: int, batch: int, seed: int, remember: int | None) -> Tensor:
     program = cell.program(inputs)
-    # Draws of torch's own generator, given back as it was.
+    # Draws from torch's generator, and restores its state.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         weights = [_initial(family) for family in program.families]
@@ -112,7 +112,7 @@ def _norms(cell: Cell, steps: int, inputs: int, batch: int, seed: int, remember:
 
 
 def _initial(family: Family) -> Tensor:
-    """Return weights as Keras draws them, gates as rows; diagonals start as in `nabi.nn`."""
+    """Return initial weights as in Keras, with gates as rows; diagonals as in `nabi.nn`."""
     if family.role == "gain":
         return torch.ones(family.shape, dtype=torch.float64)
     if family.role == "bias":
@@ -130,8 +130,8 @@ def _initial(family: Family) -> Tensor:
 
 
 def _open_gates(program: Program, weights: list[Tensor], remember: int) -> None:
-    """Set the biases of the gates that keep the state, and of those that let in something new."""
-    # The share that z gives is that of the new value in the lecture's GRU, that of the old one elsewhere.
+    """Set the biases of the gates that keep the state, and of the input gates."""
+    # z is the share of the new value in the lecture's GRU, and of the old one elsewhere.
     kept = -1.0 if isinstance(program.cell, all_cells.GRULecture) else 1.0
     found: dict[int, Tensor] = {}
     for family, tensor in zip(program.families, weights, strict=True):
@@ -160,9 +160,8 @@ def gradient_distance_picture(
 ) -> Path:
     """Draw the norm of the gradient against the distance in time, on a logarithmic scale.
 
-    On the left with the weights that Keras starts with, on the right with the gates set for a memory of
-    `steps` steps; see `gradient_distance`. Norms are relative to that at distance 0. A plain RNN has no gates
-    and is the same in both.
+    Keras' initial weights are on the left, gates set for a memory of `steps` steps on the right; see
+    `gradient_distance`. Norms are relative to distance 0. A plain RNN has no gates and is the same in both.
 
     Args:
         path: the file to write, .svg or .png.
@@ -173,7 +172,7 @@ def gradient_distance_picture(
         The path.
 
     Raises:
-        ArgumentError: as in `gradient_distance`, or the suffix is another one.
+        ArgumentError: as in `gradient_distance`, or for another suffix.
         OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
@@ -188,7 +187,7 @@ def gradient_distance_picture(
     for axes, (text, norms) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
         for number, (name, norm) in enumerate(norms.items()):
             relative = (norm / norm[0]).clamp_min(1e-300)
-            # Every other line is dashed, so that lines on each other can both be seen.
+            # Every other line is dashed, so that overlapping lines are both visible.
             style = "--" if number % 2 == 0 and number else "-"
             colour = _COLOURS[number % len(_COLOURS)]
             axes.semilogy(relative.numpy(), style, color=colour, linewidth=2, label=name)

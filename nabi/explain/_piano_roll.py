@@ -1,4 +1,4 @@
-"""Music as a picture: which keys sound when."""
+"""Music as a piano roll picture."""
 
 import os
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ import numpy as np
 from nabi import _checks
 from nabi._public import public
 from nabi.data import LOWEST, roll_of
+from nabi.drawing import check_suffix, fonts_for, write_figure
 from nabi.errors import ArgumentError
-from nabi.targets.picture import check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,21 +36,21 @@ def piano_roll_picture(
     beats_per_bar: int = 4,
     title: str = "",
 ) -> Path:
-    """Draw music as a piano roll, twelve bars in a row: time goes to the right, pitch upwards.
+    """Draw music as a piano roll, twelve bars in a row: time from left to right, pitch upwards.
 
-    A pitch that sounds in frames that follow each other is one long note. Long music is drawn as far as 24
-    rows go, and the picture says so.
+    A pitch that sounds in consecutive frames is one long note. At most 24 rows are drawn; the title says if
+    music is cut off.
 
     Args:
-        frames: for each step the MIDI pitches that sound, from 21 to 108.
+        frames: the MIDI pitches that sound at each step, from 21 to 108.
         path: the file to write, .png or .svg.
         primer: how many of the frames were given; they have another colour.
-        steps_per_beat: frames of a beat.
-        beats_per_bar: beats of a bar.
+        steps_per_beat: frames per beat.
+        beats_per_bar: beats per bar.
         title: above the picture.
 
     Raises:
-        ArgumentError: for another suffix, no frames, pitches that are no keys of a piano, numbers below 1.
+        ArgumentError: for another suffix, no frames, pitches that are not piano keys, numbers below 1.
         OutputError: if the file cannot be written.
 
     >>> import tempfile
@@ -63,7 +63,7 @@ def piano_roll_picture(
     check_suffix(path)
     roll = roll_of(frames)
     if not len(roll):
-        raise ArgumentError("frames: there are none to draw")
+        raise ArgumentError("frames: expected frames to draw, got none")
     steps_per_beat = _checks.whole("steps_per_beat", steps_per_beat)
     beats_per_bar = _checks.whole("beats_per_bar", beats_per_bar)
     bar = steps_per_beat * beats_per_bar
@@ -96,7 +96,7 @@ def piano_roll_picture(
 
 
 def _range(roll: Any) -> tuple[int, int]:
-    """Pitches from and to, a little more than what sounds."""
+    """Return the range of pitches to draw, a little wider than what sounds."""
     keys = np.flatnonzero(roll.any(0))
     low, high = (int(keys[0]), int(keys[-1])) if len(keys) else (39, 39)
     spare = max(4, _FEWEST_KEYS - (high - low))
@@ -135,7 +135,7 @@ def _draw(
 
 
 def _notes(roll: Any) -> list[tuple[int, int, int]]:
-    """Step, steps and pitch of every note."""
+    """Return the first step, the number of steps and the pitch of every note."""
     notes = []
     padded = np.pad(roll.astype(np.int8), ((1, 1), (0, 0)))
     for key in np.flatnonzero(roll.any(0)):

@@ -1,4 +1,4 @@
-"""What a text classifier read: its mind after each token, and what each token did to the decision."""
+"""How a text classifier read a text: its probabilities after each token, and each token's attribution."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "read_text"]
 
-# The integral over the way from zero vectors to the text's is taken with Gauss and Legendre's points.
+# The integral over the path from zero vectors to the text's vectors uses Gauss-Legendre quadrature.
 _POINTS = 8
 _PARTS_AT_ONCE = 8
 _MOST_POINTS = 512
@@ -36,37 +36,37 @@ class Reading:
 
     text: str
     tokens: tuple[Token, ...]
-    """Those that the network has read, with their places in `text`."""
+    """The tokens that the network read, with their places in `text`."""
     labels: tuple[str, ...]
     label: str
-    """The label that is followed, the likeliest one unless another was asked for."""
+    """The explained label, by default the most probable one."""
     before: npt.NDArray[np.float32]
     """Probability of each label before the first token `[labels]`."""
     probabilities: npt.NDArray[np.float32]
     """Probability of each label after each token, if the text ended there `[tokens, labels]`."""
     attributions: npt.NDArray[np.float64]
-    """What each token adds to the log-odds of the label `[tokens]`, by integrated gradients."""
+    """Contribution of each token to the log-odds of the label `[tokens]`, by integrated gradients."""
     log_odds: float
     """Of the label for the whole text: the logarithm of p / (1 - p)."""
     baseline: float
-    """The log-odds if all tokens were zero vectors; with the attributions it adds up to that of the text."""
+    """The log-odds if all tokens were zero vectors; baseline plus attributions is the text's log-odds."""
     unread: int = 0
-    """Tokens of the text that the network has not read, because it reads no more than `maxlen`."""
+    """Number of tokens beyond `maxlen`, which the network did not read."""
     unread_first: bool = False
     """Whether these are at the beginning of the text."""
 
     @property
     def curve(self) -> npt.NDArray[np.float32]:
-        """Probability of the label that is followed, after each token `[tokens]`."""
+        """Probability of the explained label after each token `[tokens]`."""
         return self.probabilities[:, self.labels.index(self.label)]
 
     @property
     def probability(self) -> float:
-        """Probability of the label that is followed, for the whole text."""
+        """Probability of the explained label for the whole text."""
         return float(self.curve[-1])
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        """Yield the parts of what the terminal shows."""
+        """Yield the parts of the terminal output."""
         from nabi.explain._reading_text import reading_text
 
         yield from reading_text(
@@ -82,7 +82,7 @@ class Reading:
         )
 
     def __str__(self) -> str:
-        """Return the same as plain text."""
+        """Return the terminal output as plain text."""
         from rich.console import Console
 
         console = Console(width=100, color_system=None, force_terminal=False)
@@ -95,24 +95,23 @@ class Reading:
 def read_text(
     classifier: TextClassifier, text: str, aspect: str | None = None, *, label: str | None = None
 ) -> Reading:
-    """Let a classifier read a text, and watch it.
+    """Explain how a classifier reads a text.
 
-    Two views of it. The probabilities after each token are those of the text cut off there, so they are
-    right for every network, whichever direction it reads in. The attributions are integrated gradients over
-    the vectors of the tokens (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for deep networks",
-    equation 1), from zero vectors to the text's, computed in float64: within two thousandths they add up to
-    the difference that the text makes to the log-odds of the label, log p - log (1 - p); 0.7 more doubles the
-    odds, and where a probability is close to 0 or 1 already, each word still counts. The start (and aspect)
-    that the network reads first stays as it is.
+    The probabilities after each token are those of the text cut off there, so they are correct for networks
+    of any reading direction. The attributions are integrated gradients over the token vectors (Sundararajan,
+    Taly and Yan 2017, "Axiomatic attribution for deep networks", equation 1), from zero vectors to the
+    text's, computed in float64. To within two thousandths they add up to the change that the text makes to
+    the log-odds of the label, log p - log (1 - p). Adding 0.7 doubles the odds, so that words still count
+    when the probability is close to 0 or 1. The start (and aspect) that the network reads first is fixed.
 
     Args:
-        classifier: one that is trained.
-        text: what to read.
-        aspect: what the text is asked about, for a classifier with aspects.
-        label: the label to follow; the likeliest by default.
+        classifier: a trained classifier.
+        text: the text to read.
+        aspect: the aspect to judge, for a classifier with aspects.
+        label: the label to explain; the most probable one by default.
 
     Raises:
-        ArgumentError: for a text without anything to read, and as `TextClassifier.predict`.
+        ArgumentError: for an empty text, and as `TextClassifier.predict`.
         UnknownNameError: for a label that the classifier does not have.
 
     >>> texts = ["a good film", "good and warm", "so good", "bad", "a bad film", "bad and cold"] * 5
@@ -129,7 +128,7 @@ def read_text(
         raise unknown_name("label", label, names)
     tokens, read, unread = _read_tokens(classifier, text, codes)
     if not read:
-        raise ArgumentError("text: it has nothing to read" + (" but the aspect" if aspect else ""))
+        raise ArgumentError("text: expected a text to read, got none" + (" but the aspect" if aspect else ""))
     first = len(codes) - len(read)
     probabilities = classifier.read([codes[:end] for end in range(first, len(codes) + 1)])
     followed = int(probabilities[-1].argmax()) if label is None else names.index(label)
@@ -152,9 +151,9 @@ def read_text(
 def _read_tokens(
     classifier: TextClassifier, text: str, codes: npt.NDArray[np.int32]
 ) -> tuple[Sequence[Token], tuple[Token, ...], int]:
-    """All tokens of a text, those of them whose codes are read, and how many are not."""
+    """Return all tokens of a text, those that are read, and how many are not."""
     tokens = classifier.vocabulary.tokens(text)
-    # No text has the code of the separator in it: what stands before it is the aspect.
+    # The text itself never contains the separator: the aspect comes before it.
     separator = np.flatnonzero(codes == classifier.vocabulary.SEPARATOR).tolist()
     count = len(codes) - 1 - (separator[0] if separator else 0)
     from_end = classifier.settings.truncating == "pre" and count < len(tokens)
@@ -165,7 +164,7 @@ def _read_tokens(
 def _attribute(
     classifier: TextClassifier, codes: npt.NDArray[np.int32], first: int, label: int
 ) -> tuple[npt.NDArray[np.float64], float, float]:
-    """Integrated gradients of a label's log-odds for each code from `first` on; log-odds at both ends."""
+    """Return integrated gradients of a label's log-odds by code from `first` on; log-odds at both ends."""
     twin: Any = copy.deepcopy(classifier.model).double()
     embedding, *layers, last = twin.layers
     with torch.no_grad():
@@ -173,19 +172,19 @@ def _attribute(
     kept, moved = vectors[:first], vectors[first:]
 
     def values(shares: list[float]) -> tuple[list[float], Tensor]:
-        """The log-odds at each share of the way, and what each vector adds to their slope there."""
+        """Return the log-odds at each point of the path, and the contribution of each vector to the slope."""
         inner = (moved.new_tensor(shares)[:, None, None] * moved).requires_grad_()
         x: Any = torch.cat([kept.expand(len(shares), *kept.shape), inner], 1)
-        # All steps count; a text that is shorter than a window of a convolution has one all the same.
+        # All steps are valid; a text shorter than a convolution window still has one.
         x._keras_mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         for layer in layers:
             x = layer(x)
         logits = x @ last.kernel + last.bias
         if classifier.labels.several:
             odds = logits[:, label]
-        elif logits.shape[1] == 1:  # of a sigmoid, which is about the second label
+        elif logits.shape[1] == 1:  # of a sigmoid, for the second label
             odds = logits[:, 0] if label else -logits[:, 0]
-        else:  # of a softmax: against all the others together
+        else:  # of a softmax: against all others together
             others = [number for number in range(logits.shape[1]) if number != label]
             odds = logits[:, label] - logits[:, others].logsumexp(1)
         slopes = torch.autograd.grad(odds.sum(), inner)[0]
@@ -196,11 +195,11 @@ def _attribute(
 
 
 def _integrate(values: Callable[[list[float]], tuple[list[float], Tensor]]) -> tuple[Tensor, float, float]:
-    """The integral of what `values` gives second, from 0 to 1, and what it gives first at 0 and at 1.
+    """Return the integral from 0 to 1 of the second result of `values`, and its first result at 0 and 1.
 
-    How good the integral over a part of the way is can be seen: its sum must be the difference of the
-    log-odds at the two ends. Parts where it is not are halved. For a smooth network one part is enough;
-    a maximum over time has kinks on the way, most of them near zero vectors, where all steps are alike.
+    The error over an interval is known: the integral must sum to the difference of the log-odds at its ends.
+    Intervals with a large error are halved. For a smooth network one interval is enough; a maximum over time
+    has kinks on the path, most of them near the zero vectors, where all steps are alike.
     """
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     waiting, evaluated = [(0.0, 1.0)], 0

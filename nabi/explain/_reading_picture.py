@@ -1,4 +1,4 @@
-"""A reading as a picture: the text with its tokens in colours, and the probability over it."""
+"""A reading as a picture: the text with coloured tokens, and the probability over the text."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nabi._public import public
-from nabi.targets.picture import Fonts, check_suffix, fonts_for, write_figure
+from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 
 if TYPE_CHECKING:
     from nabi.explain._reading import Reading
@@ -27,14 +27,14 @@ _JUMPS = 6
 
 @public
 def reading_picture(reading: "Reading", path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-    """Draw what a classifier read.
+    """Draw how a classifier read a text.
 
-    Above is the text: blue tokens speak for the label, orange ones against it, the stronger the colour the
-    more. Below is the probability of the label after each token, with the tokens at its largest jumps; where
-    there are more than two labels, also of the two next likely ones.
+    The text is above: blue tokens count for the label, orange ones against it, in proportion to the strength
+    of the colour. The probability of the label after each token is below, with the tokens at its largest
+    jumps; with more than two labels, the next two are drawn as well.
 
     Args:
-        reading: what `read_text` returned.
+        reading: the result of `read_text`.
         path: the file to write, .svg or .png.
         title: above the picture; the decision by default.
 
@@ -45,7 +45,7 @@ def reading_picture(reading: "Reading", path: str | os.PathLike[str], *, title: 
         ArgumentError: for another suffix.
         OutputError: if the file cannot be written.
 
-    Characters that no installed font has are spelt out: Hangul by its sound.
+    Characters that no installed font has are transliterated: Hangul by its sound.
     """
     from matplotlib.figure import Figure
 
@@ -85,8 +85,8 @@ def reading_picture(reading: "Reading", path: str | os.PathLike[str], *, title: 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A piece of a line: what is written, where it begins and how wide it is in inches, and its share of the
-    strongest attribution; None for what the network has not read."""
+    """A piece of a line: its text, its start and width in inches, and its share of the strongest attribution;
+    None for text that the network did not read."""
 
     text: str
     start: float
@@ -95,7 +95,7 @@ class _Piece:
 
 
 def _lines(reading: "Reading", fonts: Fonts) -> list[list[_Piece]]:
-    """Break the text into lines, between words where it can be, within them where it must."""
+    """Break the text into lines, between words if possible."""
     room = _WIDTH - 2 * _MARGIN
     measure = _Ruler(fonts, _POINTS)
     space = measure(" ")
@@ -118,7 +118,7 @@ def _lines(reading: "Reading", fonts: Fonts) -> list[list[_Piece]]:
 
 
 def _words(reading: "Reading", fonts: Fonts) -> Iterator[tuple[bool, list[tuple[str, float | None]]]]:
-    """Tokens with nothing between them, and whether there is space before them."""
+    """Yield runs of adjacent tokens, and whether there is space before them."""
     strongest = max(float(np.abs(reading.attributions).max()), 1e-12)
     if reading.unread_first:
         yield False, [(f"({reading.unread:,} tokens before this are not read) …", None)]
@@ -140,9 +140,9 @@ def _words(reading: "Reading", fonts: Fonts) -> Iterator[tuple[bool, list[tuple[
 
 
 class _Ruler:
-    """Measures texts in inches, in the font in which they are drawn."""
+    """Measures texts in inches, in the font used for drawing."""
 
-    _DOTS = 720.0  # an inch; with fewer, widths are those of letters set on whole dots
+    _DOTS = 720.0  # per inch; at a lower resolution, letters are aligned to whole dots
 
     def __init__(self, fonts: Fonts, points: float) -> None:
         from matplotlib.backends.backend_agg import RendererAgg
@@ -181,13 +181,13 @@ def _draw_lines(figure: Any, lines: list[list[_Piece]], top: float, height: floa
 
 
 def _colour(share: float) -> tuple[float, ...]:
-    """White for 0, full colour for 1 or -1."""
+    """Return the colour of a share: white for 0, full colour for 1 or -1."""
     strength = min(abs(share), 1.0) ** 0.8
     return tuple(1 - strength * (1 - part) for part in (_FOR if share > 0 else _AGAINST))
 
 
 def _draw_key(figure: Any, reading: "Reading", height: float, fonts: Fonts) -> None:
-    """Say what the colours mean, right above the text."""
+    """Draw the colour bar, right above the text."""
     import matplotlib.colors
 
     strongest = float(np.abs(reading.attributions).max())
@@ -209,7 +209,7 @@ def _draw_key(figure: Any, reading: "Reading", height: float, fonts: Fonts) -> N
 
 
 def _names_of_steps(reading: "Reading", fonts: Fonts) -> list[str] | None:
-    """What is written at the steps of the curve; None where there are too many."""
+    """Return the labels of the curve's steps; None if there are too many."""
     if len(reading.tokens) > _MOST_NAMED_STEPS:
         return None
     return [_short(fonts.write(token.text) or "·", 14) for token in reading.tokens]
@@ -221,7 +221,7 @@ def _draw_curve(axes: Any, reading: "Reading", fonts: Fonts, names: list[str] | 
     whole = np.concatenate([reading.before[None], reading.probabilities])
     followed = reading.labels.index(reading.label)
     others = [number for number in np.argsort(-whole[-1], kind="stable").tolist() if number != followed]
-    # Of two labels the other one's curve is this one's upside down.
+    # With two labels, the other curve is the mirror image.
     others = others[:2] if len(others) > 1 else []
     for number, colour in zip(others, ("#9aa5b1", "#c3cad1"), strict=False):
         axes.plot(steps, whole[:, number], color=colour, linewidth=1.2)
@@ -252,7 +252,7 @@ def _draw_curve(axes: Any, reading: "Reading", fonts: Fonts, names: list[str] | 
 
 
 def _name_jumps(axes: Any, curve: Any, shown: list[str], family: list[str]) -> None:
-    """Write the tokens at the largest changes, none above another."""
+    """Write the tokens at the largest changes, without overlap."""
     changes = np.diff(curve)
     named: list[int] = []
     for place in np.argsort(-np.abs(changes), kind="stable").tolist():
@@ -273,7 +273,7 @@ def _name_jumps(axes: Any, curve: Any, shown: list[str], family: list[str]) -> N
 
 
 def _apart(heights: list[float], least: float = 0.085) -> list[float]:
-    """Heights of names beside the curve, moved so that none lies on another."""
+    """Return the heights of names beside the curve, moved apart so that none overlap."""
     result = list(heights)
     order = sorted(range(len(heights)), key=lambda number: heights[number])
     for lower, upper in pairwise(order):

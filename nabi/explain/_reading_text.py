@@ -1,4 +1,4 @@
-"""A reading in the terminal: the text in colours or with marks, the strongest tokens, the probability."""
+"""A reading in the terminal: the coloured or marked text, the strongest tokens, the probability."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["reading_text"]
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60
 _STRONGEST = 8
-# Shares of the strongest attribution from which a token is marked, and how.
+# Minimum share of the strongest attribution for each mark.
 _MARKED = ((0.7, 3), (0.4, 2), (0.2, 1))
 _FOR = {1: "black on light_sky_blue1", 2: "black on sky_blue2", 3: "bold white on dodger_blue3"}
 _AGAINST = {1: "black on light_salmon1", 2: "black on salmon1", 3: "bold white on orange_red1"}
@@ -59,7 +59,7 @@ def reading_text(
 
 
 def _curve(curve: npt.NDArray[np.float32]) -> str:
-    """The probability over the text, from 0 (low) to 1 (high)."""
+    """Return the probability over the text as bars, from 0 (low) to 1 (high)."""
     parts = np.array_split(curve, min(len(curve), _CURVE_WIDTH))
     return "".join(_BARS[min(int(part[-1] * len(_BARS)), len(_BARS) - 1)] for part in parts)
 
@@ -92,7 +92,7 @@ def _marked_text(
 
 
 def _strongest(tokens: Sequence[Token], attributions: npt.NDArray[np.float64]) -> Table:
-    """The tokens that did most, with the sum of what each did where it is there more than once."""
+    """Return a table of the strongest tokens; the contributions of repeated tokens are summed."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for token, attribution in zip(tokens, attributions.tolist(), strict=True):

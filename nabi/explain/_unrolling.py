@@ -1,4 +1,4 @@
-"""What static and dynamic unrolling cost against the number of time steps."""
+"""The cost of static and dynamic unrolling by number of time steps."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from nabi import _checks, cells
 from nabi._public import public
+from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
 from nabi.scan import scan, static_scan
-from nabi.targets.picture import check_suffix, write_figure
 
 __all__ = ["Unrolling", "unrolling_memory", "unrolling_picture"]
 
@@ -31,8 +31,8 @@ class Unrolling:
     Attributes:
         kind: `static` (one copy of the step per time step) or `dynamic` (one operator over time).
         steps: number of time steps T.
-        graph_nodes: nodes of the autograd graph behind the loss.
-        peak_bytes: how much the peak of the process' memory grew through the training step.
+        graph_nodes: nodes of the loss's autograd graph.
+        peak_bytes: growth of the process's peak memory during the training step.
         seconds: time of the training step, the best of three.
     """
 
@@ -54,13 +54,13 @@ def unrolling_memory(
 ) -> list[Unrolling]:
     """Measure memory, graph and time of static and dynamic unrolling against the number of time steps.
 
-    Every measurement has a process of its own, since a process keeps its peak. It imports everything and
-    trains one short step of each kind first, so that what is measured is the training step alone. Times are
+    Every measurement runs in its own process, since peak memory never falls. The process first imports
+    everything and trains one short step of each kind, so that only the training step is measured. Times are
     of one step on one thread.
 
     Args:
         lengths: numbers of time steps, each positive.
-        cell: a name of `nabi.cells.names()`.
+        cell: a name from `nabi.cells.names()`.
         units, inputs, batch: sizes, float32.
 
     Returns:
@@ -112,7 +112,7 @@ def main() -> None:
         return torch.stack(static_scan(program, list(x.unbind(1)), None, weights)[0], 1).square().mean()
 
     for kind in KINDS:
-        # As large a batch as is measured: what is compiled for it is no memory of a step.
+        # With the measured batch size, so that compilation does not count as memory of the step.
         loss(kind, torch.randn(task["batch"], 2, task["inputs"])).backward()
     x = torch.randn(task["batch"], task["steps"], task["inputs"])
     ballast = _fill_up()
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def _fill_up() -> list[bytes]:
-    """Fill memory up to the peak that importing left, so that every byte more raises the peak."""
+    """Fill memory up to the peak left by importing, so that every further byte raises the peak."""
     pieces, peak = [b""], _peak()
     while _peak() <= peak and len(pieces) < 4096:
         pieces.append(bytes([1]) * 2**18)
@@ -139,7 +139,7 @@ def _fill_up() -> list[bytes]:
 
 
 def _peak() -> int:
-    """Return the largest memory that this process has had so far, in bytes."""
+    """Return the peak memory of this process so far, in bytes."""
     import resource
 
     # macOS counts bytes, Linux kilobytes.
@@ -165,7 +165,7 @@ def unrolling_picture(
     """Draw nodes of the graph and peak memory against the number of time steps.
 
     Args:
-        measured: what `unrolling_memory` returned.
+        measured: the result of `unrolling_memory`.
         path: the file to write, .svg or .png.
         title: above the picture.
 
@@ -173,7 +173,7 @@ def unrolling_picture(
         The path.
 
     Raises:
-        ArgumentError: nothing was measured, or the suffix is another one.
+        ArgumentError: nothing was measured, or another suffix.
         OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure

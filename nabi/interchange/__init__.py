@@ -1,4 +1,4 @@
-"""Files in and out: atomic writing and nabi's own model file."""
+"""Files: atomic writing and nabi's model file format."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError, OutputError
 __all__ = ["write_atomically"]
 
 _MODES = ("wb", "w")
-# What a system says when it cannot take any more of a file.
+# Error codes when the rest of a file cannot be stored.
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -22,19 +22,19 @@ _FULL = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQU
 def write_atomically(
     path: str | os.PathLike[str], mode: str = "wb", *, encoding: str | None = None
 ) -> Iterator[IO[Any]]:
-    """Open a file that appears under its name only when it is complete.
+    """Open a file that appears under its name only once it is complete.
 
-    What is written goes to a temporary file in the same folder, which is flushed to the disk and renamed
-    at the end. When the body raises, an earlier file of that name stays as it was. Missing folders are made.
+    The output goes to a temporary file in the same folder, which is flushed to disk and renamed at the end.
+    If the body raises, an existing file of that name is left unchanged. Missing folders are created.
 
     Args:
-        path: where the file shall be.
-        mode: "wb" for bytes, "w" for text (UTF-8 unless `encoding` says otherwise).
-        encoding: of text.
+        path: of the file.
+        mode: "wb" for bytes, "w" for text.
+        encoding: of text; UTF-8 by default.
 
     Raises:
         ArgumentError: for another mode.
-        OutputError: if the folder cannot be made or written, the disk is full, or the path is a folder, a
+        OutputError: if the folder cannot be created or written, the disk is full, or the path is a folder, a
             device or a pipe.
 
     >>> import tempfile, pathlib
@@ -45,12 +45,12 @@ def write_atomically(
     'g8 e8 e4'
     """
     if mode not in _MODES:
-        raise ArgumentError(f"mode: got {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+        raise ArgumentError(f"mode: expected one of {', '.join(map(repr, _MODES))}, got {mode!r}")
     _checks.path("path", path, wrong=OutputError)
-    # A link keeps pointing at its file, which is what gets replaced.
+    # Follow a link and replace its target.
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
-        raise OutputError(f"path: cannot write {os.fspath(path)}: it is a folder, a file name was expected")
+        raise OutputError(f"path: cannot write {os.fspath(path)}: expected a file name, got a folder")
     # A device or a pipe would be replaced by a file.
     if os.path.exists(target) and not os.path.isfile(target):
         raise OutputError(f"path: cannot write {os.fspath(path)}: it is not a regular file")
@@ -69,7 +69,7 @@ def write_atomically(
     except BaseException as problem:
         with suppress(OSError):
             os.unlink(temporary)
-        # The body may fail with errors of other files; these can only be of the one that it writes.
+        # The body may fail because of other files; these error codes can only be of the one being written.
         if isinstance(problem, OSError) and not isinstance(problem, OutputError) and problem.errno in _FULL:
             raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror}") from problem
         raise
@@ -79,7 +79,7 @@ def _finish(file: IO[Any], temporary: str, target: Path, path: str | os.PathLike
     try:
         file.flush()
         os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read; a result file has the usual permissions.
+        # mkstemp creates files that only the owner may read; restore the usual permissions.
         os.chmod(temporary, _permissions(target))
     except OSError as problem:
         raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
@@ -90,7 +90,7 @@ def _replace(temporary: str, target: Path, path: str | os.PathLike[str]) -> None
         os.replace(temporary, target)
     except OSError as problem:
         raise OutputError(f"path: cannot write {os.fspath(path)}: {problem.strerror or problem}") from problem
-    # The new name itself must survive a power cut; not every file system lets a folder be synchronised.
+    # The new name must survive a power failure too; not every file system can fsync a folder.
     with suppress(OSError):
         folder = os.open(target.parent, os.O_RDONLY)
         try:

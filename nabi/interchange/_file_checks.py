@@ -1,14 +1,14 @@
-"""What every reader of a model file shares: tensors are checked by name before use, and what fails is told.
+"""Checks shared by all readers of model files.
 
-A file may be damaged, or made by somebody who wants to crash the program. Its tensors reach native code,
-which is given addresses; so shape and type of each are compared with what will use it.
+A file may be damaged or malicious. Its tensors reach native code by address, so the shape and type of each
+are compared with what is expected before use.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,20 +18,21 @@ from nabi.errors import ArgumentError, FileFormatError, NabiError
 __all__ = ["check_counter", "check_figures", "check_tensors", "part", "reading"]
 
 _LONGEST_REASON = 500
+Value = TypeVar("Value")
 
 
 @contextmanager
 def reading(path: Path, result: str, *, of_own_classes: bool = False) -> Iterator[None]:
-    """Say of whatever goes wrong inside that the file is damaged.
+    """Turn errors raised inside into errors that say that the file is damaged.
 
     Args:
         path: of the file.
-        result: what does not come of it, such as "it cannot be made a captioner again".
-        of_own_classes: whether an `ArgumentError` may mean that `custom_objects` lacks a class: it then stays
-            one, with a hint.
+        result: the consequence, such as "it cannot be loaded as a captioner".
+        of_own_classes: whether an `ArgumentError` may mean that `custom_objects` lacks a class; it is then
+            raised again with a hint.
 
     Raises:
-        FileFormatError: for every other exception, except those that end a program.
+        FileFormatError: for every other exception, except those that exit the program.
     """
     try:
         yield
@@ -47,7 +48,7 @@ def reading(path: Path, result: str, *, of_own_classes: bool = False) -> Iterato
     except Exception as problem:
         raise _damaged(path, result, problem) from problem
     except BaseException as problem:
-        # Libraries written in Rust report their own faults so.
+        # Libraries written in Rust report panics like this.
         if type(problem).__name__ != "PanicException":
             raise
         raise _damaged(path, result, problem) from problem
@@ -59,27 +60,27 @@ def _damaged(path: Path, result: str, problem: BaseException) -> FileFormatError
 
 
 def _shortened(text: str) -> str:
-    """A message may quote what the file says, which can be of any length."""
+    """Return a message cut to a limit: it may quote the file, at any length."""
     return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by the rest of their names."""
+def part(tensors: Mapping[str, Value], prefix: str) -> dict[str, Value]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
 
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], prefix: str = "") -> None:
-    """Refuse tensors of a file that are not those that are expected: by name, shape and type.
+    """Check that the tensors of a file have the expected names, shapes and types.
 
-    A type of floating-point numbers of another width will do, since it can be converted.
+    Floating-point types of another width are accepted, since they can be converted.
 
     Args:
         found: in the file.
-        expected: what takes their values; may be without memory (device "meta").
-        prefix: before the names in messages.
+        expected: the tensors to fill; may be on the device "meta".
+        prefix: of the names in messages.
 
     Raises:
-        FileFormatError: for a tensor that is missing, not expected, of another shape or of another type.
+        FileFormatError: for a tensor that is missing, unexpected, or of the wrong shape or type.
     """
     for name in sorted(expected.keys() | found.keys()):
         own, there = expected.get(name), found.get(name)
@@ -105,7 +106,7 @@ def _type(tensor: Tensor) -> str:
 
 
 def check_counter(name: str, value: Any, most: float = 2**62) -> int:
-    """Return what counts something: a whole number from 0, as a number or in a tensor of no axes.
+    """Return a counter as an int: a whole number from 0, plain or in a scalar tensor.
 
     Raises:
         FileFormatError: for anything else.
@@ -120,7 +121,7 @@ def check_counter(name: str, value: Any, most: float = 2**62) -> int:
 
 
 def check_figures(name: str, value: Any) -> dict[str, list[float]]:
-    """Return figures by epoch under their names.
+    """Return named lists of numbers, one number for each epoch.
 
     Raises:
         FileFormatError: for anything else.

@@ -1,4 +1,4 @@
-"""The kinds of model files, and what reads each of them."""
+"""The kinds of model files, and their readers."""
 
 import os
 
@@ -20,18 +20,18 @@ READERS = {
     "translator": "nabi.Translator.load",
     "translator training": "checkpoint= of nabi.Translator.fit",
 }
-"""For each kind what reads it, as an error says it to those who read it with something else."""
+"""The reader of each kind, named in the error for reading it with another one."""
 
 
 def read_kind(path: str | os.PathLike[str], kinds: tuple[str, ...]) -> ModelFile:
-    """Read a model file that holds one of these kinds.
+    """Read a model file of one of these kinds.
 
     Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged or holds another kind.
+        MissingFileError: if the file does not exist.
+        FileFormatError: if it is damaged or of another kind.
     """
     file = read_model_file(path)
     if file.kind not in kinds:
         hint = f"; read it with {READERS[file.kind]}" if file.kind in READERS else ""
-        raise FileFormatError(f"path: {file.path} holds {file.kind}, expected {' or '.join(kinds)}{hint}")
+        raise FileFormatError(f"path: {file.path}: expected {' or '.join(kinds)}, got {file.kind}{hint}")
     return file

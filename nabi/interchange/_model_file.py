@@ -1,8 +1,8 @@
 """The model file: named tensors and a JSON header in one safetensors file.
 
 The safetensors container holds the tensors; its metadata has one entry, `nabi`, with the header as JSON text.
-Nothing in it is ever executed. The header always has `format` ("nabi"), `layout` (a whole number, raised when
-an old reader would misread the file) and `kind` (what the file holds); the rest belongs to who writes it.
+Nothing in it is ever executed. The header always has `format` ("nabi"), `layout` (a whole number, increased
+when an old reader would misread the file) and `kind` (of the contents); the rest depends on the kind.
 """
 
 import json
@@ -24,16 +24,16 @@ __all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]
 
 LAYOUT = 1
 _FORMAT = "nabi"
-# What follows recurses into the header; no model that a person writes is nested as deep.
+# Readers recurse into the header; no real model is nested this deep.
 _DEEPEST = 100
 _LONGEST_KIND = 60
-# A pipe without a writer would block; what is opened is looked at before it is read.
+# Opening a pipe without a writer would block; the file type is checked before reading.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds: its header and its tensors by name."""
+    """The contents of a model file: its header and its tensors by name."""
 
     path: Path
     kind: str
@@ -47,34 +47,34 @@ def write_model_file(
     """Write tensors and a JSON header into one file, atomically.
 
     Args:
-        path: where to.
-        kind: what the file holds, "model" or "weights" for instance.
-        header: anything that JSON can hold.
-        tensors: tensors by name, on any device; written as they are, contiguous.
+        path: of the file.
+        kind: of the contents, such as "model" or "weights".
+        header: any JSON data.
+        tensors: tensors by name, on any device.
 
     Raises:
         OutputError: if the file cannot be written.
-        ArgumentError: if the header has text that UTF-8 cannot hold (lone surrogates).
+        ArgumentError: if the header has text that UTF-8 cannot encode (lone surrogates).
     """
-    # One entry only: safetensors does not keep the order of several, and equal models shall give equal files.
+    # A single entry: safetensors does not keep the order of several, and equal models must give equal files.
     text = json.dumps({"format": _FORMAT, "layout": LAYOUT, "kind": kind, **header}, ensure_ascii=False)
-    # A copy each: safetensors refuses tensors that share memory.
+    # Copies: safetensors rejects tensors that share memory.
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     try:
         content = to_bytes(plain, metadata={_FORMAT: text})
     except UnicodeEncodeError as problem:
         raise ArgumentError(
-            f"header: expected text that UTF-8 can hold, got {problem.object[problem.start : problem.end]!r}"
+            f"header: expected text that UTF-8 encodes, got {problem.object[problem.start : problem.end]!r}"
         ) from problem
     with write_atomically(path) as file:
         file.write(content)
 
 
 def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
-    """Read a file that `write_model_file` wrote.
+    """Read a file written by `write_model_file`.
 
     Raises:
-        MissingFileError: if there is no such file.
+        MissingFileError: if the file does not exist.
         FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
     """
     place = _checks.path("path", path)
@@ -85,8 +85,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     except (FileFormatError, MissingFileError):
         raise
     except MemoryError as problem:
-        raise FileFormatError(f"path: {place} does not fit into the memory that is there") from problem
-    except Exception as problem:  # of the library; which ones depends on its version
+        raise FileFormatError(f"path: {place} does not fit into memory") from problem
+    except Exception as problem:  # the exception types depend on the version of safetensors
         raise FileFormatError(
             f"path: {place} is not a nabi model file, or it is damaged or cut short ({problem})"
         ) from problem
@@ -94,21 +94,21 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def _content(place: Path) -> bytes:
-    """All bytes of a file, read at once: what happens to the file afterwards does not matter."""
+    """Return all bytes of a file, read at once, so that later changes to the file do not matter."""
     try:
         descriptor = os.open(place, _FLAGS)
     except (FileNotFoundError, NotADirectoryError, ValueError) as problem:  # a name with \0 in it
         raise MissingFileError(f"path: there is no model file {place}") from problem
     except OSError as problem:
-        raise FileFormatError(f"path: {place} may not be read ({problem.strerror})") from problem
+        raise FileFormatError(f"path: {place} cannot be opened ({problem.strerror})") from problem
     try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
-            raise FileFormatError(f"path: {place} is a folder, a model file was expected")
+            raise FileFormatError(f"path: expected a model file, got the folder {place}")
         if not stat.S_ISREG(found.st_mode):
-            raise FileFormatError(f"path: {place} is a pipe or a device, a model file was expected")
+            raise FileFormatError(f"path: expected a model file, got the pipe or device {place}")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            # No more than there was: a file that somebody goes on writing has no end.
+            # Not to the end: another process may still be appending to the file.
             return file.read(found.st_size)
     except OSError as problem:
         raise FileFormatError(f"path: {place} cannot be read ({problem.strerror})") from problem
@@ -137,7 +137,7 @@ def _header(place: Path, content: bytes) -> dict[str, Any]:
         )
     if layout > LAYOUT:
         raise FileFormatError(
-            f"path: {place} has layout version {layout}, this nabi reads versions up to {LAYOUT}: "
+            f"path: {place}: expected layout version {LAYOUT} or lower, got {layout}; "
             "it was written by a newer nabi"
         )
     if not isinstance(header.get("kind"), str) or len(header["kind"]) > _LONGEST_KIND:
@@ -148,12 +148,12 @@ def _header(place: Path, content: bytes) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("duplicate name")
     return found
 
 
 def _check_plain(value: Any) -> None:
-    """Refuse what JSON can say and nothing here can use: numbers and depths without end, half characters.
+    """Reject valid JSON that cannot be used: huge numbers, deep nesting, lone surrogates.
 
     Raises:
         ValueError: for such a value.

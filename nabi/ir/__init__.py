@@ -1,4 +1,4 @@
-"""The small language that cells are traced into: operations, tracing, derivative, plan, verification."""
+"""The small language into which cells are traced: operations, tracing, derivative, plan, verification."""
 
 from nabi.ir import functions
 from nabi.ir._cell import Cell, find_program

@@ -1,4 +1,4 @@
-"""The base class of all cells: what a step's equations are written with."""
+"""The base class of all cells, with the methods for writing equations."""
 
 import dataclasses
 import inspect
@@ -28,16 +28,16 @@ class Cell:
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
 
     Args:
-        units: width of every state (override `state_width` for others).
+        units: width of every state (override `state_width` for other widths).
         use_bias: whether `affine` adds a bias.
-        dropout: rate of the dropout on what reads the input; one draw for each gate and sequence.
-        recurrent_dropout: rate of the dropout on what reads a state; one draw for each gate and sequence
-            (Gal and Ghahramani 2016).
+        dropout: dropout rate of the input connections; one mask for each gate and sequence.
+        recurrent_dropout: dropout rate of the state connections; one mask for each gate and sequence (Gal and
+            Ghahramani 2016).
 
     Raises:
         ArgumentError: `units` is not a positive integer, or a rate is not in [0, 1).
-        UnknownNameError: an attribute whose name ends in `activation` names none.
-        CellError: the equations do not fit together (raised by `program`).
+        UnknownNameError: an attribute whose name ends in `activation` is not the name of one.
+        CellError: the equations are inconsistent (raised by `program`).
 
     Example:
         >>> from nabi.ir import Cell
@@ -80,17 +80,17 @@ class Cell:
                 activation(value, field.name)
 
     def _keep(self, name: str, value: Any) -> None:
-        """Keep a checked setting as the plain Python value that it is, so that cells compare and hash."""
+        """Store a checked setting as a plain Python value, so that cells compare and hash."""
         object.__setattr__(self, name, value)
 
-    # What a subclass says.
+    # Defined by subclasses.
 
     def step(self, x: Node, *states: Any) -> Any:
-        """Compute the new states from the input and the states; written by each cell."""
+        """Compute the new states from the input and the states; defined by each cell."""
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
-        """Return the width of a state; `units` unless a subclass says otherwise."""
+        """Return the width of a state; `units` unless overridden."""
         return self.units
 
     @property
@@ -98,7 +98,7 @@ class Cell:
         """Width of the output, which is the first state."""
         return self.state_width(self.states[0])
 
-    # What a step is written with.
+    # Used in a step.
 
     def affine(
         self, gate: str, *operands: Node, bias: bool | str = True, units: int | None = None, **named: Node
@@ -107,13 +107,13 @@ class Cell:
 
         Args:
             gate: the gate's name; parameters are named after it.
-            *operands: the input or states, which name their own weights.
-            bias: False for none; a letter such as "h" to keep it apart as `b_hgate`.
+            *operands: the input or states, whose weights are named after them.
+            bias: False for none; a letter such as "h" for a separate bias `b_hgate`.
             units: width of the result; the cell's `units` by default.
             **named: any other value, with the letter that names its weights: `h=r * h`.
 
-        A letter has one shape: all values that a cell names `h` have one width, and so do their gates. What
-        has another width gets a letter of its own.
+        A letter has one shape: all values that a cell names `h` have the same width, and so do their gates. A
+        value of another width needs a letter of its own.
 
         Raises:
             CellError: an unnamed operand is not the input or a state, or a letter is used for different
@@ -133,7 +133,7 @@ class Cell:
         for letter, value in letters.items():
             if not isinstance(value, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {letter}={value!r}")
-        # What reads no state comes first, so that all of it can be computed before the loop over time.
+        # Operands without state come first, so that they can be computed before the loop over time.
         ordered = sorted(letters.items(), key=lambda item: item[1].reads_state)
         constant_part = [self.linear(gate, *item, units) for item in ordered if not item[1].reads_state]
         moving_part = [self.linear(gate, *item, units) for item in ordered if item[1].reads_state]
@@ -148,7 +148,7 @@ class Cell:
         return result
 
     def linear(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
-        """Return the product `W_lettergate operand` alone, without a bias; dropout applies as in `affine`."""
+        """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`."""
         trace = self._trace()
         width = self._width_of(operand, "linear")
         role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
@@ -159,7 +159,7 @@ class Cell:
         return trace.linear(matrix, operand)
 
     def diagonal(self, gate: str, letter: str, operand: Node) -> Node:
-        """Return `w_lettergate ∘ operand`: a diagonal weight, a vector of the units."""
+        """Return `w_lettergate ∘ operand`: a diagonal weight, one number per unit."""
         width = self._width_of(operand, "diagonal")
         return self._parameter(gate, f"w_{letter}", (width,), "peephole") * operand
 
@@ -174,7 +174,7 @@ class Cell:
         return self._parameter(gate, f"g_{letter}", (width or self.units,), "gain")
 
     def keep(self, name: str, width: int, rate: float) -> Node | float:
-        """Return a mask drawn at every step, 1 with probability `rate`; its mean outside training."""
+        """Return a mask drawn at every step, 1 with probability `rate`; at inference its mean."""
         if not (is_number(rate) and 0 <= rate <= 1):
             raise CellError(
                 f"{self._trace().where()}: rate: expected a probability from 0 to 1, got {rate!r}"
@@ -186,15 +186,15 @@ class Cell:
     # Tracing.
 
     def program(self, input_size: int, training: bool = False) -> Program:
-        """Trace the step for inputs of a width and return the program; cached.
+        """Trace the step for an input width and return the program, which is cached.
 
         Args:
             input_size: width of the input, positive.
-            training: whether random inputs (dropout, zoneout) are drawn, or replaced by their mean.
+            training: whether random inputs (dropout, zoneout) are drawn or replaced by their mean.
 
         Raises:
             ArgumentError: `input_size` is not a positive integer.
-            CellError: the equations do not fit together.
+            CellError: the equations are inconsistent.
         """
         width, dropping = _checks.whole("input_size", input_size), _checks.flag("training", training)
         try:
@@ -216,7 +216,7 @@ class Cell:
         return trace
 
     def _width_of(self, operand: Node, method: str) -> int:
-        """Return the width of what a weight is applied to."""
+        """Return the width of the operand of a weight."""
         where = self._trace().where
         if not isinstance(operand, Node):
             raise CellError(f"{where()}: {method} takes a value of the step, not {operand!r}")
@@ -240,7 +240,7 @@ class Cell:
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
         shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
         name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
-        # The weights of all gates lie in one tensor for each letter, so they have one shape.
+        # The weights of all gates share one tensor per letter, so they have one shape.
         for known in trace.parameters.values():
             if known.family == family and known.shape != shape:
                 raise CellError(
@@ -322,13 +322,13 @@ def _is_hashable(value: object) -> bool:
 
 
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
-    """Collect the names that the step gave to its values, to print the equations as they were written."""
+    """Collect the variable names of the step, to print the equations as written."""
     names: dict[int, str] = {}
     for frame in trace.frames.values():
         if frame.f_locals.get("self") is not cell:
             continue
         for name, value in frame.f_locals.items():
-            # A step that calls another one names a value better than `h_t`, which the final state is.
+            # If a step calls another one, its own name for a value is better than `h_t`, the final state.
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
                 "",
                 *cell.states,

@@ -25,16 +25,16 @@ class Program(Traced):
     """The step of one cell for one input width.
 
     Attributes:
-        cell: the cell it was traced from.
+        cell: the traced cell.
         training: whether its random inputs are drawn.
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order in which the equations use them.
+        parameters: the weights of each gate, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
-        nodes: every node in an order in which it can be computed.
+        nodes: all nodes in order of computation.
         outputs: the new states.
-        names: the names that the step gave to values, by node index.
+        names: the variable names of values in the step, by node index.
     """
 
     @staticmethod
@@ -46,7 +46,7 @@ class Program(Traced):
         outputs: tuple[Any, ...],
         names: dict[int, str],
     ) -> "Program":
-        """Check what a step returned and build the program.
+        """Check the result of a step and build the program.
 
         Raises:
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
@@ -72,12 +72,12 @@ class Program(Traced):
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies and pickles say where the program comes from: it is traced again, or found in the cache.
+        # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         return self.cell.program, (self.input_size, self.training)
 
     @cached_property
     def recipe(self) -> str:
-        """A name by which an operator finds the program in another process as well: how to make it again."""
+        """The recipe by which an operator in another process recreates the program."""
         return recipe_of(self)
 
     @cached_property
@@ -87,19 +87,19 @@ class Program(Traced):
 
     @cached_property
     def plan(self) -> Plan:
-        """How the step is best computed over time."""
+        """The plan for computing the step over time."""
         return make_plan(self, self.derivative)
 
     @cached_property
     def equations(self) -> tuple[str, ...]:
-        """The equations as plain text, one a line, as the step was written."""
+        """The equations as plain text, one per line, as written in the step."""
         return equations(self, TEXT)
 
 
 def _new_states(
     cell: CellLike, trace: Trace, states: list[Node], outputs: tuple[Any, ...]
 ) -> tuple[Node, ...]:
-    """Check what a step returned."""
+    """Check the result of a step."""
     names = ", ".join(cell.states)
     where = _where_it_returns(cell)
     if len(outputs) == 1 and outputs[0] is None:
@@ -131,7 +131,7 @@ def _new_states(
 
 
 def _where_it_returns(cell: CellLike) -> str:
-    """Name the cell and quote the line with which its step returns, if there is just one."""
+    """Return the cell and the return line of its step, if there is only one, for error messages."""
     name = type(cell).__name__
     try:
         lines, first = inspect.getsourcelines(type(cell).step)
@@ -154,5 +154,5 @@ def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
         shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
         families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
-    # Matrices first, whatever the order of the equations: callers can rely on W_x, W_h, then vectors.
+    # Matrices first, regardless of the order of the equations: callers can rely on W_x, W_h, then vectors.
     return tuple(sorted(families, key=lambda family: -len(family.shape)))

@@ -1,7 +1,7 @@
-"""How a program is made again in another process: its cell, the cell's arguments, the width of the input.
+"""Recreating a program in another process from its cell, the cell's arguments and the input width.
 
-A graph that `torch.export` saved names its programs so. What is in a file is data: the class has to be a
-cell of nabi, or of a module that has been imported already.
+Graphs saved by `torch.export` refer to programs this way. A file contains only data: the class has to be a
+cell of nabi, or of a module that has already been imported.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ __all__ = ["make_again", "recipe_of"]
 
 
 def recipe_of(program: Traced) -> str:
-    """Describe a program as JSON; by its key alone where the cell's arguments are no plain values."""
+    """Describe a program as JSON, or by its key if the cell's arguments are not plain values."""
     cell = program.cell
     arguments = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if field.init}
     kind = type(cell)
@@ -39,7 +39,7 @@ def make_again(recipe: str, cells: type) -> Any:
     """Trace the program that a recipe describes; only subclasses of `cells` are taken for a cell.
 
     Raises:
-        CellError: the cell is not known here, or its equations are no longer what they were.
+        CellError: the cell is unknown in this process, or its equations have changed.
     """
     try:
         found = json.loads(recipe)

@@ -1,7 +1,7 @@
-"""The functions that the equations of a cell are written with.
+"""Functions for the equations of a cell.
 
-Each takes values of a step (and numbers) and returns a value of the step. `activation(name)` finds one by
-the name that Keras and torch users know.
+Each takes values of a step (and numbers) and returns a value of the step. `activation(name)` returns one by
+its Keras or torch name.
 """
 
 from collections.abc import Callable
@@ -143,10 +143,10 @@ ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
 
 
 def activation(name: str, argument: str = "activation") -> Callable[[Node], Node]:
-    """Find an activation by its name.
+    """Return an activation by name.
 
     Raises:
-        UnknownNameError: the name is not known; the message names the nearest right one.
+        UnknownNameError: the name is unknown; the message suggests the closest one.
     """
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise unknown_name(argument, name, ACTIVATIONS)

@@ -1,6 +1,6 @@
-"""What is computed natively and is no cell: rows, Adam, dense layers, losses, dropout, pooled convolution.
+"""Native kernels other than cells: rows, Adam, dense layers, losses, dropout, pooled convolution.
 
-Each falls back to torch where native code does not run.
+Each falls back to torch if native code does not run.
 """
 
 from typing import TYPE_CHECKING
@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from nabi.kernels._dropout import Kept, draw_kept
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
-    from nabi.kernels._row_layout import gather, rows_of_lengths, rows_of_mask, spread
+    from nabi.kernels._row_layout import (
+        from_rows,
+        gather,
+        hand_out,
+        in_batch_order,
+        in_row_order,
+        rows_of_lengths,
+        rows_of_mask,
+        spread,
+        to_rows,
+    )
     from nabi.kernels._rows import Rows
 else:
-    # A program loads the kernels that it uses.
+    # A program loads only the kernels it uses.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
@@ -25,7 +35,17 @@ else:
             "nabi.kernels._dropout": ["Kept", "draw_kept"],
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
-            "nabi.kernels._row_layout": ["gather", "rows_of_lengths", "rows_of_mask", "spread"],
+            "nabi.kernels._row_layout": [
+                "from_rows",
+                "gather",
+                "hand_out",
+                "in_batch_order",
+                "in_row_order",
+                "rows_of_lengths",
+                "rows_of_mask",
+                "spread",
+                "to_rows",
+            ],
             "nabi.kernels._rows": ["Rows"],
         },
     )
@@ -39,11 +59,16 @@ __all__ = [
     "SmallLoss",
     "adam_steps",
     "draw_kept",
+    "from_rows",
     "gather",
+    "hand_out",
+    "in_batch_order",
+    "in_row_order",
     "pooled_convolution",
     "rows_of_lengths",
     "rows_of_mask",
     "small_dense",
     "small_loss",
     "spread",
+    "to_rows",
 ]

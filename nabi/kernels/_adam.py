@@ -1,4 +1,4 @@
-"""Adam on native code, where that runs; elsewhere torch's own kernel has to do it."""
+"""Adam in native code, if available; otherwise torch's own kernel is used."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,10 +11,10 @@ __all__ = ["AdamSteps", "adam_steps"]
 
 
 class AdamSteps(Protocol):
-    """Steps of Adam over weights that stay where they are."""
+    """Steps of Adam over weights at fixed addresses."""
 
     def forget_gradients(self) -> None:
-        """Look at the gradients of the next step as at new ones: their memory may have become another's."""
+        """Treat the gradients of the next step as new ones: their memory may have been reused."""
 
     def step(
         self,
@@ -29,38 +29,38 @@ class AdamSteps(Protocol):
         maximize: bool,
         epsilon_first: bool = False,
     ) -> bool:
-        """Raise the counters and update the weights; False, with nothing done, if a weight lies elsewhere.
+        """Increment the counters and update the weights; False, with nothing done, if a weight has moved.
 
         Args:
-            weights: those that this was made for.
-            gradients: of each weight, contiguous.
+            weights: the weights for which this was made.
+            gradients: the gradient of each weight, contiguous.
             rate: the learning rate.
-            betas: of the mean of the gradients, and of their squares.
+            betas: decay rates of the mean of the gradients and of their squares.
             epsilon: added to the root.
-            decay: of the weights, added to the gradient unless `decoupled`.
-            decoupled: whether weights decay by themselves.
-            maximize: whether to climb.
+            decay: weight decay, added to the gradient unless `decoupled`.
+            decoupled: whether weight decay is decoupled from the gradient.
+            maximize: whether to maximize.
             epsilon_first: whether epsilon is added to the root before its correction, as in Keras, and not
                 after it, as in torch.
 
         Raises:
-            ShapeError, ArgumentError: a gradient is not as its weight. One that lies where that of the last
-                step lay is not looked at, unless `forget_gradients` was called.
+            ShapeError, ArgumentError: if a gradient does not match its weight. A gradient at the same address
+                as in the last step is not checked, unless `forget_gradients` was called.
         """
 
 
 def adam_steps(
     weights: Sequence[Tensor], means: Sequence[Tensor], squares: Sequence[Tensor], counters: Sequence[Tensor]
 ) -> AdamSteps | None:
-    """Return what makes steps of Adam, None where torch has to.
+    """Return an object that makes steps of Adam, None if torch must be used.
 
     Args:
-        weights: contiguous, all of one type.
-        means, squares: the running means of their gradients and of the squares, as the weights.
-        counters: how many steps each weight has made, one number each, float32.
+        weights: contiguous, all of one dtype.
+        means, squares: the running means of their gradients and of the squares, like the weights.
+        counters: the number of steps of each weight, one float32 number each.
 
     Raises:
-        ShapeError, ArgumentError: a mean, a square or a counter is not as its weight needs it.
+        ShapeError, ArgumentError: if a mean, a square or a counter does not match its weight.
     """
     if not runs_native(*weights, *means, *squares):
         return None

@@ -1,7 +1,7 @@
 """A small dense layer in native code: one call where torch needs several.
 
-With little to compute it is the number of calls that costs. What is large, or not for native code, is left to
-torch: then there is None.
+For small layers, the number of calls dominates the cost. Large layers, or those that native code does not
+support, are left to torch: the function returns None.
 """
 
 from typing import Protocol
@@ -12,40 +12,40 @@ from nabi.native import made_natively, runs_native
 
 __all__ = ["SmallDense", "small_dense"]
 
-# Torch's products, packed and shared out among threads, are faster beyond.
+# Beyond, torch's packed and multithreaded products are faster.
 _MULTIPLY_ADDS = 1 << 18
 _KERNEL = 1 << 13
 
 
 class SmallDense(Protocol):
-    """`activation(x · kernel + bias)` for so many rows; `forward`, then `backward`, again and again.
+    """`activation(x · kernel + bias)` for a fixed number of rows; `forward`, then `backward`, repeatedly.
 
-    What they return lies in the same memory every time.
+    The results are in the same memory every time.
     """
 
     kernel_gradient: Tensor
     bias_gradient: Tensor | None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs `[rows, units]` for `[rows, inputs]`, contiguous; `x` must stay as it is."""
+        """Return the outputs `[rows, units]` for contiguous `[rows, inputs]`; `x` must not change."""
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
-        """Form `kernel_gradient` and `bias_gradient`, return the gradient of the input if it is needed.
+        """Compute `kernel_gradient` and `bias_gradient`; return the gradient of the input if needed.
 
         Args:
-            cotangent: of the outputs `[rows, units]`, contiguous.
+            cotangent: cotangent of the outputs `[rows, units]`, contiguous.
             need_input: whether the gradient of the input is needed.
         """
 
 
 def small_dense(kernel: Tensor, bias: Tensor | None, activation: str, rows: int) -> SmallDense | None:
-    """Return the passes of a dense layer over `rows` rows; None where torch has to do it.
+    """Return the passes of a dense layer over `rows` rows; None if torch must be used.
 
     Args:
-        kernel: `[inputs, units]`, contiguous. Weights may be written to, but not lie elsewhere.
+        kernel: `[inputs, units]`, contiguous. Weights may change, but not move.
         bias: `[units]` or None.
         activation: "linear", "relu", "sigmoid" or "tanh".
-        rows: of its input.
+        rows: number of rows of the input.
     """
     if not 0 < rows * kernel.numel() <= _MULTIPLY_ADDS or kernel.numel() > _KERNEL:
         return None

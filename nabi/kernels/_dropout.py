@@ -1,4 +1,4 @@
-"""Dropout on the target that can and is fastest: native code, or torch where that does not run."""
+"""Dropout in native code, or in torch if native code does not run."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ __all__ = ["Kept", "draw_kept"]
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """Which elements of a tensor are kept, and what these are multiplied by.
+    """The elements of a tensor that dropout keeps, and their factor.
 
     Attributes:
-        values: what elements are multiplied by, where torch drew them.
-        bits: a bit for each element, where native code did.
-        scale: what a kept element is multiplied by.
+        values: the factors of the elements, if torch drew them.
+        bits: a bit for each element, if native code drew them.
+        scale: the factor of kept elements.
     """
 
     values: Tensor | None
@@ -25,7 +25,7 @@ class Kept:
     scale: float
 
     def times(self, x: Tensor) -> Tensor:
-        """Return `x` thinned out; where there are bits, `x` is as it was at the draw: plain, of that size."""
+        """Apply dropout to `x`; with bits, `x` must be a plain tensor of the size at the draw."""
         if self.bits is None:
             assert self.values is not None
             return x * self.values
@@ -35,15 +35,15 @@ class Kept:
 
 
 def draw_kept(like: Tensor, rate: float, generator: torch.Generator | None) -> Kept:
-    """Draw which elements of a tensor are kept, each with probability `1 - rate`.
+    """Draw the elements of a tensor to keep, each with probability `1 - rate`.
 
-    Native code draws one number of the generator, a key, and makes the others from it: twenty times faster
-    than torch draws them one after the other.
+    Native code draws one number from the generator, a key, and derives the others from it: twenty times
+    faster than torch's sequential draws.
 
     Args:
-        like: has the shape, type and device of what is thinned out.
-        rate: the probability with which an element is dropped, from 0 to 1.
-        generator: of random numbers, torch's own of the device if None.
+        like: a tensor with the shape, dtype and device of the tensor to drop elements from.
+        rate: the probability of dropping an element, from 0 to 1.
+        generator: the random generator (default: torch's generator of the device).
     """
     if rate >= 1.0:
         return Kept(torch.zeros_like(like), None, 0.0)

@@ -1,7 +1,7 @@
-"""A loss of few outputs in native code: one call where torch needs several.
+"""Losses of few outputs in native code: one call where torch needs several.
 
-With little to compute it is the number of calls that costs. What is large, or not for native code, is left to
-torch: then there is None.
+For small outputs, the number of calls dominates the cost. Large outputs, or those that native code does not
+support, are left to torch: the function returns None.
 """
 
 from typing import Protocol
@@ -12,23 +12,23 @@ from nabi.native import made_natively, runs_native
 
 __all__ = ["SmallLoss", "small_loss"]
 
-# Torch is faster beyond.
+# Beyond, torch is faster.
 _OUTPUTS = 1 << 14
 
 
 class SmallLoss(Protocol):
-    """A loss, the mean over its rows or elements; the gradient lies in the same memory every time."""
+    """A loss, the mean over its rows or elements; the gradient is in the same memory every time."""
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[float, Tensor]:
-        """Return the loss and its gradient for the outputs; both are contiguous and of one shape and type."""
+        """Return the loss and its gradient for the outputs; both tensors have one shape, dtype and layout."""
 
 
 def small_loss(kind: str, like: Tensor) -> SmallLoss | None:
-    """Return a loss for outputs as these; None where torch has to do it.
+    """Return a loss for outputs like `like`; None if torch must be used.
 
     Args:
         kind: "softmax_crossentropy" or "sigmoid_crossentropy", both of logits, or "squared_error".
-        like: has the shape and type of the outputs.
+        like: a tensor with the shape and dtype of the outputs.
     """
     if not 0 < like.numel() <= _OUTPUTS or like.dim() == 0 or not runs_native(like):
         return None

@@ -1,4 +1,4 @@
-"""Back through max pooling into a convolution in native code, where that can."""
+"""The backward pass of max pooling after a convolution in native code, if available."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ __all__ = ["PooledConvolution", "pooled_convolution"]
 
 
 class PooledConvolution:
-    """The gradients of a convolution whose outputs only max pooling reads."""
+    """The gradients of a convolution whose outputs are read only by max pooling."""
 
     def __init__(self, kernel: Tensor, stride: int, dilation: int) -> None:
         from nabi.kernels._code import _pooled_convolution
@@ -19,16 +19,17 @@ class PooledConvolution:
         self._kernel, self._stride = kernel, stride
 
     def make_ready(self) -> None:
-        """Compile what has not been compiled before."""
+        """Compile the kernels if needed."""
         self._native.make_ready(self._shape)
 
     def kernel_gradient(self, x: Tensor, given: Tensor, places: Tensor) -> Tensor:
         """Return the gradient of the kernel `[kernel_size, D, filters]`.
 
         Args:
-            x: input of the convolution, with its padding, `[B, T, D]`.
-            given: gradients of the windows of pooling, `[B, P, filters]`.
-            places: which step of the convolution's output was the largest of each window, `[B, P, filters]`.
+            x: input of the convolution, with padding, `[B, T, D]`.
+            given: gradients of the pooling windows, `[B, P, filters]`.
+            places: the step of the convolution's output with the largest value of each window,
+                `[B, P, filters]`.
         """
         found = self._native.kernel_gradient(
             self._shape, x.contiguous(), given.contiguous(), places.contiguous(), self._stride
@@ -36,7 +37,7 @@ class PooledConvolution:
         return found.permute(1, 2, 0).contiguous()
 
     def input_gradient(self, steps: int, given: Tensor, places: Tensor) -> Tensor:
-        """Return the gradient of the input, with its padding, `[B, steps, D]`."""
+        """Return the gradient of the input, with padding, `[B, steps, D]`."""
         kernel = self._kernel.detach().permute(2, 0, 1).contiguous()
         return self._native.input_gradient(
             self._shape, kernel, given.contiguous(), places.contiguous(), steps, self._stride
@@ -44,7 +45,7 @@ class PooledConvolution:
 
 
 def pooled_convolution(kernel: Tensor, stride: int, dilation: int) -> PooledConvolution | None:
-    """Return what computes the gradients of a convolution, None where torch has to.
+    """Return an object that computes the gradients of a convolution, None if torch must be used.
 
     Args:
         kernel: `[kernel_size, D, filters]`.

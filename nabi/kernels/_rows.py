@@ -1,13 +1,14 @@
-"""The layout in which the valid steps of a batch are computed: packed rows.
+"""Packed rows: the layout in which the valid steps of a batch are computed.
 
-Step k of every sequence that has one lies in `active[k]` rows, the longest sequences first; `active` never
-grows. It is the layout of `torch.nn.utils.rnn.PackedSequence`, and lengths, masks, resets, reversal and
-packed input are all expressed in it, so that a target which knows packed rows knows them all.
+The k-th steps of all sequences that have one are stored in `active[k]` rows, the longest sequences first;
+`active` never increases. It is the layout of `torch.nn.utils.rnn.PackedSequence`. Lengths, masks, resets,
+reversal and packed input are all expressed in it, so a target that supports packed rows supports all of them.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,19 +20,22 @@ __all__ = ["Rows"]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """How packed rows relate to a batch.
+    """The relation between packed rows and a batch.
 
-    One object serves all threads and layers with such batches, and kernels are given the addresses of its
-    tensors: each is made once and stays as long as the object.
+    All threads and layers with such batches share one object, and kernels receive the addresses of its
+    tensors: each tensor is created once and lives as long as the object.
 
     Attributes:
-        active: rows of each step, never growing; their sum is the number of rows N.
-        batch: number of sequences B, those without any valid step among them.
-        order: sequences from the longest to the shortest, `[B]`, or None when they come in that order.
-        place: `[N]`, where each row lies in the batch (`b * T + t`, or the row of packed data), or None when
+        active: number of rows of each step, never increasing; their sum is the number of rows N.
+        batch: number of sequences B, including those without any valid step.
+        order: sequences from the longest to the shortest, `[B]`, or None if they are in that order.
+        place: `[N]`, the position of each row in the batch (`b * T + t`, or the row of packed data), or None
+            if
             row `k * B + b` is step k of sequence b.
-        zero: `[N]`, whether the state becomes zero before a step, or None.
-        cut: `[N]`, whether no gradient flows back from a step to the one before, or None; includes `zero`.
+        zero: `[N]`, whether the state is reset to zero before a step, or None.
+        cut: `[N]`, whether no gradient flows from a step to the previous one, or None; includes `zero`.
+        tables: what `table` has been asked for, by size.
+        blocks: arguments of kernels that hold addresses of these tensors, kept by whoever runs the kernels.
     """
 
     active: list[int]
@@ -41,11 +45,12 @@ class Rows:
     zero: Tensor | None = None
     cut: Tensor | None = None
     _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
-    _tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    blocks: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(self.active)
 
     @cached_property
@@ -55,39 +60,39 @@ class Rows:
 
     @cached_property
     def offset(self) -> Tensor:
-        """The first row of every step and, last, the number of rows, `[T + 1]`."""
+        """The first row of every step, followed by the number of rows, `[T + 1]`."""
         return torch.tensor(self._firsts, dtype=torch.int64)
 
     @cached_property
     def back(self) -> Tensor | None:
-        """Where each sequence stands in `order`, `[B]`, or None as there."""
+        """The position of each sequence in `order`, `[B]`, or None if `order` is."""
         return None if self.order is None else _inverse(self.order, self.batch)
 
     def know(self, *, count: int, offset: Tensor, back: Tensor | None, table: Tensor) -> None:
-        """Take over what was found when the layout was made; else it would be found when it is asked for."""
+        """Store values computed with the layout, which would otherwise be computed on demand."""
         vars(self).update(count=count, offset=offset, back=back)
-        self._tables[len(table)] = table
+        self.tables[len(table)] = table
 
     def table(self, size: int) -> Tensor:
-        """Return the row of every step of a batch, valid or not, `[size]`; -1 where it has none.
+        """Return the row of every step of a batch, valid or not, `[size]`; -1 for steps without a row.
 
         Args:
-            size: steps of the batch: `B * T`, or the rows of packed data.
+            size: number of steps of the batch, `B * T`, or of rows of packed data.
         """
-        found = self._tables.get(size)
+        found = self.tables.get(size)
         if found is None:
             with LOCK:
-                found = self._tables.get(size)
+                found = self.tables.get(size)
                 if found is None:
                     assert self.place is not None
-                    found = self._tables[size] = _inverse(self.place, size)
+                    found = self.tables[size] = _inverse(self.place, size)
         return found
 
     def chunks(self, limit: int) -> Tensor:
-        """Cut the steps into pieces of at most `limit` rows each, or of one step.
+        """Divide the steps into pieces of at most `limit` rows each, or of one step.
 
         Returns:
-            The first step of every piece and, last, the number of steps.
+            The first step of every piece, followed by the number of steps.
         """
         found = self._chunks.get(limit)
         if found is None:

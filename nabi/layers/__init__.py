@@ -1,6 +1,6 @@
 """Keras-style layers, each also a `torch.nn.Module`."""
 
-# `name as name`: for the rooms above. Users have what `__all__` lists.
+# `name as name`: for the rooms above. The public names are those in `__all__`.
 from typing import TYPE_CHECKING
 
 from nabi._lazy import names_missing as _names_missing
@@ -18,7 +18,7 @@ from nabi.layers._layer._arguments import (
 )
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._claims import only_tensors_of as only_tensors_of
-from nabi.layers._layer._inputs import to_mask as to_mask, to_tensor as to_tensor
+from nabi.layers._layer._inputs import casts as casts, to_mask as to_mask, to_tensor as to_tensor
 from nabi.layers._layer._registry import deserialize, serialize
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._layer._symbolic import (
@@ -27,7 +27,11 @@ from nabi.layers._layer._symbolic import (
     call_symbolically as call_symbolically,
     is_symbolic as is_symbolic,
 )
-from nabi.layers._layer._weights import Weighted as Weighted, collecting_losses as collecting_losses
+from nabi.layers._layer._weights import (
+    Weighted as Weighted,
+    collecting_losses as collecting_losses,
+    has_penalties as has_penalties,
+)
 from nabi.layers._merge_functions import (
     add,
     average,

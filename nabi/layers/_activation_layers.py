@@ -1,4 +1,4 @@
-"""Activation functions with numbers of their own, as layers: ReLU, LeakyReLU, ELU, PReLU."""
+"""Activation functions with parameters, as layers: ReLU, LeakyReLU, ELU, PReLU."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,18 +18,18 @@ __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]
 
 
 class _Elementwise(Layer):
-    """A function of each number by itself."""
+    """Base class of elementwise functions."""
 
     supports_masking = True
     _casts_integers = True
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
 
 class ReLU(_Elementwise):
-    """`x` above `threshold`, at most `max_value`; `negative_slope · (x - threshold)` below.
+    """`x` above `threshold`, capped at `max_value`; `negative_slope · (x - threshold)` below.
 
     Defaults: no `max_value`, `negative_slope=0`, `threshold=0`, so `max(x, 0)`. Raises `ArgumentError` for
     negative numbers.
@@ -54,7 +54,7 @@ class ReLU(_Elementwise):
         self.threshold = real("threshold", threshold, least=0)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         if not self.negative_slope and not self.threshold:
             return inputs.relu() if self.max_value is None else inputs.clamp(0.0, self.max_value)
         above = inputs if self.max_value is None else inputs.clamp(max=self.max_value)
@@ -62,7 +62,7 @@ class ReLU(_Elementwise):
         return torch.where(inputs > self.threshold, above, below)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "max_value": self.max_value,
@@ -72,9 +72,9 @@ class ReLU(_Elementwise):
 
 
 class LeakyReLU(_Elementwise):
-    """`x` where it is positive, `negative_slope · x` elsewhere; the slope is 0.3 by default, as in Keras.
+    """`x` where positive, `negative_slope · x` elsewhere; the slope is 0.3 by default, as in Keras.
 
-    `alpha` is Keras 2's name of the slope. Raises `ArgumentError` for a negative one.
+    `alpha` is Keras 2's name for the slope. Raises `ArgumentError` if it is negative.
 
     >>> import torch
     >>> LeakyReLU(0.5)(torch.tensor([-1.0, 1.0]))
@@ -86,16 +86,16 @@ class LeakyReLU(_Elementwise):
         self.negative_slope = real("negative_slope", negative_slope if alpha is None else alpha, least=0)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         return functional.leaky_relu(inputs, self.negative_slope)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
 class ELU(_Elementwise):
-    """`x` where it is positive, `alpha · (exp(x) - 1)` elsewhere (Clevert et al. 2016); `alpha=1`.
+    """`x` where positive, `alpha · (exp(x) - 1)` elsewhere (Clevert et al. 2016); `alpha=1`.
 
     >>> import torch
     >>> ELU()(torch.tensor([-100.0, 1.0]))
@@ -107,19 +107,19 @@ class ELU(_Elementwise):
         self.alpha = real("alpha", alpha)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         return functional.elu(inputs, self.alpha)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "alpha": self.alpha}
 
 
 class PReLU(_Elementwise):
-    """`x` where it is positive, `alpha · x` elsewhere; `alpha` is learned (He et al. 2015).
+    """`x` where positive, `alpha · x` elsewhere; `alpha` is learned (He et al. 2015).
 
-    Arguments: `alpha_initializer="zeros"`, `alpha_regularizer`, and `shared_axes`, counted from 1, along
-    which one number serves for all, such as `[1]` for the steps. Weight: `alpha`, of the shape of one sample.
+    Arguments: `alpha_initializer="zeros"`, `alpha_regularizer`, and `shared_axes`, counted from 1: the axes
+    that share one number, such as `[1]` for the steps. Weight: `alpha`, of the shape of one sample.
 
     >>> import torch
     >>> PReLU(shared_axes=[1])(torch.zeros(2, 5, 3)).shape
@@ -149,31 +149,31 @@ class PReLU(_Elementwise):
             if size is None and axis not in self.shared_axes:
                 raise ShapeError(
                     f"input_shape: {self.name} (PReLU) needs the size of axis {axis}, or "
-                    f"shared_axes=[{axis}]; "
+                    f"shared_axes=[{axis}], "
                     f"got {tuple(input_shape)}"
                 )
             sizes.append(1 if axis in self.shared_axes or size is None else size)
         if any(axis > len(sizes) for axis in self.shared_axes):
             raise ShapeError(
-                f"inputs: {self.name} (PReLU) shares the axes {self.shared_axes}; got {tuple(input_shape)}"
+                f"inputs: {self.name} (PReLU) shares the axes {self.shared_axes}, got {tuple(input_shape)}"
             )
         self.alpha = self.add_weight(
             sizes, self.alpha_initializer, "alpha", regularizer=self.alpha_regularizer
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         shape = tuple(self.alpha.shape)
         sizes = tuple(inputs.shape[1:])
         if len(sizes) != len(shape) or any(a not in (b, 1) for a, b in zip(shape, sizes, strict=True)):
             raise ShapeError(
-                f"inputs: {self.name} (PReLU) was built for samples of shape {shape} (1: any size); "
+                f"inputs: {self.name} (PReLU) was built for samples of shape {shape} (1: any size), "
                 f"got shape {tuple(inputs.shape)}"
             )
         return torch.where(inputs > 0, inputs, self.alpha * inputs)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "alpha_initializer": initializers.serialize(self.alpha_initializer),

@@ -1,4 +1,4 @@
-"""Attention as a layer: for each query, the mean of values, weighted by how well their keys fit the query."""
+"""Attention layers: for each query, the mean of values, weighted by how well their keys match the query."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,28 +17,28 @@ _MODES = ("dot", "concat")
 
 
 class Attention(Layer):
-    """Dot-product attention, on a list `[query, value]` or `[query, value, key]` (Luong et al. 2015).
+    """Dot-product attention over a list `[query, value]` or `[query, value, key]` (Luong et al. 2015).
 
     The query is `[B, T, D]`, the key `[B, S, D]` (the value itself by default), the value `[B, S, M]`:
     `softmax(query keyᵀ) value` is `[B, T, M]`.
 
-    Masks come with the inputs, or as `mask=[query_mask, value_mask]`, each `[B, T]` or `[B, S]` or None:
-    steps of the value that do not count get a weight of 0, steps of the query that do not count an output of
-    0, and the mask of the query goes along. Where no step of a value counts, all have the same weight.
+    Masks come with the inputs, or as `mask=[query_mask, value_mask]`, each `[B, T]` or `[B, S]` or None.
+    Masked steps of the value get weight 0. Masked steps of the query get output 0, and the query's mask is
+    the mask of the output. If all steps of a value are masked, they all get the same weight.
 
     Args:
-        use_scale: whether the scores are multiplied by a weight, which begins as 1.
+        use_scale: whether the scores are multiplied by a learned weight, initially 1.
         score_mode: "dot", or "concat": a weight times the sum of `tanh(query + key)`.
-        dropout: share of the weights that is left out in training.
-        seed: makes the draws the layer's own.
+        dropout: share of the weights that are dropped in training.
+        seed: seed of the layer's own random generator.
 
     Call arguments: `mask`; `training`; `return_attention_scores`, for the weights `[B, T, S]` as a second
     output; `use_causal_mask`, so that step t of the query sees the steps of the value up to t only.
 
     Raises:
-        UnknownNameError: for another score mode.
-        ArgumentError: for a dropout that is no rate, and for masks that are no list.
-        ShapeError: for inputs that do not fit.
+        UnknownNameError: for any other score mode.
+        ArgumentError: if `dropout` is not a rate, or the masks are not a list.
+        ShapeError: if the shapes of the inputs do not match.
 
     >>> import torch
     >>> query, value = torch.zeros(1, 2, 4), torch.tensor([[[1.0], [3.0], [8.0]]])
@@ -71,7 +71,7 @@ class Attention(Layer):
         self.seed = self.seed_generator.seed
 
     def build(self, input_shape: Any) -> None:
-        """Check the shapes of the inputs, and make the weights."""
+        """Check the shapes of the inputs and create the weights."""
         self._check_shapes(input_shape)
         self.scale: Tensor | None = None
         self.concat_score_weight: Tensor | None = None
@@ -91,7 +91,7 @@ class Attention(Layer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Return the weighted means, and the weights where they are asked for."""
+        """Return the weighted means, and the weights on request."""
         self._check_shapes([tuple(one.shape) for one in inputs])
         query, value = inputs[0], inputs[1]
         scores = self._scores(query, inputs[2] if len(inputs) > 2 else value)
@@ -125,7 +125,7 @@ class Attention(Layer):
             return None, None
         if not isinstance(mask, list | tuple) or len(mask) not in (2, 3):
             raise ArgumentError(
-                f"mask: {self.name} ({type(self).__name__}) expected a list [query_mask, value_mask]; got "
+                f"mask: {self.name} ({type(self).__name__}) expected a list [query_mask, value_mask], got "
                 f"{f'{len(mask)} masks' if isinstance(mask, list | tuple) else type(mask).__name__}"
             )
         return mask[0], mask[1]
@@ -139,8 +139,8 @@ class Attention(Layer):
         if not several or len(shapes) not in (2, 3):
             got = f"{len(shapes)} of them" if several else f"one tensor of shape {tuple(shapes)}"
             raise ShapeError(
-                f"inputs: {self.name} ({type(self).__name__}) takes a list of two or three tensors, [query, "
-                f"value] or [query, value, key]; got {got}"
+                f"inputs: {self.name} ({type(self).__name__}) expected a list of 2 or 3 tensors, [query, "
+                f"value] or [query, value, key], got {got}"
             )
         query, value, key = shapes[0], shapes[1], shapes[-1]
         fit = len(query) == len(value) == len(key) >= 3 and not any(
@@ -149,12 +149,12 @@ class Attention(Layer):
         if not fit:
             raise ShapeError(
                 f"inputs: {self.name} ({type(self).__name__}) expected a query (batch, T, D), a value "
-                f"(batch, S, M) and a key (batch, S, D), the value itself without one; got "
+                f"(batch, S, M) and a key (batch, S, D), by default the value, got "
                 f"{' and '.join(str(tuple(one)) for one in shapes)}"
             )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "use_scale": self.use_scale,
@@ -165,10 +165,10 @@ class Attention(Layer):
 
 
 class AdditiveAttention(Attention):
-    """Additive attention, on a list as `Attention`: a score is the sum of `scale * tanh(query + key)`.
+    """Additive attention over a list as for `Attention`: a score is the sum of `scale * tanh(query + key)`.
 
-    `scale` are D weights where `use_scale`, which it is by default (Bahdanau et al. 2015; the matrices of the
-    paper are `Dense` layers before this one). All else is as for `Attention`.
+    With `use_scale` (the default), `scale` has D weights (Bahdanau et al. 2015; the matrices of the paper are
+    `Dense` layers before this one). Everything else is as for `Attention`.
 
     >>> import torch
     >>> AdditiveAttention()([torch.zeros(2, 3, 4), torch.zeros(2, 5, 4)]).shape
@@ -188,7 +188,7 @@ class AdditiveAttention(Attention):
         return compared.sum(-1) if self.scale is None else compared @ self.scale
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = super().get_config()
         del config["score_mode"]
         return config

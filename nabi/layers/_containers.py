@@ -1,7 +1,7 @@
-"""Lists, dictionaries and tuples of layers as attributes: what is in them belongs to the layer that has them.
+"""Lists, dictionaries and tuples of layers as attributes: their contents belong to the layer.
 
-The attribute stays what it was, a list, a dictionary or a tuple. Beside it, a module under the same name
-holds what is inside, for torch; it is brought up to date whenever the list or dictionary changes.
+The attribute stays a list, a dictionary or a tuple. A module of the same name holds the contents for torch;
+it is updated whenever the list or dictionary changes.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ __all__ = ["Held", "holder_for"]
 
 
 class Held(torch.nn.Module):
-    """The modules in a container, for torch to find."""
+    """The modules in a container, registered for torch."""
 
     container: Any
 
     def look_again(self) -> None:
-        """Take what is in the container now."""
+        """Register the current contents of the container."""
         if "container" not in vars(self):
-            return  # a copy that is being made; it gets its modules as copies too
+            return  # a copy in progress; its modules are copied too
         self._modules.clear()
         for name, module in _named(self.container):
             while name in self._modules:
@@ -29,13 +29,13 @@ class Held(torch.nn.Module):
 
 
 def holder_for(value: Any, *, also_empty: bool) -> tuple[Any, Held] | None:
-    """What an attribute should be instead of a container with modules in it, and what holds these.
+    """Return a watched replacement for a container with modules, and the holder of the modules.
 
     Args:
-        value: what is assigned.
-        also_empty: whether lists and dictionaries without modules are watched too: they may get some.
+        value: the assigned value.
+        also_empty: whether lists and dictionaries without modules are watched too, as modules may be added.
 
-    None is returned for anything else.
+    Returns None for any other value.
     """
     if not isinstance(value, list | dict | tuple):
         return None
@@ -58,7 +58,7 @@ def _has_modules(value: Any) -> bool:
 def _named(container: Any, prefix: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
     pairs = container.items() if isinstance(container, dict) else enumerate(container)
     for key, value in pairs:
-        # A dot would be taken for a step into a module.
+        # torch reads a dot as access to a submodule.
         name = prefix + str(key).replace(".", "_")
         if isinstance(value, torch.nn.Module):
             yield name, value
@@ -67,7 +67,7 @@ def _named(container: Any, prefix: str = "") -> Iterator[tuple[str, torch.nn.Mod
 
 
 def _watched(value: Any, held: Held) -> Any:
-    """The same container, whose changes are noticed, as well as those of the containers in it."""
+    """Return the container, recursively replaced by one that reports its changes."""
     if type(value) in (list, WatchedList):
         made: Any = WatchedList(_watched(one, held) for one in value)
     elif type(value) in (dict, WatchedDict):
@@ -97,13 +97,13 @@ def _noticed(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class WatchedList(list[Any]):
-    """A list that says when it changes."""
+    """A list that reports its changes."""
 
     held: Held | None = None
 
 
 class WatchedDict(dict[Any, Any]):
-    """A dictionary that says when it changes."""
+    """A dictionary that reports its changes."""
 
     held: Held | None = None
 

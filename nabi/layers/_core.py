@@ -1,4 +1,4 @@
-"""Layers that know no time: Input, Dense, Activation, Dropout, SpatialDropout1D, Flatten."""
+"""Layers that are not specific to time: Input, Dense, Activation, Dropout, SpatialDropout1D, Flatten."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "
 
 
 class InputLayer(Layer):
-    """The place where data enters: it has a shape and returns what it gets. `Input` makes one.
+    """The entry point of data: it has a shape and returns its input. `Input` makes one.
 
     Arguments: `shape` without the batch or `batch_shape` with it; `batch_size`, `dtype`, `name`.
     `input_shape` and `batch_input_shape` are the older spellings.
@@ -39,7 +39,7 @@ class InputLayer(Layer):
             kwargs["input_shape"] = shape
         super().__init__(**kwargs)
         if self.declared_input_shape is None:
-            raise ArgumentError("shape: an Input needs shape=... or batch_shape=...; got neither")
+            raise ArgumentError("shape: expected shape=... or batch_shape=..., got neither")
         self.built = True
 
     @property
@@ -49,7 +49,7 @@ class InputLayer(Layer):
         return self.declared_input_shape
 
     def symbol(self) -> SymbolicTensor:
-        """Return the symbolic tensor that stands for the data, to call layers on."""
+        """Return the symbolic tensor of the data, to call layers on."""
         if self._first_call is None:
             self._first_call = Call(self, (), {})
             self._first_call.give(self.batch_shape, self.dtype)
@@ -61,11 +61,11 @@ class InputLayer(Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return super().get_config()
 
 
@@ -77,11 +77,11 @@ def Input(  # noqa: N802 - Keras' name
     name: str | None = None,
     batch_shape: Sequence[int | None] | None = None,
 ) -> SymbolicTensor:
-    """Return a symbolic tensor for data of a shape: what layers are called on to write a functional model.
+    """Return a symbolic tensor for data of a shape; call layers on it to write a functional model.
 
     It may also come first in a `Sequential`. Arguments: `shape` without the batch, None for an axis of any
-    size; `batch_size`, or `batch_shape` with the batch; `dtype`; `name`, by which `fit` and `predict` take
-    the data in a dictionary. Raises `ArgumentError` without a shape.
+    size; `batch_size`, or `batch_shape` with the batch; `dtype`; `name`, the key of the data in dictionaries
+    passed to `fit` and `predict`. Raises `ArgumentError` without a shape.
 
     >>> from nabi import layers, models
     >>> x = Input((4, 1), name="x")
@@ -99,7 +99,7 @@ class Dense(Layer):
 
     Arguments as in Keras: `units`, `activation=None` (linear), `use_bias=True`, initializers and
     regularizers for kernel (Glorot's uniform by default) and bias (zeros). Weights: `kernel`
-    `(inputs, units)`, `bias` `(units,)`. Raises `ShapeError` for inputs of another width than built for.
+    `(inputs, units)`, `bias` `(units,)`. Raises `ShapeError` for inputs of a width it was not built for.
 
     >>> import torch
     >>> dense = Dense(2, activation="softmax")
@@ -139,7 +139,7 @@ class Dense(Layer):
         """Create `kernel` and `bias`."""
         if len(input_shape) < 2:
             raise ShapeError(
-                f"inputs: {self.name} (Dense) expected 2 axes or more (batch, ..., features); "
+                f"inputs: {self.name} (Dense) expected 2 axes or more (batch, ..., features), "
                 f"got shape {tuple(input_shape)}"
             )
         inputs = last_width(self, input_shape)
@@ -157,7 +157,7 @@ class Dense(Layer):
         if inputs.dim() < 2 or inputs.shape[-1] != kernel.shape[0]:
             check_width(self, inputs.shape, kernel.shape[0])
             raise ShapeError(
-                f"inputs: {self.name} (Dense) expected 2 axes or more; got {tuple(inputs.shape)}"
+                f"inputs: {self.name} (Dense) expected 2 axes or more, got {tuple(inputs.shape)}"
             )
         return self.activation(functional.linear(inputs, kernel.T, self.bias))
 
@@ -175,7 +175,7 @@ class Dense(Layer):
         return f"{inputs} × {self.units} = {self.count_params():,}"
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -204,23 +204,23 @@ class Activation(Layer):
         self.activation = _activations.get(activation)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         return self.activation(inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "activation": _activations.serialize(self.activation)}
 
 
 class Dropout(Layer):
     """In training, sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate).
 
-    `noise_shape` makes axes of size 1 share their draw, as in Keras; `seed` makes the draws the layer's own.
-    Source: Srivastava et al. 2014.
+    Axes of size 1 in `noise_shape` share one draw, as in Keras. With `seed`, the layer has its own random
+    generator. Source: Srivastava et al. 2014.
 
     >>> import torch
     >>> Dropout(0.5)(torch.ones(3))
@@ -247,16 +247,16 @@ class Dropout(Layer):
         self.seed = self.seed_generator.seed
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Return the inputs, thinned out in training."""
+        """Return the inputs, with dropout in training."""
         kept = self.kept(inputs) if training else None
         return inputs if kept is None else inputs * kept
 
     def kept(self, inputs: Tensor) -> Tensor | None:
-        """Draw what the inputs are multiplied by: 0 or 1 / (1 - rate); None where nothing is dropped."""
+        """Draw the factors of the inputs, 0 or 1 / (1 - rate); None if nothing is dropped."""
         return self.seed_generator.keep(self._noise_like(inputs), self.rate) if self.rate else None
 
     def draw(self, inputs: Tensor) -> Kept | None:
-        """Draw what is kept of the inputs: as `kept`, in less memory; None where nothing is dropped."""
+        """Draw the same as `kept` in less memory; None if nothing is dropped."""
         if not self.rate:
             return None
         if self.noise_shape is None:
@@ -267,12 +267,12 @@ class Dropout(Layer):
         if self.noise_shape is None:
             return inputs
         wanted, there = self.noise_shape, tuple(inputs.shape)
-        # Each axis is that of the inputs, or 1 for the same along all of it.
+        # Each axis has the size of the inputs, or 1 to share one draw along it.
         if len(wanted) != len(there) or any(
             one not in (None, 1, full) for one, full in zip(wanted, there, strict=True)
         ):
             raise ShapeError(
-                f"noise_shape: {self.name} (Dropout) expected sizes of 1 or those of its inputs {there}; "
+                f"noise_shape: {self.name} (Dropout) expected sizes of 1 or those of its inputs {there}, "
                 f"got {wanted}"
             )
         return inputs.new_empty(
@@ -280,21 +280,21 @@ class Dropout(Layer):
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         shape = None if self.noise_shape is None else list(self.noise_shape)
         return {**super().get_config(), "rate": self.rate, "noise_shape": shape, "seed": self.seed}
 
 
 class SpatialDropout1D(Dropout):
-    """In training, sets whole features of `[B, T, D]` to 0, at all steps of a row, and scales the others.
+    """In training, sets whole features of `[B, T, D]` to 0 at all steps of a row and scales the others.
 
     Each feature of each row is dropped with probability `rate`; the others are scaled by 1 / (1 - rate).
-    Neighbouring steps are alike, so that dropping single elements would leave most of what they say.
-    `seed` makes the draws the layer's own. Raises `ShapeError` unless the inputs have 3 axes.
+    Neighbouring steps are similar, so dropping single elements would remove little information.
+    With `seed`, the layer has its own random generator. Raises `ShapeError` unless the inputs have 3 axes.
     Source: Tompson et al. 2015, section 3.2.
 
     >>> import torch
@@ -312,14 +312,14 @@ class SpatialDropout1D(Dropout):
         return super().call(inputs, training)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = super().get_config()
         del config["noise_shape"]
         return config
 
 
 class Flatten(Layer):
-    """All axes after the batch made one: `[B, ...]` to `[B, product]`. It drops masks, as in Keras.
+    """Merges all axes after the batch into one: `[B, ...]` to `[B, product]`. Masks are dropped, as in Keras.
 
     >>> import torch
     >>> Flatten()(torch.zeros(2, 3, 4)).shape
@@ -328,7 +328,7 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         if data_format not in (None, "channels_last"):
-            raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
+            raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")
         super().__init__(**kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -336,7 +336,7 @@ class Flatten(Layer):
         return inputs.reshape(inputs.shape[0], -1) if inputs.numel() else inputs.flatten(1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the batch and the product of the other axes, None where one of them is open."""
+        """Return the batch and the product of the other axes, None if one of them is open."""
         size = 1
         for one in input_shape[1:]:
             if one is None:

@@ -1,4 +1,4 @@
-"""Layers that a function of the program computes, or that compute nothing: Lambda, Identity."""
+"""Layers that apply a user's function or do nothing: Lambda, Identity."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ __all__ = ["Identity", "Lambda"]
 
 
 class Identity(Layer):
-    """Returns what it gets, mask included.
+    """Returns its input, mask included.
 
     >>> import torch
     >>> Identity()(torch.ones(2))
@@ -27,20 +27,21 @@ class Identity(Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return input_shape
 
 
 class Lambda(Layer):
     """A function of the inputs, written in torch, as a layer.
 
-    Arguments as in Keras: `function`, called with the inputs, with what is in `arguments`, and with
-    `training` and `mask` if they are in its signature; `output_shape`, without the batch or a function of the
-    full input shape, found by a trial call by default; `mask`, the mask of the output or a function
-    `(inputs, mask)` that makes it, without which the mask is dropped.
+    Arguments as in Keras: `function`, called with the inputs, the keywords in `arguments`, and `training` and
+    `mask` if its signature has them; `output_shape`, without the batch or as a function of the full input
+    shape (default: found by a trial call); `mask`, the mask of the output or a function `(inputs, mask)` that
+    returns it (default: the mask is dropped).
 
-    The function has no weights that the layer would know of: for these write a subclass of `Layer`. A file
-    holds its name only, so it must be made with `def`, and `load_model` needs it in `custom_objects`.
+    The layer does not track weights used by the function; for those, write a subclass of `Layer`. A model
+    file stores only the function's name, so define it with `def` and pass it to `load_model` in
+    `custom_objects`.
 
     >>> import torch
     >>> Lambda(lambda x: x[:, -1])(torch.zeros(2, 5, 3)).shape
@@ -59,7 +60,7 @@ class Lambda(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if not callable(function):
-            raise ArgumentError(f"function: expected a function of the inputs; got {function!r}")
+            raise ArgumentError(f"function: expected a function of the inputs, got {function!r}")
         self.function = function
         self.arguments = dict(arguments or {})
         self.mask = mask
@@ -72,7 +73,7 @@ class Lambda(Layer):
         self._gives = [name for name in ("training", "mask") if name in taken and name not in self.arguments]
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        """Return the function of the inputs."""
+        """Apply the function to the inputs."""
         given = {"training": training, "mask": mask}
         return self.function(inputs, **self.arguments, **{name: given[name] for name in self._gives})
 
@@ -90,7 +91,7 @@ class Lambda(Layer):
         return ((input_shape[0][0] if several else input_shape[0]), *self._output_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again; functions by their names."""
+        """Return the arguments that recreate the layer, with functions as names."""
         config = {**super().get_config(), "function": self._named("function", self.function)}
         if self._output_shape is not None:
             shape = self._output_shape
@@ -98,7 +99,7 @@ class Lambda(Layer):
         if self.mask is not None:
             if not callable(self.mask):
                 raise ArgumentError(
-                    f"mask: {self.name} has a tensor, which a config can't hold; give a function"
+                    f"mask: expected a function for {self.name}, got a tensor, which a config can't hold"
                 )
             config["mask"] = self._named("mask", self.mask)
         if self.arguments:
@@ -109,14 +110,14 @@ class Lambda(Layer):
         name: str = name_of_function(function) or str(getattr(function, "__name__", "<lambda>"))
         if not name.isidentifier():
             raise ArgumentError(
-                f"{argument}: {self.name} (Lambda) holds {function!r}, which has no name that a config could "
-                "hold; use a function made with def, or a subclass of Layer"
+                f"{argument}: {self.name} (Lambda) has {function!r}, which has no name to store in a config; "
+                "use a function defined with def, or a subclass of Layer"
             )
         return name
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make the layer that `get_config` described; the functions come from `custom_objects`."""
+        """Make the layer from what `get_config` returned, with the functions from `custom_objects`."""
         config = dict(config)
         for argument in ("function", "output_shape", "mask"):
             name = config.get(argument)

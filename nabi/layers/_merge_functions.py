@@ -1,4 +1,4 @@
-"""The merging layers as functions: `add([x, y])` for `Add()([x, y])`."""
+"""The merging layers as functions: `add([x, y])` is `Add()([x, y])`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Layers that make one tensor of several: sum, product, mean, the largest, side by side, dot products."""
+"""Layers that merge several tensors into one: sum, product, mean, maximum, concatenation, dot products."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ __all__ = ["Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum"
 
 
 class Merge(Layer):
-    """What layers with several inputs share; called on a list of tensors.
+    """Base class of layers with several inputs, called on a list of tensors.
 
-    Masked steps are read like others, except where a layer says otherwise.
+    Masked steps are read like others, unless a layer says otherwise.
     """
 
     supports_masking = True
@@ -27,13 +27,13 @@ class Merge(Layer):
     _count: int | None = None
 
     def shapes_of(self, shapes: Any) -> list[Shape]:
-        """Return the shapes as a list; `ShapeError` unless there are as many as the layer takes."""
+        """Return the shapes as a list; `ShapeError` if the layer takes another number of them."""
         several = isinstance(shapes, list | tuple) and all(isinstance(one, list | tuple) for one in shapes)
         if not several or not shapes or (self._count is not None and len(shapes) != self._count):
             wanted = "tensors" if self._count is None else f"{self._count} tensors"
             got = f"{len(shapes)} of them" if several else f"one tensor of shape {tuple(shapes)}"
             raise ShapeError(
-                f"inputs: {self.name} ({type(self).__name__}) takes a list of {wanted}; got {got}"
+                f"inputs: {self.name} ({type(self).__name__}) expected a list of {wanted}, got {got}"
             )
         return [tuple(one) for one in shapes]
 
@@ -42,7 +42,7 @@ class Merge(Layer):
         self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape that all inputs are broadcast to."""
+        """Return the shape to which all inputs are broadcast."""
         shapes = self.shapes_of(input_shape)
         rank = max(len(shape) for shape in shapes)
         result = []
@@ -56,16 +56,15 @@ class Merge(Layer):
 
     def _do_not_fit(self, shapes: Sequence[Shape]) -> ShapeError:
         return ShapeError(
-            f"inputs: {self.name} ({type(self).__name__}) can't put shapes {' and '.join(map(str, shapes))} "
-            "together"
+            f"inputs: {self.name} ({type(self).__name__}) can't merge shapes {' and '.join(map(str, shapes))}"
         )
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the inputs put together."""
+        """Return the merged inputs."""
         return self._merge(self._fitted(inputs))
 
     def _fitted(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return the inputs with as many axes each."""
+        """Return the inputs with the same number of axes."""
         shapes = [tuple(one.shape) for one in inputs]
         if any(shape != shapes[0] for shape in shapes):
             self.compute_output_shape(shapes)
@@ -76,7 +75,7 @@ class Merge(Layer):
         return inputs
 
     def _merge_counted(self, inputs: Sequence[Tensor], mask: Any) -> Tensor:
-        """Return the inputs put together, for layers whose masked steps take no part."""
+        """Return the merged inputs, for layers that ignore masked steps."""
         inputs = self._fitted(inputs)
         masks: list[Tensor | None] = [None] * len(inputs) if mask is None else list(mask)
         counts = [
@@ -86,13 +85,13 @@ class Merge(Layer):
         return self._merge(inputs) if all(one is None for one in counts) else self._masked(inputs, counts)
 
     def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must put masked inputs together")
+        raise NotImplementedError(f"{type(self).__name__} must define _masked(inputs, counts)")
 
     def _merge(self, inputs: Sequence[Tensor]) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must put its inputs together")
+        raise NotImplementedError(f"{type(self).__name__} must define _merge(inputs)")
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return where a step of any input counts; None if one of them has no mask."""
+        """Return the union of the masks; None if an input has no mask."""
         if mask is None or any(one is None for one in mask):
             return None
         result = mask[0]
@@ -102,16 +101,16 @@ class Merge(Layer):
 
 
 def _aligned(shape: Shape, rank: int) -> Any:
-    """Return a shape with axes of size 1 after the batch, up to a rank."""
+    """Return a shape padded to a rank with axes of size 1 after the batch."""
     return (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:])
 
 
 class Add(Merge):
-    """The sum of the inputs, which have one shape or can be broadcast to one.
+    """The sum of inputs of one shape, or of shapes that can be broadcast to one.
 
-    A tensor of fewer axes gets axes of size 1 after its batch, as in Keras: `[B, T, D]` and `[B, D]` go
-    together. A step of the output counts where it counts in any of the inputs. Raises `ShapeError` for
-    shapes that do not fit.
+    A tensor of fewer axes gets axes of size 1 after its batch, as in Keras: `[B, T, D]` and `[B, D]` can be
+    added. A step of the output is masked if it is masked in all inputs. Raises `ShapeError` for shapes that
+    do not match.
 
     >>> import torch
     >>> Add()([torch.ones(2, 3, 4), torch.ones(2, 4)]).shape
@@ -142,8 +141,7 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of the inputs, element by element; shapes and masks as for `Add`.
 
-    A masked step of an input takes no part in the product; where all inputs have masks and none of them
-    counts, the product is 0.
+    Masked steps are left out of the product; where a step is masked in all inputs, the product is 0.
 
     >>> import torch
     >>> Multiply()([torch.full((1, 2), 3.0), torch.full((1, 2), 2.0)])
@@ -157,7 +155,7 @@ class Multiply(Merge):
         return result
 
     def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
-        """Return the product of what counts."""
+        """Return the product of the unmasked steps."""
         return self._merge_counted(inputs, mask)
 
     def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
@@ -191,7 +189,7 @@ class Average(Merge):
 def _one_by_one(
     function: Callable[[Tensor, Tensor], Tensor], inputs: Sequence[Tensor], counts: Sequence[Tensor | None]
 ) -> Tensor:
-    """Apply a function of two inputs to all of them; what is masked is as the other one there."""
+    """Reduce the inputs with a function of two; a masked step takes the value of the other input."""
     result, counted = inputs[0], counts[0]
     for one, own in zip(inputs[1:], counts[1:], strict=True):
         if own is not None:
@@ -206,7 +204,7 @@ def _one_by_one(
 class Maximum(Merge):
     """The largest of the inputs, element by element; shapes and masks as for `Add`.
 
-    A masked step of an input takes no part; where none of them counts, the output is that of the first input.
+    Masked steps are ignored; where a step is masked in all inputs, the output is that of the first input.
 
     >>> import torch
     >>> Maximum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
@@ -220,7 +218,7 @@ class Maximum(Merge):
         return result
 
     def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
-        """Return the largest of what counts."""
+        """Return the largest of the unmasked steps."""
         return self._merge_counted(inputs, mask)
 
     def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
@@ -230,7 +228,7 @@ class Maximum(Merge):
 class Minimum(Merge):
     """The smallest of the inputs, element by element; shapes and masks as for `Add`.
 
-    A masked step of an input takes no part; where none of them counts, the output is that of the first input.
+    Masked steps are ignored; where a step is masked in all inputs, the output is that of the first input.
 
     >>> import torch
     >>> Minimum()([torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 2.0]])])
@@ -244,7 +242,7 @@ class Minimum(Merge):
         return result
 
     def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
-        """Return the smallest of what counts."""
+        """Return the smallest of the unmasked steps."""
         return self._merge_counted(inputs, mask)
 
     def _masked(self, inputs: Sequence[Tensor], counts: Sequence[Tensor | None]) -> Tensor:
@@ -254,8 +252,8 @@ class Minimum(Merge):
 class Concatenate(Merge):
     """The inputs side by side along `axis` (-1, the features, by default; 1 puts sequences end to end).
 
-    Where any input has a mask, inputs without one count everywhere. Side by side, a step counts where it
-    counts in any input, as in Keras; end to end, each step keeps its mask. Raises `ShapeError` for shapes
+    If any input has a mask, inputs without one are treated as unmasked. Side by side, a step is masked if it
+    is masked in all inputs, as in Keras; end to end, each step keeps its mask. Raises `ShapeError` for shapes
     that differ in another axis.
 
     >>> import torch
@@ -270,7 +268,7 @@ class Concatenate(Merge):
             raise ArgumentError("axis: expected a whole number other than 0, the batch, got 0")
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape with the sizes along the axis added."""
+        """Return the shape with the sizes along the axis added up."""
         shapes = self.shapes_of(input_shape)
         rank = len(shapes[0])
         if any(len(shape) != rank for shape in shapes) or not -rank < self.axis < rank:
@@ -310,16 +308,16 @@ class Concatenate(Merge):
         return result
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "axis": self.axis}
 
 
 class Dot(Merge):
     """Dot products of two tensors over one axis of each: `[B, T, D]` and `[B, S, D]` to `[B, T, S]`.
 
-    `axes` is the axis to sum over, or a pair of them, one for each input; the other axes of the first input
-    come first. `normalize=True` divides by the lengths of the vectors, which gives cosines. Two tensors
-    `[B, D]` give `[B, 1]`. The output has no mask. Raises `ShapeError` for axes of different sizes.
+    `axes` is the axis to sum over, or a pair of axes, one for each input; the other axes of the first input
+    come first. `normalize=True` divides by the lengths of the vectors, which yields cosines. Two tensors
+    `[B, D]` yield `[B, 1]`. The output has no mask. Raises `ShapeError` for axes of different sizes.
 
     >>> import torch
     >>> Dot(axes=2)([torch.zeros(2, 3, 5), torch.zeros(2, 4, 5)]).shape
@@ -347,13 +345,13 @@ class Dot(Merge):
         return first % ranks[0], second % ranks[1]
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the axes that are left of both inputs."""
+        """Return the remaining axes of both inputs."""
         one, other = self.shapes_of(input_shape)
         first, second = self._pair((one, other))
         if None not in (one[first], other[second]) and one[first] != other[second]:
             raise ShapeError(
-                f"inputs: {self.name} (Dot) sums over axis {first} of {one} and axis {second} of {other}, "
-                "which must be of one size"
+                f"inputs: {self.name} (Dot) expected axes of one size, got axis {first} of {one} and "
+                f"axis {second} of {other}"
             )
         left = (*one[:first], *one[first + 1 :], *other[1:second], *other[second + 1 :])
         return left if len(left) > 1 else (*left, 1)
@@ -378,10 +376,10 @@ class Dot(Merge):
         return products.reshape(sizes if len(sizes) > 1 else (*sizes, 1))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """None: axes of the output are no steps of an input."""
+        """Return None: the axes of the output are not steps of an input."""
         return None
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         axes = self.axes if isinstance(self.axes, int) else list(self.axes)
         return {**super().get_config(), "axes": axes, "normalize": self.normalize}

@@ -1,4 +1,4 @@
-"""Layers that disturb or penalise what goes through them: noise in training, penalties on outputs."""
+"""Layers that add noise in training or penalise their outputs."""
 
 import math
 from typing import Any
@@ -29,14 +29,14 @@ class _Noisy(Layer):
         return torch.empty_like(like, dtype=dtype).normal_(generator=generator)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
 
 class GaussianNoise(_Noisy):
     """In training, adds normal noise of mean 0 and standard deviation `stddev` (0 to 1).
 
-    `seed` makes the draws the layer's own.
+    With `seed`, the layer has its own random generator.
 
     >>> import torch
     >>> noise = GaussianNoise(0.1, seed=0)
@@ -53,14 +53,14 @@ class GaussianNoise(_Noisy):
         return inputs + self._normal(inputs) * self.stddev if training and self.stddev else inputs
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
 class GaussianDropout(_Noisy):
     """In training, multiplies by normal noise of mean 1 and the variance `rate / (1 - rate)` of dropout.
 
-    `rate` is from 0 to below 1; `seed` makes the draws the layer's own. Source: Srivastava et al. 2014.
+    `0 <= rate < 1`. With `seed`, the layer has its own random generator. Source: Srivastava et al. 2014.
 
     >>> import torch
     >>> GaussianDropout(0.5)(torch.ones(3))
@@ -69,7 +69,7 @@ class GaussianDropout(_Noisy):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
-        self.rate = _checks.rate("rate", rate)  # of 1 the noise would be infinite
+        self.rate = _checks.rate("rate", rate)  # a rate of 1 would mean infinite noise
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, multiplied by noise in training."""
@@ -78,12 +78,12 @@ class GaussianDropout(_Noisy):
         return inputs * (1.0 + self._normal(inputs) * math.sqrt(self.rate / (1.0 - self.rate)))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 class ActivityRegularization(Layer):
-    """Returns its inputs and penalises them, by `l1 · Σ|x| + l2 · Σx²`, like any `activity_regularizer`.
+    """Returns its inputs and penalises them by `l1 · Σ|x| + l2 · Σx²`, like any `activity_regularizer`.
 
     >>> import torch
     >>> ActivityRegularization(l2=0.5)(torch.ones(2))
@@ -101,11 +101,11 @@ class ActivityRegularization(Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = super().get_config()
         del config["activity_regularizer"]
         return {**config, "l1": self.l1, "l2": self.l2}

@@ -1,4 +1,4 @@
-"""Layers that bring numbers to mean 0 and variance 1, or to length 1."""
+"""Layers that normalize to mean 0 and variance 1, or to length 1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,30 +23,30 @@ def _axes(axes: Any) -> list[int]:
 
 
 def _places(layer: Layer, axes: Sequence[int], shape: Sequence[int | None]) -> list[int]:
-    """The axes counted from 0; `ShapeError` for one that inputs of the shape do not have."""
+    """Return the axes counted from 0; `ShapeError` if inputs of the shape do not have one."""
     for axis in axes:
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
-                f"inputs: {layer.name} ({type(layer).__name__}) normalizes over axis {axis}; "
+                f"inputs: {layer.name} ({type(layer).__name__}) normalizes over axis {axis}, "
                 f"got shape {tuple(shape)}, which has no such axis"
             )
     return sorted({axis % len(shape) for axis in axes})
 
 
 def _sizes(layer: Layer, places: Sequence[int], shape: Sequence[int | None]) -> tuple[int, ...]:
-    """The sizes of the axes; `ShapeError` where one is open, since weights need it."""
+    """Return the sizes of the axes; `ShapeError` if one is open, since weights need it."""
     sizes = [shape[place] for place in places]
     known = tuple(size for size in sizes if size is not None)
     if len(known) < len(sizes):
         raise ShapeError(
             f"input_shape: {layer.name} ({type(layer).__name__}) needs the sizes of the axes {list(places)} "
-            f"to make its weights; got {tuple(shape)}"
+            f"to create its weights, got {tuple(shape)}"
         )
     return known
 
 
 class _Affine(Layer):
-    """What normalizations with a factor `gamma` and an offset `beta` share."""
+    """Base class of normalizations with a factor `gamma` and an offset `beta`."""
 
     supports_masking = True
     _makes_mask = False
@@ -82,20 +82,20 @@ class _Affine(Layer):
             )
 
     def _check_sizes(self, places: Sequence[int], shape: Sequence[int | None]) -> None:
-        """Raise `ShapeError` for inputs of other sizes than the weights were made for."""
+        """Raise `ShapeError` for inputs of sizes that the weights do not match."""
         weight = next((one for one in self._parameters.values() if one is not None), None)
         if weight is not None and tuple(shape[place] for place in places) != tuple(weight.shape):
             raise ShapeError(
                 f"inputs: {self.name} ({type(self).__name__}) was built for the sizes {tuple(weight.shape)} "
-                f"on the axes {list(places)}; got shape {tuple(shape)}"
+                f"on the axes {list(places)}, got shape {tuple(shape)}"
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "center": self.center,
@@ -108,17 +108,17 @@ class _Affine(Layer):
 
 
 class BatchNormalization(_Affine):
-    """Each feature brought to mean 0 and variance 1 over the batch, times `gamma`, plus `beta`.
+    """Normalizes each feature to mean 0 and variance 1 over the batch, times `gamma`, plus `beta`.
 
-    In training the mean and the variance are those of the batch (over all axes but `axis`), and moving
-    averages of them are kept: `average · momentum + batch · (1 - momentum)`. Otherwise the moving averages
-    are used. With `trainable=False` the layer always does that, and keeps its averages, as in Keras. Masked
-    steps count neither in the mean nor in the variance.
+    In training, the mean and variance are those of the batch (over all axes but `axis`), and their moving
+    averages are updated: `average · momentum + batch · (1 - momentum)`. Otherwise the moving averages are
+    used. With `trainable=False` they are always used and never updated, as in Keras. Masked steps are
+    excluded from the mean and the variance.
 
     Arguments as in Keras: `axis=-1` (the features), `momentum=0.99`, `epsilon=0.001` (added to the variance),
     `center=True` (have `beta`), `scale=True` (have `gamma`), initializers and regularizers. Weights, each
-    `(features,)`: `gamma`, `beta`, and, not trained, `moving_mean` and `moving_variance`.
-    Raises `ShapeError` for inputs of another width than built for. Source: Ioffe and Szegedy 2015.
+    `(features,)`: `gamma`, `beta`, and the untrained `moving_mean` and `moving_variance`.
+    Raises `ShapeError` for inputs of a width it was not built for. Source: Ioffe and Szegedy 2015.
 
     >>> import torch
     >>> layer = BatchNormalization()
@@ -150,7 +150,7 @@ class BatchNormalization(_Affine):
         check_no_constraint(beta_constraint=beta_constraint, gamma_constraint=gamma_constraint)
         for argument, asked in (("synchronized", synchronized), ("renorm", renorm)):
             if asked:
-                raise ArgumentError(f"{argument}: expected False, the only choice here; got {asked!r}")
+                raise ArgumentError(f"{argument}: expected False, the only supported value, got {asked!r}")
         super().__init__(
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, **kwargs
         )
@@ -177,7 +177,7 @@ class BatchNormalization(_Affine):
         )
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
-        """Return the normalized inputs; in training, move the averages."""
+        """Return the normalized inputs; in training, update the moving averages."""
         places = _places(self, [self.axis], inputs.shape)
         self._check_sizes(places, inputs.shape)
         # Half precision has too few digits for a sum of squares.
@@ -205,23 +205,23 @@ class BatchNormalization(_Affine):
 
     @staticmethod
     def _moments(x: Tensor, axes: list[int], mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The mean and the variance of each feature, over the steps that count."""
+        """Return the mean and the variance of each feature over the unmasked steps."""
         if mask is None:
             variance, mean = torch.var_mean(x, axes, correction=0)
             return mean, variance
         if mask.shape != x.shape[: mask.dim()]:
             raise ShapeError(
-                f"mask: expected the first axes of the inputs {tuple(x.shape)}; got {tuple(mask.shape)}"
+                f"mask: expected the first axes of the inputs {tuple(x.shape)}, got {tuple(mask.shape)}"
             )
         counts = mask.to(torch.bool).reshape(*mask.shape, *(1,) * (x.dim() - mask.dim())).expand_as(x)
-        # What does not count may be NaN: it is taken out, not multiplied by zero.
+        # Masked values may be NaN, so they are replaced, not multiplied by zero.
         number = counts.sum(axes, keepdim=True).clamp(min=1)
         mean = torch.where(counts, x, 0.0).sum(axes, keepdim=True) / number
         variance = torch.where(counts, x - mean, 0.0).square().sum(axes, keepdim=True) / number
         return mean.flatten(), variance.flatten()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "axis": self.axis,
@@ -233,11 +233,11 @@ class BatchNormalization(_Affine):
 
 
 class LayerNormalization(_Affine):
-    """Each sample, or each step of it, brought to mean 0 and variance 1 along `axis`, `· gamma + beta`.
+    """Normalizes each sample or step to mean 0 and variance 1 along `axis`, then `· gamma + beta`.
 
     Arguments as in Keras: `axis=-1` (the features) or a list of axes, `epsilon=0.001` (added to the
     variance), `center=True`, `scale=True`, initializers and regularizers. Weights: `gamma` and `beta`, of
-    the sizes of the axes. Raises `ShapeError` for inputs of other sizes than built for.
+    the sizes of the axes. Raises `ShapeError` for inputs of sizes it was not built for.
     Source: Ba, Kiros and Hinton 2016.
 
     >>> import torch
@@ -262,7 +262,7 @@ class LayerNormalization(_Affine):
     ) -> None:
         check_no_constraint(beta_constraint=beta_constraint, gamma_constraint=gamma_constraint)
         if rms_scaling:
-            raise ArgumentError("rms_scaling: expected False; got True; use RMSNormalization instead")
+            raise ArgumentError("rms_scaling: expected False, got True; use RMSNormalization")
         super().__init__(
             center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, **kwargs
         )
@@ -284,16 +284,16 @@ class LayerNormalization(_Affine):
         return result if places == last else result.movedim(last, places)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         axis = self.axis[0] if len(self.axis) == 1 else list(self.axis)
         return {**super().get_config(), "axis": axis, "epsilon": self.epsilon}
 
 
 class RMSNormalization(Layer):
-    """Each sample, or each step of it, divided by its root mean square along `axis`, times `scale`.
+    """Divides each sample or step by its root mean square along `axis`, times `scale`.
 
     Arguments as in Keras: `axis=-1` or a list of axes, `epsilon=1e-6` (added to the mean square). Weight:
-    `scale`, ones at first, of the sizes of the axes. Source: Zhang and Sennrich 2019.
+    `scale`, initially ones, of the sizes of the axes. Source: Zhang and Sennrich 2019.
 
     >>> import torch
     >>> RMSNormalization()(torch.tensor([[1.0, 7.0]])).detach()
@@ -324,23 +324,23 @@ class RMSNormalization(Layer):
             raise ShapeError(
                 f"inputs: {self.name} (RMSNormalization) was built for the sizes "
                 f"{tuple(self.scale.shape)} on "
-                f"the axes {places}; got shape {tuple(inputs.shape)}"
+                f"the axes {places}, got shape {tuple(inputs.shape)}"
             )
         result = functional.rms_norm(x, list(sizes), self.scale, self.epsilon)
         return result if places == last else result.movedim(last, places)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         axis = self.axis[0] if len(self.axis) == 1 else list(self.axis)
         return {**super().get_config(), "axis": axis, "epsilon": self.epsilon}
 
 
 class UnitNormalization(Layer):
-    """Vectors along `axis` (-1 by default, or a list of axes) divided by their length.
+    """Divides vectors along `axis` (-1 by default, or a list of axes) by their length.
 
     >>> import torch
     >>> UnitNormalization()(torch.tensor([[3.0, 4.0]]))
@@ -356,18 +356,18 @@ class UnitNormalization(Layer):
         self.axis = _axes(axis)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs, of length 1."""
+        """Return the inputs scaled to length 1."""
         places = _places(self, self.axis, inputs.shape)
-        # The smallest square, not length, is held up, as in Keras: the two differ near zero only.
+        # The square is clamped, not the length, as in Keras; the two differ only near zero.
         squares = inputs.square().sum(places, keepdim=True)
         return inputs * squares.clamp(min=1e-12).rsqrt()
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         _places(self, self.axis, input_shape)
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         axis = self.axis[0] if len(self.axis) == 1 else list(self.axis)
         return {**super().get_config(), "axis": axis}

@@ -1,4 +1,4 @@
-"""Layers that arrange what they get anew, or bring it to a sum of one: Reshape, Permute, Softmax."""
+"""Layers that rearrange their inputs or normalize them to sum 1: Reshape, Permute, Softmax."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ __all__ = ["Permute", "Reshape", "Softmax"]
 
 
 class Reshape(Layer):
-    """The elements of each sample in another shape: `[B, ...]` to `[B, *target_shape]`.
+    """Reshapes each sample: `[B, ...]` to `[B, *target_shape]`.
 
-    One size may be -1, which is then what is left. It drops masks. Raises `ShapeError` if the sizes do not
-    hold as many elements.
+    One size may be -1 and is then inferred. Masks are dropped. Raises `ShapeError` if the number of elements
+    does not match.
 
     >>> import torch
     >>> Reshape((-1, 2))(torch.zeros(5, 6)).shape
@@ -38,7 +38,7 @@ class Reshape(Layer):
         self.target_shape: tuple[int, ...] = sizes
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs in the shape."""
+        """Return the reshaped inputs."""
         shape = self.compute_output_shape(tuple(inputs.shape))
         return inputs.reshape(tuple(-1 if size is None else size for size in shape))
 
@@ -51,21 +51,21 @@ class Reshape(Layer):
         known = math.prod(size for size in self.target_shape if size != -1)
         if count % known if -1 in self.target_shape and known else count != known:
             raise ShapeError(
-                f"inputs: {self.name} (Reshape) can't bring {count} elements, shape {tuple(input_shape)}, "
-                f"into the shape {self.target_shape}"
+                f"inputs: {self.name} (Reshape) can't reshape {count} elements, shape {tuple(input_shape)}, "
+                f"to {self.target_shape}"
             )
         return (batch, *(count // known if size == -1 else size for size in self.target_shape))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "target_shape": list(self.target_shape)}
 
 
 class Permute(Layer):
-    """The axes of each sample in another order; `dims` counts from 1, the batch stays first.
+    """Reorders the axes of each sample; `dims` counts from 1, the batch stays first.
 
-    It drops masks. Raises `ArgumentError` for `dims` that are no order of 1 to their number, `ShapeError` for
-    inputs of another number of axes.
+    Masks are dropped. Raises `ArgumentError` if `dims` is not a permutation of the axes from 1, `ShapeError`
+    for inputs of another number of axes.
 
     >>> import torch
     >>> Permute((2, 1))(torch.zeros(5, 3, 4)).shape
@@ -77,34 +77,34 @@ class Permute(Layer):
         self.dims = tuple(_checks.whole("dims", axis) for axis in dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ArgumentError(
-                f"dims: got {dims!r}, expected the axes from 1 in a new order, such as (2, 1)"
+                f"dims: expected the axes from 1 in a new order, such as (2, 1), got {dims!r}"
             )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs with their axes in the order."""
+        """Return the inputs with reordered axes."""
         self.compute_output_shape(tuple(inputs.shape))
         return inputs.permute(0, *self.dims)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the sizes in the order."""
+        """Return the reordered sizes."""
         if len(input_shape) != len(self.dims) + 1:
             raise ShapeError(
-                f"inputs: {self.name} (Permute) expected {len(self.dims) + 1} axes for dims={self.dims}; got "
+                f"inputs: {self.name} (Permute) expected {len(self.dims) + 1} axes for dims={self.dims}, got "
                 f"shape {tuple(input_shape)}"
             )
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "dims": list(self.dims)}
 
 
 class Softmax(Layer):
-    """Numbers made positive with a sum of 1 along `axis`.
+    """Softmax along `axis`: positive numbers that sum to 1.
 
-    Call argument: `mask`, of as many axes as the inputs, each of their size or 1: what it does not count
-    gets 0, and the others sum to 1 (all get 0 where nothing counts). A mask of fewer axes is one of steps,
-    and goes along.
+    Call argument: `mask`, with as many axes as the inputs, each of their size or 1: masked elements get 0,
+    and the others sum to 1 (all are 0 if all are masked). A mask with fewer axes is a mask of steps and is
+    passed on.
 
     >>> import torch
     >>> Softmax()(torch.zeros(1, 3), mask=torch.tensor([[True, True, False]]))
@@ -120,12 +120,12 @@ class Softmax(Layer):
         self.axis = _checks.whole("axis", axis, None)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the shares along the axis."""
+        """Return the softmax along the axis."""
         if mask is None or mask.dim() < inputs.dim():
             return inputs.softmax(self.axis)
         if any(size not in (1, whole) for size, whole in zip(mask.shape, inputs.shape, strict=True)):
             raise ShapeError(
-                f"mask: {self.name} (Softmax) expected the axes of its inputs {tuple(inputs.shape)} or 1; "
+                f"mask: {self.name} (Softmax) expected the axes of its inputs {tuple(inputs.shape)} or 1, "
                 f"got {tuple(mask.shape)}"
             )
         counts = mask.to(torch.bool)
@@ -133,13 +133,13 @@ class Softmax(Layer):
         return torch.where(counts, torch.where(counts, inputs, lowest).softmax(self.axis), 0.0)
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
-        """Return a mask of steps; one of single places has done its work."""
+        """Return the mask if it is one of steps; a mask of elements is not passed on."""
         return None if mask is None or mask.dim() >= inputs.dim() else mask
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "axis": self.axis}

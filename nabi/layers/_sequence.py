@@ -35,12 +35,12 @@ class RepeatVector(Layer):
         return inputs.unsqueeze(1).expand(-1, self.n, -1)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape with the time axis put in."""
+        """Return the shape with the time axis inserted."""
         check_rank(self, input_shape, 2, "(batch, features)")
         return (input_shape[0], self.n, input_shape[1])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "n": self.n}
 
 
@@ -60,28 +60,27 @@ class Masking(Layer):
         self.mask_value = _checks.real("mask_value", mask_value)
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Tensor:
-        """Return the mask `[B, T]`, True at steps that count."""
+        """Return the mask `[B, T]`, True at unmasked steps."""
         return (inputs != self.mask_value).any(-1)
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the inputs with masked steps 0."""
+        """Return the inputs with masked steps set to 0."""
         return torch.where(self.compute_mask(inputs).unsqueeze(-1), inputs, 0.0)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape itself."""
+        """Return `input_shape` unchanged."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "mask_value": self.mask_value}
 
 
 class Embedding(Layer):
-    """A learned vector for each whole number: `[B, ...]` of 0 to `input_dim` - 1, to `[B, ..., output_dim]`.
+    """A learned vector for each index: `[B, ...]`, from 0 to `input_dim` - 1, to `[B, ..., output_dim]`.
 
-    `mask_zero=True` masks the zeros, for sequences that are padded with them. Weights: `embeddings`
-    `(input_dim, output_dim)`, uniform in ±0.05 by default. Raises `ArgumentError` for an index that is
-    out of range.
+    `mask_zero=True` masks zeros, for sequences that are padded with them. Weights: `embeddings`
+    `(input_dim, output_dim)`, uniform in ±0.05 by default. Raises `ArgumentError` for an index out of range.
 
     >>> import torch
     >>> embedding = Embedding(10, 4, mask_zero=True)
@@ -128,22 +127,22 @@ class Embedding(Layer):
         return inputs != 0 if self.mask_zero else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the vectors of the numbers."""
+        """Return the vectors of the indices."""
         indices = inputs if inputs.dtype in (torch.int64, torch.int32) else inputs.long()
         try:
             return functional.embedding(indices, self.embeddings)
         except IndexError:
             raise ArgumentError(
-                f"inputs: {self.name} (Embedding) expected whole numbers from 0 to {self.input_dim - 1}; "
+                f"inputs: {self.name} (Embedding) expected whole numbers from 0 to {self.input_dim - 1}, "
                 f"got {int(indices.min())} to {int(indices.max())}"
             ) from None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape with the vector's axis at the end."""
+        """Return the shape with the axis of the vectors appended."""
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "input_dim": self.input_dim,

@@ -18,18 +18,17 @@ __all__ = ["TorchModuleWrapper", "as_layer"]
 
 
 class TorchModuleWrapper(Layer):
-    """A `torch.nn.Module` as a layer; a Sequential wraps the modules that are added to it by itself.
+    """A `torch.nn.Module` as a layer; a Sequential wraps modules automatically.
 
-    Its parameters are the weights of the layer, and its buffers are saved with them. The module is called
-    with the inputs alone; it is in training mode where the layer is. Several outputs come as a tuple.
-    Masks do not go through it. The shape of the output is found by a trial call, unless `output_shape` says
-    it, without the batch.
+    The module's parameters are the layer's weights; its buffers are saved with them. The module is called
+    with the inputs alone, in the layer's training mode. Several outputs are returned as a tuple. Masks are
+    dropped. The output shape is found by a trial call unless `output_shape` (without the batch) is given.
 
-    A model file can hold modules of `torch.nn` that are made of plain arguments, and `torch.nn.Sequential` of
-    such. For any other, `load_model` needs `custom_objects={"Name": make}`: its class name, or the name of
-    the layer, with a function that makes it.
+    A model file can hold modules of `torch.nn` that are created from plain arguments, and
+    `torch.nn.Sequential` of such modules. For any other module, `load_model` needs
+    `custom_objects={"Name": make}`: its class name or the layer's name, and a function that creates it.
 
-    Raises `ArgumentError` for what is no module.
+    Raises `ArgumentError` if `module` is not a module.
 
     >>> import torch
     >>> layer = TorchModuleWrapper(torch.nn.Linear(3, 2))
@@ -41,9 +40,9 @@ class TorchModuleWrapper(Layer):
         self, module: torch.nn.Module, name: str | None = None, output_shape: Any = None, **kwargs: Any
     ) -> None:
         if not isinstance(module, torch.nn.Module):
-            raise ArgumentError(f"module: expected a torch.nn.Module; got {module!r}")
+            raise ArgumentError(f"module: expected a torch.nn.Module, got {module!r}")
         if isinstance(module, Layer):
-            raise ArgumentError(f"module: {module.name} is a layer already; use it as it is")
+            raise ArgumentError(f"module: {module.name} is already a layer; use it as it is")
         weight = next((one for one in module.parameters() if one.is_floating_point()), None)
         if weight is not None:
             kwargs.setdefault("dtype", weight.dtype)
@@ -56,9 +55,9 @@ class TorchModuleWrapper(Layer):
             self.trainable = False
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights of a module that waits for the shape of its inputs, such as `LazyLinear`."""
+        """Create the weights of a module that needs its input shape first, such as `LazyLinear`."""
         if any(isinstance(one, UninitializedParameter | UninitializedBuffer) for one in self._own_tensors()):
-            self.built = True  # the trial call shall not build again
+            self.built = True  # so that the trial call does not build again
             self._trial(input_shape)
 
     def _own_tensors(self) -> Iterator[Tensor]:
@@ -66,7 +65,7 @@ class TorchModuleWrapper(Layer):
         yield from self.module.buffers()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return what the module gives."""
+        """Return the module's outputs."""
         module = self.module
         if module.training is not training:
             module.train(training)
@@ -79,7 +78,7 @@ class TorchModuleWrapper(Layer):
         return self._trial(input_shape)
 
     def _trial(self, input_shape: Any) -> Any:
-        # Modules such as Embedding read whole numbers: a shape does not say so.
+        # Modules such as Embedding need integers, which the shape does not tell.
         try:
             return super().compute_output_shape(input_shape)
         except ShapeError as problem:
@@ -92,7 +91,7 @@ class TorchModuleWrapper(Layer):
                 self._dtype = given
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = {**super().get_config(), "module": _described(self.module)}
         if self.output_shape is not None:
             config["output_shape"] = list(self.output_shape)
@@ -103,7 +102,7 @@ class TorchModuleWrapper(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make the layer that `get_config` described."""
+        """Make the layer from what `get_config` returned."""
         config = dict(config)
         frozen = config.pop("frozen", ())
         own = (custom_objects or {}).get(str(config.get("name")))
@@ -120,14 +119,14 @@ class TorchModuleWrapper(Layer):
 
 
 def as_layer(layer: Any) -> Any:
-    """Return a layer as it is, and a torch module as a layer."""
+    """Wrap a torch module in a layer; return anything else unchanged."""
     if isinstance(layer, torch.nn.Module) and not isinstance(layer, Layer):
         return TorchModuleWrapper(layer, name=None)
     return layer
 
 
 def _described(module: torch.nn.Module) -> dict[str, Any]:
-    """What a file says of a module: torch's own by class and arguments, others by their class name."""
+    """Describe a module for a file: torch's own by class and arguments, others by class name."""
     kind = type(module)
     if kind is torch.nn.Sequential:
         return {
@@ -142,7 +141,7 @@ def _described(module: torch.nn.Module) -> dict[str, Any]:
 
 
 def _arguments(module: torch.nn.Module) -> dict[str, Any] | None:
-    """The arguments that make a module of torch again; None where its attributes do not say them."""
+    """Return the arguments that recreate a torch module; None if its attributes do not tell them."""
     found: dict[str, Any] = {}
     if type(module).__init__ is torch.nn.Module.__init__:
         return found
@@ -160,25 +159,24 @@ def _arguments(module: torch.nn.Module) -> dict[str, Any] | None:
         again = _made({"torch_class": type(module).__name__, "arguments": plain}, {}, device="meta")
     except (TypeError, ValueError, RuntimeError):
         return None
-    # What says itself the same, with weights of the same shapes, is the same.
+    # Modules with the same repr and weights of the same shapes are taken as equal.
     shapes = [{name: one.shape for name, one in made.state_dict().items()} for made in (module, again)]
     return plain if repr(again) == repr(module) and shapes[0] == shapes[1] else None
 
 
 def _made(described: Any, custom: Mapping[str, Any], device: str | None = None) -> torch.nn.Module:
     if not isinstance(described, Mapping):
-        raise ArgumentError(f"module: expected a description of a torch module; got {described!r}")
+        raise ArgumentError(f"module: expected a description of a torch module, got {described!r}")
     if "custom_class" in described:
         name = described["custom_class"]
         if name not in custom:
             raise ArgumentError(
-                f"custom_objects: the model has a torch module of the class {name!r}, which a file "
-                "can't hold: "
-                f"pass custom_objects={{{name!r}: a function that makes it}}"
+                f"custom_objects: the model has a torch module of class {name!r}, which a file can't hold; "
+                f"pass custom_objects={{{name!r}: a function that creates it}}"
             )
         return _from(custom[name])
     kind = getattr(torch.nn, str(described.get("torch_class")), None)
-    # Only modules: a file must not be able to name any other part of torch.
+    # Only modules: a file must not be able to refer to any other part of torch.
     if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
         raise ArgumentError(f"module: torch.nn has no module {described.get('torch_class')!r}")
     make: Callable[..., torch.nn.Module] = kind
@@ -196,19 +194,19 @@ def _made(described: Any, custom: Mapping[str, Any], device: str | None = None) 
 
 
 def _from(made: Any) -> torch.nn.Module:
-    """A module from what `custom_objects` holds: a module, or a class or function that makes one."""
+    """Return the module of a `custom_objects` entry: a module, or a class or function that creates one."""
     module = made if isinstance(made, torch.nn.Module) else made() if callable(made) else None
     if not isinstance(module, torch.nn.Module):
-        raise ArgumentError(f"custom_objects: expected what makes a torch module; got {made!r}")
+        raise ArgumentError(f"custom_objects: expected a torch module or its factory, got {made!r}")
     return module
 
 
 def _claim(described: Any, layer: str) -> None:
-    """Ask for the memory of the weights of a described module of torch, without making them.
+    """Claim the memory for the weights of a described torch module without creating them.
 
     Raises:
-        ArgumentError: for what describes no module.
-        ShapeError: if the file that it comes from holds fewer numbers.
+        ArgumentError: if the description is not of a module.
+        ShapeError: if the file it comes from holds fewer numbers.
     """
     if isinstance(described, Mapping) and "custom_class" in described:
         return
@@ -219,6 +217,6 @@ def _claim(described: Any, layer: str) -> None:
     try:
         module = _made(described, {}, device="meta")
     except (TypeError, ValueError, RuntimeError, KeyError) as problem:
-        raise ArgumentError(f"module: {short(described)} can't be made ({problem})") from problem
+        raise ArgumentError(f"module: {short(described)} can't be created ({problem})") from problem
     for name, value in module.state_dict().items():
         claim(value.shape, layer, name)

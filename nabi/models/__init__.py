@@ -1,4 +1,4 @@
-"""Models: layers put together, trained, asked, saved, loaded; what classifies, writes, composes, captions."""
+"""Models: building, training, prediction, saving and loading; classifiers, writers, composers, captioners."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._report import NoteReport
     from nabi.models._translator._model import Translator
-    from nabi.models._translator._report import TranslatorReport
+    from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
+    from nabi.models._translator._training import TranslatorReport
     from nabi.models._translator._writing import AttentionWeights, Translation
 else:
     # Programs use one or two of these; and settings, which the command line asks for, need no torch.
@@ -63,7 +64,8 @@ else:
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._translator._model": ["Translator"],
-            "nabi.models._translator._report": ["TranslatorReport"],
+            "nabi.models._translator._settings": ["TranslatorSettings"],
+            "nabi.models._translator._training": ["TranslatorReport"],
             "nabi.models._translator._writing": ["AttentionWeights", "Translation"],
         },
     )

@@ -1,4 +1,4 @@
-"""Models made anew: copies with weights of their own, and models from their description."""
+"""Cloned models with new weights, and models from a description."""
 
 import copy
 import json
@@ -22,16 +22,17 @@ __all__ = ["clone_model", "model_from_config", "model_from_json", "save_model"]
 def clone_model(
     model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None
 ) -> Model:
-    """Make a model of the same layers, with new weights; it is not compiled.
+    """Make an uncompiled model with the same layers and new weights.
 
     Args:
         model: a Sequential or functional model.
-        input_tensors: what `Input` gave, one or a list, for the new model to begin with.
-        clone_function: makes the new layer of each layer, to change some of them; made from its
-            configuration by default.
+        input_tensors: the inputs of the new model: an output of `Input`, or a list of them.
+        clone_function: returns the new layer for each layer, to change some of them (default: created from
+            the
+            layer's configuration).
 
     Raises:
-        ArgumentError: for another model, or inputs that do not fit.
+        ArgumentError: for any other model, or inputs that do not match.
 
     >>> from nabi import Sequential, layers, models
     >>> model = Sequential([layers.Dense(2, input_shape=(3,))])
@@ -45,15 +46,15 @@ def clone_model(
     if isinstance(model, Functional):
         return _clone_functional(model, input_tensors, make)
     raise ArgumentError(
-        f"model: expected a Sequential or functional model; got {type(model).__name__}, whose call() is its "
-        "own; make another one with its class"
+        f"model: expected a Sequential or functional model, got {type(model).__name__} with its own call(); "
+        "create another one with its class"
     )
 
 
 def _made(make: Callable[[Layer], Layer], layer: Layer) -> Layer:
     made = make(layer)
     if not isinstance(made, Layer):
-        raise ArgumentError(f"clone_function: it gave {made!r} for {layer.name}, expected a layer")
+        raise ArgumentError(f"clone_function: expected it to return a layer, got {made!r} for {layer.name}")
     return made
 
 
@@ -63,7 +64,7 @@ def _clone_sequential(model: Sequential, inputs: Any, make: Callable[[Layer], La
     if inputs is not None:
         given = inputs[0] if isinstance(inputs, list | tuple) and len(inputs) == 1 else inputs
         if not is_symbolic(given) or isinstance(given, list | tuple):
-            raise ArgumentError(f"input_tensors: expected what Input(shape) gives; got {inputs!r}")
+            raise ArgumentError(f"input_tensors: expected an output of Input(shape), got {inputs!r}")
         first = [InputLayer(batch_shape=given.shape, dtype=given.dtype)]
     elif model._entry is not None:
         first = [_cloned(model._entry)]
@@ -87,7 +88,7 @@ def _clone_functional(model: Functional, inputs: Any, make: Callable[[Layer], La
         begun = list(given) if isinstance(given, list | tuple) else [given]
         if len(begun) != len(graph.entries) or not all(map(is_symbolic, begun)):
             raise ArgumentError(
-                f"input_tensors: expected what Input(shape) gives, for {', '.join(model.input_names)}; "
+                f"input_tensors: expected outputs of Input(shape) for {', '.join(model.input_names)}, "
                 f"got {inputs!r}"
             )
     ends = Graph([], [], steps, graph.outputs, graph.shapes).run(begun)
@@ -97,7 +98,7 @@ def _clone_functional(model: Functional, inputs: Any, make: Callable[[Layer], La
 
 
 def _cloned(layer: Layer) -> Layer:
-    """The layer made again from its configuration."""
+    """Recreate a layer from its configuration."""
     if isinstance(layer, Sequential | Functional):
         return clone_model(layer)
     if type(layer) is Lambda:
@@ -119,7 +120,7 @@ def _base_config(layer: Layer) -> dict[str, Any]:
 
 
 def _own_parts(layer: Layer) -> dict[str, Any]:
-    """What a layer holds that is not nabi's, by the names that its configuration has for it."""
+    """Return the user's objects in a layer, by their names in its configuration."""
     found: dict[str, Any] = {}
     for part in layer.modules():
         if isinstance(part, Layer):
@@ -134,26 +135,26 @@ def _own_parts(layer: Layer) -> dict[str, Any]:
 
 
 def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Make a model from a dictionary `{"class_name", "config"}`, as `model_from_json` reads one.
+    """Make a model from a dictionary `{"class_name", "config"}`, as read by `model_from_json`.
 
     Raises:
-        ArgumentError: for what describes no model, or needs `custom_objects` that are not given.
+        ArgumentError: if this is not the description of a model, or `custom_objects` are missing.
     """
     made = deserialize(config, custom_objects)
     if not isinstance(made, Model):
-        raise ArgumentError(f"config: expected the description of a model; got that of {made.name}, a layer")
+        raise ArgumentError(f"config: expected the description of a model, got that of the layer {made.name}")
     return made
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Make a model from what its `to_json` returned: the same layers, with new weights, not compiled.
+    """Make an uncompiled model with new weights from the result of `to_json`.
 
     Args:
-        json_string: the text.
-        custom_objects: classes and functions of your own that the model uses, by name.
+        json_string: the JSON text.
+        custom_objects: your own classes and functions that the model uses, by name.
 
     Raises:
-        ArgumentError: for what describes no model, or needs `custom_objects` that are not given.
+        ArgumentError: if this is not the description of a model, or `custom_objects` are missing.
 
     >>> from nabi import Sequential, layers
     >>> model_from_json(Sequential([layers.Dense(2, input_shape=(3,))]).to_json()).count_params()
@@ -163,7 +164,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         config = json.loads(json_string)
     except (TypeError, ValueError) as problem:
         raise ArgumentError(
-            f"json_string: expected what model.to_json() gives; got {str(json_string)[:60]!r} ({problem})"
+            f"json_string: expected the result of model.to_json(), got {str(json_string)[:60]!r} ({problem})"
         ) from problem
     try:
         return model_from_config(config, custom_objects)
@@ -171,10 +172,10 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         raise
     except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as problem:
         raise ArgumentError(
-            f"json_string: it describes no model of nabi ({type(problem).__name__}: {problem})"
+            f"json_string: expected the description of a nabi model ({type(problem).__name__}: {problem})"
         ) from problem
 
 
 def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Write a model into a file, as `model.save`; raises as that does."""
+    """Write a model to a file, as `model.save`; raises as `model.save`."""
     model.save(filepath, overwrite)

@@ -1,6 +1,7 @@
-"""A model's data: what shape it expects, where it goes, how it is cut into batches."""
+"""Data as users have it, for a model: in which shape, where to, and cut into batches how."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,72 +10,44 @@ from torch import Tensor
 
 from nabi import training
 from nabi.errors import ArgumentError, ShapeError
-from nabi.layers import Layer, Shape
-from nabi.training import ArrayBatches, Batches, Part, each, first_of, row_count
+from nabi.layers import Shape
+from nabi.training import ArrayBatches, Batches, Part, Ports, first_of, row_count
 
-__all__ = ["Feeding", "split", "weigh_classes"]
+__all__ = ["DataAdapter", "adjusted", "split", "weigh_classes"]
 
 
-class Feeding(Layer):
-    """A layer that takes data as users have it; see `Model`."""
+@dataclass(frozen=True)
+class DataAdapter:
+    """How one model takes data as users have it.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._device: torch.device | None = None
+    Args:
+        dtype: of floating-point inputs.
+        device: where the batches go.
+        ports: names of the inputs and outputs.
+        adjust: brings inputs into the shape that the model expects.
+        fixed_batch_size: the number of samples that every batch must have, None for any.
+    """
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are, or will be."""
-        weight = _first_weight(self)
-        if weight is not None:
-            return weight.device
-        return self._device or torch.get_default_device()
+    dtype: torch.dtype
+    device: torch.device
+    ports: Ports
+    adjust: Callable[[Part], Part]
+    fixed_batch_size: int | None
 
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the inputs; a model that is no functional one has none."""
-        return []
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the outputs; a model that is no functional one has none."""
-        return []
-
-    @property
-    def fixed_batch_size(self) -> int | None:
-        """The number of samples that every batch must have, where the model says so."""
-        return None if self.declared_input_shape is None else self.declared_input_shape[0]
-
-    def adjust_input(self, x: Part) -> Part:
-        """Inputs in the shape that the model declares; an axis of length 1 at the end may be missing."""
-        wanted = self.declared_input_shape
-        return x if wanted is None else each(lambda one: self._adjusted(one, wanted, "x"), x)
-
-    def _adjusted(self, x: Tensor, wanted: Shape, argument: str) -> Tensor:
-        if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
-            x = x.unsqueeze(-1)
-        elif x.ndim == len(wanted) + 1 and x.shape[-1] == 1:
-            x = x.squeeze(-1)
-        sizes = zip(x.shape[1:], wanted[1:], strict=False)
-        if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
-            raise ShapeError(
-                f"{argument}: shape {tuple(x.shape)} was given, {self.name} expects {(None, *wanted[1:])}"
-                + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
-            )
-        return x
-
-    def _batches(
+    def batches(
         self,
         x: Any,
-        y: Any,
-        weights: Any,
-        batch_size: int | None,
-        generator: torch.Generator | None,
-        steps: int | None,
+        y: Any = None,
+        weights: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        *,
+        generator: torch.Generator | None = None,
         whole: bool = False,
     ) -> Batches:
+        """The batches of whatever is given as x, one of all samples if `whole`; raises as `make_batches`."""
         if x is None:
-            raise ArgumentError("x: no data was given")
+            raise ArgumentError("x: expected data, got None")
         made = training.make_batches(
             x,
             y,
@@ -85,56 +58,65 @@ class Feeding(Layer):
             device=self.device,
             generator=generator,
             steps=steps,
-            ports=training.Ports(tuple(self.input_names), tuple(self.output_names)),
+            ports=self.ports,
             whole=whole,
         )
         if isinstance(made, ArrayBatches):
-            made.x = self.adjust_input(made.x)
+            made.x = self.adjust(made.x)
         else:
-            made.adjust = self.adjust_input
+            made.adjust = self.adjust
         return made
 
-    def _whole(self, x: Any, y: Any, weights: Any) -> ArrayBatches:
-        made = self._batches(x, y, weights, None, None, None, whole=True)
+    def whole(self, x: Any, y: Any = None, weights: Any = None) -> ArrayBatches:
+        """All samples as one batch."""
+        made = self.batches(x, y, weights, whole=True)
         assert isinstance(made, ArrayBatches)
         return made
 
-    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
+    def validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
+        """The batches of `validation_data`."""
         expected = "expected (x, y), (x, y, sample_weight) or a DataLoader"
         if isinstance(data, np.ndarray | Tensor):
             raise ArgumentError(f"validation_data: an array alone was given, {expected}")
         if not isinstance(data, list | tuple):
-            return self._batches(data, None, None, None, None, steps)
+            return self.batches(data, steps=steps)
         if len(data) not in (2, 3):
             raise ArgumentError(f"validation_data: {len(data)} parts were given, {expected}")
         x, y, weights = (*data, None)[:3]
         try:
-            return self._batches(x, y, weights, batch_size, None, steps)
+            return self.batches(x, y, weights, batch_size, steps)
         except ArgumentError as problem:
             raise type(problem)(f"validation_data: {problem}") from problem
 
 
-def _first_weight(module: torch.nn.Module) -> Tensor | None:
-    """What `next(module.parameters())` gives, without looking at the names of all."""
-    for weight in module._parameters.values():
-        if weight is not None:
-            return weight
-    for child in module._modules.values():
-        found = None if child is None else _first_weight(child)
-        if found is not None:
-            return found
-    return None
+def adjusted(x: Tensor, wanted: Shape, argument: str, model: str) -> Tensor:
+    """Inputs in the shape that a model of this name wants; an axis of length 1 at the end may be missing.
+
+    Raises:
+        ShapeError: if they have another shape.
+    """
+    if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
+        x = x.unsqueeze(-1)
+    elif x.ndim == len(wanted) + 1 and x.shape[-1] == 1:
+        x = x.squeeze(-1)
+    sizes = zip(x.shape[1:], wanted[1:], strict=False)
+    if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
+        raise ShapeError(
+            f"{argument}: shape {tuple(x.shape)} was given, {model} expects {(None, *wanted[1:])}"
+            + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
+        )
+    return x
 
 
 def weigh_classes(
     batches: Batches, weights: Mapping[int, float], sparse: bool, width: int | None = None
 ) -> None:
     if not isinstance(batches, ArrayBatches) or batches.y is None:
-        raise ArgumentError("class_weight: it needs x and y as arrays; a loader gives sample weights itself")
+        raise ArgumentError("class_weight: expected x and y as arrays; a loader can return sample weights")
     own = batches.weights
     if isinstance(batches.y, tuple) or isinstance(own, tuple):
         raise ArgumentError(
-            "class_weight: the model has several outputs; give sample_weight for each of them"
+            "class_weight: expected None for a model with several outputs; pass sample_weight for each"
         )
     by_class = training.class_weights(batches.y, weights, sparse, _dtype_of(batches), width)
     if own is None:
@@ -151,9 +133,9 @@ def _dtype_of(batches: ArrayBatches) -> torch.dtype:
 def split(
     batches: Batches, share: float, batch_size: int | None, steps: int | None
 ) -> tuple[ArrayBatches, ArrayBatches]:
-    """The last samples apart, before any shuffling."""
+    """Split off the last samples, before any shuffling."""
     if not isinstance(batches, ArrayBatches):
-        raise ArgumentError("validation_split: it needs x and y as arrays; give validation_data instead")
+        raise ArgumentError("validation_split: expected x and y as arrays; pass validation_data instead")
     count = row_count(batches.x)
     first = int(count * (1 - share))
     if not 0 < first < count:

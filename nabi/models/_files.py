@@ -14,7 +14,6 @@ from nabi import _checks, training
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
 from nabi.interchange import (
     ModelFile,
-    check_counter,
     check_tensors,
     part,
     read_kind,
@@ -37,30 +36,29 @@ __all__ = [
 ]
 
 UNREADABLE = "its model cannot be made again"
-# Numbers in one sample that a model of one's own is tried on to make its weights: 512 MiB of them.
+# Limit of numbers in the sample on which a user's model is called to create its weights: 512 MiB.
 _LARGEST_INPUT = 1 << 27
 
 
 def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Write a model and where its training stands."""
+    """Write a model and its training state."""
     _may_write(path, overwrite)
     header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
-        header["training"], more = training.training_to_file(compiled, model.device)
-        header["training"]["completed_epoch"] = model.completed_epoch
+        header["training"], more = training.training_to_file(compiled, model.device, model.completed_epoch)
         tensors |= more
     write_model_file(path, "model", header, tensors)
 
 
 def describe_model(model: Fitting) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what a file says of a model, and the tensors it holds of it; `make_model` makes it again."""
+    """Return a model's header and tensors for a file, from which `make_model` recreates it."""
     header = {"model": serialize(model), **_built_for(model), "training": None}
     return header, _weights(model) | {f"state/{name}": value for name, value in model.get_extra().items()}
 
 
 def save_weights(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Write the weights alone."""
+    """Write only the weights."""
     _may_write(path, overwrite)
     if not model.built:
         raise ArgumentError(f"save_weights: {model.name} has no weights yet; build or fit it first")
@@ -68,7 +66,7 @@ def save_weights(model: Fitting, path: str | os.PathLike[str], overwrite: bool =
 
 
 def load_weights(model: Fitting, path: str | os.PathLike[str]) -> None:
-    """Read weights into a model that is there."""
+    """Load weights into an existing model."""
     file = read_kind(path, ("model", "weights"))
     with _fitting(model, file):
         _trial(model, file)
@@ -77,30 +75,36 @@ def load_weights(model: Fitting, path: str | os.PathLike[str]) -> None:
 
 
 def load_training(model: Fitting, path: str | os.PathLike[str]) -> None:
-    """Put a compiled model back to where its training stood when the file was written."""
+    """Restore a compiled model's training state from a file."""
     file = read_kind(path, ("model",))
     described = file.header.get("training")
     if described is None:
-        raise FileFormatError(f"path: {file.path} holds a model that was not compiled")
+        raise FileFormatError(f"path: expected a compiled model, got an uncompiled one in {file.path}")
     compiled = model.compiled
     with _fitting(model, file):
         built = _trial(model, file)
-    # What can fail comes before the first change.
+    # Anything that can fail comes before the first change.
     with reading(file.path, "training cannot go on from it"):
         check_state(built, file)
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        training.training_from_file(described, file.tensors, into=compiled, weights=built.trainable_weights)
+        _, state = training.training_from_file(
+            described, file.tensors, into=compiled, weights=built.trainable_weights
+        )
     rebuild(model, file)
     set_weights(model, file, part(file.tensors, "weights/"))
     model.set_extra(part(file.tensors, "state/"))
-    model.completed_epoch = epoch
+    model.completed_epoch = state.position.epoch
     compiled.bind(model.trainable_weights)
     compiled.continue_random_state(model.device)
+    with reading(file.path, "training cannot go on from it"):
+        for name, keeper in compiled.kept_beside.items():
+            kept = part(state.extra, f"{name}/")
+            if kept:  # none in files of nabi 0.1, nor of a callback that was not there
+                keeper.set_extra(kept)
 
 
 @contextmanager
 def _fitting(model: Fitting, file: ModelFile) -> Iterator[None]:
-    """Say of tensors that do not fit that they are not those of a model that is there."""
+    """Report mismatched tensors as a `ShapeError` of the existing model."""
     try:
         yield
     except FileFormatError as problem:
@@ -110,7 +114,7 @@ def _fitting(model: Fitting, file: ModelFile) -> Iterator[None]:
 
 
 def _trial(model: Any, file: ModelFile) -> Any:
-    """Return a model with the weights of this one, which is not changed.
+    """Return a model with the same weights as this one, which is not changed.
 
     Raises:
         FileFormatError: if the file does not hold these weights.
@@ -121,10 +125,10 @@ def _trial(model: Any, file: ModelFile) -> Any:
         states = part(file.tensors, "state/").values()
         try:
             built = copy.deepcopy(model)
-        except Exception:  # one of the user's own, with something in it that cannot be copied
+        except Exception:  # a user's model with something that can't be copied
             built = model
         held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states))
-        with reading(file.path, "the weights cannot be made"), held:
+        with reading(file.path, "the weights cannot be created"), held:
             rebuild(built, file)
     check_tensors(weights, built.state_dict(), "weights/")
     return built
@@ -140,7 +144,7 @@ def rebuild(model: Any, file: ModelFile) -> None:
     if not whole or len(sizes) < 2 or math.prod(size or 1 for size in sizes[1:]) > _LARGEST_INPUT:
         raise FileFormatError(f"input_shape: expected sizes of axes, got {repr(shape)[:80]}")
     if not isinstance(getattr(torch, str(dtype), None), torch.dtype):
-        raise FileFormatError(f"input_dtype: expected a type of torch, got {repr(dtype)[:80]}")
+        raise FileFormatError(f"input_dtype: expected a torch dtype, got {repr(dtype)[:80]}")
     model.rebuild(shape, dtype)
 
 
@@ -158,10 +162,10 @@ def _weights(model: Fitting) -> dict[str, Tensor]:
 def set_weights(
     module: torch.nn.Module, file: ModelFile, weights: Mapping[str, Tensor], prefix: str = "weights/"
 ) -> None:
-    """Copy weights of a file into a module, all of them or, if one does not fit, none.
+    """Copy weights from a file into a module: all of them, or none if one does not match.
 
     Raises:
-        FileFormatError: if they are not those of the module, by name, shape and type.
+        FileFormatError: if their names, shapes or dtypes do not match those of the module.
     """
     own = module.state_dict()
     check_tensors(weights, own, prefix)
@@ -171,7 +175,7 @@ def set_weights(
 
 
 def check_state(model: Any, file: ModelFile) -> None:
-    """Refuse states and random seeds of layers that are not those of the model."""
+    """Refuse states and random seeds that do not match the model's layers."""
     found, own = part(file.tensors, "state/"), model.get_extra()
     check_tensors(found, own, "state/")
     for name, value in own.items():
@@ -181,4 +185,4 @@ def check_state(model: Any, file: ModelFile) -> None:
 
 def _may_write(path: str | os.PathLike[str], overwrite: bool) -> None:
     if not overwrite and _checks.path("path", path, wrong=OutputError).exists():
-        raise OutputError(f"path: {os.fspath(path)} is there already, and overwrite is false")
+        raise OutputError(f"path: {os.fspath(path)} already exists, and overwrite is False")

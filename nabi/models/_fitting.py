@@ -1,6 +1,7 @@
-"""compile, fit, evaluate, predict: the part of a model that trains."""
+"""compile, fit, evaluate, predict: training and evaluation of models."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,65 @@ from torch import Tensor
 from nabi import _checks, training
 from nabi._public import public
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.layers import collecting_losses
-from nabi.models._data_adapter import Feeding, split, weigh_classes
-from nabi.training import ArrayBatches, Batches, Compiled, History, Part, first_of
+from nabi.layers import Layer, collecting_losses
+from nabi.models._data_adapter import DataAdapter, adjusted, split, weigh_classes
+from nabi.training import ArrayBatches, Batches, Compiled, History, Part, Ports, each, first_of
 
 __all__ = ["Fitting"]
 
+# Methods that decide what a step of training does; a model that has its own is trained through them.
+_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
+_deciding = attrgetter(*_DECIDING)
 
-class Fitting(Feeding):
+
+class Fitting(Layer):
     """A layer that can be trained on data; see `Model`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._device: torch.device | None = None
         self.stop_training = False
-        # Epochs done by the last fit, counted as it counts them.
+        # The last epoch completed by fit, in its numbering.
         self.completed_epoch = 0
         self.history: History | None = None
         self._compiled: Compiled | None = None
         self._input: tuple[list[int | None], str] | None = None
         self._has_penalties = True
+
+    # Data -------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights, also before they exist."""
+        weight = _first_weight(self)
+        if weight is not None:
+            return weight.device
+        return self._device or torch.get_default_device()
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs; empty unless the model is functional."""
+        return []
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs; empty unless the model is functional."""
+        return []
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The number of samples that every batch must have, or None."""
+        return None if self.declared_input_shape is None else self.declared_input_shape[0]
+
+    def adjust_input(self, x: Part) -> Part:
+        """Return inputs in the model's declared shape; a last axis of length 1 may be missing."""
+        wanted = self.declared_input_shape
+        return x if wanted is None else each(lambda one: adjusted(one, wanted, "x", self.name), x)
+
+    @property
+    def _data_adapter(self) -> DataAdapter:
+        names = Ports(tuple(self.input_names), tuple(self.output_names))
+        return DataAdapter(self.dtype, self.device, names, self.adjust_input, self.fixed_batch_size)
 
     # Compiling --------------------------------------------------------------------------------------------
 
@@ -47,27 +88,27 @@ class Fitting(Feeding):
         schedule_every: str = "epoch",
         device: str | torch.device | None = None,
     ) -> None:
-        """Say how the model is trained.
+        """Configure the model for training.
 
         Args:
             optimizer: a name ("adam"), an object of `nabi.optimizers`, a class of `torch.optim`, a
-                function of the weights that makes a `torch.optim` optimizer, or such an optimizer.
-            loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses`, a torch loss. A
-                model with a `train_step` or `compute_loss` of its own needs none.
+                function of the weights that creates a `torch.optim` optimizer, or such an optimizer.
+            loss: a name ("mse"), a function `(y_true, y_pred)`, an object of `nabi.losses` or a torch loss. A
+                model with its own `train_step` or `compute_loss` needs none.
             metrics: names ("accuracy"), functions `(y_true, y_pred)`, or objects of torchmetrics.
-            weighted_metrics: metrics as well, in which sample weights and class weights count.
-            loss_weights: by which the losses of the outputs are multiplied before they are added.
-            clipnorm: the gradient of each weight is scaled down to this norm.
-            clipvalue: each number of the gradients is cut to ± this.
+            weighted_metrics: further metrics, which use sample weights and class weights.
+            loss_weights: factors of the losses of the outputs in their sum.
+            clipnorm: maximum norm of each weight's gradient.
+            clipvalue: maximum absolute value of each gradient element.
             schedule: a function of the torch optimizer that makes a schedule of `torch.optim.lr_scheduler`.
-            schedule_every: whether the schedule moves on every "epoch" or every "batch".
-            device: where the model runs; where its weights are by default.
+            schedule_every: whether the schedule advances every "epoch" or every "batch".
+            device: where the model runs (default: the device of its weights).
 
-        A functional model with several outputs takes losses, weights and metrics in lists, in the order of
-        its outputs, or in dictionaries by their names; one loss alone is that of all outputs.
+        For a functional model with several outputs, pass losses, weights and metrics as lists in the order of
+        the outputs, or as dictionaries by their names; a single loss applies to all outputs.
 
         Raises:
-            UnknownNameError: for an unknown name, with the nearest right one.
+            UnknownNameError: for an unknown name; the message suggests the nearest known one.
             ArgumentError: for anything else that cannot be used, or a device that is not there.
         """
         place = None if device is None else training.resolve_device(device)
@@ -89,13 +130,13 @@ class Fitting(Feeding):
 
     @property
     def compiled(self) -> Compiled:
-        """What `compile` was given.
+        """The arguments of `compile` and the state of training.
 
         Raises:
-            NotReadyError: if it has not been called.
+            NotReadyError: if the model is not compiled.
         """
         if self._compiled is None:
-            raise NotReadyError(f"{self.name}: compile(optimizer, loss) comes before training or evaluating")
+            raise NotReadyError(f"{self.name}: not compiled; call compile(optimizer, loss) first")
         return self._compiled
 
     @property
@@ -110,7 +151,7 @@ class Fitting(Feeding):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns, `["loss", "accuracy"]`; none before `compile`."""
+        """Names of the values that `evaluate` returns, `["loss", "accuracy"]`; empty before `compile`."""
         return [] if self._compiled is None else self._compiled.metrics_names
 
     # Training ---------------------------------------------------------------------------------------------
@@ -142,29 +183,30 @@ class Fitting(Feeding):
             x: inputs `[samples, ...]` as array, tensor or list; or a DataLoader, a torch data set, or a
                 generator of `(x, y)` or `(x, y, sample_weight)`.
             y: targets, as many as inputs. Several inputs or outputs are a list or a dictionary by name.
-            batch_size: samples per step; by default what `batch_input_shape` says, or 32.
+            batch_size: samples per step (default: from `batch_input_shape`, or 32).
             epochs: number of the last epoch.
-            verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
+            verbose: 0 for nothing, 1 or "auto" for a bar on a terminal, 2 for a line per epoch.
             callbacks: objects of `nabi.callbacks`.
-            validation_split: share of the samples, from the end, to validate on, if there is no
+            validation_split: share of the samples, from the end, used for validation if there is no
                 `validation_data`.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a DataLoader.
-            shuffle: whether samples come in a new order in every epoch.
+            shuffle: whether to shuffle the samples in every epoch.
             class_weight: weight of the samples of each class.
             sample_weight: weight of each sample, or of each step.
-            initial_epoch: number of epochs already done, by a run that is resumed.
-            steps_per_epoch: batches per epoch; needed for generators that don't end.
-            validation_steps: batches to validate on.
-            validation_batch_size: samples per step of the validation.
-            validation_freq: epochs from one validation to the next.
+            initial_epoch: number of epochs already trained, to resume a run.
+            steps_per_epoch: batches per epoch; required for infinite generators.
+            validation_steps: batches used for validation.
+            validation_batch_size: samples per validation step.
+            validation_freq: epochs between two validations.
             device: where to train, as in `compile`.
 
         Returns:
-            The history: `fit(...).history["loss"]` has a number for each epoch; also in `model.history`.
+            The history: `fit(...).history["loss"]` has a number for each epoch; also available as
+            `model.history`.
 
         Raises:
-            ArgumentError, ShapeError: for data or arguments that cannot be used.
-            NotFiniteError: if the loss becomes NaN or infinite; the weights stay those before that batch.
+            ArgumentError, ShapeError: for invalid data or arguments.
+            NotFiniteError: if the loss becomes NaN or infinite; the weights are those before that batch.
             KeyboardInterrupt: on Ctrl-C, after the batch is finished; model and history are kept.
         """
         compiled = self.compiled
@@ -179,16 +221,17 @@ class Fitting(Feeding):
         ):  # fmt: skip
             if value is not None and validation_data is None and not validation_split:
                 raise ArgumentError(
-                    f"{argument}: got {value!r} without anything to validate on; "
-                    "expected validation_data or validation_split beside it"
+                    f"{argument}: expected validation_data or validation_split with it, "
+                    f"got {value!r} without either"
                 )
         heard = training.as_callbacks(callbacks)
         if device is not None:
             self._place(training.resolve_device(device))
         held_out: Batches | None = None
-        compiled.continue_random_state(self.device)
+        adapter = self._data_adapter
+        compiled.continue_random_state(adapter.device)
         generator = compiled.shuffling() if shuffle else None
-        batches = self._batches(x, y, sample_weight, batch_size, generator, steps_per_epoch)
+        batches = adapter.batches(x, y, sample_weight, batch_size, steps_per_epoch, generator=generator)
         if isinstance(batches, ArrayBatches):
             self._prepare(batches.x)
         if class_weight is not None:
@@ -196,9 +239,11 @@ class Fitting(Feeding):
         if validation_data is not None:
             made_by_others = not isinstance(validation_data, list | tuple)
             if made_by_others and validation_batch_size is not None:
-                raise ArgumentError("validation_batch_size: the validation_data given makes its own batches")
+                raise ArgumentError(
+                    "validation_batch_size: expected None; validation_data has its own batches"
+                )
             size = batch_size if validation_batch_size is None else validation_batch_size
-            held_out = self._validation(validation_data, size, validation_steps)
+            held_out = adapter.validation(validation_data, size, validation_steps)
         elif validation_split:
             batches, held_out = split(batches, validation_split, validation_batch_size, validation_steps)
         return training.fit(
@@ -223,13 +268,13 @@ class Fitting(Feeding):
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step of training on one batch; the loss, or `[loss, metrics...]`, of this batch.
+        """Train on one batch; return its loss, or `[loss, metrics...]`.
 
-        Raises as `fit`, but a loss that is not finite is returned; it changes no weights.
+        Raises as `fit`, except that a non-finite loss is returned, without a change of the weights.
         """
         compiled = self.compiled
         compiled.continue_random_state(self.device)
-        batches = self._whole(x, y, sample_weight)
+        batches = self._data_adapter.whole(x, y, sample_weight)
         self._prepare(batches.x)
         if class_weight is not None:
             weigh_classes(batches, class_weight, compiled.sparse, self._width())
@@ -245,9 +290,11 @@ class Fitting(Feeding):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """The loss, or `[loss, metrics...]`, on one batch."""
+        """Return the loss, or `[loss, metrics...]`, on one batch."""
         compiled = self.compiled
-        return _figures(training.evaluate(self, compiled, self._whole(x, y, sample_weight)), return_dict)
+        return _figures(
+            training.evaluate(self, compiled, self._data_adapter.whole(x, y, sample_weight)), return_dict
+        )
 
     @public
     def evaluate(
@@ -261,9 +308,9 @@ class Fitting(Feeding):
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss, or `[loss, metrics...]`, on data as `fit` takes it; a dictionary if `return_dict`."""
+        """Return the loss, or `[loss, metrics...]`, on data as for `fit`; a dictionary if `return_dict`."""
         compiled = self.compiled
-        batches = self._batches(x, y, sample_weight, batch_size, None, steps)
+        batches = self._data_adapter.batches(x, y, sample_weight, batch_size, steps)
         heard = training.as_callbacks(callbacks)
         return _figures(
             training.evaluate(self, compiled, batches, verbose=verbose, callbacks=heard), return_dict
@@ -278,15 +325,15 @@ class Fitting(Feeding):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """The outputs for inputs as `fit` takes them, as a numpy array `[samples, ...]`."""
-        batches = self._batches(x, None, None, batch_size, None, steps)
+        """Return the outputs for inputs as for `fit`, as a numpy array `[samples, ...]`."""
+        batches = self._data_adapter.batches(x, batch_size=batch_size, steps=steps)
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
 
     @public
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch, as a numpy array."""
-        return training.predict(self, self._predicting(), self._whole(x, None, None))
+        """Return the outputs for one batch, as a numpy array."""
+        return training.predict(self, self._predicting(), self._data_adapter.whole(x))
 
     def _predicting(self) -> Callable[[Any], Any]:
         if not self._defines("predict_step"):
@@ -295,25 +342,25 @@ class Fitting(Feeding):
 
     @public
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
-        """The class with the largest output; for a single output 1 above one half. Gone in Keras 3."""
+        """Return the class with the largest output; for a single output, 1 above 0.5. Not in Keras 3."""
         outputs = self.predict(x, batch_size, verbose)
         return (outputs > 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
-    # Steps, which a subclass may define in another way ------------------------------------------------------
+    # Steps, which a subclass may override -------------------------------------------------------------------
 
     def _defines(self, name: str) -> bool:
         return training.defines(self, name)
 
     @training.by_default
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Train on one batch; a subclass may do it in its own way.
+        """Train on one batch; a subclass may override it.
 
         Args:
             data: `(x, y)` or `(x, y, sample_weight)` in tensors; `(x,)` without targets. Several inputs or
                 outputs are in lists.
 
         Returns:
-            The figures by name; those of the last batch are the ones of the epoch.
+            The values by name; those of the last batch are the values of the epoch.
 
         >>> import torch
         >>> from nabi import layers, models
@@ -341,13 +388,13 @@ class Fitting(Feeding):
 
     @training.by_default
     def test_step(self, data: Any) -> dict[str, Any]:
-        """The figures of one batch, as `train_step` gives them; called without gradients by `evaluate`."""
+        """Return the values of one batch, like `train_step`; called without gradients by `evaluate`."""
         training.evaluate_by_default(self, self.compiled, self._batch_of(data))
         return self.compiled.measured()
 
     @training.by_default
     def predict_step(self, data: Any) -> Any:
-        """The outputs for `(x,)`; called without gradients by `predict`."""
+        """Return the outputs for `(x,)`; called without gradients by `predict`."""
         x = data[0] if isinstance(data, tuple) else data
         return self._forward(tuple(x) if isinstance(x, list) else x)
 
@@ -360,14 +407,14 @@ class Fitting(Feeding):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The loss of a batch and all penalties, one number; a subclass may compute another one.
+        """Return the loss of a batch with all penalties, as one number; a subclass may override it.
 
         Args:
             x: the inputs.
             y: the targets.
             y_pred: the outputs of the model for `x`.
             sample_weight: weight of each sample, or of each step.
-            training: whether this is a step of training.
+            training: whether this is a training step.
         """
         loss = self.compiled.loss(y, y_pred, sample_weight)
         penalty = self.regularization_loss()
@@ -378,61 +425,63 @@ class Fitting(Feeding):
 
     @training.by_default
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Take a batch into the metrics that `compile` was given; the figures so far, by name."""
+        """Update the metrics of `compile` with a batch; return their values so far, by name."""
         with torch.no_grad():
             self.compiled.measure(y, y_pred, sample_weight)
         return self.compiled.measured()
 
     def _batch_of(self, data: Any) -> Any:
         parts = data if isinstance(data, tuple) else (data,)
-        made = self._whole(*(*parts, None, None)[:3])
+        made = self._data_adapter.whole(*(*parts, None, None)[:3])
         return made.x, made.y, made.weights
 
     def reset_metrics(self) -> None:
-        """Start the figures of the loss and the metrics anew."""
+        """Reset the loss and the metrics."""
         if self._compiled is not None:
             self._compiled.reset_figures()
 
-    # What the loop asks for -------------------------------------------------------------------------------
+    # Used by the training loop ----------------------------------------------------------------------------
 
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
-        """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
+        """Return the outputs of a batch, with logits attached if they are the requested activation."""
         outputs = self._collected(lambda: self._forward(x))
         if not isinstance(outputs, Tensor):
             raise ArgumentError(
-                f"{self.name}: it gives {type(outputs).__name__} of outputs, training needs one tensor"
+                f"{self.name}: expected one tensor as output for training, got {type(outputs).__name__}"
             )
         return outputs
 
-    def direct(self, logits_of: Any, previous: Any = None) -> training.DirectModel | None:
-        """The model for training without autograd, where it can be; see `nabi.training.Step`.
-
-        `previous` is what it gave before, to be given again if it still holds.
-        """
+    def steps(self) -> training.Steps | None:
+        """The calls of its layers, for training that goes through them; None where `call` alone knows."""
         return None
+
+    def _computes_as(self, kind: type[Layer]) -> bool:
+        """Whether a step of training does what a class says: neither a subclass nor the model has its own."""
+        own = vars(self).keys().isdisjoint(_DECIDING)
+        return own and all(map(is_, _deciding(type(self)), _deciding(kind)))
 
     def _forward(self, x: Any) -> Any:
         return self(x)
 
     def _collected(self, forward: Callable[[], Any]) -> Any:
-        """Outputs of a batch, after which the penalties of all calls of each layer are there."""
+        """Return the outputs of a batch and collect the penalties of all calls of each layer."""
         if not self._has_penalties:
             return forward()
         with collecting_losses(self):
             return forward()
 
     def regularization_loss(self) -> Tensor | None:
-        """Sum of the penalties on weights and outputs, or None."""
+        """Return the sum of the penalties on weights and outputs, or None."""
         if not self._has_penalties:
             return None
         penalty = super().regularization_loss()
-        # Looking for penalties costs as much as a small layer: in training, once per fit is enough.
+        # Searching for penalties costs as much as a small layer; in training, once per fit is enough.
         if penalty is None and self.training:
             self._has_penalties = False
         return penalty
 
     def _width(self) -> int | None:
-        """How many outputs each sample or step has, where a model that is built knows it."""
+        """Return the number of outputs per sample or step, or None if it is unknown."""
         shape = getattr(self, "output_shape", None)
         last = shape[-1] if isinstance(shape, tuple) and shape else None
         return last if isinstance(last, int) else None
@@ -444,16 +493,17 @@ class Fitting(Feeding):
         _checks.real("validation_split", split, least=0, below=1)
 
     def _prepare(self, x: Part) -> None:
-        """Build the model for these inputs and give the optimizer the weights."""
-        self._has_penalties = True
+        """Build the model for these inputs and pass the weights to the optimizer."""
         if not isinstance(x, tuple):
             if self._input is None:
                 self._input = ([None, *x.shape[1:]], str(x.dtype).removeprefix("torch."))
             self._build_from(x)
-        self.compiled.bind(self.trainable_weights)
+        compiled = self.compiled
+        self._has_penalties = True
+        compiled.bind(self.trainable_weights)
 
     def _build_from(self, x: Tensor) -> None:
-        """Make the weights by a trial call, for models that don't know their shapes otherwise."""
+        """Create the weights by a trial call, for models that don't know their shapes otherwise."""
         if not self.built or not any(True for _ in self.parameters()):
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 self(x[:1])
@@ -463,6 +513,18 @@ class Fitting(Feeding):
         self.to(device)
         if self._compiled is not None:
             self._compiled.optimizer.move_state(device)
+
+
+def _first_weight(module: torch.nn.Module) -> Tensor | None:
+    """Return `next(module.parameters())` without building the names of all."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        found = None if child is None else _first_weight(child)
+        if found is not None:
+            return found
+    return None
 
 
 def _figures(logs: dict[str, Any], as_dictionary: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Models made of calls of layers on symbolic tensors, with any number of inputs and outputs."""
+"""Models built from layer calls on symbolic tensors, with any number of inputs and outputs."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -11,32 +11,30 @@ from nabi._public import public
 from nabi._tree import leaves
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Call, SymbolicTensor, call_symbolically, is_symbolic, to_mask, to_tensor
+from nabi.models._data_adapter import adjusted
 from nabi.models._graph import Slot, trace
 from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Chain, Part, make_chain
+from nabi.training import Part
 
 __all__ = ["Functional"]
 
-# Methods that decide what a step of training does; a subclass that has its own is trained through them.
-_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
-
 
 class Functional(Model):
-    """What `Model(inputs, outputs)` makes: the layers between symbolic tensors, as a model.
+    """A functional model, `Model(inputs, outputs)`: the layers between symbolic tensors.
 
     Args:
-        inputs: what `Input` gave: one, a list, or a dictionary by names. A tensor that a layer gave is taken
-            as well: the model then begins there.
-        outputs: symbolic tensors that layers gave: one, a list, or a dictionary.
-        name: "functional" and a number by default.
+        inputs: outputs of `Input`: one, a list, or a dictionary by names. The output of another layer is
+            accepted too; the model then starts there.
+        outputs: symbolic outputs of layers: one, a list, or a dictionary.
+        name: name of the model (default: "functional" with a number).
         trainable: False freezes all layers.
 
     Raises:
-        ArgumentError: for inputs or outputs that are none, an output that needs another Input, or two layers
-            of one name.
+        ArgumentError: for invalid inputs or outputs, an output that needs another Input, or two layers with
+            the same name.
 
     >>> import nabi
     >>> from nabi import layers
@@ -65,7 +63,7 @@ class Functional(Model):
         if len(given) == 1:
             self.declared_input_shape = self._input_shapes[0]
         own = zip(given, graph.entries, strict=True)
-        # Where it begins at what a layer gave, the symbolic tensors are made anew when they are asked for.
+        # If the model starts at a layer's output, its symbolic tensors are created on demand.
         begins_at_inputs = all(one.call.layer is entry for one, entry in own)
         self._symbolic = (given, asked) if begins_at_inputs else None
         self._readouts = [self._readout_of(slot) for slot in graph.outputs]
@@ -75,7 +73,7 @@ class Functional(Model):
             self.trainable = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_symbolic": None}  # they lead to the layers of the original
+        return {**super().__getstate__(), "_symbolic": None}  # they refer to the layers of the original
 
     # Inputs and outputs -----------------------------------------------------------------------------------
 
@@ -87,69 +85,69 @@ class Functional(Model):
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
-        """The symbolic tensors that it begins with."""
+        """The symbolic input tensors."""
         return list(self._symbols()[0])
 
     @property
     def outputs(self) -> list[SymbolicTensor]:
-        """The symbolic tensors that it ends with."""
+        """The symbolic output tensors."""
         return list(self._symbols()[1])
 
     @property
     def input(self) -> Any:
-        """The inputs in the structure in which they were given."""
+        """The inputs in their original structure."""
         return packed(self._input_structure, self.inputs)
 
     @property
     def output(self) -> Any:
-        """The outputs in the structure in which they were given."""
+        """The outputs in their original structure."""
         return packed(self._output_structure, self.outputs)
 
     @property
     def input_names(self) -> list[str]:
-        """Names of the inputs: those of the dictionary that they were given in, or of their layers."""
+        """Names of the inputs: the keys of their dictionary, or the names of their layers."""
         return list(self._input_names)
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the outputs: those of the dictionary that they were given in, or of their layers."""
+        """Names of the outputs: the keys of their dictionary, or the names of their layers."""
         return list(self._output_names)
 
     @property
     def input_shape(self) -> Any:
-        """Shape of the input, a list of shapes for several; None for axes that are open."""
+        """Shape of the input, a list of shapes for several; None for open axes."""
         return self._input_shapes[0] if len(self._input_shapes) == 1 else list(self._input_shapes)
 
     @property
     def output_shape(self) -> Any:
-        """Shape of the output, a list of shapes for several; None for axes that are open."""
+        """Shape of the output, a list of shapes for several; None for open axes."""
         return self._output_shapes[0] if len(self._output_shapes) == 1 else list(self._output_shapes)
 
     @property
     def fixed_batch_size(self) -> int | None:
-        """The number of samples that every batch must have, where an Input says so."""
+        """The number of samples that every batch must have, if an Input declares it."""
         return next((shape[0] for shape in self._input_shapes if shape[0] is not None), None)
 
     def adjust_input(self, x: Part) -> Part:
-        """Inputs in the shapes of the Inputs; an axis of length 1 at the end may be missing."""
+        """Return inputs in the shapes of the Inputs; a last axis of length 1 may be missing."""
         if not isinstance(x, tuple):
-            return self._adjusted(x, self._input_shapes[0], "x")
+            return adjusted(x, self._input_shapes[0], "x", self.name)
         return tuple(
-            None if one is None else self._adjusted(one, shape, f"x[{name!r}]")
+            None if one is None else adjusted(one, shape, f"x[{name!r}]", self.name)
             for one, shape, name in zip(x, self._input_shapes, self._input_names, strict=True)
         )
 
     # Calling ----------------------------------------------------------------------------------------------
 
     def forward(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Bring the inputs into order and shape, then `call`."""
+        """Order and reshape the inputs, then `call`."""
         if is_symbolic(inputs):
             return call_symbolically(self, inputs, training=training, mask=mask)
         parts = [one if isinstance(one, Tensor) else to_tensor(self, one) for one in self._parts(inputs)]
-        adjusted = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
+        given = self.adjust_input(tuple(parts) if len(parts) > 1 else parts[0])
         if mask is not None and not isinstance(mask, Tensor):
             mask = to_mask(mask, parts, len(parts) > 1)
-        return self.call(list(adjusted) if isinstance(adjusted, tuple) else adjusted, training, mask)
+        return self.call(list(given) if isinstance(given, tuple) else given, training, mask)
 
     def _parts(self, inputs: Any) -> list[Any]:
         if len(self._input_names) == 1 and isinstance(inputs, list | tuple) and len(inputs) == 1:
@@ -157,7 +155,7 @@ class Functional(Model):
         return training.named("inputs", inputs, self._input_names)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """The outputs, in the structure in which they were given; a list or tuple of one is that one."""
+        """Return the outputs in their original structure; a list or tuple of one is returned as that one."""
         parts = self._parts(inputs)
         if mask is not None:
             masks = mask if isinstance(mask, list | tuple) else [mask]
@@ -165,19 +163,19 @@ class Functional(Model):
         return self._given(self._graph.run(parts, None if training == self.training else training))
 
     def _given(self, outputs: list[Any]) -> Any:
-        """The outputs in their structure."""
+        """Return the outputs in their structure."""
         if len(outputs) == 1 and not isinstance(self._output_structure, Mapping):
             return outputs[0]
         return packed(self._output_structure, outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the outputs for full shapes of the inputs, in the structure of these."""
+        """Return the shapes of the outputs for full shapes of the inputs, in the structure of the inputs."""
         shapes = self._shapes_by_name(input_shape)
         for shape, wanted, name in zip(shapes, self._input_shapes, self._input_names, strict=True):
             sizes = zip(shape, wanted, strict=False)
             if len(shape) != len(wanted) or any(None not in pair and pair[0] != pair[1] for pair in sizes):
                 raise ShapeError(
-                    f"inputs: {self.name} (Functional) expected the shape {wanted} for {name}; "
+                    f"inputs: {self.name} (Functional) expected the shape {wanted} for {name}, "
                     f"got {tuple(shape)}"
                 )
         if [tuple(shape) for shape in shapes] == self._input_shapes:
@@ -200,30 +198,30 @@ class Functional(Model):
             raise ShapeError(f"{problem} (at {self.name}, Functional)") from problem
 
     def _cast(self, inputs: Tensor) -> Tensor:
-        return inputs  # each layer casts what it gets
+        return inputs  # each layer casts its inputs
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the first layer's weights."""
+        """The dtype of the first layer's weights."""
         return self._graph.steps[0].layer.dtype if self._graph.steps else self._dtype
 
     def _forward(self, x: Part) -> Any:
-        # Straight to the layers: what a call of the model itself would prepare is prepared already.
+        # Call the layers directly: the preparation in a call of the model is already done.
         return self._given(self._flat(x))
 
     def _flat(self, x: Part) -> list[Any]:
         return self._graph.run(x if isinstance(x, tuple) else (x,))
 
     def _build_from(self, x: Tensor) -> None:
-        """Nothing: the weights are there."""
+        """Do nothing: the weights exist."""
 
     def rebuild(self, shape: Any, dtype: str) -> None:
-        """Nothing: the weights are there."""
+        """Do nothing: the weights exist."""
 
     # Training ---------------------------------------------------------------------------------------------
 
     def _readout_of(self, slot: int) -> Readout | None:
-        """The layer of an output, if a cross-entropy can have its logits and nothing else reads it."""
+        """Return the layer of an output if a cross-entropy can use its logits and nothing else reads it."""
         graph = self._graph
         makers = [step for step in graph.steps if slot in step.targets]
         read = [one for step in graph.steps for one in leaves([step.arguments, step.keywords])]
@@ -233,7 +231,7 @@ class Functional(Model):
         return find_readout(makers[0].layer) if calls == 1 else None
 
     def training_outputs(self, x: Part, logits_of: Any) -> Any:
-        """Outputs of a batch, one or a tuple, with the logits attached that the losses ask for."""
+        """Return the outputs of a batch, one or a tuple, with the logits requested by the losses attached."""
         asked = logits_of if isinstance(logits_of, tuple) else (logits_of,)
         readouts = [
             own if own is not None and own[1] == wanted else None
@@ -247,21 +245,18 @@ class Functional(Model):
         ]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def direct(self, logits_of: Any, previous: Any = None) -> Chain | None:
-        """The layers' own forward and backward passes, where they are a chain and all of them have these."""
-        own = type(self), vars(self)
-        if self._chain is None or any(
-            getattr(own[0], name) is not getattr(Functional, name) or name in own[1] for name in _DECIDING
-        ):
+    def steps(self) -> training.Steps | None:
+        """The calls of the layers, each on nothing but tensors, unless a subclass says what is computed."""
+        if not self._computes_as(Functional):
             return None
-        readout = self._readouts[0]
-        wanted = readout is not None and readout[1] == logits_of
-        return make_chain(self, self._chain, readout if wanted else None, previous)
+        calls = self._graph.calls
+        readout = self._readouts[0] if len(self._readouts) == 1 else None
+        return None if calls is None else training.Steps(calls, tuple(self._graph.outputs), readout)
 
     # Summary and configuration ----------------------------------------------------------------------------
 
     def output_shapes(self) -> list[Any]:
-        """Shape of the outputs of each layer, a list of shapes for several."""
+        """Return the shape of each layer's output, a list of shapes for several."""
         graph = self._graph
         found: dict[int, Any] = {id(entry): entry.batch_shape for entry in graph.entries}
         for step in graph.steps:
@@ -270,7 +265,7 @@ class Functional(Model):
         return [found[id(layer)] for layer in self.layers]
 
     def connections(self) -> list[str] | None:
-        """What each layer is called on, by name; None for a chain, where it is the layer above."""
+        """Return the inputs of each layer, by name; None for a chain, where it is the layer above."""
         if self._chain is not None:
             return None
         names = {slot: entry.name for slot, entry in enumerate(self._graph.entries)}
@@ -283,7 +278,7 @@ class Functional(Model):
         return [", ".join(reads[id(layer)]) for layer in self.layers]
 
     def get_config(self) -> dict[str, Any]:
-        """Name, layers, and the calls between inputs and outputs, as JSON-able values."""
+        """Return name, layers and the calls between inputs and outputs, as JSON-able values."""
         outputs = [Slot(slot) for slot in self._graph.outputs]
         graph = graph_config(self._graph, self._input_structure, packed(self._output_structure, outputs))
         own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}

@@ -1,4 +1,4 @@
-"""The calls between inputs and outputs, found once and laid out as a flat list of steps."""
+"""The layer calls between inputs and outputs, traced once into a flat list of steps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,39 +7,40 @@ from typing import Any, NamedTuple
 from nabi._tree import leaves, mapped
 from nabi.errors import ArgumentError
 from nabi.layers import Call, InputLayer, Layer, SymbolicTensor, Weighted
+from nabi.training import LayerCall
 
 __all__ = ["Graph", "Slot", "trace"]
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of a tensor among all tensors of a graph."""
+    """The index of a tensor among all tensors of a graph."""
 
     number: int
 
 
 class Step(NamedTuple):
-    """One call of a layer: what it takes from where, and where its outputs go."""
+    """One call of a layer: the sources of its arguments and the destinations of its outputs."""
 
     layer: Layer
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
-    # The one tensor that it takes, or the list of tensors, where that is all.
+    # The only tensor, or list of tensors, if the call has no other arguments.
     source: int | None
     sources: tuple[int, ...] | None
     targets: tuple[int, ...]
     single: bool
-    # What holds penalties of an earlier call of the same layer.
+    # The modules that hold penalties of an earlier call of the same layer.
     called_before: tuple[Weighted, ...]
-    # Tensors that nothing needs afterwards.
+    # Tensors that are not needed afterwards.
     done: tuple[int, ...]
 
 
 class Graph:
     """Layers, and the steps that lead from the inputs to the outputs.
 
-    The inputs are in the slots 0, 1, ...; `outputs` are the slots of the outputs. `layers` are in Keras'
-    order: those farthest from the outputs first.
+    The inputs are in slots 0, 1, ...; `outputs` are the slots of the outputs. `layers` are in Keras' order:
+    those farthest from the outputs first.
     """
 
     def __init__(
@@ -56,8 +57,19 @@ class Graph:
         self.size = len(shapes)
 
     @property
+    def calls(self) -> list[LayerCall] | None:
+        """The steps, if each is a call on nothing but tensors that gives one, no layer's second one."""
+        found = []
+        for step in self.steps:
+            sources = step.sources if step.source is None else (step.source,)
+            if sources is None or not step.single or step.keywords or step.called_before:
+                return None
+            found.append(LayerCall(step.layer, sources, step.targets[0]))
+        return found
+
+    @property
     def chain(self) -> tuple[Layer, ...] | None:
-        """The layers one after the other, where each is called once, on what the one before it gives."""
+        """The layers in order, if each is called once on the output of the previous one; otherwise None."""
         last = 0
         for step in self.steps:
             if step.source != last or not step.single or step.keywords or step.called_before:
@@ -67,7 +79,7 @@ class Graph:
         return tuple(step.layer for step in self.steps) if alone and self.steps else None
 
     def run(self, inputs: Sequence[Any], training: bool | None = None) -> list[Any]:
-        """The outputs for the inputs; `training` is passed on unless it is None."""
+        """Return the outputs for the inputs; `training` is passed on unless it is None."""
         options: dict[str, Any] = {} if training is None else {"training": training}
         values: list[Any] = [*inputs, *[None] * (self.size - len(inputs))]
         for step in self.steps:
@@ -93,7 +105,7 @@ class Graph:
 
 
 def _take_losses(modules: Sequence[Weighted]) -> list[list[Any]]:
-    """The penalties of an earlier call, which the next one would forget."""
+    """Take the penalties of an earlier call, which the next one would clear."""
     taken = [module._call_losses for module in modules]
     for module in modules:
         module._call_losses = []
@@ -105,25 +117,26 @@ def _filled(structure: Any, values: Sequence[Any]) -> Any:
 
 
 def trace(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> Graph:
-    """The graph between symbolic tensors.
+    """Return the graph between symbolic tensors.
 
-    An input that a layer gave, and no `Input`, becomes an input of its own: what leads to it is left out.
+    An input that is the output of a layer other than `Input` becomes a new input; earlier layers are left
+    out.
 
     Raises:
-        ArgumentError: if an output needs an Input that is not among the inputs, an input is there twice, or
-            two layers have one name.
+        ArgumentError: if an output needs an Input that is not among the inputs, an input occurs twice, or two
+            layers have the same name.
     """
     entries = [_entry(one) for one in inputs]
     slots = {id(one): number for number, one in enumerate(inputs)}
     shapes: list[Any] = [one.shape for one in inputs]
     if len(slots) < len(inputs):
-        raise ArgumentError(f"inputs: one is there twice among {', '.join(one.name for one in inputs)}")
+        raise ArgumentError(f"inputs: expected each once, got {', '.join(one.name for one in inputs)}")
     calls, seen = _ordered(inputs, entries, outputs)
     layers = _arranged(calls, seen, inputs, entries)
     names = [layer.name for layer in layers]
     for name in names:
         if names.count(name) > 1:
-            raise ArgumentError(f"layers: the name {name!r} is taken twice; names in a model are unique")
+            raise ArgumentError(f"layers: the name {name!r} is used twice; names in a model must be unique")
     entry_calls = {id(entry.symbol().call) for entry in entries}
     steps: list[Step] = []
     called: set[int] = set()
@@ -169,7 +182,7 @@ def _step(call: Call, slots: dict[int, int], called_before: bool) -> Step:
 
 
 def _releasing(steps: list[Step], kept: list[int]) -> list[Step]:
-    """The steps, each with the tensors that are no longer needed after it."""
+    """Return the steps, each with the tensors that are no longer needed after it."""
     needed = set(kept)
     result: list[Step] = []
     for step in reversed(steps):
@@ -183,7 +196,7 @@ def _releasing(steps: list[Step], kept: list[int]) -> list[Step]:
 def _ordered(
     inputs: Sequence[SymbolicTensor], entries: Sequence[InputLayer], outputs: Sequence[SymbolicTensor]
 ) -> tuple[list[Call], dict[int, int]]:
-    """The calls, each after those that it needs; and when each layer was first come across."""
+    """Return the calls, each after those it needs, and the order in which layers were first encountered."""
     entry_of = {id(one): entry.symbol().call for one, entry in zip(inputs, entries, strict=True)}
     order: list[Call] = []
     finished: set[int] = set()
@@ -199,7 +212,7 @@ def _ordered(
         seen.setdefault(id(call.layer), len(seen))
         return call, iter(call.inputs)
 
-    # A stack and no recursion, which a chain of a thousand layers would be too deep for.
+    # A stack instead of recursion, which would be too deep for a chain of a thousand layers.
     for output in outputs:
         waiting = [begin(output, "an output")]
         while waiting:
@@ -222,7 +235,7 @@ def _arranged(
     inputs: Sequence[SymbolicTensor],
     entries: Sequence[InputLayer],
 ) -> list[Layer]:
-    """The layers in Keras' order: by their distance from the outputs, then as they were come across."""
+    """Return the layers in Keras' order: by distance from the outputs, then as first encountered."""
     entry_of = {id(one): entry.symbol().call for one, entry in zip(inputs, entries, strict=True)}
     distance: dict[int, int] = {}
     layers: dict[int, Layer] = {}

@@ -1,4 +1,4 @@
-"""The graph of a functional model as plain JSON: its layers, their calls, its inputs and outputs."""
+"""The graph of a functional model as plain JSON: layers, calls, inputs and outputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ __all__ = ["graph_config", "tensors_from_config"]
 
 
 def graph_config(graph: Graph, inputs: Any, outputs: Any) -> dict[str, Any]:
-    """What makes the graph again.
+    """Return a description from which the graph can be recreated.
 
-    `layers` are described as by `serialize`. `calls` name a layer by its number and hold what it is called
-    with; a tensor is `{"tensor": number}`, counted through the inputs and then the outputs of all calls.
+    `layers` are described as by `serialize`. `calls` contain the number of a layer and its arguments; a
+    tensor is `{"tensor": number}`, counted through the inputs and then the outputs of all calls.
 
     Raises:
-        ArgumentError: if a layer was called with something that JSON cannot hold.
+        ArgumentError: if a layer was called with a value that JSON can't represent.
     """
     number_of = {id(layer): number for number, layer in enumerate(graph.layers)}
     return {
@@ -40,10 +40,10 @@ def graph_config(graph: Graph, inputs: Any, outputs: Any) -> dict[str, Any]:
 def tensors_from_config(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None
 ) -> tuple[Any, Any]:
-    """The symbolic inputs and outputs that a config describes: the layers are made, and called.
+    """Create and call the layers of a config; return the symbolic inputs and outputs.
 
     Raises:
-        ArgumentError: for a layer that cannot be made, or calls that do not fit together.
+        ArgumentError: for a layer that can't be created, or calls that do not match.
     """
     layers: list[Any] = [deserialize(layer, custom_objects) for layer in config["layers"]]
     entries = [_numbered("entries", layers, number) for number in config["entries"]]
@@ -59,7 +59,7 @@ def tensors_from_config(
 
 def _numbered(what: str, known: Sequence[Any], number: Any) -> Any:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(known):
-        raise ArgumentError(f"{what}: got number {number!r}, there are {len(known)} so far")
+        raise ArgumentError(f"{what}: expected one of the first {len(known)} numbers, got {number!r}")
     return known[number]
 
 
@@ -75,8 +75,8 @@ def _encode(layer: Layer | None, value: Any) -> Any:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {"dictionary": {name: _encode(layer, one) for name, one in value.items()}}
     raise ArgumentError(
-        f"{layer.name if layer else 'inputs'}: it was called with {value!r}, which a file cannot hold; "
-        "numbers, text and lists of them can be"
+        f"{layer.name if layer else 'inputs'}: expected arguments that a file can hold (numbers, text and "
+        f"lists of them), got {value!r}"
     )
 
 

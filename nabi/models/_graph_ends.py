@@ -14,12 +14,12 @@ __all__ = ["ends", "masked", "packed", "unique"]
 
 
 def ends(argument: str, given: Any) -> tuple[list[SymbolicTensor], Any, list[str] | None]:
-    """Symbolic tensors, the structure in which they came with numbers in their place, and names for them.
+    """Return the symbolic tensors, their structure with numbers in their places, and their names.
 
-    Names are None unless they are those of a dictionary.
+    Names are None unless the tensors are in a dictionary.
 
     Raises:
-        ArgumentError: for anything that is no symbolic tensor, or none at all.
+        ArgumentError: for anything that is not a symbolic tensor, or for none at all.
     """
     if isinstance(given, Mapping):
         tensors, names = list(given.values()), [str(name) for name in given]
@@ -28,23 +28,23 @@ def ends(argument: str, given: Any) -> tuple[list[SymbolicTensor], Any, list[str
     for one in tensors:
         if not isinstance(one, SymbolicTensor):
             raise ArgumentError(
-                f"{argument}: got {type(one).__name__}, expected what Input(shape) gives, or what a layer "
-                "gives that is called on that: one of them, a list, or a dictionary by name"
+                f"{argument}: expected outputs of Input(shape) or of layers called on them, one, a list, or "
+                f"a dictionary by name, got {type(one).__name__}"
             )
     if not tensors:
-        raise ArgumentError(f"{argument}: none were given")
+        raise ArgumentError(f"{argument}: expected at least one symbolic tensor, got none")
     numbers = iter(range(len(tensors)))
     structure = mapped(lambda one: Slot(next(numbers)), dict(given) if names else given)
     return tensors, structure, names
 
 
 def packed(structure: Any, values: Sequence[Any]) -> Any:
-    """Values in the structure of `ends`."""
+    """Return values in the structure of `ends`."""
     return mapped(lambda slot: values[slot.number], structure)
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """The names, with a number after one that is there already.
+    """Return the names, with numbers appended to repeated ones.
 
     >>> unique(["lstm", "lstm", "dense"])
     ['lstm', 'lstm_1', 'dense']
@@ -60,7 +60,7 @@ def unique(names: Sequence[str]) -> list[str]:
 
 
 def masked(tensor: Tensor, mask: Tensor | None) -> Tensor:
-    """The tensor with a mask; the caller's own is left as it is."""
+    """Return the tensor with a mask; the caller's tensor is not changed."""
     if mask is None or getattr(tensor, "_keras_mask", None) is mask:
         return tensor
     result = tensor.view_as(tensor)

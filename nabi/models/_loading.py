@@ -9,7 +9,7 @@ import torch
 from nabi import training
 from nabi._public import public
 from nabi.errors import FileFormatError
-from nabi.interchange import ModelFile, check_counter, part, read_kind, reading
+from nabi.interchange import ModelFile, part, read_kind, reading
 from nabi.layers import deserialize, only_tensors_of
 from nabi.models._files import UNREADABLE, check_state, rebuild, set_weights
 from nabi.models._model import Model
@@ -24,21 +24,21 @@ _MOST_PARTS = 10_000
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Model:
-    """Read a model that `Model.save` wrote.
+    """Load a model that was saved with `Model.save`.
 
-    Training goes on from there as if it had never stopped: `fit` with the same data and `initial_epoch` gives
-    the same numbers, bit by bit. For that, the first `fit` puts back torch's random state of the file, unless
-    `set_random_seed` has been called since.
+    Training continues as if it had never stopped: `fit` with the same data and `initial_epoch` produces the
+    same numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file,
+    unless `set_random_seed` has been called since loading.
 
     Args:
         path: the file.
-        custom_objects: classes and functions of your own that the model uses, by name.
-        compile: whether to read how it was compiled and where its training stood.
+        custom_objects: your own classes and functions that the model uses, by name.
+        compile: whether to restore the arguments of `compile` and the training state.
 
     Raises:
         MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged, cut short, of another program, or of a newer layout.
-        ArgumentError: if it needs `custom_objects` that are not given.
+        FileFormatError: if it is damaged, truncated, of another program, or of a newer layout.
+        ArgumentError: if `custom_objects` are missing.
 
     >>> import tempfile, pathlib
     >>> from nabi import layers, models
@@ -56,7 +56,7 @@ def load_model(
 
 
 def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Make the model that `describe_model` described, with its weights and states; raises as `load_model`."""
+    """Recreate the model of `describe_model` with its weights and states; raises as `load_model`."""
     weights, states = part(file.tensors, "weights/"), part(file.tensors, "state/")
     held = only_tensors_of((one.shape for one in weights.values()), (one.shape for one in states.values()))
     with reading(file.path, UNREADABLE, of_own_classes=True), held, torch.random.fork_rng(devices=[]):
@@ -73,7 +73,7 @@ def make_model(file: ModelFile, custom_objects: Mapping[str, Any] | None = None)
 
 
 def _check_count(described: Any) -> None:
-    """Refuse a model that would take longer to make than anybody waits."""
+    """Refuse a model that would take unreasonably long to create."""
     count, level = 0, [described]
     while level:
         parts = [one for one in level if isinstance(one, dict | list)]
@@ -91,8 +91,7 @@ def _set_training(model: Any, file: ModelFile, custom_objects: Mapping[str, Any]
         return
     with reading(file.path, UNREADABLE, of_own_classes=True):
         weights = model.trainable_weights if model.built else []
-        epoch = check_counter("training.completed_epoch", described["completed_epoch"])
-        model._compiled = training.training_from_file(
+        model._compiled, state = training.training_from_file(
             described, file.tensors, custom_objects, weights=weights
         )
-        model.completed_epoch = epoch
+        model.completed_epoch = state.position.epoch

@@ -1,4 +1,4 @@
-"""What every model has besides training: its layers, its summary, its files."""
+"""The base class of models: layers, summary and files, in addition to training."""
 
 import json
 import os
@@ -20,7 +20,7 @@ __all__ = ["Model"]
 class Model(Fitting):
     """A model that computes its outputs in `call(inputs)` from layers that are its attributes.
 
-    `Model(inputs, outputs)` is a functional model: what lies between symbolic tensors; see `Functional`.
+    `Model(inputs, outputs)` is a functional model, the layers between symbolic tensors; see `Functional`.
 
     >>> import torch
     >>> from nabi import layers, models
@@ -43,8 +43,8 @@ class Model(Fitting):
     _of_inputs_and_outputs: ClassVar[type["Model"]]
 
     def __new__(cls, *inputs_outputs: Any, **options: Any) -> Any:
-        """Make a functional model of inputs and outputs."""
-        # Keras 1 called them input and output; that is said where the other arguments are known.
+        """Make a functional model if inputs and outputs are given."""
+        # Keras 1 called them input and output; the class that knows the arguments reports that.
         if cls is Model and (inputs_outputs or {"inputs", "outputs", "input", "output"} & options.keys()):
             return super().__new__(cls._of_inputs_and_outputs)
         return super().__new__(cls, *inputs_outputs, **options)
@@ -52,18 +52,18 @@ class Model(Fitting):
     def __init__(self, *inputs_outputs: Any, **options: Any) -> None:
         if inputs_outputs or {"inputs", "outputs"} & options.keys():
             raise ArgumentError(
-                f"inputs, outputs: {type(self).__name__} is a subclass of Model, whose call() says what it "
-                "computes; derive from nabi.models.Functional to make it of inputs and outputs"
+                f"inputs, outputs: expected none for {type(self).__name__}, a subclass of Model with its own "
+                "call(); derive from nabi.models.Functional to use inputs and outputs"
             )
         super().__init__(**options)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """None: the outputs carry the mask that the layers inside have given them."""
+        """Return None: the outputs carry the mask set by the inner layers."""
         return None
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, in the order in which they were assigned."""
+        """The layers, in order of assignment."""
         found: list[Layer] = []
         waiting = list(self.children())[::-1]
         while waiting:
@@ -76,16 +76,18 @@ class Model(Fitting):
 
     @public
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or at that place.
+        """Return the layer with this name or at this index.
 
         Raises:
-            UnknownNameError: for a name that no layer has.
-            ArgumentError: for a place where there is none, or without either.
+            UnknownNameError: for an unknown name.
+            ArgumentError: for an index out of range, or without either.
         """
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):
-                raise ArgumentError(f"index: got {index!r}, {self.name} has {len(layers)} layers")
+                raise ArgumentError(
+                    f"index: expected one of {self.name}'s {len(layers)} layers, got {index!r}"
+                )
             return layers[index]
         for layer in layers:
             if layer.name == name:
@@ -94,22 +96,22 @@ class Model(Fitting):
 
     @property
     def metrics(self) -> list[Any]:
-        """What `compile` was given as metrics."""
+        """The metrics passed to `compile`."""
         return [] if self._compiled is None else list(self._compiled.metrics_asked)
 
     @property
     def input_shape(self) -> Any:
-        """Shape of the inputs, None for axes that are open; None before it is known."""
+        """Shape of the inputs, None for open axes; None before it is known."""
         if self.declared_input_shape is not None:
             return self.declared_input_shape
         return None if self._input is None else tuple(self._input[0])
 
     def output_shapes(self) -> list[Any]:
-        """Shape of the outputs of each of `layers`, None where it is not known."""
+        """Return the output shape of each of `layers`, None if it is unknown."""
         return [None] * len(self.layers)
 
     def connections(self) -> list[str] | None:
-        """What each of `layers` is called on, by name; None where it is the layer above, or not known."""
+        """Return the inputs of each of `layers`, by name; None if each is the layer above, or unknown."""
         return None
 
     @public
@@ -128,17 +130,17 @@ class Model(Fitting):
 
     @public
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the model and where its training stands into one file, for `load_model`.
+        """Write the model and its training state to one file, for `load_model`.
 
         Raises:
-            OutputError: if the file cannot be written, or is there and `overwrite` is false.
-            ArgumentError: if a layer holds something that a file cannot.
+            OutputError: if the file cannot be written, or exists and `overwrite` is False.
+            ArgumentError: if a layer contains something that a file can't store.
         """
         _files.save_model(self, path, overwrite)
 
     @public
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights into a file, for `load_weights`; raises as `save`."""
+        """Write the weights to a file, for `load_weights`; raises as `save`."""
         _files.save_weights(self, path, overwrite)
 
     @public
@@ -147,44 +149,44 @@ class Model(Fitting):
 
         Raises:
             MissingFileError, FileFormatError: if there is no such file, or it is damaged or foreign.
-            ShapeError: if its weights are not those of this model.
+            ShapeError: if its weights do not match this model.
         """
         _files.load_weights(self, path)
 
     @public
     def load_training(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a file of `save`: weights, states, optimizer, schedule and random numbers.
+        """Resume training from a file of `save`: weights, states, optimizer, schedule and random numbers.
 
-        The model is compiled as it was when the file was written; raises as `load_weights`.
+        The model must be compiled as when the file was written; raises as `load_weights`.
         """
         _files.load_training(self, path)
 
     # Configuration ----------------------------------------------------------------------------------------
 
     def to_json(self, **options: Any) -> str:
-        """Return the layers and how they are put together as JSON, without weights, for `model_from_json`.
+        """Return the layers and their connections as JSON, without weights, for `model_from_json`.
 
-        `options` are those of `json.dumps`, such as `indent`. Raises `ArgumentError` if a layer holds
-        something that JSON cannot.
+        `options` are those of `json.dumps`, such as `indent`. Raises `ArgumentError` if a layer contains
+        something that JSON can't represent.
         """
         return json.dumps(serialize(self), **options)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make a model from what `get_config` returned; `Model` makes a functional one again."""
+        """Make a model from what `get_config` returned; on `Model`, a functional one."""
         if cls is Model and "calls" in config:
             return cls._of_inputs_and_outputs.from_config(config, custom_objects)  # type: ignore[return-value]
         return super().from_config(config, custom_objects)
 
     def _no_attribute(self, name: str) -> AttributeError:
-        """The error for a name that is not there; it says what to write for what Keras' models have."""
+        """Build the error for a missing attribute, with a hint for attributes of Keras models."""
         from nabi._keras_names import MODEL
 
         error = super()._no_attribute(name)
         return MissingNameError(f"{error}: {MODEL[name]}", name=name) if name in MODEL else error
 
     def rebuild(self, shape: Any, dtype: str) -> None:
-        """Make the weights for inputs of a shape, as when the file was written."""
+        """Create the weights for an input shape, as when the file was written."""
         if self.built and any(True for _ in self.parameters()):
             return
         zeros = torch.zeros([size or 1 for size in shape], dtype=getattr(torch, str(dtype)))

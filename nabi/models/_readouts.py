@@ -1,4 +1,4 @@
-"""The softmax or sigmoid at the end of a model, taken off so that a cross-entropy can have the logits."""
+"""The softmax or sigmoid at the end of a model, removed so that a cross-entropy can use the logits."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,12 +14,12 @@ __all__ = ["Readout", "find_readout", "giving_logits", "with_logits"]
 # A layer, and the activation at its end.
 Readout = tuple[Layer, str]
 
-# Activations whose logits a cross-entropy can use; a layer keeps the function itself.
+# Activations whose logits a cross-entropy can use; a layer stores the function itself.
 _READOUTS = {Activation(name).activation: name for name in ("softmax", "sigmoid")}
 
 
 def find_readout(last: Layer | None) -> Readout | None:
-    """The last layer with the name of its activation, if that is a softmax or sigmoid."""
+    """Return the last layer with the name of its activation if it is a softmax or sigmoid, else None."""
     if isinstance(last, Dense | Activation) and type(last) in (Dense, Activation):
         name = _READOUTS.get(last.activation)
         if name is not None and last.activity_regularizer is None:
@@ -29,7 +29,7 @@ def find_readout(last: Layer | None) -> Readout | None:
 
 @contextmanager
 def giving_logits(readouts: Sequence[Readout | None]) -> Iterator[None]:
-    """Let these layers give their logits for a while."""
+    """Make these layers return their logits inside the block."""
     with ExitStack() as undo:
         for readout in readouts:
             if readout is not None:
@@ -40,9 +40,9 @@ def giving_logits(readouts: Sequence[Readout | None]) -> Iterator[None]:
 
 
 def with_logits(readout: Readout, logits: Tensor) -> Tensor:
-    """The outputs for logits, which are attached to them, with their mask."""
+    """Return the outputs for logits, with the logits and the mask attached."""
     last, name = readout
-    # The loss takes the logits; gradients through the probabilities are not needed.
+    # The loss uses the logits; gradients through the probabilities are not needed.
     outputs: Any = vars(last)["activation"](logits.detach())
     mask = getattr(logits, "_keras_mask", None)
     if mask is not None:

@@ -1,4 +1,4 @@
-"""One layer after the other."""
+"""Sequential models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -6,35 +6,32 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nabi import training
 from nabi._shown import short
 from nabi.errors import ArgumentError, NotReadyError, ShapeError
 from nabi.layers import InputLayer, Layer, SymbolicTensor, as_layer, deserialize, serialize
 from nabi.models._model import Model
 from nabi.models._readouts import Readout, find_readout, giving_logits, with_logits
-from nabi.training import Chain, make_chain
 
 __all__ = ["Sequential"]
 
 Shape = tuple[int | None, ...]
 
-# Methods that decide what a step of training does; a subclass that has its own is trained through them.
-_DECIDING = ("__call__", "forward", "call", "training_outputs", "regularization_loss", "_forward")
-
 
 class Sequential(Model):
-    """A stack of layers, each of which takes what the one before it gives.
+    """A stack of layers, each called on the output of the previous one.
 
-    With an input shape (the first layer's `input_shape`, or an `Input`) it has its weights at once, otherwise
-    from the first data that it sees.
+    With an input shape (the first layer's `input_shape`, or an `Input`), the weights are created immediately,
+    otherwise on the first data.
 
     Args:
         layers: the layers; more can be added with `add`. A `torch.nn.Module` is a layer too.
-        name: "sequential" and a number by default.
-        trainable: False freezes all layers, those that are added later too.
+        name: name of the model (default: "sequential" with a number).
+        trainable: False freezes all layers, including those added later.
 
     Raises:
-        ArgumentError: for something that is no layer, or two layers of one name.
-        ShapeError: if a layer does not fit the one before it.
+        ArgumentError: for anything that is not a layer, or two layers with the same name.
+        ShapeError: if a layer does not match the previous one.
 
     >>> from nabi import layers
     >>> model = Sequential([layers.Dense(3, input_shape=[4], activation="relu"), layers.Dense(2)])
@@ -51,19 +48,19 @@ class Sequential(Model):
         super().__init__(name=name, trainable=trainable)
         self.stack = torch.nn.ModuleList()
         self._entry: InputLayer | None = None
-        # Shapes after each layer, for the open batch; the first is that of the inputs.
+        # Shapes after each layer, with an open batch; the first is that of the inputs.
         self._shapes: list[Shape] = []
         self._readout: Readout | None = None
-        # What layers are called on where the model is a part of functional ones.
+        # The input of the layers if the model is used in functional ones.
         self._symbolic_entry: InputLayer | None = None
         if layers is not None and not isinstance(layers, list | tuple):
-            raise ArgumentError(f"layers: got {layers!r}, expected a list of layers")
+            raise ArgumentError(f"layers: expected a list of layers, got {layers!r}")
         names: set[str] = set()
         for layer in layers or ():
             self._add(layer, names)
 
     def __iter__(self) -> Iterator[Layer]:
-        """The layers one by one."""
+        """Iterate over the layers."""
         return iter(self.layers)
 
     @property
@@ -72,26 +69,26 @@ class Sequential(Model):
         return list(self.stack)  # type: ignore[arg-type]
 
     def add(self, layer: Layer | SymbolicTensor) -> None:
-        """Put a layer, or at the beginning an `Input`, at the end.
+        """Append a layer, or an `Input` as the first element.
 
         Raises:
-            ArgumentError: for something that is no layer, or a name that is taken.
-            ShapeError: if it does not fit the layer before it.
+            ArgumentError: for anything that is not a layer, or a name that is already used.
+            ShapeError: if it does not match the previous layer.
         """
         self._add(layer, {other.name for other in self.layers})
 
     def _add(self, layer: Layer | SymbolicTensor, names: set[str]) -> None:
-        """Put a layer at the end, whose name is then one of the `names` of all layers."""
+        """Append a layer and add its name to the `names` of all layers."""
         if isinstance(layer, SymbolicTensor) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer
         layer = as_layer(layer)
         if not isinstance(layer, Layer):
             raise ArgumentError(f"layer: expected a layer or a torch module, got {short(layer)}")
         if layer.name in names:
-            raise ArgumentError(f"layer: the name {layer.name!r} is taken; names in a model are unique")
+            raise ArgumentError(f"layer: the name {layer.name!r} is already used; names must be unique")
         if isinstance(layer, InputLayer):
             if len(self.stack) or self._entry is not None:
-                raise ArgumentError("layer: an Input comes first, and once")
+                raise ArgumentError("layer: expected at most one Input, as the first layer")
             self._entry = layer
             self._begin(layer.batch_shape)
             return
@@ -107,7 +104,7 @@ class Sequential(Model):
             self.built = True
 
     def pop(self) -> Layer:
-        """Take the last layer away and return it.
+        """Remove the last layer and return it.
 
         Raises:
             ArgumentError: if there is none.
@@ -129,16 +126,16 @@ class Sequential(Model):
         self._input = ([None, *shape[1:]], str(self.dtype).removeprefix("torch."))
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights for inputs of a full shape, batch first.
+        """Create the weights for a full input shape, batch first.
 
         Raises:
-            ShapeError: if a layer does not fit the one before it.
+            ShapeError: if a layer does not match the previous one.
             ArgumentError: if there are no layers.
         """
         if not self.layers:
-            raise ArgumentError(f"layers: {self.name} has no layers; add some before it is built or called")
+            raise ArgumentError(f"layers: {self.name} has no layers; add some first")
         if input_shape is None:
-            raise ArgumentError("input_shape: none was given, expected a full shape such as (None, 4, 1)")
+            raise ArgumentError("input_shape: expected a full shape such as (None, 4, 1), got None")
         shape: Shape = (None, *input_shape[1:])
         if self._input is None:
             self._input = (list(shape), str(self.dtype).removeprefix("torch."))
@@ -154,13 +151,13 @@ class Sequential(Model):
         result = layer.compute_output_shape(shape)
         if isinstance(result, list) or any(isinstance(size, tuple | list) for size in result):
             raise ShapeError(
-                f"layers: {layer.name} ({type(layer).__name__}) gives several outputs of shapes {result}; "
-                "in a Sequential every layer gives one"
+                f"layers: expected one output per layer in a Sequential, got several from {layer.name} "
+                f"({type(layer).__name__}), of shapes {result}"
             )
         return tuple(result)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the outputs for inputs of a full shape."""
+        """Return the shape of the outputs for a full input shape."""
         shape = tuple(input_shape)
         for layer in self.layers:
             shape = layer.compute_output_shape(shape)
@@ -173,7 +170,7 @@ class Sequential(Model):
 
     def _symbols(self) -> tuple[SymbolicTensor, SymbolicTensor]:
         if not self._shapes:
-            raise NotReadyError(f"inputs: {self.name} does not know their shape yet; begin with an Input")
+            raise NotReadyError(f"inputs: {self.name} has no input shape yet; start with an Input")
         if self._symbolic_entry is None:
             self._symbolic_entry = self._entry or InputLayer(batch_shape=self._shapes[0])
         first = last = self._symbolic_entry.symbol()
@@ -183,32 +180,32 @@ class Sequential(Model):
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
-        """The symbolic tensor that it begins with; its layers have an `output` from then on."""
+        """The symbolic input tensor; accessing it gives the layers an `output`."""
         return [self._symbols()[0]]
 
     @property
     def outputs(self) -> list[SymbolicTensor]:
-        """The symbolic tensor that it ends with."""
+        """The symbolic output tensor."""
         return [self._symbols()[1]]
 
     @property
     def input(self) -> SymbolicTensor:
-        """The symbolic tensor that it begins with, for a functional model of a part of it."""
+        """The symbolic input tensor, for a functional model of a part of this one."""
         return self._symbols()[0]
 
     @property
     def output(self) -> SymbolicTensor:
-        """The symbolic tensor that it ends with."""
+        """The symbolic output tensor."""
         return self._symbols()[1]
 
     def output_shapes(self) -> list[Any]:
-        """Shape of the outputs of each layer."""
+        """Return the output shape of each layer."""
         return self._shapes[1:] if self._shapes else [None] * len(self.layers)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Tensor | None = None) -> Any:
-        """The outputs of the last layer."""
+        """Return the outputs of the last layer."""
         if mask is not None and getattr(inputs, "_keras_mask", None) is not mask:
-            inputs = inputs.view_as(inputs)  # the caller's own tensor is left as it is
+            inputs = inputs.view_as(inputs)  # the caller's tensor must not change
             inputs._keras_mask = mask
         if training is None or training == self.training:
             for layer in self.stack:
@@ -219,18 +216,18 @@ class Sequential(Model):
         return inputs
 
     def _cast(self, inputs: Tensor) -> Tensor:
-        return inputs  # each layer casts what it gets
+        return inputs  # each layer casts its inputs
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the first layer's weights."""
+        """The dtype of the first layer's weights."""
         for layer in self.stack:
             assert isinstance(layer, Layer)
             return layer.dtype
         return self._dtype
 
     def _forward(self, x: Tensor) -> Any:
-        # Straight to the layers: what a call of the model itself would prepare is prepared already.
+        # Call the layers directly: the preparation in a call of the model is already done.
         return self.call(x) if self.built else self(x)
 
     def _build_from(self, x: Tensor) -> None:
@@ -239,45 +236,42 @@ class Sequential(Model):
             self.to(self.device if self._device is None else self._device)
 
     def rebuild(self, shape: Any, dtype: str) -> None:
-        """Make the weights for inputs of a shape, as when the file was written."""
+        """Create the weights for an input shape, as when the file was written."""
         if not self.built:
             self._input = (list(shape), str(dtype))
             self.build(tuple(shape))
 
     def reset_state(self) -> None:
-        """Forget the states of stateful layers."""
+        """Reset the states of stateful layers."""
         for layer in self.stack:
             layer.reset_state()  # type: ignore[operator]
 
     # Logits -----------------------------------------------------------------------------------------------
 
     def _find_readout(self) -> None:
-        """Note whether the outputs are a softmax or sigmoid, so that a cross-entropy can have the logits."""
+        """Store whether the outputs are a softmax or sigmoid, so that a cross-entropy can use the logits."""
         last: Any = self.stack[-1] if len(self.stack) else None
         self._readout = find_readout(last)
 
     def training_outputs(self, x: Tensor, logits_of: str | None) -> Any:
-        """Outputs of a batch, with their logits attached where a softmax or sigmoid is asked for and last."""
+        """Return the outputs of a batch, with logits attached if they are the requested activation."""
         if logits_of is None or self._readout is None or self._readout[1] != logits_of or not self.built:
             return super().training_outputs(x, logits_of)
         with giving_logits([self._readout]):
             logits = self._collected(lambda: self.call(x))
         return with_logits(self._readout, logits)
 
-    def direct(self, logits_of: str | None, previous: Any = None) -> Chain | None:
-        """The layers' own forward and backward passes, where all of them have these."""
-        own = type(self), vars(self)
-        if not self.built or any(
-            getattr(own[0], name) is not getattr(Sequential, name) or name in own[1] for name in _DECIDING
-        ):
+    def steps(self) -> training.Steps | None:
+        """The layers one after the other, unless a subclass says what is computed."""
+        if not self.built or not self._computes_as(Sequential):
             return None
-        wanted = self._readout is not None and self._readout[1] == logits_of
-        return make_chain(self, self.layers, self._readout if wanted else None, previous)
+        calls = [training.LayerCall(layer, (number,), number + 1) for number, layer in enumerate(self.layers)]
+        return training.Steps(calls, (len(calls),), self._readout)
 
     # Configuration ----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Name and layers, as JSON-able values."""
+        """Return name and layers, as JSON-able values."""
         first = [] if self._entry is None else [self._entry]
         own = {"name": self.name} if self.trainable else {"name": self.name, "trainable": False}
         return {**own, "layers": [serialize(layer) for layer in [*first, *self.layers]]}

@@ -25,7 +25,7 @@ def summary_lines(
         connections: what each layer is called on, None where it is the one above.
         line_length: width of the table.
     """
-    # Rich takes a while to load, and most programs print no summary.
+    # Rich is slow to import, and most programs print no summary.
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -55,7 +55,7 @@ def summary_lines(
 
 def _totals(model: Layer, layers: Sequence[Layer]) -> list[str]:
     if not all(layer.built for layer in layers):
-        return ["Parameters: not known before the shape of the inputs is; build(input_shape) or fit it"]
+        return ["Parameters: unknown until the input shape is known; call build(input_shape) or fit"]
     trained = sum(weight.numel() for weight in model.trainable_weights)
     total = sum(weight.numel() for weight in model.weights)
     counts = [f"{layer.count_params():,}" for layer in layers if _counts(layer)]

@@ -1,6 +1,10 @@
-"""Whether native code may do what torch would do, and what happens where it cannot be made.
+"""When native code may replace torch, and the fallback if it is unavailable.
 
-Native code is for float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
+Native code reads and writes memory without torch's knowledge. This is correct only while nothing records or
+replaces torch's operations, and only for tensors that are nothing but their memory. Code that uses addresses
+checks here first, at every call.
+
+It computes with float32 and float64 on the CPU. Where it cannot be had (llvmlite is missing, the processor
 is unknown, `NABI_NATIVE=0`, or one piece of code does not compile) torch computes the same, slower; a warning
 says so once.
 """
@@ -9,18 +13,40 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C import _functorch
+from torch.autograd import forward_ad
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
-from nabi.native._machine import NativeError, why_not
-from nabi.native._torch_modes import are_ordinary, is_watched
+from nabi.errors import ArgumentError
+from nabi.native._code._machine import NativeError, why_not
+from nabi.native.addresses import NO_MEMORY
 
-__all__ = ["DTYPES", "can_read", "give_up", "has_failed", "is_available", "made_natively", "runs_native"]
+__all__ = [
+    "DTYPES",
+    "are_ordinary",
+    "can_read",
+    "give_up",
+    "has_failed",
+    "has_lost_memory",
+    "is_available",
+    "is_watched",
+    "made_natively",
+    "runs_native",
+]
 
 DTYPES = (torch.float32, torch.float64)
-"""The types that native code computes with."""
+"""The dtypes that native code supports."""
+
+PLAIN = (Tensor, torch.nn.Parameter)
+"""The usual types of ordinary tensors; calling `is_ordinary` for every tensor would cost more."""
+
+_ordinary: dict[type, bool] = dict.fromkeys(PLAIN, True)
+"""Whether each tensor type seen so far is nothing but numbers in memory."""
 
 _failed: set[object] = set()
 
@@ -28,23 +54,37 @@ _Made = TypeVar("_Made")
 
 
 def runs_native(*tensors: Tensor) -> bool:
-    """Whether native code runs on these tensors: plain ones, on the CPU, and nothing of torch looks on."""
+    """Tell whether native code runs on these tensors: plain ones on the CPU, not watched by torch."""
     return tensors[0].dtype in DTYPES and can_read(*tensors)
 
 
 def can_read(*tensors: Tensor) -> bool:
-    """Whether native code may read tensors, all of one type, whatever that is; without any, just run."""
+    """Whether native code may read tensors, all of one type, whatever that is; without any, just run.
+
+    Raises:
+        ArgumentError: a tensor's storage has been given up; torch's own operations would crash on it.
+    """
     if torch.compiler.is_compiling() or is_watched():
         return False
     dtype = tensors[0].dtype if tensors else None
-    for tensor in tensors:
-        if tensor.dtype is not dtype or not tensor.is_cpu:
-            return False
-    return are_ordinary(*tensors) and is_available()
+    try:
+        for tensor in tensors:
+            kind = type(tensor)
+            if (kind not in PLAIN and not is_ordinary(kind)) or tensor.dtype is not dtype:
+                return False
+            if not tensor.is_cpu or tensor.is_neg():
+                return False
+            if not tensor.data_ptr() and tensor.numel():
+                if has_lost_memory(tensor):
+                    raise ArgumentError(NO_MEMORY)
+                return False
+    except RuntimeError:  # it only stands for a tensor
+        return False
+    return is_available()
 
 
 def is_available() -> bool:
-    """Whether native code runs in this process; says once why not, unless it was turned off."""
+    """Tell whether native code runs in this process; warn once if not, unless it was turned off."""
     return _is_available(os.environ.get("NABI_NATIVE", ""))
 
 
@@ -52,17 +92,19 @@ def is_available() -> bool:
 def _is_available(setting: str) -> bool:
     reason = why_not()
     if reason is not None and not setting:
-        warnings.warn(f"no native code here, layers run slower: {reason}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"native code is unavailable, layers run slower: {reason}", RuntimeWarning, stacklevel=3
+        )
     return reason is None
 
 
 def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | None:
-    """Return what `make` returns, or None if its code cannot be compiled, now or earlier.
+    """Return the result of `make`, or None if its code can't be compiled, now or earlier.
 
     Args:
-        key: names the code, so that it is tried only once.
-        what: names it in the warning.
-        make: compiles the code; it raises `NativeError` where that fails.
+        key: identifies the code, so that it is tried only once.
+        what: name of the code in the warning.
+        make: compiles the code; raises `NativeError` if that fails.
     """
     if key in _failed:
         return None
@@ -74,12 +116,86 @@ def made_natively(key: object, what: str, make: Callable[[], _Made]) -> _Made | 
 
 
 def has_failed(key: object) -> bool:
-    """Whether the code of this name could not be compiled earlier."""
+    """Tell whether compiling this code failed earlier."""
     return bool(_failed) and key in _failed
 
 
 def give_up(key: object, what: str, problem: Exception) -> None:
-    """Leave to torch from now on what could not be compiled, and say so once."""
+    """Use torch from now on for code that could not be compiled, and warn once."""
     if key not in _failed:
         _failed.add(key)
         warnings.warn(f"no native code for {what}, it runs slower: {problem}", RuntimeWarning, stacklevel=4)
+
+
+def is_ordinary(kind: type) -> bool:
+    """Tell whether tensors of a type are nothing but numbers in memory.
+
+    A subclass that takes part in torch's dispatch is not: fake tensors, distributed tensors and others. A
+    parameter with extra attributes is.
+    """
+    known = _ordinary.get(kind)
+    return _learn(kind) if known is None else known
+
+
+def _learn(kind: Any) -> bool:
+    found = _ordinary[kind] = (
+        issubclass(kind, torch.nn.Parameter)
+        and kind.__torch_function__ == torch.nn.Parameter.__torch_function__
+        and kind.__torch_dispatch__ == Tensor.__torch_dispatch__
+    )
+    return found
+
+
+def is_watched() -> bool:
+    """Tell whether something in torch records, replaces or transforms operations in this thread.
+
+    That is a trace (`torch.jit.trace`), a mode (fake tensors, `make_fx`, operation counters, a default device
+    other than the CPU), a transform of `torch.func`, or forward mode. Hooks on saved tensors and autocast do
+    not count: they concern what autograd saves and dtypes, which callers of kernels handle. For
+    `torch.compile`, callers check `torch.compiler.is_compiling` first.
+    """
+    modes = torch._C
+    level: int = forward_ad._current_level
+    return (
+        modes._len_torch_dispatch_stack() > 0
+        or (modes._len_torch_function_stack() > 0 and not _is_cpu_the_default())
+        or modes._is_tracing()
+        or _functorch.peek_interpreter_stack() is not None
+        or level >= 0
+    )
+
+
+def are_ordinary(*tensors: Tensor) -> bool:
+    """Whether tensors are nothing but numbers in memory, or would be on the `meta` device.
+
+    Not ordinary are subclasses, tensors that represent a batch of gradients (`is_grads_batched`), sparse
+    tensors, zeros without memory, and lazily negated views.
+    """
+    try:
+        for tensor in tensors:
+            kind = type(tensor)
+            if (kind not in PLAIN and not is_ordinary(kind)) or tensor.is_neg():
+                return False
+            if not tensor.data_ptr() and tensor.numel() and not tensor.is_meta:
+                return False
+    except RuntimeError:
+        return False
+    return True
+
+
+def has_lost_memory(tensor: Tensor) -> bool:
+    """Tell whether a tensor's storage was freed, as in a sharded model between two steps.
+
+    torch's own operations crash on such a tensor.
+    """
+    if not is_ordinary(type(tensor)) or tensor.is_meta or tensor.layout is not torch.strided:
+        return False
+    if _functorch.is_functorch_wrapped_tensor(tensor) or tensor._is_zerotensor() or not tensor.numel():
+        return False
+    return tensor.untyped_storage().nbytes() == 0
+
+
+def _is_cpu_the_default() -> bool:
+    """Tell whether the active function modes only set the CPU as default device, which kernels expect."""
+    modes = _get_current_function_mode_stack()
+    return all(type(mode) is DeviceContext and mode.device.type == "cpu" for mode in modes)

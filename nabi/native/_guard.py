@@ -1,17 +1,17 @@
-"""A debug mode for native code: memory with guard pages, poison, and checks of who holds what.
+"""A debug mode for native code: guard pages, poisoned memory, and checks of ownership.
 
-`NABI_GUARD=end` or `NABI_GUARD=begin` turns it on for a process. Each run of a kernel then works on copies
-of all that it is given: the block of arguments, inputs, weights, packed weights, working memory, results. A
-copy lies between two pages that nobody may touch, flush with the one behind it or with the one before it.
+`NABI_GUARD=end` or `NABI_GUARD=begin` turns it on for a process. Each kernel run then works on copies of all
+its arguments: the argument block, inputs, weights, packed weights, working memory, results. A copy lies
+between two inaccessible pages, directly before the second or directly after the first.
 
-- Reading or writing outside of an array, or writing what a kernel should only read, ends the process with a
+- Reading or writing outside an array, or writing to a read-only argument, ends the process with a
   segmentation fault (run Python with `-X faulthandler` to see the call).
-- Results and working memory are NaN before the run. A result with an element that nobody wrote is refused,
-  and what was read too early turns into NaN, which tests see.
-- An address that none of the functions in `_addresses` gave, one whose tensor has been freed, and working
-  memory that the block does not hold are refused. So are two arrays that overlap where one is written.
+- Results and working memory are NaN before the run. A result with an unwritten element is refused, and values
+  read too early turn into NaN, which tests detect.
+- Refused are: an address that does not come from `nabi.native.addresses`, an address whose tensor has been
+  freed, working memory that the block does not hold, and two overlapping arrays one of which is written.
 
-It is slow: for tests, and for whoever writes kernels.
+It is slow, and intended for tests and for writing kernels.
 """
 
 import ctypes
@@ -34,6 +34,7 @@ __all__ = [
     "POISON",
     "MemoryFaultError",
     "block",
+    "block_type",
     "guarded",
     "of_array",
     "start_of",
@@ -43,25 +44,25 @@ __all__ = [
 ]
 
 MODE = os.environ.get("NABI_GUARD", "")
-"""Where arrays lie: at the `end` of their pages, at the `begin`, or nothing is guarded."""
+"""Whether arrays lie at the `end` or the `begin` of their pages, or nothing is guarded."""
 
 POISON = 0x7FFDBEEF
-"""Words of memory that nobody has written: a NaN that does not trap, in both types of numbers."""
+"""Words of unwritten memory: a quiet NaN in both dtypes."""
 
 _READ, _FILL, _UPDATE, _SCRATCH = "read", "fill", "update", "scratch"
 _NOBODY = 0
-"""Pages that nobody may touch (PROT_NONE, which the module `mmap` has no name for)."""
+"""Inaccessible pages (PROT_NONE, which the module `mmap` does not define)."""
 
 _ADDRESSES = range(1 << 32, 1 << 47)
-"""What can be an address: neither a count nor a number in double precision looks so."""
+"""The range of addresses; neither a count nor the bits of a double lie in it."""
 
 
 class MemoryFaultError(RuntimeError):
-    """Memory that a kernel was given was not as it must be."""
+    """The memory of a kernel's argument is invalid."""
 
 
 class _Note(NamedTuple):
-    """What is known of an address: bytes, what a kernel does there, and a weak reference to the memory."""
+    """Facts about an address: bytes, the kernel's use of it, and a weak reference to the memory."""
 
     size: int
     use: str
@@ -69,12 +70,12 @@ class _Note(NamedTuple):
 
 
 class _Address(int):
-    """An address with a note; a block remembers the note."""
+    """An address with a note, which an argument block keeps."""
 
     note: _Note
 
     def __eq__(self, other: object) -> bool:
-        # A tensor that has come to lie where another lay is not the same.
+        # A tensor at the former address of another is not the same.
         memory = other.note.memory if isinstance(other, _Address) else self.note.memory
         return int(self) == other and self.note.memory == memory
 
@@ -85,7 +86,7 @@ class _Address(int):
 
 
 class _Start(int):
-    """Where the arrays of a layout begin; adding the offset of one gives its address."""
+    """The start of a layout's arrays; adding the offset of an array yields its address."""
 
     notes: dict[int, _Note]
 
@@ -100,7 +101,7 @@ def _address(value: int, note: _Note) -> int:
 
 
 def _bytes_of(tensor: Tensor) -> int:
-    """From the first element of a tensor to the end of the last one in memory."""
+    """Return the bytes from the first element of a tensor to the end of its last one."""
     if not tensor.numel():
         return 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -113,28 +114,28 @@ def _noted(tensor: Tensor, use: str) -> int:
 
 
 def to_read(tensor: Tensor) -> int:
-    """See `_addresses`, as for the others."""
+    """See `addresses`, as for the others."""
     return _noted(tensor, _READ)
 
 
 def to_fill(tensor: Tensor) -> int:
-    """The kernel writes every element."""
+    """Return the address of a tensor of which the kernel writes every element."""
     return _noted(tensor, _FILL)
 
 
 def to_update(tensor: Tensor) -> int:
-    """The kernel reads and writes."""
+    """Return the address of a tensor that the kernel reads and writes."""
     return _noted(tensor, _UPDATE)
 
 
 def of_array(values: "array[int]") -> int:
-    """As `to_update`, of an array of Python's own, which nothing can say is gone."""
+    """Like `to_update`, for a Python array, whose release can't be detected."""
     start, count = values.buffer_info()
     return _address(start, _Note(count * values.itemsize, _UPDATE, None))
 
 
 def start_of(memory: Tensor, layout: Layout, kept: bool) -> int:
-    """Where arrays begin; what one kernel leaves to another is poisoned now, working memory at each run."""
+    """Return the start of arrays; kept memory is poisoned now, working memory at each run."""
     start = memory.data_ptr()
     found = _Start(start + -start % 64)
     if kept:
@@ -154,18 +155,19 @@ class _Bytes(bytes):
 
 
 @cache
-def _block_type(size: int) -> Any:
+def block_type(size: int) -> Any:
+    """Blocks of so many arguments."""
     base: Any = ctypes.c_int64 * size
 
     class Block(base):  # type: ignore[misc]
-        """Arguments that remember what is known of the addresses among them."""
+        """Arguments that keep the notes of their addresses."""
 
         notes: dict[int, _Note]
         memory: Tensor
 
         def __init__(self, *values: int) -> None:
             self.notes = {}
-            super().__init__(*values)  # by way of `__setitem__`
+            super().__init__(*values)  # calls `__setitem__`
 
         def _note(self, values: Sequence[int], first: int) -> None:
             for at, value in enumerate(values, first):
@@ -195,15 +197,15 @@ def _block_type(size: int) -> Any:
 
 
 def block(size: int, values: Sequence[int] = ()) -> Any:
-    """A block of so many arguments, beginning with `values`."""
-    return _block_type(size)(*values)
+    """Return a block of `size` arguments, starting with `values`."""
+    return block_type(size)(*values)
 
 
 # Runs -----------------------------------------------------------------------------------------------------
 
 
 class _Copy:
-    """Bytes between two pages that nobody may touch."""
+    """Bytes between two inaccessible pages."""
 
     def __init__(self, size: int) -> None:
         page = mmap.PAGESIZE
@@ -222,21 +224,21 @@ class _Copy:
         _protect(self._inner, self._pages, mmap.PROT_READ)
 
     def content(self) -> bytes:
-        """What lies there."""
+        """Return the content."""
         return ctypes.string_at(self.start, self.size)
 
     def close(self) -> None:
-        """Give the memory back: whoever still uses it crashes."""
+        """Free the memory; any further use of it crashes."""
         del self._view
         self._map.close()
 
     def poison(self) -> None:
-        """Fill it with what no kernel computes."""
+        """Fill it with a value that no kernel computes."""
         words = POISON.to_bytes(4, sys.byteorder) * (self.size // 4 + 1)
         ctypes.memmove(self.start, words, self.size)
 
     def unwritten(self) -> list[int]:
-        """The words that still hold poison, by number."""
+        """Return the indices of the words that are still poisoned."""
         words = torch.frombuffer(bytearray(self.content()), dtype=torch.int32, count=self.size // 4)
         found: list[int] = (words == POISON).nonzero().flatten().tolist()
         return found
@@ -255,7 +257,7 @@ def _library() -> Any:
 
 
 class _Array(NamedTuple):
-    """An array that a kernel is given: which argument it is, where it lies, and its copy."""
+    """An array argument of a kernel: its position, its address, and its copy."""
 
     place: int
     start: int
@@ -264,7 +266,7 @@ class _Array(NamedTuple):
 
 
 class _Run:
-    """One run of a kernel on copies of what its block of arguments leads to."""
+    """One run of a kernel on copies of the memory behind its argument block."""
 
     def __init__(self, given: Any) -> None:
         self._given, self._start = given, ctypes.addressof(given)
@@ -295,7 +297,7 @@ class _Run:
             if memory is None or not first <= start <= start + note.size <= first + memory.numel():
                 raise MemoryFaultError(f"argument {place}: expected working memory that the block holds")
         elif note.memory is not None and note.memory.expired():
-            raise MemoryFaultError(f"argument {place}: its memory has been freed before the kernel ran")
+            raise MemoryFaultError(f"argument {place}: its memory was freed before the kernel ran")
         copy = _Copy(note.size)
         self._arrays.append(_Array(place, start, note, copy))
         if note.use in (_READ, _UPDATE):
@@ -318,7 +320,7 @@ class _Run:
             last = one
 
     def finish(self) -> None:
-        """Check what the kernel left, and bring it to where it belongs."""
+        """Check the kernel's results and copy them back."""
         size = len(self._words)
         left = (ctypes.c_int64 * size).from_address(self._block.start)
         for place in range(size):
@@ -327,7 +329,7 @@ class _Run:
         for place, start, note, copy in self._arrays:
             if note.use == _FILL and (found := copy.unwritten()):
                 raise MemoryFaultError(
-                    f"argument {place}: {len(found)} of {note.size // 4} words have not been written, "
+                    f"argument {place}: {len(found)} of {note.size // 4} words were not written, "
                     f"the first is number {found[0]}"
                 )
             if note.use in (_FILL, _UPDATE):
@@ -336,14 +338,14 @@ class _Run:
                 ctypes.memmove(start, copy.start, note.size)
 
     def close(self) -> None:
-        """Give the copies back."""
+        """Free the copies."""
         for one in self._arrays:
             one.copy.close()
         self._block.close()
 
 
 def guarded(run: Callable[[int, Any, int], None]) -> Callable[[int, Any, int], None]:
-    """What runs a kernel on guarded copies; a block that was not made by `block` goes on as it is."""
+    """Wrap `run` to use guarded copies; a block that was not made by `block` is passed on unchanged."""
 
     @wraps(run)
     def run_on_copies(address: int, arguments: Any, threads: int) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 __all__ = ["ALIGNMENT", "Layout", "lay_out"]
 
 ALIGNMENT = 64
-"""Bytes of a line of the cache; arrays begin with one."""
+"""Bytes of a cache line; arrays start at one."""
 
 
 class Layout(NamedTuple):
@@ -14,8 +14,8 @@ class Layout(NamedTuple):
 
     Attributes:
         places: the offset of each array in bytes.
-        sizes: the bytes of each.
-        size: the bytes of all, with what lies between them.
+        sizes: the bytes of each array.
+        size: the bytes of all arrays, including gaps.
     """
 
     places: Mapping[str, int]
@@ -24,7 +24,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(counts: Mapping[str, int], item_size: int) -> Layout:
-    """Place arrays behind one another, each on a cache line of its own.
+    """Place arrays one after the other, each on its own cache line.
 
     Args:
         counts: elements of each array.
@@ -34,6 +34,6 @@ def lay_out(counts: Mapping[str, int], item_size: int) -> Layout:
     at = 0
     for name, count in counts.items():
         places[name] = at
-        # Arrays whose sizes are powers of two would else compete for the same lines of the cache.
+        # Otherwise arrays whose sizes are powers of two would compete for the same cache lines.
         at += -(-count * item_size // ALIGNMENT) * ALIGNMENT + ALIGNMENT
     return Layout(places, {name: count * item_size for name, count in counts.items()}, at)

@@ -1,12 +1,12 @@
-"""The end of the interpreter while other threads run native code.
+"""Interpreter shutdown while other threads run native code.
 
-When Python ends it frees what other threads hold, and ends such a thread as soon as it asks for the global
-lock. A kernel does not know that and goes on in memory that is gone; and a thread that is ended inside of
-C++ takes the whole process with it. So before that, at exit, native code is closed for all threads but the
-one that ends the interpreter: what runs is waited for, and a thread that returns from native code or comes
-to it later sleeps until the process is gone. Memory of machine code is never given back, see `_compiler`.
+At shutdown, Python frees the objects of other threads and ends such a thread when it requests the global
+lock. A kernel does not notice and continues in freed memory, and a thread that is ended inside C++ crashes
+the process. So, before that, at exit, native code is closed for all threads except the one that ends the
+interpreter: running kernels are waited for, and a thread that returns from native code or enters it later
+sleeps until the process ends. The memory of machine code is never freed, see `_compiler`.
 
-A section of native code is written out where it stands, because it is on the way of every call:
+A section of native code is written inline, because every call passes through it:
 
     INSIDE[thread] = True
     if CLOSED:
@@ -18,8 +18,8 @@ A section of native code is written out where it stands, because it is on the wa
         if CLOSED:
             stay_outside()
 
-A thread first says that it is inside and then looks whether native code is closed, and the one that closes it
-does both in the other order: one of the two always sees the other. Sections are not nested.
+A thread first marks itself as inside and then checks whether native code is closed; the closing thread does
+both in the opposite order, so one of the two always sees the other. Sections are not nested.
 """
 
 import atexit
@@ -31,27 +31,27 @@ from threading import get_ident
 __all__ = ["CLOSED", "INSIDE", "stay_outside"]
 
 INSIDE: dict[int, bool] = {}
-"""For each thread that ever ran native code whether it does so now; each writes only its own entry."""
+"""Whether each thread is running native code now; each thread writes only its own entry."""
 
 CLOSED: list[int] = []
-"""The thread that ends the interpreter, once it does."""
+"""The thread that is ending the interpreter, if any."""
 
 _LONGEST = 10.0
 """Seconds to wait for kernels and compilation at exit, and to sleep outside.
 
-A function registered to run at exit may wait for a thread that sleeps here; it must not wait for ever.
+A function registered to run at exit may wait for a thread that sleeps here; it must not wait forever.
 """
 
 _SOON = 0.1
-"""Seconds in which a thread that is between two kernels should come to the second one. It is waited for
-because a thread must not be ended inside of torch either."""
+"""Seconds within which a thread between two kernels should reach the second one. It is waited for, because a
+thread must not be ended inside torch either."""
 
 _asleep: set[int] = set()
 _exempt: set[int] = set()
 
 
 def stay_outside() -> None:
-    """Sleep until the process is gone; the thread that ends the interpreter goes on."""
+    """Sleep until the process ends; return at once in the thread that ends the interpreter."""
     thread = get_ident()
     if thread in CLOSED or thread in _exempt:
         return
@@ -64,7 +64,7 @@ def stay_outside() -> None:
 
 
 def _close() -> None:
-    """Close native code, and wait for threads that are inside or will soon be."""
+    """Close native code and wait for threads that are inside or soon will be."""
     own = get_ident()
     CLOSED.append(own)
     now = time.monotonic()
@@ -80,7 +80,7 @@ def _close() -> None:
 
 
 def _forget_threads() -> None:
-    """The threads of the parent are not in a forked child."""
+    """Forget the parent's threads, which do not exist in a forked child."""
     INSIDE.clear()
     CLOSED.clear()
     _asleep.clear()

@@ -1,4 +1,4 @@
-"""Threads of nabi's own, for where torch's OpenMP library cannot be entered."""
+"""nabi's own threads, used if torch's OpenMP library can't be entered."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Kernel = Callable[[int, int, int], None]
 
 
 class _Job:
-    """One kernel, to be run by several threads at once."""
+    """One kernel run by several threads at once."""
 
     def __init__(self, kernel: Kernel, arguments: int, threads: int) -> None:
         self.kernel, self.arguments, self.threads = kernel, arguments, threads
@@ -23,35 +23,36 @@ class _Job:
         self._count = threading.Lock()
 
     def claim(self) -> bool:
-        """Take the right to start the job, or to withdraw it: the first who asks has it."""
+        """Claim the right to start or withdraw the job; the first caller gets it."""
         return self._claimed.acquire(blocking=False)
 
     def run(self, thread: int) -> bool:
-        """Do a thread's part; returns whether it was the last to end."""
+        """Run a thread's part; return whether it was the last to finish."""
         self.kernel(self.arguments, thread, self.threads)
         with self._count:
             self._left -= 1
             return self._left == 0
 
     def end(self) -> None:
-        """Let the caller go."""
+        """Release the caller."""
         self._ended = True
         if self._end.locked():
             self._end.release()
 
     def wait(self) -> None:
-        """Wait for the end; an exception of a signal handler can interrupt it, and it can be called again."""
+        """Wait for the end; if an exception from a signal handler interrupts it, it can be called again."""
         while not self._ended:
-            # A signal may have come after the lock was taken: then only the flag tells.
+            # A signal may have arrived after the lock was taken; then only the flag tells.
             self._end.acquire(timeout=0.1)
 
 
 class Pool:
     """Daemon threads that wait for kernels; one kernel at a time.
 
-    A kernel runs in these threads alone, and its caller waits: a signal handler can raise in the caller
-    between any two instructions, and the other threads would wait at a barrier for one that never comes.
-    For the same reason the caller holds no lock but for starting threads: the first of them says what runs.
+    A kernel runs only in these threads while its caller waits: a signal handler can raise in the caller
+    between any two instructions, and the other threads would wait at a barrier for a thread that never
+    arrives. For the same reason, the caller holds a lock only to start threads; the first thread decides what
+    runs.
     """
 
     def __init__(self) -> None:
@@ -61,13 +62,13 @@ class Pool:
         self._workers: set[int] = set()
 
     def run(self, kernel: Kernel, arguments: int, threads: int) -> bool:
-        """Run `kernel(arguments, thread, threads)` in so many threads at once and wait for all of them.
+        """Run `kernel(arguments, thread, threads)` in `threads` threads at once and wait for all of them.
 
-        Fewer threads run it where the system refuses more.
+        Fewer threads run it if the system refuses more.
 
         Returns:
-            False, with nothing done, while another thread of Python uses the pool, within a kernel, or where
-            there are fewer than two threads.
+            False, with nothing done, while another Python thread uses the pool, within a kernel, or if there
+            are fewer than two threads.
         """
         if self._running or threading.get_ident() in self._workers:
             return False
@@ -76,7 +77,7 @@ class Pool:
             return False
         job = _Job(kernel, arguments, threads)
         try:
-            # Of two callers who both found the pool free, one waits here until the other's kernel has ended.
+            # If two callers both found the pool free, one waits here until the other's kernel has ended.
             self._queues[0].put((job, 0))
             job.wait()
         except BaseException:
@@ -85,14 +86,14 @@ class Pool:
         return True
 
     def _withdraw(self, job: _Job) -> None:
-        """Stop a job that has not begun, else wait for its end, whatever signals come meanwhile.
+        """Stop a job that has not started, otherwise wait for its end, whatever signals arrive meanwhile.
 
-        A kernel must not go on in buffers that nobody holds any more.
+        A kernel must not continue in buffers that nobody holds any more.
         """
         while True:
             try:
                 job.claim()
-                # It may not have been handed over yet; one that comes twice is left alone.
+                # It may not have been queued yet; a job queued twice is ignored.
                 self._queues[0].put((job, 0))
                 job.wait()
                 return
@@ -106,7 +107,7 @@ class Pool:
                 worker = threading.Thread(target=self._work, args=(queue,), name="nabi", daemon=True)
                 try:
                     worker.start()
-                except RuntimeError:  # the system has no more
+                except RuntimeError:  # the system refuses more
                     break
                 self._queues.append(queue)
             return min(threads, len(self._queues))

@@ -1,13 +1,13 @@
-"""Where tensors become addresses, and who keeps their memory: the one place for both.
+"""The one place where tensors become addresses, and the rules for keeping their memory alive.
 
-A kernel knows only addresses. So each address comes from a function here, which also says what the kernel
-does there, and goes into a block from `arguments`. Two rules hold until the kernel has returned:
+A kernel knows only addresses. Each address comes from a function here, which also states how the kernel uses
+it, and is stored in a block from `arguments`. Two rules hold until the kernel has returned:
 
-- whoever runs a kernel holds every tensor whose address is in the block, in a local or an attribute;
+- the caller of a kernel holds every tensor whose address is in the block, in a local or an attribute;
 - working memory is held by the block itself, as `block.memory`.
 
-With `NABI_GUARD` set (see `nabi.native._guard`) both are checked at every run, and so is what the
-kernel does to the memory. Otherwise the functions are plain `Tensor.data_ptr` and the block is an array.
+With `NABI_GUARD` set (see `nabi.native._guard`), both rules and the kernel's memory accesses are checked at
+every run. Otherwise the functions are plain `Tensor.data_ptr` and the block is an array.
 """
 
 import ctypes
@@ -25,10 +25,12 @@ from nabi.native import _guard
 from nabi.native._layout import ALIGNMENT, Layout, lay_out
 
 __all__ = [
+    "GUARDED",
     "NO_MEMORY",
     "Arguments",
     "Layout",
     "arguments",
+    "arguments_type",
     "expect",
     "lay_out",
     "of_array",
@@ -43,12 +45,12 @@ if TYPE_CHECKING:
 else:
     Arguments = ctypes.Array
 
-NO_MEMORY = "weights: expected tensors with memory, got one whose storage has been given up"
+NO_MEMORY = "x, states and weights: expected tensors with memory, got one whose storage has been given up"
 
 
 @cache
 def _array_type(size: int) -> Any:
-    # ctypes forgets a type that nobody holds, and making it again takes longer than filling it.
+    # ctypes frees a type that nobody holds, and creating it again takes longer than filling it.
     return ctypes.c_int64 * size
 
 
@@ -67,43 +69,49 @@ def _first_line(memory: Tensor, layout: Layout, kept: bool) -> int:
 
 
 arguments: Callable[..., Arguments] = _array
-"""`arguments(size, values)`: a block of so many 64-bit arguments, beginning with `values`, then zeros."""
+"""`arguments(size, values)`: a block of `size` 64-bit arguments, starting with `values`, then zeros."""
+
+arguments_type: Callable[[int], Callable[..., Arguments]] = _array_type
+"""`arguments_type(size)(*values)`: the same, for blocks of one size."""
 
 to_read: Callable[[Tensor], int] = Tensor.data_ptr
 """The address of a tensor that a kernel only reads."""
 
 to_fill: Callable[[Tensor], int] = Tensor.data_ptr
-"""The address of a tensor in which a kernel writes every element, and reads none before."""
+"""The address of a tensor of which a kernel writes every element before reading any."""
 
 to_update: Callable[[Tensor], int] = Tensor.data_ptr
-"""The address of a tensor that a kernel changes, or of which it writes a part."""
+"""The address of a tensor that a kernel updates or partly writes."""
 
 of_array: Callable[["array[int]"], int] = _array_address
-"""As `to_update`, of an array of Python's own."""
+"""Like `to_update`, for a Python array."""
 
 start_of: Callable[[Tensor, Layout, bool], int] = _first_line
-"""`start_of(memory, layout, kept)`: where arrays of a layout begin in memory, on a cache line.
+"""`start_of(memory, layout, kept)`: the start of a layout's arrays in memory, on a cache line.
 
-`kept` says whether one kernel leaves there what another reads; else it is working memory.
+`kept` tells whether another kernel reads the content later; otherwise it is working memory.
 """
 
-if _guard.MODE:
+GUARDED = bool(_guard.MODE)
+"""Whether addresses remember what lies there; else the start of some memory is the same for all layouts."""
+
+if GUARDED:
     arguments, to_read, to_fill, to_update = _guard.block, _guard.to_read, _guard.to_fill, _guard.to_update
-    of_array, start_of = _guard.of_array, _guard.start_of
+    of_array, start_of, arguments_type = _guard.of_array, _guard.start_of, _guard.block_type
 
 
 def expect(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
-    """Refuse a tensor that is not what a kernel will take it for; called before its address is kept.
+    """Check that a tensor is as a kernel expects it, before its address is stored.
 
     Args:
-        name: what the message calls it.
-        tensor: to be read or written without gaps, as many elements as `shape` has.
-        shape: what it should have; another shape of as many elements is fine.
-        dtype: its type.
+        name: its name in the message.
+        tensor: the tensor, to be read or written without gaps, with as many elements as `shape`.
+        shape: the expected shape; another shape with the same number of elements is accepted.
+        dtype: the expected dtype.
 
     Raises:
         ShapeError: if it has another number of elements.
-        ArgumentError: if it has another type, is not contiguous, or is not in the memory of the CPU.
+        ArgumentError: if it has another dtype, is not contiguous, or is not in CPU memory.
     """
     if tensor.numel() != prod(shape):
         raise ShapeError(f"{name}: expected shape {tuple(shape)}, got {tuple(tensor.shape)}")

@@ -1,9 +1,9 @@
 """The function around a kernel: its arguments, its share of the work among threads, and barriers.
 
-Every kernel is `void name(i64 *arguments, i64 thread, i64 threads)`. Work is divided by what it computes,
-never by who computes it: each sum is formed by one thread in one order, so results do not depend on the
-number of threads. Threads first divide units (then a barrier at every step keeps states together) or rows
-of the batch (each thread then runs alone from the first step to the last).
+Every kernel is `void name(i64 *arguments, i64 thread, i64 threads)`. Each sum is computed by one thread in a
+fixed order, so results do not depend on the number of threads. Threads divide either units (with a barrier at
+every step to synchronize the states) or rows of the batch (each thread then runs independently from the first
+step to the last).
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ from nabi.native.vectors import INDEX, POINTER, Vectors, index, reserve
 __all__ = ["KernelFunction", "larger", "smaller"]
 
 _SPINS = 40_000
-"""How often a thread looks before it leaves the processor: half a millisecond to two.
+"""How often a thread checks before it yields the processor: half a millisecond to two.
 
-Two threads on one processor that sleep at every barrier look idle, and the system leaves them there; while
-one of them spins it moves the other.
+If two threads on one processor sleep at every barrier, they look idle and the system leaves them there; if
+one of them spins, the system moves the other.
 """
 
 _REST = 20
-"""Microseconds for which it leaves."""
+"""Microseconds for which it yields."""
 
 
 class KernelFunction:
     """A kernel being written.
 
     Args:
-        name: of the function.
+        name: name of the function.
         dtype: `"float32"` or `"float64"`.
         lanes: elements of a vector.
-        arguments: names in the order of the block of arguments; `barriers`, `split_units` and `batch` are
-            always among them.
-        processor: `"x86_64"` or `"aarch64"`: how a spinning thread says that it waits.
+        arguments: names in the order of the argument block; `barriers`, `split_units` and `batch` are always
+            included.
+        processor: `"x86_64"` or `"aarch64"`, which decides the pause instruction of a spinning thread.
     """
 
     def __init__(self, name: str, dtype: str, lanes: int, arguments: Sequence[str], processor: str) -> None:
@@ -61,7 +61,7 @@ class KernelFunction:
         """Divide the work; threads without a share return here.
 
         Args:
-            grains: into how many pieces units can be cut.
+            grains: the number of pieces into which units can be divided.
             whole_rows: whether rows must not be divided.
         """
         b = self.b
@@ -84,7 +84,7 @@ class KernelFunction:
         self.row_range = self.part(self["batch"], self.row_share, self.row_shares)
 
     def part(self, total: Any, share: Any, shares: Any, grain: int = 1) -> tuple[Any, Any]:
-        """Return the range of `total` that a share has, cut only at multiples of `grain`."""
+        """Return a share's range of `total`, divided only at multiples of `grain`."""
         b = self.b
         pieces = b.sdiv(b.add(total, index(grain - 1)), index(grain)) if grain > 1 else total
         first = b.mul(b.sdiv(b.mul(pieces, share), shares), index(grain))
@@ -92,15 +92,15 @@ class KernelFunction:
         return smaller(b, first, total), smaller(b, stop, total)
 
     def part_of_all(self, total: Any, grain: int = 1) -> tuple[Any, Any]:
-        """Return this thread's range when all threads share."""
+        """Return this thread's range if all threads share the work."""
         return self.part(total, self.thread, self.shares, grain)
 
     def wait_for_all(self) -> None:
-        """Wait until every thread is here."""
+        """Wait until every thread has arrived."""
         self._wait(self["barriers"], self._turns[0], self.shares)
 
     def wait_for_units(self) -> None:
-        """Wait until every thread is here that works on the same rows."""
+        """Wait until every thread that works on the same rows has arrived."""
         at = self.b.mul(self.b.add(self.row_share, index(1)), index(COUNTER_STRIDE))
         counter = self.b.gep(self["barriers"], [at], source_etype=INDEX)
         self._wait(counter, self._turns[1], self.unit_shares)
@@ -110,7 +110,7 @@ class KernelFunction:
             self.b.call(self._barrier(), [counter, turn, shares])
 
     def _barrier(self) -> Any:
-        """A counter that every thread raises once a turn; it waits until all of this turn have come."""
+        """Return a barrier: a counter that every thread increments once per turn, then waits for all."""
         found = self.module.globals.get("barrier")
         if found is not None:
             return found
@@ -133,7 +133,7 @@ class KernelFunction:
         b.position_at_end(rest)
         self._pause(b)
         more = b.add(spins, index(1))
-        # Whoever is waited for may be waiting for this very core.
+        # The missing thread may be waiting for this core.
         with b.if_then(b.icmp_signed(">", more, index(_SPINS))):
             b.call(self._external("nabi_yield", ir.IntType(32)), [ir.Constant(ir.IntType(32), _REST)])
         spins.add_incoming(more, b.block)

@@ -1,8 +1,8 @@
-"""Memory for kernels: working memory, what a backward pass needs, and large results.
+"""Memory for kernels: working memory, records for the backward pass, and large results.
 
-Fresh memory costs more than most kernels do with it: the system clears every page on first touch (a quarter
-of the time of some layers). So a thread keeps its working memory, what a backward pass has used up serves
-the next forward pass, and the memory of a large result that nobody holds any more serves the next result.
+Fresh memory costs more than most kernels' work on it: the system clears every page on first access (a quarter
+of the time of some layers). So a thread keeps its working memory, the memory of a finished backward pass is
+reused by the next forward pass, and the memory of a large unused result by the next result.
 """
 
 import ctypes
@@ -15,22 +15,22 @@ from math import prod
 import torch
 from torch import Tensor
 
-from nabi.native.addresses import Layout, start_of, to_read
+from nabi.native.addresses import GUARDED, Layout, start_of, to_read
 
 __all__ = ["KEPT", "LARGE", "Block", "fresh", "give_back", "new_memory", "take", "working_memory", "zeros"]
 
 _ALIGNMENT = 64
 KEPT = 256 << 20
-"""Bytes that are kept for later at most, of either kind."""
+"""The maximum number of bytes kept for reuse, of each kind."""
 
 LARGE = 512 << 10
-"""From so many bytes on a result gets memory that is used again."""
+"""The size in bytes from which a result gets reusable memory."""
 
 Block = tuple[Tensor, int]
-"""Memory, and where arrays begin in it. An address lives no longer than the tensor: hold both."""
+"""Memory and the start of the arrays in it. An address is valid only while the tensor lives: hold both."""
 
-# Python shares such memory with forked children unless it is told not to. Each would then write its results
-# over those of the other.
+# By default, Python shares such memory with forked children. Parent and child would then overwrite each
+# other's results.
 _PRIVATE: dict[str, int] = {}
 if hasattr(mmap, "MAP_PRIVATE"):
     _PRIVATE["flags"] = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
@@ -42,43 +42,46 @@ _zeros: list[Tensor] = []
 
 
 def _fresh(size: int) -> Tensor:
-    # A tensor made in inference mode could not be used outside it.
+    # A tensor created in inference mode can't be used outside it.
     with torch.inference_mode(False):
         return torch.empty(size + _ALIGNMENT, dtype=torch.uint8)
 
 
 def working_memory(layout: Layout) -> Block:
-    """Return memory that is this thread's until it asks again.
+    """Return memory that belongs to this thread until its next request.
 
-    Much of it is not kept, and another call in this thread may ask for more: so the block of arguments that
-    is given addresses in it holds it as `block.memory`.
+    Large memory is not kept, and another call in this thread may request more; so the argument block with its
+    addresses holds it as `block.memory`.
     """
-    kept: Tensor | None = getattr(_own, "memory", None)
     size = layout.size
-    if kept is None or kept.numel() < size + _ALIGNMENT:
-        kept = _fresh(size)
-        if size <= KEPT:
-            _own.memory = kept
-    return kept, start_of(kept, layout, False)
+    kept: tuple[Block, int] | None = getattr(_own, "memory", None)
+    if kept is not None and kept[1] >= size:
+        return (kept[0][0], start_of(kept[0][0], layout, False)) if GUARDED else kept[0]
+    memory = _fresh(size)
+    found = memory, start_of(memory, layout, False)
+    if size <= KEPT:
+        _own.memory = found, size
+    return found
 
 
 def new_memory(layout: Layout) -> Block:
-    """Return memory of the caller's own, in which one kernel leaves what another reads."""
+    """Return memory owned by the caller, to pass data from one kernel to another."""
     memory = _fresh(layout.size)
     return memory, start_of(memory, layout, True)
 
 
 def zeros(size: int) -> int:
-    """Return the address of so many bytes that are zero; nobody writes there, and they stay for ever."""
-    found = next((kept for kept in _zeros if kept.numel() >= size), None)
-    if found is None:
-        found = _fresh(max(2 * size, 4096)).zero_()
-        _zeros.append(found)
+    """Return the address of `size` zero bytes that are never written and never freed."""
+    for kept in _zeros:
+        if kept.numel() >= size:
+            return to_read(kept)
+    found = _fresh(max(2 * size, 4096)).zero_()
+    _zeros.append(found)
     return to_read(found)
 
 
 def take(layout: Layout) -> Block:
-    """Return memory for a record: what was given back before, when it is not much larger, or new."""
+    """Return memory for a record: returned memory that is not much larger, or new memory."""
     size = layout.size
     for _ in range(len(_free)):
         try:
@@ -92,13 +95,13 @@ def take(layout: Layout) -> Block:
 
 
 def give_back(memory: Tensor) -> None:
-    """Keep memory for the next that takes it; the oldest goes when there is too much.
+    """Keep memory for the next `take`; free the oldest if there is too much.
 
-    Whatever frees the last reference to a record calls this, the garbage collector too, at any moment and in
-    any thread: so nothing here waits for a lock.
+    It is called when the last reference to a record is freed, possibly by the garbage collector, at any
+    moment and in any thread; so nothing here waits for a lock.
     """
     if memory.numel() > KEPT:
-        return  # it would only push out what others can use
+        return  # it would only displace reusable memory
     _free.append(memory)
     while sum(kept.numel() for kept in list(_free)) > KEPT:
         try:
@@ -108,12 +111,12 @@ def give_back(memory: Tensor) -> None:
 
 
 def fresh(shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...] = ()) -> Tensor:
-    """Return a tensor for a result; a large one in memory that comes back when its last user lets go.
+    """Return a tensor for a result; the memory of a large one is reused after its last user releases it.
 
     Args:
         shape: its shape.
-        dtype: its type.
-        strides: in which order the elements lie in memory, without gaps; if none are given contiguous.
+        dtype: its dtype.
+        strides: the order of the elements in memory, without gaps (default: contiguous).
     """
     count = prod(shape)
     size = count * dtype.itemsize
@@ -122,11 +125,11 @@ def fresh(shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...] =
             return torch.empty(shape, dtype=dtype)
         return torch.empty_strided(shape, strides, dtype=dtype)
     memory = _map_of(size)
-    # The tensor holds the loan and the loan the map; both are gone together with the last view of them.
+    # The tensor holds the loan and the loan holds the map; both are freed with the last view of them.
     loan = (ctypes.c_char * size).from_buffer(memory)
     weakref.finalize(loan, _take_back, memory).atexit = False
     found = torch.frombuffer(loan, dtype=dtype, count=count)
-    # A tensor of the same memory, because autograd forbids changing a view that a function made.
+    # A new tensor on the same memory, because autograd forbids changing a view made by a function.
     return found.new_empty(0).set_(found.untyped_storage(), 0, shape, strides)
 
 
@@ -146,7 +149,7 @@ def _map_of(size: int) -> mmap.mmap:
 
 
 def _take_back(memory: mmap.mmap) -> None:
-    """Keep the memory of a result; as `give_back`, called at any moment."""
+    """Keep the memory of a result; like `give_back`, called at any moment."""
     if len(memory) > KEPT:
         return
     _maps.append(memory)

@@ -1,20 +1,20 @@
-"""The elementwise operations of the language on vectors, one by one as torch's functions mean them."""
+"""The elementwise operations of the language on vectors, with the semantics of torch's functions."""
 
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
-from nabi.native import _math
+from nabi.native._code import _math
 from nabi.native.vectors import Vectors
 
 __all__ = ["apply", "renders"]
 
 
 def renders(name: str) -> bool:
-    """Whether `apply` knows the operation.
+    """Tell whether `apply` knows the operation.
 
-    What it does not know is either made of other operations (`Operation.decomposition`) or a reduction.
+    Other operations are either decomposed (`Operation.decomposition`) or reductions.
 
     >>> renders("tanh"), renders("softmax"), renders("sum")
     (True, False, False)
@@ -37,10 +37,10 @@ def apply(v: Vectors, name: str, *values: Any) -> Any:
 
 
 def _extreme(sign: str) -> Callable[[Vectors, Any, Any], Any]:
-    """Return the rendering of maximum (`>`) or minimum (`<`): NaN where either is.
+    """Return the rendering of maximum (`>`) or minimum (`<`): NaN if either argument is NaN.
 
-    The comparison gives its second argument where one is NaN, as x86's instruction does. A constant, which
-    is no NaN, goes first and needs no more.
+    If one is NaN, the comparison yields its second argument, like x86's instruction. A constant, which is not
+    NaN, goes first and needs no further check.
     """
 
     def extreme(v: Vectors, a: Any, b: Any) -> Any:
@@ -59,7 +59,7 @@ def _relu(v: Vectors, a: Any) -> Any:
 
 
 def _comparison(sign: str) -> Callable[[Vectors, Any, Any], Any]:
-    """Return the rendering of a comparison: 1 where it holds, else 0; with NaN only `!=` holds."""
+    """Return the rendering of a comparison: 1 where it holds, else 0; for NaN only `!=` holds."""
 
     def comparison(v: Vectors, a: Any, b: Any) -> Any:
         flags = v.builder.fcmp_unordered(sign, a, b) if sign == "!=" else v.compare(sign, a, b)
@@ -69,7 +69,7 @@ def _comparison(sign: str) -> Callable[[Vectors, Any, Any], Any]:
 
 
 def _select(v: Vectors, condition: Any, a: Any, b: Any) -> Any:
-    # NaN is not zero, so it chooses the first, as in torch.
+    # NaN is not zero, so it selects the first, as in torch.
     return v.select(v.builder.fcmp_unordered("!=", condition, v.zero), a, b)
 
 
@@ -92,7 +92,7 @@ def _silu(v: Vectors, a: Any) -> Any:
 
 
 def _sigmoid_gradient(v: Vectors, d: Any, y: Any) -> Any:
-    # y - y y in one rounding keeps every digit of the small factor at both ends.
+    # y - y y with a single rounding keeps every digit of the small factor at both ends.
     return v.mul(d, v.fma(v.neg(y), y, y))
 
 
@@ -114,7 +114,7 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "less_equal": _comparison("<="),
     "equal": _comparison("=="),
     "not_equal": _comparison("!="),
-    # A scalar is in every lane as it is.
+    # A scalar is already in every lane.
     "spread": lambda v, a: a,
     "select": _select,
     "sigmoid": _math.sigmoid,

@@ -1,9 +1,9 @@
-"""The folder in which compiled objects wait for the next process.
+"""The on-disk cache of compiled objects.
 
 A file holds one object after a header with its key and checksum. It is written under another name and
-renamed, so that another process sees all of it or nothing; it is not forced to the disk, since after a power
-cut the checksum tells and the object is compiled again. Only files of the user's own are read: what is
-loaded from here is executed.
+renamed, so other processes see all of it or nothing. It is not flushed to disk: after a power failure, the
+checksum reveals damage and the object is compiled again. Only files owned by the user are read, because their
+content is executed.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ _MAGIC = b"nabi object 1\n"
 _HEADER = struct.Struct("<14s32s32sHQ")  # magic, key, checksum of what follows, length of label, of object
 _SUFFIX, _PART = ".kernel", ".part"
 _DEFAULT_BOUND = 256  # MiB
-_ABANDONED = 3600  # seconds after which a file that was never renamed belongs to a process that ended
+_ABANDONED = 3600  # seconds after which the process of a file that was never renamed must have ended
 
-STARTED = time.time()  # about when this process read nabi's sources
+STARTED = time.time()  # roughly when this process read nabi's sources
 
 _said: set[str] = set()
 
 
 class Entry(NamedTuple):
-    """A compiled object on the disk.
+    """A compiled object on disk.
 
     Attributes:
-        label: what it was compiled from, for people.
-        size: of its file, in bytes.
-        time: when it was last used, in seconds since 1970.
+        label: a readable description of its source.
+        size: size of its file in bytes.
+        time: time of its last use, in seconds since 1970.
     """
 
     label: str
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 def folder() -> Path:
     """Return the folder of compiled objects, whether it exists or not.
 
-    `NABI_CACHE_DIR` if that is set; else `nabi` in the user's folder for caches: `XDG_CACHE_HOME` or
+    `NABI_CACHE_DIR` if it is set, otherwise `nabi` in the user's cache folder: `XDG_CACHE_HOME` or
     `~/.cache`, on macOS `~/Library/Caches`, on Windows `LOCALAPPDATA`.
     """
     chosen = os.environ.get("NABI_CACHE_DIR", "").strip()
@@ -60,27 +60,27 @@ def folder() -> Path:
         base = os.path.join(home, "Library", "Caches")
     else:
         base = os.environ.get("XDG_CACHE_HOME", "")
-        # The XDG base directory specification: a relative path is to be ignored.
+        # According to the XDG base directory specification, a relative path must be ignored.
         base = base if os.path.isabs(base) else os.path.join(home, ".cache")
     return Path(base) / "nabi"
 
 
 def bound() -> int:
-    """Return how many bytes the folder may hold: `NABI_CACHE_SIZE` in MiB, 256 unless it is set; 0 is off."""
+    """Return the size limit of the folder in bytes: `NABI_CACHE_SIZE` in MiB (default 256); 0 disables it."""
     text = os.environ.get("NABI_CACHE_SIZE", "").strip()
     try:
         size = float(text) if text else _DEFAULT_BOUND
         return max(0, int(size * 2**20))
     except (ValueError, OverflowError):
-        _say(f"NABI_CACHE_SIZE: got {text!r}, expected a number of MiB; it is taken as {_DEFAULT_BOUND}")
+        _say(f"NABI_CACHE_SIZE: expected a number of MiB, got {text!r}; using {_DEFAULT_BOUND}")
         return _DEFAULT_BOUND * 2**20
 
 
 def read(key: bytes) -> bytes | None:
-    """Return the object that was written under a key of 32 bytes, or None.
+    """Return the object stored under a key of 32 bytes, or None.
 
-    None also where the file is damaged, of another key or of another user. An object that is found counts as
-    used just now.
+    Also returns None if the file is damaged or has another key or owner. Finding an object updates its time
+    of last use.
     """
     place = folder()
     if not bound() or not _may_be_used(place):
@@ -95,14 +95,14 @@ def read(key: bytes) -> bytes | None:
 
 
 def write(key: bytes, label: str, image: bytes) -> None:
-    """Keep an object under a key of 32 bytes, in the place of an earlier one.
+    """Store an object under a key of 32 bytes, replacing an earlier one.
 
-    Where the folder cannot be written, a warning says so once. What was not used for longest is deleted
-    until all files together are within the bound.
+    If the folder can't be written, a warning is issued once. The least recently used objects are deleted
+    until the total size is within the bound.
 
     Args:
-        key: under which it is found again.
-        label: what it was compiled from, for people.
+        key: the key for `read`.
+        label: a readable description of its source.
         image: the object.
     """
     limit, place = bound(), folder()
@@ -125,14 +125,14 @@ def write(key: bytes, label: str, image: bytes) -> None:
             os.replace(temporary, _path(place, key))
             temporary = None
         except PermissionError:
-            # Windows, while another process reads the same object: it is there already.
+            # On Windows, while another process reads the same object: it already exists.
             if not _path(place, key).is_file():
                 raise
         _shrink(place, limit)
     except OSError as problem:
         _say(
-            f"Compiled code cannot be kept in {place}: {problem.strerror or problem}. Everything runs, but "
-            "is compiled again in every process; NABI_CACHE_DIR names another folder"
+            f"Compiled code can't be cached in {place}: {problem.strerror or problem}. It is compiled again "
+            "in every process; set NABI_CACHE_DIR to use another folder"
         )
     finally:
         if temporary is not None:
@@ -141,7 +141,7 @@ def write(key: bytes, label: str, image: bytes) -> None:
 
 
 def entries() -> list[Entry]:
-    """Return what the folder holds, the last used first; files that are damaged are labelled so."""
+    """Return the cached objects, most recently used first; damaged files are labelled so."""
     place = folder()
     found = []
     for path, status in _files(place):
@@ -152,15 +152,15 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Delete all compiled objects; returns how many there were. Other files in the folder stay.
+    """Delete all compiled objects and return their number. Other files in the folder are kept.
 
     Raises:
-        OSError: if one cannot be deleted.
+        OSError: if an object can't be deleted.
     """
     place = folder()
     deleted = 0
     for path, _ in _files(place):
-        # Another process may have been quicker.
+        # Another process may have deleted it first.
         with suppress(FileNotFoundError):
             os.unlink(path)
             deleted += 1
@@ -173,9 +173,9 @@ def _path(place: Path, key: bytes) -> Path:
 
 
 def _content(path: Path) -> bytes | None:
-    """The content of a file that nobody but this user can have written."""
+    """Return the content of a file that only this user can have written."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    # A pipe under the name of an entry would be waited for.
+    # Opening a pipe with the name of an entry would block.
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
@@ -205,7 +205,7 @@ def _label(content: bytes) -> str | None:
 
 
 def _may_be_used(place: Path) -> bool:
-    """Whether a folder exists and is the user's own."""
+    """Tell whether a folder exists and belongs to the user."""
     try:
         status = os.stat(place)
     except OSError:
@@ -213,14 +213,14 @@ def _may_be_used(place: Path) -> bool:
     if _is_own(status):
         return True
     _say(
-        f"Compiled code is not kept in {place}: the folder belongs to, or can be written by, another user; "
-        "NABI_CACHE_DIR names another"
+        f"Compiled code is not cached in {place}: the folder belongs to, or can be written by, another user; "
+        "set NABI_CACHE_DIR to use another"
     )
     return False
 
 
 def _is_own(status: os.stat_result) -> bool:
-    """Whether a file or folder belongs to this user and only its group, if anyone, can write it too."""
+    """Tell whether a file or folder belongs to this user and at most its group can also write it."""
     if not hasattr(os, "geteuid"):
         return True
     return status.st_uid == os.geteuid() and not status.st_mode & 0o002
@@ -238,11 +238,11 @@ def _files(place: Path) -> list[tuple[Path, os.stat_result]]:
 
 
 def _shrink(place: Path, limit: int) -> None:
-    """Delete what was not used for longest until the rest is within the bound."""
+    """Delete the least recently used objects until the rest is within the bound."""
     _sweep(place)
     files = sorted(_files(place), key=lambda found: found[1].st_mtime)
     total = sum(status.st_size for _, status in files)
-    # What was written last stays: it is within the bound by itself.
+    # The last one written is kept: it is within the bound itself.
     for path, status in files[:-1]:
         if total <= limit:
             break
@@ -252,7 +252,7 @@ def _shrink(place: Path, limit: int) -> None:
 
 
 def _sweep(place: Path) -> None:
-    """Delete what processes left behind that ended while they wrote."""
+    """Delete temporary files of processes that ended while writing."""
     with suppress(OSError), os.scandir(place) as listing:
         for item in listing:
             with suppress(OSError):
@@ -261,7 +261,7 @@ def _sweep(place: Path) -> None:
 
 
 def _say(text: str) -> None:
-    """Warn, once in a process."""
+    """Warn once per process."""
     if text not in _said:
         _said.add(text)
         warnings.warn(text, stacklevel=2)

@@ -1,11 +1,11 @@
-"""Kernels run by several threads, those of torch where that is possible.
+"""Multithreaded kernels, using torch's threads if possible.
 
-After an operation of torch its OpenMP workers spin for some time on the cores that they had. Threads of
-anyone else would share these cores with them, so kernels enter the same OpenMP library and are run by the
-same workers: through `GOMP_parallel`, which GCC's library has and LLVM's and Intel's have too.
+After a torch operation, its OpenMP workers keep spinning on their cores for some time, and other threads
+would compete with them. So kernels enter the same OpenMP library and run on the same workers, through
+`GOMP_parallel`, which GCC's, LLVM's and Intel's libraries provide.
 
-A kernel is `void kernel(ptr arguments, i64 thread, i64 threads)`. It is told how many threads have really
-come, which may be fewer than were asked for.
+A kernel is `void kernel(ptr arguments, i64 thread, i64 threads)`. `threads` is the actual number of threads,
+which may be lower than requested.
 """
 
 import ctypes
@@ -21,20 +21,20 @@ from typing import Any
 import torch
 
 from nabi.native import _guard
-from nabi.native._cache import compiled
-from nabi.native._compiler import symbols
+from nabi.native._code._cache import compiled
+from nabi.native._code._compiler import symbols
+from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
-from nabi.native._machine import host
 from nabi.native._pool import Pool
 
 __all__ = ["COUNTER_STRIDE", "run", "symbols", "threads_for"]
 
 COUNTER_STRIDE = 8
-"""Counters of barriers lie on cache lines of their own: this many 64-bit words apart."""
+"""Distance of barrier counters in 64-bit words, so that each has its own cache line."""
 
 _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-# Multiply-adds below which a second thread costs more than it takes over.
+# Multiply-adds below which a second thread costs more than it gains.
 _WORTH_A_SECOND = 1.0e6
 
 _kernels: dict[int, Any] = {}
@@ -53,18 +53,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def run(address: int, arguments: Any, threads: int) -> None:
-    """Run a kernel and wait for its end; Python's global lock is free meanwhile.
+    """Run a kernel and wait for its end; Python's global lock is released meanwhile.
 
     Args:
-        address: of the kernel.
-        arguments: the block of arguments, or its address.
-        threads: how many shall run it; fewer may come, in a forked child always one.
+        address: address of the kernel.
+        arguments: the argument block, or its address.
+        threads: the requested number of threads; fewer may run it, in a forked child always one.
     """
     kernel = _kernels.get(address)
     if kernel is None:
         kernel = _kernels[address] = _Kernel(address)
     alone = threads < 2 or _forked
-    team = None if alone else _team()  # may compile, which is a section of its own
+    team = None if alone else _team()  # may compile, which is a separate section
     thread = get_ident()
     INSIDE[thread] = True
     if CLOSED:
@@ -89,10 +89,10 @@ if _guard.MODE:
 
 
 def threads_for(work: float) -> int:
-    """Return how many threads a piece of work deserves: one, or as many as torch uses.
+    """Return the number of threads for a piece of work: one, or as many as torch uses.
 
-    Nothing between the two: OpenMP ends and starts threads when a team is of another size than the last.
-    Never more than there are processors: threads that wait for each other at every step must all run.
+    Nothing in between: OpenMP ends and starts threads when the team size changes. Never more than the number
+    of processors: threads that wait for each other at every step must all run.
 
     Args:
         work: an estimate of its multiply-adds.
@@ -111,7 +111,7 @@ def _processors() -> int:
 
 @cache
 def _team() -> Callable[[int, int, int], None] | None:
-    """A function that runs a kernel by torch's own workers; None where these cannot be reached."""
+    """Return a function that runs a kernel on torch's workers; None if they can't be reached."""
     library = _openmp()
     if library is None:
         return None
@@ -131,10 +131,10 @@ def _team() -> Callable[[int, int, int], None] | None:
 
 
 def _openmp() -> Any:
-    """The OpenMP library that torch itself calls, or None. No library is opened that is not open already.
+    """Return the OpenMP library used by torch, or None, without loading any library.
 
-    What torch's functions are bound to is found as the system's linker found it: first among the names that
-    are visible to all, as a preloaded library is, then among those that torch's own library sees.
+    The functions are looked up like the system's linker does for torch: first among the global symbols, which
+    include preloaded libraries, then among those visible to torch's own library.
     """
     flag = getattr(os, "RTLD_NOLOAD", None)
     if flag is None:
@@ -144,7 +144,7 @@ def _openmp() -> Any:
     for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
         with suppress(OSError):
             libraries.append(ctypes.CDLL(str(folder / name), mode=flag | os.RTLD_LAZY))
-    if sys.platform == "darwin":  # there a library's own dependencies come first
+    if sys.platform == "darwin":  # there, a library's own dependencies come first
         libraries.reverse()
     for library in libraries:
         if all(_address(library, name) for name in _OPENMP):
@@ -160,7 +160,7 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 
 
 def _entry() -> str:
-    """What each thread of a team begins with: find out which it is, and call the kernel."""
+    """Return the entry function of each thread of a team: it gets its number and calls the kernel."""
     return """
         declare i32 @omp_get_thread_num() nounwind
         declare i32 @omp_get_num_threads() nounwind

@@ -1,7 +1,7 @@
-"""Vector instructions of one element type and width, written into an LLVM function.
+"""Vector instructions of one element type and width, emitted into an LLVM function.
 
-The number of lanes comes from the machine; every load and store says how it is aligned (an element: rows
-may begin anywhere), and addresses are computed with `getelementptr` alone.
+The number of lanes comes from the machine; every load and store states its alignment (one element: rows may
+start anywhere), and addresses are computed only with `getelementptr`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +18,20 @@ POINTER = ir.PointerType()
 NOWHERE = ir.Constant(POINTER, None)
 _INT32 = ir.IntType(32)
 _LINE = 64
-"""Bytes of a line of the cache: of all machines here, or half of one."""
+"""Bytes of a cache line on all supported machines, or half of one."""
 
 
 def reserve(builder: ir.IRBuilder, kind: Any, count: int = 1) -> Any:
-    """Reserve memory on the stack and return its address, on a cache line of its own.
+    """Reserve memory on the stack and return its address, on its own cache line.
 
-    At the very start of the function: LLVM makes only that part of its frame, and may cut the first block in
-    two. What is reserved later moves the stack pointer while the function runs.
+    It is placed at the very start of the function, because LLVM makes only that part of the frame and may
+    split the first block. Later reservations would move the stack pointer at run time.
     """
     with builder.goto_entry_block():
         builder.position_at_start(builder.function.entry_basic_block)
         place = builder.alloca(kind, size=index(count))
     place.align = 64
-    # llvmlite types this pointer still; all others here are plain addresses.
+    # llvmlite still types this pointer; all others here are plain addresses.
     place.type = POINTER
     return place
 
@@ -42,10 +42,10 @@ def index(value: int) -> Any:
 
 
 class Vectors:
-    """Writes into `builder`; values are vectors of `lanes` elements unless a method says otherwise.
+    """Emits into `builder`; values are vectors of `lanes` elements unless a method says otherwise.
 
     Args:
-        builder: where instructions go.
+        builder: receives the instructions.
         dtype: `"float32"` or `"float64"`.
         lanes: elements of a vector, a power of two.
     """
@@ -140,7 +140,7 @@ class Vectors:
         return self.builder.gep(pointer, [at], source_etype=self.element)
 
     def load(self, pointer: Any, at: Any = 0, mask: Any = None) -> Any:
-        """Load a vector; with a mask only the lanes that it sets, zeros in the others."""
+        """Load a vector; with a mask, only its lanes, and zeros in the others."""
         place = self.address(pointer, at)
         if mask is None:
             return self.builder.load(place, align=self.size, typ=self.type)
@@ -148,7 +148,7 @@ class Vectors:
         return self.intrinsic(name, self.type, place, _INT32(self.size), mask, self.zero)
 
     def store(self, value: Any, pointer: Any, at: Any = 0, mask: Any = None) -> None:
-        """Store a vector; with a mask only the lanes that it sets."""
+        """Store a vector; with a mask, only its lanes."""
         place = self.address(pointer, at)
         if mask is None:
             self.builder.store(value, place, align=self.size)
@@ -157,7 +157,7 @@ class Vectors:
         self.intrinsic(name, ir.VoidType(), value, place, _INT32(self.size), mask)
 
     def fetch(self, pointer: Any, count: int, write: bool = False) -> None:
-        """Ask for elements: that will be read into the second cache, that will be written into the first."""
+        """Prefetch elements: into the second-level cache for reading, into the first for writing."""
         kind = (_INT32(1), _INT32(3), _INT32(1)) if write else (_INT32(0), _INT32(2), _INT32(1))
         for at in range(0, count, _LINE // self.size):
             self.intrinsic("llvm.prefetch.p0", ir.VoidType(), self.address(pointer, at), *kind)
@@ -186,14 +186,14 @@ class Vectors:
         return self.splat(self.load_scalar(pointer, at))
 
     def sum(self, value: Any) -> Any:
-        """Return the sum of all lanes as a scalar, halves added first: an order that no machine changes."""
+        """Return the sum of all lanes as a scalar, halves first, in the same order on every machine."""
         return self._fold(value, self.builder.fadd)
 
     def largest(self, value: Any) -> Any:
-        """Return the largest lane as a scalar; NaN when a lane is NaN."""
+        """Return the largest lane as a scalar; NaN if any lane is NaN."""
 
         def larger(a: Any, b: Any) -> Any:
-            # Else the second: it is larger, or NaN.
+            # Otherwise the second: it is larger, or NaN.
             is_nan = self.builder.fcmp_unordered("uno", a, a)
             first = self.builder.or_(is_nan, self.builder.fcmp_ordered(">", a, b))
             return self.builder.select(first, a, b)
@@ -209,9 +209,9 @@ class Vectors:
 
 
 class Loop:
-    """`for i in range(start, stop, step)` with values carried from one turn to the next.
+    """`for i in range(start, stop, step)` with values carried from one iteration to the next.
 
-    Use with `loop_over`, or by hand: what is written after construction is the body, `close` ends it.
+    Use `loop_over`, or construct it directly: instructions emitted afterwards form the body, `close` ends it.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Loop:
         builder.position_at_end(body)
 
     def close(self, carried: Sequence[Any] = ()) -> list[Any]:
-        """End the body with the new values of what is carried; returns their values after the loop."""
+        """End the body with the new carried values; return their values after the loop."""
         following = self._builder.add(self.at, self._step)
         for phi, value in zip(self.carried, carried, strict=True):
             phi.add_incoming(value, self._builder.block)
@@ -247,7 +247,7 @@ class Loop:
 
 @contextmanager
 def loop_over(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
-    """Write a loop that carries nothing; yields the counter."""
+    """Emit a loop without carried values; yield the counter."""
     loop = Loop(builder, start, stop, step)
     yield loop.at
     loop.close()

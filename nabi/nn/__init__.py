@@ -1,12 +1,63 @@
 """PyTorch modules: `RNN` for any cell, and drop-ins for torch's recurrent modules."""
 
 # `name as name`: for the rooms above. Users have what `__all__` lists.
-from nabi.nn import initializers
-from nabi.nn._as_torch import as_torch
-from nabi.nn._graph_leaf import is_proxy as is_proxy, leaf as leaf, refuse_script as refuse_script
-from nabi.nn._rnn import RNN
-from nabi.nn._torch_cells import GRUCell, LSTMCell, RNNCell
-from nabi.nn._torch_layers import GRU, LSTM, ElmanRNN
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi.nn import (
+        initializers,
+    )
+    from nabi.nn._as_torch import (
+        as_torch,
+    )
+    from nabi.nn._graph_leaf import (
+        is_proxy as is_proxy,
+        leaf as leaf,
+        refuse_script as refuse_script,
+    )
+    from nabi.nn._rnn import (
+        RNN,
+    )
+    from nabi.nn._torch_cells import (
+        GRUCell,
+        LSTMCell,
+        RNNCell,
+    )
+    from nabi.nn._torch_layers import (
+        GRU,
+        LSTM,
+        ElmanRNN,
+    )
+else:
+    # A program loads the modules that it has.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.nn._as_torch": [
+                "as_torch",
+            ],
+            "nabi.nn._graph_leaf": [
+                "is_proxy",
+                "leaf",
+                "refuse_script",
+            ],
+            "nabi.nn._rnn": [
+                "RNN",
+            ],
+            "nabi.nn._torch_cells": [
+                "GRUCell",
+                "LSTMCell",
+                "RNNCell",
+            ],
+            "nabi.nn._torch_layers": [
+                "GRU",
+                "LSTM",
+                "ElmanRNN",
+            ],
+        },
+    )
 
 __all__ = [
     "GRU",

@@ -1,6 +1,7 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,15 +13,24 @@ from nabi._dtypes import as_device, as_floating
 from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
-from nabi.nn._checks import check_input, check_states, check_step_resets
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
-from nabi.nn._stack import Initial, Result, RunDirection, States, add_batch, run_stack
+from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
 from nabi.nn._torch_layers import ElmanRNN
-from nabi.nn._torch_step import reset_states
-from nabi.scan import sample_noise, scan, scan_full_batch, scan_packed, step
+from nabi.nn._torch_step import check_step_resets, reset_states
+from nabi.scan import (
+    Layout,
+    check_input,
+    check_layout,
+    check_packed,
+    check_states,
+    check_types,
+    run_direction,
+    scan_full_batch,
+    step,
+)
 
 __all__ = ["RNN"]
 
@@ -198,7 +208,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             ShapeError: an argument has the wrong rank, width or length.
             ArgumentError: arguments that exclude each other, or of the wrong dtype.
         """
-        if is_proxy(x):
+        if type(x) is not Tensor and is_proxy(x):
             found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
                 **({} if return_all_states is False else {"return_all_states": return_all_states}),
@@ -216,27 +226,30 @@ class RNN(nn.Module, metaclass=_RNNType):
                     "of these; pad it with torch.nn.utils.rnn.pad_packed_sequence first"
                 )
             return self._forward_packed(x, state, return_all_states)
-        check_input(x, (2, 3), self.input_size, self._dtype())
+        dtype = self._dtype()
+        check_input(x, self.input_size, (2, 3))
         batched = x.dim() == 3
+        states = None
+        if state is not None:
+            states = self._check_states(state, x.shape[0 if self.batch_first else 1] if batched else None)
+        dtype = check_types(dtype, x, states)
         if not batched:
             x = x.unsqueeze(0)
             lengths, mask, resets = add_batch(lengths, 0), add_batch(mask, 1), add_batch(resets, 1)
         elif not self.batch_first:
             x = x.transpose(0, 1)
-        states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
-        options: dict[str, Any] = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
         if isinstance(self.cell, Cell):
-            options["return_all_states"] = return_all_states
-            options["recompute"] = self.recompute
-
-            def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-                program = self._programs[layer][self.training]
-                noise = _draw(program, inputs, inputs.shape[0], inputs.shape[1])
-                weights = self._weights(layer, direction, inputs.dtype)
-                return scan(program, inputs, initial, weights, noise=noise, reverse=direction == 1, **options)
-
-            output, final, every = self._run_stack(run, x, states)
+            batch, time = x.shape[0], x.shape[1]
+            layout = check_layout(lengths, mask, resets, batch, time, x.device, alike=states is None)
+            if truncate is not None:
+                truncate = _checks.whole("truncate", truncate, otherwise=" or None")
+            run = partial(
+                run_direction, layout=layout, truncate=truncate, return_all_states=return_all_states,
+                recompute=self.recompute,
+            )  # fmt: skip
+            output, final, every = self._run_stack(run, self._layers(self.training), x, states, dtype)
         else:
+            options = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
             output, final, every = run_step_module(self.cell, x, states or self._zeros(x), options)
         if not batched:
             output = output.squeeze(0)
@@ -268,27 +281,19 @@ class RNN(nn.Module, metaclass=_RNNType):
                 "x: a step that is a torch module takes tensors and lengths, not a PackedSequence"
             )
         data, batch_sizes, sorted_indices, unsorted_indices = x
-        check_input(data, (2,), self.input_size, self._dtype())
-        batch = int(batch_sizes[0])
-        states = check_states(state, self._state_widths, self._state_count, batch, True)
+        check_input(data, self.input_size, (2,))
+        batch = check_packed(batch_sizes, data.shape[0])
+        states = None if state is None else self._check_states(state, batch)
+        dtype = check_types(self._dtype(), data, states)
         if states is not None and sorted_indices is not None:
             states = tuple([given.index_select(1, sorted_indices) for given in states])
-
-        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-            program = self._programs[layer][self.training]
-            return scan_packed(
-                program,
-                inputs,
-                batch_sizes,
-                initial,
-                self._weights(layer, direction, inputs.dtype),
-                noise=_draw(program, inputs, batch, -inputs.shape[0]),
-                reverse=direction == 1,
-                return_all_states=return_all_states,
-                recompute=self.recompute,
-            )
-
-        output, final, every = self._run_stack(run, data, states, every_dim=1)
+        run = partial(
+            run_direction, layout=Layout(None, None, batch_sizes), return_all_states=return_all_states,
+            recompute=self.recompute,
+        )  # fmt: skip
+        output, final, every = self._run_stack(
+            run, self._layers(self.training), data, states, dtype, every_dim=1
+        )
         if unsorted_indices is not None:
             final = tuple([last.index_select(1, unsorted_indices) for last in final])
 
@@ -328,20 +333,22 @@ class RNN(nn.Module, metaclass=_RNNType):
             raise ArgumentError(
                 "step: a bidirectional RNN reads its sequence from both ends and cannot go step by step"
             )
-        check_input(x, (1, 2), self.input_size, self._dtype())
+        check_input(x, self.input_size, (1, 2))
         batched = x.dim() == 2
+        states = None if state is None else self._check_states(state, x.shape[0] if batched else None)
+        dtype = check_types(self._dtype(), x, states)
         if not batched:
             x = x.unsqueeze(0)
-        states = check_states(state, self._state_widths, self._state_count, x.shape[0], batched)
         states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
         if isinstance(self.cell, Cell):
 
-            def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-                weights = self._weights(layer, direction, inputs.dtype)
-                new = step(self._programs[layer][False], inputs, initial, weights)
+            def run(
+                program: Program, inputs: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
+            ) -> Result:
+                new = step(program, inputs, initial, weights)
                 return new[0], new, None
 
-            output, final, _ = run_stack(run, x, states, layers=self.num_layers)
+            output, final, _ = run_stack(run, self._layers(False), x, states, dtype)
         else:
             output, final = step_module_once(self.cell, x, states or self._zeros(x))
         if not batched:
@@ -351,20 +358,44 @@ class RNN(nn.Module, metaclass=_RNNType):
     def __prepare_scriptable__(self) -> nn.Module:
         refuse_script(self)
 
-    def _run_stack(self, run: RunDirection, x: Tensor, states: Initial, every_dim: int = 0) -> Result:
+    def _run_stack(
+        self,
+        run: Any,
+        layers: Layers,
+        x: Tensor,
+        states: Initial,
+        dtype: torch.dtype | None,
+        every_dim: int = 0,
+    ) -> Result:
         return run_stack(
             run,
+            layers,
             x,
             states,
-            layers=self.num_layers,
+            dtype,
             directions=self._directions,
             dropout=self.dropout if self.training else 0.0,
             every_dim=every_dim,
         )
 
-    def _weights(self, layer: int, direction: int, dtype: torch.dtype) -> list[Tensor]:
-        weights = self._own_weights(layer * self._directions + direction)
-        return [weight.to(dtype) for weight in weights]
+    def _layers(self, training: bool) -> Layers:
+        """Program and weights of each direction of each layer."""
+        return [
+            (self._programs[index // self._directions][training], self._own_weights(index))
+            for index in range(len(self._names))
+        ]
+
+    def _check_states(self, state: Any, batch: int | None) -> States:
+        """Check initial states, which have no axis for the batch if that is None; here they get one."""
+        lead: tuple[int, ...] = (self._state_count,)
+        axes = "[layers * directions, width]"
+        if batch is not None:
+            lead, axes = (self._state_count, batch), "[layers * directions, batch, width]"
+        states = check_states(
+            (state,) if isinstance(state, Tensor) else state, tuple(self._state_widths),
+            tuple(self._state_widths.values()), lead, "state", axes,
+        )  # fmt: skip
+        return states if batch is not None else tuple([state.unsqueeze(1) for state in states])
 
     def _own_weights(self, index: int) -> list[Tensor]:
         # Found anew at every call: one that a parametrization computes is an attribute and no parameter.
@@ -396,9 +427,3 @@ class RNN(nn.Module, metaclass=_RNNType):
         values = {name: getattr(self, name) for name in defaults}
         parts += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
         return ", ".join(parts)
-
-
-def _draw(program: Program, like: Tensor, batch: int, time: int) -> States:
-    if not program.noises:
-        return ()
-    return sample_noise(program, batch, time, dtype=like.dtype, device=like.device)

@@ -7,35 +7,37 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout as drop
 
-__all__ = ["Initial", "Result", "States", "add_batch", "autocast_dtype", "run_stack"]
+from nabi.ir import Program
+
+__all__ = ["Initial", "Layers", "Result", "States", "add_batch", "run_stack"]
 
 # Names for what the inner functions take and give: torch.compile cannot evaluate `|` in their annotations.
 States = tuple[Tensor, ...]
 Initial = States | None
 Result = tuple[Tensor, States, States | None]
-RunDirection = Callable[[int, int, Tensor, Initial], Result]
+Layers = Sequence[tuple[Program, Sequence[Tensor]]]
 
 
 def run_stack(
-    run: RunDirection,
+    run: Callable[..., Result],
+    layers: Layers,
     x: Tensor,
     states: Sequence[Tensor] | None,
+    dtype: torch.dtype | None,
     *,
-    layers: int = 1,
     directions: int = 1,
     dropout: float = 0.0,
     every_dim: int = 0,
 ) -> Result:
     """Run layer upon layer, each in one or two directions, and collect the states.
 
-    Under autocast everything runs in the dtype it asks for, as torch's own recurrent modules do: `run`
-    gets its input and states in that dtype and has to bring its weights to `x.dtype`.
-
     Args:
-        run: runs one direction of one layer: `(layer, direction, x, initial) -> (output, final, every)`.
+        run: runs one direction of one layer, `run(program, x, initial, weights, reverse=...)`; gives the
+            output, the final states, and the states of every step or None.
+        layers: program and weights of each direction of each layer.
         x: the input of the first layer, features last.
         states: initial states, each `[layers * directions, batch, width]`, or None for zeros.
-        layers: how many.
+        dtype: what autocast asks for, or None: everything runs in it, as torch's own recurrent modules do.
         directions: 1 or 2; the outputs of two are concatenated.
         dropout: rate between the layers, zero outside training.
         every_dim: axis at which the states of every step are stacked.
@@ -44,43 +46,38 @@ def run_stack(
         The last layer's output, the final states `[layers * directions, batch, width]`, and the states of
         every step stacked likewise (None if `run` gives none).
     """
-    dtype = autocast_dtype(x)
-    if dtype is not None:
-        x = x.to(dtype)
-        states = None if states is None else [state.to(dtype) for state in states]
-        with torch.autocast(x.device.type, enabled=False):
-            return _run_stack(run, x, states, layers, directions, dropout, every_dim)
-    return _run_stack(run, x, states, layers, directions, dropout, every_dim)
+    if dtype is None:
+        return _run_stack(run, layers, x, states, directions, dropout, every_dim)
+    states = None if states is None else [state.to(dtype) for state in states]
+    with torch.autocast(x.device.type, enabled=False):
+        return _run_stack(run, layers, x.to(dtype), states, directions, dropout, every_dim)
 
 
 def _run_stack(
-    run: RunDirection,
+    run: Callable[..., Result],
+    layers: Layers,
     x: Tensor,
     states: Sequence[Tensor] | None,
-    layers: int,
     directions: int,
     dropout: float,
     every_dim: int,
 ) -> Result:
-    if layers == directions == 1:
-        initial = None if states is None else tuple([state[0] for state in states])
-        x, last, each = run(0, 0, x, initial)
-        return x, _join([last], 0), None if each is None else _join([each], every_dim)
     final: list[States] = []
     every: list[States] = []
-    for layer in range(layers):
-        outputs = []
-        for direction in range(directions):
-            index = layer * directions + direction
-            initial = None if states is None else tuple([state[index] for state in states])
-            output, last, each = run(layer, direction, x, initial)
-            outputs.append(output)
-            final.append(last)
-            if each is not None:
-                every.append(each)
-        x = outputs[0] if directions == 1 else torch.cat(outputs, -1)
-        if dropout and layer < layers - 1:
-            x = drop(x, dropout)
+    outputs: list[Tensor] = []
+    for index, (program, weights) in enumerate(layers):
+        initial = None if states is None else tuple([state[index] for state in states])
+        weights = [weight if weight.dtype is x.dtype else weight.to(x.dtype) for weight in weights]
+        output, last, each = run(program, x, initial, weights, reverse=index % directions == 1)
+        outputs.append(output)
+        final.append(last)
+        if each is not None:
+            every.append(each)
+        if len(outputs) == directions:
+            x = output if directions == 1 else torch.cat(outputs, -1)
+            outputs = []
+            if dropout and index < len(layers) - 1:
+                x = drop(x, dropout)
     return x, _join(final, 0), _join(every, every_dim) if every else None
 
 
@@ -88,14 +85,6 @@ def _join(states: list[States], dim: int) -> States:
     if len(states) == 1:
         return tuple([state.unsqueeze(dim) for state in states[0]])
     return tuple([torch.stack(same, dim) for same in zip(*states, strict=True)])
-
-
-def autocast_dtype(x: Tensor) -> torch.dtype | None:
-    """Return the dtype that autocast asks for; None where it is off and for float64, left alone."""
-    # Autocast knows nothing of the meta device, and says so with an error.
-    if x.is_meta or not torch.is_autocast_enabled(x.device.type) or x.dtype == torch.float64:
-        return None
-    return torch.get_autocast_dtype(x.device.type)
 
 
 def add_batch(value: Any, rank: int) -> Any:

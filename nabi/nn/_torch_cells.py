@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from nabi.native import is_watched
 from nabi.nn._as_torch import DropIn
 from nabi.nn._graph_leaf import is_proxy, leaf
-from nabi.nn._stack import States, autocast_dtype
+from nabi.nn._stack import States
 from nabi.nn._torch_step import is_for_kernel, quick_step
 from nabi.nn._torch_weights import families_of, torch_cell, weight_names
-from nabi.scan import step
+from nabi.scan import autocast_dtype, step
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 

@@ -1,6 +1,7 @@
 """Drop-ins for torch.nn.RNN, LSTM and GRU."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -10,12 +11,11 @@ from torch.nn.utils.rnn import PackedSequence
 from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.nn._as_torch import DropIn
-from nabi.nn._checks import check_step_resets
 from nabi.nn._graph_leaf import is_proxy, leaf
-from nabi.nn._stack import Initial, Result, States, add_batch, autocast_dtype, run_stack
-from nabi.nn._torch_step import reset_states, take_step
+from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
+from nabi.nn._torch_step import check_step_resets, reset_states, take_step
 from nabi.nn._torch_weights import torch_cell, weight_names
-from nabi.scan import check_dense, scan, scan_full_batch, scan_packed
+from nabi.scan import autocast_dtype, check_dense, scan, scan_full_batch, scan_packed
 
 __all__ = ["GRU", "LSTM", "ElmanRNN"]
 
@@ -100,16 +100,20 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
                 f"got {input.size(-1)}"
             )
 
-    def _weights(self, layer: int, direction: int) -> list[Tensor]:
+    def _layers(self) -> Layers:
+        """Program and weights of each direction of each layer."""
+        return [
+            (self._programs[index // self._directions], self._weights(index))
+            for index in range(len(self._names))
+        ]
+
+    def _weights(self, index: int) -> list[Tensor]:
         # Found anew at every call: one that a parametrization computes is an attribute and no parameter.
         own, weights = self._parameters, []
-        for name in self._names[layer * self._directions + direction]:
+        for name in self._names[index]:
             weight = own.get(name)  # a tenth of the time of a small layer goes into attributes of modules
             weights.append(getattr(self, name) if weight is None else weight)
         return weights
-
-    def _weights_in(self, layer: int, direction: int, dtype: torch.dtype) -> list[Tensor]:
-        return [weight.to(dtype) for weight in self._weights(layer, direction)]
 
     def _forward(
         self,
@@ -144,18 +148,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         self._check_sizes(input, states, None)
         x = input if self.batch_first else input.transpose(0, 1)
 
-        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-            return scan(
-                self._programs[layer],
-                inputs,
-                initial,
-                self._weights_in(layer, direction, inputs.dtype),
-                lengths=lengths,
-                mask=mask,
-                resets=resets,
-                reverse=direction == 1,
-            )
-
+        run = partial(scan, lengths=lengths, mask=mask, resets=resets)
         output, final = self._run(run, x, states)
         if not batched:
             return output.squeeze(0), tuple([state.squeeze(1) for state in final])
@@ -214,12 +207,13 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         self._check_sizes(x.unsqueeze(0 if not self.batch_first else 1), states, None)
         states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
 
-        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-            weights = self._weights_in(layer, direction, inputs.dtype)
-            new = take_step(self.mode, self._programs[layer], inputs, initial, weights)
+        def run(
+            program: Program, inputs: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
+        ) -> Result:
+            new = take_step(self.mode, program, inputs, initial, weights)
             return new[0], new, None
 
-        output, final, _ = run_stack(run, x, states, layers=self.num_layers)
+        output, final, _ = run_stack(run, self._layers(), x, states, autocast_dtype(x))
         if not batched:
             output, final = output.squeeze(0), tuple([state.squeeze(1) for state in final])
         return output, final[0] if one else final
@@ -233,7 +227,7 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
         if not isinstance(input, Tensor):
             return None
         return scan_full_batch(
-            self._programs[0], input, states, self._weights(0, 0),
+            self._programs[0], input, states, self._weights(0),
             time_major=not self.batch_first, stacked=True,
         )  # fmt: skip
 
@@ -243,11 +237,10 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
             states = tuple([state.index_select(1, sorted_indices) for state in states])
         self._check_sizes(data, states, batch_sizes)
 
-        def run(layer: int, direction: int, inputs: Tensor, initial: Initial) -> Result:
-            weights = self._weights_in(layer, direction, inputs.dtype)
-            return scan_packed(
-                self._programs[layer], inputs, batch_sizes, initial, weights, reverse=direction == 1
-            )
+        def run(
+            program: Program, inputs: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
+        ) -> Result:
+            return scan_packed(program, inputs, batch_sizes, initial, weights, reverse=reverse)
 
         output, final = self._run(run, data, states)
         if unsorted_indices is not None:
@@ -257,9 +250,10 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
     def _run(self, run: Any, x: Tensor, states: States | None) -> tuple[Tensor, States]:
         output, final, _ = run_stack(
             run,
+            self._layers(),
             x,
             states,
-            layers=self.num_layers,
+            autocast_dtype(x),
             directions=self._directions,
             dropout=self.dropout if self.training else 0.0,
         )

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nabi.errors import ShapeError
 from nabi.ir import Program
 from nabi.native import is_watched
 from nabi.nn._stack import States
 from nabi.scan import scan_full_batch, step
 
-__all__ = ["is_for_kernel", "quick_step", "reset_states", "take_step"]
+__all__ = ["check_step_resets", "is_for_kernel", "quick_step", "reset_states", "take_step"]
 
 # With fewer rows torch's products of matrices are faster: kernels bring the weights into their order first.
 _ROWS = 32
@@ -53,6 +54,16 @@ def take_step(
     weights = [given.get(name) for name in ("W_x", "W_h", "b_x", "b_h")]
     new = _TORCH[mode](x, states if mode == "LSTM" else states[0], *weights)
     return (new,) if isinstance(new, Tensor) else tuple(new)
+
+
+def check_step_resets(resets: Any, batch: int) -> Tensor | None:
+    """Check the resets of one step, `[B]`, or one value for a single sequence."""
+    if resets is None:
+        return None
+    found = torch.as_tensor(resets)
+    if tuple(found.shape) != (batch,) and not (batch == 1 and found.dim() == 0):
+        raise ShapeError(f"resets: expected shape {(batch,)}, got {tuple(found.shape)}")
+    return found
 
 
 def reset_states(states: Sequence[Tensor] | None, resets: Any, dim: int) -> States | None:

@@ -1,4 +1,4 @@
-"""The lectures' systems, one file each: data, model, training, and what it shows.
+"""The lectures' systems, one file each: data, model, training, results.
 
 >>> "song" in names()
 True
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nabi.recipes._run._run import Result, Run
     from nabi.recipes._run._run_folder import RunFolder
 else:
-    # What runs them needs torch; their names do not.
+    # Running a recipe needs torch; listing the names does not.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {

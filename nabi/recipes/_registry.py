@@ -20,22 +20,22 @@ __all__ = ["Choice", "Recipe", "get", "names"]
 
 @dataclass(frozen=True)
 class Choice:
-    """Something that a recipe can do in several ways."""
+    """An option of a recipe with a fixed set of values."""
 
     name: str
     what: str
     values: tuple[str, ...]
-    """The first is what it does unless told otherwise."""
+    """The first is the default."""
     epochs: Mapping[str, int] = field(default_factory=dict)
-    """How many a recipe trains with a value, where that is not the recipe's own number."""
+    """Default number of epochs for a value, if it differs from the recipe's."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A system that learns something: `run` does all of it and writes a folder.
+    """A complete system: `run` trains it and writes the results into a folder.
 
     The recipe itself is the function `main(run)` of the module `nabi.recipes.<name>` (`fake_news` for
-    `fake-news`), to be read top to bottom.
+    `fake-news`), written to be read top to bottom.
 
     >>> import tempfile
     >>> get("hello").run(tempfile.mkdtemp(), epochs=1).figures["parameters"]
@@ -45,12 +45,12 @@ class Recipe:
     name: str
     summary: str
     epochs: int
-    """How many it trains unless told otherwise."""
+    """Default number of epochs."""
     threads: int | None = 1
-    """How many torch may use; None for as many as it wants. Networks as small as these run slower when shared
-    out, and many times slower when another program wants the processor as well."""
+    """Number of torch threads; None for torch's default. Networks this small run slower on several threads,
+    and many times slower when other programs use the processor."""
     reads_data: bool = False
-    """Whether it needs files of data that do not come with nabi."""
+    """Whether it needs data files that do not come with nabi."""
     choices: tuple[Choice, ...] = ()
 
     def run(
@@ -63,23 +63,23 @@ class Recipe:
         choices: Mapping[str, str] | None = None,
         console: "Console | None" = None,
     ) -> "Result":
-        """Train, show, and write model, `result.json` and pictures into the folder `out`.
+        """Train, show results, and write the model, `result.json` and pictures into the folder `out`.
 
         Args:
-            out: the folder, `runs/<name>` by default, with what was chosen in its name where that is not the
-                default; files of an earlier run in it are replaced.
+            out: the folder, by default `runs/<name>`, followed by choices that are not the default; files of
+                an earlier run are overwritten.
             seed: of everything random.
-            epochs: how long to train; the recipe's own number by default.
-            data: the file or folder with the recipe's data; by default where `nabi.datasets` looks.
-            choices: for some of the recipe's `choices`, one of its values by its name.
-            console: where to show progress and figures; nothing is shown by default.
+            epochs: how long to train; the recipe's default if None.
+            data: the file or folder with the recipe's data; by default as for `nabi.datasets`.
+            choices: values for some of the recipe's `choices`, by name.
+            console: where to show progress and results; nothing is shown by default.
 
-        Returns the figures. After a `Ctrl-C` during training the batch is finished, what there is gets
+        Returns the result. After `Ctrl-C` during training, the batch is completed, the results so far are
         written, and `interrupted` is True.
 
         Raises `OutputError` before any training if the folder cannot be written, `MissingFileError` if the
-        data are not there, `ArgumentError` for a negative seed, fewer epochs than one, data for a recipe that
-        reads none, or a choice that the recipe does not have; `UnknownNameError` for another value of one.
+        data do not exist, `ArgumentError` for a negative seed, fewer epochs than one, data for a recipe that
+        reads none, or a choice that the recipe does not have; `UnknownNameError` for an unknown value.
         """
         from nabi.recipes._run._run import Run
         from nabi.recipes._run._run_folder import RunFolder
@@ -89,7 +89,7 @@ class Recipe:
         if epochs is not None:
             epochs = _checks.whole("epochs", epochs, otherwise=" or None")
         if data is not None and not self.reads_data:
-            raise ArgumentError(f"data: {os.fspath(data)} was given, the recipe {self.name} reads no data")
+            raise ArgumentError(f"data: expected none for the recipe {self.name}, got {os.fspath(data)}")
         chosen = self._chosen(choices or {})
         others = [chosen[choice.name] for choice in self.choices if chosen[choice.name] != choice.values[0]]
         folder = RunFolder(Path("runs") / "-".join([self.name, *others]) if out is None else out)
@@ -109,11 +109,11 @@ class Recipe:
         return run.finish()
 
     def _chosen(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The value of every choice."""
+        """Return the value of every choice."""
         values = {choice.name: choice.values for choice in self.choices}
         for name, value in given.items():
             if name not in values:
-                raise ArgumentError(f"{name}: {value!r} was given, the recipe {self.name} has no such choice")
+                raise ArgumentError(f"{name}: expected a choice of the recipe {self.name}, got {value!r}")
             if value not in values[name]:
                 raise unknown_name(name, value, values[name])
         return {name: given.get(name, known[0]) for name, known in values.items()}
@@ -124,30 +124,30 @@ _RECIPES = {
     for recipe in (
         Recipe("hello", "spells 'hello' letter by letter from an h (many to many)", 300),
         Recipe("numbers", "continues 0.0, 0.1, 0.2, 0.3 with 0.4 (many to one)", 1000),
-        Recipe("song", "learns the song 나비야 and sings it, beside an MLP that cannot", 2000),
-        Recipe("reuters", "tells the topic of a newswire story, one of 46", 30, None, True),
-        Recipe("imdb", "tells whether a film review is positive, by a CNN and an LSTM", 10, None, True),
+        Recipe("song", "learns the song 나비야 and sings it; an MLP cannot", 2000),
+        Recipe("reuters", "classifies newswire stories into 46 topics", 30, None, True),
+        Recipe("imdb", "classifies film reviews with a CNN and an LSTM", 10, None, True),
         Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 20, None, True),
-        Recipe("captions", "says what is in pictures of shapes that it has never seen together", 6),
-        Recipe("chorales", "hears Bach's chorales, chord by chord, and composes", 100, 1, True),
+        Recipe("captions", "captions images of shapes in combinations it has never seen", 6),
+        Recipe("chorales", "learns Bach's chorales, chord by chord, and composes", 100, 1, True),
         Recipe(
             "translate",
-            "translates English into German or Korean, looking where it is in the sentence",
+            "translates English into German or Korean, with attention",
             12,
             None,
             True,
             (
                 Choice("pair", "The languages.", ("en-de", "en-ko"), {"en-ko": 30}),
-                Choice("attention", "How it looks at the sentence.", ("luong", "bahdanau", "none")),
+                Choice("attention", "The kind of attention.", ("luong", "bahdanau", "none")),
             ),
         ),
-        Recipe("fake-news", "tells whether a post about COVID-19 is real or fake", 20, None, True),
+        Recipe("fake-news", "classifies posts about COVID-19 as real or fake", 20, None, True),
     )
 }
 
 
 def get(name: str) -> Recipe:
-    """Return the recipe of that name; `UnknownNameError` if there is none."""
+    """Return the recipe of that name; raise `UnknownNameError` if there is none."""
     if name not in _RECIPES:
         raise unknown_name("recipe", name, _RECIPES)
     return _RECIPES[name]

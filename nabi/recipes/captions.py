@@ -1,10 +1,10 @@
-"""Captions: a network that looks at pictures and says what is in them (one to many).
+"""Captions: a network that describes images (one to many).
 
-The pictures are made: coloured shapes in places, each with the one sentence that is right about it
-(`nabi.datasets.shapes`). Convolutions read a picture; a recurrent network writes the sentence word by word,
-and looks at the picture again for each word. The test pictures combine what no other picture combines: a
-colour and a shape that were never seen together, or two things that were never seen in one picture. They are
-looked at once, at the end; what the settings were chosen by are the combinations of the validation part.
+The images are synthetic: coloured shapes, each with its one correct caption (`nabi.datasets.shapes`). A
+convolutional network reads an image; a recurrent network writes the caption word by word, attending to the
+image for each word. The test images have new combinations: a colour and a shape never seen together, or two
+things never seen in one image. They are evaluated once, at the end; the settings were chosen on the
+combinations of the validation part.
 """
 
 from nabi.datasets import shapes
@@ -20,7 +20,7 @@ DRAWN, SHOWN = 8, 5
 
 
 def make_captioner(epochs: int, seed: int) -> Captioner:
-    """Return the model, with the settings that were the best on the validation pictures."""
+    """Return the model, with the best settings on the validation images."""
     return Captioner(
         "gru",
         units=128,
@@ -34,13 +34,13 @@ def make_captioner(epochs: int, seed: int) -> Captioner:
 
 
 def main(run: Run) -> None:
-    """Learn from the training pictures, and caption pictures of combinations that it has never seen."""
-    # The data: pictures [N, 48, 48, 3] and their sentences; the parts combine different things.
+    """Learn from the training images, then caption images of unseen combinations."""
+    # The data: images [N, 48, 48, 3] and their captions; the parts have different combinations.
     training, validation, test = shapes.load_data(
         PICTURES, HELD_OUT, HELD_OUT, image_size=IMAGE_SIZE, seed=run.seed
     )
 
-    # The model and its training: a run that was interrupted goes on when the same command is given again.
+    # The model and its training: running the same command again resumes an interrupted run.
     model = make_captioner(run.epochs, run.seed)
     with run.batches("captions", run.epochs) as bar:
         report = model.fit(
@@ -53,7 +53,7 @@ def main(run: Run) -> None:
     run.interrupted = run.interrupted or report.interrupted
     model.save(run.folder / "model.nabi")
 
-    # What it shows: how many captions are right to the letter, and where it looked for each word.
+    # The results: how many captions are exactly right, and the attention for each word.
     said = [caption.text for caption in model.caption(test.images, beam=1)]
     right = [text == caption for text, caption in zip(said, test.captions, strict=True)]
     new_kinds = shapes.get_new_kinds("test")
@@ -85,7 +85,7 @@ def main(run: Run) -> None:
             if said[number]
         ],
         run.folder / "captions.png",
-        title="Combinations never seen: what is said of them, and what was looked at for each word",
+        title="Unseen combinations: captions, and the attention for each word",
     )  # fmt: skip
     run.console.print(
         f"{run.figures['exactly_right']:.1%} of {len(right):,} captions of unseen combinations are exactly "
@@ -98,7 +98,7 @@ def main(run: Run) -> None:
 
 
 def _to_draw(right: list[bool]) -> list[int]:
-    """Return the numbers of the first pictures, the last of them one that is wrong, if any is."""
+    """Return the numbers of the first images; the last one is replaced by a wrong one, if any is wrong."""
     first = list(range(min(DRAWN, len(right))))
     wrong = [number for number, one in enumerate(right) if not one]
     if wrong and wrong[0] >= len(first):

@@ -1,11 +1,11 @@
-"""Bach's chorales, chord by chord: networks that hear four voices and compose (many to many).
+"""Bach's chorales, chord by chord: networks that learn four voices and compose (many to many).
 
-At each beat they see which keys of a piano sound, and say of each of the 88 keys how probable it is at the
-next beat. The chorales are those, and divided as, of Boulanger-Lewandowski et al. (2012), so that the figures
-can be compared with published ones: the nats per beat of 88 independent keys.
+At each beat they see which piano keys sound, and predict the probability of each of the 88 keys at the next
+beat. The chorales and their split are those of Boulanger-Lewandowski et al. (2012), so that the figures are
+comparable with published ones: nats per beat of 88 independent keys.
 
-Chords are not made of independent keys. So a second network learns the same chorales, in which each key also
-knows of the keys below it that sound; it composes.
+The keys of a chord are not independent. A second network therefore predicts each key given the sounding keys
+below it; it composes.
 """
 
 from nabi.data import Frame, read_frames, write_midi_frames
@@ -23,7 +23,7 @@ PARTS = ("train", "valid", "test")
 UNITS, EMBEDDING = 400, 200
 DROPOUT, WEIGHT_DROP, TRANSPOSE = 0.3, 0.2, 5
 PIECES, LEARNING_RATE = 8, 4e-3
-BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, of a chorale that was held out, in beats
+BEATS_PER_BAR, BARS, PRIMER = 4, 24, 8  # the primer, from a held-out chorale, in beats
 TEMPERATURE, FEWEST = 0.7, 4
 
 
@@ -52,8 +52,8 @@ def main(run: Run) -> None:
     if not all(parts.get(name) for name in PARTS):
         raise FileFormatError(f"data: {file} has no pieces for {', '.join(PARTS)}")
 
-    # The networks, one after the other. A run that was interrupted goes on when the same command is given
-    # again: what it trained to the end is not trained anew.
+    # The networks, one after the other. Running the same command again resumes an interrupted run; finished
+    # networks are not trained again.
     finished = run.folder / "keys.nabi"
     keys = make(run.epochs, run.seed)
     if (run.folder / "chords.training").exists() and finished.exists():
@@ -63,7 +63,7 @@ def main(run: Run) -> None:
     if not run.interrupted:
         model = learn(run, make(run.epochs, run.seed, output="chords"), parts)
 
-    # What it composes: a chorale from nothing, and one that goes on from the beginning of one it never heard.
+    # The compositions: a chorale from nothing, and a continuation of the beginning of an unseen one.
     for name, primer in (("from_nothing", ()), ("continued", parts["valid"][0][:PRIMER])):
         composed = model.write(
             primer,
@@ -74,7 +74,7 @@ def main(run: Run) -> None:
         )
         frames = [*primer, *composed]
         write_midi_frames(run.folder / f"{name}.mid", frames, title=name.replace("_", " "))
-        title = "A chorale from nothing" if not primer else "A chorale gone on from its first two bars"
+        title = "A chorale from nothing" if not primer else "A chorale continued from its first two bars"
         piano_roll_picture(frames, run.folder / f"{name}.png", primer=len(primer), title=title)
         run.figures[f"{name}.bars"] = len(frames) / BEATS_PER_BAR
     run.console.print(
@@ -83,7 +83,7 @@ def main(run: Run) -> None:
 
 
 def learn(run: Run, model: NoteModel, parts: dict[str, list[tuple[Frame, ...]]]) -> NoteModel:
-    """Train a model that has not been trained; show how good it is."""
+    """Train a model unless it is trained already; show how good it is."""
     output = model.settings.output
     if not model.trained:
         with run.batches(output, run.epochs) as bar:
@@ -102,7 +102,7 @@ def learn(run: Run, model: NoteModel, parts: dict[str, list[tuple[Frame, ...]]])
 
 
 def show(run: Run, model: NoteModel) -> None:
-    """Print and keep the figures of a model, and draw how it learned."""
+    """Print and store the figures of a model, and draw its learning curves."""
     output, report = model.settings.output, model.report
     if model.history:
         losses = model.history["val_loss"]

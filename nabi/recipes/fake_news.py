@@ -1,7 +1,7 @@
-"""Fake news: a post about COVID-19 in, whether it is real or fake out (many to one).
+"""Fake news: a post about COVID-19 in, real or fake out (many to one).
 
-The data come in three files: one to learn from, one to choose by, one to test on (Constraint 2021). A linear
-model on word counts, the baseline of those who made the data, is hard to beat: 0.933.
+The data come in three files, for training, validation and test (Constraint 2021). The authors' baseline, a
+linear model on word counts, is hard to beat: 0.933.
 """
 
 from nabi.callbacks import EarlyStopping
@@ -21,7 +21,7 @@ EMBEDDING, UNITS, DROPOUT = 100, 64, 0.4
 
 
 def lstm(words: int, labels: int) -> Sequential:
-    """Return the network: Embedding, LSTM, Dense; dropout keeps it from learning by heart."""
+    """Return the network: Embedding, LSTM, Dense, with dropout against overfitting."""
     return Sequential(
         [
             Embedding(words, EMBEDDING, mask_zero=True),
@@ -34,8 +34,8 @@ def lstm(words: int, labels: int) -> Sequential:
 
 
 def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
-    """Learn from 6,420 posts, then judge 2,140 others."""
-    # The data, with a validation part of their own.
+    """Learn from 6,420 posts, then classify 2,140 others."""
+    # The data, which have a validation part.
     training, validation, test = fake_news.load_texts(run.data)
     corpus = Corpus(fake_news.get_label_names(), training, validation, test, settings, run.seed)
 
@@ -44,7 +44,7 @@ def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> No
     model = network(len(corpus.vocabulary), len(corpus.labels))
     model.compile(Adam(settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    # The training: until the validation part gets no better; the weights of its best epoch are kept.
+    # The training: until the validation metric stops improving; the weights of the best epoch are kept.
     stopping = EarlyStopping(settings.monitor, patience=settings.patience, restore_best_weights=True)
     with run.batches("training", run.epochs) as bar:
         model.fit(
@@ -56,5 +56,5 @@ def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> No
         )
     show_training(run, model, corpus, stopping, bar)
 
-    # What it shows: how many posts of the test part it judges rightly, and where it is surely wrong.
+    # The results: the accuracy on the test part, and the most confident mistakes.
     show_test(run, model, corpus)

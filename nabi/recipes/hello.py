@@ -1,7 +1,7 @@
 """The word 'hello': a letter in, the next letter out, at every step (many to many).
 
-One sample is enough: h-e-l-l goes in and e-l-l-o shall come out. The same letter l is followed once by l and
-once by o, so only a network that remembers can get both right.
+One sample is enough: h-e-l-l goes in and e-l-l-o should come out. The letter l is followed once by l and once
+by o, so only a network with memory can get both right.
 """
 
 import numpy as np
@@ -22,12 +22,12 @@ WORD = "hello"
 
 def main(run: Run) -> None:
     """Train on the one word, then spell it from its first letter."""
-    # The data: letters as ones in zeros, [1 sample, 4 steps, 4 letters].
+    # The data: one-hot letters, [1 sample, 4 steps, 4 letters].
     letters = Characters.of(WORD)
     x = letters.one_hot(WORD[:-1])[None]
     y = letters.one_hot(WORD[1:])[None]
 
-    # The model: every hidden state, not only the last, becomes a probability for each letter.
+    # The model: every hidden state, not only the last, yields a probability for each letter.
     set_random_seed(run.seed)
     model = Sequential(
         [
@@ -42,7 +42,7 @@ def main(run: Run) -> None:
     with run.training("SimpleRNN", run.epochs, steps=1) as bar:
         model.fit(x, y, epochs=run.epochs, verbose=0, callbacks=[bar])
 
-    # What it shows: each letter's successor, and the whole word from an h, feeding back its own letters.
+    # The results: each letter's successor, and the whole word from an h, feeding back its own letters.
     probabilities = model.predict(x, verbose=0)[0]
     successors = letters.decode(probabilities.argmax(-1))
     spelled = WORD[0]

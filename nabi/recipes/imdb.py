@@ -1,7 +1,7 @@
-"""IMDB: a film review in, whether it is positive out (many to one), as the lecture builds it.
+"""IMDB: a film review in, positive or negative out (many to one), with the lecture's network.
 
-A convolution looks at five words at a time, pooling keeps the strongest of every four places, and an LSTM
-reads what is left: a quarter of the steps, each of which knows its neighbours.
+A convolution reads five words at a time, pooling keeps the maximum of every four steps, and an LSTM reads the
+result: a quarter of the steps, each with information about its neighbours.
 """
 
 from functools import partial
@@ -20,8 +20,8 @@ from nabi.utils import set_random_seed
 
 __all__ = ["cnn_lstm", "main"]
 
-# Of a long review the end is read: that is where it says what to think of the film. The validation loss says
-# when to stop: it rises when the network is too sure of itself, before it makes more mistakes.
+# Of a long review the end is read, which usually has the verdict. Early stopping monitors the validation
+# loss, which rises when the network becomes overconfident, before it makes more mistakes.
 SETTINGS = Settings(
     words=20_000,
     maxlen=400,
@@ -37,7 +37,7 @@ UNITS = 70
 
 
 def cnn_lstm(words: int, labels: int, masked: bool = True) -> Sequential:
-    """Return the lecture's network; `masked` says whether padding counts as no step."""
+    """Return the lecture's network; `masked` says whether padding is masked."""
     return Sequential(
         [
             Embedding(words, EMBEDDING, mask_zero=masked),
@@ -51,8 +51,8 @@ def cnn_lstm(words: int, labels: int, masked: bool = True) -> Sequential:
 
 
 def main(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -> None:
-    """Learn from 25,000 reviews, then judge 25,000 others."""
-    # The data: half of the reviews are the test part. A part of the others is held out to say when to stop.
+    """Learn from 25,000 reviews, then classify 25,000 others."""
+    # The data: half of the reviews are the test part. A share of the others is held out for early stopping.
     reviews, test = imdb.load_texts(run.data)
     training, validation = hold_out(reviews, settings.validation_share, run.seed)
     corpus = Corpus(imdb.get_label_names(), training, validation, test, settings, run.seed)
@@ -67,7 +67,7 @@ def main(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -
         schedule=partial(ExponentialLR, gamma=settings.decay),
     )
 
-    # The training: until the validation part gets no better; the weights of its best epoch are kept.
+    # The training: until the validation metric stops improving; the weights of the best epoch are kept.
     stopping = EarlyStopping(settings.monitor, patience=settings.patience, restore_best_weights=True)
     with run.batches("training", run.epochs) as bar:
         model.fit(
@@ -79,5 +79,5 @@ def main(run: Run, network: Network = cnn_lstm, settings: Settings = SETTINGS) -
         )
     show_training(run, model, corpus, stopping, bar)
 
-    # What it shows: how many reviews of the test part it judges rightly, and where it is surely wrong.
+    # The results: the accuracy on the test part, and the most confident mistakes.
     show_test(run, model, corpus)

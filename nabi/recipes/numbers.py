@@ -1,9 +1,9 @@
 """The number series: four numbers in, the next one out (many to one).
 
 The lecture's model: SimpleRNN(10) and Dense(1), 131 parameters, mean squared error, Adam, 100 epochs. With
-the default step size of 0.001 and all six windows as one batch, two of the seeds 0 to 9 come as near as the
-lecture's own run did. Batches of three and steps of 0.03 bring all ten there in the same 100 epochs. Training
-then goes on to show how much nearer it comes.
+the default learning rate of 0.001 and all six windows in one batch, two of the seeds 0 to 9 get as close as
+the lecture's run. With batches of three and a learning rate of 0.03, all ten do in the same 100 epochs.
+Training then continues to show how much closer it gets.
 """
 
 import numpy as np
@@ -23,14 +23,14 @@ LECTURE_EPOCHS = 100
 
 
 def main(run: Run) -> None:
-    """Train on six windows of 0.0 to 0.9, then predict them and two windows that were never seen."""
+    """Train on six windows of 0.0 to 0.9, then predict them and two unseen windows."""
     # The data: 0.0 0.1 0.2 0.3 -> 0.4, and so on to 0.5 0.6 0.7 0.8 -> 0.9. Shapes [6, 4, 1] and [6].
     series = number_series()
     every_input = np.concatenate([series.inputs, series.unseen_inputs])
     every_target = np.concatenate([series.targets, series.unseen_targets])
     seen = len(series.inputs)
 
-    # The model: the last of four hidden states becomes one number.
+    # The model: the last of four hidden states yields one number.
     set_random_seed(run.seed)
     model = Sequential(
         [
@@ -41,7 +41,7 @@ def main(run: Run) -> None:
     model.compile(optimizer=Adam(learning_rate=0.03), loss="mse")
     run.figures["parameters"] = model.count_params()
 
-    # The training, halted at the lecture's 100 epochs for a look.
+    # The training, with predictions at the lecture's 100 epochs.
     predictions = {}
     with run.training("SimpleRNN", run.epochs, steps=2) as bar:
         for epochs in sorted({min(LECTURE_EPOCHS, run.epochs), run.epochs}):
@@ -58,13 +58,13 @@ def main(run: Run) -> None:
     if run.interrupted:
         predictions[bar.epochs] = model.predict(every_input, verbose=0)[:, 0]
 
-    # What it shows: every window's next number, the six that it learned from and the two that it never saw.
+    # The results: the next number of every window, for the six training windows and the two unseen ones.
     table = Table("window", "next", *(f"after {epochs} epochs" for epochs in predictions))
     for row, (window, target) in enumerate(zip(every_input[:, :, 0], every_target, strict=True)):
         numbers = " ".join(f"{number:.1f}" for number in window)
         predicted = (f"{prediction[row]:.3f}" for prediction in predictions.values())
         table.add_row(numbers, f"{target:.1f}", *predicted, style=None if row < seen else "bold")
-    table.caption = "bold: windows that it never saw"
+    table.caption = "bold: unseen windows"
     run.console.print(table)
 
     for epochs, prediction in predictions.items():

@@ -1,8 +1,8 @@
 """Reuters: a newswire story in, one of 46 topics out (many to one).
 
-A code for each word, a vector for each code, an LSTM that reads the vectors one after the other, and a
-probability for each topic from its last output. Two topics have more than half of the stories, the rarest has
-15, so the accuracy says little about the rare ones: the macro F1, the mean over all topics, does.
+Each word is coded and embedded, an LSTM reads the vectors, and its last output yields a probability for each
+topic. Two topics have more than half of the stories, the rarest has 15, so the accuracy says little about
+rare topics; the macro F1, the mean over all topics, does.
 """
 
 from nabi.callbacks import EarlyStopping
@@ -22,9 +22,9 @@ EMBEDDING, UNITS, DROPOUT = 128, 128, 0.4
 
 
 def lstm(words: int, topics: int, masked: bool = True) -> Sequential:
-    """Return the lecture's network, with dropout so that it does not learn by heart.
+    """Return the lecture's network, with dropout against overfitting.
 
-    `masked` says whether padding counts as no step.
+    `masked` says whether padding is masked.
     """
     return Sequential(
         [
@@ -38,18 +38,18 @@ def lstm(words: int, topics: int, masked: bool = True) -> Sequential:
 
 
 def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> None:
-    """Learn topics from four fifths of the stories, then name those of the last fifth."""
-    # The data: a random fifth is the test part. A part of the others is held out to say when to stop.
+    """Learn topics from four fifths of the stories, then classify the last fifth."""
+    # The data: a random fifth is the test part. A share of the others is held out for early stopping.
     stories, test = reuters.load_texts(run.data)
     training, validation = hold_out(stories, settings.validation_share, run.seed)
     corpus = Corpus(reuters.get_label_names(), training, validation, test, settings, run.seed)
 
-    # The model: words become vectors, the LSTM reads them, its last output becomes 46 probabilities.
+    # The model: words become vectors, the LSTM reads them, its last output yields 46 probabilities.
     set_random_seed(run.seed)
     model = network(len(corpus.vocabulary), len(corpus.labels))
     model.compile(Adam(settings.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
 
-    # The training: until the validation part gets no better; the weights of its best epoch are kept.
+    # The training: until the validation metric stops improving; the weights of the best epoch are kept.
     stopping = EarlyStopping(settings.monitor, patience=settings.patience, restore_best_weights=True)
     with run.batches("training", run.epochs) as bar:
         model.fit(
@@ -61,5 +61,5 @@ def main(run: Run, network: Network = lstm, settings: Settings = SETTINGS) -> No
         )
     show_training(run, model, corpus, stopping, bar)
 
-    # What it shows: how many stories of the test part it names rightly, and where it is surely wrong.
+    # The results: the accuracy on the test part, and the most confident mistakes.
     show_test(run, model, corpus)

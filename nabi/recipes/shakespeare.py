@@ -1,8 +1,8 @@
-"""Shakespeare, character by character: a network that reads his plays and writes on (many to many).
+"""Shakespeare, character by character: a network that reads his plays and continues them (many to many).
 
-It sees one character and says how probable each next one is. Its state goes on from one window of the text
-to the next, so that what it knows of a scene is not forgotten after 128 characters. The last twentieth of the
-text is looked at once, the twentieth before it after every epoch.
+It reads one character and predicts the probability of each next one. Its state carries over from one window
+of the text to the next, so that its memory is not limited to 128 characters. The last twentieth of the text
+is the test part, evaluated once; the twentieth before it is the validation part.
 """
 
 import time
@@ -21,8 +21,8 @@ STREAMS, WINDOW = 32, 128
 DROPOUT, WEIGHT_DROP = 0.3, 0.2
 LEARNING_RATE = 3e-3
 STARTS = ("ROMEO:", "JULIET:", "First Citizen:")
-SAMPLE, WRITTEN = 300, 1000  # characters of the sample among the figures and of those in written.txt
-MEASURED = 10_000  # characters over which the speed of writing is measured
+SAMPLE, WRITTEN = 300, 1000  # characters of the sample in the figures, and of those in written.txt
+MEASURED = 10_000  # characters for measuring the speed of writing
 
 
 def main(run: Run) -> None:
@@ -42,13 +42,13 @@ def main(run: Run) -> None:
         seed=run.seed,
     )
 
-    # The training: a run that was interrupted goes on when the same command is given again.
+    # The training: running the same command again resumes an interrupted run.
     with run.batches("shakespeare", run.epochs) as bar:
         report = model.fit(file, checkpoint=run.folder / "training.nabi", verbose=0, callbacks=bar)
     run.interrupted = run.interrupted or report.interrupted
     model.save(run.folder / "model.nabi")
 
-    # What it shows: nats per character, how it learned, and what it writes.
+    # The results: nats per character, learning curves, and generated text.
     if model.history:
         losses = model.history["val_loss"]
         curves = learning_curves(
@@ -72,7 +72,7 @@ def main(run: Run) -> None:
     run.folder.write_text("written.txt", "\n\n----\n\n".join(samples) + "\n")
     run.console.print(str(report), highlight=False)
     run.console.print(
-        f"It writes {run.figures['characters_per_second']:,} characters a second. After {STARTS[0]!r}:",
+        f"It writes {run.figures['characters_per_second']:,} characters per second. After {STARTS[0]!r}:",
         highlight=False,
     )
     run.console.print(run.figures["sample"], highlight=False, markup=False)

@@ -1,13 +1,12 @@
-"""The song 나비야: four notes in, the next note out, by a network that remembers and by one that does not.
+"""The song 나비야: four notes in, the next note out, by a network with memory and by one without.
 
-Four windows of the song go on in two different ways, so four notes are not enough to know the fifth: a
-network that sees nothing else (the MLP, a multilayer perceptron) can get 46 of the 50 right and no more. The
-LSTM is stateful: it hears the song from its beginning, window after window, and keeps its state from each to
-the next.
+Four windows of the song have two different continuations, so four notes do not determine the fifth: a network
+that sees nothing else (the MLP, a multilayer perceptron) can get at most 46 of the 50 right. The LSTM is
+stateful: it reads the song from the beginning, window by window, and carries its state over.
 
-Both train for the lecture's 2000 epochs. The loss of an LSTM that learns note by note jumps now and then, and
-the last epoch may be such a jump: the weights of the epoch with the lowest loss are used, and the last
-epoch's figures stand beside theirs.
+Both train for the lecture's 2000 epochs. The loss of an LSTM trained note by note jumps occasionally,
+possibly in the last epoch. Therefore the weights of the epoch with the lowest loss are used, and the figures
+of the last epoch are reported as well.
 """
 
 from typing import Any
@@ -33,14 +32,14 @@ SCALE = len(NOTES) - 1  # the largest code, 13: inputs lie between 0 and 1
 
 
 def main(run: Run) -> None:
-    """Train both networks on the song, let each predict and sing it, and write down what they did."""
+    """Train both networks on the song, let each predict and sing it, and write the results."""
     # The data: codes 0 to 13, 50 windows of four with the code that follows each.
     heard, following = windows(encode_notes(NABIYA), WINDOW)
     x = heard / SCALE  # [50, 4]
     y = to_categorical(following)  # [50, 12]: the codes 12 and 13 never follow
 
-    # The network that remembers hears one window at a time, in the order of the song; at the song's end its
-    # states are reset, and the song begins anew.
+    # The network with memory reads one window at a time, in the order of the song; at the end of the song its
+    # states are reset.
     set_random_seed(run.seed)
     lstm = Sequential(
         [
@@ -58,7 +57,7 @@ def main(run: Run) -> None:
     performances = [perform("LSTM", lstm, heard[:, :, None], best, bar)]
     lstm.save(run.folder / "model.nabi")
 
-    # The network that does not remember, on the same windows.
+    # The network without memory, on the same windows.
     if not run.interrupted:
         set_random_seed(run.seed)
         mlp = Sequential(
@@ -75,14 +74,14 @@ def main(run: Run) -> None:
         performances.append(perform("MLP", mlp, heard, best, bar))
         mlp.save(run.folder / "mlp.nabi")
 
-    # What it shows: the original and each prediction as text, MIDI and piano roll; how many notes are right.
+    # The results: the original and each prediction as text, MIDI and piano roll; how many notes are right.
     for performance in performances:
         run.figures |= performance.figures()
     write(run.folder, performances)
     show(run.console, performances)
 
-    # Inside the LSTM: its gates while it hears the song, drawn at the newest note of each window; and why it
-    # can remember so far back when a plain recurrent network cannot.
+    # Inside the LSTM: its gates over the song, drawn at the newest note of each window; and why its memory
+    # reaches so far back when that of a plain recurrent network does not.
     gates_picture(
         lstm.layers[0],
         x.reshape(1, -1, 1),
@@ -96,7 +95,7 @@ def main(run: Run) -> None:
 
 
 def perform(network: str, model: Model, heard: Codes, best: "BestWeights", bar: EpochBar) -> Performance:
-    """Let a network sing with the weights of its last epoch, then with those of its best; keep the best."""
+    """Let a network sing with the weights of its last and of its best epoch; keep the best."""
     last = sing(model, heard)
     if best.weights is not None:
         model.set_weights(best.weights)
@@ -104,7 +103,7 @@ def perform(network: str, model: Model, heard: Codes, best: "BestWeights", bar: 
 
 
 def sing(model: Model, heard: Codes) -> Sung:
-    """Predict each note from the true four before it, then from the network's own, beginning with four."""
+    """Predict each note from the true four before it, then from the network's own predictions."""
     first = heard[0].ravel().tolist()
 
     model.reset_states()
@@ -130,7 +129,7 @@ class BestWeights(Callback):
         self.weights: list[npt.NDArray[Any]] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the epoch's loss; `epoch` counts inside one call of `fit`, so this counts for itself."""
+        """Check the epoch's loss; epochs are counted here, since `epoch` restarts with each call of `fit`."""
         self.epochs += 1
         loss = float((logs or {})["loss"])
         if self.loss is None or loss < self.loss:

@@ -1,8 +1,8 @@
-"""Translating English: one network reads a sentence, another writes it in German or Korean (many to many).
+"""Translation: one network reads an English sentence, another writes it in German or Korean (many to many).
 
-The writer looks at the sentence while it writes: at each step attention says which of the encoder's outputs
-matter. The choice `attention` takes another kind, or none: then all that the writer knows of the sentence is
-the last states of the reader. The validation part is looked at after every epoch, the test part once.
+At each step of the decoder, attention weighs the encoder's outputs. The choice `attention` selects the kind,
+or none: the decoder then only receives the encoder's last states. The validation part is evaluated after
+every epoch, the test part once.
 """
 
 import random
@@ -18,24 +18,24 @@ __all__ = ["main"]
 
 CELL = "gru"
 SETTINGS: dict[str, dict[str, Any]] = {
-    # 29,000 descriptions of pictures.
+    # 29,000 image descriptions.
     "en-de": {"vocabulary_size": 4_000, "dropout": 0.3, "learning_rate": 3e-3, "warmup": 200},
     # 3,000 short sentences.
     "en-ko": {"vocabulary_size": 1_500, "dropout": 0.4, "learning_rate": 3e-3, "warmup": 100},
 }
 BEAM, LENGTH_PENALTY = 5, 1.0
-SHOWN, DRAWN = 10, 2  # sentences whose translation is shown, and of which the attention is drawn
-AT_ONCE = 250  # sentences after which the bar moves
+SHOWN, DRAWN = 10, 2  # sentences with translations shown, and with attention drawn
+AT_ONCE = 250  # sentences per update of the progress bar
 
 Part = tuple[list[str], list[str]]
 
 
 def main(run: Run) -> None:
-    """Learn from the training part, stop by the validation part, translate the test part."""
+    """Train with early stopping on the validation part, then translate the test part."""
     pair, attention = run.choices["pair"], run.choices["attention"]
     training, validation, test = read(pair, run.data)
 
-    # The model: an encoder of both directions, a decoder, attention between them.
+    # The model: a bidirectional encoder, a decoder, attention between them.
     translator = Translator(
         CELL,
         attention=None if attention == "none" else attention,
@@ -44,7 +44,7 @@ def main(run: Run) -> None:
         **SETTINGS[pair],
     )
 
-    # The training: a run that was interrupted goes on when the same command is given again.
+    # The training: running the same command again resumes an interrupted run.
     with run.batches("translate", run.epochs) as bar:
         report = translator.fit(
             *training,
@@ -55,7 +55,7 @@ def main(run: Run) -> None:
         )
     if report.interrupted:
         run.interrupted = True
-        run.console.print("Stopped: the same command goes on from here. This is what it has learnt so far.")
+        run.console.print("Stopped; run the same command again to resume. These are the results so far.")
     translator.save(run.folder / "model.nabi")
     run.figures |= {
         "training_pairs": len(training[0]),
@@ -68,7 +68,7 @@ def main(run: Run) -> None:
     }
     run.console.print(str(report), highlight=False)
 
-    # What it shows: the scores, and translations of sentences that it has never seen.
+    # The results: the scores, and translations of unseen sentences.
     said = {}
     for name, part in (("validation", validation), ("test", test)):
         said[name] = translate(run, translator, part[0], name)
@@ -92,12 +92,12 @@ def main(run: Run) -> None:
 
 
 def read(pair: str, data: Path | None) -> tuple[Part, Part, Part]:
-    """Return training, validation and test of a pair of languages, always divided in the same way."""
+    """Return training, validation and test part of a language pair, always with the same split."""
     return multi30k.load_pairs(data) if pair == "en-de" else tatoeba.load_pairs(data)
 
 
 def translate(run: Run, translator: Translator, sources: list[str], title: str) -> list[str]:
-    """Translate sentences; a Ctrl-C gives those that are done."""
+    """Translate sentences; after Ctrl-C, return those done so far."""
     said: list[str] = []
     with run.batches(f"translating, {title}") as bar:
         bar.set_params({"steps": -(-len(sources) // AT_ONCE)})
@@ -112,7 +112,7 @@ def translate(run: Run, translator: Translator, sources: list[str], title: str) 
 
 
 def draw(run: Run, translator: Translator, sources: list[str]) -> None:
-    """Draw where the model looked while it wrote."""
+    """Draw the attention of the model."""
     from nabi.explain import attention_picture
 
     for number, source in enumerate(sources, 1):

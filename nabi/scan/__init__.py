@@ -1,14 +1,21 @@
 """A cell run over time: one torch operator, its derivative, lengths, masks, resets, states."""
 
+# `name as name`: for the rooms above. Users have what `__all__` lists.
 from nabi._operator import register
-from nabi.scan._arguments import check_dense
-from nabi.scan._definition import Layout, Options
-from nabi.scan._full_batch import scan_full_batch
+from nabi.scan._arguments import (
+    autocast_dtype as autocast_dtype,
+    check_dense,
+    check_input as check_input,
+    check_layout as check_layout,
+    check_packed as check_packed,
+    check_states as check_states,
+    check_types as check_types,
+)
+from nabi.scan._fast_path import PreparedStep, TrainingPass, scan_full_batch
+from nabi.scan._layout import Layout, Options
 from nabi.scan._noise import sample_noise
-from nabi.scan._operator import backward_pass, forward_pass
-from nabi.scan._prepared import PreparedStep
+from nabi.scan._operator import backward_pass, forward_pass, run_direction as run_direction
 from nabi.scan._scan import scan, scan_packed
-from nabi.scan._training import TrainingPass
 from nabi.scan._unroll import loop, new_states, static_scan, step
 
 __all__ = [

@@ -1,51 +1,15 @@
 """The definition run on a batch or on packed data, and its derivative to any order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.scan._layout import mask_of
+from nabi.scan._layout import Layout, Options
 from nabi.targets import eager
 
-__all__ = ["Layout", "Options", "define", "differentiate"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a program is run over time; see `nabi.scan.scan`."""
-
-    reverse: bool = False
-    truncate: int | None = None
-    all_states: bool = False
-    recompute: int | None = None
-    only_finals: bool = False
-
-    def kept(self, program: Program) -> tuple[int, ...]:
-        """The states whose value at every step is returned; none with `only_finals`."""
-        if self.only_finals:
-            return ()
-        return tuple(range(len(program.state_names))) if self.all_states else (0,)
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`.
-
-    With `alike` the initial states of all sequences are the same, so that their order does not matter.
-    """
-
-    mask: Tensor | None
-    resets: Tensor | None
-    batch_sizes: Tensor | None
-    lengths: tuple[int, ...] | None = None
-    alike: bool = False
-
-    def mask_for(self, x: Tensor) -> Tensor | None:
-        """The mask `[B, T]` of a batch, from lengths where these were given."""
-        return self.mask if self.lengths is None else mask_of(self.lengths, x.shape[1], x.device)
+__all__ = ["define", "differentiate"]
 
 
 def differentiate(

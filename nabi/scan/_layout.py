@@ -1,26 +1,65 @@
-"""From a batch with lengths, masks, resets, reversal or packed data to packed rows, and back."""
+"""What says which steps of a batch are valid and how a program goes over them, and the rows that follow."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from nabi.kernels import Rows, gather, rows_of_lengths, rows_of_mask, spread
+from nabi.ir import Program
+from nabi.kernels import Rows, rows_of_lengths, rows_of_mask
 
-__all__ = [
-    "batch_rows",
-    "from_rows",
-    "hand_out",
-    "in_batch_order",
-    "in_row_order",
-    "mask_of",
-    "packed_rows",
-    "to_rows",
-]
+__all__ = ["PLAIN", "Layout", "Options", "batch_rows", "mask_of", "packed_rows"]
 
 _REMEMBERED = 1 << 17
 """Steps of a batch up to which its layout is kept for the next one with the same lengths."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a program is run over time; see `nabi.scan.scan`."""
+
+    reverse: bool = False
+    truncate: int | None = None
+    all_states: bool = False
+    recompute: int | None = None
+    only_finals: bool = False
+
+    def kept(self, program: Program) -> tuple[int, ...]:
+        """The states whose value at every step is returned; none with `only_finals`."""
+        if self.only_finals:
+            return ()
+        return tuple(range(len(program.state_names))) if self.all_states else (0,)
+
+
+PLAIN = Options()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What says which steps are valid: at most one of `mask`, `batch_sizes` and `lengths`.
+
+    With `alike` the initial states of all sequences are the same, so that their order does not matter.
+    """
+
+    mask: Tensor | None
+    resets: Tensor | None
+    batch_sizes: Tensor | None
+    lengths: tuple[int, ...] | None = None
+    alike: bool = False
+
+    def mask_for(self, x: Tensor) -> Tensor | None:
+        """The mask `[B, T]` of a batch, from lengths where these were given."""
+        return self.mask if self.lengths is None else mask_of(self.lengths, x.shape[1], x.device)
+
+    def rows(self, x: Tensor, options: Options) -> Rows:
+        """The rows in which a batch `[B, T, D]`, or packed data `[N, D]`, is computed."""
+        if self.batch_sizes is not None:
+            return packed_rows(self.batch_sizes, reverse=options.reverse, device=x.device)
+        return batch_rows(
+            x.shape[0], x.shape[1], mask=self.mask, resets=self.resets, reverse=options.reverse,
+            truncate=options.truncate, device=x.device, lengths=self.lengths,
+        )  # fmt: skip
 
 
 def batch_rows(
@@ -75,58 +114,6 @@ def packed_rows(batch_sizes: Tensor, *, reverse: bool, device: torch.device) -> 
     return _packed(active, reverse, device)
 
 
-def to_rows(values: Tensor, rows: Rows) -> Tensor:
-    """Bring a batch `[B, T, width]`, or packed data `[N, width]`, into rows `[N, width]`."""
-    if rows.place is not None:
-        return gather(values, rows)
-    if values.dim() == 2:
-        return values
-    batch, time, width = values.shape
-    if batch == 1:
-        return values.view(time, width) if values.is_contiguous() else values.reshape(time, width)
-    return values.transpose(0, 1).reshape(batch * time, width)
-
-
-def from_rows(values: Tensor, rows: Rows, shape: Sequence[int], strides: Sequence[int] = ()) -> Tensor:
-    """Bring rows back to a batch `[B, T, width]`, zero where a step is not valid, or to packed data.
-
-    Args:
-        values: the rows `[N, width]`.
-        rows: the layout.
-        shape: of the batch `[B, T, ...]` or the packed data `[N, ...]`.
-        strides: of the batch that was the input; its order in memory is taken over where a copy is made.
-    """
-    if rows.place is not None:
-        return spread(values, rows, shape, _is_time_major(strides))
-    if len(shape) == 2:
-        return values
-    return values.view(shape[1], shape[0], values.shape[1]).transpose(0, 1)
-
-
-def hand_out(values: Tensor, rows: Rows, shape: Sequence[int], strides: Sequence[int] = ()) -> Tensor:
-    """As `from_rows`, but never a view: rows that need no copy are given in a tensor of the same memory.
-
-    autograd forbids changing a view that a function made, and a view would keep its graph alive for ever.
-    """
-    if rows.place is not None:
-        return spread(values, rows, shape, _is_time_major(strides))
-    width = values.shape[1]
-    size, stride = (shape[0], width), (width, 1)
-    if len(shape) == 3:
-        size, stride = (shape[0], shape[1], width), (width, shape[0] * width, 1)  # type: ignore[assignment]
-    return values.new_empty(0).set_(values.untyped_storage(), 0, size, stride)
-
-
-def in_row_order(states: Tensor, rows: Rows) -> Tensor:
-    """Sort what belongs to sequences, `[B, width]`, as they come in the rows."""
-    return states if rows.order is None else states.index_select(0, rows.order)
-
-
-def in_batch_order(states: Tensor, rows: Rows) -> Tensor:
-    """Sort what belongs to sequences, `[B, width]`, back as they come in the batch."""
-    return states if rows.back is None else states.index_select(0, rows.back)
-
-
 @lru_cache(maxsize=256)
 def _plain(batch: int, time: int) -> Rows:
     return Rows([batch] * time, batch)
@@ -176,10 +163,6 @@ def _of_mask(mask: Tensor, reverse: bool) -> Rows:
         return found
     batch, time = mask.shape
     return _of_lengths((time,) * batch, time, reverse, mask.device)
-
-
-def _is_time_major(strides: Sequence[int]) -> bool:
-    return len(strides) == 3 and strides[0] < strides[1]
 
 
 def _uncut(mask: Tensor, reverse: bool) -> Rows:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program, find_program
-from nabi.scan._definition import Layout, Options, differentiate
+from nabi.scan._definition import differentiate
+from nabi.scan._layout import Layout, Options
 from nabi.scan._operator import backward_pass, forward_pass
 from nabi.scan._way import untraced
 

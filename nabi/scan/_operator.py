@@ -13,95 +13,109 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.kernels import Rows
-from nabi.native import is_watched
-from nabi.scan._definition import Layout, Options, define, differentiate
-from nabi.scan._layout import (
-    batch_rows,
-    from_rows,
-    hand_out,
-    in_batch_order,
-    in_row_order,
-    packed_rows,
-    to_rows,
-)
+from nabi.kernels import Rows, from_rows, hand_out, in_batch_order, in_row_order, to_rows
+from nabi.native import are_ordinary, has_failed, is_watched, runs_native
+from nabi.scan._definition import define, differentiate
+from nabi.scan._layout import PLAIN, Layout, Options
+from nabi.scan._noise import sample_noise
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
-from nabi.scan._shared import is_unchanged, share
-from nabi.scan._way import Way, are_given_ordinary, way_of
+from nabi.scan._way import Way, way_of
 from nabi.targets import Record, run_backward, run_forward
 
-__all__ = ["backward_pass", "forward_pass", "run_scan"]
+__all__ = ["Result", "backward_pass", "forward_pass", "run_direction", "run_scan"]
+
+
+Result = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...] | None]
+
+
+def run_direction(
+    program: Program,
+    x: Tensor,
+    states: tuple[Tensor, ...] | None,
+    families: Sequence[Tensor],
+    *,
+    layout: Layout,
+    truncate: int | None = None,
+    return_all_states: bool = False,
+    recompute: int | None = None,
+    reverse: bool = False,
+) -> Result:
+    """As `scan` and `scan_packed`, for arguments that have been checked; random inputs are drawn.
+
+    Args:
+        program, x, states, families, truncate, return_all_states, recompute, reverse: as `scan` takes them.
+        layout: from `check_layout`, or of packed data.
+    """
+    noises: tuple[Tensor, ...] = ()
+    if program.noises:
+        batch, time = x.shape[0], x.shape[1]
+        if layout.batch_sizes is not None:
+            batch, time = int(layout.batch_sizes[0]), -x.shape[0]
+        noises = sample_noise(program, batch, time, dtype=x.dtype, device=x.device)
+    plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
+    options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
+    kept, finals = run_scan(program, options, layout, x, states, tuple(families), noises)
+    return kept[0], finals, kept if return_all_states else None
 
 
 def run_scan(
     program: Program,
     options: Options,
+    layout: Layout,
     x: Tensor,
-    states: tuple[Tensor, ...],
+    states: tuple[Tensor, ...] | None,
     families: tuple[Tensor, ...],
     noises: tuple[Tensor, ...],
-    mask: Tensor | None = None,
-    resets: Tensor | None = None,
-    batch_sizes: Tensor | None = None,
-    lengths: tuple[int, ...] | None = None,
-    alike: bool = False,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Run a program over time; arguments are valid already.
+    """Run a program over time; arguments are valid already, and no states stand for zeros.
 
     Returns the kept states at every step (`[B, T, width]`, or `[N, width]` for packed data) and the final
     states `[B, width]`.
     """
-    count = len(options.kept(program))
-    layout = Layout(mask, resets, batch_sizes, lengths, alike)
-    way = way_of(x, (*states, *families, *noises))
+    if states is None:
+        sizes = layout.batch_sizes
+        batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0
+        states = tuple([x.new_zeros((batch, width)) for width in program.state_widths])
+    tensors = (x, *states, *families)
+    native = not x.is_meta and not has_failed(program.key) and runs_native(*tensors, *noises)
+    way = Way.KERNEL if native else way_of(x, (*tensors[1:], *noises))
     if way is Way.OPERATOR:
-        mask = layout.mask_for(x)
+        count = len(options.kept(program))
         found = torch.ops.nabi.scan(
-            x, states, families or None, noises or None, mask, resets, batch_sizes,
-            program.recipe, options.reverse, options.truncate, options.all_states,
+            x, states, families or None, noises or None, layout.mask_for(x), layout.resets,
+            layout.batch_sizes, program.recipe, options.reverse, options.truncate, options.all_states,
         )  # fmt: skip
         return tuple(found[:count]), tuple(found[count:])
     if way is Way.DEFINITION:
         return define(program, options, layout, x, states, families, noises)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
-            return _apply(program, options, layout, x, states, families, noises, count)
-    return _apply(program, options, layout, x, states, families, noises, count)
+            return _run(program, options, layout, tensors, len(states), noises, native)
+    return _run(program, options, layout, tensors, len(states), noises, native)
 
 
-def _apply(
+def _run(
     program: Program,
     options: Options,
     layout: Layout,
-    x: Tensor,
-    states: tuple[Tensor, ...],
-    families: tuple[Tensor, ...],
+    tensors: tuple[Tensor, ...],
+    state_count: int,
     noises: tuple[Tensor, ...],
-    count: int,
+    native: bool,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    tensors = (x, *states, *families)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        found: tuple[Tensor, ...] = _Scan.apply(  # type: ignore[no-untyped-call]
-            program, options, layout, noises, len(states), *tensors
-        )
-        return found[:count], found[count:]
-    kept, finals, _, _ = forward_pass(program, options, layout, x, states, families, noises, save=False)
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor.requires_grad:
+                found: tuple[Tensor, ...] = _Scan.apply(  # type: ignore[no-untyped-call]
+                    program, options, layout, noises, state_count, native, *tensors
+                )
+                return found[:-state_count], found[-state_count:]
+    first = 1 + state_count
+    kept, finals, _, _ = forward_pass(
+        program, options, layout, tensors[0], tensors[1:first], tensors[first:], noises, save=False,
+        native=native,
+    )  # fmt: skip
     return tuple(kept), finals
-
-
-def _make_rows(options: Options, layout: Layout, x: Tensor) -> Rows:
-    if layout.batch_sizes is not None:
-        return packed_rows(layout.batch_sizes, reverse=options.reverse, device=x.device)
-    return batch_rows(
-        x.shape[0],
-        x.shape[1],
-        mask=layout.mask,
-        resets=layout.resets,
-        reverse=options.reverse,
-        truncate=options.truncate,
-        device=x.device,
-        lengths=layout.lengths,
-    )
 
 
 def forward_pass(
@@ -114,25 +128,34 @@ def forward_pass(
     noises: Sequence[Tensor],
     save: bool,
     rows: Rows | None = None,
+    native: bool | None = None,
 ) -> tuple[list[Tensor], tuple[Tensor, ...], Rows, Record | Pieces]:
     """Run the kernel; returns kept states and final states as a caller sees them.
 
-    `rows` are those of an earlier run on the same layout, if there was one.
+    `rows` are those of an earlier run on the same layout, if there was one; `native` says whether native code
+    runs the program on these tensors, if that has been found out.
     """
-    rows = _make_rows(options, layout, x) if rows is None else rows
+    if native is None:
+        native = not has_failed(program.key) and runs_native(x, *states, *families, *noises)
+    rows = layout.rows(x, options) if rows is None else rows
     kept = options.kept(program)
     ordered = tuple(states)
     if rows.order is not None and not layout.alike:
-        ordered = tuple([in_row_order(state, rows) for state in states])
-    arguments = (program, rows, to_rows(x, rows), ordered, families, [_noise_rows(n, rows) for n in noises])
+        ordered = tuple([in_row_order(state, rows) for state in ordered])
+    of_noises = [_noise_rows(noise, rows) for noise in noises] if noises else ()
+    arguments = (program, rows, to_rows(x, rows, native), ordered, families, of_noises)
     record: Record | Pieces
     if save and options.recompute is not None:
         made, finals, record = run_forward_lightly(*arguments, keep=kept, length=options.recompute)
     else:
-        made, finals, record = run_forward(*arguments, keep=kept, save=save)
+        made, finals, record = run_forward(*arguments, keep=kept, save=save, native=native)
     # Where nothing is differentiated a view is as good, and made sooner.
     shape = hand_out if save else from_rows
-    results = [shape(values, rows, x.shape, x.stride()) for values in made if values is not None]
+    results = []
+    for i in kept:
+        values = made[i]
+        assert values is not None
+        results.append(shape(values, rows, x.shape, x.stride(), native))
     if rows.order is not None:
         finals = tuple([in_batch_order(final, rows) for final in finals])
     return results, finals, rows, record
@@ -157,12 +180,21 @@ def backward_pass(
     need_families: tuple[bool, ...],
     need_initial: bool = True,
     into: Sequence[Tensor | None] | None = None,
+    are_native: bool = False,
 ) -> list[Tensor | None]:
-    """Run the kernel backward; cotangents are those of the kept and the final states, in this order."""
+    """Run the kernel backward; cotangents are those of the kept and the final states, in this order.
+
+    `are_native` says that cotangents are for native code where the forward pass was native.
+    """
+    native = isinstance(record, Record) and record.native
+    if native and not are_native:
+        native = runs_native(x, *[c for c in cotangents if c is not None])
     of_states: list[Tensor | None] = [None] * len(program.state_names)
     for i, cotangent in zip(kept, cotangents[: len(kept)], strict=True):
-        of_states[i] = to_rows(cotangent, rows) if cotangent is not None else None
-    of_finals = [c if c is None else in_row_order(c, rows) for c in cotangents[len(kept) :]]
+        of_states[i] = None if cotangent is None else to_rows(cotangent, rows, native)
+    of_finals = cotangents[len(kept) :]
+    if rows.order is not None:
+        of_finals = [None if c is None else in_row_order(c, rows) for c in of_finals]
     if isinstance(record, Pieces):
         found = run_backward_again(
             program, rows, record, families, of_states, of_finals,
@@ -175,8 +207,11 @@ def backward_pass(
         )  # fmt: skip
     dx: Tensor | None = None
     if need_input:
-        dx = torch.zeros_like(x) if found.x is None else from_rows(found.x, rows, x.shape, x.stride())
-    return [dx, *(None if g is None else in_batch_order(g, rows) for g in found.initial), *found.families]
+        dx = torch.zeros_like(x) if found.x is None else from_rows(found.x, rows, x.shape, x.stride(), native)
+    initial: Sequence[Tensor | None] = found.initial
+    if rows.order is not None:
+        initial = [None if g is None else in_batch_order(g, rows) for g in initial]
+    return [dx, *initial, *found.families]
 
 
 def _versions(layout: Layout) -> list[int]:
@@ -196,11 +231,12 @@ class _Scan(torch.autograd.Function):
         layout: Layout,
         noises: tuple[Tensor, ...],
         state_count: int,
+        native: bool,
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         x, states, families = tensors[0], tensors[1 : 1 + state_count], tensors[1 + state_count :]
         kept, finals, rows, record = forward_pass(
-            program, options, layout, x, states, families, noises, save=True
+            program, options, layout, x, states, families, noises, save=True, native=native
         )
         ctx.set_materialize_grads(False)
         ctx.program, ctx.options, ctx.layout = program, options, layout
@@ -208,7 +244,12 @@ class _Scan(torch.autograd.Function):
         # Under saved-tensor hooks (torch.utils.checkpoint) what is kept aside would defeat their purpose.
         hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
         ctx.rows, ctx.record, ctx.state_count = rows, None if hooked else record, state_count
-        ctx.shared = None if hooked else share(kept)
+        # The states of every step lie in the results, once, and kernels read them there. A user may change
+        # results all the same (`torch.relu_(output)`, as after a GRU of torch's): rather than forbid that or
+        # make a copy at every call, the backward pass looks whether there was a change, and runs forward
+        # again if so. These are other names for the results, which hold no graph.
+        ctx.shared = None if hooked else [result.detach() for result in kept]
+        ctx.shared_versions = [result._version for result in kept]
         # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
         ctx.save_for_backward(*tensors, *noises)
         return (*kept, *finals)
@@ -219,8 +260,9 @@ class _Scan(torch.autograd.Function):
         count = 1 + n + len(program.families)
         values = ctx.saved_tensors
         inputs, noises = list(values[:count]), values[count:]
-        need = ctx.needs_input_grad[5:]
-        if torch.is_grad_enabled() or is_watched() or not are_given_ordinary(cotangents):
+        need = ctx.needs_input_grad[6:]
+        given = [cotangent for cotangent in cotangents if cotangent is not None]
+        if torch.is_grad_enabled() or is_watched() or not are_ordinary(*given):
             # A derivative of this derivative may be asked for, or many derivatives at once.
             if _versions(ctx.layout) != ctx.versions:
                 raise RuntimeError(
@@ -228,13 +270,13 @@ class _Scan(torch.autograd.Function):
                     "operation: a mask, resets or batch sizes that were given to nabi"
                 )
             found = differentiate(program, options, ctx.layout, inputs, n, noises, cotangents, need)
-            return (None,) * 5 + tuple(found)
+            return (None,) * 6 + tuple(found)
         kept = options.kept(program)
         # The record goes with the first backward pass, so that its memory is free before the next forward
         # pass (a loss usually lives that long); a second one over the same graph makes it again.
         record, ctx.record = ctx.record, None
         shared, ctx.shared = ctx.shared, None
-        if record is None or not is_unchanged(shared):
+        if record is None or [result._version for result in shared] != ctx.shared_versions:
             states, families = inputs[1 : 1 + n], inputs[1 + n :]
             record = forward_pass(
                 program, options, ctx.layout, inputs[0], states, families, noises, save=True, rows=rows
@@ -244,7 +286,7 @@ class _Scan(torch.autograd.Function):
         arguments = (program, rows, record, kept, inputs[0], families, cotangents, *needs)
         if torch.is_autocast_enabled(inputs[0].device.type):
             with torch.autocast(inputs[0].device.type, enabled=False):
-                gradients = backward_pass(*arguments)
+                gradients = backward_pass(*arguments, are_native=True)
         else:
-            gradients = backward_pass(*arguments)
-        return (None,) * 5 + tuple(gradients)
+            gradients = backward_pass(*arguments, are_native=True)
+        return (None,) * 6 + tuple(gradients)

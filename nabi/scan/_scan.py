@@ -7,25 +7,23 @@ import torch
 from torch import Tensor
 
 from nabi import _checks
-from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import (
     check_families,
     check_input,
+    check_layout,
+    check_noise,
+    check_packed,
     check_resets,
     check_states,
     check_steps,
-    check_valid,
+    check_types,
 )
-from nabi.scan._definition import Options
-from nabi.scan._full_batch import scan_full_batch
-from nabi.scan._operator import run_scan
+from nabi.scan._fast_path import scan_full_batch
+from nabi.scan._layout import PLAIN, Layout, Options
+from nabi.scan._operator import Result, run_scan
 
 __all__ = ["scan", "scan_packed"]
-
-Result = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...] | None]
-
-_PLAIN = Options()
 
 
 def scan(
@@ -81,32 +79,29 @@ def scan(
         >>> output.shape, h.shape
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
     """
-    check_input(program, x)
+    check_input(x, program.input_size)
     reverse = _checks.flag("reverse", reverse)
     truncate, recompute = check_steps("truncate", truncate), check_steps("recompute", recompute)
     batch, time = x.shape[0], x.shape[1]
     families = check_families(program, parameters)
+    if states is not None:
+        states = check_states(states, program.state_names, program.state_widths, (batch,))
     if time == 1 and resets is not None and lengths is None and mask is None and not reverse:
         # A state that becomes zero before the only step is another initial state.
         begins = check_resets(resets, batch, time, x.device)
         if states is not None and begins is not None:
-            states = tuple(
-                [state.masked_fill(begins, 0.0) for state in check_states(program, states, batch, x)]
-            )
+            states = tuple([state.masked_fill(begins, 0.0) for state in states])
         resets = None
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
     if plain and not noise and lengths is None and mask is None and resets is None:
         found = scan_full_batch(program, x, states, families)
         if found is not None:
             return (*found, None)
-    mask, known = check_valid(lengths, mask, batch, time, x.device)
-    resets = check_resets(resets, batch, time, x.device)
-    x, initial = _like(families, x, check_states(program, states, batch, x))
-    noises = _check_noise(program, noise, batch, (batch, time))
-    options = _PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(
-        program, options, x, initial, families, noises, mask, resets, lengths=known, alike=states is None
-    )
+    layout = check_layout(lengths, mask, resets, batch, time, x.device, alike=states is None)
+    x, states = _as_weights(families, x, states)
+    noises = check_noise(program, noise, batch, (batch, time))
+    options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
+    kept, finals = run_scan(program, options, layout, x, states, families, noises)
     return kept[0], finals, kept if return_all_states else None
 
 
@@ -142,53 +137,27 @@ def scan_packed(
         >>> output.shape, h.shape
         (torch.Size([3, 5]), torch.Size([2, 5]))
     """
-    check_input(program, data, packed=True)
+    check_input(data, program.input_size, (2,))
     check_steps("recompute", recompute)
-    if batch_sizes.dim() != 1 or batch_sizes.device.type != "cpu":
-        raise ArgumentError(
-            f"batch_sizes: expected one dimension on the CPU, got shape {tuple(batch_sizes.shape)}"
-        )
-    batch = int(batch_sizes[0]) if len(batch_sizes) else 0
-    grows = bool((batch_sizes[1:] > batch_sizes[:-1]).any())
-    if int(batch_sizes.sum()) != data.shape[0] or grows or bool((batch_sizes < 1).any()):
-        raise ShapeError(
-            f"batch_sizes: expected positive sizes that never grow and add up to the {data.shape[0]} rows "
-            f"of data, got {batch_sizes.tolist()}"
-        )
+    batch = check_packed(batch_sizes, data.shape[0])
     families = check_families(program, parameters)
-    data, initial = _like(families, data, check_states(program, states, batch, data))
-    noises = _check_noise(program, noise, batch, (data.shape[0],))
+    if states is not None:
+        states = check_states(states, program.state_names, program.state_widths, (batch,))
+    data, states = _as_weights(families, data, states)
+    noises = check_noise(program, noise, batch, (data.shape[0],))
     options = Options(reverse, None, return_all_states, recompute)
-    kept, finals = run_scan(program, options, data, initial, families, noises, batch_sizes=batch_sizes)
+    layout = Layout(None, None, batch_sizes)
+    kept, finals = run_scan(program, options, layout, data, states, families, noises)
     return kept[0], finals, kept if return_all_states else None
 
 
-def _like(
-    families: tuple[Tensor, ...], x: Tensor, states: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _as_weights(
+    families: tuple[Tensor, ...], x: Tensor, states: Sequence[Tensor] | None
+) -> tuple[Tensor, tuple[Tensor, ...] | None]:
     """Check that data types agree; under autocast bring input and states to the type of the weights."""
     dtype = families[0].dtype if families else x.dtype
-    if x.dtype == dtype and all(state.dtype == dtype for state in states):
-        return x, states
-    if _is_autocast_enabled(x):
-        return x.to(dtype), tuple(state.to(dtype) for state in states)
-    found = ", ".join(str(tensor.dtype) for tensor in (x, *states))
-    raise ArgumentError(f"x and states: expected {dtype}, the type of the weights, got {found}")
-
-
-def _is_autocast_enabled(x: Tensor) -> bool:
-    """Whether autocast is on for the device of a tensor."""
-    return torch.is_autocast_enabled(x.device.type)
-
-
-def _check_noise(
-    program: Program, noise: Sequence[Tensor], batch: int, steps: tuple[int, ...]
-) -> tuple[Tensor, ...]:
-    if len(noise) != len(program.noises):
-        names = ", ".join(spec.name for spec in program.noises) or "none"
-        raise ArgumentError(f"noise: expected {len(program.noises)} tensors ({names}), got {len(noise)}")
-    for spec, tensor in zip(program.noises, noise, strict=True):
-        expected = (*steps, spec.width) if spec.per_step else (batch, spec.width)
-        if tuple(tensor.shape) != expected:
-            raise ShapeError(f"noise: {spec.name} has shape {tuple(tensor.shape)}, expected {expected}")
-    return tuple(noise)
+    given = () if states is None else tuple(states)
+    if torch.is_autocast_enabled(x.device.type):
+        x, given = x.to(dtype), tuple([state.to(dtype) for state in given])
+    check_types(dtype, x, given)
+    return x, None if states is None else given

@@ -1,6 +1,7 @@
 """Other ways of running a cell: one copy of the step per time step, a single step, any torch function."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
-from nabi.scan._full_batch import scan_full_batch
+from nabi.scan._fast_path import scan_full_batch
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -59,7 +60,7 @@ def static_scan(
             raise ShapeError(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
-    now = check_states(program, states, batch, inputs[0] if inputs else families[0])
+    now = _start(program, states, batch, inputs[0] if inputs else families[0])
     outputs = []
     for t, x in enumerate(inputs):
         now = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
@@ -110,7 +111,14 @@ def step(
         if found is not None:
             return found[1]
     families = check_families(program, parameters)
-    return eager.step_function(program)(x, check_states(program, states, x.shape[0], x), families, noise)
+    return eager.step_function(program)(x, _start(program, states, x.shape[0], x), families, noise)
+
+
+def _start(program: Program, states: Any, batch: int, like: Tensor) -> tuple[Tensor, ...]:
+    """Check initial states, or make zeros of the type of `like`."""
+    if states is None:
+        return tuple([like.new_zeros((batch, width)) for width in program.state_widths])
+    return check_states(states, program.state_names, program.state_widths, (batch,))
 
 
 def loop(

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError
 from nabi.native import are_ordinary, has_lost_memory, is_watched
+from nabi.native.addresses import NO_MEMORY
 
-__all__ = ["Way", "are_given_ordinary", "is_symbolic", "untraced", "way_of"]
+__all__ = ["Way", "untraced", "way_of"]
 
 
 class Way(Enum):
@@ -34,7 +35,7 @@ class Way(Enum):
 
 
 def way_of(x: Tensor, others: Sequence[Tensor]) -> Way:
-    """Decide how to run on an input, and on states, weights and random numbers."""
+    """Decide how to run, where native code does not, on an input and on states, weights, random numbers."""
     if torch.compiler.is_compiling() or x.is_meta:
         return Way.OPERATOR
     transformed = torch._C._functorch.peek_interpreter_stack() is not None or _forward_level() >= 0
@@ -44,25 +45,11 @@ def way_of(x: Tensor, others: Sequence[Tensor]) -> Way:
         return Way.DEFINITION if torch.onnx.is_in_onnx_export() else Way.OPERATOR
     if is_watched():
         return Way.DEFINITION
-    if not are_ordinary(x, *others):
-        if has_lost_memory(x) or any(map(has_lost_memory, others)):
-            raise ArgumentError(
-                "x, states and weights: expected tensors with memory, got one that gave its storage up"
-            )
-        return Way.DEFINITION
-    return Way.KERNEL
-
-
-def are_given_ordinary(cotangents: Sequence[Tensor | None]) -> bool:
-    """Whether gradients, as far as there are any, are nothing but numbers in memory."""
-    return are_ordinary(*[cotangent for cotangent in cotangents if cotangent is not None])
-
-
-def is_symbolic(*tensors: Tensor) -> bool:
-    """Whether what tensors hold must not be looked at: it is not there, or others may stand in its place."""
-    if torch.compiler.is_compiling() or is_watched():
-        return True
-    return not are_ordinary(*tensors) or any(tensor.is_meta for tensor in tensors)
+    if are_ordinary(x, *others):
+        return Way.KERNEL
+    if has_lost_memory(x) or any(map(has_lost_memory, others)):
+        raise ArgumentError(NO_MEMORY)
+    return Way.DEFINITION
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What a traced step is turned into: one file or folder for each target.
 
 `eager` (torch, the definition), `llvm` (native code for CPUs), `latex` and `picture`. `run_forward` and
-`run_backward` choose between the first two, and so does `prepare`, for the steps of a training; nothing
-outside this room asks which target runs.
+`run_backward` choose between the first two, and so do `full_batch`, `prepare` and `prepare_step` for what is
+run often; nothing outside this room asks which target runs.
 """
 
 from typing import TYPE_CHECKING
@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     )
     from nabi.native import are_ordinary, has_lost_memory, is_watched
     from nabi.targets import eager, latex, picture
-    from nabi.targets._full_batch import BatchShape, FullBatch, full_batch
-    from nabi.targets._prepared import Prepared, prepare
-    from nabi.targets._prepared_step import Step, prepare_step
-    from nabi.targets._run import Gradients, Record, run_backward, run_forward
+    from nabi.targets._run import (
+        Gradients,
+        Prepared,
+        Record,
+        Step,
+        full_batch,
+        prepare,
+        prepare_step,
+        run_backward,
+        run_forward,
+    )
+    from nabi.targets.llvm._binder import Passes
 else:
     # What runs cells needs torch; what shows them does not, and what runs them shows nothing.
     __getattr__, __dir__ = loaded_when_asked(
@@ -57,19 +65,26 @@ else:
                 "spread",
             ],
             "nabi.native": ["are_ordinary", "has_lost_memory", "is_watched"],
-            "nabi.targets._full_batch": ["BatchShape", "FullBatch", "full_batch"],
-            "nabi.targets._prepared": ["Prepared", "prepare"],
-            "nabi.targets._prepared_step": ["Step", "prepare_step"],
-            "nabi.targets._run": ["Gradients", "Record", "run_backward", "run_forward"],
+            "nabi.targets.llvm._binder": ["Passes"],
+            "nabi.targets._run": [
+                "Gradients",
+                "Prepared",
+                "Record",
+                "Step",
+                "full_batch",
+                "prepare",
+                "prepare_step",
+                "run_backward",
+                "run_forward",
+            ],
         },
     )
 
 __all__ = [
     "AdamSteps",
-    "BatchShape",
-    "FullBatch",
     "Gradients",
     "Kept",
+    "Passes",
     "PooledConvolution",
     "Prepared",
     "Record",

@@ -1,24 +1,47 @@
-"""Runs a program over packed rows on the target that can and is fastest: native code, else torch.
+"""Runs a program on the target that can and is fastest: native code, else torch.
 
 Native code is for float32 and float64 on the CPU. What it does not do (another device or dtype, tensors
 that only pretend to hold data) goes to the eager target by itself, and so does everything where llvmlite is
 missing, the processor is unknown, or `NABI_NATIVE=0` says so.
+
+`run_forward` and `run_backward` run over any rows. What is run often with something that stays has that
+settled once: `full_batch` for batches of one shape, `prepare` for the steps of a training, `prepare_step` for
+single steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from nabi.ir import Program
 from nabi.kernels import Rows
-from nabi.native import DTYPES, PLAIN, give_up, has_failed, is_available, is_ordinary, is_watched
+from nabi.native import NativeError, give_up, has_failed, made_natively, runs_native
 from nabi.targets import eager
 
-__all__ = ["Gradients", "Record", "is_native", "name_of", "run_backward", "run_forward"]
+if TYPE_CHECKING:
+    from nabi.targets.llvm._binder import Passes
+
+__all__ = [
+    "Gradients",
+    "Prepared",
+    "Record",
+    "Step",
+    "full_batch",
+    "is_native",
+    "prepare",
+    "prepare_step",
+    "run_backward",
+    "run_forward",
+]
 
 Gradients = eager.Gradients
+
+# Takes input [B, D] and states [B, width], gives the new states.
+Step = Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 @dataclass(eq=False)
@@ -39,6 +62,7 @@ def run_forward(
     *,
     keep: tuple[int, ...],
     save: bool,
+    native: bool | None = None,
 ) -> tuple[list[Tensor | None], tuple[Tensor, ...], Record]:
     """Run a program over packed rows.
 
@@ -51,20 +75,21 @@ def run_forward(
         noises: random inputs: `[B, width]` in the order of the rows, or `[N, width]` when per step.
         keep: the states whose rows are wanted.
         save: whether a backward pass will follow.
+        native: whether native code runs the program on these tensors, where that has been found out.
 
     Returns:
         The rows of each state (None where not kept), the final states `[B, width]` in the order of the
         rows, and the record for `run_backward`, empty unless `save`.
     """
-    if is_native(program, (x, *initial, *families, *noises)):
-        from nabi.targets.llvm import _kernel
-
+    if native is None:
+        native = is_native(program, (x, *initial, *families, *noises))
+    if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
-            states, finals, kept = _kernel.run_forward(
+            states, finals, kept = _binder().run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
-        except _kernel.NativeError as problem:
+        except NativeError as problem:
             give_up(program.key, name_of(program), problem)
         else:
             return states, finals, Record(True, kept)
@@ -99,14 +124,12 @@ def run_backward(
         into: gradients of families that an earlier run returned for the same weights, to be written over.
     """
     if record.native:
-        from nabi.targets.llvm import _kernel
-
         try:
-            dx, initial, gradients = _kernel.run_backward(
+            dx, initial, gradients = _binder().run_backward(
                 program, rows, record.kept, families, state_cotangents, final_cotangents,
                 need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
             )  # fmt: skip
-        except _kernel.NativeError as problem:
+        except NativeError as problem:
             give_up(program.key, name_of(program), problem)
             record = _run_again(program, rows, record.kept, families)
         else:
@@ -126,29 +149,213 @@ def _run_again(program: Program, rows: Rows, kept: Any, families: Sequence[Tenso
         for noise, values in zip(program.noises, kept.noises, strict=True)
     ]
     _, _, record = eager.run_forward(
-        program, rows, kept.x, kept.initial, families, noises, keep=(), save=True
+        program, rows, kept.x, tuple(kept.initial), families, noises, keep=(), save=True
     )
     return Record(False, record)
 
 
+def full_batch(
+    program: Program,
+    families: Sequence[Tensor],
+    batch: int,
+    time: int,
+    *,
+    time_major: bool,
+    stacked: bool,
+    save: bool,
+) -> "tuple[Passes, tuple[int, ...]] | None":
+    """Return what runs a program natively over batches in which every sequence has every step.
+
+    Args:
+        program: the program, without random inputs.
+        families: weights; they and all else have been found to be for native code.
+        batch, time: sequences and steps, at least one each.
+        time_major: whether input and output are `[T, B, width]` or `[B, T, width]`.
+        stacked: whether final states are `[1, B, width]` or `[B, width]`.
+        save: whether a backward pass will follow.
+
+    Returns:
+        The passes, and how far the lines of each weight lie apart; None where there is no native code, or
+        where a weight has a wrong shape or would have to be copied.
+    """
+    laid = _binder().layout_of(program, families)
+    if laid is None:
+        return None
+    shape = batch, time, time_major, stacked
+    passes = _passes(program, families[0].dtype, laid[0], shape, save)
+    return None if passes is None else (passes, laid[1])
+
+
+@cache
+def _binder() -> Any:
+    """What runs native code; loaded where something runs natively."""
+    from nabi.targets.llvm import _binder
+
+    return _binder
+
+
+@lru_cache(maxsize=256)
+def _passes(
+    program: Program,
+    dtype: torch.dtype,
+    columns_first: tuple[bool, ...],
+    shape: tuple[int, int, bool, bool],
+    save: bool,
+) -> "Passes | None":
+    batch, time, time_major, stacked = shape
+    rows = Rows([batch] * time, batch)
+    return made_natively(
+        program.key,
+        name_of(program),
+        lambda: _binder().Passes(
+            program, rows, dtype, columns_first, keep=(0,), save=save, batched=(time, time_major, stacked)
+        ),
+    )
+
+
+def prepare(
+    program: Program,
+    rows: Rows,
+    x: Tensor,
+    initial: Sequence[Tensor],
+    families: Sequence[Tensor],
+    *,
+    keep: tuple[int, ...],
+    need_families: tuple[bool, ...],
+) -> "Prepared":
+    """Settle how a program runs on the target that can and is fastest.
+
+    Args:
+        program: the program, without random inputs.
+        rows: the layout of all steps.
+        x, initial: such tensors as the steps will be given.
+        families: the weights. They may be written to between two steps, but not lie elsewhere.
+        keep: the states whose rows are wanted.
+        need_families: for each family whether its gradient is wanted.
+    """
+    passes = None
+    # A weight that would be copied into a layout that kernels read is copied at every step.
+    in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
+    if in_place and is_native(program, (x, *initial, *families)):
+        read, columns_first, lines = _binder().readable(program, families, x.dtype)
+
+        def bind() -> "Passes":
+            passes: Passes = _binder().Passes(program, rows, x.dtype, columns_first, keep=keep, save=True)
+            passes.hold(read, lines, True in need_families)
+            return passes
+
+        passes = made_natively(program.key, name_of(program), bind)
+    return Prepared(program, rows, families, keep, need_families, passes)
+
+
+class Prepared:
+    """What is settled once for all steps of a training; a step is `forward`, then `backward`."""
+
+    def __init__(
+        self,
+        program: Program,
+        rows: Rows,
+        families: Sequence[Tensor],
+        keep: tuple[int, ...],
+        need_families: tuple[bool, ...],
+        passes: "Passes | None",
+    ) -> None:
+        self._program, self._rows, self._families = program, rows, families
+        self._keep, self._need_families, self._passes = keep, need_families, passes
+        self._saved: tuple[Tensor, Any, Sequence[Tensor | None]] | None = None
+        self._gradients: Sequence[Tensor | None] | None = None
+        if passes is not None:
+            found: Sequence[Tensor | None] = passes.gradients or [None] * len(families)
+            self._gradients = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
+
+    def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
+
+        Returns:
+            The rows of the states that are kept, and the final states `[B, width]`.
+        """
+        record: Any
+        if self._passes is not None:
+            states, finals, record = self._passes.forward(x, initial)
+        else:
+            x = x.reshape(-1, x.shape[-1])
+            states, finals, record = run_forward(
+                self._program, self._rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
+            )
+        self._saved = x, record, states
+        return [state for state in states if state is not None], finals
+
+    def backward(
+        self,
+        state_cotangents: Sequence[Tensor],
+        final_cotangents: Sequence[Tensor | None],
+        need_input: bool,
+    ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
+        """Run backward what ran forward last.
+
+        Args:
+            state_cotangents: of the rows of each state that is kept, `[N, width]`.
+            final_cotangents: of each final state `[B, width]`, or None.
+            need_input: whether the gradient of the input rows is wanted.
+
+        Returns:
+            The gradient of the input rows `[N, D]` if it is wanted, and those of the families, None where not
+            needed. The next step may write its gradients over them.
+        """
+        assert self._saved is not None
+        (x, record, states), self._saved = self._saved, None
+        cotangents: list[Tensor | None] = [None] * len(states)
+        for i, cotangent in zip(self._keep, state_cotangents, strict=True):
+            cotangents[i] = cotangent
+        if self._passes is not None:
+            of_passes = self._passes.backward(
+                record, states, (), (), cotangents, final_cotangents,
+                need_input=need_input, need_initial=False, need_families=bool(self._passes.gradients),
+            )  # fmt: skip
+            if of_passes is not None:
+                return of_passes[0], self._gradients or ()
+            self._passes = None
+            record = _run_again(self._program, self._rows, record, self._families)
+        found = run_backward(
+            self._program, self._rows, record, self._families, cotangents, final_cotangents,
+            need_input=need_input, need_initial=False, need_families=self._need_families,
+            into=self._gradients,
+        )  # fmt: skip
+        self._gradients = found.families
+        # Where no equation reads the input, its gradient is zero.
+        dx = torch.zeros_like(x) if need_input and found.x is None else found.x
+        return dx, found.families
+
+
+def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
+    """Return a function that takes one step, with these weights, which must not change.
+
+    Args:
+        program: the program, without random inputs.
+        families: weights in the order of `program.families`.
+
+    What the function is given must have the type, the device and the widths of the weights: it looks at
+    nothing.
+    """
+    if is_native(program, families):
+        found: Step | None = made_natively(
+            program.key, name_of(program), lambda: _binder().Steps(program, families)
+        )
+        if found is not None:
+            return found
+    definition = eager.step_function(program)
+    weights = tuple(families)
+
+    def step(x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return definition(x, tuple(states), weights, ())
+
+    return step
+
+
 def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:
     """Whether native code runs a program on these tensors."""
-    first = tensors[0]
-    dtype = first.dtype
-    if dtype not in DTYPES or has_failed(program.key):
-        return False
-    if first.is_neg():  # its memory holds the numbers with the other sign
-        return False
-    for tensor in tensors:
-        kind = type(tensor)
-        if (kind not in PLAIN and not is_ordinary(kind)) or tensor.dtype is not dtype or not tensor.is_cpu:
-            return False
-        # A parameter is never such a view, unless it lies so that it is copied; asking costs a little.
-        if kind is Tensor and tensor.is_neg():
-            return False
-    if is_watched():
-        return False
-    return is_available()
+    return not has_failed(program.key) and runs_native(*tensors)
 
 
 def name_of(program: Program) -> str:

@@ -1,9 +1,10 @@
 """TensorFlow-1 names, eager: `import nabi.tf1 as tf`.
 
-Cells and the functions that run them over time, with TensorFlow's arguments, return values and layout of
-weights, on numpy arrays or torch tensors. Numpy in, numpy out; tensors in, tensors out, with gradients.
-Placeholders, sessions and variable scopes are not imitated: every line computes at once, and asking for
-one of them says what to write instead.
+Cells and the functions that run them over time, with TensorFlow's arguments, return values and weight layout,
+on NumPy arrays or torch tensors: arrays in, arrays out; tensors in, tensors out, with gradients.
+Placeholders,
+sessions and variable scopes are not imitated: every line computes immediately, and accessing one of these
+names raises an error that says what to write instead.
 
 >>> import numpy as np
 >>> import nabi.tf1 as tf

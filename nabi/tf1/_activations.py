@@ -1,4 +1,4 @@
-"""`tf.nn.relu` and its like: functions of arrays, and what `activation=` of a cell takes."""
+"""`tf.nn.relu` and other activations: functions of arrays, and values for a cell's `activation=`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +54,8 @@ def activation_name(activation: Any) -> str:
     """Return the name of an activation given by name, as `tf.nn.relu`, `torch.tanh`, or None for tanh.
 
     Raises:
-        UnknownNameError: a name that is not known.
-        ArgumentError: a function that is not known by its name.
+        UnknownNameError: an unknown name.
+        ArgumentError: an unknown function.
     """
     if activation is None:
         return "tanh"
@@ -65,6 +65,6 @@ def activation_name(activation: Any) -> str:
         return str(name)
     raise ArgumentError(
         f"activation: expected a name or a function such as tf.nn.relu, got {activation!r}; "
-        f"known are {', '.join(sorted(functions.ACTIVATIONS))}. For a function of your own write a subclass "
+        f"known are {', '.join(sorted(functions.ACTIVATIONS))}. To use a custom function, write a subclass "
         "of tf.nn.rnn_cell.RNNCell with it in `call`"
     )

@@ -1,4 +1,4 @@
-"""Arrays in, arrays out: numpy or torch, whatever the caller works with, and TensorFlow's names for both."""
+"""Conversion between NumPy arrays and torch tensors, and TensorFlow's array functions for both."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -50,10 +50,10 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> torch.dtype:
 
 
 def as_tensor(value: Any, dtype: torch.dtype | None, argument: str, rank: int | None = None) -> Tensor:
-    """Return a value as a tensor of the type and rank; a tensor keeps its place in the graph.
+    """Return a value as a tensor of the type and rank; a tensor stays in the autograd graph.
 
     Raises:
-        ArgumentError: the value is no array of numbers.
+        ArgumentError: the value is not an array of numbers.
         ShapeError: its rank is not `rank`.
     """
     if isinstance(value, Tensor):
@@ -61,7 +61,7 @@ def as_tensor(value: Any, dtype: torch.dtype | None, argument: str, rank: int | 
     else:
         try:
             array = np.ascontiguousarray(value)
-            # ascontiguousarray gives a scalar an axis; torch shares memory only with what it can write to.
+            # ascontiguousarray adds an axis to a scalar; torch shares memory only with writeable arrays.
             array = array.reshape(np.shape(value))
             tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
         except (TypeError, ValueError) as error:
@@ -75,7 +75,7 @@ def as_tensor(value: Any, dtype: torch.dtype | None, argument: str, rank: int | 
 
 
 def to_numpy(structure: Any) -> Any:
-    """Replace every tensor in tuples and lists by a numpy array; named tuples stay what they are."""
+    """Replace every tensor in tuples and lists by a NumPy array, preserving named tuples."""
     if isinstance(structure, Tensor):
         return structure.detach().cpu().numpy()
     members = [to_numpy(member) for member in structure]
@@ -89,11 +89,11 @@ def unstack(value: Any, num: int | None = None, axis: int = 0) -> list[Any]:
 
     Args:
         value: array or tensor.
-        num: how many members; checked when given.
-        axis: the axis that goes away, first by default.
+        num: the number of members; checked if given.
+        axis: the axis to remove, the first by default.
 
     Raises:
-        ShapeError: there is no such axis, or it has not `num` members.
+        ShapeError: there is no such axis, or it does not have `num` members.
 
     Example:
         >>> import numpy as np
@@ -103,7 +103,7 @@ def unstack(value: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     array = value if isinstance(value, Tensor) else np.asarray(value)
     _check_axis(array.ndim, axis, array.shape)
     if num is not None and num != array.shape[axis]:
-        raise ShapeError(f"num: axis {axis} of value has {array.shape[axis]} members, not {num}")
+        raise ShapeError(f"num: expected {array.shape[axis]}, the members of axis {axis} of value, got {num}")
     if isinstance(array, Tensor):
         return list(array.unbind(axis))
     return [np.take(array, index, axis=axis) for index in range(array.shape[axis])]
@@ -150,4 +150,4 @@ def transpose(a: Any, perm: Iterable[int] | None = None) -> Any:
 
 def _check_axis(rank: int, axis: int, shape: Sequence[int]) -> None:
     if not -rank <= axis < rank:
-        raise ShapeError(f"axis: {axis} is not an axis of the shape {list(shape)}")
+        raise ShapeError(f"axis: expected an axis of the shape {list(shape)}, got {axis}")

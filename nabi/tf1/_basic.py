@@ -21,7 +21,7 @@ class BasicRNNCell(EquationCell):
     Args:
         num_units: width of the output and the state.
         activation: a name or a function such as `tf.nn.relu`; tanh by default.
-        reuse: taken for compatibility; a cell shares its weights wherever it is used.
+        reuse: accepted for compatibility; a cell shares its weights wherever it is used.
         name: first part of the variables' names, `basic_rnn_cell` by default.
         dtype: of the weights; that of the first inputs by default.
 
@@ -50,26 +50,26 @@ class BasicRNNCell(EquationCell):
         self.state_size = self.output_size = num_units
 
     def make_weights(self, width: int) -> None:
-        """Make `kernel` and `bias`."""
+        """Create `kernel` and `bias`."""
         units = self.output_size
         self.kernel = self.add_weight("kernel", [width + units, units])
         self.bias = self.add_weight("bias", [units], "zeros")
 
     def families(self, width: int) -> dict[str, Tensor]:
-        """Divide the kernel into what reads the input and what reads the state."""
+        """Split the kernel into input and state weights."""
         return {"W_x": self.kernel[:width].T, "W_h": self.kernel[width:].T, "b": self.bias}
 
 
 class GRUCell(EquationCell):
     """Gated recurrent unit (Cho et al. 2014), reset before the product: `h_t = u ∘ h_{t-1} + (1 - u) ∘ c_t`.
 
-    Variables: `gates/kernel` `[inputs + units, 2 units]` (r, then u), `gates/bias`, which starts at one,
+    Variables: `gates/kernel` `[inputs + units, 2 units]` (r, then u), `gates/bias`, initially one,
     `candidate/kernel` `[inputs + units, units]`, `candidate/bias`.
 
     Args:
         num_units: width of the output and the state.
         activation: of the candidate, tanh by default.
-        reuse: taken for compatibility.
+        reuse: accepted for compatibility.
         kernel_initializer: of both kernels, Glorot's uniform distribution by default.
         bias_initializer: of both biases; one for the gates and zero for the candidate by default.
         name: first part of the variables' names, `gru_cell` by default.
@@ -96,7 +96,7 @@ class GRUCell(EquationCell):
         self._kernel_initializer, self._bias_initializer = kernel_initializer, bias_initializer
 
     def make_weights(self, width: int) -> None:
-        """Make the kernels and biases of the gates and of the candidate."""
+        """Create the kernels and biases of the gates and of the candidate."""
         units, bias = self.output_size, self._bias_initializer
         self.add_weight("gates/kernel", [width + units, 2 * units], self._kernel_initializer)
         self.add_weight("gates/bias", [2 * units], "ones" if bias is None else bias)

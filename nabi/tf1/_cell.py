@@ -1,4 +1,4 @@
-"""The base of all cells: weights made on first use, one step, many steps."""
+"""The base class of all cells: weights created on first use, one step, many steps."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["RNNCell", "gives_tensors"]
 
 
 def gives_tensors(inputs: Any, state: Any) -> bool:
-    """Whether results are tensors: the inputs are, or a gradient is asked for through the state."""
+    """Return whether results are tensors: the inputs are, or the state requires a gradient."""
     members = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if any(isinstance(member, Tensor) for member in members):
         return True
@@ -28,15 +28,15 @@ def gives_tensors(inputs: Any, state: Any) -> bool:
 class RNNCell(torch.nn.Module):
     """A cell: `output, new_state = cell(inputs, state)`.
 
-    Its weights are made when it is used first, as the inputs tell their width, and are shared by every step
-    and call from then on. It is a torch module: `parameters()` go to a torch optimizer, once they exist.
+    Its weights are created on first use, when the width of the inputs is known, and shared by all steps and
+    calls. It is a torch module: pass `parameters()` to a torch optimizer, once they exist.
 
-    A cell of your own is a subclass with `state_size`, `output_size`, `call(self, inputs, state)` on tensors
-    `[batch, width]`, and, when it has weights, `build(self, inputs_shape)`, which makes them with
-    `self.add_weight`. It runs in every function here, step by step.
+    A custom cell is a subclass with `state_size`, `output_size`, `call(self, inputs, state)` on tensors
+    `[batch, width]`, and, if it has weights, `build(self, inputs_shape)`, which creates them with
+    `self.add_weight`. All functions of this module run it step by step.
 
     Args:
-        name: the first part of its variables' names; the class' name in small letters by default.
+        name: the first part of its variables' names; the class name in snake case by default.
         dtype: of its weights; that of the first inputs by default.
 
     Example:
@@ -62,19 +62,19 @@ class RNNCell(torch.nn.Module):
         self._device = torch.device("cpu")
         self._input_width: int | None = None
 
-    # What a subclass says.
+    # Defined by subclasses.
 
     def build(self, inputs_shape: Any) -> None:
-        """Make the weights for inputs of the shape `(None, width)`; a cell without weights needs none."""
+        """Create the weights for inputs of the shape `(None, width)`; does nothing by default."""
 
     def call(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Compute one step for tensors; written by each cell."""
+        """Compute one step for tensors; defined by each cell."""
         raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs, state)")
 
     def over_time(
         self, inputs: Tensor, state: Any, lengths: Tensor | None, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        """Run over `[batch, time, width]`; this one works for any `call`, cells of nabi have a faster one."""
+        """Run over `[batch, time, width]`; works for any `call`, and nabi's cells override it."""
         output = inputs.new_zeros(inputs.shape[0], self.output_size)
 
         def one_step(x: Tensor, _: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
@@ -85,18 +85,18 @@ class RNNCell(torch.nn.Module):
         outputs, final, _ = loop(one_step, inputs, states, lengths=lengths, reverse=reverse)
         return outputs, pack_like(self.state_size, list(final[1:]))
 
-    # What a user calls.
+    # Called by users.
 
     def forward(self, inputs: Any, state: Any, scope: Any = None) -> tuple[Any, Any]:
         """Run one step.
 
         Args:
             inputs: `[batch, width]`, array or tensor.
-            state: in the arrangement of `state_size`, each part `[batch, width]`.
-            scope: taken for compatibility; names are given by `name`.
+            state: structured like `state_size`, each part `[batch, width]`.
+            scope: accepted for compatibility; `name` determines the names.
 
         Returns:
-            `(output, new_state)`; numpy arrays unless `inputs` is a tensor.
+            `(output, new_state)`; NumPy arrays unless `inputs` is a tensor.
 
         Raises:
             ShapeError: a wrong rank, batch or width.
@@ -111,11 +111,11 @@ class RNNCell(torch.nn.Module):
         return result if gives_tensors(inputs, state) else (to_numpy(result[0]), to_numpy(result[1]))
 
     def ensure_built(self, inputs: Tensor) -> None:
-        """Make the weights on first use, of the inputs' type and on their device; check the width later on.
+        """Create the weights on first use, of the inputs' type and on their device; then check the inputs.
 
         Raises:
-            ShapeError: the cell has been made for inputs of another width.
-            ArgumentError: the cell has been made for another type of number.
+            ShapeError: the cell was built for inputs of another width.
+            ArgumentError: the cell was built for another type.
         """
         width = inputs.shape[-1]
         if not self.built:
@@ -125,20 +125,24 @@ class RNNCell(torch.nn.Module):
         if self._input_width is None:
             self._input_width = width
         if self.weights and width != self._input_width:
-            raise ShapeError(f"inputs: {self.name} was made for width {self._input_width}, got {width}")
+            raise ShapeError(
+                f"inputs: expected width {self._input_width}, for which {self.name} was built, got {width}"
+            )
         if self.weights and inputs.dtype != self._dtype:
-            raise ArgumentError(f"dtype: {self.name} was made for {self._dtype}, got {inputs.dtype}")
+            raise ArgumentError(
+                f"dtype: expected {self._dtype}, for which {self.name} was built, got {inputs.dtype}"
+            )
 
     def add_weight(
         self, name: str, shape: Any, initializer: Any = None, dtype: Any = None, trainable: bool = True
     ) -> Variable:
-        """Make a weight, as `tf.get_variable` did; Glorot's uniform distribution by default.
+        """Create a weight, like `tf.get_variable`; Glorot uniform by default.
 
         Args:
-            name: its last name, for instance `kernel`.
+            name: the last part of its name, such as `kernel`.
             shape: its shape, inputs before outputs.
             initializer: a name or an initializer of `nabi.initializers`, or any `(shape, dtype) → tensor`.
-            dtype: of its numbers; the cell's by default.
+            dtype: its type; the cell's by default.
             trainable: whether it has a gradient.
         """
         number = as_dtype(dtype) if dtype is not None else self._dtype or torch.get_default_dtype()
@@ -152,26 +156,26 @@ class RNNCell(torch.nn.Module):
     add_variable = add_weight
 
     def zero_state(self, batch_size: int, dtype: Any = torch.float32) -> Any:
-        """Return the state of zeros for a batch, tensors in the arrangement of `state_size`.
+        """Return the zero state for a batch, tensors structured like `state_size`.
 
         Raises:
-            ArgumentError: `batch_size` is not a whole number of rows, or `dtype` no floating-point type.
+            ArgumentError: `batch_size` is not a whole number, or `dtype` not a floating-point type.
         """
         rows = _checks.whole("batch_size", batch_size, 0, floats=True)
         number = as_dtype(dtype)
         zeros = [torch.zeros(rows, width, dtype=number) for width in flatten(self.state_size)]
         return pack_like(self.state_size, zeros)
 
-    # Weights, by TensorFlow's names.
+    # Weights, under TensorFlow's names.
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """The type of the weights; None before the first use of a cell that was made without one."""
+        """The type of the weights; None before first use if the cell was created without a type."""
         return self._dtype
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights in the order in which TensorFlow 1 makes them; empty before the first use."""
+        """All weights in TensorFlow 1's order; empty before first use."""
         return [parameter for parameter in self.parameters() if isinstance(parameter, Variable)]
 
     @property
@@ -195,38 +199,39 @@ class RNNCell(torch.nn.Module):
         return [variable for variable in self.weights if not variable.requires_grad]
 
     def get_weights(self) -> list[Any]:
-        """Return copies of all weights as numpy arrays, in the order of `weights`."""
+        """Return copies of all weights as NumPy arrays, in the order of `weights`."""
         return [variable.numpy().copy() for variable in self.weights]
 
     @torch.no_grad()
     def set_weights(self, values: Any) -> None:
-        """Set all weights from arrays in the order of `weights`, for instance from a TensorFlow checkpoint.
+        """Set all weights from arrays in the order of `weights`, for example from a TensorFlow checkpoint.
 
         Raises:
-            ArgumentError: the cell has no weights yet, or another number of them.
+            ArgumentError: the cell has no weights yet, or a different number of them.
             ShapeError: an array has another shape.
         """
         weights = self.weights
         if len(values) != len(weights):
-            hint = "" if self.built else "; weights are made on first use, or by cell.build([None, width])"
+            hint = "" if self.built else "; weights are created on first use, or by cell.build([None, width])"
             raise ArgumentError(f"values: expected {len(weights)} arrays, got {len(values)}{hint}")
         tensors = [as_tensor(value, self._dtype, "values") for value in values]
         for tensor, variable in zip(tensors, weights, strict=True):
             if tensor.shape != variable.shape:
                 raise ShapeError(
-                    f"values: {variable.name} has the shape {list(variable.shape)}, got {list(tensor.shape)}"
+                    f"values: expected the shape {list(variable.shape)} for {variable.name}, "
+                    f"got {list(tensor.shape)}"
                 )
         for tensor, variable in zip(tensors, weights, strict=True):
             variable.copy_(tensor)
 
 
 def _small_letters(name: str) -> str:
-    """BasicLSTMCell → basic_lstm_cell, as TensorFlow names a cell's scope."""
+    """Return a class name in snake case, BasicLSTMCell → basic_lstm_cell, as in TensorFlow's scopes."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _number_of(state: Any) -> torch.dtype:
-    """Return the type of number that a state is made of; torch's default when it says none."""
+    """Return the floating-point type of a state; torch's default if it has none."""
     for leaf in flatten(state):
         dtype = leaf.dtype if isinstance(leaf, Tensor) else as_tensor(leaf, None, "state").dtype
         if dtype.is_floating_point:

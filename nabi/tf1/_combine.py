@@ -1,4 +1,4 @@
-"""Cells made of cells: stacked, and with dropout."""
+"""Cells that wrap other cells: stacks and dropout."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +15,14 @@ __all__ = ["DropoutWrapper", "MultiRNNCell"]
 
 
 class MultiRNNCell(RNNCell):
-    """Cells stacked: the output of each is the input of the next, the state is the tuple of their states.
+    """Stacked cells: the output of each is the input of the next, the state is the tuple of their states.
 
     Args:
         cells: one cell for each layer, all different.
-        state_is_tuple: must be True; the joined state that TensorFlow dropped early is not imitated.
+        state_is_tuple: must be True; the concatenated state of early TensorFlow is not supported.
 
     Raises:
-        ArgumentError: no cells, something that is no cell, or the same cell twice.
+        ArgumentError: no cells, something that is not a cell, or the same cell twice.
 
     Example:
         >>> from nabi.tf1 import BasicRNNCell
@@ -42,14 +42,16 @@ class MultiRNNCell(RNNCell):
                 raise ArgumentError(f"cells: expected cells of nabi.tf1, got {type(member).__name__}")
         if len({id(member) for member in members}) != len(members):
             raise ArgumentError(
-                "cells: the same cell is there twice, so two layers would share their weights; "
-                "make one cell for each layer: [BasicRNNCell(5) for _ in range(3)]"
+                "cells: expected different cells, got the same one twice, so two layers would share weights; "
+                "create one cell for each layer: [BasicRNNCell(5) for _ in range(3)]"
             )
         if not state_is_tuple:
-            raise ArgumentError("state_is_tuple: expected True, the state is a tuple of the layers' states")
+            raise ArgumentError(
+                "state_is_tuple: expected True, got False; the state is a tuple of the layers'"
+            )
         self.cells = torch.nn.ModuleList(members)
         for index, member in enumerate(members):
-            # A wrapper adds nothing to the names of the variables, here as there.
+            # As in TensorFlow, a wrapper adds nothing to the variable names.
             while isinstance(member, DropoutWrapper):
                 member = member.cell
             member.name = f"{self.name}/cell_{index}/{member.name}"
@@ -70,7 +72,7 @@ class MultiRNNCell(RNNCell):
         return self.layers[-1].output_size
 
     def build(self, inputs_shape: Any) -> None:
-        """Make the weights of all layers for inputs of the shape `(None, width)`."""
+        """Create the weights of all layers for inputs of the shape `(None, width)`."""
         width = inputs_shape[-1]
         for layer in self.layers:
             if not layer.built:
@@ -99,15 +101,17 @@ class MultiRNNCell(RNNCell):
 
 
 class DropoutWrapper(RNNCell):
-    """A cell with dropout on its input, its output and what it remembers.
+    """A cell with dropout on its input, output and state.
 
-    As in TensorFlow 1, an element is kept with the probability given and then divided by it, anew at every
-    step, and the cell state `c` of an LSTM is left alone. There the probabilities were set to 1 outside
-    training; here `cell.eval()` does that, as in every torch module, and `cell.train()` ends it.
+    As in TensorFlow 1, an element is kept with the given probability and then divided by it, with a new mask
+    at every step, and the cell state `c` of an LSTM is not dropped. TensorFlow code sets the probabilities to
+    1 outside training; here `cell.eval()` and `cell.train()` switch dropout off and on, as in every torch
+    module.
 
     Args:
-        cell: the cell inside.
-        input_keep_prob, output_keep_prob, state_keep_prob: how much is kept; 1 for no dropout.
+        cell: the wrapped cell.
+        input_keep_prob, output_keep_prob, state_keep_prob: probability of keeping an element; 1 for no
+            dropout.
         seed: makes the draws repeatable; torch's global generator by default.
 
     Raises:
@@ -142,16 +146,16 @@ class DropoutWrapper(RNNCell):
 
     @property
     def state_size(self) -> Any:
-        """The state size of the cell inside."""
+        """The state size of the wrapped cell."""
         return self.cell.state_size
 
     @property
     def output_size(self) -> Any:
-        """The output width of the cell inside."""
+        """The output width of the wrapped cell."""
         return self.cell.output_size
 
     def build(self, inputs_shape: Any) -> None:
-        """Make the weights of the cell inside."""
+        """Create the weights of the wrapped cell."""
         if not self.cell.built:
             self.cell.build(inputs_shape)
 
@@ -165,7 +169,7 @@ class DropoutWrapper(RNNCell):
     def over_time(
         self, inputs: Tensor, state: Any, lengths: Tensor | None, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        """Run in one operation, unless what is remembered is dropped at every step."""
+        """Run in one operation, unless the state has dropout at every step."""
         if self.training and self.state_keep_prob < 1:
             self.cell.ensure_built(inputs)
             return super().over_time(inputs, state, lengths, reverse)
@@ -178,7 +182,7 @@ class DropoutWrapper(RNNCell):
         if not self.training or keep == 1:
             return value
         kept = torch.rand(value.shape, generator=self._generator(value.device), device=value.device) < keep
-        # A choice and no product: what is dropped may be padding that is not a number.
+        # A selection instead of a product: dropped elements may be NaN padding.
         return torch.where(kept, value / keep, value.new_zeros(()))
 
     def _drop_state(self, state: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the cells of `tf.nn.rnn_cell` share: TensorFlow's weights around one of nabi's equations."""
+"""The base of the cells in `tf.nn.rnn_cell`: one of nabi's equations with TensorFlow's weights."""
 
 from abc import abstractmethod
 from typing import Any
@@ -21,10 +21,10 @@ class EquationCell(RNNCell):
     equation: Cell
 
     def build(self, inputs_shape: Any) -> None:
-        """Make the weights for inputs of the shape `(None, width)`.
+        """Create the weights for inputs of the shape `(None, width)`.
 
         Raises:
-            ShapeError: the width is not known.
+            ShapeError: the width is unknown.
         """
         width = _checks.as_whole(inputs_shape[-1], floats=False)
         if width is None or width < 1:
@@ -35,11 +35,11 @@ class EquationCell(RNNCell):
 
     @abstractmethod
     def make_weights(self, width: int) -> None:
-        """Make the weights in TensorFlow's layout."""
+        """Create the weights in TensorFlow's layout."""
 
     @abstractmethod
     def families(self, width: int) -> dict[str, Tensor]:
-        """Return views of the weights as the equation's families take them, by the families' names."""
+        """Return views of the weights in the layout of the equation's families, by family name."""
 
     def to_states(self, state: Any) -> tuple[Tensor, ...]:
         """Return TensorFlow's state as the equation's states, in its order."""

@@ -1,4 +1,4 @@
-"""The long short-term memories of TensorFlow 1."""
+"""The LSTM cells of TensorFlow 1."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -18,10 +18,10 @@ __all__ = ["BasicLSTMCell", "LSTMCell"]
 
 
 class TensorFlowLSTM(Cell):
-    """The LSTM of TensorFlow 1 with its options (Sak, Senior and Beaufays 2014), gates as i, j, f, o.
+    """The LSTM of TensorFlow 1 with its options (Sak, Senior and Beaufays 2014), gates ordered i, j, f, o.
 
-    `forget_bias` is added to the forget gate at every step and is no part of the learned bias, which starts
-    at zero. The peepholes are diagonal: i and f see the old cell, o the new one.
+    `forget_bias` is added to the forget gate at every step and is separate from the learned bias, which
+    starts at zero. The peepholes are diagonal: i and f see the old cell state, o the new one.
     """
 
     activation: str = "tanh"
@@ -34,7 +34,7 @@ class TensorFlowLSTM(Cell):
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     def state_width(self, name: str) -> int:
-        """The width of the projection for h where there is one, `units` otherwise."""
+        """Return the width of a state: the projection for h if there is one, otherwise `units`."""
         return self.projection or self.units if name == "h" else self.units
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
@@ -57,22 +57,22 @@ class TensorFlowLSTM(Cell):
 class LSTMCell(EquationCell):
     """Long short-term memory with peepholes, projection and clipping (Sak, Senior and Beaufays 2014).
 
-    Variables: `kernel` `[inputs + outputs, 4 units]`, its columns the gates i, j, f, o; `bias` `[4 units]`;
-    with peepholes `w_f_diag`, `w_i_diag`, `w_o_diag` `[units]`; with a projection `projection/kernel`
-    `[units, num_proj]`.
+    Variables: `kernel` `[inputs + outputs, 4 units]`, with columns for the gates i, j, f, o; `bias` `[4
+    units]`; with peepholes `w_f_diag`, `w_i_diag`, `w_o_diag` `[units]`; with a projection
+    `projection/kernel` `[units, num_proj]`.
 
     Args:
         num_units: width of the cell state.
-        use_peepholes: whether the gates see the cell, through diagonal weights.
-        cell_clip: the cell state is cut to ±this; None for no limit.
-        initializer: of all weights but the bias; Glorot's uniform distribution by default.
-        num_proj: width of the output, when it is a linear map of what the cell lets out; None for none.
-        proj_clip: the projected output is cut to ±this.
-        num_unit_shards, num_proj_shards, reuse: taken for compatibility, without effect here or there.
+        use_peepholes: whether the gates see the cell state, through diagonal weights.
+        cell_clip: the cell state is clipped to ±this; None for no limit.
+        initializer: of all weights except the bias; Glorot uniform by default.
+        num_proj: width of the output projection; None for no projection.
+        proj_clip: the projected output is clipped to ±this.
+        num_unit_shards, num_proj_shards, reuse: accepted for compatibility, without effect.
         forget_bias: added to the forget gate at every step, so that it starts open; 1 by default. Weights
-            that were trained with 0 need 0 here.
-        state_is_tuple: `LSTMStateTuple(c, h)`; False for one tensor with c and h side by side.
-        activation: of the candidate and of the cell on its way out; tanh by default.
+            trained with 0 need 0 here.
+        state_is_tuple: `LSTMStateTuple(c, h)`; False for one tensor of c and h concatenated.
+        activation: of the candidate and of the cell output; tanh by default.
         name: first part of the variables' names, `lstm_cell` by default.
         dtype: of the weights.
 
@@ -123,7 +123,7 @@ class LSTMCell(EquationCell):
         self.state_size = sizes if state_is_tuple else sum(sizes)
 
     def make_weights(self, width: int) -> None:
-        """Make the kernel, the bias, the peepholes and the projection."""
+        """Create the kernel, the bias, the peepholes and the projection."""
         units = self.equation.units
         self.kernel = self.add_weight("kernel", [width + self.output_size, 4 * units], self._initializer)
         self.bias = self.add_weight("bias", [4 * units], "zeros")
@@ -134,7 +134,7 @@ class LSTMCell(EquationCell):
             self.add_weight("projection/kernel", [units, self.output_size], self._initializer)
 
     def families(self, width: int) -> dict[str, Tensor]:
-        """Divide the kernel; join the peepholes in the equation's order i, f, o."""
+        """Split the kernel; join the peepholes in the equation's order i, f, o."""
         named = dict(self.named_parameters())
         tensors = {"W_x": self.kernel[:width].T, "W_h": self.kernel[width:].T, "b": self.bias}
         if self.equation.use_peepholes:
@@ -144,14 +144,14 @@ class LSTMCell(EquationCell):
         return tensors
 
     def to_states(self, state: Any) -> tuple[Tensor, ...]:
-        """Turn (c, h), or both side by side, into (h, c)."""
+        """Turn (c, h), or their concatenation, into (h, c)."""
         if not self._state_is_tuple:
             units = self.equation.units
             return state[:, units:], state[:, :units]
         return state.h, state.c
 
     def from_states(self, states: tuple[Tensor, ...]) -> Any:
-        """Turn (h, c) into (c, h), or both side by side."""
+        """Turn (h, c) into (c, h), or their concatenation."""
         h, c = states
         return LSTMStateTuple(c, h) if self._state_is_tuple else torch.cat([c, h], dim=1)
 
@@ -162,9 +162,9 @@ class BasicLSTMCell(LSTMCell):
     Args:
         num_units: width of the output and of both states.
         forget_bias: added to the forget gate at every step; 1 by default.
-        state_is_tuple: `LSTMStateTuple(c, h)`; False for one tensor with c and h side by side.
-        activation: of the candidate and of the cell on its way out; tanh by default.
-        reuse: taken for compatibility.
+        state_is_tuple: `LSTMStateTuple(c, h)`; False for one tensor of c and h concatenated.
+        activation: of the candidate and of the cell output; tanh by default.
+        reuse: accepted for compatibility.
         name: first part of the variables' names, `basic_lstm_cell` by default.
         dtype: of the weights.
 

@@ -1,4 +1,4 @@
-"""What TensorFlow 1 has and an eager library does not: for each name, what to write instead."""
+"""Names of TensorFlow 1 without an eager equivalent, and what to write instead."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -46,7 +46,7 @@ INSTEAD = {
 
 
 def getter(prefix: str, known: Iterable[str]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that answers names of TensorFlow 1 with what to write instead."""
+    """Return a module's `__getattr__` that raises an error with the replacement of a TensorFlow 1 name."""
 
     def get(name: str) -> Any:
         path = f"{prefix}{name}"
@@ -58,7 +58,7 @@ def getter(prefix: str, known: Iterable[str]) -> Callable[[str], Any]:
         nearest = get_close_matches(name, list(known), n=1)
         hint = f"; did you mean tf.{prefix}{nearest[0]}?" if nearest else "."
         raise MissingNameError(
-            f"tf.{path} is not in nabi.tf1{hint} What is there, and what to write instead: {PAGE}"
+            f"tf.{path} is not in nabi.tf1{hint} For the available names and replacements, see {PAGE}"
         )
 
     return get

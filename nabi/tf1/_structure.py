@@ -1,4 +1,4 @@
-"""States as TensorFlow 1 hands them around: a tensor, a named tuple, or tuples of these."""
+"""State structures of TensorFlow 1: a tensor, a named tuple, or tuples of these."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ def flatten(structure: Any) -> list[Any]:
 
 
 def pack_like(structure: Any, leaves: list[Any]) -> Any:
-    """Arrange leaves as `structure` has them; the inverse of `flatten`."""
+    """Pack leaves into the form of `structure`; the inverse of `flatten`."""
     waiting = list(leaves)
 
     def pack(part: Any) -> Any:
@@ -40,10 +40,10 @@ def pack_like(structure: Any, leaves: list[Any]) -> Any:
 def check_state(
     state: Any, sizes: Any, batch: int, dtype: torch.dtype, device: torch.device, argument: str
 ) -> Any:
-    """Return a state as tensors in the arrangement of `sizes`.
+    """Return a state as tensors structured like `sizes`.
 
     Raises:
-        ShapeError: it has another arrangement, batch or width.
+        ShapeError: it has another structure, batch or width.
     """
 
     def check(part: Any, size: Any, name: str) -> Any:

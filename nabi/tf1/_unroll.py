@@ -1,4 +1,4 @@
-"""A cell over time: one copy of it for each step, or one operation for all of them."""
+"""Running a cell over time: one copy per step, or one operation for all steps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,17 +30,16 @@ def dynamic_rnn(
     Args:
         cell: any cell of this module.
         inputs: `[batch, time, width]`, array or tensor; `[time, batch, width]` with `time_major`.
-        sequence_length: one whole number for each sample of the batch, 0 to the number of time steps: how
-            many steps of it are real. Outputs past a sample's end are zero and its state is that of its last
-            real step.
-        initial_state: in the arrangement of `cell.state_size`; zeros by default.
-        dtype: type of the numbers, such as `tf.float32`; needed when there is no `initial_state`.
-        parallel_iterations, swap_memory, scope: taken for compatibility, without effect.
+        sequence_length: the number of valid steps of each sample, from 0 to the number of time steps. Outputs
+            past a sample's end are zero, and its state is that of its last valid step.
+        initial_state: structured like `cell.state_size`; zeros by default.
+        dtype: type of the numbers, such as `tf.float32`; required without `initial_state`.
+        parallel_iterations, swap_memory, scope: accepted for compatibility, without effect.
         time_major: whether time is the first axis of inputs and outputs; False by default.
 
     Returns:
-        `(outputs, state)`: outputs `[batch, time, cell.output_size]`, the state after the last real step.
-        Numpy arrays unless `inputs` is a tensor.
+        `(outputs, state)`: outputs `[batch, time, cell.output_size]`, the state after the last valid step.
+        NumPy arrays unless `inputs` is a tensor.
 
     Raises:
         ArgumentError: neither `dtype` nor `initial_state`, or a length that is negative or too long.
@@ -82,7 +81,7 @@ def bidirectional_dynamic_rnn(
 ) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Run one cell forwards and another backwards over the same sequence.
 
-    The backward cell begins at each sample's last real step. Arguments and errors as in `dynamic_rnn`.
+    The backward cell begins at each sample's last valid step. Arguments and errors as in `dynamic_rnn`.
 
     Returns:
         `((outputs_fw, outputs_bw), (state_fw, state_bw))`, both outputs in the order of the inputs.
@@ -117,26 +116,26 @@ def static_rnn(
     sequence_length: Any = None,
     scope: Any = None,
 ) -> tuple[list[Any], Any]:
-    """Run a cell over a list of steps, one copy of it for each, as `tf.nn.static_rnn`.
+    """Run a cell over a list of steps, with one copy per step, as `tf.nn.static_rnn`.
 
-    The copies share the weights, and the graph that backpropagation walks grows with the number of steps.
-    The numbers are those of `dynamic_rnn`, which is the one to use for long sequences.
+    The copies share the weights, and the autograd graph grows with the number of steps. The results are those
+    of `dynamic_rnn`, which is preferable for long sequences.
 
     Args:
         cell: any cell of this module.
-        inputs: list of `[batch, width]`, one for each time step; `tf.unstack(X, axis=1)` makes it of
+        inputs: list of `[batch, width]`, one for each time step; `tf.unstack(X, axis=1)` makes it from
             `[batch, time, width]`.
-        initial_state: in the arrangement of `cell.state_size`; zeros by default.
-        dtype: type of the numbers, such as `tf.float32`; needed when there is no `initial_state`.
+        initial_state: structured like `cell.state_size`; zeros by default.
+        dtype: type of the numbers, such as `tf.float32`; required without `initial_state`.
         sequence_length: see `dynamic_rnn`.
-        scope: taken for compatibility, without effect.
+        scope: accepted for compatibility, without effect.
 
     Returns:
-        `(outputs, state)`: the list of `[batch, cell.output_size]`, and the state after the last real step.
+        `(outputs, state)`: the list of `[batch, cell.output_size]`, and the state after the last valid step.
 
     Raises:
         ArgumentError: no steps, neither `dtype` nor `initial_state`, or a length out of range.
-        ShapeError: the steps differ in shape, or lengths or state have a wrong one.
+        ShapeError: the steps differ in shape, or lengths or state have a wrong shape.
 
     Example:
         >>> import numpy as np
@@ -174,7 +173,7 @@ def static_bidirectional_rnn(
     sequence_length: Any = None,
     scope: Any = None,
 ) -> tuple[list[Any], Any, Any]:
-    """Run one cell forwards and another backwards over a list of steps, one copy of each for every step.
+    """Run one cell forwards and another backwards over a list of steps, with one copy of each per step.
 
     Arguments and errors as in `static_rnn`.
 
@@ -198,14 +197,14 @@ def static_bidirectional_rnn(
 
 
 def _masked_step(cell: RNNCell, x: Tensor, state: Any, real: Tensor) -> tuple[Tensor, Any]:
-    """One step of which only the rows that are `real` count; padding may hold what is not a number."""
+    """Compute one step for the rows that are `real`; padding may contain NaN."""
     output, new_state = cell.call(torch.where(real, x, 0.0), state)
     kept = [torch.where(real, new, old) for new, old in zip(flatten(new_state), flatten(state), strict=True)]
     return torch.where(real, output, 0.0), pack_like(cell.state_size, kept)
 
 
 def _reversed(steps: list[Tensor], lengths: Tensor | None) -> list[Tensor]:
-    """Turn round the real part of every row; what lies past its end stays there."""
+    """Reverse the valid part of every row; padding stays in place."""
     if lengths is None:
         return steps[::-1]
     time = torch.arange(len(steps), device=lengths.device)
@@ -222,13 +221,13 @@ def _check_cell(cell: Any, argument: str) -> None:
 
 
 def _number(initial_state: Any, dtype: Any) -> torch.dtype:
-    """TensorFlow 1's rule: the initial state says the type of number, or else `dtype` has to."""
+    """Return the type of the numbers by TensorFlow 1's rule: that of the initial state, or else `dtype`."""
     if dtype is not None:
         return as_dtype(dtype)
     if initial_state is None:
         raise ArgumentError(
-            "dtype: needed when there is no initial_state, since nothing else says in which numbers "
-            "the state of zeros begins; write dtype=tf.float32"
+            "dtype: needed when there is no initial_state, to determine the type of the zero state; "
+            "write dtype=tf.float32"
         )
     return as_dtype(as_tensor(flatten(initial_state)[0], None, "initial_state").dtype, "initial_state")
 
@@ -245,7 +244,7 @@ def _steps(inputs: Any, number: torch.dtype) -> list[Tensor]:
     if not isinstance(inputs, (list, tuple)):
         raise ArgumentError(
             f"inputs: expected a list of [batch, width], one for each step, got {type(inputs).__name__}; "
-            "tf.unstack(X, axis=1) makes the list of [batch, time steps, width]"
+            "tf.unstack(X, axis=1) makes the list from [batch, time steps, width]"
         )
     if not inputs:
         raise ArgumentError("inputs: expected at least one time step, got an empty list")

@@ -9,12 +9,12 @@ __all__ = ["Variable"]
 
 
 class Variable(torch.nn.Parameter):
-    """A torch parameter that also answers `.name`, for instance `basic_lstm_cell/kernel:0`."""
+    """A torch parameter with a `.name`, for example `basic_lstm_cell/kernel:0`."""
 
     _label: str = ""
 
     def __new__(cls, data: Tensor, requires_grad: bool = True, name: str = "") -> "Variable":
-        """Make a parameter of the values of `data`."""
+        """Create a parameter from the values of `data`."""
         variable = super().__new__(cls, data, requires_grad)
         variable._label = name
         return variable
@@ -26,7 +26,7 @@ class Variable(torch.nn.Parameter):
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # torch's own way makes a plain parameter, without the name.
+        # torch would make a plain parameter, without the name.
         return Variable, (self.data.as_subclass(Tensor), self.requires_grad, self._label)
 
     @property
@@ -35,5 +35,5 @@ class Variable(torch.nn.Parameter):
         return self._label
 
     def numpy(self, *, force: bool = False) -> Any:
-        """Return the values as a numpy array, with their place in the graph left behind."""
+        """Return the values as a NumPy array, detached from the autograd graph."""
         return self.detach().as_subclass(Tensor).numpy(force=force)

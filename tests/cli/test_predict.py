@@ -128,7 +128,7 @@ def test_several_labels_at_once(nabi, folder, tmp_path):
     out = tmp_path / "o.jsonl"
     nabi("predict", model, "a lovely film", "--out", out)
     assert json.loads(out.read_text())["label"] == ["good", "seen"]
-    assert "--top: the model gives several labels" in nabi("predict", model, "a", "--top", 2).err
+    assert "--top: expected a model with one label per text" in nabi("predict", model, "a", "--top", 2).err
 
 
 def test_aspects(nabi, folder, tmp_path):
@@ -147,13 +147,13 @@ def test_aspects(nabi, folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "TEXT: give texts, or a file of them"),
-        (["a", "--file", "{folder}/reviews.csv"], "TEXT: give texts, or a file of them"),
+        ([], "TEXT: expected either texts or --file FILE"),
+        (["a", "--file", "{folder}/reviews.csv"], "TEXT: expected either texts or --file FILE"),
         (["--file", "{folder}/none.csv"], "there is no file"),
         (["--file", "{folder}/none.txt"], "there is no file"),
-        (["--file", "{folder}/one.nabi"], "a table is expected"),
+        (["--file", "{folder}/one.nabi"], "path: expected a table"),
         (["--file", "{folder}/reviews.csv", "--text", "text"], "'text' is not known"),
-        (["a", "--out", "labels.xls"], "--out: labels.xls was given, a name that ends in .csv or .jsonl"),
+        (["a", "--out", "labels.xls"], "--out: expected a name that ends in .csv or .jsonl, got labels.xls"),
         (["a", "--out", "{folder}"], "--out: "),
         (["a", "--out", "{folder}/one.nabi/labels.csv"], "cannot write"),
     ],
@@ -230,7 +230,7 @@ def test_explain_shows_words_and_draws_them(nabi, folder, model, tmp_path):
     assert nabi("explain", folder / "about.nabi", "lovely", "--aspect", "film").status == 0
     for arguments, message in (
         (["a film", "--label", "godo"], "did you mean 'good'"),
-        ([""], "text: it has nothing to read"),
+        ([""], "text: expected a text to read, got none"),
         (["a film", "--out", "reading.pdf"], ".svg or .png"),
     ):
         outcome = nabi("explain", model, *arguments)
@@ -248,4 +248,4 @@ def test_what_is_no_model_is_refused(nabi, folder, command, tmp_path):
     model = TextClassifier.load(folder / "one.nabi").model
     model.save(Path(tmp_path / "plain.nabi"))
     outcome = nabi(command, tmp_path / "plain.nabi", "a film")
-    assert "holds model, expected text classifier" in outcome.err
+    assert "expected text classifier, got model" in outcome.err

@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from nabi import cells
-from nabi.native._compiler import emit_object
-from nabi.native._machine import host, why_not
+from nabi.native import host
+from nabi.native._code._compiler import emit_object
 from nabi.targets.llvm import OTHER_MACHINES, listing
 
-needs_native = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
+from ..native.machines import needs_native
+
 FUSED = {
     "aarch64-linux": r"fmla\s+v\d+\.4s",
     "arm64-macos": r"fmla\.4s\s+v\d+",
@@ -139,7 +140,7 @@ def test_a_processor_without_native_code(nabi, monkeypatch):
     outcome = nabi("show", "lstm", "--as", "asm")
     assert outcome.status == 2
     assert outcome.out == ""
-    assert "There is no native code here: NABI_CPU=no-such-processor is not known" in outcome.err
+    assert "Native code is unavailable: NABI_CPU=no-such-processor is not known" in outcome.err
 
 
 @pytest.mark.parametrize("machine", [[], ["--machine", "aarch64-linux"]])
@@ -156,7 +157,7 @@ def test_without_llvmlite_one_line_says_so(machine):
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stdout == ""
-    assert run.stderr.startswith("nabi: There is no ")
+    assert run.stderr.startswith(("nabi: Native code is unavailable: ", "nabi: There is no code to show: "))
     assert "llvmlite" in run.stderr
     assert run.stderr.count("\n") == 1
 

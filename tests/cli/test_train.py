@@ -173,11 +173,14 @@ def _no_training(monkeypatch):
         ([*COLUMNS, "--cell", "mine.py:Wrong"], "Wrong"),
         ([*COLUMNS, "--cell", "none.py:Own"], "there is no file none.py"),
         ([*COLUMNS, "--out", "file/model.nabi"], "out: cannot write into the folder file"),
-        ([*COLUMNS, "--out", "folder"], "out: cannot write folder: it is a folder"),
-        ([*COLUMNS, "--out", "reviews.csv"], "out: reviews.csv would replace the data"),
+        ([*COLUMNS, "--out", "folder"], "out: cannot write folder: expected a file name, got a folder"),
+        ([*COLUMNS, "--out", "reviews.csv"], "out: reviews.csv would overwrite the data"),
         ([*COLUMNS, "--test", "none.csv"], "there is no file none.csv"),
         ([*COLUMNS, "--separator", ";"], "columns: 'text' is not known"),
-        ([*COLUMNS, "--encoding", "utf-7x"], "encoding: 'utf-7x' is not known"),
+        (
+            [*COLUMNS, "--encoding", "utf-7x"],
+            "encoding: expected a text encoding such as 'utf-8', got 'utf-7x'",
+        ),
         (["--text", "text", "--label", "id"], "not look like a column of labels"),
     ],
 )

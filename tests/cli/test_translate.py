@@ -115,15 +115,15 @@ def test_no_source_is_in_two_parts(nabi):
     [
         (["--source", "0"], "--target: the name or number of a column is expected beside --source"),
         (["--target", "1"], "--source: the name or number of a column is expected beside --target"),
-        (["--source", "0", "--target", "7"], "target: 7 was given, pairs.tsv has the columns 0 to 2"),
-        (["--source", "0", "--target", "de"], "two names or two numbers are expected"),
+        (["--source", "0", "--target", "7"], "target: expected a column 0 to 2 of pairs.tsv, got 7"),
+        (["--source", "0", "--target", "de"], "expected two names, or two numbers"),
         (["--source", "en", "--target", "de"], "'en' is not known"),
         ([*COLUMNS, "--text", "0", "--label", "1"], "--source: it means nothing for a table of texts"),
         ([*COLUMNS, "--pooling", "max"], "--pooling: it means nothing for pairs of texts"),
         ([*COLUMNS, "--cell", "lstn"], "did you mean 'lstm'"),
         ([*COLUMNS, "--cell", "gru", "--cell", "lstm"], "--cell: 2 were given; pairs are learnt by one"),
         ([*COLUMNS, "--attention", "none", "--input-feeding"], "input_feeding: True was given"),
-        ([*COLUMNS, "--out", "pairs.tsv"], "out: pairs.tsv would replace the data"),
+        ([*COLUMNS, "--out", "pairs.tsv"], "out: pairs.tsv would overwrite the data"),
         ([*COLUMNS, "--test", "none.tsv"], "there is no file none.tsv"),
     ],
 )
@@ -141,7 +141,10 @@ def test_files_with_too_little_in_them(nabi):
     write_pairs(Path("few.tsv"), [("a", "b"), ("a", "c")])
     assert "2 pairs with too few different sources" in nabi("train", "few.tsv", *COLUMNS).err
     write_pairs(Path("empty.tsv"), [("a", ""), ("", "c")])
-    assert "has no pair of texts: 2 pairs with an empty side" in nabi("train", "empty.tsv", *COLUMNS).err
+    assert (
+        "has no complete pair of texts: 2 pairs with an empty side"
+        in nabi("train", "empty.tsv", *COLUMNS).err
+    )
 
 
 # Translating ------------------------------------------------------------------------------------------------
@@ -197,13 +200,13 @@ def test_a_picture_of_the_attention(nabi, model):
     ("arguments", "message"),
     [
         (["a", "--beam", "0"], "beam: expected a whole number of at least 1, got 0"),
-        (["a", "--best", "9"], "best: got 9, but a beam of 5"),
+        (["a", "--best", "9"], "best: expected at most the beam of 5, got 9"),
         (["a", "--length-penalty", "-1"], "length_penalty: expected a number from 0 to 100, got -1.0"),
         (["a", "--maxlen", "0"], "maxlen: expected a whole number of at least 1 or None, got 0"),
-        (["a", "--file", "lines.txt"], "give texts or a file of them, not both"),
+        (["a", "--file", "lines.txt"], "TEXT: expected either texts or --file, got both"),
         (["--file", "none.txt"], "there is no file none.txt"),
-        (["a", "b", "--attention", "x.png"], "--attention: 2 TEXTs were given, a picture shows one"),
-        (["--attention", "x.png"], "--attention: 0 TEXTs were given"),
+        (["a", "b", "--attention", "x.png"], "--attention: expected one TEXT, got 2"),
+        (["--attention", "x.png"], "--attention: expected one TEXT, got 0"),
         (["a", "--attention", "x.gif"], "ends in .svg or .png"),
     ],
 )
@@ -228,7 +231,7 @@ def test_a_model_without_attention_has_no_picture(nabi, tmp_path):
     translator.fit(["a b", "b a"], ["x y", "y x"], validation_share=0, verbose=0)
     translator.save("without.nabi")
     outcome = nabi("translate", "without.nabi", "a b", "--attention", "seen.png")
-    assert "--attention: without.nabi was trained without attention" in outcome.err
+    assert "--attention: expected a model with attention, got without.nabi" in outcome.err
 
 
 STOPS_ITSELF = """

@@ -100,7 +100,7 @@ def test_a_cell_of_ones_own_learns_and_writes(
         [sys.executable, "-m", "nabi", "next", "cat.nabi", "the"], capture_output=True, text=True
     )
     assert fresh.returncode == 2
-    assert "a cell of your own is given as --cell FILE.py:Class" in fresh.stderr
+    assert "pass a custom cell as --cell FILE.py:Class" in fresh.stderr
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_cell_of_ones_own_learns_and_writes(
         (TEXT.encode(), ["--pooling", "max"], "--pooling: it means nothing for a text to write on from"),
         (TEXT.encode(), ["--cell", "lstm", "--cell", "gru"], "--cell: 2 were given"),
         (TEXT.encode(), ["--cell", "lsmt"], "did you mean 'lstm'"),
-        (TEXT.encode(), ["--out", "text.txt"], "would replace the text"),
+        (TEXT.encode(), ["--out", "text.txt"], "would overwrite the text"),
     ],
 )
 def test_bad_input_is_refused_before_training(

@@ -85,9 +85,9 @@ def test_pieces_without_marks_are_shown_as_they_are() -> None:
         (
             aligned("a b", "x", np.ones((2, 1))),
             ShapeError,
-            r"shape \[2, 1\] were given, \[1, 2\] is expected",
+            r"expected weights of shape \[1, 2\], got \[2, 1\]",
         ),
-        (aligned("", "", np.ones((0, 0))), ArgumentError, "there are no pieces to show"),
+        (aligned("", "", np.ones((0, 0))), ArgumentError, "expected pieces to show, got none"),
     ],
 )
 def test_what_cannot_be_shown(tmp_path: Path, attention: SimpleNamespace, error: type, message: str) -> None:

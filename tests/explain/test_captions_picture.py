@@ -42,7 +42,7 @@ def test_what_is_wrong_and_what_is_right_are_written(tmp_path) -> None:
 
 
 def test_nothing_and_other_files_are_refused(tmp_path) -> None:
-    with pytest.raises(ArgumentError, match="captioned: it is empty"):
+    with pytest.raises(ArgumentError, match="captioned: expected images with captions, got none"):
         captions_picture([], tmp_path / "look.png")
     with pytest.raises(ArgumentError, match=r"\.svg or \.png"):
         captions_picture([captioned(["a"])], tmp_path / "look.jpg")

@@ -40,7 +40,7 @@ def test_only_silence_is_a_picture_as_well(tmp_path):
 @pytest.mark.parametrize(
     ("frames", "arguments", "message"),
     [
-        ([], {}, "there are none to draw"),
+        ([], {}, "expected frames to draw, got none"),
         ([[3]], {}, r"frames\[0\]: expected a whole number from 21 to 108, the keys of a piano"),
         (CADENCE, {"beats_per_bar": 0}, "beats_per_bar: expected a whole number of at least 1, got 0"),
         (CADENCE, {"steps_per_beat": 0}, "steps_per_beat: expected a whole number of at least 1, got 0"),

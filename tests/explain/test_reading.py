@@ -127,7 +127,7 @@ def test_an_aspect_stands_before_and_is_no_token(three):
     assert reading.label == "cold"
     with pytest.raises(ArgumentError, match="trained with aspects"):
         read_text(three, "snow on the town")
-    with pytest.raises(ArgumentError, match="nothing to read but the aspect"):
+    with pytest.raises(ArgumentError, match="expected a text to read, got none but the aspect"):
         read_text(three, "", "weather")
 
 
@@ -145,7 +145,7 @@ def test_what_is_not_read_is_counted(learnt, three):
 
 @pytest.mark.parametrize("text", ["", "  \n "])
 def test_an_empty_text_has_nothing_to_read(learnt, text):
-    with pytest.raises(ArgumentError, match="text: it has nothing to read"):
+    with pytest.raises(ArgumentError, match="text: expected a text to read, got none"):
         read_text(learnt, text)
 
 

@@ -1,9 +1,7 @@
 """Functional models beside Keras: the same code gives the same layers, shapes, figures and outputs."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +15,12 @@ from .functional_models import MODELS, data, described, figures
 
 
 @pytest.fixture(scope="module")
-def by_keras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def by_keras(tmp_path_factory: pytest.TempPathFactory, in_keras: Callable[..., bytes]) -> Path:
     folder = tmp_path_factory.mktemp("keras")
-    run = subprocess.run(
-        [sys.executable, Path(__file__).parent / "functional_models.py", folder],
-        env={**os.environ, "KERAS_BACKEND": "torch", "KERAS_HOME": str(folder)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    program = str(Path(__file__).parent / "functional_models.py")
+    arguments = [program, str(folder)]
+    run = f"runpy.run_path({program!r}, run_name='__main__')"
+    in_keras(f"import runpy, sys\nsys.argv[:] = {arguments!r}\n{run}")
     return folder
 
 

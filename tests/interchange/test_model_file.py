@@ -115,7 +115,7 @@ def with_header(path: Path, **metadata: str) -> Path:
         ({"nabi": json.dumps({"format": "nabi", "layout": 0})}, "its layout version is 0"),
         (
             {"nabi": json.dumps({"format": "nabi", "layout": LAYOUT + 1})},
-            rf"has layout version {LAYOUT + 1}, this nabi reads versions up to {LAYOUT}",
+            rf"expected layout version {LAYOUT} or lower, got {LAYOUT + 1}",
         ),
         ({"nabi": json.dumps({"format": "nabi", "layout": 1})}, "does not say what it holds"),
     ],
@@ -129,7 +129,7 @@ def test_headers_that_are_refused(tmp_path: Path, metadata: dict[str, str], mess
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"there is no model file .*nothing"):
         read_model_file(tmp_path / "nothing")
-    with pytest.raises(FileFormatError, match="is a folder"):
+    with pytest.raises(FileFormatError, match="expected a model file, got the folder"):
         read_model_file(tmp_path)
 
 

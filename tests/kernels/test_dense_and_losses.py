@@ -10,13 +10,13 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from nabi.kernels._code import _dense, _losses
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES
 from nabi.targets import small_dense, small_loss
 from nabi.training._step import _losses as _loss_gradients
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from ..native.machines import called_by, needs_native
+
+pytestmark = needs_native
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: x,
@@ -152,4 +152,4 @@ def test_code_for_other_machines(name: str) -> None:
     modules: list[Any] = [_dense.write(_dense.Shape("tanh", "float32"), machine)]
     modules += [_losses.write(kind, "float64", machine) for kind in _losses.KINDS]
     for module in modules:
-        assert undefined_symbols(emit_object(module, machine)) <= allowed
+        assert called_by(module, machine) <= allowed

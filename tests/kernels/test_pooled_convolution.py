@@ -6,13 +6,12 @@ from hypothesis import given, settings, strategies as st
 from torch.nn import functional
 
 from nabi.kernels._code import _pooled_convolution
-from nabi.native import threads as _threads
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES, threads as _threads
 from nabi.targets import pooled_convolution
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from ..native.machines import called_by, needs_native
+
+pytestmark = needs_native
 
 SIZES = [(1, 3), (2, 16), (3, 20), (5, 40)]  # rows of a filter, and their width: with and without a rest
 
@@ -76,4 +75,4 @@ def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]
     for dtype in ("float32", "float64"):
         module = _pooled_convolution.write(_pooled_convolution.Shape(3, 20, 1, dtype), machine)
-        assert undefined_symbols(emit_object(module, machine)) <= {"nabi_yield", "_fltused"}
+        assert called_by(module, machine) <= {"nabi_yield", "_fltused"}

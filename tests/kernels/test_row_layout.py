@@ -3,25 +3,34 @@
 What layouts are is tested in `tests/scan/test_layout.py`.
 """
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from nabi.kernels import _row_layout
-from nabi.kernels._code import _row_layout as native
+from nabi.kernels._code import _row_layout as code
 from nabi.kernels._code._row_layout_writer import write
-from nabi.native import _fallback, threads as _threads
-from nabi.native._compiler import emit_object
-from nabi.native._machine import OTHER_MACHINES, NativeError, is_supported
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES, NativeError, _fallback, threads as _threads
 from nabi.scan._layout import batch_rows
 from nabi.targets import Rows, gather, rows_of_lengths, rows_of_mask, spread
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from ..native.machines import called_by, needs_native
+
+pytestmark = needs_native
 
 CPU = torch.device("cpu")
 WIDTHS = [1, 3, 16, 17, 63, 64, 65, 200]  # below a vector, vectors and a rest, several at a time and a rest
+
+
+def native_gather(values: Tensor, table: Tensor, count: int) -> Tensor:
+    return _row_layout.copy_to_rows(code.addresses(), values, table, count)
+
+
+def native_spread(rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool) -> Tensor:
+    return _row_layout.copy_from_rows(code.addresses(), rows, table, shape, time_major)
 
 
 def bits(values: Tensor) -> Tensor:
@@ -78,8 +87,8 @@ def test_copies_are_those_of_an_index(
     scattered[place] = expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_threads, "threads_for", lambda work: threads)
-        rows = native.gather(x, table, len(place))
-        back = native.spread(rows, table, shape, time_major)
+        rows = native_gather(x, table, len(place))
+        back = native_spread(rows, table, shape, time_major)
     assert torch.equal(bits(rows), bits(expected))
     assert torch.equal(bits(back), bits(scattered.view(shape)))
     assert not back._is_view()
@@ -90,18 +99,18 @@ def test_copies_are_those_of_an_index(
 def test_not_a_number_keeps_its_bits() -> None:
     patterns = torch.tensor([0x7F800001, 0x7FC12345, -1, 1, -(2**31)], dtype=torch.int32)
     x = patterns.view(torch.float32).expand(3, 5).contiguous()
-    rows = native.gather(x, torch.tensor([2, 0, 1]), 3)
+    rows = native_gather(x, torch.tensor([2, 0, 1]), 3)
     assert torch.equal(rows.view(torch.int32), patterns.expand(3, 5))
 
 
 def test_large_results_use_their_memory_again() -> None:
     rows, table = torch.ones(1000, 256), torch.arange(1000)
     table[::2] = -1
-    first = native.spread(rows, table, (10, 100, 7), False)
+    first = native_spread(rows, table, (10, 100, 7), False)
     at = first.data_ptr()
     first += 1
     del first
-    second = native.spread(rows, table, (10, 100, 7), False)
+    second = native_spread(rows, table, (10, 100, 7), False)
     assert second.data_ptr() == at
     assert second.sum() == 500 * 256
 
@@ -129,7 +138,7 @@ def test_what_torch_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = torch.func.vmap(lambda values: gather(values, rows))(torch.stack((x, 2 * x)))
     assert torch.equal(mapped[1], 2 * expected)
     monkeypatch.setenv("NABI_NATIVE", "0")
-    monkeypatch.delattr(native, "gather")
+    monkeypatch.delattr(_row_layout, "copy_to_rows")
     for one, two in zip(both(), (expected, batch), strict=True):
         assert torch.equal(one, two)
         assert not one._is_view()
@@ -164,8 +173,8 @@ def test_torch_does_what_could_not_be_compiled(monkeypatch: pytest.MonkeyPatch) 
         raise NativeError("module: wrong")
 
     expected = run()
-    monkeypatch.setattr(native, "make_ready", fail)
-    monkeypatch.setattr(_row_layout, "_ready", None)
+    monkeypatch.setattr(code, "addresses", fail)
+    monkeypatch.setattr(_row_layout, "_ready", {})
     monkeypatch.setattr(_fallback, "_failed", set())
     with pytest.warns(RuntimeWarning, match="module: wrong") as warned:
         found = run()
@@ -178,4 +187,4 @@ def test_torch_does_what_could_not_be_compiled(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", OTHER_MACHINES)
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]
-    assert undefined_symbols(emit_object(write(machine), machine)) <= {"nabi_yield", "_fltused"}
+    assert called_by(write(machine), machine) <= {"nabi_yield", "_fltused"}

@@ -173,8 +173,8 @@ def test_masks_of_several_inputs_may_be_arrays() -> None:
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        ([(2, 3, 4)], "takes a list of two or three tensors"),
-        ([(2, 3, 4)] * 4, "takes a list of two or three tensors.*got 4 of them"),
+        ([(2, 3, 4)], "expected a list of 2 or 3 tensors"),
+        ([(2, 3, 4)] * 4, "expected a list of 2 or 3 tensors.*got 4 of them"),
         ([(2, 3, 4), (2, 3, 5)], r"expected a query .* got \(2, 3, 4\) and \(2, 3, 5\)"),
         ([(2, 3, 4), (2, 6, 5), (2, 5, 4)], "expected a query"),
         ([(2, 4), (2, 4)], "expected a query"),
@@ -196,7 +196,7 @@ def test_arguments_that_cannot_be_used() -> None:
         layers.Attention()(query)
     with pytest.raises(ArgumentError, match=r"mask: .* expected a list"):
         layers.Attention()([query, value, key], mask=COUNTS)
-    with pytest.raises(ArgumentError, match=r"mask: .*; got 1 masks"):
+    with pytest.raises(ArgumentError, match=r"mask: .*, got 1 masks"):
         layers.Attention()([query, value, key], mask=[COUNTS])
 
 

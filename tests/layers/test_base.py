@@ -132,16 +132,16 @@ def test_the_mask_survives_a_cast() -> None:
 
 def test_set_weights() -> None:
     layer = layers.LSTM(2)
-    with pytest.raises(ShapeError, match=r"has 0 weights, got 3 arrays; it is not built"):
+    with pytest.raises(ShapeError, match=r"expected 0 arrays, got 3; it is not built"):
         layer.set_weights([0, 0, 0])
     layer.build((None, 4, 1))
     new = [np.full(w.shape, 0.5) for w in layer.get_weights()]
     layer.set_weights(new)
     assert all((a == b).all() for a, b in zip(layer.get_weights(), new, strict=True))
-    with pytest.raises(ShapeError, match=r"array 1 for .* has shape \(2, 7\), expected \(2, 8\)"):
+    with pytest.raises(ShapeError, match=r"expected shape \(2, 8\) for array 1, got \(2, 7\)"):
         layer.set_weights([new[0], np.zeros((2, 7)), new[2]])
     assert (layer.get_weights()[0] == 0.5).all()
-    with pytest.raises(ShapeError, match=r"has 3 weights, got 1"):
+    with pytest.raises(ShapeError, match=r"expected 3 arrays, got 1"):
         layer.set_weights(new[:1])
     given = layers.Dense(2, weights=[np.ones((3, 2)), np.zeros(2)])
     assert given(np.ones((1, 3))).tolist() == [[3.0, 3.0]]
@@ -225,7 +225,9 @@ def test_arguments_that_a_layer_does_not_have() -> None:
 
 
 def test_configs_that_cannot_be_written() -> None:
-    with pytest.raises(ArgumentError, match=r"scale: .* cannot be written as JSON; give Affine a get_config"):
+    with pytest.raises(
+        ArgumentError, match=r"scale: .* cannot be written as JSON; define Affine\.get_config"
+    ):
         Affine(3, scale=object()).get_config()
     with pytest.raises(UnknownNameError, match=r"'Dens' is not known; did you mean 'Dense'"):
         layers.deserialize({"class_name": "Dens", "config": {}})

@@ -34,9 +34,7 @@ def test_states_forward_first() -> None:
     again = both(X, initial_state=states)
     torch.testing.assert_close(again[0][:, :3], both.forward_layer(X, initial_state=states[:2])[0])
     assert not torch.equal(again[0], output)
-    with pytest.raises(
-        ArgumentError, match=r"initial_state: both takes the forward states and as many backward"
-    ):
+    with pytest.raises(ArgumentError, match=r"initial_state: both expected as many backward states"):
         both(X, initial_state=states[:3])
 
 
@@ -94,9 +92,9 @@ def test_two_different_directions() -> None:
 def test_what_does_not_fit() -> None:
     with pytest.raises(ArgumentError, match=r"layer: expected a recurrent layer, got Dense"):
         layers.Bidirectional(layers.Dense(3))
-    with pytest.raises(ArgumentError, match=r"backward_layer: go_backwards is False in both layers"):
+    with pytest.raises(ArgumentError, match=r"expected the other direction .* go_backwards=False in both"):
         layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3))
-    with pytest.raises(ArgumentError, match=r"backward_layer: return_sequences is True, but False"):
+    with pytest.raises(ArgumentError, match=r"backward_layer: expected return_sequences=False"):
         layers.Bidirectional(
             layers.LSTM(3), backward_layer=layers.LSTM(3, return_sequences=True, go_backwards=True)
         )

@@ -215,18 +215,18 @@ def test_what_is_no_cell() -> None:
             return inputs, states
 
     with pytest.raises(
-        ArgumentError, match=r"cell: expected a nabi.cells cell, or .*; NoSize has no state_size"
+        ArgumentError, match=r"cell: expected a nabi.cells cell, or .*, got NoSize without state_size"
     ):
         layers.RNN(NoSize())
-    with pytest.raises(ArgumentError, match=r"cell: .* int has no call"):
+    with pytest.raises(ArgumentError, match=r"cell: .* got int without call"):
         layers.RNN(3)
-    with pytest.raises(ArgumentError, match=r"cells\[1\]: .* NoSize has no state_size"):
+    with pytest.raises(ArgumentError, match=r"cells\[1\]: .*, got NoSize without state_size"):
         layers.RNN([layers.GRUCell(2), NoSize()])
     with pytest.raises(ArgumentError, match=r"cells: expected a list of at least one cell, got \[\]"):
         layers.RNN([])
     wrong = Plain()
     wrong.state_size = "two"
-    with pytest.raises(ArgumentError, match=r"state_size must be a whole number or a list"):
+    with pytest.raises(ArgumentError, match=r"expected a whole number or a list of them as state_size"):
         layers.RNN(wrong)
 
 
@@ -238,10 +238,10 @@ def test_initial_states() -> None:
     torch.testing.assert_close(layer([x, torch.ones(3, 2), torch.zeros(3, 2)]), layer(x, [zeros + 1, zeros]))
     gru = layers.GRU(2)
     torch.testing.assert_close(gru(x, initial_state=zeros), gru(x))
-    with pytest.raises(ArgumentError, match=r"initial_state: .* has 2 states; got 1"):
+    with pytest.raises(ArgumentError, match=r"initial_state: .* expected 2 states, got 1"):
         layer(x, initial_state=zeros)
     with pytest.raises(
-        ShapeError, match=r"initial_state: state 1 of .* has shape \(3, 5\), expected \(3, 2\)"
+        ShapeError, match=r"initial_state: .* expected shape \(3, 2\) for state 1, got \(3, 5\)"
     ):
         layer(x, initial_state=[zeros, np.zeros((3, 5))])
 
@@ -272,8 +272,8 @@ def test_a_cell_may_return_its_one_state_alone():
         (lambda s: (s[0], []), "expected call to return 1 new states, tensors, got none"),
         (lambda s: (s[0], [s[0], s[0]]), "expected call to return 1 new states"),
         (lambda s: (1.0, s), "expected a tensor as output, got float"),
-        (lambda s: (s[0], [s[0][:, :2]]), "the new state 0 has shape"),
-        (lambda s: s[0][:, :2], "the new state 0 has shape"),
+        (lambda s: (s[0], [s[0][:, :2]]), "expected the new state 0 in shape"),
+        (lambda s: s[0][:, :2], "expected the new state 0 in shape"),
     ],
 )
 def test_what_a_cell_returns_is_checked(returned, message):

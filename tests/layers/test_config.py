@@ -147,7 +147,7 @@ def test_every_public_layer_is_covered() -> None:
 
 
 def test_what_a_config_cannot_hold() -> None:
-    with pytest.raises(ArgumentError, match=r"has no name that a config could hold"):
+    with pytest.raises(ArgumentError, match=r"has no name to store in a config"):
         layers.Dense(2, activation=lambda x: x).get_config()
     # An array it can: see tests/layers/test_dtypes.py.
     assert layers.Dense(2, kernel_initializer=np.zeros((2, 2))).get_config()["units"] == 2
@@ -160,7 +160,7 @@ def test_what_a_config_cannot_hold() -> None:
         def call(self, inputs, states):
             return states[0], states
 
-    with pytest.raises(ArgumentError, match=r"is no layer, so a config cannot hold it"):
+    with pytest.raises(ArgumentError, match=r"is not a layer, so a config can't hold it"):
         layers.RNN(Bare()).get_config()
 
 

@@ -32,7 +32,7 @@ def test_noise_shapes_that_are_none(shape: object) -> None:
 @pytest.mark.parametrize("shape", [(None, 1), (None, 1, 1, 1), (None, 1, 5), (10**12, 1, 1)])
 def test_a_noise_shape_fits_its_inputs(shape: tuple[int | None, ...]) -> None:
     layer = layers.Dropout(0.5, noise_shape=shape, name="thin")
-    with pytest.raises(ShapeError, match=r"noise_shape: thin .*expected sizes of 1 or .* \(2, 3, 4\); got "):
+    with pytest.raises(ShapeError, match=r"noise_shape: thin .*expected sizes of 1 or .* \(2, 3, 4\), got "):
         layer(torch.ones(2, 3, 4), training=True)
 
 

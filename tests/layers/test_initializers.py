@@ -114,7 +114,7 @@ def test_what_it_refuses() -> None:
         initializers.Identity()((3,))
     with pytest.raises(ShapeError, match=r"values of shape \(2,\) for a weight of shape \(3,\)"):
         layers.Dense(3, bias_initializer=np.zeros(2)).build((None, 1))
-    with pytest.raises(ShapeError, match=r"initializer: returned shape"):
+    with pytest.raises(ShapeError, match=r"initializer: expected values of shape"):
         layers.Dense(3, bias_initializer=lambda shape, dtype: torch.zeros(9)).build((None, 1))
 
 

@@ -145,7 +145,7 @@ def test_the_mask_of_a_tensor_is_used() -> None:
 
 def test_a_layer_that_drops_masks_says_so_once() -> None:
     layer, masked = layers.Flatten(), layers.Masking()(X)
-    with pytest.warns(UserWarning, match=r"got a mask"):
+    with pytest.warns(UserWarning, match=r"does not support masks"):
         output = layer(masked)
     assert getattr(output, "_keras_mask", None) is None
     layer(masked)

@@ -107,7 +107,7 @@ def test_softmax_with_a_mask() -> None:
     assert torch.equal(layers.Softmax()(steps), steps.softmax(-1))
     assert mask_of(layers.Softmax()(steps)) == [[True, True, False]]
     with pytest.raises(
-        ShapeError, match=r"mask: softmax.* expected the axes .*\(1, 3, 2\) or 1; got \(1, 2, 2\)"
+        ShapeError, match=r"mask: softmax.* expected the axes .*\(1, 3, 2\) or 1, got \(1, 2, 2\)"
     ):
         layers.Softmax()(torch.zeros(1, 3, 2), mask=torch.ones(1, 2, 2))
 
@@ -124,21 +124,24 @@ def test_shapes_of_rearranging_layers() -> None:
     [
         (
             lambda: layers.Add()([torch.zeros(2, 3), torch.zeros(2, 4)]),
-            r"add.*\(2, 3\) and \(2, 4\) together",
+            r"add.*\(2, 3\) and \(2, 4\)",
         ),
         (
             lambda: layers.Add()(torch.zeros(2, 3)),
-            r"takes a list of tensors; got one tensor of shape \(2, 3\)",
+            r"expected a list of tensors, got one tensor of shape \(2, 3\)",
         ),
-        (lambda: layers.Subtract()([torch.zeros(2, 3)] * 3), r"takes a list of 2 tensors; got 3 of them"),
+        (lambda: layers.Subtract()([torch.zeros(2, 3)] * 3), r"expected a list of 2 tensors, got 3 of them"),
         (
             lambda: layers.Concatenate()([torch.zeros(2, 3, 4), torch.zeros(2, 5, 4)]),
-            r"can't put shapes \(2, 3, 4\) and \(2, 5, 4\) together",
+            r"can't merge shapes \(2, 3, 4\) and \(2, 5, 4\)",
         ),
-        (lambda: layers.Dot(1)([torch.zeros(2, 3), torch.zeros(2, 4)]), r"axis 1 of .* must be of one size"),
-        (lambda: layers.Dot(3)([torch.zeros(2, 3), torch.zeros(2, 3)]), r"can't put shapes"),
-        (lambda: layers.Reshape((5,))(torch.zeros(2, 3)), r"can't bring 3 elements, shape \(2, 3\)"),
-        (lambda: layers.Permute((2, 1))(torch.zeros(2, 3)), r"expected 3 axes for dims=\(2, 1\); got"),
+        (
+            lambda: layers.Dot(1)([torch.zeros(2, 3), torch.zeros(2, 4)]),
+            r"expected axes of one size, got axis 1 of",
+        ),
+        (lambda: layers.Dot(3)([torch.zeros(2, 3), torch.zeros(2, 3)]), r"can't merge shapes"),
+        (lambda: layers.Reshape((5,))(torch.zeros(2, 3)), r"can't reshape 3 elements, shape \(2, 3\)"),
+        (lambda: layers.Permute((2, 1))(torch.zeros(2, 3)), r"expected 3 axes for dims=\(2, 1\), got"),
     ],
 )
 def test_shapes_that_do_not_fit(make: Any, message: str) -> None:

@@ -124,14 +124,14 @@ def test_what_is_wrong_is_said() -> None:
     with pytest.raises(ShapeError, match=r"\(Conv2D\) expected 4 axes \(batch, height, width, channels\)"):
         layers.Conv2D(2, 3)(np.zeros((2, 4, 3)))
     with pytest.raises(
-        ShapeError, match=r"\(Conv2D\) expected at least 3 × 5 places for its window; got 4 × 4"
+        ShapeError, match=r"\(Conv2D\) expected at least 3 × 5 pixels for its window, got 4 × 4"
     ):
         layers.Conv2D(2, (3, 5))(np.zeros((2, 4, 4, 3)))
     convolution = layers.Conv2D(2, 2)
     convolution.build((None, 4, 4, 3))
     with pytest.raises(ShapeError, match="was built for 3 features"):
         convolution(np.zeros((1, 4, 4, 1)))
-    with pytest.raises(ShapeError, match="at least one place"):
+    with pytest.raises(ShapeError, match="at least one pixel"):
         layers.GlobalMaxPooling2D()(np.zeros((1, 0, 2, 3)))
     with pytest.raises(
         ArgumentError, match="kernel_size: expected a whole number of at least 1, or 2 of them, got"
@@ -139,7 +139,7 @@ def test_what_is_wrong_is_said() -> None:
         layers.Conv2D(2, (1, 2, 3))
     with pytest.raises(ArgumentError, match="padding: 'causal' is not known"):
         layers.Conv2D(2, 2, padding="causal")
-    with pytest.raises(ArgumentError, match="one must be 1"):
+    with pytest.raises(ArgumentError, match="expected 1 together with dilation_rate"):
         layers.Conv2D(2, 2, strides=(1, 2), dilation_rate=(2, 1))
     for kind in (layers.MaxPooling2D, layers.AveragePooling2D, layers.GlobalMaxPooling2D):
         with pytest.raises(ArgumentError, match="data_format"):

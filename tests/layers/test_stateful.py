@@ -98,7 +98,7 @@ def test_copies_and_pickles_have_states_of_their_own() -> None:
 def test_changed_batch_size_is_refused() -> None:
     layer = layers.LSTM(3, stateful=True)
     layer(torch.ones(4, 5, 3))
-    with pytest.raises(ShapeError, match=r"batch size of 4; got a batch size of 1, shape \(1, 5, 3\)"):
+    with pytest.raises(ShapeError, match=r"batch size of 4, got a batch size of 1, shape \(1, 5, 3\)"):
         layer(torch.ones(1, 5, 3))
     layer.reset_state()
     with pytest.raises(ShapeError, match=r"batch size"):
@@ -107,7 +107,7 @@ def test_changed_batch_size_is_refused() -> None:
 
 def test_a_stateful_layer_needs_a_batch_size() -> None:
     layer = layers.LSTM(3, stateful=True, input_shape=(4, 1))
-    with pytest.raises(ShapeError, match=r"stateful, so it needs a fixed batch size; got \(None, 4, 1\)"):
+    with pytest.raises(ShapeError, match=r"stateful and expected a fixed batch size, got \(None, 4, 1\)"):
         layer.build(layer.declared_input_shape)
 
 

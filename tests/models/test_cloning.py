@@ -104,7 +104,9 @@ def test_some_layers_of_a_clone_are_others() -> None:
     model = nabi.Sequential([layers.GRU(3, input_shape=(4, 2)), layers.Dense(2)])
     made: Any = models.clone_model(model, clone_function=double)
     assert made.layers[1].get_config()["activation"] == "tanh"
-    with pytest.raises(ArgumentError, match=r"clone_function: it gave None for gru"):
+    with pytest.raises(
+        ArgumentError, match=r"clone_function: expected it to return a layer, got None for gru"
+    ):
         models.clone_model(model, clone_function=lambda layer: None)  # type: ignore[arg-type, return-value]
 
 
@@ -115,7 +117,7 @@ def test_a_clone_begins_at_other_inputs() -> None:
     other: Any = models.clone_model(graph(), input_tensors=[layers.Input((9, 2)), layers.Input((8, 2))])
     assert [shape[1] for shape in other.input_shape] == [9, 8]
     for wrong in (3, [layers.Input((9, 2))]):
-        with pytest.raises(ArgumentError, match="input_tensors: expected what Input"):
+        with pytest.raises(ArgumentError, match="input_tensors: expected outputs of Input"):
             models.clone_model(graph(), input_tensors=wrong)
 
 
@@ -150,13 +152,13 @@ def test_what_cannot_be() -> None:
         def call(self, x: Any) -> Any:
             return x
 
-    with pytest.raises(ArgumentError, match="whose call\\(\\) is its own"):
+    with pytest.raises(ArgumentError, match="with its own call"):
         models.clone_model(Own())
     for text in ("{", "[]", "3", json.dumps({"class_name": "Sequential", "config": {}}), None):
         with pytest.raises(ArgumentError):
             models.model_from_json(text)  # type: ignore[arg-type]
     with pytest.raises(
-        ArgumentError, match="expected the description of a model; got that of dense, a layer"
+        ArgumentError, match="expected the description of a model, got that of the layer dense"
     ):
         models.model_from_config(layers.serialize(layers.Dense(2, name="dense")))
     with pytest.raises(UnknownNameError, match="'Dens' is not known; did you mean 'Dense'"):

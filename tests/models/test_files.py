@@ -215,7 +215,7 @@ def test_a_failed_load_changes_nothing(saved: Path) -> None:
 
 def test_kinds_are_told_apart(tmp_path: Path) -> None:
     models()["lstm"].save_weights(tmp_path / "weights.nabi")
-    with pytest.raises(FileFormatError, match="holds weights, expected model; read it with load_weights"):
+    with pytest.raises(FileFormatError, match="expected model, got weights; read it with load_weights"):
         load_model(tmp_path / "weights.nabi")
 
 
@@ -225,5 +225,5 @@ def test_missing_files_and_places_that_cannot_be_written(tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="cannot write"):
         models()["lstm"].save(tmp_path / "file" / "model.nabi")
-    with pytest.raises(OutputError, match="is there already, and overwrite is false"):
+    with pytest.raises(OutputError, match="already exists, and overwrite is False"):
         models()["lstm"].save(tmp_path / "file", overwrite=False)

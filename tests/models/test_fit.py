@@ -298,24 +298,26 @@ def test_the_device_asked_for() -> None:
     assert model.device == torch.device("cpu")
     model.fit(X, Y, device="cpu", verbose=0)
     if not torch.cuda.is_available():
-        with pytest.raises(ArgumentError, match="device: 'cuda' was asked for, this machine has cpu"):
+        with pytest.raises(
+            ArgumentError, match=r"device: expected one of this machine's devices cpu.*, got 'cuda'"
+        ):
             model.fit(X, Y, device="cuda", verbose=0)
-    with pytest.raises(ArgumentError, match="device: 'gpu' was asked for"):
+    with pytest.raises(ArgumentError, match=r"device: .*, got 'gpu'"):
         compiled(device="gpu")
 
 
 REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"x": X, "y": Y[:9]}, ShapeError, "y: 9 samples were given, x has 10"),
-    ({"x": X, "y": Y, "sample_weight": np.ones(3)}, ShapeError, "sample_weight: 3 samples were given"),
-    ({"x": X, "y": np.ones((10, 3))}, ShapeError, r"y: targets of shape \(10, 3\) .* shape \(10, 1\)"),
-    ({"x": X[:, :3], "y": Y}, ShapeError, r"\(10, 3, 2\) was given, sequential\w* expects \(None, 4, 2\)"),
-    ({"x": X[:, 0], "y": Y}, ShapeError, r"x: shape \(10, 2\) was given"),
-    ({"x": X[..., :1], "y": Y}, ShapeError, r"x: shape \(10, 4, 1\) was given"),
-    ({"x": X[:0], "y": Y[:0]}, ArgumentError, r"\(0, 4, 2\) was given, expected at least one sample"),
+    ({"x": X, "y": Y[:9]}, ShapeError, "y: expected 10 samples as in x, got 9"),
+    ({"x": X, "y": Y, "sample_weight": np.ones(3)}, ShapeError, "sample_weight: expected 10 .*, got 3"),
+    ({"x": X, "y": np.ones((10, 3))}, ShapeError, r"y: .* \(10, 1\).*, got shape \(10, 3\)"),
+    ({"x": X[:, :3], "y": Y}, ShapeError, r"sequential\w* expected shape \(None, 4, 2\), got \(10, 3, 2\)"),
+    ({"x": X[:, 0], "y": Y}, ShapeError, r"x: .*, got \(10, 2\)"),
+    ({"x": X[..., :1], "y": Y}, ShapeError, r"x: .*, got \(10, 4, 1\)"),
+    ({"x": X[:0], "y": Y[:0]}, ArgumentError, r"expected at least one sample, got shape \(0, 4, 2\)"),
     ({"x": [[1.0], [1.0, 2.0]], "y": [1, 2]}, ArgumentError, "x: the rows have different lengths"),
-    ({"x": [["a"], ["b"]], "y": [1, 2]}, ArgumentError, "x: got values of type <U1, expected numbers"),
-    ({"x": X.astype(complex), "y": Y}, ArgumentError, "x: got values of type complex128"),
-    ({"x": None}, ArgumentError, "x: no data was given"),
+    ({"x": [["a"], ["b"]], "y": [1, 2]}, ArgumentError, "x: expected numbers, got values of type <U1"),
+    ({"x": X.astype(complex), "y": Y}, ArgumentError, "x: expected numbers, got values of type complex128"),
+    ({"x": None}, ArgumentError, "x: expected data, got None"),
     ({"x": X}, ArgumentError, "y: no targets were given"),
     ({"x": X, "y": Y, "epochs": -1}, ArgumentError, "epochs: expected a whole number of at least 0, got -1"),
     ({"x": X, "y": Y, "epochs": 1.5}, ArgumentError, r"epochs: expected a whole number, got 1\.5"),
@@ -325,11 +327,11 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"x": X, "y": Y, "validation_split": 0.95}, ArgumentError, "leaves one part without samples"),
     ({"x": X, "y": Y, "validation_data": (X,)}, ArgumentError, "validation_data: 1 parts were given"),
     ({"x": X, "y": Y, "validation_data": X}, ArgumentError, "validation_data: an array alone was given"),
-    ({"x": X, "y": Y, "validation_data": (X, Y[1:])}, ShapeError, "validation_data: y: 9 samples were given"),
+    ({"x": X, "y": Y, "validation_data": (X, Y[1:])}, ShapeError, "validation_data: y: expected 10 samples"),
     ({"x": X, "y": Y, "class_weight": 3}, ArgumentError, "class_weight: expected a dictionary or None, got"),
-    ({"x": iter([(X, Y)]), "y": Y}, ArgumentError, "y: the list_iterator given as x makes the batches"),
-    ({"x": iter([(X, Y)]), "validation_split": 0.1}, ArgumentError, "it needs x and y as arrays"),
-    ({"x": iter([{"x": X}])}, ArgumentError, r"x: it gave dict, expected x, \(x, y\)"),
+    ({"x": iter([(X, Y)]), "y": Y}, ArgumentError, "y: expected None, as the list_iterator given as x"),
+    ({"x": iter([(X, Y)]), "validation_split": 0.1}, ArgumentError, "expected x and y as arrays"),
+    ({"x": iter([{"x": X}])}, ArgumentError, r"x: expected batches x, \(x, y\) .*, got dict"),
 ]  # fmt: skip
 
 
@@ -345,9 +347,9 @@ def test_what_is_refused(options: dict[str, Any], error: type[Exception], messag
 
 def test_compiling_comes_first_and_names_are_checked_then() -> None:
     model = Sequential([Dense(1, input_dim=1)])
-    with pytest.raises(ArgumentError, match=r"compile\(optimizer, loss\) comes before"):
+    with pytest.raises(ArgumentError, match=r"not compiled; call compile\(optimizer, loss\)"):
         model.fit([[1.0]], [1.0])
-    with pytest.raises(ArgumentError, match="loss: none was given"):
+    with pytest.raises(ArgumentError, match="loss: expected a name"):
         model.compile("adam")
     with pytest.raises(UnknownNameError, match="did you mean 'categorical_crossentropy'"):
         model.compile("adam", "categorical_crosentropy")
@@ -359,5 +361,5 @@ def test_batches_of_a_loader_are_brought_into_shape_too() -> None:
     model = Sequential([LSTM(3, input_shape=(4, 1)), Dense(1)])
     model.compile("adam", "mse")
     assert len(model.fit(iter([(X[..., 0], Y)]), verbose=0).history["loss"]) == 1
-    with pytest.raises(ShapeError, match=r"x: shape \(10, 4, 2\) was given, .* expects \(None, 4, 1\)"):
+    with pytest.raises(ShapeError, match=r"x: .* expected shape \(None, 4, 1\), got \(10, 4, 2\)"):
         model.fit(iter([(X, Y)]), verbose=0)

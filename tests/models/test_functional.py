@@ -146,7 +146,7 @@ def test_a_part_of_a_sequential() -> None:
         assert longer.predict(A).shape == (6, 1)
         copied = copy.deepcopy(stack)
         assert nabi.Model(copied.input, copied.layers[0].output).layers[1] is copied.layers[0]
-    with pytest.raises(ArgumentError, match=r"inputs: sequential.* does not know their shape yet"):
+    with pytest.raises(ArgumentError, match=r"inputs: sequential.* has no input shape yet"):
         nabi.Model(Sequential([Dense(2)]).inputs, [])
 
 

@@ -120,5 +120,5 @@ def test_what_a_file_cannot_hold(tmp_path: Path) -> None:
             return inputs * by[0][1]
 
     a = nabi.Input((4,))
-    with pytest.raises(ArgumentError, match=r"scaled.*which a file cannot hold"):
+    with pytest.raises(ArgumentError, match=r"scaled.*arguments that a file can hold"):
         nabi.Model(a, Scaled()(a, by=(range(3),))).save(tmp_path / "model.nabi")

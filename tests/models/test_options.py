@@ -24,11 +24,14 @@ LOADER = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(4
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: fit(shuffle="batch"), "shuffle: expected True or False, got 'batch'"),
     (lambda: fit(shuffle=None), "shuffle: expected True or False, got None"),
-    (lambda: fit(validation_steps=2), "validation_steps: got 2 without anything to validate on"),
-    (lambda: fit(validation_batch_size=2), "validation_batch_size: got 2 without anything to validate on"),
+    (
+        lambda: fit(validation_steps=2),
+        "validation_steps: expected validation_data or validation_split with it, got 2",
+    ),
+    (lambda: fit(validation_batch_size=2), "validation_batch_size: expected validation_data or"),
     (
         lambda: fit(validation_data=LOADER, validation_batch_size=3),
-        "validation_batch_size: the validation_data",
+        "validation_batch_size: expected None; validation_data",
     ),
     (lambda: fit(validation_data=(X, Y), validation_batch_size=0), "batch_size"),
     (lambda: layers.Dense(1, use_bias="no"), "use_bias: expected True or False, got 'no'"),

@@ -171,7 +171,7 @@ def test_no_loss_and_no_targets(tmp_path: Path) -> None:
     model.save(tmp_path / "model.nabi")
     again = nabi.models.load_model(tmp_path / "model.nabi", custom_objects={"Autoencoder": Autoencoder})
     again.fit(X, batch_size=8, verbose=0)
-    with pytest.raises(ArgumentError, match="loss: none was given"):
+    with pytest.raises(ArgumentError, match="loss: expected a name"):
         Base().compile("adam")
 
 
@@ -210,7 +210,7 @@ def test_metrics_of_ones_own_start_anew_with_each_epoch() -> None:
 @pytest.mark.parametrize(
     ("logs", "message"),
     [
-        (None, "train_step: expected a dictionary of figures from it, got NoneType"),
+        (None, "train_step: expected it to return a dictionary, got NoneType"),
         ({"loss": "low"}, "train_step: expected one number for 'loss'"),
         ({"loss": torch.ones(2)}, "train_step: expected one number for 'loss'"),
     ],

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from nabi import optimizers
-from nabi.callbacks import BackupAndRestore, Callback, ModelCheckpoint
-from nabi.layers import GRU, LSTM, Dense, Dropout
+from nabi import TextClassifier, optimizers
+from nabi.callbacks import BackupAndRestore, Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from nabi.data import LengthGroups
+from nabi.errors import FileFormatError
+from nabi.interchange import read_model_file, write_model_file
+from nabi.layers import GRU, LSTM, Dense, Dropout, Embedding
 from nabi.models import Sequential, load_model
 from nabi.utils import set_random_seed
 
@@ -189,6 +192,143 @@ def test_backup_and_restore_goes_on_after_a_crash(tmp_path: Path) -> None:
     assert backup.exists()
     assert same(program(None), whole)
     assert not backup.exists()
+
+
+def groups() -> Any:
+    """Codes in an order that follows from the number of the epoch."""
+    random = np.random.default_rng(1)
+    codes = [random.integers(1, 9, size) for size in random.integers(2, 7, 24)]
+    return LengthGroups(codes, [int(code[0] > 4) for code in codes], batch_size=4, seed=2)
+
+
+def loader() -> Any:
+    """Codes in an order that a generator of its own draws."""
+    codes = torch.arange(96).reshape(24, 4) * 5 % 8 + 1
+    own = torch.utils.data.TensorDataset(codes, (codes[:, 0] > 4).long())
+    return torch.utils.data.DataLoader(own, 4, shuffle=True, generator=torch.Generator().manual_seed(5))
+
+
+class Counting:
+    """A data set that remembers which epoch it is at."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return 6
+
+    def __iter__(self) -> Any:
+        codes = torch.arange(24).reshape(6, 4)
+        for part in codes:
+            yield (part[:, None].repeat(1, 3) + self.epoch) % 8 + 1, part % 2
+        self.epoch += 1
+
+    def get_extra(self) -> dict[str, Any]:
+        return {"epoch": self.epoch}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        self.epoch = extra["epoch"]
+
+
+class StopAfterBatches(Callback):
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("power cut")
+
+
+@pytest.mark.parametrize("make_data", [groups, loader, Counting])
+def test_the_order_of_the_data_and_what_callbacks_have_counted_go_on(
+    tmp_path: Path, make_data: Callable[[], Any]
+) -> None:
+    backup = tmp_path / "run.nabi"
+    restored: list[EarlyStopping] = []
+
+    def program(batches: int | None) -> tuple[Sequential, Any]:
+        set_random_seed(0)
+        model = Sequential([Embedding(9, 3), LSTM(4), Dense(1, "sigmoid")])
+        model.compile(optimizers.Adam(0.1), "binary_crossentropy")
+        # The backup is made last, wherever it stands, so that it has what the others say of the epoch.
+        stopping = EarlyStopping("loss", patience=3, min_delta=0.2, restore_best_weights=True)
+        callbacks = [
+            *([] if batches is None else [StopAfterBatches(batches)]),
+            BackupAndRestore(backup),
+            stopping,
+            ReduceLROnPlateau("loss", patience=2, min_delta=0.2, cooldown=1),
+        ]
+        restored.append(stopping)
+        history = model.fit(make_data(), epochs=12, verbose=0, callbacks=callbacks)
+        return model, history
+
+    whole, history = program(None)
+    assert 4 < len(history.epoch) < 12  # its patience ended it
+    for batches in (15, 9):  # in the third epoch, and two epochs later
+        with pytest.raises(RuntimeError, match="power cut"):
+            program(batches)
+        assert backup.exists()
+    resumed, again = program(None)
+    assert same(resumed, whole)
+    assert again.history == history.history
+    assert again.epoch == history.epoch
+    assert restored[-1].best_epoch == restored[0].best_epoch
+    assert not backup.exists()
+
+
+def test_a_text_classifier_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = ["good", "bad", "fine", "dull", "film", "story", "plot", "the", "a", "of"]
+    texts = [" ".join(random.choice(words, length)) for length in random.integers(3, 15, 60)]
+    labels = ["pos" if "good" in text else "neg" for text in texts]
+
+    def program(*callbacks: Callback) -> TextClassifier:
+        classifier = TextClassifier(units=4, embedding_size=4, epochs=6, batch_size=8, patience=3)
+        classifier.fit(texts, labels, verbose=0, callbacks=list(callbacks))
+        return classifier
+
+    whole = program()
+    for epoch in (1, 3):
+        with pytest.raises(RuntimeError, match="power cut"):
+            program(BackupAndRestore(tmp_path / "run.nabi"), StopIn(epoch))
+    resumed = program(BackupAndRestore(tmp_path / "run.nabi"))
+    assert same(resumed.model, whole.model)
+    assert resumed.history == whole.history
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callbacks/EarlyStopping/0/wait", -1),
+        ("callbacks/EarlyStopping/0/best", "low"),
+        ("callbacks/EarlyStopping/0/weights/0", torch.zeros(2)),
+        ("callbacks/History/0/history", [1]),
+        ("data/epoch", 1.5),
+    ],
+)
+def test_what_callbacks_and_data_cannot_have_kept_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    backup = tmp_path / "run.nabi"
+
+    def program(*callbacks: Callback) -> None:
+        model = Sequential([Embedding(9, 3), LSTM(4), Dense(1, "sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        stopping = EarlyStopping("loss", restore_best_weights=True)
+        model.fit(groups(), epochs=4, verbose=0, callbacks=[BackupAndRestore(backup), stopping, *callbacks])
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        program(StopIn(1))
+    file = read_model_file(backup)
+    header = {key: one for key, one in file.header.items() if key not in ("format", "layout", "kind")}
+    tensors = dict(file.tensors)
+    if isinstance(value, torch.Tensor):
+        tensors[f"extra/{name}"] = value
+    else:
+        assert name in header["training"]["extra"]
+        header["training"]["extra"][name] = value
+    write_model_file(backup, "model", header, tensors)
+    with pytest.raises(FileFormatError, match=r"training cannot go on from it .*: expected"):
+        program()
 
 
 class Transposed:

@@ -68,7 +68,7 @@ def test_summary_before_the_shapes_are_known() -> None:
     lines: list[str] = []
     Sequential([LSTM(3), Dense(1)]).summary(print_fn=lines.append)
     assert sum("?" in line for line in lines) == 2
-    assert "not known before" in lines[-1]
+    assert "unknown until" in lines[-1]
 
 
 def test_frozen_layers_are_counted_apart() -> None:
@@ -145,7 +145,7 @@ def test_layers_by_name_and_place() -> None:
     assert model.get_layer("dense") is model.get_layer(index=1) is model.layers[1]
     with pytest.raises(UnknownNameError, match="name: 'dens' is not known; did you mean 'dense'"):
         model.get_layer("dens")
-    with pytest.raises(ArgumentError, match="index: got 3, sequential has 3 layers"):
+    with pytest.raises(ArgumentError, match="index: expected one of sequential's 3 layers, got 3"):
         model.get_layer(index=3)
 
 
@@ -154,11 +154,11 @@ def test_what_cannot_be_added() -> None:
         Sequential(["lstm"])  # type: ignore[list-item]
     with pytest.raises(ArgumentError, match=r"layers: expected a list or None, got Dense"):
         Sequential(Dense(1))  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="the name 'same' is taken"):
+    with pytest.raises(ArgumentError, match="the name 'same' is already used"):
         Sequential([Dense(1, name="same"), Dense(1, name="same")])
-    with pytest.raises(ArgumentError, match="an Input comes first"):
+    with pytest.raises(ArgumentError, match="expected at most one Input"):
         Sequential([Dense(1), Input(shape=(2,))])
-    with pytest.raises(ShapeError, match="several outputs"):
+    with pytest.raises(ShapeError, match="expected one output per layer in a Sequential, got several"):
         Sequential([LSTM(2, input_shape=(3, 1), return_state=True)])
     with pytest.raises(ShapeError, match=r"inputs: lstm.* expected 3 axes"):
         Sequential([Dense(2, input_dim=3), LSTM(2)])
@@ -174,7 +174,7 @@ def test_weights_are_given_and_taken_in_the_order_of_keras() -> None:
     other.set_weights(weights)
     x = np.random.default_rng(0).normal(size=(5, 4, 2))
     assert np.array_equal(model.predict(x), other.predict(x))
-    with pytest.raises(ShapeError, match="has 5 weights, got 4 arrays"):
+    with pytest.raises(ShapeError, match="expected 5 arrays, got 4"):
         other.set_weights(weights[:-1])
 
 

@@ -228,7 +228,9 @@ def test_a_batch_of_kept_states_that_the_file_does_not_hold(tmp_path: Path) -> N
     saved(path, model=models.Sequential([first, layers.Dense(1)]))
     text = json.dumps(read_model_file(path).header["model"]).replace("[4, 5, 2]", "[4000000000000, 5, 2]")
     rewrite(path, header=lambda it: it.update(model=json.loads(text)))
-    with pytest.raises((FileFormatError, ArgumentError), match="expected states of 4 samples as in the file"):
+    with pytest.raises(
+        (FileFormatError, ArgumentError), match="expected states of 4 samples, as in the file"
+    ):
         load_model(path)
 
 
@@ -254,7 +256,7 @@ def test_no_memory_is_taken_for_weights_that_a_file_does_not_hold(
     rewrite(path, header=lambda it: it.update(model=json.loads(claimed)))
     made = torch.as_tensor
     monkeypatch.setattr(torch, "as_tensor", lambda one, **options: small(made(one, **options)))
-    with pytest.raises((FileFormatError, ArgumentError), match="numbers in all as in the file"):
+    with pytest.raises((FileFormatError, ArgumentError), match="numbers in all, as in the file"):
         load_model(path)
 
 

@@ -76,7 +76,8 @@ def names() -> tuple[str, ...]:
 @pytest.fixture
 def cache_folder(tmp_path, monkeypatch):
     """A folder for compiled objects, and a process that has none in its memory and warned of nothing yet."""
-    from nabi.native import _cache, store as _store
+    from nabi.native import store as _store
+    from nabi.native._code import _cache
 
     folder = tmp_path / "cache"
     monkeypatch.setenv("NABI_CACHE_DIR", str(folder))
@@ -91,8 +92,8 @@ def cache_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def library(cache_folder):
     """The kernels, loaded."""
-    from nabi.native._cache import compiled
-    from nabi.native._machine import host
+    from nabi.native._code._cache import compiled
+    from nabi.native._code._machine import host
 
     return compiled(("kernels of the tests",), NAMES, lambda: KERNELS, host())
 

@@ -6,16 +6,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pytest
 from llvmlite import ir
 
-from nabi.native._compiler import emit_object, load, symbols
-from nabi.native._machine import host, why_not
+from nabi.native import host
+from nabi.native._code._compiler import emit_object, load, symbols
+from nabi.native._code._machine import why_not
 from nabi.native.vectors import INDEX, POINTER, Vectors, loop_over
 
 Render = Callable[..., Any]
-
-needs_native = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")
 
 
 def native_lanes(dtype: str) -> int:

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from nabi.native import addresses as _addresses, memory as _memory, threads as _threads
-from nabi.native._cache import compiled
-from nabi.native._machine import host
+from nabi.native import addresses as _addresses, compiled, host, memory as _memory, threads as _threads
 from nabi.native.addresses import arguments, lay_out, to_fill, to_read
 
 # arguments: where four floats are read, where four are written, where reading starts, how many are written,
@@ -91,7 +89,7 @@ def _reads_working_memory() -> None:
         _threads.run(ADDRESS, block, 1)
     except RuntimeError as problem:
         # The sum of poison and one is poison.
-        raise RuntimeError("NaN" if "have not been written" in str(problem) else str(problem)) from problem
+        raise RuntimeError("NaN" if "were not written" in str(problem) else str(problem)) from problem
 
 
 def _is_given_a_number() -> None:

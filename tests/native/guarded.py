@@ -21,9 +21,7 @@ from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import greater, tanh
 from nabi.native import _guard, threads as _threads
-from nabi.scan import PreparedStep, step
-from nabi.scan._definition import Options
-from nabi.scan._training import TrainingPass
+from nabi.scan import Options, PreparedStep, TrainingPass, step
 from nabi.targets import adam_steps, draw_kept, eager, pooled_convolution, small_dense, small_loss
 
 from ..targets.llvm.sweep import CELLS, Data, Setting, worst

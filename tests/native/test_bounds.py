@@ -7,8 +7,8 @@ import torch
 
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
-from nabi.kernels._code import _dropout, _row_layout as _batches
-from nabi.native._machine import is_supported
+from nabi.kernels import _row_layout
+from nabi.kernels._code import _dropout
 from nabi.native.addresses import expect
 from nabi.scan import scan
 from nabi.scan._layout import batch_rows
@@ -24,7 +24,9 @@ from nabi.targets import (
     spread,
 )
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from .machines import needs_native
+
+pytestmark = needs_native
 
 USUAL: dict[str, Any] = {
     "rate": 0.01, "betas": (0.9, 0.999), "epsilon": 1e-7, "decay": 0.0, "decoupled": False, "maximize": False,
@@ -135,19 +137,21 @@ def test_pooled_convolution_refuses_what_does_not_fit() -> None:
 
 
 def test_layouts_refuse_what_would_lead_outside() -> None:
+    device, code = torch.device("cpu"), _row_layout._make_ready()
     for lengths in ((6, 1), (-1, 2)):
         with pytest.raises(ArgumentError, match="lengths: expected"):
-            _batches.rows_of_lengths(lengths, 5, False)
+            _row_layout.rows_of_lengths(lengths, 5, False, device)
     for mask in (torch.ones(2, 5), torch.ones(5, dtype=torch.bool)):
         with pytest.raises(ArgumentError, match="mask: expected"):
-            _batches.rows_of_mask(mask, False)
-    rows = _batches.rows_of_lengths((5, 3), 5, False)
+            _row_layout.rows_of_mask(mask, False)
+    rows = _row_layout.rows_of_lengths((5, 3), 5, False, device)
+    assert rows is not None
     with pytest.raises(ShapeError, match="table: expected"):
-        _batches.gather(torch.ones(2, 6, 4), rows.table(10), rows.count)
+        _row_layout.copy_to_rows(code, torch.ones(2, 6, 4), rows.table(10), rows.count)
     with pytest.raises(ShapeError, match="rows: expected 8"):
         spread(torch.ones(7, 4), rows, (2, 5), False)
     with pytest.raises(ShapeError, match="table: expected"):
-        _batches.spread(torch.ones(8, 4), rows.table(10), (2, 6), False)
+        _row_layout.copy_from_rows(code, torch.ones(8, 4), rows.table(10), (2, 6), False)
 
 
 def _given() -> dict[str, Any]:

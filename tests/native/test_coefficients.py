@@ -7,7 +7,7 @@ from typing import Any
 import mpmath
 import pytest
 
-from nabi.native._coefficients import COEFFICIENTS
+from nabi.native._code._coefficients import COEFFICIENTS
 
 # What each row of coefficients approximates: the function; its value from r and the polynomial's; the
 # polynomial's variable; the first and last r.

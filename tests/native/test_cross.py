@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from nabi.native._compiler import emit_assembly, emit_object
-from nabi.native._machine import OTHER_MACHINES, Machine
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES, Machine, emit_assembly
+from nabi.native._code._compiler import emit_object
+
+from .machines import called_by
 
 # The first bytes of an object file: ELF, 64 bits, little-endian; Mach-O, 64 bits, ARM64; COFF, x86-64.
 MAGIC = {"linux": b"\x7fELF\x02\x01", "macos": b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01", "windows": b"\x64\x86"}
@@ -69,12 +70,12 @@ def test_products_are_fused_in_vectors_and_nothing_is_called(name, dtype):
     }
     assert re.search(registers[machine.vector_bytes], assembly)
     assert re.search(r"\b(call\w*|bl|blr)\s", assembly) is None
-    assert undefined_symbols(emit_object(text, machine)) <= {"_fltused"}
+    assert called_by(text, machine) <= {"_fltused"}
 
 
 def test_a_machine_without_fused_multiply_add_is_seen():
     """Its products become calls of the C library: that is what the other tests look for."""
     machine = OTHER_MACHINES["x86_64-windows-sse"]
     text = products(machine, "float32")
-    assert "fmaf" in undefined_symbols(emit_object(text, machine))
+    assert "fmaf" in called_by(text, machine)
     assert re.search(r"\bcall\w*\s+fmaf", emit_assembly(text, machine))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nabi.native._machine import is_supported
+from .machines import needs_native
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+pytestmark = needs_native
 
 ROOT = Path(__file__).parents[2]
 ROOMS = [ROOT / "nabi" / room for room in ("native", "kernels", "targets")]
@@ -51,10 +51,10 @@ FAULTS = {
     "writes before": "crash begin",
     "writes what it should read": "crash both",
     "writes behind its arguments": "crash end",
-    "leaves an element": "1 of 4 words have not been written, the first is number 3",
+    "leaves an element": "1 of 4 words were not written, the first is number 3",
     "reads working memory": "NaN",
     "is given a number": "expected the address of a tensor",
-    "outlives its tensor": "its memory has been freed",
+    "outlives its tensor": "its memory was freed",
     "outlives its working memory": "expected working memory that the block holds",
     "is given one array twice": "they overlap",
     "does all right": "done",

@@ -2,16 +2,20 @@
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from .elementwise import needs_native
+from ..forked import forking
+from .machines import needs_native
 
-pytestmark = needs_native
+pytestmark = [
+    needs_native,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the programs are forked from one process"),
+]
 
 START = """
     import atexit, os, signal, sys, threading, time
@@ -39,14 +43,26 @@ START = """
 """
 
 
-def run(script: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program in a process of its own."""
-    everything = {**os.environ, "NABI_CACHE_DIR": str(folder), "NABI_LLVM_EFFORT": "0", **environment}
-    everything.pop("NABI_NATIVE", None)
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(START) + textwrap.dedent(script)],
-        env=everything, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[[str, Path], Ended]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Run a program in a process of its own, with kernels in a folder."""
+    with forking("torch") as forked:
+
+        def run(script: str, folder: Path) -> Ended:
+            environment = {"NABI_CACHE_DIR": str(folder), "NABI_LLVM_EFFORT": "0", "NABI_NATIVE": "1"}
+            ended = forked.run(textwrap.dedent(START) + textwrap.dedent(script), environment=environment)
+            return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -54,35 +70,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kernels")
 
 
-@pytest.mark.parametrize(("work", "openmp"), [("infer", "1"), ("train", "2")])
-def test_the_end_while_kernels_run(work: str, openmp: str, folder: Path) -> None:
-    ended = run(f"start({work})", folder, OMP_NUM_THREADS=openmp)
+@pytest.mark.parametrize(("work", "threads"), [("infer", 1), ("train", 2)])
+def test_the_end_while_kernels_run(work: str, threads: int, run: Run, folder: Path) -> None:
+    ended = run(f"torch.set_num_threads({threads})\nstart({work})", folder)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_the_end_while_code_is_compiled(tmp_path: Path) -> None:
+def test_the_end_while_code_is_compiled(run: Run, tmp_path: Path) -> None:
     ended = run("start(compile_new)", tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_exit_keeps_its_status(folder: Path) -> None:
+def test_exit_keeps_its_status(run: Run, folder: Path) -> None:
     ended = run("start(infer)\nsys.exit(3)", folder)
     assert (ended.returncode, ended.stderr) == (3, "")
 
 
-def test_an_error_ends_with_its_traceback_alone(folder: Path) -> None:
+def test_an_error_ends_with_its_traceback_alone(run: Run, folder: Path) -> None:
     ended = run("start(infer)\nraise ValueError('mine')", folder)
     assert ended.returncode == 1
     assert ended.stderr.rstrip().endswith("ValueError: mine")
 
 
-def test_an_interrupt_ends_the_program_though_threads_run_kernels(folder: Path) -> None:
+def test_an_interrupt_ends_the_program_though_threads_run_kernels(run: Run, folder: Path) -> None:
     ended = run("start(infer)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)", folder)
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
-def test_what_runs_at_exit_may_call_layers(folder: Path) -> None:
+def test_what_runs_at_exit_may_call_layers(run: Run, folder: Path) -> None:
     script = """
         from nabi.native import _leaving
 
@@ -95,7 +111,7 @@ def test_what_runs_at_exit_may_call_layers(folder: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "called ", "")
 
 
-def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(folder: Path) -> None:
+def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(run: Run, folder: Path) -> None:
     script = """
         from nabi.native import _leaving
 
@@ -123,7 +139,7 @@ def test_a_thread_that_is_waited_for_at_exit_comes_to_its_end(folder: Path) -> N
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "joined\n", "")
 
 
-def test_a_program_whose_threads_run_no_kernels_ends_at_once(folder: Path) -> None:
+def test_a_program_whose_threads_run_no_kernels_ends_at_once(run: Run, folder: Path) -> None:
     script = """
         from nabi.native import _leaving
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
@@ -134,20 +150,20 @@ def test_a_program_whose_threads_run_no_kernels_ends_at_once(folder: Path) -> No
     assert run(script, folder).stdout == "True\n"
 
 
-def test_interrupts_while_code_is_compiled_leave_everything_usable(tmp_path: Path) -> None:
+def test_interrupts_while_code_is_compiled_leave_everything_usable(run: Run, tmp_path: Path) -> None:
     script = """
         import random
         random.seed(0)
         interrupted = 0
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
         for number in range(8):
-            signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.1 * random.random())
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
             made = nn.GRU(3, 40 + number)
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.1 * random.random())
                 made(torch.ones(4, 2, 3))[0].sum().backward()
+                signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 interrupted += 1
-            signal.setitimer(signal.ITIMER_REAL, 0)
             made.zero_grad()
             y = made(torch.ones(4, 2, 3))[0]
             y.sum().backward()
@@ -164,8 +180,7 @@ def test_interrupts_while_code_is_compiled_leave_everything_usable(tmp_path: Pat
     assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_forked_child_writes_its_results_into_memory_of_its_own(folder: Path) -> None:
+def test_a_forked_child_writes_its_results_into_memory_of_its_own(run: Run, folder: Path) -> None:
     script = """
         torch.set_num_threads(1)
         with torch.no_grad():
@@ -186,8 +201,7 @@ def test_a_forked_child_writes_its_results_into_memory_of_its_own(folder: Path) 
     assert run(script, folder).stdout == "True\n"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_children_forked_while_threads_compile_and_run(folder: Path) -> None:
+def test_children_forked_while_threads_compile_and_run(run: Run, folder: Path) -> None:
     script = """
         torch.set_num_threads(1)
         start(infer, 2)

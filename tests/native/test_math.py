@@ -11,9 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from nabi.native import _math
+from nabi.native._code import _math
 
-from .elementwise import compiled, native_lanes, needs_native, spacing
+from .elementwise import compiled, native_lanes, spacing
+from .machines import needs_native
 
 DTYPES = ["float32", "float64"]
 FUNCTIONS = ["tanh", "sigmoid", "exp", "log", "softplus", "erf", "sin", "cos"]

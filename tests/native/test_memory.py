@@ -15,14 +15,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 import nabi.nn
 from nabi import cells
 from nabi.native import memory as _memory, threads as _threads
-from nabi.native._machine import is_supported
 from nabi.native.addresses import lay_out
-from nabi.scan import PreparedStep
-from nabi.scan._definition import Options
-from nabi.scan._training import TrainingPass
-from nabi.targets.llvm import _compiled, _full_batch, _kernel
+from nabi.scan import Options, PreparedStep, TrainingPass
+from nabi.targets.llvm._binder import _bound
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+from .machines import needs_native
+
+pytestmark = needs_native
 
 
 def _trained(module: torch.nn.Module, *given: Any) -> list[Tensor]:
@@ -111,10 +110,8 @@ class _Watch:
 
         patch.setattr(_memory, "_fresh", fresh)
         patch.setattr(_threads, "run", look)
-        for module in (_kernel, _full_batch, _compiled):
-            given = module.working_memory
-            if given is _memory.working_memory:
-                patch.setattr(module, "working_memory", self._measured(given))
+        if _bound.working_memory is _memory.working_memory:
+            patch.setattr(_bound, "working_memory", self._measured(_memory.working_memory))
 
     def _measured(self, given: Callable[..., Any]) -> Callable[..., Any]:
         def measured(layout: Any) -> Any:

@@ -276,17 +276,21 @@ def test_bad_construction(arguments: dict[str, Any], error: type[Exception], mes
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda r, x: r(x[0, 0]), ShapeError, r"x: expected 2 or 3 dimensions, got the shape \[3\]"),
-        (lambda r, x: r(x[..., :2]), ShapeError, r"x: expected 3 features .* \[4, 6, 2\]"),
-        (lambda r, x: r(x.float()), ArgumentError, "x: expected the dtype of the parameters, torch.float64"),
-        (lambda r, x: r(x.tolist()), ArgumentError, "x: expected a tensor or a PackedSequence, got list"),
-        (lambda r, x: r(x, (x, x, x)), ArgumentError, "state: expected the states h, c, got 3 values"),
+        (lambda r, x: r(x[0, 0]), ShapeError, r"x: expected 2 or 3 dimensions, got shape \(3,\)"),
+        (lambda r, x: r(x[..., :2]), ShapeError, r"x: expected 3 features .* \(4, 6, 2\)"),
+        (
+            lambda r, x: r(x.float()),
+            ArgumentError,
+            "x and states: expected torch.float64",
+        ),
+        (lambda r, x: r(x.tolist()), ArgumentError, "x: expected a tensor, got list"),
+        (lambda r, x: r(x, (x, x, x)), ArgumentError, r"state: expected 2 tensors \(h, c\), got 3"),
         (
             lambda r, x: r(x, (random(1, 4, 5), random(1, 3, 5))),
             ShapeError,
-            r"state.c: .*\[1, 4, 5\].*\[1, 3, 5\]",
+            r"state.c: .*\(1, 4, 5\).*\(1, 3, 5\)",
         ),
-        (lambda r, x: r(x[0], (random(1, 5), random(1, 4))), ShapeError, r"state.c: .*\[1, 5\].*\[1, 4\]"),
+        (lambda r, x: r(x[0], (random(1, 5), random(1, 4))), ShapeError, r"state.c: .*\(1, 5\).*\(1, 4\)"),
         (lambda r, x: r(x, lengths=torch.tensor([7, 1, 1, 1])), ArgumentError, "lengths"),
         (lambda r, x: r(x, lengths=torch.tensor([-1, 1, 1, 1])), ArgumentError, "lengths"),
         (lambda r, x: r(x, lengths=torch.tensor([1, 1])), ShapeError, "lengths"),

@@ -70,11 +70,11 @@ def test_nothing_is_written_from_a_part_of_the_benchmark(results, written):
 
 def test_a_quick_run_is_not_for_the_documents(results):
     results["settings"]["quick"] = True
-    assert page.missing(results) == ["a run that is not --quick"]
+    assert page.missing(results) == ["a run without --quick"]
 
 
 def test_a_page_without_markers_is_left_alone(results, written):
     written.write_text("# Title\n")
-    with pytest.raises(SystemExit, match="has no lines"):
+    with pytest.raises(SystemExit, match="lacks the markers"):
         page.write(results)
     assert written.read_text() == "# Title\n"

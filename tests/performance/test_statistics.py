@@ -29,7 +29,7 @@ def test_a_machine_that_slows_down_does_not_change_ratios():
 
 @pytest.mark.parametrize(("own", "peer"), [([], []), ([(1.0, 1.0)], [1.0, 2.0])])
 def test_turns_must_be_pairs(own, peer):
-    with pytest.raises(ValueError, match="as many of both"):
+    with pytest.raises(ValueError, match="expected the same number of each"):
         compare(own, peer)
 
 

@@ -79,7 +79,12 @@ def test_choices_reach_the_recipe_and_the_name_of_its_folder(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("recipe", "choices", "error", "message"),
     [
-        ("hello", {"pair": "en-de"}, ArgumentError, "pair: 'en-de' was given, the recipe hello has no such"),
+        (
+            "hello",
+            {"pair": "en-de"},
+            ArgumentError,
+            "pair: expected a choice of the recipe hello, got 'en-de'",
+        ),
         (
             "translate",
             {"pair": "en-dee"},

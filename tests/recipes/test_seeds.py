@@ -34,7 +34,7 @@ def test_the_table_goes_between_its_markers_and_nowhere_else(seeds, tmp_path):
     assert text.startswith("# Results\n\nBefore.")
     assert text.endswith("After.\n")
     assert "old" not in text
-    assert "right for 1 of 2 seeds" in text
+    assert "1 of 2 seeds spell the word correctly" in text
     assert "| 1 | helll | 3 |" in text
     seeds.write_table(tmp_path)
     assert page.read_text() == text
@@ -43,7 +43,7 @@ def test_the_table_goes_between_its_markers_and_nowhere_else(seeds, tmp_path):
 def test_a_page_without_markers_is_left_alone(seeds, tmp_path):
     (tmp_path / "results.md").write_text("# Results\n")
     write_result(tmp_path, "hello", 0, figures={"spelled": "hello", "letters_right": 4})
-    with pytest.raises(SystemExit, match="has no lines"):
+    with pytest.raises(SystemExit, match="lacks the markers"):
         seeds.write_table(tmp_path)
     assert (tmp_path / "results.md").read_text() == "# Results\n"
 
@@ -60,7 +60,7 @@ def test_perfect_songs_are_counted(seeds, tmp_path):
     write_result(tmp_path, "song", 1, figures={**figures, "lstm.last_epoch.full_song": 53})
     seeds.write_table(tmp_path)
     text = (tmp_path / "results.md").read_text()
-    assert "perfect for 2 of 2 seeds, with those of its last for 1." in text
+    assert "perfect for 2 of 2 seeds; with those of its last epoch, for 1." in text
     assert "| 1 | 9 | 50 | 54 | 50 | 53 | 46 | 12 | 300.0 | 200.0 |" in text
 
 

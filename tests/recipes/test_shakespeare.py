@@ -50,7 +50,7 @@ def test_a_text_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("NABI_DATA", raising=False)
     with pytest.raises(MissingFileError, match="--data, or set NABI_DATA"):
         recipes.get("shakespeare").run(tmp_path / "out")
-    with pytest.raises(MissingFileError, match=r"has no tiny_shakespeare\.txt"):
+    with pytest.raises(MissingFileError, match=r"data: expected tiny_shakespeare\.txt or its folder"):
         recipes.get("shakespeare").run(tmp_path / "out", data=tmp_path)
     assert not (tmp_path / "out").exists()
 

@@ -84,7 +84,7 @@ def test_figures_report_and_mistakes_agree(short_runs, name):
     result, _ = short_runs[name]
     wrong = round(result.figures["test.texts"] * (1 - result.figures["test.accuracy"]))
     text = (result.folder / "surely_wrong.txt").read_text()
-    assert text.startswith(f"{wrong} texts of the test part were read wrongly")
+    assert text.startswith(f"{wrong} test texts are misclassified")
     probabilities = [float(found) for found in re.findall(r"with probability ([\d.]+)", text)]
     assert len(probabilities) == min(wrong, 50)
     assert probabilities == sorted(probabilities, reverse=True)
@@ -154,7 +154,7 @@ def test_a_folder_that_was_there_is_left(tmp_path):
 
 
 def test_a_recipe_without_data_refuses_some(tmp_path):
-    with pytest.raises(ArgumentError, match="data: here was given, the recipe song reads no data"):
+    with pytest.raises(ArgumentError, match="data: expected none for the recipe song, got here"):
         recipes.get("song").run(tmp_path / "run", data="here")
     assert not (tmp_path / "run").exists()
 

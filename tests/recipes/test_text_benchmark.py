@@ -109,7 +109,7 @@ def test_a_page_without_markers_is_left_alone(tmp_path):
     write_result(tmp_path, "imdb", 0)
     path = tmp_path / "page.md"
     path.write_text("# Title\n")
-    with pytest.raises(SystemExit, match="has no lines"):
+    with pytest.raises(SystemExit, match="lacks the markers"):
         page.write(results(tmp_path), path)
     assert path.read_text() == "# Title\n"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir import Program
-from nabi.scan import _full_batch, _operator, sample_noise
+from nabi.scan import _fast_path, _operator, sample_noise
 from nabi.scan._way import Way
 
 
@@ -58,7 +58,8 @@ def through_definition() -> Iterator[None]:
     """Send every scan through the definition, as torch.func does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_operator, "way_of", lambda *_: Way.DEFINITION)
-        patch.setattr(_full_batch, "is_watched", lambda: True)
+        for module in (_operator, _fast_path):
+            patch.setattr(module, "runs_native", lambda *_: False)
         yield
 
 

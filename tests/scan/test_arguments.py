@@ -37,7 +37,11 @@ X, STATES, WEIGHTS = CASE.x, CASE.states, CASE.weights
         ({"x": X.tolist()}, ArgumentError, "x: expected a tensor, got list"),
         ({"states": STATES[:1]}, ArgumentError, r"states: expected 2 tensors \(h, c\), got 1"),
         ({"states": STATES[0]}, ArgumentError, r"states: expected 2 tensors \(h, c\), got one tensor"),
-        ({"states": [s[:2] for s in STATES]}, ShapeError, r"states: h has shape \(2, 5\), expected \(4, 5\)"),
+        (
+            {"states": [s[:2] for s in STATES]},
+            ShapeError,
+            r"states.h: expected shape \(4, 5\).*got \(2, 5\)",
+        ),
         (
             {"parameters": WEIGHTS[:2]},
             ArgumentError,

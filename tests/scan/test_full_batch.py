@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from nabi import cells, nn
 from nabi.ir import Program
-from nabi.native._machine import why_not
+from nabi.native._code._machine import why_not
 from nabi.scan import scan, scan_full_batch
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no native code here: {why_not()}")

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from nabi import cells
-from nabi.native._machine import is_supported
+from nabi.kernels import in_batch_order, in_row_order
+from nabi.native._code._machine import is_supported
 from nabi.scan import _layout, scan
-from nabi.scan._layout import batch_rows, in_batch_order, in_row_order, mask_of, packed_rows
+from nabi.scan._layout import batch_rows, mask_of, packed_rows
 from nabi.targets import Rows
 
 from .conftest import make_case

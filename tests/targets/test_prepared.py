@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from nabi import cells
-from nabi.kernels._rows import Rows
+from nabi.kernels import Rows
 from nabi.native.addresses import lay_out
 from nabi.native.memory import working_memory
 from nabi.scan._layout import batch_rows
 from nabi.targets import prepare, run_backward, run_forward
-from nabi.targets.llvm import _compiled
+from nabi.targets.llvm._binder import _bound
 
 CELLS = {
     "lstm": cells.LSTM(17),
@@ -81,7 +81,7 @@ def test_steps_are_those_of_single_runs(
 
 
 def test_threads_may_be_more_or_fewer_at_the_next_step(monkeypatch: Any) -> None:
-    monkeypatch.setattr(_compiled._threads, "threads_for", lambda work: threads[0])
+    monkeypatch.setattr(_bound._threads, "threads_for", lambda work: threads[0])
     threads = [1]
     program = cells.LSTM(40).program(3, training=True)
     rows = plain(2, 4)

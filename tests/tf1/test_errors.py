@@ -110,7 +110,9 @@ def test_inputs_of_static_rnn():
 def test_another_width_than_the_first():
     used = cell()
     tf.nn.dynamic_rnn(used, X, dtype=tf.float32)
-    with pytest.raises(ShapeError, match=r"inputs: basic_rnn_cell was made for width 3, got 4"):
+    with pytest.raises(
+        ShapeError, match=r"inputs: expected width 3, for which basic_rnn_cell was built, got 4"
+    ):
         tf.nn.dynamic_rnn(used, np.zeros([4, 2, 4]), dtype=tf.float32)
 
 
@@ -118,7 +120,8 @@ def test_another_dtype_than_the_first():
     used = cell()
     tf.nn.dynamic_rnn(used, X, dtype=tf.float32)
     with pytest.raises(
-        ArgumentError, match=r"dtype: basic_rnn_cell was made for torch.float32, got torch.float64"
+        ArgumentError,
+        match=r"dtype: expected torch.float32, for which basic_rnn_cell was built, got torch.float64",
     ):
         tf.nn.dynamic_rnn(used, X, dtype=tf.float64)
 
@@ -144,7 +147,7 @@ def test_options_of_a_cell():
 
 
 def test_stacks():
-    with pytest.raises(ArgumentError, match=r"the same cell is there twice"):
+    with pytest.raises(ArgumentError, match=r"expected different cells, got the same one twice"):
         tf.MultiRNNCell([cell()] * 3)
     with pytest.raises(ArgumentError, match=r"cells: expected at least one"):
         tf.MultiRNNCell([])
@@ -166,20 +169,22 @@ def test_something_that_is_no_cell():
 def test_weights():
     fresh = cell()
     with pytest.raises(
-        ArgumentError, match=r"values: expected 0 arrays, got 2; weights are made on first use"
+        ArgumentError, match=r"values: expected 0 arrays, got 2; weights are created on first use"
     ):
         fresh.set_weights([np.zeros([8, 5]), np.zeros(5)])
     fresh.build([None, 3])
-    with pytest.raises(ShapeError, match=r"values: basic_rnn_cell/bias:0 has the shape \[5\], got \[4\]"):
+    with pytest.raises(
+        ShapeError, match=r"values: expected the shape \[5\] for basic_rnn_cell/bias:0, got \[4\]"
+    ):
         fresh.set_weights([np.zeros([8, 5]), np.zeros(4)])
     with pytest.raises(ShapeError, match=r"inputs_shape: expected \(None, width\)"):
         cell().build([None, None])
 
 
 def test_arrays():
-    with pytest.raises(ShapeError, match=r"axis: 3 is not an axis"):
+    with pytest.raises(ShapeError, match=r"axis: expected an axis of the shape .*, got 3"):
         tf.unstack(X, axis=3)
-    with pytest.raises(ShapeError, match=r"num: axis 1 of value has 2 members, not 5"):
+    with pytest.raises(ShapeError, match=r"num: expected 2, the members of axis 1 of value, got 5"):
         tf.unstack(X, num=5, axis=1)
     with pytest.raises(ShapeError, match=r"values: expected arrays of one shape"):
         tf.stack([np.zeros(2), np.zeros(3)])
@@ -205,5 +210,7 @@ def test_names_of_the_graph_say_what_to_write_instead(name):
 def test_names_that_are_near():
     with pytest.raises(AttributeError, match=r"did you mean tf\.nn\.dynamic_rnn\?"):
         tf.nn.dynamic_rn  # noqa: B018
-    with pytest.raises(AttributeError, match=r"tf\.contrib\.layers is not in nabi.tf1\. What is there"):
+    with pytest.raises(
+        AttributeError, match=r"tf\.contrib\.layers is not in nabi.tf1\. For the available names"
+    ):
         tf.contrib.layers  # noqa: B018

@@ -178,7 +178,7 @@ def test_early_stopping_puts_the_best_weights_back() -> None:
 
 def test_watching_something_that_is_not_there() -> None:
     with pytest.raises(
-        ArgumentError, match="EarlyStopping watches 'val_loss', the logs have loss, mae; give fit valid"
+        ArgumentError, match="EarlyStopping expected 'val_loss' in the logs, got loss, mae; pass valid"
     ):
         compiled().fit(X, Y, verbose=0, callbacks=[EarlyStopping()])
     with pytest.raises(ArgumentError, match=r"mode: 'low' is not known\. Known are: auto, max, min"):
@@ -240,7 +240,7 @@ def test_checkpoints_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         compiled().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "file" / "model")])
     with pytest.raises(
-        ArgumentError, match=r"filepath: .* cannot be filled in \('accuracy'\); there are epoch, loss, mae"
+        ArgumentError, match=r"filepath: .* can't be formatted \('accuracy'\); available are epoch, loss, mae"
     ):
         compiled().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "{accuracy}")])
     with pytest.raises(
@@ -273,9 +273,13 @@ def test_terminate_on_nan_stops_quietly() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="on_epoch: no such callback method; there are on_batch_begin"):
+    with pytest.raises(
+        ArgumentError, match="on_epoch: no such callback method; expected one of on_batch_begin"
+    ):
         LambdaCallback(on_epoch=print)
-    with pytest.raises(ArgumentError, match="callbacks: got <built-in function print>"):
+    with pytest.raises(
+        ArgumentError, match=r"callbacks: expected objects of .*, got <built-in function print>"
+    ):
         compiled().fit(X, Y, verbose=0, callbacks=[print])
-    with pytest.raises(ArgumentError, match="callbacks: got 'history', expected a list"):
+    with pytest.raises(ArgumentError, match=r"callbacks: expected a list of .*, got 'history'"):
         compiled().fit(X, Y, verbose=0, callbacks="history")

@@ -68,21 +68,19 @@ def test_targets_are_never_broadcast(samples: int, missing: bool) -> None:
 
 @pytest.mark.parametrize("loss", ["mse", "mae", torch.nn.MSELoss(), torch.nn.functional.mse_loss])
 def test_targets_of_another_shape_are_refused(loss: Any) -> None:
-    with pytest.raises(ShapeError, match=r"y: targets of shape \(5, 1\) .* outputs have shape \(5, 3\)"):
+    with pytest.raises(ShapeError, match=r"y: expected targets of shape \(5, 3\) .*, got shape \(5, 1\)"):
         losses.get(loss)(torch.ones(5, 1), torch.ones(5, 3))
 
 
 def test_labels_for_a_loss_of_columns_get_a_hint() -> None:
     with pytest.raises(ShapeError, match="sparse_categorical_crossentropy"):
         losses.get("categorical_crossentropy")(torch.ones(5), torch.ones(5, 3))
-    with pytest.raises(ShapeError, match=r"y: labels of shape \(5, 3\) were given, expected \(5,\)"):
+    with pytest.raises(ShapeError, match=r"y: expected labels of shape \(5,\), .*, got shape \(5, 3\)"):
         losses.get("sparse_categorical_crossentropy")(torch.ones(5, 3), torch.ones(5, 3))
 
 
 def test_labels_out_of_range_are_named() -> None:
-    with pytest.raises(
-        ArgumentError, match="labels from 0 to 3 were given, the model has outputs for 0 to 2"
-    ):
+    with pytest.raises(ArgumentError, match=r"y: expected labels from 0 to 2, .*, got 0 to 3"):
         losses.sparse_categorical_crossentropy(torch.tensor([0, 3]), torch.ones(2, 3) / 3)
 
 
@@ -111,7 +109,7 @@ def test_sample_weights_multiply(batch: int, time: int) -> None:
     for weights in (torch.rand(batch), torch.rand(batch, 1), torch.rand(batch, time)):
         shaped = weights if weights.ndim == 2 else weights[:, None]
         if weights.shape == (batch, 1) and time > 1:
-            with pytest.raises(ShapeError, match="sample_weight: shape"):
+            with pytest.raises(ShapeError, match="sample_weight: expected shape"):
                 losses.get("mse")(y_true, y_pred, weights)
             continue
         torch.testing.assert_close(losses.get("mse")(y_true, y_pred, weights), (values * shaped).mean())
@@ -142,18 +140,18 @@ def test_functions_of_the_user() -> None:
     loss = losses.get(whole_batch)
     assert loss.name == "whole_batch"
     assert loss(torch.zeros(3, 1), torch.tensor([[1.0], [-2.0], [0.0]])).item() == 2.0
-    with pytest.raises(ArgumentError, match="'whole_batch' gives one number for the whole batch"):
+    with pytest.raises(ArgumentError, match="'whole_batch', which returns one number per batch"):
         loss(torch.zeros(3, 1), torch.zeros(3, 1), torch.ones(3))
 
 
 def test_unknown_names_and_options() -> None:
     with pytest.raises(UnknownNameError, match="loss: 'mze' is not known; did you mean 'mse'"):
         losses.get("mze")
-    with pytest.raises(ArgumentError, match="loss: got 3, expected a name"):
+    with pytest.raises(ArgumentError, match=r"loss: expected a name .*, got 3"):
         losses.get(3)
     with pytest.raises(UnknownNameError, match="huber, argument: 'detla' is not known; did you mean 'delta'"):
         losses.Huber(detla=1.0)
-    with pytest.raises(ArgumentError, match="reduction: got 'average'"):
+    with pytest.raises(ArgumentError, match=r"reduction: expected one of .*, got 'average'"):
         losses.MeanSquaredError(reduction="average")
 
 
@@ -243,7 +241,7 @@ def test_a_mask_reaches_the_loss_through_the_logits() -> None:
 def test_a_model_is_not_trained_with_a_loss_that_stays_several_numbers(reduction: str | None) -> None:
     several = losses.MeanSquaredError(reduction=reduction)
     assert several(torch.ones(3, 2), torch.zeros(3, 2)).shape == (3,)
-    with pytest.raises(ArgumentError, match="loss: expected one number for a batch, got mean_squared_error"):
+    with pytest.raises(ArgumentError, match="loss: expected one number per batch, got mean_squared_error"):
         Sequential([Dense(1, input_shape=(2,))]).compile("sgd", several)
 
 
@@ -254,5 +252,5 @@ def test_options_of_a_loss_may_come_in_keras_order() -> None:
     assert losses.MeanSquaredError("sum").reduction == "sum"
     with pytest.raises(ArgumentError, match="Huber: expected delta, reduction, name at most, got 4"):
         losses.Huber(1.0, "sum", "huber", 2)
-    with pytest.raises(ArgumentError, match="delta: it was given twice to Huber"):
+    with pytest.raises(ArgumentError, match="delta: given twice to Huber"):
         losses.Huber(1.0, delta=1.0)

@@ -146,10 +146,10 @@ def test_what_is_refused() -> None:
     model = model_of(1, "sigmoid")
     with pytest.raises(UnknownNameError, match="metrics: 'acuracy' is not known; did you mean 'accuracy'"):
         model.compile("sgd", "mse", metrics=["acuracy"])
-    with pytest.raises(ArgumentError, match="metrics: got 3, expected a name"):
+    with pytest.raises(ArgumentError, match=r"metrics: expected a name .*, got 3"):
         model.compile("sgd", "mse", metrics=[3])
     whole = metrics.MeanMetric(lambda y_true, y_pred: (y_true - y_pred).abs().max(), "whole")
-    with pytest.raises(ShapeError, match="whole gives one number for a batch"):
+    with pytest.raises(ShapeError, match="whole returns one number for a batch"):
         whole.update_state(torch.ones(2, 1), torch.ones(2, 1), torch.ones(2))
 
 

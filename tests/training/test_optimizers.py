@@ -182,7 +182,7 @@ def test_an_optimizer_trains_one_model_only() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="optimizer: 'adaam' is not known; did you mean 'adam'"):
         optimizers.get("adaam")
-    with pytest.raises(ArgumentError, match="optimizer: got 3, expected a name"):
+    with pytest.raises(ArgumentError, match=r"optimizer: expected a name .*, got 3"):
         optimizers.get(3)
     with pytest.raises(ArgumentError, match="learning_rate: expected a number of at least 0, got -1"):
         optimizers.Adam(-1)
@@ -190,19 +190,19 @@ def test_what_is_refused() -> None:
         optimizers.Adam(0.1, lr=0.1)
     with pytest.raises(ArgumentError, match=r"momentum.* is not an argument.*beta_1"):
         optimizers.Adam(momentum=0.9)
-    with pytest.raises(ArgumentError, match="clipnorm: only one of"):
+    with pytest.raises(ArgumentError, match="clipnorm: expected only one of"):
         optimizers.Adam(clipnorm=1.0, clipvalue=1.0)
     with pytest.raises(ArgumentError, match="LBFGS evaluates the loss several times"):
         fitted(torch.optim.LBFGS)
-    with pytest.raises(ArgumentError, match=r"a torch\.optim optimizer was expected"):
+    with pytest.raises(ArgumentError, match=r"expected a torch\.optim optimizer from"):
         fitted(lambda parameters: "adam")
-    with pytest.raises(ArgumentError, match="made for weights that are not the model's"):
+    with pytest.raises(ArgumentError, match="created for weights that are not the model's"):
         fitted(torch.optim.SGD([weight(1.0)], lr=0.1))
     with pytest.raises(ArgumentError, match="schedule: expected a function or None, got 3"):
         fitted("adam", schedule=3)
-    with pytest.raises(ArgumentError, match="schedule: it gave 3"):
+    with pytest.raises(ArgumentError, match=r"schedule: expected a schedule of .*, got 3"):
         fitted("adam", schedule=lambda optimizer: 3)
-    with pytest.raises(ArgumentError, match="schedule_every: got 'step'"):
+    with pytest.raises(ArgumentError, match="schedule_every: expected 'epoch' or 'batch', got 'step'"):
         fitted("adam", schedule_every="step")
     with pytest.raises(ArgumentError, match="Adam has no weights yet"):
         _ = optimizers.Adam().torch_optimizer

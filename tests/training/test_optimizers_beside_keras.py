@@ -228,8 +228,12 @@ def test_frozen_weights_are_neither_decayed_nor_moved() -> None:
         ("SGD", {"nesterov": None}, "nesterov: expected True or False, got None"),
         ("RMSprop", {"rho": None}, "rho: expected a rate of at least 0 and below 1, got None"),
         ("AdamW", {"weight_decay": None}, "weight_decay: expected a number, got None"),
-        ("SGD", {"loss_scale_factor": 2.0}, "loss_scale_factor: it is not offered"),
-        ("SGD", {"gradient_accumulation_steps": 2}, "gradient_accumulation_steps: it is not offered"),
+        ("SGD", {"loss_scale_factor": 2.0}, "loss_scale_factor: expected None; the option is not supported"),
+        (
+            "SGD",
+            {"gradient_accumulation_steps": 2},
+            "gradient_accumulation_steps: expected None; the option is not supported",
+        ),
         (
             "SGD",
             {"use_ema": True, "ema_momentum": 2.0},

@@ -93,7 +93,7 @@ def test_sequence_is_its_old_name() -> None:
     assert utils.Sequence is PyDataset
     with pytest.raises(NotImplementedError, match="must define __getitem__"):
         PyDataset()[0]
-    with pytest.raises(ArgumentError, match="y: the Batches given as x makes the batches"):
+    with pytest.raises(ArgumentError, match="y: expected None, as the Batches given as x returns y"):
         model().fit(Batches(2), np.ones(3), verbose=0)
     with pytest.raises(ArgumentError, match="x: it gave no batch"):
         model().fit(Batches(0), verbose=0)

@@ -13,10 +13,8 @@ from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models._task._described import Described
-from nabi.training._callbacks._base import CallbackList
+from nabi.training import BatchCallbacks, CallbackList, ResumableTraining, make_display
 from nabi.training._loop._interrupt import FinishBatch
-from nabi.training._loop._progress import make_display
-from nabi.training._loop._resumable_training import Hearing, ResumableTraining
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Line(ResumableTraining):
     def validates(self) -> bool:
         return True
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, after_batch: BatchCallbacks) -> float:
         self.validated.append({name: value.clone() for name, value in self.network.state_dict().items()})
         if self.losses:
             return self.losses[len(self.validated) - 1]
@@ -216,7 +214,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: py
         run(Line(Settings(averaging=0.9), path, "b"))
     file = read_model_file(path)
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
-    for lost in ("averages/0", "extra/order", "optimizer/0/exp_avg", "weights/bias", "random"):
+    for lost in ("averages/0", "extra/order", "optimizer/0/exp_avg", "weights/bias", "random/training"):
         tensors = {name: value for name, value in file.tensors.items() if name != lost}
         write_model_file(path, "line training", header, tensors)
         with pytest.raises(FileFormatError, match="training cannot go on from it"):
@@ -238,7 +236,11 @@ FOREIGN: dict[str, tuple[str, Tensor | None, str]] = {
     "an average": ("averages/1", torch.zeros(2), r"averages/1: expected shape \(1,\)"),
     "a best weight": ("best/weight", torch.zeros(2), r"best/(bias|weight): expected"),
     "more": ("more", torch.zeros(2), "more: expected no tensor"),
-    "a random state": ("random", torch.zeros(5056, dtype=torch.uint8), "random: expected the state"),
+    "a random state": (
+        "random/training",
+        torch.zeros(5056, dtype=torch.uint8),
+        "random/training: expected the state",
+    ),
 }
 
 
@@ -264,10 +266,11 @@ def test_tensors_of_another_training_are_refused_before_anything_changes(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("epoch", -1),
-        ("epoch", 99),
+        ("completed_epoch", -1),
+        ("completed_epoch", 99),
         ("batch", 1.5),
-        ("step", None),
+        ("batch", 4),
+        ("iterations", None),
         ("count", 0),
         ("total", "x"),
         ("history", []),
@@ -280,9 +283,10 @@ def test_a_position_that_no_training_has_is_refused(
     stop(Line(Settings(), path), 3, monkeypatch)
     file = read_model_file(path)
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
-    header["position"][name] = value
+    described = header["training"]
+    (described if name in described else described["position"])[name] = value
     write_model_file(path, "line training", header, file.tensors)
-    with pytest.raises(FileFormatError, match=r"training cannot go on from it .*position.*: expected"):
+    with pytest.raises(FileFormatError, match=r"training cannot go on .*\(training\.[a-z_.]*: expected"):
         run(Line(Settings(), path))
 
 

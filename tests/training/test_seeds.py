@@ -59,7 +59,7 @@ def test_to_categorical(labels: list[int]) -> None:
 def test_labels_that_are_refused(labels: list[object]) -> None:
     with pytest.raises(ArgumentError, match=r"^x: "):
         to_categorical(labels)
-    with pytest.raises(ArgumentError, match=r"^x: 3 to 3 were given, 0 to 2 are expected"):
+    with pytest.raises(ArgumentError, match=r"^x: expected 0 to 2, got 3 to 3"):
         to_categorical([3], num_classes=3)
 
 

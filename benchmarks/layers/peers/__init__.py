@@ -1,1 +1,1 @@
-"""What each library does in its worker."""
+"""The work of each library in its worker."""

@@ -1,8 +1,9 @@
-"""Training on film reviews with the lecture's network, some steps a call, in each library.
+"""Training on film reviews with the lecture's network, several steps per call, in each library.
 
-Embedding, dropout, convolution, max pooling, LSTM, one output; Adam as each library has it. All begin with
-the same weights. The results are the losses of the first three batches without dropout: what was not the same
-forward or backward would show in the second. A task with `epoch` gives the seconds of a whole epoch instead.
+Embedding, dropout, convolution, max pooling, LSTM, one output; each library's own Adam. All start with the
+same weights. The results are the losses of the first three batches without dropout: a difference in the
+forward or backward pass would show in the second. A task with `epoch` returns the seconds of a whole epoch
+instead.
 """
 
 import time
@@ -24,7 +25,7 @@ Train = Callable[[Array, Array], Any]
 
 
 def weights() -> list[Array]:
-    """Return the weights as Keras has them, in the order of its layers."""
+    """Return the weights in Keras' layout, in the order of its layers."""
     random = np.random.default_rng(0)
     shapes = [(KERNEL, WIDTH, FILTERS), (FILTERS, 4 * UNITS), (UNITS, 4 * UNITS), (UNITS, 1)]
     convolution, kernel, recurrent, dense = (
@@ -39,7 +40,7 @@ def weights() -> list[Array]:
 
 
 def work(task: Task, make: Callable[[float], Train], note: str) -> Work:
-    """Make the work of a task from what makes a network of a dropout rate and trains it on rows."""
+    """Make the work of a task from a function that makes a network with a dropout rate and trains it."""
     data = load(task["data"])
     x, y = data["x"], data["y"]
     rows = task["steps"] * BATCH
@@ -76,7 +77,7 @@ def nabi_imdb(task: Task) -> Work:
 
 
 def grouped(task: Task) -> Work:
-    """The same network over batches of about the same length, the padding masked."""
+    """Return the work of the same network on batches of similar length, with masked padding."""
     from nabi import layers
     from nabi.data import LengthGroups
     from nabi.models import Sequential
@@ -171,7 +172,7 @@ def torch_imdb(task: Task) -> Work:
                 (network.dense.bias, dense_bias),
             ]:
                 parameter.copy_(value)
-        lstm.bias_hh_l0.requires_grad_(False)  # one bias, as Keras' LSTM has: two would learn twice as fast
+        lstm.bias_hh_l0.requires_grad_(False)  # one bias, as in Keras' LSTM: two would learn twice as fast
         learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimizer, loss_of = torch.optim.Adam(learned), nn.BCEWithLogitsLoss()
 

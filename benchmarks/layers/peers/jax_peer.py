@@ -1,4 +1,4 @@
-"""A recurrent layer as one writes it by hand in JAX: a jitted `lax.scan`, the input projected before it."""
+"""A hand-written recurrent layer in JAX: a jitted `lax.scan` after the input projection."""
 
 import os
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from benchmarks.layers.work import Work
 __all__ = ["make"]
 
 Weights = dict[str, jax.Array]
-# How many steps a turn of the loop has: JAX users try several, so the faster is taken.
+# Unroll factors of the loop: JAX users try several, so the fastest counts.
 UNROLLS = (1, 4)
 
 
 def make(name: str, task: Task, threads: int) -> Work | list[Work]:
     if os.cpu_count() != threads and "NPROC" not in os.environ:
-        raise RuntimeError("NPROC is not set, which tells XLA the number of threads")
+        raise RuntimeError("NPROC is not set; XLA takes its number of threads from it")
     if task["subject"] == "song":
         from benchmarks.layers.peers import song
 
@@ -62,7 +62,7 @@ def layer(task: Task, unroll: int) -> Work:
 
 
 def own_weights(cell: str, arrays: Arrays) -> Weights:
-    """Return weights as one has them in JAX: applied from the right, and no more biases than are needed."""
+    """Return weights in the usual JAX layout: applied from the right, without redundant biases."""
     weights = {"w": arrays["w_x"].T, "u": arrays["w_h"].T}
     if cell == "gru":
         units = weights["u"].shape[0]

@@ -1,4 +1,4 @@
-"""Keras' recurrent layers on JAX and on TensorFlow, each compiled the way that backend does it.
+"""Keras' recurrent layers on JAX and on TensorFlow, each compiled by its backend.
 
 `KERAS_BACKEND` is set before the process starts.
 """
@@ -16,7 +16,7 @@ from benchmarks.layers.work import Work
 __all__ = ["make"]
 
 CLASSES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
-# Where Keras' gates are among torch's: LSTM the same, i f c o; GRU z r h of r z n.
+# Positions of Keras' gates among torch's: LSTM the same, i f c o; GRU z r h of r z n.
 GATES = {"simple-rnn": [0], "lstm": [0, 1, 2, 3], "gru": [1, 0, 2]}
 
 
@@ -94,7 +94,7 @@ def on_tensorflow(task: Task, layer: Any, x: Array, cotangent: Array, compiled: 
     note = f"tf.function(jit_compile={compiled})"
     run: Callable[[], Any]
     if task["kind"] == "inference":
-        # .numpy() waits until the values are there, and copies nothing.
+        # .numpy() waits for the values without copying them.
         run = lambda: infer(given[0]).numpy()  # noqa: E731
         return Work(run, lambda: results(task["cell"], run(), None, []), note=note)
 
@@ -117,7 +117,7 @@ def own_weights(cell: str, arrays: Arrays) -> list[Array]:
 
 
 def columns(rows: Array, gates: list[int]) -> Array:
-    """Bring torch's rows `[gates · H, ...]` into Keras' order of gates and columns `[..., gates · H]`."""
+    """Convert torch's rows `[gates · H, ...]` to Keras' gate order and columns `[..., gates · H]`."""
     parts = np.split(rows, len(gates))
     return np.ascontiguousarray(np.concatenate([parts[gate] for gate in gates]).T)
 
@@ -128,7 +128,7 @@ def results(cell: str, output: Any, d_x: Any, d_weights: Any) -> Arrays:
         return found
     kernel, recurrent, bias = (np.asarray(d) for d in d_weights)
     found["x"] = np.asarray(d_x).swapaxes(0, 1)
-    # The orders of gates are their own inverses, so the same way back.
+    # The gate permutations are their own inverses.
     found["w_x"], found["w_h"] = columns(kernel.T, GATES[cell]).T, columns(recurrent.T, GATES[cell]).T
     b_x, b_h = bias if cell == "gru" else (bias, bias)
     found["b_x"], found["b_h"] = columns(b_x, GATES[cell]), columns(b_h, GATES[cell])

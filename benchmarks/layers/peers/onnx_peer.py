@@ -1,4 +1,4 @@
-"""ONNX Runtime on ONNX's own recurrent operators; inference only."""
+"""ONNX Runtime with ONNX's recurrent operators; inference only."""
 
 import numpy as np
 import onnx
@@ -12,9 +12,9 @@ from benchmarks.layers.work import Work
 __all__ = ["make"]
 
 OPERATORS = {"simple-rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-# Where ONNX's gates are among torch's: LSTM i o f c of i f g o, GRU z r h of r z n.
+# Positions of ONNX's gates among torch's: LSTM i o f c of i f g o, GRU z r h of r z n.
 GATES = {"simple-rnn": [0], "lstm": [0, 3, 1, 2], "gru": [1, 0, 2]}
-# Those that ONNX Runtime has had for long; newer ones add nothing to these operators.
+# Versions long supported by ONNX Runtime; newer ones add nothing to these operators.
 OPSET, IR_VERSION = 17, 8
 
 

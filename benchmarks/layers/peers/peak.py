@@ -1,4 +1,4 @@
-"""The most multiply-adds that the machine can do: independent chains in registers, on all threads."""
+"""The machine's peak multiply-add rate: independent chains in registers, on all threads."""
 
 import ctypes
 import threading
@@ -12,8 +12,8 @@ from benchmarks.layers.work import Work
 
 __all__ = ["make"]
 
-# An addition and a multiplication in each lane. Twelve chains hide the latency of two units of four to five
-# cycles each, and with two constants fit in sixteen registers.
+# A multiplication and an addition in each lane. Twelve chains hide the latency of two units of four to five
+# cycles each, and fit into sixteen registers with two constants.
 CHAINS = 12
 
 FLOAT, LONG = ir.FloatType(), ir.IntType(64)
@@ -24,7 +24,7 @@ def make(name: str, task: Task, threads: int) -> Work:
     turns = PEAK_OPERATIONS // (2 * CHAINS * lanes())
 
     def run() -> None:
-        # Calls through ctypes let other Python threads run meanwhile.
+        # Calls through ctypes release the GIL.
         others = [threading.Thread(target=kernel, args=(turns,)) for _ in range(threads - 1)]
         for other in others:
             other.start()
@@ -33,14 +33,14 @@ def make(name: str, task: Task, threads: int) -> Work:
             other.join()
 
     def results() -> dict[str, Any]:
-        # Each lane of a chain goes to 1 by halving its distance: x/2 + 1/2.
+        # Each lane of a chain converges to 1 by x/2 + 1/2.
         return {"sum": np.float32(kernel(turns)), "keep": np.float32(keep is not None)}
 
     return Work(run, results, note=f"{lanes()} lanes, {CHAINS} chains")
 
 
 def lanes() -> int:
-    """Return the width of the machine's vectors in numbers of 32 bits."""
+    """Return the width of the machine's vectors in 32-bit numbers."""
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
         return 16
@@ -48,7 +48,7 @@ def lanes() -> int:
 
 
 def compiled(width: int) -> tuple[Any, Any]:
-    """Return the kernel as a Python function of the number of turns, and what must be kept alive with it."""
+    """Return the kernel as a Python function of the number of turns, and the objects it needs kept alive."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     machine = binding.Target.from_default_triple().create_target_machine(
@@ -63,7 +63,7 @@ def compiled(width: int) -> tuple[Any, Any]:
 
 
 def source(width: int) -> ir.Module:
-    """Write the kernel: `turns` times, each chain becomes itself times a half, plus a half."""
+    """Write the kernel: each of `turns` iterations maps every chain x to x/2 + 1/2."""
     vector = ir.VectorType(FLOAT, width)
     module = ir.Module("peak")
     module.triple = binding.get_default_triple()
@@ -87,7 +87,7 @@ def source(width: int) -> ir.Module:
     turn.add_incoming(following, loop)
     builder.cbranch(builder.icmp_signed("<", following, function.args[0]), loop, end)
     builder = ir.IRBuilder(end)
-    # The sum is returned, so that no chain may be left out.
+    # The sum is returned so that no chain is optimized away.
     total = results[0]
     for chain in results[1:]:
         total = builder.fadd(total, chain)

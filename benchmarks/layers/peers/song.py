@@ -1,7 +1,7 @@
-"""Training on the song 나비야 as the recipe does, an epoch of 50 windows a call, in each library.
+"""Training on the song 나비야 as in the recipe, one epoch of 50 windows per call, in each library.
 
-LSTM of 128 units that keeps its state from window to window, softmax over 12 notes, Adam, batches of one.
-All begin with the same weights; the results are the mean losses of the first two epochs.
+A stateful LSTM of 128 units, softmax over 12 notes, Adam, batches of one. All start with the same weights;
+the results are the mean losses of the first two epochs.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def data() -> tuple[Array, Any]:
 
 
 def weights(classes: int) -> list[Array]:
-    """Return the weights as Keras has them: those of the LSTM, then those of the dense layer."""
+    """Return the weights in Keras' layout: those of the LSTM, then those of the dense layer."""
     random = np.random.default_rng(0)
     shapes = [(1, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,), (UNITS, classes), (classes,)]
     return [uniform(random, shape, UNITS**-0.5) for shape in shapes]
@@ -63,7 +63,7 @@ def keras_like(model: Any, reset: Callable[[], Any], note: str) -> Work:
 
 
 def keras_song() -> Work:
-    """Keras 3.15 on JAX does not keep the states from batch to batch inside `fit`; the work is the same."""
+    """Make the work of Keras on JAX, whose version 3.15 loses the states between batches of `fit`."""
     import keras
 
     model = keras.Sequential(
@@ -78,7 +78,7 @@ def keras_song() -> Work:
     y = np.eye(12, dtype=np.float32)[following]
 
     def timed() -> None:
-        # Beginning a fit is expensive in Keras; several epochs share it, to Keras' advantage.
+        # Starting `fit` is expensive in Keras; several epochs share the cost, to Keras' advantage.
         model.fit(x, y, epochs=EPOCHS_OF_A_FIT, batch_size=1, shuffle=False, verbose=0)
 
     return Work(timed, made.results, len(x) * EPOCHS_OF_A_FIT, made.note)
@@ -100,7 +100,7 @@ def torch_song(keeps_state: bool = True) -> Work:
         ]:
             parameter.copy_(value)
         lstm.bias_hh_l0.zero_()
-    # One bias, as Keras' LSTM has: two would learn twice as fast.
+    # One bias, as in Keras' LSTM: two would learn twice as fast.
     lstm.bias_hh_l0.requires_grad_(False)
     learned = [
         parameter for parameter in (*lstm.parameters(), *dense.parameters()) if parameter.requires_grad

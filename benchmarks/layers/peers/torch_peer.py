@@ -1,4 +1,4 @@
-"""torch.nn and nabi.nn: drop-ins for each other, so one description makes the work of both."""
+"""torch.nn and nabi.nn: drop-ins for each other, so the same code makes the work of both."""
 
 import itertools
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def layer(name: str, task: Task) -> Work:
     elif steps == "lengths":
         lengths = torch.tensor(task["lengths"])
         run_layer = lambda x: module(x, lengths=lengths)[0]  # noqa: E731
-        # A training never meets the same lengths twice in a row: each call has them in another order.
+        # Training never has the same lengths twice in a row: each call permutes them.
         orders = itertools.cycle([lengths.roll(shift) for shift in range(len(lengths))])
         timed_layer = lambda x: module(x, lengths=next(orders))[0]  # noqa: E731
     else:

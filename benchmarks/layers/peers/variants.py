@@ -1,7 +1,7 @@
-"""Cells that torch does not have: through `nabi.nn.RNN(cell)`, and as loops of torch operations.
+"""Cells that torch does not have: with `nabi.nn.RNN(cell)`, and as loops of torch operations.
 
-The loops are written as well as one can without a kernel: the input is projected for all steps at once, all
-gates are one product a step.
+The loops are as fast as possible without a kernel: the input is projected for all steps at once, and all
+gates are one product per step.
 """
 
 import math
@@ -26,12 +26,12 @@ __all__ = ["LOOPS", "ResidualLSTM", "cell_of", "make"]
 
 
 class ResidualLSTM(LSTM):
-    """A user's cell with an LSTM's matrix work: where the output gate is closed, the candidate passes."""
+    """A custom cell with an LSTM's matrix products; the candidate passes where the output gate is closed."""
 
     states: ClassVar[tuple[str, ...]] = ("h", "c")
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
-        """As the LSTM up to the cell; the output is a mixture of the cell and the candidate."""
+        """Compute an LSTM step up to the cell; the output mixes the cell and the candidate."""
         i_t = sigmoid(self.affine("i", x, h))
         f_t = sigmoid(self.affine("f", x, h))
         g_t = tanh(self.affine("c", x, h))

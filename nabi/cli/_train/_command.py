@@ -8,20 +8,20 @@ import typer
 
 from nabi.cli._train import (
     _music as _train_music,
-    _pairs as _train_pairs,
     _writer as _train_writer,
 )
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._options import parameters
+from nabi.cli._train._pairs import PairsForm
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
     LabelsForm(),
-    _train_pairs.FORM,
+    PairsForm(),
     CaptionsForm(),
     _train_writer.FORM,
     _train_music.FORM,

@@ -1,6 +1,6 @@
-"""Data sets that the lectures use: where their files are, how they are read and coded.
+"""Data sets used in the lectures: finding, reading and coding their files.
 
-Public as `nabi.datasets`, the name that Keras users know.
+Public under the Keras name, `nabi.datasets`.
 """
 
 from nabi.data._data_sets._coding import Arrays, Coding, rank_words

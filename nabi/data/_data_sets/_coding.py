@@ -1,4 +1,4 @@
-"""Texts as lists of numbers, a number for each word, in the layout of Keras' data sets."""
+"""Texts as lists of word numbers, in the layout of Keras' data sets."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,7 @@ __all__ = ["Arrays", "Coding", "rank_words"]
 
 Arrays = tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]
 
-# What the Tokenizer of Keras takes for a space unless it is told otherwise: all of ASCII's marks but the
-# apostrophe.
+# The default filters of Keras' Tokenizer: all ASCII punctuation except the apostrophe.
 _SPACES = dict.fromkeys(map(ord, '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'), " ")
 
 
@@ -25,7 +24,7 @@ def _words(text: str) -> list[str]:
 
 
 def rank_words(texts: Iterable[str]) -> dict[str, int]:
-    """Return the rank of each word by how often it occurs: 1 for the most frequent; ties by the alphabet.
+    """Return the rank of each word by frequency: 1 for the most frequent; ties in alphabetical order.
 
     >>> rank_words(["A good film.", "Not good, NOT a film: not!"])
     {'not': 1, 'a': 2, 'film': 3, 'good': 4}
@@ -42,15 +41,15 @@ class Coding:
     """How words become numbers; the fields are arguments of Keras' `load_data`.
 
     Attributes:
-        num_words: codes from this one on give way to `oov_char`; None or 0 keeps all.
-        skip_top: codes below this one do, `start_char` among them.
-        maxlen: texts of this length or longer are left out, `start_char` counted; None or 0 keeps all.
-        start_char: begins each text; None for no such code.
-        oov_char: stands for words that are cut out; None drops them.
-        index_from: is added to a word's rank.
+        num_words: codes from this one on are replaced by `oov_char`; None or 0 keeps all.
+        skip_top: codes below this one are replaced too, including `start_char`.
+        maxlen: texts of this length or longer, including `start_char`, are left out; None or 0 keeps all.
+        start_char: the code at the beginning of each text; None for no such code.
+        oov_char: the code that replaces words; None drops them.
+        index_from: added to a word's rank.
 
     Raises:
-        ArgumentError: if one of them is no whole number.
+        ArgumentError: if one of them is not a whole number.
     """
 
     num_words: int | None
@@ -74,12 +73,12 @@ class Coding:
         Words without a rank are left out.
 
         Args:
-            part: texts, N, and the names of their labels.
-            ranks: of the words, as `rank_words` gives them.
-            names: of the labels; a label's number is its place.
+            part: N texts and the names of their labels.
+            ranks: of the words, as returned by `rank_words`.
+            names: of the labels; a label's number is its position.
 
         Returns:
-            Objects `[N]`, each a list of int, and int64 `[N]`; fewer than N where `maxlen` left some out.
+            Objects `[N]`, each a list of int, and int64 `[N]`; fewer than N if `maxlen` left some out.
 
         Raises:
             ArgumentError: if `maxlen` leaves nothing.
@@ -95,8 +94,8 @@ class Coding:
                 rows.append(row if self.oov_char is not None else [code for code in row if self._keeps(code)])
                 labels.append(numbers[label])
         if part[0] and not rows:
-            raise ArgumentError(f"maxlen: {self.maxlen} was given, but no text has fewer codes than that")
-        # numpy would make a matrix of lists that happen to be of one length.
+            raise ArgumentError(f"maxlen: expected more than the codes of some text, got {self.maxlen}")
+        # NumPy would make a matrix of lists that happen to have the same length.
         return np.fromiter(rows, dtype=object, count=len(rows)), np.array(labels, dtype=np.int64)
 
     def _row(self, text: str, codes: dict[str, int]) -> list[int]:

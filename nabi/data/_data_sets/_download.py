@@ -1,4 +1,4 @@
-"""Files from their public home, each fetched once."""
+"""Downloads of published files, each fetched once."""
 
 import hashlib
 import sys
@@ -19,11 +19,11 @@ _PIECE = 1 << 18
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that others publish.
+    """A published file.
 
     Attributes:
-        name: under which it is kept.
-        addresses: where it is; the next is tried if one fails.
+        name: of the local copy.
+        addresses: tried in order until one succeeds.
         size: in bytes.
         sha256: of its content, 64 hexadecimal digits.
     """
@@ -35,23 +35,23 @@ class RemoteFile:
 
 
 class _FailedError(Exception):
-    """Why an address did not give the file."""
+    """The reason why a download failed."""
 
 
 def fetch(remote: RemoteFile, folder: Path, *, timeout: float = _TIMEOUT) -> Path:
     """Download a file into a folder.
 
-    It appears under its name when all of it is there and its checksum is right; until then it has another
-    name, of this process alone. So several processes may fetch the same file at once: each gets all of it.
+    The file appears under its name once it is complete and its checksum is right; until then it has a name
+    unique to this process, so several processes may fetch the same file at once.
 
     Args:
-        remote: which file.
-        folder: where it is put; made if it is missing.
+        remote: the file.
+        folder: the target folder; created if missing.
         timeout: seconds to wait for a connection, and for the next bytes.
 
     Raises:
-        MissingFileError: if no address gives the file; the message says why, for each.
-        OutputError: if it cannot be written.
+        MissingFileError: if every address fails; the message has the reason for each.
+        OutputError: if the file cannot be written.
     """
     reasons = []
     for address in remote.addresses:
@@ -70,7 +70,7 @@ def _copy(remote: RemoteFile, pieces: Iterator[bytes], file: IO[bytes], show: Ca
     for piece in pieces:
         received += len(piece)
         if received > remote.size:
-            raise _FailedError(f"more came than the {remote.size:,} bytes of the right file")
+            raise _FailedError(f"it is larger than the expected {remote.size:,} bytes")
         digest.update(piece)
         try:
             file.write(piece)
@@ -80,16 +80,16 @@ def _copy(remote: RemoteFile, pieces: Iterator[bytes], file: IO[bytes], show: Ca
     if received < remote.size:
         raise _FailedError(f"it ended after {received:,} of {remote.size:,} bytes")
     if digest.hexdigest() != remote.sha256:
-        raise _FailedError("its checksum is not that of the right file")
+        raise _FailedError("its checksum is wrong")
 
 
 def _pieces(address: str, timeout: float) -> Iterator[bytes]:
-    """What an address gives, as it comes."""
+    """Yield the content of an address as it arrives."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
-    # Some servers refuse the name that urllib gives itself.
+    # Some servers reject urllib's default user agent.
     request = Request(address, headers={"User-Agent": "nabi"})
     try:
         with urlopen(request, timeout=timeout) as answer:
@@ -97,19 +97,19 @@ def _pieces(address: str, timeout: float) -> Iterator[bytes]:
                 yield piece
     except HTTPError as problem:
         with problem:
-            raise _FailedError(f"the server answers {problem.code} {problem.reason}") from problem
+            raise _FailedError(f"the server returned {problem.code} {problem.reason}") from problem
     except (OSError, HTTPException) as problem:
         reason = problem.reason if isinstance(problem, URLError) else problem
         if isinstance(reason, TimeoutError):
-            raise _FailedError(f"nothing came for {timeout:g} seconds") from problem
+            raise _FailedError(f"no data for {timeout:g} seconds") from problem
         raise _FailedError(str(reason) or type(reason).__name__) from problem
 
 
 @contextmanager
 def _progress(remote: RemoteFile, address: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line elsewhere: a large file takes minutes."""
+    """Show a progress bar on a terminal, and a line elsewhere."""
     if not sys.stderr.isatty():
-        print(f"{remote.name} ({remote.size / 1e6:,.1f} MB) comes from {address}", file=sys.stderr)
+        print(f"Downloading {remote.name} ({remote.size / 1e6:,.1f} MB) from {address}", file=sys.stderr)
         yield lambda received: None
         return
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""COVID-19 fake news: posts that are real or fake, for training, validation and test."""
+"""COVID-19 fake news: real and fake posts, for training, validation and test."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["FAKE_NEWS", "TRUTH"]
 TRUTH = ("fake", "real")
 
 _FILES = ("Constraint_Train.csv", "Constraint_Val.csv", "english_test_with_labels.csv")
-# The commit that published them: what is there later does not matter.
+# Pinned to the commit that published them.
 _HOME = "https://raw.githubusercontent.com/diptamath/covid_fake_news/27ea596ae17f7f4b5733aeb69185227086f22fc9/data"
 
 
@@ -25,7 +25,7 @@ def _read_part(path: Path) -> Part:
     table = read_table(path, ("tweet", "label"))
     for row, label in enumerate(table["label"], 1):
         if label not in TRUTH:
-            raise FileFormatError(f"path: {path}, row {row}: label is {label!r}, not real or fake")
+            raise FileFormatError(f"path: {path}, row {row}, label: expected real or fake, got {label!r}")
     return table["tweet"], table["label"]
 
 
@@ -35,7 +35,7 @@ FAKE_NEWS = DataSet(
         Layout(tuple(f"covid_fake_news_{name}" for name in _FILES), _read_tables),
         Layout(_FILES, _read_tables),
     ),
-    # Sizes and checksums are those of copies with as many characters as the files of that commit.
+    # Sizes and checksums are of copies with the same number of characters as the files of that commit.
     (
         RemoteFile(
             _FILES[0],

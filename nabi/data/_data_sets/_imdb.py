@@ -1,4 +1,4 @@
-"""IMDB: 50,000 film reviews, half of them for the test, half of each positive."""
+"""IMDB: 50,000 film reviews, half for training, half for test, half of each positive."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from nabi.errors import FileFormatError
 
 __all__ = ["IMDB"]
 
-# The archive has reviews without a label as well, in train/unsup.
+# The archive also has unlabelled reviews, in train/unsup.
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos)/[^/]+\.txt")
 
 
@@ -23,7 +23,7 @@ def _read_archive(files: Sequence[Path]) -> tuple[Part, ...]:
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as problem:
-            raise FileFormatError(f"path: {path}: {found[0]} is no UTF-8 ({problem})") from problem
+            raise FileFormatError(f"path: {path}: {found[0]} is not UTF-8 ({problem})") from problem
         texts, labels = parts[found[1]]
         texts.append(text)
         labels.append(SENTIMENTS[found[2] == "pos"])

@@ -1,4 +1,4 @@
-"""Multi30k: descriptions of pictures in English, with their translations into German."""
+"""Multi30k: English image descriptions and their German translations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ __all__ = ["MULTI30K_LANGUAGES", "multi30k_data"]
 MULTI30K_LANGUAGES = ("cs", "de", "en", "fr")
 
 _PARTS = ("train", "val", "test_2016_flickr")
-# The commit that published them: what is there later does not matter.
+# Pinned to the commit that published them.
 _HOME = "https://raw.githubusercontent.com/multi30k/dataset/c9be912dc05a3ebf9ae5bb5f7f58c1791cda43ab/data/task1/raw"
-# Sizes and checksums are those of copies whose own dates say that they were packed for that commit.
+# Sizes and checksums are of copies whose timestamps match that commit.
 _CHECKED = {
     "train.de.gz": (637_044, "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
     "train.en.gz": (568_929, "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f"),
@@ -27,9 +27,9 @@ _CHECKED = {
 
 
 def multi30k_data(source: str, target: str) -> DataSet:
-    """Return the data set of a pair of languages; its parts are training, validation, test 2016.
+    """Return the data set of a language pair; its parts are training, validation and test 2016.
 
-    English and German are downloaded where they are not there; other languages only have names.
+    English and German are downloaded if missing; files of other languages must exist.
     """
     names = [f"{part}.{language}.gz" for part in _PARTS for language in (source, target)]
     home: tuple[RemoteFile, ...] = ()
@@ -47,10 +47,10 @@ def _read_part(source: Path, target: Path) -> Part:
     sources, targets = ([line.strip() for line in TextFile(file).lines("\n")] for file in (source, target))
     if len(sources) != len(targets):
         raise FileFormatError(
-            f"path: {source} has {len(sources):,} lines and {target.name} {len(targets):,}; each line is to "
-            "be the translation of the other"
+            f"path: {source} has {len(sources):,} lines and {target.name} {len(targets):,}; expected each "
+            "line to be the translation of the other"
         )
     kept = [pair for pair in zip(sources, targets, strict=True) if all(pair)]
     if not kept:
-        raise FileFormatError(f"path: {source} and {target.name} have no pair of sentences")
+        raise FileFormatError(f"path: expected pairs of sentences, got none in {source} and {target.name}")
     return [pair[0] for pair in kept], [pair[1] for pair in kept]

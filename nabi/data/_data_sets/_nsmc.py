@@ -18,7 +18,7 @@ def _read_ratings(files: Sequence[Path]) -> tuple[Part, ...]:
 
 
 def _read_part(path: Path) -> Part:
-    # Reviews have quotes, and none of them closes anything.
+    # Quotes in the reviews are plain characters.
     table = read_table(path, ("document", "label"), separator="\t", quoted=False)
     return table["document"], sentiments(table)
 
@@ -29,7 +29,7 @@ NSMC = DataSet(
         Layout(("ratings_train.txt", "ratings_test.txt"), _read_ratings),
         Layout(("nsmc_sample.csv.xz",), read_split_table),
     ),
-    # Sizes and checksums as published with the collection of data sets of Hugging Face.
+    # Sizes and checksums as published with Hugging Face Datasets.
     (
         RemoteFile(
             "ratings_train.txt",

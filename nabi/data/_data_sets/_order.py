@@ -1,4 +1,4 @@
-"""The order of the samples and the split into training and test, as Keras draws them."""
+"""Sample order and training/test split, drawn as in Keras."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ __all__ = ["checked_share", "kept_count", "random_order", "shuffled"]
 
 
 def random_order(seed: int | None) -> np.random.RandomState:
-    """Return the generator that draws the order of the samples.
+    """Return the random generator for the sample order.
 
     Raises:
-        ArgumentError: if `seed` is not a whole number from 0 to 2³² − 1, or None for another order each time.
+        ArgumentError: if `seed` is not a whole number from 0 to 2³² − 1, or None for a new order each time.
     """
     if seed is not None:
         seed = _checks.seed("seed", seed, bits=32, otherwise=" or None")
@@ -22,7 +22,7 @@ def random_order(seed: int | None) -> np.random.RandomState:
 
 
 def shuffled(parts: Sequence[Part], order: np.random.RandomState) -> list[Part]:
-    """Shuffle the samples of each part, one part after the other."""
+    """Shuffle the samples of each part, one part after another."""
     return [_shuffled_part(part, order) for part in parts]
 
 
@@ -33,10 +33,10 @@ def _shuffled_part(part: Part, order: np.random.RandomState) -> Part:
 
 
 def checked_share(test_split: float) -> float:
-    """Return `test_split`; `ArgumentError` if it is not a share."""
+    """Return `test_split`; raise `ArgumentError` if it is not from 0 to 1."""
     return _checks.real("test_split", test_split, least=0, most=1, what="share")
 
 
 def kept_count(count: int, test_split: float) -> int:
-    """Return how many of `count` samples, the first ones, are for training."""
+    """Return how many of `count` samples are for training, starting with the first."""
     return int(count * (1 - test_split))

@@ -15,7 +15,7 @@ from nabi.errors import FileFormatError
 
 __all__ = ["REUTERS", "TOPICS"]
 
-# In the order in which they first occur, which is that of Keras' get_label_names().
+# In order of first occurrence, as in Keras' get_label_names().
 TOPICS = (
     *("cocoa", "grain", "veg-oil", "earn", "acq", "wheat", "copper", "housing", "money-supply", "coffee"),
     *("sugar", "trade", "reserves", "ship", "cotton", "carcass", "crude", "nat-gas", "cpi", "money-fx"),
@@ -44,15 +44,15 @@ class _Story:
 
 
 def _task(path: Path, stories: Iterable[_Story]) -> tuple[Part]:
-    """The task of 46 topics: each story's first one; those of fewer than 15 stories are left out."""
+    """Return the 46-topic task: the first topic of each story, without topics of fewer than 15 stories."""
     labelled = sorted((story for story in stories if story.topics), key=lambda story: story.number)
     counts = Counter(story.topics[0] for story in labelled)
     chosen = [story for story in labelled if counts[story.topics[0]] >= _FEWEST_STORIES]
     if not chosen:
         raise FileFormatError(f"path: {path} has no topic with {_FEWEST_STORIES} stories or more")
     if strange := sorted({story.topics[0] for story in chosen} - set(TOPICS)):
-        raise FileFormatError(f"path: {path} has stories of {strange[0]}, which is none of the 46 topics")
-    # Some stories are a headline and nothing else.
+        raise FileFormatError(f"path: {path}: expected one of the 46 topics, got {strange[0]}")
+    # Some stories are only a headline.
     return (([story.body or story.title for story in chosen], [story.topics[0] for story in chosen]),)
 
 
@@ -67,8 +67,8 @@ def _from_lines(path: Path) -> Iterator[_Story]:
         texts = (title, body, *topics) if isinstance(topics, list) else (None,)
         if not isinstance(number, int) or not all(isinstance(text, str) for text in texts):
             raise FileFormatError(
-                f"path: {path}, row {row}: id must be a number, topics a list of texts, title and body text; "
-                f"found {number!r}, {topics!r}, {title!r}, {body!r}"
+                f"path: {path}, row {row}: expected id a number, topics a list of texts, title and body "
+                f"texts, got {number!r}, {topics!r}, {title!r}, {body!r}"
             )
         yield _Story(number, tuple(topics), title, body)
 
@@ -79,14 +79,14 @@ def _read_archive(files: Sequence[Path]) -> tuple[Part, ...]:
 
 def _from_archive(path: Path) -> Iterator[_Story]:
     for found, content in archive_members(path, _SGML_NAME):
-        # Latin-1: one name in it has an umlaut.
+        # Latin-1: one name has an umlaut.
         for attributes, inside in _STORY.findall(content.decode("latin-1")):
             number = _NUMBER.search(attributes)
             if number is None:
                 raise FileFormatError(f"path: {path}: a story in {found[0]} has no NEWID")
             text = _inside(_TEXT, inside)
             topics = tuple(html.unescape(topic) for topic in _TOPIC.findall(_inside(_TOPICS, inside)))
-            # A story that nobody took apart is all body.
+            # A story without markup is all body.
             body = _inside(_BODY, text) if "<BODY>" in text or "<TITLE>" in text else text
             yield _Story(int(number[1]), topics, _plain(_inside(_TITLE, text)), _plain(body))
 
@@ -97,7 +97,7 @@ def _inside(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without entities, and without the characters of the wire's machines: ETX ends each story."""
+    """Return a text without entities and control characters, such as the ETX that ends each story."""
     return "".join(c for c in html.unescape(text) if c >= " " or c in "\t\n").strip()
 
 
@@ -115,7 +115,7 @@ REUTERS = DataSet(
                 "https://archive.ics.uci.edu/ml/machine-learning-databases/reuters21578-mld/reuters21578.tar.gz",
             ),
             8_150_596,
-            # As published with the collection of data sets of Hugging Face.
+            # As published with Hugging Face Datasets.
             "3bae43c9b14e387f76a61b6d82bf98a4fb5d3ef99ef7e7075ff2ccbcf59f9d30",
         ),
     ),

@@ -1,4 +1,4 @@
-"""What the two sets of film reviews have in common."""
+"""Shared code of the two sets of film reviews."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,23 +25,23 @@ def read_split_table(files: Sequence[Path]) -> tuple[Part, ...]:
     rows = zip(table["split"], table["text"], sentiments(table), strict=True)
     for row, (split, text, label) in enumerate(rows, 1):
         if split not in parts:
-            raise FileFormatError(f"path: {path}, row {row}: split is {split!r}, not train or test")
+            raise FileFormatError(f"path: {path}, row {row}, split: expected train or test, got {split!r}")
         parts[split][0].append(text)
         parts[split][1].append(label)
     return training_and_test(path, parts)
 
 
 def sentiments(table: Table) -> list[str]:
-    """Return the names of the labels that a table gives as 0 or 1; `FileFormatError` for any other."""
+    """Return the names of a table's labels 0 and 1; raise `FileFormatError` for any other."""
     for row, label in enumerate(table["label"], 1):
         if label not in ("0", "1"):
-            raise FileFormatError(f"path: {table.path}, row {row}: label is {label!r}, not 0 or 1")
+            raise FileFormatError(f"path: {table.path}, row {row}, label: expected 0 or 1, got {label!r}")
     return [SENTIMENTS[int(label)] for label in table["label"]]
 
 
 def training_and_test(path: Path, parts: dict[str, Part]) -> tuple[Part, ...]:
-    """Return the parts in this order; `FileFormatError` if one is empty."""
+    """Return the parts in this order; raise `FileFormatError` if one is empty."""
     for name, part in parts.items():
         if not part[0]:
-            raise FileFormatError(f"path: {path} has no reviews of the part {name}")
+            raise FileFormatError(f"path: {path} has no reviews with the split {name}")
     return parts["train"], parts["test"]

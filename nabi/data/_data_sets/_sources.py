@@ -1,4 +1,4 @@
-"""Where the files of a data set are: named by the user, in the folder of NABI_DATA, or downloaded once."""
+"""Locating data set files: given by the user, in the NABI_DATA folder, or downloaded once."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ from nabi.errors import FileFormatError, MissingFileError
 
 __all__ = ["DataSet", "Layout", "Part", "data_folder", "read_parts"]
 
-# The texts of one part of a data set (training, test, ...) and the names of their labels, or translations.
+# The texts of one part of a data set (training, test, ...) and their label names or translations.
 Part = tuple[list[str], list[str]]
 
 _COMPRESSED = (".bz2", ".gz", ".xz")
@@ -19,11 +19,11 @@ _COMPRESSED = (".bz2", ".gz", ".xz")
 
 @dataclass(frozen=True)
 class Layout:
-    """Files in which a data set comes, and what reads them.
+    """The files of a data set, and their reader.
 
     Attributes:
-        names: of the files, which lie in one folder.
-        read: gives the parts of the data set, from the files in the order of `names`.
+        names: of the files, which are in one folder.
+        read: reads the parts of the data set from the files, in the order of `names`.
     """
 
     names: tuple[str, ...]
@@ -32,13 +32,13 @@ class Layout:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set, the layouts in which its files may be found, and its public home.
+    """A data set, the possible layouts of its files, and its downloads.
 
     Attributes:
         name: as in `nabi.datasets`.
-        layouts: the one that is looked for first comes first.
-        home: the files of one of the layouts, in its order, and where they can be downloaded; empty where no
-            address is known that always gives the same.
+        layouts: in search order.
+        home: the downloads for one of the layouts, in its order; empty if there is no address with stable
+            contents.
     """
 
     name: str
@@ -47,24 +47,24 @@ class DataSet:
 
 
 def data_folder() -> Path:
-    """Return the folder of downloaded data sets, whether it exists or not: `data` in nabi's cache."""
+    """Return the folder of downloaded data sets, `data` in nabi's cache; it may not exist yet."""
     from nabi.targets import llvm
 
     return llvm.cache_folder() / "data"
 
 
 def read_parts(data_set: DataSet, path: str | os.PathLike[str] | None) -> tuple[Part, ...]:
-    """Find a data set, download it if it is nowhere on this machine, and read it.
+    """Find a data set, download it if it is not on this machine, and read it.
 
     Args:
-        data_set: which.
-        path: a file or a folder. None, or the name that is Keras' default (`"imdb.npz"`), looks in the folder
-            of the environment variable NABI_DATA, then among what was downloaded before.
+        data_set: the data set.
+        path: a file or a folder. None, or Keras' default name (`"imdb.npz"`), searches the folder of the
+            environment variable NABI_DATA, then the downloads.
 
     Raises:
-        MissingFileError: if the files are not where they were said to be, or cannot be downloaded.
-        FileFormatError: if a file is damaged or of another layout.
-        ArgumentError: if `path` is no path.
+        MissingFileError: if the files are not at the given place, or cannot be downloaded.
+        FileFormatError: if a file is damaged or has another layout.
+        ArgumentError: if `path` is not a path.
     """
     layout, files = _find(data_set, path)
     return layout.read(files)
@@ -79,7 +79,7 @@ def _find(data_set: DataSet, path: str | os.PathLike[str] | None) -> tuple[Layou
 
 
 def _find_said(data_set: DataSet, path: Path) -> tuple[Layout, list[Path]]:
-    """The files at a place that the user names: nowhere else is looked."""
+    """Return the files at a place given by the user, and search nowhere else."""
     if path.is_dir():
         found = _in_folder(data_set, path)
         if found is None:
@@ -90,7 +90,7 @@ def _find_said(data_set: DataSet, path: Path) -> tuple[Layout, list[Path]]:
     for layout in data_set.layouts:
         if len(layout.names) == 1 and _kind(path.name) == _kind(layout.names[0]):
             return layout, [path]
-    raise FileFormatError(f"path: {path} is of another kind than {_wanted(data_set)}")
+    raise FileFormatError(f"path: expected a file like {_wanted(data_set)}, got {path}")
 
 
 def _find_usual(data_set: DataSet) -> tuple[Layout, list[Path]]:
@@ -106,8 +106,8 @@ def _find_usual(data_set: DataSet) -> tuple[Layout, list[Path]]:
     found = _in_folder(data_set, cache)
     if found is None and not data_set.home:
         raise MissingFileError(
-            f"path: {data_set.name} is not on this machine, and there is no address to download it from; put "
-            f"{_wanted(data_set)} into a folder and name that with NABI_DATA or path="
+            f"path: {data_set.name} is not on this machine and cannot be downloaded; put "
+            f"{_wanted(data_set)} into a folder and pass it with NABI_DATA or path="
         )
     if found is None:
         for remote in data_set.home:
@@ -115,7 +115,7 @@ def _find_usual(data_set: DataSet) -> tuple[Layout, list[Path]]:
                 _download(data_set, remote, cache)
         found = _in_folder(data_set, cache)
         if found is None:
-            raise MissingFileError(f"{cache}: what was downloaded for {data_set.name} is not there any more")
+            raise MissingFileError(f"{cache}: the files downloaded for {data_set.name} have disappeared")
     return found
 
 
@@ -124,8 +124,8 @@ def _download(data_set: DataSet, remote: RemoteFile, folder: Path) -> None:
         fetch(remote, folder)
     except MissingFileError as problem:
         raise MissingFileError(
-            f"{problem}. By hand: get it from {remote.addresses[0]} and put it into {folder}, or put "
-            f"{_wanted(data_set)} into a folder and name that with NABI_DATA or path="
+            f"{problem}. To install it manually, download {remote.addresses[0]} into {folder}, or put "
+            f"{_wanted(data_set)} into a folder and pass it with NABI_DATA or path="
         ) from problem
 
 
@@ -138,7 +138,7 @@ def _in_folder(data_set: DataSet, place: Path) -> tuple[Layout, list[Path]] | No
 
 
 def _places(data_set: DataSet, place: Path) -> Iterator[tuple[Layout, Path]]:
-    # A folder of all kinds of data sets keeps each kind in a folder of its own.
+    # A shared data folder has a subfolder for each kind of data set.
     for folder in (place, place / "text", place / "translation"):
         for layout in data_set.layouts:
             yield layout, folder
@@ -149,7 +149,7 @@ def _wanted(data_set: DataSet) -> str:
 
 
 def _kind(name: str) -> str:
-    """What a file is by its name: `".csv"` of `reviews.csv.xz`."""
+    """Return the file type by name: `".csv"` of `reviews.csv.xz`."""
     for suffix in _COMPRESSED:
         name = name.removesuffix(suffix)
     return Path(name).suffix.replace(".tgz", ".tar")

@@ -11,7 +11,7 @@ __all__ = ["TATOEBA"]
 
 def _read_sentences(files: Sequence[Path]) -> tuple[Part, ...]:
     (path,) = files
-    # Sentences have quotes, and none of them closes a field; the third column says who wrote them.
+    # Quotes in the sentences are plain characters; the third column names the authors.
     pairs = read_pairs(path, 0, 1, separator="\t", quoted=False)
     return ((pairs.sources, pairs.targets),)
 
@@ -19,6 +19,6 @@ def _read_sentences(files: Sequence[Path]) -> tuple[Part, ...]:
 TATOEBA = DataSet(
     "tatoeba",
     (Layout(("tatoeba_eng_kor.tsv",), _read_sentences), Layout(("kor.txt",), _read_sentences)),
-    # What is published grows by the week, so no address always gives the same.
+    # The published file grows every week, so there is no address with stable contents.
     (),
 )

@@ -1,1 +1,1 @@
-"""Notes, MIDI files, and frames of notes."""
+"""Notes, MIDI files and frames of notes."""

@@ -24,7 +24,7 @@ def write_midi(
     """Write notes as a MIDI file of type 1: a track with tempo and metre (2/4), a track with the notes.
 
     Args:
-        path: of the file, usually `*.mid`; it appears only when it is complete.
+        path: of the file, usually `*.mid`; written atomically.
         notes: note names, each one of `NOTES`; played one after another, a name ending in 4 as a crotchet,
             in 8 as a quaver.
         tempo: crotchets per minute.
@@ -60,18 +60,18 @@ def write_midi(
 
 @public
 def read_midi(path: str | os.PathLike[str]) -> list[str]:
-    """Read back the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
+    """Read the notes of a MIDI file: one voice of crotchets and quavers from middle C to the B above it.
 
-    Raises `ArgumentError` for a folder, `MissingFileError` if there is no such file, and `FileFormatError` if
-    it is not MIDI or has a note that is not one of `NOTES`.
+    Raises `ArgumentError` for a folder, `MissingFileError` if the file does not exist, and `FileFormatError`
+    if it is not MIDI or has a note that is not one of `NOTES`.
     """
     notes: list[str] = []
     for note in read_score(path).notes:
         beats = note.end - note.start
         if (note.pitch, beats) not in _NOTE_OF:
             raise FileFormatError(
-                f"path: {path} has a note of pitch {note.pitch} and {beats:g} beats; expected are pitches of "
-                "C major from 60 to 71 with 1 or 0.5 beats"
+                f"path: {path}: expected pitches of C major from 60 to 71 with 1 or 0.5 beats, "
+                f"got pitch {note.pitch} with {beats:g} beats"
             )
         notes.append(_NOTE_OF[note.pitch, beats])
     return notes

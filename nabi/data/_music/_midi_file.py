@@ -1,8 +1,8 @@
-"""The notes of a Standard MIDI File, as a synthesiser would sound them.
+"""The notes of a Standard MIDI File, as a synthesiser would play them.
 
-The chunks of the file are read here, the events in them by mido. Reference: Standard MIDI Files 1.0
-(MIDI Manufacturers Association, RP-001): types 0, 1 and 2, headers longer than today's, chunks of unknown
-kinds, time in beats or in frames of film (SMPTE).
+This module parses the chunks of the file, mido the events in them. Reference: Standard MIDI Files 1.0 (MIDI
+Manufacturers Association, RP-001): types 0, 1 and 2, longer headers, unknown chunk types, time in beats or
+in film frames (SMPTE).
 """
 
 import io
@@ -19,9 +19,9 @@ from nabi.errors import FileFormatError
 
 __all__ = ["MidiNote", "MidiScore", "read_score"]
 
-_LARGEST = 1 << 24  # bytes; the longest symphonies take a sixteenth
+_LARGEST = 1 << 24  # bytes; the longest symphonies have a sixteenth of it
 _DEFAULT_TEMPO = 120.0
-# Controllers that end every note of their channel: all sound off, all notes off, the four changes of mode.
+# Controllers that end all notes of their channel: all sound off, all notes off, the four mode changes.
 _ENDS_ALL_NOTES = (120, *range(123, 128))
 
 
@@ -35,7 +35,7 @@ class MidiNote(NamedTuple):
 
 
 class MidiScore(NamedTuple):
-    """What a file holds: its notes by start and pitch, beats a minute, crotchets of a bar."""
+    """The contents of a file: notes sorted by start and pitch, beats per minute, crotchets per bar."""
 
     notes: tuple[MidiNote, ...]
     tempo: float
@@ -43,7 +43,7 @@ class MidiScore(NamedTuple):
 
 
 class _Event(NamedTuple):
-    """A key that goes down or up; `pitch` is None where all keys of the channel go up."""
+    """A key press or release; `pitch` is None for the release of all keys of the channel."""
 
     tick: int
     track: int
@@ -58,12 +58,12 @@ def read_score(path: str | os.PathLike[str]) -> MidiScore:
     Each note-off ends one note of its track, channel and pitch: the earliest that still sounds. A note-on
     without a note-off in its own track takes one from another track. A note that never ends sounds until the
     same key is struck again, or to the end of the music. The tracks of a type 2 file are independent pieces;
-    they follow each other, each from a whole beat. In a file that counts film frames (SMPTE) instead of
-    beats, a beat is half a second.
+    they are played one after another, each starting on a whole beat. In a file that counts film frames
+    (SMPTE) instead of beats, a beat is half a second.
 
     Raises:
-        ArgumentError: for a folder, or anything else that isn't a file.
-        MissingFileError: if there is no such file.
+        ArgumentError: for a folder, or anything else that is not a file.
+        MissingFileError: if the file does not exist.
         FileFormatError: if it is damaged or not a MIDI file.
     """
     place = Path(path)
@@ -96,12 +96,12 @@ def _content(place: Path) -> bytes:
 
 
 def _tracks(place: Path, content: bytes) -> tuple[int, float, list[list[Any]]]:
-    """The type of the file, ticks of a beat, and the events of each track with their ticks from its start."""
+    """Return the file type, the ticks per beat, and the events of each track with their absolute ticks."""
     import mido
     from mido.midifiles.meta import KeySignatureError
 
     def damaged(what: object) -> FileFormatError:
-        return FileFormatError(f"path: {place} is not a MIDI file that can be read ({what})")
+        return FileFormatError(f"path: {place} is not a readable MIDI file ({what})")
 
     chunks = _chunks(content)
     try:
@@ -110,7 +110,7 @@ def _tracks(place: Path, content: bytes) -> tuple[int, float, list[list[Any]]]:
             raise damaged("it does not begin with a MIDI header")
         kind, announced, division = struct.unpack(">HHh", header[:6])
         if kind > 2:
-            raise damaged(f"type {kind}; the types are 0, 1 and 2")
+            raise damaged(f"expected type 0, 1 or 2, got {kind}")
         bodies: list[bytes] = []
         while len(bodies) < announced:
             name, body = next(chunks, (b"", b""))
@@ -126,9 +126,9 @@ def _tracks(place: Path, content: bytes) -> tuple[int, float, list[list[Any]]]:
     if division < 0:
         frames, ticks = -(division >> 8), division & 0xFF
         if frames not in (24, 25, 29, 30) or ticks == 0:
-            raise damaged(f"{frames} frames a second of {ticks} ticks")
+            raise damaged(f"{frames} frames per second of {ticks} ticks")
         ticks_per_beat = (30000 / 1001 if frames == 29 else frames) * ticks * 60 / _DEFAULT_TEMPO
-    # Put together again without what mido does not read.
+    # Reassemble the file without the chunks that mido cannot read.
     clean = struct.pack(">4sLHHh", b"MThd", 6, 1, len(bodies), 480)
     clean += b"".join(struct.pack(">4sL", b"MTrk", len(body)) + body for body in bodies)
     try:
@@ -141,10 +141,10 @@ def _tracks(place: Path, content: bytes) -> tuple[int, float, list[list[Any]]]:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk; `EOFError` where the last one is cut short."""
+    """Yield the type and content of each chunk; raise `EOFError` if the last one is cut short."""
     place = 0
     if content[:4] == b"RIFF" and content[8:16] == b"RMIDdata":
-        place = 20  # a MIDI file wrapped as Windows does it
+        place = 20  # a MIDI file in a RIFF container
     while place + 8 <= len(content):
         name, size = struct.unpack_from(">4sL", content, place)
         place += 8
@@ -174,7 +174,7 @@ def _one_after_another(tracks: list[list[Any]], ticks_per_beat: float) -> list[l
 def _events(
     tracks: list[list[Any]],
 ) -> tuple[list[_Event], list[tuple[int, float]], list[tuple[int, int]], int]:
-    """Keys by time, changes of tempo (beats a minute) and of bars (crotchets), and the last tick."""
+    """Return the key events by time, the tempo changes (beats per minute) and bar changes, the last tick."""
     import mido
 
     events: list[_Event] = []
@@ -193,18 +193,18 @@ def _events(
                 events.append(_Event(tick, number, message.channel, message.note, down))
             elif message.type == "control_change" and message.control in _ENDS_ALL_NOTES:
                 events.append(_Event(tick, number, message.channel, None, False))
-    # A stable sort: what happens at one tick stays in the order of the file.
+    # The sort is stable: events at the same tick stay in file order.
     return sorted(events, key=lambda event: event.tick), tempos, bars, last
 
 
 def _at(changes: list[tuple[int, Any]], tick: int, default: Any) -> Any:
-    """What holds at `tick`: the last change up to it."""
+    """Return the value in effect at `tick`: the last change up to it."""
     held = [change for change in sorted(changes, key=lambda change: change[0]) if change[0] <= tick]
     return held[-1][1] if held else default
 
 
 def _paired(events: list[_Event], last: int) -> list[tuple[int, int, int, int]]:
-    """Channel, pitch, first and last tick of every note."""
+    """Return the channel, pitch, first and last tick of every note."""
     everything_up = defaultdict(list)
     own: defaultdict[tuple[int, int, int], list[_Event]] = defaultdict(list)
     for event in events:
@@ -221,7 +221,7 @@ def _paired(events: list[_Event], last: int) -> list[tuple[int, int, int, int]]:
         shared[channel, pitch] += rest
         struck[channel, pitch] += [event.tick for event in keys if event.down]
     for (channel, pitch), keys in shared.items():
-        # At one tick an end comes before a beginning: it belongs to a note that began earlier.
+        # At the same tick an end comes before a beginning: it belongs to an earlier note.
         spans, rest = _matched(sorted(keys, key=lambda event: (event.tick, event.down)))
         found += [(channel, pitch, *span) for span in spans]
         later = sorted(struck[channel, pitch])
@@ -236,17 +236,17 @@ def _paired(events: list[_Event], last: int) -> list[tuple[int, int, int, int]]:
 
 
 def _next(ticks: list[int], tick: int, default: int) -> int:
-    """The first of the sorted `ticks` after `tick`."""
+    """Return the first of the sorted `ticks` after `tick`."""
     place = bisect_right(ticks, tick)
     return ticks[place] if place < len(ticks) else default
 
 
 def _matched(keys: list[_Event]) -> tuple[list[tuple[int, int]], list[_Event]]:
-    """First and last tick of the notes that the keys' events make up, and the events that are left over.
+    """Match key presses and releases into notes; return their first and last ticks and the unmatched events.
 
-    Which beginnings have an end is told as with brackets, each end with the beginning before it that is
-    nearest: then a key that is struck twice and let go once sounds from the second time. Among those that
-    have one, the earliest beginning takes the earliest end.
+    Which presses have a release is decided as with brackets, each release closing the nearest press before
+    it: a key struck twice and released once sounds from the second press. Among the matched ones, the
+    earliest press takes the earliest release.
     """
     open_keys: list[_Event] = []
     starts: list[int] = []

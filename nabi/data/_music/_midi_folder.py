@@ -1,4 +1,4 @@
-"""All the music of a folder of MIDI files."""
+"""The music of a folder of MIDI files."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 __all__ = ["MidiFolder", "midi_files", "read_midi_folder"]
 
 _SUFFIXES = (".mid", ".midi")
-# Steps of a beat to choose from, and how many of the notes must begin at one.
+# Steps per beat to choose from, and the share of notes that must begin on a step.
 _STEPS, _SHARE_AT_STEPS = (1, 2, 4), 0.9
 
 
@@ -22,23 +22,23 @@ class MidiFolder(NamedTuple):
     """The music of a folder."""
 
     pieces: tuple[Piece, ...]
-    """In the order of the files' names."""
+    """In the order of the file names."""
     skipped: tuple[tuple[Path, str], ...]
-    """Files that could not be read or hold no notes, and why."""
+    """Files that could not be read or have no notes, and the reason."""
     outside: int
-    """Notes that were left out because a piano has no such key."""
+    """Notes that were left out because they are outside the range of a piano."""
     steps_per_beat: int
-    """Frames of a crotchet."""
+    """Frames per crotchet."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels of the pieces, each once, sorted; none without labels."""
+        """The distinct labels of the pieces, sorted; empty without labels."""
         return tuple(sorted({str(piece.label) for piece in self.pieces if piece.label is not None}))
 
 
 @public
 def midi_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the files whose names end in .mid or .midi, in the folder and in those in it, sorted."""
+    """Return the files in a folder and its subfolders whose names end in .mid or .midi, sorted."""
     found = (path for path in _checks.path("folder", folder).rglob("*") if path.suffix.lower() in _SUFFIXES)
     return sorted(path for path in found if path.is_file())
 
@@ -47,20 +47,20 @@ def midi_files(folder: str | os.PathLike[str]) -> list[Path]:
 def read_midi_folder(
     folder: str | os.PathLike[str], steps_per_beat: int | None = None, *, labels: bool | None = None
 ) -> MidiFolder:
-    """Read all MIDI files of a folder, also those in folders in it, as `read_midi_frames` reads each.
+    """Read all MIDI files of a folder and its subfolders, each as `read_midi_frames` does.
 
-    Files that are damaged or hold no notes are skipped.
+    Files that are damaged or have no notes are skipped.
 
     Args:
         folder: the folder.
-        steps_per_beat: frames of a crotchet. None: the fewest of 1, 2 and 4 for which nine tenths of all
-            notes begin with a frame; else 4.
-        labels: whether the folder in which a file lies (the one directly in `folder`) is its label. None:
-            they are labels where all files lie in such folders and there are several.
+        steps_per_beat: frames per crotchet. None: the smallest of 1, 2 and 4 for which nine tenths of all
+            notes begin on a frame, or 4.
+        labels: whether the top-level subfolder of a file is its label. None: only if all files are in
+            subfolders and there are several subfolders.
 
     Raises:
-        MissingFileError: if there is no such folder.
-        ArgumentError: if no piece is left; if labels are wanted and a file lies in no folder of its kind.
+        MissingFileError: if the folder does not exist.
+        ArgumentError: if no piece is left, or if labels are requested and a file is not in a subfolder.
 
     >>> import pathlib, tempfile
     >>> from nabi.data import write_midi_frames
@@ -78,7 +78,7 @@ def read_midi_folder(
         raise MissingFileError(f"folder: there is no folder {place}")
     files = midi_files(place)
     if not files:
-        raise ArgumentError(f"folder: {place} has no files whose names end in .mid or .midi")
+        raise ArgumentError(f"folder: expected files that end in .mid or .midi, got none in {place}")
     inside = [path.relative_to(place).parts for path in files]
     if labels is None:
         labels = all(len(parts) > 1 for parts in inside) and len({parts[0] for parts in inside}) > 1
@@ -86,8 +86,8 @@ def read_midi_folder(
         loose = [path for path, parts in zip(files, inside, strict=True) if len(parts) == 1]
         if loose:
             raise ArgumentError(
-                f"labels: {loose[0]} lies in no folder whose name could be its label"
-                + (f"; nor do {len(loose) - 1} others" if len(loose) > 1 else "")
+                f"labels: expected files in subfolders named after their labels, got {loose[0]}"
+                + (f" and {len(loose) - 1} others" if len(loose) > 1 else "")
             )
     skipped: list[tuple[Path, str]] = []
     found: list[tuple[MidiNotes, str | None]] = []
@@ -117,7 +117,7 @@ def _why(problem: Exception) -> str:
 
 
 def _choose(found: Sequence[MidiNotes]) -> int:
-    """The fewest steps of a beat at which most notes begin."""
+    """Return the smallest number of steps per beat on which most notes begin."""
     for steps in _STEPS:
         counts = [notes.fit(steps) for notes in found]
         if sum(at for at, _ in counts) >= _SHARE_AT_STEPS * sum(count for _, count in counts):

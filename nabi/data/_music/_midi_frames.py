@@ -1,4 +1,4 @@
-"""Music of any kind in MIDI files as frames, read and written with mido."""
+"""MIDI files as frames, read and written with mido."""
 
 import math
 import os
@@ -23,40 +23,40 @@ _DRUMS = 9  # the tenth channel, counted from 0
 _MOST_STEPS_PER_BEAT = 96
 # A file of a few bytes can claim to last for years.
 _MOST_FRAMES = 200_000
-# A frame holds what sounds so much after its beginning, in steps: notes that are a little late are not lost.
+# A frame has the notes that sound this many steps after its beginning, to include notes played a little late.
 _LATE = 0.125
 
 
 class MidiMusic(NamedTuple):
-    """What a MIDI file holds."""
+    """The contents of a MIDI file."""
 
     frames: tuple[Frame, ...]
     """The pitches that sound at each step."""
     outside: int
-    """Notes that were left out because a piano has no such key."""
+    """Notes that were left out because they are outside the range of a piano."""
     tempo: float
     """Beats (crotchets) per minute at the beginning."""
     beats_per_bar: int
-    """Of the first time signature, in crotchets; 4 where there is none."""
+    """Of the first time signature, in crotchets; 4 without one."""
 
 
 @public
 def read_midi_frames(path: str | os.PathLike[str], steps_per_beat: int = 1) -> MidiMusic:
     """Read the music of a MIDI file as frames: the pitches that sound at each step.
 
-    All tracks and channels count but the tenth channel, that of the drums. A frame holds what sounds an
-    eighth of a step after its beginning, so that notes played a little late count; notes that are too short
-    to sound there are not in it. Pedals and velocities don't count. The silence before the first note and
-    after the last is left out.
+    All tracks and channels are read except channel 10, the drums. A frame has the notes that sound an eighth
+    of a step after its beginning, so notes played a little late are included; notes too short to sound there
+    are not. Pedals and velocities are ignored. The silence before the first note and after the last is left
+    out.
 
     Args:
         path: of the file.
-        steps_per_beat: 1 for a frame each crotchet (quarter note), 4 for each semiquaver.
+        steps_per_beat: 1 for a frame per crotchet (quarter note), 4 for a frame per semiquaver.
 
     Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged or no MIDI file, or has no notes (but of drums).
-        ArgumentError: for a number of steps that is not from 1 to 96.
+        MissingFileError: if the file does not exist.
+        FileFormatError: if it is damaged, not a MIDI file, or has no notes other than drums.
+        ArgumentError: if `steps_per_beat` is not from 1 to 96.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "cadence.mid"
@@ -69,25 +69,25 @@ def read_midi_frames(path: str | os.PathLike[str], steps_per_beat: int = 1) -> M
 
 
 class MidiNotes(NamedTuple):
-    """The notes of a MIDI file, before they are laid on steps."""
+    """The notes of a MIDI file, before quantization to steps."""
 
     path: Path
     notes: tuple[tuple[int, float, float], ...]
-    """Pitch, beginning and end in beats of each."""
+    """Pitch, beginning and end of each, in beats."""
     outside: int
     tempo: float
     beats_per_bar: int
 
     def fit(self, steps_per_beat: int) -> tuple[int, int]:
-        """Return how many notes begin at a step or close to one, and how many there are."""
+        """Return how many notes begin on or near a step, and how many there are."""
         starts = np.array([start for _, start, _ in self.notes]) * steps_per_beat
         return int((np.abs(starts - np.round(starts)) <= _LATE).sum()), len(self.notes)
 
     def music(self, steps_per_beat: int) -> MidiMusic:
-        """Return them as frames.
+        """Return the notes as frames.
 
         Raises:
-            FileFormatError: if no note sounds at a step, or there are too many frames to be true.
+            FileFormatError: if no note sounds at a step, or the number of frames is implausible.
         """
         spans: list[tuple[int, int, int]] = []
         for pitch, *span in self.notes:
@@ -108,12 +108,12 @@ class MidiNotes(NamedTuple):
 
 
 def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
-    """Read the notes of a MIDI file, those on drums and outside the keys of a piano left out.
+    """Read the notes of a MIDI file, except drums and pitches outside the range of a piano.
 
     Raises:
-        ArgumentError: for a folder, or anything else that isn't a file.
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is damaged or no MIDI file, or has no such notes.
+        ArgumentError: for a folder, or anything else that is not a file.
+        MissingFileError: if the file does not exist.
+        FileFormatError: if it is damaged, not a MIDI file, or has no such notes.
     """
     place = _checks.path("path", path)
     score = read_score(place)
@@ -123,13 +123,13 @@ def read_notes(path: str | os.PathLike[str]) -> MidiNotes:
     )
     outside = len(sounding) - len(notes)
     if not notes:
-        why = f" but {outside} that no piano has" if outside else ""
-        raise FileFormatError(f"path: {place} has no notes{why} (the drums don't count)")
+        why = f" besides {outside} outside the range of a piano" if outside else ""
+        raise FileFormatError(f"path: {place} has no notes{why} (drums are ignored)")
     return MidiNotes(place, notes, outside, score.tempo, score.beats_per_bar)
 
 
 def check_steps(steps_per_beat: object) -> int:
-    """Return a number of steps per beat as an int.
+    """Check a number of steps per beat and return it as an int.
 
     Raises:
         ArgumentError: for anything but a whole number from 1 to 96.
@@ -149,18 +149,18 @@ def write_midi_frames(
 ) -> None:
     """Write frames as a MIDI file of type 1: a track with tempo and metre, a track with the notes.
 
-    A pitch that sounds in frames that follow each other is one long note.
+    A pitch that sounds in consecutive frames is one long note.
 
     Args:
-        path: of the file, usually `*.mid`; it appears only when it is complete.
-        frames: for each step the MIDI pitches that sound, from 21 to 108.
-        steps_per_beat: frames of a crotchet.
-        beats_per_bar: crotchets of a bar.
+        path: of the file, usually `*.mid`; written atomically.
+        frames: the MIDI pitches that sound at each step, from 21 to 108.
+        steps_per_beat: frames per crotchet.
+        beats_per_bar: crotchets per bar.
         tempo: crotchets per minute.
         title: the name of the track of notes.
 
     Raises:
-        ArgumentError: for pitches that are no keys of a piano, and numbers that cannot be used.
+        ArgumentError: for pitches that are not piano keys, and numbers out of range.
         OutputError: if the file cannot be written.
     """
     import mido
@@ -170,7 +170,7 @@ def write_midi_frames(
     tempo = _checks.real("tempo", tempo, least=4, most=1000, what="number of crotchets per minute")
     time = mido.MidiTrack(
         [
-            # Who wrote it: `nabi compose` replaces its own files, and nobody else's.
+            # `nabi compose` overwrites only files with this mark.
             mido.MetaMessage("text", text="written by nabi"),
             mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)),
             mido.MetaMessage("time_signature", numerator=beats_per_bar, denominator=4),
@@ -189,7 +189,7 @@ def write_midi_frames(
 
 
 def _changes(roll: Any) -> Iterator[tuple[int, str, int]]:
-    """Where a note ends or begins: step, kind of message, pitch; ends before beginnings."""
+    """Yield the step, message type and pitch of every note end and beginning, ends first."""
     silence = np.zeros((1, KEYS), np.int8)
     steps = np.diff(np.concatenate([silence, roll.astype(np.int8), silence]), axis=0)
     for step, change in enumerate(steps):

@@ -1,4 +1,4 @@
-"""Notes as short names and as codes: a letter of C major from middle C, and 4 or 8 for its length."""
+"""Notes as short names and codes: a letter of C major from middle C, and 4 or 8 for the length."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from nabi.errors import unknown_name
 __all__ = ["NABIYA", "NOTES", "decode_notes", "encode_notes", "note_beats", "note_pitch"]
 
 NOTES: tuple[str, ...] = tuple(f"{letter}{length}" for length in (4, 8) for letter in "cdefgab")
-"""The 14 notes in the order of their codes 0 to 13: c4 d4 e4 f4 g4 a4 b4 c8 d8 e8 f8 g8 a8 b8."""
+"""The 14 notes in code order, 0 to 13: c4 d4 e4 f4 g4 a4 b4 c8 d8 e8 f8 g8 a8 b8."""
 
 _LINES = """
     g8 e8 e4 f8 d8 d4 c8 d8 e8 f8 g8 g8 g4
@@ -32,9 +32,9 @@ _BEATS = {"4": 1.0, "8": 0.5}
 
 @public
 def encode_notes(notes: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Turn note names into their codes 0 to 13.
+    """Return the codes 0 to 13 of note names, `[N]` for N notes.
 
-    Shape `[N]` for N notes. Raises `UnknownNameError` for a name that is not one of `NOTES`.
+    Raises `UnknownNameError` for a name that is not one of `NOTES`.
 
     >>> encode_notes(["c4", "b4", "c8", "b8"])
     array([ 0,  6,  7, 13])
@@ -49,7 +49,7 @@ def encode_notes(notes: Iterable[str]) -> npt.NDArray[np.int64]:
 
 @public
 def decode_notes(codes: Iterable[int]) -> list[str]:
-    """Turn codes 0 to 13 back into note names; the inverse of `encode_notes`.
+    """Return the note names of codes 0 to 13; the inverse of `encode_notes`.
 
     Raises `ArgumentError` for a code outside 0 to 13.
 
@@ -64,7 +64,7 @@ def decode_notes(codes: Iterable[int]) -> list[str]:
 
 @public
 def note_pitch(note: str) -> int:
-    """Return the MIDI number of a note's pitch; middle C is 60.
+    """Return the MIDI pitch of a note; middle C is 60.
 
     >>> note_pitch("c4"), note_pitch("g8")
     (60, 67)

@@ -1,1 +1,1 @@
-"""Pictures and their captions."""
+"""Images and captions."""

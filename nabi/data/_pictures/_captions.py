@@ -1,4 +1,4 @@
-"""Pictures and their captions from a folder and a table."""
+"""Captioned images from a folder and a table."""
 
 import os
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ _SHOWN = 5
 
 
 class CaptionedImages(NamedTuple):
-    """Pictures, what is said of each, and what was left out."""
+    """Images, their captions, and the rows that were skipped."""
 
     images: npt.NDArray[np.uint8]
     """`[N, size, size, 3]`, red, green and blue from 0 to 255."""
     captions: list[str]
-    """Of each picture; one with several captions is there several times."""
+    """One for each image; an image with several captions is repeated."""
     skipped: tuple[str, ...]
-    """What is wrong with each row that was passed over."""
+    """The reason for each skipped row."""
 
 
 @public
@@ -43,28 +43,28 @@ def read_captioned_images(
     separator: str | None = None,
     quoted: bool = True,
 ) -> CaptionedImages:
-    """Read pictures of a folder, with the captions that a table has for them.
+    """Read the images of a folder, with their captions from a table.
 
-    Rows whose picture is missing or damaged, or whose caption is empty, are passed over.
+    Rows whose image is missing or damaged, or whose caption is empty, are skipped.
 
     Args:
-        folder: in which the pictures are.
-        table: a file that `read_table` reads, with a row for each caption. It may do without names of
-            columns: if the first field is the name of a picture that is there, it has none.
-        size: height and width of the pictures in pixels; see `read_image`.
-        image: the column of file names, relative to the folder; "image" by default, or else the first.
-        caption: the column of captions; "caption" by default, or else the second.
-        encoding, separator, quoted: as `read_table` takes them.
+        folder: of the images.
+        table: a file that `read_table` reads, with a row for each caption. The header is optional: if the
+            first field is the name of an existing image, the table has no header.
+        size: height and width of the images in pixels; see `read_image`.
+        image: the column of file names, relative to the folder; by default "image", or else the first.
+        caption: the column of captions; by default "caption", or else the second.
+        encoding, separator, quoted: as for `read_table`.
 
     Raises:
-        MissingFileError: if there is no such table.
+        MissingFileError: if the table does not exist.
         FileFormatError: if the table is damaged.
-        ArgumentError: if there is no such folder, for a table without such columns, and where half of its
-            rows or more cannot be used: it says how many, and names some.
+        ArgumentError: if the folder or a column does not exist, and if at least half of the rows cannot be
+            used; the message says how many and lists some.
     """
     place = _checks.path("folder", folder)
     if not place.is_dir():
-        raise ArgumentError(f"folder: {place} is no folder, the folder of the pictures is expected")
+        raise ArgumentError(f"folder: expected the folder of the images, got {place}")
     names = table_columns(table, encoding=encoding, separator=separator, quoted=quoted)
     columns = _choose(names, image, caption, table)
     rows = read_table(table, columns, encoding=encoding, separator=separator, quoted=quoted)
@@ -77,11 +77,10 @@ def read_captioned_images(
 def _choose(
     names: Sequence[str], image: str | None, caption: str | None, table: str | os.PathLike[str]
 ) -> tuple[str, str]:
-    """The columns of file names and of captions."""
+    """Return the columns of file names and of captions."""
     if len(names) < 2:
         raise ArgumentError(
-            f"captions: {table} has one column, {names[0]!r}; one of file names and one of captions are "
-            "expected"
+            f"captions: expected a column of file names and one of captions, got only {names[0]!r} in {table}"
         )
     found = []
     for argument, said, usual, place in (("image", image, _IMAGE, 0), ("caption", caption, _CAPTION, 1)):
@@ -90,8 +89,8 @@ def _choose(
         found.append(said or (usual if usual in names else names[place]))
     if found[0] == found[1]:
         raise ArgumentError(
-            f"image, caption: both are the column {found[0]!r} of {table}, which has {', '.join(names)}; say "
-            "which is which"
+            f"image, caption: expected two of the columns {', '.join(names)} of {table}, got {found[0]!r} "
+            "for both"
         )
     return found[0], found[1]
 
@@ -99,8 +98,8 @@ def _choose(
 def keep_readable(
     paths: Sequence[Path | None], captions: Sequence[str], size: int, source: str
 ) -> CaptionedImages:
-    """Read the pictures of captions; see `read_captioned_images`. None stands for a name that is missing."""
-    # A picture with several captions is read once.
+    """Read the images of captions; see `read_captioned_images`. A path of None is a missing file name."""
+    # An image with several captions is read once.
     once = list(dict.fromkeys(path for path in paths if path is not None))
     images, readable, problems = read_images(once, size)
     place = {once[number]: position for position, number in enumerate(readable)}

@@ -1,4 +1,4 @@
-"""Pictures from files, in one size."""
+"""Images from files, scaled to one size."""
 
 import os
 import warnings
@@ -20,24 +20,24 @@ __all__ = ["fit_images", "read_image", "read_images"]
 
 Pixels = npt.NDArray[np.uint8]
 
-_GREY = (128, 128, 128)  # Around a picture that is no square.
+_GREY = (128, 128, 128)  # Padding of an image that is not square.
 _CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 @public
 def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
-    """Read a picture as red, green and blue, `[size, size, 3]`, from 0 to 255.
+    """Read an image as RGB, `[size, size, 3]`, from 0 to 255.
 
-    It is made larger or smaller so that it just fits, with grey on both sides where it is no square. Grey
-    pictures become coloured ones, what is transparent becomes white, and a photograph is turned as it says.
+    It is scaled to fit and padded with grey if it is not square. Greyscale images are converted to RGB,
+    transparency becomes white, and the EXIF orientation is applied.
 
     Args:
-        path: of the file; any format that Pillow reads. Of several pictures in it the first is taken.
+        path: of the file, in any format that Pillow reads; if it has several images, the first is read.
         size: height and width in pixels.
 
     Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is no picture, or damaged.
+        MissingFileError: if the file does not exist.
+        FileFormatError: if it is damaged or not an image.
         ArgumentError: for a folder, and a size below 1.
     """
     from PIL import Image, ImageOps
@@ -46,25 +46,24 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     place = _checks.path("path", path)
     check_file(place)
     try:
-        # Pillow warns of large pictures, and refuses those that are twice as large.
+        # Pillow warns about large images, and refuses those twice as large.
         with warnings.catch_warnings(action="ignore"), Image.open(place) as image:
             return _fitted(ImageOps.exif_transpose(image), size)
-    # Its readers raise nearly anything for a file that is damaged in the right place.
+    # Its readers can raise almost any exception for a damaged file.
     except Exception as problem:
-        why = "no picture that Pillow knows" if _is_unknown(problem) else f"damaged ({problem})"
+        why = "not an image that Pillow can read" if _is_unknown(problem) else f"damaged ({problem})"
         raise FileFormatError(f"path: {place} is {why}") from problem
 
 
 def read_images(paths: Sequence[str | os.PathLike[str]], size: int) -> tuple[Pixels, list[int], list[str]]:
-    """Read pictures, and pass over files that are missing or damaged.
+    """Read images, skipping files that are missing or damaged.
 
     Args:
         paths: of the files.
         size: see `read_image`.
 
     Returns:
-        The pictures `[N, size, size, 3]`, which of the files they are, counted from 0, and for each file that
-        was passed over what is wrong with it.
+        The images `[N, size, size, 3]`, the index of the file of each, and the reason for each skipped file.
     """
     size = _checks.whole("size", size)
     images, rows, problems = [], [], []
@@ -79,11 +78,11 @@ def read_images(paths: Sequence[str | os.PathLike[str]], size: int) -> tuple[Pix
 
 @public
 def fit_images(images: Any, size: int) -> Pixels:
-    """Return arrays of pictures as red, green and blue in one size, `[N, size, size, 3]`; see `read_image`.
+    """Return arrays of images as RGB in one size, `[N, size, size, 3]`; see `read_image`.
 
     Args:
-        images: `[N, height, width]`, or `[N, height, width, channels]` with 1, 3 or 4 channels (grey; red,
-            green, blue; and how opaque), of whole numbers from 0 to 255.
+        images: `[N, height, width]`, or `[N, height, width, channels]` with 1, 3 or 4 channels (grey, RGB or
+            RGBA), of whole numbers from 0 to 255.
         size: height and width in pixels.
 
     Raises:
@@ -97,18 +96,18 @@ def fit_images(images: Any, size: int) -> Pixels:
     try:
         array = np.asarray(images)
     except ValueError:
-        raise ShapeError("images: the pictures have several sizes, one is expected") from None
+        raise ShapeError("images: expected images of one size, got several sizes") from None
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in _CHANNELS or not array.shape[1] or not array.shape[2]:
         raise ShapeError(
-            "images: expected (pictures, height, width) or (pictures, height, width, channels) with 1, 3 or "
-            f"4 channels; got {np.shape(images)}"
+            "images: expected (images, height, width) or (images, height, width, channels) with 1, 3 or "
+            f"4 channels, got {np.shape(images)}"
         )
     if not np.issubdtype(array.dtype, np.integer):
-        raise ArgumentError(f"images: got {array.dtype}, expected whole numbers from 0 to 255, as uint8")
+        raise ArgumentError(f"images: expected whole numbers from 0 to 255, as uint8, got {array.dtype}")
     if array.size and (array.min() < 0 or array.max() > 255):
-        raise ArgumentError(f"images: got numbers from {array.min()} to {array.max()}, expected 0 to 255")
+        raise ArgumentError(f"images: expected numbers from 0 to 255, got {array.min()} to {array.max()}")
     array = array.astype(np.uint8)
     if array.shape[1:] == (size, size, 3):
         return array

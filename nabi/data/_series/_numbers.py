@@ -1,4 +1,4 @@
-"""The number series of the first lecture: four numbers, then the next."""
+"""The number series of the first lecture: four numbers and the one that follows."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ _Array = npt.NDArray[np.float32]
 
 
 class NumberSeries(NamedTuple):
-    """Windows of four numbers with the number after each, and two windows that no training has seen."""
+    """Windows of four numbers, each with the number that follows, and two windows held out of training."""
 
     inputs: _Array
     """`[6, 4, 1]`: 0.0 to 0.3, 0.1 to 0.4, ... 0.5 to 0.8."""
@@ -28,7 +28,7 @@ class NumberSeries(NamedTuple):
 
 @public
 def number_series() -> NumberSeries:
-    """Return six windows over 0.0, 0.1, ... 0.9 with their next numbers, and two unseen windows, all float32.
+    """Return six windows over 0.0, 0.1, ... 0.9 with their next numbers, and two unseen windows, as float32.
 
     >>> series = number_series()
     >>> series.inputs.shape, series.targets.shape
@@ -36,7 +36,7 @@ def number_series() -> NumberSeries:
     >>> series.inputs[0, :, 0].tolist() == np.float32([0.0, 0.1, 0.2, 0.3]).tolist()
     True
     """
-    numbers = (np.arange(-1, 11) / 10).astype(np.float32)  # -0.1 to 1.0: one number more at either end
+    numbers = (np.arange(-1, 11) / 10).astype(np.float32)  # -0.1 to 1.0: one extra number at either end
     every_input, every_target = windows(numbers[:, None], 4)
     inputs, targets = every_input.astype(np.float32), every_target[:, 0].astype(np.float32)
     return NumberSeries(inputs[1:7], targets[1:7], inputs[[7, 0]], targets[[7, 0]])

@@ -1,4 +1,4 @@
-"""Batches of windows over a time series, made when they are asked for."""
+"""Batches of windows over a time series, made on demand."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,20 +16,20 @@ Batch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 
 class TimeseriesGenerator:
-    """Batches `(samples, targets)` of windows over a series, as Keras' generator of that name gives them.
+    """Batches `(samples, targets)` of windows over a series, as in Keras' generator of the same name.
 
-    The window that ends just before step `t` belongs to target `t`.
+    The window that ends just before step `t` has target `t`.
 
     Args:
         data: the series `[T]` or `[T, ...]`.
-        targets: what belongs to each step, `[T]` or `[T, ...]`.
+        targets: one for each step, `[T]` or `[T, ...]`.
         length: how many steps back a window begins.
-        sampling_rate: steps from one to the next inside a window of `ceil(length / sampling_rate)` steps.
-        stride: steps between one window and the next.
+        sampling_rate: distance between steps inside a window, which has `ceil(length / sampling_rate)`.
+        stride: distance between windows, in steps.
         start_index, end_index: the first and last step used; all by default.
-        shuffle: draw windows at random (numpy's random state) instead of in order.
-        reverse: the newest step of a window first.
-        batch_size: windows in a batch; the last batch may have fewer.
+        shuffle: whether to draw windows at random (NumPy's random state) instead of in order.
+        reverse: whether the newest step of a window comes first.
+        batch_size: windows per batch; the last batch may have fewer.
 
     A batch's samples are `[B, steps, ...]`, its targets `[B, ...]`. Raises `ShapeError` if data and targets
     have different lengths, `ArgumentError` if no window fits or an argument is not positive.
@@ -59,8 +59,8 @@ class TimeseriesGenerator:
         self.data, self.targets = np.asarray(data), np.asarray(targets)
         if self.data.ndim == 0 or self.targets.ndim == 0 or len(self.data) != len(self.targets):
             raise ShapeError(
-                f"targets: shape {self.targets.shape} was given for data of shape {self.data.shape}; "
-                "as many targets as steps are expected"
+                f"targets: expected one for each step of data of shape {self.data.shape}, "
+                f"got shape {self.targets.shape}"
             )
         self.length = length = _checks.whole("length", length)
         self.sampling_rate = _checks.whole("sampling_rate", sampling_rate)
@@ -78,8 +78,8 @@ class TimeseriesGenerator:
         self.shuffle, self.reverse = shuffle, reverse
         if self.start_index > self.end_index:
             raise ArgumentError(
-                f"length: no window of {length} steps fits between start_index={start_index} and "
-                f"end_index={self.end_index}"
+                f"length: expected a window that fits between start_index={start_index} and "
+                f"end_index={self.end_index}, got {length} steps"
             )
 
     def __len__(self) -> int:
@@ -87,9 +87,9 @@ class TimeseriesGenerator:
         return (self.end_index - self.start_index + span) // span
 
     def __getitem__(self, index: int) -> Batch:
-        """Return batch `index`; `IndexError` past the last."""
+        """Return batch `index`; raise `IndexError` past the last."""
         if not 0 <= index < len(self):
-            raise IndexError(f"index: {index} was given, 0 to {len(self) - 1} is expected")
+            raise IndexError(f"index: expected 0 to {len(self) - 1}, got {index}")
         if self.shuffle:
             rows = np.random.randint(self.start_index, self.end_index + 1, size=self.batch_size)
         else:

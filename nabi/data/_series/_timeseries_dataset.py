@@ -1,4 +1,4 @@
-"""Batches of windows over a time series, each with its target, by Keras' rules for such data sets."""
+"""Batches of windows over a time series, each with its target, following Keras' rules."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ __all__ = ["TimeseriesDataset", "timeseries_dataset_from_array"]
 
 
 class TimeseriesDataset:
-    """What `timeseries_dataset_from_array` returns: batches that can be gone through again and again.
+    """Batches of windows that can be iterated any number of times; see `timeseries_dataset_from_array`.
 
-    `len` is the number of batches, `dataset[i]` batch number `i`; in a shuffled one the order is new each
-    time that it is gone through.
+    `len` is the number of batches, `dataset[i]` batch number `i`; a shuffled one has a new order in each
+    iteration.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class TimeseriesDataset:
         return -(-len(self._starts) // (self.batch_size or 1))
 
     def __getitem__(self, index: int) -> Any:
-        """Return batch `index`, samples or `(samples, targets)`; `IndexError` past the last."""
+        """Return batch `index`, samples or `(samples, targets)`; raise `IndexError` past the last."""
         if not 0 <= index < len(self):
-            raise IndexError(f"index: {index} was given, 0 to {len(self) - 1} is expected")
+            raise IndexError(f"index: expected 0 to {len(self) - 1}, got {index}")
         size = self.batch_size or 1
         chosen = self._order[index * size : (index + 1) * size]
         samples = self.data[self._starts[chosen, None] + self._offsets]
@@ -69,27 +69,27 @@ def timeseries_dataset_from_array(
 ) -> TimeseriesDataset:
     """Cut a series into windows `[B, sequence_length, ...]`, each with the target of its first step.
 
-    The window that begins at step `i` has the target `targets[i]`; to predict the step after the window, give
+    The window that begins at step `i` has the target `targets[i]`; to predict the step after the window, pass
     `data[:-length]` and `targets=data[length:]`.
 
     Args:
         data: the series `[T]` or `[T, ...]`.
-        targets: what belongs to the window that begins at each step, `[T]` or `[T, ...]`, or shorter; None
-            for samples alone.
+        targets: the target of the window that begins at each step, `[T]` or `[T, ...]`, or shorter; None for
+            samples without targets.
         sequence_length: steps in a window.
-        sequence_stride: steps from the beginning of one window to that of the next.
-        sampling_rate: steps from one to the next inside a window.
-        batch_size: windows in a batch; None for single windows without an axis of the batch.
-        shuffle: whether windows come in a new random order each time.
+        sequence_stride: distance between the beginnings of two windows, in steps.
+        sampling_rate: distance between steps inside a window.
+        batch_size: windows per batch; None for single windows without a batch axis.
+        shuffle: whether windows come in a new random order in each iteration.
         seed: of that order.
-        start_index: the first step that is used.
-        end_index: the first step that is not used any more.
+        start_index: the first step used.
+        end_index: one past the last step used.
 
     Returns:
-        What `fit`, `evaluate` and `predict` take as `x`.
+        A data set to pass as `x` to `fit`, `evaluate` and `predict`.
 
     Raises:
-        ShapeError: if data or targets have no axis of time.
+        ShapeError: if data or targets have no time axis.
         ArgumentError: for numbers out of range, or if no window fits.
 
     >>> dataset = timeseries_dataset_from_array(range(10), range(100, 110), sequence_length=3, batch_size=2)
@@ -101,7 +101,7 @@ def timeseries_dataset_from_array(
     wanted: npt.NDArray[Any] | None = None if targets is None else np.asarray(targets)
     for argument, array in (("data", series), ("targets", wanted)):
         if array is not None and array.ndim == 0:
-            raise ShapeError(f"{argument}: expected an array [T] or [T, ...]; got a single value")
+            raise ShapeError(f"{argument}: expected an array [T] or [T, ...], got a single value")
     length = whole("sequence_length", sequence_length)
     stride = whole("sequence_stride", sequence_stride)
     rate = whole("sampling_rate", sampling_rate)
@@ -109,14 +109,14 @@ def timeseries_dataset_from_array(
     first = 0 if start_index is None else whole("start_index", start_index, 0, otherwise=" or None")
     last = len(series) if end_index is None else whole("end_index", end_index, otherwise=" or None")
     if last > len(series):
-        raise ArgumentError(f"end_index: expected {len(series)} steps of data at most; got {end_index!r}")
+        raise ArgumentError(f"end_index: expected at most {len(series)} steps, got {end_index!r}")
     count = last - first - (length - 1) * rate
     if wanted is not None:
         count = min(count, len(wanted) - first)
     if count < 1:
         targeted = "" if wanted is None else f" with {len(wanted)} targets"
         raise ArgumentError(
-            f"sequence_length: expected windows that fit into the steps {first} to {last}{targeted}; "
+            f"sequence_length: expected windows that fit into the steps {first} to {last}{targeted}, "
             f"got {length} steps, {rate} apart"
         )
     starts = np.arange(first, first + count, stride)

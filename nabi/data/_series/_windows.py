@@ -1,4 +1,4 @@
-"""Windows over a sequence, each with what comes next."""
+"""Windows over a sequence, each with the step that follows."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt
     A sequence `[T]` gives inputs `[T - length, length]` and next `[T - length]`; one with features `[T, D]`
     gives `[T - length, length, D]` and `[T - length, D]`. Both are copies, of the sequence's dtype.
 
-    Raises `ArgumentError` if `length` is not a positive integer, `ShapeError` if the sequence has no axis of
-    time or is not longer than a window.
+    Raises `ArgumentError` if `length` is not a positive integer, `ShapeError` if the sequence has no time
+    axis or is not longer than a window.
 
     >>> inputs, following = windows([0, 1, 2, 3, 4], 3)
     >>> inputs
@@ -32,9 +32,9 @@ def windows(sequence: npt.ArrayLike, length: int) -> tuple[npt.NDArray[Any], npt
     length = _checks.whole("length", length)
     steps: npt.NDArray[Any] = np.asarray(sequence)
     if steps.ndim == 0:
-        raise ShapeError("sequence: a single value was given, an array [T] or [T, D] is expected")
+        raise ShapeError("sequence: expected an array [T] or [T, D], got a single value")
     if len(steps) <= length:
-        raise ShapeError(f"sequence: {len(steps)} steps were given, more than length={length} are expected")
+        raise ShapeError(f"sequence: expected more than length={length} steps, got {len(steps)}")
     views = np.lib.stride_tricks.sliding_window_view(steps[:-1], length, axis=0)
-    # The window's own axis comes last out of numpy; time belongs before the features.
+    # NumPy puts the window's axis last; time belongs before the features.
     return np.moveaxis(views, -1, 1).copy(), steps[length:].copy()

@@ -1,4 +1,4 @@
-"""Tables of texts, labels and pairs: read, checked, divided."""
+"""Reading, checking and splitting tables of texts, labels and pairs."""
 
 from nabi._old_places import names_that_stood_here
 

@@ -1,4 +1,4 @@
-"""Pieces of music as frames: which keys of a piano sound at each step of time."""
+"""Pieces of music as frames: which piano keys sound at each time step."""
 
 import json
 import os
@@ -19,7 +19,7 @@ LOWEST = 21
 """The MIDI pitch of a piano's lowest key, A0; the highest is 108, C8."""
 
 Frame = tuple[int, ...]
-"""The MIDI pitches that sound at a step, the lowest first."""
+"""The MIDI pitches that sound at a step, lowest first."""
 Roll = npt.NDArray[np.uint8]
 
 
@@ -28,19 +28,19 @@ class Piece(NamedTuple):
 
     frames: tuple[Frame, ...]
     label: str | int | None = None
-    """What kind of piece it is: a genre, a composer."""
+    """The kind of piece: a genre, a composer."""
 
 
 @public
 def roll_of(frames: Iterable[Iterable[int]], name: str = "frames") -> Roll:
-    """Return a piano roll `[T, 88]`: 1 where a key sounds, from frames of pitches 21 to 108.
+    """Return the piano roll `[T, 88]` of frames of pitches 21 to 108: 1 where a key sounds.
 
     Args:
-        frames: for each step the pitches that sound, in any order.
-        name: what the frames are, for messages.
+        frames: the pitches that sound at each step, in any order.
+        name: of the frames, for error messages.
 
     Raises:
-        ArgumentError: for what is no frame, and for a pitch that is no key of a piano.
+        ArgumentError: for something that is not a frame, and for a pitch that is not a piano key.
 
     >>> roll_of([[21], [], [22, 24]])[:, :4].tolist()
     [[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]]
@@ -78,15 +78,15 @@ def frames_of(roll: npt.NDArray[Any]) -> tuple[Frame, ...]:
 def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...]]]:
     """Read a JSON file of pieces in parts: `{"train": [[[60, 64], ...], ...], "valid": ..., "test": ...}`.
 
-    Each piece is a list of frames, each frame a list of the MIDI pitches that sound. It is the form in which
-    the Bach chorales of Boulanger-Lewandowski et al. (2012) are handed on.
+    Each piece is a list of frames, each frame a list of the MIDI pitches that sound. The Bach chorales of
+    Boulanger-Lewandowski et al. (2012) are distributed in this form.
 
     Returns:
-        For each part its pieces.
+        The pieces of each part.
 
     Raises:
-        MissingFileError: if there is no such file.
-        FileFormatError: if it is no JSON, or something else than such parts.
+        MissingFileError: if the file does not exist.
+        FileFormatError: if it is not JSON, or does not have this form.
     """
     place = _checks.path("path", path)
     try:
@@ -96,7 +96,7 @@ def read_frames(path: str | os.PathLike[str]) -> dict[str, list[tuple[Frame, ...
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as problem:
         raise FileFormatError(f"path: {place} cannot be read as JSON ({problem})") from problem
     if not isinstance(content, dict) or not all(isinstance(part, list) for part in content.values()):
-        raise FileFormatError(f"path: {place} holds no parts, {{'train': [piece, ...], ...}} is expected")
+        raise FileFormatError(f"path: {place}: expected parts {{'train': [piece, ...], ...}}, got other JSON")
     parts: dict[str, list[tuple[Frame, ...]]] = {}
     for name, pieces in content.items():
         try:

@@ -1,4 +1,4 @@
-"""Dividing pairs of texts into parts that have no text in common."""
+"""Splitting pairs of texts into parts that have no text in common."""
 
 import re
 import unicodedata
@@ -15,18 +15,18 @@ Part = tuple[list[str], list[str]]
 def apart(
     pairs: Part, shares: Sequence[float], order: np.random.RandomState, *, targets_too: bool = True
 ) -> list[Part]:
-    """Divide pairs so that no text is in two parts, not even with other case, spaces or punctuation.
+    """Split pairs so that no text is in two parts, not even with different case, spaces or punctuation.
 
-    Pairs that have a text in common, directly or through others, stay together. Such groups are dealt out in
-    random order: to the first of the shares as long as they fit, then to the next; the rest comes last.
-    Within a part the order is that of the data.
+    Pairs that share a text, directly or through others, stay together. These groups are assigned in random
+    order: each to the first part that still has room for it, otherwise to the last part. Within a part the
+    order is that of the data.
 
     Args:
         pairs: sources and targets.
         shares: of the pairs, for all parts but the last.
         order: draws the order of the groups.
-        targets_too: whether targets count as well as sources: of translations they do, but many questions
-            may have the same answer.
+        targets_too: whether shared targets count as well as shared sources: they do for translations, but
+            many questions may have the same answer.
     """
     groups = _connected(*pairs, targets_too)
     result: list[list[int]] = [[] for _ in shares]
@@ -46,7 +46,7 @@ def apart(
 
 
 def _connected(sources: list[str], targets: list[str], targets_too: bool) -> list[list[int]]:
-    """The rows of each group of pairs that have texts in common."""
+    """Return the rows of each group of pairs that share texts."""
     above: dict[tuple[str, str], tuple[str, str]] = {}
 
     def top(text: tuple[str, str]) -> tuple[str, str]:
@@ -68,6 +68,6 @@ def _connected(sources: list[str], targets: list[str], targets_too: bool) -> lis
 
 
 def _essence(text: str) -> str:
-    """A text without case, punctuation and spaces; one of punctuation alone as it is."""
+    """Return a text without case, punctuation and spaces; keep one that is all punctuation."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return "".join(re.findall(r"\w+", plain)) or plain

@@ -1,4 +1,4 @@
-"""Pairs of texts from a table: sentences and their translations, questions and answers."""
+"""Pairs of texts from a table: sentences and translations, questions and answers."""
 
 import os
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from nabi.errors import ArgumentError, FileFormatError
 
 __all__ = ["Pairs", "read_pairs"]
 
-_NAMED = 5  # rows that a note names
+_NAMED = 5  # rows listed in a note
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Texts with what belongs to each: `sources[n]` and `targets[n]` are a pair; `len(pairs)` says how many.
+    """Pairs of texts, `sources[n]` and `targets[n]`; `len(pairs)` is their number.
 
-    `left_out` has the rows of the file with an empty side, from 1, a header not counted; `joined` the lines
-    that belong to one row, as in `Table`.
+    `left_out` has the rows of the file with an empty side, counted from 1 without the header; `joined` the
+    lines that form one row, as in `Table`.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Pairs:
 
     @property
     def note(self) -> str:
-        """What was left out, with the rows, and which lines were joined; empty where nothing was."""
+        """Description of the rows left out and the lines joined; empty if there are none."""
         notes = []
         if self.left_out:
             rows = ", ".join(map(str, self.left_out[:_NAMED]))
@@ -63,23 +63,23 @@ def read_pairs(
 ) -> Pairs:
     """Read pairs of texts from two columns of a table.
 
-    The formats are those of `read_table`: CSV, TSV, JSON lines, each also compressed, and Parquet. Space
-    around a text is dropped. A pair with an empty side is left out and counted.
+    The formats are those of `read_table`: CSV, TSV, JSON lines, each optionally compressed, and Parquet.
+    Whitespace around a text is stripped. Pairs with an empty side are left out and counted.
 
     Args:
         path: of the file.
-        source: the column of the texts that are translated, or asked: its name in the header; or its number
-            from 0, then a CSV or TSV file is read as one that has no header, and every line is a pair.
-        target: the column of what is to be said, named or numbered like `source`.
+        source: the column of the texts to translate, or of the questions: its name in the header; or its
+            number from 0, in which case a CSV or TSV file has no header and every line is a pair.
+        target: the column of the translations or answers, named or numbered like `source`.
         encoding: as for `read_table`, as are `separator` and `quoted`.
 
     Raises:
-        MissingFileError: if there is no such file.
-        UnknownNameError: if there is no column of that name; it names those that there are.
-        FileFormatError: for a damaged file, a value that is no text (with its row), and a file in which no
-            pair is complete.
-        ArgumentError: for a number without a column, the same column twice, a name beside a number, and what
-            `read_table` refuses.
+        MissingFileError: if the file does not exist.
+        UnknownNameError: if there is no column of that name; the message lists the columns.
+        FileFormatError: for a damaged file, a value that is not text (with its row), and a file without a
+            complete pair.
+        ArgumentError: for a number out of range, the same column twice, a name combined with a number, and
+            whatever `read_table` rejects.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "pairs.tsv"
@@ -110,35 +110,35 @@ def read_pairs(
             left_out.append(row)
     pairs = Pairs(table.path, sources, targets, tuple(left_out), table.joined)
     if not sources:
-        raise FileFormatError(f"path: {path} has no pair of texts: {pairs.note}")
+        raise FileFormatError(f"path: {path} has no complete pair of texts: {pairs.note}")
     return pairs
 
 
 def _numbered(source: Any, target: Any) -> bool:
-    """Whether columns are said by number; `ArgumentError` for what says none."""
+    """Return whether columns are given by number; raise `ArgumentError` for neither names nor numbers."""
     for name, said in (("source", source), ("target", target)):
         if not isinstance(said, str):
             _checks.whole(name, said, 0, otherwise=" or the name of a column")
     if isinstance(source, str) != isinstance(target, str):
         raise ArgumentError(
-            f"source and target: {source!r} and {target!r} were given, two names or two numbers are "
-            "expected: columns have numbers in a file without a header"
+            f"source and target: expected two names, or two numbers for a file without a header, "
+            f"got {source!r} and {target!r}"
         )
     if source == target:
-        raise ArgumentError(f"target: {target!r} was given, which is the source already")
+        raise ArgumentError(f"target: expected another column than source, got {target!r}")
     return not isinstance(source, str)
 
 
 def _column(name: str, number: int | str, names: list[str], path: Any) -> str:
     if isinstance(number, str) or not 0 <= number < len(names):
-        columns = "one column, 0" if len(names) == 1 else f"the columns 0 to {len(names) - 1}"
-        raise ArgumentError(f"{name}: {number} was given, {path} has {columns}")
+        columns = "column 0" if len(names) == 1 else f"a column 0 to {len(names) - 1}"
+        raise ArgumentError(f"{name}: expected {columns} of {path}, got {number}")
     return names[number]
 
 
 def _texts(table: Table, column: str) -> Iterator[str]:
-    """The texts of a column without the space around them; what a table has no value for is an empty one."""
+    """Yield the stripped texts of a column; a missing value is an empty text."""
     for row, value in enumerate(table[column], 1):
         if value is not None and not isinstance(value, str):
-            raise FileFormatError(f"path: {table.path}, row {row}: {column} is {value!r}, a text is expected")
+            raise FileFormatError(f"path: {table.path}, row {row}, {column}: expected a text, got {value!r}")
         yield (value or "").strip()

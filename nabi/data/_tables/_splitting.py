@@ -1,4 +1,4 @@
-"""Dividing samples into those to learn from and those held out."""
+"""Splitting samples into a training part and a held-out part."""
 
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -17,24 +17,24 @@ Indices = npt.NDArray[np.int64]
 
 @public
 def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indices, Indices]:
-    """Divide samples so that every class has about the same share in both parts.
+    """Split samples so that every class has about the same share in both parts.
 
     Args:
-        labels: of N samples: one each, `[N]` of anything that can be compared; or several each, `[N, C]` of 0
-            and 1 or a list of lists.
-        share: of the samples that is held out, between 0 and 1.
+        labels: of N samples: one each, `[N]` of any hashable values; or several each, `[N, C]` of 0 and 1 or
+            a list of lists.
+        share: of the samples to hold out, between 0 and 1.
         seed: of the choice; the same seed gives the same parts.
 
-    Returns the indices of the samples that are kept and of those held out, each in rising order.
+    Returns the indices of the samples kept and of those held out, each in ascending order.
 
-    A class with at least two samples is in both parts, so more than `share` is held out where there are many
-    small classes; a class with a single sample is kept. Samples with several labels are dealt out rarest
-    label first, each to the part that wants more of that label (Sechidis, Tsoumakas and Vlahavas 2011, "On
-    the stratification of multi-label data"); where labels come together, a label with few samples can still
-    be in one part only.
+    A class with at least two samples is in both parts, so with many small classes more than `share` is held
+    out; a class with a single sample is kept. Samples with several labels are assigned rarest label first,
+    each to the part that needs more of that label (Sechidis, Tsoumakas and Vlahavas 2011, "On the
+    stratification of multi-label data"); if labels occur together, a label with few samples may still end up
+    in only one part.
 
     Raises `ArgumentError` for fewer than two samples, a share that is not between 0 and 1, a negative seed,
-    and where every class has one sample, so that nothing can be held out.
+    and if every class has one sample, so that nothing can be held out.
 
     >>> kept, held_out = stratified_split(["a", "b", "a", "b", "a", "a"], 0.4)
     >>> len(kept), len(held_out)
@@ -44,46 +44,46 @@ def stratified_split(labels: Any, share: float, *, seed: int = 0) -> tuple[Indic
     seed = _checks.seed("seed", seed)
     rows = _rows(labels)
     if len(rows) < 2:
-        raise ArgumentError(f"labels: {len(rows)} were given, at least two are expected")
+        raise ArgumentError(f"labels: expected at least two, got {len(rows)}")
     random = np.random.default_rng(seed)
     if all(len(row) == 1 for row in rows):
         held_out = _one_label(rows, share, random)
     else:
         held_out = _several_labels(rows, share, random)
     if not held_out.any():
-        raise ArgumentError("labels: every class has one sample, so nothing can be held out")
+        raise ArgumentError("labels: expected a class with two samples or more, got one of each")
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _rows(labels: Any) -> list[tuple[Hashable, ...]]:
-    """The labels of each sample; a sample without any is of the class of those without any."""
+    """Return the labels of each sample; samples without labels form a class of their own."""
     if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise ArgumentError(f"labels: {labels!r} was given, a label for each sample is expected")
+        raise ArgumentError(f"labels: expected a label for each sample, got {labels!r}")
     array = labels if isinstance(labels, np.ndarray) else None
     if array is None and hasattr(labels, "__array__"):
         array = np.asarray(labels)
     if array is not None and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array is not None and array.ndim not in (1, 2):
-        raise ArgumentError(f"labels: shape {array.shape} was given, [N] or [N, C] is expected")
+        raise ArgumentError(f"labels: expected the shape [N] or [N, C], got {array.shape}")
     if array is not None and array.ndim == 2:
         return [tuple(np.flatnonzero(row).tolist()) or (None,) for row in array]
     rows = []
     for position, value in enumerate(list(labels) if array is None else array.tolist()):
         if isinstance(value, set | frozenset):
-            # Sets of texts come in another order in every process.
+            # The order of a set of strings differs between processes.
             value = sorted(value, key=str)
         several = isinstance(value, list | tuple)
         try:
             rows.append(tuple(dict.fromkeys(value)) or (None,) if several else (value,))
             hash(rows[-1])
         except TypeError:
-            raise ArgumentError(f"labels[{position}]: {value!r} was given, no label can be that") from None
+            raise ArgumentError(f"labels[{position}]: expected a label, got {value!r}") from None
     return rows
 
 
 def _wanted(count: int, share: float) -> int:
-    """How many of a class with `count` samples are held out."""
+    """Return how many of a class with `count` samples to hold out."""
     return 0 if count < 2 else min(max(round(count * share), 1), count - 1)
 
 
@@ -109,7 +109,7 @@ def _several_labels(
 ) -> npt.NDArray[np.bool_]:
     held_out = np.zeros(len(rows), dtype=bool)
     left = {label: set(samples) for label, samples in _samples_of(rows).items()}
-    # What each part still wants of each label; negative once it has too many.
+    # How many samples of each label each part still wants; negative once it has too many.
     wants = {label: _wanted(len(samples), share) for label, samples in left.items()}
     keeps = {label: len(samples) - wants[label] for label, samples in left.items()}
     wants_any, keeps_any = len(rows) * share, len(rows) * (1 - share)

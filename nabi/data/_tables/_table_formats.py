@@ -1,4 +1,4 @@
-"""Readers of the formats that tables come in: columns first, then rows in parts."""
+"""Readers for the file formats of tables: columns first, then rows in parts."""
 
 import csv
 import glob
@@ -18,22 +18,22 @@ from nabi.errors import FileFormatError, TableWarning
 
 __all__ = ["DelimitedReader", "JsonLinesReader", "ParquetReader", "Part", "Reader", "line_numbers"]
 
-# Part of a table: the values of each column that was asked for, in their order.
+# Part of a table: the values of each requested column, in that order.
 Part = list[list[Any]]
 
 _QUOTES = "a field in quotes begins here"
 _INSTEAD = (
-    "write a quote inside such a field twice, or read a file whose quotes mean nothing with quoted=False "
+    "double a quote inside such a field, or read a file with plain quotes with quoted=False "
     "(--no-quotes on the command line)"
 )
 _PLAIN = "read it with quoted=False (--no-quotes on the command line)"
 
 
-_NAMED = 5  # places that a message names
+_NAMED = 5  # places listed in a message
 
 
 def line_numbers(spans: Sequence[tuple[int, int]]) -> str:
-    """Return the first few of the spans of lines, as text.
+    """Return the first few line spans as text.
 
     >>> line_numbers([(2, 4), (9, 10)])
     'lines 2 to 4, 9 to 10'
@@ -48,17 +48,17 @@ class Reader(Protocol):
 
     columns: list[str]
     joined: list[tuple[int, int]]
-    """First and last line of the rows read so far that take several lines."""
+    """First and last line of each row read so far that spans several lines."""
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
-        """The values of `columns` (None: all), at most `rows` rows at a time."""
+        """Yield the values of `columns` (None: all), at most `rows` rows at a time."""
 
 
 class DelimitedReader:
-    """Comma- or tab-separated values, read by Python's csv as strictly as it can.
+    """Comma- or tab-separated values, read by Python's csv module in strict mode.
 
-    Without a header the columns have their numbers as names. A field in quotes may run over several lines.
-    Where one of these lines alone has as many fields as a row, the quote is probably a character like others:
+    Without a header the columns are named by their numbers. A quoted field may span several lines. If one of
+    these lines on its own has as many fields as a row, the quote is probably a plain character:
     `TableWarning` names the lines.
     """
 
@@ -77,8 +77,8 @@ class DelimitedReader:
         self.joined.clear()
         self._swallowed.clear()
         if not self.columns:
-            expected = "a header and rows are" if header else "rows are"
-            raise FileFormatError(f"path: {file.path} is empty, {expected} expected")
+            expected = "a header and rows" if header else "rows"
+            raise FileFormatError(f"path: {file.path}: expected {expected}, got an empty file")
         if not header:
             self.columns = [str(number) for number in range(len(self.columns))]
         twice, number = Counter(self.columns).most_common(1)[0]
@@ -90,8 +90,8 @@ class DelimitedReader:
         return "," if "," in header else next((other for other in ";\t" if other in header), ",")
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Every record with the line that it begins in; blank lines are none."""
-        taken: list[str] = []  # the lines of the record that is being read
+        """Yield every record with the line it begins in, skipping blank lines."""
+        taken: list[str] = []  # the lines of the record being read
 
         def lines() -> Iterator[str]:
             for text in self.file.lines():
@@ -112,11 +112,11 @@ class DelimitedReader:
             raise self.file.wrong(*self._misquoted(line, problem)) from problem
 
     def _note_joined(self, line: int, lines: list[str], fields: int) -> None:
-        """Remember a record of several lines, and how many of these look like records of their own."""
+        """Remember a record that spans several lines, and how many of them look like separate records."""
         last = line + len(lines) - 1
         self.joined.append((line, last))
         separator = re.escape(self._options["delimiter"])
-        # A comma before a space is one of a sentence.
+        # A comma before a space is punctuation.
         between = re.compile(separator + r"(?! )" if separator == "," else separator)
         rows = sum(len(between.findall(text)) + 1 == fields for text in lines)
         if fields > 1 and rows > 1:
@@ -128,13 +128,13 @@ class DelimitedReader:
             lines = line_numbers([(first, last) for first, last, _ in self._swallowed])
             warnings.warn(
                 f"{self.file.path}: fields that begin with a quote join {lines}; {rows:,} of these lines "
-                f"look like rows of their own. If quotes are plain characters in this file, {_PLAIN}",
+                f"look like separate rows. If quotes are plain characters in this file, {_PLAIN}",
                 TableWarning,
                 stacklevel=2,
             )
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
-        """The values of `columns` as text, at most `rows` rows at a time."""
+        """Yield the values of `columns` as text, at most `rows` rows at a time."""
         places = [self.columns.index(column) for column in columns or self.columns]
         records = self._records()
         if self._header:
@@ -146,7 +146,7 @@ class DelimitedReader:
                     if len(record) != len(self.columns):
                         first = "the header" if self._header else "the first row"
                         raise self.file.wrong(
-                            line, f"{len(record)} fields were found, {first} has {len(self.columns)}"
+                            line, f"expected {len(self.columns)} fields as in {first}, got {len(record)}"
                         )
                     part.append([record[place] for place in places])
             if not part:
@@ -155,9 +155,9 @@ class DelimitedReader:
             yield [list(column) for column in zip(*part, strict=True)]
 
     def _misquoted(self, line: int, problem: Exception) -> tuple[int, str]:
-        """Where in the record that begins at `line` the field began whose quotes are wrong, and what is."""
+        """Return the line of the misquoted field in the record that begins at `line`, and what is wrong."""
         separator, opened = self._options["delimiter"], line
-        state = "new"  # a field; then "plain" or "quoted", and "closed" after a quote in a quoted one
+        state = "new"  # of a field: then "plain" or "quoted", and "closed" after a quote in a quoted one
         lines = islice(self.file.lines(), line - 1, None) if self._quoted else iter(())
         for number, text in enumerate(lines, line):
             for character in text:
@@ -166,7 +166,7 @@ class DelimitedReader:
                 elif character == '"' and state == "new":
                     state, opened = "quoted", number
                 elif character == '"' and state == "closed":
-                    state = "quoted"  # two quotes stand for one
+                    state = "quoted"  # a doubled quote is a quote
                 elif character in (separator, "\r", "\n"):
                     state = "new"
                 elif state == "closed":
@@ -185,7 +185,7 @@ _usual_limit = csv.field_size_limit()
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """Let csv read fields of any length. Its limit is that of the whole process, so it is put back."""
+    """Let csv read fields of any length, then restore its process-wide limit."""
     global _limit_users, _usual_limit
     with _limit_lock:
         if _limit_users == 0:
@@ -201,20 +201,20 @@ def _long_fields() -> Iterator[None]:
 
 
 class JsonLinesReader:
-    """A JSON object in every line; the columns are the names in the first."""
+    """A JSON object per line; the columns are the names in the first one."""
 
     def __init__(self, file: TextFile) -> None:
         self.file = file
         self.joined: list[tuple[int, int]] = []
         first = next(self._objects(), None)
         if first is None:
-            raise FileFormatError(f"path: {file.path} is empty, a JSON object in every line is expected")
+            raise FileFormatError(f"path: {file.path}: expected a JSON object per line, got an empty file")
         self.columns = list(first[1])
         if not self.columns:
             raise file.wrong(first[0], "the JSON object has no columns")
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        # Only "\n" ends a line: the other characters that Python's splitlines knows may stand in a text.
+        # Only "\n" ends a line: the other line breaks of str.splitlines may occur in a text.
         for number, line in enumerate(self.file.lines("\n"), 1):
             line = line.strip()
             if not line:
@@ -227,11 +227,11 @@ class JsonLinesReader:
             except (ValueError, RecursionError) as problem:
                 raise self.file.wrong(number, f"this is not JSON ({problem})") from problem
             if not isinstance(found, dict):
-                raise self.file.wrong(number, f"{type(found).__name__} was found, a JSON object is expected")
+                raise self.file.wrong(number, f"expected a JSON object, got {type(found).__name__}")
             yield number, found
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
-        """The values of `columns`, of the types that JSON gives them, at most `rows` rows at a time."""
+        """Yield the values of `columns`, of their JSON types, at most `rows` rows at a time."""
         wanted = self.columns if columns is None else columns
         objects = self._objects()
         while True:
@@ -239,12 +239,12 @@ class JsonLinesReader:
             for line, found in islice(objects, rows):
                 for column, values in zip(wanted, part, strict=True):
                     if column not in found:
-                        raise self.file.wrong(line, f"{column!r} is missing, which the first row has")
+                        raise self.file.wrong(line, f"the column {column!r} of the first row is missing")
                     values.append(found[column])
                 if columns is None and len(found) > len(wanted):
                     more = next(name for name in found if name not in wanted)
                     raise self.file.wrong(
-                        line, f"there is {more!r}, which the first row has not; name the columns to read"
+                        line, f"the column {more!r} is not in the first row; name the columns to read"
                     )
             if not part[0]:
                 return
@@ -252,7 +252,7 @@ class JsonLinesReader:
 
 
 class ParquetReader:
-    """A Parquet file, read by duckdb, which keeps a few groups of rows in memory."""
+    """A Parquet file, read by duckdb, which keeps a few row groups in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -273,7 +273,7 @@ class ParquetReader:
         connection = duckdb.connect(":memory:", config=settings)
         try:
             connection.execute("SET enable_progress_bar = false")
-            # The name goes in as a value, and is a pattern there: * and ? in it would match other files.
+            # read_parquet takes a glob pattern: * and ? in the name would match other files.
             result = connection.execute(
                 f"{select} FROM read_parquet(?, hive_partitioning=false)",
                 [glob.escape(str(self.path.absolute()))],
@@ -281,12 +281,12 @@ class ParquetReader:
             yield iter(lambda: result.fetchmany(rows), [])
         except duckdb.Error as problem:
             reason = str(problem).splitlines()[0]
-            raise FileFormatError(f"path: {self.path} is no Parquet file, or damaged ({reason})") from problem
+            raise FileFormatError(f"path: {self.path} is damaged or not Parquet ({reason})") from problem
         finally:
             connection.close()
 
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
-        """The values of `columns`, of the types that they have in the file, at most `rows` rows at a time."""
+        """Yield the values of `columns`, of their types in the file, at most `rows` rows at a time."""
         names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns or self.columns)
         with self._rows(f"SELECT {names}", rows) as parts:
             for part in parts:

@@ -28,11 +28,11 @@ _ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of a file: `table["text"]` is the list of the values of one, `len(table)` the number of rows.
+    """Columns of a file: `table["text"]` is the list of a column's values, `len(table)` the number of rows.
 
-    `first_row` is the number of the first row in the file, from 1, the header not counted. `joined` has the
-    first and the last line of each row that takes several lines of a CSV or TSV file, because a field in
-    quotes runs over them.
+    `first_row` is the number of the first row in the file, counted from 1 without the header. `joined` has
+    the first and last line of each row of a CSV or TSV file that spans several lines because of a quoted
+    field.
     """
 
     path: Path
@@ -45,14 +45,14 @@ class Table:
 
     @property
     def note(self) -> str:
-        """How many rows take several lines, and which lines; empty where none does."""
+        """Description of the rows that span several lines; empty if there are none."""
         if not self.joined:
             return ""
         rows = "1 row takes" if len(self.joined) == 1 else f"{len(self.joined):,} rows take"
         return f"{rows} several lines, as quotes in the file say: {line_numbers(self.joined)}"
 
     def __getitem__(self, column: str) -> list[Any]:
-        """Return the values of a column; `UnknownNameError` if there is none of that name."""
+        """Return the values of a column; raise `UnknownNameError` for an unknown name."""
         if column not in self.columns:
             raise unknown_name("column", column, self.columns)
         return self.columns[column]
@@ -68,31 +68,31 @@ def read_table(
     quoted: bool = True,
     header: bool = True,
 ) -> Table:
-    """Read columns of a table; nothing else of it is kept.
+    """Read columns of a table; the other columns are not kept.
 
-    The name says what a file is: `.csv` and `.tsv` with a header, `.jsonl` or `.ndjson` with a JSON object in
-    every line, `.parquet`. All but the last may be compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python 3.14)
-    `.zst`. Blank lines are passed over. Values are text in CSV and TSV files; JSON and Parquet keep types.
+    The file name determines the format: `.csv` and `.tsv` with a header, `.jsonl` or `.ndjson` with a JSON
+    object per line, `.parquet`. All but the last may be compressed, as `.csv.gz`, `.bz2`, `.xz` or (Python
+    3.14) `.zst`. Blank lines are skipped. Values are text in CSV and TSV files; JSON and Parquet keep types.
 
     Args:
         path: of the file.
-        columns: names of those to read; all by default.
-        encoding: of a text file. UTF-8 may begin with a mark (BOM); a mark of UTF-16 is seen as well.
-        separator: between the fields of a CSV or TSV file. By default a comma in `.csv`, or a semicolon or a
-            tab where the header has no comma; a tab in `.tsv`. With a separator a file of any other name is
-            read as CSV.
-        quoted: whether a field that begins with `"` goes on to the next one, with separators and lines in it,
-            as CSV has it. False for files in which a quote is a character like others. `TableWarning` says
-            which lines were joined into one row though they look like rows of their own.
-        header: whether the first line of a CSV or TSV file has the names of the columns. Without one they are
-            named by their numbers, `"0"`, `"1"`, ...
+        columns: names of the columns to read; all by default.
+        encoding: of a text file. A byte order mark (BOM) of UTF-8 or UTF-16 is recognized.
+        separator: between the fields of a CSV or TSV file. The default is a comma for `.csv`, or a semicolon
+            or tab if the header has no comma, and a tab for `.tsv`. With a separator, a file of any other
+            name is read as CSV.
+        quoted: whether a field that begins with `"` extends to the next one, including separators and line
+            breaks, as in standard CSV. False if quotes are plain characters. `TableWarning` names lines that
+            were joined into one row although they look like separate rows.
+        header: whether the first line of a CSV or TSV file has the column names. Without a header the columns
+            are named by number, `"0"`, `"1"`, ...
 
     Raises:
-        MissingFileError: if there is no such file.
-        UnknownNameError: if there is no such column; it names those that there are.
-        FileFormatError: for a file that is damaged, empty, or not what its name says, with the line.
-        ArgumentError: for a folder, a file of another kind, an unknown encoding, and a separator that is not
-            one character.
+        MissingFileError: if the file does not exist.
+        UnknownNameError: if there is no such column; the message lists the columns.
+        FileFormatError: for a file that is damaged, empty, or not of the format of its name, with the line.
+        ArgumentError: for a folder, an unsupported file name, an unknown encoding, and a separator that is
+            not one character.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "films.csv"
@@ -130,8 +130,8 @@ def stream_table(
 ) -> Iterator[Table]:
     """Read columns of a table, `rows` rows at a time, so that the file may be larger than memory.
 
-    What is wrong with the arguments or the header is raised at once, what is wrong with a row when it is
-    reached. The other arguments and errors are those of `read_table`.
+    Errors in the arguments or the header are raised immediately, errors in a row when it is reached. The
+    other arguments and errors are those of `read_table`.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "numbers.jsonl"
@@ -182,20 +182,20 @@ def table_columns(
 def _opened(
     given: Any, encoding: str, separator: str | None, quoted: bool, header: bool
 ) -> tuple[Path, Reader]:
-    """The file, and a reader of its format whose columns are known."""
+    """Return the file, and a reader of its format that has read the columns."""
     path = _checks.path("path", given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = "".join(suffixes[-2:-1] if compressed else suffixes[-1:])
     if separator is not None:
         if kind in (*_JSON_LINES, _PARQUET):
-            raise ArgumentError(f"separator: {separator!r} was given, but {path.name} is no CSV file")
+            raise ArgumentError(f"separator: expected none for {path.name}, got {separator!r}")
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n\0':
-            raise ArgumentError(f"separator: {separator!r} was given, one character is expected")
+            raise ArgumentError(f"separator: expected one character, got {separator!r}")
     elif kind not in (*_DELIMITED, *_JSON_LINES, _PARQUET) or (kind == _PARQUET and compressed):
         raise ArgumentError(
-            f"path: {path.name} was given, a table is expected: .csv, .tsv, .jsonl, .ndjson (also with "
-            f"{', '.join(COMPRESSED)}) or .parquet; separator= reads another name as CSV"
+            f"path: expected a table, .csv, .tsv, .jsonl, .ndjson (also with {', '.join(COMPRESSED)}) or "
+            f".parquet, got {path.name}; separator= reads any other name as CSV"
         )
     check_file(path)
     reader: Reader

@@ -1,1 +1,1 @@
-"""Texts as numbers: characters, units, vocabularies, padding, batches of like length."""
+"""Text as numbers: characters, tokens, vocabularies, padding, batches of similar length."""

@@ -16,38 +16,38 @@ __all__ = ["LengthGroups"]
 
 Batch = tuple[Tensor] | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
 
-# Sequences are sorted by length within this many batches at a time. More would save little padding and
-# always bring the same sequences together.
+# Sequences are sorted by length within pools of this many batches. Larger pools would save little padding
+# and always group the same sequences.
 _BATCHES_IN_A_POOL = 64
 
 
 class LengthGroups:
     """Batches of sequences of about the same length, each padded only to its longest.
 
-    Going through it gives the batches of one epoch: `(x, y, w)` with x `[B, T]` of type int64, and y and w
-    where there are `targets` and `weights`. Every sample is there once in every epoch. It is given as x to
-    `fit`, `evaluate` and `predict`, and as `validation_data` to `fit`. To `predict` it is given with
-    `shuffle=False`: `order` then says which sample a prediction is for.
+    Iterating yields the batches of one epoch: `(x, y, w)` with x `[B, T]` of type int64, and y and w if
+    `targets` and `weights` were given. Every sample occurs once in every epoch. Pass it as x to `fit`,
+    `evaluate` and `predict`, or as `validation_data` to `fit`. For `predict` use `shuffle=False`: `order`
+    then says which sample each prediction is for.
 
     Args:
-        sequences: N sequences of codes, lists or arrays `[T]` of whole numbers; they may be empty.
+        sequences: N sequences of codes, lists or arrays `[T]` of integers; they may be empty.
         targets: of the samples, `[N]` or `[N, C]`.
         weights: of the samples, `[N]`.
-        batch_size: sequences in a batch; one batch of an epoch may have fewer.
-        shuffle: whether every epoch has other batches, in another order. The samples are shuffled, sorted by
-            length within pools of 64 batches, cut into batches, and the batches shuffled. Without, batches
-            go from the shortest to the longest sequences (or, with `grouped=False`, in the order given).
-        seed: of the order; the same seed gives the same epochs. numpy's random state draws one by default.
+        batch_size: sequences per batch; one batch of an epoch may have fewer.
+        shuffle: whether to draw new batches in a new order for every epoch. The samples are shuffled, sorted
+            by length within pools of 64 batches, cut into batches, and the batches shuffled. Otherwise
+            batches go from the shortest to the longest sequences (with `grouped=False`, in the given order).
+        seed: of the order; the same seed gives the same epochs. Drawn from NumPy's random state by default.
         padding: `"post"` fills a short sequence with 0 at its end, `"pre"` at its beginning.
-        grouped: False for batches of any lengths, all padded to the longest of all sequences.
+        grouped: False for batches of mixed lengths, all padded to the longest sequence overall.
 
     Attributes:
-        epoch: number of the next epoch, from 0; may be set, where a run is taken up again.
-        padded_steps: steps in all batches of the next epoch, with padding.
-        valid_steps: steps without.
+        epoch: number of the next epoch, from 0; set it to resume a run.
+        padded_steps: steps in all batches of the next epoch, including padding.
+        valid_steps: steps excluding padding.
 
-    Raises `UnknownNameError` for an unknown `padding`, `ArgumentError` for sequences that are not of whole
-    numbers, no sequences, or a batch size below 1, `ShapeError` for another number of targets or weights.
+    Raises `UnknownNameError` for an unknown `padding`, `ArgumentError` for an empty list, sequences that are
+    not of integers or a batch size below 1, `ShapeError` if the number of targets or weights is not N.
 
     >>> groups = LengthGroups([[5, 6, 7], [8], [9, 4]], targets=[1, 0, 1], batch_size=2, shuffle=False)
     >>> for x, y in groups:
@@ -85,9 +85,9 @@ class LengthGroups:
         self._targets = _beside("targets", targets, len(self._ends))
         self._weights = _beside("weights", weights, len(self._ends))
         if self._weights is not None and self._weights.ndim != 1:
-            raise ShapeError(f"weights: shape {tuple(self._weights.shape)} was given, [N] is expected")
+            raise ShapeError(f"weights: expected the shape [N], got {tuple(self._weights.shape)}")
         if weights is not None and targets is None:
-            raise ArgumentError("weights: they were given without targets")
+            raise ArgumentError("weights: expected targets as well, got weights alone")
 
     def __len__(self) -> int:
         return -(-len(self._ends) // self.batch_size)
@@ -97,28 +97,36 @@ class LengthGroups:
         self.epoch += 1
         return (self._assembled(rows) for rows in batches)
 
+    def get_extra(self) -> dict[str, int]:
+        """Return what the order of the next epochs follows from, for `BackupAndRestore`."""
+        return {"epoch": self.epoch}
+
+    def set_extra(self, extra: dict[str, int]) -> None:
+        """Go on with the order of the epoch that `get_extra` was called before."""
+        self.epoch = _checks.whole("epoch", extra["epoch"], 0)
+
     @property
     def valid_steps(self) -> int:
-        """Steps of an epoch without padding."""
+        """Steps of an epoch, excluding padding."""
         return len(self._codes)
 
     @property
     def padded_steps(self) -> int:
-        """Steps in all batches of the next epoch, with padding."""
+        """Steps in all batches of the next epoch, including padding."""
         return sum(len(rows) * self._width(rows) for rows in self._batches(self.epoch))
 
     @property
     def order(self) -> npt.NDArray[np.int64]:
-        """Which sample each row of the epoch's batches is, `[N]`: `restored[groups.order] = predictions`.
+        """Index of the sample in each row of the batches, `[N]`: `restored[groups.order] = predictions`.
 
-        Raises `ArgumentError` with `shuffle=True`, where every epoch has an order of its own.
+        Raises `ArgumentError` with `shuffle=True`, where every epoch has its own order.
         """
         if self.shuffle:
-            raise ArgumentError("order: every epoch has another; LengthGroups(shuffle=False) has one")
+            raise ArgumentError("order: it differs in every epoch; use LengthGroups(shuffle=False)")
         return np.concatenate(self._batches(0))
 
     def _batches(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Which samples are in which batch of an epoch."""
+        """Return the indices of the samples in each batch of an epoch."""
         count, size = len(self._ends), self.batch_size
         if not self.shuffle:
             order = np.argsort(self._lengths, kind="stable") if self.grouped else np.arange(count)
@@ -156,9 +164,9 @@ class LengthGroups:
 
 
 def _flat(sequences: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """All codes in one array, and where each sequence ends in it."""
+    """Return all codes in one array, and where each sequence ends in it."""
     if isinstance(sequences, str) or not hasattr(sequences, "__len__") or not len(sequences):
-        raise ArgumentError(f"sequences: {sequences!r} was given, a list of sequences is expected")
+        raise ArgumentError(f"sequences: expected a list of sequences, got {sequences!r}")
     arrays = []
     for position, sequence in enumerate(sequences):
         try:
@@ -167,10 +175,10 @@ def _flat(sequences: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
             array = np.asarray("no array")
         if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
             raise ArgumentError(
-                f"sequences[{position}]: {array.dtype} of shape {array.shape} was given, "
-                "a list of whole numbers is expected"
+                f"sequences[{position}]: expected a list of whole numbers, "
+                f"got {array.dtype} of shape {array.shape}"
             )
-        # Without a sign they would become fractions beside numbers with one.
+        # NumPy promotes a mix of uint64 and signed integers to float.
         arrays.append(array if array.dtype.kind == "i" else array.astype(np.int64))
     return np.concatenate(arrays), np.cumsum([len(array) for array in arrays], dtype=np.int64)
 
@@ -182,9 +190,9 @@ def _beside(argument: str, values: Any, count: int) -> Tensor | None:
     try:
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     except (ValueError, TypeError) as problem:
-        raise ArgumentError(f"{argument}: numbers are expected ({problem})") from problem
+        raise ArgumentError(f"{argument}: expected numbers, got something else ({problem})") from problem
     if tensor.ndim == 0 or len(tensor) != count:
         raise ShapeError(
-            f"{argument}: shape {tuple(tensor.shape)} was given for {count} sequences; one each is expected"
+            f"{argument}: expected one for each of {count} sequences, got shape {tuple(tensor.shape)}"
         )
     return tensor

@@ -1,4 +1,4 @@
-"""One column per code."""
+"""One-hot encoding."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,10 @@ __all__ = ["one_hot"]
 def one_hot(
     codes: npt.ArrayLike, width: int | None = None, *, argument: str = "codes"
 ) -> npt.NDArray[np.float32]:
-    """Turn integer codes of any shape `[...]` into ones in zeros, `[..., width]` of float32.
+    """One-hot encode integer codes of any shape `[...]`, `[..., width]` of float32.
 
     `width` is the largest code + 1 by default. Raises `ArgumentError` if the codes are not integers, are
-    negative, or do not fit into `width`; its message calls them `argument`.
+    negative, or do not fit into `width`; the message refers to them as `argument`.
 
     >>> one_hot([2, 0])
     array([[0., 0., 1.],
@@ -27,14 +27,14 @@ def one_hot(
         width = _checks.whole("width", width, 0, otherwise=" or None")
     indices = np.asarray(codes)
     if indices.size and not np.issubdtype(indices.dtype, np.integer):
-        raise ArgumentError(f"{argument}: an array of {indices.dtype} was given, integers are expected")
+        raise ArgumentError(f"{argument}: expected integers, got an array of {indices.dtype}")
     indices = indices.astype(np.int64)
     smallest, largest = (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
     if width is None:
         width = largest + 1
     if smallest < 0 or largest >= width:
-        expected = "no negative ones are" if largest < width else f"0 to {width - 1} are"
-        raise ArgumentError(f"{argument}: {smallest} to {largest} were given, {expected} expected")
+        expected = "no negative ones" if largest < width else f"0 to {width - 1}"
+        raise ArgumentError(f"{argument}: expected {expected}, got {smallest} to {largest}")
     encoded: npt.NDArray[np.float32] = np.zeros((*indices.shape, width), dtype=np.float32)
     np.put_along_axis(encoded, indices[..., None], 1.0, axis=-1)
     return encoded

@@ -1,6 +1,6 @@
-"""What texts are cut into: words, characters or pieces of words, with the `tokenizers` library.
+"""Tokenization into words, characters or parts of words, with the `tokenizers` library.
 
-The tokenizers that are made here know no "special tokens": a text that says `[unknown]` is a text.
+These tokenizers have no "special tokens": the text `[unknown]` is plain text.
 """
 
 import json
@@ -29,39 +29,39 @@ __all__ = [
     "readable",
 ]
 
-# Names of the codes 0 to 3. No token can be spelt so: a bracket is a token of its own.
+# Names of the codes 0 to 3. They cannot collide with a token: a bracket is a token of its own.
 RESERVED = ("[padding]", "[start]", "[unknown]", "[separator]")
 UNITS = ("words", "characters", "pieces", "subwords")
-# A piece that goes on where the last one ended begins so. A word never does: `#` with letters after it is a
-# word of one `#`, and every other `#` is a word of its own.
+# Prefix of a piece that continues a word. No word begins with it: a word such as `#topic` has one `#`, and
+# every other `#` is a word of its own.
 CONTINUED = "##"
-# The space before a subword, which begins with it.
+# The space before a subword, part of the subword.
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 _LETTER = r"[\p{L}\p{M}]"
 _ENDING = rf"(?i:s|d|m|re|ve|ll)(?!{_LETTER})"
 _WORD = "|".join(
     (
-        # The host of an address; what follows it are words again.
+        # The host of a URL; what follows is cut into words as usual.
         r"https?://[\w\-]+(?:\.[\w\-]+)*",
         r"www(?:\.[\w\-]+)+",
         # A bare tag such as <br />.
         r"</?[A-Za-z][A-Za-z0-9]*\s?/?>",
-        # Topics and names, not the middle of an e-mail address.
+        # Hashtags and mentions, but not the middle of an e-mail address.
         r"(?<![\p{L}\p{M}\p{N}_])[#@][\p{L}\p{M}\p{N}_]+",
         # film's is film and 's; didn't and o'clock are one word.
         rf"(?<={_LETTER})'{_ENDING}",
         rf"{_LETTER}+(?:'(?!{_ENDING}){_LETTER}+)*",
         r"\p{N}+(?:[.,]\p{N}+)*",
-        # Flags are two letters each; \X finds them too, but takes the square of the time for many.
+        # A flag is two regional indicators; \X finds them too, but takes quadratic time for many.
         r"[\x{1F1E6}-\x{1F1FF}]{1,2}\p{M}*",
-        # Anything else that is seen, with what belongs to it: an emoji with its skin colour.
+        # Any other visible character with its modifiers: an emoji with its skin colour.
         r"(?!\s)\X",
     )
 )
-# What subwords are looked for in, once spaces are marks: a word, a number, or anything else by itself.
+# Subwords do not cross these, once spaces are marks: a word, a number, or any other single character.
 _MARKED = rf"{SPACE}?(?:{_LETTER}+(?:['’]{_LETTER}+)*|\p{{N}}+|(?m:.))"
-# Words of the length of a book are noise, and learning pieces from them would take minutes.
+# Longer words are noise, and learning pieces from a word as long as a book would take minutes.
 _LONGEST_LEARNT_WORD = 100
 
 _learning = threading.Lock()
@@ -70,7 +70,7 @@ _learning = threading.Lock()
 def make_tokenizer(
     unit: str, lowercase: bool, words: list[str], merges: list[tuple[str, str]]
 ) -> "Tokenizer":
-    """Make the tokenizer of a vocabulary: `words` by code, the four reserved ones included."""
+    """Make the tokenizer of a vocabulary: `words` in the order of their codes, reserved ones included."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
     codes = {word: code for code, word in enumerate(words)}
@@ -83,14 +83,14 @@ def make_tokenizer(
     else:
         model = models.WordLevel(codes, unk_token=unknown)
     tokenizer = Tokenizer(model)
-    # NFC joins what belongs together (Hangul, accents). NFKC would take the letters of Korean laughter apart.
+    # NFC composes Hangul and accents. NFKC would decompose the letters of Korean laughter.
     steps: list[normalizers.Normalizer] = [normalizers.NFC()]
     if unit in ("words", "pieces"):
         steps.append(normalizers.Replace("’", "'"))
     if lowercase:
         steps.append(normalizers.Lowercase())
     if unit == "subwords":
-        # As if there were a space before the text: its first word is a word like any other.
+        # With a space before the text, its first word is coded like any other.
         steps.append(normalizers.Prepend(SPACE))
         steps.append(normalizers.Replace(Regex(rf"[\s{SPACE}]+\z"), ""))
         steps.append(normalizers.Replace(Regex(rf"[\s{SPACE}]+"), SPACE))
@@ -105,28 +105,28 @@ def make_tokenizer(
 
 
 def check_words(unit: str, words: list[str], merges: list[tuple[str, str]]) -> None:
-    """Raise `ArgumentError` for what no tokenizer can be made of.
+    """Raise `ArgumentError` for words and merges that cannot make a tokenizer.
 
-    The library takes some of it without a word and ends the program for other.
+    The library accepts some of them silently and aborts the process for others.
     """
     known = set(words)
     if tuple(words[: len(RESERVED)]) != RESERVED or len(known) < len(words):
-        raise ArgumentError(f"words: each word once is expected, and the first are {', '.join(RESERVED)}")
+        raise ArgumentError(f"words: expected each word once, the first being {', '.join(RESERVED)}")
     learnt = words[len(RESERVED) :]
     for word in learnt:
         if not word or word != readable(word) or (unit == "characters" and len(word) > 1):
-            raise ArgumentError(f"words: {word!r} cannot be one of {unit}")
+            raise ArgumentError(f"words: expected {unit}, got {word!r}")
     if merges and unit not in ("pieces", "subwords"):
-        raise ArgumentError(f"merges: {len(merges)} were given for {unit}, which have none")
+        raise ArgumentError(f"merges: expected none for {unit}, got {len(merges)}")
     begins = CONTINUED if unit == "pieces" else ""
     for left, right in merges:
         merged = left + right[len(begins) :]
         if not right.startswith(begins) or not known.issuperset((left, right, merged)):
-            raise ArgumentError(f"merges: {left!r} and {right!r} were given, which are not among the words")
+            raise ArgumentError(f"merges: expected merges of the words, got {left!r} and {right!r}")
 
 
 def readable(text: str) -> str:
-    """Return the text with half characters (lone surrogates), which UTF-8 does not know, as U+FFFD."""
+    """Return the text with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -148,9 +148,9 @@ def learn_pieces(
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Learn byte-pair encoding from counted words.
 
-    Every character that is kept is a piece, of the unit "pieces" at the beginning of a word and inside; they
-    take up half of `size` at most. Returns the pieces, by falling frequency in the counted words, and the
-    merges.
+    Every character that is kept is a piece; with the unit "pieces" it is two, one that begins a word and one
+    inside a word. They take up at most half of `size`. Returns the pieces, by descending frequency in the
+    counted words, and the merges.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -162,7 +162,7 @@ def learn_pieces(
     if unit == "pieces":
         begins, most_letters = CONTINUED, None if size is None else max(1, size // 4)
     else:
-        ranked.sort(key=lambda letter: letter != SPACE)  # without it there would be no words
+        ranked.sort(key=lambda letter: letter != SPACE)  # no words without it
         begins, most_letters = "", None if size is None else max(2, size // 2)
     kept = set(ranked[:most_letters])
     words = {
@@ -170,14 +170,14 @@ def learn_pieces(
         for word, count in sorted(counts.items())
         if len(word) <= _LONGEST_LEARNT_WORD and kept.issuperset(word)
     }
-    # The trainer numbers letters in the order in which a hash table gives them, and breaks ties by these
-    # numbers. What it is told to reserve is numbered first, in this order: so it learns the same each time.
+    # The trainer numbers letters in hash table order and breaks ties by number. Special tokens are numbered
+    # first, in the order given, which makes training reproducible.
     alphabet = sorted(kept)
     if begins:
         alphabet += [begins + letter for letter in alphabet]
     tokenizer = Tokenizer(models.BPE(continuing_subword_prefix=begins))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("\n", "removed")
-    # It takes memory for all the pieces that it may learn; there cannot be more than pairs of letters.
+    # It allocates memory for every piece it may learn; there cannot be more than pairs of letters.
     most = len(alphabet) + sum(map(len, words))
     trainer = trainers.BpeTrainer(
         vocab_size=most if size is None else min(size, most),
@@ -201,12 +201,12 @@ def learn_pieces(
 
 
 def ranking(counts: Counter[str]) -> Callable[[str], tuple[int, str]]:
-    """Return the key that sorts tokens by falling frequency, and by the alphabet where it is the same."""
+    """Return the key that sorts tokens by descending frequency, then alphabetically."""
     return lambda token: (-counts[token], token)
 
 
 def _repeated(words: dict[str, int]) -> Iterator[str]:
-    """Each word as often as it was counted, in lines that are not too long for memory."""
+    """Yield each word as often as it was counted, in chunks that fit into memory."""
     for word, count in words.items():
         line = f"{word}\n"
         for start in range(0, count, 10_000):
@@ -215,9 +215,9 @@ def _repeated(words: dict[str, int]) -> Iterator[str]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep `tokenizers` from starting threads: nobody asked for them, and a fork of this process loses them.
+    """Keep `tokenizers` from starting threads, which a fork of this process would lose.
 
-    Versions of it warn at such a fork.
+    Some of its versions warn about such a fork.
     """
     name = "TOKENIZERS_PARALLELISM"
     with _learning:

@@ -1,4 +1,4 @@
-"""Texts as numbers of words, by the rules and numbers of Keras' old tokenizer."""
+"""The tokenizer of Keras' legacy preprocessing, with the same rules and numbers."""
 
 import json
 from collections import Counter
@@ -20,34 +20,34 @@ _MODES = ("binary", "count", "freq", "tfidf")
 def text_to_word_sequence(
     input_text: str, filters: str = FILTERS, lower: bool = True, split: str = " "
 ) -> list[str]:
-    """Cut a text into words: the characters of `filters` count as `split`, and empty words are left out.
+    """Cut a text into words: the characters of `filters` count as `split`, and empty words are dropped.
 
     >>> text_to_word_sequence("A good film, isn't it?")
     ['a', 'good', 'film', "isn't", 'it']
     """
     if not isinstance(input_text, str):
-        raise ArgumentError(f"text: expected a text; got {input_text!r}")
+        raise ArgumentError(f"text: expected a text, got {input_text!r}")
     text = input_text.lower() if lower else input_text
     text = text.translate({ord(character): split for character in filters})
     return [word for word in text.split(split) if word]
 
 
 class Tokenizer:
-    """Words by their frequency: the most frequent one has number 1, and 0 is left for padding.
+    """Numbers for words, by frequency: the most frequent word has number 1, and 0 is reserved for padding.
 
-    It is Keras' tokenizer of old, with its numbers. `nabi.data.Vocabulary` is the better choice for new work:
-    it keeps punctuation, knows characters and parts of words, and has codes for unknown words and padding.
+    This is Keras' legacy tokenizer, with the same numbers. Prefer `nabi.data.Vocabulary` for new work: it
+    keeps punctuation, handles characters and parts of words, and has codes for unknown words and padding.
 
     Args:
-        num_words: only numbers below this are given out; all words stay in `word_index`.
-        filters: characters that are taken out.
-        lower: whether large and small letters are the same.
-        split: what stands between words.
+        num_words: only numbers below this are used; all words stay in `word_index`.
+        filters: characters to remove.
+        lower: whether to ignore case.
+        split: the separator between words.
         char_level: whether each character is a word.
-        oov_token: a word that stands for all words that are not known; it gets number 1.
-        analyzer: a function that cuts a text into words, instead of all this.
+        oov_token: a word that replaces all unknown words; it gets number 1.
+        analyzer: a function that cuts a text into words, used instead of the options above.
 
-    Texts may be given as lists of words as well. Raises `ArgumentError` for what is neither.
+    A text may also be a list of words. Raises `ArgumentError` for anything else.
 
     >>> tokenizer = Tokenizer(num_words=4, oov_token="<unknown>")
     >>> tokenizer.fit_on_texts(["the cat sat", "the dog sat", "the end"])
@@ -95,25 +95,25 @@ class Tokenizer:
             words = [str(word) for word in text]
             return [word.lower() for word in words] if self.lower else words
         if not isinstance(text, str):
-            raise ArgumentError(f"{argument}: expected texts, or lists of words; got {text!r}")
+            raise ArgumentError(f"{argument}: expected texts, or lists of words, got {text!r}")
         if self.char_level:
             return list(text.lower() if self.lower else text)
         return text_to_word_sequence(text, self.filters, self.lower, self.split)
 
     def _all(self, argument: str, texts: Any) -> Iterator[list[str]]:
         if isinstance(texts, str) or not isinstance(texts, Iterable):
-            raise ArgumentError(f"{argument}: expected several texts; got {texts!r}")
+            raise ArgumentError(f"{argument}: expected several texts, got {texts!r}")
         return (self._words(argument, text) for text in texts)
 
     def fit_on_texts(self, texts: Iterable[str | Sequence[str]]) -> None:
-        """Learn the words of texts, and of all texts learnt before."""
+        """Learn the words of texts, in addition to all texts learnt before."""
         counts, documents = Counter(self.word_counts), Counter(self.word_docs)
         for words in self._all("texts", texts):
             self.document_count += 1
             counts.update(words)
             documents.update(dict.fromkeys(words, 1))
         self.word_counts, self.word_docs = dict(counts), dict(documents)
-        # Of words as frequent as each other the one seen first is first.
+        # Among equally frequent words, the one seen first comes first.
         ordered = sorted(counts, key=lambda word: -counts[word])
         if self.oov_token is not None:
             ordered.insert(0, self.oov_token)
@@ -122,7 +122,7 @@ class Tokenizer:
         self.index_docs = {self.word_index[word]: count for word, count in documents.items()}
 
     def fit_on_sequences(self, sequences: Iterable[Sequence[int]]) -> None:
-        """Learn in how many sequences each number is, for the mode "tfidf" of `sequences_to_matrix`."""
+        """Count the sequences that contain each number, for the mode "tfidf" of `sequences_to_matrix`."""
         documents = Counter(self.index_docs)
         for sequence in sequences:
             self.document_count += 1
@@ -130,7 +130,7 @@ class Tokenizer:
         self.index_docs = dict(documents)
 
     def texts_to_sequences(self, texts: Iterable[str | Sequence[str]]) -> list[list[int]]:
-        """Return the numbers of the words of texts; words without a number are left out, or `oov_token`."""
+        """Return the numbers of the words of texts; unknown words are dropped, or become `oov_token`."""
         return list(self.texts_to_sequences_generator(texts))
 
     def texts_to_sequences_generator(self, texts: Iterable[str | Sequence[str]]) -> Iterator[list[int]]:
@@ -170,17 +170,17 @@ class Tokenizer:
     ) -> npt.NDArray[np.float64]:
         """Return a row for each sequence, with a column for each number below `num_words`.
 
-        `mode` says what is in it: "binary", 1 where the number is there; "count", how often; "freq", that as
+        `mode` selects the values: "binary", 1 if the number occurs; "count", how often; "freq", the count as
         a share of the sequence; "tfidf", `(1 + log(count)) · log(1 + documents / (1 + those with it))`.
 
-        Raises `UnknownNameError` for another mode, `ArgumentError` before anything was learnt.
+        Raises `UnknownNameError` for another mode, `ArgumentError` if the tokenizer is not fitted.
         """
         if mode not in _MODES:
             raise unknown_name("mode", mode, _MODES)
         if not self.num_words and not self.word_index:
-            raise ArgumentError("num_words: expected a number, or a call of fit_on_texts before; got neither")
+            raise ArgumentError("num_words: expected a number, or a call to fit_on_texts first, got neither")
         if mode == "tfidf" and not self.document_count:
-            raise ArgumentError("mode: 'tfidf' needs a call of fit_on_texts or fit_on_sequences before")
+            raise ArgumentError("mode: 'tfidf' needs a call to fit_on_texts or fit_on_sequences first")
         columns = int(self.num_words or len(self.word_index) + 1)
         matrix = np.zeros((len(sequences), columns))
         for row, sequence in zip(matrix, sequences, strict=True):
@@ -198,7 +198,7 @@ class Tokenizer:
         return matrix
 
     def get_config(self) -> dict[str, Any]:
-        """Return all there is to it; what was learnt as JSON texts, as Keras wrote it."""
+        """Return the full configuration; what was learnt is JSON text, as Keras writes it."""
         return {
             "num_words": self.num_words,
             "filters": self.filters,
@@ -219,10 +219,10 @@ _LEARNT = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
 
 
 def tokenizer_from_json(json_string: str) -> Tokenizer:
-    """Make the tokenizer that `Tokenizer.to_json` wrote, also Keras'.
+    """Make a tokenizer from the output of `Tokenizer.to_json`, nabi's or Keras'.
 
     Raises:
-        ArgumentError: for what is no such text.
+        ArgumentError: for any other text.
 
     >>> tokenizer = Tokenizer()
     >>> tokenizer.fit_on_texts(["to be or not to be"])
@@ -233,12 +233,12 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         config = dict(json.loads(json_string)["config"])
         learnt = {name: json.loads(config.pop(name)) for name in _LEARNT}
         if not all(isinstance(one, Mapping) for one in learnt.values()):
-            raise TypeError("what was learnt is no dictionary")
-        for name in ("index_docs", "index_word"):  # JSON has texts for keys
+            raise TypeError("what was learnt is not a dictionary")
+        for name in ("index_docs", "index_word"):  # JSON keys are strings
             learnt[name] = {int(key): value for key, value in learnt[name].items()}
     except (TypeError, ValueError, KeyError) as problem:
         raise ArgumentError(
-            f"json_string: expected what Tokenizer.to_json wrote; got {str(json_string)[:60]!r} "
+            f"json_string: expected the output of Tokenizer.to_json, got {str(json_string)[:60]!r} "
             f"({type(problem).__name__}: {problem})"
         ) from problem
     made = Tokenizer(**config)

@@ -26,12 +26,12 @@ from nabi.errors import ArgumentError, FileFormatError, unknown_name
 __all__ = ["Token", "Vocabulary"]
 
 _LAYOUT = 1
-# Units that byte-pair encoding finds.
+# Units learnt by byte-pair encoding.
 _LEARNT = ("pieces", "subwords")
 
 
 class Token(NamedTuple):
-    """A part of a text: what stands from `start` to `end` in the original, and the `code` that it becomes."""
+    """A part of a text: the characters from `start` to `end` of the original, and their `code`."""
 
     text: str
     start: int
@@ -43,9 +43,9 @@ class Vocabulary:
     """The words, characters or pieces of words that a model knows, each with a code.
 
     Codes 0 to 3 are reserved: `PADDING`, `START`, `UNKNOWN` and `SEPARATOR` (between an aspect and its text).
-    Words follow from 4 on by falling frequency. This is the layout of Keras' `imdb.load_data`.
+    Words follow from 4 on by descending frequency. This is the layout of Keras' `imdb.load_data`.
 
-    Made by `learn` from texts, or by `from_dict`.
+    Created by `learn` from texts, or by `from_dict`.
 
     >>> vocabulary = Vocabulary.learn(["A good film.", "Not a good film!"])
     >>> vocabulary.encode(["A very good film"])
@@ -67,10 +67,10 @@ class Vocabulary:
         lowercase: bool = True,
         merges: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Make a vocabulary of `words` by code, the four reserved ones first; `learn` does this from texts.
+        """Make a vocabulary of `words` in the order of their codes, the four reserved ones first.
 
-        Raises `UnknownNameError` for an unknown unit, `ArgumentError` for words that do not begin with the
-        reserved ones, are there twice or cannot be, and for merges that these words cannot have.
+        `learn` does this from texts. Raises `UnknownNameError` for an unknown unit, `ArgumentError` for words
+        that do not begin with the reserved ones, are repeated or invalid, and for merges of other words.
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
@@ -91,50 +91,49 @@ class Vocabulary:
         lowercase: bool = True,
         minimum_count: int = 1,
     ) -> "Vocabulary":
-        """Learn a vocabulary from texts, which are gone through once.
+        """Learn a vocabulary from texts, in one pass.
 
         Args:
-            texts: any number of them; a generator will do, they are not all kept in memory.
-            unit: `"words"`, cut at spaces and punctuation, which are words of their own. `film's` is `film`
-                and `'s`; `didn't`, `#topic`, `@name`, `<br />` and the host of an address are one word.
-                `"characters"`, every one, spaces too. `"pieces"`, parts of words that byte-pair encoding
-                finds, so that a new word is put together from known parts. `"subwords"`, such parts that know
-                whether there is a space before them, written `▁`, with punctuation marks by themselves: so
-                `decode` gives the text back, but for spaces beside each other, which become one, and those at
-                its ends (`▁` is a space too).
-            size: codes at most, the four reserved ones included; no limit for None.
-            lowercase: whether large and small letters are the same.
-            minimum_count: how often a word must have been seen.
+            texts: any iterable of texts, such as a generator; they are not all kept in memory.
+            unit: `"words"`, cut at spaces and punctuation; punctuation marks are words too. `film's` is
+                `film` and `'s`; `didn't`, `#topic`, `@name`, `<br />` and the host of a URL are one word.
+                `"characters"`, including spaces. `"pieces"`, parts of words learnt by byte-pair encoding, so
+                that new words are composed of known parts. `"subwords"`, such parts that include the space
+                before them, written `▁`, with punctuation marks on their own: `decode` then restores the
+                text, except that runs of spaces become one and those at the ends are dropped (`▁` counts as
+                a space).
+            size: maximum number of codes, including the four reserved ones; None for no limit.
+            lowercase: whether to ignore case.
+            minimum_count: how often a word must occur to be kept.
 
-        The same texts give the same codes; of words as frequent as each other the first in the alphabet is
-        first. What is not in the vocabulary is `UNKNOWN`; of pieces and subwords only a character that was
-        not learnt is.
+        The same texts give the same codes; equally frequent words are in alphabetical order. Anything not in
+        the vocabulary is `UNKNOWN`; with pieces and subwords that applies only to unseen characters.
 
         Raises:
             UnknownNameError: for another unit.
-            ArgumentError: if there are no texts or nothing in them, for a size below 5 (6 for pieces and
-                subwords), and for what is no text.
+            ArgumentError: if there are no texts or all are empty, for a size below 5 (6 for pieces and
+                subwords), and for items that are not texts.
 
         >>> Vocabulary.learn(["나비야 나비야 이리 날아 오너라"], "characters", size=8).words[4:]
         [' ', '나', '비', '야']
         """
         if unit not in UNITS:
             raise unknown_name("unit", unit, UNITS)
-        # A letter is two pieces, one that begins a word and one that goes on; subwords begin with a space.
+        # A letter is two pieces, one that begins a word and one that continues it; subwords need the space.
         if size is not None:
             least = len(RESERVED) + (2 if unit in _LEARNT else 1)
             size = _checks.whole("size", size, least, otherwise=" or None")
         minimum_count = _checks.whole("minimum_count", minimum_count)
         if isinstance(texts, str) or not isinstance(texts, Iterable):
-            raise ArgumentError(f"texts: {_shown(texts)} was given, several texts are expected")
+            raise ArgumentError(f"texts: expected several texts, got {_shown(texts)}")
         tokenizer = make_tokenizer(unit, lowercase, list(RESERVED), [])
         counts, number = Counter[str](), 0
         for number, text in enumerate(texts, 1):
             _check_text("texts", number - 1, text)
             count_tokens(tokenizer, unit, text, counts)
         if not counts:
-            what = "no texts were given" if number == 0 else f"the {number} texts given are empty"
-            raise ArgumentError(f"texts: {what}, texts with {unit} to learn from are expected")
+            what = "none" if number == 0 else f"{number} empty ones"
+            raise ArgumentError(f"texts: expected texts with {unit} to learn from, got {what}")
         room = None if size is None else size - len(RESERVED)
         if unit in _LEARNT:
             words, merges = learn_pieces(counts, unit, room, minimum_count)
@@ -142,7 +141,7 @@ class Vocabulary:
             words = sorted((word for word in counts if counts[word] >= minimum_count), key=ranking(counts))
             words, merges = words[:room], []
         if not words:
-            raise ArgumentError(f"minimum_count: nothing was seen {minimum_count} times or more")
+            raise ArgumentError(f"minimum_count: expected a count that occurs, got {minimum_count}")
         return cls([*RESERVED, *words], unit, lowercase=lowercase, merges=merges)
 
     def __len__(self) -> int:
@@ -164,13 +163,13 @@ class Vocabulary:
 
         Args:
             texts: N of them.
-            maxlen: codes at most, `START` and what `first` gives included; longer texts are cut.
+            maxlen: maximum number of codes, including `START` and those of `first`; longer texts are cut.
             truncating: `"post"` cuts the end of the text, `"pre"` its beginning.
-            first: N texts that stand before the others, such as the aspect that an opinion is about. The
-                codes are then `START`, those of `first`, `SEPARATOR`, the text's; only the text is cut.
+            first: N texts to put before the others, such as the aspect that an opinion is about. The codes
+                are then `START`, those of `first`, `SEPARATOR`, those of the text; only the text is cut.
 
-        Raises `UnknownNameError` for an unknown `truncating`, `ArgumentError` for what is no list of texts,
-        for another number of `first` than of texts, and where `first` alone is longer than `maxlen`.
+        Raises `UnknownNameError` for an unknown `truncating`, `ArgumentError` for something that is not a
+        list of texts, if `first` and `texts` differ in number, and if `first` alone exceeds `maxlen`.
 
         >>> vocabulary = Vocabulary.learn(["the food was good but the service was slow"])
         >>> vocabulary.encode(["good food, slow service"], first=["service"], maxlen=5)
@@ -184,7 +183,7 @@ class Vocabulary:
         if first is not None:
             first = _checked_texts("first", first)
             if len(first) != len(texts):
-                raise ArgumentError(f"first: {len(first)} texts were given for {len(texts)} texts")
+                raise ArgumentError(f"first: expected {len(texts)} texts, as many as texts, got {len(first)}")
         sequences = []
         for position, text in enumerate(texts):
             codes = self._codes(text)
@@ -196,8 +195,8 @@ class Vocabulary:
                 room = maxlen - len(start)
                 if room < 0:
                     raise ArgumentError(
-                        f"first[{position}]: it has {len(start)} codes with START and SEPARATOR, "
-                        f"maxlen={maxlen} allows no more than {maxlen}"
+                        f"first[{position}]: expected at most maxlen={maxlen} codes with START and "
+                        f"SEPARATOR, got {len(start)}"
                     )
                 codes = codes[:room] if truncating == "post" else codes[len(codes) - room :]
             sequence = np.empty(len(start) + len(codes), dtype=np.int32)
@@ -210,21 +209,21 @@ class Vocabulary:
             normalised = self._tokenizer.normalizer.normalize_str(readable(text))
             points = np.frombuffer(normalised.encode("utf-32-le"), dtype="<u4")
             return self._table.take(points, mode="clip")
-        # One text at a time: a batch would be encoded on threads of the library's own, and on one thread it
-        # is no faster.
+        # One text at a time: the library encodes a batch on its own threads, and on one thread a batch is no
+        # faster.
         ids: list[int] = self._tokenizer.encode(readable(text), add_special_tokens=False).ids
         return ids
 
     def tokens(self, text: str) -> list[Token]:
-        """Return what a text is cut into, without `START`, each with its place in the text and its code.
+        """Return the tokens of a text, without `START`, each with its place in the text and its code.
 
-        The place of a subword is without the space before it, unless it is that space alone; where the text
-        begins, that space is none of the text and its place is empty.
+        The place of a subword excludes the space before it, unless the subword is only that space. The space
+        before the first word is not in the text, so its place is empty.
 
-        Raises `ArgumentError` for what is no text.
+        Raises `ArgumentError` for anything but a text.
         """
         if not isinstance(text, str):
-            raise ArgumentError(f"text: {_shown(text)} was given, a text is expected")
+            raise ArgumentError(f"text: expected a text, got {_shown(text)}")
         encoding = self._tokenizer.encode(readable(text), add_special_tokens=False)
         tokens = []
         for (start, end), code in zip(encoding.offsets, encoding.ids, strict=True):
@@ -241,8 +240,8 @@ class Vocabulary:
     def decode(self, codes: Iterable[int]) -> str:
         """Return the text of codes, without padding and start.
 
-        Words have a space between them; what the text had there is not known. Subwords know it.
-        Raises `ArgumentError` for a code that no word has.
+        Words are joined by a space, whatever the text had there; subwords restore the spaces.
+        Raises `ArgumentError` for a code outside the vocabulary.
         """
         parts: list[str] = []
         for position, code in enumerate(codes):
@@ -259,7 +258,7 @@ class Vocabulary:
         return ("" if self.unit == "characters" else " ").join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all there is to the vocabulary as lists, text and numbers, which JSON can hold."""
+        """Return the vocabulary as lists, strings and numbers, which JSON can hold."""
         return {
             "layout": _LAYOUT,
             "unit": self.unit,
@@ -270,27 +269,25 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, described: Mapping[str, Any]) -> "Vocabulary":
-        """Make the vocabulary that `to_dict` described.
+        """Make a vocabulary from the output of `to_dict`.
 
-        Raises `FileFormatError` if something in it is missing or cannot be, or if its layout is newer.
+        Raises `FileFormatError` if something is missing or invalid, or if its layout is newer.
         """
         if not isinstance(described, Mapping):
-            raise FileFormatError(f"vocabulary: {_shown(described)} was found, a description is expected")
+            raise FileFormatError(f"vocabulary: expected a description, got {_shown(described)}")
         if described.get("layout") != _LAYOUT:
-            raise FileFormatError(
-                f"vocabulary: layout {described.get('layout')!r} was found, this nabi reads {_LAYOUT}"
-            )
+            raise FileFormatError(f"vocabulary: expected layout {_LAYOUT}, got {described.get('layout')!r}")
         words, merges = described.get("words"), described.get("merges")
         lowercase = described.get("lowercase")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise FileFormatError("vocabulary: words are missing or no list of texts")
+            raise FileFormatError("vocabulary: words are missing or not a list of texts")
         if not isinstance(merges, list) or not all(
             isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
             for pair in merges
         ):
-            raise FileFormatError("vocabulary: merges are missing or no list of pairs of texts")
+            raise FileFormatError("vocabulary: merges are missing or not a list of pairs of texts")
         if not isinstance(lowercase, bool):
-            raise FileFormatError(f"vocabulary: lowercase is {lowercase!r}, true or false is expected")
+            raise FileFormatError(f"vocabulary: lowercase: expected true or false, got {lowercase!r}")
         try:
             return cls(
                 [*RESERVED, *words],
@@ -303,7 +300,7 @@ class Vocabulary:
 
 
 def _code_points(words: list[str]) -> npt.NDArray[np.int32]:
-    """The code of every character by its number in Unicode; the last is for all that follow."""
+    """Return the code of every character by code point; the last entry is for all higher ones."""
     known = {ord(word): code for code, word in enumerate(words) if code >= len(RESERVED)}
     table = np.full(max(known, default=0) + 2, Vocabulary.UNKNOWN, dtype=np.int32)
     table[list(known)] = list(known.values())
@@ -312,7 +309,7 @@ def _code_points(words: list[str]) -> npt.NDArray[np.int32]:
 
 def _checked_texts(argument: str, texts: Any) -> list[str]:
     if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise ArgumentError(f"{argument}: {_shown(texts)} was given, a list of texts is expected")
+        raise ArgumentError(f"{argument}: expected a list of texts, got {_shown(texts)}")
     every = list(texts)
     for position, text in enumerate(every):
         _check_text(argument, position, text)
@@ -321,7 +318,7 @@ def _checked_texts(argument: str, texts: Any) -> list[str]:
 
 def _check_text(argument: str, position: int, text: Any) -> None:
     if not isinstance(text, str):
-        raise ArgumentError(f"{argument}[{position}]: {_shown(text)} was given, a text is expected")
+        raise ArgumentError(f"{argument}[{position}]: expected a text, got {_shown(text)}")
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""The nodes of a traced step, and the trace that makes them.
+"""The nodes of a traced step, and the trace that creates them.
 
 A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
 and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
-Every node knows its width: the number of units a row of it has, or None for a scalar, which broadcasts over
-the units. It also knows whether it has rows: what is computed from parameters and numbers alone is the same
-for every row of a batch and every time step, and broadcasts over them.
+Every node knows its width: the number of units in a row, or None for a scalar, which broadcasts over the
+units. It also knows whether it has rows: a value computed only from parameters and numbers is the same for
+every row of a batch and every time step, and broadcasts over them.
 """
 
 import linecache
@@ -27,22 +27,22 @@ LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant"
 _WITH_ROWS = frozenset({"input", "state", "noise", "cotangent"})
 _OUR_FILES = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _NOT_THE_STEP = frozenset({"torch", "numpy"})
-"""Packages whose functions call back when they are given a value; their lines are not the user's."""
+"""Packages whose functions call back when given a value; their lines are not the user's code."""
 
 current_trace: "ContextVar[Trace | None]" = ContextVar("nabi_trace", default=None)
-"""The trace of the step that is being traced, None outside of one."""
+"""The trace of the step being traced, None outside a step."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A weight of one gate: a matrix (units × width of what it reads), a vector (units) or a scalar.
+    """A weight of one gate: a matrix (units × operand width), a vector (units) or a scalar.
 
     Attributes:
-        name: as in the equations, for instance `W_xf` or `b_f`.
-        gate: the gate it belongs to, for instance `f`.
-        family: the name of the tensor that holds it with its like from the other gates.
+        name: as in the equations, for example `W_xf` or `b_f`.
+        gate: the gate it belongs to, for example `f`.
+        family: the name of the tensor that holds it together with those of the other gates.
         shape: its own shape.
-        role: `input`, `recurrent`, `bias`, `peephole` or `gain`; decides its initial values.
+        role: `input`, `recurrent`, `bias`, `peephole` or `gain`; determines its initial values.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Family:
-    """The tensor that holds one kind of parameter for all gates, their rows stacked.
+    """The tensor that holds one kind of parameter for all gates, with stacked rows.
 
     Attributes:
         name: `W_x`, `W_h`, `b`, ...
-        gates: the gates in the order of their rows.
+        gates: the gates in row order.
         shape: the shape of the whole tensor; rows are outputs, as in torch.
         role: see `Parameter`.
     """
@@ -95,14 +95,14 @@ class Node(Value):
     """One value of a step for every row of a batch, `[batch, width]`.
 
     Attributes:
-        trace: the trace that it belongs to.
-        index: its place in the trace.
+        trace: the trace it belongs to.
+        index: its position in the trace.
         operation: an operation of the table, a linear map, or the kind of a leaf.
-        arguments: the nodes that it is computed from.
-        width: units of a row, or None for a scalar.
+        arguments: the nodes it is computed from.
+        width: units in a row, or None for a scalar.
         name, value: of a leaf, of a constant.
-        reads_state, reads_cotangent: whether a state, a cotangent is among what it is computed from.
-        has_rows: whether it can differ from row to row; if not, it is made of weights and numbers alone.
+        reads_state, reads_cotangent: whether it depends on a state, on a cotangent.
+        has_rows: whether it can differ between rows; if not, it depends only on weights and numbers.
     """
 
     trace: "Trace"
@@ -123,7 +123,7 @@ class Node(Value):
 
 @dataclass
 class Trace:
-    """Collects the nodes of one step; equal nodes are made once."""
+    """Collects the nodes of one step; equal nodes are created once."""
 
     cell: str
     training: bool = False
@@ -131,7 +131,7 @@ class Trace:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
     frames: dict[int, FrameType] = field(default_factory=dict)
-    """Calls of `step` that are making nodes; what they call their values is read when they have returned."""
+    """Active calls of `step`; their variable names are read when they return."""
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     @property
@@ -140,11 +140,11 @@ class Trace:
         return current_trace.get() is self
 
     def where(self) -> str:
-        """Name the cell and quote the line of the user's step that is being traced."""
+        """Return the cell and the line of the user's step being traced, for error messages."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if not _is_no_step(frame):
-                # What was compiled from a text has no lines; then the line that called it is quoted.
+                # Code compiled from a string has no source lines; quote its caller's line instead.
                 line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
                 if line:
                     return f"{self.cell}, line {frame.f_lineno}: «{line}»"
@@ -161,8 +161,8 @@ class Trace:
         name: str = "",
         value: float = 0.0,
     ) -> Node:
-        """Return the node with these parts, made on first use."""
-        # The sign: 0.0 and -0.0 are equal, and are not the same number.
+        """Return the node with these parts, created on first use."""
+        # The sign distinguishes 0.0 from -0.0, which compare equal.
         key = (
             operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
         )  # fmt: skip
@@ -201,11 +201,11 @@ class Trace:
         return self.make("constant", (), None, "", float(value))
 
     def spread(self, scalar: Node, width: int) -> Node:
-        """Return a vector with a scalar in every unit."""
+        """Return a vector with the same scalar in every unit."""
         return self.make("spread", (scalar,), width)
 
     def linear(self, matrix: Node, operand: Node) -> Node:
-        """Return the product of a parameter matrix with a row; kept whole, never opened up."""
+        """Return the product of a parameter matrix with a row, as a single node."""
         shape = self.parameters[matrix.name].shape
         if operand.width != shape[1]:
             raise CellError(
@@ -215,7 +215,7 @@ class Trace:
         return self.make("linear", (matrix, operand), shape[0])
 
     def linear_transposed(self, pairs: "list[tuple[Node, Node]]") -> Node:
-        """Return the sum of products with transposed matrices: how gradients flow back through `linear`."""
+        """Return the sum of products with transposed matrices, the gradient of `linear`."""
         columns = self.parameters[pairs[0][0].name].shape[1]
         return self.make("linear_transposed", tuple(node for pair in pairs for node in pair), columns)
 
@@ -260,7 +260,7 @@ def needed(outputs: "tuple[Node | None, ...] | list[Node]") -> tuple[Node, ...]:
 
 
 def _as_node(trace: Trace, name: str, value: object) -> Node:
-    """Return what an operation is given as a node of the step."""
+    """Return the argument of an operation as a node of the step."""
     if is_number(value):
         try:
             return trace.constant(float(value))  # type: ignore[arg-type]
@@ -288,7 +288,7 @@ def _not(value: object) -> str:
 
 
 def _is_no_step(frame: FrameType) -> bool:
-    """Whether a line that runs is not one of the user's."""
+    """Return whether a running line is not the user's code."""
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     return package in _NOT_THE_STEP or frame.f_code.co_filename.startswith(_OUR_FILES)
 
@@ -302,9 +302,9 @@ def _is(node: Node, value: float) -> bool:
 
 
 def _fold(name: str, nodes: list[Node]) -> Node | None:
-    """Compute with constants, and drop what changes nothing.
+    """Fold constants, and remove operations without effect.
 
-    That is `1 * a`, `a + 0`, `a - 0`, `a / 1`, `-(-a)`, and a reduction of a scalar.
+    These are `1 * a`, `a + 0`, `a - 0`, `a / 1`, `-(-a)`, and the reduction of a scalar.
     """
     if all(node.operation == "constant" for node in nodes):
         if name in NUMBERS:

@@ -1,6 +1,6 @@
-"""The operations of the table on plain numbers: what a step computes from constants alone.
+"""The operations of the table on plain numbers, for folding constants.
 
-The results are torch's, for infinities and NaN too, where functions of `math` raise an error.
+The results are the same as torch's, also for infinities and NaN, where functions of `math` raise errors.
 """
 
 import math
@@ -11,7 +11,7 @@ __all__ = ["NUMBERS", "is_number"]
 
 
 def is_number(value: object) -> bool:
-    """Whether something is a real number, of Python or numpy."""
+    """Return whether a value is a real number, of Python or NumPy."""
     return isinstance(value, Real)
 
 
@@ -45,7 +45,7 @@ def _sigmoid(a: float) -> float:
 
 
 def _finite(function: Callable[[float], float]) -> Callable[[float], float]:
-    """Return a function that gives NaN for what is not finite, where one of `math` raises an error."""
+    """Return a function that returns NaN where one of `math` raises an error for non-finite numbers."""
     return lambda a: function(a) if math.isfinite(a) else math.nan
 
 

@@ -1,8 +1,8 @@
 """The table of operations: one row drives tracing, derivatives and every target.
 
-A row gives the torch source of an operation, its LaTeX and plain text, the ONNX operator of the same
-meaning, and its derivative as a rule in the language itself. An operation with a `decomposition` is
-differentiated through it, and a target that has no rendering of its own for it uses it too.
+A row has the torch source of an operation, its LaTeX and plain text, the equivalent ONNX operator, and its
+derivative as a rule in the language itself. An operation with a `decomposition` is differentiated through it,
+and a target without a rendering for the operation uses it too.
 
 The rules are given values of a step and reach the language through these: by Python's operators and by the
 trace that the values belong to. So the table needs no node, and nodes need the table.
@@ -16,7 +16,7 @@ from nabi.ir._graph._value import Value
 
 __all__ = ["OPERATIONS", "Operation", "operation"]
 
-# Given the cotangent of the result, the result and the arguments, the cotangent of each argument
+# Takes the cotangent of the result, the result and the arguments, and returns the cotangent of each argument
 # (None where the derivative is zero everywhere). They are values of the kind that it is given.
 Derivative = Callable[..., tuple[Any, ...]]
 
@@ -27,16 +27,16 @@ class Operation:
 
     Attributes:
         name: the name in the language.
-        arity: how many nodes it takes.
-        torch: Python source for torch tensors, `{0}`, `{1}`, ... standing for the arguments, `{like}` for one
-            of them that is a tensor, `{width}` for the width of the result.
-        out: the same with an `out=` argument named `{out}`, or None where torch has none.
+        arity: number of arguments.
+        torch: Python source for torch tensors, with `{0}`, `{1}`, ... for the arguments, `{like}` for one of
+            them that is a tensor, `{width}` for the width of the result.
+        out: the same with an `out=` argument named `{out}`, or None if torch has none.
         text: plain-text rendering; `latex`: LaTeX rendering.
-        onnx: the ONNX operator, or None when only the decomposition can be exported.
-        derivative: the rule, or None: then `decomposition` is differentiated.
-        decomposition: the same meaning in simpler operations, or None for a primitive one.
-        reduction: whether it reduces over the units (its result is one number a row).
-        cheap: whether computing it again costs less than saving its result.
+        onnx: the ONNX operator, or None if only the decomposition can be exported.
+        derivative: the rule, or None to differentiate `decomposition`.
+        decomposition: the equivalent in simpler operations, or None for a primitive one.
+        reduction: whether it reduces over the units (its result is one number per row).
+        cheap: whether recomputing it costs less than saving its result.
     """
 
     name: str
@@ -87,7 +87,7 @@ def _binary(name: str, sign: str, latex: str, onnx: str, derivative: Derivative,
 
 
 def _comparison(name: str, torch_name: str, text: str, latex: str, onnx: str | None) -> Operation:
-    """Return a row that is 1 where a comparison holds, else 0: a step, so its derivative is zero."""
+    """Return the row of a comparison: 1 where it holds, else 0, with derivative zero."""
     return Operation(
         name,
         2,
@@ -109,10 +109,10 @@ def _apply(name: str, *values: Value | float) -> Any:
 
 
 def _extreme(wins: str, loses: str, d: Value, a: Value, b: Value) -> tuple[Any, ...]:
-    """Return the cotangents of two values of which the larger (or smaller) one was taken.
+    """Return the cotangents of two values whose maximum (or minimum) was taken.
 
-    As in torch: where both are equal each gets half, and a value that equals a number gets all. A value that
-    was not taken gets zero, and not zero times the cotangent, which may be infinite.
+    As in torch, equal values get half each, and a value that equals a number gets all. The other value gets
+    zero, not zero times the cotangent, which may be infinite.
     """
     if b.operation == "constant":
         return _apply("select", _apply(f"{wins}_equal", a, b), d, 0.0), None
@@ -139,7 +139,7 @@ def _gelu(x: Value) -> Any:
 
 
 def _elu_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
-    # The exponential again, and not y + 1: that would lose the digits of what is small.
+    # The exponential instead of y + 1, which would lose digits of small values.
     below = d * _apply("exp", _apply("minimum", a, 0.0))
     return (_apply("select", _apply("greater", a, 0.0), d, below),)
 
@@ -196,7 +196,7 @@ _TABLE = [
         "Where",
         derivative=lambda d, y, c, a, b: (None, _apply("select", c, d, 0.0), _apply("select", c, 0.0, d)),
     ),
-    # Functions whose derivative is known through their result: nothing but the result is saved.
+    # Functions whose derivative follows from their result: only the result is saved.
     _unary(
         "sigmoid",
         "Sigmoid",
@@ -227,7 +227,7 @@ _TABLE = [
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
-    # A scalar in every unit of a vector; the width is that of the node.
+    # A scalar expanded to a vector of the node's width.
     Operation(
         "spread",
         1,
@@ -238,7 +238,7 @@ _TABLE = [
         derivative=lambda d, y, a: (_apply("sum", d),),
         cheap=True,
     ),
-    # Gradients of sigmoid and tanh in one pass over memory, as torch has them.
+    # Gradients of sigmoid and tanh in one pass over memory, as in torch.
     Operation(
         "sigmoid_gradient",
         2,
@@ -257,7 +257,7 @@ _TABLE = [
         None,
         decomposition=lambda d, y: d * (1.0 - y * y),
     ),
-    # Reductions over the units: one number a row.
+    # Reductions over the units: one number per row.
     Operation(
         "sum",
         1,
@@ -285,13 +285,12 @@ _TABLE = [
         "max({0})",
         r"\max({0})",
         "ReduceMax",
-        # A number to shift by: softmax, its only use, is the same whatever is taken off, so no cotangent
-        # goes through it.
+        # A shift used only by softmax, whose result does not depend on it, so it has no cotangent.
         derivative=lambda d, y, a: (None,),
         reduction=True,
     ),
-    # Activations made of the above.
-    # torch's own hardsigmoid has a gradient that is right to 1e-8 only in float64.
+    # Activations composed of the above.
+    # The gradient of torch's hardsigmoid is accurate only to 1e-8 in float64.
     Operation(
         "hard_sigmoid",
         1,
@@ -343,7 +342,7 @@ _TABLE = [
         None,
         decomposition=lambda x: _apply("select", _apply("greater", x, 0.0), x, 0.2 * x),
     ),
-    # Mean 0 and variance 1 over the units: the middle of layer normalisation.
+    # Mean 0 and variance 1 over the units: layer normalisation without gain and bias.
     Operation(
         "norm",
         1,
@@ -370,7 +369,7 @@ OPERATIONS: dict[str, Operation] = {row.name: row for row in _TABLE}
 
 
 def operation(name: str) -> Operation:
-    """Return the row of an operation by its name.
+    """Return the row of an operation by name.
 
     >>> operation("tanh").onnx
     'Tanh'

@@ -1,7 +1,7 @@
-"""What Python's operators, and functions of other libraries, mean for a value of a step.
+"""Python's operators, and functions of other libraries, on values of a step.
 
-Arithmetic and comparisons make new values. Everything else that a value could be taken for (a truth, a
-number, a list, an array, a tensor) is refused with what to write instead and the line of the step.
+Arithmetic and comparisons create new values. Any other use (as a truth value, number, list, array or tensor)
+raises an error with the line of the step and what to write instead.
 """
 
 import math
@@ -36,7 +36,7 @@ class Tracing(Protocol):
 
 
 class ValueAttributeError(CellError, AttributeError):
-    """A value of a step was asked for an attribute or method that arrays or tensors have."""
+    """A value of a step does not have an attribute or method of arrays or tensors."""
 
 
 class Value:
@@ -81,7 +81,7 @@ class Value:
         return self._apply("abs", self)
 
     def __pow__(self, exponent: float) -> Self:
-        """Return a power whose exponent is a whole number, or 1/2."""
+        """Return a power with an exponent that is a whole number or 1/2."""
         number = float(exponent) if is_number(exponent) else math.nan
         if number == 0.5:
             return self._apply("sqrt", self)
@@ -122,7 +122,7 @@ class Value:
         self._must_be_traced("!=")
         return self._apply("not_equal", self, other)
 
-    # Nodes are told apart by identity, in dictionaries too.
+    # Nodes are compared by identity, also in dictionaries.
     __hash__ = object.__hash__
 
     def __and__(self, other: Self | float) -> Self:
@@ -147,7 +147,7 @@ class Value:
         return self._apply("equal", self, 0.0)
 
     def _must_be_traced(self, sign: str) -> None:
-        """Refuse `==` outside of a step, where it is a slip of the code that works on graphs."""
+        """Raise an error for `==` outside a step, where it is a mistake in code that works on graphs."""
         if not self.trace.is_current:
             raise CellError(f"{sign}: nodes are compared by `is`; equations can only be used inside step()")
 
@@ -161,7 +161,7 @@ class Value:
             return value
         return self._apply("not_equal", value, 0.0)
 
-    # What a value is not.
+    # Unsupported uses of a value.
 
     def _refuse(self, problem: str) -> NoReturn:
         raise CellError(f"{self.trace.where()}: {problem}")
@@ -238,7 +238,7 @@ class Value:
         return repr(self)
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Python and debuggers look for names like these and go on without them.
+        # Python and debuggers probe for such names and handle their absence.
         if name.startswith("_"):
             raise AttributeError(f"a value of a step has no attribute {name!r}", name=name, obj=self)
         raise ValueAttributeError(
@@ -246,16 +246,16 @@ class Value:
             f"without its numbers; {_instead(name)}"
         )
 
-    # What other libraries call.
+    # Called by other libraries.
 
     def __array__(self, *arguments: object, **named: object) -> NoReturn:
         self._refuse("a value of a step is no array; use the functions of nabi.ir.functions")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> Any:
-        # Numbers of numpy come here with their operators: np.float32(2) * a.
+        # Operators of NumPy numbers arrive here: np.float32(2) * a.
         operator = _OF_NUMPY.get(ufunc.__name__)
         if operator is not None and method == "__call__" and not named:
-            # A comparison hands its number over as an array without dimensions.
+            # A comparison passes its number as an array without dimensions.
             return self._apply(
                 operator,
                 *[
@@ -281,7 +281,7 @@ class Value:
 
 
 def _first_value(arguments: Any) -> Value:
-    """Find the value of a step among the arguments of a call, in lists too."""
+    """Return the value of a step among the arguments of a call, also within lists."""
     waiting = list(arguments)
     for argument in waiting:
         if isinstance(argument, Value):
@@ -345,7 +345,7 @@ _RENAMED = {
 
 
 def _instead(name: str) -> str:
-    """Return what to write in the place of a function or attribute of arrays or tensors."""
+    """Return what to write instead of a function or attribute of arrays or tensors."""
     name = name.strip("_") or name
     if name in _INSTEAD:
         return _INSTEAD[name]

@@ -1,9 +1,9 @@
-"""The derivative of a step, again in the language.
+"""The derivative of a step, in the same language.
 
-Elementwise operations are differentiated by the table, linear maps by their structure: the gradient that
-flows back is a product with the transposed matrix, and the gradient of a weight is not formed at every
-step; it is named as a pair (cotangent of the product, what the product read) and becomes one large product
-over all steps after the loop.
+Elementwise operations are differentiated by the table, linear maps by their structure: the gradient flows
+back through a product with the transposed matrix. Weight gradients are not formed at every step; they are
+recorded as pairs (cotangent of the product, its operand) and become one large product over all steps after
+the loop.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,12 @@ class Derivative:
     """Cotangents of everything a step reads, given those of the new states.
 
     Attributes:
-        cotangents: the leaves that stand for the cotangents of the new states, in order.
+        cotangents: the leaves for the cotangents of the new states, in order.
         states: the cotangent of each previous state, None where it is zero.
         input: the cotangent of the input, or None.
         matrices: for each parameter matrix, the pairs (cotangent of a product, its operand).
         vectors: for each parameter vector, its cotangent row by row (to be summed over all rows).
-        nodes: all nodes in an order in which they can be computed, those of the step among them.
+        nodes: all nodes, including those of the step, in order of computation.
     """
 
     cotangents: tuple[Node, ...]
@@ -39,7 +39,7 @@ class Derivative:
 
 
 def differentiate(program: Traced) -> Derivative:
-    """Differentiate a step by one walk backwards over its nodes."""
+    """Differentiate a step in one backward pass over its nodes."""
     trace = program.trace
     nodes, outputs = expand(program)
     cotangents = tuple(
@@ -56,7 +56,7 @@ def differentiate(program: Traced) -> Derivative:
         terms.setdefault(node.index, []).append(cotangent)
 
     def gather(node: Node) -> Node | None:
-        """Add up what a node was given; maps of one family flow back as one product."""
+        """Return the sum of a node's cotangents; maps of one family are combined into one product."""
         found = list(terms.get(node.index, []))
         families: dict[str, list[tuple[Node, Node]]] = {}
         for pair in products.get(node.index, []):
@@ -70,7 +70,7 @@ def differentiate(program: Traced) -> Derivative:
         for term in found[1:]:
             total = total + term
         if total.width is None and node.width is not None and not _takes_scalars(node):
-            # Every unit of the node has this cotangent. A rule that sums over the units must see them all.
+            # Every unit of the node has this cotangent; a rule that sums over the units needs all of them.
             total = trace.spread(total, node.width)
         return total
 
@@ -92,7 +92,7 @@ def differentiate(program: Traced) -> Derivative:
             continue
         rule = operation(node.operation).derivative
         assert rule is not None, f"{node.operation} has neither a derivative nor a decomposition"
-        # The rules give cotangents of every argument; those of constants and noise are left out.
+        # The rules return cotangents of every argument; those of constants and noise are dropped.
         for argument, part in zip(node.arguments, rule(total, node, *node.arguments), strict=True):
             if part is not None and _is_active(argument):
                 give(argument, part)
@@ -125,7 +125,7 @@ def differentiate(program: Traced) -> Derivative:
 
 
 def expand(program: Traced) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
-    """Replace operations that have no derivative of their own by their decompositions.
+    """Replace operations without a derivative rule by their decompositions.
 
     Returns the nodes in order, and the outputs.
     """
@@ -149,12 +149,12 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
 
 
 def _is_active(node: Node) -> bool:
-    """Whether anything that learns or carries a gradient is read by this node."""
+    """Return whether a node depends on anything that needs a gradient."""
     return node.operation not in ("constant", "noise", "matrix")
 
 
 def _takes_scalars(node: Node) -> bool:
-    """Whether the rule of an operation is right with a cotangent that is the same number for all units."""
+    """Return whether the rule of an operation holds for a cotangent that is the same for all units."""
     is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
     return is_elementwise and all(argument.width == node.width for argument in node.arguments)
 

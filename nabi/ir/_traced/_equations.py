@@ -1,6 +1,6 @@
-"""Prints a program as equations, the way its step was written, in plain text or LaTeX.
+"""Printing a program as equations, the way its step was written, in plain text or LaTeX.
 
-Values that the step gave a name to become lines of their own; everything else is printed in place.
+Values that the step assigned to a name become separate lines; everything else is printed inline.
 """
 
 import re
@@ -13,19 +13,19 @@ from nabi.ir._traced._traced import Traced
 
 __all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
 
-# How tightly an operation binds; what binds less tightly than its surroundings gets brackets.
+# Operator precedence; an operation with lower precedence than its context gets brackets.
 _SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
 _BINDING = {"add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT, "neg": _NEGATION}
-# Only these put their arguments beside a sign; the others have brackets of their own.
+# Only these are written with infix or prefix signs; the others have their own brackets.
 _OPEN = frozenset(_BINDING)
 
 
 @dataclass(frozen=True)
 class Style:
-    """How names are written in one kind of output.
+    """How to write names in one output format.
 
-    `symbol` takes a whole name, when it is (`t`, `t-1` or nothing) and the parts of the name: what stands on
-    the line, then the subscripts.
+    `symbol` takes a full name, its time (`t`, `t-1` or empty) and the parts of the name: the base, then the
+    subscripts.
     """
 
     symbol: Callable[[str, str, tuple[str, ...]], str]
@@ -34,7 +34,7 @@ class Style:
     number: Callable[[float], str]
 
 
-# Names that LaTeX has a letter for.
+# Names with a LaTeX letter.
 _GREEK = frozenset(
     [
         "alpha",
@@ -80,7 +80,7 @@ def _text_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
 
 
 def _latex_word(word: str) -> str:
-    """Return a letter as it is (italic), a Greek one by its name, a word or abbreviation upright."""
+    """Return a letter unchanged (italic), a Greek letter by its name, a word or abbreviation upright."""
     if word in _GREEK:
         return rf"\{word}"
     return word if len(word) == 1 or word.isdigit() else rf"\mathrm{{{word}}}"
@@ -89,20 +89,20 @@ def _latex_word(word: str) -> str:
 def _latex_symbol(name: str, when: str, parts: tuple[str, ...]) -> str:
     base, *subscripts = parts
     words = [_latex_word(part) for part in subscripts]
-    # Letters and numbers side by side (`W_{xf}`), words apart (`W_{x,\mathrm{forget}}`).
+    # Letters and numbers are adjacent (`W_{xf}`), words separated (`W_{x,\mathrm{forget}}`).
     joined = ("" if all(len(part) == 1 for part in subscripts) else ",").join(words)
     subscript = ",".join(part for part in (joined, when) if part)
     return f"{_latex_word(base)}_{{{subscript}}}" if subscript else _latex_word(base)
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Return the base and the subscripts of a name that a step gave: `c_new` or `h1`."""
+    """Return the base and the subscripts of a name in a step, such as `c_new` or `h1`."""
     found = [part for part in re.split(r"_+|(?<=[^\W\d_])(?=\d)", name) if part]
     return tuple(found) or (name,)
 
 
 def symbol(node: Node, style: Style, name: str | None = None) -> str:
-    """Return how a leaf is written (`W_xf`, `x_t`, `h_{t-1}`), or any value by a name given to it."""
+    """Return the notation of a leaf (`W_xf`, `x_t`, `h_{t-1}`), or of any value with a name."""
     if name is not None:
         return style.symbol(name, "t", _parts(name))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
@@ -115,7 +115,7 @@ def _leaf_parts(node: Node) -> tuple[str, ...]:
         return (*_parts(parameter.family), *_parts(parameter.gate))
     base, _, rest = node.name.partition("_")
     if node.operation == "noise" and len(rest) == 2:
-        return (base, *rest)  # the letter of what it falls on, and the gate
+        return (base, *rest)  # the letter of its operand, and the gate
     return _parts(node.name)
 
 
@@ -134,7 +134,7 @@ LATEX = Style(
 
 
 def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
-    """Return the equations of a program, one a line, in the order in which they can be computed.
+    """Return the equations of a program, one per line, in order of computation.
 
     Example:
         >>> from nabi.cells import SimpleRNN
@@ -147,7 +147,7 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
         if node.index in names:
             left = symbol(node, style, names[node.index])
             lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
-    # A state that is handed on as it came has no line of its own otherwise.
+    # A state passed on unchanged would have no line otherwise.
     for name, output in zip(program.state_names, program.outputs, strict=True):
         if names.get(output.index) != name:
             right = _render(output, names, style, top=False)[0]
@@ -156,7 +156,7 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
 
 
 def named_nodes(program: Traced) -> dict[str, Node]:
-    """Return the values that have a line of their own in the equations, by name, in the order of the lines.
+    """Return the values with a separate line in the equations, by name, in the order of the lines.
 
     Example:
         >>> from nabi.cells import GRU
@@ -187,7 +187,7 @@ def _line_names(program: Traced) -> dict[int, str]:
 
 
 def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple[str, int]:
-    """Return the text of a node and how tightly it binds."""
+    """Return the text of a node and its precedence."""
     if not top and node.index in names:
         return symbol(node, style, names[node.index]), _ATOM
     if node.operation == "constant":
@@ -209,7 +209,7 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
         return style.times.join(parts), _PRODUCT
     parts = []
     for position, argument in enumerate(node.arguments):
-        # The right-hand side of - and / needs brackets even around its own kind.
+        # The right operand of - and / needs brackets even at the same precedence.
         tight = binding + (position > 0 and node.operation in ("sub", "div"))
         parts.append(_bracketed(argument, names, style, tight if node.operation in _OPEN else 0))
     return style.template(node.operation).format(*parts), binding
@@ -221,7 +221,7 @@ def _bracketed(node: Node, names: dict[int, str], style: Style, least: int) -> s
 
 
 def _terms(node: Node, names: dict[int, str]) -> list[Node]:
-    """Return the terms of a sum, products first and biases last, as papers write it."""
+    """Return the terms of a sum, products first and biases last, as in papers."""
     terms: list[Node] = []
     waiting = [node]
     while waiting:

@@ -1,13 +1,14 @@
-"""How a step is computed over time: what is done before the loop, what shares a product, what is saved.
+"""The plan of a computation over time: what is done before the loop, shared in one product, and saved.
 
-A plan never changes results. It orders the nodes of a step and of its derivative into
+A plan never changes results. It divides the nodes of a step and of its derivative into
 
-- `once`: what has no rows, made of weights and numbers alone: computed once for a call, in both directions;
-- `before`: what reads no state, computed for all time steps at once before the loop;
-- `step`: what is left for each step forward;
-- `backward_step`: what the gradient of the previous states needs, for each step backward;
-- `after`: the rest of the derivative, computed for all time steps at once after the loop backward, with the
-  gradients of the weights as one large product each.
+- `once`: nodes without rows, which depend only on weights and numbers: computed once per call, in both
+passes;
+- `before`: nodes that read no state, computed for all time steps at once before the loop;
+- `step`: the remaining nodes of each forward step;
+- `backward_step`: nodes needed for the gradient of the previous states, in each backward step;
+- `after`: the rest of the derivative, computed for all time steps at once after the backward loop, with the
+  gradient of each weight as one large product.
 """
 
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ class Product:
     """Linear maps of one family that read the same operand, computed as one product with stacked weights.
 
     Attributes:
-        operand: what is read.
+        operand: the value read.
         family: index of the family tensor.
-        rows: the rows of the family, one slice for each map.
-        maps: the linear maps, in the order of their rows.
-        results: what the columns of the result are: the maps, or their sums with the addends.
-        addends: what is added to each map in the same pass (biases or results of another product), or None.
+        rows: the rows of the family, one slice per map.
+        maps: the linear maps, in row order.
+        results: the columns of the result: the maps, or their sums with the addends.
+        addends: the values added to each map in the same pass (biases or results of another product), or
+            None.
     """
 
     operand: Node
@@ -43,21 +45,21 @@ class Product:
 
     @property
     def adjacent(self) -> slice | None:
-        """The rows as one slice, or None when they do not lie side by side."""
+        """The rows as one slice, or None if they are not adjacent."""
         return join_slices(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """See the module's text.
+    """The plan of a step; see the module docstring.
 
     Attributes:
         nodes: the nodes of the step, decomposed so that each has a derivative.
         outputs: the new states.
-        products: the products, those before the loop and those within it.
-        once, before, step, backward_step, after: the nodes of each part, in order (leaves left out).
+        products: the products before and within the loop.
+        once, before, step, backward_step, after: the nodes of each part, in order, without leaves.
         saved: results of forward nodes that the backward pass reads.
-        stacks: cotangents that one product reads side by side, in the order of their rows.
+        stacks: cotangents concatenated for one product, in row order.
     """
 
     nodes: tuple[Node, ...]
@@ -72,7 +74,7 @@ class Plan:
     stacks: tuple[tuple[Node, ...], ...]
 
     def phases(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the phases of one step forward: products, reductions and the maps between them."""
+        """Return the phases of one forward step: products, reductions and the maps between them."""
         kinds: list[tuple[str, list[str]]] = []
         done: set[int] = set()
         for node in self.step:
@@ -126,7 +128,7 @@ def make_plan(program: Traced, derivative: Derivative | None = None) -> Plan:
 
 
 def join_slices(rows: tuple[slice, ...]) -> slice | None:
-    """Return adjacent slices as one, or None when they do not lie side by side in order."""
+    """Return adjacent slices as one, or None if they are not adjacent and in order."""
     if any(one.stop != two.start for one, two in pairwise(rows)):
         return None
     return slice(rows[0].start, rows[-1].stop)
@@ -147,7 +149,7 @@ def _products(
     program: Traced, nodes: tuple[Node, ...], outputs: tuple[Node, ...], before: tuple[Node, ...]
 ) -> tuple[Product, ...]:
     groups: dict[tuple[int, int], list[Node]] = {}
-    # What is handed out is used as it is.
+    # Outputs are used without the addition.
     users: dict[int, list[Node]] = {output.index: [output] for output in outputs}
     for node in nodes:
         for argument in node.arguments:
@@ -173,7 +175,7 @@ def _sums(
     early: set[int],
     products: list[Product],
 ) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
-    """Find what is added to every map right away, when one addition can serve all of them."""
+    """Return the values added directly to every map, if a single addition can serve all of them."""
     results, addends = [], []
     for node in maps:
         found = users.get(node.index, [])
@@ -186,7 +188,7 @@ def _sums(
         if len({family for family, _ in places}) == 1 and join_slices(tuple(rows for _, rows in places)):
             return tuple(results), tuple(addends)
     for product in products:
-        # Both before the loop would work as well, but nothing is gained there.
+        # It would also work with both before the loop, but without any gain.
         same = [node.index for node in product.results] == [node.index for node in addends]
         if same and all(addend.index in early for addend in addends):
             return tuple(results), tuple(addends)
@@ -196,7 +198,7 @@ def _sums(
 def _saved(
     nodes: tuple[Node, ...], outputs: tuple[Node, ...], backward: list[Node], operands: list[Node]
 ) -> tuple[Node, ...]:
-    """Choose the forward results to keep: those the backward pass reads, unless cheap to compute again."""
+    """Choose the forward results to save: those the backward pass reads, unless cheap to recompute."""
     forward = {node.index for node in nodes}
     given = {node.index for node in outputs}
     read = {
@@ -225,12 +227,12 @@ def _is_cheap(node: Node) -> bool:
 
 
 def _is_free(node: Node) -> bool:
-    """Whether a node need not be saved: a leaf, or computed from weights and numbers alone."""
+    """Return whether a node need not be saved: a leaf, or computed only from weights and numbers."""
     return node.operation in LEAVES or not node.has_rows
 
 
 def _recomputed(node: Node, at_hand: set[int]) -> bool:
-    """Whether a forward node is computed again in the backward pass: its arguments are all at hand there."""
+    """Return whether a forward node is recomputed in the backward pass, where its arguments are available."""
     if node.index in at_hand or not _is_cheap(node):
         return False
     return all(_is_free(a) or a.index in at_hand for a in node.arguments)
@@ -249,7 +251,7 @@ def _closure(roots: tuple[Node | None, ...], nodes: list[Node]) -> set[int]:
 
 
 def _stacks(program: Traced, derivative: Derivative) -> tuple[tuple[Node, ...], ...]:
-    """Collect the cotangents that products of the derivative read together."""
+    """Return the groups of cotangents that products of the derivative read together."""
     found: dict[tuple[int, ...], tuple[Node, ...]] = {}
     for node in derivative.nodes:
         if node.operation == "linear_transposed":

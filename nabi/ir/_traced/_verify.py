@@ -1,4 +1,4 @@
-"""Checks that a graph of nodes is well formed; run on every program and every derivative."""
+"""Checks that a graph of nodes is well formed, run on every program and derivative."""
 
 from nabi.errors import CellError
 from nabi.ir._graph._nodes import LEAVES, Node
@@ -9,7 +9,7 @@ __all__ = ["verify", "verify_nodes"]
 
 
 def verify(program: Traced) -> None:
-    """Check a program: every node by `verify_nodes`, and that the states come out as they went in.
+    """Check a program: every node with `verify_nodes`, and that the new states have the widths of the old.
 
     Raises:
         CellError: says which node is wrong and how.

@@ -1,1 +1,1 @@
-"""The machine code of the kernels. It needs llvmlite and is loaded on first use."""
+"""The machine code of the kernels; it needs llvmlite and is loaded on first use."""

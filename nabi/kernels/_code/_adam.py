@@ -1,9 +1,9 @@
 """A step of Adam for all weights of a model in one call (Kingma and Ba 2015, "Adam: a method for stochastic
 optimization"; decoupled weight decay: Loshchilov and Hutter 2019).
 
-A step reads four numbers for each weight and writes three, so that it is as fast as memory if nothing else
-costs: one root and one division for each, and no call for each tensor. What it computes is what torch.optim's
-kernels do or, with `epsilon_first`, Keras' step, to within rounding; the tensors are the optimizer's own.
+A step reads four numbers per weight and writes three, so it is limited by memory bandwidth if nothing else
+costs more: one root and one division per weight, and no call per tensor. Up to rounding, it computes the same
+as torch.optim's kernels or, with `epsilon_first`, Keras' step; the tensors are the optimizer's own.
 """
 
 import ctypes
@@ -21,25 +21,25 @@ from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
 
 __all__ = ["NativeAdam", "write"]
 
-# What the block of arguments begins with; a line for each tensor follows.
+# The start of the argument block; a line for each tensor follows.
 _NUMBERS = ("rate", "beta1", "beta2", "epsilon", "decay", "keep", "sign", "first")
 _HEAD = 1 + len(_NUMBERS)
 _LINE = ("weight", "gradient", "mean", "square", "counter", "count", "size", "scale")
 _COST = 4.0
-"""What a weight costs in multiply-adds, to know when a second thread is worth it."""
+"""Cost of a weight in multiply-adds, to decide when a second thread pays off."""
 
 _BITS = 25
-"""Bits of a counter: in float32 it counts no further than to 2 to the 24."""
+"""Bits of a counter: float32 counts only up to 2^24."""
 
 _DOUBLE = ir.DoubleType()
 _FLOAT = ir.FloatType()
 
 
 class NativeAdam:
-    """See `nabi.targets.adam_steps`.
+    """See `nabi.kernels.adam_steps`.
 
     Raises:
-        NativeError: if the kernel cannot be made.
+        NativeError: if the kernel can't be compiled.
     """
 
     def __init__(
@@ -51,12 +51,13 @@ class NativeAdam:
     ) -> None:
         dtype = weights[0].dtype
         for weight, mean, square, counter in zip(weights, means, squares, counters, strict=True):
-            # What a file holds of an optimizer may have been made for other weights.
+            # The optimizer state from a file may belong to other weights.
             expect("weight", weight, weight.shape, dtype)
             expect("exp_avg", mean, weight.shape, dtype)
             expect("exp_avg_sq", square, weight.shape, dtype)
             expect("step", counter, (), torch.float32)
-        # Held without their weights' identity: memory that a weight leaves is not freed under the kernel.
+        # Held independently of the weights: memory that a weight leaves must not be freed during a kernel
+        # run.
         self._alive = [
             tuple([one.detach() for one in of_one])
             for of_one in zip(weights, means, squares, counters, strict=True)
@@ -65,10 +66,10 @@ class NativeAdam:
         self._spare: list[_Block] = []
         self._suffix = "32" if weights[0].dtype is torch.float32 else "64"
         self._work = sum(weight.numel() for weight in weights) * _COST
-        self._kernels_for(decays=False)  # or say now that there are none
+        self._kernels_for(decays=False)  # or fail now
 
     def _kernels_for(self, decays: bool) -> tuple[int, int, int]:
-        """The addresses of a whole step, and of its two halves, for weights that decay or do not."""
+        """Return the addresses of a whole step and of its two halves, with or without weight decay."""
         addresses, kind = _addresses(), ("decayed" if decays else "update") + self._suffix
         return addresses[f"whole_{kind}"], addresses["count"], addresses[kind]
 
@@ -85,15 +86,15 @@ class NativeAdam:
         maximize: bool,
         epsilon_first: bool = False,
     ) -> bool:
-        """See `nabi.targets.AdamSteps`."""
-        if [to_read(weight) for weight in weights] != self._places:
+        """See `nabi.kernels.AdamSteps`."""
+        if list(map(to_read, weights)) != self._places:
             return False
-        # Taken out while it is used: it holds the addresses of gradients that only this call keeps alive.
+        # Removed while in use: it holds the addresses of gradients that only this call keeps alive.
         try:
             block = self._spare.pop()
         except IndexError:
             block = _Block(self._alive)
-        found = [to_read(gradient) for gradient in gradients]
+        found = list(map(to_read, gradients))
         if found != block.found:
             block.bind(self._alive, gradients, found)
         numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
@@ -107,14 +108,14 @@ class NativeAdam:
         threads = _threads.threads_for(self._work)
         if threads == 1:
             _threads.run(whole, block.block, 1)
-        else:  # counters go up once, before any thread reads what follows from them
+        else:  # increment the counters once, before any thread reads values derived from them
             _threads.run(count, block.block, 1)
             _threads.run(update, block.block, threads)
         self._spare.append(block)
         return True
 
     def forget_gradients(self) -> None:
-        """See `nabi.targets.AdamSteps`."""
+        """See `nabi.kernels.AdamSteps`."""
         for block in self._spare:
             block.found = []
 
@@ -137,7 +138,7 @@ class _Block:
     def bind(
         self, tensors: Sequence[tuple[Tensor, ...]], gradients: Sequence[Tensor], addresses: list[int]
     ) -> None:
-        """Write down where gradients lie that have what the kernel reads."""
+        """Store the addresses of gradients that match what the kernel reads."""
         at = _HEAD + _LINE.index("gradient")
         for (weight, *_), gradient, address in zip(tensors, gradients, addresses, strict=True):
             expect("gradient", gradient, weight.shape, weight.dtype)
@@ -163,7 +164,7 @@ def _addresses() -> dict[str, int]:
 
 
 def write(machine: Machine) -> ir.Module:
-    """Write the kernels; vectors are as long on every machine, and LLVM cuts them."""
+    """Write the kernels; vectors have the same length on every machine, and LLVM splits them."""
     module = ir.Module("adam")
     _write_count(module)
     for kind, dtype, lanes in _KINDS:
@@ -174,7 +175,7 @@ def write(machine: Machine) -> ir.Module:
 
 
 class _Arguments:
-    """A kernel begun, and what it was given."""
+    """The start of a kernel and its arguments."""
 
     def __init__(self, module: ir.Module, name: str) -> None:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX])
@@ -192,17 +193,17 @@ class _Arguments:
         return self.b.gep(self._block, [place], source_etype=INDEX)
 
     def place(self, line: Any, name: str) -> Any:
-        """Where the line of a tensor says something."""
+        """Return the position of a value in a tensor's line."""
         b = self.b
         return self._at(b.add(b.mul(line, index(len(_LINE))), index(_HEAD + _LINE.index(name))))
 
     def pointer(self, line: Any, name: str) -> Any:
-        """An address in the line of a tensor."""
+        """Return an address in a tensor's line."""
         return self.b.load(self.place(line, name), align=8, typ=POINTER)
 
 
 def _write_count(module: ir.Module) -> None:
-    """Each counter goes up by one; the size of a step and what the root is multiplied by follow from it."""
+    """Increment each counter and derive from it the step size and the factor of the root."""
     given = _Arguments(module, "count")
     b, numbers, one = given.b, given.numbers, ir.Constant(_DOUBLE, 1.0)
     root = ir.Function(module, ir.FunctionType(_DOUBLE, [_DOUBLE]), "llvm.sqrt.f64")
@@ -210,7 +211,7 @@ def _write_count(module: ir.Module) -> None:
         counter = given.pointer(line, "counter")
         steps = b.fadd(b.load(counter, align=4, typ=_FLOAT), ir.Constant(_FLOAT, 1.0))
         b.store(steps, counter, align=4)
-        # The powers of both rates, by squaring: a step has a factor for each bit that is set.
+        # The powers of both rates by squaring, with a factor for each set bit.
         left = b.fptosi(steps, INDEX)
         loop = Loop(b, 0, _BITS, carried=[left, numbers["beta1"], numbers["beta2"], one, one])
         left, *rest = loop.carried
@@ -244,7 +245,7 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
         size, corrected = (
             b.load(given.place(line, each), align=8, typ=_DOUBLE) for each in ("size", "scale")
         )
-        # Epsilon is added once, after the root is multiplied; what comes before that is multiplied with it.
+        # Epsilon is added once, after the root is multiplied; an earlier epsilon is multiplied too.
         factor = b.fadd(b.fmul(numbers["first"], corrected), late)
         epsilon = everywhere(b.fmul(numbers["epsilon"], factor))
         size, scale = everywhere(size), everywhere(corrected)
@@ -278,7 +279,7 @@ def _write_update(module: ir.Module, name: str, dtype: str, lanes: int, decays: 
 
 
 def _write_whole(module: ir.Module, name: str) -> None:
-    """Both halves of a step, for one thread."""
+    """Write both halves of a step, for one thread."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX]), f"whole_{name}")
     function.attributes.add("nounwind")
     b = ir.IRBuilder(function.append_basic_block("entry"))

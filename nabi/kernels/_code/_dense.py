@@ -1,10 +1,10 @@
-"""A small dense layer, forward and backward, each in one call.
+"""Small dense layers, forward and backward in one call each.
 
-Torch needs a call for each product and each elementwise function; with a few thousand multiply-adds in a
-layer that costs several times what the arithmetic does. Everything here is one product, `C = A · B` with rows
-of B and C in vectors and numbers of A wherever they lie: the outputs, the gradient of the kernel (A is the
-input, read along its columns), that of the bias (A is a single one) and that of the input (B is the kernel,
-turned). Every sum is formed in the order of its terms.
+Torch needs a call for each product and each elementwise function; in a layer with a few thousand
+multiply-adds, the calls cost several times as much as the arithmetic. Everything here is one product,
+`C = A · B`, with rows of B and C in vectors and numbers of A at any stride: the outputs, the gradient of the
+kernel (A is the input, read by columns), that of the bias (A is a single one) and that of the input (B is the
+transposed kernel). Every sum is computed in the order of its terms.
 """
 
 from dataclasses import dataclass
@@ -36,17 +36,17 @@ _PLACE = {name: place for place, name in enumerate(_ARGUMENTS)}
 
 @dataclass(frozen=True)
 class Shape:
-    """What code is written for: one of `ACTIVATIONS`, and `"float32"` or `"float64"`."""
+    """The parameters of the code: one of `ACTIVATIONS`, and `"float32"` or `"float64"`."""
 
     activation: str
     dtype: str
 
 
 class NativeDense:
-    """See `nabi.targets.SmallDense`.
+    """See `nabi.kernels.SmallDense`.
 
     Raises:
-        NativeError: if the kernels cannot be made.
+        NativeError: if the kernels can't be compiled.
     """
 
     def __init__(self, kernel: Tensor, bias: Tensor | None, activation: str, rows: int) -> None:
@@ -76,7 +76,7 @@ class NativeDense:
         self._x: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs for `[rows, inputs]`, contiguous."""
+        """Return the outputs for contiguous `[rows, inputs]`."""
         if x.numel() != self._sizes[0] or x.dtype is not self._dtype or not x.is_contiguous():
             expect("x", x, self._input_gradient.shape, self._dtype)
         self._x = x
@@ -85,7 +85,7 @@ class NativeDense:
         return self._y
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
-        """Form the gradients of kernel and bias, and return that of the input if it is needed."""
+        """Compute the gradients of kernel and bias; return that of the input if needed."""
         given, block, x = cotangent, self._back, self._x
         if given.numel() != self._sizes[1] or given.dtype is not self._dtype or not given.is_contiguous():
             expect("cotangent", given, self._y.shape, self._dtype)
@@ -118,7 +118,7 @@ def _addresses(shape: Shape) -> tuple[int, int]:
 
 
 def write(shape: Shape, machine: Machine) -> ir.Module:
-    """Write both kernels; vectors are as long on every machine, and LLVM cuts them."""
+    """Write both kernels; vectors have the same length on every machine, and LLVM splits them."""
     module = ir.Module("dense")
     outputs = _write_product(module, "outputs", shape, shape.activation)
     product = _write_product(module, "product", shape, None)
@@ -128,7 +128,7 @@ def write(shape: Shape, machine: Machine) -> ir.Module:
 
 
 def _write_product(module: ir.Module, name: str, shape: Shape, activation: str | None) -> Any:
-    """`C[r, :] = sum of A[r, k] · B[k, :]`; with an activation that of the sum begun with `bias`."""
+    """Write `C[r, :] = Σ A[r, k] · B[k, :]`; with an activation, it is applied to the sum plus `bias`."""
     kind = ir.FunctionType(
         ir.VoidType(), [POINTER, INDEX, INDEX, POINTER, POINTER, INDEX, INDEX, INDEX, POINTER]
     )
@@ -215,7 +215,7 @@ def _write_backward(module: ir.Module, product: Any, shape: Shape) -> None:
 
 
 def _write_slope(v: Vectors, activation: str, cotangent: Any, y: Any, slope: Any, count: Any) -> None:
-    """The cotangent of what the activation was applied to."""
+    """Write the cotangent of the activation's argument."""
     b = v.builder
 
     def some(at: Any, mask: Any) -> None:

@@ -1,9 +1,9 @@
-"""Dropout: which elements are kept, a bit each, and tensors thinned out by these bits.
+"""Dropout: drawing kept elements as bits, and applying the bits to tensors.
 
 Random numbers are those of Philox4x32 with 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy
-as 1, 2, 3"): the numbers of a place follow from a key and the place alone, so that any thread can make any
-part, and every machine makes the same. Element `64 b + 16 j + i` of a tensor has word j of counter
-`16 b + i`. It is kept where the word is not below the threshold, `rate` times 2 to the 32.
+as 1, 2, 3"): they depend only on a key and the position, so any thread can generate any part, and every
+machine generates the same. Element `64 b + 16 j + i` of a tensor uses word j of counter `16 b + i`. It is
+kept if the word is not below the threshold, `rate` times 2^32.
 """
 
 import struct
@@ -28,16 +28,16 @@ _ROUNDS = 10
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _LOW = 0xFFFFFFFF
-# What an element costs, to know when a second thread is worth it.
+# Cost of an element, to decide when a second thread pays off.
 _DRAW_COST, _THIN_COST = 8.0, 1.0
 
 
 def draw(count: int, rate: float, key: int) -> Tensor:
-    """Return which of `count` elements are kept, a bit each, the first in the lowest bit of the first byte.
+    """Draw which of `count` elements are kept, one bit each, the first in the lowest bit of the first byte.
 
     Args:
-        count: elements.
-        rate: the probability with which an element is dropped, below 1.
+        count: number of elements.
+        rate: the probability of dropping an element, below 1.
         key: 64 random bits.
     """
     blocks = -(-count // _BLOCK)
@@ -72,7 +72,7 @@ def _addresses() -> dict[str, int]:
 
 
 def write(machine: Machine) -> ir.Module:
-    """Write the kernels; vectors are as long on every machine, and LLVM cuts them."""
+    """Write the kernels; vectors have the same length on every machine, and LLVM splits them."""
     module = ir.Module("dropout")
     _write_draw(module)
     _write_thin(module, "thin32", "float32", 16)
@@ -81,7 +81,7 @@ def write(machine: Machine) -> ir.Module:
 
 
 def _function(module: ir.Module, name: str, pointers: int, numbers: int) -> tuple[Any, list[Any], Any, Any]:
-    """Begin a kernel; return its builder, its arguments, its thread and the number of threads."""
+    """Start a kernel; return its builder, its arguments, its thread and the number of threads."""
     kind = ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX])
     function = ir.Function(module, kind, name)
     function.attributes.add("nounwind")
@@ -101,7 +101,7 @@ def _share(b: ir.IRBuilder, total: Any, thread: Any, threads: Any) -> tuple[Any,
 
 def _write_draw(module: ir.Module) -> None:
     b, (bits, blocks, key, threshold), thread, threads = _function(module, "draw", 1, 3)
-    v = Vectors(b, "float64", _HALF)  # words of 32 bits lie in 64, where a product has its place
+    v = Vectors(b, "float64", _HALF)  # words of 32 bits are stored in 64 bits, to hold their products
     low, shift = v.integer_constant(_LOW), v.integer_constant(32)
     keys = [v.splat(b.and_(key, index(_LOW))), v.splat(b.lshr(key, index(32)))]
     limit = v.splat(threshold)
@@ -128,7 +128,7 @@ def _write_draw(module: ir.Module) -> None:
 
 
 def _round(v: Vectors, words: list[Any], keys: list[Any], number: int) -> list[Any]:
-    """One round: two products whose halves change places, mixed with the other words and the round's keys."""
+    """Write one round: two products with swapped halves, mixed with the other words and the round's keys."""
     b = v.builder
     low, shift = v.integer_constant(_LOW), v.integer_constant(32)
     own = [

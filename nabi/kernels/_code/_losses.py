@@ -1,6 +1,6 @@
-"""A loss of a few outputs and its gradient in one call, where torch needs half a dozen.
+"""Losses of a few outputs with their gradients in one call, where torch needs half a dozen.
 
-Sums go over vectors first and then over their lanes, in double precision from row to row.
+Sums run over vectors first and then over their lanes, in double precision from row to row.
 """
 
 import ctypes
@@ -27,10 +27,10 @@ _DOUBLE = ir.DoubleType()
 
 
 class NativeLoss:
-    """See `nabi.targets.SmallLoss`.
+    """See `nabi.kernels.SmallLoss`.
 
     Raises:
-        NativeError: if the kernel cannot be made.
+        NativeError: if the kernel can't be compiled.
     """
 
     def __init__(self, kind: str, like: Tensor) -> None:
@@ -61,7 +61,7 @@ def _address(kind: str, dtype: str) -> int:
 
 
 def write(kind: str, dtype: str, machine: Machine) -> ir.Module:
-    """Write a loss; vectors are as long on every machine, and LLVM cuts them."""
+    """Write a loss; vectors have the same length on every machine, and LLVM splits them."""
     module = ir.Module(kind)
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, INDEX, INDEX]), kind)
     function.attributes.add("nounwind")
@@ -86,14 +86,14 @@ def _as_double(v: Vectors, scalar: Any) -> Any:
 
 
 def _share(v: Vectors, count: Any) -> tuple[Any, Any]:
-    """One divided by a count: in double precision, and in every lane."""
+    """Return one divided by a count: in double precision, and in every lane."""
     b = v.builder
     share = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
     return share, v.splat(share if v.double else b.fptrunc(share, v.element))
 
 
 class _Row:
-    """`columns` numbers from `start` on, as whole vectors and a rest."""
+    """`columns` numbers from `start` on, as full vectors and a remainder."""
 
     def __init__(self, v: Vectors, start: Any, columns: Any) -> None:
         b = v.builder
@@ -102,9 +102,9 @@ class _Row:
         self._rest = v.lanes_below(b.sub(columns, self._whole))
 
     def over(self, body: Any, carried: list[Any]) -> list[Any]:
-        """Go over the vectors; `body(at, mask, carried)` returns what is carried on.
+        """Loop over the vectors; `body(at, mask, carried)` returns the carried values.
 
-        The rest is always gone over, if only with no lane of it: what is carried needs no second way.
+        The remainder is always processed, possibly with no lanes, so the carried values need no second path.
         """
         b = self._v.builder
         loop = Loop(b, 0, self._whole, self._v.lanes, carried=carried)
@@ -168,7 +168,7 @@ def _by_element(v: Vectors, given: dict[str, Any], element: Any) -> Any:
 
 
 def _sigmoid_crossentropy(v: Vectors, x: Any, y: Any) -> tuple[Any, Any]:
-    """`log(1 + exp(x)) - x y`, with what the logarithm is nearly, x or 0, taken out of it."""
+    """Return `log(1 + exp(x)) - x y` and its slope, with the logarithm's asymptote, x or 0, split off."""
     far = v.sub(apply(v, "relu", x), v.mul(x, y))
     near = apply(v, "softplus", v.neg(apply(v, "abs", x)))
     return v.add(far, near), v.sub(apply(v, "sigmoid", x), y)

@@ -1,9 +1,10 @@
-"""Back through max pooling into a convolution: only the steps that were the largest of a window count.
+"""The backward pass of max pooling after a convolution: only the largest step of each window counts.
 
-A window of four steps hands its gradient to one of them, so three quarters of the products of a convolution's
-backward pass are with zero. Here each window of each filter adds its gradient times `kernel_size` rows of the
-input to the gradient of the kernel, and its gradient times the filter to as many rows of the input's: rows
-that lie side by side, which is all that vectors need. Every sum is formed by one thread in one order.
+A window of four steps passes its gradient to one of them, so three quarters of the products in a
+convolution's backward pass are zero. Here each window of each filter adds its gradient times `kernel_size`
+rows of the input to the gradient of the kernel, and its gradient times the filter to as many rows of the
+input's gradient: consecutive rows, which is all that vectors need. Every sum is computed by one thread in a
+fixed order.
 """
 
 from collections.abc import Iterator
@@ -24,10 +25,10 @@ from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
 __all__ = ["MOST_NUMBERS", "Shape", "input_gradient", "kernel_gradient", "make_ready", "write"]
 
 MOST_NUMBERS = 4096
-"""Numbers of a filter at most: the code has an instruction for each vector of them."""
+"""The maximum number of elements of a filter: the code has an instruction for each of its vectors."""
 
 _WINDOWS = 24
-"""Windows whose input rows stay in the nearest cache while all filters go over them."""
+"""Number of windows whose input rows stay in the first-level cache while all filters are applied."""
 
 _ARGUMENTS = ("x", "given", "places", "found", "batch", "steps", "windows", "filters", "stride")
 _POINTERS = 4
@@ -35,11 +36,11 @@ _POINTERS = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """What code is written for.
+    """The parameters of the code.
 
     Attributes:
         kernel_size: rows of a filter; `width`: of each.
-        dilation: how many steps apart they are.
+        dilation: their distance in steps.
         dtype: `"float32"` or `"float64"`.
     """
 
@@ -50,7 +51,7 @@ class Shape:
 
 
 def make_ready(shape: Shape) -> None:
-    """Compile the kernels, if that has not been done before; raises `NativeError` where it cannot be."""
+    """Compile the kernels if needed; raises `NativeError` if that fails."""
     _address(shape, "kernel_gradient")
 
 
@@ -58,10 +59,10 @@ def kernel_gradient(shape: Shape, x: Tensor, given: Tensor, places: Tensor, stri
     """Return the gradient of a kernel, `[filters, kernel_size, width]`.
 
     Args:
-        shape: of the filters.
-        x: input `[B, T, width]`, contiguous as all others.
+        shape: the shape of the filters.
+        x: input `[B, T, width]`, contiguous like all others.
         given: gradient of each window `[B, windows, filters]`.
-        places: which output of the convolution was the largest of each window, as `given`, int64.
+        places: the largest output of the convolution in each window, shaped like `given`, int64.
         stride: steps between outputs of the convolution.
     """
     expect("x", x, (given.shape[0], x.shape[1], shape.width), x.dtype)
@@ -128,7 +129,7 @@ class _Writer:
         self.v = Vectors(b, shape.dtype, machine.lanes(shape.dtype))
         self.shape = shape
         self.size = shape.kernel_size * shape.width
-        # Vectors that stay in registers; the others are for a factor and what is on its way.
+        # Vectors that stay in registers; the other registers hold a factor and values being loaded.
         self.kept = 20 if machine.registers == 32 else 10
         block, self.thread, self.threads = function.args
         self.arguments: dict[str, Any] = {}
@@ -144,7 +145,7 @@ class _Writer:
         """Return the vectors of a filter in groups that fit into registers.
 
         Returns:
-            For each vector its place in the filter, its place from the first input row on, and its mask.
+            For each vector its position in the filter, its offset from the first input row, and its mask.
         """
         v, shape = self.v, self.shape
         parts = []
@@ -171,7 +172,7 @@ class _Writer:
 
     @contextmanager
     def pieces(self, sequences: tuple[Any, Any]) -> Iterator[tuple[Any, Any, Any]]:
-        """Write loops over some windows of a sequence after the other; yields its number, their range."""
+        """Write loops over pieces of windows of each sequence; yield the sequence and the range."""
         b = self.b
         with (
             loop_over(b, *sequences) as sequence,
@@ -181,7 +182,7 @@ class _Writer:
         b.ret_void()
 
     def write_kernel_gradient(self) -> None:
-        """A filter's gradient stays in registers while some windows add their part."""
+        """Write the kernel's gradient: a filter's gradient stays in registers while windows add to it."""
         b, v = self.b, self.v
         filters = self.share(self["filters"])
         with self.pieces((0, self["batch"])) as (sequence, begin, end):
@@ -201,7 +202,7 @@ class _Writer:
                         v.store(total, own, place, mask)
 
     def write_input_gradient(self) -> None:
-        """A filter stays in registers while it adds its part to the rows that some windows came from."""
+        """Write the input's gradient: a filter stays in registers while it adds to the rows of windows."""
         b, v = self.b, self.v
         with self.pieces(self.share(self["batch"])) as (sequence, begin, end):
             for group in self.groups():

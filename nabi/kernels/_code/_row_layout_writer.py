@@ -16,7 +16,7 @@ _NUMBERS = {
 }  # fmt: skip
 
 _UNROLLED = 4
-"""Vectors that are copied in one turn of a loop."""
+"""Vectors copied in one iteration of a loop."""
 
 
 def write(machine: Machine) -> ir.Module:
@@ -55,14 +55,14 @@ class _Writer:
 
 
 class _LayoutWriter(_Writer):
-    """Sorts sequences by length and places their steps; one thread does it."""
+    """Sorts sequences by length and places their steps, in one thread."""
 
     def __init__(self, module: ir.Module, has_mask: bool) -> None:
         super().__init__(module, "of_mask" if has_mask else "of_lengths", LAYOUT)
         self.has_mask = has_mask
 
     def is_valid(self, sequence: Any, step: Any) -> Any:
-        """Whether the mask says that a step is valid."""
+        """Return whether a step is valid according to the mask."""
         b = self.b
         at = b.add(b.mul(sequence, self["mask_batch"]), b.mul(step, self["mask_time"]))
         flag = b.load(b.gep(self["mask"], [at], source_etype=BYTE), align=1, typ=BYTE)
@@ -79,7 +79,7 @@ class _LayoutWriter(_Writer):
         self.b.ret_void()
 
     def count_lengths(self, steps: Any) -> None:
-        """Count how many sequences have each length."""
+        """Count the sequences of each length."""
         b = self.b
         with loop_over(b, 0, steps) as length:
             self.put(index(0), "starts", length)
@@ -94,9 +94,9 @@ class _LayoutWriter(_Writer):
             self.put(b.add(self.get("starts", length), index(1)), "starts", length)
 
     def count_active(self, steps: Any) -> None:
-        """Say how many sequences have each step, and where its rows begin.
+        """Compute how many sequences have each step, and where its rows start.
 
-        As many are longer than a length: so far from the start do the sequences of that length stand.
+        The number of longer sequences is the position of the first sequence of a length.
         """
         b = self.b
         loop = Loop(b, 0, steps, carried=[self["batch"], index(0), index(0)])
@@ -110,7 +110,7 @@ class _LayoutWriter(_Writer):
         self.put(count, "found", index(2))
 
     def sort_sequences(self) -> None:
-        """Sort sequences from the longest to the shortest; those of a length stay in their order."""
+        """Sort sequences from the longest to the shortest; the order is stable."""
         b = self.b
         loop = Loop(b, 0, self["batch"], carried=[index(0)])
         length = self.get("lengths", loop.at)
@@ -122,7 +122,7 @@ class _LayoutWriter(_Writer):
         self.put(moved, "found", index(0))
 
     def place_steps(self, sequence: Any) -> None:
-        """Say where each step of a sequence lies, and what lies there."""
+        """Store the row of each step of a sequence, and the step of each row."""
         b = self.b
         rank, length = self.get("back", sequence), self.get("lengths", sequence)
         begin = b.mul(sequence, self["time"])
@@ -130,7 +130,7 @@ class _LayoutWriter(_Writer):
         loop = Loop(b, 0, self["time"], carried=[index(0)])
         (number,) = loop.carried
         at = b.add(begin, loop.at)
-        # Of a mask that somebody changes meanwhile no more steps have a row than were counted.
+        # If the mask changes meanwhile, no more steps get a row than were counted.
         valid = b.icmp_signed("<", number, length)
         if self.has_mask:
             valid = b.and_(valid, self.is_valid(sequence, loop.at))
@@ -159,7 +159,7 @@ class _CopyWriter(_Writer):
         self.has_rest = self.b.icmp_signed("<", self.whole, words)
 
     def write(self) -> None:
-        """Write the kernel. Threads take turns: late steps, and sequences that end early, are less work."""
+        """Write the kernel. Work is interleaved: late steps and sequences that end early are less work."""
         b, v = self.b, self.v
         turns = b.sdiv(b.add(b.sub(self["outer"], self.thread), b.sub(self.threads, index(1))), self.threads)
         with loop_over(b, 0, turns) as turn:
@@ -171,7 +171,7 @@ class _CopyWriter(_Writer):
         b.ret_void()
 
     def copy_step(self, number: Any, step: Any) -> None:
-        """Copy a step to its row or back; where it has none, nothing or zeros."""
+        """Copy a step to its row or back; for a step without a row, nothing or zeros."""
         b = self.b
         row = self.v.address(self["rows"], b.mul(number, self["words"]))
         has_row = b.icmp_signed(">=", number, index(0))
@@ -182,7 +182,7 @@ class _CopyWriter(_Writer):
             self.copy(step, row)
 
     def copy(self, source: Any, target: Any) -> None:
-        """Copy a row, several vectors at a time as far as there are so many."""
+        """Copy a row, several vectors at a time as long as enough remain."""
         b, v = self.b, self.v
         with loop_over(b, 0, self.wide, v.lanes * _UNROLLED) as start:
             places = [b.add(start, index(part * v.lanes)) for part in range(_UNROLLED)]

@@ -1,1 +1,1 @@
-"""What every layer is made of: its base class, weights, shapes, names and symbolic inputs."""
+"""The foundations of every layer: base class, weights, shapes, names and symbolic inputs."""

@@ -1,4 +1,4 @@
-"""Activation functions by name, with Keras' names and defaults, over torch's functions."""
+"""Activation functions by name, with Keras' names and defaults, based on torch's functions."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -52,7 +52,7 @@ def relu6(x: Tensor) -> Tensor:
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
-    """Return `x` where it is positive, `negative_slope · x` elsewhere (Keras' slope: 0.2)."""
+    """Return `x` where positive, `negative_slope · x` elsewhere (Keras' slope: 0.2)."""
     return functional.leaky_relu(x, negative_slope)
 
 
@@ -62,7 +62,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """Return `min(max(x / 6 + 1/2, 0), 1)`, as Keras 3; Keras 2 had the slope 0.2."""
+    """Return `min(max(x / 6 + 1/2, 0), 1)`, as in Keras 3; Keras 2 has the slope 0.2."""
     return functional.hardsigmoid(x)
 
 
@@ -92,7 +92,7 @@ def softsign(x: Tensor) -> Tensor:
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """Return `x` where it is positive, `alpha · (exp(x) - 1)` elsewhere."""
+    """Return `x` where positive, `alpha · (exp(x) - 1)` elsewhere."""
     return functional.elu(x, alpha)
 
 
@@ -137,7 +137,7 @@ _KNOWN: dict[str, Activation] = {
     "swish": silu,
     "tanh": tanh,
 }
-# torch's own functions mean the same, so a layer that is given one can still be named in a config.
+# torch's own functions are equivalent, so a config can name them too.
 _SAME = {
     torch.tanh: "tanh", torch.sigmoid: "sigmoid", torch.relu: "relu", torch.selu: "selu",
     torch.exp: "exponential",
@@ -153,7 +153,7 @@ _NAME_OF: dict[Any, str] = {function: name for name, function in _KNOWN.items() 
 def get(identifier: object, argument: str = "activation") -> Activation:
     """Return the activation function for a name, function or `None` (linear).
 
-    Raises `UnknownNameError` (with the nearest right name) or `ArgumentError`, both naming `argument`.
+    Raises `UnknownNameError` (with the nearest known name) or `ArgumentError`, both naming `argument`.
 
     >>> get("tanh") is tanh, get(None) is linear, get("swish") is silu
     (True, True, True)
@@ -167,13 +167,13 @@ def get(identifier: object, argument: str = "activation") -> Activation:
     if callable(identifier):
         name = _named(identifier)
         return _KNOWN[name] if name is not None else cast(Activation, identifier)
-    raise ArgumentError(f"{argument}: expected a name or a function; got {identifier!r}")
+    raise ArgumentError(f"{argument}: expected a name or a function, got {identifier!r}")
 
 
 def _named(function: object) -> str | None:
     try:
         return _NAME_OF.get(function)
-    except TypeError:  # a callable that cannot be hashed is none of ours
+    except TypeError:  # an unhashable callable is not one of these
         return None
 
 
@@ -182,7 +182,7 @@ def serialize(function: Activation, argument: str = "activation") -> str:
     name = _named(function) or name_of_function(function)
     if name is None:
         raise ArgumentError(
-            f"{argument}: {function!r} has no name that a config could hold; use a function made with def, "
+            f"{argument}: {function!r} has no name to store in a config; use a function defined with def, "
             f"or one of nabi.activations: {', '.join(sorted(_KNOWN))}"
         )
     return name

@@ -1,4 +1,4 @@
-"""Checks and small conversions of the arguments that many layers share."""
+"""Checks and conversions of arguments that many layers share."""
 
 import functools
 import inspect
@@ -33,7 +33,7 @@ __all__ = [
 
 Shape = tuple[int | None, ...]
 
-_LARGEST_SIZE = 2**63 - 1  # that torch knows
+_LARGEST_SIZE = 2**63 - 1  # torch's limit
 
 _names_given: dict[str, int] = {}
 
@@ -47,12 +47,12 @@ def unique_name(class_name: str) -> str:
 
 
 def reset_names() -> None:
-    """Start the automatic names of layers again from the first one."""
+    """Restart the automatic names of layers."""
     _names_given.clear()
 
 
 def dtype_named(dtype: "str | torch.dtype | None", argument: str = "dtype") -> torch.dtype:
-    """Return a torch dtype for a name as `"float32"`; `None` is torch's default dtype."""
+    """Return the torch dtype for a name such as `"float32"`; `None` is torch's default dtype."""
     return as_dtype(dtype, argument)
 
 
@@ -62,12 +62,12 @@ def positive_integer(argument: str, value: Any) -> int:
 
 
 def one_positive_integer(argument: str, value: Any) -> int:
-    """Return a size that Keras lets be a number or a tuple of one number."""
+    """Return a size given as a number or, as Keras allows, a tuple of one number."""
     return positive_integers(argument, value, 1)[0]
 
 
 def positive_integers(argument: str, value: Any, count: int) -> tuple[int, ...]:
-    """Return sizes along `count` axes, which Keras lets be a number for all or a tuple of one for each."""
+    """Return sizes along `count` axes, given as one number for all or as a tuple with one for each."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
         return (positive_integer(argument, value),) * count
     if len(value) != count:
@@ -82,22 +82,22 @@ def rate(argument: str, value: Any) -> float:
 
 
 def check_one_of(argument: str, value: object, known: Sequence[object]) -> None:
-    """Raise `UnknownNameError` unless `value` is one of the known ones."""
+    """Raise `UnknownNameError` unless `value` is one of the known names."""
     try:
         if value in known:
             return
-    except (TypeError, ValueError, RuntimeError):  # an array or tensor is not compared with a name
+    except (TypeError, ValueError, RuntimeError):  # an array or tensor can't be compared with a name
         pass
     raise unknown_name(argument, value, [str(one) for one in known])
 
 
 def check_no_constraint(**constraints: object) -> None:
-    """Keras' constraint arguments are accepted, as long as none is asked for."""
+    """Raise `ArgumentError` unless all of Keras' constraint arguments are None."""
     for argument, value in constraints.items():
         if value is not None:
             given = _checks.short(value)
             raise ArgumentError(
-                f"{argument}: expected None, got {given}; constraints on weights are not offered"
+                f"{argument}: expected None, got {given}; constraints on weights are not supported"
             )
 
 
@@ -108,14 +108,14 @@ def unknown_arguments(class_name: str, given: Mapping[str, object], known: Seque
 
 @functools.cache
 def keyword_arguments(kind: Any) -> frozenset[str]:
-    """Return the names of all arguments that a class and the classes it is made from take."""
+    """Return the names of all arguments that a class and its base classes take."""
     names: set[str] = set()
     for one in kind.__mro__:
         if "__init__" in vars(one) and one.__module__.split(".")[0] != "torch":
             for name, parameter in inspect.signature(vars(one)["__init__"]).parameters.items():
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
                     names.add(name)
-    if hasattr(kind, "use_cudnn"):  # of Keras' LSTM and GRU, which take it among other keywords
+    if hasattr(kind, "use_cudnn"):  # Keras' LSTM and GRU take it
         names.add("use_cudnn")
     return frozenset(names - {"self"})
 
@@ -144,10 +144,10 @@ def _dimensions(argument: str, shape: Any) -> Shape:
 
 
 def check_shape(shape: Any, may_be_none: bool = False) -> None:
-    """Refuse what is no full shape of an input, or of several.
+    """Check that a value is the full shape of an input, or of several inputs.
 
     Raises:
-        ShapeError: for something else than sizes.
+        ShapeError: for anything other than sizes.
     """
     parts = list(shape.values()) if isinstance(shape, Mapping) else [shape]
     for part in parts:
@@ -165,7 +165,7 @@ def _is_shape(shape: Any) -> bool:
         return False
     if any(isinstance(size, str) for size in shape):
         return False
-    # A size of SymInt's kind is one that torch knows later.
+    # A SymInt is a size that torch determines later.
     return all(
         size is None or isinstance(size, torch.SymInt) or (_checks.as_whole(size, floats=False) or 0) >= 0
         for size in shape
@@ -181,9 +181,9 @@ def declared_shape(
     batch_size: Any = None,
     sequence: bool = False,
 ) -> Shape | None:
-    """Join Keras' ways of saying the input shape into one full shape, batch first.
+    """Combine Keras' arguments for the input shape into one full shape, batch first.
 
-    `sequence`: the layer reads `[B, T, D]`, so that `input_dim=D` alone leaves the length open.
+    `sequence`: the layer reads `[B, T, D]`, so `input_dim=D` alone leaves the length open.
 
     >>> declared_shape(input_shape=[4, 1])
     (None, 4, 1)
@@ -203,7 +203,7 @@ def declared_shape(
     if batch_input_shape is not None:
         shape = _dimensions("batch_input_shape", batch_input_shape)
         if not shape:
-            raise ShapeError("batch_input_shape: expected at least the batch size; got ()")
+            raise ShapeError("batch_input_shape: expected at least the batch size, got ()")
         return shape
     batch = None if batch_size is None else positive_integer("batch_size", batch_size)
     if input_shape is not None:

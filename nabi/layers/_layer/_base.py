@@ -39,14 +39,14 @@ def per_sample(penalty: Tensor, output: Tensor) -> Tensor:
 
 
 def build_once(build: Callable[..., None]) -> Callable[..., None]:
-    """Make a `build` method mark the layer as built, and do nothing on a layer that is built already."""
+    """Make a `build` method mark the layer as built and do nothing if it is already built."""
 
     own = build.__module__.startswith("nabi.layers.")
     may_be_none = any(one.default is None for one in inspect.signature(build).parameters.values())
 
     @functools.wraps(build)
     def wrapper(self: "Layer", *args: Any, **kwargs: Any) -> None:
-        if self._building:  # super().build(...) inside of a build
+        if self._building:  # super().build(...) inside build
             build(self, *args, **kwargs)
             return
         if self.built:
@@ -65,7 +65,7 @@ def build_once(build: Callable[..., None]) -> Callable[..., None]:
 
 
 def of_a_shape(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a method check that what it is given is a shape, or several."""
+    """Make a method check that its argument is a shape, or several shapes."""
 
     @functools.wraps(method)
     def wrapper(self: "Layer", input_shape: Any) -> Any:
@@ -76,9 +76,9 @@ def of_a_shape(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Layer(Weighted):
-    """A layer as in Keras, which is also a `torch.nn.Module`.
+    """A Keras-style layer that is also a `torch.nn.Module`.
 
-    A layer of your own overrides `__init__`, `build` (weights, once the input shape is known) and `call`:
+    To write your own layer, override `__init__`, `build` (weights, once the input shape is known) and `call`:
 
     >>> import torch
     >>> from nabi import layers
@@ -91,34 +91,34 @@ class Layer(Weighted):
     >>> scale(torch.ones(2, 3)).shape, scale.count_params(), scale.name
     (torch.Size([2, 3]), 3, 'scale')
 
-    `call` may take `mask` and `training`; they are passed only when they are in its signature.
-    As in Keras, a layer that is called on its own does not train (dropout is off) unless
-    `training=True` is passed; `layer.train()`, or fitting the model it is in, turns training on.
-    The mask of a tensor is its attribute `_keras_mask`, True at steps that count.
+    `call` may take `mask` and `training`; they are passed only if its signature has them. As in Keras, a
+    layer called on its own is not in training mode (dropout is off) unless `training=True` is passed;
+    `layer.train()`, or fitting the model it is in, turns training on. The mask of a tensor is its attribute
+    `_keras_mask`, True at unmasked steps.
 
-    Arguments: `name` (made from the class name by default), `trainable`, `dtype` (torch's default dtype),
+    Arguments: `name` (default: from the class name), `trainable`, `dtype` (default: torch's default dtype),
     and, for the first layer of a model, its input shape as `input_shape` (without the batch),
     `batch_input_shape` or `batch_shape` (with it), or `input_dim` and `input_length`; `weights` are
     initial weights in the order of `get_weights`; `activity_regularizer` penalises the output, divided by
     the batch size.
-    Raises `ArgumentError` for arguments that a layer does not have.
+    Raises `ArgumentError` for unknown arguments.
     """
 
     supports_masking: bool = False
     stateful: bool = False
-    # Integers are left alone (Keras' rule) except where a layer says that it computes with them.
+    # Integers are not cast (Keras' rule) unless a layer computes with them.
     _casts_integers: ClassVar[bool] = False
     _reads_sequences: ClassVar[bool] = False
-    # Whether a list of arrays is several inputs, and not one that is written as a list.
+    # Whether a list of arrays means several inputs, not one input written as a list.
     _takes_several: ClassVar[bool] = False
-    # What `call` takes, read once per class because reading a signature costs more than a small layer.
+    # What `call` takes; read once per class, because inspecting a signature costs more than a small layer.
     _takes_mask: ClassVar[bool] = False
     _takes_training: ClassVar[bool] = False
     _makes_mask: ClassVar[bool] = False
     _describes_itself: ClassVar[bool] = True
     # Whether the output shape is known without a trial.
     says_output_shape: ClassVar[bool] = False
-    # The symbolic tensors of the first call on an Input; for layers called on numbers there are none.
+    # The symbolic tensors of the first call on an Input; a layer called on numbers has none.
     input = OfFirstCall()
     output = OfFirstCall()
 
@@ -133,7 +133,7 @@ class Layer(Weighted):
         if "compute_output_shape" in vars(cls):
             cls.says_output_shape = True
         elif "call" in vars(cls) and not cls.__module__.startswith("nabi."):
-            cls.says_output_shape = False  # what is inherited may not be true of another call
+            cls.says_output_shape = False  # the inherited one may not hold for another call
         if "get_config" in vars(cls):
             cls._describes_itself = True
         elif "__init__" in vars(cls):
@@ -151,7 +151,7 @@ class Layer(Weighted):
         if kwargs and cls.__module__.startswith("nabi."):
             kind: Any = cls
             known = keyword_arguments(kind)
-            if not kwargs.keys() <= known:  # before Python says which argument is missing instead
+            if not kwargs.keys() <= known:  # before Python reports a missing argument instead
                 first = next(name for name in kwargs if name not in known)
                 raise unknown_arguments(cls.__name__, {first: None}, sorted(known))
         layer = super().__new__(cls)
@@ -205,24 +205,24 @@ class Layer(Weighted):
 
     @property
     def non_trainable_variables(self) -> list[Tensor]:
-        """What is kept beside the trainable weights: frozen weights and the state of random seeds."""
+        """The frozen weights and the state of random seeds."""
         return [*self.non_trainable_weights, *self.get_extra().values()]
 
     # State ------------------------------------------------------------------------------------------------
 
     def reset_state(self) -> None:
-        """Forget the states of stateful layers; a layer without states has nothing to do."""
+        """Reset the states of stateful layers; do nothing on a layer without states."""
         for child in self.children():
             for module in [child] if isinstance(child, Layer) else child.modules():
                 if isinstance(module, Layer):
                     module.reset_state()
 
     def reset_states(self) -> None:
-        """Forget the states, as `reset_state` (Keras 2's name)."""
+        """Reset the states, as `reset_state` (Keras 2's name)."""
         self.reset_state()
 
     def get_extra(self) -> dict[str, Tensor]:
-        """Return what is neither weight nor configuration: states, random seeds; by dotted name."""
+        """Return what is neither weight nor configuration, by dotted name: states, random seeds."""
         return {
             f"{path}.{key}" if path else key: value
             for path, module in self.named_modules()
@@ -231,7 +231,7 @@ class Layer(Weighted):
         }
 
     def set_extra(self, values: Mapping[str, Tensor]) -> None:
-        """Set what `get_extra` returned; `ArgumentError` for a name that no layer has."""
+        """Restore what `get_extra` returned; `ArgumentError` for a name that no layer has."""
         layers = {path: module for path, module in self.named_modules() if isinstance(module, Layer)}
         for name, value in values.items():
             path, _, key = name.rpartition(".")
@@ -251,7 +251,7 @@ class Layer(Weighted):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that floating-point inputs are cast to and weights have."""
+        """The data type of the weights; floating-point inputs are cast to it."""
         return self._dtype
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
@@ -267,9 +267,9 @@ class Layer(Weighted):
     # Configuration ----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again, as JSON-able values.
+        """Return the arguments that recreate the layer, as JSON-able values.
 
-        A layer of your own needs none as long as the arguments of its `__init__` are plain values or layers.
+        Your own layer need not override it if the arguments of its `__init__` are plain values or layers.
         """
         config: dict[str, Any] = {
             "name": self.name,
@@ -301,7 +301,7 @@ class Layer(Weighted):
         return cls(**config)
 
     def extra_repr(self) -> str:
-        """Show the name and, once there are any, the shapes of the weights."""
+        """Show the name and the shapes of existing weights."""
         own = {name: weight for name, weight in self._parameters.items() if weight is not None}
         return ", ".join(
             [f"name={self.name!r}", *(f"{name}={tuple(weight.shape)}" for name, weight in own.items())]
@@ -364,7 +364,7 @@ class Layer(Weighted):
 
     def _build_for(self, inputs: Any) -> None:
         shape = mapped(lambda one: tuple(one.shape), inputs)
-        # On the device of the inputs; and weights that are made during inference must be trainable later.
+        # On the device of the inputs; weights created during inference must be trainable later.
         with torch.inference_mode(False), torch.device(device_of(inputs) or torch.get_default_device()):
             self.build(shape)
 
@@ -375,6 +375,6 @@ class Layer(Weighted):
             self._initial_weights = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # Penalties of the last call belong to its graph, which can be neither copied nor saved; a copy of a
-        # layer has no part in the functional model that the layer is in.
+        # Penalties of the last call belong to its graph, which can be neither copied nor saved. A copy of a
+        # layer is not part of the layer's functional model.
         return {**self.__dict__, "_call_losses": [], "_first_call": None}

@@ -1,8 +1,8 @@
-"""Layers made from a file take no memory for weights that the file does not hold.
+"""Layers loaded from a file allocate no memory for weights that the file does not hold.
 
-What a file says of its layers and the tensors that it holds may contradict each other, through damage or on
-purpose. So whoever makes layers from a file says first what tensors there are, and `add_weight` asks before
-it takes memory.
+A file's description of its layers may contradict its tensors, through damage or on purpose. So code that
+creates layers from a file first declares the file's tensors, and `add_weight` claims memory before it
+allocates any.
 """
 
 import math
@@ -14,14 +14,14 @@ from nabi.errors import ShapeError
 
 __all__ = ["claim", "claim_batch", "only_tensors_of"]
 
-# A layer of somebody's own may make weights that it drops again; these many numbers are nothing.
+# A user's layer may create weights and drop them again; this many numbers are negligible.
 _SPARE = 1 << 16
-# What cannot be much is left to the comparison of each state, which names it.
+# Small claims are left to the later comparison of each state, whose error names the state.
 _SPARE_ROWS = 1 << 10
 
 
 class _Held:
-    """How many numbers may still be asked for, and the largest batch of kept states."""
+    """The numbers that may still be claimed, and the largest batch of kept states."""
 
     def __init__(
         self, weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]], spare: bool
@@ -38,7 +38,7 @@ _held: ContextVar[_Held | None] = ContextVar("held", default=None)
 def only_tensors_of(
     weights: Iterable[Sequence[int]], states: Iterable[Sequence[int]] = (), *, spare: bool = True
 ) -> Iterator[None]:
-    """Let layers have about as many numbers in their weights as a file, and no larger kept states.
+    """Limit the weights of layers to about as many numbers as a file holds, and kept states likewise.
 
     Args:
         weights: shapes of the weights in a file.
@@ -54,7 +54,7 @@ def only_tensors_of(
 
 
 def claim(shape: Sequence[int], layer: str, name: str | None) -> None:
-    """Ask for memory for a weight, where layers are made from a file.
+    """Claim memory for a weight while layers are created from a file.
 
     Raises:
         ShapeError: if the file holds fewer numbers.
@@ -65,17 +65,17 @@ def claim(shape: Sequence[int], layer: str, name: str | None) -> None:
     held.left -= math.prod(shape)
     if held.left < 0:
         raise ShapeError(
-            f"{layer}.{name or 'weight'}: expected weights of {held.numbers} numbers in all as in the file, "
+            f"{layer}.{name or 'weight'}: expected weights of {held.numbers} numbers in all, as in the file, "
             f"got one of shape {tuple(shape)}"
         )
 
 
 def claim_batch(batch: int, layer: str) -> None:
-    """Ask for memory for kept states of so many samples, where layers are made from a file.
+    """Claim memory for kept states of `batch` samples while layers are created from a file.
 
     Raises:
         ShapeError: if no state in the file has as many.
     """
     held = _held.get()
     if held is not None and not 0 < batch <= max(held.batch, _SPARE_ROWS):
-        raise ShapeError(f"{layer}: expected states of {held.batch} samples as in the file, got {batch}")
+        raise ShapeError(f"{layer}: expected states of {held.batch} samples, as in the file, got {batch}")

@@ -1,7 +1,7 @@
-"""Layers to and from `{"class_name", "config"}` dictionaries.
+"""Conversion of layers to and from `{"class_name", "config"}` dictionaries.
 
-Classes are found among those that are defined in the running program (and among `custom_objects`);
-nothing is ever imported or run because a file names it.
+Classes are looked up among those defined in the running program and in `custom_objects`; nothing is ever
+imported or run because a file names it.
 """
 
 import inspect
@@ -23,19 +23,19 @@ _classes: dict[str, dict[str, type[Any]]] = {}
 
 
 def _home(kind: type) -> str:
-    """Return where a class comes from; nabi's own classes all share one home."""
+    """Return the module of a class; nabi's own classes all share the home ""."""
     return "" if kind.__module__.split(".")[0] == "nabi" else kind.__module__
 
 
 def register(kind: type) -> None:
-    """Make a layer class known by its name; a class of the same name and module replaces an older one."""
+    """Register a layer class by name, replacing an older class of the same name and module."""
     _classes.setdefault(kind.__name__, {})[_home(kind)] = kind
 
 
 def serialize(layer: LayerLike) -> dict[str, Any]:
     """Describe a layer as a JSON-able dictionary `{"class_name", "config"}`.
 
-    A class of the user's own has its `module` in it too, to tell two classes of one name apart.
+    For a user's class it also contains its `module`, to tell apart classes of the same name.
 
     >>> from nabi import layers
     >>> layers.serialize(layers.Dropout(0.5, name="drop"))["class_name"]
@@ -48,23 +48,23 @@ def serialize(layer: LayerLike) -> dict[str, Any]:
 
 
 def is_serialized(value: object) -> bool:
-    """Tell whether a value is what `serialize` returns."""
+    """Tell whether a value has the form that `serialize` returns."""
     return isinstance(value, Mapping) and {"class_name", "config"} <= set(value)
 
 
 def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make the layer that `serialize` described.
 
-    `custom_objects` maps names to layer classes, initializers, regularizers and activations of the user's
-    own and is asked first. Raises `ArgumentError` for
-    something that is no such description and `UnknownNameError` for a class that is not known.
+    `custom_objects` maps names to the user's layer classes, initializers, regularizers and activations; it is
+    searched first. Raises `ArgumentError` for anything that is not such a description and `UnknownNameError`
+    for an unknown class.
 
     >>> from nabi import layers
     >>> layers.deserialize({"class_name": "Dense", "config": {"units": 3}}).units
     3
     """
     if not is_serialized(described):
-        raise ArgumentError(f"layer: expected a dictionary with 'class_name' and 'config'; got {described!r}")
+        raise ArgumentError(f"layer: expected a dictionary with 'class_name' and 'config', got {described!r}")
     name = described["class_name"]
     kind = (custom_objects or {}).get(name)
     if kind is None:
@@ -81,10 +81,10 @@ def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] 
 
 
 def _own(argument: str, value: Any, custom_objects: Mapping[str, Any]) -> Any:
-    """Turn what a config says of an initializer, regularizer or activation of the user's own into it."""
+    """Replace the config of a user's initializer, regularizer or activation by the object."""
     if is_serialized(value):
         own = custom_objects.get(value["class_name"])
-        # Layers and cells are made by who holds them.
+        # Layers and cells are created by the layer that contains them.
         if own is None or (isinstance(own, type) and issubclass(own, torch.nn.Module | Cell)):
             return value
         return own(**value["config"]) if isinstance(own, type) else own
@@ -94,7 +94,7 @@ def _own(argument: str, value: Any, custom_objects: Mapping[str, Any]) -> Any:
 
 
 def automatic_config(kind: type, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
-    """Write down the arguments of `__init__` for a class that has no `get_config` of its own."""
+    """Return the arguments of `__init__` as a config, for a class without its own `get_config`."""
     signature = inspect.signature(kind.__init__)  # type: ignore[misc]
     bound = signature.bind(None, *arguments[0], **arguments[1]).arguments
     config: dict[str, Any] = {}
@@ -114,8 +114,8 @@ def automatic_config(kind: type, arguments: tuple[tuple[Any, ...], dict[str, Any
 
 def _needs_get_config(kind: type, name: str, value: object) -> ArgumentError:
     return ArgumentError(
-        f"{name}: {value!r} cannot be written as JSON; give {kind.__name__} a get_config() "
-        "that returns the arguments of its __init__"
+        f"{name}: {value!r} cannot be written as JSON; define {kind.__name__}.get_config() "
+        "to return the arguments of its __init__"
     )
 
 
@@ -139,7 +139,7 @@ def _plain(kind: type, name: str, value: Any) -> Any:
 
 
 def restore(value: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    """Turn the layers that a config holds, also inside of lists, back into layers."""
+    """Convert the serialized layers in a config, including those inside lists, back to layers."""
     if is_serialized(value) and value["class_name"] in {**_classes, **(custom_objects or {})}:
         return deserialize(value, custom_objects)
     if isinstance(value, list):

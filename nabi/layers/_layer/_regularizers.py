@@ -38,7 +38,7 @@ class L1(Regularizer):
         return self.l1 * weight.abs().sum()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same regularizer again."""
+        """Return the arguments that recreate the regularizer."""
         return {"l1": self.l1}
 
 
@@ -54,12 +54,12 @@ class L2(Regularizer):
         return self.l2 * weight.square().sum()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same regularizer again."""
+        """Return the arguments that recreate the regularizer."""
         return {"l2": self.l2}
 
 
 class L1L2(Regularizer):
-    """`l1 · Σ|w| + l2 · Σw²`; by name (`"l1_l2"`) both factors are 0.01, called without arguments 0."""
+    """`l1 · Σ|w| + l2 · Σw²`; both factors default to 0, or to 0.01 by name (`"l1_l2"`)."""
 
     @public
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -71,7 +71,7 @@ class L1L2(Regularizer):
         return self.l1 * weight.abs().sum() + self.l2 * weight.square().sum()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same regularizer again."""
+        """Return the arguments that recreate the regularizer."""
         return {"l1": self.l1, "l2": self.l2}
 
 
@@ -81,7 +81,7 @@ _KNOWN: dict[str, type[Regularizer]] = {"L1": L1, "L2": L2, "L1L2": L1L2}
 def get(identifier: object, argument: str = "regularizer") -> Callable[..., Any] | None:
     """Return the regularizer for a name, class, callable or config dictionary; `None` stays `None`.
 
-    Raises `UnknownNameError` (with the nearest right name) or `ArgumentError`, both naming `argument`.
+    Raises `UnknownNameError` (with the nearest known name) or `ArgumentError`, both naming `argument`.
 
     >>> get("l2")
     L2(l2=0.01)
@@ -91,13 +91,13 @@ def get(identifier: object, argument: str = "regularizer") -> Callable[..., Any]
     if isinstance(identifier, str) and identifier in ("l1_l2", "l1l2"):
         return L1L2(0.01, 0.01)
     found = find(argument, identifier, _KNOWN, {"l1_l2": "L1L2"})
-    if found is not None and not callable(found):  # a class of the user's own without __call__
+    if found is not None and not callable(found):  # a user's class without __call__
         raise ArgumentError(f"{argument}: {found!r} cannot be called with a weight")
     return found
 
 
 def serialize(regularizer: object) -> dict[str, Any] | None:
-    """Describe a regularizer as `{"class_name", "config"}`; `ArgumentError` where it has no config."""
+    """Describe a regularizer as `{"class_name", "config"}`; `ArgumentError` if it has no config."""
     return to_config("regularizer", regularizer)
 
 

@@ -1,4 +1,4 @@
-"""Random numbers of a layer: torch's global ones, or its own when it has a seed."""
+"""Random numbers of a layer: from torch's global generator, or from its own if it has a seed."""
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ __all__ = ["SeedGenerator"]
 class SeedGenerator:
     """A source of random numbers that a layer keeps as an attribute.
 
-    Without a `seed` it stands for torch's global generator. With one it has a generator of its own,
-    whose state belongs to what the layer saves (`Layer.get_extra`).
+    Without a `seed`, it uses torch's global generator. With one, it has its own generator, whose state is
+    saved with the layer (`Layer.get_extra`).
 
     >>> source = SeedGenerator(7)
     >>> import torch
@@ -46,11 +46,11 @@ class SeedGenerator:
             generator.set_state(value)
 
     def get_config(self) -> dict[str, int | None]:
-        """Return the arguments that make the same source again."""
+        """Return the arguments that recreate the source."""
         return {"seed": self.seed}
 
     def draw(self, like: Tensor, rate: float) -> Kept:
-        """Draw what dropout keeps of a tensor: each element with probability `1 - rate`."""
+        """Draw the elements of a tensor that dropout keeps, each with probability `1 - rate`."""
         return draw_kept(like, rate, self.generator(like.device))
 
     def keep(self, like: Tensor, rate: float) -> Tensor:

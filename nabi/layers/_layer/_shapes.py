@@ -1,4 +1,4 @@
-"""Shapes: checks of inputs, output shapes by trial, and the sums behind parameter counts."""
+"""Shapes: checks of inputs, output shapes by trial calls, and the sums behind parameter counts."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,31 +25,31 @@ __all__ = [
 
 
 def check_rank(layer: LayerLike, shape: Sequence[int | None], rank: int, meaning: str) -> None:
-    """Raise `ShapeError` unless an input has `rank` axes, which `meaning` names."""
+    """Raise `ShapeError` unless an input has `rank` axes, described by `meaning`."""
     if len(shape) != rank:
         raise ShapeError(
-            f"inputs: {layer.name} ({type(layer).__name__}) expected {rank} axes {meaning}; "
+            f"inputs: {layer.name} ({type(layer).__name__}) expected {rank} axes {meaning}, "
             f"got {len(shape)} axes, shape {tuple(shape)}"
         )
 
 
 def check_width(layer: LayerLike, shape: Sequence[int | None], width: int) -> None:
-    """Raise `ShapeError` unless the last axis has the width that the weights were made for."""
+    """Raise `ShapeError` unless the last axis has the width for which the layer was built."""
     if not shape:
         raise ShapeError(f"inputs: {layer.name} expected at least one axis, got a single number")
     if shape[-1] != width:
         raise ShapeError(
-            f"inputs: {layer.name} ({type(layer).__name__}) was built for {width} features in the last axis; "
+            f"inputs: {layer.name} ({type(layer).__name__}) was built for {width} features in the last axis, "
             f"got {shape[-1]}, shape {tuple(shape)}"
         )
 
 
 def last_width(layer: LayerLike, shape: Sequence[int | None]) -> int:
-    """Return the size of the last axis; `ShapeError` where it is open, since weights need it."""
+    """Return the size of the last axis; `ShapeError` if it is open, since weights need it."""
     if not shape or shape[-1] is None:
         raise ShapeError(
             f"input_shape: {layer.name} ({type(layer).__name__}) needs the size of the last axis "
-            f"to make its weights; got {tuple(shape)}"
+            f"to make its weights, got {tuple(shape)}"
         )
     width: object = shape[-1]
     if isinstance(width, list | tuple | str):
@@ -58,24 +58,24 @@ def last_width(layer: LayerLike, shape: Sequence[int | None]) -> int:
 
 
 def first_shape(shape: Any) -> Any:
-    """Return the shape of the sequence where the states come after it in a list, Keras 2's way."""
+    """Return the shape of the sequence if the states follow it in a list, as in Keras 2."""
     return shape[0] if shape and isinstance(shape[0], list | tuple) else shape
 
 
 def check_mask(layer: LayerLike, mask: Tensor, inputs: Tensor) -> Tensor:
-    """Return a mask as bool `[B, T]`; `ShapeError` unless that is its shape."""
+    """Return a mask as bool `[B, T]`; `ShapeError` if it has another shape."""
     if mask.dim() == 3 and mask.shape[-1] == 1:
         mask = mask.squeeze(-1)
     if mask.shape != inputs.shape[:2]:
         raise ShapeError(
             f"mask: {layer.name} ({type(layer).__name__}) expected the shape {tuple(inputs.shape[:2])}, "
-            f"batch and time of its inputs {tuple(inputs.shape)}; got {tuple(mask.shape)}"
+            f"batch and time of its inputs {tuple(inputs.shape)}, got {tuple(mask.shape)}"
         )
     return mask if mask.dtype is torch.bool else mask.to(torch.bool)
 
 
 def product_sum(shapes: Sequence[tuple[int, ...]]) -> str:
-    """Write the sum of products that counts the elements of tensors.
+    """Return the sum of products that counts the elements of tensors.
 
     >>> product_sum([(3, 4), (4,)])
     '3 × 4 + 4 = 16'
@@ -89,7 +89,7 @@ def product_sum(shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def infer_output_shape(layer: LayerLike, input_shape: Any) -> Any:
-    """Find the output shape for an input shape, or for several in a list or dictionary, by trial."""
+    """Find the output shape for one or several input shapes (list or dictionary) by trial calls."""
     if not layer.built:
         layer.build(input_shape)
     return trial_shape(layer, lambda sizes: ((_zeros(input_shape, sizes, layer.dtype),), {}))[0]
@@ -101,10 +101,10 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 def trial_shape(
     layer: LayerLike, arguments: Callable[[tuple[int, int]], Arguments]
 ) -> tuple[Any, torch.dtype]:
-    """Find the output shape by calling the layer twice; sizes that follow an open axis stay open.
+    """Find the output shape by calling the layer twice; sizes that depend on an open axis stay open.
 
-    `arguments` makes what the layer is called with from the sizes of an open batch and of other open axes.
-    Returns the shape, or the shapes in the structure of the outputs, and the type of the first output.
+    `arguments` returns the layer's arguments for given sizes of an open batch and of other open axes.
+    Returns the shape, or the shapes in the structure of the outputs, and the dtype of the first output.
 
     Raises:
         ShapeError: if the layer can't be called on such shapes.
@@ -128,12 +128,12 @@ def trial_shape(
     return _common(*results), next(leaves(results[0])).dtype
 
 
-# An open batch, and other open axes: long enough for a window over time.
+# Sizes of an open batch and of other open axes, long enough for a window over time.
 _TRIAL_SIZES = ((2, 32), (3, 33))
 
 
 def open_to(shape: Sequence[int | None], sizes: tuple[int, int]) -> list[int]:
-    """Return a shape with sizes for its open axes, the first one for the batch.
+    """Return a shape with its open axes replaced by `sizes`: the first for the batch, the second for others.
 
     >>> open_to((None, None, 3), (2, 32))
     [2, 32, 3]

@@ -1,4 +1,4 @@
-"""Symbolic tensors: layers are called on shapes first, and on numbers once a model is made of the calls."""
+"""Symbolic tensors: layers are first called on shapes, and on numbers once a model is made of the calls."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ __all__ = ["Call", "OfFirstCall", "SymbolicTensor", "call_symbolically", "is_sym
 class Call:
     """One call of a layer on symbolic tensors.
 
-    `arguments` and `keywords` are what it was called with, `outputs` the symbolic tensors that it gave: one,
-    or several in the layer's structure.
+    `arguments` and `keywords` are those of the call, `outputs` the symbolic tensors it returned: one, or
+    several in the layer's structure.
     """
 
     def __init__(self, layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ class Call:
         return [one for one in given if isinstance(one, SymbolicTensor)]
 
     def give(self, shapes: Any, dtype: torch.dtype) -> Any:
-        """Make the outputs, of these shapes; returns them."""
+        """Create and return the outputs, of these shapes."""
         numbers = iter(range(len(list(_shapes_in(shapes)))))
         self.outputs = _for_each_shape(
             lambda shape: SymbolicTensor(shape, dtype, self, next(numbers)), shapes
@@ -47,20 +47,20 @@ class Call:
 def _refused(what: str, instead: str) -> Callable[..., NoReturn]:
     def refuse(self: "SymbolicTensor", *others: Any) -> NoReturn:
         raise ArgumentError(
-            f"{what}: {self!r} has no numbers yet, so that only layers can be called on it; {instead}"
+            f"{what}: {self!r} has no numbers yet, so only layers can be called on it; {instead}"
         )
 
     return refuse
 
 
-_OWN = "write a layer of your own with it in its call()"
+_OWN = "write your own layer that does it in its call()"
 
 
 class SymbolicTensor:
-    """A tensor that is not there yet: its `shape` (None for open axes), its `dtype`, and where it comes from.
+    """A tensor without values yet: its `shape` (None for open axes), its `dtype`, and its origin.
 
-    `nabi.Input` makes one, and layers that are called on symbolic tensors give symbolic tensors. `name` is
-    that of the layer, with a number from the second output on.
+    `nabi.Input` returns one, and layers called on symbolic tensors return symbolic tensors. `name` is that of
+    the layer, with a number from the second output on.
 
     >>> from nabi import layers
     >>> x = layers.Input((5, 3), name="x")
@@ -74,16 +74,16 @@ class SymbolicTensor:
 
     @property
     def name(self) -> str:
-        """The name of the layer that gives it, `[1]` and so on after it from its second output on."""
+        """The name of the layer that returns it, followed by `[1]` and so on from its second output on."""
         return f"{self.call.layer.name}[{self.index}]" if self.index else self.call.layer.name
 
     @property
     def ndim(self) -> int:
-        """The number of axes, batch included."""
+        """The number of axes, including the batch."""
         return len(self.shape)
 
     def zeros(self, sizes: tuple[int, int]) -> Tensor:
-        """Make a tensor of the shape, with sizes for an open batch and for other open axes."""
+        """Return zeros of the shape, with `sizes` for an open batch and for other open axes."""
         return torch.zeros(open_to(self.shape, sizes), dtype=self.dtype)
 
     def __repr__(self) -> str:
@@ -92,37 +92,36 @@ class SymbolicTensor:
     __add__ = __radd__ = _refused("+", "add with layers.Add()([x, y])")
     __sub__ = __rsub__ = _refused("-", "subtract with layers.Subtract()([x, y])")
     __mul__ = __rmul__ = _refused("*", "multiply with layers.Multiply()([x, y])")
-    __truediv__ = __rtruediv__ = _refused("/", f"layers.Average()([x, y]) averages; else {_OWN}")
+    __truediv__ = __rtruediv__ = _refused("/", f"average with layers.Average()([x, y]), or {_OWN}")
     __matmul__ = __rmatmul__ = _refused("@", "multiply matrices with layers.Dot(axes)([x, y])")
-    __getitem__ = _refused("[]", f"layers.Reshape and layers.Permute rearrange; else {_OWN}")
-    __iter__ = _refused("iter", f"layers.Reshape and layers.Permute rearrange; else {_OWN}")
+    __getitem__ = _refused("[]", f"rearrange with layers.Reshape or layers.Permute, or {_OWN}")
+    __iter__ = _refused("iter", f"rearrange with layers.Reshape or layers.Permute, or {_OWN}")
     __neg__ = _refused("-", _OWN)
     __pow__ = _refused("**", _OWN)
     __abs__ = _refused("abs", _OWN)
     __len__ = _refused("len", "its shape is in .shape")
     __bool__ = _refused("bool", _OWN)
-    __float__ = __int__ = _refused("numbers", "predict of a model gives them")
+    __float__ = __int__ = _refused("numbers", "use a model's predict()")
     __lt__ = __le__ = __gt__ = __ge__ = _refused("a comparison", _OWN)
 
     def __array__(self, *arguments: Any, **keywords: Any) -> NoReturn:
-        _refused("numbers", "predict of a model gives them")(self)
+        _refused("numbers", "use a model's predict()")(self)
 
     @classmethod
     def __torch_function__(cls, function: Any, *arguments: Any, **keywords: Any) -> NoReturn:
-        """Refuse functions of torch, which need numbers."""
+        """Refuse torch functions, which need numbers."""
         name = getattr(function, "__name__", str(function))
         raise ArgumentError(
-            f"torch.{name}: it was called on a symbolic tensor, which has no numbers yet; use a layer such "
-            f"as layers.Activation or layers.Concatenate, layers.Lambda(function), "
-            "layers.TorchModuleWrapper(module) "
-            f"around a module of torch, or {_OWN}"
+            f"torch.{name}: called on a symbolic tensor, which has no numbers yet; use a layer such as "
+            f"layers.Activation or layers.Concatenate, layers.Lambda(function), "
+            f"layers.TorchModuleWrapper(module), or {_OWN}"
         )
 
 
 class OfFirstCall:
-    """The attribute `input` or `output` of a layer: the symbolic tensors of its first call.
+    """Descriptor of a layer's `input` or `output`: the symbolic tensors of its first call.
 
-    What a layer of somebody's own has under that name comes first, also where torch keeps it out of sight.
+    A user's attribute of the same name takes precedence, even if torch stores it elsewhere.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -137,7 +136,7 @@ class OfFirstCall:
         call: Call | None = vars(layer).get("_first_call")
         if call is None:
             raise AttributeError(
-                f"{type(layer).__name__} has no {self._name!r}: it was not called on an Input"
+                f"{type(layer).__name__} has no {self._name!r}; it was not called on an Input"
             )
         if self._name == "output":
             return call.outputs
@@ -146,7 +145,7 @@ class OfFirstCall:
 
 
 def is_symbolic(inputs: Any) -> bool:
-    """Tell whether a symbolic tensor is among what a layer is called on."""
+    """Tell whether a layer's inputs contain a symbolic tensor."""
     if isinstance(inputs, SymbolicTensor):
         return True
     if isinstance(inputs, dict):
@@ -155,18 +154,18 @@ def is_symbolic(inputs: Any) -> bool:
 
 
 def call_symbolically(layer: LayerLike, *arguments: Any, **keywords: Any) -> Any:
-    """Call a layer on symbolic tensors: its weights are made, and its outputs are symbolic tensors.
+    """Call a layer on symbolic tensors: create its weights and return symbolic tensors.
 
     Raises:
-        ShapeError: if it does not take such shapes; the message names it.
-        ArgumentError: for numbers among its inputs.
+        ShapeError: if the layer does not take such shapes; the message names it.
+        ArgumentError: if its inputs contain numbers.
     """
     keywords = {name: value for name, value in keywords.items() if value is not None}
     for leaf in leaves([*arguments, keywords]):
         if isinstance(leaf, Tensor | np.ndarray):
             raise ArgumentError(
-                f"inputs: {layer.name} ({type(layer).__name__}) got an array beside symbolic tensors; "
-                "numbers that never change belong into a layer of your own, others into an Input"
+                f"inputs: {layer.name} ({type(layer).__name__}) expected symbolic tensors, got an array; "
+                "put constants into your own layer, other data into an Input"
             )
     _check_call(layer, arguments, keywords)
     call = Call(layer, arguments, keywords)
@@ -182,7 +181,7 @@ def call_symbolically(layer: LayerLike, *arguments: Any, **keywords: Any) -> Any
 
 
 def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    """Refuse what the layer's `call` does not take: a graph keeps it until the layer is called."""
+    """Refuse arguments that the layer's `call` does not take; a graph would keep them until it is called."""
     training = keywords.get("training")
     if training is not None and not isinstance(training, bool):
         raise ArgumentError(f"training: expected True or False, got {training!r} (at {layer.name})")
@@ -190,18 +189,18 @@ def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str
     try:
         inspect.signature(type(layer).call).bind_partial(layer, *arguments, **own)
     except TypeError as problem:
-        raise ArgumentError(f"{layer.name} ({type(layer).__name__}): its call has {problem}") from problem
+        raise ArgumentError(f"{layer.name} ({type(layer).__name__}): call(): {problem}") from problem
 
 
 def _outputs_of(
     layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[Any, torch.dtype]:
-    """Return the shapes of the outputs, and their type; the weights are made by the way."""
+    """Return the shapes of the outputs and their dtype; create the weights along the way."""
     inputs = arguments[0]
     for leaf in leaves(inputs):
         if not isinstance(leaf, SymbolicTensor):
             raise ArgumentError(
-                f"inputs: {layer.name} ({type(layer).__name__}) expected symbolic tensors; got {leaf!r}"
+                f"inputs: {layer.name} ({type(layer).__name__}) expected symbolic tensors, got {leaf!r}"
             )
     if layer.says_output_shape:
         shape = mapped(lambda one: one.shape, inputs)

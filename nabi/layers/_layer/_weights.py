@@ -1,4 +1,4 @@
-"""What a layer does with its weights: adding, ordering, freezing, reading, setting, counting, penalties."""
+"""A layer's weights: adding, ordering, freezing, reading, setting, counting, penalties."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +19,12 @@ from nabi.layers._layer._claims import claim
 from nabi.layers._layer._shapes import product_sum
 from nabi.nn import initializers
 
-__all__ = ["Weighted", "collecting", "collecting_losses"]
+__all__ = ["Weighted", "collecting", "collecting_losses", "has_penalties"]
 
-# Where torch keeps what is no plain attribute.
+# Where torch keeps attributes that are not plain values.
 _STORES = ("_parameters", "_buffers", "_modules")
 _PLAIN = (bool, int, float, str, type(None))
-# What nabi's own classes keep in containers: no layers, or such as they have elsewhere too.
+# Attributes of nabi's own classes whose containers hold no layers, or only layers registered elsewhere too.
 _NO_LAYERS = frozenset(
     (
         "_call_losses", "_chain", "_init_arguments", "_initial_weights", "_input", "_readout", "_readouts",
@@ -37,15 +37,15 @@ class _Collecting(threading.local):
     on = False
 
 
-# Whether penalties of several calls of a layer add up, in this thread.
+# Whether penalties of several calls of a layer accumulate, in this thread.
 collecting = _Collecting()
 
 
 @contextmanager
 def collecting_losses(root: Any) -> Iterator[None]:
-    """Let the penalties of all calls of the layers in `root` add up; else they last until the next call.
+    """Accumulate the penalties of all calls of layers in `root`; otherwise each call replaces the last one's.
 
-    So a layer that is called twice in a model, or a cell at every step, counts as often as it is called.
+    So a layer called twice in a model, or a cell called at every step, is counted for each call.
     """
     if collecting.on or not isinstance(root, torch.nn.Module):
         yield
@@ -58,6 +58,14 @@ def collecting_losses(root: Any) -> Iterator[None]:
         yield
     finally:
         collecting.on = False
+
+
+def has_penalties(*layers: Any) -> bool:
+    """Whether any of the layers adds penalties: on weights, on outputs, or from its last call."""
+    for layer in layers:
+        if layer._weight_regularizers or layer._call_losses or layer.activity_regularizer is not None:
+            return True
+    return False
 
 
 def _freeze_inside(module: torch.nn.Module, frozen: bool) -> None:
@@ -79,7 +87,7 @@ class Weighted(torch.nn.Module):
 
     name: str
     built: bool
-    # Whether layers may be anywhere in containers, as in a class of the user's.
+    # Whether any container may hold layers, as in a user's class.
     _watches_containers = False
 
     def __init__(self, dtype: torch.dtype, trainable: bool) -> None:
@@ -103,7 +111,7 @@ class Weighted(torch.nn.Module):
     ) -> torch.nn.Parameter:
         """Create a weight and return it; `initializer` is Glorot's uniform by default.
 
-        It is registered at once, under `name` or under the attribute that it is assigned to.
+        It is registered immediately, as `name` or as the attribute to which it is assigned.
         """
         check_no_constraint(constraint=constraint)
         claim(shape, self.name, name)
@@ -113,12 +121,12 @@ class Weighted(torch.nn.Module):
         if device.type == "meta":  # shapes without memory, for a look at what there would be
             values = torch.empty(tuple(shape), dtype=kind, device=device)
         else:
-            # Drawn on the CPU, so that a seed gives the same weights on every device.
+            # Drawn on the CPU, so that a seed yields the same weights on every device.
             with torch.no_grad(), torch.device("cpu"):
                 values = torch.as_tensor(make(tuple(shape), dtype=kind)).to(kind)
         if tuple(values.shape) != tuple(shape):
             raise ShapeError(
-                f"initializer: returned shape {tuple(values.shape)} for a weight of shape {tuple(shape)}"
+                f"initializer: expected values of shape {tuple(shape)}, got {tuple(values.shape)}"
             )
         weight = torch.nn.Parameter(values.to(device), requires_grad=trainable and self._trainable)
         attribute = name if name is not None and name.isidentifier() else f"weight_{len(self._parameters)}"
@@ -134,7 +142,7 @@ class Weighted(torch.nn.Module):
         return weight
 
     def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
-        """Register a parameter; one that `add_weight` made takes the name of its attribute."""
+        """Register a parameter; one created by `add_weight` takes the name of its attribute."""
         super().register_parameter(name, param)
         for old in [old for old in self._added if old != name and self._parameters.get(old) is param]:
             del self._parameters[old]
@@ -145,11 +153,11 @@ class Weighted(torch.nn.Module):
                 self._weight_regularizers[name] = self._weight_regularizers.pop(old)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # What is neither a weight nor a layer, nor was one, needs none of a module's care.
+        # A value that is not and does not replace a weight or a layer can bypass torch's registration.
         if type(value) in _PLAIN and name in (own := self.__dict__) and name not in own.get("_modules", ()):
             own[name] = value
             return
-        # As in Keras, layers in a list, dictionary or tuple that is assigned belong to the layer.
+        # As in Keras, layers in an assigned list, dictionary or tuple belong to the layer.
         if type(value) is list and value and all(isinstance(one, torch.nn.Module) for one in value):
             value = torch.nn.ModuleList(value)
         elif (
@@ -175,23 +183,23 @@ class Weighted(torch.nn.Module):
         super().__delattr__(name)
 
     def _freeze(self) -> None:
-        """Freeze all that is inside of what is frozen, however it got there."""
+        """Freeze everything inside frozen layers, however it got there."""
         _freeze_inside(self, False)
 
     def __getattr__(self, name: str) -> Any:
-        # As torch looks for them, so that it costs no more.
+        # The same lookup as torch's, at the same cost.
         own = self.__dict__
         for store in _STORES:
             if store in own and name in own[store]:
                 return own[store][name]
         found = getattr(type(self), name, None)
         if isinstance(found, property) and found.fget is not None:
-            # It has no value yet, and Python has put its error aside to ask here.
+            # The property raised AttributeError, which Python hid by calling this method; raise it again.
             return found.fget(self)
         raise self._no_attribute(name)
 
     def _no_attribute(self, name: str) -> AttributeError:
-        """The error for a name that is not there."""
+        """Build the error for a missing attribute."""
         return AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
         )
@@ -199,7 +207,7 @@ class Weighted(torch.nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Turn training on or off, here and in all inner layers."""
         if not isinstance(mode, bool):
-            return super().train(mode)  # type: ignore[unreachable]  # it says what is wrong
+            return super().train(mode)  # type: ignore[unreachable]  # raises torch's error
         self.training = mode
         for child in self._modules.values():
             if child is not None:
@@ -208,15 +216,18 @@ class Weighted(torch.nn.Module):
 
     @property
     def weights(self) -> list[torch.nn.Parameter]:
-        """All weights in Keras' order: own ones (trainable first), then those of inner layers."""
-        named = [(name, weight) for name, weight in self._parameters.items() if weight is not None]
-        if len(named) > 1:
-            # A layer that is frozen keeps its order.
-            named.sort(
-                key=lambda one: one[0] in self._frozen or (self._trainable and not one[1].requires_grad)
-            )
-        own = [weight for _, weight in named]
-        return list({id(weight): weight for weight in [*own, *self._inner_weights(self)]}.values())
+        """All weights in Keras' order: the layer's own (trainable first), then those of inner layers."""
+        first: list[torch.nn.Parameter] = []
+        last: list[torch.nn.Parameter] = []
+        for name, weight in self._parameters.items():
+            if weight is not None:
+                # A layer that is frozen keeps its order.
+                late = name in self._frozen or (self._trainable and not weight.requires_grad)
+                (last if late else first).append(weight)
+        found = first + last
+        if self._modules:
+            found += self._inner_weights(self)
+        return list(dict(zip(map(id, found), found, strict=True)).values())
 
     @staticmethod
     def _inner_weights(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
@@ -229,13 +240,13 @@ class Weighted(torch.nn.Module):
 
     @property
     def trainable_weights(self) -> list[torch.nn.Parameter]:
-        """The weights that an optimizer changes; none of what is inside of a layer that is frozen."""
+        """The weights that an optimizer updates; none from frozen layers."""
         self._freeze()
         return [weight for weight in self.weights if weight.requires_grad]
 
     @property
     def non_trainable_weights(self) -> list[torch.nn.Parameter]:
-        """The weights that an optimizer leaves alone."""
+        """The weights that an optimizer does not update."""
         self._freeze()
         return [weight for weight in self.weights if not weight.requires_grad]
 
@@ -244,10 +255,10 @@ class Weighted(torch.nn.Module):
 
     @property
     def trainable(self) -> bool:
-        """Whether the weights are trained; setting it freezes or frees inner layers too.
+        """Whether the weights are trained; setting it freezes or unfreezes inner layers too.
 
-        A model that is compiled follows at once where layers are frozen, and has to be compiled again where
-        they are freed.
+        A compiled model respects newly frozen layers immediately, but must be compiled again after layers are
+        unfrozen.
         """
         return self._trainable
 
@@ -268,24 +279,24 @@ class Weighted(torch.nn.Module):
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return the weights as numpy arrays, in Keras' order and layout.
 
-        NumPy has no bfloat16; such weights come as float32, which holds the same numbers.
+        NumPy has no bfloat16; such weights are returned as float32, which represents them exactly.
         """
         return [to_numpy(weight).copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set the weights from arrays in the order of `get_weights`; `ShapeError` if they do not fit."""
+        """Set the weights from arrays in the order of `get_weights`; `ShapeError` if shapes do not match."""
         own = self.weights
         if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
             raise ArgumentError(f"weights: expected a list of arrays, got {_checks.short(weights)}")
         if len(own) != len(weights):
             hint = "" if self.built else "; it is not built yet: call it or build(input_shape) first"
-            raise ShapeError(f"weights: {self.name} has {len(own)} weights, got {len(weights)} arrays{hint}")
+            raise ShapeError(f"weights: {self.name} expected {len(own)} arrays, got {len(weights)}{hint}")
         values = [_as_values(f"weights[{number}]", value) for number, value in enumerate(weights)]
         for number, (weight, value) in enumerate(zip(own, values, strict=True)):
             if weight.shape != value.shape:
                 raise ShapeError(
-                    f"weights: array {number} for {self.name} has shape {tuple(value.shape)}, "
-                    f"expected {tuple(weight.shape)}"
+                    f"weights: {self.name} expected shape {tuple(weight.shape)} for array {number}, "
+                    f"got {tuple(value.shape)}"
                 )
         with torch.no_grad():
             for weight, value in zip(own, values, strict=True):
@@ -303,7 +314,7 @@ class Weighted(torch.nn.Module):
         return self.count_params()
 
     def parameter_sum(self) -> str:
-        """Return the sum behind the parameter count, "" where there are no parameters."""
+        """Return the sum behind the parameter count, "" if there are no parameters."""
         return product_sum([tuple(weight.shape) for weight in self.weights])
 
     # Losses -----------------------------------------------------------------------------------------------
@@ -316,18 +327,18 @@ class Weighted(torch.nn.Module):
             if isinstance(module, Weighted):
                 for name, penalty in module._weight_regularizers.items():
                     weight = module._parameters[name]
-                    # A penalty that no training can lower is none, as in Keras.
+                    # As in Keras, frozen weights add no penalty.
                     if weight is not None and weight.requires_grad:
                         found.append(penalty(weight))
                 found.extend(module._call_losses)
         return found
 
     def add_loss(self, loss: Tensor) -> None:
-        """Add a penalty from inside `call`; it lasts until the next call of the layer or of its model."""
+        """Add a penalty from inside `call`; it is kept until the next call of the layer or its model."""
         self._call_losses.append(loss)
 
     def regularization_loss(self) -> Tensor | None:
-        """Return the sum of all penalties, or None when there are none."""
+        """Return the sum of all penalties, or None if there are none."""
         losses = self.losses
         return torch.stack([loss.reshape(()) for loss in losses]).sum() if losses else None
 

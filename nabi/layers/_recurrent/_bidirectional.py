@@ -20,12 +20,12 @@ _MODES = ["concat", "sum", "mul", "ave", None]
 
 
 class Bidirectional(Wrapper):
-    """Runs a recurrent layer forward and a second one backward over time, and merges the two outputs.
+    """Runs one recurrent layer forward and another backward over time and merges their outputs.
 
-    `merge_mode` is `"concat"`, `"sum"`, `"mul"`, `"ave"`, or None for both outputs apart. `layer` is copied
-    (fresh weights, named `forward_...`); `backward_layer`, which must have `go_backwards=True`, is a copy
-    with the direction turned by default. With `return_state` the forward states come before the backward
-    ones; `initial_state` has them in the same order. With `return_sequences` masked steps give zeros.
+    `merge_mode` is `"concat"`, `"sum"`, `"mul"`, `"ave"`, or None for two separate outputs. `layer` is copied
+    (with fresh weights, named `forward_...`). `backward_layer` must have `go_backwards=True`; by default it
+    is a copy in the other direction. With `return_state`, the forward states come before the backward states;
+    `initial_state` has the same order. With `return_sequences`, masked steps output zeros.
     Raises `ArgumentError` for a layer that is not recurrent and for two that do not match.
     Source: Schuster and Paliwal 1997.
 
@@ -57,7 +57,7 @@ class Bidirectional(Wrapper):
         check_one_of("merge_mode", merge_mode, _MODES)
         forward = _renamed(layer, "forward_")
         super().__init__(forward, weights=weights, **kwargs)
-        del self._modules["layer"]  # known by its direction instead
+        del self._modules["layer"]  # registered as forward_layer instead
         self.forward_layer: Any = forward
         if backward_layer is None:
             backward_layer = _renamed(layer, "backward_", go_backwards=not layer.go_backwards)
@@ -65,13 +65,13 @@ class Bidirectional(Wrapper):
         for name in ("return_sequences", "return_state", "stateful"):
             if getattr(forward, name) != getattr(backward_layer, name):
                 raise ArgumentError(
-                    f"backward_layer: {name} is {getattr(backward_layer, name)}, "
-                    f"but {getattr(forward, name)} in the forward layer; both must be the same"
+                    f"backward_layer: expected {name}={getattr(forward, name)} as in the forward layer, "
+                    f"got {getattr(backward_layer, name)}"
                 )
         if forward.go_backwards == backward_layer.go_backwards:
             raise ArgumentError(
-                f"backward_layer: go_backwards is {backward_layer.go_backwards} in both layers; "
-                "they must run in different directions"
+                "backward_layer: expected the other direction than the forward layer, got "
+                f"go_backwards={backward_layer.go_backwards} in both"
             )
         for one in (forward, backward_layer):
             if hasattr(layer, "use_cudnn"):
@@ -102,14 +102,14 @@ class Bidirectional(Wrapper):
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
         """Return the merged outputs, with the states of both directions if `return_state`."""
-        if isinstance(sequences, list | tuple):  # Keras 2: the states in a list after the inputs
+        if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
             sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
         first, second = None, None
         if initial_state is not None:
             initial_state = list(initial_state)
             if len(initial_state) % 2:
                 raise ArgumentError(
-                    f"initial_state: {self.name} takes the forward states and as many backward ones; "
+                    f"initial_state: {self.name} expected as many backward states as forward states, "
                     f"got {len(initial_state)}"
                 )
             half = len(initial_state) // 2
@@ -165,7 +165,7 @@ class Bidirectional(Wrapper):
         return (shape, *states) if self.return_state else shape
 
     def parameter_sum(self) -> str:
-        """Return the sum of one direction, twice, or both sums where they differ."""
+        """Return twice the sum of one direction, or both sums if they differ."""
         if not self.built:
             return ""
         sums = [one.parameter_sum().rpartition(" = ")[0] for one in (self.forward_layer, self.backward_layer)]
@@ -173,7 +173,7 @@ class Bidirectional(Wrapper):
         return f"{text} = {self.count_params():,}"
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **Layer.get_config(self),
             "merge_mode": self.merge_mode,
@@ -183,7 +183,7 @@ class Bidirectional(Wrapper):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make the layer that `get_config` described."""
+        """Make the layer from what `get_config` returned."""
         config = dict(config)
         backward = config.pop("backward_layer", None)
         if backward is not None:
@@ -192,10 +192,10 @@ class Bidirectional(Wrapper):
 
 
 def _renamed(layer: Any, prefix: str, **changes: Any) -> Any:
-    """Return a layer of the same configuration, with fresh weights and a prefix to its name."""
+    """Return a layer with the same configuration, fresh weights and a prefixed name."""
     name = prefix + layer.name.removeprefix(prefix)
     if not layer.built and not layer.weights:
-        # A copy, so that functions and cells that no config can hold come along.
+        # A copy keeps functions and cells that a config can't hold.
         twin = copy.deepcopy(layer)
         for argument, value in {"name": name, **changes}.items():
             setattr(twin, argument, value)

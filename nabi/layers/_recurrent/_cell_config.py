@@ -1,4 +1,4 @@
-"""A recurrent layer's cell, of nabi or Keras-style, to and from a config."""
+"""Conversion of a recurrent layer's cell, nabi's or Keras-style, to and from a config."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def cell_config(cell: Cell) -> dict[str, Any]:
 
 
 def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    """Make the cell that a config describes; classes are looked up, never imported."""
+    """Make the cell described by a config; classes are looked up, never imported."""
     if not (is_serialized(described) and described.get("module") == "nabi.cells"):
         return deserialize(described, custom_objects)
     name = described["class_name"]

@@ -1,4 +1,4 @@
-"""Keras-style cells run over time step by step: any object with `call(inputs, states)` and `state_size`."""
+"""Step-by-step runs of Keras-style cells: any object with `call(inputs, states)` and `state_size`."""
 
 from typing import Any
 
@@ -18,15 +18,17 @@ def check_cell(argument: str, cell: Any) -> None:
         if not hasattr(cell, name):
             raise ArgumentError(
                 f"{argument}: expected a nabi.cells cell, or a Keras-style cell with call(inputs, states) "
-                f"and state_size; {type(cell).__name__} has no {name}"
+                f"and state_size, got {type(cell).__name__} without {name}"
             )
     sizes = cell.state_size
     if sizes is None or not isinstance(sizes, int | list | tuple):
-        raise ArgumentError(f"{argument}: state_size must be a whole number or a list of them; got {sizes!r}")
+        raise ArgumentError(
+            f"{argument}: expected a whole number or a list of them as state_size, got {sizes!r}"
+        )
 
 
 def output_size_of(cell: Any) -> Any:
-    """Return the width of a cell's output: `output_size`, or the first of `state_size`."""
+    """Return the width of a cell's output: `output_size`, or the first `state_size`."""
     size = getattr(cell, "output_size", None)
     while size is None or (isinstance(size, list | tuple) and not isinstance(size, torch.Size)):
         size = cell.state_size if size is None else size[0]
@@ -34,7 +36,7 @@ def output_size_of(cell: Any) -> Any:
 
 
 def call_cell(cell: Any, inputs: Any, states: Any, training: bool) -> tuple[Any, Any]:
-    """Run one step of a Keras-style cell, passing `training` where it takes that."""
+    """Run one step of a Keras-style cell, passing `training` if it takes it."""
     if isinstance(cell, Layer):
         result = (
             cell(inputs, states, training=training) if type(cell)._takes_training else cell(inputs, states)
@@ -42,7 +44,7 @@ def call_cell(cell: Any, inputs: Any, states: Any, training: bool) -> tuple[Any,
     else:
         result = cell(inputs, states) if callable(cell) else cell.call(inputs, states)
     if isinstance(result, Tensor):
-        # One state alone, which is the output too, as a step on tensors may return it.
+        # A single state that is also the output, as a step on tensors may return it.
         return result, _checked(cell, result, states)
     if not isinstance(result, list | tuple) or len(result) != 2:
         got = f"{len(result)} values" if isinstance(result, list | tuple) else type(result).__name__
@@ -59,7 +61,7 @@ def call_cell(cell: Any, inputs: Any, states: Any, training: bool) -> tuple[Any,
 
 
 def _checked(cell: Any, new: Any, states: Any) -> Any:
-    """Return the new states, if they are as many as the old ones, with their shapes."""
+    """Return the new states if their number and shapes match the old ones."""
     old, found = list(flatten(states)), list(flatten(new))
     name = type(cell).__name__
     if len(old) != len(found) or not all(isinstance(one, Tensor) for one in found):
@@ -70,7 +72,8 @@ def _checked(cell: Any, new: Any, states: Any) -> Any:
     for place, (one, before) in enumerate(zip(found, old, strict=True)):
         if one.shape != before.shape:
             raise ShapeError(
-                f"{name}: the new state {place} has shape {tuple(one.shape)}, expected {tuple(before.shape)}"
+                f"{name}: expected the new state {place} in shape {tuple(before.shape)}, "
+                f"got {tuple(one.shape)}"
             )
     return new
 
@@ -85,7 +88,7 @@ def initial_state_of(cell: Any, batch_size: int, layer: Layer) -> Any:
 
 
 def reset_masks(cell: Any) -> None:
-    """Make a cell, or the cells of a stack, draw new dropout masks."""
+    """Reset the dropout masks of a cell, or of the cells of a stack."""
     for one in getattr(cell, "cells", [cell]):
         for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
             reset = getattr(one, name, None)
@@ -105,8 +108,8 @@ def run_cells(
 ) -> tuple[Tensor | None, Tensor | None, list[Any]]:
     """Run a Keras-style cell over `[B, T, ...]` step by step.
 
-    Returns the outputs (zero on masked steps; None unless they are kept), the output of each row's last
-    step (zero for a row without one; None without steps), and the final states.
+    Returns the outputs (zero on masked steps; None unless kept), the output of each row's last step (zero for
+    a row without one; None without steps), and the final states.
     """
     reset_masks(cell)
     outputs: list[Tensor] = []
@@ -120,7 +123,7 @@ def run_cells(
                 outputs.append(last)
             continue
         counts = mask[:, t]
-        # What is padded may be NaN, and a product with zero would keep that, so it is replaced first.
+        # Padding may be NaN, which a product with zero would keep, so it is replaced first.
         output, new = call_cell(cell, torch.where(_like(counts, x_t), x_t, 0), states, training)
         new = list(new) if isinstance(new, list | tuple) else [new]
         pairs = zip(flatten(new), flatten(states), strict=True)
@@ -135,5 +138,5 @@ def run_cells(
 
 
 def _like(mask: Tensor, tensor: Tensor) -> Tensor:
-    """Return a mask `[B]` with axes of size 1 up to the rank of a tensor."""
+    """Return a mask `[B]` with axes of size 1 appended up to the rank of a tensor."""
     return mask.reshape(-1, *[1] * (tensor.dim() - 1))

@@ -1,4 +1,4 @@
-"""Layers whose weights are those of a nabi cell, in Keras' names and layout."""
+"""Layers with the weights of a nabi cell, in Keras' names and layout."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -26,25 +26,26 @@ States = tuple[Tensor, ...]
 
 
 def activation_name(argument: str, given: Any) -> str:
-    """Return the name that a cell knows an activation by."""
+    """Return a cell's name for an activation."""
     try:
         name = "linear" if given is None else given if isinstance(given, str) else serialize(given)
     except ArgumentError:
         name = ""
     if not isinstance(given, str) and name not in ACTIVATIONS:
         raise ArgumentError(
-            f"{argument}: a recurrent layer takes one of {', '.join(sorted(ACTIVATIONS))}; got {given!r}. "
-            "For a function of your own, write a cell with call(inputs, states) and pass it to layers.RNN"
+            f"{argument}: expected one of {', '.join(sorted(ACTIVATIONS))} for a recurrent layer, "
+            f"got {given!r}. "
+            "For your own function, write a cell with call(inputs, states) and pass it to layers.RNN"
         )
     return name
 
 
 class Equations(Layer):
-    """What recurrent layers and Keras-style cells over a nabi cell have in common: weights and a run.
+    """Base class of recurrent layers and Keras-style cells over a nabi cell: its weights and its run.
 
-    Weights: `kernel` (inputs, gates · units) for what reads the input, `recurrent_kernel` for what reads
-    the output, `bias`; other weights of a cell have the names of its equations, matrices as (in, out).
-    `cell` may be None: then a subclass runs something else.
+    Weights: `kernel` (inputs, gates · units) for the input, `recurrent_kernel` for the recurrent output,
+    `bias`; other weights keep their names in the cell's equations, matrices as (in, out).
+    `cell` may be None if a subclass runs something else.
     """
 
     _casts_integers = True
@@ -85,7 +86,7 @@ class Equations(Layer):
         self.bias_regularizer = _regularizers.get(bias_regularizer, "bias_regularizer")
         source = SeedGenerator(seed)
         self.seed = source.seed
-        if cell is not None:  # else the cell that is run has one of its own, if any
+        if cell is not None:  # otherwise the cell may have its own
             self.seed_generator = source
         self._input_dropout = float(input_dropout)
         self._programs: tuple[Program, Program] | None = None
@@ -93,10 +94,15 @@ class Equations(Layer):
         if use_cudnn is not None:
             self.use_cudnn = use_cudnn
 
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether it draws random numbers in training, for its equations or to drop inputs."""
+        return self._draws or self._input_dropout > 0
+
     # Weights ----------------------------------------------------------------------------------------------
 
     def build_weights(self, inputs: int) -> None:
-        """Create the weights of the cell for inputs of a width."""
+        """Create the weights of the cell for inputs of a given width."""
         assert self.equations is not None
         self._programs = (self.equations.program(inputs), self.equations.program(inputs, training=True))
         self._draws = bool(self._programs[1].noises)
@@ -119,7 +125,7 @@ class Equations(Layer):
         if family.role == "gain":
             return initializers.Ones(), None
         if len(family.shape) == 1:
-            # A diagonal: each gate's vector is drawn on its own, as nabi.nn does.
+            # A diagonal: each gate's vector is drawn separately, as in nabi.nn.
             gates, units = len(family.gates), family.shape[0] // len(family.gates)
             draw = self.kernel_initializer
             return (
@@ -142,21 +148,21 @@ class Equations(Layer):
         return values
 
     def cell_parameters(self) -> States:
-        """Return the weights as `scan` takes them: in the order of `program().families`, gates as rows."""
+        """Return the weights as `scan` expects them: in the order of `program().families`, gates as rows."""
         return tuple([self.family_weight(family) for family in self.program().families])
 
     def _weight(self, name: str) -> Tensor:
         weight = self._parameters.get(name)
-        # One that torch.nn.utils.parametrize computes is an attribute but no parameter any more.
+        # A weight computed by torch.nn.utils.parametrize is an attribute but no longer a parameter.
         return cast(Tensor, getattr(self, name)) if weight is None else weight
 
     def family_weight(self, family: Family) -> Tensor:
-        """Return the weight of one family as `scan` takes it."""
+        """Return the weight of one family as `scan` expects it."""
         weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
         return weight.T if len(family.shape) == 2 else weight
 
     def program(self, training: bool = False) -> Program:
-        """Return the cell's program for the width that the layer was built for."""
+        """Return the cell's program for the input width of the built layer."""
         if self._programs is None:
             raise ArgumentError(f"program: {self.name} is not built yet: call it or build(input_shape) first")
         return self._programs[training and self._draws]
@@ -177,7 +183,7 @@ class Equations(Layer):
         reverse: bool = False,
         unroll: bool = False,
     ) -> tuple[Tensor, States]:
-        """Run the cell over `[B, T, D]`; returns outputs (zero on masked steps) and final states."""
+        """Run the cell over `[B, T, D]`; return outputs (zero on masked steps) and final states."""
         program = self.program(training)
         noise: States = ()
         if training and self._draws:
@@ -197,7 +203,7 @@ class Equations(Layer):
     # Configuration ----------------------------------------------------------------------------------------
 
     def equations_config(self) -> dict[str, Any]:
-        """Return the part of the config that is about initializers and regularizers."""
+        """Return the part of the config for initializers, regularizers and the seed."""
         return {
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": initializers.serialize(self.recurrent_initializer),

@@ -18,9 +18,9 @@ __all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell"]
 def _dropouts(
     dropout: float, recurrent_dropout: float, implementation: int
 ) -> tuple[dict[str, float], float]:
-    """Divide the rates between the cell (a mask for each gate) and the inputs (one mask for all gates).
+    """Assign the rates to the cell (a mask for each gate) or to the inputs (one mask for all gates).
 
-    As in Keras, gates have masks of their own with `implementation=1` or any recurrent dropout.
+    As in Keras, each gate has its own mask with `implementation=1` or any recurrent dropout.
     """
     implementation = _checks.whole("implementation", implementation, 0, 2)
     dropout = _checks.rate("dropout", dropout)
@@ -31,7 +31,7 @@ def _dropouts(
 
 
 class _Described(Equations):
-    """The arguments that the three have in common, and their config."""
+    """The arguments that the three families share, and their config."""
 
     units: int
     activation: Any
@@ -42,7 +42,7 @@ class _Described(Equations):
     implementation: int
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = {**super().get_config(), **self.equations_config()}
         config.pop("cell", None)
         names = ["units", "use_bias", "dropout", "recurrent_dropout", "implementation"]
@@ -106,7 +106,7 @@ class _LSTM(_Described):
         self.recurrent_activation = _activations.get(gate)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
 
 
@@ -143,9 +143,9 @@ class _GRU(_Described):
         self.reset_after = bool(reset_after)
 
     def add_family(self, family: Family) -> None:
-        """Create the weight of one family; Keras keeps the two biases of `reset_after` as rows of one."""
+        """Create the weight of one family; as in Keras, both biases of `reset_after` are one weight."""
         if family.name == "b_x":
-            return  # made together with b_h, which comes after the kernels
+            return  # created together with b_h, which comes after the kernels
         if family.name == "b_h":
             self.add_weight(
                 (2, *family.shape), self.bias_initializer, "bias", regularizer=self.bias_regularizer
@@ -154,21 +154,21 @@ class _GRU(_Described):
         super().add_family(family)
 
     def family_weight(self, family: Family) -> Tensor:
-        """Return the weight of one family as `scan` takes it."""
+        """Return the weight of one family as `scan` expects it."""
         if family.name in ("b_x", "b_h"):
             return self._weight("bias")[int(family.name == "b_h")]
         return super().family_weight(family)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "reset_after": self.reset_after}
 
 
 class SimpleRNN(_SimpleRNN, RNN):
-    """The simple (Elman) recurrent network, `h_t = activation(W x_t + U h_{t-1} + b)`.
+    """Simple (Elman) recurrent network, `h_t = activation(W x_t + U h_{t-1} + b)`.
 
     Arguments as in Keras: `units`, `activation="tanh"`, `use_bias=True`, those of `RNN`; `dropout` of the
-    inputs and `recurrent_dropout` of the state, drawn once for a sequence; initializers
+    inputs and `recurrent_dropout` of the state, drawn once per sequence; initializers
     (`kernel_initializer="glorot_uniform"`, `recurrent_initializer="orthogonal"`, `bias_initializer="zeros"`),
     regularizers (`kernel_regularizer`, `recurrent_regularizer`, `bias_regularizer`), `seed` for the
     dropout, and the input shape of a first layer. Weights: `kernel` (D, units), `recurrent_kernel`
@@ -186,9 +186,9 @@ class LSTM(_LSTM, RNN):
 
     Arguments as in Keras: `units`, `activation="tanh"`, `recurrent_activation="sigmoid"`, `use_bias=True`,
     `unit_forget_bias=True` (the forget gate's bias starts at 1), and those of `SimpleRNN`. With
-    `recurrent_dropout` each gate has masks of its own. Weights: `kernel` (D, 4 · units),
+    `recurrent_dropout`, each gate has its own masks. Weights: `kernel` (D, 4 · units),
     `recurrent_kernel` (units, 4 · units), `bias` (4 · units,), gates in the order i, f, c, o.
-    `use_cudnn` is accepted and has no meaning here.
+    `use_cudnn` is accepted and ignored.
     Source: Hochreiter and Schmidhuber 1997, Gers et al. 2000.
 
     >>> import torch
@@ -203,10 +203,10 @@ class LSTM(_LSTM, RNN):
 class GRU(_GRU, RNN):
     """Gated recurrent unit.
 
-    Arguments as `LSTM`, and `reset_after=True`: whether the reset gate acts after the recurrent product
-    (as torch and cuDNN have it) or before it (Cho et al. 2014). Weights: `kernel` (D, 3 · units),
+    Arguments as for `LSTM`, and `reset_after=True`: whether the reset gate is applied after the recurrent
+    product (as in torch and cuDNN) or before it (Cho et al. 2014). Weights: `kernel` (D, 3 · units),
     `recurrent_kernel` (units, 3 · units), `bias` (2, 3 · units), or (3 · units,) without `reset_after`,
-    gates in the order z, r, h. `use_cudnn` is accepted and has no meaning here.
+    gates in the order z, r, h. `use_cudnn` is accepted and ignored.
 
     >>> import torch
     >>> gru = GRU(8)

@@ -21,7 +21,7 @@ __all__ = ["CellLayer", "DropoutRNNCell", "StackedRNNCells", "is_equations"]
 
 
 class CellLayer(Equations):
-    """One step of a nabi cell as a Keras-style cell; `SimpleRNNCell`, `LSTMCell` and `GRUCell` are some.
+    """One step of a nabi cell as a Keras-style cell, such as `SimpleRNNCell`, `LSTMCell` and `GRUCell`.
 
     Dropout masks are drawn at the first step and kept until `reset_dropout_mask()`, which `layers.RNN`
     calls around each sequence.
@@ -46,7 +46,7 @@ class CellLayer(Equations):
         return zero_states(self.state_size, batch_size, self.dtype, None if weight is None else weight.device)
 
     def reset_dropout_mask(self) -> None:
-        """Forget the dropout masks, so that the next step draws new ones."""
+        """Clear the dropout masks, so that the next step draws new ones."""
         self._masks = None
 
     reset_recurrent_dropout_mask = reset_dropout_mask
@@ -87,11 +87,11 @@ class CellLayer(Equations):
 
 
 class DropoutRNNCell:
-    """For cells of your own: dropout masks that stay the same over a whole sequence.
+    """Mixin for your own cells: dropout masks that stay the same over a whole sequence.
 
-    A cell that inherits from it next to `Layer` sets `dropout`, `recurrent_dropout` and `seed_generator`
+    A cell that inherits from it and from `Layer` sets `dropout`, `recurrent_dropout` and `seed_generator`
     (a `layers.SeedGenerator`), and multiplies by `get_dropout_mask(inputs)` and
-    `get_recurrent_dropout_mask(state)`; `layers.RNN` makes it draw new masks for each sequence.
+    `get_recurrent_dropout_mask(state)`; `layers.RNN` resets the masks for each sequence.
     """
 
     dropout: float
@@ -113,16 +113,16 @@ class DropoutRNNCell:
         return self._recurrent_dropout_mask
 
     def reset_dropout_mask(self) -> None:
-        """Forget the mask for the inputs."""
+        """Clear the mask for the inputs."""
         self._dropout_mask = None
 
     def reset_recurrent_dropout_mask(self) -> None:
-        """Forget the mask for the states."""
+        """Clear the mask for the states."""
         self._recurrent_dropout_mask = None
 
 
 class StackedRNNCells(Layer):
-    """Several Keras-style cells run as one: each reads the output of the one before it at the same step.
+    """Several Keras-style cells run as one: each reads the previous cell's output at the same step.
 
     >>> from nabi import layers
     >>> stack = layers.StackedRNNCells([layers.LSTMCell(4), layers.GRUCell(3)])
@@ -140,7 +140,7 @@ class StackedRNNCells(Layer):
 
     @property
     def state_size(self) -> list[Any]:
-        """The state sizes of the cells, a list for each that has several states."""
+        """The state sizes of the cells, a list for a cell with several states."""
         return [cell.state_size for cell in self.cells]
 
     @property
@@ -153,7 +153,7 @@ class StackedRNNCells(Layer):
         return [initial_state_of(cell, batch_size, self) for cell in self.cells]
 
     def build(self, input_shape: Any) -> None:
-        """Build the cells, each for the output of the one before it."""
+        """Build the cells, each for the output of the previous one."""
         for cell in self.cells:
             if isinstance(cell, Layer):
                 cell.build(input_shape)
@@ -177,18 +177,18 @@ class StackedRNNCells(Layer):
         return f"{joined} = {self.count_params():,}" if joined else ""
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "cells": [serialize(cell) for cell in self.cells]}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> "StackedRNNCells":
-        """Make the stack that `get_config` described."""
+        """Make the stack from what `get_config` returned."""
         config = dict(config)
         return cls([deserialize(one, custom_objects) for one in config.pop("cells")], **config)
 
 
 def is_equations(cell: Any) -> bool:
-    """Tell whether a cell's steps can be run all at once by `scan`: its `call` is the one of `CellLayer`."""
+    """Tell whether `scan` can run all of a cell's steps at once: its `call` is that of `CellLayer`."""
     return isinstance(cell, CellLayer) and type(cell).call is CellLayer.call

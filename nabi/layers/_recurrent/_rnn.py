@@ -27,7 +27,7 @@ _AXES = "(batch, time, features)"
 
 
 def _runs_at_once(cell: Any) -> bool:
-    # A penalty on the output of a cell is one on every step, so each step has to be a call.
+    # A penalty on the output of a cell applies to every step, so each step must be a call.
     return is_equations(cell) and cell.activity_regularizer is None
 
 
@@ -36,18 +36,18 @@ class RNN(StatefulLayer):
 
     `cell` is a cell of `nabi.cells`; or a Keras-style cell, an object with `state_size`, optionally
     `output_size` and `get_initial_state(batch_size)`, and `call(inputs, states) -> (output, new states)`;
-    or a list of such, which are stacked. A peephole LSTM is `layers.RNN(cells.PeepholeLSTM(128))`.
+    or a list of these, which are stacked. A peephole LSTM is `layers.RNN(cells.PeepholeLSTM(128))`.
 
     Arguments as in Keras: `return_sequences`, `return_state` (the output, then each final state),
-    `go_backwards` (from the last step to the first; the sequence of outputs is in that order),
-    `stateful` (a batch goes on from the final states of the one before; needs a fixed batch size),
-    `unroll` (one copy of the step per time step, a graph that grows with T), `zero_output_for_mask`
-    (outputs of masked steps are zero; without `return_sequences` too, where the last step is masked),
-    and Keras 2's `time_major` (`[T, B, D]`).
+    `go_backwards` (from the last step to the first; output sequences are in that order),
+    `stateful` (a batch starts from the final states of the previous one; needs a fixed batch size),
+    `unroll` (one copy of the step per time step, so the graph grows with T), `zero_output_for_mask`
+    (outputs of masked steps are zero; so is the output without `return_sequences` if the last step is
+    masked), and Keras 2's `time_major` (`[T, B, D]`).
 
-    Call arguments: `mask` `[B, T]`: a masked step repeats the output before it (zero before the first
-    one, and everywhere with `zero_output_for_mask`) and leaves the states alone; `initial_state`, a
-    tensor or list in the order of the states; `training`.
+    Call arguments: `mask` `[B, T]`: a masked step repeats the previous output (zero before the first one, and
+    everywhere with `zero_output_for_mask`) and does not change the states; `initial_state`, a tensor or list
+    in the order of the states; `training`.
 
     Raises `ShapeError` for inputs of a wrong rank or width, a mask or state of a wrong shape, and a
     batch size that changes under `stateful`.
@@ -93,7 +93,7 @@ class RNN(StatefulLayer):
 
     @property
     def state_size(self) -> list[Any]:
-        """The size of each state, a list inside of the list for a cell of a stack with several states."""
+        """The size of each state; a nested list for a stacked cell with several states."""
         if self.equations is not None:
             return [self.equations.state_width(name) for name in self.equations.states]
         size = self.cell.state_size
@@ -105,7 +105,7 @@ class RNN(StatefulLayer):
         return self.equations.output_width if self.equations is not None else output_size_of(self.cell)
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
-        """Return the states that a sequence starts from: the cell's own, or zeros."""
+        """Return the initial states of a sequence: the cell's own, or zeros."""
         if self.equations is not None:
             weight = next(self.parameters(), None)
             device = None if weight is None else weight.device
@@ -126,7 +126,7 @@ class RNN(StatefulLayer):
         batch = input_shape[1] if self.time_major else input_shape[0]
         if self.stateful and batch is None:
             raise ShapeError(
-                f"input_shape: {self.name} is stateful, so it needs a fixed batch size; "
+                f"input_shape: {self.name} is stateful and expected a fixed batch size, "
                 f"got {tuple(input_shape)}. "
                 "Give the first layer batch_input_shape=(batch, ...) or Input(..., batch_size=batch)"
             )
@@ -148,7 +148,7 @@ class RNN(StatefulLayer):
         training: bool = False,
     ) -> Any:
         """Return the output for `[B, T, D]`, with the final states if `return_state`."""
-        if isinstance(sequences, list | tuple):  # Keras 2: the states in a list after the inputs
+        if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
             sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
         if isinstance(mask, list | tuple):
             mask = mask[0]
@@ -160,7 +160,7 @@ class RNN(StatefulLayer):
         states = self._initial(sequences, initial_state)
         outputs, last, final = self._run(sequences, states, mask, bool(training))
         if self.stateful:
-            self._keep_states(final)
+            self.keep_states(final)
         if self.return_sequences:
             if self.go_backwards:
                 outputs = outputs.flip(1)
@@ -177,10 +177,10 @@ class RNN(StatefulLayer):
 
     def _initial(self, sequences: Tensor, given: Any) -> tuple[Tensor, ...] | None:
         if self.stateful:
-            kept = self._kept_states()
+            kept = self.kept_states()
             if kept and kept[0].shape[0] != sequences.shape[0]:
                 raise ShapeError(
-                    f"inputs: {self.name} is stateful with a batch size of {kept[0].shape[0]}; "
+                    f"inputs: {self.name} is stateful and expected a batch size of {kept[0].shape[0]}, "
                     f"got a batch size of {sequences.shape[0]}, shape {tuple(sequences.shape)}"
                 )
             if given is None:
@@ -239,7 +239,7 @@ class RNN(StatefulLayer):
         return outputs, last, tuple(flatten(final))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask for a sequence of outputs, None for a last output and for states."""
+        """Return the mask for an output sequence, None for a last output and for states."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         own = mask if self.return_sequences else None
         if own is not None and self.go_backwards:
@@ -271,18 +271,18 @@ class RNN(StatefulLayer):
     # Configuration ----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         config = {**super().get_config(), **self.loop_config()}
         if self.equations is not None:
             return {**config, **self.equations_config(), "cell": cell_config(self.equations)}
         if not isinstance(self.cell, Layer):
             raise ArgumentError(
-                f"cell: {self.cell!r} is no layer, so a config cannot hold it; derive it from layers.Layer"
+                f"cell: {self.cell!r} is not a layer, so a config can't hold it; derive it from layers.Layer"
             )
         return {**config, "cell": serialize(self.cell)}
 
     def loop_config(self) -> dict[str, Any]:
-        """Return the part of the config that is about running over time."""
+        """Return the part of the config for running over time."""
         names = (
             "return_sequences",
             "return_state",
@@ -296,7 +296,7 @@ class RNN(StatefulLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make the layer that `get_config` described."""
+        """Make the layer from what `get_config` returned."""
         if not isinstance(config, Mapping):
             raise ArgumentError(f"config: expected a dictionary, got {short(config)}")
         config = dict(config)

@@ -1,4 +1,4 @@
-"""What a stateful layer does with its states: keeping, resetting, showing, saving."""
+"""The states of a stateful layer: keeping, resetting, showing, saving."""
 
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ class StatefulLayer(Equations):
     @property
     def state_size(self) -> list[Any]:
         """The size of each state."""
-        raise NotImplementedError(f"{type(self).__name__} must say the sizes of its states")
+        raise NotImplementedError(f"{type(self).__name__} must define state_size")
 
     def _create_states(self, states: list[Tensor]) -> None:
         for number, state in enumerate(states):
@@ -33,33 +33,35 @@ class StatefulLayer(Equations):
 
     @property
     def states(self) -> list[Any] | None:
-        """The states that a stateful layer goes on from; None unless it is stateful and built."""
+        """The kept states of a stateful layer; None unless it is stateful and built."""
         if not self._state_count:
             return None
-        return cast(list[Any], pack(self.state_size, self._kept_states()))
+        return cast(list[Any], pack(self.state_size, self.kept_states()))
 
-    def _kept_states(self) -> tuple[Tensor, ...]:
+    def kept_states(self) -> tuple[Tensor, ...]:
+        """Return the states of a stateful layer one after the other."""
         buffers: Any = self._buffers
         kept: tuple[Tensor, ...] = tuple([buffers[name] for name in self._state_names])
         if torch.compiler.is_compiling():
             return kept
         if kept[0].is_inference() and not torch.is_inference_mode_enabled():
-            kept = tuple(state.clone() for state in kept)  # training cannot go on from inference tensors
+            kept = tuple(state.clone() for state in kept)  # training can't use inference tensors
         return kept
 
-    def _keep_states(self, states: tuple[Tensor, ...]) -> None:
+    def keep_states(self, states: tuple[Tensor, ...]) -> None:
+        """Keep states for the next batch, as many as there are."""
         for name, state in zip(self._state_names, states, strict=True):
             self._buffers[name] = state.detach() if state.requires_grad else state
 
     def reset_state(self, states: Any = None) -> None:
-        """Set the states of a stateful layer to zero, or to `states`; nothing on a layer without states."""
+        """Set the states of a stateful layer to zero, or to `states`; do nothing without states."""
         if not self._state_count:
             return
-        kept = self._kept_states()
+        kept = self.kept_states()
         if states is None:
-            self._keep_states(tuple(torch.zeros_like(state) for state in kept))
+            self.keep_states(tuple(torch.zeros_like(state) for state in kept))
         else:
-            self._keep_states(as_states(self.name, states, self.state_size, kept[0]))
+            self.keep_states(as_states(self.name, states, self.state_size, kept[0]))
 
     def reset_states(self, states: Any = None) -> None:
         """Set the states, as `reset_state` (Keras 2's name)."""
@@ -67,7 +69,7 @@ class StatefulLayer(Equations):
 
     def _own_extra(self) -> dict[str, Tensor]:
         kept = (
-            {f"state_{number}": state for number, state in enumerate(self._kept_states())}
+            {f"state_{number}": state for number, state in enumerate(self.kept_states())}
             if self._state_count
             else {}
         )
@@ -77,7 +79,7 @@ class StatefulLayer(Equations):
         if key in self._buffers:
             old = cast(Tensor, self._buffers[key])
             if value.shape != old.shape:
-                # Native code goes by the shape that the layer was built for.
+                # Native code relies on the shape for which the layer was built.
                 raise ShapeError(
                     f"{key}: {self.name} expected shape {tuple(old.shape)}, got {tuple(value.shape)}"
                 )

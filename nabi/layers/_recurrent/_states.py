@@ -1,4 +1,4 @@
-"""States of recurrent layers, which are nested lists of tensors as in Keras; outputs under a mask."""
+"""States of recurrent layers, as nested lists of tensors like in Keras; outputs under a mask."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def flatten(nested: Any) -> Iterator[Any]:
 
 
 def pack(structure: Any, leaves: Sequence[Any] | Iterator[Any]) -> Any:
-    """Put leaves into the nesting of `structure`, with lists for lists and tuples.
+    """Nest leaves like `structure`, with lists for its lists and tuples.
 
     >>> pack([1, (2, 3)], ["a", "b", "c"])
     ['a', ['b', 'c']]
@@ -51,11 +51,9 @@ def zero_states(sizes: Any, batch: int, dtype: torch.dtype, device: torch.device
 
 
 def as_states(name: str, given: Any, sizes: Sequence[Any], like: Tensor) -> tuple[Tensor, ...]:
-    """Return initial states as flat tensors on the device of `like`; `ShapeError` unless they fit."""
+    """Return initial states as flat tensors on the device of `like`; `ShapeError` if shapes do not match."""
     if is_symbolic(given):
-        raise ArgumentError(
-            f"initial_state: {name} got symbolic tensors, but its inputs are numbers; both must be alike"
-        )
+        raise ArgumentError(f"initial_state: {name} expected numbers like its inputs, got symbolic tensors")
     try:
         leaves = [
             torch.as_tensor(one).to(device=like.device, dtype=like.dtype)
@@ -66,17 +64,17 @@ def as_states(name: str, given: Any, sizes: Sequence[Any], like: Tensor) -> tupl
         raise ArgumentError(f"initial_state: {name} expected arrays of numbers, got {short(given)}") from None
     expected = [tuple(one) for one in flatten_shapes(state_shapes(list(sizes), like.shape[0]))]
     if len(leaves) != len(expected):
-        raise ArgumentError(f"initial_state: {name} has {len(expected)} states; got {len(leaves)}")
+        raise ArgumentError(f"initial_state: {name} expected {len(expected)} states, got {len(leaves)}")
     for number, (leaf, shape) in enumerate(zip(leaves, expected, strict=True)):
         if tuple(leaf.shape) != shape:
             raise ShapeError(
-                f"initial_state: state {number} of {name} has shape {tuple(leaf.shape)}, expected {shape}"
+                f"initial_state: {name} expected shape {shape} for state {number}, got {tuple(leaf.shape)}"
             )
     return tuple(leaves)
 
 
 def flatten_shapes(shapes: Any) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes, which are tuples, out of nested lists."""
+    """Yield the shapes (tuples) in nested lists."""
     if isinstance(shapes, list):
         for one in shapes:
             yield from flatten_shapes(one)
@@ -85,7 +83,7 @@ def flatten_shapes(shapes: Any) -> Iterator[tuple[int, ...]]:
 
 
 def fill_masked(output: Tensor, mask: Tensor) -> Tensor:
-    """Repeat the last output over masked steps of `[B, T, H]`, Keras' rule; zeros before the first one.
+    """Repeat the last output over masked steps of `[B, T, H]`, as in Keras; zeros before the first one.
 
     `output` is zero on masked steps, as `scan` returns it.
 
@@ -94,6 +92,6 @@ def fill_masked(output: Tensor, mask: Tensor) -> Tensor:
     tensor([1., 1., 3.])
     """
     steps = torch.arange(output.shape[1], device=output.device)
-    # A row that has had no step yet points at step 0, which is masked then, so its output is the zero wanted.
+    # Before a row's first unmasked step, the index is 0: a masked step, whose output is the wanted zero.
     last = torch.where(mask, steps, 0).cummax(1).values
     return output.gather(1, last.reshape(*last.shape, *[1] * (output.dim() - 2)).expand_as(output))

@@ -23,7 +23,7 @@ def unrolled(
     mask: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
-    """Run a program over `[B, T, D]` without the scan; returns what `scan` does: outputs and final states."""
+    """Run a program over `[B, T, D]` without the scan; like `scan`, return outputs and final states."""
     order = range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1])
     if states is None:
         states = tuple(x.new_zeros(x.shape[0], width) for width in program.state_widths)
@@ -37,7 +37,7 @@ def unrolled(
         for t in order:
             counts = mask[:, t, None]
             drawn = [one[:, t] if one.dim() == 3 else one for one in noise]
-            # What is padded may be NaN, and a product with zero would keep that, so it is replaced first.
+            # Padding may be NaN, which a product with zero would keep, so it is replaced first.
             new = step(program, torch.where(counts, x[:, t], 0.0), states, tuple(parameters), noise=drawn)
             states = tuple(torch.where(counts, a, b) for a, b in zip(new, states, strict=True))
             outputs.append(torch.where(counts, new[0], 0.0))

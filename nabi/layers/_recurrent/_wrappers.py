@@ -17,7 +17,7 @@ __all__ = ["TimeDistributed", "Wrapper"]
 
 
 class Wrapper(Layer):
-    """Base class of layers around another layer, which is `layer.layer`.
+    """Base class of layers around another layer, available as `layer.layer`.
 
     Raises `ArgumentError` unless `layer` is a layer.
     """
@@ -32,7 +32,7 @@ class Wrapper(Layer):
             self.declared_input_shape = self._outer_shape(layer.declared_input_shape)
 
     def _outer_shape(self, shape: Shape | None) -> Shape | None:
-        """Return the input shape that the inner layer's declared one means for this layer."""
+        """Return this layer's input shape for the inner layer's declared one."""
         return shape
 
     def build(self, input_shape: Shape) -> None:
@@ -44,23 +44,23 @@ class Wrapper(Layer):
         return self.layer.parameter_sum()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "layer": serialize(self.layer)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Make the layer that `get_config` described."""
+        """Make the layer from what `get_config` returned."""
         config = dict(config)
         return cls(deserialize(config.pop("layer"), custom_objects), **config)
 
 
 class TimeDistributed(Wrapper):
-    """A layer applied to every time step by itself: `[B, T, ...]` to `[B, T, ...]`.
+    """Applies a layer to every time step separately: `[B, T, ...]` to `[B, T, ...]`.
 
-    A mask `[B, T, ...]` is handed on step by step to a layer that takes one; where each step is a sequence
-    itself, `[B, T, S, ...]`, a mask `[B, T]` says nothing about its steps and is kept for the output. The
-    mask of the output is what the layer makes of that of each step; where it leaves none, a step counts if
-    anything in it did. So sentences of masked words, read by an LSTM, are masked sentences.
+    A mask `[B, T, ...]` is passed step by step to a layer that takes one. If each step is itself a sequence,
+    `[B, T, S, ...]`, a mask `[B, T]` does not cover its inner steps and is kept for the output. The mask of
+    the output is what the layer computes from each step's mask; if it returns none, a step is unmasked if
+    anything in it was. So an LSTM over sentences of masked words yields masked sentences.
     Raises `ShapeError` for inputs of fewer than 3 axes and for a mask of another batch or length.
 
     >>> import torch
@@ -76,12 +76,12 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
 
     def _outer_shape(self, shape: Shape | None) -> Shape | None:
-        return None  # the length is not known from the inner layer
+        return None  # the inner layer does not know the length
 
     def _inner(self, shape: Any) -> Any:
         if len(shape) < 3:
             raise ShapeError(
-                f"inputs: {self.name} (TimeDistributed) expected 3 axes or more (batch, time, ...); "
+                f"inputs: {self.name} (TimeDistributed) expected 3 axes or more (batch, time, ...), "
                 f"got shape {tuple(shape)}"
             )
         return (shape[0], *shape[2:])
@@ -91,7 +91,7 @@ class TimeDistributed(Wrapper):
         super().build(self._inner(input_shape))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the inner layer's output shape with the time axis put in."""
+        """Return the inner layer's output shape with the time axis inserted."""
         inner = self.layer.compute_output_shape(self._inner(input_shape))
         return (inner[0], input_shape[1], *inner[1:])
 
@@ -100,15 +100,15 @@ class TimeDistributed(Wrapper):
         self._inner(inputs.shape)
         if mask is not None and tuple(mask.shape[:2]) != tuple(inputs.shape[:2]):
             raise ShapeError(
-                f"mask: The `mask` passed to the `TimeDistributed` layer has a shape {tuple(mask.shape)}; "
-                f"expected the batch and time of the inputs {tuple(inputs.shape)} of {self.name}"
+                f"mask: {self.name} (TimeDistributed) expected the batch and time of its inputs "
+                f"{tuple(inputs.shape)}, got shape {tuple(mask.shape)}"
             )
         kind = type(self.layer)
         extra: dict[str, Any] = {"training": training} if kind._takes_training else {}
         if mask is not None and mask.dim() == 2 and inputs.dim() > 3:
             mask = None
         if (kind._takes_mask and mask is not None) or self.layer.stateful or not inputs.shape[1]:
-            # Step by step: what a mask means for a whole batch of steps only the inner layer knows.
+            # Step by step, because only the inner layer knows what a mask means for a batch.
             steps = []
             for t in range(inputs.shape[1]):
                 if kind._takes_mask and mask is not None:
@@ -118,7 +118,7 @@ class TimeDistributed(Wrapper):
                 return torch.stack(steps, 1)
             shape = self.compute_output_shape(tuple(inputs.shape))
             return inputs.new_zeros([0 if one is None else one for one in shape])
-        # The steps of all rows are one large batch.
+        # The steps of all rows form one large batch.
         outputs: Tensor = self.layer.call(inputs.flatten(0, 1), **extra)
         return outputs.reshape(*inputs.shape[:2], *outputs.shape[1:])
 

@@ -1,4 +1,4 @@
-"""Layers that slide a window: convolution and pooling, over one axis and over two."""
+"""Layers with sliding windows: convolution and pooling over one axis or two."""
 
 from nabi._old_places import names_that_stood_here
 

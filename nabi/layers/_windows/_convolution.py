@@ -1,4 +1,4 @@
-"""Convolution over time, and what it shares with convolution over pictures."""
+"""Convolution over time, and the base class it shares with convolution over pictures."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -25,11 +25,11 @@ __all__ = ["Conv1D", "Convolution"]
 
 
 class Convolution(Layer):
-    """What convolutions share, over however many axes: arguments, weights, configuration."""
+    """Base class of convolutions over any number of axes: arguments, weights, configuration."""
 
     _casts_integers = True
     _axes: ClassVar[str]
-    """Names of the axes of the inputs; all but the first and the last are gone over."""
+    """Names of the axes of the inputs; windows slide over all but the first and the last."""
     _paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
 
     def __init__(
@@ -54,7 +54,7 @@ class Convolution(Layer):
     ) -> None:
         check_no_constraint(kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
         if data_format not in (None, "channels_last"):
-            raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
+            raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         over = self._rank - 2
         self.filters = positive_integer("filters", filters)
@@ -65,12 +65,10 @@ class Convolution(Layer):
         check_one_of("padding", str(padding).lower(), self._paddings)
         self.padding = str(padding).lower()
         if self.filters % self.groups:
-            raise ArgumentError(
-                f"filters: {self.filters} filters cannot be divided among groups={self.groups}"
-            )
+            raise ArgumentError(f"filters: expected a multiple of groups={self.groups}, got {self.filters}")
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ArgumentError(
-                f"strides: {strides} together with dilation_rate={dilation_rate}; one must be 1"
+                f"strides: expected 1 together with dilation_rate={dilation_rate}, got {strides}"
             )
         self.activation = _activations.get(activation)
         self.use_bias = bool(use_bias)
@@ -89,7 +87,7 @@ class Convolution(Layer):
         check_rank(self, input_shape, self._rank, self._axes)
         width = last_width(self, input_shape)
         if width % self.groups:
-            raise ShapeError(f"inputs: {width} features cannot be divided among groups={self.groups}")
+            raise ShapeError(f"inputs: expected a multiple of groups={self.groups} features, got {width}")
         self.kernel = self.add_weight(
             (*self.kernel_size, width // self.groups, self.filters),
             self.kernel_initializer,
@@ -115,7 +113,7 @@ class Convolution(Layer):
         return f"{window} × {self.filters} = {self.count_params():,}"
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -139,12 +137,12 @@ class Conv1D(Convolution, WindowedLayer):
     Arguments as in Keras: `filters`, `kernel_size`, `strides=1`, `padding="valid"` (or `"same"`,
     `"causal"`), `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and
     regularizers. Weights: `kernel` `(kernel_size, D / groups, filters)`, `bias` `(filters,)`.
-    Raises `ShapeError` for inputs that are too short or of another width, and for a mask of a wrong shape.
+    Raises `ShapeError` for inputs that are too short or of another width, and for a mask of the wrong shape.
 
-    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
-    steps alone would give, with the padding that `"same"` has for so many steps, and 0 after that, where
-    the output is masked in turn. A row of too few steps for one window has one, filled up with 0. Where
-    there is an output for each step, it stays with its step. (Keras drops the mask and warns.)
+    Call argument: `mask` `[B, T]`. Masked steps are removed: each row yields the output of its unmasked steps
+    alone, with the `"same"` padding for that number of steps, followed by masked zeros. A row with too few
+    steps for one window still has one, filled up with 0. If there is one output per step, each stays at its
+    step. (Keras drops the mask and warns.)
 
     >>> import torch
     >>> convolution = Conv1D(64, 5, activation="relu")
@@ -157,7 +155,7 @@ class Conv1D(Convolution, WindowedLayer):
     _paddings = ("valid", "same", "causal")
 
     @property
-    def _windows(self) -> Windows:
+    def windows(self) -> Windows:
         reach = (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
         return Windows(reach, self.strides[0], self.padding)
 
@@ -167,8 +165,8 @@ class Conv1D(Convolution, WindowedLayer):
         return self._over_windows(inputs, None if mask is None else check_mask(self, mask, inputs))
 
     def _slide(self, channels: Tensor) -> Tensor:
-        # In two dimensions, one of them 1, torch sees that the features already lie side by side in memory,
-        # which is how its convolution is fastest; in one dimension it would turn everything round first.
+        # In two dimensions, one of size 1, torch detects that the features are already contiguous in memory,
+        # its fastest layout; in one dimension it would transpose everything first.
         result = functional.conv2d(
             channels.unsqueeze(2),
             self.kernel.permute(2, 1, 0).unsqueeze(2),

@@ -17,7 +17,7 @@ class Conv2D(Convolution):
     `dilation_rate=1`, `groups=1`, `activation=None`, `use_bias=True`, initializers and regularizers; sizes
     are a number, or two for height and width. Weights: `kernel`
     `(height, width, channels / groups, filters)`, `bias` `(filters,)`.
-    Raises `ShapeError` for pictures that are too small or have other channels.
+    Raises `ShapeError` for pictures that are too small or have another number of channels.
 
     >>> import torch
     >>> convolution = Conv2D(16, 3, padding="same", activation="relu")
@@ -28,13 +28,13 @@ class Conv2D(Convolution):
     _axes = PICTURE_AXES
 
     @property
-    def _windows(self) -> Windows2D:
+    def windows(self) -> Windows2D:
         return Windows2D.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the convolution of `[B, height, width, channels]`."""
         self._check_inputs(inputs.shape)
-        channels = self._windows.pad(self, inputs, 0.0)
+        channels = self.windows.pad(self, inputs, 0.0)
         result = functional.conv2d(
             channels,
             self.kernel.permute(3, 2, 0, 1),
@@ -48,4 +48,4 @@ class Conv2D(Convolution):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, height, width, filters."""
         self._check_inputs(input_shape)
-        return (input_shape[0], *self._windows.counts(self, input_shape), self.filters)
+        return (input_shape[0], *self.windows.counts(self, input_shape), self.filters)

@@ -1,4 +1,4 @@
-"""Pooling over time: the largest value or the average, of windows or of all steps."""
+"""Pooling over time: the largest value or the average of windows or of all steps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["AveragePooling1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "
 
 
 class _Pooling1D(WindowedLayer):
-    """What pooling over windows shares, whatever it makes of a window."""
+    """Base class of pooling over windows."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class _Pooling1D(WindowedLayer):
         **kwargs: Any,
     ) -> None:
         _check_data_format(data_format)
-        kwargs_length = kwargs.pop("pool_length", None)  # Keras 1's name, still in lecture code
+        kwargs_length = kwargs.pop("pool_length", None)  # Keras 1's name, still used in lecture code
         super().__init__(**kwargs)
         size = pool_size if kwargs_length is None else kwargs_length
         self.pool_size = (one_positive_integer("pool_size", size),)
@@ -37,7 +37,7 @@ class _Pooling1D(WindowedLayer):
         self.padding = str(padding).lower()
 
     @property
-    def _windows(self) -> Windows:
+    def windows(self) -> Windows:
         return Windows(self.pool_size[0], self.strides[0], self.padding)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -46,7 +46,7 @@ class _Pooling1D(WindowedLayer):
         return (input_shape[0], self._steps(input_shape), input_shape[2])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "pool_size": list(self.pool_size),
@@ -59,11 +59,11 @@ class MaxPooling1D(_Pooling1D):
     """The largest value of each window over time: `[B, T, D]` to `[B, T', D]`.
 
     Arguments: `pool_size=2`, `strides=None` (as `pool_size`), `padding="valid"` or `"same"`.
-    Raises `ShapeError` for inputs that are shorter than the window and for a mask of a wrong shape.
+    Raises `ShapeError` for inputs shorter than the window and for a mask of the wrong shape.
 
-    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
-    steps alone would give, and 0 after that, where the output is masked in turn. A row of too few steps
-    for one window has one of what there is. (Keras drops the mask and warns.)
+    Call argument: `mask` `[B, T]`. Masked steps are removed: each row yields the output of its unmasked steps
+    alone, followed by masked zeros. A row with too few steps for one window has one over the steps it has.
+    (Keras drops the mask and warns.)
 
     >>> import torch
     >>> MaxPooling1D(4)(torch.zeros(2, 10, 3)).shape
@@ -78,7 +78,7 @@ class MaxPooling1D(_Pooling1D):
         return self._over_windows(inputs, None if mask is None else check_mask(self, mask, inputs))
 
     def _slide(self, channels: Tensor) -> Tensor:
-        # In two dimensions for the sake of speed, as in Conv1D.
+        # In two dimensions for speed, as in Conv1D.
         pools = functional.max_pool2d(channels.unsqueeze(2), (1, self.pool_size[0]), (1, self.strides[0]))
         return pools.squeeze(2).transpose(1, 2)
 
@@ -86,12 +86,12 @@ class MaxPooling1D(_Pooling1D):
 class AveragePooling1D(_Pooling1D):
     """The average of each window over time: `[B, T, D]` to `[B, T', D]`.
 
-    Arguments: `pool_size=2`, `strides=None` (as `pool_size`), `padding="valid"` or `"same"`, which is not
-    averaged. Raises `ShapeError` for inputs that are shorter than the window and for a mask of a wrong shape.
+    Arguments: `pool_size=2`, `strides=None` (as `pool_size`), `padding="valid"` or `"same"`; averages exclude
+    the padding. Raises `ShapeError` for inputs shorter than the window and for a mask of the wrong shape.
 
-    Call argument: `mask` `[B, T]`. A masked step is as if it were not there: each row gives what its other
-    steps alone would give, and 0 after that, where the output is masked in turn. A row of too few steps
-    for one window has the average of what there is. (Keras drops the mask and warns.)
+    Call argument: `mask` `[B, T]`. Masked steps are removed: each row yields the output of its unmasked steps
+    alone, followed by masked zeros. A row with too few steps for one window has the average of the steps it
+    has. (Keras drops the mask and warns.)
 
     >>> import torch
     >>> AveragePooling1D(2)(torch.tensor([[[1.0], [3.0], [6.0], [8.0]]])).flatten().tolist()
@@ -110,9 +110,9 @@ class AveragePooling1D(_Pooling1D):
             return averages
         steps = inputs.shape[1]
         lengths = torch.tensor([steps], device=inputs.device) if mask is None else mask.sum(1)
-        held = self._windows.held(lengths, steps).clamp(min=1)
+        held = self.windows.held(lengths, steps).clamp(min=1)
         share = self.pool_size[0] / held.to(averages.dtype)
-        if mask is not None and self._windows.keeps_steps:
+        if mask is not None and self.windows.keeps_steps:
             share = share.gather(1, (mask.cumsum(1) - 1).clamp(min=0))
         return averages * share.unsqueeze(-1)
 
@@ -121,7 +121,7 @@ class AveragePooling1D(_Pooling1D):
 
 
 class _GlobalPooling1D(Layer):
-    """What pooling over all steps shares."""
+    """Base class of pooling over all steps."""
 
     supports_masking = True
     _makes_mask = False
@@ -132,11 +132,11 @@ class _GlobalPooling1D(Layer):
         self.keepdims = bool(keepdims)
 
     def _counted(self, inputs: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Check the inputs; return the mask as bool `[B, T]`, None where no step is masked."""
+        """Check the inputs; return the mask as bool `[B, T]`, None if no step is masked."""
         check_rank(self, inputs.shape, 3, AXES)
         if not inputs.shape[1]:
             raise ShapeError(
-                f"inputs: {self.name} expected at least one time step; got {tuple(inputs.shape)}"
+                f"inputs: {self.name} expected at least one time step, got {tuple(inputs.shape)}"
             )
         if mask is None:
             return None
@@ -144,7 +144,7 @@ class _GlobalPooling1D(Layer):
         return None if all_count(mask) else mask
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """Return None: no steps are left."""
+        """Return None: the output has no steps."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch and features."""
@@ -152,15 +152,15 @@ class _GlobalPooling1D(Layer):
         return (input_shape[0], *([1] if self.keepdims else []), input_shape[2])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class GlobalMaxPooling1D(_GlobalPooling1D):
     """The largest value over all time: `[B, T, D]` to `[B, D]`, or `[B, 1, D]` with `keepdims=True`.
 
-    Call argument: `mask` `[B, T]`. Masked steps are left out; a row of nothing else gives 0. (Keras looks
-    at them too.) Raises `ShapeError` for inputs without a step and for a mask of a wrong shape.
+    Call argument: `mask` `[B, T]`. Masked steps are excluded (Keras includes them); a fully masked row yields
+    0. Raises `ShapeError` for inputs without steps and for a mask of the wrong shape.
 
     >>> import torch
     >>> GlobalMaxPooling1D()(torch.tensor([[[1.0], [3.0], [2.0]]]))
@@ -181,9 +181,8 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
 class GlobalAveragePooling1D(_GlobalPooling1D):
     """The average over all time: `[B, T, D]` to `[B, D]`, or `[B, 1, D]` with `keepdims=True`.
 
-    Call argument: `mask` `[B, T]`. Masked steps are left out, as in Keras, except that what they hold may
-    be NaN here; a row of nothing else gives 0. Raises `ShapeError` for inputs without a step and for a mask
-    of a wrong shape.
+    Call argument: `mask` `[B, T]`. Masked steps are excluded, as in Keras, but here they may be NaN; a fully
+    masked row yields 0. Raises `ShapeError` for inputs without steps and for a mask of the wrong shape.
 
     >>> import torch
     >>> mask = torch.tensor([[True, True, False]])
@@ -205,4 +204,4 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
 
 def _check_data_format(data_format: str | None) -> None:
     if data_format not in (None, "channels_last"):
-        raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
+        raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")

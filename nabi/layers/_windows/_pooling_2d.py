@@ -1,4 +1,4 @@
-"""Pooling over pictures: the largest value or the average, of windows or of all places."""
+"""Pooling over pictures: the largest value or the average of windows or of all positions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "
 
 
 class _Pooling2D(Layer):
-    """What pooling over windows shares, whatever it makes of a window."""
+    """Base class of pooling over windows."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class _Pooling2D(Layer):
         self.padding = str(padding).lower()
 
     @property
-    def _windows(self) -> Windows2D:
+    def windows(self) -> Windows2D:
         return Windows2D.of(self.pool_size, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch, height, width, channels."""
         check_rank(self, input_shape, 4, PICTURE_AXES)
-        return (input_shape[0], *self._windows.counts(self, input_shape), input_shape[3])
+        return (input_shape[0], *self.windows.counts(self, input_shape), input_shape[3])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "pool_size": list(self.pool_size),
@@ -57,7 +57,7 @@ class MaxPooling2D(_Pooling2D):
     """The largest value of each window over pictures: `[B, H, W, C]` to `[B, H', W', C]`.
 
     Arguments: `pool_size=2`, `strides=None` (as `pool_size`), each a number, or two for height and width;
-    `padding="valid"` or `"same"`. Raises `ShapeError` for pictures that are smaller than the window.
+    `padding="valid"` or `"same"`. Raises `ShapeError` for pictures smaller than the window.
 
     >>> import torch
     >>> MaxPooling2D(2)(torch.zeros(2, 32, 48, 3)).shape
@@ -68,7 +68,7 @@ class MaxPooling2D(_Pooling2D):
         """Return the largest values of the windows."""
         check_rank(self, inputs.shape, 4, PICTURE_AXES)
         least = float("-inf") if inputs.is_floating_point() else torch.iinfo(inputs.dtype).min
-        channels = self._windows.pad(self, inputs, least)
+        channels = self.windows.pad(self, inputs, least)
         return functional.max_pool2d(channels, self.pool_size, self.strides).permute(0, 2, 3, 1)
 
 
@@ -76,8 +76,8 @@ class AveragePooling2D(_Pooling2D):
     """The average of each window over pictures: `[B, H, W, C]` to `[B, H', W', C]`.
 
     Arguments: `pool_size=2`, `strides=None` (as `pool_size`), each a number, or two for height and width;
-    `padding="valid"` or `"same"`, which is not averaged. Raises `ShapeError` for pictures that are smaller
-    than the window.
+    `padding="valid"` or `"same"`; averages exclude the padding. Raises `ShapeError` for pictures smaller than
+    the window.
 
     >>> import torch
     >>> AveragePooling2D(2)(torch.tensor([[[[1.0], [3.0]], [[6.0], [8.0]]]])).flatten().tolist()
@@ -89,23 +89,23 @@ class AveragePooling2D(_Pooling2D):
     def call(self, inputs: Tensor) -> Tensor:
         """Return the averages of the windows."""
         check_rank(self, inputs.shape, 4, PICTURE_AXES)
-        channels = self._windows.pad(self, inputs, 0.0)
+        channels = self.windows.pad(self, inputs, 0.0)
         averages = functional.avg_pool2d(channels, self.pool_size, self.strides)
         if self.padding == "same":
             averages = averages / self._held(inputs.shape, averages)
         return averages.permute(0, 2, 3, 1)
 
     def _held(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Which share of each window `[H', W']` is picture and not padding."""
+        """Return the share of each window `[H', W']` that is not padding."""
         height, width = (
             windows.held(torch.tensor([size], device=like.device), size)[0].to(like.dtype) / windows.reach
-            for size, windows in zip(shape[1:3], self._windows, strict=True)
+            for size, windows in zip(shape[1:3], self.windows, strict=True)
         )
         return height[:, None] * width
 
 
 class _GlobalPooling2D(Layer):
-    """What pooling over all places shares."""
+    """Base class of pooling over all positions."""
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         _check_data_format(data_format)
@@ -115,7 +115,7 @@ class _GlobalPooling2D(Layer):
     def _check(self, inputs: Tensor) -> None:
         check_rank(self, inputs.shape, 4, PICTURE_AXES)
         if not inputs.shape[1] or not inputs.shape[2]:
-            raise ShapeError(f"inputs: {self.name} expected at least one place; got {tuple(inputs.shape)}")
+            raise ShapeError(f"inputs: {self.name} expected at least one pixel, got {tuple(inputs.shape)}")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return batch and channels."""
@@ -123,14 +123,14 @@ class _GlobalPooling2D(Layer):
         return (input_shape[0], *([1, 1] if self.keepdims else []), input_shape[3])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):
     """The largest value of a picture: `[B, H, W, C]` to `[B, C]`, or `[B, 1, 1, C]` with `keepdims=True`.
 
-    Raises `ShapeError` for pictures without a place.
+    Raises `ShapeError` for pictures without pixels.
 
     >>> import torch
     >>> GlobalMaxPooling2D()(torch.tensor([[[[1.0], [3.0]], [[6.0], [8.0]]]]))
@@ -146,7 +146,7 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
 class GlobalAveragePooling2D(_GlobalPooling2D):
     """The average of a picture: `[B, H, W, C]` to `[B, C]`, or `[B, 1, 1, C]` with `keepdims=True`.
 
-    Raises `ShapeError` for pictures without a place.
+    Raises `ShapeError` for pictures without pixels.
 
     >>> import torch
     >>> GlobalAveragePooling2D()(torch.tensor([[[[1.0], [3.0]], [[6.0], [8.0]]]]))
@@ -163,4 +163,4 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
 def _check_data_format(data_format: str | None) -> None:
     if data_format not in (None, "channels_last"):
-        raise ArgumentError(f"data_format: expected 'channels_last'; got {data_format!r}")
+        raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")

@@ -1,4 +1,4 @@
-"""Windows over time: how many fit, what pads them, and where steps go when some of them are masked."""
+"""Windows over time: their number, their padding, and the layout of steps if some are masked."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +18,20 @@ AXES = "(batch, time, features)"
 
 
 def all_count(mask: Tensor) -> bool:
-    """Tell whether no step is masked; False where that is not known."""
+    """Tell whether no step is masked; False if that is unknown."""
     return _has_values(mask) and bool(mask.all())
 
 
 def _has_values(mask: Tensor) -> bool:
-    # Code that is being compiled must be right for every mask; one on the meta device is none at all, and
-    # `vmap` shows one row for all of them.
+    # Compiled code must be correct for every mask; a mask on the meta device has no values, and under `vmap`
+    # one row represents all.
     compiled = torch.compiler.is_compiling() or mask.is_meta
     return not compiled and not torch._C._functorch.is_batchedtensor(mask)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of `reach` steps, `stride` apart, over steps padded as `"valid"`, `"same"` or `"causal"`."""
+    """Windows of `reach` steps, `stride` apart, with `"valid"`, `"same"` or `"causal"` padding."""
 
     reach: int
     stride: int
@@ -39,17 +39,17 @@ class Windows:
 
     @property
     def least(self) -> int:
-        """How many steps are needed for one window."""
+        """The number of steps needed for one window."""
         return self.reach if self.padding == "valid" else 1
 
     @property
     def keeps_steps(self) -> bool:
-        """Whether there is one window for each step, so that an output belongs to a step."""
+        """Whether there is one window per step, so that each output belongs to a step."""
         return self.stride == 1 and (self.padding != "valid" or self.reach == 1)
 
     @property
     def moves_steps(self) -> bool:
-        """Whether the padding before the first step depends on how many steps there are."""
+        """Whether the padding before the first step depends on the number of steps."""
         return self.stride > 1 and self.padding == "same"
 
     def count(self, length: Any) -> Any:
@@ -59,18 +59,18 @@ class Windows:
         return -(-length // self.stride)
 
     def counts(self, lengths: Tensor) -> Tensor:
-        """Count the windows of each row: steps that are too few for a window have one all the same."""
+        """Count the windows of each row; a row with too few steps for a window still has one."""
         return torch.where(lengths > 0, self.count(lengths).clamp(min=1), 0)
 
     def before(self, lengths: Tensor) -> Tensor:
-        """Return the padding before each row; where "same" is odd, the larger half comes after."""
+        """Return the padding before each row; if "same" padding is odd, the larger half comes after."""
         if self.padding != "same":
             return torch.full_like(lengths, self.reach - 1 if self.padding == "causal" else 0)
         missing: Tensor = self._missing(lengths)
         return missing.clamp(min=0) // 2
 
     def around(self, length: int) -> tuple[int, int]:
-        """Return the padding before and after steps none of which is masked."""
+        """Return the padding before and after unmasked steps."""
         if self.padding == "same":
             total = max(0, self._missing(length))
             return (total // 2, total - total // 2)
@@ -80,7 +80,7 @@ class Windows:
         return (self.count(length) - 1) * self.stride + self.reach - length
 
     def held(self, lengths: Tensor, steps: int) -> Tensor:
-        """Count the steps, padding left out, in each of the windows over `steps`: `[B, windows]`."""
+        """Count the steps without padding in each window over `steps`: `[B, windows]`."""
         windows = max(1, self.count(steps))
         first = torch.arange(windows, device=lengths.device) * self.stride - self.before(lengths).unsqueeze(1)
         end = torch.minimum(first + self.reach, lengths.unsqueeze(1))
@@ -90,9 +90,9 @@ class Windows:
 class WindowedLayer(Layer):
     """A layer that slides a window over `[B, T, D]`, with or without a mask `[B, T]`.
 
-    Each row gives what the steps of it that count would give alone. They are laid out side by side, after
-    the padding that so many steps have, and what is left holds `_fill`; what a masked step holds is never
-    computed with, so that it may be NaN.
+    Each row yields the output of its unmasked steps alone. They are placed side by side, after the padding
+    for that number of steps, and the rest is filled with `_fill`. Masked values are never used, so they may
+    be NaN.
     """
 
     supports_masking = True
@@ -100,16 +100,16 @@ class WindowedLayer(Layer):
     _fill = 0.0
 
     @property
-    def _windows(self) -> Windows:
-        raise NotImplementedError(f"{type(self).__name__} must say which windows it has")
+    def windows(self) -> Windows:
+        raise NotImplementedError(f"{type(self).__name__} must define _windows")
 
     def _slide(self, channels: Tensor) -> Tensor:
-        """Return the outputs `[B, windows, ...]` for `[B, D, steps]`, which has the padding in it."""
-        raise NotImplementedError(f"{type(self).__name__} must compute its windows")
+        """Return the outputs `[B, windows, ...]` for `[B, D, steps]`, padding included."""
+        raise NotImplementedError(f"{type(self).__name__} must define _slide(channels)")
 
     def _over_windows(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         """Return the outputs `[B, windows, ...]`; `mask` is bool `[B, T]`."""
-        windows, length = self._windows, inputs.shape[1]
+        windows, length = self.windows, inputs.shape[1]
         if mask is None or not length or (length >= windows.least and all_count(mask)):
             self._steps(inputs.shape)
             channels = inputs.transpose(1, 2)
@@ -117,7 +117,7 @@ class WindowedLayer(Layer):
             if any(padding):
                 channels = functional.pad(channels, padding, value=self._fill)
             return self._slide(channels)
-        # A right-padded batch, the usual one, stays as it is.
+        # A right-padded batch, the usual case, needs no rearranging.
         in_place = _has_values(mask) and bool((mask[:, 1:] <= mask[:, :-1]).all())
         lengths = mask.sum(1)
         steps = (max(1, windows.count(length)) - 1) * windows.stride + windows.reach
@@ -138,24 +138,24 @@ class WindowedLayer(Layer):
         return torch.where(mask.unsqueeze(-1), outputs, 0.0)
 
     def _steps(self, shape: Shape) -> int | None:
-        """Count the windows over inputs of a shape, None for an open number of them."""
+        """Count the windows over inputs of a shape; None for an open length."""
         length = shape[1]
         if length is None:
             return None
-        windows = self._windows
+        windows = self.windows
         if length < windows.least:
             raise ShapeError(
                 f"inputs: {self.name} ({type(self).__name__}) expected at least {windows.least} time steps "
-                f"for its window; got {length}, shape {tuple(shape)}"
+                f"for its window, got {length}, shape {tuple(shape)}"
             )
         return int(windows.count(length))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask of the windows, the mask itself where each step has one."""
+        """Return the mask of the windows, or the mask itself if there is one window per step."""
         if mask is None:
             return None
         check_rank(self, inputs.shape, 3, AXES)
-        mask, windows = check_mask(self, mask, inputs), self._windows
+        mask, windows = check_mask(self, mask, inputs), self.windows
         if windows.keeps_steps:
             return mask
         numbers = torch.arange(max(1, windows.count(mask.shape[1])), device=mask.device)
@@ -163,10 +163,10 @@ class WindowedLayer(Layer):
 
 
 def _order(mask: Tensor) -> Tensor:
-    """Return `[B, T]`: the numbers of the steps that count, in front; what follows them means nothing."""
+    """Return `[B, T]`: the indices of the unmasked steps first; the rest is meaningless."""
     length = mask.shape[1]
     numbers = torch.arange(length, device=mask.device).expand(mask.shape)
-    place = torch.where(mask, mask.cumsum(1) - 1, length)  # masked steps all go to one place too many
+    place = torch.where(mask, mask.cumsum(1) - 1, length)  # masked steps all go to one extra place
     return numbers.new_zeros(mask.shape[0], length + 1).scatter(1, place, numbers)[:, :length]
 
 

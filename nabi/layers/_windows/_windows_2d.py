@@ -27,7 +27,7 @@ class Windows2D(NamedTuple):
     def of(
         cls, size: Sequence[int], strides: Sequence[int], padding: str, dilation: Sequence[int] = (1, 1)
     ) -> Self:
-        """Make windows of `size`, `strides` apart, that look at every `dilation`-th place."""
+        """Make windows of `size`, `strides` apart, that read every `dilation`-th position."""
         reaches = [(one - 1) * every + 1 for one, every in zip(size, dilation, strict=True)]
         return cls(*(Windows(reach, stride, padding) for reach, stride in zip(reaches, strides, strict=True)))
 
@@ -35,14 +35,14 @@ class Windows2D(NamedTuple):
         """Count the windows over pictures `[B, height, width, channels]`, None along an open axis.
 
         Raises:
-            ShapeError: for pictures that are smaller than a window.
+            ShapeError: for pictures smaller than a window.
         """
         if any(
             size is not None and size < windows.least for size, windows in zip(shape[1:3], self, strict=True)
         ):
             raise ShapeError(
                 f"inputs: {layer.name} ({type(layer).__name__}) expected at least {self.height.least} × "
-                f"{self.width.least} places for its window; got {shape[1]} × {shape[2]}, "
+                f"{self.width.least} pixels for its window, got {shape[1]} × {shape[2]}, "
                 f"shape {tuple(shape)}"
             )
         height, width = shape[1], shape[2]
@@ -52,9 +52,9 @@ class Windows2D(NamedTuple):
         )
 
     def pad(self, layer: "Layer", inputs: Tensor, fill: float) -> Tensor:
-        """Return pictures `[B, height, width, channels]` as `[B, channels, ...]` with their padding.
+        """Return pictures `[B, height, width, channels]` as `[B, channels, ...]` with padding.
 
-        In memory the channels of a place still lie side by side, which is how torch's convolution is fastest.
+        The channels of a position stay contiguous in memory, torch's fastest layout for convolution.
         """
         self.counts(layer, inputs.shape)
         channels = inputs.permute(0, 3, 1, 2)

@@ -19,7 +19,7 @@ from nabi.models._captioner._network import CaptionNetwork
 from nabi.models._captioner._samples import CaptionSamples
 from nabi.models._captioner._settings import CaptionSettings
 from nabi.models._task._described import Described
-from nabi.training import Hearing, ResumableTraining
+from nabi.training import BatchCallbacks, ResumableTraining
 
 __all__ = ["CaptionReport", "CaptionTraining", "Captioned", "nats"]
 
@@ -95,7 +95,7 @@ class Captioned:
         return found.digest()
 
 
-def nats(network: CaptionNetwork, captioned: Captioned, hearing: Hearing = ()) -> float:
+def nats(network: CaptionNetwork, captioned: Captioned, hearing: BatchCallbacks = ()) -> float:
     """Return the mean negative log probability of the codes of captions, their ends included."""
     total, count = 0.0, 0
     with torch.no_grad():
@@ -160,7 +160,7 @@ class CaptionTraining(ResumableTraining):
         """Whether anything was held out."""
         return len(self._validation) > 0
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, hearing: BatchCallbacks) -> float:
         """Return the mean loss of the codes that were held out."""
         return nats(self._captioner, self._validation, hearing)
 

@@ -90,12 +90,13 @@ class Report:
         (((1, 1), (0, 1)), 0.667)
         """
         wanted = (len(targets), len(names))
+        of_targets = wanted if several else wanted[:1]
         if not len(targets):
             raise ArgumentError("targets: there are no rows to measure on")
-        if probabilities.shape != wanted or targets.shape != (wanted if several else wanted[:1]):
+        if probabilities.shape != wanted or targets.shape != of_targets:
             raise ShapeError(
-                f"probabilities: shape {probabilities.shape} and targets {targets.shape} were given, "
-                f"expected {wanted} and {wanted if several else wanted[:1]}"
+                f"probabilities: expected the shape {wanted}, and targets {of_targets}, "
+                f"got {probabilities.shape} and {targets.shape}"
             )
         figures = _several(targets, probabilities, threshold) if several else _single(targets, probabilities)
         by_label = tuple(

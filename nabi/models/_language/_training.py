@@ -15,7 +15,7 @@ from nabi.interchange import check_counter, check_tensors
 from nabi.models._language._network import LanguageNetwork, States
 from nabi.models._language._settings import LanguageSettings
 from nabi.models._task._written_text import Codes
-from nabi.training import Hearing, ResumableTraining
+from nabi.training import BatchCallbacks, ResumableTraining
 
 __all__ = ["Streams", "Training", "nats"]
 
@@ -57,7 +57,7 @@ def nats(
     network: LanguageNetwork,
     codes: Codes,
     rows: int = 1,
-    hearing: Hearing = (),
+    hearing: BatchCallbacks = (),
 ) -> float:
     """Return the mean negative log probability of the codes of a text, read in `rows` parts side by side.
 
@@ -152,7 +152,7 @@ class Training(ResumableTraining):
         """Whether a text was held out."""
         return len(self._validation) > 0
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, hearing: BatchCallbacks) -> float:
         """Return the nats per code of the text that was held out."""
         rows = min(_VALIDATION_STREAMS, max(1, len(self._validation) // _CODES_PER_VALIDATION_STREAM))
         return nats(self.network, self._validation, rows, hearing)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from nabi.models._notes._network import END, NoteNetwork
 from nabi.models._notes._pieces import Batch, Excerpt, Rolls, batch_of, excerpts, shifts_for
 from nabi.models._notes._settings import NoteSettings
-from nabi.training import Hearing, ResumableTraining
+from nabi.training import BatchCallbacks, ResumableTraining
 
 __all__ = ["NoteTraining", "nats_per_frame"]
 
@@ -30,7 +30,7 @@ def _losses(network: NoteNetwork, logits: Tensor, batch: Batch) -> tuple[Tensor,
     return (each.sum(2) * batch.sounding).sum(), end
 
 
-def nats_per_frame(network: NoteNetwork, rolls: Rolls, hearing: Hearing = ()) -> float:
+def nats_per_frame(network: NoteNetwork, rolls: Rolls, hearing: BatchCallbacks = ()) -> float:
     """Return the mean over all frames of the negative log probability of their keys.
 
     Each piece is read from its beginning to its end. `hearing` are called with the number of each group of
@@ -119,6 +119,6 @@ class NoteTraining(ResumableTraining):
         """Whether there are pieces to validate with."""
         return bool(self._validation.rolls)
 
-    def validate(self, hearing: Hearing) -> float:
+    def validate(self, hearing: BatchCallbacks) -> float:
         """Return the nats per frame of the validation pieces."""
         return nats_per_frame(self._notes, self._validation, hearing)

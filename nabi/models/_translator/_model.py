@@ -1,22 +1,19 @@
 """A model that reads a text and writes another."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from nabi import _checks
 from nabi._public import public
-from nabi.cells import Cell
 from nabi.data import RESERVED, Vocabulary
 from nabi.decoding import BeamSearch
-from nabi.errors import ArgumentError, OutputError
-from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
-from nabi.models._task._saved import Saved
-from nabi.models._translator import _files as _translator_files
+from nabi.errors import ArgumentError
+from nabi.models._task._task_model import TaskModel
 from nabi.models._translator._network import TranslatorNetwork
 from nabi.models._translator._pair_batches import PairBatches
 from nabi.models._translator._pairs import (
@@ -27,10 +24,9 @@ from nabi.models._translator._pairs import (
     first_few,
     unknown_share,
 )
-from nabi.models._translator._prepared_pairs import prepare
-from nabi.models._translator._report import TranslatorReport
+from nabi.models._translator._prepared_pairs import Prepared, prepare
 from nabi.models._translator._settings import TranslatorSettings
-from nabi.models._translator._training import TranslatorTraining, nats
+from nabi.models._translator._training import TranslatorReport, TranslatorTraining, nats
 from nabi.models._translator._writing import (
     AttentionWeights,
     Translation,
@@ -40,7 +36,7 @@ from nabi.models._translator._writing import (
     text_of,
     write,
 )
-from nabi.training import CallbackList, as_callbacks, make_display
+from nabi.training import ResumableTraining
 
 __all__ = ["Translator"]
 
@@ -49,49 +45,13 @@ _EPOCHS_OF_ONE = 1_800
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 300
 
 
-class Translator(Saved):
+class Translator(TaskModel):
     """Learns from pairs of texts to write the second for the first: translations, answers, anything in pairs.
 
     An encoder of recurrent layers reads the source, in both directions by default; a decoder of such layers
     writes the target code by code, and its attention looks at the source meanwhile (Sutskever, Vinyals and
     Le 2014; Bahdanau, Cho and Bengio 2015; Luong, Pham and Manning 2015). It is trained to say the next code
     after the right beginning, and translates by beam search.
-
-    Args:
-        cell: of all layers: a name of `nabi.cells.names()`, a class of a cell, or a cell.
-        units: width of the cell's states.
-        layers: recurrent layers on top of each other, in the encoder and in the decoder.
-        bidirectional: whether the encoder reads in both directions.
-        attention: "luong", after each step of the decoder; "bahdanau", before it; None for none: all that the
-            decoder knows of the source are the final states of the encoder.
-        input_feeding: whether the decoder reads what it found at the step before, with "luong".
-        unit: what is read and written: "subwords", "words", "characters" or "pieces"; see
-            `nabi.data.Vocabulary`. Only subwords and characters know the spaces of a text.
-        vocabulary_size: codes at most, for the sources and for the targets each. By default 20,000 words or
-            characters; of subwords or pieces 25 times the root of the number of pairs, from 300 to 8,000: of
-            few pairs one learns more from parts of words that are there often.
-        minimum_count: how often a word, character or subword must be there to be known.
-        lowercase: whether large and small letters are the same.
-        maxlen: pairs with more codes on one side are not learnt from; None for no limit.
-        embedding_size: width of the vector of a code.
-        tied: whether the decoder's last layer has the weights of its embedding.
-        dropout: share of the features left out of embedded codes, of the outputs of every layer, and of what
-            is read out, the same at all steps of a sentence.
-        embedding_dropout: share of the codes left out of a batch wherever they occur.
-        label_smoothing: share of the probability that is spread over all codes in training.
-        scheduled_sampling: how probably a step in training reads what the decoder itself would have written
-            instead of what is right. It rises evenly from 0 to this; training takes longer with it.
-        batch_size: pairs, of about the same length.
-        epochs: times that all pairs are read; by default 1,800 by the root of their number, from 5 to 300.
-        patience: training ends when so many epochs did not lower the validation loss; None for never.
-        averaging: of the weights over training, such as 0.999; None for none. It is the average that is
-            validated and kept.
-        learning_rate: of AdamW, at its highest.
-        schedule: "cosine", the rate falls to nearly nothing until the end of the training; or "constant".
-        warmup: steps of training over which the rate rises, but no more than a tenth of all.
-        clipnorm: the gradient of all weights together is scaled down to this norm.
-        weight_decay: of AdamW.
-        seed: of everything random. The same seed gives the same result.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -104,6 +64,12 @@ class Translator(Saved):
     ['2 1', '2']
     """
 
+    _kind = "translator"
+    _called = "a translator"
+    _settings_type = TranslatorSettings
+    _report_type = TranslatorReport
+
+    settings: TranslatorSettings
     network: TranslatorNetwork
     source_vocabulary: Vocabulary
     target_vocabulary: Vocabulary
@@ -111,74 +77,6 @@ class Translator(Saved):
     """Of the pairs that were held out."""
     room: int
     """How many codes a target that was learnt from had beyond twice those of its source, at most."""
-
-    _save, _fill = _translator_files.save, _translator_files.fill
-
-    @public
-    def __init__(
-        self,
-        cell: CellChoice = "gru",
-        *,
-        units: int = 256,
-        layers: int = 1,
-        bidirectional: bool = True,
-        attention: str | None = "luong",
-        input_feeding: bool = False,
-        unit: str = "subwords",
-        vocabulary_size: int | None = None,
-        minimum_count: int = 1,
-        lowercase: bool = False,
-        maxlen: int | None = 200,
-        embedding_size: int = 256,
-        tied: bool = True,
-        dropout: float = 0.3,
-        embedding_dropout: float = 0.0,
-        label_smoothing: float = 0.1,
-        scheduled_sampling: float = 0.0,
-        batch_size: int = 64,
-        epochs: int | None = None,
-        patience: int | None = None,
-        averaging: float | None = None,
-        learning_rate: float = 2e-3,
-        schedule: str = "cosine",
-        warmup: int = 400,
-        clipnorm: float = 1.0,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ) -> None:
-        check_cell(cell, None)
-        self.asked = TranslatorSettings(
-            cell=cell_name(cell),
-            units=cell.units if isinstance(cell, Cell) else units,
-            layers=layers,
-            bidirectional=bidirectional,
-            attention=attention,
-            input_feeding=input_feeding,
-            unit=unit,
-            vocabulary_size=vocabulary_size,
-            minimum_count=minimum_count,
-            lowercase=lowercase,
-            maxlen=maxlen,
-            embedding_size=embedding_size,
-            tied=tied,
-            dropout=dropout,
-            embedding_dropout=embedding_dropout,
-            label_smoothing=label_smoothing,
-            scheduled_sampling=scheduled_sampling,
-            batch_size=batch_size,
-            epochs=epochs,
-            patience=patience,
-            averaging=averaging,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            warmup=warmup,
-            clipnorm=clipnorm,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
-        self.settings = self.asked
-        self.cell = make_cell(cell, self.asked.units)
-        self.trained = False
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -219,47 +117,64 @@ class Translator(Saved):
             MissingFileError, FileFormatError: for a checkpoint that cannot be read.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
-        prepared = prepare(sources, targets, validation, validation_share, self.asked)
-        learnt, kept = prepared.train, prepared.validation
-        source, target = prepared.source, prepared.target
-        display = make_display(verbose)
-        wanted = min(max(round(_EPOCHS_OF_ONE / len(learnt) ** 0.5), _FEWEST_EPOCHS), _MOST_EPOCHS)
-        settings = replace(self.asked, epochs=self.asked.epochs or wanted)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = TranslatorNetwork(len(source), len(target), settings, self.cell)
-        batches = self._batches(learnt)
-        validated = self._batches(kept) if len(kept) else None
-        training = TranslatorTraining(
-            network,
-            batches,
-            validated,
-            settings,
-            None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError),
-            prepared.texts,
+        data = prepare(sources, targets, validation, validation_share, self.asked)
+        report: TranslatorReport = self._learn(
+            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
         )
-        shown = {"epochs": settings.epochs, "verbose": verbose, "steps": len(batches)}
-        training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
-        self.network, self.settings = network, settings
-        self.source_vocabulary, self.target_vocabulary = source, target
-        self.history, self.room = training.position.history, learnt.room
-        self.trained = True
-        judged = kept if len(kept) else learnt
-        self.report = TranslatorReport(
-            settings.unit,
-            len(learnt),
+        return report
+
+    def _prepare(self, data: Prepared) -> TranslatorSettings:
+        """Keep the vocabularies, and choose how often all pairs are read."""
+        asked: TranslatorSettings = self.asked
+        self.source_vocabulary, self.target_vocabulary = data.source, data.target
+        self.room = data.train.room
+        wanted = min(max(round(_EPOCHS_OF_ONE / len(data.train) ** 0.5), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return replace(asked, epochs=asked.epochs or wanted)
+
+    def _make_network(self) -> TranslatorNetwork:
+        """Return a network for the codes of both vocabularies."""
+        codes = len(self.source_vocabulary), len(self.target_vocabulary)
+        return TranslatorNetwork(*codes, self.settings, self.cell)
+
+    def _make_training(self, data: Prepared, checkpoint: Path | None) -> TranslatorTraining:
+        """Return the training on the pairs."""
+        validated = self._batches(data.validation) if len(data.validation) else None
+        return TranslatorTraining(
+            self.network, self._batches(data.train), validated, self.settings, checkpoint, data.texts
+        )
+
+    def _make_report(self, data: Prepared, training: ResumableTraining) -> TranslatorReport:
+        """Measure on the pairs that were held out."""
+        kept = data.validation
+        judged = kept if len(kept) else data.train
+        return TranslatorReport(
+            self.settings.unit,
+            len(data.train),
             len(kept),
-            len(source) - len(RESERVED),
-            len(target) - len(RESERVED),
+            len(data.source) - len(RESERVED),
+            len(data.target) - len(RESERVED),
             unknown_share(judged.sources),
             unknown_share(judged.targets),
-            len(prepared.left_out),
-            first_few(prepared.left_out),
-            nats(network, validated) if validated is not None else None,
+            len(data.left_out),
+            first_few(data.left_out),
+            nats(self.network, self._batches(kept)) if len(kept) else None,
             training.position.seconds,
             training.interrupted,
         )
-        return self.report
+
+    def _state(self) -> dict[str, Any]:
+        """Return both vocabularies, and how long targets are."""
+        return {
+            "source": self.source_vocabulary.to_dict(),
+            "target": self.target_vocabulary.to_dict(),
+            "room": self.room,
+        }
+
+    def _set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave."""
+        self.source_vocabulary = Vocabulary.from_dict(state["source"])
+        self.target_vocabulary = Vocabulary.from_dict(state["target"])
+        self.room = int(state["room"])
 
     def _batches(self, encoded: Encoded) -> PairBatches:
         return PairBatches(encoded.sources, encoded.targets, self.asked.batch_size)

@@ -1,96 +1,119 @@
-"""What a translator can be told."""
+"""The settings of a translator."""
 
 from dataclasses import dataclass
 
-from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.models._task._described import Described
-from nabi.models._task._setting_checks import (
-    SCHEDULES,
-    check_flags,
-    check_rate,
-    check_training,
-    check_whole,
-    check_wholes,
-    keep,
-    scheduled,
-)
-from nabi.models._task._shared_settings import ATTENTIONS
+from nabi.models._task import _shared_settings as shared
+from nabi.models._task._settings import AdamWSettings, Option, choice, flag, rate, real, setting, whole
 
 __all__ = ["TranslatorSettings"]
 
-_UNITS = ("subwords", "words", "characters", "pieces")
-# None of these may be left out or below the number.
-_WHOLE = {
-    "units": 1,
-    "layers": 1,
-    "minimum_count": 1,
-    "embedding_size": 1,
-    "batch_size": 1,
-    "warmup": 0,
-    "seed": 0,
-}
-# These may be None.
-_WHOLE_OR_NONE = {"vocabulary_size": 6, "maxlen": 1, "epochs": 1, "patience": 1}
+_PAIRS, _TRAINING = "Pairs of texts", "Training"
 
 
 @dataclass(frozen=True)
-class TranslatorSettings(Described):
-    """The settings of a `Translator`, which says what each means; `epochs` None is chosen by `fit`."""
+class TranslatorSettings(AdamWSettings):
+    """The settings of a `Translator`, which documents each; `fit` chooses `epochs` if it is None."""
 
-    cell: str = "gru"
-    units: int = 256
-    layers: int = 1
-    bidirectional: bool = True
-    attention: str | None = "luong"
-    input_feeding: bool = False
-    unit: str = "subwords"
-    vocabulary_size: int | None = None
-    minimum_count: int = 1
-    lowercase: bool = False
-    maxlen: int | None = 200
-    embedding_size: int = 256
-    tied: bool = True
-    dropout: float = 0.3
-    embedding_dropout: float = 0.0
-    label_smoothing: float = 0.1
-    scheduled_sampling: float = 0.0
-    batch_size: int = 64
-    epochs: int | None = None
-    patience: int | None = None
-    averaging: float | None = None
-    learning_rate: float = 2e-3
-    schedule: str = "cosine"
-    warmup: int = 400
-    clipnorm: float = 1.0
-    weight_decay: float = 0.01
-    seed: int = 0
+    cell: str = shared.cell(
+        "gru", "of all layers: a name of `nabi.cells.names()`, a class of a cell, or a cell."
+    )
+    units: int = shared.units(256)
+    layers: int = shared.layers("recurrent layers on top of each other, in the encoder and in the decoder.")
+    bidirectional: bool = setting(
+        True,
+        flag(),
+        "whether the encoder reads in both directions.",
+        Option(
+            "Network",
+            "Whether texts are read backwards too.",
+            shown="bidirectional",
+            names="--bidirectional/--one-direction",
+        ),
+    )
+    attention: str | None = setting(
+        "luong",
+        choice(*shared.ATTENTIONS, None),
+        '"luong", after each step of the decoder; "bahdanau", before it; None for none: all that the decoder '
+        "knows of the source are the final states of the encoder.",
+        Option(_PAIRS, "How the decoder looks at the source.", shown="luong"),
+    )
+    input_feeding: bool = setting(
+        False,
+        flag(),
+        'whether the decoder reads what it found at the step before, with "luong".',
+        Option(_PAIRS, "Let the decoder read what it looked at before; slower."),
+    )
+    unit: str = setting(
+        "subwords",
+        choice("subwords", "words", "characters", "pieces"),
+        'what is read and written: "subwords", "words", "characters" or "pieces"; see '
+        "`nabi.data.Vocabulary`. Only subwords and characters know the spaces of a text.",
+    )
+    vocabulary_size: int | None = shared.vocabulary_size(
+        None,
+        "codes at most, for the sources and for the targets each. By default 20,000 words or characters; of "
+        "subwords or pieces 25 times the root of the number of pairs, from 300 to 8,000: of few pairs one "
+        "learns more from parts of words that are there often.",
+        least=6,
+    )
+    minimum_count: int = shared.minimum_count(
+        "how often a word, character or subword must be there to be known."
+    )
+    lowercase: bool = shared.lowercase(False)
+    maxlen: int | None = setting(
+        200,
+        whole(optional=True),
+        "pairs with more codes on one side are not learnt from; None for no limit.",
+    )
+    embedding_size: int = shared.embedding_size(256)
+    tied: bool = shared.tied(True, "whether the decoder's last layer has the weights of its embedding.")
+    dropout: float = shared.dropout(
+        0.3,
+        "share of the features left out of embedded codes, of the outputs of every layer, and of what is "
+        "read out, the same at all steps of a sentence.",
+    )
+    embedding_dropout: float = setting(
+        0.0, rate(), "share of the codes left out of a batch wherever they occur."
+    )
+    label_smoothing: float = setting(
+        0.1,
+        rate(),
+        "share of the probability that is spread over all codes in training.",
+        Option(_PAIRS, "Share of a target's probability given to all other codes."),
+    )
+    scheduled_sampling: float = setting(
+        0.0,
+        real(least=0, most=1, what="probability"),
+        "how probably a step in training reads what the decoder itself would have written instead of what is "
+        "right. It rises evenly from 0 to this; training takes longer with it.",
+    )
+    batch_size: int = shared.batch_size(64, "pairs, of about the same length.")
+    epochs: int | None = shared.epochs(
+        None, "times that all pairs are read; by default 1,800 by the root of their number, from 5 to 300."
+    )
+    patience: int | None = setting(
+        None,
+        whole(optional=True),
+        "training ends when so many epochs did not lower the validation loss; None for never.",
+        Option(_TRAINING, "Epochs without a lower validation loss before the end."),
+    )
+    averaging: float | None = setting(
+        None,
+        rate(optional=True),
+        "of the weights over training, such as 0.999; None for none. It is the average that is validated and "
+        "kept.",
+    )
+    learning_rate: float = shared.learning_rate(2e-3)
+    schedule: str = shared.schedule()
+    warmup: int = shared.warmup(400)
+    clipnorm: float = shared.clipnorm()
+    weight_decay: float = shared.weight_decay()
+    seed: int = shared.seed()
 
-    def __post_init__(self) -> None:
-        check_wholes(self, _WHOLE)
-        for name, least in _WHOLE_OR_NONE.items():
-            check_whole(self, name, least, optional=True)
-        _checks.choice("unit", self.unit, _UNITS)
-        _checks.choice("schedule", self.schedule, SCHEDULES)
-        if self.attention is not None:
-            _checks.choice("attention", self.attention, ATTENTIONS)
-        check_training(self, ("dropout", "embedding_dropout", "label_smoothing"))
-        sampling = _checks.real(
-            "scheduled_sampling", self.scheduled_sampling, least=0, most=1, what="probability"
-        )
-        keep(self, "scheduled_sampling", sampling)
-        if self.averaging is not None:
-            check_rate(self, "averaging")
-        check_flags(self, ("bidirectional", "input_feeding", "lowercase", "tied"))
+    def check_together(self) -> None:
+        """Refuse input feeding without the attention that it feeds from."""
         if self.input_feeding and self.attention != "luong":
             raise ArgumentError(
                 f"input_feeding: True was given, but attention is {self.attention!r}, not 'luong'"
             )
-
-    def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step of training, counted from 0, of so many.
-
-        It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
-        half a cosine to a fiftieth.
-        """
-        return scheduled(self.learning_rate, self.schedule, self.warmup, step, steps)

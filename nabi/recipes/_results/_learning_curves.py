@@ -1,4 +1,4 @@
-"""The picture of how a network learned, drawn with matplotlib."""
+"""Learning curves, drawn with matplotlib."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +10,9 @@ _TRAINING, _VALIDATION, _BEST = "#9aa5b1", "#3b6ea5", "#e08214"
 
 
 def learning_curves(history: Mapping[str, Sequence[float]], best: int | None, title: str) -> Figure:
-    """Draw each figure of `fit(...).history` over the epochs, training and validation in one panel.
+    """Draw each metric of `fit(...).history` over the epochs, training and validation in one panel.
 
-    `best`, counted from 0, is the epoch whose weights are used; None for none.
+    `best`, counted from 0, is the epoch whose weights are used; None to mark none.
     """
     names = [name for name in history if not name.startswith("val_")]
     figure = Figure(figsize=(max(5.0 * len(names), 6.0), 4.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""The pictures of the recipes, drawn with matplotlib (figures are only written to files)."""
+"""The pictures of the recipes, drawn with matplotlib (figures are only written to files, never shown)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,15 +13,14 @@ __all__ = ["letters_picture", "numbers_picture", "piano_rolls"]
 
 _RIGHT, _WRONG, _GIVEN, _EXPECTED = "#3b6ea5", "#d62728", "#9aa5b1", "#444444"
 _PITCHES = "cdefgab"
-_WIDTHS = {"4": 0.92, "8": 0.5}  # of a note's place: a crotchet fills it, a quaver about half of it
+_WIDTHS = {"4": 0.92, "8": 0.5}  # a crotchet fills its slot, a quaver about half of it
 
 
 def piano_rolls(original: Sequence[str], predictions: Mapping[str, Sequence[str]], given: int) -> Figure:
-    """Draw the original above each prediction; every note has its place, so that the same place is compared.
+    """Draw the original above each prediction, with notes of the same position aligned.
 
-    Wrong notes are red and bear their name, with the outline of the right note above or below them. The first
-    `given` notes of a prediction are grey: the network did not predict them. `predictions` goes from the
-    title of a panel to its notes.
+    Wrong notes are red and labelled, with the outline of the right note above or below. The first `given`
+    notes of a prediction are grey: they were not predicted. `predictions` maps panel titles to notes.
     """
     figure = Figure(figsize=(16, 2.0 * (len(predictions) + 1) + 0.9), layout="constrained")
     axes = figure.subplots(len(predictions) + 1, sharex=True)
@@ -77,7 +76,7 @@ def _name_pitches(panel: Axes) -> None:
 def numbers_picture(
     targets: npt.NDArray[np.float32], predictions: Mapping[int, npt.NDArray[np.float32]], seen: int
 ) -> Figure:
-    """Draw targets against predictions after each number of epochs; the first `seen` were trained on."""
+    """Draw targets against predictions after each number of epochs; the first `seen` are training data."""
     figure = Figure(figsize=(6.2, 5.6), layout="constrained")
     panel = figure.subplots()
     low, high = float(targets.min()) - 0.1, float(targets.max()) + 0.1
@@ -105,7 +104,7 @@ def numbers_picture(
 def letters_picture(
     inputs: str, targets: str, alphabet: str, probabilities: npt.NDArray[np.float32]
 ) -> Figure:
-    """Draw the probability of each letter `[T, letters]` after each input; the right letter has a frame."""
+    """Draw the probability of each letter `[T, letters]` after each input; the correct letter is framed."""
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     panel = figure.subplots()
     image = panel.imshow(probabilities.T, cmap="Blues", vmin=0, vmax=1)

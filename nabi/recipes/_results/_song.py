@@ -1,4 +1,4 @@
-"""What the networks of the song did, counted, written and shown."""
+"""Results of the networks of the song: counted, written and shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LINES = (13, 14, 14, 13)  # notes in the lines of the song
 
 @dataclass(frozen=True)
 class Sung:
-    """The song as a network predicts it with certain weights: 54 notes each, the first four given."""
+    """The song as predicted by a network with certain weights: 54 notes each, the first four given."""
 
     one_step: Sequence[str]
     """Each note predicted from the true four before it."""
@@ -33,13 +33,13 @@ class Sung:
 
     @property
     def full_song_right(self) -> int:
-        """Of 54 notes, the four given ones among them."""
+        """Of 54 notes, including the four given ones."""
         return sum(map(str.__eq__, self.full_song, NABIYA))
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What a network did with the weights of its best epoch, and with those of its last."""
+    """The results of a network with the weights of its best and of its last epoch."""
 
     network: str
     best_epoch: int
@@ -63,7 +63,7 @@ class Performance:
 
 
 def write(folder: RunFolder, performances: Sequence[Performance]) -> None:
-    """Write the original and each prediction as text and MIDI, and all of them as one picture."""
+    """Write the original and each prediction as text and MIDI, and all of them in one picture."""
     predictions: dict[str, Sequence[str]] = {}
     _write_notes(folder, "original", NABIYA)
     for performance in performances:
@@ -87,7 +87,7 @@ def _write_notes(folder: RunFolder, name: str, notes: Sequence[str]) -> None:
 
 
 def show(console: Console, performances: Sequence[Performance]) -> None:
-    """Print the notes that are right, and how fast training was, as a short table."""
+    """Print a short table of the correct notes and the training speed."""
     table = Table("network", "weights of", "next notes", "whole song", "per training step", title="나비야")
     for performance in performances:
         best_epoch = f"epoch {performance.best_epoch}, the best"

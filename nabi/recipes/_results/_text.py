@@ -1,4 +1,4 @@
-"""What a network has learned from texts: figures, curves, confusion matrix, and where it is surely wrong."""
+"""Results of a text network: figures, curves, confusion matrix, and the most confident mistakes."""
 
 import textwrap
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ _LONGEST_SHOWN, _LONGEST_WRITTEN = 160, 2000  # characters of their texts
 
 @dataclass(frozen=True)
 class Mistake:
-    """A text whose label is another than the network says."""
+    """A misclassified text."""
 
     text: str
     label: str
     read_as: str
     probability: float
-    """What the network gives to the label that it reads."""
+    """Predicted probability of the wrong label."""
 
 
 def show_training(
@@ -62,9 +62,9 @@ def show_training(
 
 
 def show_test(run: Run, model: Sequential, corpus: Corpus) -> None:
-    """Let the network read the test part once; write and show how well it does and where it is surely wrong.
+    """Evaluate on the test part once; write and show the scores and the most confident mistakes.
 
-    A `Ctrl-C` meanwhile leaves what has been written of the training.
+    `Ctrl-C` keeps the training results that are already written.
     """
     found = []
     with run.batches("reading the test part") as bar:
@@ -72,7 +72,7 @@ def show_test(run: Run, model: Sequential, corpus: Corpus) -> None:
     if not found:
         return
     (probabilities,) = found
-    # The most frequent labels first: of 46 the first ones have most of the texts.
+    # The most frequent labels first: the first few of 46 have most of the texts.
     order = np.argsort(-np.bincount(corpus.test_targets, minlength=len(corpus.labels)), kind="stable")
     names = tuple(corpus.labels.names[place] for place in order)
     targets, probabilities = np.argsort(order)[corpus.test_targets], probabilities[:, order]
@@ -93,9 +93,9 @@ def show_test(run: Run, model: Sequential, corpus: Corpus) -> None:
 
 
 def _save(run: Run, model: Sequential, corpus: Corpus, seconds: float, report: Report | None = None) -> None:
-    """Write the network with its words and labels, as `nabi predict` and `nabi explain` read it.
+    """Write the network with its vocabulary and labels, for `nabi predict` and `nabi explain`.
 
-    A network that reads padding as words is written alone: what it says of a text depends on the batch.
+    A network without masking is written alone: its predictions depend on the padding of the batch.
     """
     embedding = model.layers[0]
     if not (isinstance(embedding, Embedding) and embedding.mask_zero):
@@ -117,7 +117,7 @@ def _save(run: Run, model: Sequential, corpus: Corpus, seconds: float, report: R
 def _probabilities(model: Sequential, corpus: Corpus, bar: BatchBar) -> npt.NDArray[np.float32]:
     """Return the probability of each label `[texts, labels]`, in the order of the texts."""
     outputs = np.asarray(model.predict(corpus.test, verbose=0, callbacks=[bar]))
-    if outputs.shape[1] == 1:  # of a sigmoid, which gives that of the second label
+    if outputs.shape[1] == 1:  # of a sigmoid, for the second label
         outputs = np.concatenate([1 - outputs, outputs], 1)
     ordered = np.empty_like(outputs)
     ordered[corpus.test.order] = outputs
@@ -130,7 +130,7 @@ def mistakes(
     probabilities: npt.NDArray[Any],
     names: Sequence[str],
 ) -> list[Mistake]:
-    """Return all texts that are read wrongly, the surest first.
+    """Return all misclassified texts, most confident first.
 
     >>> texts, targets = ["a", "b", "c"], np.array([0, 1, 1])
     >>> found = mistakes(texts, targets, np.array([[0.4, 0.6], [0.9, 0.1], [0.2, 0.8]]), ["no", "yes"])
@@ -144,13 +144,13 @@ def mistakes(
 
 
 def _shortened(text: str, longest: int) -> str:
-    """Return a text on one line, without what a terminal would obey."""
+    """Return a text on one line, without control characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
 def _as_text(wrong: Sequence[Mistake], count: int) -> str:
-    lines = [f"{count} texts of the test part were read wrongly; here are the {len(wrong)} surest.", ""]
+    lines = [f"{count} test texts are misclassified; these are the {len(wrong)} most confident mistakes.", ""]
     for number, mistake in enumerate(wrong, 1):
         lines.append(
             f"{number}. {mistake.label}, read as {mistake.read_as} with probability {mistake.probability:.4f}"

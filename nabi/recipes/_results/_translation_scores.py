@@ -1,4 +1,4 @@
-"""How good translations are: BLEU and chrF, by sacrebleu."""
+"""Translation scores: BLEU and chrF, by sacrebleu."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ __all__ = ["Scores", "score"]
 
 @dataclass(frozen=True)
 class Scores:
-    """BLEU and chrF2 of whole texts, each from 0 to 100, with the settings in sacrebleu's words."""
+    """Corpus BLEU and chrF2, each from 0 to 100, with sacrebleu's signatures."""
 
     bleu: float
     chrf: float
@@ -20,7 +20,7 @@ class Scores:
         return f"BLEU {self.bleu:.2f} ({self.bleu_signature})\nchrF {self.chrf:.2f} ({self.chrf_signature})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as they are written into a file."""
+        """Return the figures as written to a file."""
         return {
             "bleu": round(self.bleu, 4),
             "chrf": round(self.chrf, 4),
@@ -30,10 +30,10 @@ class Scores:
 
 
 def score(translations: Sequence[str], references: Sequence[str]) -> Scores:
-    """Compare translations with one reference each, as texts: nothing is cut into tokens beforehand.
+    """Compare translations, as plain untokenized text, with one reference each.
 
-    BLEU (Papineni et al. 2002) counts runs of one to four words that both have. chrF (Popović 2015) counts
-    runs of one to six characters, which says more where words have many forms, as in Korean.
+    BLEU (Papineni et al. 2002) counts common n-grams of one to four words. chrF (Popović 2015) counts n-grams
+    of one to six characters, which is more informative for inflected languages such as Korean.
 
     >>> found = score(["A dog runs home fast."], ["A dog runs home fast."])
     >>> round(found.bleu), round(found.chrf)

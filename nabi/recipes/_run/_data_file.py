@@ -1,4 +1,4 @@
-"""Where a recipe finds its file of data."""
+"""Finding the data file of a recipe."""
 
 import os
 from pathlib import Path
@@ -9,25 +9,25 @@ __all__ = ["find_data"]
 
 
 def find_data(recipe: str, said: Path | None, name: str, folder: str) -> Path:
-    """Return the file: the one said or in the folder said, else in the folder NABI_DATA.
+    """Return the data file: the given one, or from the given folder, or from the folder NABI_DATA.
 
     Args:
         recipe: for messages.
-        said: what `--data` says.
+        said: the value of `--data`.
         name: of the file.
-        folder: in which it lies in NABI_DATA.
+        folder: its subfolder in NABI_DATA.
 
     Raises:
-        MissingFileError: if it is not there.
+        MissingFileError: if the file does not exist.
     """
     setting = os.environ.get("NABI_DATA", "").strip()
     place = said or (Path(setting).expanduser() if setting else None)
     if place is None:
         raise MissingFileError(
-            f"data: the recipe {recipe} reads {name}; name the file or its folder with --data, or set "
+            f"data: the recipe {recipe} reads {name}; pass the file or its folder with --data, or set "
             "NABI_DATA to the folder"
         )
     for file in (place, place / name, place / folder / name):
         if file.is_file():
             return file
-    raise MissingFileError(f"data: {place} is no file and has no {name}")
+    raise MissingFileError(f"data: expected {name} or its folder, got {place}")

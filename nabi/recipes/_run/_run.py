@@ -1,4 +1,4 @@
-"""One run of a recipe: its settings, its clock, its progress bar, its figures."""
+"""One run of a recipe: settings, timing, progress bar, figures."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ __all__ = ["BatchBar", "EpochBar", "Result", "Run"]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run showed."""
+    """The result of a run."""
 
     recipe: str
     seed: int
@@ -44,13 +44,13 @@ class EpochBar(Callback):
         self._progress = progress
         self._task = progress.add_task(title, total=epochs, loss="")
         self.epochs = 0
-        """How many are done."""
+        """Epochs completed."""
         self._steps = steps
         self._seconds, self._start = 0.0, time.perf_counter()
 
     @property
     def microseconds_per_step(self) -> float:
-        """Of the epochs done, all that happens between two steps included."""
+        """Mean over the completed epochs, including the time between steps."""
         return self._seconds / max(self.epochs * self._steps, 1) * 1e6
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -62,9 +62,9 @@ class EpochBar(Callback):
 
 
 class BatchBar(Callback):
-    """A callback for epochs that take long: a bar that moves with every batch, and a line when one is done.
+    """A callback for long epochs: a progress bar over the batches, and a line after each epoch.
 
-    It moves with the batches of a `predict` as well, under the title.
+    It shows the batches of `predict` as well, under the title.
     """
 
     def __init__(self, progress: Progress, title: str, epochs: int) -> None:
@@ -73,12 +73,12 @@ class BatchBar(Callback):
         self._task = progress.add_task(title, total=None, loss="")
         self._begun = self._trained = 0.0
         self.seconds: list[float] = []
-        """What the training of each epoch took, its validation left out."""
+        """Training time of each epoch, excluding validation."""
         self.total = 0.0
-        """What the epochs took together, their validations as well."""
+        """Total time of the epochs, including validation."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Begin a bar; `params` has the batches of an epoch."""
+        """Start a bar; `params` has the number of batches."""
         self._begun = time.perf_counter()
         self._trained = 0.0
         title = f"epoch {epoch + 1} of {self._epochs}"
@@ -93,11 +93,11 @@ class BatchBar(Callback):
         self._trained = time.perf_counter() - self._begun
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Show that the validation goes on."""
+        """Show that validation is running."""
         self._progress.update(self._task, loss="validating")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Leave a line with the epoch's figures, which stays when the bar is gone."""
+        """Print a line with the epoch's figures, which stays after the bar is gone."""
         whole = time.perf_counter() - self._begun
         self.total += whole
         self.seconds.append(self._trained or whole)
@@ -109,7 +109,7 @@ class BatchBar(Callback):
         self._progress.console.print(f"{line}; {self.seconds[-1]:.1f} s", highlight=False)
 
     def on_predict_begin(self, logs: Any = None) -> None:
-        """Begin a bar."""
+        """Start a bar."""
         self._progress.reset(self._task, total=self.params["steps"], description=self._title, loss="")
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -118,7 +118,7 @@ class BatchBar(Callback):
 
 
 class Run:
-    """What a recipe is given: where to write, the seed, how many epochs, its data, a console to show on."""
+    """The context of a recipe: output folder, seed, epochs, data and console."""
 
     def __init__(
         self,
@@ -132,9 +132,9 @@ class Run:
     ) -> None:
         self.recipe, self.folder, self.seed, self.epochs = recipe, folder, seed, epochs
         self.data = data
-        """The file or folder to read; None for where `nabi.datasets` looks."""
+        """The file or folder to read; None for the search path of `nabi.datasets`."""
         self.choices = choices or {}
-        """What was chosen, for each of the recipe's choices."""
+        """The value of each of the recipe's choices."""
         self.console = Console(quiet=True) if console is None else console
         self.figures: dict[str, Any] = {}
         self.interrupted = False
@@ -142,10 +142,10 @@ class Run:
 
     @contextmanager
     def training(self, title: str, epochs: int, steps: int) -> Iterator[EpochBar]:
-        """Show a bar over the epochs, and let a `Ctrl-C` end the training but not the run.
+        """Show a progress bar over the epochs, and let `Ctrl-C` end the training but not the run.
 
-        The callback that the block receives moves the bar; `steps` is how many training steps an epoch has.
-        Whether the run was stopped is `interrupted`.
+        The yielded callback moves the bar; `steps` is the number of training steps per epoch. `interrupted`
+        tells whether the run was stopped.
         """
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("epochs  {task.fields[loss]}"))
         with self._stoppable(*columns, TimeRemainingColumn()) as progress:
@@ -153,7 +153,7 @@ class Run:
 
     @contextmanager
     def batches(self, title: str, epochs: int = 1) -> Iterator[BatchBar]:
-        """Show a bar over the batches of each epoch, or of a `predict`; a `Ctrl-C` as in `training`."""
+        """Show a progress bar over the batches of each epoch, or of `predict`; `Ctrl-C` as in `training`."""
         columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("batches"), TimeElapsedColumn())
         with self._stoppable(*columns, TextColumn("{task.fields[loss]}")) as progress:
             yield BatchBar(progress, title, epochs)
@@ -167,10 +167,10 @@ class Run:
             except KeyboardInterrupt:
                 self.interrupted = True
         if self.interrupted and not before:
-            self.console.print("Stopped: writing what there is.")
+            self.console.print("Stopped; writing the results so far.")
 
     def finish(self) -> Result:
-        """Write `result.json` and return the same."""
+        """Write `result.json` and return the result."""
         seconds = round(time.perf_counter() - self._start, 3)
         content: dict[str, Any] = {"recipe": self.recipe, "seed": self.seed, "seconds": seconds}
         if self.choices:

@@ -1,4 +1,4 @@
-"""The folder into which a run writes."""
+"""The output folder of a run."""
 
 import contextlib
 import json
@@ -18,9 +18,9 @@ __all__ = ["RunFolder"]
 
 
 class RunFolder:
-    """A folder for results, made (with its parents) and tried out at once, so that no training is lost to it.
+    """A folder for results, created (with its parents) and tested for writing before any training.
 
-    Raises `OutputError` if the folder cannot be made or written.
+    Raises `OutputError` if the folder cannot be created or written.
 
     >>> folder = RunFolder(tempfile.mkdtemp())
     >>> folder.write_text("song.txt", "g8 e8 e4").read_text()
@@ -32,7 +32,7 @@ class RunFolder:
         self._new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            # Permissions lie on some file systems, and for root: only writing shows whether writing works.
+            # Permissions are unreliable on some file systems and for root; only writing is a real test.
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as problem:
@@ -40,7 +40,7 @@ class RunFolder:
             raise OutputError(f"out: cannot write into the folder {self.path}: {reason}") from problem
 
     def remove_if_new(self) -> None:
-        """Remove the folder if it was not there before and nothing has been written into it."""
+        """Remove the folder if this run created it and it is still empty."""
         if self._new:
             with contextlib.suppress(OSError):
                 self.path.rmdir()

@@ -1,4 +1,4 @@
-"""How the recipes for text turn it into batches."""
+"""Batches for the text recipes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,45 +11,45 @@ from nabi.models import Sequential
 __all__ = ["Corpus", "Network", "Part", "Settings", "hold_out"]
 
 Part = tuple[Sequence[str], Sequence[str]]
-"""Texts, and the name of the label of each."""
+"""Texts and their label names."""
 Network = Callable[[int, int], Sequential]
-"""Makes a network for so many words and so many labels."""
+"""Makes a network for a number of words and a number of labels."""
 
-_BATCH_TO_READ = 256  # texts at a time where nothing is learned from them
+_BATCH_TO_READ = 256  # batch size for inference
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How texts become batches, and when to stop learning from them."""
+    """Settings of the batches and of the training."""
 
     words: int
-    """Codes at most, the four reserved ones among them; the most frequent words have them."""
+    """Maximum size of the vocabulary, including the four reserved codes; the most frequent words are kept."""
     maxlen: int
-    """Codes of a text at most; the rest is cut off."""
+    """Maximum number of codes per text; the rest is cut off."""
     batch_size: int
     learning_rate: float
     patience: int
-    """Epochs without improvement before the training stops."""
+    """Epochs without improvement before training stops."""
     decay: float = 1.0
-    """What the learning rate is multiplied by after each epoch."""
+    """Factor of the learning rate after each epoch."""
     monitor: str = "val_accuracy"
-    """What has to improve, measured on the validation part."""
+    """The validation metric that has to improve."""
     validation_share: float = 0.1
-    """Of the training part, where the data have no validation part of their own."""
+    """Of the training part, for data without a validation part."""
     truncating: str = "post"
     """Which end of a long text is cut off."""
     unit: str = "words"
-    """What has a code: "words", "characters", or "pieces" of words."""
+    """What the codes stand for: "words", "characters", or "pieces" of words."""
     minimum_count: int = 2
-    """Words seen less often are unknown words: so a network learns what one is like."""
+    """Rarer words are unknown words, so that the network learns to handle these."""
     grouped: bool = True
-    """Whether a batch has texts of like length, padded to its own longest; if not, to the longest of all."""
+    """Whether to batch texts of similar length, padded to the batch's longest, not to the overall longest."""
     padding: str = "post"
-    """Where a short text is filled with zeros."""
+    """Which end of a short text is padded with zeros."""
 
 
 def hold_out(part: Part, share: float, seed: int) -> tuple[Part, Part]:
-    """Divide a part into what is kept and a share that is held out, of every label as much."""
+    """Split a part into a kept part and a held-out share, stratified by label."""
     texts, labels = part
     kept, held_out = (
         ([texts[row] for row in rows], [labels[row] for row in rows])
@@ -59,9 +59,9 @@ def hold_out(part: Part, share: float, seed: int) -> tuple[Part, Part]:
 
 
 class Corpus:
-    """Texts as batches of codes: what is learned from, what says when to stop, and what is looked at once.
+    """Texts as batches of codes, for training, validation and test.
 
-    The vocabulary is learned from the training part alone: a word that is only elsewhere is unknown.
+    The vocabulary is learned from the training part only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The target that runs everywhere: torch. Its definition says what a cell means."""
+"""The torch target, which runs everywhere. Its definition specifies what a cell means."""
 
 from nabi.targets.eager._code import kernel_source
 from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function

@@ -1,4 +1,4 @@
-"""Writes the backward functions of a kernel from a plan: one step back, and what comes after the loop.
+"""Writes the backward functions of a kernel from a plan: one step back, and the part after the loop.
 
 Variables are named as in the forward source.
 """
@@ -11,7 +11,7 @@ __all__ = ["BackwardWriter"]
 
 
 class BackwardWriter(ForwardWriter):
-    """Writes the derivative; `backward_step` comes first, `after` reads what it has stored."""
+    """Writes the derivative; call `backward_step` first, `after` reads what it has stored."""
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
@@ -32,7 +32,7 @@ class BackwardWriter(ForwardWriter):
                 )
             else:
                 results.append(self.backward(function, node, in_loop=True))
-        # What the time after the loop reads of it: whole stacks, or single nodes.
+        # Values read after the loop: whole stacks, or single nodes.
         for number, stack in enumerate(self.plan.stacks):
             if all(node.index in loop for node in stack):
                 self._stack_in_loop(function, number)
@@ -44,7 +44,7 @@ class BackwardWriter(ForwardWriter):
         return function
 
     def backward(self, function: Function, node: Node, in_loop: bool) -> str:
-        """Make sure that a node of the derivative is computed and return its variable."""
+        """Ensure that a node of the derivative is computed and return its variable."""
         if node.index in function.values:
             return function.values[node.index]
         if not node.has_rows and node.operation not in LEAVES:
@@ -73,7 +73,7 @@ class BackwardWriter(ForwardWriter):
         return next(i for i, s in enumerate(self.plan.stacks) if tuple(n.index for n in s) == wanted)
 
     def stack(self, function: Function, number: int, in_loop: bool) -> str:
-        """Make sure that a stack is at hand and return its variable."""
+        """Ensure that a stack is available and return its variable."""
         name = f"D{number}"
         if in_loop:
             self._stack_in_loop(function, number)
@@ -87,7 +87,7 @@ class BackwardWriter(ForwardWriter):
 
     @property
     def loop_stacks(self) -> set[int]:
-        """The stacks that the loop backward writes."""
+        """The stacks that the backward loop writes."""
         loop = {node.index for node in self.plan.backward_step}
         loop.update(node.index for node in self.program.derivative.cotangents)
         return {i for i, stack in enumerate(self.plan.stacks) if all(n.index in loop for n in stack)}
@@ -127,7 +127,7 @@ class BackwardWriter(ForwardWriter):
         return lines
 
     def _read_after(self, loop: set[int]) -> list[Node]:
-        """Nodes of the loop that something after it reads, other than as part of a stored stack."""
+        """Return the nodes of the loop that are read after it, other than as part of a stored stack."""
         derivative = self.program.derivative
         roots = [derivative.input, *derivative.vectors.values()]
         roots += [
@@ -155,7 +155,7 @@ class BackwardWriter(ForwardWriter):
         return [found[index] for index in sorted(found)]
 
     def _stack_part(self, node: Node) -> str | None:
-        """Return where in a stored stack a cotangent lies, if in any."""
+        """Return the part of a stored stack that holds a cotangent, if any."""
         for number in sorted(self.loop_stacks):
             start = 0
             for member in self.plan.stacks[number]:
@@ -166,7 +166,7 @@ class BackwardWriter(ForwardWriter):
         return None
 
     def after(self, need_input: bool, need_families: tuple[bool, ...]) -> Function:
-        """Write what follows the loop backward: the gradients of the input and of the weights."""
+        """Write the part after the backward loop: the gradients of the input and of the weights."""
         function = Function()
         derivative = self.program.derivative
         for number in sorted(self.loop_stacks):
@@ -203,7 +203,7 @@ class BackwardWriter(ForwardWriter):
             stack = self.stack(function, self.stack_number(tuple(m[1] for m in members)), in_loop=False)
             read = self.backward(function, members[0][2], in_loop=False)
             if not members[0][2].has_rows:
-                # The same for all rows: their cotangents are added up first.
+                # The operand is the same for all rows, so their cotangents are summed first.
                 stack, read = f"{stack}.sum(0, keepdim=True)", f"{read}[None]"
             product = f"outer({stack}, {read}, families[{number}])"
             joined = join_slices(tuple(m[0] for m in members))

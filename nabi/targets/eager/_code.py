@@ -1,4 +1,4 @@
-"""Compiles the functions of a kernel from the sources that the writers give."""
+"""Compiles the functions of a kernel from the writers' sources."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ class Code:
     """A compiled function.
 
     Attributes:
-        columns: names of what it is given, for each step if it is a loop.
-        prepare: from the families, what `run` reads of the weights; called once, before the loop.
+        columns: names of its arguments, given for each step if it is a loop.
+        prepare: computes from the families the weights that `run` reads; called once, before the loop.
         run: the function.
     """
 
@@ -33,7 +33,7 @@ class Code:
 
 @dataclass(frozen=True)
 class ForwardCode:
-    """What runs before the loop, the names of what it returns, and the loop."""
+    """The code before the loop, the names of its results, and the loop."""
 
     wanted: tuple[str, ...]
     before: Callable[..., tuple[Tensor, ...]]
@@ -46,7 +46,7 @@ _FAMILY = re.compile(r"families\[\d+\](?:\[\d+:\d+\])?")
 
 @lru_cache(maxsize=512)
 def recorded(program: Program) -> tuple[str, ...]:
-    """Name what the backward pass reads of each step: `s0` a state before it, `t0` after it, saved nodes."""
+    """Return what the backward pass reads per step: state `s0` before it, `t0` after it, saved nodes."""
     writer = BackwardWriter(program)
     columns = [*writer.backward_step().columns, *writer.after(True, (True,) * len(program.families)).columns]
     early = {f"v{node.index}_" for node in program.plan.before}
@@ -56,7 +56,7 @@ def recorded(program: Program) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def forward_code(program: Program, keep: tuple[int, ...], save: bool) -> ForwardCode:
-    """Compile the forward pass, writing out the states to `keep`, recording every step if `save`."""
+    """Compile the forward pass, which outputs the states in `keep` and records every step if `save`."""
     writer = ForwardWriter(program)
     step = writer.step(keep, recorded(program) if save else ())
     wanted = [c for c in step.columns if c.startswith(("P", "v"))]
@@ -81,7 +81,7 @@ def forward_code(program: Program, keep: tuple[int, ...], save: bool) -> Forward
 def backward_code(
     program: Program, given: tuple[int, ...], need_input: bool, need_families: tuple[bool, ...]
 ) -> tuple[Code, Code]:
-    """Compile the loop backward and what comes after it; `given`: states with cotangents at each step."""
+    """Compile the backward loop and the part after it; `given`: states with cotangents at each step."""
     writer = BackwardWriter(program)
     step = writer.backward_step()
     after = writer.after(need_input, need_families)
@@ -99,7 +99,7 @@ def backward_code(
 
 
 def kernel_source(program: Program) -> str:
-    """Return the Python source of the kernel's functions, to be read."""
+    """Return the Python source of the kernel's functions, for reading."""
     forward = forward_code(program, (0,), True)
     loop, after = backward_code(program, (0,), True, (True,) * len(program.families))
     functions = [forward.before, forward.loop.run, loop.run, after.run]
@@ -139,7 +139,7 @@ def _loop(
 
 
 def _prepare(lines: list[str], weights: list[str], take_families: bool) -> tuple[list[str], dict[str, str]]:
-    """Take every part of a weight out of the lines; returns them with an unpacking line, and the sources."""
+    """Extract every part of a weight from the lines; return them with an unpacking line, and the sources."""
     sources = {source: target for target, source in (line.split(" = ", 1) for line in weights)}
 
     def take(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""What a cell means: its equations as torch functions, run over time one step after the other.
+"""The definition of a cell: its equations as torch functions, run over time step by step.
 
-Every other way of running a cell is tested against this one. It is differentiable by torch in every way
-that torch knows (any order, forward mode, vmap), and its graph grows with time.
+Every other way of running a cell is tested against it. It supports all of torch's differentiation (any order,
+forward mode, vmap), and its graph grows with time.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,10 +27,10 @@ def step_function(program: Program) -> StepFunction:
 
 @lru_cache(maxsize=512)
 def named_values(program: Program) -> StepFunction:
-    """Return a function like the step that returns the values with a line in the equations instead.
+    """Return a function like the step that returns the named values of the equations instead.
 
-    They come in the order of `nabi.ir.named_nodes(program)`; each is `[B, width]`, or `[B, 1]` where the
-    equations have one number a row.
+    They are in the order of `nabi.ir.named_nodes(program)`; each is `[B, width]`, or `[B, 1]` for values with
+    one number per row.
     """
     return _compile(program, tuple(named_nodes(program).values()), "named_values")
 
@@ -58,7 +58,7 @@ def _compile(program: Program, outputs: tuple[Node, ...], name: str) -> StepFunc
             values[node.index] = f"v{node.index}"
         else:
             write_node(node, values, lines)
-    # What has no rows is the same for all of them.
+    # Values without rows are the same for all of them.
     returned = ", ".join(
         values[node.index] if node.has_rows else f"{values[node.index]}.expand(x.shape[0], -1)"
         for node in outputs
@@ -87,18 +87,18 @@ def run_definition(
         step: called with the time step and the states; returns the new states.
         time: number of time steps T.
         states: initial states, each `[B, width]`.
-        mask: `[B, T]`, whether a step is valid; an invalid one leaves the states as they are.
-        resets: `[B, T]`, whether the state becomes zero before a valid step (in reverse: after it).
-        reverse: from the last time step to the first.
+        mask: `[B, T]`, whether a step is valid; an invalid step does not change the states.
+        resets: `[B, T]`, whether the state is reset to zero before a valid step (in reverse: after it).
+        reverse: whether to run from the last time step to the first.
         truncate: gradients are cut between time steps `k * truncate - 1` and `k * truncate`.
-        keep: which states are returned for every step.
+        keep: the states that are returned for every step.
 
     Returns:
-        For each kept state the list of its T values in the order of time, and the final states.
+        For each kept state the list of its T values in order of time, and the final states.
     """
     kept: list[list[Tensor]] = [[] for _ in keep]
     pending: Tensor | None = None
-    # The piece of `truncate` steps that the last valid step of each sequence belongs to.
+    # The piece of `truncate` steps to which the last valid step of each sequence belongs.
     piece = torch.full_like(mask[:, :1], 0, dtype=torch.long) if mask is not None else None
     if piece is not None and truncate and reverse:
         piece = piece + (time - 1) // truncate
@@ -115,7 +115,7 @@ def run_definition(
         if resets is not None:
             now = resets[:, t, None] if valid is None else resets[:, t, None] & valid
             if reverse:
-                # A reset lies between this valid step and the one computed next.
+                # A reset occurs between this valid step and the one computed next.
                 if pending is not None:
                     zero = pending if valid is None else pending & valid
                     entering = tuple(_zero(zero, state) for state in entering)

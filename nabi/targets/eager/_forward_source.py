@@ -1,8 +1,8 @@
-"""Writes the forward functions of a kernel from a plan: what comes before the loop, and one step.
+"""Writes the forward functions of a kernel from a plan: the part before the loop, and one step.
 
-Variables are named after what they hold: `v12` node 12, `c12` the same if it has no rows, `P0` the result of
-product 0, `W0` its weights, `D0` a stack of cotangents, `s1` the state 1 before a step, `n0` noise 0, `k12`
-node 12 stored by the loop backward for the time after it, `o12` where node 12 is written to.
+Variables are named after their content: `v12` node 12, `c12` the same if it has no rows, `P0` the result of
+product 0, `W0` its weights, `D0` a stack of cotangents, `s1` state 1 before a step, `n0` noise 0, `k12` node
+12 stored by the backward loop for the part after it, `o12` the destination of node 12.
 """
 
 import re
@@ -17,13 +17,13 @@ __all__ = ["ForwardWriter", "Function"]
 
 @dataclass
 class Function:
-    """A function in the making.
+    """A function under construction.
 
     Attributes:
-        columns: names of what it is given, for each step if it is a loop.
+        columns: names of its arguments, given for each step if it is a loop.
         lines: its source, without the beginning and the end.
-        values: the source of each node that it knows.
-        results: the source of what it returns, or of what goes on to the next step.
+        values: the source of each known node.
+        results: the source of its results, or of the values passed to the next step.
     """
 
     columns: list[str] = field(default_factory=list)
@@ -32,14 +32,14 @@ class Function:
     results: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> str:
-        """Return the name of a column, asked for on first use."""
+        """Return the name of a column, requesting it on first use."""
         if name not in self.columns:
             self.columns.append(name)
         return name
 
 
 class ForwardWriter:
-    """Knows where the nodes of a plan come from and writes the lines that compute them."""
+    """Writes the lines that compute the nodes of a plan."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -71,7 +71,7 @@ class ForwardWriter:
         return f"torch.cat(({pieces}))"
 
     def leaf(self, function: Function, node: Node) -> str:
-        """Return the source of a leaf, asking for its column."""
+        """Return the source of a leaf, requesting its column."""
         if node.operation == "constant":
             return f"({node.value!r})"
         if node.operation == "parameter":
@@ -87,7 +87,7 @@ class ForwardWriter:
     # Forward.
 
     def before(self, wanted: Iterable[str]) -> Function:
-        """Write what is computed for all rows at once; returns what is `wanted`, in that order."""
+        """Write the computation for all rows at once; it returns the `wanted` values in that order."""
         function = Function()
         for name in wanted:
             if name.startswith("P"):
@@ -102,11 +102,12 @@ class ForwardWriter:
 
         Args:
             keep: states that are written to a column `o0`, `o1`, ...
-            record: what is appended to the list `kept` for the backward pass: `s0` a state before the
-                step, `t0` after it, `v12_` a saved node.
+            record: the values appended to the list `kept` for the backward pass: `s0` a state before the
+                step,
+                `t0` after it, `v12_` a saved node.
         """
         function = Function()
-        # What the step computes as its last operation is written where it is handed out, once.
+        # The result of the step's last operation is written directly to its destination, once.
         outs: dict[int, str] = {}
         for i in keep:
             if self.plan.outputs[i].arguments and self.plan.outputs[i].has_rows:
@@ -138,7 +139,7 @@ class ForwardWriter:
     def forward(
         self, function: Function, node: Node, outs: dict[int, str] | None = None, within_step: bool = False
     ) -> str:
-        """Make sure that a forward node is computed and return its variable."""
+        """Ensure that a forward node is computed and return its variable."""
         if node.index in function.values:
             return function.values[node.index]
         if node.operation in LEAVES:
@@ -190,7 +191,7 @@ class ForwardWriter:
         function.values.update({node.index: f"v{node.index}" for node in product.results})
 
     def once(self, lines: Iterable[str]) -> list[str]:
-        """Return the lines that compute, of the weights alone, what some lines read of it."""
+        """Return the lines that compute the values read by `lines` that depend only on weights."""
         wanted = {int(found) for line in lines for found in re.findall(r"\bc(\d+)\b", line)}
         nodes = {node.index: node for node in self.plan.once}
         waiting = list(wanted)

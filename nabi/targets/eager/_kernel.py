@@ -1,7 +1,7 @@
-"""The kernel of a program on torch: packed rows forward, and backward with the derivative in the language.
+"""The kernel of a program on torch: packed rows forward, and the program's derivative backward.
 
-It computes the same as the definition, with fewer and larger torch calls: what reads no state before the
-loop, one product for all gates that read the same, gradients of weights as one product after the loop.
+It computes the same as the definition, with fewer and larger torch calls: values that read no state before
+the loop, one product for all gates with the same operand, gradients of weights as one product after the loop.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ __all__ = ["Gradients", "Record", "noise_rows", "run_backward", "run_forward"]
 
 @dataclass
 class Record:
-    """What a forward pass leaves for the backward pass.
+    """The values that a forward pass saves for the backward pass.
 
     Attributes:
         x: input rows `[N, D]`.
         noises: rows of each random input.
-        before: rows of saved nodes that were computed before the loop, by column name.
-        kept: for each step what `recorded(program)` names: states before and after it, saved nodes.
+        before: rows of saved nodes computed before the loop, by column name.
+        kept: for each step the values named by `recorded(program)`: states before and after it, saved nodes.
     """
 
     x: Tensor
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass
 class Gradients:
-    """Cotangents of everything a scan reads; None where none was asked for."""
+    """Cotangents of everything a scan reads; None for those not requested."""
 
     x: Tensor | None
     initial: tuple[Tensor | None, ...]
@@ -64,12 +64,12 @@ def run_forward(
         initial: initial states `[B, width]`, sequences in the order of the rows.
         families: weights.
         noises: random inputs: `[B, width]` in the order of the rows, or `[N, width]` when per step.
-        keep: the states whose rows are wanted.
+        keep: the states whose rows are returned.
         save: whether a backward pass will follow.
 
     Returns:
-        The rows of each state (None where not kept), the final states `[B, width]` in the order of the
-        rows, and the record for `run_backward`, empty unless `save`.
+        The rows of each state (None if not kept), the final states `[B, width]` in the order of the rows, and
+        the record for `run_backward`, empty unless `save`.
     """
     code = forward_code(program, keep, save)
     spread = noise_rows(program, rows, noises)
@@ -98,7 +98,7 @@ def run_forward(
         now = code.loop.run(now, weights, columns[start:stop], record.kept)
     if final is not None:
         return states, tuple(_set(f, 0, size, s) for f, s in zip(final, now, strict=True)), record
-    # What is handed out must not share memory with anything else.
+    # Results must not share memory with anything else.
     return states, tuple(state.clone() for state in now), record
 
 
@@ -116,11 +116,11 @@ def run_backward(
     """Run the derivative over packed rows, last step first.
 
     Args:
-        program, rows, record, families: as in and from `run_forward`.
+        program, rows, record, families: as for and from `run_forward`.
         state_cotangents: for each state the cotangents of its rows `[N, width]`, or None.
         final_cotangents: for each state the cotangent of its final value `[B, width]`, or None.
-        need_input: whether the gradient of the input is wanted.
-        need_families: for each family whether its gradient is wanted.
+        need_input: whether the gradient of the input is needed.
+        need_families: for each family whether its gradient is needed.
     """
     given = tuple(i for i, cotangent in enumerate(state_cotangents) if cotangent is not None)
     loop, after = backward_code(program, given, need_input, need_families)
@@ -152,7 +152,7 @@ def run_backward(
         if active != size:
             now = [torch.cat((n, f[size:active])) for n, f in zip(now, finals, strict=True)]
             size = active
-        # Not by what was kept: a derivative that reads nothing of a step has no list of it.
+        # Not counted by the kept values: a derivative that reads nothing of a step keeps no list.
         part = slice(len(columns) - stop, len(columns) - start)
         now = loop.run(now, weights, columns[part], kept[part])
         if flag is not None:
@@ -169,10 +169,10 @@ def run_backward(
 
 
 def _columns(names: Sequence[str], buffers: dict[str, Tensor], active: list[int]) -> list[tuple[Tensor, ...]]:
-    """What a loop is given at each step: its parts of the buffers."""
+    """Return the arguments of a loop for each step: its parts of the buffers."""
     if not names:
         return [()] * len(active)
-    # Tensor.split goes through Python; this is four times faster, which a small layer notices.
+    # Tensor.split runs Python code; this is four times faster, which matters for a small layer.
     return list(zip(*(torch.split_with_sizes(buffers[name], active) for name in names), strict=True))
 
 
@@ -183,14 +183,14 @@ def _segments(active: list[int], flags: list[Tensor | None]) -> list[tuple[int, 
 
 
 def _flags(rows: Tensor | None, active: list[int]) -> list[Tensor | None]:
-    """Split a flag for each row by steps; None for the steps in which it is nowhere set."""
+    """Split a flag per row by steps; None for steps in which it is not set."""
     if rows is None:
         return [None] * len(active)
     return [flags[:, None] if bool(flags.any()) else None for flags in torch.split_with_sizes(rows, active)]
 
 
 def noise_rows(program: Program, rows: Rows, noises: Sequence[Tensor]) -> list[Tensor]:
-    """Give every row its random inputs; one that serves a whole sequence is repeated for its steps."""
+    """Return random inputs for every row; those for a whole sequence are repeated for its steps."""
     found = []
     for noise, values in zip(program.noises, noises, strict=True):
         if not noise.per_step:

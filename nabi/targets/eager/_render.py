@@ -1,4 +1,4 @@
-"""Renders nodes as Python source that calls torch functions, and turns it into functions."""
+"""Renders nodes as Python source that calls torch functions, and compiles it."""
 
 import linecache
 import math
@@ -12,7 +12,7 @@ from nabi.ir import LEAVES, Node, operation
 
 __all__ = ["compile_source", "expression", "write_node"]
 
-# torch functions want tensors; with a number these are written differently.
+# torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _LIMITS = {"maximum": "min", "minimum": "max"}
 _COMPARISONS = {
@@ -30,15 +30,15 @@ def expression(node: Node, values: dict[int, str], out: str | None = None) -> st
 
     Args:
         node: the node.
-        values: the source of each value that is known, by node index.
-        out: the variable that the result is written into, where the operation can.
+        values: the source of each known value, by node index.
+        out: the variable into which the result is written, if the operation supports it.
     """
     row = operation(node.operation)
     arguments = [values[argument.index] for argument in node.arguments]
     numbers = [argument.operation == "constant" for argument in node.arguments]
     like = next((v for v, number in zip(arguments, numbers, strict=True) if not number), "")
     if node.operation == "select" and numbers == [False, True, True]:
-        # Of two numbers torch makes the default type.
+        # For two numbers, torch would use the default dtype.
         arguments[1] = f"torch.full((), {arguments[1]}, dtype={like}.dtype, device={like}.device)"
     if not any(numbers) and out is not None and row.out is not None:
         return row.out.format(*arguments, out=out, like=like)
@@ -54,7 +54,7 @@ def expression(node: Node, values: dict[int, str], out: str | None = None) -> st
 
 
 def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | None = None) -> None:
-    """Append the line that computes a node and remember the variable that holds it."""
+    """Append the line that computes a node and store its variable in `values`."""
     if node.operation in LEAVES:
         raise AssertionError(f"{node!r} is a leaf")
     name = f"v{node.index}"
@@ -65,18 +65,18 @@ def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | 
 def compile_source(
     name: str, parameters: Iterable[str], lines: Iterable[str], label: str
 ) -> Callable[..., Any]:
-    """Make a function of source lines; tracebacks and debuggers show its lines.
+    """Compile source lines to a function; tracebacks and debuggers show the lines.
 
     Args:
-        name: of the function.
+        name: name of the function.
         parameters: its parameters, as source.
         lines: its body.
-        label: what it was made from, for the file name in tracebacks.
+        label: its origin, for the file name in tracebacks.
     """
     source = f"def {name}({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
     file = f"<nabi {label} {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    # Numbers are written as Python shows them, which needs names for these two.
+    # Numbers are written with repr, which needs names for these two.
     space: dict[str, Any] = {"torch": torch, "outer": _outer, "inf": math.inf, "nan": math.nan}
     exec(compile(source, file, "exec"), space)
     function: Callable[..., Any] = space[name]
@@ -85,7 +85,7 @@ def compile_source(
 
 
 def _outer(cotangents: Tensor, operands: Tensor, like: Tensor) -> Tensor:
-    """Sum over all rows of the outer products: the gradient of a weight, in the memory layout of that weight.
+    """Sum outer products over all rows: the gradient of a weight, in the memory layout of the weight.
 
     A weight may be the transpose of what a layer keeps; a gradient in another layout would be copied.
     """

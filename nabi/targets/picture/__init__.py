@@ -1,4 +1,4 @@
-"""The target for people: a picture of a cell unrolled over time, drawn from its equations."""
+"""Pictures of a cell unrolled over time, drawn from its equations."""
 
 from nabi.drawing import Fonts, check_suffix, fonts_for, write_figure
 from nabi.targets.picture._unrolled import unrolled

@@ -1,4 +1,4 @@
-"""The heights of the boxes: near to what they are joined with, so that most lines are straight."""
+"""Vertical coordinates of the boxes: close to their neighbours, so that most lines are straight."""
 
 from itertools import pairwise
 
@@ -14,8 +14,8 @@ PORT = 0.15
 def set_heights(
     layout: Layout, graph: Graph, fixed: set[Element], lines: dict[Box, list[Element]], scale: float
 ) -> float:
-    """Set the height of every element and return that of the whole."""
-    # States enter and leave at the same height: the first at the bottom, the others above what they need.
+    """Set the vertical position of every element and return the total height."""
+    # A state enters and leaves at the same height: the first at the bottom, the others above.
     inner = layout.columns[1:-1]
     tallest = scale * max(sum(element.height + GAP for element in column) - GAP for column in inner)
     count = len(graph.before)
@@ -41,7 +41,7 @@ def set_heights(
 
 
 def straighten(layout: Layout) -> None:
-    """Take out small bends: lanes go on at the height they come from, lines enter boxes where they arrive."""
+    """Remove small bends: lanes keep the height they come from, lines enter boxes where they arrive."""
     for number in range(1, len(layout.columns) - 1):
         column = layout.columns[number]
         for place, element in enumerate(column):
@@ -63,7 +63,7 @@ def straighten(layout: Layout) -> None:
                 if all(abs(shift - other) > 0.09 for other in ports):
                     element.inputs[place] = (net, shift)
                 elif len(ports) == 1 and abs(shift) < 0.05:
-                    # Make room for the other one on its side.
+                    # Make room for the other line on its side.
                     other_net, other = element.inputs[1 - place]
                     moved = shift + (0.15 if other > shift else -0.15)
                     element.inputs[place], element.inputs[1 - place] = (net, shift), (other_net, moved)
@@ -80,7 +80,7 @@ def _relax(layout: Layout, fixed: set[Element]) -> None:
 
 
 def _close_gap(layout: Layout, fixed: set[Element]) -> None:
-    """Bring the lines at the top down to what is below them."""
+    """Move the lines at the top down, close to the elements below."""
     upper = {element for element in fixed if element.rank < 0}
     rooms = []
     for column in layout.columns[1:-1]:
@@ -122,7 +122,7 @@ def _set_ports(layout: Layout, element: Element) -> None:
 
 
 def _spread(column: list[Element], wishes: dict[Element, list[tuple[float, float]]]) -> None:
-    """Give each element of a column the height nearest to its wishes (weighted medians) that leaves room."""
+    """Give each element of a column the height closest to its wishes (weighted medians) without overlap."""
     blocks: list[tuple[list[tuple[Element, float]], list[tuple[float, float]], float]] = []
     offset, previous = 0.0, None
     for element in column:
@@ -131,7 +131,7 @@ def _spread(column: list[Element], wishes: dict[Element, list[tuple[float, float
         previous = element
         members, wanted = [(element, offset)], [(wish + offset, weight) for wish, weight in wishes[element]]
         value = _median(wanted)
-        # Heights fall from top to bottom; where they would rise, elements form a block that moves as one.
+        # Heights must fall from top to bottom; elements that would violate this move together as a block.
         while blocks and blocks[-1][2] < value:
             before = blocks.pop()
             members, wanted = before[0] + members, before[1] + wanted

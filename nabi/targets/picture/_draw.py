@@ -1,4 +1,4 @@
-"""Draws the inside of one step into a rectangle of a figure."""
+"""Drawing the inside of one step into a rectangle of a figure."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Step"]
 
-LABEL, WEIGHTS, NAME = 12.0, 8.5, 9.5  # sizes of text in points
+LABEL, WEIGHTS, NAME = 12.0, 8.5, 9.5  # font sizes in points
 CIRCLE = 0.34
 _TRACK = 0.15
-_INPUTS = 0.5  # between inputs that come from below
+_INPUTS = 0.5  # between inputs that enter from below
 _WIDTH = 1.4  # of lines, in points
 
 
 class Step:
-    """One step: its boxes placed, its size known, ready to be drawn.
+    """One step, laid out and ready to be drawn.
 
     Attributes:
         width: in inches, from where the states enter to where they leave.
-        top, bottom: heights of the highest and the lowest thing in it.
+        top, bottom: heights of the highest and the lowest point.
         states: the height at which each state enters and leaves, in the order of the cell's states.
-        input_at: how far from the left each input enters from below.
-        output_at: how far from the left the output leaves upwards.
+        input_at: horizontal position at which each input enters from below.
+        output_at: horizontal position at which the output leaves upwards.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -48,7 +48,7 @@ class Step:
         self.states = [self.layout.at[box, 0].y for box in graph.before]
 
     def _place(self) -> None:
-        """Give every column its left and right edge, with room between for names, verticals and arrows."""
+        """Set the left and right edge of every column, with room for names, vertical lines and arrows."""
         self.left: list[float] = []
         self.right: list[float] = []
         self.wires: list[tuple[list[Wire], float]] = []
@@ -73,7 +73,7 @@ class Step:
         self.output_at = self.left[-1]
 
     def draw(self, axes: "Axes", x: float, y: float, top: float, bottom: float) -> None:
-        """Draw it with its left edge at `x` and its middle height at `y`; inputs come up from `bottom`."""
+        """Draw the step with its left edge at `x` and height 0 at `y`; inputs enter from `bottom`."""
         self.axes, self.x, self.y = axes, x, y
         dots: list[tuple[float, float, str]] = []
         for number in range(len(self.layout.columns)):
@@ -112,7 +112,7 @@ class Step:
 
     def _line(self, points: list[tuple[float, float]], colour: str, arrow: bool = False) -> None:
         xs, ys = [self.x + a for a, _ in points], [self.y + b for _, b in points]
-        # A white border lets a line pass over another one that it has nothing to do with.
+        # A border in the background colour separates a line from the lines it crosses.
         self.axes.plot(xs, ys, color=PANEL, linewidth=_WIDTH + 2.6, zorder=1, solid_capstyle="butt")
         self.axes.plot(xs, ys, color=colour, linewidth=_WIDTH, zorder=2, solid_capstyle="round")
         if arrow:

@@ -1,7 +1,7 @@
-"""What a picture of one step shows: the nodes of a program, put together as people draw them.
+"""The boxes in the picture of a step: the nodes of a program, grouped the way people draw them.
 
-A gate is one box: its activation with the products, biases and diagonal weights that it reads. What is
-learned is written inside the boxes; what flows (input, states, values of the step) are the arrows.
+A gate is one box: its activation with the products, biases and diagonal weights that it reads. Learned
+weights are written inside the boxes; arrows are the values that flow (input, states, values of the step).
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ __all__ = ["Box", "Graph", "Kind", "make_graph"]
 
 Kind = Literal["source", "gate", "candidate", "product", "reduction", "map", "sink"]
 
-# Activations whose results lie between 0 and 1: they let through a share of something.
+# Activations with results between 0 and 1, as gates have.
 _SHARES = frozenset({"sigmoid", "hard_sigmoid", "softmax"})
 _SIGNS = {"add": "+", "mul": r"\times", "sub": "-", "div": "/", "maximum": r"\max", "minimum": r"\min"}
-# How an operation that needs to tell its inputs apart says what it does with them.
+# Labels of operations whose inputs are not interchangeable.
 _FORMULAS = {
     "sub": "a - b",
     "div": "a / b",
@@ -36,12 +36,12 @@ class Box:
     """One shape of the picture.
 
     Attributes:
-        kind: decides shape and colour.
-        label: what it does, in LaTeX.
-        weights: what is learned (or drawn at random) in it, in LaTeX.
-        name: of the value that leaves it, in LaTeX, or nothing.
-        reads: the boxes whose values enter it, in the order of the equation.
-        ordered: whether the order of what enters matters; then the inputs are lettered.
+        kind: determines shape and colour.
+        label: its operation, in LaTeX.
+        weights: its learned (or random) weights, in LaTeX.
+        name: of its value, in LaTeX, or empty.
+        reads: the boxes whose values it reads, in the order of the equation.
+        ordered: whether the order of the inputs matters; they are then labelled with letters.
         round: whether it is drawn as a circle.
     """
 
@@ -59,12 +59,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Graph:
-    """The boxes of one step in an order in which they can be computed.
+    """The boxes of one step, in order of computation.
 
     Attributes:
-        boxes: all but sources and sinks.
-        inputs: the step's input, and random inputs that stand for themselves.
-        before: the states from the step before, in the order of the cell's states.
+        boxes: all except sources and sinks.
+        inputs: the step's input, and random inputs with arrows of their own.
+        before: the states from the previous step, in the order of the cell's states.
         after: the new states.
     """
 
@@ -102,7 +102,7 @@ class _Maker:
         states = {name: node for node in program.nodes if node.operation == "state" for name in (node.name,)}
         before = []
         for name in program.state_names:
-            # A state that the step never reads still comes from the step before.
+            # A state that the step never reads still enters from the previous step.
             box = Box(
                 "source",
                 "",
@@ -123,7 +123,7 @@ class _Maker:
         return Graph(boxes, inputs, before, after)
 
     def box(self, node: Node) -> Box:
-        """Return the box whose value a node is."""
+        """Return the box that computes the value of a node."""
         if node.index not in self.made:
             if not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
@@ -159,9 +159,9 @@ class _Maker:
         return Box("map", _SIGNS[node.operation], reads=reads, round=True)
 
     def affine(self, node: Node, inside: bool = False) -> tuple[list[str], list[Box]]:
-        """Return what is learned in a sum of products, and the boxes that it reads.
+        """Return the weights in a sum of products, and the boxes that it reads.
 
-        With `inside` the node is the argument of a function whose box takes it in, if nothing else reads it.
+        With `inside` the node is the argument of a function whose box absorbs it, if nothing else reads it.
         """
         if inside and not self.is_absorbed(node):
             return [], [self.box(node)]
@@ -187,7 +187,7 @@ class _Maker:
         return sorted(weights, key=lambda weight: weight.startswith("b")), reads
 
     def scaled(self, node: Node, weights: list[str], first: bool = False) -> Node:
-        """Take the vectors that a value is multiplied with into the weights; return the value itself."""
+        """Move the vectors that scale a value into the weights; return the value itself."""
         while first or (self.is_scaling(node) and self.is_part(node)):
             first = False
             vector, value = node.arguments
@@ -205,14 +205,14 @@ class _Maker:
         )
 
     def is_part(self, node: Node) -> bool:
-        """Whether nothing else reads a value, and it has no name of its own."""
+        """Return whether a value is unnamed and has a single reader."""
         return self.readers.get(node.index, 0) == 1 and node.index not in self.names
 
     def is_sum(self, node: Node) -> bool:
         return node.operation == "add" and not any(a.operation == "constant" for a in node.arguments)
 
     def has_weights(self, node: Node) -> bool:
-        """Whether a sum holds something learned, so that it is more than an addition of values."""
+        """Return whether a sum contains weights, so that it is more than an addition of values."""
         return any(
             self.is_learned(a)
             or (self.is_part(a) and (a.operation == "linear" or self.is_scaling(a) or self.has_weights(a)))
@@ -227,7 +227,7 @@ class _Maker:
         return node.operation == "parameter" or (node.operation == "noise" and not self.stands_alone(node))
 
     def stands_alone(self, noise: Node) -> bool:
-        """Whether a random input is drawn as an arrow: it mixes values rather than to drop some."""
+        """Return whether a random input has its own arrow: it mixes values rather than dropping some."""
         return next(spec.kind for spec in self.program.noises if spec.name == noise.name) == "keep"
 
     def is_scaling(self, node: Node) -> bool:
@@ -241,7 +241,7 @@ def _function(name: str) -> str:
 
 
 def _with_numbers(node: Node) -> str:
-    """Return an operation with numbers as people write it beside an arrow: `1 -`, `0.5 ×`."""
+    """Return an operation with constants as written beside an arrow: `1 -`, `0.5 ×`."""
     parts = [LATEX.number(a.value) if a.operation == "constant" else "" for a in node.arguments]
     sign = _SIGNS.get(node.operation)
     if sign is None or sign.startswith("\\m"):

@@ -1,4 +1,4 @@
-"""The columns of a picture: each box as far to the right as what it reads allows, with lanes between."""
+"""The columns of a picture: each box is in the column after its inputs, with lanes for passing values."""
 
 from dataclasses import dataclass, field
 
@@ -9,16 +9,16 @@ __all__ = ["Element", "Layout", "find_lines", "make_columns"]
 
 @dataclass(eq=False)
 class Element:
-    """A box in its column, or the lane of a value that passes a column.
+    """A box in its column, or the lane of a value that passes through a column.
 
     Attributes:
-        net: the box whose value it is.
+        net: the box whose value it carries.
         box: the box itself, None for a lane.
         column: counted from the left.
         goes_on: whether the value is read in a later column.
-        y: height of its middle.
-        rank: negative for what stands above the others in every column, positive for below.
-        inputs: the values that enter from the left, from top to bottom, and at what height beside the middle.
+        y: vertical position of its middle.
+        rank: negative for elements above all others in every column, positive for those below.
+        inputs: the values that enter from the left, from top to bottom, and their offsets from the middle.
     """
 
     net: Box
@@ -41,7 +41,7 @@ class Layout:
     at: dict[tuple[Box, int], Element]
 
     def edges(self, column: int) -> list[tuple[Element, Element, float]]:
-        """Return what goes from a column to the next: from, to, and the height beside the middle of `to`."""
+        """Return the edges from a column to the next: start, end, and offset from the middle of the end."""
         found = []
         for element in self.columns[column + 1]:
             if element.box is None:
@@ -64,7 +64,7 @@ def make_columns(graph: Graph, size: dict[Box, tuple[float, float]]) -> Layout:
             readers.setdefault(read, []).append(box)
     last = 1 + max(depth.values())
     depth |= dict.fromkeys(graph.after, last)
-    # What only rescales a state stands where it is needed, not where it first could.
+    # A box that only rescales a state is placed next to its reader, not as early as possible.
     for box in reversed(graph.boxes):
         if len(box.reads) == 1 and depth[box.reads[0]] == 0 and not box.weights and box in readers:
             depth[box] = min(depth[reader] for reader in readers[box]) - 1
@@ -97,12 +97,12 @@ def make_columns(graph: Graph, size: dict[Box, tuple[float, float]]) -> Layout:
 
 
 def _second(box: Box, depth: dict[Box, int]) -> Box | None:
-    """Return the value that enters a circle from above or below: the one that was computed last."""
+    """Return the value that enters a circle from above or below: the one computed last."""
     reads = list(dict.fromkeys(box.reads))
     if not box.round or len(reads) != 2:
         return None
     first, second = reads
-    # The state's own line goes through the circles on it.
+    # The line of a state passes through the circles on it.
     if first.kind == "source" or (first.round and not second.round):
         return second
     if second.kind == "source" or (second.round and not first.round):
@@ -111,10 +111,10 @@ def _second(box: Box, depth: dict[Box, int]) -> Box | None:
 
 
 def find_lines(layout: Layout, graph: Graph) -> dict[Box, list[Element]]:
-    """Find the states that run through the step on a line of their own, such as the cell of an LSTM.
+    """Find the states that pass through the step on a line of their own, such as the cell of an LSTM.
 
-    Such a line leads from the state before through the circles on it to the new state; its elements are
-    ranked, so that it stands above everything else (the output's line below, if other states have one too).
+    Such a line leads from the previous state through circles to the new state. Its elements are ranked, so
+    that it is above everything else (the output's line is below, if other states have lines too).
     """
     lines: dict[Box, list[Element]] = {}
     count = len(graph.before)

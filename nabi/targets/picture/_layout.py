@@ -1,8 +1,8 @@
-"""Where the boxes of one step stand: in columns by how much must be computed before them, few crossings.
+"""Layout of the boxes of one step, in columns by computation depth, with few crossings.
 
-The method is Sugiyama's (1981): columns by longest path, values that pass a column become lanes in it, the
-order within a column by repeated barycentres and then by moves that lessen the crossings, heights so that
-most lines are straight. A circle takes its first value from the left and its second from above or below.
+The method is Sugiyama's (1981): columns by longest path, lanes for values that pass through a column, the
+order within a column by repeated barycentres and then by moves that reduce crossings, and heights that make
+most lines straight. A circle takes its first value from the left and its second from above or below.
 """
 
 from nabi.targets.picture._coordinates import set_heights, straighten
@@ -25,7 +25,7 @@ def arrange(graph: Graph, size: dict[Box, tuple[float, float]]) -> Layout:
     fixed |= set(layout.columns[-1])
     lines = find_lines(layout, graph)
     order_columns(layout, fixed)
-    # The states as far apart as makes the picture least high.
+    # Choose the distance between the states that minimizes the height of the picture.
     heights = {
         scale: set_heights(layout, graph, fixed, lines, scale) for scale in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     }

@@ -1,4 +1,4 @@
-"""The order of the boxes in each column: by barycentres, then by moves that lessen the crossings."""
+"""The order of the boxes in each column: by barycentres, then by moves that reduce crossings."""
 
 from bisect import bisect, bisect_left
 from statistics import mean
@@ -9,7 +9,7 @@ __all__ = ["order_columns"]
 
 
 def order_columns(layout: Layout, fixed: set[Element]) -> None:
-    """Order the columns, then lessen crossings by moving single elements."""
+    """Order the columns, then reduce crossings by moving single elements."""
     places: dict[Element, float] = {}
 
     def renumber(column: list[Element]) -> None:
@@ -36,7 +36,7 @@ def order_columns(layout: Layout, fixed: set[Element]) -> None:
                 column.sort(key=keys.__getitem__)
             renumber(column)
     for _ in range(6):
-        # A sum and not `any`: every column gets its turn.
+        # `sum` instead of `any`, to improve every column.
         if not sum(
             _improve(layout, number)
             for number, column in enumerate(layout.columns)
@@ -63,7 +63,7 @@ def _improve(layout: Layout, number: int) -> bool:
 
 
 def _cost(layout: Layout, number: int) -> float:
-    """Crossings beside a column, and what stands between the circles of the column and their corners."""
+    """Return the cost of a column: crossings, and elements between its circles and their corners."""
     place = {element: i for i, element in enumerate(layout.columns[number])}
     cost = 0.0
     for side in (number - 1, number):

@@ -1,4 +1,4 @@
-"""Colours of the pictures of cells, and how wide a label is."""
+"""Colours and text sizes of the pictures of cells."""
 
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ STATES = ("#1f5fa8", "#c1440e", "#7b3fa0", "#8a6d00")
 
 @lru_cache(maxsize=4096)
 def text_size(text: str, points: float) -> tuple[float, float]:
-    """Return width and height of a text in inches."""
+    """Return the width and height of a text in inches."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

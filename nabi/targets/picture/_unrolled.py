@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["unrolled"]
 
 _SMALL, _BETWEEN, _MARGIN = 1.15, 0.62, 0.32  # inches
-_MOST = 9  # steps that are drawn one by one; of more the middle is left out
+_MOST = 9  # maximum number of steps drawn; of more, the middle is left out
 
 
 def unrolled(program: Program, steps: int, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Draw a cell unrolled over time, from its equations alone.
 
-    Time goes from left to right, one box a step. One of them shows what is computed inside: gates with
-    their weights, operations unit by unit, and the lines on which the states run through. The weights are
-    the same at every step.
+    Time runs from left to right, with one box per step. One of them shows the computation in full: gates with
+    their weights, elementwise operations, and the lines of the states. The weights are the same at every
+    step.
 
     Args:
         program: the cell's equations, from `cell.program(input_size)`.
-        steps: time steps, at least one. Of more than nine the middle ones are left out.
+        steps: time steps, at least one. Of more than nine, the middle ones are left out.
         path: the file to write, .svg or .png.
         title: above the picture; the cell's name by default.
 
@@ -37,7 +37,7 @@ def unrolled(program: Program, steps: int, path: str | os.PathLike[str], *, titl
         The path.
 
     Raises:
-        ArgumentError: `steps` is less than one, or the suffix is another one.
+        ArgumentError: `steps` is less than one, or another suffix.
         OutputError: the file cannot be written.
 
     Example:
@@ -73,7 +73,7 @@ class _Picture:
             shown = [1, 2, 3, 4, 0, steps - 1, steps]
             self.full = 3
         self.shown, self.steps = shown, steps
-        # Room for the names of the states between the steps.
+        # Leave room for the names of the states between the steps.
         names = [self._state(number, str(steps)) for number in range(len(program.state_names))]
         self.between = max(_BETWEEN, *(text_size(name, 11)[0] + 0.24 for name in names))
         self.top, self.bottom = self.step.top + 0.42, self.step.bottom - 0.3
@@ -88,7 +88,7 @@ class _Picture:
         return type(self.program.cell).__name__
 
     def _state(self, number: int, when: str) -> str:
-        """Return the name of a state after a step: `h_{t}` with a number in the place of the `t`."""
+        """Return the name of a state after a step: `h_{t}` with a number in place of `t`."""
         name = symbol(self.program.outputs[number], LATEX, self.program.state_names[number])
         head, _, tail = name.rpartition("t}")
         return f"${head}{when}}}{tail}$"
@@ -98,7 +98,7 @@ class _Picture:
         needed = max(text_size(title, 15)[0], text_size(self._shared(), 10)[0] + 0.2) + 2 * _MARGIN
         self.indent = max(0.0, (needed - width) / 2)
         height = self.top - self.bottom + 2 * 0.62 + (0.5 if title else 0.0) + 0.75 + 2 * 0.1
-        self.base = 0.1 + 0.75 + 0.62 - self.bottom  # where the height 0 of a step lies
+        self.base = 0.1 + 0.75 + 0.62 - self.bottom  # position of height 0 of a step
         return max(width, needed), height
 
     def draw(self, axes: "Axes", title: str) -> None:
@@ -154,7 +154,7 @@ class _Picture:
         area = FancyBboxPatch(
             (x, bottom), width, top - bottom, facecolor=fill, edgecolor="none", zorder=0, **shape
         )
-        # Above the borders of the lines, below the lines themselves.
+        # Drawn above the borders of the lines, below the lines themselves.
         edge = FancyBboxPatch(
             (x, bottom), width, top - bottom, facecolor="none", edgecolor="#8a95a1", zorder=1.5, **shape
         )

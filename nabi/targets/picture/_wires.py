@@ -1,4 +1,4 @@
-"""The lines between two columns: each value has a vertical of its own, so that none lie on each other."""
+"""The lines between two columns: each value has its own vertical track, so that lines do not overlap."""
 
 from dataclasses import dataclass
 from itertools import permutations
@@ -17,10 +17,10 @@ class Wire:
     """One value between two columns.
 
     Attributes:
-        net: the box whose value it is.
+        net: the box whose value it carries.
         start: height at which it leaves the left column.
-        ends: heights at which it enters the right one, and whether with an arrow head.
-        track: which of the verticals between the columns it takes, None if it runs straight.
+        ends: heights at which it enters the right column, and whether with an arrow head.
+        track: its vertical track between the columns, None if it is straight.
     """
 
     net: Box
@@ -36,10 +36,10 @@ class Wire:
 
 
 def make_wires(layout: Layout, column: int) -> tuple[list[Wire], int]:
-    """Return the wires from a column to the next, and how many verticals there are.
+    """Return the wires from a column to the next, and the number of vertical tracks.
 
-    Where two values change places, no order of their verticals keeps them apart: then what one of them goes
-    to is moved a little.
+    If two values swap places, no order of their tracks keeps them apart; the target of one of them is then
+    moved slightly.
     """
     for _ in range(6):
         wires, bent = _order_wires(layout, column)
@@ -50,7 +50,7 @@ def make_wires(layout: Layout, column: int) -> tuple[list[Wire], int]:
 
 
 def _move(layout: Layout, column: int, height: float) -> bool:
-    """Move what is entered at a height from the column before, if it is free to move."""
+    """Move the target that a wire enters at a height, if it is free to move."""
     moved = False
     for element in layout.columns[column + 1]:
         if element.box is None or element.box.round:
@@ -97,12 +97,12 @@ def _best_order(wires: list[Wire]) -> list[Wire]:
 
 
 def _cost(order: list[Wire]) -> float:
-    """Crossings, and much for every place where lines of two values would lie on each other."""
+    """Return the cost of an order: crossings, and a large penalty for overlapping lines of two values."""
     cost = 0.0
     for place, left in enumerate(order):
         for right in order[place + 1 :]:
             low, high = right.span
-            for end, _ in left.ends:  # what goes right from the left vertical crosses the right one
+            for end, _ in left.ends:  # a line to the right of the left track crosses the right one
                 cost += low - _EQUAL < end < high + _EQUAL
             low, high = left.span
             cost += low - _EQUAL < right.start < high + _EQUAL

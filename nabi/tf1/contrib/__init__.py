@@ -1,4 +1,4 @@
-"""`tf.contrib`, as far as it is about recurrent networks."""
+"""`tf.contrib`: recurrent networks only."""
 
 from nabi.tf1._missing import getter as _getter
 from nabi.tf1.contrib import rnn

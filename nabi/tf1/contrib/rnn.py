@@ -1,4 +1,4 @@
-"""`tf.contrib.rnn`: the cells of `tf.nn.rnn_cell` and the unrolled networks, as older code names them."""
+"""`tf.contrib.rnn`: the cells of `tf.nn.rnn_cell` and the unrolled networks, under their older names."""
 
 from nabi.tf1._basic import BasicRNNCell, GRUCell
 from nabi.tf1._cell import RNNCell

@@ -1,4 +1,4 @@
-"""Callbacks: the base class, those that monitor a figure, and those that write files."""
+"""Callbacks: the base class, those that monitor a metric, and those that write files."""
 
 from nabi._old_places import names_that_stood_here
 

@@ -1,4 +1,4 @@
-"""Callbacks that watch one figure: stopping early, and changing the learning rate."""
+"""Callbacks that monitor a metric: early stopping and learning rate changes."""
 
 import math
 from collections.abc import Callable
@@ -9,30 +9,31 @@ import torch
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError
+from nabi.interchange import check_counter, check_tensors, part
 from nabi.training._callbacks._base import Callback
 
-__all__ = ["EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "Watching"]
+__all__ = ["EarlyStopping", "LearningRateScheduler", "Monitor", "ReduceLROnPlateau"]
 
 _HIGHER_IS_BETTER = ("auc", "precision", "recall", "f1_score")
 
 
-class Watching(Callback):
-    """Base of callbacks that compare a figure with the best so far.
+class Monitor(Callback):
+    """Base class of callbacks that compare a metric with its best value so far.
 
     Args:
         monitor: its name in the logs.
-        mode: "min", "max", or "auto", by the name.
-        min_delta: smaller changes are no improvement.
+        mode: "min", "max", or "auto" to infer it from the name.
+        min_delta: the smallest change that counts as an improvement.
 
     Raises:
-        ArgumentError: for another mode; at the end of an epoch, for a name that the logs don't have.
+        ArgumentError: for any other mode; at the end of an epoch, for a name that is not in the logs.
     """
 
     @public
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
         _checks.choice("mode", mode, ("auto", "min", "max"))
         if not isinstance(monitor, str) or not monitor:
-            raise ArgumentError(f"monitor: expected the name of a figure in the logs, got {monitor!r}")
+            raise ArgumentError(f"monitor: expected the name of a value in the logs, got {monitor!r}")
         self.monitor = monitor
         named_rising = (
             monitor.endswith(("acc", "accuracy")) or monitor.removeprefix("val_") in _HIGHER_IS_BETTER
@@ -43,21 +44,32 @@ class Watching(Callback):
         self.best = -self._sign * math.inf
 
     def forget(self) -> None:
-        """Start the comparison anew."""
+        """Reset the comparison."""
         self.best = -self._sign * math.inf
 
-    def watched(self, logs: Any) -> float:
-        """The figure in the logs."""
+    def monitored(self, logs: Any) -> float:
+        """Return the figure in the logs."""
         if self.monitor not in (logs or {}):
-            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            hint = (
+                "; pass validation_data or validation_split to fit" if self.monitor.startswith("val_") else ""
+            )
             raise ArgumentError(
-                f"monitor: {type(self).__name__} watches {self.monitor!r}, the logs have "
+                f"monitor: {type(self).__name__} expected {self.monitor!r} in the logs, got "
                 f"{', '.join(logs or {}) or 'nothing'}{hint}"
             )
         return float(logs[self.monitor])
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return the best figure so far."""
+        return {"best": self.best if math.isfinite(self.best) else None}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on comparing with the best figure so far."""
+        if extra["best"] is not None:
+            self.best = _checks.real("best", extra["best"])
+
     def improves(self, value: float, over: float | None = None) -> bool:
-        """Whether a figure is better than the best so far, or than another."""
+        """Tell whether a value is better than `over`, by default the best so far."""
         reference = self.best if over is None else over
         return (
             self._sign * (value - reference) > self.min_delta
@@ -66,18 +78,18 @@ class Watching(Callback):
         )
 
 
-class EarlyStopping(Watching):
-    """Stop when a figure has not improved for some epochs.
+class EarlyStopping(Monitor):
+    """Stop when a metric has not improved for some epochs.
 
     Args:
-        monitor: the figure, "val_loss" by default.
-        min_delta: smaller changes are no improvement.
+        monitor: name of the metric, "val_loss" by default.
+        min_delta: the smallest change that counts as an improvement.
         patience: epochs without improvement before stopping.
-        verbose: 1 to say when it stops.
+        verbose: 1 to print a message when it stops.
         mode: "min", "max" or "auto".
-        baseline: what has to be improved on at first.
-        restore_best_weights: whether the model ends with the weights of its best epoch, however it ends.
-        start_from_epoch: epochs before this one don't count.
+        baseline: the value that must first be improved.
+        restore_best_weights: whether to restore the weights of the best epoch, however training ends.
+        start_from_epoch: earlier epochs are ignored.
     """
 
     @public
@@ -106,14 +118,14 @@ class EarlyStopping(Watching):
         self.best_weights: list[torch.Tensor] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Start anew."""
+        """Reset the counters."""
         self.forget()
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Compare, and stop if it is time."""
-        value = self.watched(logs)
+        """Compare, and stop if patience runs out."""
+        value = self.monitored(logs)
         if epoch < self.start_from_epoch:
             return
         self.wait += 1
@@ -128,8 +140,23 @@ class EarlyStopping(Watching):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return what has been counted, and the best weights."""
+        weights = {f"weights/{number}": one for number, one in enumerate(self.best_weights or ())}
+        return {**super().get_extra(), "wait": self.wait, "best_epoch": self.best_epoch, **weights}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on counting."""
+        weights, own = part(extra, "weights/"), dict(enumerate(self.model.weights))
+        if weights:
+            check_tensors(weights, {str(number): one for number, one in own.items()}, "best weights/")
+            self.best_weights = [weights[str(number)].to(one.device) for number, one in own.items()]
+        self.wait = check_counter("wait", extra["wait"])
+        self.best_epoch = check_counter("best_epoch", extra["best_epoch"])
+        super().set_extra(extra)
+
     def on_train_end(self, logs: Any = None) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self.stopped_epoch and self.verbose:
             print(f"Epoch {self.stopped_epoch + 1}: stopped early, best was epoch {self.best_epoch + 1}")
         if self.best_weights is not None:
@@ -138,18 +165,18 @@ class EarlyStopping(Watching):
                     weight.copy_(best)
 
 
-class ReduceLROnPlateau(Watching):
-    """Lower the learning rate when a figure has not improved for some epochs.
+class ReduceLROnPlateau(Monitor):
+    """Lower the learning rate when a metric has not improved for some epochs.
 
     Args:
-        monitor: the figure, "val_loss" by default.
-        factor: the learning rate is multiplied by this, between 0 and 1.
-        patience: epochs without improvement before that.
-        verbose: 1 to say when it happens.
+        monitor: name of the metric, "val_loss" by default.
+        factor: factor of the learning rate, between 0 and 1.
+        patience: epochs without improvement before lowering it.
+        verbose: 1 to print a message when it is lowered.
         mode: "min", "max" or "auto".
-        min_delta: smaller changes are no improvement.
+        min_delta: the smallest change that counts as an improvement.
         cooldown: epochs to wait after lowering.
-        min_lr: the learning rate goes no lower.
+        min_lr: lower bound of the learning rate.
     """
 
     @public
@@ -172,13 +199,13 @@ class ReduceLROnPlateau(Watching):
         self.wait = self._cooling = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Start anew."""
+        """Reset the counters."""
         self.forget()
         self.wait = self._cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Compare, and lower the rate if it is time."""
-        value = self.watched(logs)
+        """Compare, and lower the rate if patience runs out."""
+        value = self.monitored(logs)
         logs["learning_rate"] = self.model.optimizer.learning_rate
         if self._cooling:
             self._cooling -= 1
@@ -196,13 +223,22 @@ class ReduceLROnPlateau(Watching):
             if self.verbose:
                 print(f"Epoch {epoch + 1}: learning rate lowered to {self.model.optimizer.learning_rate:g}")
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return what has been counted."""
+        return {**super().get_extra(), "wait": self.wait, "cooling": self._cooling}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.wait, self._cooling = (check_counter(name, extra[name]) for name in ("wait", "cooling"))
+        super().set_extra(extra)
+
 
 class LearningRateScheduler(Callback):
     """Set the learning rate at the start of each epoch to `schedule(epoch, rate)` or `schedule(epoch)`.
 
     Args:
-        schedule: a function of the epoch, counted from 0, and perhaps of the rate until now.
-        verbose: 1 to say the new rate.
+        schedule: a function of the epoch, counted from 0, and optionally of the current rate.
+        verbose: 1 to print the new rate.
     """
 
     @public
@@ -221,16 +257,16 @@ class LearningRateScheduler(Callback):
             print(f"Epoch {epoch + 1}: learning rate {optimizer.learning_rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Put the rate into the logs."""
+        """Add the rate to the logs."""
         logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
 def _positional(function: Callable[..., Any]) -> int:
-    """How many of (epoch, rate) a schedule takes."""
+    """Return how many of (epoch, rate) a schedule takes."""
     import inspect
 
     try:
         inspect.signature(function).bind(0, 0.0)
-    except (TypeError, ValueError):  # Python's own types have no signature
+    except (TypeError, ValueError):  # built-in types have no signature
         return 1
     return 2

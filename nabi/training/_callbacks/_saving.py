@@ -1,35 +1,39 @@
-"""Callbacks that write files: the model, the figures, and runs that can be taken up again."""
+"""Callbacks that write files: models, metrics, and resumable runs."""
 
 import csv
 import io
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, OutputError
-from nabi.interchange import write_atomically
+from nabi.interchange import check_counter, write_atomically
 from nabi.training._callbacks._base import Callback
-from nabi.training._callbacks._monitoring import Watching
+from nabi.training._callbacks._monitoring import Monitor
+from nabi.training._compiled import KeepsExtra
 
 __all__ = ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"]
 
 
-class ModelCheckpoint(Watching):
-    """Save the model, at the end of epochs.
+class ModelCheckpoint(Monitor):
+    """Save the model at the end of epochs.
 
     Args:
-        filepath: where to; may name figures, as in "{epoch:02d}-{loss:.4f}.nabi". Epochs count from 1 there.
-        monitor: the figure that says which epoch is best.
-        verbose: 1 to say when a file is written.
-        save_best_only: write only when the figure has improved.
-        save_weights_only: write the weights alone.
+        filepath: path of the file; may contain values, as in "{epoch:02d}-{loss:.4f}.nabi", with epochs
+            counted from 1.
+        monitor: the metric that decides which epoch is best.
+        verbose: 1 to print a message when a file is written.
+        save_best_only: write only when the metric has improved.
+        save_weights_only: write only the weights.
         mode: "min", "max" or "auto".
         save_freq: "epoch", or a number of batches.
-        period: write only every so many epochs.
+        period: number of epochs between two files.
 
     Raises:
-        ArgumentError: for a figure in the path that the logs don't have.
+        ArgumentError: for a value in the path that is not in the logs.
         OutputError: if a file cannot be written.
     """
 
@@ -54,17 +58,26 @@ class ModelCheckpoint(Watching):
         self.save_freq, self.period = save_freq, _checks.whole("period", period)
         self._batches = self._epoch = 0
         if save_freq != "epoch":
-            # Only then is this callback called for every batch.
+            # Set only here, so that otherwise this callback is not called for every batch.
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remember which epoch it is."""
+        """Store the number of the epoch."""
         self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write, if this is an epoch to write."""
+        """Write a file if one is due."""
         if self.save_freq == "epoch" and (epoch + 1) % self.period == 0:
             self._save(epoch, logs or {})
+
+    def get_extra(self) -> dict[str, Any]:
+        """Return the best figure, and the batches since the beginning."""
+        return {**super().get_extra(), "batches": self._batches}
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Go on comparing and counting."""
+        self._batches = check_counter("batches", extra["batches"])
+        super().set_extra(extra)
 
     def _after_batch(self, batch: int, logs: Any = None) -> None:
         self._batches += 1
@@ -73,7 +86,7 @@ class ModelCheckpoint(Watching):
 
     def _save(self, epoch: int, logs: dict[str, Any]) -> None:
         if self.save_best_only:
-            value = self.watched(logs)
+            value = self.monitored(logs)
             if not self.improves(value):
                 return
             self.best = value
@@ -81,8 +94,8 @@ class ModelCheckpoint(Watching):
             path = self.filepath.format(**{**logs, "epoch": epoch + 1})
         except (KeyError, ValueError, IndexError) as problem:
             raise ArgumentError(
-                f"filepath: {self.filepath!r} cannot be filled in ({problem}); "
-                f"there are epoch, {', '.join(logs)}"
+                f"filepath: {self.filepath!r} can't be formatted ({problem}); "
+                f"available are epoch, {', '.join(logs)}"
             ) from None
         if self.save_weights_only:
             self.model.save_weights(path)
@@ -93,12 +106,12 @@ class ModelCheckpoint(Watching):
 
 
 class CSVLogger(Callback):
-    """Write the figures of every epoch into a table.
+    """Write the loss and metrics of every epoch to a CSV file.
 
     Args:
-        filename: where to.
-        separator: between the columns.
-        append: whether to go on with a file that exists.
+        filename: path of the file.
+        separator: separator of the columns.
+        append: whether to append to an existing file.
 
     Raises:
         OutputError: if the file cannot be written.
@@ -111,14 +124,14 @@ class CSVLogger(Callback):
         self._rows: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Read what is there, if it is to be continued."""
+        """Read the existing file if rows are appended to it."""
         self._rows = []
         if self.append and self.filename.exists():
             with open(self.filename, encoding="utf-8", newline="") as file:
                 self._rows = list(csv.DictReader(file, delimiter=self.separator))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Add a row; the file is whole at any moment."""
+        """Add a row; the file is complete at all times."""
         self._rows.append({"epoch": epoch, **(logs or {})})
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
         text = io.StringIO(newline="")
@@ -130,39 +143,59 @@ class CSVLogger(Callback):
 
 
 class BackupAndRestore(Callback):
-    """Keep a run in a file, so that the same program, started again after an interruption, goes on with it.
+    """Save a run to a file, so that the same program can resume it after an interruption.
 
-    The file holds everything that training depends on, so the run ends as if it had never been stopped. It is
-    removed when the run is complete. What other callbacks have counted (the patience of EarlyStopping) is not
-    in it.
+    The file holds everything that training depends on, what other callbacks have counted (the patience of
+    EarlyStopping) among it, and the order of data that have one of their own: a `LengthGroups`, a DataLoader
+    with a generator, a data set that defines `get_extra` and `set_extra`. So the run ends as if it had never
+    been stopped, with the history of all its epochs. The file is removed when the run is complete.
 
     Args:
         path: the file.
         every: epochs between two writes.
 
     Raises:
-        FileFormatError: if the file is there but damaged, or of another model.
+        FileFormatError: if the file is damaged, or of another model.
         OutputError: if it cannot be written.
     """
+
+    comes_last = True
 
     @public
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         self.path = _checks.path("path", path, wrong=OutputError)
         self.every = _checks.whole("every", every, otherwise=" of epochs")
 
+        self._beside: dict[str, KeepsExtra] = {}
+
+    def keep_beside(self, beside: Mapping[str, KeepsExtra]) -> None:
+        """Keep, beside the model and its training, what these have to keep; their names go into the file."""
+        self._beside = dict(beside)
+
     def on_train_begin(self, logs: Any = None) -> None:
-        """Go on from the file, if there is one."""
+        """Resume from the file, if there is one."""
         self.resumed_epoch = None
         if self.path.exists():
-            self.model.load_training(self.path)
+            with self._keeping_beside():
+                self.model.load_training(self.path)
             self.resumed_epoch = self.model.completed_epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the file."""
         if (epoch + 1) % self.every == 0:
-            self.model.save(self.path)
+            with self._keeping_beside():
+                self.model.save(self.path)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Remove the file of a run that is complete."""
+        """Remove the file of a complete run."""
         if self.model.completed_epoch >= int(self.params["epochs"]) or self.model.stop_training:
             self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _keeping_beside(self) -> Iterator[None]:
+        compiled = self.model.compiled
+        compiled.kept_beside = self._beside
+        try:
+            yield
+        finally:
+            compiled.kept_beside = {}

@@ -1,1 +1,1 @@
-"""What training is given, as batches of tensors."""
+"""Training data as batches of tensors."""

@@ -1,4 +1,4 @@
-"""Targets brought to the shape of the outputs, as Keras does, without ever broadcasting."""
+"""Alignment of targets with the shape of the outputs, as in Keras, but never by broadcasting."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ __all__ = ["align_labels", "align_targets", "align_weights"]
 
 
 def align_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Targets of the shape and type of the outputs; only an axis of length 1 at the end is added or dropped.
+    """Return targets with the outputs' shape and dtype, adding or dropping only a last axis of length 1.
 
     >>> import torch
     >>> tuple(align_targets(torch.ones(5), torch.zeros(5, 1)).shape)
@@ -20,8 +20,8 @@ def align_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
         given = y_true.shape
         if (*given, 1) != tuple(wanted) and tuple(given) != (*wanted, 1):
             raise ShapeError(
-                f"y: targets of shape {tuple(given)} were given, "
-                f"the model's outputs have shape {tuple(wanted)}" + _hint(given, wanted)
+                f"y: expected targets of shape {tuple(wanted)} like the model's outputs, "
+                f"got shape {tuple(given)}" + _hint(given, wanted)
             )
         y_true = y_true.reshape(wanted)
     return y_true if y_true.dtype == y_pred.dtype else y_true.to(y_pred.dtype)
@@ -30,14 +30,14 @@ def align_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
 def _hint(given: torch.Size, wanted: torch.Size) -> str:
     if len(wanted) > 1 and wanted[-1] > 1 and (given == wanted[:-1] or tuple(given) == (*wanted[:-1], 1)):
         return (
-            "; for whole-number labels use a sparse loss ('sparse_categorical_crossentropy') "
+            "; for integer labels use a sparse loss ('sparse_categorical_crossentropy') "
             "or nabi.utils.to_categorical"
         )
     return ""
 
 
 def align_labels(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Whole-number labels, one for each position of outputs `[..., classes]`.
+    """Return integer labels, one for each position of outputs `[..., classes]`.
 
     >>> import torch
     >>> tuple(align_labels(torch.ones(5, 1), torch.zeros(5, 3)).shape)
@@ -47,22 +47,22 @@ def align_labels(y_true: Tensor, y_pred: Tensor) -> Tensor:
     if y_true.shape != wanted:
         if tuple(y_true.shape) != (*wanted, 1):
             raise ShapeError(
-                f"y: labels of shape {tuple(y_true.shape)} were given, expected {tuple(wanted)}: "
-                f"one whole number for each of the outputs of shape {tuple(y_pred.shape)}"
+                f"y: expected labels of shape {tuple(wanted)}, one for each of the outputs of shape "
+                f"{tuple(y_pred.shape)}, got shape {tuple(y_true.shape)}"
             )
         y_true = y_true.squeeze(-1)
     return y_true if y_true.dtype == torch.int64 else y_true.long()
 
 
 def align_weights(weights: Tensor, values: Tensor, argument: str = "sample_weight") -> Tensor:
-    """Weights `[B]` or of the rank of `values` `[B, ...]`, made to multiply them; `[B]` is for all steps."""
+    """Reshape weights `[B]` (for all steps) or of the rank of `values` `[B, ...]` to multiply the values."""
     if weights.shape == values.shape:
         return weights
     if weights.ndim == values.ndim + 1 and weights.shape[-1] == 1:
         weights = weights.squeeze(-1)
     if weights.ndim > values.ndim or weights.shape != values.shape[: weights.ndim]:
         raise ShapeError(
-            f"{argument}: shape {tuple(weights.shape)} was given, expected {tuple(values.shape)} "
-            f"or its first axes, such as {tuple(values.shape[:1])}"
+            f"{argument}: expected shape {tuple(values.shape)} or its first axes, such as "
+            f"{tuple(values.shape[:1])}, got {tuple(weights.shape)}"
         )
     return weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim)).expand(values.shape)

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from nabi import _checks
 from nabi.errors import ArgumentError, ShapeError
-from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, row_count
+from nabi.training._data._inputs_outputs import Part, Ports, each, first_of
 from nabi.training._data._py_dataset import PyDataset
+from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._tensors import sample_count
 
 __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
@@ -20,22 +21,22 @@ __all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights",
 Batch = tuple[Part, Part | None, Part | None]
 DEFAULT_BATCH_SIZE = 32
 UNNAMED = Ports()
-# Small batches are cut many at a time: so many at most, of so many numbers together.
+# Small batches are cut many at a time: limits on the number of batches and of their elements.
 _AT_ONCE = 64
 _NUMBERS_AT_ONCE = 1 << 14
 
 
 class Batches(Protocol):
-    """Batches `(x, y, weights)`, for one epoch after another."""
+    """Batches `(x, y, weights)`, epoch by epoch."""
 
     steps: int | None
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch."""
+        """Yield the batches of the next epoch."""
 
 
 class ArrayBatches:
-    """Batches cut from tensors that are in memory."""
+    """Batches cut from tensors in memory."""
 
     def __init__(
         self,
@@ -48,15 +49,16 @@ class ArrayBatches:
     ) -> None:
         self.x, self.y, self.weights = x, y, weights
         self.batch_size, self.generator = batch_size, generator
-        available = -(-row_count(x) // batch_size)
+        self._first = x if isinstance(x, Tensor) else first_of(x)
+        available = -(-len(self._first) // batch_size)
         self.steps: int | None = available if steps is None else min(steps, available)
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches in order, or in a new random order where there is a generator."""
-        size, count = self.batch_size, row_count(self.x)
+        """Yield the batches in order, or in a new random order if there is a generator."""
+        size, count = self.batch_size, len(self._first)
         order: Tensor | None = None
         if self.generator is not None:
-            order = torch.randperm(count, generator=self.generator).to(first_of(self.x).device)
+            order = torch.randperm(count, generator=self.generator).to(self._first.device)
         limit = count if self.steps is None else min(count, self.steps * size)
         several = size * max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(1, size * self._row_numbers())))
         for start in range(0, limit, several):
@@ -64,14 +66,14 @@ class ArrayBatches:
             found = self.part(slice(start, stop) if order is None else order[start:stop])
             if stop - start <= size:
                 yield found
-                del found  # its memory serves the next
+                del found  # its memory is reused for the next
             else:
                 yield from zip(
                     *(_pieces(part, size, -(-(stop - start) // size)) for part in found), strict=True
                 )
 
     def _row_numbers(self) -> int:
-        """How many numbers a sample has, targets and weights among them."""
+        """Return the number of elements per sample, including targets and weights."""
         found = 0
         for part in (self.x, self.y, self.weights):
             for one in part if isinstance(part, tuple) else (part,):
@@ -79,7 +81,7 @@ class ArrayBatches:
         return found
 
     def part(self, rows: slice | Tensor) -> Batch:
-        """Inputs, targets and weights of some of the samples."""
+        """Return the inputs, targets and weights of some samples."""
         x = _rows(self.x, rows)
         assert x is not None
         return x, _rows(self.y, rows), _rows(self.weights, rows)
@@ -93,7 +95,7 @@ def _rows(part: Any, rows: slice | Tensor) -> Part | None:
 
 
 def _pieces(part: Any, size: int, count: int) -> Iterable[Any]:
-    """Some samples cut into `count` batches."""
+    """Cut some samples into `count` batches."""
     if part is None:
         return itertools.repeat(None, count)
     if isinstance(part, tuple):
@@ -103,7 +105,7 @@ def _pieces(part: Any, size: int, count: int) -> Iterable[Any]:
 
 
 class StreamBatches:
-    """Batches that somebody else makes: a DataLoader, a generator, an object with `len` and `[]`."""
+    """Batches from a user's source: a DataLoader, a generator, an object with `len` and `[]`."""
 
     def __init__(
         self,
@@ -115,9 +117,9 @@ class StreamBatches:
         generator: torch.Generator | None = None,
     ) -> None:
         self.source, self.dtype, self.device, self.ports = source, dtype, device, ports
-        # Puts the batches of a PyDataset into a new order in each epoch; other sources have an order.
+        # Shuffles the batches of a PyDataset in each epoch; other sources have their own order.
         self.generator = generator if isinstance(source, PyDataset) else None
-        # Brings inputs into the shape that a model expects.
+        # Converts inputs to the shape that a model expects.
         self.adjust: Callable[[Part], Part] | None = None
         self._once = isinstance(source, Iterator)
         self._indexed = not self._once and not hasattr(source, "__iter__")
@@ -128,15 +130,31 @@ class StreamBatches:
             steps = len(source)
         self.steps: int | None = steps
 
+    def get_extra(self) -> dict[str, Any]:
+        """Return what the order of the next epochs follows from, where the source has an order of its own."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            return {"generator": generator.get_state()}
+        own = getattr(self.source, "get_extra", None)
+        return {} if own is None else dict(own())
+
+    def set_extra(self, extra: dict[str, Any]) -> None:
+        """Take what `get_extra` gave, when a run goes on."""
+        generator = getattr(self.source, "generator", None)
+        if isinstance(generator, torch.Generator):
+            generator.set_state(check_random_state("data/generator", extra["generator"]))
+        elif hasattr(self.source, "set_extra"):
+            self.source.set_extra(extra)
+
     def epoch(self) -> Iterator[Batch]:
-        """The batches of one run through the source; a generator goes on where it was."""
+        """Yield the batches of one pass over the source; a generator continues where it stopped."""
         batches: Iterable[Any] = self.source
         if isinstance(self.source, PyDataset):
             batches = self._of_dataset(self.source)
         elif self._indexed:
             batches = (self.source[index] for index in range(len(self.source)))
         elif isinstance(self.source, DataLoader):
-            # A loader can be longer than asked for; its order is drawn anew for each epoch.
+            # A loader can be longer than requested; it draws a new order for each epoch.
             batches = iter(self.source)
         for batch in batches if isinstance(self.source, PyDataset) else itertools.islice(batches, self.steps):
             yield self._convert(batch)
@@ -144,7 +162,7 @@ class StreamBatches:
             self.source.on_epoch_end()
 
     def _of_dataset(self, source: PyDataset) -> Iterator[Any]:
-        """The batches of a data set, those of one with an end in a new order where there is a generator."""
+        """Yield the batches of a data set; finite ones are shuffled if there is a generator."""
         source.on_epoch_begin()
         count = source.num_batches
         order: Iterable[int] = itertools.count() if count is None else range(count)
@@ -159,7 +177,7 @@ class StreamBatches:
         if len(parts) > 1:
             parts = self.ports.divided(parts)
         if len(parts) > 3 or (isinstance(batch, Mapping) and not self.ports.inputs):
-            raise ArgumentError(f"x: it gave {_what(batch)}, expected x, (x, y) or (x, y, sample_weight)")
+            raise ArgumentError(f"x: expected batches x, (x, y) or (x, y, sample_weight), got {_what(batch)}")
         x, y, weights = self.ports.tensors((*parts, None, None)[:3], self.dtype, self.device)
         check_lengths(x, y, weights)
         return (x if self.adjust is None else self.adjust(x)), y, weights
@@ -170,17 +188,17 @@ def _what(batch: Any) -> str:
 
 
 def check_lengths(x: Part, y: Part | None, weights: Part | None) -> int:
-    """The number of samples.
+    """Return the number of samples.
 
     Raises:
-        ShapeError: if other inputs, targets or weights have another one.
+        ShapeError: if other inputs, targets or weights have another number.
     """
-    count = sample_count("x", first_of(x))
+    count = sample_count("x", x if isinstance(x, Tensor) else first_of(x))
     for argument, part in (("x", x), ("y", y), ("sample_weight", weights)):
         for tensor in part if isinstance(part, tuple) else (part,):
             if tensor is not None and (tensor.ndim == 0 or tensor.shape[0] != count):
                 got = tensor.shape[0] if tensor.ndim else "no"
-                raise ShapeError(f"{argument}: {got} samples were given, x has {count}")
+                raise ShapeError(f"{argument}: expected {count} samples as in x, got {got}")
     return count
 
 
@@ -198,15 +216,15 @@ def make_batches(
     ports: Ports = UNNAMED,
     whole: bool = False,
 ) -> ArrayBatches | StreamBatches:
-    """Batches from whatever a user gives as `x` (and `y`), one of all samples if `whole`.
+    """Make batches from any data given as `x` (and `y`), one batch of all samples if `whole`.
 
     Raises:
-        ArgumentError: for data that is none of these, or a batch size that cannot be.
+        ArgumentError: for unsupported data or an invalid batch size.
         ShapeError: if x, y and weights have different numbers of samples.
     """
     if batch_size is not None:
         batch_size = _checks.whole("batch_size", batch_size, otherwise=" or None")
-    if steps is not None:  # often the quotient of two numbers
+    if steps is not None:  # often a quotient, so a float
         steps = _checks.whole("steps_per_epoch", steps, otherwise=" or None", floats=True)
     size = batch_size or fixed_batch_size or DEFAULT_BATCH_SIZE
     if isinstance(x, Dataset) and not isinstance(x, IterableDataset):
@@ -217,7 +235,7 @@ def make_batches(
         for argument, given in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
             if given is not None and not (argument == "batch_size" and isinstance(x, DataLoader)):
                 raise ArgumentError(
-                    f"{argument}: the {type(x).__name__} given as x makes the batches, y and weights"
+                    f"{argument}: expected None, as the {type(x).__name__} given as x returns y and weights"
                 )
         return StreamBatches(x, steps, dtype, device, ports, generator)
     x_part, y_part, weights = ports.tensors((x, y, sample_weight), dtype, device)
@@ -245,17 +263,17 @@ def _is_stream(x: Any) -> bool:
 def class_weights(
     y: Tensor, weights: Mapping[int, float], sparse: bool, dtype: torch.dtype, width: int | None = None
 ) -> Tensor:
-    """Weight of each sample (and step) by its class; classes that are not named count 1.
+    """Return the weight of each sample (and step) by its class, 1 for classes not in `weights`.
 
     Args:
         y: labels, or targets with a column for each class.
         weights: a number for each class.
-        sparse: whether the targets are labels whatever their shape.
-        dtype: of the result.
-        width: how many outputs the model has, where that is known.
+        sparse: whether the targets are labels regardless of their shape.
+        dtype: dtype of the result.
+        width: the number of outputs of the model, if known.
 
     Raises:
-        ArgumentError: for weights that are no dictionary of numbers, and for classes that cannot be.
+        ArgumentError: for weights that are not a dictionary of numbers, and for invalid classes.
     """
     if not isinstance(weights, Mapping) or not weights:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""What goes into a model and comes out of it: one tensor, or several with names."""
+"""The inputs and outputs of a model: one tensor, or several named ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from nabi.training._data._tensors import to_tensor
 
 __all__ = ["Part", "Ports", "each", "first_of", "named", "row_count"]
 
-# A tensor, or for a model with several inputs or outputs one for each, None where there is none.
+# A tensor, or one for each of several inputs or outputs, None for a missing one.
 Part = Tensor | tuple[Tensor | None, ...]
 
 
@@ -24,21 +24,21 @@ def each(function: Callable[[Tensor], Tensor], part: Part) -> Part:
 
 
 def first_of(part: Part) -> Tensor:
-    """The tensor, or the first of several."""
+    """Return the tensor, or the first of several."""
     return next(one for one in part if one is not None) if isinstance(part, tuple) else part
 
 
 def row_count(part: Part) -> int:
-    """How many samples there are."""
+    """Return the number of samples."""
     return first_of(part).shape[0]
 
 
 def named(argument: str, value: Any, names: Sequence[str], *, all_of_them: bool = True) -> list[Any]:
-    """What was given for each name, from a list in their order or a dictionary by name.
+    """Return the value for each name, from a list in their order or a dictionary by name.
 
     Raises:
-        UnknownNameError: for a name that is none of these.
-        ArgumentError: for another number, or a name that is missing where `all_of_them` are needed.
+        UnknownNameError: for an unknown name.
+        ArgumentError: for a wrong number of values, or a missing name if `all_of_them` are needed.
     """
     if isinstance(value, Mapping):
         for name in value:
@@ -46,23 +46,23 @@ def named(argument: str, value: Any, names: Sequence[str], *, all_of_them: bool 
                 raise unknown_name(argument, name, names)
         missing = [name for name in names if value.get(name) is None]
         if missing and all_of_them:
-            raise ArgumentError(f"{argument}: nothing was given for {', '.join(missing)}")
+            raise ArgumentError(f"{argument}: expected data for {', '.join(missing)}, got none")
         return [value.get(name) for name in names]
     if len(names) == 1:
         return [value]
     if isinstance(value, list | tuple) and len(value) == len(names):
         return list(value)
-    given = f"{type(value).__name__} was"
+    given = type(value).__name__
     if isinstance(value, list | tuple):
-        given = "1 part was" if len(value) == 1 else f"{len(value)} parts were"
+        given = "1 part" if len(value) == 1 else f"{len(value)} parts"
     raise ArgumentError(
-        f"{argument}: {given} given, expected a list of {len(names)} or a dictionary, for {', '.join(names)}"
+        f"{argument}: expected a list of {len(names)} or a dictionary, for {', '.join(names)}, got {given}"
     )
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Names of the inputs and the outputs, where a model has names for them.
+    """Names of a model's inputs and outputs, if they have names.
 
     >>> Ports(("a", "b"), ("c",)).raw({"x": {"b": 1, "a": 2}, "y": 3})
     {'x': [2, 1], 'y': [3]}
@@ -72,7 +72,7 @@ class Ports:
     outputs: tuple[str, ...] = ()
 
     def raw(self, given: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """The parts of `x`, `y` and `sample_weight`, each in the order of the names; raises as `named`."""
+        """Return the parts of `x`, `y` and `sample_weight` in the order of the names; raises as `named`."""
         found = {}
         for argument, value in given.items():
             if value is None:
@@ -89,7 +89,7 @@ class Ports:
     def tensors(
         self, parts: Sequence[Any], dtype: torch.dtype, device: torch.device
     ) -> tuple[Part, Part | None, Part | None]:
-        """Inputs, targets and sample weights as tensors, a tuple of them for several inputs or outputs."""
+        """Return inputs, targets and sample weights as tensors, or tuples for several inputs or outputs."""
         found = self.raw(dict(zip(("x", "y", "sample_weight"), parts, strict=True)))
         made: dict[str, Part] = {}
         for argument, parts in found.items():
@@ -102,11 +102,11 @@ class Ports:
                 for name, part in zip(names, parts, strict=True)
             )
         if "x" not in made:
-            raise ArgumentError("x: it gave a batch without inputs")
+            raise ArgumentError("x: expected batches with inputs, got one without")
         return made["x"], made.get("y"), made.get("sample_weight")
 
     def divided(self, parts: list[Any]) -> list[Any]:
-        """The parts of a batch as x, y and weights, where several inputs or outputs come one by one."""
+        """Group the parts of a batch into x, y and weights if inputs or outputs come as single parts."""
         inputs, outputs = max(1, len(self.inputs)), max(1, len(self.outputs))
         several = [part for part, count in zip(parts, (inputs, outputs), strict=False) if count > 1]
         nested = all(isinstance(part, list | tuple | Mapping) for part in several)
@@ -118,7 +118,7 @@ class Ports:
 
 
 def _for_each(value: Any, count: int) -> bool:
-    """Whether sample weights are those of each output, and not one array for all of them."""
+    """Tell whether there are separate sample weights for each output, not one array for all."""
     if isinstance(value, Mapping):
         return True
     if not isinstance(value, list | tuple) or len(value) != count:

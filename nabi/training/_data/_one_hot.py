@@ -1,4 +1,4 @@
-"""Labels as columns."""
+"""One-hot labels."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ __all__ = ["to_categorical"]
 def to_categorical(
     x: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
 ) -> npt.NDArray[Any]:
-    """Turn labels `[...]` or `[..., 1]` into zeros with a one at the label, `[..., num_classes]`.
+    """Convert labels `[...]` or `[..., 1]` to one-hot vectors `[..., num_classes]`.
 
     Args:
-        x: whole numbers from 0, also stored as floats.
-        num_classes: the largest label + 1 by default.
-        dtype: of the result.
+        x: whole numbers from 0, possibly stored as floats.
+        num_classes: the number of classes (default: the largest label + 1).
+        dtype: dtype of the result.
 
     Raises:
-        ArgumentError: for labels that are no whole numbers, negative, or not below `num_classes`.
+        ArgumentError: for labels that are not whole numbers, negative, or not below `num_classes`.
 
     >>> to_categorical([0, 2])
     array([[1., 0., 0.],
@@ -35,7 +35,7 @@ def to_categorical(
     try:
         kind = np.dtype(dtype)
     except (TypeError, ValueError):
-        raise ArgumentError(f"dtype: expected a type of numpy, got {short(dtype)}") from None
+        raise ArgumentError(f"dtype: expected a NumPy dtype, got {short(dtype)}") from None
     labels = np.asarray(x)
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels.reshape(labels.shape[:-1])
@@ -43,10 +43,8 @@ def to_categorical(
         with np.errstate(invalid="ignore"):
             whole = labels.astype(np.int64) if labels.dtype.kind in "fb" else None
         if whole is None or not np.array_equal(whole, labels):
-            raise ArgumentError(f"x: got {labels.dtype} values that are no whole numbers, expected labels")
+            raise ArgumentError(f"x: expected whole numbers as labels, got other {labels.dtype} values")
         labels = whole
     if not labels.size and num_classes is None:
-        raise ArgumentError(
-            "x: no labels were given; num_classes says how many columns there are without them"
-        )
+        raise ArgumentError("x: expected at least one label, got none; without labels, pass num_classes")
     return one_hot(labels, num_classes, argument="x").astype(kind, copy=False)

@@ -1,4 +1,4 @@
-"""A data set whose batches a program of the user's own makes, one by one."""
+"""A data set whose batches are made one by one by user code."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,17 +7,17 @@ __all__ = ["PyDataset"]
 
 
 class PyDataset:
-    """Base of data sets that make batch number `index` when it is asked for; once `Sequence` in Keras.
+    """Base class of data sets that make each batch on request; formerly `Sequence` in Keras.
 
     A subclass defines `__len__`, the number of batches, and `__getitem__(index)`, which returns `(x, y)` or
     `(x, y, sample_weight)`, or `x` alone for `predict`. `fit`, `evaluate` and `predict` take it as `x`, and
-    `fit` as `validation_data`. `fit` goes through the batches in a new random order in each epoch, in order
-    with `shuffle=False`. After each epoch `on_epoch_end` is called, before each one `on_epoch_begin`.
+    `fit` as `validation_data`. `fit` visits the batches in a new random order in each epoch, or in order with
+    `shuffle=False`. It calls `on_epoch_begin` before and `on_epoch_end` after each epoch.
 
-    A data set without an end leaves `__len__` away and is given `steps_per_epoch`.
+    An infinite data set does not define `__len__`; pass `steps_per_epoch` for it.
 
-    Arguments: `workers`, `use_multiprocessing` and `max_queue_size` as in Keras; batches are made between the
-    steps of training whatever they say. For worker processes use `torch.utils.data.DataLoader`.
+    Arguments: `workers`, `use_multiprocessing` and `max_queue_size` are accepted as in Keras but ignored:
+    batches are made between training steps. For worker processes use `torch.utils.data.DataLoader`.
 
     >>> import numpy as np
     >>> from nabi.utils import PyDataset
@@ -41,7 +41,7 @@ class PyDataset:
 
     @property
     def num_batches(self) -> int | None:
-        """The number of batches; None for a data set without an end."""
+        """The number of batches; None for an infinite data set."""
         return len(self) if hasattr(self, "__len__") else None
 
     def __iter__(self) -> Iterator[Any]:
@@ -51,7 +51,7 @@ class PyDataset:
             index += 1
 
     def on_epoch_begin(self) -> None:
-        """Hear that an epoch begins."""
+        """Called before each epoch."""
 
     def on_epoch_end(self) -> None:
-        """Hear that an epoch has ended, to mix the samples, for example."""
+        """Called after each epoch, for example to shuffle the samples."""

@@ -1,4 +1,4 @@
-"""Randomness: one seed for everything, and its state to be kept."""
+"""Randomness: one seed for everything, and saving its state."""
 
 import random
 from typing import Any
@@ -17,9 +17,9 @@ _seeds_set = 0
 
 @public
 def set_random_seed(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's random numbers, on every device.
+    """Seed the random generators of Python, NumPy and torch, on every device.
 
-    Two runs that start with the same seed, on the same machine and number of threads, give the same numbers.
+    Two runs with the same seed, machine and number of threads produce the same numbers.
 
     Raises:
         ArgumentError: if the seed is not a whole number from 0 to 2³² - 1.
@@ -39,12 +39,12 @@ def set_random_seed(seed: int) -> None:
 
 
 def seed_count() -> int:
-    """How often `set_random_seed` has been called; a change says that the user wants other numbers."""
+    """Return how often `set_random_seed` was called; a change means that the user reseeded."""
     return _seeds_set
 
 
 def current_random_state(device: torch.device) -> dict[str, Tensor]:
-    """State of torch's generators that training draws from: the processor's and that of `device`."""
+    """Return the state of torch's generators used in training: those of the CPU and of `device`."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -52,13 +52,13 @@ def current_random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Put back what `current_random_state` gave."""
+    """Restore the state that `current_random_state` returned."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def draw_seed() -> int:
-    """A seed for a generator of one's own, drawn from torch's global generator."""
+    """Draw a seed for a separate generator from torch's global generator."""
     drawn: Any = torch.randint(0, 2**62, ()).item()
     return int(drawn)

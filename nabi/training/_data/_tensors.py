@@ -1,4 +1,4 @@
-"""Data as users have it, made into tensors."""
+"""Conversion of user data to tensors."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ __all__ = ["resolve_device", "sample_count", "to_tensor"]
 
 
 def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A tensor of an array, list or tensor: numbers with a fraction become `dtype`, whole numbers int64.
+    """Convert an array, list or tensor to a tensor: floats become `dtype`, integers int64.
 
     Raises:
         ArgumentError: for anything that is not a rectangular block of numbers.
@@ -22,7 +22,7 @@ def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.devic
     if tensor.is_floating_point():
         wanted = dtype
     elif tensor.is_complex():
-        raise ArgumentError(f"{argument}: complex numbers were given, real ones are expected")
+        raise ArgumentError(f"{argument}: expected real numbers, got complex ones")
     else:
         wanted = torch.int64
     return tensor.detach().to(device=device, dtype=wanted)
@@ -31,18 +31,18 @@ def to_tensor(argument: str, value: Any, dtype: torch.dtype, device: torch.devic
 def _from_array(argument: str, value: Any) -> Tensor:
     if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in value):
         value = [to_numpy(part) if isinstance(part, Tensor) else part for part in value]
-    # A list with one array in it is Keras' way of giving the only input of a model.
+    # In Keras, a list of one array is the only input of a model.
     if isinstance(value, list | tuple) and len(value) == 1 and getattr(value[0], "ndim", 0) > 1:
         value = value[0]
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as problem:
         raise ArgumentError(
-            f"{argument}: the rows have different lengths or are no numbers ({problem}); "
+            f"{argument}: the rows have different lengths or are not numbers ({problem}); "
             "pad sequences with nabi.preprocessing.sequence.pad_sequences"
         ) from problem
     if array.dtype.kind not in "fiub":
-        raise ArgumentError(f"{argument}: got values of type {array.dtype}, expected numbers")
+        raise ArgumentError(f"{argument}: expected numbers, got values of type {array.dtype}")
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
     if not (array.flags.writeable and array.flags.aligned) or any(step < 0 for step in array.strides):
@@ -53,23 +53,21 @@ def _from_array(argument: str, value: Any) -> Tensor:
 
 
 def sample_count(argument: str, tensor: Tensor) -> int:
-    """How many samples a tensor holds.
+    """Return the number of samples in a tensor.
 
     Raises:
-        ArgumentError: if it has no axis of samples, or nothing on it.
+        ArgumentError: if it has no axis of samples, or no samples.
     """
     if tensor.ndim == 0 or tensor.shape[0] == 0:
-        raise ArgumentError(
-            f"{argument}: shape {tuple(tensor.shape)} was given, expected at least one sample"
-        )
+        raise ArgumentError(f"{argument}: expected at least one sample, got shape {tuple(tensor.shape)}")
     return tensor.shape[0]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device of that name.
+    """Return the device of that name.
 
     Raises:
-        ArgumentError: if there is no such device, or not on this machine.
+        ArgumentError: if there is no such device on this machine.
 
     >>> resolve_device("cpu")
     device(type='cpu')
@@ -79,7 +77,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as problem:
         raise ArgumentError(
-            f"device: {device!r} was asked for, this machine has {', '.join(_devices())}"
+            f"device: expected one of this machine's devices {', '.join(_devices())}, got {device!r}"
         ) from problem
     return found
 

@@ -1,4 +1,4 @@
-"""How many threads are computed on."""
+"""The number of threads for computation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ __all__ = ["on_threads"]
 
 @contextmanager
 def on_threads(wanted: int | None) -> Iterator[None]:
-    """Let torch, and nabi's own code with it, use so many threads inside the block; None changes nothing."""
+    """Limit torch and nabi's own code to `wanted` threads inside the block; None changes nothing."""
     before = torch.get_num_threads()
     if wanted is not None:
         torch.set_num_threads(wanted)

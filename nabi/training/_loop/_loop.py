@@ -1,22 +1,160 @@
-"""The loops: fit, evaluate, predict, and single batches."""
+"""The loop of every training: epochs of batches, validation, callbacks, progress, Ctrl-C; and `fit`.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+`fit` is the loop over a compiled model; `_resumable_training` has that of the task models.
+"""
 
-import numpy as np
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any, ClassVar
+
 import torch
 
-from nabi._dtypes import to_numpy
 from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._callbacks._base import Callback, CallbackList, History
-from nabi.training._compiled import Compiled, Trainable
-from nabi.training._data._batches import Batch, Batches
+from nabi.training._callbacks._saving import BackupAndRestore
+from nabi.training._compiled import Compiled, KeepsExtra, Trainable
+from nabi.training._data._batches import Batch, Batches, StreamBatches
 from nabi.training._data._inputs_outputs import Part, first_of
+from nabi.training._loop._checkpoint import Position
+from nabi.training._loop._evaluation import evaluate_batches
 from nabi.training._loop._interrupt import FinishBatch
 from nabi.training._loop._progress import Display, make_display
-from nabi.training._step._step import Step, evaluate_batch, start_figures
+from nabi.training._step._step import Step, start_figures
 
-__all__ = ["evaluate", "fit", "predict"]
+__all__ = ["Loop", "fit"]
+
+
+class Loop(ABC):
+    """A training, one epoch after the other; a subclass says what a batch is and what is done with it.
+
+    Attributes:
+        epochs: number of the last epoch.
+        position: where it stands.
+        interrupt: whether Ctrl-C has asked for an end.
+    """
+
+    goes_on_within_epochs: ClassVar[bool] = False
+    """Whether an epoch that Ctrl-C ends is gone on with later; else its last batch completes it even then."""
+
+    epochs: int
+    position: Position
+    interrupt: FinishBatch
+
+    # What a subclass says -----------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def batches_per_epoch(self) -> int | None:
+        """How many batches the current epoch has, None where that is not known."""
+
+    @abstractmethod
+    def batches(self, first: int) -> Iterator[Any]:
+        """Yield the batches of the current epoch from this number on; the last may be smaller."""
+
+    @abstractmethod
+    def step(self, batch: Any) -> None:
+        """Train on a batch."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, Any]:
+        """Return the loss, and what else is measured, of the batches of this epoch."""
+
+    def begin(self) -> None:
+        """Set the position, after the callbacks' `on_train_begin`."""
+        return
+
+    def begin_epoch(self) -> None:
+        """Prepare an epoch, before its first batch."""
+        return
+
+    def is_at_its_end(self) -> bool:
+        """Return whether no further epoch is to come."""
+        return self.position.epoch >= self.epochs
+
+    def ends_epoch(self) -> bool:
+        """Return whether this epoch, complete or not, is to have no further batch."""
+        return False
+
+    def end_batches(self) -> None:
+        """Look at what the batches have left, when all of an epoch's were trained."""
+        return
+
+    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+        """Validate after an epoch; return the figures, none where there is nothing to validate with."""
+        return {}
+
+    def end_epoch(self, logs: dict[str, Any]) -> None:
+        """Take the figures of a complete epoch, before callbacks hear of it."""
+        return
+
+    def end(self) -> None:
+        """Finish, before the callbacks' `on_train_end`."""
+        return
+
+    def keep_checkpoint(self) -> None:
+        """Write a checkpoint, if it is time; asked after each batch and each epoch."""
+        return
+
+    # What it does -------------------------------------------------------------------------------------------
+
+    def run(self, display: Display, callbacks: CallbackList) -> None:
+        """Train until the last epoch, an end that comes earlier, or Ctrl-C."""
+        logs: dict[str, Any] = {}
+        try:
+            with FinishBatch() as self.interrupt:
+                callbacks.call("on_train_begin", {})
+                self.begin()
+                while not (self.interrupt.asked or self.is_at_its_end()):
+                    logs = self._epoch(display, callbacks)
+                self.end()
+                callbacks.call("on_train_end", logs)
+        finally:
+            display.close()
+
+    def _epoch(self, display: Display, callbacks: CallbackList) -> dict[str, Any]:
+        position = self.position
+        if not position.batch:
+            self.begin_epoch()
+        count = self.batches_per_epoch
+        callbacks.call("on_epoch_begin", position.epoch, {})
+        display.begin_epoch(position.epoch, self.epochs, count)
+        complete = self._batches(display, callbacks)
+        logs = self.figures()
+        if not complete:
+            return logs
+        logs |= self.validation_figures(callbacks)
+        self.end_epoch(logs)
+        display.end_epoch(logs)
+        callbacks.call("on_epoch_end", position.epoch, logs)
+        position.epoch += 1
+        position.batch, position.total, position.count = 0, 0.0, 0
+        self.keep_checkpoint()
+        return logs
+
+    def _batches(self, display: Display, callbacks: CallbackList) -> bool:
+        """Train on the batches of an epoch; return whether it is complete then."""
+        position, step, interrupt = self.position, self.step, self.interrupt
+        before, after = callbacks.before_batch, callbacks.after_batch
+        for batch in self.batches(position.batch):
+            for begin in before:
+                begin(position.batch, {})
+            step(batch)
+            position.batch += 1
+            if after:
+                logs = self.figures()
+                for end in after:
+                    end(position.batch - 1, logs)
+            if display.shows_batches:
+                display.batch(position.batch, self.figures)
+            if interrupt.asked:
+                return not self.goes_on_within_epochs and position.batch == self.batches_per_epoch
+            if self.ends_epoch():
+                return True
+            self.keep_checkpoint()
+        self.end_batches()
+        return True
 
 
 def fit(
@@ -41,234 +179,151 @@ def fit(
         NotFiniteError: if the loss becomes NaN or infinite.
         KeyboardInterrupt: after Ctrl-C, at the end of a batch and of `on_train_end`.
     """
-    history = History()
     display = make_display(verbose)
-    hears = CallbackList(
-        # The history comes last, so that it keeps what other callbacks put into the logs.
-        [*callbacks, history],
-        model,
-        {"epochs": epochs, "steps": batches.steps, "verbose": verbose},
-    )
-    run = _Run(model, compiled, batches, hears, display, prepare)
+    history = History()
+    params = {"epochs": epochs, "steps": batches.steps, "verbose": verbose}
+    # The history comes last, so that it keeps what other callbacks put into the logs.
+    callback_list = CallbackList([*callbacks, history], model, params)
+    for callback in callback_list.callbacks:
+        if isinstance(callback, BackupAndRestore):
+            callback.keep_beside(_kept_beside(callback_list.callbacks, batches, validation))
     model.history = history
     model.stop_training = False
+    training = _Fit(
+        model, compiled, batches, callback_list, prepare, epochs, initial_epoch, validation, validation_every
+    )
     try:
-        with FinishBatch() as interrupt:
-            run.interrupt = interrupt
-            hears.call("on_train_begin", {})
-            epoch = initial_epoch
-            for callback in hears.callbacks:
-                epoch = max(epoch, callback.resumed_epoch or 0)
-            logs: dict[str, Any] = {}
-            while epoch < epochs and not model.stop_training:
-                checked = validation if (epoch + 1) % validation_every == 0 else None
-                logs = run.epoch(epoch, epochs, checked)
-                epoch += 1
-                if interrupt.asked:
-                    break
-            if epoch > initial_epoch:
-                compiled.optimizer.finish()
-            hears.call("on_train_end", logs)
-            if interrupt.asked:
-                interrupt.raise_now()
+        training.run(display, callback_list)
     finally:
-        display.close()
         model.train(False)
         compiled.optimizer.clear_gradients()
+    if training.interrupt.asked:
+        training.interrupt.raise_now()
     return history
 
 
-class _Run:
-    """One call of fit."""
+def _kept_beside(
+    callbacks: Sequence[Callback], batches: Batches, validation: Batches | None
+) -> dict[str, KeepsExtra]:
+    """What keeps something of a run, by names that are the same when its program starts again."""
+    found: dict[str, KeepsExtra] = {}
+    count: Counter[str] = Counter()
+    for callback in callbacks:
+        kind = type(callback).__name__
+        found[f"callbacks/{kind}/{count[kind]}"] = callback
+        count[kind] += 1
+    data = {"data": batches, "validation data": validation}
+    return found | {name: one for name, one in data.items() if isinstance(one, StreamBatches)}
 
-    interrupt: FinishBatch
+
+class _Fit(Loop):
+    """One call of `fit`."""
 
     def __init__(
         self,
         model: Trainable,
         compiled: Compiled,
-        batches: Batches,
-        hears: CallbackList,
-        display: Display,
+        data: Batches,
+        callbacks: CallbackList,
         prepare: Callable[[Part], None] | None,
+        epochs: int,
+        initial_epoch: int,
+        validation: Batches | None,
+        validation_every: int,
     ) -> None:
-        self.model, self.compiled, self.batches = model, compiled, batches
-        self.hears, self.display, self.prepare = hears, display, prepare
-        self.before = hears.hearing("on_train_batch_begin")
-        self.after = hears.hearing("on_train_batch_end")
-        # What others hear of is only the history, which looks at figures.
-        self.alone = all(type(callback) is History for callback in hears.callbacks)
+        self._model, self._compiled, self._data = model, compiled, data
+        self._callbacks, self._prepare = callbacks, prepare
+        self.epochs, self._initial_epoch, self.position = epochs, initial_epoch, Position(initial_epoch)
+        self._validation, self._validation_every = validation, validation_every
+        # Whether the history, which looks at figures, is all that is called.
+        self._exclusive = all(type(callback) is History for callback in callbacks.callbacks)
+        # Whether the code of others runs between the batches, which may change the model.
+        self._is_watched = bool(callbacks.before_batch or callbacks.after_batch)
+        self._step: Step | None = None
 
-    def epoch(self, epoch: int, epochs: int, validation: Batches | None) -> dict[str, Any]:
-        """One epoch with its validation."""
-        model, compiled = self.model, self.compiled
-        self.hears.call("on_epoch_begin", epoch, {})
-        self.display.begin_epoch(epoch, epochs, self.batches.steps)
-        start_figures(model, compiled)
-        model.train(True)
-        complete = self._batches(epoch)
-        logs = compiled.figures()
-        if not complete:
-            return logs
-        if validation is not None:
-            logs |= _evaluate(model, compiled, validation, self.hears, "val_")
-        model.completed_epoch = epoch + 1
-        compiled.advance_schedule("epoch", logs)
-        self.display.end_epoch(logs)
-        self.hears.call("on_epoch_end", epoch, logs)
-        return logs
+    @property
+    def batches_per_epoch(self) -> int | None:
+        return self._data.steps
 
-    def _batches(self, epoch: int) -> bool:
-        """The batches of an epoch; whether all of them were trained."""
-        model, compiled = self.model, self.compiled
-        number = -1
-        step: Step | None = None
-        for number, batch in enumerate(self.batches.epoch()):
-            if self.prepare is not None:
-                self.prepare(batch[0])
-                model.train(True)
-                self.prepare = None
-            for begin in self.before:
-                begin(number, {})
-            if step is None or self.before or self.after:
-                step = Step(model, compiled, alone=self.alone)
-            step.train(batch)
-            if not compiled.mean_loss.finite:
-                if not self.hears.handles_not_finite:
-                    raise _not_finite(epoch, number, batch, compiled)
-                model.stop_training = True
-            if compiled.scheduler is not None:
-                compiled.advance_schedule("batch", None)
-            if self.after:
-                logs = compiled.figures()
-                for end in self.after:
-                    end(number, logs)
-            if self.display.shows_batches:
-                self.display.batch(number + 1, compiled.figures)
-            if model.stop_training or self.interrupt.asked:
-                last = self.batches.steps is not None and number + 1 == self.batches.steps
-                return last or not self.interrupt.asked
-        if number < 0:
+    def begin(self) -> None:
+        # A callback may have brought back a run that stood further on.
+        resumed = (callback.resumed_epoch or 0 for callback in self._callbacks.callbacks)
+        self.position.epoch = max(self._initial_epoch, *resumed)
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        start_figures(self._model, self._compiled)
+        self._model.train(True)
+        self._step = None
+        batches = self._data.epoch()
+        if self._prepare is None or (batch := next(batches, None)) is None:
+            return batches
+        self._prepare(batch[0])
+        self._model.train(True)
+        self._prepare = None
+        return chain([batch], batches)
+
+    def step(self, batch: Batch) -> None:
+        compiled = self._compiled
+        if self._step is None or self._is_watched:
+            self._step = Step(self._model, compiled, alone=self._exclusive)
+        self._step.train(batch)
+        if not compiled.mean_loss.finite:
+            if not self._callbacks.handles_not_finite:
+                raise self._not_finite(self.position.batch + 1, batch)
+            self._model.stop_training = True
+        if compiled.scheduler is not None:
+            compiled.advance_schedule("batch", None)
+
+    def figures(self) -> dict[str, Any]:
+        return self._compiled.figures()
+
+    def is_at_its_end(self) -> bool:
+        return self._model.stop_training or self.position.epoch >= self.epochs
+
+    def ends_epoch(self) -> bool:
+        return self._model.stop_training
+
+    def end_batches(self) -> None:
+        position, compiled = self.position, self._compiled
+        if self._step is None:
             raise ArgumentError(
-                f"x: it gave no batch in epoch {epoch + 1}; a generator can be read only once: "
+                f"x: it gave no batch in epoch {position.epoch + 1}; a generator can be read only once: "
                 "give steps_per_epoch, or a DataLoader"
             )
-        if step is not None and self.alone:
-            step.keep()
+        if self._exclusive:
+            self._step.keep()
         # On an accelerator the last losses are looked at here.
         compiled.mean_loss.result()
-        if not compiled.mean_loss.finite and not self.hears.handles_not_finite:
-            raise _not_finite(epoch, number, None, compiled)
-        return True
+        if not compiled.mean_loss.finite and not self._callbacks.handles_not_finite:
+            raise self._not_finite(position.batch, None)
 
+    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+        if self._validation is None or (self.position.epoch + 1) % self._validation_every:
+            return {}
+        return evaluate_batches(self._model, self._compiled, self._validation, callbacks, "val_")
 
-def _not_finite(epoch: int, number: int, batch: Batch | None, compiled: Compiled) -> NotFiniteError:
-    where = f"epoch {epoch + 1}, batch {number + 1}"
-    if batch is None or first_of(batch[0]).device.type != "cpu":
-        where += " at the latest"
-    for name, part in zip(("x", "y"), batch or (), strict=False):
-        tensors = [one for one in (part if isinstance(part, tuple) else (part,)) if one is not None]
-        if any(one.is_floating_point() and not bool(torch.isfinite(one).all()) for one in tensors):
-            return NotFiniteError(
-                f"loss: it became {compiled.mean_loss.last} in {where}, because {name} has a NaN "
-                "or infinite number there; clean the data"
-            )
-    rate = compiled.optimizer.learning_rate
-    return NotFiniteError(
-        f"loss: it became {compiled.mean_loss.last} in {where}, training stops. Try a smaller learning rate "
-        f"(it is {rate:g}), clip the gradients with compile(clipnorm=1.0), or scale the data nearer to 0 to 1"
-    )
+    def end_epoch(self, logs: dict[str, Any]) -> None:
+        self._model.completed_epoch = self.position.epoch + 1
+        self._compiled.advance_schedule("epoch", logs)
 
+    def end(self) -> None:
+        if self.position.batch or self.position.epoch > self._initial_epoch:
+            self._compiled.optimizer.finish()
 
-def _evaluate(
-    model: Trainable, compiled: Compiled, batches: Batches, hears: CallbackList, prefix: str = ""
-) -> dict[str, Any]:
-    start_figures(model, compiled)
-    before, after = hears.hearing("on_test_batch_begin"), hears.hearing("on_test_batch_end")
-    hears.call("on_test_begin", {})
-    model.train(False)
-    number = -1
-    with torch.no_grad():
-        for number, batch in enumerate(batches.epoch()):
-            for begin in before:
-                begin(number, {})
-            evaluate_batch(model, compiled, batch)
-            if after:
-                logs = compiled.figures()
-                for end in after:
-                    end(number, logs)
-    if number < 0:
-        raise ArgumentError("x: it gave no batch to evaluate; a generator can be read only once")
-    logs = compiled.figures(prefix)
-    hears.call("on_test_end", logs)
-    return logs
-
-
-def evaluate(
-    model: Trainable,
-    compiled: Compiled,
-    batches: Batches,
-    *,
-    verbose: int | str = 0,
-    callbacks: Sequence[Callback] = (),
-) -> dict[str, Any]:
-    """The loss and the metrics on data."""
-    display = make_display(verbose)
-    hears = CallbackList(callbacks, model, {"steps": batches.steps, "verbose": verbose})
-    display.begin_epoch(0, 0, batches.steps)
-    try:
-        logs = _evaluate(model, compiled, batches, hears)
-        display.end_epoch(logs)
-    finally:
-        display.close()
-    return logs
-
-
-def predict(
-    model: Trainable,
-    forward: Callable[[Any], Any],
-    batches: Batches,
-    *,
-    verbose: int | str = 0,
-    callbacks: Sequence[Callback] = (),
-) -> Any:
-    """The outputs for data as numpy arrays, in the order of the data."""
-    display = make_display(verbose)
-    hears = CallbackList(callbacks, model, {"steps": batches.steps, "verbose": verbose})
-    before, after = hears.hearing("on_predict_batch_begin"), hears.hearing("on_predict_batch_end")
-    hears.call("on_predict_begin", {})
-    model.train(False)
-    display.begin_epoch(0, 0, batches.steps)
-    outputs: list[Any] = []
-    # Not inference mode: states that a stateful layer keeps must serve in training afterwards.
-    with torch.no_grad():
-        for number, (x, _, _) in enumerate(batches.epoch()):
-            for begin in before:
-                begin(number, {})
-            outputs.append(_to_cpu(forward(x)))
-            for end in after:
-                end(number, {"outputs": outputs[-1]})
-            if display.shows_batches:
-                display.batch(number + 1, dict)
-    if not outputs:
-        raise ArgumentError("x: it gave no batch to predict; a generator can be read only once")
-    display.end_epoch({})
-    display.close()
-    hears.call("on_predict_end", {})
-    return _join(outputs)
-
-
-def _to_cpu(output: Any) -> Any:
-    if isinstance(output, list | tuple):
-        return [_to_cpu(part) for part in output]
-    if isinstance(output, Mapping):
-        return {name: _to_cpu(part) for name, part in output.items()}
-    return to_numpy(output) if isinstance(output, torch.Tensor) else np.asarray(output)
-
-
-def _join(outputs: list[Any]) -> Any:
-    if isinstance(outputs[0], list):
-        return [_join(list(parts)) for parts in zip(*outputs, strict=True)]
-    if isinstance(outputs[0], dict):
-        return {name: _join([one[name] for one in outputs]) for name in outputs[0]}
-    return np.concatenate(outputs) if len(outputs) > 1 else np.array(outputs[0])
+    def _not_finite(self, number: int, batch: Batch | None) -> NotFiniteError:
+        compiled, where = self._compiled, f"epoch {self.position.epoch + 1}, batch {number}"
+        if batch is None or first_of(batch[0]).device.type != "cpu":
+            where += " at the latest"
+        for name, part in zip(("x", "y"), batch or (), strict=False):
+            tensors = [one for one in (part if isinstance(part, tuple) else (part,)) if one is not None]
+            if any(one.is_floating_point() and not bool(torch.isfinite(one).all()) for one in tensors):
+                return NotFiniteError(
+                    f"loss: it became {compiled.mean_loss.last} in {where}, because {name} has a NaN "
+                    "or infinite number there; clean the data"
+                )
+        rate = compiled.optimizer.learning_rate
+        return NotFiniteError(
+            f"loss: it became {compiled.mean_loss.last} in {where}, training stops. Try a smaller learning "
+            f"rate (it is {rate:g}), clip the gradients with compile(clipnorm=1.0), or scale the data nearer "
+            "to 0 to 1"
+        )

@@ -3,17 +3,17 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from nabi.errors import ArgumentError
 
 __all__ = ["Display", "make_display"]
 
 
-class Display(Protocol):
-    """How progress is shown."""
+class Display:
+    """How progress is shown; this one shows nothing."""
 
-    shows_batches: bool
+    shows_batches = False
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
         """An epoch starts."""
@@ -28,25 +28,7 @@ class Display(Protocol):
         """Nothing more comes."""
 
 
-class Silent:
-    """Shows nothing."""
-
-    shows_batches = False
-
-    def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
-        """Nothing."""
-
-    def batch(self, done: int, read: Callable[[], dict[str, Any]]) -> None:
-        """Nothing."""
-
-    def end_epoch(self, logs: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class Lines(Silent):
+class Lines(Display):
     """One line per epoch."""
 
     def begin_epoch(self, epoch: int, epochs: int, steps: int | None) -> None:
@@ -66,7 +48,7 @@ class Lines(Silent):
 _SECONDS_BETWEEN = 0.1
 
 
-class Bar(Silent):
+class Bar(Display):
     """A bar per epoch on a terminal."""
 
     shows_batches = True
@@ -131,6 +113,6 @@ def make_display(verbose: int | str | bool) -> Display:
     if verbose not in (0, 1, 2, "auto"):
         raise ArgumentError(f"verbose: got {verbose!r}, expected 0, 1, 2 or 'auto'")
     if verbose == 0:
-        return Silent()
+        return Display()
     # A bar that is redrawn is of no use in a file or a pipe.
     return Bar() if verbose != 2 and sys.stdout.isatty() else Lines()

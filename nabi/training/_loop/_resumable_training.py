@@ -2,27 +2,29 @@
 
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from nabi.errors import NotFiniteError
+from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
+from nabi.interchange import check_tensors, part, read_kind, reading, write_model_file
 from nabi.training._callbacks._base import CallbackList
-from nabi.training._loop import _training_checkpoint as checkpoints
-from nabi.training._loop._interrupt import FinishBatch
+from nabi.training._loop._checkpoint import Position, TrainingState, state_from_file, state_to_file
+from nabi.training._loop._checkpoint_checks import check_optimizer_state
+from nabi.training._loop._loop import Loop
+from nabi.training._loop._old_checkpoint import in_the_present_format
 from nabi.training._loop._progress import Display
 
-__all__ = ["Hearing", "Position", "ResumableTraining", "TrainingSettings"]
+__all__ = ["BatchCallbacks", "ResumableTraining", "TrainingSettings"]
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
-# What hears of each batch of a validation: its number, and no figures.
-Hearing = Sequence[Callable[[int, dict[str, Any]], None]]
+BatchCallbacks = Sequence[Callable[[int, dict[str, Any]], None]]
+"""Functions that are called after each batch of a validation with its number, and no figures."""
 
 
 class TrainingSettings(Protocol):
@@ -65,27 +67,7 @@ class TrainingSettings(Protocol):
         """Return all settings by name, as JSON can hold them."""
 
 
-@dataclass
-class Position:
-    """Where training stands: after so many epochs, and batches of the next one."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    """Of all batches, over all epochs."""
-    total: float = 0.0
-    """Of the losses of this epoch, each times what it is the mean of."""
-    count: int = 0
-    """Of what the losses of this epoch are means of."""
-    best: float = math.inf
-    """The lowest validation loss."""
-    best_epoch: int = 0
-    """After how many epochs it was the lowest; 0 before the first validation."""
-    seconds: float = 0.0
-    history: dict[str, list[float]] = field(default_factory=dict)
-
-
-class ResumableTraining(ABC):
+class ResumableTraining(Loop):
     """One training of a network, which can be stopped after any batch and taken up again.
 
     AdamW with the gradient clipped by the norm of all weights; after each epoch a validation, whose best
@@ -96,7 +78,7 @@ class ResumableTraining(ABC):
     - `begin_epoch()` is called before the first batch of an epoch, and not where training goes on within
       one. What it draws from `generator` must then come back by `extra` and `set_extra`. (An order that
       follows from the seed and `position.epoch` alone, computed in `batches`, needs neither.)
-    - `validates` and `validate(hearing)`, where there is something to validate with.
+    - `validates` and `validate(after_batch)`, where there is something to validate with.
     - `steps`, where it is not `epochs * batches_per_epoch`.
 
     All that is random comes from `generator`: a checkpoint has its state. Whatever else the next batch
@@ -118,8 +100,9 @@ class ResumableTraining(ABC):
         best: the weights of the lowest validation loss by name, empty before the first.
     """
 
+    goes_on_within_epochs = True
     kind: ClassVar[str]
-    """Of its checkpoint files, such as "language model training"; add it to `_READERS` in `_files.py`."""
+    """Of its checkpoint files, such as "language model training"; `nabi.interchange.READERS` names it."""
     material: ClassVar[str] = "texts"
     """What it learns from, for the message that a checkpoint is of another training."""
 
@@ -161,10 +144,6 @@ class ResumableTraining(ABC):
         """Batches of all epochs, from which the learning rate follows; asked at every step."""
         return self.epochs * self.batches_per_epoch
 
-    def begin_epoch(self) -> None:
-        """Prepare an epoch, before its first batch."""
-        return
-
     @abstractmethod
     def batches(self, first: int) -> Iterator[Any]:
         """Yield the batches of the current epoch from this number on; the last may be smaller."""
@@ -178,12 +157,12 @@ class ResumableTraining(ABC):
         """Whether there is something to validate with; else the last weights are kept."""
         return False
 
-    def validate(self, hearing: Hearing) -> float:
-        """Return the loss that says which weights are best, and call `hearing` after each batch of it.
+    def validate(self, after_batch: BatchCallbacks) -> float:
+        """Return the loss that says which weights are best, and call `after_batch` after each batch of it.
 
         Asked after every epoch, where `validates`; nothing of `generator` may be used.
         """
-        raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(hearing)")
+        raise NotImplementedError(f"{type(self).__name__} validates, so it must define validate(after_batch)")
 
     def extra(self) -> dict[str, Any]:
         """Return, by name, the tensors and JSON values that the next batch depends on, beyond the base's."""
@@ -199,7 +178,7 @@ class ResumableTraining(ABC):
 
     # What it does -------------------------------------------------------------------------------------------
 
-    def run(self, display: Display, hears: CallbackList) -> None:
+    def run(self, display: Display, callbacks: CallbackList) -> None:
         """Train until the last epoch, the end of patience or Ctrl-C; leave the network with its best weights.
 
         Raises:
@@ -208,74 +187,54 @@ class ResumableTraining(ABC):
             NotFiniteError: if the loss becomes NaN or infinite.
         """
         if self._checkpoint is not None and self._checkpoint.exists():
-            checkpoints.resume(self, self._checkpoint)
+            self._resume(self._checkpoint)
         self._written = time.perf_counter()
         self._begun = self._written - self.position.seconds
-        hears.call("on_train_begin", {})
-        try:
-            with FinishBatch() as interrupt:
-                while not (self.interrupted or self._is_at_its_end()):
-                    self._epoch(display, hears, interrupt)
-        finally:
-            display.close()
+        super().run(display, callbacks)
+
+    def is_at_its_end(self) -> bool:
+        """Return whether the last epoch is done, or patience at its end."""
+        position = self.position
+        tired = self._patience is not None and position.epoch - position.best_epoch >= self._patience
+        return position.epoch >= self.epochs or (self.validates and tired)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the mean loss of this epoch."""
+        return {"loss": self.position.total / self.position.count}
+
+    def validation_figures(self, callbacks: CallbackList) -> dict[str, Any]:
+        """Validate, and keep the weights if they are the best so far."""
+        if not self.validates:
+            return {}
+        position = self.position
+        callbacks.call("on_test_begin", {})
+        self._exchange_averages()
+        loss = self.validate(callbacks.methods("on_test_batch_end"))
+        callbacks.call("on_test_end", {"loss": loss})
+        if loss < position.best:
+            position.best, position.best_epoch = loss, position.epoch + 1
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._exchange_averages()
+        return {"val_loss": loss}
+
+    def end_epoch(self, logs: dict[str, Any]) -> None:
+        """Keep the figures."""
+        for name, value in logs.items():
+            self.position.history.setdefault(name, []).append(value)
+
+    def end(self) -> None:
+        """Keep where training stands if it is to go on, and leave the network with its best weights."""
+        self.interrupted = self.interrupt.asked and not self.is_at_its_end()
         self.position.seconds = time.perf_counter() - self._begun
         if self._checkpoint is not None:
             if self.interrupted:
-                self._write()
+                self._write(self._checkpoint)
             else:
                 self._checkpoint.unlink(missing_ok=True)
         if self.best:
             self.network.load_state_dict(self.best)
         else:
             self._exchange_averages()
-        hears.call("on_train_end", {})
-
-    def _is_at_its_end(self) -> bool:
-        position = self.position
-        tired = self._patience is not None and position.epoch - position.best_epoch >= self._patience
-        return position.epoch >= self.epochs or (self.validates and tired)
-
-    def _epoch(self, display: Display, hears: CallbackList, interrupt: FinishBatch) -> None:
-        position = self.position
-        if not position.batch:
-            self.begin_epoch()
-        hears.call("on_epoch_begin", position.epoch, {})
-        display.begin_epoch(position.epoch, self.epochs, self.batches_per_epoch)
-        after = hears.hearing("on_train_batch_end")
-        for batch in self.batches(position.batch):
-            self._step(batch)
-            logs = {"loss": position.total / position.count}
-            for end in after:
-                end(position.batch - 1, logs)
-            if display.shows_batches:
-                display.batch(position.batch, logs.copy)
-            if interrupt.asked:
-                self.interrupted = True
-                return
-            self._write_now_and_then()
-        logs = {"loss": position.total / position.count}
-        if self.validates:
-            logs["val_loss"] = self._validated(hears)
-        for name, value in logs.items():
-            position.history.setdefault(name, []).append(value)
-        display.end_epoch(dict(logs))
-        hears.call("on_epoch_end", position.epoch, logs)
-        position.epoch += 1
-        position.batch, position.total, position.count = 0, 0.0, 0
-        self.interrupted = interrupt.asked and not self._is_at_its_end()
-        self._write_now_and_then()
-
-    def _validated(self, hears: CallbackList) -> float:
-        position = self.position
-        hears.call("on_test_begin", {})
-        self._exchange_averages()
-        loss = self.validate(hears.hearing("on_test_batch_end"))
-        hears.call("on_test_end", {"loss": loss})
-        if loss < position.best:
-            position.best, position.best_epoch = loss, position.epoch + 1
-            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self._exchange_averages()
-        return loss
 
     def _exchange_averages(self) -> None:
         """Put the averages in the place of the weights, and the weights in theirs; so twice is nothing."""
@@ -285,7 +244,8 @@ class ResumableTraining(ABC):
                 weight.copy_(average)
                 average.copy_(kept)
 
-    def _step(self, batch: Any) -> None:
+    def step(self, batch: Any) -> None:
+        """Train on a batch, whose loss goes into the mean."""
         position, settings = self.position, self.settings
         rate = settings.rate(position.step, self.steps)
         for group in self.optimizer.param_groups:
@@ -308,16 +268,77 @@ class ResumableTraining(ABC):
                 torch._foreach_lerp_(self.averages, self.weights, 1 - kept)
         position.total += value * count
         position.count += count
-        position.batch += 1
         position.step += 1
 
-    def _write_now_and_then(self) -> None:
-        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
-            self._write()
+    # Checkpoints --------------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
+    def keep_checkpoint(self) -> None:
+        """Write the checkpoint, once a minute."""
         if self._checkpoint is None:
             return
-        self.position.seconds = time.perf_counter() - self._begun
-        checkpoints.write(self, self._checkpoint)
-        self._written = time.perf_counter()
+        now = time.perf_counter()
+        if now - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
+            self.position.seconds = now - self._begun
+            self._write(self._checkpoint)
+            self._written = time.perf_counter()
+
+    def _write(self, path: Path) -> None:
+        described, tensors = state_to_file(
+            TrainingState(
+                self.position,
+                self.optimizer.state_dict(),
+                random={"training": self.generator.get_state()},
+                best=self.best,
+                averages=self._named_averages(),
+                extra=self.extra(),
+            )
+        )
+        tensors |= {f"weights/{name}": value for name, value in self.network.state_dict().items()}
+        of_what = {"settings": self.settings.to_dict(), "fingerprint": self.fingerprint}
+        write_model_file(path, self.kind, {**of_what, "training": described}, tensors)
+
+    def _resume(self, path: Path) -> None:
+        """Put a training that has not begun to where it stood when the file was written."""
+        file = read_kind(path, (self.kind,))
+        header = file.header
+        same = header.get("fingerprint") == self.fingerprint
+        if header.get("settings") != self.settings.to_dict() or not same:
+            what = "settings" if same else self.material
+            raise ArgumentError(
+                f"checkpoint: {path} is of a training with other {what}; take another file, or delete this "
+                "one to begin anew"
+            )
+        with reading(path, "training cannot go on from it"):
+            described, tensors = in_the_present_format(header, file.tensors, self.optimizer)
+            state, weights = state_from_file(described, tensors), part(tensors, "weights/")
+            optimizer = self._check(state, weights)
+            check_tensors({name: one for name, one in tensors.items() if "/" not in name}, {})
+            # A subclass checks what it has before it takes it.
+            self.set_extra(state.extra)
+            self.network.load_state_dict(weights)
+            self.position = state.position
+            self.best = {name: value.clone() for name, value in state.best.items()}
+            for place, average in enumerate(self.averages):
+                average.copy_(state.averages[str(place)])
+            self.optimizer.load_state_dict(optimizer)
+            self.generator.set_state(state.random["training"])
+
+    def _check(self, state: TrainingState, weights: dict[str, Tensor]) -> dict[str, Any]:
+        """Refuse the state of another training, before anything is changed; return that of the optimizer."""
+        own = self.network.state_dict()
+        check_tensors(weights, own, "weights/")
+        if state.best:
+            check_tensors(state.best, own, "best/")
+        check_tensors(state.averages, self._named_averages(), "averages/")
+        check_tensors(state.random, {"training": self.generator.get_state()}, "random/")
+        if state.optimizer is None or state.schedule is not None:
+            raise FileFormatError("training: expected the state of an optimizer without a schedule")
+        check_optimizer_state(state.optimizer, self.optimizer)
+        if state.position.epoch > self.epochs:
+            raise FileFormatError(
+                f"training.completed_epoch: expected {self.epochs} at most, got {state.position.epoch}"
+            )
+        return state.optimizer
+
+    def _named_averages(self) -> dict[str, Tensor]:
+        return {str(number): value for number, value in enumerate(self.averages)}

@@ -1,4 +1,4 @@
-"""Losses: functions, classes, and the steps that do not count."""
+"""Losses: functions, classes, and the exclusion of masked steps."""
 
 from nabi._old_places import names_that_stood_here
 

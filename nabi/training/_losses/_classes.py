@@ -1,4 +1,4 @@
-"""Losses as objects: what a model is compiled with."""
+"""Losses as objects, as passed to `compile`."""
 
 import functools
 import inspect
@@ -19,19 +19,19 @@ __all__ = ["FunctionLoss", "Loss", "TorchLoss", "deserialize", "get", "is_own", 
 
 LossFunction = Callable[..., Tensor]
 
-# Torch losses whose targets may be whole-number classes, with the classes on the second axis.
+# Torch losses whose targets may be class indices, with the classes on the second axis.
 _CLASS_LOSSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "none", None)
 
 
 class Loss:
-    """A loss: `loss(y_true, y_pred, sample_weight=None)` is one number, the mean over all samples and steps.
+    """A loss: `loss(y_true, y_pred, sample_weight=None)` returns the mean over all samples and steps.
 
-    Subclasses give `call(y_true, y_pred)`, the values per sample `[B, ...]`.
+    Subclasses define `call(y_true, y_pred)`, which returns the values per sample `[B, ...]`.
 
-    Where the outputs carry a mask, masked steps count nothing and the mean is over the others. Sample weights
-    multiply the values; the sum is still divided by the number of samples, as in Keras. What stands at a step
-    that is masked or whose weight is 0 does not matter: its target may be NaN or no label.
+    If the outputs have a mask, the mean is over the unmasked steps. Sample weights multiply the values; the
+    sum is still divided by the number of samples, as in Keras. The values at steps that are masked or have
+    weight 0 are ignored: their targets may be NaN or invalid labels.
 
     Args:
         name: shown in errors.
@@ -41,16 +41,16 @@ class Loss:
     @public
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size") -> None:
         if reduction not in _REDUCTIONS:
-            raise ArgumentError(f"reduction: got {reduction!r}, expected one of {_REDUCTIONS}")
+            raise ArgumentError(f"reduction: expected one of {_REDUCTIONS}, got {reduction!r}")
         self.name = name or type(self).__name__
         self.reduction = reduction
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Values per sample, `[B, ...]`."""
-        raise NotImplementedError(f"{type(self).__name__} does not define call(y_true, y_pred)")
+        """Return the values per sample, `[B, ...]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """Loss of targets and outputs."""
+        """Return the loss of targets and outputs."""
         if not isinstance(y_pred, Tensor):
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
@@ -65,7 +65,7 @@ class Loss:
         return self.reduce(values, sample_weight, mask)
 
     def reduce(self, values: Tensor, sample_weight: Any = None, mask: Tensor | None = None) -> Tensor:
-        """One number from the values per sample."""
+        """Reduce the values per sample to the loss."""
         if sample_weight is not None:
             sample_weight = torch.as_tensor(sample_weight, dtype=values.dtype, device=values.device)
         values, valid = weighted(values, sample_weight, mask)
@@ -74,11 +74,11 @@ class Loss:
         if self.reduction in ("none", None):
             return values
         if values.numel() == 1:
-            return values.reshape(())  # a batch of one, the song's way, needs no arithmetic for its mean
+            return values.reshape(())  # a batch of one, as in the song recipe, needs no mean
         return values.sum() if self.reduction == "sum" else values.mean()
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make this loss again."""
+        """Return the arguments that recreate the loss."""
         return {"name": self.name, "reduction": self.reduction}
 
 
@@ -97,7 +97,7 @@ class FunctionLoss(Loss):
     ) -> None:
         chosen = fn if fn is not None else type(self).function
         if chosen is None:
-            raise ArgumentError("fn: a function of (y_true, y_pred) is needed")
+            raise ArgumentError("fn: expected a function of (y_true, y_pred), got None")
         super().__init__(name or getattr(chosen, "__name__", type(chosen).__name__), reduction)
         known = inspect.signature(chosen).parameters if options else {}
         for option in options:
@@ -107,35 +107,35 @@ class FunctionLoss(Loss):
         self.options = options
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Values per sample; a function that gives one number only gives that."""
+        """Return the values per sample, or the function's single number."""
         return self.fn(y_true, y_pred, **self.options)
 
     def reduce(self, values: Tensor, sample_weight: Any = None, mask: Tensor | None = None) -> Tensor:
-        """One number from the values per sample."""
+        """Reduce the values per sample to the loss."""
         if values.ndim == 0:
             if sample_weight is not None:
                 raise ArgumentError(
-                    f"sample_weight: the loss {self.name!r} gives one number for the whole batch; "
-                    "it must give one per sample to be weighted"
+                    f"sample_weight: expected None for the loss {self.name!r}, which returns one number per "
+                    "batch; return one per sample to use weights"
                 )
             return values
         return super().reduce(values, sample_weight, mask)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make this loss again."""
+        """Return the arguments that recreate the loss."""
         return {**super().get_config(), **self.options}
 
 
 class NoLoss(Loss):
-    """In the place of a loss, for a model that computes its own."""
+    """Placeholder for the loss of a model that computes its own."""
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """Raise `ArgumentError`."""
-        raise ArgumentError("loss: none was given to compile, expected one or a compute_loss that needs none")
+        raise ArgumentError("loss: expected a loss in compile, or a compute_loss that needs none, got None")
 
 
 class TorchLoss(Loss):
-    """A loss of `torch.nn` (an object) or `torch.nn.functional`, which take outputs first, targets second."""
+    """A loss of `torch.nn` (an object) or `torch.nn.functional`, which takes outputs before targets."""
 
     @public
     def __init__(self, loss: Callable[..., Tensor]) -> None:
@@ -144,7 +144,7 @@ class TorchLoss(Loss):
         self.reduces = getattr(loss, "reduction", "mean")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """Loss of targets and outputs."""
+        """Return the loss of targets and outputs."""
         mask = getattr(y_pred, "_keras_mask", None)
         if self.reduces == "none" and (mask is not None or sample_weight is not None):
             return super().__call__(y_true, y_pred, sample_weight)
@@ -154,13 +154,13 @@ class TorchLoss(Loss):
         for name, given in (("sample_weight", sample_weight), ("mask", mask)):
             if given is not None:
                 raise ArgumentError(
-                    f"{name}: the torch loss {self.name} reduces to one number by itself; "
-                    "make it with reduction='none', or use one of nabi.losses, to weigh samples or steps"
+                    f"{name}: the torch loss {self.name} reduces to one number itself; to weight samples or "
+                    "steps, create it with reduction='none' or use a loss of nabi.losses"
                 )
         return values
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """What the loss gives: values per sample and step, or one number."""
+        """Return the loss: values per sample and step, or one number."""
         if self.name in _CLASS_LOSSES:
             if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 and y_pred.shape[-1] != 1:
                 y_true = y_true.squeeze(-1)
@@ -174,8 +174,8 @@ class TorchLoss(Loss):
         return self.loss(y_pred, y_true)
 
 
-# What the options of nabi's losses and metrics can be: each check takes the name and the value, and returns
-# the value as Python's own.
+# Checks of the options of nabi's losses and metrics: each takes the name and the value and returns the value
+# as a Python object.
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "axis": functools.partial(_checks.whole, least=None),
     "from_logits": _checks.flag,
@@ -187,7 +187,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a loss or metric of nabi's, checked; `ArgumentError` for one that is wrong."""
+    """Check and return the options of one of nabi's losses or metrics; `ArgumentError` for an invalid one."""
     return {name: _CHECKS[name](name, value) if name in _CHECKS else value for name, value in options.items()}
 
 
@@ -195,23 +195,23 @@ def _class(name: str, function: LossFunction) -> type[FunctionLoss]:
     order = [*list(inspect.signature(function).parameters)[2:], "reduction", "name"]
 
     def __init__(self: FunctionLoss, *arguments: Any, **options: Any) -> None:  # noqa: N807
-        """Take the options of the function, in their order or by name, then `reduction` and `name`."""
+        """Take the options of the function, by position or name, then `reduction` and `name`."""
         if len(arguments) > len(order):
             raise ArgumentError(
                 f"{name}: expected {', '.join(order)} at most, got {len(arguments)} arguments"
             )
         for option, value in zip(order, arguments, strict=False):
             if option in options:
-                raise ArgumentError(f"{option}: it was given twice to {name}")
+                raise ArgumentError(f"{option}: given twice to {name}")
             options[option] = value
-        if options.get("axis") == -1:  # as everywhere here
+        if options.get("axis") == -1:  # the default
             del options["axis"]
         FunctionLoss.__init__(self, **checked_options(options))
 
     attributes = {
         "function": staticmethod(function),
         "__init__": __init__,
-        "__doc__": f"`{function.__name__}` as an object; takes its options too.",
+        "__doc__": f"`{function.__name__}` as an object, with the same options.",
     }
     return type(name, (FunctionLoss,), {**attributes, "__module__": "nabi.losses"})
 
@@ -252,22 +252,22 @@ FUNCTIONS |= {short: FUNCTIONS[name] for short, name in _SHORT.items()}
 
 
 def loss_function(loss: Loss) -> LossFunction | None:
-    """The function of `nabi.losses` behind a loss, if it is one of these."""
+    """Return the function of `nabi.losses` behind a loss, or None."""
     return loss.fn if isinstance(loss, FunctionLoss) else None
 
 
 def is_own(loss: Loss) -> bool:
-    """Whether a loss is wholly nabi's: it then depends on nothing but targets, outputs and weights."""
+    """Tell whether a loss is nabi's own and so depends only on targets, outputs and weights."""
     if not isinstance(loss, FunctionLoss) or type(loss) not in (FunctionLoss, *_CLASSES.values()):
         return False
     return any(loss.fn is function for function in FUNCTIONS.values()) and "call" not in vars(loss)
 
 
 def get(identifier: object, custom_objects: Mapping[str, Any] | None = None) -> Loss:
-    """Loss for a name, a function `(y_true, y_pred)`, a `Loss`, a torch loss, or what `serialize` gave.
+    """Return the loss for a name, a function `(y_true, y_pred)`, a `Loss`, a torch loss or a serialized loss.
 
     Raises:
-        UnknownNameError: for an unknown name, with the nearest right one.
+        UnknownNameError: for an unknown name; the message suggests the nearest known one.
         ArgumentError: for anything else.
 
     >>> get("mse").name
@@ -294,8 +294,8 @@ def get(identifier: object, custom_objects: Mapping[str, Any] | None = None) -> 
     if callable(identifier):
         return FunctionLoss(identifier)
     raise ArgumentError(
-        f"loss: got {identifier!r}, expected a name such as 'mse', a function (y_true, y_pred), "
-        "or a torch loss"
+        "loss: expected a name such as 'mse', a function (y_true, y_pred) or a torch loss, "
+        f"got {identifier!r}"
     )
 
 
@@ -304,7 +304,7 @@ def _is_torch_function(identifier: object) -> bool:
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
-    """What a file needs to make the loss again; a function of the user's only by its name."""
+    """Describe a loss for a file; a user's function is stored only by name."""
     if isinstance(loss, NoLoss):
         return {"class_name": "none", "config": {}}
     if isinstance(loss, TorchLoss):
@@ -320,18 +320,18 @@ def serialize(loss: Loss) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Loss:
-    """Loss that `serialize` described; losses of your own come from `custom_objects`.
+    """Make the loss that `serialize` described; your own losses come from `custom_objects`.
 
     Raises:
-        ArgumentError: for what is no such description, or a loss that is not there.
+        ArgumentError: for an invalid description or a missing loss.
     """
     if not isinstance(config, Mapping) or "class_name" not in config:
-        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config', got {config!r}")
     return get(config, custom_objects)
 
 
 def _has_defaults(loss: Any) -> bool:
-    """Whether a torch loss is one of torch's own, made with nothing but a reduction."""
+    """Tell whether a loss is torch's own, created with only a reduction."""
     kind = type(loss)
     if getattr(torch.nn.modules.loss, kind.__name__, None) is not kind or loss.state_dict():
         return False
@@ -353,8 +353,8 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Loss:
     wanted = str(name) if kind == "custom" else kind.removeprefix("custom:")
     if wanted not in custom:
         raise ArgumentError(
-            f"custom_objects: the model was compiled with the loss {wanted!r}, which is not nabi's: "
-            f"pass custom_objects={{{wanted!r}: ...}}, or compile=False"
+            f"custom_objects: the model was compiled with the loss {wanted!r}, which is not nabi's; "
+            f"pass custom_objects={{{wanted!r}: ...}} or compile=False"
         )
     made = custom[wanted]
     own_class = isinstance(made, type) and issubclass(made, Loss)
@@ -362,7 +362,7 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Loss:
 
 
 def _torch_loss(name: str, config: Mapping[str, Any]) -> Loss:
-    # Only losses: a file must not be able to name any other part of torch.
+    # Only losses: a file must not be able to refer to any other part of torch.
     found = getattr(torch.nn.modules.loss, name, None)
     if isinstance(found, type) and issubclass(found, torch.nn.modules.loss._Loss):
         return TorchLoss(found(reduction=config.get("reduction", "mean")))

@@ -1,4 +1,4 @@
-"""The losses: functions of targets and outputs `[B, ..., D]` that give one number per sample `[B, ...]`."""
+"""The losses: functions of targets and outputs `[B, ..., D]` that return one number per sample `[B, ...]`."""
 
 import math
 
@@ -25,14 +25,14 @@ __all__ = [
     "sparse_categorical_crossentropy",
 ]
 
-# Probabilities are kept this far from 0 and 1, as in Keras, so that their logarithm is finite.
+# Probabilities are clipped this far from 0 and 1, as in Keras, so that their logarithm is finite.
 EPSILON = 1e-7
-# torch leaves out one label, -100 unless told otherwise; here every label has to be that of an output.
+# torch ignores one label, by default -100; here every label must belong to an output.
 _NO_LABEL = -(2**62)
 
 
 def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `(y_true - y_pred)²`.
+    """Return the mean over the last axis of `(y_true - y_pred)²`.
 
     >>> import torch
     >>> mean_squared_error(torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 4.0]]))
@@ -42,35 +42,35 @@ def mean_squared_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 
 def mean_absolute_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `|y_true - y_pred|`."""
+    """Return the mean over the last axis of `|y_true - y_pred|`."""
     return F.l1_loss(y_pred, align_targets(y_true, y_pred), reduction="none").mean(-1)
 
 
 def mean_absolute_percentage_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `100 · |y_true - y_pred| / |y_true|`."""
+    """Return the mean over the last axis of `100 · |y_true - y_pred| / |y_true|`."""
     y_true = align_targets(y_true, y_pred)
     return 100 * ((y_true - y_pred).abs() / y_true.abs().clamp(min=EPSILON)).mean(-1)
 
 
 def mean_squared_logarithmic_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `(log(1 + y_true) - log(1 + y_pred))²`; negative numbers count as 0."""
+    """Return the mean over the last axis of `(log(1 + y_true) - log(1 + y_pred))²`, negatives taken as 0."""
     y_true = align_targets(y_true, y_pred)
     return (y_true.clamp(min=EPSILON).log1p() - y_pred.clamp(min=EPSILON).log1p()).square().mean(-1)
 
 
 def huber(y_true: Tensor, y_pred: Tensor, delta: float = 1.0) -> Tensor:
-    """Mean over the last axis of Huber's loss: squared up to `delta`, straight beyond."""
+    """Return the mean over the last axis of the Huber loss: quadratic up to `delta`, linear beyond."""
     return F.huber_loss(y_pred, align_targets(y_true, y_pred), reduction="none", delta=delta).mean(-1)
 
 
 def log_cosh(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `log(cosh(y_pred - y_true))`."""
+    """Return the mean over the last axis of `log(cosh(y_pred - y_true))`."""
     error = y_pred - align_targets(y_true, y_pred)
     return (error + F.softplus(-2 * error) - math.log(2)).mean(-1)
 
 
 def hinge(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `max(0, 1 - y_true · y_pred)`; targets are -1 and 1, or 0 and 1."""
+    """Return the mean of `max(0, 1 - y_true · y_pred)` over the last axis; targets are ±1, or 0 and 1."""
     y_true = align_targets(y_true, y_pred)
     if bool(((y_true == 0) | (y_true == 1)).all()):
         y_true = 2 * y_true - 1
@@ -78,32 +78,32 @@ def hinge(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 
 def poisson(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Mean over the last axis of `y_pred - y_true · log(y_pred)`."""
+    """Return the mean over the last axis of `y_pred - y_true · log(y_pred)`."""
     return (y_pred - align_targets(y_true, y_pred) * (y_pred + EPSILON).log()).mean(-1)
 
 
 def kl_divergence(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Kullback and Leibler's divergence, the sum over the last axis of `y_true · log(y_true / y_pred)`."""
+    """Return the Kullback-Leibler divergence, `y_true · log(y_true / y_pred)` summed over the last axis."""
     y_true = align_targets(y_true, y_pred).clamp(EPSILON, 1.0)
     return (y_true * (y_true / y_pred.clamp(EPSILON, 1.0)).log()).sum(-1)
 
 
 def cosine_similarity(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """The cosine of the angle between targets and outputs, negated so that -1 is best."""
+    """Return the cosine of the angle between targets and outputs, negated so that -1 is best."""
     return -F.cosine_similarity(align_targets(y_true, y_pred), y_pred, dim=-1)
 
 
 def categorical_crossentropy(
     y_true: Tensor, y_pred: Tensor, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> Tensor:
-    """`-Σ y_true · log(y_pred)` over the classes; targets are distributions (one-hot), `[B, ..., classes]`.
+    """Return `-Σ y_true · log(y_pred)` over the classes; targets are one-hot or distributions.
 
     Args:
-        y_true: target distributions.
-        y_pred: probabilities; logits if `from_logits`. When the probabilities come straight from a softmax
-            layer, its logits are used, which is exact where a probability is too small for its logarithm.
+        y_true: target distributions `[B, ..., classes]`.
+        y_pred: probabilities; logits if `from_logits`. If the probabilities come directly from a softmax
+            layer, its logits are used, which stays exact for very small probabilities.
         from_logits: whether the outputs are logits.
-        label_smoothing: share of each target that is spread evenly over the classes.
+        label_smoothing: share of each target that is distributed evenly over the classes.
 
     >>> import torch
     >>> target, output = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.75, 0.25]])
@@ -123,7 +123,7 @@ def categorical_crossentropy(
 
 
 def sparse_categorical_crossentropy(y_true: Tensor, y_pred: Tensor, from_logits: bool = False) -> Tensor:
-    """`-log(y_pred[label])`; targets are whole-number labels `[B, ...]` or `[B, ..., 1]`.
+    """Return `-log(y_pred[label])`; targets are whole-number labels `[B, ...]` or `[B, ..., 1]`.
 
     Args:
         y_true: labels from 0 to classes - 1.
@@ -147,8 +147,8 @@ def sparse_categorical_crossentropy(y_true: Tensor, y_pred: Tensor, from_logits:
         )
     except IndexError:
         raise ArgumentError(
-            f"y: labels from {int(labels.min())} to {int(labels.max())} were given, the model has "
-            f"outputs for 0 to {classes - 1}"
+            f"y: expected labels from 0 to {classes - 1}, one for each output, "
+            f"got {int(labels.min())} to {int(labels.max())}"
         ) from None
     return values.reshape(labels.shape)
 
@@ -156,11 +156,12 @@ def sparse_categorical_crossentropy(y_true: Tensor, y_pred: Tensor, from_logits:
 def binary_crossentropy(
     y_true: Tensor, y_pred: Tensor, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Mean over the last axis of `-y_true · log(y_pred) - (1 - y_true) · log(1 - y_pred)`.
+    """Return the mean over the last axis of `-y_true · log(y_pred) - (1 - y_true) · log(1 - y_pred)`.
 
     Args:
         y_true: targets from 0 to 1.
-        y_pred: probabilities; logits if `from_logits`. Straight from a sigmoid layer, its logits are used.
+        y_pred: probabilities; logits if `from_logits`. If they come directly from a sigmoid layer, its logits
+            are used.
         from_logits: whether the outputs are logits.
         label_smoothing: share of each target that is replaced by one half.
     """
@@ -174,7 +175,7 @@ def binary_crossentropy(
 
 
 def attach_logits(y_pred: Tensor, activation: str, logits: Tensor) -> Tensor:
-    """Remember on outputs what they are the "softmax" or "sigmoid" of, for the cross-entropies."""
+    """Attach to outputs the logits of their "softmax" or "sigmoid", for the cross-entropies."""
     y_pred._nabi_logits = (activation, logits)  # type: ignore[attr-defined]
     return y_pred
 

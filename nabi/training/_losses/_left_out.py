@@ -1,7 +1,7 @@
-"""Steps that do not count, taken out of targets and outputs before a loss or a metric sees them.
+"""Exclusion of masked steps from targets and outputs before a loss or a metric is computed.
 
-To multiply a loss by zero afterwards is not enough: what is masked may be NaN or no label at all, and the
-gradient of NaN is NaN. So a step that does not count becomes a copy of one that does.
+Multiplying a loss by zero afterwards is not enough: masked values may be NaN or invalid labels, and the
+gradient of NaN is NaN. So an excluded step is replaced by a copy of an included one.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ __all__ = ["counted", "values_where_counted", "weighted"]
 
 
 def counted(y_pred: Tensor, sample_weight: Tensor | None, mask: Tensor | None) -> Tensor | None:
-    """Where outputs `[B, ..., D]` count, as the first of their axes; None where all of them do.
+    """Return which steps of outputs `[B, ..., D]` count, in their leading axes; None if all do.
 
     A step counts unless it is masked or its weight is 0.
     """
@@ -44,14 +44,14 @@ def _fits(where: Tensor, y_pred: Tensor) -> bool:
 def values_where_counted(
     function: Callable[[Tensor, Tensor], Any], y_true: Tensor, y_pred: Tensor, counts: Tensor | None
 ) -> Any:
-    """What a function gives for targets and outputs, whatever stands at the steps that do not count.
+    """Call a function on targets and outputs so that excluded steps do not affect the result.
 
-    A function that does not give a value for each step is called with everything as it is: what it makes of
-    several steps at once is not known here.
+    A function that does not return a value per step is called with the unchanged tensors, since its use of
+    several steps at once is unknown.
     """
     if counts is None or y_true.shape[: counts.ndim] != counts.shape or not counts.numel():
         return function(y_true, y_pred)
-    # The first step that counts; where none does, the first one, and then zeros stand for its target.
+    # The first step that counts; if none does, the first step, with zeros as its target.
     first = counts.reshape(-1).to(torch.uint8).argmax().reshape(1)
     target = _step(y_true, first, counts.ndim)
     target = torch.where(counts.any(), target, torch.zeros_like(target))
@@ -70,7 +70,7 @@ def _step(tensor: Tensor, number: Tensor, axes: int) -> Tensor:
 
 
 def _filled(tensor: Tensor, counts: Tensor, value: Tensor) -> Tensor:
-    """A tensor with a value where it does not count; a gradient there is zero and never NaN."""
+    """Fill the excluded places of a tensor with a value; the gradient there is zero, never NaN."""
     axes = (1,) * (tensor.ndim - counts.ndim)
     return torch.where(
         counts.reshape(counts.shape + axes), tensor, value.reshape((1,) * counts.ndim + value.shape[1:])
@@ -80,14 +80,14 @@ def _filled(tensor: Tensor, counts: Tensor, value: Tensor) -> Tensor:
 def weighted(
     values: Tensor, sample_weight: Tensor | None, mask: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Values per step, times their weights, zero where masked; and the mask as far as it fits them."""
+    """Return the values per step times their weights, zero where masked, and the mask if it matches them."""
     valid = None
     if mask is not None and mask.shape == values.shape[: mask.ndim]:
         valid = align_weights(mask, values, "mask").bool()
         values = torch.where(valid, values, torch.zeros_like(values))
     if sample_weight is not None:
         weights = align_weights(sample_weight, values)
-        # What is masked or has no weight counts nothing, also where it is NaN.
+        # Values that are masked or have weight 0 count nothing, even if they are NaN.
         counts = weights != 0 if valid is None else valid & (weights != 0)
         zero = torch.zeros_like(values)
         values = torch.where(counts, values, zero) * torch.where(counts, weights, zero)

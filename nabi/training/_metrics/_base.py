@@ -1,4 +1,4 @@
-"""The base of metrics as objects: numbers that are kept from batch to batch, and what becomes of them."""
+"""The base class of metrics: state kept from batch to batch, and the result computed from it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -17,7 +17,7 @@ __all__ = ["Metric", "as_tensor", "flat_weights", "numbers_of"]
 
 
 class _State(Tensor):
-    """A tensor that a metric changes in place, by the names that Keras' variables have."""
+    """A tensor that a metric updates in place with the methods of Keras' variables."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -41,17 +41,17 @@ class _State(Tensor):
         return self
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
-        """The numbers as an array."""
+        """Return the numbers as an array."""
         array: np.ndarray[Any, Any] = self.detach().cpu().as_subclass(Tensor).numpy(force=force).copy()
         return array
 
 
 class Metric:
-    """A figure over many batches: `update_state(...)` takes one in, `result()` gives the figure so far.
+    """A value over many batches: `update_state(...)` adds a batch, `result()` returns the value so far.
 
-    A metric of your own makes its numbers with `add_weight` in `__init__`, and overrides `update_state` and
-    `result`; `reset_state` puts the numbers back to what they were at first. `name` is its key in the
-    history, made from the class name by default.
+    Your own metric creates its state with `add_weight` in `__init__` and overrides `update_state` and
+    `result`; `reset_state` restores the initial state. `name` is its key in the history (default: from the
+    class name).
 
     >>> from nabi import metrics
     >>> class Largest(metrics.Metric):
@@ -72,7 +72,7 @@ class Metric:
     """
 
     name: str
-    # What `add_weight` made, each with its numbers at first.
+    # The tensors made by `add_weight`, each with its initial values.
     _states: list[tuple[_State, Tensor]]
 
     def __init__(self, name: str | None = None, dtype: str | torch.dtype | None = None) -> None:
@@ -89,7 +89,7 @@ class Metric:
         dtype: str | torch.dtype | None = None,
         name: str | None = None,
     ) -> Any:
-        """Make numbers that the metric keeps: a tensor with `assign`, `assign_add` and `assign_sub`."""
+        """Create a state of the metric: a tensor with `assign`, `assign_add` and `assign_sub`."""
         kind = self.dtype if dtype is None else dtype_named(dtype)
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
         make: Callable[..., Any] = initializers.get(initializer or "zeros")
@@ -102,33 +102,33 @@ class Metric:
 
     @property
     def variables(self) -> list[Tensor]:
-        """What `add_weight` made."""
+        """The states created by `add_weight`."""
         return [state for state, _ in vars(self).get("_states", ())]
 
     def update_state(self, *arguments: Any, **keywords: Any) -> None:
-        """Take in a batch; overridden by every metric."""
+        """Update the metric with a batch; overridden by every metric."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state(y_true, y_pred)")
 
     def result(self) -> Any:
-        """The figure of all batches since the last reset; overridden by every metric."""
+        """Return the value over all batches since the last reset; overridden by every metric."""
         raise NotImplementedError(f"{type(self).__name__} must define result()")
 
     def reset_state(self) -> None:
-        """Start anew: the numbers become what they were at first."""
+        """Reset the states to their initial values."""
         for state, first in self._states:
             state.assign(first)
 
     def reset_states(self) -> None:
-        """Start anew, as `reset_state` (Keras 2's name)."""
+        """Reset the states, as `reset_state` (Keras 2's name)."""
         self.reset_state()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Take in a batch, and return the figure so far."""
+        """Update the metric with a batch and return the value so far."""
         self.update_state(*arguments, **keywords)
         return self.result()
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {"name": self.name}
 
     @classmethod
@@ -141,7 +141,7 @@ class Metric:
 
 
 def as_tensor(values: Any, like: Tensor | None = None) -> Tensor:
-    """A tensor of numbers, on the device of another."""
+    """Return a tensor of numbers, on the device of `like`."""
     if isinstance(values, Tensor):
         return values.detach()
     array = np.asarray(values)
@@ -153,10 +153,10 @@ def as_tensor(values: Any, like: Tensor | None = None) -> Tensor:
 
 
 def flat_weights(argument: str, y_pred: Tensor, sample_weight: Any) -> Tensor | None:
-    """The weight of each number of the outputs, the mask that they carry among it; None where all count.
+    """Return the weight of each number of the outputs, including their mask; None if all count equally.
 
     Raises:
-        ShapeError: for weights of another shape than the outputs' or its first axes.
+        ShapeError: if the weights have neither the shape of the outputs nor that of their first axes.
     """
     mask: Tensor | None = getattr(y_pred, "_keras_mask", None)
     found: Tensor | None = None
@@ -165,7 +165,7 @@ def flat_weights(argument: str, y_pred: Tensor, sample_weight: Any) -> Tensor | 
             continue
         weights = as_tensor(given, y_pred).to(torch.float64)
         if name == "mask" and weights.shape != y_pred.shape[: weights.dim()]:
-            continue  # of steps that the outputs do not have any more
+            continue  # for steps that the outputs no longer have
         if not weights.dim():
             weights = weights.expand(y_pred.shape[:1])
         try:
@@ -177,10 +177,10 @@ def flat_weights(argument: str, y_pred: Tensor, sample_weight: Any) -> Tensor | 
 
 
 def numbers_of(metric: Any) -> dict[str, float]:
-    """The figure of a metric under its name, or several by their own names.
+    """Return the value of a metric by its name, or several values by their own names.
 
     Raises:
-        ArgumentError: for a figure that is not one number.
+        ArgumentError: if a value is not a single number.
     """
     value = metric.result()
     if isinstance(value, dict):
@@ -189,6 +189,6 @@ def numbers_of(metric: Any) -> dict[str, float]:
         return {metric.name: float(value)}
     except (TypeError, ValueError, RuntimeError):
         raise ArgumentError(
-            f"metrics: {metric.name} gives {value!r}; in training a metric gives one number, or a dictionary "
-            "of numbers by name (see the argument average of F1Score)"
+            f"metrics: expected one number, or a dictionary of numbers by name, from {metric.name}, "
+            f"got {value!r} (see the argument average of F1Score)"
         ) from None

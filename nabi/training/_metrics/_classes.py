@@ -1,4 +1,4 @@
-"""Metrics as classes by Keras' names and defaults: means, errors and accuracies."""
+"""Metrics as classes with Keras' names and defaults: means, errors and accuracies."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -63,7 +63,7 @@ __all__ = [
 
 
 class Sum(Metric):
-    """The sum of the values that it is given, each times its weight.
+    """The weighted sum of values.
 
     >>> total = Sum()
     >>> total.update_state([1, 3, 5, 7], sample_weight=[1, 1, 0, 0])
@@ -76,21 +76,21 @@ class Sum(Metric):
         self._sum = 0.0
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, one or many."""
+        """Add one or more values."""
         numbers, weights = _weighed(values, sample_weight)
         self._sum += float(numbers.sum() if weights is None else (numbers * weights).sum())
 
     def result(self) -> float:
-        """The sum since the last reset."""
+        """Return the sum since the last reset."""
         return self._sum
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         self._sum = 0.0
 
 
 class Mean(Metric):
-    """The mean of the values that it is given, each times its weight: over samples, then their axes.
+    """The weighted mean of values: over samples, then their axes.
 
     >>> mean = Mean()
     >>> mean.update_state([1, 3, 5, 7])
@@ -103,23 +103,23 @@ class Mean(Metric):
         self._mean = RunningMean()
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, one or many."""
+        """Add one or more values."""
         numbers, weights = _weighed(values, sample_weight)
         rows = numbers.shape[0] if numbers.dim() else 1
         if weights is None:
             self._mean.add(numbers.mean(), rows)
             return
-        # A sample counts as much as its weights say on average, whatever number of values it has.
+        # A sample counts by the mean of its weights, however many values it has.
         total = float(weights.sum())
         if total:
             self._mean.add((numbers * weights).sum() / total, total * rows / numbers.numel())
 
     def result(self) -> float:
-        """The mean since the last reset."""
+        """Return the mean since the last reset."""
         return self._mean.result()
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         self._mean.reset()
 
 
@@ -132,9 +132,9 @@ def _weighed(values: Any, sample_weight: Any) -> tuple[Tensor, Tensor | None]:
 
 
 class MeanMetricWrapper(MeanMetric):
-    """The mean of a function `(y_true, y_pred)` that gives a value for each sample, as a metric.
+    """The mean of a function `(y_true, y_pred)` that returns a value per sample, as a metric.
 
-    Keyword arguments beside `name` and `dtype` go to the function.
+    Keyword arguments other than `name` and `dtype` are passed to the function.
 
     >>> import torch
     >>> distance = MeanMetricWrapper(lambda y_true, y_pred: (y_true - y_pred).abs(), name="distance")
@@ -158,13 +158,13 @@ def _cosine(y_true: Tensor, y_pred: Tensor, axis: int = -1) -> Tensor:
 
 
 class _Named(MeanMetricWrapper):
-    """A mean of one of the functions here."""
+    """The mean of one of the functions in this file."""
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None, **options: Any) -> None:
         super().__init__(fn, name, **checked_options(options))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {"name": self.name, **self.options}
 
 
@@ -182,7 +182,7 @@ class Accuracy(_Named):
 
 
 class TopKCategoricalAccuracy(_Named):
-    """The share of samples whose class, the largest of the targets, is among the `k` largest outputs."""
+    """The share of samples whose class (the largest target) is among the `k` largest outputs."""
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(top_k_categorical_accuracy, name, k=k)
@@ -199,7 +199,7 @@ class SparseTopKCategoricalAccuracy(_Named):
         from_sorted_ids: bool = False,
     ) -> None:
         if from_sorted_ids:
-            raise ArgumentError("from_sorted_ids: expected False, the only choice here; got True")
+            raise ArgumentError("from_sorted_ids: expected False, the only supported value, got True")
         super().__init__(sparse_top_k_categorical_accuracy, name, k=k)
 
 
@@ -223,7 +223,7 @@ class RootMeanSquaredError(_Named):
         super().__init__(_squared_error, name)
 
     def result(self) -> float:
-        """The root of the mean of all batches since the last reset."""
+        """Return the root of the mean over all batches since the last reset."""
         return math.sqrt(super().result())
 
 
@@ -344,7 +344,7 @@ CLASSES: dict[str, Callable[..., Any]] = {
         TopKCategoricalAccuracy, TrueNegatives, TruePositives,
     )
 }  # fmt: skip
-# Those that take values, and no targets, are no metrics of a model.
+# Mean and Sum take values without targets, so they can't be metrics of a model.
 OF_MODELS = {name: made for name, made in CLASSES.items() if name not in ("Mean", "Sum")}
 _BY_NAME = {
     **OF_MODELS,
@@ -358,7 +358,7 @@ _BY_NAME = {
 
 
 def find(name: str) -> Any:
-    """The metric of a class, or of a class's name in small letters, called `name`; None if there is none."""
+    """Return the metric with this class name, or this name in lower case; None if there is none."""
     made = _BY_NAME.get(name)
     if made is None:
         return None
@@ -368,7 +368,7 @@ def find(name: str) -> Any:
 
 
 def names() -> list[str]:
-    """All names that `find` knows."""
+    """Return all names that `find` knows."""
     return list(_BY_NAME)
 
 
@@ -376,25 +376,25 @@ def serialize(metric: Any) -> dict[str, Any]:
     """Describe a metric as a JSON-able dictionary `{"class_name", "config"}`.
 
     Raises:
-        ArgumentError: for a metric that has no `get_config`.
+        ArgumentError: if the metric has no `get_config`.
 
     >>> serialize(RootMeanSquaredError())
     {'class_name': 'RootMeanSquaredError', 'config': {'name': 'root_mean_squared_error'}}
     """
     if not isinstance(metric, Metric):
-        raise ArgumentError(f"metric: expected an object of nabi.metrics; got {metric!r}")
+        raise ArgumentError(f"metric: expected an object of nabi.metrics, got {metric!r}")
     return {"class_name": type(metric).__name__, "config": metric.get_config()}
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Make the metric that `serialize` described; classes of your own come from `custom_objects`.
+    """Make the metric that `serialize` described; your own classes come from `custom_objects`.
 
     Raises:
-        UnknownNameError: for a class that is not known.
-        ArgumentError: for what is no such description.
+        UnknownNameError: for an unknown class.
+        ArgumentError: for an invalid description.
     """
     if not isinstance(config, Mapping) or not {"class_name", "config"} <= set(config):
-        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config', got {config!r}")
     known = {**CLASSES, **(custom_objects or {})}
     name = config["class_name"]
     if name not in known:
@@ -403,10 +403,10 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
 
 
 def get(identifier: Any) -> Any:
-    """The metric for a name, a description of `serialize`, a class, an object or a function.
+    """Return the metric for a name, a serialized metric, a class, an object or a function.
 
     Raises:
-        UnknownNameError: for an unknown name, with the nearest right one.
+        UnknownNameError: for an unknown name; the message suggests the nearest known one.
         ArgumentError: for anything else.
 
     >>> get("MeanSquaredError").name
@@ -427,4 +427,4 @@ def get(identifier: Any) -> Any:
         return identifier()
     if callable(identifier) or hasattr(identifier, "update_state"):
         return identifier
-    raise ArgumentError(f"identifier: expected a name, a class, an object or a function; got {identifier!r}")
+    raise ArgumentError(f"identifier: expected a name, a class, an object or a function, got {identifier!r}")

@@ -1,4 +1,4 @@
-"""Metrics of classification from counts of what was taken for what: precision, recall, F scores, AUC."""
+"""Classification metrics from confusion counts: precision, recall, F scores, AUC."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _MOST_THRESHOLDS = 1_000_000
 
 
 def _thresholds(given: Any, default: float) -> list[float]:
-    """The thresholds as a list of floats."""
+    """Return the thresholds as a list of floats."""
     if given is None:
         return [default]
     several = given if _is_several(given) else [given]
@@ -41,7 +41,7 @@ def _thresholds(given: Any, default: float) -> list[float]:
 
 
 def _kept_thresholds(given: Any) -> list[float] | float | None:
-    """The thresholds as a configuration has them: in Python's numbers, one or several as they were given."""
+    """Return the thresholds for a configuration: Python numbers, one or several as given."""
     if given is None:
         return None
     values = _thresholds(given, 0.5)
@@ -53,9 +53,9 @@ def _is_several(given: Any) -> bool:
 
 
 class _Counts(Metric):
-    """How many outputs are above each threshold, rightly and wrongly, and how many below, each weighted.
+    """Weighted counts of the outputs above and below each threshold, correct and incorrect.
 
-    Outputs and targets are taken number by number; a target above one half is a positive one.
+    Outputs and targets are compared element by element; a target above 0.5 is positive.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class _Counts(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         empty = torch.zeros(len(self._limits), dtype=torch.float64)
         self._right, self._wrong = empty, empty.clone()  # above the threshold
         self._positives = self._negatives = 0.0  # among the targets
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch; weights are for samples, steps or single outputs."""
+        """Update the metric with a batch; weights are for samples, steps or single outputs."""
         outputs = as_tensor(y_pred)
         mask = getattr(y_pred, "_keras_mask", None)
         targets = align_targets(as_tensor(y_true, outputs), outputs)
         if mask is not None:
             outputs._keras_mask = mask  # type: ignore[attr-defined]
         weights = flat_weights(self.name, outputs, sample_weight)
-        outputs = outputs.to(torch.float64).nan_to_num(nan=-math.inf)  # NaN is above nothing
+        outputs = outputs.to(torch.float64).nan_to_num(nan=-math.inf)  # NaN is above no threshold
         if self.top_k is not None:
             kept = outputs.topk(min(self.top_k, outputs.shape[-1]), -1).indices
             lowest = torch.full_like(outputs, -1e10)
@@ -97,7 +97,7 @@ class _Counts(Metric):
         if self.class_id is not None:
             if outputs.dim() < 2 or self.class_id >= outputs.shape[-1]:
                 raise ShapeError(
-                    f"y_pred: {self.name} reads class {self.class_id}; got outputs of shape "
+                    f"y_pred: {self.name} expected outputs with a class {self.class_id}, got shape "
                     f"{tuple(outputs.shape)}"
                 )
             outputs, targets = outputs[..., self.class_id], targets[..., self.class_id]
@@ -107,11 +107,11 @@ class _Counts(Metric):
     def _count(self, positive: Tensor, outputs: Tensor, weights: Tensor | None) -> None:
         limits = self._limits.to(outputs.device)
         numbers = torch.ones_like(outputs) if weights is None else weights.reshape(-1)
-        if weights is not None:  # what does not count may be NaN
+        if weights is not None:  # excluded values may be NaN
             counted = numbers != 0
             positive, outputs, numbers = positive[counted], outputs[counted], numbers[counted]
-        # The thresholds that an output is above are the first so many; so one sum of weights for each place
-        # gives, added up from the end, the counts of all thresholds.
+        # An output exceeds the first n sorted thresholds, for some n. So the weights are summed per n, and
+        # the cumulative sums from the end are the counts of all thresholds.
         order = limits.argsort()
         place = torch.searchsorted(limits[order].contiguous(), outputs.contiguous())
         found = []
@@ -125,22 +125,22 @@ class _Counts(Metric):
         self._positives, self._negatives = self._positives + positives, self._negatives + negatives
 
     def _given(self, values: Tensor) -> Any:
-        """A number, or an array of one for each threshold."""
+        """Return a number, or an array with one number per threshold."""
         return float(values[0]) if len(values) == 1 else values.numpy().astype(np.float32)
 
 
 def _ratio(above: Tensor, below: Tensor | float) -> Tensor:
-    """The quotient, 0 where there is nothing to divide by."""
+    """Return the quotient, 0 where the divisor is 0."""
     below = torch.as_tensor(below, dtype=above.dtype).expand_as(above)
     return torch.where(below == 0, 0.0, above / torch.where(below == 0, 1.0, below))
 
 
 class Precision(_Counts):
-    """Of the outputs above the threshold, the share whose target is 1.
+    """The share of outputs above the threshold whose target is 1.
 
-    Arguments as in Keras: `thresholds`, one number or several (0.5); `top_k`, to count only the so many
-    largest outputs of a sample as above; `class_id`, to look at one class only. Several thresholds give an
-    array. Raises `ArgumentError` for thresholds outside of 0 to 1.
+    Arguments as in Keras: `thresholds`, one number or several (0.5); `top_k`, to count only the `top_k`
+    largest outputs of a sample as above; `class_id`, to evaluate one class only. With several thresholds, the
+    result is an array. Raises `ArgumentError` for thresholds outside 0 to 1.
 
     >>> precision = Precision()
     >>> precision.update_state([0, 1, 1, 1], [0.9, 0.2, 0.8, 0.7])
@@ -157,22 +157,22 @@ class Precision(_Counts):
         dtype: Any = None,
     ) -> None:
         self.thresholds = _kept_thresholds(thresholds)
-        # With top_k whatever is left over is above.
+        # With top_k, all remaining outputs are above.
         default = 0.5 if top_k is None else -1e10
         super().__init__(_thresholds(thresholds, default), name, dtype, top_k, class_id)
 
     def result(self) -> Any:
-        """The share since the last reset; 0 where no output was above."""
+        """Return the share since the last reset; 0 if no output was above."""
         return self._given(_ratio(self._right, self._right + self._wrong))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         own = {"thresholds": self.thresholds, "top_k": self.top_k, "class_id": self.class_id}
         return {**super().get_config(), **own}
 
 
 class Recall(Precision):
-    """Of the outputs whose target is 1, the share that is above the threshold; arguments as of `Precision`.
+    """The share of outputs with target 1 that are above the threshold; arguments as for `Precision`.
 
     >>> recall = Recall()
     >>> recall.update_state([0, 1, 1, 1], [0.9, 0.2, 0.8, 0.7])
@@ -181,7 +181,7 @@ class Recall(Precision):
     """
 
     def result(self) -> Any:
-        """The share since the last reset; 0 where no target was 1."""
+        """Return the share since the last reset; 0 if no target was 1."""
         return self._given(_ratio(self._right, self._positives))
 
 
@@ -191,12 +191,12 @@ class _OneCount(_Counts):
         super().__init__(_thresholds(thresholds, 0.5), name, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {**super().get_config(), "thresholds": self.thresholds}
 
 
 class TruePositives(_OneCount):
-    """The number, or weight, of outputs above the threshold whose target is 1.
+    """The number (or total weight) of outputs above the threshold whose target is 1.
 
     >>> count = TruePositives()
     >>> count.update_state([0, 1, 1, 1], [0.9, 0.2, 0.8, 0.7])
@@ -205,31 +205,31 @@ class TruePositives(_OneCount):
     """
 
     def result(self) -> Any:
-        """The number since the last reset."""
+        """Return the number since the last reset."""
         return self._given(self._right)
 
 
 class FalsePositives(_OneCount):
-    """The number, or weight, of outputs above the threshold whose target is 0."""
+    """The number (or total weight) of outputs above the threshold whose target is 0."""
 
     def result(self) -> Any:
-        """The number since the last reset."""
+        """Return the number since the last reset."""
         return self._given(self._wrong)
 
 
 class FalseNegatives(_OneCount):
-    """The number, or weight, of outputs not above the threshold whose target is 1."""
+    """The number (or total weight) of outputs not above the threshold whose target is 1."""
 
     def result(self) -> Any:
-        """The number since the last reset."""
+        """Return the number since the last reset."""
         return self._given(self._positives - self._right)
 
 
 class TrueNegatives(_OneCount):
-    """The number, or weight, of outputs not above the threshold whose target is 0."""
+    """The number (or total weight) of outputs not above the threshold whose target is 0."""
 
     def result(self) -> Any:
-        """The number since the last reset."""
+        """Return the number since the last reset."""
         return self._given(self._negatives - self._wrong)
 
 
@@ -237,9 +237,9 @@ class AUC(_Counts):
     """The area under the ROC or the precision-recall curve, from counts at `num_thresholds` thresholds.
 
     Arguments as in Keras: `num_thresholds=200`, `curve="ROC"` or `"PR"`, `summation_method="interpolation"`,
-    `"minoring"` or `"majoring"`, `thresholds` of your own between 0 and 1, `from_logits=False`. All outputs
-    are taken together. For the exact area, or one for each class, take torchmetrics' `BinaryAUROC` or
-    `MulticlassAUROC`, which `compile` takes as well.
+    `"minoring"` or `"majoring"`, your own `thresholds` between 0 and 1, `from_logits=False`. All outputs are
+    pooled. For the exact area, or one per class, pass torchmetrics' `BinaryAUROC` or `MulticlassAUROC` to
+    `compile`.
 
     Raises `UnknownNameError` for another curve or method, `ArgumentError` for fewer than two thresholds.
 
@@ -264,8 +264,8 @@ class AUC(_Counts):
     ) -> None:
         if multi_label or label_weights is not None:
             raise ArgumentError(
-                "multi_label: expected False; use torchmetrics.classification.MultilabelAUROC, "
-                "which compile(metrics=[...]) takes"
+                "multi_label: expected False, got True; pass "
+                "torchmetrics.classification.MultilabelAUROC to compile(metrics=[...])"
             )
         if curve not in ("ROC", "PR"):
             raise unknown_name("curve", curve, ("ROC", "PR"))
@@ -280,11 +280,11 @@ class AUC(_Counts):
             inner = [(number + 1) / (count - 1) for number in range(count - 2)]
         self.num_thresholds = len(inner) + 2
         self.curve, self.summation_method, self.from_logits = curve, summation_method, bool(from_logits)
-        # So that every output is above the first and none above the last.
+        # Every output is above the first threshold and none above the last.
         super().__init__([-1e-7, *inner, 1.0 + 1e-7], name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch of outputs between 0 and 1, or of their logits if `from_logits`."""
+        """Update the metric with outputs between 0 and 1, or with their logits if `from_logits`."""
         if self.from_logits:
             outputs = as_tensor(y_pred).sigmoid()
             mask = getattr(y_pred, "_keras_mask", None)
@@ -294,7 +294,7 @@ class AUC(_Counts):
         super().update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
-        """The area since the last reset."""
+        """Return the area since the last reset."""
         right, wrong = self._right, self._wrong
         recall = _ratio(right, self._positives)
         if self.curve == "ROC":
@@ -308,9 +308,9 @@ class AUC(_Counts):
         return float(((x[:-1] - x[1:]) * chosen[self.summation_method]).sum())
 
     def _interpolated(self) -> float:
-        """The area under the precision-recall curve, by Davis and Goadrich 2006.
+        """Return the area under the precision-recall curve, by Davis and Goadrich 2006.
 
-        Between two thresholds the true positives grow in proportion to all that is above the threshold.
+        Between two thresholds, the true positives grow in proportion to all outputs above the threshold.
         """
         right, above = self._right, self._right + self._wrong
         grown = right[:-1] - right[1:]
@@ -321,7 +321,7 @@ class AUC(_Counts):
         return float((_ratio(slope * (grown + offset * ratio.log()), self._positives)).sum())
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {
             **super().get_config(),
             "num_thresholds": self.num_thresholds,
@@ -333,12 +333,13 @@ class AUC(_Counts):
 
 
 class FBetaScore(Metric):
-    """The weighted harmonic mean of precision and recall, for each class.
+    """The weighted harmonic mean of precision and recall per class.
 
     Outputs and targets are `[..., classes]`.
-    Arguments as in Keras: `average` of the classes, None (an array of one number for each), `"micro"`,
-    `"macro"` or `"weighted"`; `beta=1.0`, how much more recall counts; `threshold`, above which an output is
-    positive; by default the largest output of a sample is. Raises `ArgumentError` for numbers out of range.
+    Arguments as in Keras: `average` over the classes, None (an array with one number per class), `"micro"`,
+    `"macro"` or `"weighted"`; `beta=1.0`, the weight of recall relative to precision; `threshold` above which
+    an output is positive (default: the largest output of a sample is). Raises `ArgumentError` for numbers out
+    of range.
 
     >>> score = FBetaScore(average="macro")
     >>> score.update_state([[1, 0], [0, 1], [0, 1]], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
@@ -364,15 +365,15 @@ class FBetaScore(Metric):
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         self._counts: Tensor | None = None  # [3, classes]: true positives, outputs above, targets
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch."""
+        """Update the metric with a batch."""
         outputs = as_tensor(y_pred)
         if outputs.dim() < 2:
             raise ShapeError(
-                f"y_pred: {self.name} expected outputs of the shape (batch, classes); "
+                f"y_pred: {self.name} expected outputs of the shape (batch, classes), "
                 f"got {tuple(outputs.shape)}"
             )
         targets = align_targets(as_tensor(y_true, outputs), outputs).to(torch.float64)
@@ -392,7 +393,7 @@ class FBetaScore(Metric):
         self._counts = sums if self._counts is None else self._counts + sums
 
     def result(self) -> Any:
-        """The score since the last reset, or an array of one for each class."""
+        """Return the score since the last reset, or an array with one score per class."""
         if self._counts is None:
             return 0.0
         counts = self._counts.sum(1, keepdim=True) if self.average == "micro" else self._counts
@@ -405,12 +406,12 @@ class FBetaScore(Metric):
         return score.numpy().astype(np.float32) if self.average is None else float(score.mean())
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         own = {"average": self.average, "beta": self.beta, "threshold": self.threshold}
         return {**super().get_config(), **own}
 
 
-# So that nothing is divided by zero; Keras' number.
+# Avoids division by zero; Keras' value.
 _EPSILON = 1e-7
 
 
@@ -433,7 +434,7 @@ class F1Score(FBetaScore):
         super().__init__(average, 1.0, threshold, name, dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         config = super().get_config()
         del config["beta"]
         return config

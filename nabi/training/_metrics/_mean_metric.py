@@ -32,9 +32,9 @@ MetricFunction = Callable[..., Tensor]
 
 
 def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """Share, over the last axis, of outputs on the right side of the threshold; targets are 0 and 1.
+    """Return the share, over the last axis, of outputs on the correct side of the threshold.
 
-    A target that is neither of them is never met, as in Keras.
+    Targets are 0 and 1; any other target is never matched, as in Keras.
 
     >>> binary_accuracy(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.8], [0.7]]))
     tensor([1., 0.])
@@ -44,24 +44,24 @@ def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> T
 
 
 def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """One where the largest output is at the largest target; targets `[B, ..., classes]`."""
+    """Return 1 where the largest output is at the largest target; targets `[B, ..., classes]`."""
     if y_true.shape != y_pred.shape:
         y_true = align_targets(y_true, y_pred)
     return (y_pred.argmax(-1) == y_true.argmax(-1)).to(y_pred.dtype)
 
 
 def sparse_categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """One where the largest output is at the label; labels `[B, ...]` or `[B, ..., 1]`."""
+    """Return 1 where the largest output is at the label; labels `[B, ...]` or `[B, ..., 1]`."""
     return (y_pred.argmax(-1) == align_labels(y_true, y_pred)).to(y_pred.dtype)
 
 
 def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """One where the largest target is among the `k` largest outputs."""
+    """Return 1 where the largest target is among the `k` largest outputs."""
     return sparse_top_k_categorical_accuracy(align_targets(y_true, y_pred).argmax(-1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """One where the label is among the `k` largest outputs."""
+    """Return 1 where the label is among the `k` largest outputs."""
     best = y_pred.topk(min(k, y_pred.shape[-1]), dim=-1).indices
     return (best == align_labels(y_true, y_pred).unsqueeze(-1)).any(-1).to(y_pred.dtype)
 
@@ -76,9 +76,9 @@ class MeanMetric(MetricBase):
     """Mean over samples of a function of targets and outputs, weighted by the mask of the outputs.
 
     Args:
-        fn: `(y_true, y_pred)`, values per sample or one number for the batch.
+        fn: function of `(y_true, y_pred)` that returns values per sample or one number for the batch.
         name: its key in the history.
-        options: further arguments of the function.
+        options: keyword arguments of the function.
 
     >>> metric = MeanMetric(binary_accuracy)
     >>> metric.update_state([[1], [0]], [[0.8], [0.7]])
@@ -93,7 +93,7 @@ class MeanMetric(MetricBase):
         self._mean = RunningMean()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch; tensors, arrays or lists."""
+        """Update the metric with a batch of tensors, arrays or lists."""
         if not isinstance(y_pred, Tensor):
             y_pred = torch.as_tensor(y_pred, dtype=torch.get_default_dtype())
         if not isinstance(y_true, Tensor):
@@ -116,8 +116,8 @@ class MeanMetric(MetricBase):
     def _add_weighted(self, values: Tensor, mask: Tensor | None, sample_weight: Any) -> None:
         if values.ndim == 0:
             raise ShapeError(
-                f"metrics: {self.name} gives one number for a batch; it must give one per sample and step "
-                "to be weighed by a mask or by sample weights"
+                f"metrics: {self.name} returns one number for a batch; return one per sample and step to use "
+                "a mask or sample weights"
             )
         weights = torch.ones_like(values)
         if mask is not None and mask.shape == values.shape[: mask.ndim]:
@@ -132,7 +132,7 @@ class MeanMetric(MetricBase):
             self._mean.add((values * weights).sum() / total, total)
 
     def result(self) -> float:
-        """The mean of all batches since the last reset."""
+        """Return the mean over all batches since the last reset."""
         return self._mean.result()
 
     def reset_state(self) -> None:
@@ -147,7 +147,7 @@ class BinaryAccuracy(MeanMetric):
         super().__init__(binary_accuracy, name, **checked_options({"threshold": threshold}))
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make the same metric again."""
+        """Return the arguments that recreate the metric."""
         return {"name": self.name, **self.options}
 
 

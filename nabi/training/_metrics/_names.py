@@ -26,22 +26,22 @@ ACCURACIES = ("accuracy", "acc")
 
 
 class Metric(Protocol):
-    """What the loop needs of a metric."""
+    """The interface of metrics used by the training loop."""
 
     name: str
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Take in a batch."""
+        """Update the metric with a batch."""
 
     def result(self) -> float:
-        """The figure of all batches since the last reset."""
+        """Return the value over all batches since the last reset."""
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
 
 
 def check(metrics: Sequence[object] | object | None) -> list[object]:
-    """The metrics asked for as a list, with unknown names refused before anything is trained."""
+    """Return the requested metrics as a list; refuse unknown names before training."""
     if metrics is None:
         return []
     asked = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
@@ -52,24 +52,24 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
                 raise unknown_name("metrics", metric, known)
         if not (isinstance(metric, str) or callable(metric) or hasattr(metric, "update_state")):
             raise ArgumentError(
-                f"metrics: got {metric!r}, expected a name such as 'accuracy', a function (y_true, y_pred), "
-                "or an object of torchmetrics"
+                "metrics: expected a name such as 'accuracy', a function (y_true, y_pred) or an object of "
+                f"torchmetrics, got {metric!r}"
             )
     return asked
 
 
 def check_weighted(metrics: Sequence[object]) -> None:
-    """Raise `ArgumentError` for metrics that sample weights can't count in."""
+    """Raise `ArgumentError` for metrics that do not support sample weights."""
     for metric in metrics:
         if is_torch_metric(metric):
             raise ArgumentError(
                 f"weighted_metrics: {TorchMetric(metric).name} of torchmetrics takes no sample weights; "
-                "give it in metrics, or use one of nabi.metrics"
+                "pass it in metrics, or use one of nabi.metrics"
             )
 
 
 def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weighted: bool = False) -> Metric:
-    """The metric for a name, function or object; "accuracy" by the loss and the shapes, as in Keras.
+    """Return the metric for a name, function or object; "accuracy" depends on loss and shapes, as in Keras.
 
     A `weighted` one takes sample weights.
     """
@@ -93,7 +93,7 @@ def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weigh
 
 def _accuracy(loss: Loss, y_true: Tensor, y_pred: Tensor) -> MetricFunction:
     if isinstance(loss, TorchLoss) and loss.name.startswith(("BCE", "binary_")):
-        # A threshold on logits is at 0, not at one half.
+        # The threshold on logits is 0, not 0.5.
         return accuracy_of_logits if "ogits" in loss.name else binary_accuracy
     if loss_function(loss) is losses.binary_crossentropy or y_pred.shape[-1] == 1:
         return binary_accuracy
@@ -102,7 +102,7 @@ def _accuracy(loss: Loss, y_true: Tensor, y_pred: Tensor) -> MetricFunction:
 
 
 def name_of(metric: object) -> str:
-    """The name that a metric will have."""
+    """Return the name that a metric will have."""
     if isinstance(metric, str):
         return metric
     if is_torch_metric(metric):

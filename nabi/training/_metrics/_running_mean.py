@@ -1,4 +1,4 @@
-"""Means over the batches of an epoch that cost next to nothing per batch."""
+"""Means over the batches of an epoch, at negligible cost per batch."""
 
 import math
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 __all__ = ["RunningMean"]
 
-# So many values wait on an accelerator before they are fetched together.
+# The number of values collected on an accelerator before they are fetched together.
 _WAITING = 128
 
 
 class RunningMean:
-    """Weighted mean of numbers that arrive one by one, perhaps still being computed on an accelerator.
+    """Weighted mean of numbers added one by one, possibly still being computed on an accelerator.
 
-    Reading a number from an accelerator stops the program until all work before it is done, so numbers are
-    collected there and fetched many at a time; on the processor they are read at once.
+    Reading a number from an accelerator blocks until all earlier work is done, so numbers are collected there
+    and fetched many at a time; on the CPU they are read immediately.
 
     >>> mean = RunningMean()
     >>> mean.add(torch.tensor(1.0), 1)
@@ -28,16 +28,16 @@ class RunningMean:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew."""
+        """Reset the mean."""
         self._sum = 0.0
-        # The number that came last, as far as it has been fetched.
+        # The last number fetched.
         self.last = 0.0
         self._weight = 0.0
         self._waiting: list[Tensor] = []
         self._weights: list[float] = []
 
     def add(self, value: Tensor | float, weight: float) -> None:
-        """Take in a number with its weight."""
+        """Add a number with its weight."""
         if isinstance(value, float) or value.device.type == "cpu":
             self.last = number = value if isinstance(value, float) else value.item()
             self._sum += number * weight
@@ -57,11 +57,11 @@ class RunningMean:
 
     @property
     def finite(self) -> bool:
-        """Whether no number fetched since the last reset was NaN or infinite."""
+        """Whether all numbers fetched since the last reset were finite."""
         return math.isfinite(self._sum)
 
     def result(self) -> float:
-        """The mean of what came since the last reset; 0 if nothing did."""
+        """Return the mean of the numbers since the last reset; 0 if there were none."""
         if self._waiting:
             self._fetch()
         return self._sum / self._weight if self._weight else 0.0

@@ -1,4 +1,4 @@
-"""Metrics of torchmetrics beside nabi's own; torchmetrics is loaded only when one is used."""
+"""Support for torchmetrics; it is imported only when one of its metrics is used."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from nabi.errors import ShapeError
 
 __all__ = ["NAMED", "TorchMetric", "is_torch_metric", "named_metric"]
 
-# Names that Keras has too, for two classes.
+# Names that Keras has too, for binary classification.
 NAMED = {
     "auc": "BinaryAUROC",
     "f1_score": "BinaryF1Score",
@@ -20,24 +20,24 @@ NAMED = {
 
 
 def named_metric(name: str) -> Any:
-    """The torchmetrics object behind a name of `NAMED`."""
+    """Return the torchmetrics object for a name in `NAMED`."""
     from torchmetrics import classification
 
     return getattr(classification, NAMED[name])()
 
 
 def is_torch_metric(metric: object) -> bool:
-    """Whether this is an object of torchmetrics."""
+    """Tell whether this is an object of torchmetrics."""
     return isinstance(metric, torch.nn.Module) and all(
         hasattr(metric, method) for method in ("update", "compute", "reset")
     )
 
 
 class TorchMetric:
-    """An object of torchmetrics, fed with this library's targets and outputs.
+    """Adapts a torchmetrics object to nabi's targets and outputs.
 
-    Time steps become samples, masked steps are left out. For metrics of classification, one-hot targets
-    become labels when the metric is one of classes ("Multiclass..."), and whole numbers otherwise.
+    Time steps become samples; masked steps are excluded. For classification metrics, one-hot targets become
+    labels if the metric is multiclass ("Multiclass..."), and integers otherwise.
     """
 
     def __init__(self, metric: Any, name: str | None = None) -> None:
@@ -48,7 +48,7 @@ class TorchMetric:
         self._classification = ".classification." in type(metric).__module__
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Take in a batch."""
+        """Update the metric with a batch."""
         mask: Tensor | None = getattr(y_pred, "_keras_mask", None)
         outputs = y_pred.detach()
         if self._kind.startswith("Multiclass"):
@@ -59,8 +59,8 @@ class TorchMetric:
         else:
             if y_true.numel() != y_pred.numel():
                 raise ShapeError(
-                    f"metrics: {self._kind} needs targets of the shape of the outputs {tuple(y_pred.shape)}, "
-                    f"got {tuple(y_true.shape)}"
+                    f"metrics: {self._kind} expected targets of the shape of the outputs "
+                    f"{tuple(y_pred.shape)}, got {tuple(y_true.shape)}"
                 )
             width = y_pred.shape[-1]
             labels = y_true.reshape(y_pred.shape)
@@ -74,9 +74,9 @@ class TorchMetric:
             self.metric.to(outputs.device).update(outputs, labels)
 
     def result(self) -> float:
-        """The figure of all batches since the last reset."""
+        """Return the value over all batches since the last reset."""
         return float(self.metric.compute())
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Reset the metric."""
         self.metric.reset()

@@ -1,4 +1,4 @@
-"""Optimizers and schedules of the learning rate, by the names and formulas of Keras and of torch."""
+"""Optimizers and learning rate schedules, with the names and formulas of Keras and torch."""
 
 from nabi._old_places import names_that_stood_here
 

@@ -1,4 +1,4 @@
-"""Optimizers by Keras' names, with Keras' formulas and defaults; and those of `torch.optim`, as they are."""
+"""Optimizers with Keras' names, formulas and defaults, and unmodified ones of `torch.optim`."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -19,24 +19,25 @@ __all__ = ["Optimizer", "TorchOptimizer"]
 
 
 class Optimizer:
-    """What trains the weights, as an optimizer of Keras does; its parts are made when the weights exist.
+    """A Keras-style optimizer; its torch optimizer is created once the weights exist.
 
     Args:
-        learning_rate: a number, or one of `nabi.optimizers.schedules`; also as `lr`, its old name.
-        clipnorm: the gradient of each weight is scaled down to this norm.
-        clipvalue: each number of the gradients is cut to ± this.
-        global_clipnorm: all gradients together are scaled down to this norm.
+        learning_rate: a number or one of `nabi.optimizers.schedules`; `lr` is its old name.
+        clipnorm: maximum norm of each weight's gradient.
+        clipvalue: maximum absolute value of each gradient element.
+        global_clipnorm: maximum norm of all gradients together.
         weight_decay: at each step, weights are first multiplied by `1 - learning_rate · weight_decay`.
-        use_ema: whether to keep a moving average of the weights, which takes their place after `fit`.
-        ema_momentum: how much of the average is kept at a step.
-        ema_overwrite_frequency: steps after which the average takes the place of the weights; only at the
-            end of `fit` by default.
-        decay: the learning rate is divided by `1 + decay · steps`, as Keras once had it.
+        use_ema: whether to keep a moving average of the weights, which replaces them after `fit`.
+        ema_momentum: share of the average that is kept at a step.
+        ema_overwrite_frequency: number of steps after which the average replaces the weights (default: only
+            at
+            the end of `fit`).
+        decay: the learning rate is divided by `1 + decay · steps`, as in old versions of Keras.
         name: shown in errors.
-        options: of the optimizer, by Keras' names.
+        options: further options of the optimizer, with Keras' names.
 
     Raises:
-        ArgumentError: for an option that the optimizer does not know, or a number out of range.
+        ArgumentError: for an unknown option or a number out of range.
     """
 
     # Keras' name of an option -> torch's name and Keras' default.
@@ -64,14 +65,14 @@ class Optimizer:
         if learning_rate is not None and lr is not None:
             raise ArgumentError("learning_rate: given twice, also by its old name lr")
         given: Any = learning_rate if learning_rate is not None else lr
-        # What the learning rate of each step comes from, where it is not a number.
+        # The schedule of the learning rate, if it is not a number.
         self.learning_rate_schedule: LearningRateSchedule | None = None
         if isinstance(given, LearningRateSchedule | Mapping):
             made = deserialize(given) if isinstance(given, Mapping) else given
             self.learning_rate_schedule = made
             given = rate_at(made, 0)
             if decay:
-                raise ArgumentError("decay: the learning_rate is a schedule already; give one of the two")
+                raise ArgumentError("decay: learning_rate is already a schedule; pass only one of the two")
         self._learning_rate = _checks.real(
             "learning_rate", self.default_learning_rate if given is None else given, least=0
         )
@@ -80,7 +81,7 @@ class Optimizer:
             if limit is not None:
                 limits[argument] = _checks.real(argument, limit, above=0, otherwise=" or None")
         if sum(limit is not None for limit in limits.values()) > 1:
-            raise ArgumentError(f"clipnorm: only one of {', '.join(limits)} may be given, got {limits}")
+            raise ArgumentError(f"clipnorm: expected only one of {', '.join(limits)}, got {limits}")
         self.clipnorm, self.clipvalue, self.global_clipnorm = limits.values()
         self.decay = _checks.real("decay", decay, least=0)
         if weight_decay is not None:
@@ -93,10 +94,10 @@ class Optimizer:
                 "ema_overwrite_frequency", ema_overwrite_frequency, otherwise=" or None"
             )
         self.ema_overwrite_frequency = ema_overwrite_frequency
-        # Keras has these; None is their default there, and asks for nothing.
+        # Keras has these options; their default, None, has no effect.
         for option in ("loss_scale_factor", "gradient_accumulation_steps"):
             if option in options and options.pop(option) is not None:
-                raise ArgumentError(f"{option}: it is not offered, expected None")
+                raise ArgumentError(f"{option}: expected None; the option is not supported")
         check_names(f"{self.name}(...)", options, [*_COMMON, *self.options])
         self.settings = {
             option: _checked(option, options.get(option, default), default)
@@ -109,7 +110,7 @@ class Optimizer:
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
-        """The `torch.optim` optimizer; it exists once the model has its weights."""
+        """The `torch.optim` optimizer; it exists once the model has weights."""
         if self._torch is None:
             raise NotReadyError(f"optimizer: {self.name} has no weights yet; build or fit the model first")
         return self._torch
@@ -125,8 +126,8 @@ class Optimizer:
     def learning_rate(self, rate: float) -> None:
         if self.learning_rate_schedule is not None:
             raise ArgumentError(
-                f"learning_rate: {self.name} takes it from {self.learning_rate_schedule!r}; give the "
-                "optimizer a number to set it, also from callbacks"
+                f"learning_rate: {self.name} uses the schedule {self.learning_rate_schedule!r}; create the "
+                "optimizer with a number to set it, also from callbacks"
             )
         self._learning_rate = _checks.real("learning_rate", rate, least=0)
         if self._torch is not None:
@@ -137,23 +138,23 @@ class Optimizer:
 
     @property
     def bound(self) -> bool:
-        """Whether it has weights to train."""
+        """Whether the optimizer has weights to train."""
         return self._torch is not None
 
     def bind(self, parameters: Iterable[Parameter]) -> None:
-        """Take the weights to train; the same ones again keep their state.
+        """Set the weights to train; weights that are already set keep their state.
 
         Raises:
-            ArgumentError: if it already trains other weights.
+            ArgumentError: if the optimizer already trains other weights.
         """
         chosen = list(parameters)
         if self._torch is not None:
             known = set(map(id, self._parameters))
-            # Weights that were frozen since have no gradient, and so the optimizer leaves them alone.
+            # Weights frozen since then have no gradient, so the optimizer skips them.
             if all(id(new) in known for new in chosen) and (chosen or not self._parameters):
                 return
             raise ArgumentError(
-                f"optimizer: this {self.name} already trains other weights; make a new one for each model, "
+                f"optimizer: this {self.name} already trains other weights; create a new one for each model, "
                 "and compile again after changing which layers are trainable"
             )
         if not chosen:
@@ -162,7 +163,7 @@ class Optimizer:
         self._torch = self.make(chosen)
 
     def make(self, parameters: list[Parameter]) -> torch.optim.Optimizer:
-        """Make the `torch.optim` optimizer."""
+        """Create the `torch.optim` optimizer."""
         options = {self.options[option][0]: value for option, value in self.settings.items()}
         if "beta_1" in self.settings:
             options = {name: value for name, value in options.items() if not name.startswith("beta")}
@@ -173,14 +174,14 @@ class Optimizer:
     def apply(
         self, grads: Iterable[Tensor | None], trainable_variables: Iterable[Parameter] | None = None
     ) -> None:
-        """Update the weights by gradients of one's own, as from a `train_step` that a model defines.
+        """Update the weights with given gradients, such as those of a model's own `train_step`.
 
         Args:
-            grads: a gradient for each weight, None for one that is left alone.
-            trainable_variables: the weights in the same order; those of the model by default.
+            grads: a gradient for each weight, None to leave a weight unchanged.
+            trainable_variables: the weights in the same order (default: those of the model).
 
         Raises:
-            ArgumentError: for a weight that it does not train, or another number of gradients.
+            ArgumentError: for a weight that the optimizer does not train, or a wrong number of gradients.
         """
         if trainable_variables is not None:
             weights = list(trainable_variables)
@@ -204,12 +205,12 @@ class Optimizer:
         self.step()
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Parameter]]) -> None:
-        """Update the weights by pairs of gradient and weight; see `apply`."""
+        """Update the weights with pairs of gradient and weight; see `apply`."""
         pairs = list(grads_and_vars)
         self.apply([gradient for gradient, _ in pairs], [weight for _, weight in pairs])
 
     def step(self) -> None:
-        """Clip the gradients as asked for, and update the weights."""
+        """Clip the gradients as configured and update the weights."""
         if self.clipnorm is not None:
             for weight in self._parameters:
                 if weight.grad is not None:
@@ -228,7 +229,7 @@ class Optimizer:
         if self._fused_step is None or not self._fused_step.step():
             first = not self.torch_optimizer.state
             self.torch_optimizer.step()
-            if first:  # now there is a state
+            if first:  # the state now exists
                 self.look_again()
         if self.use_ema:
             self._average()
@@ -236,7 +237,7 @@ class Optimizer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averages towards the weights, which they begin as."""
+        """Move the averages, initially equal to the weights, towards the weights."""
         every = self.ema_overwrite_frequency
         for weight in self._parameters:
             state = self.torch_optimizer.state[weight]
@@ -249,47 +250,47 @@ class Optimizer:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Put the moving averages of the weights into their place, where there are some; `fit` ends so."""
+        """Replace the weights by their moving averages, if there are any; called at the end of `fit`."""
         if self.use_ema and self._torch is not None:
             for weight in self._parameters:
                 if "average" in self._torch.state[weight]:
                     weight.copy_(self._torch.state[weight]["average"])
 
     def look_again(self) -> None:
-        """Find the shortest way to a step anew, after code of the user's may have changed the optimizer."""
+        """Look for a fused step again, after user code may have changed the optimizer."""
         self._fused_step = None if self._torch is None else FusedAdam.of(self._torch, self._fused_step)
 
     def clear_gradients(self) -> None:
-        """Forget the gradients of the last step."""
+        """Clear the gradients of the last step."""
         if self._fused_step is not None:
             self._fused_step.forget_gradients()
         for weight in self._parameters:
             weight.grad = None
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take the state of a file."""
+        """Load the state from a file."""
         self._fused_step = None
         self.torch_optimizer.load_state_dict(state)
-        # A fused step walks through a weight and its state side by side, so both need one layout in memory;
-        # a file has no layout.
+        # A fused step reads a weight and its state in parallel, so both need the same memory layout, which a
+        # file does not store.
         for weight, values in self.torch_optimizer.state.items():
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == weight.shape:
                     values[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
     def move_state(self, device: torch.device) -> None:
-        """Follow the weights to another device."""
+        """Move the state to the device of the weights."""
         if self._torch is None:
             return
         self._fused_step = None
         for state in self._torch.state.values():
             for name, value in state.items():
-                # Step counters stay where torch wants them: beside the weights only in fused kernels.
+                # Step counters stay where torch expects them: with the weights only in fused kernels.
                 if isinstance(value, Tensor) and (value.ndim > 0 or value.device.type != "cpu"):
                     state[name] = value.to(device)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments that make this optimizer again."""
+        """Return the arguments that recreate the optimizer."""
         schedule = self.learning_rate_schedule
         return {
             "learning_rate": self._learning_rate if schedule is None else serialize(schedule),
@@ -300,16 +301,16 @@ class Optimizer:
         }  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy shares no memory with this optimizer, so it finds its own shortest way.
+        # A copy shares no memory with this optimizer, so it needs its own fused step.
         return {**vars(self), "_fused_step": None}
 
     def __repr__(self) -> str:
-        """Name and learning rate."""
+        """Show the name and the learning rate."""
         return f"<{self.name}, learning rate {self.learning_rate:g}>"
 
 
 class TorchOptimizer(Optimizer):
-    """An optimizer that the user gave: a class of `torch.optim`, a function of the weights, or an object."""
+    """A user's torch optimizer: a class of `torch.optim`, a function of the weights, or an object."""
 
     def __init__(
         self,
@@ -323,25 +324,25 @@ class TorchOptimizer(Optimizer):
             self._learning_rate = float(source.param_groups[0]["lr"])
 
     def make(self, parameters: list[Parameter]) -> torch.optim.Optimizer:
-        """Make the `torch.optim` optimizer, or take the one given."""
+        """Create the `torch.optim` optimizer, or use the given one."""
         made = self.source if isinstance(self.source, torch.optim.Optimizer) else self.source(parameters)
         if not isinstance(made, torch.optim.Optimizer):
-            raise ArgumentError(f"optimizer: {self.name} gave {made!r}, a torch.optim optimizer was expected")
+            raise ArgumentError(f"optimizer: expected a torch.optim optimizer from {self.name}, got {made!r}")
         if isinstance(made, torch.optim.LBFGS):
             raise ArgumentError(
-                "optimizer: LBFGS evaluates the loss several times a step, which fit cannot do"
+                "optimizer: LBFGS evaluates the loss several times per step, which fit does not support"
             )
         known = {id(weight) for group in made.param_groups for weight in group["params"]}
         if not known & {id(weight) for weight in parameters}:
             raise ArgumentError(
-                f"optimizer: this {self.name} was made for weights that are not the model's; "
-                "give the class, or a function of the parameters"
+                f"optimizer: this {self.name} was created for weights that are not the model's; "
+                "pass the class, or a function of the parameters"
             )
         self._learning_rate = float(made.param_groups[0]["lr"])
         return made
 
     def get_config(self) -> dict[str, Any]:
-        """What a file keeps; the numbers of a torch optimizer are in its state."""
+        """Return the config for a file; the options of a torch optimizer are in its state."""
         return {
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,

@@ -1,8 +1,8 @@
-"""The steps of Keras' optimizers: its formulas, written as optimizers of torch.
+"""The steps of Keras' optimizers: Keras' formulas as torch optimizers.
 
-torch's own optimizers differ in small things that matter: where epsilon stands, how momentum takes part in a
-change of the learning rate, how Nesterov's momentum is scheduled, how weights decay. Names of states and
-options are torch's wherever they mean the same, so that a state that torch's optimizer has saved can be read.
+torch's own optimizers differ in small but significant details: where epsilon is added, how momentum reacts to
+changes of the learning rate, how Nesterov momentum is scheduled, how weights decay. States and options have
+torch's names wherever their meaning is the same, so a state saved by torch's optimizer can be loaded.
 """
 
 import math
@@ -21,21 +21,21 @@ States = list[dict[str, Tensor]]
 
 
 class KerasSteps(torch.optim.Optimizer):
-    """What the optimizers here have in common: state, counters, weights that decay by themselves.
+    """Base class of the optimizers in this file: state, step counters, decoupled weight decay.
 
     Args:
         params: the weights, or groups of them.
-        options: "lr" and "weight_decay", and what the kind has.
+        options: "lr", "weight_decay", and those of the optimizer.
     """
 
-    # The states of a weight that are tensors of its shape, with what they begin as.
+    # The states of a weight that are tensors of its shape, with their initial values.
     begins: ClassVar[dict[str, float]] = {}
 
     def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float = 0.0, **options: Any):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **options})
 
     def beginning(self, group: Group) -> dict[str, float]:
-        """The states that a weight of a group needs, with what they begin as."""
+        """Return the states that a weight of a group needs, with their initial values."""
         return self.begins
 
     @torch.no_grad()
@@ -46,7 +46,7 @@ class KerasSteps(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # By the number of steps made: weights that were frozen for a while are behind the others.
+            # Grouped by number of steps: weights that were frozen for a while have made fewer.
             by_count: dict[int, list[Parameter]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
@@ -72,11 +72,11 @@ class KerasSteps(torch.optim.Optimizer):
         self.update(group, count, tensors, gradients, [self.state[weight] for weight in weights])
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """Update weights that all make their step number `count`."""
+        """Update weights that all are at step number `count`."""
         raise NotImplementedError(f"{type(self).__name__} must define update(...)")
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Take a saved state, that of torch's optimizer of the same name too."""
+        """Load a saved state, also one of torch's optimizer of the same name."""
         own = [dict(group) for group in self.param_groups]
         super().load_state_dict(state_dict)
         for group, kept in zip(self.param_groups, own, strict=True):
@@ -88,7 +88,7 @@ class KerasSteps(torch.optim.Optimizer):
                     self.convert(self.state[weight], group)
 
     def convert(self, state: dict[str, Any], group: Group) -> None:
-        """Turn what torch's optimizer keeps for a weight into what this one keeps."""
+        """Convert the state that torch's optimizer keeps for a weight to this optimizer's state."""
 
 
 def _all(states: States, name: str) -> list[Tensor]:
@@ -108,11 +108,11 @@ class SGD(KerasSteps):
     """`m ← momentum · m - lr · g`, added to the weight; with Nesterov `momentum · m - lr · g`."""
 
     def beginning(self, group: Group) -> dict[str, float]:
-        """The momentum, where there is one."""
+        """Return the momentum, if there is one."""
         return {"momentum": 0.0} if group["momentum"] else {}
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         rate, momentum = group["lr"], group["momentum"]
         if momentum:
             moved = _all(states, "momentum")
@@ -125,22 +125,22 @@ class SGD(KerasSteps):
         torch._foreach_add_(weights, gradients, alpha=-rate)
 
     def convert(self, state: dict[str, Any], group: Group) -> None:
-        """torch's momentum is not yet multiplied by the learning rate."""
+        """Multiply torch's momentum by the learning rate."""
         buffer = state.pop("momentum_buffer", None)
         if buffer is not None:
             state["momentum"] = buffer * -group["lr"]
 
 
 class RMSprop(KerasSteps):
-    """`lr · g / sqrt(v + epsilon)`, where v is the mean of the squares, or their variance if centered."""
+    """`lr · g / sqrt(v + epsilon)`, where v is the mean of `g²`, or the variance of `g` if centered."""
 
     def beginning(self, group: Group) -> dict[str, float]:
-        """The mean of the squares; that of the gradients and the momentum where they are asked for."""
+        """Return the mean of the squares and, if used, the mean of the gradients and the momentum."""
         asked = {"momentum": group["momentum"], "grad_avg": group["centered"]}
         return {"square_avg": 0.0} | {name: 0.0 for name, wanted in asked.items() if wanted}
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         squares, keep = _all(states, "square_avg"), group["alpha"]
         _move_mean(squares, _squares(gradients), keep)
         below = torch._foreach_add(squares, group["eps"])
@@ -159,7 +159,7 @@ class RMSprop(KerasSteps):
         torch._foreach_sub_(weights, moves)
 
     def convert(self, state: dict[str, Any], group: Group) -> None:
-        """torch's momentum is not yet multiplied by the learning rate."""
+        """Multiply torch's momentum by the learning rate."""
         buffer = state.pop("momentum_buffer", None)
         if buffer is not None and group["momentum"]:
             state["momentum"] = buffer * group["lr"]
@@ -168,11 +168,11 @@ class RMSprop(KerasSteps):
 class Adam(KerasSteps):
     """`lr · sqrt(1 - beta_2^t) / (1 - beta_1^t) · m / (sqrt(v) + epsilon)`.
 
-    It is torch's step with an epsilon that is divided by `sqrt(1 - beta_2^t)`, so torch's kernels do it.
+    This is torch's step with an epsilon divided by `sqrt(1 - beta_2^t)`, so torch's kernels compute it.
     """
 
     def beginning(self, group: Group) -> dict[str, float]:
-        """Both means, and the largest of the squares for AMSGrad."""
+        """Return both means and, for AMSGrad, the maximum of the squares."""
         names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
         return dict.fromkeys(names, 0.0)
 
@@ -190,10 +190,10 @@ class Adam(KerasSteps):
             weight_decay=group["weight_decay"], eps=scaled_epsilon(group, count), amsgrad=group["amsgrad"],
             maximize=False,
         )  # type: ignore[call-overload]  # fmt: skip
-        increment_version(weights)  # the kernel does not, and autograd has to notice
+        increment_version(weights)  # the kernel does not do it, and autograd must notice
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         beta1, beta2 = group["betas"]
         means, squares = _all(states, "exp_avg"), _all(states, "exp_avg_sq")
         _move_mean(means, gradients, beta1)
@@ -209,7 +209,7 @@ class Adam(KerasSteps):
 
 
 def scaled_epsilon(group: Group, count: int) -> float:
-    """The epsilon with which torch's step number `count` of Adam is Keras'."""
+    """Return the epsilon that makes torch's Adam step number `count` equal to Keras'."""
     epsilon: float = group["eps"] / math.sqrt(1.0 - group["betas"][1] ** count)
     return epsilon
 
@@ -222,13 +222,13 @@ def _for_one_kernel(tensors: list[Tensor]) -> bool:
 
 
 class Nadam(KerasSteps):
-    """Adam with Nesterov's momentum, on Dozat's schedule: `beta_1 · (1 - 0.96^t / 2)` at step t."""
+    """Adam with Nesterov momentum on Dozat's schedule: `beta_1 · (1 - 0.96^t / 2)` at step t."""
 
     begins: ClassVar = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # beta_1, a number of steps, and the product of the momenta of all of them.
+        # beta_1, a number of steps, and the product of their momenta.
         self._product = (0.0, 0, 1.0)
 
     def _product_of_momenta(self, beta1: float, count: int) -> float:
@@ -243,7 +243,7 @@ class Nadam(KerasSteps):
         return product
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         beta1, beta2 = group["betas"]
         now, following = _momentum(beta1, count), _momentum(beta1, count + 1)
         product = self._product_of_momenta(beta1, count)
@@ -258,7 +258,7 @@ class Nadam(KerasSteps):
         torch._foreach_addcdiv_(weights, ahead, below, value=-group["lr"])
 
     def convert(self, state: dict[str, Any], group: Group) -> None:
-        """The product of the momenta follows from the number of steps, by another schedule than torch's."""
+        """Drop torch's product of momenta; here it follows from the number of steps, on another schedule."""
         state.pop("mu_product", None)
 
 
@@ -272,7 +272,7 @@ class Adamax(KerasSteps):
     begins: ClassVar = {"exp_avg": 0.0, "exp_inf": 0.0}
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         beta1, beta2 = group["betas"]
         means, largest = _all(states, "exp_avg"), _all(states, "exp_inf")
         _move_mean(means, gradients, beta1)
@@ -283,14 +283,14 @@ class Adamax(KerasSteps):
 
 
 class Adagrad(KerasSteps):
-    """`lr · g / sqrt(sum + epsilon)`, where the sum of squares begins with `initial_accumulator_value`."""
+    """`lr · g / sqrt(sum + epsilon)`, where the sum of squares starts at `initial_accumulator_value`."""
 
     def beginning(self, group: Group) -> dict[str, float]:
-        """The sum of squares."""
+        """Return the sum of squares."""
         return {"sum": group["initial_accumulator_value"]}
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         sums = _all(states, "sum")
         torch._foreach_add_(sums, _squares(gradients))
         below = torch._foreach_add(sums, group["eps"])
@@ -299,12 +299,12 @@ class Adagrad(KerasSteps):
 
 
 class Adadelta(KerasSteps):
-    """`lr · sqrt(d + epsilon) / sqrt(v + epsilon) · g`, where d is the mean of the squares of past moves."""
+    """`lr · sqrt(d + epsilon) / sqrt(v + epsilon) · g`, where d is the mean of the squared past updates."""
 
     begins: ClassVar = {"square_avg": 0.0, "acc_delta": 0.0}
 
     def update(self, group: Group, count: int, weights: Any, gradients: Any, states: States) -> None:
-        """One step."""
+        """Make one step."""
         squares, moved, keep = _all(states, "square_avg"), _all(states, "acc_delta"), group["rho"]
         _move_mean(squares, _squares(gradients), keep)
         moves, below = torch._foreach_add(moved, group["eps"]), torch._foreach_add(squares, group["eps"])

@@ -1,4 +1,4 @@
-"""The optimizers that exist, and how one is found by name, class, object or from a file."""
+"""The available optimizers, and their lookup by name, class, object or from a file."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class AdamW(Optimizer):
         **options: Any,
     ) -> None:
         if weight_decay is None:
-            raise ArgumentError("weight_decay: expected a number, got None; Adam is AdamW without it")
+            raise ArgumentError("weight_decay: expected a number, got None; without it, use Adam")
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
 
@@ -84,7 +84,7 @@ class Adamax(Optimizer):
 
 
 class Nadam(Optimizer):
-    """Adam with Nesterov's momentum (Dozat 2016)."""
+    """Adam with Nesterov momentum (Dozat 2016)."""
 
     torch_class = steps.Nadam
     options: ClassVar = _BETAS
@@ -135,17 +135,17 @@ def get(
     clipvalue: float | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Optimizer:
-    """Optimizer for a name, an `Optimizer`, anything of `torch.optim`, or what `serialize` gave.
+    """Return the optimizer for a name, an `Optimizer`, anything of `torch.optim`, or a serialized optimizer.
 
     Args:
-        identifier: "adam"; `Adam(0.01)`; `torch.optim.Adam`; a function of the parameters that makes a
-            `torch.optim` optimizer; such an optimizer itself.
+        identifier: "adam"; `Adam(0.01)`; `torch.optim.Adam`; a function of the parameters that creates a
+            `torch.optim` optimizer; or such an optimizer.
         clipnorm: overrides the optimizer's own.
         clipvalue: overrides the optimizer's own.
-        custom_objects: what names in a file stand for.
+        custom_objects: the user's objects by the names in a file.
 
     Raises:
-        UnknownNameError: for an unknown name, with the nearest right one.
+        UnknownNameError: for an unknown name; the message suggests the nearest known one.
         ArgumentError: for anything else.
 
     >>> get("adam")
@@ -153,7 +153,7 @@ def get(
     """
     found = _find(identifier, custom_objects or {})
     if clipnorm is not None and clipvalue is not None:
-        raise ArgumentError("clipnorm: only one of clipnorm and clipvalue may be given")
+        raise ArgumentError("clipnorm: expected only one of clipnorm and clipvalue, got both")
     for argument, limit in (("clipnorm", clipnorm), ("clipvalue", clipvalue)):
         if limit is not None:
             limit = _checks.real(argument, limit, above=0, otherwise=" or None")
@@ -178,13 +178,13 @@ def _find(identifier: object, custom: Mapping[str, Any]) -> Optimizer:
     if isinstance(identifier, torch.optim.Optimizer) or callable(identifier):
         return TorchOptimizer(identifier)
     raise ArgumentError(
-        f"optimizer: got {identifier!r}, expected a name such as 'adam', an optimizer of nabi.optimizers or "
-        "torch.optim, or a function of the parameters that makes one"
+        "optimizer: expected a name such as 'adam', an optimizer of nabi.optimizers or torch.optim, or a "
+        f"function of the parameters that creates one, got {identifier!r}"
     )
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """What a file needs to make the optimizer again."""
+    """Describe an optimizer for a file."""
     if isinstance(optimizer, TorchOptimizer):
         kind = _torch_class(optimizer)
         own = getattr(torch.optim, kind.__name__, None) is kind if kind else False
@@ -199,21 +199,21 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
-    """Make the optimizer that `serialize` described; optimizers of your own come from `custom_objects`.
+    """Make the optimizer that `serialize` described; your own optimizers come from `custom_objects`.
 
     Raises:
-        ArgumentError: for what is no such description, or an optimizer that is not there.
+        ArgumentError: for an invalid description or a missing optimizer.
 
     >>> deserialize(serialize(SGD(0.1)))
     <SGD, learning rate 0.1>
     """
     if not isinstance(config, Mapping) or "class_name" not in config:
-        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config', got {config!r}")
     return get(config, custom_objects=custom_objects)
 
 
 def _torch_class(optimizer: TorchOptimizer) -> type | None:
-    """The class of torch.optim that a user's optimizer is or will be of, where that can be known."""
+    """Return the class of torch.optim of a user's optimizer, or None if it is unknown."""
     if optimizer.bound:
         return type(optimizer.torch_optimizer)
     source: Callable[..., Any] | Any = optimizer.source
@@ -231,9 +231,9 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimiz
     if kind.startswith("torch.optim."):
         name = kind.removeprefix("torch.optim.")
         found = getattr(torch.optim, name, None)
-        # Only optimizers: a file must not be able to name any other part of torch.
+        # Only optimizers: a file must not be able to refer to any other part of torch.
         if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
-            # SGD and its like need a rate to be made; the true one comes with the state.
+            # SGD and others need a rate at creation; the actual one comes with the state.
             maker: Callable[..., torch.optim.Optimizer] = found
             return TorchOptimizer(functools.partial(maker, lr=0.001), **config)
         raise unknown_name("optimizer", kind, [])
@@ -241,7 +241,7 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Optimiz
     if wanted not in custom:
         raise ArgumentError(
             f"custom_objects: the model was compiled with the optimizer {wanted!r}, "
-            f"which is neither nabi's nor torch's: pass custom_objects={{{wanted!r}: ...}}, or compile=False"
+            f"which is neither nabi's nor torch's; pass custom_objects={{{wanted!r}: ...}} or compile=False"
         )
     made = custom[wanted]
     own = isinstance(made, type) and issubclass(made, Optimizer)

@@ -1,4 +1,4 @@
-"""Learning rates that depend on how many steps have been trained, by Keras' names and formulas."""
+"""Learning rates that depend on the number of training steps, with Keras' names and formulas."""
 
 import bisect
 import math
@@ -25,8 +25,8 @@ __all__ = [
 class LearningRateSchedule:
     """Base class: `schedule(step)` is the learning rate of a step, counted from 0.
 
-    An optimizer takes one in the place of a number. One of your own overrides `__call__`, and `get_config`
-    for models that are saved; `load_model` then needs its class in `custom_objects`.
+    An optimizer takes one instead of a number. Your own schedule overrides `__call__` and, if models are
+    saved, `get_config`; `load_model` then needs its class in `custom_objects`.
 
     >>> from nabi import optimizers
     >>> class Halves(optimizers.schedules.LearningRateSchedule):
@@ -41,10 +41,10 @@ class LearningRateSchedule:
         raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same schedule again."""
+        """Return the arguments that recreate the schedule."""
         raise ArgumentError(
             f"learning_rate: {type(self).__name__} has no get_config(), so a file can't hold it; "
-            "give it one that returns the arguments of its __init__"
+            "define one that returns the arguments of its __init__"
         )
 
     @classmethod
@@ -57,7 +57,7 @@ class LearningRateSchedule:
 
 
 class _Decay(LearningRateSchedule):
-    """What the schedules here share: their arguments are their configuration."""
+    """Base class of the schedules in this file, whose arguments are their configuration."""
 
     def __init__(self, **arguments: Any) -> None:
         for name, value in arguments.items():
@@ -75,7 +75,7 @@ class _Decay(LearningRateSchedule):
         vars(self).update(arguments)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same schedule again."""
+        """Return the arguments that recreate the schedule."""
         return dict(self._arguments)
 
     def __repr__(self) -> str:
@@ -84,7 +84,7 @@ class _Decay(LearningRateSchedule):
 
 
 class ExponentialDecay(_Decay):
-    """`initial_learning_rate · decay_rate ^ (step / decay_steps)`; in steps downwards with `staircase=True`.
+    """`initial_learning_rate · decay_rate ^ (step / decay_steps)`; stepwise with `staircase=True`.
 
     >>> schedule = ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)
     >>> schedule(0), schedule(20)
@@ -118,7 +118,7 @@ class ExponentialDecay(_Decay):
 
 
 class InverseTimeDecay(_Decay):
-    """`initial_learning_rate / (1 + decay_rate · step / decay_steps)`; in steps with `staircase=True`.
+    """`initial_learning_rate / (1 + decay_rate · step / decay_steps)`; stepwise with `staircase=True`.
 
     >>> InverseTimeDecay(0.1, decay_steps=10, decay_rate=1.0)(10)
     0.05
@@ -150,11 +150,11 @@ class InverseTimeDecay(_Decay):
 
 
 class PolynomialDecay(_Decay):
-    """From `initial_learning_rate` to `end_learning_rate` in `decay_steps`.
+    """From `initial_learning_rate` to `end_learning_rate` over `decay_steps`.
 
-    What is left of the difference is `(1 - step / decay_steps) ^ power`.
-    Defaults: `end_learning_rate=0.0001`, `power=1`. `cycle=True` stretches `decay_steps` to the next multiple
-    that is not passed yet, so that the rate rises again.
+    The remaining share of the difference is `(1 - step / decay_steps) ^ power`.
+    Defaults: `end_learning_rate=0.0001`, `power=1`. `cycle=True` extends `decay_steps` to the next multiple
+    not yet passed, so the rate rises again.
 
     >>> PolynomialDecay(0.1, decay_steps=10, end_learning_rate=0.0)(5)
     0.05
@@ -191,9 +191,9 @@ class PolynomialDecay(_Decay):
 
 
 class CosineDecay(_Decay):
-    """Half a wave of the cosine from `initial_learning_rate` down to `alpha` times it, in `decay_steps`.
+    """Half a cosine wave from `initial_learning_rate` down to `alpha` times it, over `decay_steps`.
 
-    With a `warmup_target` the rate first rises to it evenly, in `warmup_steps`, and falls from there.
+    With a `warmup_target`, the rate first rises to it linearly over `warmup_steps`, then falls.
     Source: Loshchilov and Hutter 2017.
 
     >>> schedule = CosineDecay(0.1, decay_steps=10)
@@ -233,12 +233,12 @@ class CosineDecay(_Decay):
 
 
 def _wave(share: float, height: float, alpha: float) -> float:
-    """From `height` at a share of 0 to `alpha` at a share of 1."""
+    """Return a value from `height` at a share of 0 to `alpha` at a share of 1."""
     return (1.0 - alpha) * 0.5 * height * (1.0 + math.cos(math.pi * share)) + alpha
 
 
 class CosineDecayRestarts(_Decay):
-    """`CosineDecay` again and again: each wave is `t_mul` times as long, `m_mul` times as high as the last.
+    """Repeated `CosineDecay`: each wave is `t_mul` times as long and `m_mul` times as high as the last.
 
     Defaults: `t_mul=2`, `m_mul=1`, `alpha=0`. Source: Loshchilov and Hutter 2017.
 
@@ -283,7 +283,7 @@ class CosineDecayRestarts(_Decay):
 class PiecewiseConstantDecay(LearningRateSchedule):
     """`values[0]` up to the step `boundaries[0]`, then `values[1]` up to `boundaries[1]`, and so on.
 
-    Raises `ArgumentError` unless there is one value more than boundaries, and these grow.
+    Raises `ArgumentError` unless the boundaries increase and there is one more value than boundaries.
 
     >>> schedule = PiecewiseConstantDecay([100, 200], [1.0, 0.5, 0.1])
     >>> schedule(100), schedule(101), schedule(1000)
@@ -300,7 +300,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.values = [_checks.real("values", one) for one in values]
         if len(values) != len(boundaries) + 1 or self.boundaries != sorted(self.boundaries):
             raise ArgumentError(
-                f"boundaries: expected {len(values) - 1} growing numbers for {len(values)} values; "
+                f"boundaries: expected {len(values) - 1} increasing numbers for {len(values)} values, "
                 f"got {list(boundaries)}"
             )
         self.name = name
@@ -310,7 +310,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the same schedule again."""
+        """Return the arguments that recreate the schedule."""
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
 
 
@@ -329,11 +329,11 @@ def rate_at(schedule: LearningRateSchedule, step: int) -> float:
         rate = float(schedule(step))
     except (TypeError, ValueError) as problem:
         raise ArgumentError(
-            f"learning_rate: {schedule!r} gave no number for step {step} ({problem})"
+            f"learning_rate: expected a number from {schedule!r} for step {step} ({problem})"
         ) from problem
     if not 0 <= rate < math.inf:
         raise ArgumentError(
-            f"learning_rate: {schedule!r} gave {rate} for step {step}; expected a number of 0 or more"
+            f"learning_rate: expected a number of 0 or more from {schedule!r}, got {rate} for step {step}"
         )
     return rate
 
@@ -345,7 +345,7 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     'ExponentialDecay'
     """
     if not isinstance(learning_rate_schedule, LearningRateSchedule):
-        raise ArgumentError(f"learning_rate_schedule: expected a schedule; got {learning_rate_schedule!r}")
+        raise ArgumentError(f"learning_rate_schedule: expected a schedule, got {learning_rate_schedule!r}")
     return {
         "class_name": type(learning_rate_schedule).__name__,
         "config": learning_rate_schedule.get_config(),
@@ -355,18 +355,18 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> LearningRateSchedule:
-    """Make the schedule that `serialize` described; classes of your own come from `custom_objects`.
+    """Make the schedule that `serialize` described; your own classes come from `custom_objects`.
 
     Raises:
-        UnknownNameError: for a class that is not known.
-        ArgumentError: for what is no such description.
+        UnknownNameError: for an unknown class.
+        ArgumentError: for an invalid description.
     """
     if not isinstance(config, Mapping) or not {"class_name", "config"} <= set(config):
-        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config'; got {config!r}")
+        raise ArgumentError(f"config: expected a dictionary with 'class_name' and 'config', got {config!r}")
     name = config["class_name"]
     made = (custom_objects or {}).get(name) or _CLASSES.get(name)
     if made is None:
         raise unknown_name("class_name", name, [*_CLASSES, *(custom_objects or {})])
     if not (isinstance(made, type) and issubclass(made, LearningRateSchedule)):
-        raise ArgumentError(f"custom_objects: expected a subclass of LearningRateSchedule; got {made!r}")
+        raise ArgumentError(f"custom_objects: expected a subclass of LearningRateSchedule, got {made!r}")
     return made.from_config(dict(config["config"]))

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: those of `torch.optim.lr_scheduler`."""
+"""Learning rate schedules of `torch.optim.lr_scheduler`."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ _BASES = (lr_scheduler.LRScheduler, lr_scheduler.ReduceLROnPlateau)
 
 
 def get(schedule: object, custom_objects: Mapping[str, Any] | None = None) -> Schedule | None:
-    """A function that makes the schedule for a torch optimizer, from what a user or a file gives.
+    """Return a function that makes the schedule for a torch optimizer, given by a user or a file.
 
     Raises:
-        ArgumentError: for a schedule that is made already, or that cannot be called.
+        ArgumentError: for a schedule object, or for anything that can't be called.
     """
     if schedule is None:
         return None
@@ -27,28 +27,26 @@ def get(schedule: object, custom_objects: Mapping[str, Any] | None = None) -> Sc
         return _from_config(schedule, custom_objects or {})
     if isinstance(schedule, _BASES) or not callable(schedule):
         raise ArgumentError(
-            f"schedule: got {schedule!r}, expected a function of the torch optimizer, such as "
-            "functools.partial(torch.optim.lr_scheduler.StepLR, step_size=10)"
+            "schedule: expected a function of the torch optimizer, such as "
+            f"functools.partial(torch.optim.lr_scheduler.StepLR, step_size=10), got {schedule!r}"
         )
     return schedule
 
 
 def make(schedule: Schedule, optimizer: torch.optim.Optimizer) -> Any:
-    """The schedule of an optimizer.
+    """Return the schedule of an optimizer.
 
     Raises:
-        ArgumentError: if the function makes something else.
+        ArgumentError: if the function returns anything else.
     """
     made = schedule(optimizer)
     if not isinstance(made, _BASES):
-        raise ArgumentError(
-            f"schedule: it gave {made!r}, a schedule of torch.optim.lr_scheduler was expected"
-        )
+        raise ArgumentError(f"schedule: expected a schedule of torch.optim.lr_scheduler, got {made!r}")
     return made
 
 
 def serialize(schedule: Schedule | None) -> dict[str, Any] | None:
-    """What a file needs to make the schedule again; a function of the user's only by its name."""
+    """Describe a schedule for a file; a user's function is stored only by name."""
     if schedule is None:
         return None
     function, options = schedule, {}
@@ -69,13 +67,13 @@ def _from_config(saved: Mapping[str, Any], custom: Mapping[str, Any]) -> Schedul
         wanted = name.removeprefix("custom:")
         if wanted not in custom:
             raise ArgumentError(
-                f"custom_objects: the model was compiled with the schedule {wanted!r}, which is not torch's: "
-                f"pass custom_objects={{{wanted!r}: ...}}, or compile=False"
+                f"custom_objects: the model was compiled with the schedule {wanted!r}, which is not torch's; "
+                f"pass custom_objects={{{wanted!r}: ...}} or compile=False"
             )
         found: Schedule = custom[wanted]
         return found
     kind = getattr(lr_scheduler, name, None)
-    # Only schedules: a file must not be able to name any other part of torch.
+    # Only schedules: a file must not be able to refer to any other part of torch.
     if not (isinstance(kind, type) and issubclass(kind, _BASES)):
         raise unknown_name("schedule", name, [])
     return functools.partial(kind, **config)

@@ -6,7 +6,7 @@ that does not run. The torch optimizer stays what holds the state: the tensors a
 may do to it between two looks is seen.
 """
 
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any, Self
 
 import torch
@@ -21,6 +21,7 @@ __all__ = ["FusedAdam"]
 
 _ATTRIBUTES = ("step", "grad_scale", "found_inf")  # a schedule counts steps; a scaler scales gradients
 _FLAGS = ("amsgrad", "capturable", "differentiable")
+_grad = attrgetter("grad")
 
 
 class FusedAdam:
@@ -90,7 +91,7 @@ class FusedAdam:
         optimizer, group = self._optimizer, self._group
         if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
             return False  # another state has been loaded
-        found, gradients = [weight.grad for weight in self._weights], self._gradients
+        found, gradients = list(map(_grad, self._weights)), self._gradients
         if len(gradients) != len(found) or not all(map(is_, found, gradients)):
             gradients = [one for one in found if one is not None and one.is_contiguous()]
             if len(gradients) != len(found):

@@ -1,7 +1,8 @@
-"""Forward and backward passes of the layers that know no time; see `nabi.training._step._chain`."""
+"""A layer's part in a step without autograd, and the parts of the layers that know no time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,11 +12,13 @@ from nabi.kernels import Kept, SmallDense, small_dense
 from nabi.layers import Activation, Dense, Dropout, Flatten
 
 __all__ = [
-    "DirectActivation",
-    "direct_activation",
-    "direct_dense",
-    "direct_dropout",
-    "direct_flatten",
+    "ActivationPass",
+    "DensePass",
+    "DropoutPass",
+    "FlattenPass",
+    "Function",
+    "Pass",
+    "Shape",
     "is_known",
 ]
 
@@ -23,29 +26,37 @@ Shape = tuple[int, ...]
 Function = Callable[[Tensor], Tensor]
 
 
-def direct_dense(layer: Dense, activation: Function | None = None) -> "DirectDense | None":
-    """The passes of a Dense layer whose activation has a derivative here."""
-    function = layer.activation if activation is None else activation
-    return DirectDense(layer, function) if is_known(function) else None
+class Pass(ABC):
+    """A layer in a step of training: `forward`, then `backward`, again and again; gradient mode is off.
+
+    Attributes:
+        takes_masks: whether steps of its input may be masked.
+        needs_padding_last: whether the masked steps must then be the last of their rows.
+        ends_masks: whether its output has no steps any more.
+    """
+
+    takes_masks: bool = False
+    needs_padding_last: ClassVar[bool] = False
+    ends_masks: bool = False
+
+    @abstractmethod
+    def fits(self, shape: Shape) -> Shape | None:
+        """Return the shape of the output for inputs of a shape; None if the layer refuses it."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output in training."""
+
+    @abstractmethod
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """Set `grad` of the weights; return the gradient of the input if it is needed."""
+
+    def mask(self, mask: Tensor | None) -> Tensor | None:
+        """Take the mask `[B, T, 1]` of the next batch, None if all steps count; return that of the output."""
+        return mask
 
 
-def direct_activation(layer: Activation, activation: Function | None = None) -> "DirectActivation | None":
-    """The passes of an activation that has a derivative here."""
-    function = layer.activation if activation is None else activation
-    return DirectActivation(function) if is_known(function) else None
-
-
-def direct_dropout(layer: Dropout) -> "DirectDropout":
-    """The passes of dropout."""
-    return DirectDropout(layer)
-
-
-def direct_flatten(layer: Flatten) -> "DirectFlatten":
-    """The passes of a change of shape."""
-    return DirectFlatten()
-
-
-# The derivatives of activations by their outputs: the same operators that autograd calls ------------------
+# Activations ----------------------------------------------------------------------------------------------
 
 
 def _relu_backward(cotangent: Tensor, y: Tensor) -> Tensor:
@@ -67,42 +78,50 @@ def _softmax_backward(cotangent: Tensor, y: Tensor) -> Tensor:
     return torch._softmax_backward_data(cotangent, y, -1, y.dtype)
 
 
-_BACKWARD: dict[Any, Callable[[Tensor, Tensor], Tensor] | None] = {
-    activations.linear: None,
-    activations.relu: _relu_backward,
-    activations.tanh: _tanh_backward,
-    activations.sigmoid: _sigmoid_backward,
-    activations.softmax: _softmax_backward,
-}
+class _Known(NamedTuple):
+    """An activation whose derivative follows from its output.
 
-# Activations that native code applies together with the product.
-_NATIVE: dict[Any, str] = {
-    activations.linear: "linear",
-    activations.relu: "relu",
-    activations.tanh: "tanh",
-    activations.sigmoid: "sigmoid",
+    Attributes:
+        native: its name in native code, which applies it together with a product; None where it does not.
+        backward: the operator that autograd calls, given the cotangent and the output; None for the identity.
+    """
+
+    native: str | None
+    backward: Callable[[Tensor, Tensor], Tensor] | None
+
+
+_KNOWN: dict[Any, _Known] = {
+    activations.linear: _Known("linear", None),
+    activations.relu: _Known("relu", _relu_backward),
+    activations.tanh: _Known("tanh", _tanh_backward),
+    activations.sigmoid: _Known("sigmoid", _sigmoid_backward),
+    activations.softmax: _Known(None, _softmax_backward),
 }
 
 
 def is_known(function: Function) -> bool:
     """Whether the derivative of an activation is among those here."""
-    return any(function is known for known in _BACKWARD)  # a callable of the user's may have no hash
+    return any(function is known for known in _KNOWN)  # a callable of the user's may have no hash
 
 
-class DirectActivation:
+class ActivationPass(Pass):
     """An activation function."""
 
+    takes_masks = True
+
     def __init__(self, function: Function) -> None:
-        self._function, self._derivative = function, _BACKWARD[function]
+        self._function, self._derivative = function, _KNOWN[function].backward
         self._y: Tensor | None = None
+
+    @classmethod
+    def of(cls, layer: Activation, function: Function | None) -> "ActivationPass | None":
+        """The part of a layer, perhaps with another function; None where its derivative is not known."""
+        function = layer.activation if function is None else function
+        return cls(function) if is_known(function) else None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape with a batch and features."""
         return shape if len(shape) > 1 else None
-
-    def masked(self, mask: Tensor | None) -> Tensor | None:
-        """The mask of the next batch goes on as it is."""
-        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The function of the inputs."""
@@ -117,31 +136,38 @@ class DirectActivation:
         return cotangent if self._derivative is None or y is None else self._derivative(cotangent, y)
 
 
-class DirectDense:
+# Layers ---------------------------------------------------------------------------------------------------
+
+
+class DensePass(Pass):
     """`activation(x · kernel + bias)`."""
 
-    def __init__(self, layer: Dense, activation: Function) -> None:
+    takes_masks = True
+
+    def __init__(self, layer: Dense, function: Function) -> None:
         self._kernel, self._bias = layer.kernel, layer.bias
         self._inputs, self._units = layer.kernel.shape
         self._turned = layer.kernel.detach().t()
-        own = _NATIVE.get(activation)
-        self._own = own or "linear"
+        known = _KNOWN[function]
+        self._own = known.native or "linear"
         # What follows the layer's own products, and what native code leaves to follow.
-        self._activation = None if _BACKWARD[activation] is None else DirectActivation(activation)
-        self._left = self._activation if own is None else None
+        self._activation = None if known.backward is None else ActivationPass(function)
+        self._left = self._activation if known.native is None else None
         self._x: Tensor | None = None
         self._rows = 0
         self._small: SmallDense | None = None
+
+    @classmethod
+    def of(cls, layer: Dense, function: Function | None) -> "DensePass | None":
+        """The part of a layer, perhaps with another activation; None where its derivative is not known."""
+        function = layer.activation if function is None else function
+        return cls(layer, function) if is_known(function) else None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Inputs of the width that the weights were made for."""
         if len(shape) < 2 or shape[-1] != self._inputs:
             return None
         return (*shape[:-1], self._units)
-
-    def masked(self, mask: Tensor | None) -> Tensor | None:
-        """The mask of the next batch goes on as it is."""
-        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[..., inputs]`."""
@@ -167,17 +193,16 @@ class DirectDense:
         rows = cotangent if flat else cotangent.reshape(-1, self._units)
         if activation is not None:
             rows = activation.backward(rows, True)
-        found = self._by_torch(rows, need_input) if small is None else self._natively(small, rows, need_input)
+        if small is None:
+            found = self._by_torch(rows, need_input)
+        else:
+            found = small.backward(rows.contiguous(), need_input)
+            kernel, bias = self._kernel, self._bias
+            if kernel.requires_grad:
+                kernel.grad = small.kernel_gradient
+            if bias is not None and bias.requires_grad:
+                bias.grad = small.bias_gradient
         return found if found is None or flat else found.view(*cotangent.shape[:-1], self._inputs)
-
-    def _natively(self, small: SmallDense, rows: Tensor, need_input: bool) -> Tensor | None:
-        kernel, bias = self._kernel, self._bias
-        found = small.backward(rows.contiguous(), need_input)
-        if kernel.requires_grad:
-            kernel.grad = small.kernel_gradient
-        if bias is not None and bias.requires_grad:
-            bias.grad = small.bias_gradient
-        return found
 
     def _by_torch(self, rows: Tensor, need_input: bool) -> Tensor | None:
         kernel, bias, x = self._kernel, self._bias, self._x
@@ -191,8 +216,10 @@ class DirectDense:
         return torch.mm(rows, self._turned) if need_input else None
 
 
-class DirectDropout:
+class DropoutPass(Pass):
     """Dropout, with the layer's own random numbers."""
+
+    takes_masks = True
 
     def __init__(self, layer: Dropout) -> None:
         self._layer = layer
@@ -202,10 +229,6 @@ class DirectDropout:
         """Every shape that the shape of the noise can be drawn for."""
         noise = self._layer.noise_shape
         return shape if len(shape) > 1 and (noise is None or len(noise) == len(shape)) else None
-
-    def masked(self, mask: Tensor | None) -> Tensor | None:
-        """The mask of the next batch goes on as it is."""
-        return mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""
@@ -218,10 +241,10 @@ class DirectDropout:
         return cotangent if kept is None else kept.times(cotangent)
 
 
-class DirectFlatten:
+class FlattenPass(Pass):
     """All axes after the batch made one."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: Flatten) -> None:
         self._shape = torch.Size()
 
     def fits(self, shape: Shape) -> Shape | None:

@@ -36,11 +36,6 @@ class ClosedForm:
         self._shape: torch.Size | None = None
         self._native: SmallLoss | None = None
 
-    def is_as(self, other: "ClosedForm") -> bool:
-        """Whether the other one gives the same."""
-        mine, its = (self._kind, self._loss, self._readout), (other._kind, other._loss, other._readout)
-        return mine == its
-
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
         """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
         shape = outputs.shape

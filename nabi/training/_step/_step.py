@@ -1,58 +1,107 @@
 """One step of training, with everything decided beforehand that is the same at every step."""
 
+from contextlib import suppress
 from inspect import signature
-from typing import Any, Protocol
-from weakref import WeakKeyDictionary
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError
+from nabi.layers import Embedding, Layer, casts
 from nabi.training._compiled import Compiled, Trainable
 from nabi.training._data._batches import Batch
 from nabi.training._data._inputs_outputs import Part, row_count
-from nabi.training._losses._classes import is_own
+from nabi.training._losses._classes import FunctionLoss, is_own
 from nabi.training._own_steps import as_data, defines, figures_of, reset_own_metrics
-from nabi.training._step._losses import (
-    ClosedForm,
-    Readout,
-    closed_form,
-    gradient_by_autograd,
-    predictions,
-)
+from nabi.training._step._chain import Parts, Snapshot, are_known, find_parts, is_unwatched
+from nabi.training._step._losses import ClosedForm, closed_form, gradient_by_autograd, predictions
 
-__all__ = ["DirectModel", "Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
+__all__ = ["Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
 
 
-class DirectModel(Protocol):
-    """A model that is trained without autograd: its layers forward, then backward."""
+# Numbers of weights and outputs up to which a chain may wait for more batches.
+_SMALL = 1 << 21
 
-    readout: Readout | None
+
+class Chain:
+    """The parts of a model's layers, ready to be called one after the other.
+
+    Attributes:
+        snapshot: what it is made from.
+        readout: the name and function of the activation that is taken off, if the outputs are its logits.
+        closed: the gradient of the loss, where it has a closed form.
+        masks: what takes the mask of a batch, one after the other; `mask` is that of the batch just taken.
+        forward, backward, last_backward: what a step calls; the last one needs no gradient of its input.
+    """
+
+    def __init__(self, parts: Parts, snapshot: Snapshot, closed: ClosedForm | None) -> None:
+        self.snapshot, self.readout, self.closed = snapshot, parts.readout, closed
+        self._first = first = parts.layers[0][0]
+        self.dtype = first.dtype
+        self.takes_numbers = isinstance(first, Embedding)  # then inputs are whole numbers, and stay so
+        self._passes = [own for _, own in parts.layers]
+        trained = [any(weight.requires_grad for weight in layer.parameters()) for layer, _ in parts.layers]
+        # Layers before the first one with weights to train need no backward pass.
+        start = trained.index(True)
+        self.forward = [own.forward for own in self._passes]
+        self.backward = [own.backward for own in reversed(self._passes[start + 1 :])]
+        self.last_backward = self._passes[start].backward
+        self.masks = [] if parts.masked is None else [own.mask for own in parts.masked]
+        self._padding_last = any(own.needs_padding_last for own in parts.masked or ())
+        self.mask: Tensor | None = None
+        self._weights, self._addresses = snapshot.weights, snapshot.addresses
+        self._shape: torch.Size | None = None
+        self._numbers = sum(weight.numel() for weight in snapshot.weights)
+        self._largest = 0
 
     @property
     def is_small(self) -> bool:
         """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
+        return self._largest + self._numbers <= _SMALL
+
+    def start_again(self) -> None:
+        """Get ready for other batches."""
+        self._shape = None  # states may have been set for another batch size
 
     def takes(self, x: Tensor) -> bool:
-        """Whether inputs of this shape and type can go through."""
+        """Whether all layers take such inputs, and their mask; if not, calling the layers says why.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The outputs, or their logits where there is a readout."""
+        Nor if weights have other memory: whoever makes the batches may have given it (`weight.data = ...`).
+        """
+        if list(map(Tensor.data_ptr, self._weights)) != self._addresses:
+            return False
+        if self.takes_numbers and x.dtype not in (torch.int64, torch.int32):
+            return False
+        if x.shape != self._shape and not self._fits(x):
+            return False
+        if self.masks:
+            if x.dim() != 2:
+                return False
+            mask = x != 0
+            if self._padding_last and bool((mask[:, 1:] > mask[:, :-1]).any()):
+                return False
+            self.mask = None if bool(mask.all()) else mask.unsqueeze(-1)
+        return True
 
-    def backward(self, cotangent: Tensor) -> None:
-        """Set the gradients of the weights."""
-
-
-# What small models were trained by, for their next epoch, which is often that of another `fit`; with the
-# gradient of the loss that it was.
-_kept: WeakKeyDictionary[Trainable, tuple[DirectModel, ClosedForm | None]] = WeakKeyDictionary()
-_NOTHING = (None, None)
+    def _fits(self, x: Tensor) -> bool:
+        if not (self.takes_numbers or casts(self._first, x.dtype)):
+            return False
+        shape: tuple[int, ...] | None = tuple(x.shape)
+        numbers = 0
+        for own in self._passes:
+            shape = None if shape is None else own.fits(shape)
+            numbers += 0 if shape is None else prod(shape)
+        if shape is not None:
+            self._shape, self._largest = x.shape, max(self._largest, numbers)
+        return shape is not None
 
 
 class Step:
     """How a model is trained on a batch.
 
-    There are two ways, with the same results up to rounding: autograd, which does everything; and directly,
+    There are two ways, with the same results up to rounding: autograd, which does everything; and without it,
     where the model's layers and the loss know their derivatives and nothing needs a graph. What is decided
     here holds until somebody's code may have changed the model: `fit` makes a new one for every epoch, and
     for every batch when a callback runs between the batches.
@@ -66,27 +115,46 @@ class Step:
 
     def __init__(self, model: Trainable, compiled: Compiled, *, alone: bool = False) -> None:
         self._model, self._compiled, self._optimizer = model, compiled, compiled.optimizer
-        # A loss of the user's own may depend on weights too, which only autograd can see.
-        # Taken out: it has memory of its own, which another thread that trains the model must not write to.
-        previous, known = _kept.pop(model, _NOTHING) if alone else _NOTHING
         self._own_step, self._own_loss = defines(model, "train_step"), defines(model, "compute_loss")
-        plain = is_own(compiled.loss) and not self._own_loss
-        direct = model.direct(compiled.logits_of, previous) if plain else None
-        self._direct: DirectModel | None = direct
-        closed = None if direct is None else closed_form(compiled.loss, direct.readout)
-        if closed is not None and known is not None and closed.is_as(known):
-            closed = known
-        self._closed = closed
-        # A direct step sets the gradients of the weights that are trained; one just frozen shall have none.
+        self._chain: Chain | None = None
+        # A loss of the user's own may depend on weights too, which only autograd can see.
+        if not self._own_loss and is_own(compiled.loss):
+            self._find_chain(alone)
+        # A chain sets the gradients of the weights that are trained; one just frozen shall have none.
         compiled.optimizer.clear_gradients()
         compiled.optimizer.look_again()
 
+    def _find_chain(self, alone: bool) -> None:
+        spare: Chain | None = None
+        if alone:
+            # Taken out: it has memory of its own, which another thread that trains the model must not use.
+            with suppress(IndexError):
+                spare = self._compiled.spare.pop()
+        model, loss, logits_of = self._model, self._compiled.loss, self._compiled.logits_of
+        assert isinstance(loss, FunctionLoss)
+        steps = model.steps()
+        layers = None if steps is None else steps.as_chain()
+        if steps is None or layers is None or not are_known(layers) or not is_unwatched():
+            return
+        assert isinstance(model, Layer)
+        snapshot = Snapshot(model, layers, loss, logits_of)
+        if spare is not None and snapshot.is_as(spare.snapshot):
+            self._chain = spare
+            spare.start_again()
+            return
+        parts = find_parts(layers, steps.readout, logits_of, snapshot)
+        if parts is not None:
+            self._chain = Chain(parts, snapshot, closed_form(loss, parts.readout))
+
+    @property
+    def without_autograd(self) -> bool:
+        """Whether it trains without autograd where the batch lets it."""
+        return self._chain is not None
+
     def keep(self) -> None:
         """Keep what a small model was trained by, for a step `alone` in its next epoch."""
-        if self._direct is not None and self._direct.is_small:
-            _kept[self._model] = self._direct, self._closed
-        else:
-            _kept.pop(self._model, None)
+        if self._chain is not None and self._chain.is_small:
+            self._compiled.spare.append(self._chain)
 
     def train(self, batch: Batch) -> None:
         """Train on a batch, whose loss goes into the mean. One that is not finite changes no weights."""
@@ -101,32 +169,41 @@ class Step:
         x, y, weights = batch
         if y is None and not self._own_loss:
             raise ArgumentError("y: no targets were given, training needs them")
-        if self._direct is not None and not isinstance(x, tuple) and self._direct.takes(x):
+        chain = self._chain
+        if chain is not None and not isinstance(x, tuple) and chain.takes(x):
             assert isinstance(y, Tensor)
             assert not isinstance(weights, tuple)
-            self._train_directly(self._direct, x, y, weights)
+            self._train_by_chain(chain, x, y, weights)
         else:
             self._train_by_autograd(x, y, weights)
 
-    def _train_directly(self, direct: DirectModel, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
+    def _train_by_chain(self, chain: Chain, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
         compiled = self._compiled
         loss: Tensor | float
+        passed: Any
         # What `torch.no_grad()` does; that takes as long as a small kernel.
         before = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)
         try:
-            outputs = direct.forward(x)
-            if self._closed is not None and weights is None:
-                loss, gradient = self._closed(y, outputs)
+            outputs = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
+            mask = chain.mask
+            for take in chain.masks:
+                mask = take(mask)
+            for forward in chain.forward:
+                outputs = forward(outputs)
+            if chain.closed is not None and weights is None:
+                loss, passed = chain.closed(y, outputs)
             else:
-                loss, gradient = gradient_by_autograd(compiled.loss, direct.readout, y, outputs, weights)
+                loss, passed = gradient_by_autograd(compiled.loss, chain.readout, y, outputs, weights)
             compiled.mean_loss.add(loss, x.shape[0])
             if compiled.mean_loss.finite:
-                direct.backward(gradient)
+                for backward in chain.backward:
+                    passed = backward(passed, True)
+                chain.last_backward(passed, False)
                 self._optimizer.step()
             if compiled.metrics_asked:
                 # The next batch's outputs may lie where these do, and a metric may keep what it is given.
-                compiled.measure(y, predictions(outputs.clone(), direct.readout), weights)
+                compiled.measure(y, predictions(outputs.clone(), chain.readout), weights)
         finally:
             torch._C._set_grad_enabled(before)
 

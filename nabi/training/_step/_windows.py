@@ -1,4 +1,4 @@
-"""Forward and backward passes of convolution and pooling over time; see `nabi.training._step._chain`."""
+"""The parts of convolution and pooling over time."""
 
 from typing import Any
 
@@ -6,38 +6,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nabi import activations
+from nabi.kernels import PooledConvolution, pooled_convolution
 from nabi.layers import Conv1D, GlobalMaxPooling1D, MaxPooling1D, Windows
-from nabi.training._step._core import DirectActivation, is_known
+from nabi.training._step._core import ActivationPass, Pass, Shape, is_known
 
-__all__ = [
-    "Padding",
-    "as_image",
-    "as_steps",
-    "direct_convolution",
-    "direct_global_max_pooling",
-    "direct_max_pooling",
-]
+__all__ = ["ConvolutionPass", "GlobalMaxPoolingPass", "MaxPoolingPass", "PooledConvolutionPass"]
 
-Shape = tuple[int, ...]
 _aten: Any = torch.ops.aten
+# The largest value of these functions is the function of the largest value, and at the same step.
+_MONOTONE = (activations.linear, activations.relu)
 
 
-def direct_convolution(layer: Conv1D) -> "DirectConvolution | None":
-    """The passes of a convolution whose activation has a derivative here."""
-    return DirectConvolution(layer) if is_known(layer.activation) else None
-
-
-def direct_max_pooling(layer: MaxPooling1D) -> "DirectMaxPooling":
-    """The passes of the largest values of windows."""
-    return DirectMaxPooling(layer)
-
-
-def direct_global_max_pooling(layer: GlobalMaxPooling1D) -> "DirectGlobalMaxPooling":
-    """The passes of the largest values over all steps."""
-    return DirectGlobalMaxPooling(layer)
-
-
-class Padding:
+class _Padding:
     """The steps that windows need around those that there are."""
 
     def __init__(self, windows: Windows, fill: float) -> None:
@@ -49,16 +30,16 @@ class Padding:
         self._around = self._windows.around(x.shape[1])
         if any(self._around):
             x = functional.pad(x, (0, 0, *self._around), value=self._fill)
-        return as_image(x)
+        return _as_image(x)
 
     def without(self, image: Tensor) -> Tensor:
         """The steps `[B, T, D]` of an image, without those of the padding."""
         before, after = self._around
-        steps = as_steps(image)
+        steps = _as_steps(image)
         return steps[:, before : steps.shape[1] - after] if before or after else steps
 
 
-class Masks:
+class _Masks:
     """Which steps count before windows go over them, and which windows do; both None without a mask.
 
     The steps that count come first in their rows.
@@ -66,7 +47,6 @@ class Masks:
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
-        self.able = not windows.moves_steps
         self.steps: Tensor | None = None
         self.found: Tensor | None = None
 
@@ -80,7 +60,7 @@ class Masks:
         return self.found
 
 
-def only(mask: Tensor | None, x: Tensor, otherwise: float = 0.0) -> Tensor:
+def _only(mask: Tensor | None, x: Tensor, otherwise: float = 0.0) -> Tensor:
     """`[B, T, D]` where a mask `[B, T, 1]` is set, another number elsewhere."""
     if mask is None:
         return x
@@ -89,7 +69,7 @@ def only(mask: Tensor | None, x: Tensor, otherwise: float = 0.0) -> Tensor:
     return x.reshape(-1, x.shape[-1]).index_fill(0, rows, otherwise).view(x.shape)
 
 
-def as_image(x: Tensor) -> Tensor:
+def _as_image(x: Tensor) -> Tensor:
     """`[B, T, D]` as `[B, D, 1, T]`, an image in the layout that torch is fastest with.
 
     Torch knows as "channels last" what is nothing but `[B, T, D]` in memory.
@@ -97,20 +77,40 @@ def as_image(x: Tensor) -> Tensor:
     return x.contiguous().unsqueeze(1).permute(0, 3, 1, 2)
 
 
-def as_steps(image: Tensor) -> Tensor:
+def _as_steps(image: Tensor) -> Tensor:
     """The image `[B, D, 1, T]` as `[B, T, D]` again."""
     return image.permute(0, 2, 3, 1).squeeze(1)
 
 
-class DirectConvolution:
+class _WindowedPass(Pass):
+    """Windows that slide over steps: those that count lie side by side, before the masked ones."""
+
+    needs_padding_last = True
+
+    def __init__(self, windows: Windows, fill: float) -> None:
+        self._windows = windows
+        self._padding, self._masks = _Padding(windows, fill), _Masks(windows)
+        self.takes_masks = not windows.moves_steps
+
+    def mask(self, mask: Tensor | None) -> Tensor | None:
+        """Keep the mask for the next batch."""
+        return self._masks.take(mask)
+
+
+class ConvolutionPass(_WindowedPass):
     """`activation(convolution(x) + bias)`."""
 
+    @classmethod
+    def of(cls, layer: Conv1D) -> "ConvolutionPass | None":
+        """The part of a layer, None where the derivative of its activation is not known."""
+        return cls(layer) if is_known(layer.activation) else None
+
     def __init__(self, layer: Conv1D) -> None:
-        self._layer, self._windows = layer, layer._windows
-        self._padding, self._masks = Padding(self._windows, 0.0), Masks(self._windows)
+        super().__init__(layer.windows, 0.0)
+        self._layer = layer
         self._inputs = layer.kernel.shape[1] * layer.groups
         self._weights = layer.kernel.detach().permute(2, 1, 0).unsqueeze(2)
-        self._activation = DirectActivation(layer.activation)
+        self._activation = ActivationPass(layer.activation)
         self._strides, self._dilation = (1, layer.strides[0]), (1, layer.dilation_rate[0])
         self._image: Tensor | None = None
 
@@ -120,32 +120,23 @@ class DirectConvolution:
             return None
         return (shape[0], self._windows.count(shape[1]), self._layer.filters)
 
-    @property
-    def takes_masks(self) -> bool:
-        """Whether rows may have masked steps behind the others."""
-        return self._masks.able
-
-    def masked(self, mask: Tensor | None) -> Tensor | None:
-        """Take the mask of the next batch."""
-        return self._masks.take(mask)
-
     def forward(self, x: Tensor) -> Tensor:
         """The output for `[B, T, D]`."""
-        self._image = image = self._padding.image(only(self._masks.steps, x))
+        self._image = image = self._padding.image(_only(self._masks.steps, x))
         y = functional.conv2d(
             image, self._weights, self._layer.bias, self._strides, 0, self._dilation, self._layer.groups
         )
-        return only(self._masks.found, self._activation.forward(as_steps(y)))
+        return _only(self._masks.found, self._activation.forward(_as_steps(y)))
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of kernel and bias."""
         image, self._image = self._image, None
         assert image is not None
         kernel, bias = self._layer.kernel, self._layer.bias
-        cotangent = only(self._masks.found, cotangent)
+        cotangent = _only(self._masks.found, cotangent)
         needed = [need_input, kernel.requires_grad, bias is not None and bias.requires_grad]
         dx, d_kernel, d_bias = _aten.convolution_backward(
-            as_image(self._activation.backward(cotangent, True)), image, self._weights,
+            _as_image(self._activation.backward(cotangent, True)), image, self._weights,
             [self._layer.filters], self._strides, (0, 0), self._dilation, False, (0, 0), self._layer.groups,
             needed,
         )  # fmt: skip
@@ -153,15 +144,14 @@ class DirectConvolution:
             kernel.grad = d_kernel.squeeze(2).permute(2, 1, 0).contiguous()
         if bias is not None and needed[2]:
             bias.grad = d_bias
-        return only(self._masks.steps, self._padding.without(dx)) if need_input else None
+        return _only(self._masks.steps, self._padding.without(dx)) if need_input else None
 
 
-class DirectMaxPooling:
+class MaxPoolingPass(_WindowedPass):
     """The largest value of each window over time."""
 
     def __init__(self, layer: MaxPooling1D) -> None:
-        self._windows = layer._windows
-        self._padding, self._masks = Padding(self._windows, float("-inf")), Masks(self._windows)
+        super().__init__(layer.windows, float("-inf"))
         self._sizes = (1, layer.pool_size[0]), (1, layer.strides[0])
         self._saved: tuple[Tensor, Tensor] | None = None
 
@@ -171,37 +161,29 @@ class DirectMaxPooling:
             return None
         return (shape[0], self._windows.count(shape[1]), shape[2])
 
-    @property
-    def takes_masks(self) -> bool:
-        """Whether rows may have masked steps behind the others."""
-        return self._masks.able
-
-    def masked(self, mask: Tensor | None) -> Tensor | None:
-        """Take the mask of the next batch."""
-        return self._masks.take(mask)
-
     def forward(self, x: Tensor) -> Tensor:
         """The largest values."""
-        image = self._padding.image(only(self._masks.steps, x, float("-inf")))
+        image = self._padding.image(_only(self._masks.steps, x, float("-inf")))
         largest, places = _aten.max_pool2d_with_indices(image, *self._sizes)
         self._saved = image, places
-        return only(self._masks.found, as_steps(largest))
+        return _only(self._masks.found, _as_steps(largest))
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent at the place in each window that had the largest value, the first of equal ones."""
         assert self._saved is not None
         (image, places), self._saved = self._saved, None
-        cotangent = only(self._masks.found, cotangent)
+        cotangent = _only(self._masks.found, cotangent)
         found = _aten.max_pool2d_with_indices_backward(
-            as_image(cotangent), image, *self._sizes, (0, 0), (1, 1), False, places
+            _as_image(cotangent), image, *self._sizes, (0, 0), (1, 1), False, places
         )
         return self._padding.without(found)
 
 
-class DirectGlobalMaxPooling:
+class GlobalMaxPoolingPass(Pass):
     """The largest value over all steps."""
 
-    ends_mask = True
+    takes_masks = True
+    ends_masks = True
 
     def __init__(self, layer: GlobalMaxPooling1D) -> None:
         self._keeps = layer.keepdims
@@ -214,13 +196,13 @@ class DirectGlobalMaxPooling:
             return None
         return (shape[0], 1, shape[2]) if self._keeps else (shape[0], shape[2])
 
-    def masked(self, mask: Tensor | None) -> None:
-        """Take the mask of the next batch; no steps are left for one afterwards."""
+    def mask(self, mask: Tensor | None) -> None:
+        """Keep the mask for the next batch; no steps are left for one afterwards."""
         self._mask = mask
 
     def forward(self, x: Tensor) -> Tensor:
         """The largest values; 0 for a row without a step that counts."""
-        x = only(self._mask, x, float("-inf"))
+        x = _only(self._mask, x, float("-inf"))
         largest = x.amax(1, keepdim=True)
         self._saved = x, largest
         if self._mask is not None:
@@ -237,3 +219,72 @@ class DirectGlobalMaxPooling:
         # Flags as numbers of the same type: sums and products of others take ten times as long.
         hits = torch.eq(x, largest, out=torch.empty_like(x))
         return hits.mul_(cotangent / hits.sum(1, keepdim=True))
+
+
+class PooledConvolutionPass(_WindowedPass):
+    """The largest values of `activation(convolution(x) + bias)`: a convolution and the pooling after it.
+
+    Pooling hands the gradient of a window to one step of it. A convolution by itself would go over all
+    steps, though most of what it is given is then zero.
+    """
+
+    @classmethod
+    def of(cls, layer: Conv1D, pooling: MaxPooling1D) -> "PooledConvolutionPass | None":
+        """The part of two layers, each of which has one of its own; None where these do as well."""
+        if layer.groups > 1 or pooling.padding != "valid" or pooling.strides[0] < 2:
+            return None
+        if not any(layer.activation is known for known in _MONOTONE):
+            return None
+        gradients = pooled_convolution(layer.kernel, layer.strides[0], layer.dilation_rate[0])
+        return None if gradients is None else cls(layer, pooling, gradients)
+
+    def __init__(self, layer: Conv1D, pooling: MaxPooling1D, gradients: PooledConvolution) -> None:
+        super().__init__(layer.windows, 0.0)
+        self._layer, self._gradients, self._pools = layer, gradients, pooling.windows
+        self._pool_masks = _Masks(self._pools)
+        self.takes_masks = self.takes_masks and not self._pools.moves_steps
+        self._inputs = layer.kernel.shape[1]
+        self._weights = layer.kernel.detach().permute(2, 1, 0).unsqueeze(2)
+        self._activation = ActivationPass(layer.activation)
+        self._strides, self._dilation = (1, layer.strides[0]), (1, layer.dilation_rate[0])
+        self._sizes = (1, pooling.pool_size[0]), (1, pooling.strides[0])
+        self._saved: tuple[Tensor, Tensor] | None = None
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """`[B, T, D]` of the width of the weights, with steps enough for a window of both."""
+        if len(shape) != 3 or shape[2] != self._inputs or shape[1] < self._windows.least or 0 in shape:
+            return None
+        steps = self._windows.count(shape[1])
+        if steps < self._pools.least:
+            return None
+        return (shape[0], self._pools.count(steps), self._layer.filters)
+
+    def mask(self, mask: Tensor | None) -> Tensor | None:
+        """Keep the masks for the next batch."""
+        return self._pool_masks.take(self._masks.take(mask))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The largest values for `[B, T, D]`."""
+        image = self._padding.image(_only(self._masks.steps, x))
+        y = functional.conv2d(image, self._weights, self._layer.bias, self._strides, 0, self._dilation)
+        if self._masks.found is not None:
+            _as_steps(y).masked_fill_(~self._masks.found, float("-inf"))
+        largest, places = torch.ops.aten.max_pool2d_with_indices(y, *self._sizes)
+        self._saved = image, _as_steps(places)
+        return _only(self._pool_masks.found, self._activation.forward(_as_steps(largest)))
+
+    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
+        """The gradients of kernel and bias."""
+        assert self._saved is not None
+        (image, places), self._saved = self._saved, None
+        kernel, bias = self._layer.kernel, self._layer.bias
+        cotangent = _only(self._pool_masks.found, cotangent)
+        given = self._activation.backward(cotangent, True).contiguous()
+        if kernel.requires_grad:
+            kernel.grad = self._gradients.kernel_gradient(_as_steps(image), given, places)
+        if bias is not None and bias.requires_grad:
+            bias.grad = given.sum((0, 1))
+        if not need_input:
+            return None
+        found = _as_image(self._gradients.input_gradient(image.shape[3], given, places))
+        return _only(self._masks.steps, self._padding.without(found))

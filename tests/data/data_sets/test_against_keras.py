@@ -6,10 +6,8 @@ Keras makes of them (start, unknown words, limits, order, split) is compared wit
 
 import itertools
 import json
-import os
 import random
-import subprocess
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,7 @@ import numpy as np
 from keras.src.datasets import imdb, reuters
 from keras.src.legacy.preprocessing.text import Tokenizer
 
-folder, cases = sys.argv[1], json.load(open(sys.argv[1] + "/cases.json"))
+cases = json.load(open(folder + "/cases.json"))
 module = {"imdb": imdb, "reuters": reuters}
 for name in module:
     module[name].get_file = lambda fname, name=name, **unused: f"{folder}/{name}.npz"
@@ -82,7 +80,7 @@ def some_texts(count: int, draw: random.Random) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def samples(tmp_path_factory: pytest.TempPathFactory, in_keras: Callable[..., bytes]) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("keras")
     draw = random.Random(1)
     reviews = [(draw.choice(["train", "test"]), draw.randint(0, 1), text) for text in some_texts(60, draw)]
@@ -113,8 +111,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     (folder / "cases.json").write_text(json.dumps(some_cases()))
     (folder / "texts.json").write_text(json.dumps([text for _, _, text in reviews]))
-    environment = os.environ | {"KERAS_BACKEND": "torch", "KERAS_HOME": str(folder / "home")}
-    subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], env=environment, check=True)
+    in_keras(f"folder = {str(folder)!r}\n{SCRIPT}")
     found, (names, counts) = json.loads((folder / "found.json").read_text())
     texts = [text for _, _, text in reviews]
     return {"paths": paths, "found": found, "names": names, "counts": counts, "texts": texts}

@@ -103,7 +103,7 @@ def test_wrong_numbers(path: Path, name: str) -> None:
 
 
 def test_a_maxlen_that_leaves_nothing(path: Path) -> None:
-    with pytest.raises(ArgumentError, match="maxlen: 5 was given, but no text has fewer codes"):
+    with pytest.raises(ArgumentError, match="maxlen: expected more than the codes of some text, got 5"):
         imdb.load_data(path, maxlen=5)
     assert len(imdb.load_data(path, maxlen=6)[0][0]) == 2
 

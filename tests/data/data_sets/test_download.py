@@ -35,16 +35,16 @@ def test_what_is_right_arrives(server: Server, tmp_path: Path, name: str) -> Non
         ("breaks_off", "it ended after 300,000 of 1,048,576 bytes"),
         ("breaks_off_in_chunks", "IncompleteRead"),
         ("less_announced", "it ended after 1,000 of 1,048,576 bytes"),
-        ("too_long", "more came than the 1,048,576 bytes of the right file"),
+        ("too_long", "it is larger than the expected 1,048,576 bytes"),
         ("empty", "it ended after 0 of 1,048,576 bytes"),
-        ("wrong", "its checksum is not that of the right file"),
-        ("missing", "the server answers 404 Not Found"),
-        ("broken", "the server answers 500 Internal Server Error"),
+        ("wrong", "its checksum is wrong"),
+        ("missing", "the server returned 404 Not Found"),
+        ("broken", "the server returned 500 Internal Server Error"),
         ("loop", "infinite loop"),
-        ("redirect_elsewhere", "the server answers 302"),
+        ("redirect_elsewhere", "the server returned 302"),
         ("no_http", "SSH-2.0"),
-        ("silent", "nothing came for 0.3 seconds"),
-        ("falls_silent", "nothing came for 0.3 seconds"),
+        ("silent", "no data for 0.3 seconds"),
+        ("falls_silent", "no data for 0.3 seconds"),
     ],
 )
 def test_what_is_wrong_leaves_nothing(server: Server, tmp_path: Path, name: str, reason: str) -> None:
@@ -73,7 +73,7 @@ def test_the_next_address_is_tried(server: Server, tmp_path: Path) -> None:
     assert server.asked == ["/missing", "/wrong", "/good"]
     with pytest.raises(MissingFileError) as problem:
         fetch(remote(*addresses[:2]), tmp_path)
-    assert f"{addresses[0]}: the server answers 404 Not Found; {addresses[1]}: its checksum" in str(
+    assert f"{addresses[0]}: the server returned 404 Not Found; {addresses[1]}: its checksum" in str(
         problem.value
     )
 
@@ -154,7 +154,7 @@ def test_a_line_says_what_comes(server: Server, tmp_path: Path, capsys: pytest.C
     address = server.address("good")
     fetch(remote(address), tmp_path)
     shown = capsys.readouterr()
-    assert shown.err == f"texts.bin (1.0 MB) comes from {address}\n"
+    assert shown.err == f"Downloading texts.bin (1.0 MB) from {address}\n"
     assert shown.out == ""
 
 

@@ -108,8 +108,8 @@ def test_offline(
             call()
         said = str(problem.value)
         assert data_set.home[0].name in said
-        assert f"{dead}: the server answers 404" in said
-        assert f"get it from {dead} and put it into {nowhere}" in said
+        assert f"{dead}: the server returned 404" in said
+        assert f"download {dead} into {nowhere}" in said
         assert "NABI_DATA or path=" in said
         for layout in data_set.layouts:
             assert " + ".join(layout.names) in said
@@ -136,7 +136,7 @@ def test_places_that_are_wrong(
     put(tmp_path, "one.txt")
     with pytest.raises(MissingFileError, match="has no"):
         found(pairs, tmp_path)
-    with pytest.raises(FileFormatError, match=r"of another kind than pairs\.csv\.xz or"):
+    with pytest.raises(FileFormatError, match=r"expected a file like pairs\.csv\.xz or"):
         found(pairs, tmp_path / "one.txt")
     for wrong in (5, ["one.txt"], b"one.txt"):
         with pytest.raises(ArgumentError, match=r"path: expected a path of a file or folder, or None, got"):
@@ -149,7 +149,7 @@ def test_places_that_are_wrong(
 def test_keras_own_arrays_are_not_opened(nowhere: Path, tmp_path: Path) -> None:
     """They are pickles, and what is in a pickle is run."""
     (tmp_path / "mine.npz").write_bytes(b"PK")
-    with pytest.raises(FileFormatError, match=r"of another kind than imdb\.csv\.xz or aclImdb_v1\.tar\.gz"):
+    with pytest.raises(FileFormatError, match=r"expected a file like imdb\.csv\.xz or aclImdb_v1\.tar\.gz"):
         imdb.load_data(tmp_path / "mine.npz")
 
 

@@ -49,7 +49,7 @@ def test_a_file_that_is_not_midi_is_refused(tmp_path, content):
 def test_a_note_that_has_no_name_is_refused(tmp_path):
     track = mido.MidiTrack([mido.Message("note_on", note=61), mido.Message("note_off", note=61, time=480)])
     mido.MidiFile(tracks=[track]).save(tmp_path / "a.mid")
-    with pytest.raises(FileFormatError, match="pitch 61 and 1 beats"):
+    with pytest.raises(FileFormatError, match="got pitch 61 with 1 beats"):
         read_midi(tmp_path / "a.mid")
 
 

@@ -147,13 +147,13 @@ def test_a_song_whose_notes_touch_at_one_tick_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header(kind=3) + track(), "type 3"),
+        (header(kind=3) + track(), "expected type 0, 1 or 2, got 3"),
         (header(division=0) + track(), "0 ticks in a beat"),
-        (header(division=(-7 << 8) | 40) + track(), "7 frames a second"),
+        (header(division=(-7 << 8) | 40) + track(), "7 frames per second"),
         (header(tracks=2) + track(), "cut short: 1 of 2 tracks"),
         (header() + track()[:-2], "cut short"),
         (b"MThd\0\0\0\2\0\1", "does not begin with a MIDI header"),
-        (header() + b"MTrk\0\0\0\1\0", "not a MIDI file that can be read"),
+        (header() + b"MTrk\0\0\0\1\0", "not a readable MIDI file"),
     ],
 )
 def test_damage_is_named(tmp_path, content, message):
@@ -164,7 +164,7 @@ def test_damage_is_named(tmp_path, content, message):
 
 
 def test_what_is_not_a_file_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match="is a folder, a file is expected"):
+    with pytest.raises(ArgumentError, match="expected a file, got the folder"):
         read_midi(tmp_path)
     for text in ("a" * 5000, "a\0b"):
         with pytest.raises(MissingFileError, match="there is no file 'a"):

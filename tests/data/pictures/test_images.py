@@ -54,22 +54,26 @@ def test_what_is_no_picture_is_refused(tmp_path) -> None:
     with pytest.raises(MissingFileError, match="there is no file"):
         read_image(tmp_path / "none.png", 8)
     (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(FileFormatError, match="no picture that Pillow knows"):
+    with pytest.raises(FileFormatError, match="not an image that Pillow can read"):
         read_image(tmp_path / "text.png", 8)
     random = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
     Image.fromarray(random).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:1000])
     with pytest.raises(FileFormatError, match=r"cut\.png is damaged"):
         read_image(tmp_path / "cut.png", 8)
-    with pytest.raises(ArgumentError, match="is a folder"):
+    with pytest.raises(ArgumentError, match="got the folder"):
         read_image(tmp_path, 8)
     with pytest.raises(ArgumentError, match="size: expected a whole number of at least 1, got 0"):
         read_image(tmp_path / "whole.png", 0)
     for wrong, kind, message in (
         (np.zeros((2, 6, 6, 2), np.uint8), ShapeError, "1, 3 or 4 channels"),
         (np.zeros((6, 6), np.uint8), ShapeError, r"got \(6, 6\)"),
-        (np.zeros((2, 6, 6, 3)), ArgumentError, "got float64, expected whole numbers"),
-        (np.full((2, 6, 6, 3), 300), ArgumentError, "from 300 to 300"),
+        (
+            np.zeros((2, 6, 6, 3)),
+            ArgumentError,
+            "expected whole numbers from 0 to 255, as uint8, got float64",
+        ),
+        (np.full((2, 6, 6, 3), 300), ArgumentError, "got 300 to 300"),
     ):
         with pytest.raises(kind, match=message):
             fit_images(wrong, 6)
@@ -120,7 +124,7 @@ def test_rows_that_cannot_be_used_are_counted_and_named(tmp_path) -> None:
     assert "there is no file" in found.skipped[0]
     assert "gone.png" in found.skipped[0]
     assert found.skipped[1] == "row 3 has no caption"
-    assert "text.png is no picture" in found.skipped[2]
+    assert "text.png is not an image" in found.skipped[2]
     table = write(tmp_path, "\n".join(["image,caption", *rows[:5]]) + "\n")
     with pytest.raises(
         ArgumentError, match=r"4 of 5 rows of .*captions\.csv cannot be used: there is no file"
@@ -132,13 +136,13 @@ def test_rows_that_cannot_be_used_are_counted_and_named(tmp_path) -> None:
 
 def test_wrong_tables_are_refused(tmp_path) -> None:
     table = write(tmp_path, "image,caption\na.png,one\n")
-    with pytest.raises(ArgumentError, match="is no folder"):
+    with pytest.raises(ArgumentError, match="expected the folder of the images"):
         read_captioned_images(tmp_path / "none", table, size=4)
     with pytest.raises(MissingFileError):
         read_captioned_images(tmp_path, tmp_path / "none.csv", size=4)
     with pytest.raises(UnknownNameError, match="caption: 'captoin' is not known; did you mean 'caption'"):
         read_captioned_images(tmp_path, table, size=4, caption="captoin")
-    with pytest.raises(ArgumentError, match="has one column, 'image'"):
+    with pytest.raises(ArgumentError, match="got only 'image'"):
         read_captioned_images(tmp_path, write(tmp_path, "image\na.png\n", "one.csv"), size=4)
-    with pytest.raises(ArgumentError, match="both are the column 'caption'"):
+    with pytest.raises(ArgumentError, match="got 'caption' for both"):
         read_captioned_images(tmp_path, table, size=4, image="caption")

@@ -45,7 +45,7 @@ def test_samples_alone_features_and_few_targets() -> None:
     single = timeseries_dataset_from_array(data, np.arange(12), 4, batch_size=None)
     x, y = single[2]
     assert (x.shape, int(y), len(single)) == ((4, 2), 2, 9)
-    with pytest.raises(IndexError, match="0 to 8 is expected"):
+    with pytest.raises(IndexError, match="expected 0 to 8, got 9"):
         single[9]
 
 
@@ -71,7 +71,7 @@ def test_shuffled_windows_keep_their_targets() -> None:
             {"sequence_length": 3, "sampling_rate": 1.5},
             "sampling_rate: expected a whole number of at least 1, got 1.5",
         ),
-        ({"sequence_length": 3, "end_index": 12}, "end_index: expected 10 steps of data at most; got 12"),
+        ({"sequence_length": 3, "end_index": 12}, "end_index: expected at most 10 steps, got 12"),
         (
             {"sequence_length": 3, "batch_size": 0},
             "batch_size: expected a whole number of at least 1 or None, got 0",

@@ -47,8 +47,8 @@ def test_parts_are_read(tmp_path):
     ("content", "message"),
     [
         ("{", "cannot be read as JSON"),
-        ("[1, 2]", "holds no parts"),
-        ('{"train": 3}', "holds no parts"),
+        ("[1, 2]", "expected parts"),
+        ('{"train": 3}', "expected parts"),
         ('{"train": [[[60], [200]]]}', r"train\[0\]\[1\]: expected a whole number from 21 to 108.*got 200"),
         ('{"train": [[60]]}', r"train\[0\]: expected a list of frames"),
         ("[" * 100_000, "cannot be read as JSON"),

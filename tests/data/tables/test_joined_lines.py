@@ -22,8 +22,8 @@ def write(path, text):
 def test_rows_that_a_stray_quote_swallows_are_counted_and_named(tmp_path):
     path = write(tmp_path / "a.tsv", STRAY)
     message = (
-        r"a\.tsv: fields that begin with a quote join lines 2 to 5; 4 of these lines look like rows of their "
-        r"own\. If quotes are plain characters in this file, read it with quoted=False \(--no-quotes"
+        r"a\.tsv: fields that begin with a quote join lines 2 to 5; 4 of these lines look like separate "
+        r"rows\. If quotes are plain characters in this file, read it with quoted=False \(--no-quotes"
     )
     with pytest.warns(TableWarning, match=message):
         table = read_table(path)
@@ -90,7 +90,7 @@ def test_the_command_line_says_it_in_a_sentence(tmp_path, capsys, reviews):
     assert end.value.code == 0
     assert len(captured.err.splitlines()) == 1
     assert captured.err.startswith("nabi: ")
-    assert "join lines 2 to 4; 3 of these lines look like rows of their own" in captured.err
+    assert "join lines 2 to 4; 3 of these lines look like separate rows" in captured.err
 
 
 @given(

@@ -85,22 +85,26 @@ def test_probabilities_of_two_classes():
 @pytest.mark.parametrize(
     ("values", "options", "message"),
     [
-        (["a", "a"], {}, "only 'a' was given, at least two classes"),
-        ([], {}, "no labels were given, at least two classes"),
-        ([[], []], {"several": True}, "no labels were given"),
+        (["a", "a"], {}, "expected at least two classes, got only 'a'"),
+        ([], {}, "expected at least two classes, got none"),
+        ([[], []], {"several": True}, "labels: expected at least two classes, got none"),
         (["a", None, "b"], {}, r"values\[1\]: the label is missing \(None\)"),
         (["a", "b", " "], {}, r"values\[2\]: the label is missing \(''\)"),
         ([0.0, float("nan")], {}, r"values\[1\]: the label is missing \(nan\)"),
         ([["a"], None], {"several": True}, r"values\[1\]: the label is missing"),
         ([["a"], ["b", None]], {"several": True}, r"values\[1\]\[1\]: the label is missing"),
-        (["a b"], {"several": True}, r"values\[0\]: 'a b' was given, .* separator="),
-        ([["a", "b"]], {}, r"values\[0\]: list was given"),
-        ([b"a", b"b"], {}, r"values\[0\]: bytes was given"),
+        (["a b"], {"several": True}, r"values\[0\]: expected a list, or separator= .*, got 'a b'"),
+        ([["a", "b"]], {}, r"values\[0\]: expected a text or a number, got list"),
+        ([b"a", b"b"], {}, r"values\[0\]: expected a text or a number, got bytes"),
         ("ab", {}, "values: expected a list, got 'ab'"),
         (3, {}, "values: expected a list, got 3"),
         (np.array(3), {}, r"values: expected a list, got array\(3\)"),
-        (["a", "b"], {"separator": ","}, "separator: ',' was given, .* several=True"),
-        (["a", "b"], {"several": True, "separator": ""}, "separator: '' was given"),
+        (["a", "b"], {"separator": ","}, "separator: expected a text, with several=True, got ','"),
+        (
+            ["a", "b"],
+            {"several": True, "separator": ""},
+            "separator: expected a text, with several=True, got ''",
+        ),
     ],
 )
 def test_errors_of_learning(values, options, message):
@@ -111,9 +115,9 @@ def test_errors_of_learning(values, options, message):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({}, "columns: {} was given"),
+        ({}, "columns: expected names with values of 0 and 1, got {}"),
         (["a"], "columns: "),
-        ({"a": [0, 2]}, r"a\[1\]: '2' was given, 0 or 1"),
+        ({"a": [0, 2]}, r"a\[1\]: expected 0 or 1, got '2'"),
         ({"a": [0, None]}, r"a\[1\]: the label is missing"),
         ({"a": [0], "b": [0, 1]}, "different lengths"),
     ],
@@ -141,7 +145,7 @@ def test_errors_of_encoding():
 
 @pytest.mark.parametrize("shape", [(2,), (2, 2), (2, 3, 1), ()])
 def test_probabilities_of_another_shape(shape):
-    with pytest.raises(ShapeError, match=r"\[N, 3\] is expected"):
+    with pytest.raises(ShapeError, match=r"expected the shape \[N, 3\], got"):
         Labels(["a", "b", "c"]).decode(np.zeros(shape))
 
 

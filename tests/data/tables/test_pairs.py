@@ -79,10 +79,10 @@ def test_empty_sides_are_left_out_counted_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "error", "message"),
     [
-        ((0, 3), ArgumentError, r"target: 3 was given, .*pairs\.tsv has the columns 0 to 2"),
+        ((0, 3), ArgumentError, r"target: expected a column 0 to 2 of .*pairs\.tsv, got 3"),
         ((-1, 1), ArgumentError, "source: expected a whole number of at least 0 or the name of a column,"),
-        ((0, 0), ArgumentError, "target: 0 was given, which is the source already"),
-        ((0, "ko"), ArgumentError, "source and target: 0 and 'ko' were given, two names or two numbers"),
+        ((0, 0), ArgumentError, "target: expected another column than source, got 0"),
+        ((0, "ko"), ArgumentError, "source and target: expected two names, or two numbers .*got 0 and 'ko'"),
         ((True, 1), ArgumentError, "source: expected a whole number or a text, got True"),
         (("en", None), ArgumentError, "target: expected a whole number or a text, got None"),
     ],
@@ -97,17 +97,17 @@ def test_files_without_pairs(tmp_path: Path) -> None:
         read_pairs(tmp_path / "none.tsv", 0, 1)
     path = tmp_path / "pairs.tsv"
     path.write_text("", encoding="utf-8")
-    with pytest.raises(FileFormatError, match="is empty, rows are expected"):
+    with pytest.raises(FileFormatError, match="expected rows, got an empty file"):
         read_pairs(path, 0, 1)
     path.write_text("a\t\n\tB\n", encoding="utf-8")
     with pytest.raises(
-        FileFormatError, match="has no pair of texts: 2 pairs with an empty side are left out"
+        FileFormatError, match="has no complete pair of texts: 2 pairs with an empty side are left out"
     ):
         read_pairs(path, 0, 1)
     path.write_text("a\tA\nb\n", encoding="utf-8")
-    with pytest.raises(FileFormatError, match="line 2: 1 fields were found, the first row has 2"):
+    with pytest.raises(FileFormatError, match="line 2: expected 2 fields as in the first row, got 1"):
         read_pairs(path, 0, 1)
     lines = tmp_path / "pairs.jsonl"
     lines.write_text('{"a": "x", "b": "X"}\n{"a": "y", "b": 3}\n', encoding="utf-8")
-    with pytest.raises(FileFormatError, match="row 2: b is 3, a text is expected"):
+    with pytest.raises(FileFormatError, match="row 2, b: expected a text, got 3"):
         read_pairs(lines, "a", "b")

@@ -54,7 +54,7 @@ def test_text_is_padded_in_an_object_array():
     [
         ([[1]], {"padding": "left"}, UnknownNameError, "padding: 'left'"),
         ([[1]], {"truncating": "prae"}, UnknownNameError, "did you mean 'pre'"),
-        ([1, 2], {}, ArgumentError, r"sequences\[0\]: 1"),
+        ([1, 2], {}, ArgumentError, r"sequences\[0\]: expected a sequence, got 1"),
         (5, {}, ArgumentError, "sequences: expected a list, got 5"),
         ("word", {}, ArgumentError, "sequences: expected a list, got 'word'"),
         (
@@ -63,9 +63,14 @@ def test_text_is_padded_in_an_object_array():
             ArgumentError,
             "maxlen: expected a whole number of at least 0 or None, got -1",
         ),
-        ([[1]], {"dtype": "int23"}, ArgumentError, "dtype: 'int23'"),
-        ([[1]], {"value": "<pad>"}, ArgumentError, "value: '<pad>'"),
-        ([[[1, 2]], [[1, 2, 3]]], {}, ShapeError, r"sequences\[1\]: steps of shape \(3,\)"),
+        ([[1]], {"dtype": "int23"}, ArgumentError, "dtype: expected a NumPy type .* got 'int23'"),
+        ([[1]], {"value": "<pad>"}, ArgumentError, "value: expected .* got '<pad>'"),
+        (
+            [[[1, 2]], [[1, 2, 3]]],
+            {},
+            ShapeError,
+            r"sequences\[1\]: expected steps of shape \(2,\) .*got \(3,\)",
+        ),
     ],
 )
 def test_bad_input(sequences, arguments, error, message):
@@ -111,7 +116,7 @@ def test_timeseries_shuffled_windows_keep_their_targets():
     ("arguments", "message"),
     [
         ({"length": 0}, "length: expected a whole number of at least 1, got 0"),
-        ({"length": 10}, "no window of 10 steps"),
+        ({"length": 10}, "expected a window that fits .*got 10 steps"),
         ({"length": 2, "batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
         ({"length": 2, "sampling_rate": 0}, "sampling_rate: expected a whole number of at least 1, got 0"),
         ({"length": 2, "stride": -1}, "stride: expected a whole number of at least 1, got -1"),

@@ -81,21 +81,24 @@ def test_json_keeps_everything() -> None:
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
-        (lambda: fitted().texts_to_sequences("one text"), "texts: expected several texts; got 'one text'"),
-        (lambda: fitted().texts_to_sequences([3]), "texts: expected texts, or lists of words; got 3"),
+        (lambda: fitted().texts_to_sequences("one text"), "texts: expected several texts, got 'one text'"),
+        (lambda: fitted().texts_to_sequences([3]), "texts: expected texts, or lists of words, got 3"),
         (
             lambda: fitted().texts_to_matrix(TEXTS, "binry"),
             "mode: 'binry' is not known; did you mean 'binary'",
         ),
         (
             lambda: Tokenizer().texts_to_matrix(TEXTS),
-            "num_words: expected a number, or a call of fit_on_texts",
+            "num_words: expected a number, or a call to fit_on_texts",
         ),
-        (lambda: Tokenizer(num_words=3).texts_to_matrix(TEXTS, "tfidf"), "mode: 'tfidf' needs a call of fit"),
+        (lambda: Tokenizer(num_words=3).texts_to_matrix(TEXTS, "tfidf"), "mode: 'tfidf' needs a call to fit"),
         (lambda: Tokenizer(num_words=0), "num_words: expected a whole number of at least 1 or None, got 0"),
         (lambda: Tokenizer(nb_words=3), "'nb_words' is not known; did you mean 'num_words'"),
-        (lambda: tokenizer_from_json("{}"), r"json_string: expected what Tokenizer\.to_json wrote; got '{}'"),
-        (lambda: text_to_word_sequence(None), "text: expected a text; got None"),  # type: ignore[arg-type]
+        (
+            lambda: tokenizer_from_json("{}"),
+            r"json_string: expected the output of Tokenizer\.to_json, got '{}'",
+        ),
+        (lambda: text_to_word_sequence(None), "text: expected a text, got None"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be(attempt: Any, message: str) -> None:

@@ -309,7 +309,7 @@ def test_truncating():
     assert codes.tolist() == [1, 7, 8, 3, 6]
     (codes,) = vocabulary.encode(["a b c"], first=["d e"], maxlen=4, truncating="pre")
     assert codes.tolist() == [1, 7, 8, 3]
-    with pytest.raises(ArgumentError, match=r"first\[0\]: it has 4 codes .* maxlen=3"):
+    with pytest.raises(ArgumentError, match=r"first\[0\]: expected at most maxlen=3 .* got 4"):
         vocabulary.encode(["a"], first=["d e"], maxlen=3)
 
 

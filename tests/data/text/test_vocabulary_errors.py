@@ -21,9 +21,9 @@ def test_no_texts_give_no_codes():
 @pytest.mark.parametrize(
     ("texts", "options", "message"),
     [
-        ([], {}, "no texts were given"),
-        ([" ", "\n"], {}, "the 2 texts given are empty"),
-        (["", ""], {"unit": "characters"}, "the 2 texts given are empty"),
+        ([], {}, "to learn from, got none"),
+        ([" ", "\n"], {}, "to learn from, got 2 empty ones"),
+        (["", ""], {"unit": "characters"}, "to learn from, got 2 empty ones"),
         ("one text", {}, "texts: expected a list of texts, got 'one text'"),
         (None, {}, "texts: expected a list of texts, got None"),
         (["a", None], {}, r"texts\[1\]: expected a text, got None"),
@@ -32,9 +32,13 @@ def test_no_texts_give_no_codes():
         (["a"], {"size": 5, "unit": "pieces"}, "size: expected a whole number of at least 6 or None, got 5"),
         (["a"], {"size": 1e4}, r"size: expected a whole number of at least 5 or None, got 10000\.0"),
         (["a"], {"minimum_count": 0}, "minimum_count: expected a whole number of at least 1, got 0"),
-        (["a"], {"minimum_count": 2}, "nothing was seen 2 times"),
-        (["a"], {"minimum_count": 2, "unit": "pieces"}, "nothing was seen 2 times"),
-        (["a"], {"minimum_count": 2, "unit": "subwords"}, "nothing was seen 2 times"),
+        (["a"], {"minimum_count": 2}, "minimum_count: expected a count that occurs, got 2"),
+        (["a"], {"minimum_count": 2, "unit": "pieces"}, "minimum_count: expected a count that occurs, got 2"),
+        (
+            ["a"],
+            {"minimum_count": 2, "unit": "subwords"},
+            "minimum_count: expected a count that occurs, got 2",
+        ),
         (
             ["a"],
             {"size": 5, "unit": "subwords"},
@@ -57,8 +61,10 @@ def test_errors_of_encoding():
         "texts: expected a list of texts, got 'a'": lambda: vocabulary.encode("a"),
         r"texts\[1\]: expected a text, got 3": lambda: vocabulary.encode(["a", 3]),
         "maxlen: expected .*, got 0": lambda: vocabulary.encode(["a"], maxlen=0),
-        "first: 1 texts were given for 2": lambda: vocabulary.encode(["a", "b"], first=["a"]),
-        "text: None": lambda: vocabulary.tokens(None),
+        "first: expected 2 texts, as many as texts, got 1": lambda: vocabulary.encode(
+            ["a", "b"], first=["a"]
+        ),
+        "text: expected a text, got None": lambda: vocabulary.tokens(None),
         r"codes\[1\]: expected a whole number from 0 to 5, got 6": lambda: vocabulary.decode([4, 6]),
         r"codes\[0\]: expected .*, got -1": lambda: vocabulary.decode([-1]),
     }.items():

@@ -151,7 +151,10 @@ def test_a_label_that_is_seen_once_stays_in_training_and_is_named(reviews):
         ({"label": "label"}, "is taken as the path of a table; give text="),
         ({"text": "text", "label": "label", "labels": ["a"]}, "labels: a table was given, which has its own"),
         ({"text": "text", "label": "label", "separator": ";"}, "columns: 'text' is not known"),
-        ({"text": "text", "label": "label", "encoding": "utf8x"}, "encoding: 'utf8x' is not known"),
+        (
+            {"text": "text", "label": "label", "encoding": "utf8x"},
+            "encoding: expected a text encoding such as 'utf-8', got 'utf8x'",
+        ),
         ({"text": "text", "label": "label", "test_share": 1}, "test_share: expected a rate of at least 0"),
         ({"text": "text", "label": "label", "test_share": 0.9}, "leave no rows to train on"),
         (
@@ -171,7 +174,7 @@ def test_refused_options(table, options, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty"),
+        (b"", "expected a header and rows, got an empty file"),
         (b"text,label\n", "has a header but no rows"),
         (b"text,label\n,a\n ,b\n", "all 2 rows are without text"),
         (b"text,label\nx,\ny,\n", "all 2 rows are without label"),
@@ -183,7 +186,7 @@ def test_refused_options(table, options, message):
             b'text,label\n"a film,good\na story,bad\n',
             "line 2: a field in quotes begins here, and it never ends",
         ),
-        (b"text,label\na film,good\none,two,three\n", "line 3: 3 fields were found, the header has 2"),
+        (b"text,label\na film,good\none,two,three\n", "line 3: expected 2 fields as in the header, got 3"),
     ],
 )
 def test_refused_tables(tmp_path, content, message):

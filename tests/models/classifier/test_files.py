@@ -50,10 +50,12 @@ def test_other_kinds_of_files_say_what_they_are(learnt, tmp_path):
     learnt.model.save(tmp_path / "model.nabi")
     learnt.model.save_weights(tmp_path / "weights.nabi")
     for kind, reader in (("model", "nabi.models.load_model"), ("weights", "load_weights of a model")):
-        message = f"holds {kind}, expected text classifier; read it with {reader}"
+        message = f"expected text classifier, got {kind}; read it with {reader}"
         with pytest.raises(FileFormatError, match=message):
             TextClassifier.load(tmp_path / f"{kind}.nabi")
-    with pytest.raises(FileFormatError, match=r"holds text classifier.*nabi\.TextClassifier\.load"):
+    with pytest.raises(
+        FileFormatError, match=r"expected model, got text classifier.*nabi\.TextClassifier\.load"
+    ):
         load_model(tmp_path / "text.nabi")
     with pytest.raises(MissingFileError):
         TextClassifier.load(tmp_path / "none.nabi")

@@ -69,7 +69,7 @@ def test_what_is_no_report_is_refused(change):
 
 
 def test_arrays_that_do_not_fit_are_refused():
-    with pytest.raises(ShapeError, match=r"probabilities: shape \(2, 2\)"):
+    with pytest.raises(ShapeError, match=r"probabilities: expected the shape .*got \(2, 2\)"):
         Report.measure(("a", "b", "c"), np.array([0, 1]), one_hot([0, 1], 2))
     with pytest.raises(ArgumentError, match="no rows"):
         Report.measure(("a", "b"), np.array([], dtype=int), np.zeros((0, 2)))

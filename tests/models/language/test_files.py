@@ -13,6 +13,7 @@ from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models import load_model
 from nabi.training._loop import _resumable_training as training
+from nabi.training._loop._interrupt import FinishBatch
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 30
 
@@ -28,14 +29,14 @@ class StopAfter(Callback):
     def __init__(self, batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self._left = batches
-        self._interrupts: list[training.FinishBatch] = []
-        entered = training.FinishBatch.__enter__
+        self._interrupts: list[FinishBatch] = []
+        entered = FinishBatch.__enter__
 
-        def enter(interrupt: training.FinishBatch) -> training.FinishBatch:
+        def enter(interrupt: FinishBatch) -> FinishBatch:
             self._interrupts.append(interrupt)
             return entered(interrupt)
 
-        monkeypatch.setattr(training.FinishBatch, "__enter__", enter)
+        monkeypatch.setattr(FinishBatch, "__enter__", enter)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._left -= 1
@@ -138,7 +139,7 @@ def test_checkpoints_are_written_now_and_then(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MemoryError):
         small().fit([TEXT], verbose=0, checkpoint=checkpoint, callbacks=Killed())
     file = read_model_file(checkpoint)
-    assert file.header["position"]["batch"] == 7
+    assert file.header["training"]["position"]["batch"] == 7
     whole, resumed = small(), small()
     whole.fit([TEXT], verbose=0)
     resumed.fit([TEXT], verbose=0, checkpoint=checkpoint)
@@ -155,7 +156,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     model = small(epochs=1)
     model.fit([TEXT], verbose=0)
     model.save(tmp_path / "model.nabi")
-    with pytest.raises(FileFormatError, match="holds language model, expected language model training"):
+    with pytest.raises(FileFormatError, match="expected language model training, got language model"):
         small().fit([TEXT], verbose=0, checkpoint=tmp_path / "model.nabi")
     file = read_model_file(checkpoint)
     header = {name: value for name, value in file.header.items() if name not in ("format", "layout", "kind")}
@@ -164,7 +165,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     with pytest.raises(FileFormatError, match=r"training cannot go on from it .*extra/states/0/1: expected"):
         small().fit([TEXT], verbose=0, checkpoint=checkpoint)
     for offset in (-1, 17, 10**9, 1.5, None):
-        write_model_file(checkpoint, file.kind, {**header, "extra": {"offset": offset}}, file.tensors)
+        described = {**header["training"], "extra": {"offset": offset}}
+        write_model_file(checkpoint, file.kind, {**header, "training": described}, file.tensors)
         with pytest.raises(
             FileFormatError, match=r"extra\.offset: expected a whole number from 0 to 16, got"
         ):

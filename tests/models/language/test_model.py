@@ -299,7 +299,7 @@ def test_texts_that_cannot_be_learnt_from_are_refused(tmp_path: Path) -> None:
     small(epochs=1).fit(latin, encoding="latin-1", verbose=0)
     with pytest.raises(MissingFileError, match="there is no file"):
         small().fit(tmp_path / "none.txt")
-    with pytest.raises(ArgumentError, match="is a folder"):
+    with pytest.raises(ArgumentError, match="expected a file, got the folder"):
         small().fit(tmp_path)
     with pytest.raises(ArgumentError, match="source: the texts given hold no characters"):
         small().fit(["", " "])

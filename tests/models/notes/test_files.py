@@ -12,7 +12,7 @@ from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models import load_model
-from nabi.training._loop import _resumable_training as training
+from nabi.training._loop._interrupt import FinishBatch
 
 PIECES = [[(60, 64), (62,), (59, 67), ()] * (number % 3 + 1) for number in range(20)]
 LABELS = ["a", "b"] * 10
@@ -34,14 +34,14 @@ class StopAfter(Callback):
     def __init__(self, batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self._left = batches
-        self._interrupts: list[training.FinishBatch] = []
-        entered = training.FinishBatch.__enter__
+        self._interrupts: list[FinishBatch] = []
+        entered = FinishBatch.__enter__
 
-        def enter(interrupt: training.FinishBatch) -> training.FinishBatch:
+        def enter(interrupt: FinishBatch) -> FinishBatch:
             self._interrupts.append(interrupt)
             return entered(interrupt)
 
-        monkeypatch.setattr(training.FinishBatch, "__enter__", enter)
+        monkeypatch.setattr(FinishBatch, "__enter__", enter)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._left -= 1
@@ -148,5 +148,5 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     model = small(epochs=1)
     model.fit(PIECES, verbose=0)
     model.save(tmp_path / "model.nabi")
-    with pytest.raises(FileFormatError, match="holds note model, expected note model training"):
+    with pytest.raises(FileFormatError, match="expected note model training, got note model"):
         small().fit(PIECES, verbose=0, checkpoint=tmp_path / "model.nabi")

@@ -16,7 +16,7 @@ from nabi.callbacks import LambdaCallback
 from nabi.cells import Cell
 from nabi.data import Piece, write_midi_frames
 from nabi.errors import ArgumentError, MissingFileError, UnknownNameError
-from nabi.models._notes._model import NoteModel
+from nabi.models import NoteModel
 from nabi.models._notes._pieces import Rolls, batch_of, excerpts
 from nabi.models._notes._sampling import FrameSampling
 from nabi.models._notes._training import nats_per_frame

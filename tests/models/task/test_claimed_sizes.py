@@ -15,7 +15,7 @@ from nabi.interchange import read_model_file, write_model_file
 from nabi.models._captioner import _model as _caption_model
 from nabi.models._language import _files as _language_files
 from nabi.models._notes import _files as _note_files
-from nabi.models._translator import _files as _translator_files
+from nabi.models._translator import _model as _translator_model
 
 Model = Captioner | LanguageModel | NoteModel | Translator
 
@@ -59,15 +59,15 @@ KINDS: dict[str, tuple[Callable[[], Model], Any, str]] = {
         _caption_model,
         "CaptionNetwork",
     ),
-    "translator": (pairs, _translator_files, "TranslatorNetwork"),
+    "translator": (pairs, _translator_model, "TranslatorNetwork"),
     "translator that looks first": (
         lambda: pairs(attention="bahdanau", layers=2, cell="lstm"),
-        _translator_files,
+        _translator_model,
         "TranslatorNetwork",
     ),
     "translator with input feeding": (
         lambda: pairs(input_feeding=True, bidirectional=False),
-        _translator_files,
+        _translator_model,
         "TranslatorNetwork",
     ),
 }

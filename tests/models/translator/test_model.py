@@ -313,7 +313,7 @@ def test_settings_that_cannot_be_used(
         (lambda t: t.translate("one"), "sources: expected a list of texts, got 'one'"),
         (lambda t: t.translate(["one", " "]), r"sources\[1\]: got ' ', expected a text with something"),
         (lambda t: t.translate(["one"], beam=0), "beam: expected a whole number of at least 1, got 0"),
-        (lambda t: t.translate(["one"], best=6), "best: got 6"),
+        (lambda t: t.translate(["one"], best=6), "best: expected at most the beam of 5, got 6"),
         (lambda t: t.translate(["one"], length_penalty=-1), "length_penalty: expected a number from 0 to"),
         (lambda t: t.translate(["one"], maxlen=0), "maxlen: expected a whole number of at least 1 or None,"),
         (lambda t: t.evaluate(["one"], []), "got 1 and 0 texts"),

@@ -12,8 +12,7 @@ from nabi.cells import Cell
 from nabi.ir import Program
 from nabi.ir.functions import maximum, norm, sigmoid, softmax, tanh
 from nabi.scan import sample_noise, scan
-from nabi.targets.llvm import _kernel
-from nabi.targets.llvm._full_batch import NativeFullBatch
+from nabi.targets.llvm._binder import _bound
 
 
 class MinimalGatedUnit(Cell):
@@ -208,18 +207,17 @@ class Calls:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.forward = self.backward = 0
-        for direction in ("forward", "backward"):
-            self._count(patch, _kernel, f"run_{direction}", direction)
-            self._count(patch, NativeFullBatch, direction, direction)
+        for owner, direction in ((_bound.Forward, "forward"), (_bound.Backward, "backward")):
+            self._count(patch, owner, direction)
 
-    def _count(self, patch: pytest.MonkeyPatch, owner: Any, name: str, direction: str) -> None:
-        run = getattr(owner, name)
+    def _count(self, patch: pytest.MonkeyPatch, owner: Any, direction: str) -> None:
+        run = owner.run
 
         def count(*arguments: Any, **options: Any) -> Any:
             setattr(self, direction, getattr(self, direction) + 1)
             return run(*arguments, **options)
 
-        patch.setattr(owner, name, count)
+        patch.setattr(owner, "run", count)
 
 
 def eager(data: Data, dtype: torch.dtype = torch.float64, inference: bool = True) -> Results:

@@ -15,11 +15,11 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.native import _cache, _fallback
-from nabi.native._machine import NativeError
+from nabi.native import NativeError, _fallback
+from nabi.native._code import _cache
 from nabi.scan import scan
 from nabi.targets import _run
-from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._binder import _bound
 
 from .sweep import CELLS, Calls, Data, Setting, eager, native, worst
 
@@ -246,7 +246,7 @@ def test_a_backward_pass_that_cannot_be_compiled(monkeypatch):
     def fail(*_: object) -> Any:
         raise NativeError("module: LLVM finds it wrong")
 
-    monkeypatch.setattr(_kernel, "backward_kernel", fail)
+    monkeypatch.setattr(_bound, "backward_kernel", fail)
     with pytest.warns(RuntimeWarning, match="no native code for Unlucky"):
         found = data.run(torch.float64).gradients
     for name, value in truth.items():

@@ -11,14 +11,15 @@ from functools import cache
 import pytest
 
 from nabi import cells
-from nabi.native import _compiler
-from nabi.native._compiler import emit_assembly, emit_object
-from nabi.native._machine import OTHER_MACHINES
-from nabi.native._objects import undefined_symbols
+from nabi.native import OTHER_MACHINES, emit_assembly
+from nabi.native._code import _compiler
+from nabi.native._code._compiler import emit_object
+from nabi.native._code._objects import undefined_symbols
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._writer._module import write_module
 
+from ...native.machines import called_by
 from ...native.test_cross import ELF_MACHINES, FUSED, MAGIC
 
 VECTOR_FMA = {
@@ -89,7 +90,7 @@ def test_weights_read_in_place_need_nothing_either(name):
         kernel = ForwardKernel(
             program, "float32", machine, True, (0,), True, (layout,) * 3, few_rows=True, in_place=True
         )
-        found = undefined_symbols(emit_object(write_module(kernel), machine))
+        found = called_by(write_module(kernel), machine)
         assert found <= {"nabi_yield", "_fltused", "__chkstk"}
 
 

@@ -19,18 +19,16 @@ import torch
 
 import nabi
 from nabi import cells
-from nabi.kernels import _rows
+from nabi.kernels import Rows, _rows
 from nabi.kernels._code import _adam
 from nabi.kernels._code._adam import NativeAdam
-from nabi.kernels._rows import Rows
 from nabi.native import threads as _threads
 from nabi.scan import PreparedStep
-from nabi.targets.llvm import _prepared_step
+from nabi.targets.llvm._binder import _bound
 from nabi.targets.llvm._plan import _saved_values as _values
-from nabi.training._step import _step
 from nabi.training._step._step import Step
 
-from ...native.elementwise import needs_native
+from ...native.machines import needs_native
 
 pytestmark = needs_native
 
@@ -101,7 +99,7 @@ def test_a_prepared_step_serves_several_threads(batch: int, monkeypatch: pytest.
     expected = [PreparedStep(program, weights)(x, states) for x, *states in data]
     shared = PreparedStep(program, weights)
     # Between the writing of addresses and the kernel, and between the kernel that packs and the next.
-    slowly(monkeypatch, _prepared_step._threads, "run")
+    slowly(monkeypatch, _bound._threads, "run")
     for _ in range(2):
         found = at_once(*[lambda x=x, states=states: shared(x, states) for x, *states in data])
         for one, other in zip(found, expected, strict=True):
@@ -132,11 +130,11 @@ def test_two_trainings_of_one_model_share_no_memory() -> None:
     model = nabi.Sequential([nabi.Input((5, 2)), nabi.layers.LSTM(3), nabi.layers.Dense(1)])
     model.compile("adam", "mse")
     model.fit(torch.randn(4, 5, 2), torch.randn(4, 1), epochs=2, verbose=0)
-    assert model in _step._kept
+    assert model._compiled.spare
     both = [Step(model, model._compiled, alone=True) for _ in range(2)]
-    assert both[0]._direct is not None
-    assert both[1]._direct is not None
-    assert both[0]._direct is not both[1]._direct
+    assert both[0]._chain is not None
+    assert both[1]._chain is not None
+    assert both[0]._chain is not both[1]._chain
 
 
 LAYERS = """
@@ -145,8 +143,10 @@ LAYERS = """
     import nabi
     from nabi import nn
     from nabi.kernels import _rows
-    from nabi.native import _cache, _compiler, store as _store
-    from nabi.targets.llvm import _compiled, _full_batch, _kernel
+    from nabi.native import store as _store
+    from nabi.native._code import _cache, _compiler
+    from nabi.targets.llvm import _compiled
+    from nabi.targets.llvm._binder import _bound
 
     torch.set_num_threads(1)
 
@@ -159,8 +159,8 @@ LAYERS = """
 
     for owner, name in (
         (_rows.torch, "tensor"), (_rows, "_inverse"), (_store, "read"), (_store, "write"),
-        (_compiled.Compiled, "_lay_out"), (_compiled.Compiled, "threads_for"), (_kernel, "take"),
-        (_full_batch, "take"), (_cache, "load"), (_full_batch._Call, "_template"),
+        (_compiled.Compiled, "lay_out"), (_bound._threads, "threads_for"), (_bound, "take"),
+        (_cache, "load"), (_bound.Bound, "_new_block"),
     ):
         slowly(owner, name)
 

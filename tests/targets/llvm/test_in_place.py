@@ -7,9 +7,8 @@ import torch
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.kernels._rows import Rows
 from nabi.native import threads as _threads
-from nabi.targets.llvm import _kernel
+from nabi.targets.llvm._binder import _bound
 
 from .sweep import CELLS, Data, Setting, eager, native, worst
 
@@ -45,8 +44,10 @@ def test_long_sums_and_full_tiles(units: int, setting: Setting) -> None:
 def test_only_a_short_sequence_alone_is_read_in_place() -> None:
     program = cells.LSTM(7).program(4)
     for batch, steps, in_place in ((1, 8, True), (1, 9, False), (2, 8, False)):
-        rows = Rows([batch] * steps, batch)
-        compiled, _, _ = _kernel.forward_for(program, rows, torch.float64, (True,) * 3, keep=(0,), save=False)
+        sizes = batch, batch * steps, steps
+        compiled = _bound.bind_forward(
+            program, torch.float64, (True,) * 3, (0,), False, False, *sizes
+        ).compiled
         # Packed are the weights of the input, which are read for all steps at once, and those of the state.
         assert len(compiled.kernel.weights.sizes) == (1 if in_place else 2)
 

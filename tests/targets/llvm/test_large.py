@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from nabi import cells
-from nabi.native._compiler import emit_assembly
-from nabi.native._machine import OTHER_MACHINES
+from nabi.native import OTHER_MACHINES, emit_assembly
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._writer._gradients import _strips

@@ -22,7 +22,8 @@ from nabi.ir.functions import ACTIVATIONS
 from nabi.scan import scan
 from nabi.targets.eager import step_function
 
-from ...native.elementwise import compiled, native_lanes, needs_native, spacing
+from ...native.elementwise import compiled, native_lanes, spacing
+from ...native.machines import needs_native
 from ...native.test_math import exactly
 
 pytestmark = needs_native
@@ -186,7 +187,7 @@ def test_reductions_let_nothing_through(reduction: str, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_expm1_against_sixty_digits(dtype: str) -> None:
-    from nabi.native._math import expm1
+    from nabi.native._code._math import expm1
 
     g, form = np.random.default_rng(5), np.finfo(dtype)
     sizes = np.ldexp(g.uniform(1, 2, 400), g.integers(form.minexp - form.nmant, 10, 400))

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from nabi.native._machine import is_supported
+from nabi.native._code._machine import is_supported
 from nabi.training._optimizers._classes import Optimizer, TorchOptimizer
 from nabi.training._optimizers._names import get
 from nabi.training._step._adam import FusedAdam
+
+from ...native.machines import needs_native
 
 SHAPES = [(3, 5), (5,), (1, 1), (700, 3)]
 
@@ -179,7 +181,7 @@ def test_the_first_step_makes_the_state_and_the_second_is_short(monkeypatch: pyt
     assert close(own, other)
 
 
-@pytest.mark.skipif(not is_supported(), reason="no native code on this machine")
+@needs_native
 def test_weights_that_have_been_given_other_memory_are_seen() -> None:
     optimizer, own = bound()
     plain, other = bound()

@@ -25,7 +25,7 @@ def ready(*stack: layers.Layer, loss: Any = "mse", **options: Any) -> Sequential
 
 
 def is_direct(model: Sequential) -> bool:
-    return Step(model, model.compiled)._direct is not None
+    return Step(model, model.compiled).without_autograd
 
 
 def test_a_plain_model_is_trained_directly() -> None:
@@ -159,5 +159,5 @@ def test_a_wrong_shape_is_refused_as_ever() -> None:
     model.compile("adam", "mse")
     assert is_direct(model)
     pairs = [(np.zeros((size, TIME, WIDTH)), np.zeros((size, 1))) for size in (2, 3)]
-    with pytest.raises(ShapeError, match="stateful with a batch size of 2"):
+    with pytest.raises(ShapeError, match="stateful and expected a batch size of 2"):
         model.fit(iter(pairs), verbose=0)

@@ -56,7 +56,7 @@ def gradients(model: Sequential, batch: tuple[Any, ...], direct: bool) -> tuple[
     model.compiled.reset_figures()
     model.train(True)
     step = Step(model, model.compiled)
-    assert (step._direct is not None) is direct
+    assert step.without_autograd is direct
     step.train(batch)
     model.train(False)
     for weight in model.weights:
@@ -247,7 +247,7 @@ def test_a_direct_step_under_a_mask(body: str, data: Any) -> None:
     else:
         x[place < time - lengths[:, None]] = 0
     model.compile("sgd", "mse")
-    chain = Step(model, model.compiled)._direct
+    chain = Step(model, model.compiled)._chain
     assert chain is not None
     assert chain.takes(torch.as_tensor(x))
     agree(model, "binary_crossentropy", x, random.integers(0, 2, (BATCH, 1)).astype(float))
@@ -278,8 +278,8 @@ def test_masks_of_batches_do_not_stay() -> None:
 def test_numbers_that_have_no_vector_are_refused() -> None:
     model = Sequential([Embedding(4, 2, input_length=3), Flatten(), Dense(1)])
     model.compile("adam", "mse")
-    assert model.direct(None) is not None
-    with pytest.raises(ArgumentError, match=r"whole numbers from 0 to 3; got 0 to 4"):
+    assert Step(model, model.compiled).without_autograd
+    with pytest.raises(ArgumentError, match=r"whole numbers from 0 to 3, got 0 to 4"):
         model.fit(np.array([[0, 1, 4]]), np.ones(1), verbose=0)
     # Numbers with a point are taken as the layer takes them.
     model.fit(np.array([[0.0, 1.0, 3.0]]), np.ones(1), verbose=0)

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from nabi import layers
 from nabi.callbacks import LambdaCallback
 from nabi.layers import GRU, LSTM, Dense
 from nabi.models import Model, Sequential
-from nabi.training._step import _step
 from nabi.utils import set_random_seed
 
 TIME, WIDTH, CLASSES = 4, 2, 3
@@ -34,11 +34,11 @@ def fit(model: Any, **options: Any) -> list[float]:
 
 
 def kept(model: Any) -> Any:
-    return _step._kept.get(model, (None,))[0]
+    return model.compiled.spare[0] if model.compiled.spare else None
 
 
 def forget(model: Any) -> None:
-    _step._kept.pop(model, None)
+    model.compiled.spare.clear()
 
 
 def test_an_epoch_a_fit_is_trained_by_the_same() -> None:
@@ -183,11 +183,10 @@ def functional() -> Model:
 
 @pytest.mark.parametrize("make", [made, functional])
 def test_it_goes_with_its_model(make: Callable[[], Any]) -> None:
-    gc.collect()
-    before = len(_step._kept)
     model = make()
     fit(model)
-    assert len(_step._kept) == before + 1
+    chain = weakref.ref(kept(model))
+    assert chain() is not None
     del model
     gc.collect()
-    assert len(_step._kept) == before
+    assert chain() is None

@@ -76,9 +76,7 @@ def test_outputs_may_change_their_shape_and_targets_their_type() -> None:
 def test_labels_of_no_output_are_refused() -> None:
     function = closed_form(_losses.get("sparse_categorical_crossentropy"), READOUTS["softmax"])
     assert function is not None
-    with pytest.raises(
-        ArgumentError, match="y: labels from 0 to 3 were given, the model has outputs for 0 to 2"
-    ):
+    with pytest.raises(ArgumentError, match=r"y: expected labels from 0 to 2, .*, got 0 to 3"):
         function(torch.tensor([0, 3]), torch.ones(2, 3))
 
 
@@ -117,5 +115,5 @@ def test_targets_of_a_wrong_shape_are_refused() -> None:
     for name, readout in (("mse", None), ("categorical_crossentropy", "softmax"), ("bce", "sigmoid")):
         function = closed_form(_losses.get(name), READOUTS[readout] if readout else None)
         assert function is not None
-        with pytest.raises(ShapeError, match="y: targets of shape"):
+        with pytest.raises(ShapeError, match="y: expected targets of shape"):
             function(torch.ones(4), torch.ones(4, 3))

@@ -1,4 +1,4 @@
-"""Pictures of coloured shapes, made by the program, with a sentence about each."""
+"""Synthetic images of coloured shapes, each with a caption."""
 
 from nabi.data._pictures._shapes._drawing import draw
 from nabi.data._pictures._shapes._parts import PARTS, kinds, make_scenes

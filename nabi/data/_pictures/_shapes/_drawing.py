@@ -1,4 +1,4 @@
-"""A scene as a picture."""
+"""Drawing a scene as an image."""
 
 import colorsys
 import math
@@ -26,17 +26,17 @@ _TONES = {
     "black": ((0, 360), (0.0, 0.15), (0.02, 0.12)),
     "white": ((0, 360), (0.0, 0.04), (0.94, 1.0)),
 }
-# How wide a shape is, as a share of a third of the picture.
+# Width of a shape, as a share of a third of the image.
 _WIDTHS = {"small": (0.48, 0.60), "large": (0.82, 0.96)}
-_FINER = 8  # A mask is drawn so many times larger, so that its edge is smooth.
-_CONTRAST = 90.0  # Distance between a shape and the background at least, of red, green and blue together.
+_FINER = 8  # A mask is drawn this many times larger, for a smooth edge.
+_CONTRAST = 90.0  # Minimum RGB distance between a shape and the background.
 _NOISE = 4.0
 
 
 def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
-    """Draw a scene `[image_size, image_size, 3]`: where exactly, how large, and in which tone is random.
+    """Draw a scene `[image_size, image_size, 3]`, with random exact positions, sizes and tones.
 
-    The background is any grey, a little tinted, that all of the scene can be told from.
+    The background is a random, slightly tinted grey that contrasts with every shape.
     """
     third = image_size / 3
     tones = [_tone(thing.kind.colour, random) for thing in scene.things]
@@ -48,7 +48,7 @@ def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
     for thing, tone in zip(scene.things, tones, strict=True):
         low, high = _WIDTHS[thing.size]
         width = max(round(third * random.uniform(low, high)), 3)
-        # It stays in its third of the picture.
+        # It stays within its third of the image.
         room = third - width
         top, left = (
             min(max(round(third * place + room * random.uniform(0, 1)), 0), image_size - width)
@@ -61,14 +61,14 @@ def draw(scene: Scene, image_size: int, random: np.random.Generator) -> Pixels:
 
 
 def _tone(colour: str, random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Red, green and blue of a tone of a colour, from 0 to 255."""
+    """Return the RGB values of a random tone of a colour, from 0 to 255."""
     hue, saturation, value = (random.uniform(*between) for between in _TONES[colour])
     return 255 * np.array(colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value))
 
 
 @lru_cache(maxsize=1024)
 def _mask(shape: str, width: int) -> npt.NDArray[np.float64]:
-    """How much of each pixel a shape covers, `[width, width]`, from 0 to 1."""
+    """Return how much of each pixel a shape covers, `[width, width]`, from 0 to 1."""
     from PIL import Image, ImageDraw
 
     size = width * _FINER
@@ -84,7 +84,7 @@ def _mask(shape: str, width: int) -> npt.NDArray[np.float64]:
 
 
 def _corners(shape: str) -> list[tuple[float, float]]:
-    """The corners of a shape in a square from 0 to 1."""
+    """Return the corners of a shape in the unit square."""
     if shape == "square":
         return [(0.04, 0.04), (0.96, 0.04), (0.96, 0.96), (0.04, 0.96)]
     if shape == "triangle":

@@ -1,4 +1,4 @@
-"""Scenes to learn from, to choose by and to judge by, each part with combinations of its own."""
+"""Scenes for training, validation and test, each part with its own combinations."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ __all__ = ["PARTS", "kinds", "make_scenes"]
 
 PARTS = ("training", "validation", "test")
 _FIRST_COLOURS = {"validation": 0, "test": 5}
-_TWO_THINGS = 0.7  # Share of the scenes that have two.
-_NEW_KIND = 0.5  # Of these, outside of the training part, the share with a kind of the part's own.
+_TWO_THINGS = 0.7  # Share of the scenes with two things.
+_NEW_KIND = 0.5  # Share of these, outside the training part, with a kind exclusive to the part.
 
 
 def kinds(part: str) -> tuple[Kind, ...]:
-    """Return the kinds that a part has for itself: for the training part all that the others don't have.
+    """Return the kinds exclusive to a part; for the training part, all that the others do not have.
 
-    Validation and test have six each: one of each shape, each in another colour.
+    Validation and test have six each: one of each shape, each in a different colour.
 
     >>> [" ".join(kind) for kind in kinds("test")]
     ['purple circle', 'pink square', 'brown triangle', 'black diamond', 'white star', 'red cross']
@@ -31,19 +31,19 @@ def kinds(part: str) -> tuple[Kind, ...]:
 
 
 def _part_of_pair(one: Kind, other: Kind) -> str:
-    """Which part has two kinds of the training part together: a tenth of them validation, a tenth test."""
+    """Return the part of a pair of training kinds: a tenth of them are in validation, a tenth in test."""
     known = kinds("training")
     low, high = sorted((known.index(one), known.index(other)))
     return {0: "validation", 1: "test"}.get((7 * low + 3 * high) % 10, "training")
 
 
 def make_scenes(part: str, count: int, seed: int) -> list[Scene]:
-    """Draw scenes by lot.
+    """Draw random scenes.
 
-    Seven in ten have two things. In the training part all are of its own kinds, and of their pairs one tenth
-    is not there because it belongs to the validation part, and one to the test part. In the other parts one
-    thing alone is of a kind of the part's own; of the scenes with two things, half have one of these kinds or
-    two, the others a pair of the training part's kinds that belongs to the part.
+    Seven in ten have two things. The training part has only its own kinds; a tenth of their pairs is reserved
+    for the validation part, and a tenth for the test part. In the other parts, a single thing is of a kind
+    exclusive to the part; half of the scenes with two things have one or two of these kinds, the others a
+    pair of training kinds reserved for the part.
     """
     random = np.random.default_rng([seed, PARTS.index(part)])
     return [_make_scene(part, random) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""What a picture shows, and the one sentence that is said of it."""
+"""The contents of an image, and its one caption."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ PLACES = (
     ("on the left", "in the middle", "on the right"),
     ("at the bottom left", "at the bottom", "at the bottom right"),
 )
-"""What a place in a picture is called, by row and column."""
+"""The name of a place in an image, by row and column."""
 
 
 class Kind(NamedTuple):
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """A shape in a picture, in one of three rows and three columns."""
+    """A shape in an image, in one of three rows and three columns."""
 
     kind: Kind
     size: str
@@ -39,8 +39,7 @@ class Thing(NamedTuple):
 class Scene(NamedTuple):
     """One thing, or two in the same row or the same column.
 
-    What is said of it is determined by what there is: of two things the upper one comes first, or of two in a
-    row the left one.
+    The contents determine the caption: the upper of two things comes first, or the left one of two in a row.
 
     >>> print(Scene((Thing(Kind("red", "star"), "small", 0, 2),)))
     a small red star at the top right

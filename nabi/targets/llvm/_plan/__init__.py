@@ -1,1 +1,1 @@
-"""What is to be written: the order of operations, the values kept, the tiles, for both passes."""
+"""The plan of the code for both passes: the order of operations, the saved values, the tiles."""

@@ -1,6 +1,6 @@
-"""The backward kernel: the derivative over packed rows, last step first, in one function.
+"""The backward kernel: the derivative over packed rows, last step first, as one function.
 
-Cotangents of products are kept for a chunk of steps only, in panels that are read at once for the gradients
+Cotangents of products are kept only for a chunk of steps, in panels that are read at once for the gradients
 of the weights and of the input.
 """
 
@@ -19,21 +19,21 @@ __all__ = ["BackwardKernel"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BackwardKernel:
-    """What a backward kernel is written for; batch sizes and lengths are not part of it.
+    """The parameters of a backward kernel; batch sizes and lengths are not among them.
 
     Attributes:
         program: the program.
         dtype: `"float32"` or `"float64"`.
         machine: the machine.
-        keep: the states whose rows the forward pass handed out; it recorded the others.
+        keep: the states whose rows the forward pass returned; it recorded the others.
         given: the states whose value at every step has a cotangent.
-        zeros: whether states may have become zero between steps.
+        zeros: whether states may have been reset to zero between steps.
         cuts: whether gradients may be cut between steps.
-        columns_first: as in the forward kernel; gradients are laid out as their weights.
-        need_input: whether the gradient of the input is wanted.
-        need_weights: whether those of the families are.
-        few_rows: whether a step has fewer rows than a register tile would like.
-        in_place: whether the products of a step read the weights where they lie.
+        columns_first: as in the forward kernel; gradients have the layout of their weights.
+        need_input: whether the gradient of the input is needed.
+        need_weights: whether the gradients of the families are needed.
+        few_rows: whether a step has fewer rows than an ideal register tile.
+        in_place: whether the products of a step read the unpacked weights.
     """
 
     program: Program
@@ -53,17 +53,17 @@ class BackwardKernel:
 
     @property
     def family_step(self) -> int:
-        """How many arguments there are for each family."""
+        """The number of arguments for each family."""
         return 3 if self.need_weights else 2
 
     @property
     def recorded_states(self) -> tuple[int, ...]:
-        """States whose rows the forward pass recorded without handing them out."""
+        """States whose rows the forward pass recorded without returning them."""
         return tuple(i for i in range(len(self.program.state_names)) if i not in self.keep)
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells its code from that of others."""
+        """The key of its code."""
         options = (
             self.keep, self.given, self.zeros, self.cuts, self.columns_first, self.need_input,
             self.need_weights, self.few_rows, self.in_place,
@@ -72,17 +72,17 @@ class BackwardKernel:
 
     @cached_property
     def values(self) -> Values:
-        """What is saved by the forward pass."""
+        """The values saved by the forward pass."""
         return values_of(self.program)
 
     @cached_property
     def schedule(self) -> Schedule:
-        """What a step of the derivative computes."""
+        """The computations of a step of the derivative."""
         return self.values.backward(self.need_input)
 
     @cached_property
     def input_schedule(self) -> Schedule | None:
-        """What is computed of the gradient of the input for all rows of a chunk at once."""
+        """The part of the input's gradient computed for all rows of a chunk at once."""
         apart = self.need_input and self.values.is_input_apart
         return self.values.input_schedule() if apart else None
 
@@ -121,26 +121,26 @@ class BackwardKernel:
 
     @property
     def packed(self) -> dict[str, int]:
-        """All packed weights: elements."""
+        """The number of elements of all packed weights."""
         sizes = dict(self.weights.sizes)
         sizes.update(self.input_weights.sizes if self.input_weights is not None else {})
         return sizes
 
     @cached_property
     def exchange(self) -> dict[str, int]:
-        """What passes exchange within a step: elements for each row of the batch."""
+        """The values that passes exchange within a step: elements per row of the batch."""
         sizes = exchange_sizes(self.schedule)
         sizes.update({f"carry_{i}": 2 * width for i, width in enumerate(self.program.state_widths)})
         return sizes
 
     @cached_property
     def operands(self) -> tuple[Node, ...]:
-        """What is laid into panels for the gradients of weights."""
+        """The nodes that are stored in panels for the gradients of weights."""
         return self.values.operands if self.need_weights else ()
 
     @cached_property
     def panels(self) -> dict[str, int]:
-        """Elements of every panel for each row of a chunk."""
+        """The number of elements of every panel per row of a chunk."""
         sizes = {}
         for width, nodes in self.values.panels.items():
             sizes[f"panel_{width}"] = Columns(width, self.lanes, 1).count * len(nodes) * self.lanes
@@ -171,5 +171,5 @@ class BackwardKernel:
 
     @property
     def computed_operands(self) -> tuple[Node, ...]:
-        """Operands that the passes of a step compute again."""
+        """Operands that the passes of a step recompute."""
         return tuple(node for node in self.values.operands if node.operation not in LEAVES)

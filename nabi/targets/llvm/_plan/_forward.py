@@ -1,4 +1,4 @@
-"""The forward kernel: a program over packed rows, step after step, in one function."""
+"""The forward kernel: a program over packed rows, step by step, as one function."""
 
 from dataclasses import dataclass
 
@@ -15,19 +15,20 @@ __all__ = ["ForwardKernel"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForwardKernel:
-    """What a forward kernel is written for; batch sizes and lengths are not part of it.
+    """The parameters of a forward kernel; batch sizes and lengths are not among them.
 
     Attributes:
         program: the program.
         dtype: `"float32"` or `"float64"`.
         machine: the machine.
         save: whether a backward pass will follow.
-        keep: the states whose value at every step is handed out.
-        flags: whether states may become zero between steps.
-        columns_first: for each family whether what an output reads lies side by side in memory (as in
-            torch) rather than the outputs (as in Keras).
-        few_rows: whether products that read the input go before the steps, for many rows at once.
-        in_place: whether the products of a step read the weights where they lie.
+        keep: the states whose value at every step is returned.
+        flags: whether states may be reset to zero between steps.
+        columns_first: for each family whether the weights of one output are contiguous in memory (as in
+            torch)
+            rather than those of one input (as in Keras).
+        few_rows: whether products that read the input are computed before the steps, for many rows at once.
+        in_place: whether the products of a step read the unpacked weights.
         is_packed: whether the weights have been packed by an earlier run with the same memory.
     """
 
@@ -47,7 +48,7 @@ class ForwardKernel:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells its code from that of others."""
+        """The key of its code."""
         options = (
             self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place, self.is_packed
         )  # fmt: skip
@@ -55,12 +56,12 @@ class ForwardKernel:
 
     @cached_property
     def values(self) -> Values:
-        """What is saved for the derivative."""
+        """The values saved for the derivative."""
         return values_of(self.program)
 
     @cached_property
     def schedule(self) -> Schedule:
-        """What a step computes."""
+        """The computations of a step."""
         return self.values.forward(self.save)
 
     @cached_property
@@ -89,12 +90,12 @@ class ForwardKernel:
 
     @property
     def recorded_states(self) -> tuple[int, ...]:
-        """States that are kept for the derivative and not handed out."""
+        """States that are kept for the derivative and not returned."""
         return tuple(i for i in range(len(self.program.state_names)) if self.save and i not in self.keep)
 
     @cached_property
     def exchange(self) -> dict[str, int]:
-        """What passes exchange within a step: elements for each row of the batch."""
+        """The values that passes exchange within a step: elements per row of the batch."""
         sizes = exchange_sizes(self.schedule, self.kept_numbers)
         for i, width in enumerate(self.program.state_widths):
             if i not in self.keep and not self.save:

@@ -1,6 +1,6 @@
-"""What products read and where their packed weights lie: decided without writing any code.
+"""The operands of products and the layout of their packed weights, without any code generation.
 
-A kernel that is loaded from the disk needs the sizes of its memory, but nothing that writes LLVM.
+A kernel loaded from disk needs the sizes of its memory, but none of the code that writes LLVM.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ __all__ = ["Segment", "Weights", "exchange_sizes", "segments_of"]
 class Segment:
     """Products that read the same operand: one loop over its units.
 
-    Cotangents that lie side by side in panels and go into the same accumulators are stacked: one loop over
-    all of them.
+    Cotangents that are adjacent in panels and go into the same accumulators are stacked: one loop over all of
+    them.
 
     Attributes:
-        operands: what is read; more than one only for a stack.
-        targets: the accumulators that take part.
+        operands: the operands; more than one only for a stack.
+        targets: the accumulators involved.
         matrices: for each operand the matrix of each accumulator.
         transposed: whether matrices are transposed.
         early: whether it can be computed before the steps, for many rows at once.
@@ -36,7 +36,7 @@ class Segment:
 
     @property
     def operand(self) -> Node:
-        """What is read; the first of a stack."""
+        """The operand; the first one of a stack."""
         return self.operands[0]
 
     @property
@@ -50,17 +50,17 @@ class Segment:
         return self.width * len(self.operands)
 
     def elements(self, tiles: int, vectors: int, lanes: int) -> int:
-        """Return how many elements its packed weights take."""
+        """Return the number of elements of its packed weights."""
         return tiles * self.length * len(self.targets) * vectors * lanes
 
 
 def segments_of(found: Pass, hoist: bool, slots: Mapping[int, int] | None = None) -> list[Segment]:
-    """Group the products of a pass by what they read.
+    """Group the products of a pass by their operands.
 
     Args:
         found: the pass.
-        hoist: whether products that read the input come early.
-        slots: for each cotangent its slot among the panels of its width, when operands are cotangents.
+        hoist: whether products that read the input are computed early.
+        slots: for each cotangent its slot among the panels of its width, if operands are cotangents.
     """
     groups: list[tuple[Node, dict[int, Node], bool]] = []
     for place, total in enumerate(found.sums):
@@ -89,7 +89,7 @@ def segments_of(found: Pass, hoist: bool, slots: Mapping[int, int] | None = None
 
 
 def exchange_sizes(schedule: Schedule, kept: Sequence[Node] = ()) -> dict[str, int]:
-    """Return what passes exchange within a step: names, and elements for each row of the batch.
+    """Return the values that passes exchange within a step: names, and elements per row of the batch.
 
     Args:
         schedule: the schedule.
@@ -111,13 +111,13 @@ class Weights:
     """The packed weights of a schedule's passes, and the sums of its early products.
 
     Args:
-        name: what their names begin with.
-        schedule: whose passes.
+        name: prefix of their names.
+        schedule: the schedule.
         tiles: the tile of each pass.
         lanes: elements of a vector.
-        hoist: whether products that read the input come early.
+        hoist: whether products that read the input are computed early.
         slots: for each cotangent its slot among the panels of its width.
-        in_place: whether products that do not come early read the weights where they lie.
+        in_place: whether products that are not computed early read the unpacked weights.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Weights:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Elements of each packed weight."""
+        """The number of elements of each packed weight."""
         return {
             name: segment.elements(columns.tiles, columns.vectors, self.lanes)
             for name, (_, segment, columns) in self.entries.items()

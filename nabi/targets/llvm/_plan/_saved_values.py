@@ -1,8 +1,8 @@
-"""What a native backward pass finds of the forward pass: states, saved values, and what is computed again.
+"""The forward values available to a native backward pass: states, saved values, and recomputed values.
 
-Saving costs memory and the time to write and read it; computing again costs arithmetic. What follows from
-saved values and states by cheap operations is computed again, and so is a function of a new state alone,
-such as tanh(c) of an LSTM.
+Saving costs memory and the time to write and read it; recomputing costs arithmetic. Values that follow from
+saved values and states by cheap operations are recomputed, and so are functions of a new state alone, such as
+tanh(c) in an LSTM.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from nabi.targets.llvm._plan._schedule import Schedule, is_cheap, is_product, is
 
 __all__ = ["Values", "values_of"]
 
-# By the object: two traces of the same equations have nodes of their own.
+# Keyed by the object: two traces of the same equations have different nodes.
 _values: "WeakKeyDictionary[Program, Values]" = WeakKeyDictionary()
 
 
 def values_of(program: Program) -> "Values":
-    """Return the values of a program; made once."""
+    """Return the values of a program, computed once."""
     with LOCK:
         found = _values.get(program)
         if found is None:
@@ -29,7 +29,7 @@ def values_of(program: Program) -> "Values":
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Values:
-    """See the module's text."""
+    """The forward values of a program for its derivative; see the module docstring."""
 
     program: Program
 
@@ -62,21 +62,21 @@ class Values:
         return tuple(saved[i] for i in sorted(saved))
 
     def is_new_state(self, node: Node) -> bool:
-        """Whether a node is what a step returns."""
+        """Tell whether a node is a result of a step."""
         return any(node is output for output in self.program.plan.outputs)
 
     @cached_property
     def slots(self) -> dict[int, tuple[Node, ...]]:
-        """Saved values by width: those of one unit and row lie side by side, in this order."""
+        """Saved values by width; those of one unit and row are adjacent, in this order."""
         return _by_width(self.saved)
 
     @cached_property
     def saved_numbers(self) -> tuple[Node, ...]:
-        """Saved reductions: one number a row."""
+        """Saved reductions: one number per row."""
         return tuple(node for node in self.saved if node.width is None)
 
     def forward(self, save: bool) -> Schedule:
-        """Schedule a step; with `save` the saved values leave their passes too."""
+        """Schedule a step; with `save`, the saved values are stored too."""
         roots = [*self.program.plan.outputs, *(self.saved if save else ())]
         return make_schedule(_once(roots), lambda node: False)
 
@@ -84,21 +84,21 @@ class Values:
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, Node, Node], ...]:
-        """For every product forward: its matrix, its cotangent, and what it read."""
+        """For every forward product: its matrix, its cotangent, and its operand."""
         found = self.program.derivative.matrices.items()
         return tuple((name, cotangent, operand) for name, pairs in found for cotangent, operand in pairs)
 
     @cached_property
     def operands(self) -> tuple[Node, ...]:
-        """What products read forward, each once."""
+        """The operands of forward products, each once."""
         return tuple(_once([operand for _, _, operand in self.pairs]))
 
     @cached_property
     def panels(self) -> dict[int, tuple[Node, ...]]:
         """Cotangents that are summed or multiplied over rows after the steps, by width."""
         cotangents = _once([cotangent for _, cotangent, _ in self.pairs])
-        # Products back to one value read several of them: those lie side by side where two such groups
-        # can, the cotangents that both read between the others.
+        # Products back to one value read several of them. These are made adjacent if possible; cotangents
+        # shared by two such groups are placed between the others.
         groups = [
             {argument.index for argument in node.arguments[1::2]}
             for node in self.program.derivative.nodes
@@ -116,17 +116,17 @@ class Values:
 
     @cached_property
     def panel_slots(self) -> dict[int, int]:
-        """The slot of every panel among those of its width."""
+        """The slot of every panel among the panels of its width."""
         return {node.index: slot for nodes in self.panels.values() for slot, node in enumerate(nodes)}
 
     @cached_property
     def is_input_apart(self) -> bool:
-        """Whether the cotangent of the input needs nothing of a step but its panels and random inputs."""
+        """Whether the input's cotangent depends only on a step's panels and random inputs."""
         root = self.program.derivative.input
         return root is not None and self._is_apart(root)
 
     def _is_apart(self, node: Node) -> bool:
-        if is_product(node):  # back through a matrix from a panel; a product forward is a value of its step
+        if is_product(node):  # back through a matrix from a panel; a forward product is a value of its step
             return node.reads_cotangent
         if node.operation in ("constant", "parameter", "noise"):
             return True
@@ -135,7 +135,7 @@ class Values:
         return all(self._is_apart(argument) for argument in node.arguments)
 
     def backward(self, need_input: bool) -> Schedule:
-        """Schedule the derivative of a step; the cotangent of the input too unless it is apart."""
+        """Schedule the derivative of a step, including the input's cotangent unless it is separate."""
         derivative = self.program.derivative
         roots = [node for nodes in self.panels.values() for node in nodes]
         roots.extend(node for node in derivative.states if node is not None)
@@ -145,14 +145,14 @@ class Values:
         return make_schedule(_once(roots), self.is_at_hand)
 
     def input_schedule(self) -> Schedule:
-        """Schedule the cotangent of the input for many rows at once."""
+        """Schedule the input's cotangent for many rows at once."""
         root = self.program.derivative.input
         assert root is not None
         panels = {node.index for nodes in self.panels.values() for node in nodes}
         return make_schedule([root], lambda node: node.index in panels)
 
     def is_at_hand(self, node: Node) -> bool:
-        """Whether a backward pass can load a forward value."""
+        """Tell whether a backward pass can load a forward value."""
         return self.is_new_state(node) or any(node is found for found in self.saved)
 
 

@@ -1,11 +1,11 @@
-"""The order in which a step's values are computed natively: passes over tiles of units, and reductions.
+"""The order of a step's native computations: passes over tiles of units, and reductions.
 
-A pass computes everything of one width for a tile of units at a time: the products that are ready, in
-registers, then what follows from them. A value needs a later pass when it reads a product whose operand had
-to be complete first (`W (r ∘ h)` after `r`), or a reduction over the units. Sums of products share one
-accumulator. What a later pass reads of an earlier one is stored, or computed again when that is cheaper.
+A pass computes all values of one width for one tile of units at a time: the products that are ready, in
+registers, then the values that follow from them. A value needs a later pass if it reads a product whose
+operand must be complete first (`W (r ∘ h)` after `r`), or a reduction over the units. Sums of products share
+one accumulator. A value of an earlier pass is stored for a later one, or recomputed if that is cheaper.
 
-The same schedule serves a step and its derivative; they differ in what is at hand before the first pass.
+A step and its derivative are scheduled alike; they differ in the values available before the first pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ __all__ = ["Pass", "Reductions", "Schedule", "Sum", "is_cheap", "is_product", "m
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sum:
-    """Products that are added up in one accumulator.
+    """Products that are summed in one accumulator.
 
     Attributes:
-        node: the node whose value the accumulator gives once `others` are added.
-        terms: pairs (matrix, operand); for a transposed product the operand is a cotangent.
-        others: what else is added.
+        node: the node whose value is the accumulator plus `others`.
+        terms: pairs (matrix, operand); for a transposed product, the operand is a cotangent.
+        others: further terms of the sum.
     """
 
     node: Node
@@ -32,19 +32,19 @@ class Sum:
 
     @property
     def transposed(self) -> bool:
-        """Whether the products are with transposed matrices."""
+        """Whether the matrices of the products are transposed."""
         return any(operand.reads_cotangent for _, operand in self.terms)
 
 
 @dataclass(eq=False, repr=False)
 class Pass:
-    """What is computed for one width once everything before is complete.
+    """The computations for one width once all earlier ones are complete.
 
     Attributes:
-        level: its place in the order.
+        level: its position in the order.
         width: the width of all values computed in it.
         sums: the accumulators.
-        stores: nodes whose values leave the pass.
+        stores: nodes whose values are stored.
     """
 
     level: int
@@ -54,7 +54,7 @@ class Pass:
 
     @property
     def operands(self) -> list[Node]:
-        """What the products read, each once, in order."""
+        """The operands of the products, each once, in order."""
         found: dict[int, Node] = {}
         for total in self.sums:
             for _, operand in total.terms:
@@ -64,7 +64,7 @@ class Pass:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reductions:
-    """Reductions over units that are computed together, row by row, before the passes of their level."""
+    """Reductions over units, computed together row by row before the passes of their level."""
 
     level: int
     nodes: tuple[Node, ...]
@@ -75,9 +75,9 @@ class Schedule:
     """Passes and reductions in order.
 
     Attributes:
-        order: passes and reductions in the order in which they run.
-        stored: nodes that a pass stores for a later one to read, in the order found.
-        at_hand: whether a node need not be computed.
+        order: passes and reductions in execution order.
+        stored: nodes that a pass stores for a later one, in the order found.
+        at_hand: whether a node is available without computation.
         sums: accumulators by the index of their node.
         levels: the level of every node that is computed.
     """
@@ -90,22 +90,22 @@ class Schedule:
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        """The passes alone."""
+        """The passes without the reductions."""
         return tuple(item for item in self.order if isinstance(item, Pass))
 
 
 def is_product(node: Node) -> bool:
-    """Whether a node is a linear map or the transposed one of a derivative."""
+    """Tell whether a node is a linear map or the transposed one of a derivative."""
     return node.operation in ("linear", "linear_transposed")
 
 
 def is_cheap(node: Node) -> bool:
-    """Whether computing a node again costs less than storing it."""
+    """Tell whether recomputing a node costs less than storing it."""
     return node.operation in OPERATIONS and OPERATIONS[node.operation].cheap
 
 
 def is_reduction(node: Node) -> bool:
-    """Whether a node is one number a row made from all units."""
+    """Tell whether a node is one number per row, computed from all units."""
     return node.operation in OPERATIONS and OPERATIONS[node.operation].reduction
 
 
@@ -113,7 +113,7 @@ def make_schedule(roots: Sequence[Node], at_hand: Callable[[Node], bool]) -> Sch
     """Order the computation of `roots`.
 
     Args:
-        roots: nodes whose values must leave their pass (new states, saved values, cotangents).
+        roots: nodes whose values must be stored (new states, saved values, cotangents).
         at_hand: whether a node's value can be loaded before the first pass (leaves always can).
     """
 
@@ -151,7 +151,7 @@ def _computed(roots: Sequence[Node], known: Callable[[Node], bool]) -> list[Node
 
 
 def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set[int]]:
-    """Find the sums of products; also the nodes that have no value of their own because of them."""
+    """Find the sums of products, and the nodes that have no separate value because of them."""
     uses: dict[int, int] = {root.index: 1 for root in roots}
     for node in nodes:
         for argument in node.arguments:
@@ -183,7 +183,7 @@ def _sums(nodes: list[Node], roots: Sequence[Node]) -> tuple[dict[int, Sum], set
 def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Callable[[Node], bool]) -> int:
     total = sums.get(node.index)
     if total is not None:
-        # A cotangent of a new state is put where products read it by a pass of its own, unless it lies there.
+        # A separate pass stores a new state's cotangent where products read it, unless it is already there.
         ready = [
             levels.get(operand.index, 0) + 1
             for _, operand in total.terms
@@ -195,7 +195,7 @@ def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Ca
 
 
 class _Walk:
-    """Collects passes by walking from what must leave them to what it is computed from."""
+    """Collects passes by walking from the stored values to their operands."""
 
     def __init__(self, known: Callable[[Node], bool], sums: dict[int, Sum], levels: dict[int, int]) -> None:
         self.known, self.sums, self.levels = known, sums, levels
@@ -205,7 +205,7 @@ class _Walk:
         self._seen: set[tuple[int, int]] = set()
 
     def leave(self, node: Node) -> None:
-        """Note that a node's value leaves the pass it is computed in."""
+        """Record that a node's value must be stored by its pass."""
         level = self.levels.get(node.index, 0)
         if node.width is None:
             self._read(node, level)
@@ -216,11 +216,11 @@ class _Walk:
             self._read(node, level)
 
     def reduce(self, node: Node) -> None:
-        """Note a reduction, and what it reads."""
+        """Record a reduction and its operands."""
         level = self.levels[node.index]
         self.reductions.setdefault(level, []).append(node)
         for argument in node.arguments:
-            # A reduction runs between two passes: of what they compute it reads only what they store.
+            # A reduction runs between two passes and can read only the values that they store.
             self._read(argument, level, inside=False)
 
     def _pass(self, level: int, width: int) -> Pass:

@@ -1,4 +1,4 @@
-"""How many rows and vectors of units a product keeps in registers at a time."""
+"""Register tiles: how many rows and vectors of units a product keeps in registers at a time."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +18,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Columns:
-    """The units of one width, cut into tiles of vectors.
+    """The units of one width, divided into tiles of vectors.
 
     Attributes:
         width: number of units.
@@ -32,21 +32,21 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """How many vectors hold the units, the last perhaps not full."""
+        """The number of vectors that hold the units; the last may be partial."""
         return -(-self.width // self.lanes)
 
     @property
     def tiles(self) -> int:
-        """How many tiles there are; the last may hold fewer units."""
+        """The number of tiles; the last may hold fewer units."""
         return -(-self.count // self.vectors)
 
     @property
     def is_even(self) -> bool:
-        """Whether all tiles are full, so that nothing needs a mask."""
+        """Whether all tiles are full, so that no masks are needed."""
         return self.width % (self.lanes * self.vectors) == 0
 
     def mask(self, v: "Vectors", vector: Any) -> Any:
-        """Return the mask of the units in a vector, or None when all vectors of all tiles are full."""
+        """Return the mask of the units in a vector, or None if all vectors of all tiles are full."""
         if self.is_even:
             return None
         first = v.builder.mul(vector, vector.type(self.lanes))
@@ -56,33 +56,33 @@ class Columns:
 def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int) -> Tile:
     """Choose the tile of a pass.
 
-    Weights stream through the cache once for every tile of rows, so many rows and few vectors are best where
-    there are many rows; with few rows more vectors keep the multipliers busy.
+    Weights stream through the cache once for every tile of rows, so for many rows, tiles of many rows and few
+    vectors are best; with few rows, more vectors keep the multipliers busy.
 
     Args:
-        accumulators: sums of products for each unit.
-        registers: vector registers of the machine.
-        few_rows: whether there are fewer rows than a tile would like.
-        width: units of the pass.
+        accumulators: number of sums of products per unit.
+        registers: number of vector registers of the machine.
+        few_rows: whether there are fewer rows than an ideal tile has.
+        width: number of units of the pass.
         lanes: elements of a vector.
     """
     if not accumulators:
         return Tile(1, 1)
-    # A quarter of the registers hold weights, a broadcast value and addresses of the next turn.
+    # A quarter of the registers hold weights, a broadcast value and addresses of the next iteration.
     room = registers - registers // 4
     wanted = max(1, (8 if few_rows else 4) // accumulators)
     count = -(-width // lanes)
-    # Vectors of a tile beyond the width are computed for nothing: no more than one in eight.
+    # Vectors of a tile beyond the width are wasted work: at most one in eight.
     sizes = [n for n in (4, 3, 2, 1) if n <= wanted and (-(-count // n) * n - count) * 8 <= count]
     vectors = next((n for n in sizes if width % lanes or count % n == 0), 1)
     sums = accumulators * vectors
-    # A number of each row and a vector of weights are in registers beside the sums.
+    # Besides the sums, registers hold a number of each row and a vector of weights.
     rows = min(8, room // sums, (registers - 1) // (sums + 1))
     return Tile(max(1, rows), vectors)
 
 
 def row_steps(rows: int) -> list[int]:
-    """Return the sizes in which rows are taken: full tiles, then powers of two.
+    """Return the sizes of row tiles: full tiles, then powers of two.
 
     >>> row_steps(6)
     [6, 4, 2, 1]

@@ -1,1 +1,1 @@
-"""How it is written: the LLVM code of both passes. Loaded when a program is compiled for the first time."""
+"""The LLVM code of both passes. It is loaded when a program is first compiled."""

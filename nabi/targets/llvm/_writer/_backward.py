@@ -23,7 +23,7 @@ __all__ = ["BackwardWriter"]
 
 
 class BackwardWriter(StepMemory):
-    """See the module's text."""
+    """Writes a backward kernel; also the frame of its passes."""
 
     def __init__(self, kernel: BackwardKernel) -> None:
         k = KernelFunction(
@@ -89,7 +89,7 @@ class BackwardWriter(StepMemory):
         return k.module
 
     def _begin(self, state: int) -> None:
-        """Let the cotangent of a final state flow into both halves of what steps carry on."""
+        """Copy the cotangent of a final state into both halves of the carried cotangents."""
         k, b, width = self.k, self.b, self.program.state_widths[state]
         name = f"final_gradient_{state}"
         given = b.icmp_unsigned("!=", k[name], NOWHERE)
@@ -102,7 +102,7 @@ class BackwardWriter(StepMemory):
                     self.copy_rows(width, k.row_range, None, target)
 
     def _end(self, state: int) -> None:
-        """Hand out the cotangent of an initial state: step 0 carried it on into the second half."""
+        """Output the cotangent of an initial state, which step 0 left in the second half."""
         k, b, width = self.k, self.b, self.program.state_widths[state]
         name = f"initial_gradient_{state}"
         with b.if_then(b.icmp_unsigned("!=", k[name], NOWHERE)):
@@ -155,7 +155,7 @@ class BackwardWriter(StepMemory):
     # Gradients of the weights.
 
     def _lay_operands(self, start: Any, stop: Any) -> None:
-        """Lay the input and the states that products read into panels."""
+        """Store the input and the states that products read in panels."""
         k, b, v = self.k, self.b, self.v
         operands = [node for node in self.kernel.operands if node.operation in LEAVES]
         if not operands:
@@ -202,7 +202,7 @@ class BackwardWriter(StepMemory):
             self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
 
     def _clear(self) -> None:
-        """Zero the gradients of weights that no equation hands one to: nothing else writes them."""
+        """Zero the gradients of weights without a contribution: nothing else writes them."""
         k, b, v, program = self.k, self.b, self.v, self.program
         derived = {name for name, _, _ in self.kernel.values.pairs} | set(self.derivative.vectors)
         for parameter in program.parameters:
@@ -223,7 +223,7 @@ class BackwardWriter(StepMemory):
                 v.store(v.zero, target, at, columns.mask(v, vector))
 
     def _adds(self, name: str, cotangent: Node, operand: Node, add: Any) -> Any:
-        """Whether a product adds to its gradient: a matrix that is used twice does the second time."""
+        """Return whether a product adds to its gradient, as the second use of a matrix does."""
         uses = [pair for pair in self.kernel.values.pairs if pair[0] == name]
         first = uses[0][1] is cotangent and uses[0][2] is operand
         return add if first else ir.Constant(ir.IntType(1), 1)
@@ -240,21 +240,21 @@ class BackwardWriter(StepMemory):
         return self.packed.address(found, place)
 
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
-        """Return where weights lie."""
+        """Return the locations of unpacked weights."""
         return self.packed.matrices(segment)
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
-        """Products of a derivative read cotangents in panels."""
+        """Return the panel of cotangents that products of the derivative read."""
         return self.panel_of_step(segment.operand)
 
     def panel_of_step(self, node: Node) -> Panel:
-        """Return a panel beginning with the first row that a pass computes."""
+        """Return a panel that starts at the first row computed by a pass."""
         panel = self._panel(node)
         shift = self.b.mul(self.panel_shift, index(self.v.lanes))
         return Panel(self.v.address(panel.start, shift), panel.stride, panel.slot)
 
     def load(self, node: Node, place: Place) -> Any:
-        """Load a cotangent, a saved value or a new state; else as in the forward pass."""
+        """Load a cotangent, a saved value or a new state; other values as in the forward pass."""
         if node.operation == "cotangent":
             return self._cotangent(node, place)
         if node.operation not in LEAVES:
@@ -268,7 +268,7 @@ class BackwardWriter(StepMemory):
         return super().load(node, place)
 
     def _cotangent(self, node: Node, place: Place) -> Any:
-        """Load what flows into a new state: from the step after, and from outside."""
+        """Load the cotangent of a new state: from the next step, and from outside."""
         i = next(i for i, found in enumerate(self.derivative.cotangents) if found is node)
         width = self.program.state_widths[i]
         address = self.column(self._carried(i, self.half, place.row), place)
@@ -279,11 +279,11 @@ class BackwardWriter(StepMemory):
         return value
 
     def _carried(self, state: int, half: Any, row: Any) -> Any:
-        """Return the address of what a row of a state's cotangent carries from step to step."""
+        """Return the address of a row of a state's cotangent carried from step to step."""
         return self.row_of_state(f"carry_{state}", self.program.state_widths[state], self.b.add(half, row))
 
     def store(self, node: Node, value: Any, place: Place) -> None:
-        """Store the cotangent of a product, of a state before the step, or what a later pass reads."""
+        """Store the cotangent of a product or of a state before the step, or a value for a later pass."""
         v, b = self.v, self.b
         if node.index in self.panels:
             panel = self.panel_of_step(node)
@@ -310,14 +310,14 @@ class BackwardWriter(StepMemory):
         self.v.store(value, self.column(address, place), 0, place.mask)
 
     def number_row(self, node: Node, row: Any) -> Any:
-        """Return where a reduction lies: the forward pass kept its own for every row."""
+        """Return the index of a reduction; those of the forward pass were kept for every row."""
         if any(node is saved for saved in self.kernel.values.saved_numbers):
             return self.b.add(self.row_start, row)
         return super().number_row(node, row)
 
 
 class _InputFrame:
-    """The frame of what is computed of the gradient of the input for all rows of a chunk."""
+    """The frame of the part of the input's gradient computed for all rows of a chunk."""
 
     def __init__(self, writer: BackwardWriter) -> None:
         self.writer = writer

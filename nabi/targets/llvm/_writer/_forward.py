@@ -98,7 +98,7 @@ class ForwardWriter(StepMemory):
         self._finish(rows)
 
     def _finish_empty(self) -> None:
-        """Hand out the initial states of the sequences that have no step."""
+        """Output the initial states of sequences without steps."""
         b, k = self.b, self.k
         has_steps = b.icmp_signed(">", k["steps"], index(0))
         first = b.select(has_steps, self.offset(b.select(has_steps, index(1), index(0))), index(0))
@@ -109,7 +109,7 @@ class ForwardWriter(StepMemory):
             self.copy_rows(width, (start, k.row_range[1]), source, target)
 
     def _finish(self, rows: tuple[Any, Any]) -> None:
-        """Hand out the states of the sequences that end with this step."""
+        """Output the states of the sequences that end with this step."""
         b = self.b
         following = b.add(self.step, index(1))
         after = b.add(following, index(1))
@@ -134,11 +134,11 @@ class ForwardWriter(StepMemory):
         return self.packed.address(found, place)
 
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
-        """Return where weights lie."""
+        """Return the locations of unpacked weights."""
         return self.packed.matrices(segment)
 
     def store(self, node: Node, value: Any, place: Place) -> None:
-        """Store a new state, a saved value, or what a later pass reads."""
+        """Store a new state, a saved value, or a value for a later pass."""
         for i, output in enumerate(self.program.plan.outputs):
             if output is node:
                 address = self.column(self._row_of_new_state(i, place.row), place)
@@ -150,7 +150,7 @@ class ForwardWriter(StepMemory):
             self.v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
 
     def number_row(self, node: Node, row: Any) -> Any:
-        """Return where a reduction lies: kept for every row when the derivative reads it."""
+        """Return the index of a reduction; it is kept for every row if the derivative reads it."""
         if any(node is kept for kept in self.kernel.kept_numbers):
             return self.b.add(self.row_start, row)
         return super().number_row(node, row)

@@ -2,7 +2,7 @@
 
 A panel is `[vector][row][lane]`. A block of the gradient is the sum over rows of outer products, kept in
 registers: some elements of one panel's vector, each times a strip of two or three vectors of the other. A
-strip is multiplied with a group of vectors, which stay in the second cache for all strips.
+strip is multiplied with a group of vectors, which stay in the second-level cache for all strips.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from nabi.targets.llvm._writer._products import Panel
 __all__ = ["GradientWriter", "Side"]
 
 _GROUP = 8
-"""Vectors of a group at most: of 500 rows they are a quarter of a mebibyte."""
+"""The maximum number of vectors in a group: with 500 rows, a quarter of a mebibyte."""
 
 _ROWS_TO_FETCH = 32
-"""Rows from which on it is worth while to ask for the lines that sums are added to."""
+"""The number of rows from which prefetching the target lines of the sums pays off."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Side:
     """One factor of a product over rows.
 
     Attributes:
-        panel: where it lies.
-        width: how many units it has.
+        panel: its panel.
+        width: its number of units.
     """
 
     panel: Panel
@@ -39,7 +39,7 @@ class Side:
 
 
 def _strips(count: int) -> list[tuple[int, int, int]]:
-    """Cut vectors into strips of three and then of two, so that none is left over.
+    """Divide vectors into strips of three and then of two, without a remainder.
 
     Returns:
         For each size the first vector and the number of strips.
@@ -60,18 +60,18 @@ class GradientWriter:
 
     def __init__(self, k: KernelFunction, registers: int) -> None:
         self.k, self.v, self.b = k, k.v, k.b
-        # As many accumulators as registers allow beside the vectors, one broadcast and addresses.
+        # As many accumulators as registers allow, besides the vectors, one broadcast and addresses.
         self.block_rows = min(8 if registers >= 32 else 4, self.v.lanes)
 
     def product(self, rows: Any, one: Side, other: Side, target: Any, line: int, add: Any) -> None:
-        """Write `target[i, j] (+)= sum over rows of one[row, i] * other[row, j]`, divided among all threads.
+        """Write `target[i, j] (+)= Σ one[row, i] * other[row, j]` over rows, divided among all threads.
 
         Args:
-            rows: how many rows there are.
+            rows: the number of rows.
             one, other: the factors; `i` counts units of the first, `j` of the second.
             target: address of element (0, 0).
             line: elements from one `i` to the next.
-            add: a flag, whether to add to what is there.
+            add: a flag, whether to add to the existing values.
         """
         k, b, v = self.k, self.b, self.v
         count = Columns(one.width, v.lanes, 1).count
@@ -87,7 +87,7 @@ class GradientWriter:
             b.call(function, [*factors, there, add, begin, end, *map(index, numbers)])
 
     def _strip(self, vectors: int, is_even: bool) -> Any:
-        """A function that multiplies groups of vectors with strips: the places from `begin` to `end`.
+        """Return a function that multiplies groups of vectors with strips: the places `begin` to `end`.
 
         A place is a vector of a group and a strip, counted as `[group][strip][vector]`.
         """
@@ -105,7 +105,7 @@ class GradientWriter:
         last = b.sdiv(b.sub(b.add(end, group), index(1)), group)
         with loop_over(b, b.sdiv(begin, group), last) as cell:
             strip, place = b.srem(cell, strips), b.mul(cell, group)
-            # From the number of a place in this cell to that of its vector; the last group may hold fewer.
+            # The index of a place's vector in this cell; the last group may hold fewer.
             shift = b.sub(place, b.mul(b.sdiv(cell, strips), group))
             start = b.sub(larger(b, begin, place), shift)
             stop = smaller(b, b.sub(smaller(b, end, b.add(place, group)), shift), count)
@@ -130,7 +130,7 @@ class GradientWriter:
         return function
 
     def _block(self, size: int, vectors: int) -> Any:
-        """A block of a product: `size` lines of vectors, of which `left` elements are part of the target."""
+        """Return the function of a block: `size` lines of vectors with `left` elements in the target."""
         kinds = [POINTER, POINTER, INDEX, INDEX, POINTER, INDEX, INDEX, ir.IntType(1)]
         function, is_new = self._function(f"outer_{size}_{vectors}", kinds)
         if not is_new:
@@ -140,7 +140,7 @@ class GradientWriter:
         b = v.builder
         panels = [v.address(against, b.mul(stride, index(n))) for n in range(vectors)]
         lines = [v.address(target, b.mul(line, index(m))) for m in range(size)]
-        # With few rows the sums are ready before the lines are.
+        # With few rows, the sums are ready before the lines.
         with b.if_then(b.icmp_signed(">=", rows, index(_ROWS_TO_FETCH))):
             for place in lines:
                 v.fetch(place, vectors * v.lanes, write=True)
@@ -158,7 +158,7 @@ class GradientWriter:
         places = [(place, n * v.lanes, masks[n]) for place in lines for n in range(vectors)]
         with b.if_else(add) as (then, otherwise):
             with then:
-                # All loads before the first store: lines that lie a power of two apart look like one.
+                # All loads before the first store: lines a power of two apart would appear to alias.
                 before = [v.load(*place) for place in places]
                 for old, total, place in zip(before, sums, places, strict=True):
                     v.store(v.add(old, total), *place)
@@ -169,7 +169,7 @@ class GradientWriter:
         return function
 
     def _function(self, name: str, kinds: Sequence[Any]) -> tuple[Any, bool]:
-        """A function of the module, and whether it is still to be written."""
+        """Return a function of the module, and whether its body must still be written."""
         module = self.k.module
         if name in module.globals:
             return module.globals[name], False
@@ -178,7 +178,7 @@ class GradientWriter:
         return function, True
 
     def totals(self, rows: Any, sides: Sequence[Side], targets: Sequence[Any], add: Any) -> None:
-        """Write `target[j] (+)= sum over rows of side[row, j]` for sides of one width, threads sharing."""
+        """Write `target[j] (+)= Σ side[row, j]` over rows for sides of one width, divided among threads."""
         v, b, lanes = self.v, self.b, self.v.lanes
         width = sides[0].width
         columns = Columns(width, lanes, 1)

@@ -1,8 +1,9 @@
-"""Weights laid out as products read them: `[tile][k][accumulator][vector][lane]`, lanes over outputs.
+"""Packing of weights in the order in which products read them.
 
-A family tensor stores either the outputs of a row of weights side by side or what one output reads; the
-first is copied, the second transposed in registers. Packing goes before every run: comparing weights with
-those packed last would read as much memory, and version counters cannot be trusted.
+The layout is `[tile][k][accumulator][vector][lane]`, with lanes over outputs. In a family tensor, either the
+weights of one input or those of one output are contiguous; the first are copied, the second transposed in
+registers. Weights are packed before every run: comparing them with the last packed ones would read as much
+memory, and version counters can't be trusted.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ class Matrix:
     Attributes:
         start: its address.
         apart: elements from one line to the next.
-        side_by_side: whether a line holds outputs, else what one output reads.
+        side_by_side: whether a line holds the weights of one input rather than those of one output.
     """
 
     start: Any
@@ -33,7 +34,7 @@ class Matrix:
 
 
 def transpose(v: Vectors, rows: Sequence[Any]) -> list[Any]:
-    """Return the columns of a square of `lanes` vectors, by exchanging halves, quarters, ... of pairs."""
+    """Return the columns of a square of `lanes` vectors, by swapping halves, quarters, ... of pairs."""
     rows = list(rows)
     step = v.lanes // 2
     while step:
@@ -45,7 +46,7 @@ def transpose(v: Vectors, rows: Sequence[Any]) -> list[Any]:
 
 
 def sum_lines(v: Vectors, rows: Sequence[Any]) -> Any:
-    """Return the sum of each of `lanes` vectors, in its lane: what has been exchanged is added at once."""
+    """Return the sum of each of `lanes` vectors, in its lane; swapped parts are added immediately."""
     rows = list(rows)
     step = v.lanes // 2
     while step:
@@ -55,7 +56,7 @@ def sum_lines(v: Vectors, rows: Sequence[Any]) -> Any:
 
 
 def _exchange(v: Vectors, one: Any, two: Any, step: int) -> tuple[Any, Any]:
-    """Exchange the parts of two vectors whose lanes differ by `step`, as two rows of a square transposed."""
+    """Swap the parts of two vectors whose lanes differ by `step`, as in transposing two rows of a square."""
     lanes = v.lanes
     first = [lane if not lane & step else lanes + (lane ^ step) for lane in range(lanes)]
     second = [lane | step if not lane & step else lanes + lane for lane in range(lanes)]
@@ -69,7 +70,7 @@ def _mask(places: Sequence[int]) -> Any:
 
 
 class Packer:
-    """Writes the packing of a kernel's weights; one small function for each kind of block."""
+    """Writes the packing of a kernel's weights, with one small function for each kind of block."""
 
     def __init__(self, v: Vectors) -> None:
         self.v = v
@@ -87,12 +88,12 @@ class Packer:
         """Write the packing of one operand's weights.
 
         Args:
-            columns: how the outputs are cut into tiles.
-            tiles: the first tile and the one behind the last that this thread packs.
-            length: what an output reads, K.
+            columns: the division of the outputs into tiles.
+            tiles: this thread's first tile and the one after its last.
+            length: the number of inputs of an output, K.
             stride: elements from one tile to the next.
             slots: the matrix of each accumulator.
-            target: where packed weights go.
+            target: the address of the packed weights.
         """
         v, b, lanes = self.v, self.v.builder, self.v.lanes
         size = columns.vectors * lanes
@@ -144,7 +145,7 @@ class Packer:
         return function, True
 
     def _copy(self, is_even: bool) -> Any:
-        """Copy vectors of outputs: (source, source stride, target, target stride, how many, valid lanes)."""
+        """Return the copy of output vectors: (source, stride, target, target stride, count, valid lanes)."""
         kinds = [POINTER, INDEX, POINTER, INDEX, INDEX, INDEX]
         function, new = self._function("copy" if is_even else "copy_some", kinds)
         if new:
@@ -158,7 +159,7 @@ class Packer:
         return function
 
     def _turn(self, is_even: bool, depth: int) -> Any:
-        """Transpose outputs that are `depth` deep: (source, stride, target, target stride, valid lanes)."""
+        """Return the transposition, `depth` deep: (source, stride, target, target stride, valid lanes)."""
         name = f"turn_{depth}" if is_even else f"turn_some_{depth}"
         function, new = self._function(name, [POINTER, INDEX, POINTER, INDEX, INDEX])
         if new:

@@ -1,6 +1,7 @@
-"""Writes the passes and reductions of a schedule: products, then the maps on what they give.
+"""Writes the passes and reductions of a schedule: products, then elementwise maps of their results.
 
-What is read and written lies in memory that only the kernel around a pass knows; a `Frame` says where.
+Only the kernel around a pass knows the memory that the pass reads and writes; a `Frame` provides its
+addresses.
 """
 
 from collections.abc import Mapping
@@ -22,12 +23,12 @@ from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
 __all__ = ["Early", "Frame", "PassWriter", "Place"]
 
 _NEAR = 512 << 10
-"""Bytes of weights that the second cache is trusted to hold beside all else."""
+"""Bytes of weights assumed to fit in the second-level cache besides everything else."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a vector of units lies: a row, the number of the vector, and a mask of its units or None."""
+    """The location of a vector of units: a row, the number of the vector, and a mask of its units or None."""
 
     row: Any
     vector: Any
@@ -36,12 +37,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Early:
-    """Where sums of early products lie.
+    """The location of the sums of early products.
 
     Attributes:
         start: the address of the first tile.
         stride: elements from one tile to the next.
-        shift: what is added to the number of a row.
+        shift: offset of row numbers.
     """
 
     start: Any
@@ -53,25 +54,25 @@ class Frame(Protocol):
     """The memory around a pass."""
 
     def load(self, node: Node, place: Place) -> Any:
-        """Load units of a value that is at hand or stored."""
+        """Load units of an available or stored value."""
 
     def number(self, node: Node, row: Any) -> Any:
         """Load a reduction of a row."""
 
     def store(self, node: Node, value: Any, place: Place) -> None:
-        """Store units of a value that leaves its pass."""
+        """Store units of a value that other passes or steps read."""
 
     def store_number(self, node: Node, value: Any, row: Any) -> None:
         """Store a reduction of a row."""
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
-        """Say where products read an operand."""
+        """Return the location at which products read an operand."""
 
     def weights(self, found: Pass, place: int) -> Any:
         """Return the address of the packed weights of a segment of a pass."""
 
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
-        """Return where weights lie: for each operand of a segment those of each accumulator."""
+        """Return the unpacked weights: for each operand of a segment, the matrix of each accumulator."""
 
     def parameter(self, node: Node) -> Any:
         """Return the address of a parameter vector."""
@@ -93,13 +94,13 @@ class PassWriter:
     """Writes passes and reductions of one schedule into a kernel.
 
     Args:
-        v: where to write; its builder may move on.
-        schedule: what is computed.
+        v: the instruction writer; its builder may change position.
+        schedule: the schedule.
         tiles: the tile of each pass.
-        frame: where values lie.
+        frame: the locations of values.
         few_rows: whether steps have few rows; products that read the input are then computed before them.
         slots: for each cotangent its slot among the panels of its width, in a derivative.
-        in_place: whether products that do not come early read the weights where they lie.
+        in_place: whether products that are not computed early read the unpacked weights.
     """
 
     def __init__(
@@ -119,11 +120,11 @@ class PassWriter:
         self._scratch: dict[int, Any] = {}
 
     def columns(self, found: Pass) -> Columns:
-        """Return how the units of a pass are cut."""
+        """Return the division of a pass's units into tiles."""
         return Columns(found.width, self.v.lanes, self.tiles[found].vectors)
 
     def block_rows(self, found: Pass) -> int:
-        """Return for how many rows sums are kept before maps read them: what fits the nearest cache."""
+        """Return the number of rows whose sums are kept for the maps: what fits the first-level cache."""
         tile = self.tiles[found]
         line = len(found.sums) * tile.vectors * self.v.lanes * self.v.size
         return tile.rows * max(1, min(8, 16384 // max(1, line * tile.rows)))
@@ -149,10 +150,10 @@ class PassWriter:
 
         Args:
             found: the pass.
-            vectors: the first vector and the one behind the last; tiles do not cross either.
-            rows: the first row and the one behind the last.
-            early: where the sums of early products lie, when some are hoisted.
-            only_early: write the early products alone.
+            vectors: the first vector and the one after the last; tiles do not cross either.
+            rows: the first row and the one after the last.
+            early: the location of the sums of early products, if some are hoisted.
+            only_early: whether to write only the early products.
         """
         b = self.v.builder
         columns = self.columns(found)
@@ -248,13 +249,13 @@ class PassWriter:
         )
 
     def _is_far(self, found: Pass) -> bool:
-        """Whether the weights of a pass do not stay in the second cache from one step to the next."""
+        """Tell whether the weights of a pass do not stay in the second-level cache between steps."""
         columns = self.columns(found)
         sizes = [s.elements(columns.tiles, columns.vectors, columns.lanes) for s in self.segments[found]]
         return sum(sizes) * self.v.size > _NEAR
 
     def _maps(self, found: Pass, first: Any, rows: tuple[Any, Any], scratch: RowAddress | None) -> None:
-        """Write what follows from the sums of a tile, row by row."""
+        """Write the maps on the sums of a tile, row by row."""
         v, b = self.v, self.v.builder
         columns = self.columns(found)
         vectors = [b.add(first, index(n)) for n in range(columns.vectors)]
@@ -268,7 +269,7 @@ class PassWriter:
                 for j, total in enumerate(found.sums):
                     at = (j * columns.vectors + n) * v.lanes
                     values.sums[total.node.index] = v.load(sums, at)
-                # All values before the first store: a store may be where another value is read.
+                # All values before the first store: a store may overwrite an operand of another value.
                 results = [self.value(node, values) for node in found.stores]
                 for node, result in zip(found.stores, results, strict=True):
                     self.frame.store(node, result, place)
@@ -307,7 +308,7 @@ class PassWriter:
         return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
 
     def value(self, node: Node, values: _Values) -> Any:
-        """Return a node's vector at a place, computing it when it is not at hand."""
+        """Return a node's vector at a place, computing it if it is not available."""
         if node.index not in values.known:
             values.known[node.index] = self._value(node, values)
         return values.known[node.index]

@@ -1,8 +1,8 @@
 """Products of rows with packed weights: accumulators in registers, stored for the maps that follow.
 
-Weights are packed as `[tile][k][accumulator][vector][lane]`, so that a tile of units reads them in one
-stream. An operand is either rows of memory (`x`, a state) or a panel `[vector][slot][row][lane]`, which is
-how cotangents are kept.
+Weights are packed as `[tile][k][accumulator][vector][lane]`, so that a tile of units reads them sequentially.
+An operand is either rows of memory (`x`, a state) or a panel `[vector][slot][row][lane]`, as used for
+cotangents.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from nabi.targets.llvm._plan._tiles import row_steps
 __all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate"]
 
 RowAddress = Callable[[Any], Any]
-"""Gives the address of a row of an operand, by its number."""
+"""Returns the address of a row of an operand, by its number."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,20 @@ def accumulate(
 ) -> None:
     """Write the products of one tile of units for a range of rows.
 
-    Long sums are cut into pieces that are added up at their ends: a sum of n terms in a row loses digits in
-    proportion to n. A piece of the weights also stays in a near cache for all rows. Where weights are far the
-    piece that follows is fetched meanwhile.
+    Long sums are split into pieces that are added at their ends: the rounding error of n sequential additions
+    grows with n. A piece of the weights also stays in a near cache for all rows. If weights are far, the next
+    piece is prefetched meanwhile.
 
     Args:
-        v: where to write.
-        rows: first row and the one behind the last.
+        v: the instruction writer.
+        rows: the first row and the one after the last.
         tile_rows: rows of a full tile.
         vectors: vectors of the tile.
-        accumulators: how many sums there are.
+        accumulators: the number of sums.
         segments: each with its operand and the address of its packed weights for this tile.
-        scratch: address at which the sums of a row are stored, `[accumulator][vector][lane]`.
-        resume: whether the sums go on from what is stored there.
-        far: whether the weights are too many to stay in the second cache from step to step.
+        scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
+        resume: whether the sums continue from the stored ones.
+        far: whether the weights are too large to stay in the second-level cache between steps.
     """
     size = accumulators * vectors
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
@@ -91,18 +91,18 @@ def accumulate(
 
 LONGEST_CHAIN = 192
 PIECE = 128
-"""Terms of a sum that are added in a row: up to the first in one go, else in pieces of the second."""
+"""Terms of a sum added sequentially: up to the first number at once, otherwise in pieces of the second."""
 
 _PARTS = 4
-"""Tiles of rows that ask for the piece that follows, each for a part: a few lines of the cache at a time.
+"""Tiles of rows that prefetch the next piece, each a part of it: a few cache lines at a time.
 
-Asked for at once they would wait for each other, and with them the weights that are needed now. So with less
-than two tiles of rows nothing is asked for: then all weights come at the pace of the cache behind anyway.
+Prefetched all at once, they would delay each other and the weights that are needed now. So with fewer than
+two tiles of rows, nothing is prefetched: then all weights arrive at the speed of the next cache level anyway.
 """
 
 
 def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
-    """Write loops over tiles of rows, the largest first; yields the first row and the size of each kind."""
+    """Write loops over tiles of rows, the largest first; yield the first row and the size of each kind."""
     b = v.builder
     now, stop = rows
     for size in row_steps(tile_rows):
@@ -114,15 +114,15 @@ def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[
 
 
 def _ahead(v: Vectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int) -> Any:
-    """Return where a tile of rows begins to ask for weights: in the piece that follows.
+    """Return where a tile of rows starts to prefetch weights: in the next piece.
 
-    Behind the last piece of a segment lie the weights of the next tile of units, which will be read soon.
+    The last piece of a segment is followed by the weights of the next tile of units, which will be read soon.
     """
     b = v.builder
     size = index(piece.size)
     part = smaller(b, b.mul(b.sub(row, rows[0]), index(piece.size // (_PARTS * tile_rows))), size)
     many = b.icmp_signed(">=", b.sub(rows[1], rows[0]), index(2 * tile_rows))
-    # What is near already is asked for at no cost.
+    # Prefetching near weights costs nothing.
     return v.address(piece.weights, b.select(many, b.add(part, size), index(0)))
 
 
@@ -132,15 +132,15 @@ def _lines(v: Vectors, address: RowAddress, row: Any, count: int) -> list[Any]:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some of the units that a segment reads.
+    """A part of the units that a segment reads.
 
     Attributes:
-        rows: gives the address of the first unit in a row.
+        rows: returns the address of the first unit in a row.
         weights: the address of the weights of the first unit.
-        vectors: for a panel how many full vectors of units there are; 0 when units lie side by side.
-        stride: for a panel elements from one vector to the next.
-        length: units side by side, when they are not in vectors.
-        size: elements of its weights.
+        vectors: for a panel, the number of full vectors of units; 0 if units are contiguous.
+        stride: for a panel, elements from one vector to the next.
+        length: the number of contiguous units, if they are not in vectors.
+        size: the number of elements of its weights.
     """
 
     rows: RowAddress
@@ -154,7 +154,7 @@ class _Piece:
 def _pieces(
     v: Vectors, segment: Segment, operand: RowAddress | Panel, weights: Any, vectors: int, limit: int | None
 ) -> Iterator[_Piece]:
-    """Write loops over the pieces of a segment, of `limit` units at most; yields each kind of piece."""
+    """Write loops over the pieces of a segment, of at most `limit` units; yield each kind of piece."""
     b = v.builder
     line = len(segment.targets) * vectors * v.lanes
     if not isinstance(operand, Panel):
@@ -196,7 +196,7 @@ def _row_of_panel(v: Vectors, start: Any) -> RowAddress:
 
 
 def _cut(v: Vectors, length: int, limit: int | None) -> Iterator[tuple[Any, int]]:
-    """Write loops over pieces of a length; yields start and size of full pieces and of what is left."""
+    """Write loops over pieces of a length; yield start and size of full pieces and of the remainder."""
     size = length if limit is None else min(length, limit)
     full = length // size * size if size else 0
     if full > size:
@@ -216,14 +216,14 @@ class _Block:
         self.sums = [v.zero] * (rows * accumulators * vectors)
 
     def load(self, addresses: Sequence[Any]) -> None:
-        """Go on from what is stored."""
+        """Load the stored sums."""
         size = self.accumulators * self.vectors
         self.sums = [
             self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
         ]
 
     def store(self, addresses: Sequence[Any], add: bool) -> None:
-        """Store the sums, or add them to what is stored."""
+        """Store the sums, or add them to the stored ones."""
         v, size = self.v, self.accumulators * self.vectors
         for r, address in enumerate(addresses):
             for place in range(size):
@@ -233,7 +233,7 @@ class _Block:
                 v.store(value, address, place * v.lanes)
 
     def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
-        """Add the products with a piece, for rows from `row` on; fetch weights from `ahead` on meanwhile."""
+        """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile."""
         v, b = self.v, self.v.builder
         rows = _lines(v, piece.rows, row, self.rows)
         if not piece.vectors:
@@ -252,8 +252,9 @@ class _Block:
     def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int, ahead: Any) -> None:
         v, b = self.v, self.v.builder
         line = len(segment.targets) * self.vectors * v.lanes
-        # Enough multiplications in a turn to hide the loop. More are more to compile, and with a single row,
-        # where each reads its weights from memory, 32 in a turn took a quarter longer than 16 (on Zen 5).
+        # Enough multiplications per iteration to hide the loop overhead. More take longer to compile; and
+        # with a single row, where each reads its weights from memory, 32 took a quarter longer than 16 (on
+        # Zen 5).
         unroll = min(length, 4 if len(self.sums) <= 4 else 2)
         main = length // unroll * unroll
         loop = Loop(b, 0, main, unroll, self.sums)

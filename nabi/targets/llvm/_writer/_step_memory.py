@@ -1,7 +1,7 @@
-"""Memory around the passes of one step: rows of packed data, states before it, and what passes exchange.
+"""Memory around the passes of one step: rows of packed data, previous states, and exchanged values.
 
-Row `j` of step `t` is row `offset[t] + j` of packed data. What lives for one step only lies in two halves
-that steps use in turn, so that a thread may begin a step while another still reads the one before.
+Row `j` of step `t` is row `offset[t] + j` of packed data. Memory used by one step only has two halves that
+steps use alternately, so a thread may start a step while another still reads the previous one.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class WeightsWriter:
 
     Args:
         k: the kernel being written.
-        layout: where they lie.
-        program: whose weights.
-        columns_first: for each family whether what an output reads lies side by side in memory.
+        layout: their layout.
+        program: the program.
+        columns_first: for each family whether the weights of one output are contiguous in memory.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class WeightsWriter:
         self.k, self.layout, self.program, self.columns_first = k, layout, program, columns_first
 
     def address(self, found: Pass, place: int) -> Any:
-        """Return where the packed weights of a segment begin."""
+        """Return the address of the packed weights of a segment."""
         return self.k[self.layout.names[found, place]]
 
     def early(self, found: Pass, shift: Any) -> Early | None:
-        """Return where the early sums of a pass lie; they hold `chunk_rows` rows."""
+        """Return the location of the early sums of a pass; they hold `chunk_rows` rows."""
         if found not in self.layout.early:
             return None
         k = self.k
@@ -65,11 +65,11 @@ class WeightsWriter:
                 )
 
     def matrices(self, segment: Segment) -> list[list[Matrix]]:
-        """Return where the weights of a segment lie: for each of its operands those of each accumulator."""
+        """Return the unpacked weights of a segment: for each operand, the matrix of each accumulator."""
         return [[self._matrix(segment, matrix) for matrix in matrices] for matrices in segment.matrices]
 
     def _matrix(self, segment: Segment, matrix: Node) -> Matrix:
-        """Return where a matrix begins, how far its lines lie apart, and whether outputs lie side by side."""
+        """Return the address of a matrix, the distance of its lines, and whether outputs are contiguous."""
         k = self.k
         family, rows = self.program.family_of(matrix.name)
         line, start = k[f"line_{family}"], index(rows.start)
@@ -84,8 +84,8 @@ class StepMemory:
     Args:
         k: the kernel being written.
         program: the program.
-        schedule: what a step computes.
-        flags: whether states may become zero between steps.
+        schedule: the computations of a step.
+        flags: whether states may be reset to zero between steps.
         kept: states whose value at every step is kept.
     """
 
@@ -106,13 +106,13 @@ class StepMemory:
         return self.b.load(self.b.gep(self.k["offset"], [step], source_etype=INDEX), align=8, typ=INDEX)
 
     def chunk(self, number: Any) -> tuple[Any, Any]:
-        """Return the first step of a chunk and the one behind its last."""
+        """Return the first step of a chunk and the one after its last."""
         place = self.b.gep(self.k["chunk_start"], [number], source_etype=INDEX)
         following = self.b.gep(place, [index(1)], source_etype=INDEX)
         return self.b.load(place, align=8, typ=INDEX), self.b.load(following, align=8, typ=INDEX)
 
     def enter(self, step: Any) -> None:
-        """Compute where the rows and states of a step lie."""
+        """Compute the addresses of the rows and states of a step."""
         b = self.b
         self.step = step
         self.row_start = self.offset(step)
@@ -139,7 +139,7 @@ class StepMemory:
         return first, b.select(b.icmp_signed("<", stop, self.active), stop, self.active)
 
     def reduction_rows(self, rows: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Return which of these rows this thread reduces, of those that work on them together."""
+        """Return this thread's share of rows to reduce, among the threads that work on them together."""
         b, k = self.b, self.k
         count = b.sub(rows[1], rows[0])
         count = b.select(b.icmp_signed(">", count, index(0)), count, index(0))
@@ -147,7 +147,7 @@ class StepMemory:
         return b.add(rows[0], first), b.add(rows[0], stop)
 
     def has_state_operand(self) -> bool:
-        """Whether a product of a step reads a state, which all threads have written together."""
+        """Tell whether a product of a step reads a state, which several threads have written."""
         return any(o.operation == "state" for found in self.schedule.passes for o in found.operands)
 
     # Addresses of rows.
@@ -174,7 +174,7 @@ class StepMemory:
         return self.b.icmp_unsigned("!=", self.b.load(place, align=1, typ=BYTE), BYTE(0))
 
     def row_stored(self, node: Node, row: Any) -> Any:
-        """Return the address of a row of what a pass stored."""
+        """Return the address of a row of a stored value."""
         at = self.b.mul(self.b.add(self.half, row), index(node.width or 1))
         return self.v.address(self.k[f"stored_{node.index}"], at)
 
@@ -191,7 +191,7 @@ class StepMemory:
         """Return the address of a place in a row."""
         return self.v.address(address, self.b.mul(place.vector, index(self.v.lanes)))
 
-    # What the forward pass and the derivative load alike.
+    # Values loaded by both the forward pass and the derivative.
 
     def load(self, node: Node, place: Place) -> Any:
         """Load units of the input, a state before the step, a random input or a stored value."""
@@ -200,7 +200,7 @@ class StepMemory:
         elif node.index in self.stored:
             address = self.row_stored(node, place.row)
         else:
-            raise RuntimeError(f"native code: {node!r} is neither at hand nor stored")
+            raise RuntimeError(f"native code: {node!r} is neither available nor stored")
         return self.v.load(self.column(address, place), 0, place.mask)
 
     def number(self, node: Node, row: Any) -> Any:
@@ -212,11 +212,11 @@ class StepMemory:
         self.v.store_scalar(value, self.k[f"number_{node.index}"], self.number_row(node, row))
 
     def number_row(self, node: Node, row: Any) -> Any:
-        """Return where the reduction of a row lies."""
+        """Return the index of a row's reduction."""
         return self.b.add(self.half, row)
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
-        """Say where products read a leaf or a stored value."""
+        """Return the location at which products read a leaf or a stored value."""
         node = segment.operand
         if node.operation in LEAVES:
             return lambda row: self.row_of_leaf(node, row)

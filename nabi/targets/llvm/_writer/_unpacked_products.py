@@ -1,12 +1,12 @@
-"""Products of single rows with weights read where they lie.
+"""Products of single rows with unpacked weights.
 
-Packing reads all weights and writes them once more. That pays when many rows read the packed copy; a batch of
-one reads every weight once a step, and a short sequence would spend most of its time on the copy. So here a
-row is multiplied with the matrices as they are, in one of two ways:
+Packing reads all weights and writes them once more. This pays off if many rows read the packed copy; a batch
+of one reads every weight once per step, and a short sequence would spend most of its time on the copy. So
+here a row is multiplied with the unpacked matrices, in one of two ways:
 
-- outputs side by side: a number of the row, in all lanes, times vectors of outputs;
-- what an output reads side by side: a vector of the row times such a vector of each output, as many outputs
-  as a vector has lanes; each has a sum in every lane, and these are added up at the end.
+- contiguous weights of one input: a number of the row, in all lanes, times vectors of outputs;
+- contiguous weights of one output: a vector of the row times a vector of each output's weights, for as many
+  outputs as a vector has lanes; each has a sum in every lane, and these are added at the end.
 """
 
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ def accumulate_in_place(
     """Write the products of one tile of units, row by row.
 
     Args:
-        v: where to write.
-        rows: first row and the one behind the last.
+        v: the instruction writer.
+        rows: the first row and the one after the last.
         tile: number of the tile.
-        columns: how units are cut into tiles.
-        accumulators: how many sums there are.
+        columns: the division of units into tiles.
+        accumulators: the number of sums.
         segments: each with its operand and, for each of its operands, the matrix of each accumulator.
-        scratch: address at which the sums of a row are stored, `[accumulator][vector][lane]`.
-        resume: whether the sums go on from what is stored there.
+        scratch: the address of the stored sums of a row, `[accumulator][vector][lane]`.
+        resume: whether the sums continue from the stored ones.
     """
     writer = _Writer(v, tile, columns)
     with loop_over(v.builder, *rows) as row:
@@ -62,7 +62,7 @@ def accumulate_in_place(
 
 @dataclass(frozen=True)
 class _Source:
-    """A row of an operand: where it begins, and how far apart its vectors lie."""
+    """A row of an operand: its address and the distance of its vectors."""
 
     start: Any
     stride: Any
@@ -70,7 +70,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Factors:
-    """A row of an operand, its length, and the matrices that it is multiplied with, by accumulator."""
+    """A row of an operand, its length, and its matrices by accumulator."""
 
     source: _Source
     length: int
@@ -116,7 +116,7 @@ class _Writer:
             for n in range(size):
                 sums[target * size + n] = self.v.add(sums[target * size + n], self._dots(terms, n))
 
-    # Outputs side by side.
+    # Contiguous weights of one input.
 
     def _outer(
         self,
@@ -130,7 +130,7 @@ class _Writer:
         if length <= LONGEST_CHAIN:
             return self._piece(matrices, source, index(0), length, totals)
         v, b = self.v, self.v.builder
-        # A long sum is formed in pieces, so that it loses fewer digits.
+        # A long sum is computed in pieces, to lose fewer digits.
         full = length // PIECE
         loop = Loop(b, 0, full, 1, totals)
         zeros = [v.zero] * len(totals)
@@ -190,7 +190,7 @@ class _Writer:
     ) -> list[Any]:
         v = self.v
         number = v.broadcast(numbers, k)
-        shifts: dict[int, Any] = {}  # gates of one family have their lines at the same distance
+        shifts: dict[int, Any] = {}  # gates of one family have the same line distance
         found = list(sums)
         for j, (matrix, start) in enumerate(zip(matrices, starts, strict=True)):
             if id(matrix.apart) not in shifts:
@@ -201,10 +201,10 @@ class _Writer:
                 found[here] = v.fma(number, v.load(line, place, mask), found[here])
         return found
 
-    # What an output reads side by side.
+    # Contiguous weights of one output.
 
     def _dots(self, terms: Sequence[tuple[_Source, int, Matrix]], n: int) -> Any:
-        """The sum of products of rows with a vector of outputs."""
+        """Return the sum of products of rows with a vector of outputs."""
         v = self.v
         lines = [(source, length, self._lines_of_outputs(matrix, n)) for source, length, matrix in terms]
         sums = []
@@ -223,7 +223,7 @@ class _Writer:
         for lane in range(v.lanes):
             output = b.add(first, index(lane))
             if not self.columns.is_even:
-                # Of outputs beyond the last there is none to read; what is made of them is never used.
+                # Beyond the last output, the last one is read again; the results are never used.
                 output = b.select(b.icmp_signed("<", output, last), output, last)
             lines.append(v.address(matrix.start, b.mul(output, matrix.apart)))
         return lines
@@ -257,7 +257,7 @@ class _Writer:
 
 
 _UNROLL = 4
-"""Lines of outputs in a turn of the inner loop."""
+"""Lines of outputs per iteration of the inner loop."""
 
 _OUTPUTS, _RUN = 4, 4
-"""Outputs that are read at a time, and vectors of each: few streams, each of several lines of the cache."""
+"""Outputs read at a time, and vectors of each: few streams, each of several cache lines."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nabi import cells
 from nabi.ir import Node, Program
-from nabi.native._machine import OTHER_MACHINES, Machine
+from nabi.native import OTHER_MACHINES, Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum

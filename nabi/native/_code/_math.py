@@ -1,19 +1,19 @@
-"""Elementary functions on vectors, written as plain LLVM arithmetic: no library is called.
+"""Elementary functions on vectors, in plain LLVM arithmetic without library calls.
 
-Every function takes a `Vectors` and a value of its vector type and returns one. NaN gives NaN, infinities
-their limits, and denormal arguments and results are exact to the last places. The methods are those of
-J.-M. Muller, Elementary Functions (2016): the argument is reduced by a multiple of ln 2 or pi / 2 in parts
-(chapter 11), a polynomial covers the rest (`_coefficients`), powers of two are made from exponent bits.
-Errors below are the largest found, in units in the last place (ulp), for float32 and for float64. Every
-number of lanes gives the same bits, and so does every machine: no instruction here only estimates. (On
-Zen 4 a division of 16 lanes also took less time than an estimate with its correction, alone or among others.)
+Every function takes a `Vectors` and a value of its vector type and returns one. NaN yields NaN, infinities
+yield their limits, and denormal arguments and results are accurate to the last places. The methods are those
+of J.-M. Muller, Elementary Functions (2016): the argument is reduced by a multiple of ln 2 or pi / 2 in parts
+(chapter 11), a polynomial covers the rest (`_coefficients`), powers of two are built from exponent bits.
+Errors below are the largest found, in units in the last place (ulp), for float32 and for float64. Results are
+the same bit for bit for every number of lanes and on every machine: no approximate instructions are used. (On
+Zen 4, a division of 16 lanes was also faster than an estimate with its correction, alone or among others.)
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from nabi.native._coefficients import COEFFICIENTS
+from nabi.native._code._coefficients import COEFFICIENTS
 from nabi.native.vectors import Vectors
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "tanh"]
@@ -21,13 +21,13 @@ __all__ = ["cos", "erf", "exp", "expm1", "log", "sigmoid", "sin", "softplus", "t
 
 @dataclass(frozen=True)
 class _Format:
-    """What the methods need to know of an element type.
+    """Constants of an element type.
 
     Attributes:
         bits: explicit bits of the mantissa; `bias`: of the exponent.
-        ln2: ln 2 in two parts, the second the rest that the first leaves.
-        least: below the logarithm of half the least denormal; `most`: above that of the largest number.
-        one: an argument from which sigmoid, and tanh of half of it, round to 1 with room to spare.
+        ln2: ln 2 in two parts, the second being the remainder of the first.
+        least: below the logarithm of half the smallest denormal; `most`: above that of the largest number.
+        one: an argument from which sigmoid, and tanh of half of it, safely round to 1.
         shift: a power of two that keeps sigmoid's numerator a normal number.
     """
 
@@ -44,7 +44,7 @@ _FORMATS = {
     "float32": _Format(23, 127, (0.693147182464599609375, -1.904654299957768e-09), -105.0, 89.0, 30.0, 64),
     "float64": _Format(52, 1023, (0.6931471805599453, 2.3190468138462996e-17), -746.0, 710.0, 60.0, 512),
 }
-# The second part is cut, not rounded, so that all are positive and no part turns -0 into 0.
+# The second part is truncated, not rounded, so that all are positive and no part turns -0 into 0.
 _HALF_PI = (1.5707963267948966, 6.123233995736765e-17, 1.082856673921914e-32)
 
 
@@ -56,7 +56,7 @@ def _polynomial(v: Vectors, x: Any, coefficients: tuple[float, ...]) -> Any:
 
 
 def _at_most(v: Vectors, x: Any, bound: float) -> Any:
-    """Return the smaller of both; NaN stays NaN (the order of arguments that x86's own `min` has)."""
+    """Return the smaller of both; NaN stays NaN (the argument order of x86's `min`)."""
     limit = v.constant(bound)
     return v.select(v.compare("<", limit, x), limit, x)
 
@@ -69,8 +69,8 @@ def _at_least(v: Vectors, x: Any, bound: float) -> Any:
 def _rounded(v: Vectors, x: Any, factor: float, shift: int = 0) -> tuple[Any, Any]:
     """Return `n = x * factor` rounded to a whole number, and 2 to the power of `n + shift`.
 
-    Adding 1.5 times two to the number of mantissa bits leaves the whole number in the lowest bits, where
-    the exponent's bias is already added: one shift to the left and these are the bits of the power.
+    Adding 1.5 · 2^(mantissa bits) leaves the whole number in the lowest bits, with the exponent's bias
+    already added; shifted left, they are the bits of the power.
     """
     form = _FORMATS[v.dtype]
     magic = v.constant(1.5 * 2.0**form.bits + form.bias + shift)
@@ -80,7 +80,7 @@ def _rounded(v: Vectors, x: Any, factor: float, shift: int = 0) -> tuple[Any, An
 
 
 def _less_ln2(v: Vectors, x: Any, n: Any, factor: float, exact: bool) -> Any:
-    """Return `x - n * factor * ln 2`; the second part of ln 2 only where it is asked for."""
+    """Return `x - n * factor * ln 2`, with the second part of ln 2 only if `exact`."""
     high, low = _FORMATS[v.dtype].ln2
     x = v.fma(n, v.constant(-factor * high), x)
     return v.fma(n, v.constant(-factor * low), x) if exact else x
@@ -91,7 +91,7 @@ def tanh(v: Vectors, x: Any) -> Any:
 
     With |x| = m (ln 2) / 2 + r, s = 2 ** m and o = tanh(r), the addition theorem gives
     ((s - 1) + (s + 1) o) / ((s + 1) + (s - 1) o): near 0, where m = 0, it is o, with no cancellation. The
-    numerator is never the larger one, rounded too, so the result stays within 1. Error: 2.6 and 2.5 ulp.
+    numerator is never larger, even rounded, so the result stays within 1. Error: 2.6 and 2.5 ulp.
     """
     form = _FORMATS[v.dtype]
     size = _at_most(v, v.call("llvm.fabs", x), form.one / 2)
@@ -108,10 +108,10 @@ def sigmoid(v: Vectors, x: Any) -> Any:
 
     With x = m ln 2 + r, s = 2 ** m and o = tanh(r / 2), it is s (1 + o) / (s (1 + o) + (1 - o)). The
     numerator is kept `shift` powers of two higher, so that only the last product can round to a denormal;
-    it is never larger than the denominator, rounded too, so the result stays within 1.
+    it is never larger than the denominator, even rounded, so the result stays within 1.
 
-    Error: 5.4 and 2.5 ulp. In float32 the first part of ln 2 alone is taken away, which costs 4 ulp where
-    the result is near 1e-38 and nothing where it is near 1.
+    Error: 5.4 and 2.5 ulp. In float32 only the first part of ln 2 is subtracted, which costs 4 ulp for
+    results near 1e-38 and nothing for results near 1.
     """
     form = _FORMATS[v.dtype]
     x = _at_most(v, _at_least(v, x, form.least), form.one)
@@ -142,13 +142,13 @@ def exp(v: Vectors, x: Any) -> Any:
 
 
 def expm1(v: Vectors, x: Any) -> Any:
-    """Return e to the power of x, less one, without losing the digits of what is small.
+    """Return e to the power of x, minus one, without losing the digits of small results.
 
     With x = 2 n ln 2 + r, p = 2 ** n and q = exp(r) - 1 it is p (p q + (p - 1 / p)): where n = 0 it is q, and
     elsewhere nothing cancels. 1 / p has the exponent of p with the other sign. Error: 2.2 and 2.0 ulp.
     """
     form, build = _FORMATS[v.dtype], v.builder
-    # Below it is -1 for certain.
+    # Below, the result is certainly -1.
     x = _at_most(v, _at_least(v, x, -form.one), form.most)
     n, power = _rounded(v, x, 0.5 / math.log(2.0))
     r = _less_ln2(v, x, n, 2.0, True)
@@ -178,7 +178,8 @@ def log(v: Vectors, x: Any) -> Any:
     form, build = _FORMATS[v.dtype], v.builder
     tiny = v.compare("<", x, v.constant(2.0 ** (1 - form.bias)))
     scaled = v.select(tiny, v.mul(x, v.constant(2.0 ** (form.bits + 2))), x)
-    # The bits of sqrt(1/2), cut: what is above them in a number's bits is its exponent and mantissa.
+    # The bits of sqrt(1/2), truncated; subtracting them from a number's bits leaves its exponent and
+    # mantissa.
     root = int(math.sqrt(0.5) * 2.0 ** (form.bits + 1)) - 2**form.bits + ((form.bias - 1) << form.bits)
     above = build.sub(build.bitcast(scaled, v.integers), v.integer_constant(root))
     exponent = build.sitofp(build.ashr(above, v.integer_constant(form.bits)), v.type)
@@ -191,7 +192,7 @@ def log(v: Vectors, x: Any) -> Any:
 
 
 def softplus(v: Vectors, x: Any) -> Any:
-    """Return log(1 + exp(x)), and x above 20, where torch has its threshold. Error: 2.4 and 2.4 ulp."""
+    """Return log(1 + exp(x)), and x above 20, torch's threshold. Error: 2.4 and 2.4 ulp."""
     small = exp(v, v.neg(v.call("llvm.fabs", x)))
     far = v.compare(">", small, v.constant(math.sqrt(2.0) - 1.0))
     half = v.mul(v.sub(small, v.constant(1.0)), v.constant(0.5))
@@ -228,9 +229,9 @@ def cos(v: Vectors, x: Any) -> Any:
 def _wave(v: Vectors, x: Any, quarters: int) -> Any:
     """Return sin(x + quarters * pi / 2) for |x| up to 2 ** 49; NaN beyond.
 
-    The multiple of pi / 2 is taken away in float64 and three parts whatever the element type, so that in
-    this range no argument loses digits, however near a multiple it is. Beyond, NaN says that the turn is not
-    known; in float64 neighbours are then at least 1/8 apart. Error: 2.0 and 1.9 ulp.
+    The multiple of pi / 2 is subtracted in float64 and in three parts for every element type, so in this
+    range no argument loses digits, however close to a multiple it is. Beyond, NaN means that the phase is
+    unknown; neighbouring float64 numbers are then at least 1/8 apart. Error: 2.0 and 1.9 ulp.
     """
     build, wide = v.builder, Vectors(v.builder, "float64", v.lanes)
     in_range = v.compare("<", v.call("llvm.fabs", x), v.constant(2.0**49))

@@ -1,4 +1,4 @@
-"""From LLVM's text to code that can be called: object files written, and loaded into this process."""
+"""From LLVM IR to callable code: writing object files and loading them into this process."""
 
 import ctypes
 import itertools
@@ -9,25 +9,25 @@ from functools import cache
 from typing import Any
 
 from nabi._once import LOCK
-from nabi.native._machine import Machine, NativeError, host
-from nabi.native._objects import undefined_symbols
+from nabi.native._code._machine import Machine, NativeError, host
+from nabi.native._code._objects import undefined_symbols
 
 __all__ = ["Library", "effort", "emit_assembly", "emit_object", "load", "symbols"]
 
-# LLVM is entered by one thread at a time, the one that holds LOCK, and a forked child finds it at rest. What
-# LLVM holds is therefore also given back under it.
+# Only the thread that holds LOCK calls LLVM, so LLVM is idle in a forked child. LLVM's memory is therefore
+# freed under the lock too.
 
 _numbers = itertools.count()
 
 
 class Library:
-    """Machine code in this process, where it stays to the end."""
+    """Machine code loaded into this process until it ends."""
 
     def __init__(self, addresses: Mapping[str, int]) -> None:
         self._addresses = dict(addresses)
 
     def address(self, name: str) -> int:
-        """Return where a function begins.
+        """Return the address of a function.
 
         Raises:
             NativeError: if the library has no function of that name.
@@ -36,32 +36,32 @@ class Library:
             return self._addresses[name]
         except KeyError:
             known = ", ".join(sorted(self._addresses))
-            raise NativeError(f"name: {name!r} is not in the library; known are {known}") from None
+            raise NativeError(f"name: expected a function of the library ({known}), got {name!r}") from None
 
 
 def emit_object(module: object, machine: Machine) -> bytes:
     """Compile a module to an object file.
 
-    The code may stand anywhere in memory: it reaches its constants relative to itself and other functions
-    through a table. LLVM's passes over the module are left out: on code that is written in vectors already
-    they cost more than the code generator and gain nothing.
+    The code is position-independent: it addresses its constants relative to itself and other functions
+    through a table. LLVM's module passes are not run: on code that is already vectorized they cost more than
+    the code generator and gain nothing.
 
     Args:
         module: an `llvmlite.ir.Module`, or its text.
-        machine: what to compile for; need not be this one.
+        machine: the target machine, not necessarily this one.
 
     Returns:
-        The object file: ELF, Mach-O or COFF, as the machine has it.
+        The object file in the machine's format: ELF, Mach-O or COFF.
 
     Raises:
-        NativeError: if LLVM finds the module wrong.
+        NativeError: if LLVM rejects the module.
     """
     with LOCK, _parsed(module, machine) as parsed:
         return bytes(_target(machine).emit_object(parsed))
 
 
 def emit_assembly(module: object, machine: Machine) -> str:
-    """Compile a module to assembly to read; arguments and errors as for `emit_object`."""
+    """Compile a module to readable assembly; arguments and errors as for `emit_object`."""
     with LOCK, _parsed(module, machine) as parsed:
         return str(_target(machine).emit_assembly(parsed))
 
@@ -71,22 +71,22 @@ def load(image: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> Libr
 
     Args:
         image: the object file, compiled for this machine.
-        names: the functions whose addresses are wanted.
+        names: the functions whose addresses are needed.
         symbols: address of every function that the object may call but does not define.
 
     Raises:
-        NativeError: if the object needs a function that is not in `symbols`, is no object file, or lacks
-            a function of `names`.
+        NativeError: if the object needs a function that is not in `symbols`, is not an object file, or lacks
+            a function in `names`.
     """
     try:
         missing = undefined_symbols(image) - symbols.keys()
     except ValueError as problem:
-        raise NativeError(f"image: not an object file that can be loaded: {problem}") from problem
+        raise NativeError(f"image: expected a loadable object file ({problem})") from problem
     if missing:
-        # Looked for here and not left to the linker, which would find tanhf in the C library.
+        # Checked here and not by the linker, which would find tanhf in the C library.
         raise NativeError(
-            "The generated code calls functions that it must not need: "
-            f"{', '.join(sorted(missing))}; this is a mistake in nabi"
+            "The generated code calls unavailable functions: "
+            f"{', '.join(sorted(missing))}; this is a bug in nabi"
         )
     from llvmlite import binding
 
@@ -99,10 +99,10 @@ def load(image: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> Libr
         try:
             tracker = builder.link(_jit(), f"nabi-{next(_numbers)}")
         except RuntimeError as problem:
-            raise NativeError(f"image: the object file cannot be loaded: {problem}") from problem
+            raise NativeError(f"image: the object file can't be loaded: {problem}") from problem
         addresses = {name: tracker[name] for name in names}
-        # LLVM unloads a library when its tracker goes. A thread may still run it then, even when the
-        # interpreter has ended: so it is never unloaded.
+        # LLVM unloads a library with its tracker. A thread may still run it then, even after the interpreter
+        # has ended, so it is never unloaded.
         tracker.detach()
         return Library(addresses)
 
@@ -111,14 +111,14 @@ def load(image: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> Libr
 def symbols() -> dict[str, int]:
     """Return the functions that generated code may call, by name.
 
-    `nabi_yield(microseconds)` leaves the processor to others for so long (on Windows: for a turn). A thread
-    that has waited for long at a barrier calls it: the one it waits for may be without a processor, and the
-    system moves that one to a processor only when it becomes idle.
+    `nabi_yield(microseconds)` yields the processor for that time (on Windows: for a time slice). A thread
+    that has waited long at a barrier calls it: the thread it waits for may have no processor, and the system
+    assigns it one only when a processor becomes idle.
     """
     if os.name == "nt":
         kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined,unused-ignore]
-        # Microsoft's linker asks for `_fltused` where numbers have a point; LLVM names it, nothing reads it.
-        # Called by a function whose frame is larger than a page, before it uses that: touches page by page.
+        # Microsoft's linker requires `_fltused` in floating-point code; LLVM refers to it, nothing reads it.
+        # `__chkstk` touches the stack page by page; functions with a frame larger than a page call it first.
         check = ctypes.WinDLL("ntdll")["__chkstk"]  # type: ignore[attr-defined,unused-ignore]
         return {
             "nabi_yield": _address(kernel.SwitchToThread),
@@ -148,14 +148,14 @@ def _parsed(module: object, machine: Machine) -> Iterator[Any]:
         parsed.verify()
         yield parsed
     except RuntimeError as problem:
-        raise NativeError(f"module: LLVM finds it wrong: {problem}; this is a mistake in nabi") from problem
+        raise NativeError(f"module: rejected by LLVM: {problem}; this is a bug in nabi") from problem
     finally:
         if parsed is not None:
             parsed.close()
 
 
 def effort() -> int:
-    """Return how hard LLVM tries, 0 to 3, from NABI_LLVM_EFFORT: 0 compiles ten times faster to slow code."""
+    """Return LLVM's optimization level from NABI_LLVM_EFFORT; 0 compiles 10 times faster to slow code."""
     value = os.environ.get("NABI_LLVM_EFFORT", "").strip() or "3"
     if value not in ("0", "1", "2", "3"):
         raise NativeError(f"NABI_LLVM_EFFORT: expected 0, 1, 2 or 3, got {value!r}")
@@ -163,7 +163,7 @@ def effort() -> int:
 
 
 def _target(machine: Machine) -> Any:
-    """LLVM's view of a machine."""
+    """Return LLVM's target machine."""
     return _target_with(machine, effort())
 
 
@@ -172,8 +172,8 @@ def _target_with(machine: Machine, level: int) -> Any:
     from llvmlite import binding
 
     _initialise(machine.triple == binding.get_process_triple())
-    # Small code that is independent of its position: JITLink puts all sections of an object into one piece
-    # of memory, so that constants are near, and makes a table for functions that are far.
+    # Small position-independent code: JITLink puts all sections of an object into one block of memory, so
+    # constants are near, and creates a table for distant functions.
     return binding.Target.from_triple(machine.triple).create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
     )
@@ -181,7 +181,7 @@ def _target_with(machine: Machine, level: int) -> Any:
 
 @cache
 def _initialise(own: bool) -> None:
-    """Make LLVM ready for this machine's own kind of processor, or for all, which takes longer."""
+    """Initialize LLVM for this machine's architecture, or for all, which takes longer."""
     from llvmlite import binding
 
     if own:
@@ -194,7 +194,7 @@ def _initialise(own: bool) -> None:
 
 @cache
 def _jit() -> Any:
-    """The linker of this process, made for its own machine."""
+    """Return the linker of this process, for its own machine."""
     from llvmlite import binding
 
     return binding.create_lljit_compiler(_target(host()), use_jit_link=True, suppress_errors=True)

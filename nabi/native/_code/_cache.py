@@ -1,17 +1,18 @@
-"""Compiled code by what it was compiled from: in this process, on the disk, or made now."""
+"""Compiled code, looked up by its inputs: in this process, on disk, or compiled now."""
 
 import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from threading import get_ident
 
 from nabi._once import LOCK
 from nabi.native import store as _store
-from nabi.native._compiler import Library, effort, emit_object, load, symbols
+from nabi.native._code._compiler import Library, effort, emit_object, load, symbols
+from nabi.native._code._machine import Machine, NativeError
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
-from nabi.native._machine import Machine, NativeError
 
 __all__ = ["compiled"]
 
@@ -26,18 +27,18 @@ def compiled(
     *,
     callees: Mapping[str, int] | None = None,
 ) -> Library:
-    """Return a library by what it is compiled from; compile only what neither memory nor disk holds.
+    """Return a library by the inputs of its compilation; compile only if neither memory nor disk holds it.
 
     Args:
-        key_parts: everything that the code depends on beside nabi's own sources, the versions of LLVM and
-            llvmlite, and the machine. The first part is the label that `nabi cache` shows.
-        names: the functions whose addresses are wanted.
-        make: writes the module (an `llvmlite.ir.Module` or its text); called when it has to be compiled.
-        machine: what to compile for: this machine.
-        callees: address of every function that the code may call, `symbols()` unless given.
+        key_parts: everything that the code depends on besides nabi's own sources, the versions of LLVM and
+            llvmlite, and the machine. The first part is the label shown by `nabi cache`.
+        names: the functions whose addresses are needed.
+        make: writes the module (an `llvmlite.ir.Module` or its text); called only to compile it.
+        machine: the target of the compilation: this machine.
+        callees: address of every function that the code may call (default: `symbols()`).
 
     Raises:
-        NativeError: if the module is wrong or needs functions that are not among `callees`.
+        NativeError: if the module is invalid or needs functions that are not in `callees`.
     """
     callees = symbols() if callees is None else callees
     place = (key_parts, tuple(names), machine, effort(), tuple(callees.items()))
@@ -73,7 +74,7 @@ def _from_disk_or_new(
         try:
             return load(image, names, callees)
         except NativeError:
-            pass  # whole, yet of no use: written anew below
+            pass  # intact but unusable: rewritten below
     image = emit_object(make(), machine)
     library = load(image, names, callees)
     if key is not None and _sources_are_running():
@@ -82,7 +83,7 @@ def _from_disk_or_new(
 
 
 def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> bytes | None:
-    """The name of an object on the disk; None where its generator cannot be told from another."""
+    """Return the key of an object on disk; None if its generator can't be identified."""
     sources = _digest_of_sources()
     if sources is None or not _sources_are_running():
         return None
@@ -90,18 +91,18 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
     return hashlib.sha256(repr(everything).encode()).digest()
 
 
-# Where the code is that decides what is written. `tests/native/test_cache.py` watches which files run while
-# code is written, and fails if one of them lies elsewhere.
+# The folders with the code that determines the generated code. `tests/native/test_cache.py` records which
+# files run during code generation and fails if one of them is elsewhere.
+_PACKAGE = str(Path(__file__).absolute().parents[2])
 _FOLDERS = ("ir", "native", "kernels/_code", "targets/llvm")
 
 
 @cache
 def _sources() -> tuple[str, ...]:
-    """The files whose code decides what is written, with their subfolders."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    """Return the source files that determine the generated code, including subfolders."""
     found = []
     for folder in _FOLDERS:
-        for path, folders, names in os.walk(os.path.join(package, folder)):
+        for path, folders, names in os.walk(os.path.join(_PACKAGE, folder)):
             folders.sort()
             found += [os.path.join(path, name) for name in sorted(names) if name.endswith(".py")]
     return tuple(found)
@@ -109,15 +110,14 @@ def _sources() -> tuple[str, ...]:
 
 @cache
 def _digest_of_sources() -> str | None:
-    """A checksum over the sources that write the code, 1 ms, once; None where there are no source files."""
+    """Return a checksum of the generator's sources (1 ms, once); None if there are no source files."""
     digest = hashlib.sha256()
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     try:
         for path in _sources():
             with open(path, "rb") as file:
                 content = file.read()
-            # With its folder: files of one name in two folders may change places.
-            digest.update(f"{os.path.relpath(path, package)} {len(content)}\n".encode())
+            # With the folder: files of the same name in two folders may be swapped.
+            digest.update(f"{os.path.relpath(path, _PACKAGE)} {len(content)}\n".encode())
             digest.update(content)
     except OSError:
         return None
@@ -125,16 +125,16 @@ def _digest_of_sources() -> str | None:
 
 
 def _sources_are_running() -> bool:
-    """Whether the source files are those that this process runs: none was edited after it began.
+    """Tell whether this process runs the current source files: none was edited after it started.
 
-    Else code of the old generator would be kept as that of the new one.
+    Otherwise code from the old generator would be stored as that of the new one.
     """
     try:
         times = [os.stat(path).st_mtime for path in _sources()]
     except OSError:
         return False
     now = time.time()
-    # A time in the future says nothing: some file systems have another clock.
+    # Ignore times in the future: some file systems have another clock.
     return not any(_store.STARTED < changed <= now for changed in times)
 
 

@@ -1,7 +1,7 @@
-"""What an object file leaves to others: the names of the symbols that it does not define itself.
+"""The undefined symbols of an object file.
 
-Read from the symbol tables of ELF (Linux), Mach-O (macOS) and COFF (Windows), each in its 64-bit
-little-endian form, the only ones that are written here.
+They are read from the symbol tables of ELF (Linux), Mach-O (macOS) and COFF (Windows), each in its 64-bit
+little-endian form, the only forms generated here.
 """
 
 import struct
@@ -13,13 +13,13 @@ _COFF_MACHINES = frozenset({0x8664, 0xAA64})  # x86-64, ARM64
 
 
 def undefined_symbols(image: bytes) -> frozenset[str]:
-    """Return the names that an object file needs from elsewhere, as C spells them.
+    """Return the names of the undefined symbols of an object file, as spelled in C.
 
     Args:
         image: the object file.
 
     Raises:
-        ValueError: if it is of another format, or cut off.
+        ValueError: if it has another format, or is truncated.
     """
     try:
         if image.startswith(_ELF):
@@ -29,8 +29,10 @@ def undefined_symbols(image: bytes) -> frozenset[str]:
         if len(image) >= 20 and struct.unpack_from("<H", image)[0] in _COFF_MACHINES:
             return frozenset(_coff(image))
     except (struct.error, IndexError) as problem:
-        raise ValueError(f"image: an object file that ends too early ({problem})") from problem
-    raise ValueError(f"image: got {image[:4]!r} at the start, expected an ELF, Mach-O or COFF object file")
+        raise ValueError(f"image: expected a whole object file, got a truncated one ({problem})") from problem
+    raise ValueError(
+        f"image: expected an ELF, Mach-O or COFF object file, got one starting with {image[:4]!r}"
+    )
 
 
 def _name(table: bytes, at: int) -> str:
@@ -52,7 +54,7 @@ def _elf(image: bytes) -> list[str]:
             name, _, _, where, _, _ = struct.unpack_from("<IBBHQQ", image, at)
             if where == 0 and name:
                 found.append(_name(table, name))
-    # The linker's own name for the table that addresses of far symbols are in.
+    # The linker's own name for the table of distant symbols.
     return [name for name in found if name != "_GLOBAL_OFFSET_TABLE_"]
 
 

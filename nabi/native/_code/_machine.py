@@ -1,4 +1,4 @@
-"""The processor that code is written for: its name for LLVM, its vectors and its registers."""
+"""The target processor: its LLVM name, its vectors and its registers."""
 
 import importlib.util
 import os
@@ -16,8 +16,8 @@ _OLDEST_LLVMLITE = (0, 45)
 _SIZES = {"float32": 4, "float64": 8}
 
 # fmt: off
-# What a processor of this name has by LLVM's account (llvm/lib/Target/X86/X86.td): nothing that serves here
-# (no AVX2 or no fused multiply-add), AVX2 with it, or AVX-512. Names that are not here contradict nothing.
+# The features of processors by name, according to LLVM (llvm/lib/Target/X86/X86.td): too few (no AVX2 or no
+# fused multiply-add), AVX2 with FMA, or AVX-512. Names that are not listed contradict nothing.
 _NARROW = frozenset({
     "nocona", "core2", "penryn", "bonnell", "atom", "silvermont", "slm", "goldmont", "goldmont-plus",
     "tremont", "nehalem", "corei7", "westmere", "sandybridge", "corei7-avx", "ivybridge", "core-avx-i",
@@ -36,7 +36,7 @@ _AVX512 = frozenset({
 })
 # fmt: on
 
-# How LLVM calls a processor that it does not know, which says nothing about what it can do.
+# LLVM's names for unknown processors, which tell nothing about their features.
 _ANY = frozenset({"", "generic", "x86-64"})
 
 _AVX2_FEATURES = ("avx", "avx2", "fma")
@@ -44,16 +44,16 @@ _AVX512_FEATURES = (*_AVX2_FEATURES, "avx512f", "avx512bw", "avx512cd", "avx512d
 
 
 class NativeError(NabiError, RuntimeError):
-    """Native code cannot be made, loaded or run."""
+    """Native code can't be generated, loaded or run."""
 
 
 class Machine(NamedTuple):
-    """A processor and an operating system to write code for.
+    """The target of code generation: a processor and an operating system.
 
     Attributes:
         triple: LLVM's name for architecture and operating system.
-        cpu: LLVM's name of the processor.
-        features: what it has beyond that name or lacks, as LLVM writes it (`"+avx2,-avx512f"`).
+        cpu: LLVM's name for the processor.
+        features: features beyond or missing from that name, in LLVM's notation (`"+avx2,-avx512f"`).
         vector_bytes: width of its vectors: 64 (AVX-512), 32 (AVX2 with FMA) or 16 (NEON, SSE).
         registers: number of its vector registers: 32 (AVX-512, NEON) or 16.
 
@@ -74,13 +74,13 @@ class Machine(NamedTuple):
 
     @property
     def architecture(self) -> str:
-        """`"x86_64"`, `"aarch64"`, or the first part of the triple where it is neither."""
+        """`"x86_64"`, `"aarch64"`, or else the first part of the triple."""
         name = self.triple.partition("-")[0]
         return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
 
 def _machine(triple: str, cpu: str, features: str) -> Machine:
-    """Describe a machine; its vectors follow from the features (x86-64), or are NEON's."""
+    """Describe a machine; its vectors follow from the features (x86-64) or are NEON's."""
     present = _present(features)
     if triple.startswith(("x86_64", "amd64")):
         if "avx512f" in present:
@@ -90,7 +90,7 @@ def _machine(triple: str, cpu: str, features: str) -> Machine:
 
 
 def _present(features: str) -> set[str]:
-    signs = {name[1:]: name[:1] for name in features.split(",")}  # of two the later counts, as with LLVM
+    signs = {name[1:]: name[:1] for name in features.split(",")}  # the last one wins, as in LLVM
     return {name for name, sign in signs.items() if sign == "+"}
 
 
@@ -102,7 +102,7 @@ def _wanted(names: tuple[str, ...]) -> str:
     return ",".join(f"+{name}" for name in names)
 
 
-# Machines that code can be written for but not run here, by a short name.
+# Machines for which code can be generated but not run here, by a short name.
 OTHER_MACHINES: Mapping[str, Machine] = MappingProxyType(
     {
         "aarch64-linux": _machine("aarch64-unknown-linux-gnu", "neoverse-n1", "+neon"),
@@ -112,17 +112,17 @@ OTHER_MACHINES: Mapping[str, Machine] = MappingProxyType(
         ),
         "x86_64-linux-avx2": _machine("x86_64-unknown-linux-gnu", "haswell", _wanted(_AVX2_FEATURES)),
         "x86_64-windows-avx2": _machine("x86_64-pc-windows-msvc", "haswell", _wanted(_AVX2_FEATURES)),
-        # Without fused multiply-add: emitted, never run; see `why_not`.
+        # Without fused multiply-add: generated but never run; see `why_not`.
         "x86_64-windows-sse": _machine("x86_64-pc-windows-msvc", "x86-64", "+sse2"),
     }
 )
 
 
 def why_not() -> str | None:
-    """Return why no native code runs here, as a sentence without its full stop; None where it does.
+    """Return why native code does not run here, as a sentence without its full stop; None if it does.
 
-    Imports llvmlite when nothing else speaks against native code. What it finds is remembered; the
-    environment (`NABI_NATIVE`, `NABI_CPU`, `NABI_CPU_FEATURES`) is read anew.
+    Imports llvmlite if nothing else rules out native code. The result is cached; the environment
+    (`NABI_NATIVE`, `NABI_CPU`, `NABI_CPU_FEATURES`) is read again on each call.
     """
     if os.environ.get("NABI_NATIVE", "").strip().lower() in {"0", "off", "false", "no"}:
         return "NABI_NATIVE turns it off"
@@ -131,29 +131,29 @@ def why_not() -> str | None:
 
 
 def is_supported() -> bool:
-    """Whether native code runs here."""
+    """Tell whether native code runs here."""
     return why_not() is None
 
 
 def host() -> Machine:
-    """Return the machine that this process runs on.
+    """Return the machine on which this process runs.
 
-    `NABI_CPU` (a name that LLVM knows) takes the place of what the processor says of itself, and
-    `NABI_CPU_FEATURES` (`"-avx512f"`) changes that. A feature that the name of the processor contradicts is
-    not used: virtual machines claim AVX-512 for processors that never had it.
+    `NABI_CPU` (a name known to LLVM) overrides the detected processor, and `NABI_CPU_FEATURES` (`"-avx512f"`)
+    modifies its features. Features that contradict the name of the processor are not used: some virtual
+    machines report AVX-512 for processors that never had it.
 
     Raises:
-        NativeError: where native code does not run; the message says why.
+        NativeError: if native code does not run; the message says why.
     """
     found = _host(os.environ.get("NABI_CPU", "").strip(), os.environ.get("NABI_CPU_FEATURES", "").strip())
     if isinstance(found, str):
-        raise NativeError(f"There is no native code here: {found}.")
+        raise NativeError(f"Native code is unavailable: {found}.")
     return found
 
 
 @lru_cache(maxsize=16)
 def _host(cpu: str, features: str) -> Machine | str:
-    """Return the machine, or what is against it."""
+    """Return the machine, or why it is not supported."""
     if importlib.util.find_spec("llvmlite") is None:
         return "llvmlite is not installed"
     try:
@@ -164,27 +164,27 @@ def _host(cpu: str, features: str) -> Machine | str:
     version = tuple(int(part) for part in re.findall(r"\d+", llvmlite.__version__)[:2])
     if version < _OLDEST_LLVMLITE:
         oldest = ".".join(map(str, _OLDEST_LLVMLITE))
-        return f"llvmlite {llvmlite.__version__} is too old, {oldest} or newer is needed"
+        return f"llvmlite {llvmlite.__version__} is too old, {oldest} or newer is required"
     if features and not re.fullmatch(r"[+-][\w.-]+(,[+-][\w.-]+)*", features):
-        return f"NABI_CPU_FEATURES={features} is not understood; a list like +avx2,-avx512f was expected"
+        return f"NABI_CPU_FEATURES: expected a list like +avx2,-avx512f, got {features}"
     triple = binding.get_process_triple()
     architecture = triple.partition("-")[0]
     try:
         own_features = binding.get_host_cpu_features().flatten()
-    except RuntimeError:  # LLVM cannot tell on every operating system
+    except RuntimeError:  # LLVM can't detect them on every operating system
         own_features = ""
     own_cpu = binding.get_host_cpu_name()
     if architecture in {"x86_64", "amd64"}:
         return _x86(triple, own_cpu, own_features, cpu, features)
     if architecture in {"aarch64", "arm64"}:
         return _machine(triple, cpu or own_cpu, _joined("" if cpu else own_features, features))
-    return f"the processor ({architecture}) is none of x86_64 and aarch64"
+    return f"the processor ({architecture}) is neither x86_64 nor aarch64"
 
 
 def _x86(triple: str, own_cpu: str, own_features: str, cpu: str, features: str) -> Machine | str:
-    """Return the machine of an x86-64 processor after what was asked for, or what is against it."""
+    """Return the requested machine of an x86-64 processor, or why it is not supported."""
     if cpu and _level(cpu) is None:
-        # LLVM ends the process over a name that it does not know.
+        # LLVM aborts the process on an unknown name.
         return f"NABI_CPU={cpu} is not known; known are {', '.join(sorted(_NARROW | _AVX2 | _AVX512))}"
     chosen = cpu or own_cpu
     level = _level(chosen)
@@ -192,13 +192,13 @@ def _x86(triple: str, own_cpu: str, own_features: str, cpu: str, features: str) 
         base = _wanted(_AVX512_FEATURES if level == 2 else _AVX2_FEATURES if level == 1 else ())
     else:
         base = own_features
-        if chosen in _ANY:  # unless NABI_CPU says it, this is no name of a processor
+        if chosen in _ANY:  # not a processor's name, unless NABI_CPU sets it
             chosen, level = "x86-64", None
     features = _joined(base, features)
     missing = _present(features) & set(_AVX512_FEATURES) - _present(own_features)
     if missing:
         return (
-            f"the processor has no {', '.join(sorted(missing))}, which NABI_CPU or NABI_CPU_FEATURES asks for"
+            f"the processor has no {', '.join(sorted(missing))}, which NABI_CPU or NABI_CPU_FEATURES requires"
         )
     if level is not None and level < 2:
         features = re.sub(r"\+(avx512|avx10|amx)", r"-\1", features)
@@ -206,12 +206,12 @@ def _x86(triple: str, own_cpu: str, own_features: str, cpu: str, features: str) 
         return f"the processor ({chosen}) has no AVX2 with fused multiply-add"
     if level == 0:
         return (
-            f"the processor is named {chosen}, which has no AVX2, yet claims to have it; "
-            "if it does, NABI_CPU=x86-64-v3 says so"
+            f"the processor {chosen} reports AVX2, which processors of that name lack; "
+            "if it has it, set NABI_CPU=x86-64-v3"
         )
     return _machine(triple, chosen, features)
 
 
 def _level(cpu: str) -> int | None:
-    """Return 2 for a name with AVX-512, 1 with AVX2, 0 with neither; None where the name is not known."""
+    """Return 2 for a name with AVX-512, 1 with AVX2, 0 with neither; None for an unknown name."""
     return next((level for level, names in enumerate((_NARROW, _AVX2, _AVX512)) if cpu in names), None)

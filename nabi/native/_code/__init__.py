@@ -1,0 +1,1 @@
+"""Machine code: for which machine, with which mathematics, compiled, loaded, and kept."""

@@ -1,0 +1,322 @@
+"""Programs that are bound once and run often: full batches, passes of a training, single steps.
+
+For a small layer all that is done around a kernel takes longer than the kernel. What is always the same in
+these cases is settled once, by `nabi.targets`; here is what a call still asks. What is not covered (or is
+wrong) goes the general way, through `scan` and `step`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError, ShapeError
+from nabi.ir import Program
+from nabi.kernels import from_rows, to_rows
+from nabi.native import are_ordinary, has_failed, is_watched, runs_native
+from nabi.scan._arguments import check_families
+from nabi.scan._definition import differentiate
+from nabi.scan._layout import Layout, Options
+from nabi.targets import full_batch, prepare, prepare_step
+from nabi.targets.eager import step_function
+
+if TYPE_CHECKING:
+    from nabi.targets import Passes
+
+__all__ = ["PreparedStep", "TrainingPass", "scan_full_batch"]
+
+
+def scan_full_batch(
+    program: Program,
+    x: Tensor,
+    states: Sequence[Tensor] | None,
+    families: Sequence[Tensor],
+    *,
+    time_major: bool = False,
+    stacked: bool = False,
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+    """Run a program over a full batch by native code, if all arguments are as they should be.
+
+    Args:
+        program: the program.
+        x: input `[B, T, D]`, or `[T, B, D]` with `time_major`.
+        states: initial states, each `[B, width]`, or `[1, B, width]` with `stacked`; None for zeros.
+        families: weights in the order of `program.families`.
+        time_major: the layout of `x` and of the output.
+        stacked: the shape of the states.
+
+    Returns:
+        The output, laid out as `x`, and the final states, shaped as the initial ones. None, with nothing
+        done, if an argument is wrong, native code cannot run it, or torch wants to see operations.
+    """
+    if program.noises or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return None
+    if states is None:
+        tensors = (x, *families)
+    elif len(states) == len(program.state_widths) and all(isinstance(state, Tensor) for state in states):
+        tensors = (x, *states, *families)
+    else:
+        return None
+    if has_failed(program.key) or not runs_native(*tensors):
+        return None
+    shape = x.shape
+    if len(shape) != 3 or shape[2] != program.input_size or not (shape[0] and shape[1]):
+        return None
+    time, batch = (shape[0], shape[1]) if time_major else (shape[1], shape[0])
+    if states is not None:
+        for state, width in zip(states, program.state_widths, strict=True):
+            if state.shape != ((1, batch, width) if stacked else (batch, width)):
+                return None
+    save = False
+    if torch.is_grad_enabled():
+        if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:
+            return None  # what autograd keeps is not to be as it is
+        for tensor in tensors:
+            save = save or tensor.requires_grad
+    found = full_batch(program, families, batch, time, time_major=time_major, stacked=stacked, save=save)
+    if found is None:
+        return None
+    if not save:
+        passes, lines = found
+        kept, finals, _ = passes.forward(x if time_major else x.transpose(0, 1), states, families, lines)
+        return kept[0], finals  # type: ignore[return-value]
+    run = _Run(program, *found, time_major, stacked, 0 if states is None else len(states))
+    output, *last = _FullBatchScan.apply(run, *tensors)  # type: ignore[no-untyped-call]
+    return output, tuple(last)
+
+
+class _Run:
+    """What belongs to a call beside its tensors."""
+
+    __slots__ = ("count", "lines", "passes", "program", "stacked", "time_major", "version")
+
+    def __init__(
+        self,
+        program: Program,
+        passes: "Passes",
+        lines: tuple[int, ...],
+        time_major: bool,
+        stacked: bool,
+        count: int,
+    ) -> None:
+        self.program, self.passes, self.lines, self.count = program, passes, lines, count
+        self.time_major, self.stacked, self.version = time_major, stacked, 0
+
+    def forward(self, tensors: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...], Any]:
+        """The output, the final states, and the record, which does not hold the output: autograd does."""
+        x, first = tensors[0], 1 + self.count
+        kept, finals, record = self.passes.forward(
+            x if self.time_major else x.transpose(0, 1), tensors[1:first] if self.count else None,
+            tensors[first:], self.lines,
+        )  # fmt: skip
+        return kept[0], finals, record  # type: ignore[return-value]
+
+
+class _FullBatchScan(torch.autograd.Function):
+    """The kernel as an autograd function of input, initial states and weights."""
+
+    @staticmethod
+    def forward(ctx: Any, run: _Run, *tensors: Tensor) -> tuple[Tensor, ...]:
+        output, finals, record = run.forward(tensors)
+        ctx.set_materialize_grads(False)
+        # Under another name, which holds no graph. A user may change the output: see `_Scan`.
+        ctx.run, ctx.record, ctx.output = run, record, output.detach()
+        run.version = output._version
+        # Saving inputs lets autograd notice when a user changes one, whose memory the record shares.
+        ctx.save_for_backward(*tensors)
+        return (output, *finals)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        run: _Run = ctx.run
+        tensors = ctx.saved_tensors
+        need = ctx.needs_input_grad[1:]
+        given = [cotangent for cotangent in cotangents if cotangent is not None]
+        if torch.is_grad_enabled() or is_watched() or not are_ordinary(*given):
+            # A derivative of this derivative may be asked for, or many derivatives at once.
+            return (None, *_differentiate(run, tensors, cotangents, need))
+        first = 1 + run.count
+        families = tensors[first:]
+        # The record goes with the first backward pass, so that its memory is free before the next forward
+        # pass (a loss usually lives that long); a second one over the same graph makes it again.
+        record, ctx.record = ctx.record, None
+        output, ctx.output = ctx.output, None
+        if record is None or output._version != run.version:
+            output, _, record = run.forward(tensors)
+        of_output = cotangents[0]
+        if of_output is not None and not run.time_major:
+            of_output = of_output.transpose(0, 1)
+        found = run.passes.backward(
+            record, (output,), families, run.lines, (of_output,), cotangents[1:],
+            need_input=need[0], need_initial=True in need[1:first], need_families=True in need[first:],
+        )  # fmt: skip
+        if found is None:
+            return (None, *_differentiate(run, tensors, cotangents, need))
+        dx, initial, gradients = found
+        of_families: Sequence[Tensor | None] = gradients or [None] * len(families)
+        return (None, dx, *initial[: run.count], *of_families)
+
+
+def _differentiate(
+    run: _Run, tensors: Sequence[Tensor], cotangents: Sequence[Tensor | None], need: Sequence[bool]
+) -> list[Tensor | None]:
+    """The derivative by way of the definition."""
+    x, states, families = tensors[0], list(tensors[1 : 1 + run.count]), tensors[1 + run.count :]
+    output, finals = cotangents[0], list(cotangents[1:])
+    if run.time_major:
+        x, output = x.transpose(0, 1), None if output is None else output.transpose(0, 1)
+    if run.stacked:
+        states = [state.squeeze(0) for state in states]
+        finals = [None if final is None else final.squeeze(0) for final in finals]
+    needed, count = list(need), run.count
+    if not count:
+        states = [x.new_zeros(x.shape[0], width) for width in run.program.state_widths]
+        count = len(states)
+        needed[1:1] = [False] * count
+    found = differentiate(
+        run.program, Options(), Layout(None, None, None), [x, *states, *families], count, (),
+        [output, *finals], needed,
+    )  # fmt: skip
+    dx, initial = found[0], found[1 : 1 + count]
+    if run.time_major and dx is not None:
+        dx = dx.transpose(0, 1)
+    if run.stacked:
+        initial = [None if gradient is None else gradient.unsqueeze(0) for gradient in initial]
+    return [dx, *(initial if run.count else []), *found[1 + count :]]
+
+
+class TrainingPass:
+    """What stays the same from step to step is settled when this is made.
+
+    Args:
+        program: the program, without random inputs.
+        options: how it runs over time; nothing is recomputed.
+        x: such an input as every step will bring, `[B, T, D]`.
+        states: such initial states, each `[B, width]`.
+        families: the weights, in the order of `program.families`. They may be written to between two steps,
+            but must not lie elsewhere.
+        need_families: for each family whether its gradient is wanted.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        options: Options,
+        x: Tensor,
+        states: Sequence[Tensor],
+        families: Sequence[Tensor],
+        need_families: tuple[bool, ...],
+    ) -> None:
+        self._rows = Layout(None, None, None).rows(x, options)
+        self.shape = x.shape
+        # The steps of one sequence are rows as they are.
+        self._is_rows = x.shape[0] == 1 and self._rows.place is None
+        self._prepared = prepare(
+            program, self._rows, to_rows(x, self._rows), states, families,
+            keep=options.kept(program), need_families=need_families,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, states: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states."""
+        kept, finals = self._prepared.forward(x if self._is_rows else to_rows(x, self._rows), states)
+        return [from_rows(values, self._rows, self.shape) for values in kept], finals
+
+    def backward(
+        self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
+    ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
+        """Run backward what ran forward last.
+
+        Args:
+            cotangents: of the states that are kept.
+            final_cotangents: of the final states, or None.
+            need_input: whether the gradient of the input is wanted.
+
+        Returns:
+            The gradient of the input and those of the families; the next step may write over the latter.
+        """
+        rows = self._rows
+        of_rows = [to_rows(cotangent, rows) for cotangent in cotangents]
+        dx, families = self._prepared.backward(of_rows, final_cotangents, need_input)
+        return None if dx is None else from_rows(dx, rows, self.shape), families
+
+
+class PreparedStep:
+    """Takes one step after the other, without gradients, with weights as they were when it was made.
+
+    `step` brings the weights into the order of the kernels at every call, because they may have changed.
+    Here this is done once, on a copy, which makes a step of a few rows many times as fast. Several threads
+    may call it at the same time.
+
+    Args:
+        program: the cell's equations, without random inputs.
+        parameters: weights in the order of `program.families`; copied.
+
+    Raises:
+        ShapeError: weights have the wrong shape.
+        ArgumentError: the program draws random numbers.
+
+    Example:
+        >>> from nabi.cells import LSTM
+        >>> program = LSTM(units=5).program(input_size=3)
+        >>> weights = [torch.zeros(family.shape) for family in program.families]
+        >>> prepared = PreparedStep(program, weights)
+        >>> h, c = prepared(torch.ones(2, 3), prepared.start(2))
+        >>> h.shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(self, program: Program, parameters: Sequence[Tensor]) -> None:
+        if program.noises:
+            raise ArgumentError("program: it draws random numbers; trace the cell with training=False")
+        families = check_families(program, parameters)
+        with torch.inference_mode(False), torch.no_grad():
+            copies = tuple([family.detach().clone() for family in families])
+        self.program = program
+        self._like = copies[0]
+        self._widths = program.state_widths
+        self._step = prepare_step(program, copies)
+        self._families = copies
+        self._given: tuple[Tensor, ...] | None = None
+
+    def start(self, batch: int) -> tuple[Tensor, ...]:
+        """Return states of zero for so many rows."""
+        return tuple([self._like.new_zeros((batch, width)) for width in self._widths])
+
+    def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Take a step.
+
+        Args:
+            x: input `[B, D]`, of the type and on the device of the weights.
+            states: states `[B, width]`.
+
+        Returns:
+            The new states; the first is the output.
+
+        Raises:
+            ShapeError: `x` or a state has the wrong shape.
+            ArgumentError: `x` or a state has another type or is on another device.
+        """
+        like = self._like
+        if x.dim() != 2 or x.shape[1] != self.program.input_size:
+            raise ShapeError(f"x: expected shape [batch, {self.program.input_size}], got {tuple(x.shape)}")
+        batch = x.shape[0]
+        # What it gave last is right, and asking again at every step would take a tenth of a small one's time.
+        given = states is not self._given or states[0].shape[0] != batch
+        if given and len(states) != len(self._widths):
+            raise ArgumentError(f"states: expected {len(self._widths)}, got {len(states)}")
+        if given:
+            for tensor, width in zip(states, self._widths, strict=True):
+                if tensor.shape != (batch, width):
+                    raise ShapeError(f"states: expected shape {(batch, width)}, got {tuple(tensor.shape)}")
+        for tensor in (x, *states) if given else (x,):
+            if tensor.dtype is not like.dtype or tensor.device != like.device:
+                raise ArgumentError(
+                    f"x and states: expected {like.dtype} on {like.device}, as the weights, "
+                    f"got {tensor.dtype} on {tensor.device}"
+                )
+        if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
+            with torch.no_grad():
+                return step_function(self.program)(x, tuple(states), self._families, ())
+        self._given = new = self._step(x, states)
+        return new

@@ -1,0 +1,449 @@
+"""A kernel bound to batches of one size: the one place that fills in the arguments of a program's kernels.
+
+A small layer computes for some tens of microseconds; finding kernels, memory and arguments would take as long
+again at every call. So what a size decides is found once, and what the rows of a batch decide stays in blocks
+of arguments, which live as long as the layout of the rows. A run takes such a block, writes the addresses of
+what is new to it, runs the kernel and puts the block back; threads of Python that run a kernel at the same
+time have different ones.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi._once import cached_property
+from nabi.errors import ArgumentError, ShapeError
+from nabi.ir import Program
+from nabi.kernels import Rows
+from nabi.native import threads as _threads
+from nabi.native.addresses import NO_MEMORY, arguments, expect, to_fill, to_read
+from nabi.native.memory import LARGE, Block, fresh, give_back, take, working_memory, zeros
+from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
+
+__all__ = [
+    "FEW",
+    "Backward",
+    "Bound",
+    "Fixed",
+    "Forward",
+    "NativeRecord",
+    "bind_backward",
+    "bind_forward",
+    "bound_backward",
+    "bound_forward",
+    "gradient_like",
+]
+
+FEW = 4
+"""A batch of so many rows is a small one: products with the input go before the steps."""
+
+_SHORT = 8
+"""A sequence alone of so many steps reads weights where they lie: packing would take as long as the steps."""
+
+_EARLY_ROWS = 128
+_PANEL_ROWS = 512
+"""Rows of a chunk of steps at most, of a small batch forward and of any batch backward."""
+
+_KINDS = 64
+"""Kinds of blocks that one layout of rows keeps: one for each kernel, place of working memory, and team."""
+
+Fixed = dict[int, int]
+"""Arguments that are the same at every run, by their place."""
+
+
+class NativeRecord:
+    """What a native forward pass leaves for the backward pass.
+
+    Attributes:
+        x: input rows.
+        initial: initial states; none where all are zero.
+        states: rows of the states that were handed out, where nobody else holds them; the others lie in
+            `memory`.
+        noises: rows of every random input.
+        memory: where saved values lie; None if whoever bound the kernel holds that.
+    """
+
+    __slots__ = ("initial", "memory", "noises", "states", "x")
+
+    def __init__(
+        self,
+        x: Tensor,
+        initial: Sequence[Tensor],
+        noises: Sequence[Tensor],
+        memory: Block | None,
+    ) -> None:
+        self.x, self.initial, self.noises, self.memory = x, initial, noises, memory
+        self.states: Sequence[Tensor | None] = ()
+
+    def __del__(self) -> None:
+        if self.memory is not None:
+            give_back(self.memory[0])
+            self.memory = None
+
+
+class Bound:
+    """A kernel bound to batches of one size.
+
+    Args:
+        compiled: the kernel.
+        dtype: of all tensors.
+        batch, count: sequences, and their steps that are valid.
+        limit: rows of a chunk of steps at most.
+        chunk_rows: rows that the arrays of a chunk hold.
+        batched: None for results in rows. For a batch in which every sequence has every step: how many steps,
+            whether results have time before the sequences in their shape (in memory it comes first always),
+            and whether final states are `[1, B, width]`.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        dtype: torch.dtype,
+        batch: int,
+        count: int,
+        limit: int,
+        chunk_rows: int,
+        batched: tuple[int, bool, bool] | None = None,
+    ) -> None:
+        program = compiled.kernel.program
+        self.compiled, self.dtype, self.batch, self.count = compiled, dtype, batch, count
+        self.memory = compiled.lay_out(batch, count, chunk_rows)
+        self._limit, self._chunk_rows, self._batched = limit, chunk_rows, batched
+        self._record, self._fixed = self.memory.record, Fixed()
+        self._work = float(count) * compiled.multiply_adds
+        self._x_size = count * program.input_size
+        self._dx = self._laid_out(program.input_size)
+        self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
+        self._sizes = [batch * width for width in program.state_widths]
+        lead = (1, batch) if batched is not None and batched[2] else (batch,)
+        self._finals = [(*lead, width) for width in program.state_widths]
+
+    def fix(self, values: Fixed) -> None:
+        """Say which arguments are the same at every run; before the first."""
+        self._fixed = values
+        self._record = tuple([entry for entry in self._record if entry[0] not in values])
+
+    def _laid_out(self, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape and strides (none if contiguous) of values at every step."""
+        if self._batched is None:
+            return (self.count, width), ()
+        time, time_major, _ = self._batched
+        if time_major:
+            return (time, self.batch, width), ()
+        return (self.batch, time, width), (width, self.batch * width, 1)
+
+    @cached_property
+    def _zero_states(self) -> int:
+        return zeros(max(self._sizes) * self.dtype.itemsize)
+
+    def _block(self, rows: Rows) -> tuple[Any, list[Any], int]:
+        """Return a block of arguments, where to put it after the run, and how many threads shall run it."""
+        threads = _threads.threads_for(self._work)
+        memory = working_memory(self.memory.working_layout)
+        spare = rows.blocks.get((self, memory[1], threads))
+        if spare is None:
+            spare = self._kind_of_block(rows, memory, threads)
+        try:
+            block = spare.pop()
+        except IndexError:
+            block = self._new_block(rows, memory, threads)
+        else:
+            if threads > 1:
+                at = ctypes.addressof(block) + 8 * self.compiled.count
+                ctypes.memset(at, 0, 8 * _counters(threads))
+        # Addresses in the block lead there: see `nabi.native.addresses`.
+        block.memory = memory[0]
+        return block, spare, threads
+
+    def _kind_of_block(self, rows: Rows, memory: Block, threads: int) -> list[Any]:
+        if len(rows.blocks) >= _KINDS:
+            rows.blocks.clear()
+        return rows.blocks.setdefault((self, memory[1], threads), [])
+
+    def _new_block(self, rows: Rows, memory: Block, threads: int) -> Any:
+        """Return a block with all that rows, working memory and threads decide."""
+        compiled = self.compiled
+        values, place, start = [0] * compiled.count, compiled.place, memory[1]
+        for at, offset in self.memory.working:
+            values[at] = start + offset
+        chunks = rows.chunks(self._limit)
+        values[place["chunks"]] = len(chunks) - 1
+        values[place["chunk_start"]] = to_read(chunks)
+        values[place["chunk_rows"]] = self._chunk_rows
+        values[place["batch"]] = rows.batch
+        values[place["steps"]] = len(rows.active)
+        values[place["offset"]] = to_read(rows.offset)
+        if rows.zero is not None:
+            values[place["zero"]] = to_read(rows.zero)
+            values[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
+        if rows.cut is not None and "cut" in place:
+            values[place["cut"]] = to_read(rows.cut)
+        for at, value in self._fixed.items():
+            values[at] = value
+        # Rows of sequences that end early would be too little work for the thread that has the last ones.
+        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
+        values[place["split_units"]] = 0 if by_rows else 1
+        # Counters of barriers lie behind the arguments, zero.
+        block: Any = arguments(compiled.count + _counters(threads), values)
+        block[place["barriers"]] = ctypes.addressof(block) + 8 * compiled.count
+        return block
+
+
+class Forward(Bound):
+    """A forward kernel."""
+
+    def run(
+        self,
+        rows: Rows,
+        x: Tensor,
+        initial: Sequence[Tensor] | None,
+        families: Sequence[Tensor] = (),
+        lines: Sequence[int] = (),
+        noises: Sequence[Tensor] = (),
+    ) -> tuple[list[Tensor | None], tuple[Tensor, ...], NativeRecord | None]:
+        """Run the kernel.
+
+        Args:
+            rows: the layout, of the size for which the kernel is bound.
+            x: input rows, in any shape.
+            initial: initial states, or None for zeros.
+            families, lines: weights, and how far the lines of each lie apart; nothing where they are fixed.
+            noises: rows of the random inputs.
+
+        Returns:
+            For each state its values at every step, None where they are not kept; the final states; and the
+            record for the backward pass, None if there will be none.
+        """
+        compiled, dtype = self.compiled, self.dtype
+        x = x.contiguous()
+        if x.numel() != self._x_size or x.dtype is not dtype:
+            expect("x", x, (self.count, compiled.kernel.program.input_size), dtype)
+        block, spare, threads = self._block(rows)
+        block[compiled.x_at] = to_read(x)
+        at, step = compiled.family_at, compiled.family_step
+        for family, line in zip(families, lines, strict=True):
+            if not (address := to_read(family)):
+                raise ArgumentError(NO_MEMORY)
+            block[at], block[at + 1] = address, line
+            at += step
+        starts: list[Tensor] = []
+        finals: list[Tensor] = []
+        if initial is None:
+            for start_at, end_at, shape in zip(
+                compiled.initial_at, compiled.final_at, self._finals, strict=True
+            ):
+                finals.append(final := torch.empty(shape, dtype=dtype))
+                block[start_at], block[end_at] = self._zero_states, to_fill(final)
+        else:
+            for state, start_at, end_at, size in zip(
+                initial, compiled.initial_at, compiled.final_at, self._sizes, strict=True
+            ):
+                starts.append(state := state.contiguous())
+                if state.numel() != size or state.dtype is not dtype:
+                    expect("states", state, (self.batch, size // max(self.batch, 1)), dtype)
+                finals.append(final := torch.empty_like(state))
+                block[start_at], block[end_at] = to_read(state), to_fill(final)
+        states: list[Tensor | None] = [None] * len(finals)
+        for i, at, shape, strides in self._kept:
+            states[i] = kept = fresh(shape, dtype, strides)
+            block[at] = to_fill(kept)
+        if noises:
+            noises = self._fill_noises(block, noises)
+        record = None
+        if compiled.saves:
+            memory = take(self.memory.record_layout) if self._record else None
+            if memory is not None:
+                for at, offset in self._record:
+                    block[at] = memory[1] + offset
+            record = NativeRecord(x, starts, noises, memory)
+        _threads.run(compiled.address, block, threads)
+        block.memory = None
+        spare.append(block)
+        return states, tuple(finals), record
+
+    def _fill_noises(self, block: Any, noises: Sequence[Tensor]) -> list[Tensor]:
+        found = []
+        for noise, values, at in zip(
+            self.compiled.kernel.program.noises, noises, self.compiled.noise_at, strict=True
+        ):
+            found.append(values := values.contiguous())
+            expect("noise", values, (self.count, noise.width), self.dtype)
+            block[at] = to_read(values)
+        return found
+
+
+class Backward(Bound):
+    """A backward kernel."""
+
+    def run(
+        self,
+        rows: Rows,
+        record: NativeRecord,
+        families: Sequence[Tensor],
+        lines: Sequence[int],
+        states: Sequence[Tensor | None],
+        cotangents: Sequence[Tensor | None],
+        final_cotangents: Sequence[Tensor | None],
+        *,
+        need_input: bool,
+        need_initial: bool,
+        into: Sequence[Tensor | None] | None = None,
+    ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]]:
+        """Run the kernel.
+
+        Args:
+            rows: the layout, of the size for which the kernel is bound.
+            record: what the forward pass left.
+            families, lines: as in the forward pass.
+            states: what the forward pass handed out for each state.
+            cotangents: for each state those of its values at every step, or None, as the kernel takes them.
+            final_cotangents: for each state that of its final value, or None.
+            need_input, need_initial: whether the gradients of the input and of the initial states are wanted.
+            into: tensors for the gradients of the weights, where there are any.
+
+        Returns:
+            The gradients of the input and of the initial states, None unless wanted, and those of `families`
+            if the kernel computes them.
+        """
+        compiled, dtype, memory, initial = self.compiled, self.dtype, record.memory, record.initial
+        kernel = compiled.kernel
+        gradients: list[Tensor] = []
+        if compiled.family_step == 3:
+            for i, family in enumerate(families):
+                gradient = into[i] if into is not None else None
+                if gradient is None:
+                    gradient = gradient_like(family, kernel.columns_first[i])
+                elif gradient.shape != family.shape or gradient.dtype is not dtype:
+                    shape = tuple(family.shape)
+                    raise ShapeError(f"into: expected shape {shape}, got {tuple(gradient.shape)}")
+                gradients.append(gradient)
+        block, spare, threads = self._block(rows)
+        block[compiled.x_at] = to_read(record.x)
+        if memory is not None:
+            for at, offset in self._record:
+                block[at] = memory[1] + offset
+        alive: list[Tensor] = []
+        for i, at in compiled.state_at:
+            state = states[i]
+            assert state is not None
+            block[at] = to_read(state)
+        for i, at in compiled.given_at:
+            cotangent = cotangents[i]
+            assert cotangent is not None
+            alive.append(cotangent := cotangent.contiguous())
+            width = kernel.program.state_widths[i]
+            if cotangent.numel() != self.count * width or cotangent.dtype is not dtype:
+                expect("cotangent of a state", cotangent, (self.count, width), dtype)
+            block[at] = to_read(cotangent)
+        wanted: list[Tensor | None] = [None] * len(final_cotangents)
+        for i, cotangent in enumerate(final_cotangents):
+            block[compiled.initial_at[i]] = to_read(initial[i]) if initial else self._zero_states
+            address = 0
+            if need_initial:
+                wanted[i] = of_state = torch.empty_like(initial[i])
+                address = to_fill(of_state)
+            block[compiled.initial_gradient_at[i]] = address
+            address = 0
+            if cotangent is not None:
+                alive.append(cotangent := cotangent.contiguous())
+                if cotangent.numel() != self._sizes[i] or cotangent.dtype is not dtype:
+                    shape = (self.batch, kernel.program.state_widths[i])
+                    expect("cotangent of a final state", cotangent, shape, dtype)
+                address = to_read(cotangent)
+            block[compiled.final_at[i]] = address
+        for values, at in zip(record.noises, compiled.noise_at, strict=True):
+            block[at] = to_read(values)
+        at, step = compiled.family_at, compiled.family_step
+        for i, (family, line) in enumerate(zip(families, lines, strict=True)):
+            if not (address := to_read(family)):
+                raise ArgumentError(NO_MEMORY)
+            block[at], block[at + 1] = address, line
+            if gradients:
+                block[at + 2] = to_fill(gradients[i])
+            at += step
+        dx = None
+        if need_input:
+            shape, strides = self._dx
+            dx = fresh(shape, dtype, strides)
+            if compiled.input_at is None:
+                dx.zero_()  # no equation reads the input
+            else:
+                block[compiled.input_at] = to_fill(dx)
+        _threads.run(compiled.address, block, threads)
+        block.memory = None
+        spare.append(block)
+        return dx, wanted, gradients
+
+
+def gradient_like(family: Tensor, columns_first: bool) -> Tensor:
+    """Return a tensor for a gradient, laid out as its weights."""
+    if family.nbytes < LARGE:
+        return torch.empty_like(family)  # keeps the order of the dimensions in memory
+    if columns_first:
+        return fresh(tuple(family.shape), family.dtype)
+    return fresh((family.shape[1], family.shape[0]), family.dtype).t()
+
+
+def bind_forward(
+    program: Program,
+    dtype: torch.dtype,
+    columns_first: tuple[bool, ...],
+    keep: tuple[int, ...],
+    save: bool,
+    flags: bool,
+    batch: int,
+    count: int,
+    steps: int,
+    batched: tuple[int, bool, bool] | None = None,
+) -> Forward:
+    """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
+    few = batch <= FEW
+    compiled = forward_kernel(
+        program, dtype, save, keep, flags, columns_first, few, _is_read_in_place(batch, steps)
+    )
+    chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
+    return Forward(compiled, dtype, batch, count, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched)
+
+
+def bind_backward(
+    program: Program,
+    dtype: torch.dtype,
+    columns_first: tuple[bool, ...],
+    keep: tuple[int, ...],
+    given: tuple[int, ...],
+    need_input: bool,
+    need_weights: bool,
+    flags: bool,
+    cuts: bool,
+    batch: int,
+    count: int,
+    steps: int,
+    batched: tuple[int, bool, bool] | None = None,
+) -> Backward:
+    """Bind the backward kernel; `keep` are states handed out, `given` those with cotangents at every step."""
+    compiled = backward_kernel(
+        program, dtype, keep, given, flags, cuts, columns_first,
+        need_input and program.derivative.input is not None, need_weights, batch <= FEW,
+        _is_read_in_place(batch, steps),
+    )  # fmt: skip
+    # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
+    panel_rows = min(count, max(_PANEL_ROWS, batch))
+    panel_rows += (8 - panel_rows) % 64 if count > 64 else 0
+    return Backward(compiled, dtype, batch, count, _PANEL_ROWS, panel_rows, batched)
+
+
+bound_forward = lru_cache(maxsize=1024)(bind_forward)
+bound_backward = lru_cache(maxsize=1024)(bind_backward)
+
+
+def _is_read_in_place(batch: int, steps: int) -> bool:
+    return batch == 1 and steps <= _SHORT
+
+
+def _counters(threads: int) -> int:
+    """How many numbers the counters of barriers take."""
+    return (threads + 2) * _threads.COUNTER_STRIDE
