@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         save_model,
     )
     from nabi.models._language._model import LanguageModel
-    from nabi.models._language._report import LanguageReport
+    from nabi.models._language._settings import LanguageSettings as LanguageSettings
+    from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._report import NoteReport
@@ -53,7 +54,8 @@ else:
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
             "nabi.models._language._model": ["LanguageModel"],
-            "nabi.models._language._report": ["LanguageReport"],
+            "nabi.models._language._settings": ["LanguageSettings"],
+            "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._notes._report": ["NoteReport"],

@@ -10,11 +10,11 @@ from nabi.cli._train import (
     _classifier as _train_text,
     _music as _train_music,
     _pairs as _train_pairs,
-    _writer as _train_writer,
 )
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._options import parameters
+from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
@@ -23,7 +23,7 @@ FORMS: tuple[Form, ...] = (
     _train_text.FORM,
     _train_pairs.FORM,
     CaptionsForm(),
-    _train_writer.FORM,
+    WriterForm(),
     _train_music.FORM,
 )
 """All kinds. The first that is meant by what the command line says is trained, so those that options ask for

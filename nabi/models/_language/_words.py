@@ -10,7 +10,7 @@ from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.decoding import BeamSearch, decode
 from nabi.errors import ArgumentError
-from nabi.models._language._steps import LanguageSteps
+from nabi.models._language._network import LanguageSteps
 
 __all__ = ["NextWord", "next_words"]
 
