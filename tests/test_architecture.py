@@ -226,7 +226,6 @@ CIRCLES = [
         "nabi.models._classifier._report_picture",
         "nabi.models._classifier._report_table",
     ],
-    ["nabi.models._notes._files", "nabi.models._notes._model"],
     ["nabi.models._translator._files", "nabi.models._translator._model"],
     ["nabi.targets._full_batch", "nabi.targets.llvm._full_batch"],
     ["nabi.training._loop._resumable_training", "nabi.training._loop._training_checkpoint"],

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._notes._model import NoteModel
-    from nabi.models._notes._report import NoteReport
+    from nabi.models._notes._settings import NoteSettings as NoteSettings
+    from nabi.models._notes._training import NoteReport
     from nabi.models._translator._model import Translator
     from nabi.models._translator._report import TranslatorReport
     from nabi.models._translator._writing import AttentionWeights, Translation
@@ -58,7 +59,8 @@ else:
             "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._notes._model": ["NoteModel"],
-            "nabi.models._notes._report": ["NoteReport"],
+            "nabi.models._notes._settings": ["NoteSettings"],
+            "nabi.models._notes._training": ["NoteReport"],
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._classifier": ["TextClassifier"],
             "nabi.models._classifier._prediction": ["Prediction"],

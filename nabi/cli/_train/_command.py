@@ -8,11 +8,11 @@ import typer
 
 from nabi.cli._train import (
     _classifier as _train_text,
-    _music as _train_music,
     _pairs as _train_pairs,
 )
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._form import Form, Said, columns_of
+from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
@@ -24,7 +24,7 @@ FORMS: tuple[Form, ...] = (
     _train_pairs.FORM,
     CaptionsForm(),
     WriterForm(),
-    _train_music.FORM,
+    MusicForm(),
 )
 """All kinds. The first that is meant by what the command line says is trained, so those that options ask for
 come before those that are known by the file."""

@@ -290,13 +290,6 @@ def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None
         NoteModel(**settings)
 
 
-def test_nothing_is_asked_of_a_model_that_has_learnt_nothing(tmp_path: Any) -> None:
-    model = NoteModel()
-    for ask in (lambda: model.write(), lambda: model.evaluate([SCALE]), lambda: model.save(tmp_path / "a")):
-        with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
-            ask()
-
-
 # Folders ----------------------------------------------------------------------------------------------------
 
 
