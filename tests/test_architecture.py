@@ -226,9 +226,6 @@ CIRCLES = [
         "nabi.models._classifier._report_picture",
         "nabi.models._classifier._report_table",
     ],
-    ["nabi.models._language._files", "nabi.models._language._model"],
-    ["nabi.models._notes._files", "nabi.models._notes._model"],
-    ["nabi.targets._full_batch", "nabi.targets.llvm._full_batch"],
 ]
 
 
