@@ -15,6 +15,7 @@ from nabi.interchange import read_model_file, write_model_file
 from nabi.models._captioner import _model as _caption_model
 from nabi.models._language import _model as _language_model
 from nabi.models._notes import _model as _note_model
+from nabi.models._translator import _model as _translator_model
 
 Model = Captioner | LanguageModel | NoteModel | Translator
 
