@@ -15,9 +15,10 @@ from torch import Tensor
 from nabi import cells, recipes
 from nabi.callbacks import Callback
 from nabi.data import Vocabulary
-from nabi.models._language._network import LanguageNetwork, States
+from nabi.models._language._network import LanguageNetwork
 from nabi.models._language._settings import LanguageSettings
 from nabi.models._language._training import Training
+from nabi.models._networks._recurrent_stack import States
 from nabi.models._task._written_text import divide, encode, read_texts
 from nabi.recipes import shakespeare
 from nabi.training._callbacks._base import CallbackList

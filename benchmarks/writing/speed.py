@@ -15,9 +15,8 @@ import torch
 
 from nabi import cells
 from nabi.decoding import Sampling, stream
-from nabi.models._language._network import LanguageNetwork
+from nabi.models._language._network import LanguageNetwork, LanguageSteps
 from nabi.models._language._settings import LanguageSettings
-from nabi.models._language._steps import LanguageSteps
 
 __all__ = ["measure"]
 

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         save_model,
     )
     from nabi.models._language._model import LanguageModel
-    from nabi.models._language._report import LanguageReport
+    from nabi.models._language._settings import LanguageSettings as LanguageSettings
+    from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
     from nabi.models._notes._model import NoteModel
-    from nabi.models._notes._report import NoteReport
+    from nabi.models._notes._settings import NoteSettings as NoteSettings
+    from nabi.models._notes._training import NoteReport
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -55,11 +57,13 @@ else:
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
             "nabi.models._language._model": ["LanguageModel"],
-            "nabi.models._language._report": ["LanguageReport"],
+            "nabi.models._language._settings": ["LanguageSettings"],
+            "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
             "nabi.models._notes._model": ["NoteModel"],
-            "nabi.models._notes._report": ["NoteReport"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
+            "nabi.models._notes._settings": ["NoteSettings"],
+            "nabi.models._notes._training": ["NoteReport"],
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],

@@ -74,7 +74,9 @@ def scan_full_batch(
             return None  # what autograd keeps is not to be as it is
         for tensor in tensors:
             save = save or tensor.requires_grad
-    found = full_batch(program, families, batch, time, time_major=time_major, stacked=stacked, save=save)
+    found = full_batch(
+        program, families, x.dtype, batch, time, time_major=time_major, stacked=stacked, save=save
+    )
     if found is None:
         return None
     if not save:

@@ -157,6 +157,7 @@ def _run_again(program: Program, rows: Rows, kept: Any, families: Sequence[Tenso
 def full_batch(
     program: Program,
     families: Sequence[Tensor],
+    dtype: torch.dtype,
     batch: int,
     time: int,
     *,
@@ -169,6 +170,7 @@ def full_batch(
     Args:
         program: the program, without random inputs.
         families: weights; they and all else have been found to be for native code.
+        dtype: of the input and the states; a cell may have no weights.
         batch, time: sequences and steps, at least one each.
         time_major: whether input and output are `[T, B, width]` or `[B, T, width]`.
         stacked: whether final states are `[1, B, width]` or `[B, width]`.
@@ -182,7 +184,7 @@ def full_batch(
     if laid is None:
         return None
     shape = batch, time, time_major, stacked
-    passes = _passes(program, families[0].dtype, laid[0], shape, save)
+    passes = _passes(program, dtype, laid[0], shape, save)
     return None if passes is None else (passes, laid[1])
 
 

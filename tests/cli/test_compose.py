@@ -66,7 +66,7 @@ def test_train_and_compose(nabi: Any, tmp_path: Path) -> None:
     assert (tmp_path / "music.png").read_bytes().startswith(b"\x89PNG")
     done = nabi("compose", "music.nabi")
     assert (done.status, done.out) == (2, "")
-    assert "expected one of those that were learnt: 'fast', 'slow'" in done.err
+    assert "label: expected one of 'fast', 'slow', got None" in done.err
 
 
 def test_a_primer_is_gone_on_from_and_begins_the_file(nabi: Any, model: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_same_seed_composes_the_same(nabi: Any, model: Path, tmp_path: Path)
         (["--temperature", "-1"], "temperature: expected a number of at least 0, got -1.0"),
         (["--fewest", "5"], "fewest: expected a whole number from 0 to"),
         (["--seed", "-1"], "seed: expected a whole number"),
-        (["--label", "bach"], "label: got 'bach', but the model has learnt nothing of labels"),
+        (["--label", "bach"], "label: expected None, got 'bach'; the model has learnt no labels"),
         (["--chord", "60,x"], "--chord: expected MIDI pitches such as 60,64,67, got '60,x'"),
         (["--chord", "10"], "--chord: expected pitches from 21 to 108, got '10'"),
         (["--chord", ""], "--chord: expected pitches from 21 to 108, got ''"),

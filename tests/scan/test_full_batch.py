@@ -152,3 +152,27 @@ def test_threads_of_python_at_the_same_time():
         for _ in range(20):
             for found, wanted in zip(pool.map(train, modules), expected, strict=True):
                 assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+class WithoutWeights(cells.Cell):
+    states = ("h",)
+
+    def step(self, x, h):
+        return 0.5 * h + x
+
+
+@pytest.mark.parametrize("need", [False, True])
+def test_a_cell_without_weights(need):
+    """Its type is that of the input."""
+    program = WithoutWeights(3).program(3)
+    x = torch.randn(2, 4, 3, requires_grad=need)
+    output, _, _ = scan(program, x, None, ())
+    h, expected = torch.zeros(2, 3), []
+    for step in x.unbind(1):
+        h = 0.5 * h + step
+        expected.append(h)
+    torch.testing.assert_close(output, torch.stack(expected, 1))
+    if need:
+        output.sum().backward()
+        (wanted,) = torch.autograd.grad(torch.stack(expected, 1).sum(), x)
+        torch.testing.assert_close(x.grad, wanted)

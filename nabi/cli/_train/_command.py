@@ -6,15 +6,13 @@ from typing import Any
 
 import typer
 
-from nabi.cli._train import (
-    _music as _train_music,
-    _writer as _train_writer,
-)
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._form import Form, Said, columns_of
+from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
+from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
@@ -23,8 +21,8 @@ FORMS: tuple[Form, ...] = (
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
-    _train_writer.FORM,
-    _train_music.FORM,
+    WriterForm(),
+    MusicForm(),
 )
 """All kinds. The first that is meant by what the command line says is trained, so those that options ask for
 come before those that are known by the file."""

@@ -1,30 +1,26 @@
 """A model that reads text and writes on."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from nabi import _checks
 from nabi._public import public
-from nabi.cells import Cell
 from nabi.data import Vocabulary
 from nabi.decoding import Sampling, stream
-from nabi.errors import ArgumentError, OutputError
-from nabi.models._language import _files as _language_files
-from nabi.models._language._network import LanguageNetwork
-from nabi.models._language._report import LanguageReport
+from nabi.errors import ArgumentError
+from nabi.models._language._network import LanguageNetwork, LanguageSteps
 from nabi.models._language._settings import LanguageSettings
-from nabi.models._language._steps import LanguageSteps
-from nabi.models._language._training import Training, nats
+from nabi.models._language._training import LanguageReport, Training, nats
 from nabi.models._language._words import NextWord, next_words
-from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
-from nabi.models._task._saved import Saved
-from nabi.models._task._written_text import Codes, Joiner, divide, encode, read_texts
-from nabi.training import CallbackList, as_callbacks, make_display
+from nabi.models._task._task_model import TaskModel
+from nabi.models._task._written_text import Codes, Divided, Joiner, divide, encode, read_texts
+from nabi.training import ResumableTraining
 
 __all__ = ["LanguageModel"]
 
@@ -33,36 +29,23 @@ _CODES_TO_READ = 20_000_000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 3, 60
 
 
-class LanguageModel(Saved):
+class _Data(NamedTuple):
+    """The codes that a training learns from, validates with and is tested on."""
+
+    vocabulary: Vocabulary
+    several: bool
+    """Whether they are of several texts, so that one can end."""
+    train: Codes
+    validation: Codes
+    test: Codes
+
+
+class LanguageModel(TaskModel):
     """Learns from text what comes next, character by character or word by word, and writes on.
 
     An embedding, recurrent layers of any cell and a softmax, trained with truncated backpropagation: the text
     is read as `batch_size` streams side by side, window after window, and the states go on from one window to
     the next, so that it learns from more than a window holds.
-
-    Args:
-        cell: a name of `nabi.cells.names()`, a class of a cell, or a cell.
-        units: width of the cell's states.
-        layers: recurrent layers on top of each other.
-        unit: what is read and written: "characters", "words", or "pieces" of words.
-        vocabulary_size: codes at most; rarer words are unknown.
-        minimum_count: how often a word must be in the text to be known.
-        lowercase: whether large and small letters are the same.
-        embedding_size: width of the vector of a code.
-        tied: whether the last layer's weights are the embedding.
-        embedding_dropout: share of the codes that are left out of a window wherever they occur.
-        input_dropout: share of the features of embedded codes left out, the same at all steps of a window.
-        dropout: share of the outputs of each recurrent layer left out, likewise.
-        weight_drop: share of the weights between a state and the next left out for a window.
-        batch_size: streams; fewer where the text is too short for so many windows.
-        window: codes through which gradients flow back.
-        epochs: times that the text is read; chosen from its length by default.
-        learning_rate: of AdamW, at its highest.
-        schedule: "cosine", the rate falls to nearly nothing until the end of the training; or "constant".
-        warmup: steps of training over which the rate rises, but no more than a tenth of all.
-        clipnorm: the gradient of all weights together is scaled down to this norm.
-        weight_decay: of AdamW.
-        seed: of everything random. The same seed gives the same result.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -73,70 +56,18 @@ class LanguageModel(Saved):
     'world. hello world'
     """
 
+    _kind = "language model"
+    _called = "a language model"
+    _settings_type = LanguageSettings
+    _report_type = LanguageReport
+
+    settings: LanguageSettings
     network: LanguageNetwork
     vocabulary: Vocabulary
     report: LanguageReport
     """Of the text that was held out."""
     ends: bool
     """Whether it has learnt from several texts, and so where a text ends."""
-
-    _save, _fill = _language_files.save, _language_files.fill
-
-    @public
-    def __init__(
-        self,
-        cell: CellChoice = "lstm",
-        *,
-        units: int = 512,
-        layers: int = 1,
-        unit: str = "characters",
-        vocabulary_size: int = 20_000,
-        minimum_count: int = 1,
-        lowercase: bool = False,
-        embedding_size: int = 128,
-        tied: bool = False,
-        embedding_dropout: float = 0.0,
-        input_dropout: float = 0.0,
-        dropout: float = 0.2,
-        weight_drop: float = 0.0,
-        batch_size: int = 32,
-        window: int = 128,
-        epochs: int | None = None,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        warmup: int = 100,
-        clipnorm: float = 1.0,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ) -> None:
-        check_cell(cell, None)
-        self.asked = LanguageSettings(
-            cell_name(cell),
-            cell.units if isinstance(cell, Cell) else units,
-            layers,
-            unit,
-            vocabulary_size,
-            minimum_count,
-            lowercase,
-            embedding_size,
-            tied,
-            embedding_dropout,
-            input_dropout,
-            dropout,
-            weight_drop,
-            batch_size,
-            window,
-            epochs,
-            learning_rate,
-            schedule,
-            warmup,
-            clipnorm,
-            weight_decay,
-            seed,
-        )
-        self.settings = self.asked
-        self.cell = make_cell(cell, self.asked.units)
-        self.trained = False
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -179,44 +110,48 @@ class LanguageModel(Saved):
         """
         texts = read_texts(source, lines=lines, encoding=encoding)
         parts = divide(texts, validation_share, test_share, self.asked.seed)
-        display = make_display(verbose)
-        asked, several = self.asked, parts.several
-        _check_length(sum(map(len, parts.train)), "characters", asked.window)
-        vocabulary = Vocabulary.learn(
-            (line for text in parts.train for line in text.splitlines(keepends=True)),
-            asked.unit,
-            size=asked.vocabulary_size,
-            lowercase=asked.lowercase,
-            minimum_count=asked.minimum_count,
+        data = _encoded(parts, self.asked)
+        report: LanguageReport = self._learn(
+            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
         )
-        train, validation, test = (
-            encode(vocabulary, part, several) for part in (parts.train, parts.validation, parts.test)
-        )
-        _check_length(len(train), asked.unit, asked.window)
-        wanted = min(max(round(_CODES_TO_READ / len(train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
-        settings = replace(asked, epochs=asked.epochs or wanted)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = LanguageNetwork(len(vocabulary), settings, self.cell, several)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
-        training = Training(network, train, validation, settings, place)
-        shown = {"epochs": settings.epochs, "verbose": verbose}
-        hears = CallbackList(as_callbacks(callbacks), self, {**shown, "steps": training.windows})
-        training.run(display, hears)
-        self.network, self.vocabulary, self.settings, self.ends = network, vocabulary, settings, several
-        self.history = training.position.history
-        self.trained = True
-        self.report = LanguageReport(
-            settings.unit,
-            len(train),
+        return report
+
+    def _prepare(self, data: _Data) -> LanguageSettings:
+        """Keep the vocabulary, and choose how often the text is read."""
+        asked: LanguageSettings = self.asked
+        self.vocabulary, self.ends = data.vocabulary, data.several
+        wanted = min(max(round(_CODES_TO_READ / len(data.train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return replace(asked, epochs=asked.epochs or wanted)
+
+    def _make_network(self) -> LanguageNetwork:
+        """Return a network for the codes of the vocabulary."""
+        return LanguageNetwork(len(self.vocabulary), self.settings, self.cell, self.ends)
+
+    def _make_training(self, data: _Data, checkpoint: Path | None) -> Training:
+        """Return the training on the codes."""
+        return Training(self.network, data.train, data.validation, self.settings, checkpoint)
+
+    def _make_report(self, data: _Data, training: ResumableTraining) -> LanguageReport:
+        """Measure on what was held out."""
+        validation, test = data.validation, data.test
+        return LanguageReport(
+            self.settings.unit,
+            len(data.train),
             len(validation),
             len(test),
-            nats(network, validation) if len(validation) else None,
-            nats(network, test) if len(test) else None,
+            nats(self.network, validation) if len(validation) else None,
+            nats(self.network, test) if len(test) else None,
             training.position.seconds,
             training.interrupted,
         )
-        return self.report
+
+    def _state(self) -> dict[str, Any]:
+        """Return the vocabulary, and whether texts end."""
+        return {"vocabulary": self.vocabulary.to_dict(), "ends": self.ends}
+
+    def _set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave."""
+        self.vocabulary, self.ends = Vocabulary.from_dict(state["vocabulary"]), bool(state["ends"])
 
     # Asking -----------------------------------------------------------------------------------------------
 
@@ -315,6 +250,27 @@ class LanguageModel(Saved):
         read: Codes = codes.astype(np.int64)
         state = steps.start(torch.from_numpy(read[None, :-1].copy()))
         return steps, state, torch.from_numpy(read[-1:].copy())
+
+
+def _encoded(parts: Divided, asked: LanguageSettings) -> _Data:
+    """Learn the vocabulary of the text that is learnt from, and turn all texts into codes.
+
+    Raises:
+        ArgumentError: for a text that is shorter than a window.
+    """
+    _check_length(sum(map(len, parts.train)), "characters", asked.window)
+    vocabulary = Vocabulary.learn(
+        (line for text in parts.train for line in text.splitlines(keepends=True)),
+        asked.unit,
+        size=asked.vocabulary_size,
+        lowercase=asked.lowercase,
+        minimum_count=asked.minimum_count,
+    )
+    train, validation, test = (
+        encode(vocabulary, part, parts.several) for part in (parts.train, parts.validation, parts.test)
+    )
+    _check_length(len(train), asked.unit, asked.window)
+    return _Data(vocabulary, parts.several, train, validation, test)
 
 
 def _check_length(count: int, unit: str, window: int) -> None:

@@ -1,6 +1,11 @@
-"""The network of a language model: from codes to how probable each next code is."""
+"""The network of a language model: from codes to how probable each next code is.
 
-from collections.abc import Sequence
+It reads windows of a text in training, and one code after the other when it writes.
+"""
+
+import math
+from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,18 +14,19 @@ from torch.nn import functional
 from nabi import layers
 from nabi.cells import Cell
 from nabi.data import Vocabulary
+from nabi.decoding import select_rows
 from nabi.models._language._settings import LanguageSettings
-from nabi.models._networks._dropout import drop_codes, drop_features, drop_weights
+from nabi.models._networks._dropout import drop_codes, drop_features
 from nabi.models._networks._embedding import make_embedding
-from nabi.scan import sample_noise, scan
+from nabi.models._networks._recurrent_stack import RecurrentStack, StackNetwork, StackSteps, States
 
-__all__ = ["LanguageNetwork", "States"]
+__all__ = ["LanguageNetwork", "LanguageSteps"]
 
-# For each layer its states, each [B, width].
-States = list[tuple[Tensor, ...]]
+# Codes of a primer that are read at once.
+_CHUNK = 1024
 
 
-class LanguageNetwork(torch.nn.Module):
+class LanguageNetwork(StackNetwork):
     """Embedding, recurrent layers of any cell, Dense: codes `[B, T]` to logits `[B, T, V]`.
 
     With tied weights the Dense layer's kernel is the embedding, turned (Press and Wolf 2017); a layer before
@@ -38,13 +44,8 @@ class LanguageNetwork(torch.nn.Module):
         super().__init__()
         self.settings, self.several = settings, several
         self.embedding = make_embedding(codes, settings.embedding_size, 0.1 if settings.tied else 0.5)
-        self.recurrent = torch.nn.ModuleList()
-        width = settings.embedding_size
-        for number in range(settings.layers):
-            layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}")
-            layer.build((None, None, width))
-            self.recurrent.append(layer)
-            width = cell.output_width
+        self.recurrent = RecurrentStack(cell, settings.embedding_size, settings.layers)
+        width = cell.output_width
         self.projection: layers.Dense | None = None
         self.readout: layers.Dense | None = None
         self.bias: torch.nn.Parameter | None = None
@@ -57,14 +58,9 @@ class LanguageNetwork(torch.nn.Module):
             self.readout = layers.Dense(codes, name="readout")
             self.readout.build((None, None, width))
 
-    @property
-    def recurrent_layers(self) -> list[layers.RNN]:
-        """The layers over time."""
-        return list(self.recurrent)  # type: ignore[arg-type]
-
     def start(self, batch: int) -> States:
         """Return the states in which a text begins: zero."""
-        return [tuple(layer.get_initial_state(batch)) for layer in self.recurrent_layers]
+        return self.recurrent.start(batch)
 
     def readout_weights(self) -> tuple[Tensor, Tensor]:
         """Return matrix `[V, width]` and bias `[V]` of the last layer."""
@@ -91,29 +87,53 @@ class LanguageNetwork(torch.nn.Module):
         resets = codes == Vocabulary.START if self.several else None
         table = drop_codes(self.embedding.embeddings, settings.embedding_dropout, generator)
         x = drop_features(functional.embedding(codes, table), settings.input_dropout, generator)
-        after: States = []
-        for layer, before in zip(self.recurrent_layers, states, strict=True):
-            x, final = _run(layer, x, before, resets, settings.weight_drop, generator)
-            after.append(final)
-            x = drop_features(x, settings.dropout, generator)
+        x, after = self.recurrent(
+            x,
+            states,
+            resets=resets,
+            generator=generator,
+            dropout=settings.dropout,
+            weight_drop=settings.weight_drop,
+        )
         if self.projection is not None:
             x = self.projection(x)
         return functional.linear(x, *self.readout_weights()), after
 
 
-def _run(
-    layer: layers.RNN,
-    x: Tensor,
-    states: Sequence[Tensor],
-    resets: Tensor | None,
-    drop: float,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    program = layer.program(training=generator is not None)
-    weights = layer.cell_parameters()
-    noise: tuple[Tensor, ...] = ()
-    if generator is not None:
-        weights = drop_weights(program, weights, drop, generator)
-        noise = sample_noise(program, len(x), x.shape[1], dtype=x.dtype, device=x.device, generator=generator)
-    output, final, _ = scan(program, x, states, weights, noise=noise, resets=resets)
-    return output, final
+class LanguageSteps:
+    """The network with its weights, as they are now, prepared for many steps; what `nabi.decoding` asks.
+
+    Args:
+        network: what is asked.
+        banned: codes that must not be written.
+    """
+
+    def __init__(self, network: LanguageNetwork, banned: Collection[int] = ()) -> None:
+        self._network = network
+        with torch.inference_mode(False), torch.no_grad():
+            self._table = network.embedding.embeddings.detach().clone()
+            self._recurrent = StackSteps(network.recurrent)
+            matrix, bias = (weight.detach().clone() for weight in network.readout_weights())
+            bias[list(banned)] = -math.inf
+            projection = network.projection
+            if projection is not None:
+                matrix = matrix @ projection.kernel.detach().T
+            self._matrix, self._bias = matrix.T.contiguous(), bias
+
+    def start(self, codes: Tensor) -> States:
+        """Return the states after reading codes `[B, T]`; T may be zero."""
+        states = self._network.start(len(codes))
+        with torch.no_grad():
+            for at in range(0, codes.shape[1], _CHUNK):
+                _, states = self._network(codes[:, at : at + _CHUNK], states)
+        return states
+
+    def step(self, codes: Tensor, state: States) -> tuple[Tensor, States]:
+        """Read a code of each row `[B]`; log probabilities `[B, V]` of the next, and the new states."""
+        # Nothing here wants a gradient, and saying so at each step would take a tenth of its time.
+        x, after = self._recurrent(self._table.index_select(0, codes), state)
+        return torch.addmm(self._bias, x, self._matrix).log_softmax(1), after
+
+    def select(self, state: States, rows: Tensor) -> Any:
+        """Return the states of some rows."""
+        return select_rows(state, rows)

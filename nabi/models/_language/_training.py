@@ -1,10 +1,14 @@
-"""Training of a language model: truncated backpropagation over parallel streams, whose states go on."""
+"""Training of a language model, and how good it is then.
+
+Truncated backpropagation over parallel streams, whose states go on from window to window.
+"""
 
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,18 +16,61 @@ from torch.nn import functional
 
 from nabi.data import Vocabulary
 from nabi.interchange import check_counter, check_tensors
-from nabi.models._language._network import LanguageNetwork, States
+from nabi.models._language._network import LanguageNetwork
 from nabi.models._language._settings import LanguageSettings
+from nabi.models._networks._recurrent_stack import States
+from nabi.models._task._described import Described
 from nabi.models._task._written_text import Codes
 from nabi.training import BatchCallbacks, ResumableTraining
 
-__all__ = ["Streams", "Training", "nats"]
+__all__ = ["LanguageReport", "Streams", "Training", "nats"]
 
 _VALIDATION_STREAMS = 16
 _CODES_PER_VALIDATION_STREAM = 1000
 _VALIDATION_WINDOW = 512
 # Of the rows of a window: they begin anew, so that the network learns to begin, as it has to in writing.
 _SHARE_THAT_BEGINS = 0.02
+
+
+@dataclass(frozen=True)
+class LanguageReport(Described):
+    """What a language model says of texts that it has not learnt from.
+
+    `validation` and `test` are in nats per code, a code being a character or a word: the mean of the
+    negative natural logarithm of the probability that it gave to what really came next. None where
+    nothing was held out.
+    """
+
+    _called: ClassVar[str] = "report"
+
+    unit: str
+    """What a code is: "characters", "words" or "pieces"."""
+    train_codes: int
+    """How many were learnt from."""
+    validation_codes: int
+    test_codes: int
+    validation: float | None
+    test: float | None
+    seconds: float
+    """How long training took."""
+    interrupted: bool = False
+    """Whether training was stopped before its end."""
+
+    def __str__(self) -> str:
+        lines = []
+        for name in ("validation", "test"):
+            value = getattr(self, name)
+            if value is not None:
+                counted = f"{getattr(self, f'{name}_codes'):,} {self.unit}"
+                lines.append(
+                    f"{name}: {value:.4f} nats per {self._one} "
+                    f"({value / math.log(2):.3f} bits, perplexity {math.exp(value):,.2f}; {counted})"
+                )
+        return "\n".join(lines) or "nothing was held out"
+
+    @property
+    def _one(self) -> str:
+        return self.unit.removesuffix("s")
 
 
 class Streams:

@@ -10,7 +10,7 @@ from nabi import _checks
 from nabi.data import Vocabulary
 from nabi.decoding import BeamSearch, decode
 from nabi.errors import ArgumentError
-from nabi.models._language._steps import LanguageSteps
+from nabi.models._language._network import LanguageSteps
 
 __all__ = ["NextWord", "next_words"]
 
@@ -37,9 +37,7 @@ def next_words(vocabulary: Vocabulary, text: str, n: int, read: Read) -> list[Ne
         return _known(vocabulary, text, n, read)
     if vocabulary.unit == "characters":
         return _spelt(vocabulary, text, n, read)
-    raise ArgumentError(
-        "next_words: a model of words or of characters is expected, this one knows pieces of words"
-    )
+    raise ArgumentError("next_words: expected a model of words or of characters, got one of pieces of words")
 
 
 def _known(vocabulary: Vocabulary, text: str, n: int, read: Read) -> list[NextWord]:

@@ -4,61 +4,42 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from nabi import _checks
 from nabi._public import public
-from nabi.cells import Cell
 from nabi.data import Frame, roll_of
-from nabi.errors import OutputError
-from nabi.models._notes import _files as _note_files
-from nabi.models._notes._network import NoteNetwork
+from nabi.errors import ArgumentError
+from nabi.models._notes._network import NoteNetwork, NoteSteps
 from nabi.models._notes._pieces import Label, Rolls, all_labels, number_of, read_pieces, split, to_rolls
-from nabi.models._notes._report import NoteReport
-from nabi.models._notes._sampling import FrameSampling
+from nabi.models._notes._sampling import FrameSampling, compose
 from nabi.models._notes._settings import NoteSettings
-from nabi.models._notes._steps import NoteSteps, compose
-from nabi.models._notes._training import NoteTraining, nats_per_frame
-from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
-from nabi.models._task._saved import Saved
-from nabi.training import CallbackList, as_callbacks, make_display
+from nabi.models._notes._training import NoteReport, NoteTraining, nats_per_frame
+from nabi.models._task._task_model import TaskModel
+from nabi.training import ResumableTraining
 
 __all__ = ["NoteModel"]
 
 
-class NoteModel(Saved):
+class _Data(NamedTuple):
+    """The pieces that a training learns from, validates with and is tested on."""
+
+    train: Rolls
+    validation: Rolls
+    test: Rolls
+    labels: tuple[Label, ...]
+    steps_per_beat: int
+    skipped: tuple[tuple[Path, str], ...]
+
+
+class NoteModel(TaskModel):
     """Learns from music what sounds next, chord by chord, and composes.
 
     A piece is a list of frames, one for each step of time; a frame is the set of the keys that sound then,
     none or several, as MIDI pitches from 21 to 108, the 88 keys of a piano. All keys of a frame are read, and
     said, at once. Pieces begin after a frame of silence, and in states of zero.
-
-    Args:
-        cell: a name of `nabi.cells.names()`, a class of a cell, or a cell.
-        units: width of the cell's states.
-        layers: recurrent layers on top of each other.
-        embedding_size: width of the vector that a frame, and a label, becomes.
-        output: "keys", a probability for each key by itself; or "chords", for each key one that depends on
-            the keys below it that sound: such chords fit together better.
-        steps_per_beat: frames of a crotchet (quarter note). None: chosen from MIDI files, as
-            `nabi.data.read_midi_folder` does it; 1 for pieces that are given as frames.
-        transpose: in training every piece is moved up or down by up to so many semitones, drawn anew each
-            time; what is measured never is.
-        input_dropout: share of the features of frames left out, the same at all steps of a piece.
-        dropout: share of the outputs of each recurrent layer left out, likewise.
-        weight_drop: share of the weights between a state and the next left out for a batch.
-        batch_size: pieces of a step of training.
-        window: frames of a piece that are read together in training; a longer piece is cut into several,
-            elsewhere in each epoch.
-        epochs: times that the pieces are read.
-        learning_rate: of AdamW, at its highest.
-        schedule: "cosine", the rate falls to nearly nothing until the end of the training; or "constant".
-        warmup: steps of training over which the rate rises, but no more than a tenth of all.
-        clipnorm: the gradient of all weights together is scaled down to this norm.
-        weight_decay: of AdamW.
-        seed: of everything random. The same seed gives the same result.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -70,66 +51,19 @@ class NoteModel(Saved):
     [(60,), (62,), (64,), (65,), (60, 67)]
     """
 
+    _kind = "note model"
+    _called = "a model of notes"
+    _settings_type = NoteSettings
+    _report_type = NoteReport
+
+    settings: NoteSettings
     network: NoteNetwork
-    labels: tuple[Label, ...]
+    labels: tuple[Label, ...] = ()
     """The labels that pieces had, such as composers; none where they had none."""
     report: NoteReport
     """Of the pieces that were held out."""
-    skipped: tuple[tuple[Path, str], ...]
+    skipped: tuple[tuple[Path, str], ...] = ()
     """Files of the folder that it has learnt from which could not be read or hold no notes, and why."""
-
-    _save, _fill = _note_files.save, _note_files.fill
-
-    @public
-    def __init__(
-        self,
-        cell: CellChoice = "lstm",
-        *,
-        units: int = 256,
-        layers: int = 1,
-        embedding_size: int = 128,
-        output: str = "keys",
-        steps_per_beat: int | None = None,
-        transpose: int = 0,
-        input_dropout: float = 0.0,
-        dropout: float = 0.3,
-        weight_drop: float = 0.0,
-        batch_size: int = 16,
-        window: int = 256,
-        epochs: int = 100,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        warmup: int = 100,
-        clipnorm: float = 1.0,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ) -> None:
-        check_cell(cell, None)
-        self.asked = NoteSettings(
-            cell_name(cell),
-            cell.units if isinstance(cell, Cell) else units,
-            layers,
-            embedding_size,
-            output,
-            steps_per_beat,
-            transpose,
-            input_dropout,
-            dropout,
-            weight_drop,
-            batch_size,
-            window,
-            epochs,
-            learning_rate,
-            schedule,
-            warmup,
-            clipnorm,
-            weight_decay,
-            seed,
-        )
-        self.settings = self.asked
-        self.cell = make_cell(cell, self.asked.units)
-        self.labels, self.skipped = (), ()
-        self.trained = False
 
     # Training ---------------------------------------------------------------------------------------------
 
@@ -179,8 +113,6 @@ class NoteModel(Saved):
         """
         pieces, folder = read_pieces(source, labels, self.asked.steps_per_beat, "source")
         steps = self.asked.steps_per_beat or (1 if folder is None else folder.steps_per_beat)
-        settings = replace(self.asked, steps_per_beat=steps)
-        display = make_display(verbose)
         held: dict[str, Sequence[Any]] = {}
         for name, given in (("validation", validation), ("test", test)):
             if given is not None:
@@ -189,46 +121,63 @@ class NoteModel(Saved):
             pieces,
             0 if "validation" in held else validation_share,
             0 if "test" in held else test_share,
-            settings.seed,
+            self.asked.seed,
         )
         known = all_labels(pieces)
         rolls = to_rolls(train, known, "source")
-        held_rolls = {
-            name: to_rolls(held.get(name, share), known, name)
+        validated, tested = (
+            to_rolls(held.get(name, share), known, name)
             for name, share in zip(("validation", "test"), drawn, strict=True)
-        }
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = NoteNetwork(settings, self.cell, len(known))
-        network.expect(torch.cat(rolls.rolls).float().mean(0), len(train) / rolls.frames)
-        place = None if checkpoint is None else _checks.path("checkpoint", checkpoint, wrong=OutputError)
-        training = NoteTraining(network, rolls, held_rolls["validation"], settings, place)
-        shown = {"epochs": settings.epochs, "verbose": verbose, "steps": training.batches_per_epoch}
-        training.run(display, CallbackList(as_callbacks(callbacks), self, shown))
-        self.network, self.settings, self.labels = network, settings, known
-        self.skipped = () if folder is None else folder.skipped
-        self.history = training.position.history
-        self.trained = True
-        self.report = self._measure(rolls, held_rolls, training)
-        return self.report
+        )
+        data = _Data(rolls, validated, tested, known, steps, () if folder is None else folder.skipped)
+        report: NoteReport = self._learn(data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+        return report
 
-    def _measure(self, train: Rolls, held: Mapping[str, Rolls], training: NoteTraining) -> NoteReport:
-        nats = {
-            name: nats_per_frame(self.network, part) if part.rolls else None for name, part in held.items()
-        }
+    def _prepare(self, data: _Data) -> NoteSettings:
+        """Keep the labels, and how long the frames are."""
+        asked: NoteSettings = self.asked
+        self.labels, self.skipped = data.labels, data.skipped
+        return replace(asked, steps_per_beat=data.steps_per_beat)
+
+    def _make_network(self) -> NoteNetwork:
+        """Return a network that knows the labels."""
+        return NoteNetwork(self.settings, self.cell, len(self.labels))
+
+    def _make_training(self, data: _Data, checkpoint: Path | None) -> NoteTraining:
+        """Return the training on the pieces; it begins with how often each key sounds."""
+        train = data.train
+        self.network.expect(torch.cat(train.rolls).float().mean(0), len(train.rolls) / train.frames)
+        return NoteTraining(self.network, train, data.validation, self.settings, checkpoint)
+
+    def _make_report(self, data: _Data, training: ResumableTraining) -> NoteReport:
+        """Measure on what was held out."""
+        train, validation, test = data.train, data.validation, data.test
         return NoteReport(
             output=self.settings.output,
             train_pieces=len(train.rolls),
             train_frames=train.frames,
-            validation_pieces=len(held["validation"].rolls),
-            validation_frames=held["validation"].frames,
-            test_pieces=len(held["test"].rolls),
-            test_frames=held["test"].frames,
-            validation=nats["validation"],
-            test=nats["test"],
+            validation_pieces=len(validation.rolls),
+            validation_frames=validation.frames,
+            test_pieces=len(test.rolls),
+            test_frames=test.frames,
+            validation=nats_per_frame(self.network, validation) if validation.rolls else None,
+            test=nats_per_frame(self.network, test) if test.rolls else None,
             seconds=training.position.seconds,
             interrupted=training.interrupted,
         )
+
+    def _state(self) -> dict[str, Any]:
+        """Return the labels."""
+        return {"labels": list(self.labels)}
+
+    def _set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave."""
+        labels = tuple(state["labels"])
+        if len(set(labels)) != len(labels) or any(
+            isinstance(one, bool) or not isinstance(one, str | int) for one in labels
+        ):
+            raise ArgumentError(f"labels: expected names or whole numbers, each once, got {labels!r}")
+        self.labels = labels
 
     # Asking -----------------------------------------------------------------------------------------------
 

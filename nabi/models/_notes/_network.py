@@ -1,4 +1,9 @@
-"""The network of a model of notes: from the frames of a piece to how probable each key of the next one is."""
+"""The network of a model of notes: from the frames of a piece to how probable each key of the next one is.
+
+It reads excerpts of pieces in training, and one frame after the other when it composes.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,14 +13,13 @@ from nabi import layers
 from nabi.cells import Cell
 from nabi.data import KEYS
 from nabi.models._networks._dropout import drop_features
-from nabi.models._networks._recurrent_stack import run_layer
+from nabi.models._networks._recurrent_stack import RecurrentStack, StackNetwork, StackSteps, States
 from nabi.models._notes._settings import NoteSettings
 
-__all__ = ["END", "NoteNetwork", "States"]
+__all__ = ["END", "NoteNetwork", "NoteSteps"]
 
-# For each layer its states, each [B, width].
-States = list[tuple[Tensor, ...]]
-
+# Frames of a primer that are read at once.
+_CHUNK = 1024
 # What a key that was never heard is expected to do.
 _RAREST = 1e-4
 
@@ -23,7 +27,7 @@ END = KEYS
 """The place of the output that says that the piece has ended, after those of the keys."""
 
 
-class NoteNetwork(torch.nn.Module):
+class NoteNetwork(StackNetwork):
     """Dense, recurrent layers of any cell, Dense: frames `[B, T, 88]` to logits `[B, T, 89]`.
 
     A frame is 1 for each key that sounds. Before the first is a frame of zeros. The last logit says that the
@@ -50,23 +54,12 @@ class NoteNetwork(torch.nn.Module):
         if labels:
             self.labels = layers.Embedding(labels, settings.embedding_size, name="labels")
             self.labels.build((None,))
-        self.recurrent = torch.nn.ModuleList()
-        width = settings.embedding_size
-        for number in range(settings.layers):
-            layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}")
-            layer.build((None, None, width))
-            self.recurrent.append(layer)
-            width = cell.output_width
+        self.recurrent = RecurrentStack(cell, settings.embedding_size, settings.layers)
         self.readout = layers.Dense(KEYS + 1, name="readout")
-        self.readout.build((None, None, width))
+        self.readout.build((None, None, cell.output_width))
         self.together: torch.nn.Parameter | None = None
         if settings.output == "chords":
             self.together = torch.nn.Parameter(torch.zeros(KEYS, KEYS))
-
-    @property
-    def recurrent_layers(self) -> list[layers.RNN]:
-        """The layers over time."""
-        return list(self.recurrent)  # type: ignore[arg-type]
 
     def expect(self, keys: Tensor, end: float) -> None:
         """Say from the beginning of the training what is true on the whole.
@@ -84,7 +77,7 @@ class NoteNetwork(torch.nn.Module):
 
     def start(self, batch: int) -> States:
         """Return the states in which a piece begins: zero."""
-        return [tuple(layer.get_initial_state(batch)) for layer in self.recurrent_layers]
+        return self.recurrent.start(batch)
 
     def forward(
         self,
@@ -113,11 +106,14 @@ class NoteNetwork(torch.nn.Module):
             assert labels is not None
             x = x + functional.embedding(labels, self.labels.embeddings)[:, None]
         x = drop_features(x, settings.input_dropout, generator)
-        after: States = []
-        for layer, before in zip(self.recurrent_layers, states, strict=True):
-            x, final = run_layer(layer, x, before, lengths, generator, weight_drop=settings.weight_drop)
-            after.append(final)
-            x = drop_features(x, settings.dropout, generator)
+        x, after = self.recurrent(
+            x,
+            states,
+            lengths=lengths,
+            generator=generator,
+            dropout=settings.dropout,
+            weight_drop=settings.weight_drop,
+        )
         return self.readout(x), after
 
     def coupling(self) -> Tensor | None:
@@ -128,3 +124,46 @@ class NoteNetwork(torch.nn.Module):
         """Return the logits of the keys `[..., 88]`, of which each knows those below it in `frames`."""
         keys, coupling = logits[..., :KEYS], self.coupling()
         return keys if coupling is None else keys + frames @ coupling
+
+
+class NoteSteps:
+    """The network with its weights, as they are now, prepared for many steps of one piece.
+
+    Args:
+        network: what is asked.
+        label: the number of the piece's label, of a network that knows labels.
+    """
+
+    def __init__(self, network: NoteNetwork, label: int | None) -> None:
+        self._network, self._label = network, label
+        with torch.inference_mode(False), torch.no_grad():
+            self._recurrent = StackSteps(network.recurrent)
+            self._keys = network.frames.kernel.detach().clone()
+            assert network.frames.bias is not None
+            assert network.readout.bias is not None
+            self._silence = network.frames.bias.detach().clone()[None]
+            if network.labels is not None:
+                self._silence += network.labels.embeddings.detach()[label]
+            self._matrix = network.readout.kernel.detach().clone()
+            self._bias = network.readout.bias.detach().clone()
+            coupling = network.coupling()
+            self.coupling = None if coupling is None else coupling.double().numpy()
+
+    def start(self, roll: Tensor) -> tuple[Tensor, States]:
+        """Return the logits `[89]` after reading the frames `[T, 88]` of a beginning, and the states."""
+        frames = torch.cat([torch.zeros(1, KEYS), roll.float()])[None]
+        labels = None if self._label is None else torch.tensor([self._label])
+        states = self._network.start(1)
+        with torch.no_grad():
+            for at in range(0, frames.shape[1], _CHUNK):
+                logits, states = self._network(frames[:, at : at + _CHUNK], states, labels)
+        return logits[0, -1], states
+
+    def step(self, keys: Sequence[int], states: States) -> tuple[Tensor, States]:
+        """Return the logits `[89]` after a frame in which these keys sound, and the new states."""
+        with torch.inference_mode():
+            x = self._silence
+            if keys:
+                x = x + self._keys[list(keys)].sum(0)
+            x, after = self._recurrent(x, states)
+            return torch.addmm(self._bias, x, self._matrix)[0], after

@@ -76,8 +76,8 @@ def read_pieces(
         return list(folder.pieces), folder
     if not isinstance(source, Sequence) or not source:
         raise ArgumentError(
-            f"{name}: got {type(source).__name__ if not isinstance(source, Sequence) else 'nothing'}, "
-            "expected the path of a folder of MIDI files, or a list of pieces, each a list of frames"
+            f"{name}: expected the path of a folder of MIDI files, or a list of pieces, each a list of "
+            f"frames, got {type(source).__name__ if not isinstance(source, Sequence) else 'nothing'}"
         )
     pieces = [
         _piece(piece if isinstance(piece, Piece) else Piece(piece), f"{name}[{number}]")
@@ -108,7 +108,7 @@ def _piece(piece: Piece, name: str) -> Piece:
     try:
         return Piece(tuple(piece.frames), piece.label)
     except TypeError as problem:
-        raise ArgumentError(f"{name}: got {piece.frames!r}, expected a list of frames") from problem
+        raise ArgumentError(f"{name}: expected a list of frames, got {piece.frames!r}") from problem
 
 
 def all_labels(pieces: Sequence[Piece]) -> tuple[Label, ...]:
@@ -145,14 +145,14 @@ def number_of(label: object, labels: Sequence[Label]) -> int:
     """
     known = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
     if not labels:
-        raise ArgumentError(f"label: got {label!r}, but the model has learnt nothing of labels")
+        raise ArgumentError(f"label: expected None, got {label!r}; the model has learnt no labels")
     if label is None:
-        raise ArgumentError(f"label: got None, expected one of those that were learnt: {known}")
+        raise ArgumentError(f"label: expected one of {known}, got None")
     for number, one in enumerate(labels):
         # True == 1 for Python, and on a command line a number is a text.
         if type(one) is type(label) and one == label:
             return number
-    raise UnknownNameError(f"label: got {label!r}, expected one of {known}")
+    raise UnknownNameError(f"label: expected one of {known}, got {label!r}")
 
 
 def split(

@@ -1,16 +1,19 @@
-"""Which keys sound together: a frame drawn from what a network of notes says."""
+"""Composing: frame after frame, the keys of each drawn together from what a network of notes says."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from nabi import _checks
-from nabi.data import KEYS
+from nabi.data import KEYS, LOWEST, Frame
 from nabi.errors import NotFiniteError
+from nabi.models._notes._network import END, NoteSteps
 
-__all__ = ["FrameSampling"]
+__all__ = ["FrameSampling", "compose"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -131,6 +134,23 @@ class Drawer:
             if fewest <= len(keys) <= voices:
                 return keys
         return keys[:voices] if len(keys) > voices else keys
+
+
+def compose(
+    steps: NoteSteps, roll: Tensor, frames: int, sampling: FrameSampling, *, ends: bool
+) -> Iterator[Frame]:
+    """Compose at most so many frames after those of a beginning."""
+    drawer = sampling.drawer(steps.coupling)
+    logits, states = steps.start(roll)
+    for number in range(frames):
+        values = logits.double().numpy()
+        # Something is played in any case.
+        if ends and (number or len(roll)) and drawer.ends(float(values[END])):
+            return
+        keys = drawer.keys(values[:KEYS])
+        yield tuple([key + LOWEST for key in keys])
+        if number + 1 < frames:
+            logits, states = steps.step(keys, states)
 
 
 def _sigmoid(value: float) -> float:

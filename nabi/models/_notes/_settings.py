@@ -1,67 +1,75 @@
 """What a model of notes can be told."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from nabi import _checks
-from nabi.data import check_steps
-from nabi.models._task._described import Described
-from nabi.models._task._setting_checks import SCHEDULES, check_training, check_wholes, keep, scheduled
+from nabi.models._task import _shared_settings as shared
+from nabi.models._task._settings import AdamWSettings, Check, Option, choice, rate, setting, whole
 
-__all__ = ["OUTPUTS", "NoteSettings"]
+__all__ = ["NoteSettings"]
 
-OUTPUTS = ("keys", "chords")
-# None of these may be left out or below the number.
-_WHOLE = {
-    "units": 1,
-    "layers": 1,
-    "embedding_size": 1,
-    "batch_size": 1,
-    "window": 1,
-    "epochs": 1,
-    "warmup": 0,
-    "seed": 0,
-}
-_MOST_TRANSPOSED = 11
-_RATES = ("input_dropout", "dropout", "weight_drop")
+_PANEL = "Folder of MIDI files"
+
+
+def _steps_per_beat(name: str, value: Any) -> int | None:
+    # `nabi.data` loads NumPy, and the command line has no need of it to list its options.
+    from nabi.data import check_steps
+
+    return None if value is None else check_steps(value)
 
 
 @dataclass(frozen=True)
-class NoteSettings(Described):
+class NoteSettings(AdamWSettings):
     """The settings of a `NoteModel`, which says what each means; `steps_per_beat` None is chosen by `fit`."""
 
-    cell: str = "lstm"
-    units: int = 256
-    layers: int = 1
-    embedding_size: int = 128
-    output: str = "keys"
-    steps_per_beat: int | None = None
-    transpose: int = 0
-    input_dropout: float = 0.0
-    dropout: float = 0.3
-    weight_drop: float = 0.0
-    batch_size: int = 16
-    window: int = 256
-    epochs: int = 100
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"
-    warmup: int = 100
-    clipnorm: float = 1.0
-    weight_decay: float = 0.01
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_wholes(self, _WHOLE)
-        keep(self, "transpose", _checks.whole("transpose", self.transpose, 0, _MOST_TRANSPOSED))
-        if self.steps_per_beat is not None:
-            keep(self, "steps_per_beat", check_steps(self.steps_per_beat))
-        _checks.choice("output", self.output, OUTPUTS)
-        _checks.choice("schedule", self.schedule, SCHEDULES)
-        check_training(self, _RATES)
-
-    def rate(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step of training, counted from 0, of so many.
-
-        It rises over the first `warmup` steps, or the first tenth of few; with "cosine" it then falls along
-        half a cosine to a fiftieth.
-        """
-        return scheduled(self.learning_rate, self.schedule, self.warmup, step, steps)
+    cell: str = shared.cell("lstm")
+    units: int = shared.units(256)
+    layers: int = shared.layers()
+    embedding_size: int = shared.embedding_size(
+        128, "width of the vector that a frame, and a label, becomes."
+    )
+    output: str = setting(
+        "keys",
+        choice("keys", "chords"),
+        '"keys", a probability for each key by itself; or "chords", for each key one that depends on the '
+        "keys below it that sound: such chords fit together better.",
+        Option(
+            _PANEL,
+            "Whether each key of a chord knows of those below it (chords) or not (keys).",
+            default="chords",
+        ),
+    )
+    steps_per_beat: int | None = setting(
+        None,
+        Check(int, _steps_per_beat, 1, 96),
+        "frames of a crotchet (quarter note). None: chosen from MIDI files, as `nabi.data.read_midi_folder` "
+        "does it; 1 for pieces that are given as frames.",
+        Option(_PANEL, "Frames of a crotchet (quarter note).", "1, 2 or 4, by the files"),
+    )
+    transpose: int = setting(
+        0,
+        whole(0, 11),
+        "in training every piece is moved up or down by up to so many semitones, drawn anew each time; what "
+        "is measured never is.",
+        Option(_PANEL, "Move pieces by up to so many semitones in training."),
+    )
+    input_dropout: float = setting(
+        0.0, rate(), "share of the features of frames left out, the same at all steps of a piece."
+    )
+    dropout: float = shared.dropout(0.3, "share of the outputs of each recurrent layer left out, likewise.")
+    weight_drop: float = shared.weight_drop(
+        "share of the weights between a state and the next left out for a batch."
+    )
+    batch_size: int = shared.batch_size(16, "pieces of a step of training.")
+    window: int = shared.window(
+        256,
+        "frames of a piece that are read together in training; a longer piece is cut into several, elsewhere "
+        "in each epoch.",
+    )
+    epochs: int = shared.epochs(100, "times that the pieces are read.")
+    learning_rate: float = shared.learning_rate(3e-3)
+    schedule: str = shared.schedule()
+    warmup: int = shared.warmup()
+    clipnorm: float = shared.clipnorm()
+    weight_decay: float = shared.weight_decay()
+    seed: int = shared.seed()

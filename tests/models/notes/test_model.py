@@ -134,11 +134,11 @@ def test_labels_decide_what_is_composed(labels: tuple[Any, Any]) -> None:
     assert list(model.write(label=labels[0], temperature=0)) == high
     assert list(model.write(label=labels[1], temperature=0)) == low
     assert model.evaluate([high], [labels[0]]) < model.evaluate([high], [labels[1]]) - 1
-    with pytest.raises(UnknownNameError, match="label: got 'middle', expected one of"):
+    with pytest.raises(UnknownNameError, match=r"label: expected one of .*, got 'middle'"):
         model.write(label="middle")
-    with pytest.raises(ArgumentError, match="label: got None, expected one of those that were learnt"):
+    with pytest.raises(ArgumentError, match=r"label: expected one of .*, got None"):
         model.write()
-    with pytest.raises(UnknownNameError, match="label: got True"):
+    with pytest.raises(UnknownNameError, match=r"label: expected one of .*, got True"):
         model.write(label=True)
 
 
@@ -148,7 +148,7 @@ def test_labels_of_held_out_pieces() -> None:
     report = model.fit(pieces, validation=pieces[:2], test=[], verbose=0)
     assert report.validation == pytest.approx(model.evaluate(pieces[:2]))
     assert report.test is None
-    with pytest.raises(UnknownNameError, match="label: got 'c'"):
+    with pytest.raises(UnknownNameError, match=r"label: expected one of .*, got 'c'"):
         model.fit(pieces, validation=[Piece(tuple(SCALE), "c")], verbose=0)
 
 
@@ -237,7 +237,7 @@ def test_any_number_of_frames_takes_the_same_memory(output: str) -> None:
         ({"fewest": 5}, "fewest: expected a whole number from 0 to 4, got 5"),
         ({"seed": -1}, r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),
         ({"primer": [[10]]}, r"primer\[0\]: expected a whole number from 21 to 108, the keys of a piano"),
-        ({"label": "bach"}, "label: got 'bach', but the model has learnt nothing of labels"),
+        ({"label": "bach"}, "label: expected None, got 'bach'; the model has learnt no labels"),
     ],
 )
 def test_what_cannot_be_composed(arguments: dict[str, Any], message: str) -> None:
@@ -249,9 +249,9 @@ def test_what_cannot_be_composed(arguments: dict[str, Any], message: str) -> Non
 @pytest.mark.parametrize(
     ("source", "arguments", "message"),
     [
-        ([], {}, "source: got nothing"),
-        (5, {}, "source: got int"),
-        ([SCALE, 5], {}, r"source\[1\]: got 5, expected a list of frames"),
+        ([], {}, "source: expected the path of a folder .*, got nothing"),
+        (5, {}, "source: expected the path of a folder .*, got int"),
+        ([SCALE, 5], {}, r"source\[1\]: expected a list of frames, got 5"),
         ([[60, 62]], {}, r"source\[0\]: expected a list of frames"),
         ([SCALE, []], {}, r"source\[1\]: the piece has no frames"),
         ([[[60, 300]]], {}, r"source\[0\]\[0\]: expected a whole number from 21 to 108, the keys of a pi"),
@@ -288,13 +288,6 @@ def test_bad_input_is_refused_before_training(source: Any, arguments: dict[str, 
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         NoteModel(**settings)
-
-
-def test_nothing_is_asked_of_a_model_that_has_learnt_nothing(tmp_path: Any) -> None:
-    model = NoteModel()
-    for ask in (lambda: model.write(), lambda: model.evaluate([SCALE]), lambda: model.save(tmp_path / "a")):
-        with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
-            ask()
 
 
 # Folders ----------------------------------------------------------------------------------------------------

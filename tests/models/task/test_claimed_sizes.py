@@ -13,8 +13,8 @@ from nabi import Captioner, LanguageModel, NoteModel, Translator, cells
 from nabi.errors import FileFormatError
 from nabi.interchange import read_model_file, write_model_file
 from nabi.models._captioner import _model as _caption_model
-from nabi.models._language import _files as _language_files
-from nabi.models._notes import _files as _note_files
+from nabi.models._language import _model as _language_model
+from nabi.models._notes import _model as _note_model
 from nabi.models._translator import _model as _translator_model
 
 Model = Captioner | LanguageModel | NoteModel | Translator
@@ -48,11 +48,11 @@ def pairs(**options: Any) -> Model:
 
 
 KINDS: dict[str, tuple[Callable[[], Model], Any, str]] = {
-    "language model": (language, _language_files, "LanguageNetwork"),
-    "tied language model": (lambda: language(tied=True), _language_files, "LanguageNetwork"),
-    "language model of words": (lambda: language(unit="words", layers=2), _language_files, "LanguageNetwork"),
-    "note model": (notes, _note_files, "NoteNetwork"),
-    "note model of two layers": (lambda: notes(layers=2, cell="gru"), _note_files, "NoteNetwork"),
+    "language model": (language, _language_model, "LanguageNetwork"),
+    "tied language model": (lambda: language(tied=True), _language_model, "LanguageNetwork"),
+    "language model of words": (lambda: language(unit="words", layers=2), _language_model, "LanguageNetwork"),
+    "note model": (notes, _note_model, "NoteNetwork"),
+    "note model of two layers": (lambda: notes(layers=2, cell="gru"), _note_model, "NoteNetwork"),
     "captioner": (captions, _caption_model, "CaptionNetwork"),
     "captioner without attention": (
         lambda: captions(attention=None, layers=2, cell="lstm"),
