@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._outputs import Overwrite
-from nabi.cli._train import _bridge
 from nabi.cli._train._form import Form
 from nabi.cli._train._given import Given, given
 
@@ -70,7 +69,7 @@ _LAST = {
 
 def parameters(forms: Sequence[Form]) -> Iterator[Parameter]:
     """Yield the parameters of the command: the options of all kinds of data, each once."""
-    found: dict[str, Given] = {**_FIRST, **_bridge.options(forms)}
+    found: dict[str, Given] = dict(_FIRST)
     for form in forms:
         for name, one in form.data.items():
             found.setdefault(name, one)
@@ -89,8 +88,6 @@ def option_names(settings: Any) -> list[str]:
 
 
 def _offered(form: Form) -> list["Field[Any]"]:
-    if form.settings is None:
-        return []
     return [one for one in fields(form.settings) if one.metadata["option"] is not None]
 
 
