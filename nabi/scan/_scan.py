@@ -157,7 +157,8 @@ def _as_weights(
     """Check that data types agree; under autocast bring input and states to the type of the weights."""
     dtype = families[0].dtype if families else x.dtype
     given = () if states is None else tuple(states)
-    if torch.is_autocast_enabled(x.device.type):
+    # Autocast does not know the meta device, and says so with an error.
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):
         x, given = x.to(dtype), tuple([state.to(dtype) for state in given])
     check_types(dtype, x, given)
     return x, None if states is None else given

@@ -100,8 +100,9 @@ class TimeDistributed(Wrapper):
         self._inner(inputs.shape)
         if mask is not None and tuple(mask.shape[:2]) != tuple(inputs.shape[:2]):
             raise ShapeError(
-                f"mask: {self.name} (TimeDistributed) expected the batch and time of its inputs "
-                f"{tuple(inputs.shape)}, got shape {tuple(mask.shape)}"
+                # Keras' words, which programs and its own tests look for.
+                f"mask: The `mask` passed to the `TimeDistributed` layer has a shape {tuple(mask.shape)}; "
+                f"expected the batch and time of the inputs {tuple(inputs.shape)}"
             )
         kind = type(self.layer)
         extra: dict[str, Any] = {"training": training} if kind._takes_training else {}

@@ -160,7 +160,7 @@ def test_the_same_seed_gives_the_same_weights_and_files_count_as_arrays(tmp_path
     paths[3].write_bytes(b"")
     report = models[1].fit(paths, captions, verbose=0)
     assert len(report.skipped) == 1
-    assert "3.png is no picture" in report.skipped[0]
+    assert "3.png is not an image" in report.skipped[0]
     assert report.train + report.held_out == 23
     Image.fromarray(images[3]).save(paths[3])
     models[1].fit([str(path) for path in paths], captions, verbose=0)

@@ -67,7 +67,7 @@ class NativeRecord:
         memory: where saved values lie; None if whoever bound the kernel holds that.
     """
 
-    __slots__ = ("initial", "memory", "noises", "states", "x")
+    __slots__ = ("__weakref__", "initial", "memory", "noises", "states", "x")
 
     def __init__(
         self,
