@@ -42,7 +42,7 @@ def find_class(name: str) -> type[Cell]:
         return cells.get(name)
     path = Path(file)
     if not path.is_file():
-        raise ArgumentError(f"cell: there is no file {file}, got {name!r}")
+        raise ArgumentError(f"cell: expected FILE.py:Class, got {name!r}; there is no file {file}")
     specification = importlib.util.spec_from_file_location(f"nabi_user_{path.stem}", path)
     if specification is None or specification.loader is None:
         raise ArgumentError(f"cell: expected a Python file (*.py), got {name!r}")

@@ -102,7 +102,7 @@ def adjusted(x: Tensor, wanted: Shape, argument: str, model: str) -> Tensor:
     sizes = zip(x.shape[1:], wanted[1:], strict=False)
     if x.ndim != len(wanted) or any(size not in (given, None) for given, size in sizes):
         raise ShapeError(
-            f"{argument}: shape {tuple(x.shape)} was given, {model} expects {(None, *wanted[1:])}"
+            f"{argument}: expected shape {(None, *wanted[1:])} for {model}, got {tuple(x.shape)}"
             + (f" in batches of {wanted[0]}" if wanted[0] is not None else "")
         )
     return x

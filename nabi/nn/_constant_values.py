@@ -60,7 +60,7 @@ def _from_config(config: Mapping[str, Any]) -> Any:
         content = bytearray(base64.b64decode(config["base64"], validate=True))
         dtype = getattr(torch, config["dtype"])
         if not isinstance(dtype, torch.dtype):
-            raise TypeError("it is no data type")
+            raise TypeError("not a data type")
         values = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
         return values.reshape(config["shape"])
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as problem:

@@ -381,7 +381,7 @@ def get(identifier: object, argument: str = "initializer") -> Callable[..., Any]
         return Constant(identifier)
     found = find(argument, identifier, _KNOWN, _ALIASES)
     if found is None:
-        raise ArgumentError(f"{argument}: expected an initializer; got None")
+        raise ArgumentError(f"{argument}: expected an initializer, got None")
     if not callable(found):  # a class of the user's own without __call__
         raise ArgumentError(f"{argument}: {found!r} cannot be called with a shape")
     return found

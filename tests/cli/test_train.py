@@ -164,12 +164,15 @@ def _no_training(monkeypatch):
     [
         (
             ["--text", "text"],
-            "--label: the name of a column is expected; reviews.csv has the columns id, text",
+            "--label: expected the name of a column, got none; reviews.csv has the columns id, text",
         ),
-        (["--label", "label"], "--text: the name of a column is expected"),
+        (["--label", "label"], "--text: expected the name of a column, got none"),
         (["--text", "texts", "--label", "label"], "'texts' is not known; did you mean 'text'"),
         ([*COLUMNS, "--cell", "lstn"], "cell: 'lstn' is not known; did you mean 'lstm'"),
-        ([*COLUMNS, "--cell", "gru", "--cell", "gru"], "--cell: gru was given more than once"),
+        (
+            [*COLUMNS, "--cell", "gru", "--cell", "gru"],
+            "--cell: expected each cell once, got gru more than once",
+        ),
         ([*COLUMNS, "--cell", "mine.py:Wrong"], "Wrong"),
         ([*COLUMNS, "--cell", "none.py:Own"], "there is no file none.py"),
         ([*COLUMNS, "--out", "file/model.nabi"], "out: cannot write into the folder file"),

@@ -113,8 +113,8 @@ def test_no_source_is_in_two_parts(nabi):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "0"], "--target: the name or number of a column is expected beside --source"),
-        (["--target", "1"], "--source: the name or number of a column is expected beside --target"),
+        (["--source", "0"], "--target: expected the name or number of a column beside --source, got none"),
+        (["--target", "1"], "--source: expected the name or number of a column beside --target, got none"),
         (["--source", "0", "--target", "7"], "target: expected a column 0 to 2 of pairs.tsv, got 7"),
         (["--source", "0", "--target", "de"], "expected two names, or two numbers"),
         (["--source", "en", "--target", "de"], "'en' is not known"),
@@ -122,7 +122,10 @@ def test_no_source_is_in_two_parts(nabi):
         ([*COLUMNS, "--pooling", "max"], "--pooling: it means nothing for pairs of texts"),
         ([*COLUMNS, "--cell", "lstn"], "did you mean 'lstm'"),
         ([*COLUMNS, "--cell", "gru", "--cell", "lstm"], "--cell: 2 were given; pairs are learnt by one"),
-        ([*COLUMNS, "--attention", "none", "--input-feeding"], "input_feeding: True was given"),
+        (
+            [*COLUMNS, "--attention", "none", "--input-feeding"],
+            "input_feeding: expected attention='luong' beside it",
+        ),
         ([*COLUMNS, "--out", "pairs.tsv"], "out: pairs.tsv would overwrite the data"),
         ([*COLUMNS, "--test", "none.tsv"], "there is no file none.tsv"),
     ],

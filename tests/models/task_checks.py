@@ -175,7 +175,7 @@ def test_weights_of_other_shapes_are_refused(learnt: Any, tmp_path: Path) -> Non
 
 def test_nothing_is_asked_before_something_is_learnt(task: Task, tmp_path: Path) -> None:
     for asked in (task.ask, lambda model: model.save(tmp_path / "model.nabi")):
-        with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
+        with pytest.raises(ArgumentError, match="not fitted"):
             asked(task.make())
     assert not (tmp_path / "model.nabi").exists()
 

@@ -322,7 +322,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"x": X, "y": Y, "epochs": -1}, ArgumentError, "epochs: expected a whole number of at least 0, got -1"),
     ({"x": X, "y": Y, "epochs": 1.5}, ArgumentError, r"epochs: expected a whole number, got 1\.5"),
     ({"x": X, "y": Y, "batch_size": 0}, ArgumentError, "batch_size: expected a whole number of at least 1"),
-    ({"x": X, "y": Y, "verbose": 3}, ArgumentError, "verbose: got 3, expected 0, 1, 2 or 'auto'"),
+    ({"x": X, "y": Y, "verbose": 3}, ArgumentError, "verbose: expected 0, 1, 2 or 'auto', got 3"),
     ({"x": X, "y": Y, "validation_split": 1.0}, ArgumentError, r"validation_split: expected a number of at"),
     ({"x": X, "y": Y, "validation_split": 0.95}, ArgumentError, "leaves one part without samples"),
     ({"x": X, "y": Y, "validation_data": (X,)}, ArgumentError, "validation_data: 1 parts were given"),

@@ -71,7 +71,7 @@ class LabelsForm(DataForm):
 
         if said["text"] is None or not said["label"]:
             missing = "--text" if said["text"] is None else "--label"
-            raise ArgumentError(f"{missing}: the name of a column is expected; {columns_of(said)}")
+            raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
         console = Console()
         targets = try_targets(self.model_path(said), ".json", ".png", said=said, read=self.inputs(said))
         settings = self.said_settings(said) | {"class_weight": "balanced" if said["balanced"] else None}
@@ -123,7 +123,7 @@ def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[s
 
     twice = next((cell for cell in cells if cells.count(cell) > 1), None)
     if twice is not None:
-        raise ArgumentError(f"--cell: {twice} was given more than once")
+        raise ArgumentError(f"--cell: expected each cell once, got {twice} more than once")
     made = []
     for name in cells:
         kind = find_class(name)

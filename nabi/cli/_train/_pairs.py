@@ -111,7 +111,8 @@ def _read(said: Said, seed: int) -> _Parts:
     for name, other in (("source", "target"), ("target", "source")):
         if said[name] is None:
             raise ArgumentError(
-                f"--{name}: the name or number of a column is expected beside --{other}; {columns_of(said)}"
+                f"--{name}: expected the name or number of a column beside --{other}, got none; "
+                f"{columns_of(said)}"
             )
     columns = _column(said["source"]), _column(said["target"])
     table = {"encoding": said["encoding"], "separator": said["separator"], "quoted": said["quotes"]}

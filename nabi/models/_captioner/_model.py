@@ -115,7 +115,7 @@ class Captioner(TaskModel):
             train, held_out = samples.divided(validation_share, self.asked.seed)
         else:
             if not isinstance(validation, tuple | list) or len(validation) != 2:
-                raise ArgumentError(f"validation: got {validation!r}, expected (images, captions)")
+                raise ArgumentError(f"validation: expected (images, captions), got {validation!r}")
             train, held_out = samples, read_samples("validation", *validation, size)
             skipped += held_out.skipped
         data = _Data(train, held_out, skipped)

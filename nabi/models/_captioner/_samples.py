@@ -92,10 +92,10 @@ def read_samples(name: str, images: Any, captions: Any, size: int) -> CaptionSam
     if count >= 0 and count != len(texts):
         raise ArgumentError(f"{name}: {count} pictures and {len(texts)} captions were given")
     if not texts:
-        raise ArgumentError(f"{name}: there are no pictures; some with captions are expected")
+        raise ArgumentError(f"{name}: expected at least one image with a caption, got none")
     for row, text in enumerate(texts):
         if not text.strip():
-            raise ArgumentError(f"captions[{row}]: it is empty, a text is expected")
+            raise ArgumentError(f"captions[{row}]: expected text, got an empty string")
     if paths is None:
         return CaptionSamples(fit_images(images, size), texts)
     kept = keep_readable(paths, texts, size, name)
@@ -109,10 +109,10 @@ def check_captions(captions: Any) -> list[str]:
         ArgumentError: for something else.
     """
     if isinstance(captions, str) or not isinstance(captions, Sequence | np.ndarray):
-        raise ArgumentError(f"captions: got {captions!r}, expected a list of texts")
+        raise ArgumentError(f"captions: expected a list of texts, got {captions!r}")
     for row, text in enumerate(captions):
         if not isinstance(text, str):
-            raise ArgumentError(f"captions[{row}]: got {text!r}, expected a text")
+            raise ArgumentError(f"captions[{row}]: expected a text, got {text!r}")
     return [str(text) for text in captions]
 
 
@@ -124,7 +124,7 @@ def _count(images: Any) -> int:
 def _as_paths(images: Any) -> list[Path] | None:
     """Names of files, if that is what was given."""
     if isinstance(images, str | os.PathLike):
-        raise ArgumentError(f"images: got {os.fspath(images)!r}, expected a list of files, or an array")
+        raise ArgumentError(f"images: expected a list of files or an array, got {os.fspath(images)!r}")
     if isinstance(images, np.ndarray) and images.dtype.kind != "U":
         return None
     if isinstance(images, Sequence | np.ndarray):
@@ -132,11 +132,11 @@ def _as_paths(images: Any) -> list[Path] | None:
         if all(named):
             return [_checks.path(f"images[{place}]", one) for place, one in enumerate(images)]
         if any(named):
-            raise ArgumentError("images: got names of files and something else, expected either all of them")
+            raise ArgumentError("images: expected file names only or arrays only, got both")
         try:
             shapes = {np.shape(one) for one in images}
         except ValueError:
             raise ShapeError("images: expected an array or files, got rows of several lengths") from None
         if len(shapes) > 1:
-            raise ShapeError(f"images: got pictures of {len(shapes)} shapes, expected one array or files")
+            raise ShapeError(f"images: expected images of one shape, or files, got {len(shapes)} shapes")
     return None

@@ -139,7 +139,9 @@ def collect_samples(
                 "names of its columns, or a list of texts"
             )
         if labels is not None or aspects is not None:
-            raise ArgumentError("labels: a table was given, which has its own; name its column with label=")
+            raise ArgumentError(
+                "labels: expected None for a table, which has its own labels; name their column with label="
+            )
         found = read_table(source, columns.names, **asdict(table))
         texts, places = found[columns.text], _Places(found)
         own = _labels_of(found, columns, places)

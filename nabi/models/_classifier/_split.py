@@ -62,9 +62,7 @@ def read_text_parts(
         source, labels, aspects, columns=columns, label_separator=label_separator, table=table
     )
     if labels is None and (columns is None or columns.label is None):
-        raise ArgumentError(
-            "label: none was given; name the column of a table, or give labels with the texts"
-        )
+        raise ArgumentError("label: expected the column of a table, or labels with the texts, got neither")
     given = [
         None if one is None else _collect_part(name, one, columns, label_separator, table)
         for name, one in (("validation", validation), ("test", test))

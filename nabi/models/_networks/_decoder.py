@@ -74,7 +74,7 @@ class DecoderNetwork(StackNetwork):
         """Make the decoder with weights from torch's random numbers."""
         super().__init__()
         if input_feeding and attention != "luong":
-            raise ArgumentError(f"input_feeding: True was given, but attention is {attention!r}, not 'luong'")
+            raise ArgumentError(f"input_feeding: expected attention='luong' beside it, got {attention!r}")
         self.dropout, self.embedding_dropout, self.input_feeding = dropout, embedding_dropout, input_feeding
         self.embedding = make_embedding(codes, embedding_size)
         self._width = width = cell.output_width

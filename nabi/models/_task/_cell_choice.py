@@ -25,7 +25,7 @@ def check_cell(cell: object, units: int | None) -> None:
         if units is not None and units != cell.units:
             raise ArgumentError(f"units: got {units}, but the cell given has {cell.units}")
     elif not (isinstance(cell, type) and issubclass(cell, Cell)):
-        raise ArgumentError(f"cell: got {cell!r}, expected a name such as 'lstm', or a cell of nabi.cells")
+        raise ArgumentError(f"cell: expected a name such as 'lstm' or a cell of nabi.cells, got {cell!r}")
 
 
 def cell_name(cell: CellChoice) -> str:

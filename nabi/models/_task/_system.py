@@ -65,9 +65,7 @@ class System(ABC):
 
     def _check_trained(self) -> None:
         if not self.trained:
-            raise ArgumentError(
-                f"{type(self).__name__}: it has learnt nothing yet; fit it, or load one that has"
-            )
+            raise ArgumentError(f"{type(self).__name__}: not fitted; call fit() or load()")
 
     # Files --------------------------------------------------------------------------------------------------
 

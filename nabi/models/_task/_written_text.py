@@ -44,14 +44,14 @@ def read_texts(source: Any, *, lines: bool = False, encoding: str = "utf-8") -> 
         else:
             texts = ["".join(found)]
         if not any(text.strip() for text in texts):
-            raise ArgumentError(f"source: {path} holds no characters, a text to learn from is expected")
+            raise ArgumentError(f"source: expected text to learn from, got an empty file: {path}")
         return texts
     if lines:
-        raise ArgumentError("lines: True was given, but texts were given instead of a file")
+        raise ArgumentError("lines: expected False for a list of texts, got True; it is for files")
     if not isinstance(source, Sequence) or not all(isinstance(text, str) for text in source):
-        raise ArgumentError(f"source: got {type(source).__name__}, expected a path or a list of texts")
+        raise ArgumentError(f"source: expected a path or a list of texts, got {type(source).__name__}")
     if not any(text.strip() for text in source):
-        raise ArgumentError("source: the texts given hold no characters, a text to learn from is expected")
+        raise ArgumentError("source: expected text to learn from, got empty texts")
     return [text for text in source if text]
 
 

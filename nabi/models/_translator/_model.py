@@ -278,5 +278,5 @@ class Translator(TaskModel):
         for place, own in enumerate(codes):
             if not len(own):
                 where = f"{name}[{place}]" if name.endswith("s") else name
-                raise ArgumentError(f"{where}: got {every[place]!r}, expected a text with something in it")
+                raise ArgumentError(f"{where}: expected text that is not empty, got {every[place]!r}")
         return codes

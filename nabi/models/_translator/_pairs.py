@@ -85,11 +85,11 @@ def check_texts(name: str, texts: Any) -> list[str]:
         ArgumentError: for what is no list of texts.
     """
     if isinstance(texts, str | bytes) or not hasattr(texts, "__iter__"):
-        raise ArgumentError(f"{name}: got {_short(texts)}, expected a list of texts")
+        raise ArgumentError(f"{name}: expected a list of texts, got {_short(texts)}")
     every = list(texts)
     for place, text in enumerate(every):
         if not isinstance(text, str):
-            raise ArgumentError(f"{name}[{place}]: got {_short(text)}, expected a text")
+            raise ArgumentError(f"{name}[{place}]: expected a text, got {_short(text)}")
     return every
 
 

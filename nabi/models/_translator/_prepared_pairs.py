@@ -50,7 +50,7 @@ def prepare(
         texts = [given.sources, given.targets, held.sources, held.targets]
     else:
         raise ArgumentError(
-            f"validation: got {type(validation).__name__}, expected a pair (sources, targets)"
+            f"validation: expected a pair (sources, targets), got {type(validation).__name__}"
         )
     both = zip(train.sources, train.targets, strict=True)
     if not any(source.strip() and target.strip() for source, target in both):

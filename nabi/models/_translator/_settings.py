@@ -115,5 +115,5 @@ class TranslatorSettings(AdamWSettings):
         """Refuse input feeding without the attention that it feeds from."""
         if self.input_feeding and self.attention != "luong":
             raise ArgumentError(
-                f"input_feeding: True was given, but attention is {self.attention!r}, not 'luong'"
+                f"input_feeding: expected attention='luong' beside it, got {self.attention!r}"
             )

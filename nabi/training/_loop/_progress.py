@@ -111,7 +111,7 @@ def make_display(verbose: int | str | bool) -> Display:
         ArgumentError: for anything else.
     """
     if verbose not in (0, 1, 2, "auto"):
-        raise ArgumentError(f"verbose: got {verbose!r}, expected 0, 1, 2 or 'auto'")
+        raise ArgumentError(f"verbose: expected 0, 1, 2 or 'auto', got {verbose!r}")
     if verbose == 0:
         return Display()
     # A bar that is redrawn is of no use in a file or a pipe.

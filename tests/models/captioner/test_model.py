@@ -185,11 +185,11 @@ def test_what_is_wrong_is_said_before_training() -> None:
     images, captions = pictures(6)
     for arguments, message in [
         ((images, captions[:5]), "images: 6 pictures and 5 captions were given"),
-        ((images, [*captions[:5], " "]), r"captions\[5\]: it is empty"),
+        ((images, [*captions[:5], " "]), r"captions\[5\]: expected text, got an empty string"),
         ((images, [*captions[:5], 3]), r"captions\[5\]: expected a text, got 3"),
         ((images, "dots"), "captions: expected a list of texts, got 'dots'"),
         ((images[:0], []), "there are no pictures"),
-        (("x.png", captions), "images: got 'x.png', expected a list of files, or an array"),
+        (("x.png", captions), "images: expected a list of files or an array, got 'x.png'"),
         ((["x.png"] * 5 + [images[0]], captions), "names of files and something else"),
         (([*images[:5], images[5, :8]], captions), "pictures of 2 shapes"),
         ((images / 255, captions), "images: expected whole numbers from 0 to 255, as uint8, got float64"),

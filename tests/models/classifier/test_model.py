@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_finite_is_said(reviews):
     ("arguments", "message"),
     [
         ({"cell": "lstn"}, "cell: 'lstn' is not known; did you mean 'lstm'"),
-        ({"cell": 3}, "cell: got 3, expected a name"),
+        ({"cell": 3}, "cell: expected a name such as 'lstm'"),
         ({"cell": cells.LSTM(5), "units": 6}, "units: got 6, but the cell given has 5"),
         ({"units": 0}, "units: expected a whole number of at least 1 or None, got 0"),
         ({"maxlen": 3}, "maxlen: expected a whole number of at least 4 or None, got 3"),
@@ -254,7 +254,7 @@ def test_what_has_learnt_nothing_cannot_be_asked(tmp_path):
         lambda: TextClassifier().evaluate(["a"], ["b"]),
         lambda: TextClassifier().save(tmp_path / "model.nabi"),
     ):
-        with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
+        with pytest.raises(ArgumentError, match="not fitted"):
             ask()
 
 

@@ -287,7 +287,11 @@ def test_pairs_that_cannot_be_learnt_from_are_refused(
         ({"cell": "gruu"}, UnknownNameError, "gru"),
         ({"units": 0}, ArgumentError, "units: expected a whole number of at least 1, got 0"),
         ({"attention": "loung"}, UnknownNameError, "luong"),
-        ({"attention": None, "input_feeding": True}, ArgumentError, "input_feeding: True was given"),
+        (
+            {"attention": None, "input_feeding": True},
+            ArgumentError,
+            "input_feeding: expected attention='luong' beside it",
+        ),
         ({"unit": "word"}, UnknownNameError, "words"),
         ({"schedule": "cosinus"}, UnknownNameError, "cosine"),
         ({"maxlen": 0}, ArgumentError, "maxlen: expected a whole number of at least 1 or None, got 0"),
@@ -311,16 +315,16 @@ def test_settings_that_cannot_be_used(
     ("ask", "message"),
     [
         (lambda t: t.translate("one"), "sources: expected a list of texts, got 'one'"),
-        (lambda t: t.translate(["one", " "]), r"sources\[1\]: got ' ', expected a text with something"),
+        (lambda t: t.translate(["one", " "]), r"sources\[1\]: expected text that is not empty, got ' '"),
         (lambda t: t.translate(["one"], beam=0), "beam: expected a whole number of at least 1, got 0"),
         (lambda t: t.translate(["one"], best=6), "best: expected at most the beam of 5, got 6"),
         (lambda t: t.translate(["one"], length_penalty=-1), "length_penalty: expected a number from 0 to"),
         (lambda t: t.translate(["one"], maxlen=0), "maxlen: expected a whole number of at least 1 or None,"),
         (lambda t: t.evaluate(["one"], []), "got 1 and 0 texts"),
         (lambda t: t.evaluate([], []), "no pairs were given"),
-        (lambda t: t.evaluate(["one"], [""]), r"targets\[0\]: got ''"),
-        (lambda t: t.attention(""), "source: got ''"),
-        (lambda t: t.attention("one", ""), "translation: got ''"),
+        (lambda t: t.evaluate(["one"], [""]), r"targets\[0\]: expected text that is not empty, got ''"),
+        (lambda t: t.attention(""), "source: expected text that is not empty, got ''"),
+        (lambda t: t.attention("one", ""), "translation: expected text that is not empty, got ''"),
     ],
 )
 def test_questions_that_have_no_answer(learnt: Translator, ask: Any, message: str) -> None:
@@ -343,7 +347,7 @@ def test_nothing_can_be_asked_before_it_has_learnt() -> None:
         lambda t: t.unknown("a"),
         lambda t: t.save("x"),
     ):
-        with pytest.raises(ArgumentError, match="it has learnt nothing yet"):
+        with pytest.raises(ArgumentError, match="not fitted"):
             ask(small())
 
 

@@ -87,9 +87,9 @@ def test_pairs_with_an_empty_or_long_side_are_left_out() -> None:
     ("sources", "targets", "message"),
     [
         (["a"], ["b", "c"], "sources, targets: got 1 and 2 texts, expected as many of each"),
-        ("a", ["b"], "sources: got 'a', expected a list of texts"),
-        (["a"], None, "targets: got None, expected a list of texts"),
-        (["a"], [3], r"targets\[0\]: got 3, expected a text"),
+        ("a", ["b"], "sources: expected a list of texts, got 'a'"),
+        (["a"], None, "targets: expected a list of texts, got None"),
+        (["a"], [3], r"targets\[0\]: expected a text, got 3"),
     ],
 )
 def test_what_are_no_pairs_is_refused(sources: object, targets: object, message: str) -> None:
