@@ -188,10 +188,10 @@ def test_what_is_wrong_is_said_before_training() -> None:
         ((images, [*captions[:5], " "]), r"captions\[5\]: expected text, got an empty string"),
         ((images, [*captions[:5], 3]), r"captions\[5\]: expected a text, got 3"),
         ((images, "dots"), "captions: expected a list of texts, got 'dots'"),
-        ((images[:0], []), "there are no pictures"),
+        ((images[:0], []), "expected at least one image"),
         (("x.png", captions), "images: expected a list of files or an array, got 'x.png'"),
-        ((["x.png"] * 5 + [images[0]], captions), "names of files and something else"),
-        (([*images[:5], images[5, :8]], captions), "pictures of 2 shapes"),
+        ((["x.png"] * 5 + [images[0]], captions), "expected file names only or arrays only"),
+        (([*images[:5], images[5, :8]], captions), "expected images of one shape, or files, got 2 shapes"),
         ((images / 255, captions), "images: expected whole numbers from 0 to 255, as uint8, got float64"),
         ((["none.png"] * 6, captions), "6 of 6 rows of images cannot be used: there is no file none.png"),
     ]:

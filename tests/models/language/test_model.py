@@ -291,11 +291,11 @@ def test_texts_that_cannot_be_learnt_from_are_refused(tmp_path: Path) -> None:
         small().fit(tmp_path)
     with pytest.raises(ArgumentError, match="source: expected text to learn from, got empty texts"):
         small().fit(["", " "])
-    with pytest.raises(ArgumentError, match="source: got int"):
+    with pytest.raises(ArgumentError, match="source: expected a path or a list of texts, got int"):
         small().fit(3)
     with pytest.raises(ArgumentError, match="leave nothing to learn from"):
         small().fit([TEXT], validation_share=0.5, test_share=0.5)
-    with pytest.raises(ArgumentError, match="verbose: got 7"):
+    with pytest.raises(ArgumentError, match="verbose: expected 0, 1, 2 or .auto., got 7"):
         small().fit([TEXT], verbose=7)
 
 
