@@ -261,7 +261,7 @@ def test_what_cannot_be_composed(arguments: dict[str, Any], message: str) -> Non
         ([SCALE] * 2, {"validation_share": 0.9}, "its 2 pieces leave none to learn from"),
         ([SCALE] * 2, {"test_share": 1.0}, r"test_share: expected a rate of at least 0 and below 1, got"),
         ([SCALE] * 2, {"validation": [[[5]]]}, r"validation\[0\]\[0\]: expected a whole number from 21 to"),
-        ([SCALE] * 2, {"verbose": 7}, "verbose: got 7"),
+        ([SCALE] * 2, {"verbose": 7}, "verbose: expected 0, 1, 2 or 'auto', got 7"),
     ],
 )
 def test_bad_input_is_refused_before_training(source: Any, arguments: dict[str, Any], message: str) -> None:
