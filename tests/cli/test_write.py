@@ -106,10 +106,10 @@ def test_a_cell_of_ones_own_learns_and_writes(
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
-        (b"", [], "holds no characters"),
+        (b"", [], "expected text to learn from, got an empty file"),
         (b"short", [], "its 4 characters to learn from are fewer than a window of 128"),
         (b"caf\xe9 " * 100, [], "is not utf-8"),
-        (TEXT.encode(), ["--pooling", "max"], "--pooling: it means nothing for a text to write on from"),
+        (TEXT.encode(), ["--pooling", "max"], "--pooling: it means nothing for a text to generate from"),
         (TEXT.encode(), ["--cell", "lstm", "--cell", "gru"], "--cell: 2 were given"),
         (TEXT.encode(), ["--cell", "lsmt"], "did you mean 'lstm'"),
         (TEXT.encode(), ["--out", "text.txt"], "would overwrite the text"),

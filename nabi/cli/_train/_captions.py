@@ -13,7 +13,7 @@ from nabi.models import CaptionSettings
 
 __all__ = ["CaptionsForm"]
 
-_PANEL = "Pictures with captions"
+_PANEL = "Images with captions"
 _HELD_OUT = 0.1
 _DRAWN, _NAMED = 8, 5
 
@@ -33,20 +33,20 @@ class CaptionsForm(SystemForm):
     data: ClassVar = {
         "captions": given(
             Path,
-            help="A table of file names and captions: FILE is the folder of the pictures.",
+            help="Table of file names and captions; FILE is the folder of the images.",
             metavar="TABLE",
             panel=_PANEL,
         ),
         "image": given(
             str,
-            help="Column of the file names.",
+            help="File name column.",
             metavar="COLUMN",
             show_default="image, or the first",
             panel=_PANEL,
         ),
         "caption": given(
             str,
-            help="Column of the captions.",
+            help="Caption column.",
             metavar="COLUMN",
             show_default="caption, or the second",
             panel=_PANEL,

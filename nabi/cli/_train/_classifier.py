@@ -31,25 +31,25 @@ class LabelsForm(DataForm):
 
     name, short = "a table of texts and labels", "labels"
     usage = "nabi train FILE --text COLUMN --label COLUMN"
-    what = "FILE: .csv, .tsv, .jsonl, .parquet, the first three also compressed"
+    what = "FILE: .csv, .tsv, .jsonl, .parquet, all but the last may be compressed"
     settings = TextSettings
     shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
     data: ClassVar = {
-        "text": given(str, help="Column of the texts.", metavar="COLUMN", panel=TABLE),
+        "text": given(str, help="Text column.", metavar="COLUMN", panel=TABLE),
         "label": given(
             list[str],
-            help="Column of the labels; given more than once, columns of 0 and 1.",
+            help="Label column; repeat it for several columns of 0 and 1.",
             metavar="COLUMN",
             panel=TABLE,
         ),
         "aspect": given(
-            str, help="Column that says what a text is asked about.", metavar="COLUMN", panel=TABLE
+            str, help="Column with the aspect to judge a text by.", metavar="COLUMN", panel=TABLE
         ),
         "balanced": given(
             bool,
             "--balanced",
             default=False,
-            help="Let rare labels count as much as frequent ones.",
+            help="Weight rare labels as much as frequent ones.",
             panel=TABLE,
         ),
     }

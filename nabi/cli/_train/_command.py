@@ -29,15 +29,15 @@ come before those that are known by the file."""
 
 
 def train(context: typer.Context, **options: Any) -> None:
-    """Train a network on your own data, say how good it is on rows held out, and save one model file.
+    """Train a network on your own data, evaluate it on held-out rows and save it to one model file.
 
-    The options say what the data is: --text and --label mean a table of texts and labels, --source and
-    --target one of translations, or of questions and answers, --captions a folder of pictures. Without them
-    a .txt file is a text to learn writing from, and a folder with MIDI files is music to learn composing
-    from; for anything else the forms are listed.
+    The options say what the data is: --text and --label mean a table of texts and labels; --source and
+    --target a table of translations, or of questions and answers; --captions a folder of images. Without
+    these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
+    compose. For anything else, the supported kinds of data are listed.
 
-    What is not given is chosen from the data. Training stops early; Ctrl-C ends it after the current batch,
-    and what has been learnt is saved (status 130).
+    Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
+    what has been learned (exit status 130).
     """
     said = {name: one.value if isinstance(one, Enum) else one for name, one in options.items()}
     form = next((form for form in FORMS if said["file"] is not None and form.is_meant(said)), None)

@@ -26,13 +26,13 @@ class MusicForm(SystemForm):
 
     name, short = "music to compose from", "music"
     usage = "nabi train FOLDER"
-    what = "FOLDER: MIDI files (.mid, .midi), also in folders in it, whose names are then labels"
+    what = "FOLDER: MIDI files (.mid, .midi), also in subfolders, whose names become labels"
     settings, model, learnt = NoteSettings, "NoteModel", "music is"
     data: ClassVar = {
         "label_folders": given(
             bool,
             "--label-folders/--no-labels",
-            help="Whether the folder in which a MIDI file lies is its label.",
+            help="Use the name of a MIDI file's folder as its label.",
             show_default="where all lie in some",
             panel="Folder of MIDI files",
         ),

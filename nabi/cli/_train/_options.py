@@ -29,37 +29,39 @@ _FIRST = {"file": Given(Annotated[Path | None, _FILE])}
 # Of several kinds; each form says whether it has them.
 _SHARED = {
     "validation": given(
-        Path, help="A table of the rows that say when to stop.", show_default="a tenth of FILE", panel=TABLE
+        Path,
+        help="Table of validation rows, used for early stopping.",
+        show_default="a tenth of FILE",
+        panel=TABLE,
     ),
     "test": given(
-        Path, help="A table of the rows to report on.", show_default="a tenth of FILE", panel=TABLE
+        Path, help="Table of test rows to report on.", show_default="a tenth of FILE", panel=TABLE
     ),
-    "encoding": given(str, default="utf-8", help="Of the files."),
+    "encoding": given(str, default="utf-8", help="Text encoding of the files."),
     "separator": given(
-        str, help="Between columns.", show_default="found out", metavar="CHARACTER", panel=TABLE
+        str, help="Column separator.", show_default="detected", metavar="CHARACTER", panel=TABLE
     ),
     "quotes": given(
         bool,
         default=True,
-        help="Whether a field of a .csv file may stand in quotes; if not, a quote is a character like "
-        "others.",
+        help="Whether fields of a .csv file may be quoted; otherwise quotes are ordinary characters.",
         panel=TABLE,
     ),
 }  # fmt: skip
 _LAST = {
     "cell": given(
         list[str],
-        help="A name of `nabi list`, or FILE.py:Class; given more than once, cells are compared.",
+        help="A name from `nabi list`, or FILE.py:Class; repeat it to compare cells.",
         metavar="CELL",
         show_default="lstm",
         panel=_NETWORK,
     ),
     "threads": given(
-        int, help="To compute on.", min=1, show_default="as many as torch takes", panel=_TRAINING
+        int, help="Number of CPU threads.", min=1, show_default="torch's default", panel=_TRAINING
     ),
     "out": given(
         Path,
-        help="Model file; figures (.json) and a picture (.png) are put beside it.",
+        help="Model file; figures (.json) and a picture (.png) are written next to it.",
         show_default="the name of FILE with .nabi",
         metavar="MODEL.nabi",
     ),

@@ -42,11 +42,11 @@ class PairsForm(SystemForm):
     data: ClassVar = {
         "source": given(
             str,
-            help="Column of what is translated or asked: name, or number from 0 where there is no header.",
+            help="Source column: its name, or its number from 0 if there is no header.",
             metavar="COLUMN",
             panel=_PANEL,
         ),
-        "target": given(str, help="Column of what is to be said, likewise.", metavar="COLUMN", panel=_PANEL),
+        "target": given(str, help="Target column, by name or number.", metavar="COLUMN", panel=_PANEL),
     }
 
     def is_meant(self, said: Said) -> bool:

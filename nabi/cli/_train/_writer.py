@@ -17,11 +17,11 @@ _SAMPLE = {"characters": 300, "words": 60, "pieces": 100}
 
 
 class WriterForm(SystemForm):
-    """A text to write on from."""
+    """A text to generate from."""
 
-    name, short = "a text to write on from", "writing"
+    name, short = "a text to generate from", "writing"
     usage = "nabi train FILE.txt"
-    what = "FILE: .txt, also compressed; with --lines each line is a text of its own"
+    what = "FILE: .txt, also compressed; with --lines, each line is a separate text"
     settings, model, learnt = LanguageSettings, "LanguageModel", "a text is"
     shared = frozenset({"encoding"})
     data: ClassVar = {
@@ -29,8 +29,8 @@ class WriterForm(SystemForm):
             bool,
             "--lines",
             default=False,
-            help="Whether each line is a text of its own.",
-            panel="Text to write on from",
+            help="Treat each line as a separate text.",
+            panel="Text generation",
         ),
     }
 

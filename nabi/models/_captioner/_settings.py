@@ -21,8 +21,8 @@ class CaptionSettings(AdamWSettings):
         whole(8),
         "to which pictures are made larger or smaller, height and width in pixels.",
         Option(
-            "Pictures with captions",
-            "Height and width in pixels to which pictures are made larger or smaller.",
+            "Images with captions",
+            "Images are resized to this height and width, in pixels.",
         ),
     )
     channels: tuple[int, ...] = setting((16, 32, 64, 64), wholes(), "of each convolution.")

@@ -46,13 +46,13 @@ class TextSettings(Settings):
         None,
         whole(4, optional=True),
         "tokens of a text that are read.",
-        Option(_TABLE, "Tokens of a text that are read.", "by the texts"),
+        Option(_TABLE, "Maximum number of tokens per text.", "chosen from the data"),
     )
     truncating: str = setting(
         "post",
         choice("post", "pre"),
         'what is cut off a longer text, its end ("post") or its beginning ("pre").',
-        Option(_TABLE, "What is cut off a longer text: its end or its beginning."),
+        Option(_TABLE, "Where longer texts are truncated: at the end (post) or at the beginning (pre)."),
     )
     bidirectional: bool = setting(
         True,
@@ -60,7 +60,7 @@ class TextSettings(Settings):
         "whether the text is read in both directions.",
         Option(
             _NETWORK,
-            "Whether texts are read backwards too.",
+            "Read texts in both directions.",
             shown="bidirectional",
             names="--bidirectional/--one-direction",
         ),
@@ -69,7 +69,7 @@ class TextSettings(Settings):
         "max",
         choice("max", "mean", "last"),
         'what is taken of the outputs of all steps: their "max", their "mean", or the "last".',
-        Option(_NETWORK, "What is taken of the outputs of all steps."),
+        Option(_NETWORK, "Pooling over time steps."),
     )
     embedding_size: int | None = shared.embedding_size(None, "width of the vector of a token.")
     dropout: float | None = shared.dropout(
@@ -84,7 +84,7 @@ class TextSettings(Settings):
         None,
         whole(optional=True),
         "epochs without a lower validation loss before training ends; the best weights are kept.",
-        Option(_TRAINING, "Epochs without a lower validation loss before the end."),
+        Option(_TRAINING, "Stop after this many epochs without a lower validation loss."),
     )
     learning_rate: float | None = shared.learning_rate(None, "of Adam.")
     class_weight: str | None = setting(
@@ -94,6 +94,6 @@ class TextSettings(Settings):
         None,
         text("such as ';'", optional=True),
         "what stands between the labels, where a text has several in one column.",
-        Option(_TABLE, "Between several labels in one column."),
+        Option(_TABLE, "Separator between several labels in one column."),
     )
     seed: int = shared.seed()

@@ -35,7 +35,7 @@ class NoteSettings(AdamWSettings):
         "keys below it that sound: such chords fit together better.",
         Option(
             _PANEL,
-            "Whether each key of a chord knows of those below it (chords) or not (keys).",
+            "Model each key of a chord given the keys below it (chords), or independently (keys).",
             default="chords",
         ),
     )
@@ -44,14 +44,14 @@ class NoteSettings(AdamWSettings):
         Check(int, _steps_per_beat, 1, 96),
         "frames of a crotchet (quarter note). None: chosen from MIDI files, as `nabi.data.read_midi_folder` "
         "does it; 1 for pieces that are given as frames.",
-        Option(_PANEL, "Frames of a crotchet (quarter note).", "1, 2 or 4, by the files"),
+        Option(_PANEL, "Frames per quarter note.", "1, 2 or 4, chosen from the files"),
     )
     transpose: int = setting(
         0,
         whole(0, 11),
         "in training every piece is moved up or down by up to so many semitones, drawn anew each time; what "
         "is measured never is.",
-        Option(_PANEL, "Move pieces by up to so many semitones in training."),
+        Option(_PANEL, "Transpose pieces randomly by up to this many semitones in training."),
     )
     input_dropout: float = setting(
         0.0, rate(), "share of the features of frames left out, the same at all steps of a piece."

@@ -46,7 +46,7 @@ SCHEDULES = ("cosine", "constant")
 
 # The panels of `nabi train --help`.
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
-_TEXT = "Text to write on from"
+_TEXT = "Text generation"
 
 
 def cell(default: str, help: str = "a name of `nabi.cells.names()`, a class of a cell, or a cell.") -> Any:
@@ -56,25 +56,25 @@ def cell(default: str, help: str = "a name of `nabi.cells.names()`, a class of a
 
 def units(default: int | None, help: str = "width of the cell's states.") -> Any:
     """The width of the states; None where the data may decide."""
-    option = Option(_NETWORK, "Width of the cell's states.")
+    option = Option(_NETWORK, "Number of units of the cell.")
     return setting(default, whole(optional=default is None), help, option)
 
 
 def layers(help: str = "recurrent layers on top of each other.") -> Any:
     """How many layers there are."""
-    option = Option(_NETWORK, "Recurrent layers on top of each other.")
+    option = Option(_NETWORK, "Number of stacked recurrent layers.")
     return setting(1, whole(), help, option)
 
 
 def unit(default: str, help: str, *known: str) -> Any:
     """What texts are cut into."""
-    option = Option(_TABLE, "What texts are cut into; auto: words or pieces.")
+    option = Option(_TABLE, "Text units; auto chooses words or pieces.")
     return setting(default, choice(*known), help, option)
 
 
 def vocabulary_size(default: int | None, help: str, least: int = 5) -> Any:
     """How many codes there are at most; None where the data decides."""
-    option = Option(_TABLE, "Codes at most.", "20,000 words, or 8,000 pieces")
+    option = Option(_TABLE, "Maximum vocabulary size.", "20,000 words, or 8,000 pieces")
     return setting(default, whole(least, optional=default is None), help, option)
 
 
@@ -90,19 +90,19 @@ def lowercase(default: bool) -> Any:
 
 def embedding_size(default: int | None, help: str = "width of the vector of a code.") -> Any:
     """The width of embedded codes; None where the data may decide."""
-    option = Option(_NETWORK, "Width of the vector of a token.")
+    option = Option(_NETWORK, "Size of the token embedding.")
     return setting(default, whole(optional=default is None), help, option)
 
 
 def tied(default: bool, help: str = "whether the last layer's weights are the embedding.") -> Any:
     """Whether the last layer has weights of its own; the option is that of a text to write on from."""
-    option = Option(_TEXT, "Let the last layer have the embedding's weights.")
+    option = Option(_TEXT, "Share the weights of the embedding and the last layer.")
     return setting(default, flag(), help, None if default else option)
 
 
 def dropout(default: float | None, help: str) -> Any:
     """The usual dropout; None where the system decides."""
-    option = Option(_NETWORK, "Share of features left out in training.")
+    option = Option(_NETWORK, "Dropout rate.")
     return setting(default, rate(optional=default is None), help, option)
 
 
@@ -110,31 +110,31 @@ def weight_drop(
     help: str = "share of the weights between a state and the next left out for a window.",
 ) -> Any:
     """Dropout of recurrent weights."""
-    option = Option(_NETWORK, "Share of recurrent weights left out in training.")
+    option = Option(_NETWORK, "Dropout rate of the recurrent weights.")
     return setting(0.0, rate(), help, option)
 
 
 def batch_size(default: int | None, help: str) -> Any:
     """What a step of training sees; None where the data decides."""
-    option = Option(_TRAINING, "Texts per step.")
+    option = Option(_TRAINING, "Batch size.")
     return setting(default, whole(optional=default is None), help, option)
 
 
 def window(default: int, help: str) -> Any:
     """How far gradients flow back."""
-    told = "Characters, words or frames of music through which gradients flow back."
+    told = "Length of truncated backpropagation, in characters, words or frames of music."
     return setting(default, whole(), help, Option(_TRAINING, told, "128, of music 256"))
 
 
 def epochs(default: int | None, help: str) -> Any:
     """How often everything is gone through; None where the data decides."""
-    option = Option(_TRAINING, "At most.", "by the texts")
+    option = Option(_TRAINING, "Maximum number of epochs.", "chosen from the data")
     return setting(default, whole(optional=default is None), help, option)
 
 
 def learning_rate(default: float | None, help: str = "of AdamW, at its highest.") -> Any:
     """The learning rate; None where the system decides."""
-    option = Option(_TRAINING, "Of Adam.")
+    option = Option(_TRAINING, "Learning rate.")
     return setting(default, real(above=0, optional=default is None), help, option)
 
 
@@ -163,4 +163,4 @@ def weight_decay() -> Any:
 def seed() -> Any:
     """The seed."""
     help = "of everything random. The same seed gives the same result."
-    return setting(0, seed_number(), help, Option(_TRAINING, "Of everything random."))
+    return setting(0, seed_number(), help, Option(_TRAINING, "Random seed."))

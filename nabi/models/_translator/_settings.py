@@ -26,7 +26,7 @@ class TranslatorSettings(AdamWSettings):
         "whether the encoder reads in both directions.",
         Option(
             "Network",
-            "Whether texts are read backwards too.",
+            "Read texts in both directions.",
             shown="bidirectional",
             names="--bidirectional/--one-direction",
         ),
@@ -36,13 +36,13 @@ class TranslatorSettings(AdamWSettings):
         choice(*shared.ATTENTIONS, None),
         '"luong", after each step of the decoder; "bahdanau", before it; None for none: all that the decoder '
         "knows of the source are the final states of the encoder.",
-        Option(_PAIRS, "How the decoder looks at the source.", shown="luong"),
+        Option(_PAIRS, "Attention of the decoder over the source.", shown="luong"),
     )
     input_feeding: bool = setting(
         False,
         flag(),
         'whether the decoder reads what it found at the step before, with "luong".',
-        Option(_PAIRS, "Let the decoder read what it looked at before; slower."),
+        Option(_PAIRS, "Feed the previous attention vector to the decoder; slower."),
     )
     unit: str = setting(
         "subwords",
@@ -80,7 +80,7 @@ class TranslatorSettings(AdamWSettings):
         0.1,
         rate(),
         "share of the probability that is spread over all codes in training.",
-        Option(_PAIRS, "Share of a target's probability given to all other codes."),
+        Option(_PAIRS, "Label smoothing of the targets."),
     )
     scheduled_sampling: float = setting(
         0.0,
@@ -96,7 +96,7 @@ class TranslatorSettings(AdamWSettings):
         None,
         whole(optional=True),
         "training ends when so many epochs did not lower the validation loss; None for never.",
-        Option(_TRAINING, "Epochs without a lower validation loss before the end."),
+        Option(_TRAINING, "Stop after this many epochs without a lower validation loss."),
     )
     averaging: float | None = setting(
         None,
