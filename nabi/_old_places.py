@@ -7,7 +7,7 @@ removed in 0.3. Model files contain no module names and do not need it.
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -184,6 +184,10 @@ def names_that_stood_here(package: str) -> Callable[[str], Any]:
 
     def load(name: str) -> Any:
         if name.startswith("__"):
+            raise AttributeError(name)
+        # `from package import module` asks here first: a module of the package loads nothing else.
+        path = vars(sys.modules[package]).get("__path__")
+        if path is not None and PathFinder.find_spec(f"{package}.{name}", path) is not None:
             raise AttributeError(name)
         moved = import_module(f"nabi.{OLD_PLACES[package.removeprefix('nabi.')]}")
         try:

@@ -93,3 +93,15 @@ def test_an_error_while_loading_is_not_hidden() -> None:
 def test_classes_are_pickled_by_where_they_are_defined() -> None:
     for kind in (nabi.TextClassifier, nabi.Sequential, nabi.layers.LSTM):
         assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+def test_a_module_of_a_package_that_bears_an_old_name_loads_nothing_else() -> None:
+    """Packages with the name of a module of 0.1 answer for its classes, and only for these."""
+    program = (
+        "import sys\n"
+        "from nabi.data._series import _windows\n"
+        "print(sorted(name for name in sys.modules if name.startswith('nabi.data._series.')))\n"
+        "from nabi.data._series import NumberSeries\n"
+        "print(NumberSeries.__module__)\n"
+    )
+    assert run(program).splitlines() == ["['nabi.data._series._windows']", "nabi.data._series._numbers"]

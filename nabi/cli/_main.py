@@ -1,8 +1,9 @@
 """The `nabi` command and its error handling."""
 
+import inspect
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -52,20 +53,26 @@ def _options(
     """Recurrent neural networks from their equations."""
 
 
-_app.command("run")(run)
-_app.command("train")(train)
-_app.command("predict")(predict)
-_app.command("evaluate")(evaluate)
-_app.command("explain")(explain)
-_app.command("write")(write)
-_app.command("next")(next_words)
-_app.command("caption")(caption)
-_app.command("translate")(translate)
-_app.command("compose")(compose)
-_app.command("list")(list_all)
-_app.command("show")(show)
-_app.command("bench")(bench)
-_app.command("cache")(cache)
+def _add(name: str, command: Callable[..., None]) -> None:
+    """Add a command whose help is its docstring, without line breaks in paragraphs, which Typer keeps."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    _app.command(name, help="\n\n".join(one.replace("\n", " ") for one in paragraphs))(command)
+
+
+_add("run", run)
+_add("train", train)
+_add("predict", predict)
+_add("evaluate", evaluate)
+_add("explain", explain)
+_add("write", write)
+_add("next", next_words)
+_add("caption", caption)
+_add("translate", translate)
+_add("compose", compose)
+_add("list", list_all)
+_add("show", show)
+_add("bench", bench)
+_add("cache", cache)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -265,3 +265,11 @@ def test_ctrl_c_saves_what_has_been_learnt_and_ends_with_130(table, batch, cells
     assert len(written["cells"]) == cells
     assert list(written["cells"].values())[-1]["report"]["interrupted"] is True
     assert TextClassifier.load("reviews.nabi").predict(["a film"])
+
+
+def test_the_help_breaks_lines_where_the_terminal_ends(nabi, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    assert (
+        "Ctrl-C ends it after the current batch and saves what has been learned"
+        in nabi("train", "--help").out
+    )

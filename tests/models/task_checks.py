@@ -1,4 +1,4 @@
-"""What every system passes: its files, and trainings that are interrupted, killed and taken up again.
+"""What every `TaskModel` passes: its files, and trainings that are interrupted, killed and taken up again.
 
 A test file of a system says how one is made and trained, and takes the checks over:
 
