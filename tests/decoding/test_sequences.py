@@ -60,7 +60,11 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(
     assert [one.ended for one in found] == [ended for _, _, ended in expected]
     assert [one.score for one in found] == pytest.approx([score(one) for one in expected])
     assert [one.log_probability for one in found] == pytest.approx([total for _, total, _ in expected])
-    assert [one.codes for one in found] == [codes for codes, _, _ in expected]
+    # Sequences whose steps are the same in another order are as probable; which is first is left to rounding.
+    known = {(codes, ended): total for codes, total, ended in everything}
+    assert len({(one.codes, one.ended) for one in found}) == len(found)
+    for one in found:
+        assert known[one.codes, one.ended] == pytest.approx(one.log_probability)
 
 
 @settings(max_examples=40)

@@ -96,7 +96,7 @@ def test_what_it_refuses() -> None:
         UnknownNameError, match=r"kernel_initializer: 'glorot_unifrom' .* did you mean 'glorot_uniform'"
     ):
         layers.Dense(2, kernel_initializer="glorot_unifrom")
-    with pytest.raises(ArgumentError, match=r"recurrent_initializer: expected an initializer; got None"):
+    with pytest.raises(ArgumentError, match=r"recurrent_initializer: expected an initializer, got None"):
         layers.LSTM(2, recurrent_initializer=None)
     with pytest.raises(ArgumentError, match=r"bias_initializer: expected a name"):
         layers.LSTM(2, bias_initializer=3)
