@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from .forked import forking
 
@@ -17,6 +18,10 @@ if "NABI_CACHE_DIR" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
     os.environ["NABI_CACHE_DIR"] = str(Path(_folder.name) / "cache")
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
+
+# No test is timed: the first example of a property may compile a kernel, and machines are shared.
+settings.register_profile("nabi", deadline=None)
+settings.load_profile("nabi")
 
 
 @pytest.fixture(autouse=True)
