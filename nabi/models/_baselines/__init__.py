@@ -1,0 +1,1 @@
+"""Simple models that stand beside a network, so that everyone sees what the network adds."""
