@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nabi.models._notes._training import NoteReport
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
+    from nabi.models._series._model import SeriesClassifier
+    from nabi.models._series._settings import SeriesSettings as SeriesSettings
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -71,6 +73,8 @@ else:
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._sequences._model": ["SequencePrediction"],
             "nabi.models._sequences._report": ["SequenceReport"],
+            "nabi.models._series._model": ["SeriesClassifier"],
+            "nabi.models._series._settings": ["SeriesSettings"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],
@@ -97,6 +101,7 @@ __all__ = [
     "SequencePrediction",
     "SequenceReport",
     "Sequential",
+    "SeriesClassifier",
     "TextClassifier",
     "Translation",
     "Translator",

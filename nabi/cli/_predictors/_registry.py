@@ -5,11 +5,14 @@ from pathlib import Path
 import typer
 
 from nabi.cli._predictors._predictor import Predictor, Said
+from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.errors import ArgumentError, NabiError
 
 __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
 
-PREDICTORS: tuple[Predictor, ...] = ()
+PREDICTORS: tuple[Predictor, ...] = (
+    SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
+)
 """All kinds, by the kind of their files."""
 
 
