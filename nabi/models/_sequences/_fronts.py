@@ -98,11 +98,17 @@ class SeriesFront(Front):
         self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return `[B, T, D]`, or `[B, T, 2 D]` with what was observed."""
+        return self._features(x, generator), lengths
+
+    def read(self, chunk: Tensor, state: FrontState) -> tuple[Tensor, FrontState]:
+        """Return the features of a chunk: each step's are its own."""
+        return self._features(chunk, None), state
+
+    def _features(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         scaled = (x.to(self.mean.dtype) - self.mean) / self.deviation
-        missing = scaled.isnan()
         if generator is not None and self.noise:
             scaled = scaled + self.noise * torch.empty_like(scaled).normal_(generator=generator)
-        features = scaled.masked_fill(missing, 0.0)
+        features = scaled.nan_to_num(0.0)
         if self.flagged:
-            features = torch.cat([features, (~missing).to(features.dtype)], dim=2)
-        return features, lengths
+            features = torch.cat([features, (~scaled.isnan()).to(features.dtype)], dim=-1)
+        return features
