@@ -47,9 +47,9 @@ class LabelsForm(DataForm):
         ),
         "balanced": given(
             bool,
-            "--balanced",
-            default=False,
-            help="Weight rare labels as much as frequent ones.",
+            "--balanced/--not-balanced",
+            help="Weight rare labels as much as frequent ones in training; or leave decisions as they are.",
+            show_default="decisions are moved where a label is rare",
             panel=TABLE,
         ),
     }
@@ -74,7 +74,9 @@ class LabelsForm(DataForm):
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
         console = Console()
         targets = try_targets(self.model_path(said), ".json", ".png", said=said, read=self.inputs(said))
-        settings = self.said_settings(said) | {"class_weight": "balanced" if said["balanced"] else None}
+        settings = self.said_settings(said)
+        if said["balanced"] is not None:
+            settings["class_weight"] = "balanced" if said["balanced"] else None
         classifiers = _classifiers(said["cell"] or [self.settings.cell], settings)
         parts = read_text_parts(
             said["file"],
