@@ -224,6 +224,8 @@ def _result(said: Said, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, A
             "validation_report": None if checked is None else checked.to_dict(),
             "seconds": round(one.seconds, 3),
             "parameters": one.model.count_params(),
+            "seconds_of_words": None if one.simple is None else one.simple.seconds,
+            "decisions": None if one.decisions is None else one.decisions.to_dict(),
             "settings": one.settings.to_dict(),
             "history": one.history,
         }

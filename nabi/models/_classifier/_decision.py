@@ -22,7 +22,7 @@ _MOVES = tuple(step / 10 for step in range(11))
 _MOST_LOST, _LEAST_GAINED = 0.01, 0.005
 # A label is rare if it has less than this part of the rows that it would have if all had as many.
 _RARE = 0.1
-# Probabilities closer to 0 or 1 are taken to be this close.
+# Probabilities closer to 1 or 0 are taken to be this close.
 _TINY, _LEAST = 1e-7, 1e-30
 
 
@@ -158,7 +158,7 @@ def _moved(
 
 
 def _log_odds(shares: Floats, several: bool) -> Floats:
-    known = shares.astype(np.float64).clip(_TINY, 1 - _TINY)
+    known = shares.astype(np.float64).clip(_LEAST, 1 - _TINY)
     odds: Floats = np.log(known) - np.log1p(-known) if several else np.log(known)
     return odds
 
@@ -173,11 +173,10 @@ def as_logits(probabilities: Floats, several: bool) -> Floats:
 
 def as_probabilities(logits: Floats, several: bool) -> npt.NDArray[np.float32]:
     """Return the probabilities of logits, softmax or with several labels at once sigmoid."""
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    found = (
-        (1 / (1 + np.exp(-logits))).clip(_TINY, 1 - _TINY)
-        if several
-        else powers / powers.sum(1, keepdims=True)
-    )
+    if several:
+        found = (1 / (1 + np.exp(-logits))).clip(_LEAST, 1 - _TINY)
+    else:
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        found = powers / powers.sum(1, keepdims=True)
     result: npt.NDArray[np.float32] = found.astype(np.float32)
     return result

@@ -19,9 +19,9 @@ from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 __all__ = ["SimpleModel"]
 
 # From strong to weak; each fit begins with the last. It ends where the validation rows got worse twice.
-_PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+_PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.008)
 _PENALTY = 0.1  # without validation rows
-_STEPS, _WORSE = 40, 2
+_STEPS, _WORSE = 25, 2
 # More would take gigabytes of memory, and more than seconds; rows are drawn.
 _MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
 _MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000
@@ -35,8 +35,8 @@ class SimpleModel:
     features: TextFeatures
     regression: LogisticRegression
     penalty: float
-    seconds: float
-    """How long it took to learn."""
+    seconds: float | None = None
+    """How long it took to learn; None for one from a file."""
 
     @classmethod
     def learn(
@@ -101,7 +101,7 @@ class SimpleModel:
         """What it is, in a line."""
         return (
             f"{self.name} weighted by TF-IDF, logistic regression "
-            f"({len(self.features):,} features, penalty {self.penalty:g}, {self.seconds:.1f} s)"
+            f"({len(self.features):,} features, penalty {self.penalty:g})"
         )
 
     def logits(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
@@ -116,7 +116,7 @@ class SimpleModel:
         """Return what a file holds: a description that JSON can hold, and tensors by name."""
         described, tensors = self.features.to_file()
         tensors |= {"weight": self.regression.weight, "bias": self.regression.bias}
-        return {"features": described, "penalty": self.penalty, "seconds": self.seconds}, tensors
+        return {"features": described, "penalty": self.penalty}, tensors
 
     @classmethod
     def from_file(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor], classes: int) -> Self:
@@ -132,12 +132,7 @@ class SimpleModel:
             bias.dtype,
         } != {torch.float32}:
             raise ArgumentError(f"weight, bias: expected {len(features)} features and {classes} labels")
-        return cls(
-            features,
-            LogisticRegression(weight, bias),
-            float(described["penalty"]),
-            float(described["seconds"]),
-        )
+        return cls(features, LogisticRegression(weight, bias), float(described["penalty"]))
 
 
 def _choose(

@@ -103,6 +103,8 @@ def train(
         balanced=settings.class_weight == "balanced",
         seed=settings.seed,
     )
+    if verbose != 0 and simple is not None:
+        print(f"beside the network: {simple.described}, learnt in {simple.seconds:.1f} s", flush=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = build_network(
@@ -160,12 +162,12 @@ def _told(
     if simple is not None and settings.word_features:
         by = "chosen on the validation rows" if chosen else "no validation rows to choose by"
         told["word_features"] = (
-            f"{simple.described}; its logits count {used.simple:g}, the network's {used.network:g}: {by}"
+            f"{simple.name}: their logits count {used.simple:g}, the network's {used.network:g}; {by}"
         )
     if used.move:
         told["class_weight"] = (
-            f"a label is rare: decisions are moved towards rare labels by {used.move:g} of the logarithm of "
-            "the labels' shares, which is best for the macro F1 of the validation rows"
+            f"a label is rare, and decisions are moved towards rare ones by {used.move:g} of the logarithms of "
+            "the labels' shares: best for the macro F1 of the validation rows"
         )
     return told
 
