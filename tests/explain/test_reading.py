@@ -146,7 +146,7 @@ def test_each_of_several_labels_has_log_odds_of_its_own(reviews):
     for label in classifier.labels.names:
         reading = read_text(classifier, "a lovely film", label=label)
         assert reading.log_odds == pytest.approx(
-            np.log(reading.probability / (1 - reading.probability)), rel=1e-3
+            np.log(reading.probability / (1 - reading.probability)), rel=5e-3
         )
 
 

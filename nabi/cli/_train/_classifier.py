@@ -99,7 +99,7 @@ class LabelsForm(DataForm):
         )
         with on_threads(said["threads"]):
             outcomes = _train_all(classifiers, parts, console)
-        _finish(said, console, targets, outcomes)
+        _finish(said, console, targets, outcomes, sizes)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,9 @@ def _train_all(
     return outcomes
 
 
-def _finish(said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome]) -> None:
+def _finish(
+    said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
+) -> None:
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
@@ -166,7 +168,7 @@ def _finish(said: Said, console: "Console", targets: list[Path], outcomes: list[
     model, figures, picture = targets
     classifier.save(model)
     classifier.report.picture(picture)
-    write_figures(figures, _result(said, best, outcomes))
+    write_figures(figures, _result(said, best, outcomes) | {"rows": sizes})
     console.print()
     if len(outcomes) > 1:
         console.print(_comparison(outcomes, best))
