@@ -21,7 +21,7 @@ def learnt(reviews):
 
 @pytest.fixture(scope="module")
 def with_words():
-    """A classifier of three labels, one rare, with aspects and word features, that reads the end of a text."""
+    """A classifier of three labels, one of them rare, with aspects, that reads the end of a text."""
     draw = np.random.default_rng(0)
     words = {"hot": "sun", "cold": "snow", "wet": "rain"}
     labels = [str(label) for label in draw.choice(list(words), 300, p=[0.56, 0.42, 0.02])]

@@ -14,7 +14,7 @@ from nabi.errors import ArgumentError
 
 __all__ = ["Place", "TextFeatures"]
 
-# Codes of units in a run, and of the aspect before it, are packed into one whole number, the key of a feature.
+# Codes of units in a run, and of the aspect before it, are packed into one number, the key of a feature.
 _BITS = 16
 _MOST_CODES = 1 << _BITS
 # The rest of a longer text is not looked at. A feature is in at least this many texts.

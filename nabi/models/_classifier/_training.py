@@ -166,8 +166,8 @@ def _told(
         )
     if used.move:
         told["class_weight"] = (
-            f"a label is rare, and decisions are moved towards rare ones by {used.move:g} of the logarithms of "
-            "the labels' shares: best for the macro F1 of the validation rows"
+            f"a label is rare, and decisions are moved towards rare ones by {used.move:g} of the logarithms "
+            "of the labels' shares: best for the macro F1 of the validation rows"
         )
     return told
 
