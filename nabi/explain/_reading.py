@@ -13,6 +13,7 @@ from torch import Tensor
 from nabi._public import public
 from nabi.data import Token
 from nabi.errors import ArgumentError, unknown_name
+from nabi.explain._word_logits import WordLogits
 from nabi.models import TextClassifier
 
 if TYPE_CHECKING:
@@ -130,9 +131,16 @@ def read_text(
     if not read:
         raise ArgumentError("text: expected a text to read, got none" + (" but the aspect" if aspect else ""))
     first = len(codes) - len(read)
-    probabilities = classifier.read([codes[:end] for end in range(first, len(codes) + 1)])
+    # What is not read at the end of a text is part of it after the last token.
+    ends = [read[0].start, *(token.end for token in read[:-1]), len(text)]
+    probabilities = classifier.read(
+        [codes[:end] for end in range(first, len(codes) + 1)],
+        [text[:end] for end in ends],
+        None if aspect is None else [aspect] * len(ends),
+    )
     followed = int(probabilities[-1].argmax()) if label is None else names.index(label)
-    attributions, baseline, log_odds = _attribute(classifier, codes, first, followed)
+    words = WordLogits.of(classifier, text, aspect, read)
+    attributions, baseline, log_odds = _attribute(classifier, codes, first, followed, words)
     return Reading(
         text,
         read,
@@ -162,7 +170,7 @@ def _read_tokens(
 
 
 def _attribute(
-    classifier: TextClassifier, codes: npt.NDArray[np.int32], first: int, label: int
+    classifier: TextClassifier, codes: npt.NDArray[np.int32], first: int, label: int, words: WordLogits
 ) -> tuple[npt.NDArray[np.float64], float, float]:
     """Return integrated gradients of a label's log-odds by code from `first` on; log-odds at both ends."""
     twin: Any = copy.deepcopy(classifier.model).double()
@@ -170,16 +178,20 @@ def _attribute(
     with torch.no_grad():
         vectors = embedding(torch.from_numpy(codes.astype(np.int64))[None].to(twin.device))[0]
     kept, moved = vectors[:first], vectors[first:]
+    fixed, added = (torch.from_numpy(one).to(moved) for one in (words.fixed, words.added))
 
     def values(shares: list[float]) -> tuple[list[float], Tensor]:
         """Return the log-odds at each point of the path, and the contribution of each vector to the slope."""
-        inner = (moved.new_tensor(shares)[:, None, None] * moved).requires_grad_()
+        points = moved.new_tensor(shares)[:, None, None]
+        inner, own = (points * moved).requires_grad_(), (points * added).requires_grad_()
         x: Any = torch.cat([kept.expand(len(shares), *kept.shape), inner], 1)
         # All steps are valid; a text shorter than a convolution window still has one.
         x._keras_mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         for layer in layers:
             x = layer(x)
-        logits = x @ last.kernel + last.bias
+        logits = words.network * (x @ last.kernel + last.bias)
+        if logits.shape[1] == added.shape[1]:  # not of a single sigmoid, which has no word features
+            logits = logits + fixed + own.sum(1)
         if classifier.labels.several:
             odds = logits[:, label]
         elif logits.shape[1] == 1:  # of a sigmoid, for the second label
@@ -187,8 +199,8 @@ def _attribute(
         else:  # of a softmax: against all others together
             others = [number for number in range(logits.shape[1]) if number != label]
             odds = logits[:, label] - logits[:, others].logsumexp(1)
-        slopes = torch.autograd.grad(odds.sum(), inner)[0]
-        return odds.tolist(), (slopes * moved).sum(-1)
+        slope, of_words = torch.autograd.grad(odds.sum(), (inner, own), materialize_grads=True)
+        return odds.tolist(), (slope * moved).sum(-1) + (of_words * added).sum(-1)
 
     attributions, baseline, log_odds = _integrate(values)
     return attributions.cpu().numpy(), baseline, log_odds

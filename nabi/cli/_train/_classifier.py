@@ -47,9 +47,9 @@ class LabelsForm(DataForm):
         ),
         "balanced": given(
             bool,
-            "--balanced",
-            default=False,
-            help="Weight rare labels as much as frequent ones.",
+            "--balanced/--not-balanced",
+            help="Weight rare labels as much as frequent ones in training; or leave decisions as they are.",
+            show_default="decisions are moved where a label is rare",
             panel=TABLE,
         ),
     }
@@ -74,7 +74,9 @@ class LabelsForm(DataForm):
             raise ArgumentError(f"{missing}: expected the name of a column, got none; {columns_of(said)}")
         console = Console()
         targets = try_targets(self.model_path(said), ".json", ".png", said=said, read=self.inputs(said))
-        settings = self.said_settings(said) | {"class_weight": "balanced" if said["balanced"] else None}
+        settings = self.said_settings(said)
+        if said["balanced"] is not None:
+            settings["class_weight"] = "balanced" if said["balanced"] else None
         classifiers = _classifiers(said["cell"] or [self.settings.cell], settings)
         parts = read_text_parts(
             said["file"],
@@ -97,7 +99,7 @@ class LabelsForm(DataForm):
         )
         with on_threads(said["threads"]):
             outcomes = _train_all(classifiers, parts, console)
-        _finish(said, console, targets, outcomes)
+        _finish(said, console, targets, outcomes, sizes)
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ def _train_all(
     return outcomes
 
 
-def _finish(said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome]) -> None:
+def _finish(
+    said: Said, console: "Console", targets: list[Path], outcomes: list[_Outcome], sizes: list[int]
+) -> None:
     best = max(outcomes, key=lambda outcome: outcome.goodness)
     classifier = best.classifier
     if classifier is None:
@@ -164,7 +168,7 @@ def _finish(said: Said, console: "Console", targets: list[Path], outcomes: list[
     model, figures, picture = targets
     classifier.save(model)
     classifier.report.picture(picture)
-    write_figures(figures, _result(said, best, outcomes))
+    write_figures(figures, _result(said, best, outcomes) | {"rows": sizes})
     console.print()
     if len(outcomes) > 1:
         console.print(_comparison(outcomes, best))
@@ -222,6 +226,8 @@ def _result(said: Said, best: _Outcome, outcomes: list[_Outcome]) -> dict[str, A
             "validation_report": None if checked is None else checked.to_dict(),
             "seconds": round(one.seconds, 3),
             "parameters": one.model.count_params(),
+            "seconds_of_words": None if one.simple is None else one.simple.seconds,
+            "decisions": None if one.decisions is None else one.decisions.to_dict(),
             "settings": one.settings.to_dict(),
             "history": one.history,
         }

@@ -1,5 +1,6 @@
 """Logistic regression on fixed features, the baseline of every classifier."""
 
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 __all__ = ["LogisticRegression"]
 
 _STEPS = 200  # of L-BFGS at most; it converges in some dozens
+_REMEMBERED = 10  # steps that L-BFGS estimates curvature from; each takes twice the memory of the weights
 
 
 class LogisticRegression:
@@ -33,6 +35,8 @@ class LogisticRegression:
         *,
         penalty: float = 1.0,
         class_weight: Tensor | None = None,
+        start: Self | None = None,
+        steps: int = _STEPS,
     ) -> Self:
         """Fit to samples.
 
@@ -44,6 +48,8 @@ class LogisticRegression:
             penalty: the strength of the L2 penalty.
             class_weight: `[classes]`, how much a sample of each class counts; for several labels at once, how
                 much the presence of each label counts.
+            start: where to begin, such as the result of another penalty; at zero by default.
+            steps: of L-BFGS at most.
 
         >>> features = torch.tensor([[0.0], [1.0], [3.0], [4.0]])
         >>> model = LogisticRegression.fit(features, torch.tensor([0, 0, 1, 1]), 2)
@@ -59,14 +65,19 @@ class LogisticRegression:
             weights = class_weight.to(dtype)
             share = 1 + wanted * (weights - 1) if several else (wanted @ weights)[:, None].expand_as(wanted)
         share = share / (share.sum(0, keepdim=True) if several else share[:, :1].sum())
-        backwards = features.t().coalesce() if features.is_sparse else features.t()
-        weight = torch.zeros(width, classes, dtype=dtype, requires_grad=True)
-        bias = torch.zeros(classes, dtype=dtype, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+        forwards, backwards = _product(features), _product(features.t())
+        weight = torch.zeros(width, classes, dtype=dtype) if start is None else start.weight.clone()
+        bias = torch.zeros(classes, dtype=dtype) if start is None else start.bias.clone()
+        optimizer = torch.optim.LBFGS(
+            [weight.requires_grad_(), bias.requires_grad_()],
+            max_iter=steps,
+            history_size=_REMEMBERED,
+            line_search_fn="strong_wolfe",
+        )
 
         @torch.no_grad()
         def loss() -> Tensor:
-            logits = features @ weight + bias
+            logits = forwards(weight) + bias
             if several:
                 error = logits.sigmoid() - wanted
                 fits = (share * torch.nn.functional.softplus(torch.where(wanted > 0, -logits, logits))).sum()
@@ -75,7 +86,7 @@ class LogisticRegression:
                 error = logarithms.exp() - wanted
                 fits = -(share * wanted * logarithms).sum()
             error = error * share
-            weight.grad = backwards @ error + penalty / count * weight
+            weight.grad = backwards(error) + penalty / count * weight
             bias.grad = error.sum(0)
             return fits + penalty / (2 * count) * weight.square().sum()
 
@@ -84,5 +95,28 @@ class LogisticRegression:
 
     def probabilities(self, features: Tensor, *, several: bool = False) -> Tensor:
         """Return `[N, classes]` for features as in `fit`; `several` where labels are independent."""
-        logits = features @ self.weight + self.bias
+        logits = self.logits(features)
         return logits.sigmoid() if several else logits.softmax(1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return `[N, classes]` before softmax or sigmoid."""
+        return _product(features)(self.weight) + self.bias
+
+
+def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the function that multiplies a dense or sparse matrix with a dense one."""
+    if not matrix.is_sparse:
+        return lambda other: matrix @ other
+    # Sums of weighted rows: on processors that is ten times faster than torch's product of a sparse matrix.
+    matrix = matrix.coalesce()
+    rows, columns = matrix.indices()
+    values = matrix.values()
+    first = torch.searchsorted(rows.contiguous(), torch.arange(matrix.shape[0]))
+
+    def product(other: Tensor) -> Tensor:
+        summed: Tensor = torch.nn.functional.embedding_bag(
+            columns, other, first, mode="sum", per_sample_weights=values
+        )
+        return summed
+
+    return product

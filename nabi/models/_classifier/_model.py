@@ -12,14 +12,18 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import Labels, LengthGroups, Vocabulary
+from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
-from nabi.interchange import ModelFile, check_figures, reading
+from nabi.interchange import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
+from nabi.models._classifier._comparison import compare
+from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities
 from nabi.models._classifier._encoding import as_texts, encode_texts
+from nabi.models._classifier._network import read_codes
 from nabi.models._classifier._report import Report
 from nabi.models._classifier._samples import Columns, Samples, TableFormat, collect_samples, name_columns
 from nabi.models._classifier._settings import TextSettings
+from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts, read_text_parts
 from nabi.models._classifier._training import train
 from nabi.models._keras_models import describe_model, make_model
@@ -29,8 +33,6 @@ from nabi.models._task._described import check_fields
 from nabi.models._task._system import System
 
 __all__ = ["Prediction", "TextClassifier"]
-
-_BATCH_SIZE = 64  # of predictions
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ class TextClassifier(System):
     """Learns to predict the label of a text: a recurrent network with everything that it needs.
 
     It reads a table of texts and labels (or lists), learns a vocabulary, trains an embedding and a recurrent
-    layer until held-out rows no longer improve, and measures itself on others. Settings that are None (or
-    "auto") are chosen from the data; `settings` holds the choices.
+    layer until held-out rows no longer improve, and measures itself on others. Beside the network, logistic
+    regression learns from words and pairs of words: the report compares both, and unless `word_features` is
+    False they decide together. Settings that are None (or "auto") are chosen from the data; `settings` holds
+    the choices.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -67,7 +71,11 @@ class TextClassifier(System):
     _settings_type = TextSettings
 
     model: Sequential
-    """The network: codes `[B, T]` to probabilities `[B, labels]`."""
+    """The network: codes `[B, T]` to probabilities `[B, labels]`, before word features are added."""
+    simple: SimpleModel | None = None
+    """Logistic regression on words and pairs of words; None for files of earlier versions."""
+    decisions: Decisions | None = None
+    """How much network and word features count; None for files of earlier versions."""
     vocabulary: Vocabulary
     labels: Labels
     measured: Report | None
@@ -174,6 +182,7 @@ class TextClassifier(System):
         self.model, self.vocabulary, self.labels = learnt.model, learnt.vocabulary, learnt.labels
         self.settings, self.reasons = learnt.settings, learnt.reasons
         self.shares, self.history = learnt.shares, learnt.history
+        self.simple, self.decisions = learnt.simple, learnt.decisions
         self.columns, self.notes = parts.columns, parts.notes
         self.has_aspects = parts.train.aspects is not None
         self.trained = True
@@ -299,22 +308,33 @@ class TextClassifier(System):
             ArgumentError: as `encode`.
         """
         sequences = self.encode(texts, aspects)
-        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
         if not sequences:
-            return result
-        result[:] = self.read(sequences)
+            return np.empty((0, len(self.labels.names)), dtype=np.float32)
+        result = self.read(sequences, texts, aspects)
         result[[not text.strip() for text in texts]] = self.shares
         return result
 
-    def read(self, sequences: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
-        """Return the probability of each label, `[N, labels]`, for codes as `encode` gives them."""
-        groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
-        outputs = self.model.predict(groups)
-        if outputs.shape[1] < len(self.labels.names):  # a sigmoid gives the probability of the second label
-            outputs = np.concatenate([1 - outputs, outputs], 1)
-        result = np.empty((len(sequences), len(self.labels.names)), dtype=np.float32)
-        result[groups.order] = outputs
-        return result
+    def read(
+        self,
+        sequences: Sequence[npt.NDArray[np.int32]],
+        texts: Sequence[str],
+        aspects: Sequence[str] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the probability of each label, `[N, labels]`, for texts and their codes, from `encode`."""
+        network = read_codes(self.model, sequences, len(self.labels.names))
+        several, decision = self.labels.several, self.decision
+        if decision is None:
+            return network
+        simple = self.simple.logits(texts, aspects) if self.simple is not None and decision.simple else None
+        logits = decision.logits(as_logits(network, several), simple, self.shares, several)
+        return as_probabilities(logits, several)
+
+    @property
+    def decision(self) -> Decision | None:
+        """How much network and word features count; None where the network decides as it is."""
+        if self.decisions is None:
+            return None
+        return self.decisions.together if self.settings.word_features else self.decisions.network
 
     @public
     def predict(
@@ -392,15 +412,24 @@ class TextClassifier(System):
         )
 
     def _measure(self, samples: Samples, part: str, threshold: float, interrupted: bool) -> Report:
-        return Report.measure(
-            self.labels.names,
-            self.labels.encode(samples.labels),
-            self.probabilities(samples.texts, samples.aspects),
-            several=self.labels.several,
-            threshold=threshold,
-            part=part,
-            interrupted=interrupted,
+        names, several, truth = self.labels.names, self.labels.several, self.labels.encode(samples.labels)
+        said = self.probabilities(samples.texts, samples.aspects)
+        report = Report.measure(
+            names, truth, said, several=several, threshold=threshold, part=part, interrupted=interrupted
         )
+        if self.simple is None or self.decisions is None or self.decisions.simple is None:
+            return report
+        logits = self.simple.logits(samples.texts, samples.aspects)
+        beside = {
+            self.simple.name: self.decisions.simple.logits(
+                np.zeros_like(logits), logits, self.shares, several
+            )
+        }
+        if self.settings.word_features:
+            codes = self.encode(samples.texts, samples.aspects)
+            network = as_logits(read_codes(self.model, codes, len(names)), several)
+            beside["the network alone"] = self.decisions.network.logits(network, None, self.shares, several)
+        return compare(report, as_logits(said, several), beside, truth, rare=self.decisions.rare)
 
     # Files ------------------------------------------------------------------------------------------------
 
@@ -421,7 +450,12 @@ class TextClassifier(System):
             "seconds": self.seconds,
             "report": None if measured is None else measured.to_dict(),
             "validation_report": None if checked is None else checked.to_dict(),
+            "decisions": None if self.decisions is None else self.decisions.to_dict(),
+            "simple": None,
         }
+        if self.simple is not None and self.settings.word_features:
+            header["classifier"]["simple"], more = self.simple.to_file()
+            tensors = {**tensors, **{f"simple/{name}": value for name, value in more.items()}}
         return header, tensors
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
@@ -453,6 +487,17 @@ class TextClassifier(System):
             fault = self._misfit()
             if fault:
                 raise ArgumentError(fault)
+            self._set_decisions(described, part(file.tensors, "simple/"))
+
+    def _set_decisions(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Take up how network and word features decide, which files of earlier versions do not say."""
+        decisions, simple = described.get("decisions"), described.get("simple")
+        self.decisions = None if decisions is None else Decisions.from_dict(decisions)
+        self.simple = None
+        if simple is not None:
+            self.simple = SimpleModel.from_file(simple, tensors, len(self.labels.names))
+        if self.decision is not None and self.decision.simple and self.simple is None:
+            raise ArgumentError("its settings have word features, but it holds none")
 
     def _misfit(self) -> str:
         """Say what does not fit together; "" where all does."""

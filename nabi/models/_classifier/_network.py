@@ -1,11 +1,19 @@
 """The network of a text classifier: from codes to probabilities of labels."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
 from nabi import layers
 from nabi.cells import Cell
+from nabi.data import LengthGroups
 from nabi.models._classifier._settings import TextSettings
 from nabi.models._sequential import Sequential
 
-__all__ = ["build_network"]
+__all__ = ["build_network", "read_codes"]
+
+_BATCH_SIZE = 64  # of predictions
 
 
 def build_network(
@@ -38,3 +46,16 @@ def build_network(
     model = Sequential(stack, name="text_classifier")
     model.build((None, None))
     return model
+
+
+def read_codes(
+    model: Sequential, sequences: Sequence[npt.NDArray[np.int32]], labels: int
+) -> npt.NDArray[np.float32]:
+    """Return the network's probability of each label, `[N, labels]`, for codes of N texts."""
+    groups = LengthGroups(sequences, batch_size=_BATCH_SIZE, shuffle=False)
+    outputs = model.predict(groups)
+    if outputs.shape[1] < labels:  # a sigmoid gives the probability of the second label
+        outputs = np.concatenate([1 - outputs, outputs], 1)
+    result = np.empty((len(sequences), labels), dtype=np.float32)
+    result[groups.order] = outputs
+    return result

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.models._classifier._report_picture import report_picture
-from nabi.models._classifier._report_table import report_tables
+from nabi.models._classifier._report_table import comparison_table, report_tables
 from nabi.models._task._described import check_fields
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["LabelFigures", "Report"]
+__all__ = ["Beside", "LabelFigures", "Report"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class LabelFigures:
     f1: float
     rows: int
     """How many have the label."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Figures of a simpler model on the same rows, as those of the `Report`."""
+
+    name: str
+    accuracy: float
+    macro_f1: float
+    micro_f1: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,10 @@ class Report:
     """Which rows these are."""
     interrupted: bool = False
     """Whether the training was ended by Ctrl-C."""
+    baselines: tuple[Beside, ...] = ()
+    """Simpler models on the same rows: words and pairs of words, and the network without these."""
+    verdict: str = ""
+    """Whether the classifier is better than words and pairs of words alone, in a sentence."""
 
     @classmethod
     def measure(
@@ -128,6 +142,9 @@ class Report:
             for figures in parts["by_label"]:
                 check_fields(LabelFigures, figures, "by_label")
             parts["by_label"] = tuple(LabelFigures(**figures) for figures in parts["by_label"])
+            for figures in parts.get("baselines", ()):
+                check_fields(Beside, figures, "baselines")
+            parts["baselines"] = tuple(Beside(**figures) for figures in parts.get("baselines", ()))
             check_fields(cls, parts, "report")
             if parts["confusion"] is not None:
                 parts["confusion"] = tuple(map(tuple, parts["confusion"]))
@@ -150,6 +167,8 @@ class Report:
         """
         if title is None:
             title = self._heading + ", ".join(f"{name} {figure:.3f}" for name, figure in self._overall()[:2])
+            for one in self.baselines:
+                title += f"\n{one.name}: {one.accuracy:.3f}, {one.macro_f1:.3f}"
         return report_picture(path, title, self._label_rows(), self.confusion)
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
@@ -157,6 +176,16 @@ class Report:
         yield from report_tables(
             self._heading, self._overall(), self._label_rows(), self.confusion, options.max_width
         )
+        if self.baselines:
+            yield from comparison_table(
+                [("this classifier", self._compared(self))]
+                + [(one.name, self._compared(one)) for one in self.baselines],
+                [name for name, _ in self._overall() if name != "weighted F1"],
+                self.verdict,
+            )
+
+    def _compared(self, one: "Report | Beside") -> list[float]:
+        return [one.accuracy, one.macro_f1, *([one.micro_f1] if self.several else [])]
 
     @property
     def _heading(self) -> str:

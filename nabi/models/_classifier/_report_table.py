@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["report_tables"]
+__all__ = ["comparison_table", "report_tables"]
 
 _LARGEST_MATRIX = 15  # labels up to which a confusion matrix fits on a terminal
 _WIDTH_OF_HEADS = 50
@@ -46,6 +46,31 @@ def report_tables(
         if room >= _NARROWEST_LABELS:
             yield Text()
             yield _matrix([label for label, *_ in by_label], confusion, digits, min(room, _WIDEST_LABELS))
+
+
+def comparison_table(
+    rows: Sequence[tuple[str, Sequence[float]]], heads: Sequence[str], verdict: str
+) -> "Iterator[Text | Table]":
+    """Yield the figures of a classifier and of simpler models, and what follows from them.
+
+    Args:
+        rows: the name of each model with its figures, the classifier first.
+        heads: names of the figures.
+        verdict: a sentence.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("on the same rows", overflow="fold")
+    for head in heads:
+        table.add_column(head, justify="right")
+    for number, (name, figures) in enumerate(rows):
+        shown = [f"{figure:.4f}" for figure in figures]
+        table.add_row(Text(name), *shown, style="" if number else "bold")
+    yield Text()
+    yield table
+    yield Text(verdict)
 
 
 def _labels(by_label: Sequence[tuple[str, float, float, float, int]]) -> "Table":

@@ -1,7 +1,7 @@
 """The settings of a text classifier."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from nabi import _checks
 from nabi.errors import ArgumentError
@@ -13,9 +13,13 @@ __all__ = ["TextSettings"]
 _TABLE, _NETWORK, _TRAINING = "Table of texts and labels", "Network", "Training"
 
 
-def _balanced(name: str, value: Any) -> Any:
-    if value is not None and not (isinstance(value, str) and value == "balanced"):
-        raise ArgumentError(f"{name}: expected 'balanced' or None, got {_checks.short(value)}")
+# What files of earlier versions lack, as it was then.
+_BEFORE = {"word_features": False}
+
+
+def _class_weight(name: str, value: Any) -> Any:
+    if value is not None and not (isinstance(value, str) and value in ("auto", "balanced")):
+        raise ArgumentError(f"{name}: expected 'auto', 'balanced' or None, got {_checks.short(value)}")
     return value
 
 
@@ -87,8 +91,24 @@ class TextSettings(Settings):
         Option(_TRAINING, "Stop after this many epochs without a lower validation loss."),
     )
     learning_rate: float | None = shared.learning_rate(None, "of Adam.")
+    word_features: bool = setting(
+        True,
+        flag(),
+        "whether logistic regression on words and pairs of words, weighted by TF-IDF, decides together with "
+        "the network; the validation rows say how much each counts.",
+        Option(
+            _NETWORK,
+            "Decide together with a linear model of words and pairs of words.",
+            shown="word-features",
+            names="--word-features/--no-word-features",
+        ),
+    )
     class_weight: str | None = setting(
-        None, Check(str, _balanced), '"balanced" makes rare labels count as much as frequent ones.'
+        "auto",
+        Check(str, _class_weight),
+        '"balanced" makes rare labels count as much as frequent ones in training; "auto" moves decisions '
+        "towards rare labels afterwards, where a label is rare and the macro F1 of the validation rows gains "
+        "by it; None does neither.",
     )
     label_separator: str | None = setting(
         None,
@@ -97,3 +117,12 @@ class TextSettings(Settings):
         Option(_TABLE, "Separator between several labels in one column."),
     )
     seed: int = shared.seed()
+
+    @classmethod
+    def from_dict(cls, described: Any) -> Self:
+        """Make the settings that `to_dict` described, also those of earlier versions.
+
+        Raises:
+            ArgumentError: for something else.
+        """
+        return super().from_dict(_BEFORE | described if isinstance(described, dict) else described)

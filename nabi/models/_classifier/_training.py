@@ -12,10 +12,13 @@ import torch
 
 from nabi.data import Labels, LengthGroups, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.models._classifier._decision import Decisions, as_logits
 from nabi.models._classifier._encoding import encode_texts
-from nabi.models._classifier._network import build_network
+from nabi.models._classifier._network import build_network, read_codes
 from nabi.models._classifier._samples import Samples
+from nabi.models._classifier._scores import balanced_weights
 from nabi.models._classifier._settings import TextSettings
+from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts
 from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, make_cell
@@ -57,6 +60,8 @@ class Learnt:
     shares: npt.NDArray[np.float64]
     history: dict[str, list[float]]
     interrupted: bool
+    simple: SimpleModel | None
+    decisions: Decisions
 
 
 def train(
@@ -75,7 +80,7 @@ def train(
     everyone = [label for part in (training, *held_out) for label in part.labels]
     labels = Labels.learn(everyone, several=training.several)
     targets = labels.encode(training.labels)
-    if training.several and asked.class_weight is not None:
+    if training.several and asked.class_weight == "balanced":
         raise ArgumentError("class_weight: 'balanced' is not offered with several labels at once")
     asked, reasons = _with_unit(asked, training, held_out[0])
     vocabulary = _learn_vocabulary(training, asked)
@@ -88,6 +93,18 @@ def train(
     assert settings.maxlen is not None
     if any(len(sequence) > settings.maxlen for sequence in codes):
         codes = _encode(vocabulary, training, settings, settings.maxlen)
+    truth = None if validation is None else labels.encode(validation.labels)
+    simple = SimpleModel.learn(
+        training,
+        targets,
+        len(labels.names),
+        None if validation is None or truth is None else (validation, truth),
+        characters=settings.unit != "words",
+        balanced=settings.class_weight == "balanced",
+        seed=settings.seed,
+    )
+    if verbose != 0 and simple is not None:
+        print(f"beside the network: {simple.described}, learnt in {simple.seconds:.1f} s", flush=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = build_network(
@@ -97,9 +114,62 @@ def train(
             print(*_settings_lines(settings, reasons), sep="\n", flush=True)
         interrupted = _fit(model, codes, targets, labels, settings, vocabulary, validation, verbose, heard)
     counts = targets.sum(0) if labels.several else np.bincount(targets, minlength=len(labels.names))
-    history = {} if model.history is None else model.history.history
     shares = np.asarray(counts / len(targets), dtype=np.float64)
-    return Learnt(model, vocabulary, labels, settings, reasons, shares, history, interrupted)
+    decisions = _decide(model, simple, settings, labels, shares, vocabulary, validation)
+    more = _told(decisions, simple, settings, validation is not None)
+    if verbose != 0:
+        print(*_settings_lines(settings, more), sep="\n", flush=True)
+    history = {} if model.history is None else model.history.history
+    return Learnt(
+        model, vocabulary, labels, settings, reasons | more, shares, history, interrupted, simple, decisions
+    )
+
+
+def _decide(
+    model: Sequential,
+    simple: SimpleModel | None,
+    settings: TextSettings,
+    labels: Labels,
+    shares: npt.NDArray[np.float64],
+    vocabulary: Vocabulary,
+    validation: Samples | None,
+) -> Decisions:
+    """Choose on the validation rows how much network and simple model count."""
+    network = words = truth = None
+    if validation is not None:
+        assert settings.maxlen is not None
+        codes = _encode(vocabulary, validation, settings, settings.maxlen)
+        network = as_logits(read_codes(model, codes, len(labels.names)), labels.several)
+        truth = labels.encode(validation.labels)
+        words = None if simple is None else simple.logits(validation.texts, validation.aspects)
+    return Decisions.choose(
+        network,
+        words,
+        truth,
+        shares,
+        several=labels.several,
+        moving=settings.class_weight == "auto",
+        has_simple=simple is not None,
+    )
+
+
+def _told(
+    decisions: Decisions, simple: SimpleModel | None, settings: TextSettings, chosen: bool
+) -> dict[str, str]:
+    """Return in words what was decided."""
+    told: dict[str, str] = {}
+    used = decisions.together if settings.word_features else decisions.network
+    if simple is not None and settings.word_features:
+        by = "chosen on the validation rows" if chosen else "no validation rows to choose by"
+        told["word_features"] = (
+            f"{simple.name}: their logits count {used.simple:g}, the network's {used.network:g}; {by}"
+        )
+    if used.move:
+        told["class_weight"] = (
+            f"a label is rare, and decisions are moved towards rare ones by {used.move:g} of the logarithms "
+            "of the labels' shares: best for the macro F1 of the validation rows"
+        )
+    return told
 
 
 def _settings_lines(settings: TextSettings, reasons: dict[str, str]) -> list[str]:
@@ -206,7 +276,9 @@ def _fit(
     assert settings.maxlen is not None
     assert settings.batch_size is not None
     assert settings.epochs is not None
-    weights = _balanced(targets, len(labels.names)) if settings.class_weight is not None else None
+    weights = None
+    if settings.class_weight == "balanced":
+        weights = balanced_weights(targets, len(labels.names))[targets]
     groups = LengthGroups(codes, targets, weights, batch_size=settings.batch_size, seed=settings.seed)
     held_out = None
     if validation is not None:
@@ -233,11 +305,3 @@ def _fit(
         # The batch is finished, and the weights are those of the best epoch.
         return True
     return False
-
-
-def _balanced(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.float32]:
-    """Weight of each sample, so that all labels together weigh the same, and a sample 1 on average."""
-    counts = np.bincount(targets, minlength=labels)
-    present = int((counts > 0).sum())
-    weights: npt.NDArray[np.float32] = (len(targets) / (present * counts[targets])).astype(np.float32)
-    return weights

@@ -84,7 +84,7 @@ def test_the_network_is_a_plain_sequential_made_as_asked(reviews):
 
 @pytest.mark.parametrize("pooling", ["max", "mean", "last"])
 def test_padding_changes_nothing(reviews, pooling):
-    classifier = TextClassifier(**SMALL | {"epochs": 1}, pooling=pooling)
+    classifier = TextClassifier(**SMALL | {"epochs": 1}, pooling=pooling, word_features=False)
     classifier.fit(*reviews, verbose=0)
     codes = classifier.encode(["a lovely film"])[0]
     padded = np.zeros((2, 40), dtype=np.int64)
@@ -237,7 +237,8 @@ def test_a_loss_that_is_not_finite_is_said(reviews):
         ({"truncating": "end"}, "truncating: 'end' is not known"),
         ({"dropout": 1.0}, r"dropout: expected a rate of at least 0 and below 1, got 1\.0"),
         ({"learning_rate": 0}, "learning_rate: expected a number above 0 or None, got 0"),
-        ({"class_weight": "auto"}, "class_weight: expected 'balanced' or None, got 'auto'"),
+        ({"class_weight": "even"}, "class_weight: expected 'auto', 'balanced' or None, got 'even'"),
+        ({"word_features": 1.5}, "word_features: expected True or False, got 1.5"),
         ({"label_separator": ""}, "label_separator: expected text such as ';' or None, got ''"),
         ({"bidirectional": "yes"}, "bidirectional: expected True or False, got 'yes'"),
         ({"seed": -1}, r"seed: expected a whole number from 0 to 2\*\*63 - 1, got -1"),

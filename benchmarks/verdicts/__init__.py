@@ -1,0 +1,1 @@
+"""Text classifiers beside words and pairs of words: `python -m benchmarks.verdicts`."""

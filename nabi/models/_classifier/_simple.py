@@ -1,0 +1,172 @@
+"""The simple model beside a text classifier: logistic regression on words and pairs of words."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi.errors import ArgumentError
+from nabi.models._baselines._logistic import LogisticRegression
+from nabi.models._baselines._tfidf import TextFeatures
+from nabi.models._classifier._samples import Samples
+from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
+
+__all__ = ["SimpleModel"]
+
+# From strong to weak; each fit begins with the last. It ends where the validation rows got worse twice.
+_PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.008)
+_PENALTY = 0.1  # without validation rows
+_STEPS, _WORSE = 25, 2
+# More would take gigabytes of memory, and more than seconds; rows are drawn.
+_MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
+_MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000
+_CALLED = {"words": "words and pairs of words", "characters": "runs of 2 to 4 characters"}
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleModel:
+    """Logistic regression on the TF-IDF weights of words and pairs of words, or of runs of characters."""
+
+    features: TextFeatures
+    regression: LogisticRegression
+    penalty: float
+    seconds: float | None = None
+    """How long it took to learn; None for one from a file."""
+
+    @classmethod
+    def learn(
+        cls,
+        samples: Samples,
+        targets: npt.NDArray[Any],
+        classes: int,
+        validation: tuple[Samples, npt.NDArray[Any]] | None,
+        *,
+        characters: bool,
+        balanced: bool,
+        seed: int,
+    ) -> Self | None:
+        """Choose the penalty, and the kind of features, by the validation rows.
+
+        Args:
+            samples: to learn from.
+            targets: their labels' numbers `[N]`, or 0 or 1 for each label `[N, classes]`.
+            classes: how many labels there are.
+            validation: other samples with their targets.
+            characters: whether runs of characters are tried beside words.
+            balanced: whether rare labels count as much as frequent ones.
+            seed: of the choice of rows, where there are too many.
+
+        Returns:
+            the model; None where no two texts have a word in common.
+        """
+        start = time.perf_counter()
+        length = sum(map(len, samples.texts))
+        if length > _MOST_CHARACTERS:
+            count = int(len(samples) * _MOST_CHARACTERS / length)
+            rows = np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False))
+            samples, targets = samples.take(rows.tolist()), targets[rows]
+        ways: list[tuple[str, tuple[int, ...]]] = [("words", (1, 2))]
+        if characters and length <= _MOST_CHARACTERS_IN_RUNS and validation is not None:
+            ways.append(("characters", (2, 3, 4) if samples.aspects is None else (2, 3)))
+        found: list[tuple[tuple[float, float], TextFeatures, LogisticRegression, float]] = []
+        for unit, runs in ways:
+            try:
+                features = TextFeatures.learn(
+                    samples.texts,
+                    samples.aspects,
+                    unit=unit,
+                    runs=runs,
+                    most=min(max(_MOST_WEIGHTS // classes, _FEWEST_FEATURES), _MOST_FEATURES),
+                )
+            except ArgumentError:  # nothing in common
+                continue
+            found.append(_choose(features, samples, targets, classes, validation, balanced))
+        if not found:
+            return None
+        _, features, regression, penalty = max(found, key=lambda one: one[0])
+        return cls(features, regression, penalty, time.perf_counter() - start)
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and sentences."""
+        return _CALLED[self.features.vocabulary.unit]
+
+    @property
+    def described(self) -> str:
+        """What it is, in a line."""
+        return (
+            f"{self.name} weighted by TF-IDF, logistic regression "
+            f"({len(self.features):,} features, penalty {self.penalty:g})"
+        )
+
+    def logits(self, texts: Sequence[str], aspects: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+        """Return `[N, classes]` before softmax, or sigmoid with several labels at once."""
+        stripped = [text.strip() for text in texts]
+        logits: npt.NDArray[np.float32] = self.regression.logits(self.features(stripped, aspects)).numpy()
+        return logits
+
+    # Files --------------------------------------------------------------------------------------------------
+
+    def to_file(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what a file holds: a description that JSON can hold, and tensors by name."""
+        described, tensors = self.features.to_file()
+        tensors |= {"weight": self.regression.weight, "bias": self.regression.bias}
+        return {"features": described, "penalty": self.penalty}, tensors
+
+    @classmethod
+    def from_file(cls, described: Mapping[str, Any], tensors: Mapping[str, Tensor], classes: int) -> Self:
+        """Make the model that `to_file` described.
+
+        Raises:
+            ArgumentError, FileFormatError: for something else.
+        """
+        features = TextFeatures.from_file(described["features"], tensors)
+        weight, bias = tensors["weight"], tensors["bias"]
+        if (tuple(weight.shape), tuple(bias.shape)) != ((len(features), classes), (classes,)) or {
+            weight.dtype,
+            bias.dtype,
+        } != {torch.float32}:
+            raise ArgumentError(f"weight, bias: expected {len(features)} features and {classes} labels")
+        return cls(features, LogisticRegression(weight, bias), float(described["penalty"]))
+
+
+def _choose(
+    features: TextFeatures,
+    samples: Samples,
+    targets: npt.NDArray[Any],
+    classes: int,
+    validation: tuple[Samples, npt.NDArray[Any]] | None,
+    balanced: bool,
+) -> tuple[tuple[float, float], TextFeatures, LogisticRegression, float]:
+    """Return how good the best penalty is, the features, what was learnt with it, and the penalty."""
+    several = targets.ndim == 2
+    read = features(samples.texts, samples.aspects)
+    wanted = torch.from_numpy(np.ascontiguousarray(targets))
+    weights = torch.from_numpy(balanced_weights(targets, classes)) if balanced else None
+    if validation is None:
+        only = LogisticRegression.fit(read, wanted, classes, penalty=_PENALTY, class_weight=weights)
+        return (0.0, 0.0), features, only, _PENALTY
+    others, truth = validation
+    unseen = features(others.texts, others.aspects)
+    best: tuple[tuple[float, float], TextFeatures, LogisticRegression, float] | None = None
+    last: LogisticRegression | None = None
+    worse = 0
+    for penalty in _PENALTIES:
+        last = LogisticRegression.fit(
+            read, wanted, classes, penalty=penalty, class_weight=weights, start=last, steps=_STEPS
+        )
+        logits = last.logits(unseen).numpy()
+        good = rate_rows(logits, truth, several).main, -loss_of(logits, truth, several)
+        if best is None or good > best[0]:
+            best, worse = (good, features, last, penalty), 0
+        else:
+            worse += 1
+            if worse == _WORSE:
+                break
+    assert best is not None
+    return best
