@@ -24,7 +24,7 @@ from nabi.callbacks import Callback
 from nabi.data import Labels, TsFile, read_ts
 from nabi.interchange import write_atomically
 from nabi.models import SeriesClassifier
-from nabi.models._sequences._network import pool, resample
+from nabi.models._sequences._network import pool
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._series._settings import SeriesSettings
 from nabi.recipes.vowels import TEST, TRAIN, make_classifier
@@ -52,7 +52,7 @@ def main() -> None:
     found: dict[str, list[Trained]] = {name: [] for name in kinds}
     for seed in range(given.seeds):
         recipe = make_classifier(given.epochs or 60, seed).asked
-        settings = replace(recipe, networks=1, convolutions=(), resampled=recipe.resampled or 0)
+        settings = replace(recipe, networks=1, convolutions=())
         # Each is the first as often as the second.
         for name in list(kinds) if seed % 2 else reversed(list(kinds)):
             found[name].append(kinds[name](train, test, settings))
@@ -86,7 +86,7 @@ class Plain(torch.nn.Module):
         super().__init__()
         self.settings = settings
         self.recurrent = torch.nn.GRU(channels, settings.units, batch_first=True, bidirectional=True)
-        self.head = torch.nn.Linear(6 * settings.units + channels * (settings.resampled or 0), classes)
+        self.head = torch.nn.Linear(6 * settings.units, classes)
         self.dropout = torch.nn.Dropout(settings.dropout)
         self.of_steps = torch.nn.Dropout1d(settings.dropout)
         self.register_buffer("mean", torch.zeros(channels))
@@ -96,17 +96,13 @@ class Plain(torch.nn.Module):
         x = (x - self.mean) / self.deviation
         if self.training:
             x = x + self.settings.noise * torch.randn_like(x)
-        evenly = resample(x, lengths, self.settings.resampled or 0)
         # The same features are left out at all steps.
         x = self.of_steps(x.transpose(1, 2)).transpose(1, 2)
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         output, final = self.recurrent(packed)
         output, _ = pad_packed_sequence(output, batch_first=True)
-        summary = pool(torch.cat([final[0], final[1]], 1), output, lengths)
-        if self.settings.resampled:
-            summary = torch.cat([summary, evenly], 1)
-        logits: Tensor = self.head(self.dropout(summary))
-        return logits
+        summary: Tensor = self.head(self.dropout(pool(torch.cat([final[0], final[1]], 1), output, lengths)))
+        return summary
 
 
 def plain(train: TsFile, test: TsFile, settings: SeriesSettings) -> Trained:

@@ -327,11 +327,6 @@ class SequenceModel(TaskModel):
                 "stream: a network that reads in both directions needs the whole sequence; train one with "
                 "bidirectional=False"
             )
-        if self.network.networks[0].resampled:
-            raise ArgumentError(
-                "stream: a network that reads evenly spaced steps needs the whole sequence; train one with "
-                "resampled=0"
-            )
         return SequenceStream(self.network, self.labels.names, self._shape, self._dtype)
 
 

@@ -14,7 +14,7 @@ from nabi.models._sequences._baselines import Baselines
 from nabi.models._sequences._fronts import Front
 from nabi.models._sequences._settings import SequenceSettings
 
-__all__ = ["ANSWERS", "BLANK", "SequenceNetwork", "SequenceNetworks", "TimeConvolution", "pool", "resample"]
+__all__ = ["ANSWERS", "BLANK", "SequenceNetwork", "SequenceNetworks", "TimeConvolution", "pool"]
 
 ANSWERS = ("class", "step", "string")
 """What a network says: a class of a sequence, a class of every step, or a string of classes."""
@@ -61,8 +61,8 @@ class SequenceNetwork(torch.nn.Module):
     """From sequences to logits.
 
     The answer "class" is read from three summaries of the outputs of the last recurrent layer: the last
-    step (with two directions the last step of each), the mean and the largest of all steps; and where the
-    settings say so from steps of the front itself. "step" and "string" are read from every step.
+    step (with two directions the last step of each), the mean and the largest of all steps. "step" and
+    "string" are read from every step.
 
     Args:
         front: makes vectors of what a sequence is.
@@ -95,10 +95,7 @@ class SequenceNetwork(torch.nn.Module):
                 layer.build((None, None, width))
                 self.recurrent.append(layer)
             width = cell.output_width * self.directions
-        self.resampled = (settings.resampled or 0) if answer == "class" else 0
-        if answer == "class":
-            width = 3 * width + self.resampled * front.width
-        self.head = torch.nn.Linear(width, outputs + (answer == "string"))
+        self.head = torch.nn.Linear(3 * width if answer == "class" else width, outputs + (answer == "string"))
         if answer == "string":
             with torch.no_grad():
                 self.head.bias[BLANK] = _FIRST_BLANK
@@ -118,7 +115,6 @@ class SequenceNetwork(torch.nn.Module):
             where number 0 is the blank; and the lengths `[B]` of the T' steps.
         """
         x, lengths = self.front(x, lengths, generator)
-        evenly = resample(x, lengths, self.resampled) if self.resampled else None
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths)
         x = drop_features(x, self.dropout, generator)
@@ -136,8 +132,6 @@ class SequenceNetwork(torch.nn.Module):
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
         if self.answer == "class":
             x = pool(torch.cat(last, 1), x, lengths)[:, None]
-            if evenly is not None:
-                x = torch.cat([x, evenly[:, None]], 2)
         logits: Tensor = self.head(drop_features(x, self.dropout, generator))
         return (logits[:, 0] if self.answer == "class" else logits), lengths
 
@@ -197,16 +191,6 @@ def pool(last: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
     inside = _inside(x, lengths)[:, :, None]
     mean = x.masked_fill(~inside, 0.0).sum(1) / lengths[:, None]
     return torch.cat([last, mean, x.masked_fill(~inside, -torch.inf).amax(1)], 1)
-
-
-def resample(x: Tensor, lengths: Tensor, count: int) -> Tensor:
-    """Return `[B, count * D]`: steps evenly spaced from the first to the last of each row, interpolated."""
-    places = torch.linspace(0, 1, count, device=x.device) * (lengths[:, None] - 1)
-    before = places.long()
-    after = torch.minimum(before + 1, lengths[:, None] - 1)
-    share = (places - before)[:, :, None].to(x.dtype)
-    rows = torch.arange(len(x), device=x.device)[:, None]
-    return torch.lerp(x[rows, before], x[rows, after], share).flatten(1)
 
 
 def _inside(x: Tensor, lengths: Tensor) -> Tensor:

@@ -33,12 +33,6 @@ class SequenceSettings(AdamWSettings):
     stride: int = setting(
         1, whole(), "steps by which each convolution moves on; 2 halves the number of steps."
     )
-    resampled: int | None = setting(
-        0,
-        whole(0, optional=True),
-        "steps that the last layer reads beside the recurrent layers, evenly spaced over the sequence, for a "
-        "class of each sequence: a linear path, which needs the whole sequence; 0 for none.",
-    )
     networks: int = setting(
         1, whole(), "networks that are trained side by side; their probabilities are averaged."
     )

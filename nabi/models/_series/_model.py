@@ -26,8 +26,6 @@ __all__ = ["SeriesClassifier"]
 # Series of more steps than this get convolutions by default.
 _LONG = 60
 _CONVOLUTIONS = (32, 64)
-# Steps of the linear path.
-_RESAMPLED = 8
 
 
 class SeriesClassifier(SequenceModel):
@@ -185,9 +183,6 @@ class SeriesClassifier(SequenceModel):
         if settings.convolutions is None:
             long = float(np.median(data.train.lengths)) > _LONG
             settings = replace(settings, convolutions=_CONVOLUTIONS if long else ())
-        if settings.resampled is None:
-            whole = settings.bidirectional and self._answer == "class"
-            settings = replace(settings, resampled=_RESAMPLED if whole else 0)
         return settings
 
     def _make_front(self) -> SeriesFront:

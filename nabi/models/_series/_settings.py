@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nabi.models._sequences._settings import SequenceSettings
-from nabi.models._task._settings import Option, flag, real, setting, whole, wholes
+from nabi.models._task._settings import Option, flag, real, setting, wholes
 
 __all__ = ["SeriesSettings"]
 
@@ -17,12 +17,6 @@ class SeriesSettings(SequenceSettings):
         wholes(optional=True, empty=True),
         "channels of each convolution over time before the recurrent layers; () for no convolutions. By "
         "default long series get some.",
-    )
-    resampled: int | None = setting(
-        None,
-        whole(0, optional=True),
-        "steps, evenly spaced over the series, that the last layer reads beside the recurrent layers; 0 for "
-        "none. By default 8 where both directions are read and a series has one class.",
     )
     noise: float = setting(
         0.1,

@@ -7,7 +7,7 @@ from hypothesis import given, settings as run, strategies as st
 
 from nabi.cells import GRU2014, LSTM
 from nabi.models._sequences._fronts import SeriesFront
-from nabi.models._sequences._network import ANSWERS, SequenceNetwork, TimeConvolution, pool, resample
+from nabi.models._sequences._network import ANSWERS, SequenceNetwork, TimeConvolution, pool
 from nabi.models._sequences._settings import SequenceSettings
 
 COMBINATIONS = st.fixed_dictionaries(
@@ -18,7 +18,6 @@ COMBINATIONS = st.fixed_dictionaries(
         "kernel": st.integers(1, 4),
         "stride": st.integers(1, 3),
         "layers": st.integers(1, 2),
-        "resampled": st.sampled_from([0, 3]),
     }
 )
 
@@ -64,13 +63,6 @@ def test_summaries_are_of_the_steps_that_count() -> None:
     x = torch.tensor([[[1.0], [4.0], [99.0]], [[-5.0], [-2.0], [-2.0]]])
     found = pool(torch.tensor([[4.0], [-2.0]]), x, torch.tensor([2, 3]))
     assert found.tolist() == [[4.0, 2.5, 4.0], [-2.0, -3.0, -2.0]]
-
-
-def test_evenly_spaced_steps_are_interpolated() -> None:
-    x = torch.arange(6.0)[None, :, None].repeat(3, 1, 2)
-    found = resample(x, torch.tensor([5, 1, 2]), 3)
-    assert found[:, ::2].tolist() == [[0, 2, 4], [0, 0, 0], [0, 0.5, 1]]
-    assert torch.equal(found[:, ::2], found[:, 1::2])
 
 
 def test_dropout_is_there_in_training_only_and_comes_from_the_generator() -> None:

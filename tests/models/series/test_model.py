@@ -146,17 +146,6 @@ def test_long_series_get_convolutions_unless_told_otherwise() -> None:
     short = small(units=2, epochs=1)
     short.fit(series[:, :20], labels, validation_share=0, verbose=0)
     assert short.settings.convolutions == ()
-    # A linear path beside the recurrent layers, where the whole series is there.
-    assert short.settings.resampled == 8
-    streams = small(units=2, epochs=1, bidirectional=False)
-    streams.fit(series[:, :20], labels, validation_share=0, verbose=0)
-    assert streams.settings.resampled == 0
-    whole = small(units=2, epochs=1, bidirectional=False, resampled=4)
-    whole.fit(series[:, :20], labels, validation_share=0, verbose=0)
-    with pytest.raises(
-        ArgumentError, match="stream: a network that reads evenly spaced steps needs the whole"
-    ):
-        whole.stream()
 
 
 def test_what_is_wrong_with_arrays_is_said_before_training() -> None:
