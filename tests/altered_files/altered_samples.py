@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import nabi
-from nabi import Captioner, LanguageModel, NoteModel, Translator, layers, models
+from nabi import Captioner, LanguageModel, NoteModel, SeriesClassifier, Translator, layers, models
 from nabi.callbacks import Callback
 from nabi.training._loop import _resumable_training as training
 from nabi.utils import set_random_seed
@@ -173,6 +173,13 @@ _CAPTIONER, _CAPTIONER_TRAINING = _task(
     lambda one: one.caption(PICTURES[:1]),
 )
 
+_SERIES, _SERIES_TRAINING = _task(
+    lambda: SeriesClassifier(units=3, epochs=1, batch_size=2, networks=2, convolutions=(2,)),
+    ([np.ones((3, 2)) * row for row in range(4)], ["a", "b"] * 2),
+    {"validation_share": 0},
+    lambda one: (one.evaluate([np.ones((2, 2))] * 2, ["a", "b"]), str(one.report)),
+)
+
 
 def _write_classifier(path: Path) -> None:
     classifier = nabi.TextClassifier(units=3, embedding_size=4, epochs=1, batch_size=8)
@@ -202,11 +209,13 @@ SAMPLES: dict[str, Sample] = {
     "note model": _NOTES,
     "translator": _TRANSLATOR,
     "captioner": _CAPTIONER,
+    "series classifier": _SERIES,
     "language model training": _LANGUAGE_TRAINING,
     "piece model training": _PIECE_TRAINING,
     "note model training": _NOTES_TRAINING,
     "translator training": _TRANSLATOR_TRAINING,
     "captioner training": _CAPTIONER_TRAINING,
+    "series classifier training": _SERIES_TRAINING,
 }
 
 

@@ -13,6 +13,7 @@ import torch
 
 from nabi.data import Labels
 from nabi.errors import ArgumentError
+from nabi.interchange import ModelFile, reading
 from nabi.models._baselines._verdict import verdict
 from nabi.models._classifier._report import Report
 from nabi.models._sequences._baselines import Baselines, frame_features, stack, summary_features
@@ -214,8 +215,19 @@ class SequenceModel(TaskModel):
         self.labels = Labels(state["labels"])
         self._shape = tuple(int(one) for one in state["shape"])
         self._dtype = np.dtype(state["dtype"])
+        if self._dtype.kind not in "iuf":
+            raise ArgumentError(f"dtype: expected one of numbers, got {self._dtype}")
         self._widths = {str(name): int(width) for name, width in state["baselines"].items()}
         self._set_own_state(state)
+
+    def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
+        """Be what a file holds, whose baselines are those that the system has."""
+        super()._from_file(file, custom_objects)
+        with reading(file.path, f"it cannot be made {self._called} again"):
+            if self._answer != "string":
+                features = self._features_for_baselines(np.zeros((1, *self._shape), self._dtype))
+                if {name: one.shape[-1] for name, one in features.items()} != self._widths:
+                    raise ArgumentError("baselines: expected those of the system, got others")
 
     # Asking -------------------------------------------------------------------------------------------------
 

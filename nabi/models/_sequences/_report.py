@@ -50,6 +50,8 @@ class SequenceReport(Described):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skipped", tuple(self.skipped))
+        baselines = {str(name): float(figure) for name, figure in self.baselines.items()}
+        object.__setattr__(self, "baselines", baselines)
 
     @property
     def accuracy(self) -> float | None:

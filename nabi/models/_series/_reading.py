@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nabi import _checks
 from nabi.data import Table, is_ts_file, read_table, read_ts, table_columns
 from nabi.errors import ArgumentError, ShapeError, unknown_name
+from nabi.models._task._described import Described
 
 __all__ = ["Series", "SeriesColumns", "read_series"]
 
@@ -23,8 +24,10 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class SeriesColumns:
+class SeriesColumns(Described):
     """The columns of a long table, which has a row for each step of each series."""
+
+    _called: ClassVar[str] = "columns"
 
     id: str
     """Says which rows are one series."""
@@ -36,14 +39,8 @@ class SeriesColumns:
     group: str | None = None
     """What is never divided between training and validation."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the names as JSON can hold them."""
-        return {**asdict(self), "channels": list(self.channels)}
-
-    @classmethod
-    def from_dict(cls, described: Any) -> "SeriesColumns":
-        """Make the columns that `to_dict` described."""
-        return cls(**{**described, "channels": tuple(described["channels"])})
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
 
 
 class Series(NamedTuple):

@@ -19,7 +19,7 @@ class SeriesSettings(SequenceSettings):
         "default long series get some.",
     )
     noise: float = setting(
-        0.2,
+        0.1,
         real(least=0),
         "standard deviation of the noise that is added to standardized values in training.",
     )

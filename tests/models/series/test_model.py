@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nabi.errors import ArgumentError, FileFormatError, ShapeError
+from nabi.interchange import read_model_file, write_model_file
 from nabi.models import SeriesClassifier
 
 from ..sequences.toy import directions, turns
@@ -283,6 +284,34 @@ def test_what_is_asked_wrongly_is_refused(folder, tmp_path) -> None:
     figures = json.loads(json.dumps(model.report.to_dict()))
     assert type(model.report).from_dict(figures) == model.report
     assert model.report.picture(tmp_path / "confusion.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"settings": {"layers": 10**9}}, {"settings": {"networks": 10**9}}, {"settings": {"networks": 2}},
+        {"settings": {"convolutions": [10**9]}}, {"shape": [10**12]}, {"labels": ["a"] * 5}, {"dtype": "O"},
+        {"labels": ["down", "left", "up"]}, {"baselines": {"another": 4}},
+        {"columns": {"id": 3}}, {"gaps": False},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_file_that_claims_something_else_is_refused(learnt_alone, tmp_path, claim) -> None:
+    path = tmp_path / "model.nabi"
+    learnt_alone.save(path)
+    file = read_model_file(path)
+    header = {name: one for name, one in file.header.items() if name not in ("format", "layout", "kind")}
+    settings = {"settings": {**header["settings"], **claim["settings"]}} if "settings" in claim else claim
+    write_model_file(path, file.kind, {**header, **settings}, file.tensors)
+    with pytest.raises(FileFormatError, match="is damaged: it cannot be made a series classifier again"):
+        SeriesClassifier.load(path)
+
+
+@pytest.fixture(scope="module")
+def learnt_alone():
+    model = small(epochs=1, convolutions=(3,))
+    model.fit(*directions(20), verbose=0)
+    return model
 
 
 def test_the_vowels_are_told_apart() -> None:
