@@ -165,7 +165,7 @@ def _aspects(data: Path) -> Parts:
         rows: list[Row] = []
         for number, story in enumerate(stories):
             group = next((group for group in near if story["topics"][0] in group), None)
-            if group is None or (group == near[-1] and number % 6):
+            if group is None or number % (6 if group == near[-1] else 2):
                 continue
             others = [topic for topic in group if topic not in story["topics"]]
             asked = [*(topic for topic in group if topic in story["topics"]), *others[:2]]
@@ -173,7 +173,7 @@ def _aspects(data: Path) -> Parts:
                 label = (
                     "main" if topic == story["topics"][0] else "also" if topic in story["topics"] else "no"
                 )
-                rows.append((_beginning(story, 40), topic, label))
+                rows.append((_beginning(story, 25), topic, label))
         found[part] = rows
     return found
 

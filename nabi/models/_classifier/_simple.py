@@ -19,9 +19,9 @@ from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 __all__ = ["SimpleModel"]
 
 # From strong to weak; each fit begins with the last. It ends where the validation rows got worse twice.
-_PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.008)
+_PENALTIES = (0.5, 0.1, 0.03, 0.01, 0.003)
 _PENALTY = 0.1  # without validation rows
-_STEPS, _WORSE = 25, 2
+_STEPS, _WORSE = 60, 2
 # More would take gigabytes of memory, and more than seconds; rows are drawn.
 _MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
 _MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000

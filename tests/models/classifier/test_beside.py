@@ -34,13 +34,23 @@ def test_figures_are_those_of_the_report():
     logits, truth = draw.normal(size=(200, 4)), draw.integers(3, size=200)
     report = Report.measure(tuple("abcd"), truth, as_probabilities(logits, False))
     assert rate_rows(logits, truth, False) == pytest.approx((report.accuracy, report.macro_f1))
-    assert loss_of(logits, truth, False) == pytest.approx(
-        -np.log(as_probabilities(logits, False)[np.arange(200), truth]).mean(), rel=1e-5
-    )
+    logarithms = np.log(as_probabilities(logits, False))
+    right = logarithms[np.arange(200), truth].mean()
+    expected = -(201 / 202 * right + 1 / 202 * logarithms.mean())
+    assert loss_of(logits, truth, False) == pytest.approx(expected, rel=1e-5)
     several = (draw.random((200, 4)) < [0.5, 0.2, 0.1, 0.0]).astype(np.float32)
     report = Report.measure(tuple("abcd"), several, as_probabilities(logits, True), several=True)
     assert rate_rows(logits, several, True) == pytest.approx((report.micro_f1, report.macro_f1))
     np.testing.assert_allclose(as_logits(as_probabilities(logits, True), True), logits, atol=1e-4)
+
+
+def test_few_rows_that_are_all_right_do_not_ask_for_certainty():
+    logits, truth = np.array([[2.0, -2.0]] * 10), np.zeros(10, int)
+    losses = [loss_of(logits * times, truth, False) for times in (0.1, 0.5, 1, 2)]
+    assert min(losses) == losses[2]
+    flags = np.array([[1.0, 0.0]] * 10)
+    losses = [loss_of(logits * times, flags, True) for times in (0.1, 0.5, 1.5, 4)]
+    assert min(losses) == losses[2]
 
 
 def test_the_margin_is_the_standard_error_of_the_difference():
