@@ -9,7 +9,9 @@ What is written lies in memory that is used again.
 import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from math import prod
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from nabi.native.addresses import arguments_type, expect, of_array, to_fill, to_
 from nabi.native.memory import fresh, zeros
 
 __all__ = [
+    "MaskRows",
     "from_rows",
     "gather",
     "hand_out",
@@ -227,50 +230,77 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: 
         return None
     if lengths and not 0 <= min(lengths) <= max(lengths) <= time:
         raise ArgumentError(f"lengths: expected numbers from 0 to {time}, got {list(lengths)}")
-    counts = array("q", lengths)
-    return _lay_out(code["of_lengths"], counts, time, sum(lengths), reverse, 0, (0, 0))
+    layout = _Layout(array("q", lengths), time, sum(lengths), reverse)
+    return layout.run(code["of_lengths"], 0, (0, 0))
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
     """Lay out the valid steps of a boolean mask `[B, T]`; None if torch must be used."""
-    if not can_read(mask) or (code := _native()) is None:
-        return None
-    if mask.dtype is not torch.bool or mask.dim() != 2:
-        raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
-    batch, time = mask.shape
-    counts = array("q", bytes(8 * batch))
-    return _lay_out(code["of_mask"], counts, time, batch * time, reverse, to_read(mask), mask.stride())
+    return MaskRows(mask.shape, reverse).rows(mask) if mask.dim() == 2 else _refuse(mask)
 
 
-def _lay_out(
-    kernel: int,
-    lengths: "array[int]",
-    time: int,
-    most: int,
-    reverse: bool,
-    where: int,
-    strides: Sequence[int],
-) -> Rows:
-    """Run a kernel for at most `most` valid steps and a mask at address `where` with `strides`."""
-    if torch.is_inference_mode_enabled():
+class MaskRows:
+    """Lays out one mask after the other, all of one shape, in the same memory.
+
+    Args:
+        shape: of the masks, `[B, T]`.
+        reverse: whether rows run from the last valid step of each sequence to its first.
+    """
+
+    def __init__(self, shape: Sequence[int], reverse: bool) -> None:
+        self._shape, self._reverse = tuple(shape), reverse
+        self._layout: _Layout | None = None
+
+    def rows(self, mask: Tensor) -> Rows | None:
+        """Lay out the valid steps of a boolean mask; None if torch must be used.
+
+        The next call writes over the rows of the last one.
+        """
+        if not can_read(mask) or (code := _native()) is None:
+            return None
+        if mask.dtype is not torch.bool or mask.shape != self._shape:
+            _refuse(mask)
+        batch, time = self._shape
+        if self._layout is None:
+            self._layout = _Layout(array("q", bytes(8 * batch)), time, batch * time, self._reverse)
+        return self._layout.run(code["of_mask"], to_read(mask), mask.stride())
+
+
+def _refuse(mask: Tensor) -> NoReturn:
+    raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
+
+
+class _Layout:
+    """The memory of a layout of at most `most` valid steps, and the arguments of the kernels that fill it."""
+
+    def __init__(self, lengths: "array[int]", time: int, most: int, reverse: bool) -> None:
+        batch, given = len(lengths), len(_code.LAYOUT)
+        sizes = (batch, batch, time + 1, most, batch * time)
         # Tensors created in inference mode can't be used outside it.
-        with torch.inference_mode(False):
-            return _lay_out(kernel, lengths, time, most, reverse, where, strides)
-    batch, given = len(lengths), len(_code.LAYOUT)
-    sizes = (batch, batch, time + 1, most, batch * time)
-    order, back, offset, place, table = [torch.empty(size, dtype=torch.int64) for size in sizes]
-    starts, active = [array("q", bytes(8 * (time + 1))) for _ in range(2)]
-    block = _LayoutArguments()
-    block[:given] = [
-        of_array(lengths), where, of_array(active), of_array(starts), to_fill(order), to_fill(back),
-        to_fill(offset), to_update(place), to_fill(table), ctypes.addressof(block) + 8 * given,
-        batch, time, reverse, *strides,
-    ]  # fmt: skip
-    _threads.run(kernel, block, 1)
-    moved, longest, count = block[given:]
-    rows = Rows(active[:longest].tolist(), batch, order if moved else None, place[:count])
-    rows.know(count=count, offset=offset[: longest + 1], back=back if moved else None, table=table)
-    return rows
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            tensors = [torch.empty(size, dtype=torch.int64) for size in sizes]
+        self._tensors, self._lengths = tensors, lengths
+        order, back, offset, place, table = tensors
+        self._active, self._starts = [array("q", bytes(8 * (time + 1))) for _ in range(2)]
+        self._block = block = _LayoutArguments()
+        block[:given] = [
+            of_array(lengths), 0, of_array(self._active), of_array(self._starts), to_fill(order),
+            to_fill(back), to_fill(offset), to_update(place), to_fill(table),
+            ctypes.addressof(block) + 8 * given, batch, time, reverse, 0, 0,
+        ]  # fmt: skip
+
+    def run(self, kernel: int, mask: int, strides: Sequence[int]) -> Rows:
+        """Run a kernel, on a mask at an address with strides; the next run writes over the rows."""
+        block, given = self._block, len(_code.LAYOUT)
+        block[1], block[given - 2], block[given - 1] = mask, *strides
+        _threads.run(kernel, block, 1)
+        moved, longest, count = block[given:]
+        order, back, offset, place, table = self._tensors
+        rows = Rows(
+            self._active[:longest].tolist(), len(self._lengths), order if moved else None, place[:count]
+        )
+        rows.know(count=count, offset=offset[: longest + 1], back=back if moved else None, table=table)
+        return rows
 
 
 def _table(rows: Rows, shape: Sequence[int]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
-from nabi.kernels import from_rows, to_rows
+from nabi.kernels import MaskRows, from_rows, in_batch_order, in_row_order, to_rows
 from nabi.native import are_ordinary, has_failed, is_watched, runs_native
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
@@ -189,7 +189,10 @@ def _differentiate(
 
 
 class TrainingPass:
-    """What stays the same from step to step is settled when this is made.
+    """A program that runs over batches of one shape, forward and backward in turn, again and again.
+
+    What stays the same from step to step is settled when this is made; a mask changes only the layout of
+    rows. A step writes over all that the last one returned.
 
     Args:
         program: the program, without random inputs.
@@ -210,19 +213,32 @@ class TrainingPass:
         families: Sequence[Tensor],
         need_families: tuple[bool, ...],
     ) -> None:
-        self._rows = Layout(None, None, None).rows(x, options)
         self.shape = x.shape
-        # The steps of one sequence are rows as they are.
-        self._is_rows = x.shape[0] == 1 and self._rows.place is None
+        self._options, self._strides = options, x.stride()
+        self._plain = self._rows = Layout(None, None, None).rows(x, options)
+        self._masked = MaskRows(x.shape[:2], options.reverse)
         self._prepared = prepare(
-            program, self._rows, to_rows(x, self._rows), states, families,
-            keep=options.kept(program), need_families=need_families,
-        )  # fmt: skip
+            program, x, states, families, keep=options.kept(program), need_families=need_families
+        )
 
-    def forward(self, x: Tensor, states: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states."""
-        kept, finals = self._prepared.forward(x if self._is_rows else to_rows(x, self._rows), states)
-        return [from_rows(values, self._rows, self.shape) for values in kept], finals
+    def forward(
+        self, x: Tensor, states: Sequence[Tensor], mask: Tensor | None = None
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states.
+
+        Args:
+            x: the input.
+            states: the initial states; with a mask those of all sequences are the same.
+            mask: `[B, T]`, whether a step counts, or None when all do. States at others are zero.
+        """
+        rows = self._plain
+        if mask is not None:
+            rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
+        self._rows = rows
+        kept, finals = self._prepared.forward(rows, to_rows(x, rows), states)
+        if rows.order is not None:
+            finals = tuple([in_batch_order(final, rows) for final in finals])
+        return [from_rows(values, rows, self.shape, self._strides) for values in kept], finals
 
     def backward(
         self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
@@ -235,12 +251,14 @@ class TrainingPass:
             need_input: whether the gradient of the input is wanted.
 
         Returns:
-            The gradient of the input and those of the families; the next step may write over the latter.
+            The gradient of the input and those of the families.
         """
         rows = self._rows
         of_rows = [to_rows(cotangent, rows) for cotangent in cotangents]
+        if rows.order is not None:
+            final_cotangents = [None if c is None else in_row_order(c, rows) for c in final_cotangents]
         dx, families = self._prepared.backward(of_rows, final_cotangents, need_input)
-        return None if dx is None else from_rows(dx, rows, self.shape), families
+        return None if dx is None else from_rows(dx, rows, self.shape, self._strides), families
 
 
 class PreparedStep:

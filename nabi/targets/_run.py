@@ -23,7 +23,7 @@ from nabi.native import NativeError, give_up, has_failed, made_natively, runs_na
 from nabi.targets import eager
 
 if TYPE_CHECKING:
-    from nabi.targets.llvm._binder import Passes
+    from nabi.targets.llvm._binder import Passes, TrainingPasses
 
 __all__ = [
     "Gradients",
@@ -217,7 +217,6 @@ def _passes(
 
 def prepare(
     program: Program,
-    rows: Rows,
     x: Tensor,
     initial: Sequence[Tensor],
     families: Sequence[Tensor],
@@ -229,8 +228,7 @@ def prepare(
 
     Args:
         program: the program, without random inputs.
-        rows: the layout of all steps.
-        x, initial: such tensors as the steps will be given.
+        x, initial: such an input `[B, T, D]` and such initial states `[B, width]` as the steps will be given.
         families: the weights. They may be written to between two steps, but not lie elsewhere.
         keep: the states whose rows are wanted.
         need_families: for each family whether its gradient is wanted.
@@ -239,52 +237,56 @@ def prepare(
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
     if in_place and is_native(program, (x, *initial, *families)):
-        read, columns_first, lines = _binder().readable(program, families, x.dtype)
 
-        def bind() -> "Passes":
-            passes: Passes = _binder().Passes(program, rows, x.dtype, columns_first, keep=keep, save=True)
-            passes.hold(read, lines, True in need_families)
-            return passes
+        def bind() -> "TrainingPasses":
+            made: TrainingPasses = _binder().TrainingPasses(
+                program, x.dtype, x.shape[0], x.shape[1], families,
+                keep=keep, need_gradients=True in need_families,
+            )  # fmt: skip
+            return made
 
         passes = made_natively(program.key, name_of(program), bind)
-    return Prepared(program, rows, families, keep, need_families, passes)
+    return Prepared(program, families, keep, need_families, passes)
 
 
 class Prepared:
-    """What is settled once for all steps of a training; a step is `forward`, then `backward`."""
+    """What is settled once for all steps of a training; a step is `forward`, then `backward`.
+
+    The next step may write over all that a step returns.
+    """
 
     def __init__(
         self,
         program: Program,
-        rows: Rows,
         families: Sequence[Tensor],
         keep: tuple[int, ...],
         need_families: tuple[bool, ...],
-        passes: "Passes | None",
+        passes: "TrainingPasses | None",
     ) -> None:
-        self._program, self._rows, self._families = program, rows, families
+        self._program, self._families = program, families
         self._keep, self._need_families, self._passes = keep, need_families, passes
-        self._saved: tuple[Tensor, Any, Sequence[Tensor | None]] | None = None
+        # Of the last run forward, where torch made it: rows, input rows, and its record.
+        self._last: tuple[Rows, Tensor, Record] | None = None
         self._gradients: Sequence[Tensor | None] | None = None
         if passes is not None:
             found: Sequence[Tensor | None] = passes.gradients or [None] * len(families)
             self._gradients = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
 
-    def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    def forward(
+        self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
 
         Returns:
             The rows of the states that are kept, and the final states `[B, width]`.
         """
-        record: Any
         if self._passes is not None:
-            states, finals, record = self._passes.forward(x, initial)
-        else:
-            x = x.reshape(-1, x.shape[-1])
-            states, finals, record = run_forward(
-                self._program, self._rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
-            )
-        self._saved = x, record, states
+            return self._passes.forward(rows, x, initial)
+        x = x.reshape(-1, x.shape[-1])
+        states, finals, record = run_forward(
+            self._program, rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
+        )
+        self._last = rows, x, record
         return [state for state in states if state is not None], finals
 
     def backward(
@@ -302,24 +304,22 @@ class Prepared:
 
         Returns:
             The gradient of the input rows `[N, D]` if it is wanted, and those of the families, None where not
-            needed. The next step may write its gradients over them.
+            needed.
         """
-        assert self._saved is not None
-        (x, record, states), self._saved = self._saved, None
-        cotangents: list[Tensor | None] = [None] * len(states)
+        cotangents: list[Tensor | None] = [None] * len(final_cotangents)
         for i, cotangent in zip(self._keep, state_cotangents, strict=True):
             cotangents[i] = cotangent
         if self._passes is not None:
-            of_passes = self._passes.backward(
-                record, states, (), (), cotangents, final_cotangents,
-                need_input=need_input, need_initial=False, need_families=bool(self._passes.gradients),
-            )  # fmt: skip
+            of_passes = self._passes.backward(cotangents, final_cotangents, need_input)
             if of_passes is not None:
                 return of_passes[0], self._gradients or ()
+            rows, kept = self._passes.record()
+            self._last = rows, kept.x, _run_again(self._program, rows, kept, self._families)
             self._passes = None
-            record = _run_again(self._program, self._rows, record, self._families)
+        assert self._last is not None
+        (rows, x, record), self._last = self._last, None
         found = run_backward(
-            self._program, self._rows, record, self._families, cotangents, final_cotangents,
+            self._program, rows, record, self._families, cotangents, final_cotangents,
             need_input=need_input, need_initial=False, need_families=self._need_families,
             into=self._gradients,
         )  # fmt: skip

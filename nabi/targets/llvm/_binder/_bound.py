@@ -114,7 +114,7 @@ class Bound:
         self.memory = compiled.lay_out(batch, count, chunk_rows)
         self._limit, self._chunk_rows, self._batched = limit, chunk_rows, batched
         self._record, self._fixed = self.memory.record, Fixed()
-        self._work = float(count) * compiled.multiply_adds
+        self.work = float(count) * compiled.multiply_adds
         self._x_size = count * program.input_size
         self._dx = self._laid_out(program.input_size)
         self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
@@ -142,7 +142,7 @@ class Bound:
 
     def _block(self, rows: Rows) -> tuple[Any, list[Any], int]:
         """Return a block of arguments, where to put it after the run, and how many threads shall run it."""
-        threads = _threads.threads_for(self._work)
+        threads = _threads.threads_for(self.work)
         memory = working_memory(self.memory.working_layout)
         spare = rows.blocks.get((self, memory[1], threads))
         if spare is None:
@@ -150,13 +150,12 @@ class Bound:
         try:
             block = spare.pop()
         except IndexError:
-            block = self._new_block(rows, memory, threads)
+            block = self.new_block(rows, memory, threads)
         else:
+            # Addresses in the block lead there: see `nabi.native.addresses`.
+            block.memory = memory[0]
             if threads > 1:
-                at = ctypes.addressof(block) + 8 * self.compiled.count
-                ctypes.memset(at, 0, 8 * _counters(threads))
-        # Addresses in the block lead there: see `nabi.native.addresses`.
-        block.memory = memory[0]
+                self.clear_counters(block, threads)
         return block, spare, threads
 
     def _kind_of_block(self, rows: Rows, memory: Block, threads: int) -> list[Any]:
@@ -164,33 +163,43 @@ class Bound:
             rows.blocks.clear()
         return rows.blocks.setdefault((self, memory[1], threads), [])
 
-    def _new_block(self, rows: Rows, memory: Block, threads: int) -> Any:
+    def new_block(self, rows: Rows, memory: Block, threads: int) -> Any:
         """Return a block with all that rows, working memory and threads decide."""
-        compiled = self.compiled
-        values, place, start = [0] * compiled.count, compiled.place, memory[1]
+        compiled, start = self.compiled, memory[1]
+        values, place = [0] * compiled.count, compiled.place
         for at, offset in self.memory.working:
             values[at] = start + offset
-        chunks = rows.chunks(self._limit)
-        values[place["chunks"]] = len(chunks) - 1
-        values[place["chunk_start"]] = to_read(chunks)
         values[place["chunk_rows"]] = self._chunk_rows
-        values[place["batch"]] = rows.batch
-        values[place["steps"]] = len(rows.active)
-        values[place["offset"]] = to_read(rows.offset)
-        if rows.zero is not None:
-            values[place["zero"]] = to_read(rows.zero)
-            values[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
-        if rows.cut is not None and "cut" in place:
-            values[place["cut"]] = to_read(rows.cut)
         for at, value in self._fixed.items():
             values[at] = value
-        # Rows of sequences that end early would be too little work for the thread that has the last ones.
-        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
-        values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
         block: Any = arguments(compiled.count + _counters(threads), values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * compiled.count
+        block.memory = memory[0]
+        self.lay(block, rows, threads)
         return block
+
+    def lay(self, block: Any, rows: Rows, threads: int) -> None:
+        """Write to a block what rows decide; they hold the memory that it then leads to."""
+        compiled, place = self.compiled, self.compiled.place
+        chunks = rows.chunks(self._limit)
+        block[place["chunks"]] = len(chunks) - 1
+        block[place["chunk_start"]] = to_read(chunks)
+        block[place["batch"]] = rows.batch
+        block[place["steps"]] = len(rows.active)
+        block[place["offset"]] = to_read(rows.offset)
+        if rows.zero is not None:
+            block[place["zero"]] = to_read(rows.zero)
+            block[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
+        if rows.cut is not None and "cut" in place:
+            block[place["cut"]] = to_read(rows.cut)
+        # Rows of sequences that end early would be too little work for the thread that has the last ones.
+        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
+        block[place["split_units"]] = 0 if by_rows else 1
+
+    def clear_counters(self, block: Any, threads: int) -> None:
+        """Set the counters of barriers back, before a block is used again by so many threads."""
+        ctypes.memset(ctypes.addressof(block) + 8 * self.compiled.count, 0, 8 * _counters(threads))
 
 
 class Forward(Bound):

@@ -1,0 +1,277 @@
+"""A program bound to weights and to batches of one shape: memory is laid out, and arguments filled in, once.
+
+A step of training is a run forward, then a run backward, with the same weights at the same place every time.
+All results lie in the same memory at every step. Where steps of a batch do not count, its rows are fewer:
+they take the front of the memory, and only what the layout of rows decides is written to the arguments anew.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nabi.ir import Program
+from nabi.kernels import Rows
+from nabi.native import made_natively, threads as _threads
+from nabi.native.addresses import expect, to_fill, to_read
+from nabi.native.memory import fresh, give_back, new_memory, take
+from nabi.targets.llvm._binder._bound import (
+    Bound,
+    Fixed,
+    NativeRecord,
+    bind_backward,
+    bind_forward,
+    gradient_like,
+)
+from nabi.targets.llvm._binder._runs import readable
+
+__all__ = ["TrainingPasses"]
+
+
+class _Filled:
+    """A kernel with one block of arguments, in which all that stays is filled in.
+
+    Attributes:
+        block: the arguments, ready for the rows of the last call of `over`.
+        initial: the states whose addresses it has.
+        views: the results, as many rows of each as the batch has.
+    """
+
+    def __init__(self, bound: Bound, fixed: Fixed, results: Sequence[tuple[int, Tensor]]) -> None:
+        bound.fix(fixed)
+        self._bound, self._address, self._results = bound, bound.compiled.address, results
+        self._memory = new_memory(bound.memory.working_layout, kept=False)
+        self._rows: Rows | None = None
+        self._threads = 0
+        self._work = 0.0
+        self.block: Any = None
+        self.initial: Sequence[Tensor] | None = None
+        self.views: list[Tensor] = []
+
+    def over(self, rows: Rows) -> Any:
+        """Return the block of arguments for a layout of rows."""
+        if rows is not self._rows:
+            self._work = self._bound.work * rows.count / max(self._bound.count, 1)
+        threads = _threads.threads_for(self._work)
+        if threads != self._threads:
+            self.block, self.initial = self._bound.new_block(rows, self._memory, threads), None
+            self._threads, self._rows = threads, None
+        elif threads > 1:
+            self._bound.clear_counters(self.block, threads)
+        if rows is not self._rows:
+            self._bound.lay(self.block, rows, threads)
+            self._rows = rows
+            self.views = [result[: rows.count] for _, result in self._results]
+            for (at, _), view in zip(self._results, self.views, strict=True):
+                self.block[at] = to_fill(view)
+        return self.block
+
+    def start_from(self, initial: Sequence[Tensor]) -> None:
+        """Write the addresses of initial states to the block."""
+        for at, state in zip(self._bound.compiled.initial_at, initial, strict=True):
+            self.block[at] = to_read(state)
+        self.initial = initial
+
+    def run(self) -> None:
+        """Run the kernel."""
+        _threads.run(self._address, self.block, self._threads)
+
+
+class TrainingPasses:
+    """The passes of a program in a training; one thread at a time may run them.
+
+    Args:
+        program: the program, without random inputs.
+        dtype: of all tensors.
+        batch, steps: the shape of a batch.
+        families: the weights. They are read anew at every run, but must stay where they lie.
+        keep: the states whose values at every step are wanted.
+        need_gradients: whether the weights are trained.
+
+    Attributes:
+        gradients: of the weights, if they are trained; every backward pass writes over them.
+
+    Raises:
+        NativeError: if the forward kernel cannot be made.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        dtype: torch.dtype,
+        batch: int,
+        steps: int,
+        families: Sequence[Tensor],
+        *,
+        keep: tuple[int, ...],
+        need_gradients: bool,
+    ) -> None:
+        self._program, self._dtype, self._keep = program, dtype, keep
+        self._families, self._columns_first, self._lines = readable(program, families, dtype)
+        self._size = batch, batch * steps, steps
+        self.gradients: list[Tensor] = []
+        bound = bind_forward(program, dtype, self._columns_first, keep, True, False, *self._size)
+        if need_gradients:
+            self.gradients = list(map(gradient_like, self._families, self._columns_first))
+        self._record = take(bound.memory.record_layout)
+        widths, compiled = program.state_widths, bound.compiled
+        self._states = [fresh((batch * steps, widths[i]), dtype) for i in keep]
+        self._finals = tuple([torch.empty(batch, width, dtype=dtype) for width in widths])
+        fixed = self._fixed(bound)
+        for at, final in zip(compiled.final_at, self._finals, strict=True):
+            fixed[at] = to_fill(final)
+        self._x_at = compiled.x_at
+        places = [at for _, at in compiled.state_at]
+        self._forward = _Filled(bound, fixed, list(zip(places, self._states, strict=True)))
+        self._backward: dict[tuple[tuple[int, ...], bool], _Backward] = {}
+        # Of the last run forward: rows, input and initial states.
+        self._last: tuple[Rows, Tensor, Sequence[Tensor]] | None = None
+        self._initial: Sequence[Tensor] | None = None
+        self._checked: Sequence[Tensor] = ()
+
+    def __del__(self) -> None:
+        record = vars(self).get("_record")
+        if record is not None:
+            give_back(record[0])
+
+    def _fixed(self, bound: Bound) -> Fixed:
+        """The arguments that stay in both directions: what is saved for the way back, and weights."""
+        place, start = bound.compiled.place, self._record[1]
+        fixed = {at: start + offset for at, offset in bound.memory.record}
+        for i, (family, line) in enumerate(zip(self._families, self._lines, strict=True)):
+            fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
+        return fixed
+
+    def forward(
+        self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Run forward.
+
+        Args:
+            rows: the layout.
+            x: input rows, in any shape.
+            initial: initial states `[B, width]`; the same sequence again stands for the same states.
+
+        Returns:
+            The rows of the states that are kept, and the final states. The next step writes over them.
+        """
+        x, size = x.contiguous(), rows.count * self._program.input_size
+        if x.numel() != size or x.dtype is not self._dtype:
+            expect("x", x, (rows.count, self._program.input_size), self._dtype)
+        if initial is not self._initial:
+            self._checked, self._initial = self._check(initial), initial
+        filled, initial = self._forward, self._checked
+        block = filled.over(rows)
+        block[self._x_at] = to_read(x)
+        if filled.initial is not initial:
+            filled.start_from(initial)
+        filled.run()
+        self._last = rows, x, initial
+        return filled.views, self._finals
+
+    def _check(self, initial: Sequence[Tensor]) -> Sequence[Tensor]:
+        found = []
+        for state, final in zip(initial, self._finals, strict=True):
+            found.append(state := state.contiguous())
+            expect("states", state, final.shape, self._dtype)
+        return found
+
+    def backward(
+        self, cotangents: Sequence[Tensor | None], final_cotangents: Sequence[Tensor | None], need_input: bool
+    ) -> tuple[Tensor | None, Sequence[Tensor]] | None:
+        """Run backward what ran forward last; None if the kernel cannot be made.
+
+        Args:
+            cotangents: for each state those of its rows, or None.
+            final_cotangents: for each state that of its final value, or None.
+            need_input: whether the gradient of the input rows is wanted.
+
+        Returns:
+            The gradient of the input rows, and those of the weights. The next step writes over them.
+        """
+        given = tuple([i for i, cotangent in enumerate(cotangents) if cotangent is not None])
+        backward = self._backward.get((given, need_input))
+        if backward is None:
+            backward = self._bind_backward(given, need_input)
+            if backward is None:
+                return None
+        assert self._last is not None
+        return backward.run(*self._last, cotangents, final_cotangents), self.gradients
+
+    def _bind_backward(self, given: tuple[int, ...], need_input: bool) -> "_Backward | None":
+        program = self._program
+        bound = made_natively(
+            program.key,
+            type(program.cell).__name__,
+            lambda: bind_backward(
+                program, self._dtype, self._columns_first, self._keep, given, need_input,
+                bool(self.gradients), False, False, *self._size,
+            ),
+        )  # fmt: skip
+        if bound is None:
+            return None
+        fixed = self._fixed(bound)
+        for i, gradient in enumerate(self.gradients):
+            fixed[bound.compiled.place[f"gradient_{i}"]] = to_fill(gradient)
+        found = self._backward[given, need_input] = _Backward(bound, fixed, self._states, need_input)
+        return found
+
+    def record(self) -> tuple[Rows, NativeRecord]:
+        """The rows of the last run forward, and all that is needed to run it again by other means."""
+        assert self._last is not None
+        rows, x, initial = self._last
+        return rows, NativeRecord(x, initial, (), None)
+
+
+class _Backward:
+    """The run backward, for cotangents of some states."""
+
+    def __init__(self, bound: Bound, fixed: Fixed, states: Sequence[Tensor], need_input: bool) -> None:
+        self._compiled, self._dtype, self._batch = bound.compiled, bound.dtype, bound.batch
+        self._program = bound.compiled.kernel.program
+        for (_, at), state in zip(bound.compiled.state_at, states, strict=True):
+            fixed[at] = to_read(state)
+        self._dx: Tensor | None = None
+        results: list[tuple[int, Tensor]] = []
+        if need_input:
+            self._dx = fresh((bound.count, self._program.input_size), bound.dtype)
+            if bound.compiled.input_at is None:
+                self._dx.zero_()  # no equation reads the input
+            else:
+                results = [(bound.compiled.input_at, self._dx)]
+        self._filled = _Filled(bound, fixed, results)
+
+    def run(
+        self,
+        rows: Rows,
+        x: Tensor,
+        initial: Sequence[Tensor],
+        cotangents: Sequence[Tensor | None],
+        final_cotangents: Sequence[Tensor | None],
+    ) -> Tensor | None:
+        """Run the kernel; the gradient of the input rows if it is wanted."""
+        compiled, dtype, filled = self._compiled, self._dtype, self._filled
+        widths = self._program.state_widths
+        block = filled.over(rows)
+        block[compiled.x_at] = to_read(x)
+        if filled.initial is not initial:
+            filled.start_from(initial)
+        alive: list[Tensor] = []
+        for i, at in compiled.given_at:
+            cotangent = cotangents[i]
+            assert cotangent is not None
+            alive.append(cotangent := cotangent.contiguous())
+            if cotangent.numel() != rows.count * widths[i] or cotangent.dtype is not dtype:
+                expect("cotangent of a state", cotangent, (rows.count, widths[i]), dtype)
+            block[at] = to_read(cotangent)
+        for at, width, cotangent in zip(compiled.final_at, widths, final_cotangents, strict=True):
+            address = 0
+            if cotangent is not None:
+                alive.append(cotangent := cotangent.contiguous())
+                if cotangent.numel() != self._batch * width or cotangent.dtype is not dtype:
+                    expect("cotangent of a final state", cotangent, (self._batch, width), dtype)
+                address = to_read(cotangent)
+            block[at] = address
+        filled.run()
+        return None if self._dx is None else filled.views[0] if filled.views else self._dx[: rows.count]
