@@ -237,15 +237,10 @@ def prepare(
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
     if in_place and is_native(program, (x, *initial, *families)):
-
-        def bind() -> "TrainingPasses":
-            made: TrainingPasses = _binder().TrainingPasses(
-                program, x.dtype, x.shape[0], x.shape[1], families,
-                keep=keep, need_gradients=True in need_families,
-            )  # fmt: skip
-            return made
-
-        passes = made_natively(program.key, name_of(program), bind)
+        passes = _binder().TrainingPasses(
+            program, x.dtype, x.shape[0], x.shape[1], families, keep=keep,
+            need_gradients=True in need_families,
+        )  # fmt: skip
     return Prepared(program, families, keep, need_families, passes)
 
 
@@ -281,7 +276,10 @@ class Prepared:
             The rows of the states that are kept, and the final states `[B, width]`.
         """
         if self._passes is not None:
-            return self._passes.forward(rows, x, initial)
+            of_passes = self._passes.forward(rows, x, initial)
+            if of_passes is not None:
+                return of_passes
+            self._passes = None
         x = x.reshape(-1, x.shape[-1])
         states, finals, record = run_forward(
             self._program, rows, x, tuple(initial), self._families, (), keep=self._keep, save=True

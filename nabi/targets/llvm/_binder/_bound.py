@@ -36,6 +36,7 @@ __all__ = [
     "bound_backward",
     "bound_forward",
     "gradient_like",
+    "is_read_in_place",
 ]
 
 FEW = 4
@@ -412,7 +413,7 @@ def bind_forward(
     """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
     few = batch <= FEW
     compiled = forward_kernel(
-        program, dtype, save, keep, flags, columns_first, few, _is_read_in_place(batch, steps)
+        program, dtype, save, keep, flags, columns_first, few, is_read_in_place(batch, steps)
     )
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
     return Forward(compiled, dtype, batch, count, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched)
@@ -437,7 +438,7 @@ def bind_backward(
     compiled = backward_kernel(
         program, dtype, keep, given, flags, cuts, columns_first,
         need_input and program.derivative.input is not None, need_weights, batch <= FEW,
-        _is_read_in_place(batch, steps),
+        is_read_in_place(batch, steps),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))
@@ -449,7 +450,8 @@ bound_forward = lru_cache(maxsize=1024)(bind_forward)
 bound_backward = lru_cache(maxsize=1024)(bind_backward)
 
 
-def _is_read_in_place(batch: int, steps: int) -> bool:
+def is_read_in_place(batch: int, steps: int) -> bool:
+    """Whether kernels for so many sequences and steps read weights where they lie."""
     return batch == 1 and steps <= _SHORT
 
 

@@ -5,8 +5,8 @@ All results lie in the same memory at every step. Where steps of a batch do not 
 they take the front of the memory, and only what the layout of rows decides is written to the arguments anew.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import made_natively, threads as _threads
 from nabi.native.addresses import expect, to_fill, to_read
-from nabi.native.memory import fresh, give_back, new_memory, take
+from nabi.native.memory import Block, fresh, give_back, new_memory, take
 from nabi.targets.llvm._binder._bound import (
     Bound,
     Fixed,
@@ -23,16 +23,20 @@ from nabi.targets.llvm._binder._bound import (
     bind_backward,
     bind_forward,
     gradient_like,
+    is_read_in_place,
 )
 from nabi.targets.llvm._binder._runs import readable
 
 __all__ = ["TrainingPasses"]
+
+_Kernel = TypeVar("_Kernel", bound=Bound)
 
 
 class _Filled:
     """A kernel with one block of arguments, in which all that stays is filled in.
 
     Attributes:
+        x_at: where the address of the input goes.
         block: the arguments, ready for the rows of the last call of `over`.
         initial: the states whose addresses it has.
         views: the results, as many rows of each as the batch has.
@@ -41,6 +45,7 @@ class _Filled:
     def __init__(self, bound: Bound, fixed: Fixed, results: Sequence[tuple[int, Tensor]]) -> None:
         bound.fix(fixed)
         self._bound, self._address, self._results = bound, bound.compiled.address, results
+        self.x_at = bound.compiled.x_at
         self._memory = new_memory(bound.memory.working_layout, kept=False)
         self._rows: Rows | None = None
         self._threads = 0
@@ -91,9 +96,6 @@ class TrainingPasses:
 
     Attributes:
         gradients: of the weights, if they are trained; every backward pass writes over them.
-
-    Raises:
-        NativeError: if the forward kernel cannot be made.
     """
 
     def __init__(
@@ -109,44 +111,41 @@ class TrainingPasses:
     ) -> None:
         self._program, self._dtype, self._keep = program, dtype, keep
         self._families, self._columns_first, self._lines = readable(program, families, dtype)
-        self._size = batch, batch * steps, steps
+        self._batch, self._count = batch, batch * steps
         self.gradients: list[Tensor] = []
-        bound = bind_forward(program, dtype, self._columns_first, keep, True, False, *self._size)
         if need_gradients:
             self.gradients = list(map(gradient_like, self._families, self._columns_first))
-        self._record = take(bound.memory.record_layout)
-        widths, compiled = program.state_widths, bound.compiled
-        self._states = [fresh((batch * steps, widths[i]), dtype) for i in keep]
+        widths = program.state_widths
+        self._states = [fresh((self._count, widths[i]), dtype) for i in keep]
         self._finals = tuple([torch.empty(batch, width, dtype=dtype) for width in widths])
-        fixed = self._fixed(bound)
-        for at, final in zip(compiled.final_at, self._finals, strict=True):
-            fixed[at] = to_fill(final)
-        self._x_at = compiled.x_at
-        places = [at for _, at in compiled.state_at]
-        self._forward = _Filled(bound, fixed, list(zip(places, self._states, strict=True)))
-        self._backward: dict[tuple[tuple[int, ...], bool], _Backward] = {}
+        # By whether weights are read in place, which depends on how many steps a batch has that count.
+        self._records: dict[bool, Block] = {}
+        self._forward: dict[bool, _Filled] = {}
+        self._backward: dict[tuple[bool, tuple[int, ...], bool], _Backward] = {}
         # Of the last run forward: rows, input and initial states.
         self._last: tuple[Rows, Tensor, Sequence[Tensor]] | None = None
         self._initial: Sequence[Tensor] | None = None
         self._checked: Sequence[Tensor] = ()
 
     def __del__(self) -> None:
-        record = vars(self).get("_record")
-        if record is not None:
-            give_back(record[0])
+        for memory, _ in vars(self).get("_records", {}).values():
+            give_back(memory)
 
-    def _fixed(self, bound: Bound) -> Fixed:
+    def _fixed(self, bound: Bound, record: Block) -> Fixed:
         """The arguments that stay in both directions: what is saved for the way back, and weights."""
-        place, start = bound.compiled.place, self._record[1]
-        fixed = {at: start + offset for at, offset in bound.memory.record}
+        place = bound.compiled.place
+        fixed = {at: record[1] + offset for at, offset in bound.memory.record}
         for i, (family, line) in enumerate(zip(self._families, self._lines, strict=True)):
             fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
         return fixed
 
+    def _bind(self, bind: Callable[[], _Kernel]) -> _Kernel | None:
+        return made_natively(self._program.key, type(self._program.cell).__name__, bind)
+
     def forward(
         self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
-    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Run forward.
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]] | None:
+        """Run forward; None if the kernel cannot be made.
 
         Args:
             rows: the layout.
@@ -161,14 +160,37 @@ class TrainingPasses:
             expect("x", x, (rows.count, self._program.input_size), self._dtype)
         if initial is not self._initial:
             self._checked, self._initial = self._check(initial), initial
-        filled, initial = self._forward, self._checked
-        block = filled.over(rows)
-        block[self._x_at] = to_read(x)
+        filled, initial = self._forward.get(short := self._is_short(rows)), self._checked
+        if filled is None:
+            filled = self._bind_forward(short, len(rows.active))
+            if filled is None:
+                return None
+        filled.over(rows)[filled.x_at] = to_read(x)
         if filled.initial is not initial:
             filled.start_from(initial)
         filled.run()
         self._last = rows, x, initial
         return filled.views, self._finals
+
+    def _is_short(self, rows: Rows) -> bool:
+        return is_read_in_place(self._batch, len(rows.active))
+
+    def _bind_forward(self, short: bool, steps: int) -> _Filled | None:
+        bound = self._bind(
+            lambda: bind_forward(
+                self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
+                self._count, steps,
+            )
+        )  # fmt: skip
+        if bound is None:
+            return None
+        self._records[short] = record = take(bound.memory.record_layout)
+        fixed = self._fixed(bound, record)
+        for at, final in zip(bound.compiled.final_at, self._finals, strict=True):
+            fixed[at] = to_fill(final)
+        results = [(at, state) for (_, at), state in zip(bound.compiled.state_at, self._states, strict=True)]
+        found = self._forward[short] = _Filled(bound, fixed, results)
+        return found
 
     def _check(self, initial: Sequence[Tensor]) -> Sequence[Tensor]:
         found = []
@@ -190,31 +212,31 @@ class TrainingPasses:
         Returns:
             The gradient of the input rows, and those of the weights. The next step writes over them.
         """
+        assert self._last is not None
         given = tuple([i for i, cotangent in enumerate(cotangents) if cotangent is not None])
-        backward = self._backward.get((given, need_input))
+        key = self._is_short(self._last[0]), given, need_input
+        backward = self._backward.get(key)
         if backward is None:
-            backward = self._bind_backward(given, need_input)
+            backward = self._bind_backward(*key, len(self._last[0].active))
             if backward is None:
                 return None
-        assert self._last is not None
         return backward.run(*self._last, cotangents, final_cotangents), self.gradients
 
-    def _bind_backward(self, given: tuple[int, ...], need_input: bool) -> "_Backward | None":
-        program = self._program
-        bound = made_natively(
-            program.key,
-            type(program.cell).__name__,
+    def _bind_backward(
+        self, short: bool, given: tuple[int, ...], need_input: bool, steps: int
+    ) -> "_Backward | None":
+        bound = self._bind(
             lambda: bind_backward(
-                program, self._dtype, self._columns_first, self._keep, given, need_input,
-                bool(self.gradients), False, False, *self._size,
-            ),
+                self._program, self._dtype, self._columns_first, self._keep, given, need_input,
+                bool(self.gradients), False, False, self._batch, self._count, steps,
+            )
         )  # fmt: skip
         if bound is None:
             return None
-        fixed = self._fixed(bound)
+        fixed = self._fixed(bound, self._records[short])
         for i, gradient in enumerate(self.gradients):
             fixed[bound.compiled.place[f"gradient_{i}"]] = to_fill(gradient)
-        found = self._backward[given, need_input] = _Backward(bound, fixed, self._states, need_input)
+        found = self._backward[short, given, need_input] = _Backward(bound, fixed, self._states, need_input)
         return found
 
     def record(self) -> tuple[Rows, NativeRecord]:
