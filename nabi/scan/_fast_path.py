@@ -202,6 +202,7 @@ class TrainingPass:
         families: the weights, in the order of `program.families`. They may be written to between two steps,
             but must not lie elsewhere.
         need_families: for each family whether its gradient is wanted.
+        new_finals: whether every step gives final states in memory of their own, for someone to keep.
     """
 
     def __init__(
@@ -212,18 +213,23 @@ class TrainingPass:
         states: Sequence[Tensor],
         families: Sequence[Tensor],
         need_families: tuple[bool, ...],
+        *,
+        new_finals: bool = False,
     ) -> None:
         self.shape = x.shape
         self._options, self._strides = options, x.stride()
         self._plain = self._rows = Layout(None, None, None).rows(x, options)
         self._masked = MaskRows(x.shape[:2], options.reverse)
         self._prepared = prepare(
-            program, x, states, families, keep=options.kept(program), need_families=need_families
-        )
+            program, x, states, families, keep=options.kept(program), need_families=need_families,
+            new_finals=new_finals,
+        )  # fmt: skip
+        # The steps of one sequence are rows as they are.
+        self._is_rows = x.shape[0] == 1 and self._plain.place is None
 
     def forward(
         self, x: Tensor, states: Sequence[Tensor], mask: Tensor | None = None
-    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    ) -> tuple[list[Tensor], Sequence[Tensor]]:
         """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states.
 
         Args:
@@ -231,13 +237,14 @@ class TrainingPass:
             states: the initial states; with a mask those of all sequences are the same.
             mask: `[B, T]`, whether a step counts, or None when all do. States at others are zero.
         """
-        rows = self._plain
-        if mask is not None:
-            rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
-        self._rows = rows
-        kept, finals = self._prepared.forward(rows, to_rows(x, rows), states)
-        if rows.order is not None:
-            finals = tuple([in_batch_order(final, rows) for final in finals])
+        if mask is None:
+            self._rows = rows = self._plain
+            kept, finals = self._prepared.forward(rows, x if self._is_rows else to_rows(x, rows), states)
+        else:
+            self._rows = rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
+            kept, finals = self._prepared.forward(rows, to_rows(x, rows), states)
+            if rows.order is not None:
+                finals = [in_batch_order(final, rows) for final in finals]
         return [from_rows(values, rows, self.shape, self._strides) for values in kept], finals
 
     def backward(

@@ -223,6 +223,7 @@ def prepare(
     *,
     keep: tuple[int, ...],
     need_families: tuple[bool, ...],
+    new_finals: bool = False,
 ) -> "Prepared":
     """Settle how a program runs on the target that can and is fastest.
 
@@ -232,6 +233,7 @@ def prepare(
         families: the weights. They may be written to between two steps, but not lie elsewhere.
         keep: the states whose rows are wanted.
         need_families: for each family whether its gradient is wanted.
+        new_finals: whether every step gives final states in memory of their own, for someone to keep.
     """
     passes = None
     # A weight that would be copied into a layout that kernels read is copied at every step.
@@ -239,7 +241,7 @@ def prepare(
     if in_place and is_native(program, (x, *initial, *families)):
         passes = _binder().TrainingPasses(
             program, x.dtype, x.shape[0], x.shape[1], families, keep=keep,
-            need_gradients=True in need_families,
+            need_gradients=True in need_families, new_finals=new_finals,
         )  # fmt: skip
     return Prepared(program, families, keep, need_families, passes)
 
@@ -269,7 +271,7 @@ class Prepared:
 
     def forward(
         self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
-    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
 
         Returns:

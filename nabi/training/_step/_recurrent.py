@@ -112,15 +112,16 @@ class RecurrentPass(Pass):
             run = self._bind(x)
         states = self._layer.kept_states() if self._stateful else self._zeros
         kept, finals = run.forward(x, states, self._mask)
-        if self._stateful:  # whoever looks at states finds them as they were left
-            self._layer.keep_states(tuple([final.clone() for final in finals]))
+        if self._stateful:
+            self._layer.keep_states(finals)
         return kept[0] if self._sequences else finals[0]
 
     def _bind(self, x: Tensor) -> TrainingPass:
         self._zeros = tuple([x.new_zeros((x.shape[0], width)) for width in self._program.state_widths])
         self._run = run = TrainingPass(
-            self._program, self._options, x, self._zeros, self._families, self._gradients.needed
-        )
+            self._program, self._options, x, self._zeros, self._families, self._gradients.needed,
+            new_finals=self._stateful,
+        )  # fmt: skip
         return run
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:

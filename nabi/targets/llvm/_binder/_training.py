@@ -36,8 +36,9 @@ class _Filled:
     """A kernel with one block of arguments, in which all that stays is filled in.
 
     Attributes:
-        x_at: where the address of the input goes.
-        block: the arguments, ready for the rows of the last call of `over`.
+        rows: the layout taken last.
+        x_at, final_at: where the addresses of the input and of the final states go.
+        block: the arguments.
         initial: the states whose addresses it has.
         views: the results, as many rows of each as the batch has.
     """
@@ -45,31 +46,38 @@ class _Filled:
     def __init__(self, bound: Bound, fixed: Fixed, results: Sequence[tuple[int, Tensor]]) -> None:
         bound.fix(fixed)
         self._bound, self._address, self._results = bound, bound.compiled.address, results
-        self.x_at = bound.compiled.x_at
+        self.x_at, self.final_at = bound.compiled.x_at, bound.compiled.final_at
         self._memory = new_memory(bound.memory.working_layout, kept=False)
-        self._rows: Rows | None = None
+        self.rows: Rows | None = None
         self._threads = 0
         self._work = 0.0
         self.block: Any = None
         self.initial: Sequence[Tensor] | None = None
         self.views: list[Tensor] = []
 
-    def over(self, rows: Rows) -> Any:
-        """Return the block of arguments for a layout of rows."""
-        if rows is not self._rows:
-            self._work = self._bound.work * rows.count / max(self._bound.count, 1)
+    def take(self, rows: Rows) -> None:
+        """Get ready for a layout of rows."""
+        bound = self._bound
+        self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
+        self.views = [result[: rows.count] for _, result in self._results]
+        if self.block is not None:
+            self._lay(rows)
+
+    def _lay(self, rows: Rows) -> None:
+        self._bound.lay(self.block, rows, self._threads)
+        for (at, _), view in zip(self._results, self.views, strict=True):
+            self.block[at] = to_fill(view)
+
+    def ready(self) -> Any:
+        """Return the block of arguments, for a run over the rows taken last."""
         threads = _threads.threads_for(self._work)
         if threads != self._threads:
-            self.block, self.initial = self._bound.new_block(rows, self._memory, threads), None
-            self._threads, self._rows = threads, None
+            assert self.rows is not None
+            self._threads, self.initial = threads, None
+            self.block = self._bound.new_block(self.rows, self._memory, threads)
+            self._lay(self.rows)
         elif threads > 1:
             self._bound.clear_counters(self.block, threads)
-        if rows is not self._rows:
-            self._bound.lay(self.block, rows, threads)
-            self._rows = rows
-            self.views = [result[: rows.count] for _, result in self._results]
-            for (at, _), view in zip(self._results, self.views, strict=True):
-                self.block[at] = to_fill(view)
         return self.block
 
     def start_from(self, initial: Sequence[Tensor]) -> None:
@@ -93,6 +101,7 @@ class TrainingPasses:
         families: the weights. They are read anew at every run, but must stay where they lie.
         keep: the states whose values at every step are wanted.
         need_gradients: whether the weights are trained.
+        new_finals: whether every step gives final states in memory of their own, for someone to keep.
 
     Attributes:
         gradients: of the weights, if they are trained; every backward pass writes over them.
@@ -108,8 +117,9 @@ class TrainingPasses:
         *,
         keep: tuple[int, ...],
         need_gradients: bool,
+        new_finals: bool,
     ) -> None:
-        self._program, self._dtype, self._keep = program, dtype, keep
+        self._program, self._dtype, self._keep, self._new_finals = program, dtype, keep, new_finals
         self._families, self._columns_first, self._lines = readable(program, families, dtype)
         self._batch, self._count = batch, batch * steps
         self.gradients: list[Tensor] = []
@@ -117,15 +127,18 @@ class TrainingPasses:
             self.gradients = list(map(gradient_like, self._families, self._columns_first))
         widths = program.state_widths
         self._states = [fresh((self._count, widths[i]), dtype) for i in keep]
-        self._finals = tuple([torch.empty(batch, width, dtype=dtype) for width in widths])
+        self._finals = [torch.empty(batch, width, dtype=dtype) for width in widths]
         # By whether weights are read in place, which depends on how many steps a batch has that count.
         self._records: dict[bool, Block] = {}
         self._forward: dict[bool, _Filled] = {}
         self._backward: dict[tuple[bool, tuple[int, ...], bool], _Backward] = {}
-        # Of the last run forward: rows, input and initial states.
-        self._last: tuple[Rows, Tensor, Sequence[Tensor]] | None = None
+        # Of the last run forward: its kernel, rows, input, and initial states as given and as read.
+        self._now: _Filled | None = None
+        self._rows: Rows | None = None
+        self._x_size = 0
+        self._x: Tensor | None = None
         self._initial: Sequence[Tensor] | None = None
-        self._checked: Sequence[Tensor] = ()
+        self._starts: Sequence[Tensor] = ()
 
     def __del__(self) -> None:
         for memory, _ in vars(self).get("_records", {}).values():
@@ -144,7 +157,7 @@ class TrainingPasses:
 
     def forward(
         self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
-    ) -> tuple[list[Tensor], tuple[Tensor, ...]] | None:
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]] | None:
         """Run forward; None if the kernel cannot be made.
 
         Args:
@@ -155,22 +168,42 @@ class TrainingPasses:
         Returns:
             The rows of the states that are kept, and the final states. The next step writes over them.
         """
-        x, size = x.contiguous(), rows.count * self._program.input_size
-        if x.numel() != size or x.dtype is not self._dtype:
+        if rows is not self._rows and not self._take_rows(rows):
+            return None
+        filled = self._now
+        assert filled is not None
+        x = x.contiguous()
+        if x.numel() != self._x_size or x.dtype is not self._dtype:
             expect("x", x, (rows.count, self._program.input_size), self._dtype)
+        block = filled.ready()
+        block[filled.x_at] = to_read(x)
         if initial is not self._initial:
-            self._checked, self._initial = self._check(initial), initial
-        filled, initial = self._forward.get(short := self._is_short(rows)), self._checked
-        if filled is None:
-            filled = self._bind_forward(short, len(rows.active))
-            if filled is None:
-                return None
-        filled.over(rows)[filled.x_at] = to_read(x)
-        if filled.initial is not initial:
-            filled.start_from(initial)
+            self._start_from(initial)
+        if filled.initial is not self._starts:
+            filled.start_from(self._starts)
+        if self._new_finals:
+            self._finals = finals = list(map(torch.empty_like, self._finals))
+            for at, final in zip(filled.final_at, finals, strict=True):
+                block[at] = to_fill(final)
         filled.run()
-        self._last = rows, x, initial
+        self._x = x
         return filled.views, self._finals
+
+    def _start_from(self, initial: Sequence[Tensor]) -> None:
+        self._initial, self._starts = initial, [state.contiguous() for state in initial]
+        for state, final in zip(self._starts, self._finals, strict=True):
+            if state.numel() != final.numel() or state.dtype is not self._dtype:
+                expect("states", state, final.shape, self._dtype)
+
+    def _take_rows(self, rows: Rows) -> bool:
+        """Get ready for rows; False if there is no kernel for them."""
+        short = self._is_short(rows)
+        now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
+        if now is None:
+            return False
+        now.take(rows)
+        self._now, self._rows, self._x_size = now, rows, rows.count * self._program.input_size
+        return True
 
     def _is_short(self, rows: Rows) -> bool:
         return is_read_in_place(self._batch, len(rows.active))
@@ -192,13 +225,6 @@ class TrainingPasses:
         found = self._forward[short] = _Filled(bound, fixed, results)
         return found
 
-    def _check(self, initial: Sequence[Tensor]) -> Sequence[Tensor]:
-        found = []
-        for state, final in zip(initial, self._finals, strict=True):
-            found.append(state := state.contiguous())
-            expect("states", state, final.shape, self._dtype)
-        return found
-
     def backward(
         self, cotangents: Sequence[Tensor | None], final_cotangents: Sequence[Tensor | None], need_input: bool
     ) -> tuple[Tensor | None, Sequence[Tensor]] | None:
@@ -212,15 +238,15 @@ class TrainingPasses:
         Returns:
             The gradient of the input rows, and those of the weights. The next step writes over them.
         """
-        assert self._last is not None
+        rows, x = self._rows, self._x
+        assert rows is not None
+        assert x is not None
         given = tuple([i for i, cotangent in enumerate(cotangents) if cotangent is not None])
-        key = self._is_short(self._last[0]), given, need_input
-        backward = self._backward.get(key)
+        key = self._is_short(rows), given, need_input
+        backward = self._backward.get(key) or self._bind_backward(*key, len(rows.active))
         if backward is None:
-            backward = self._bind_backward(*key, len(self._last[0].active))
-            if backward is None:
-                return None
-        return backward.run(*self._last, cotangents, final_cotangents), self.gradients
+            return None
+        return backward.run(rows, x, self._starts, cotangents, final_cotangents), self.gradients
 
     def _bind_backward(
         self, short: bool, given: tuple[int, ...], need_input: bool, steps: int
@@ -241,9 +267,9 @@ class TrainingPasses:
 
     def record(self) -> tuple[Rows, NativeRecord]:
         """The rows of the last run forward, and all that is needed to run it again by other means."""
-        assert self._last is not None
-        rows, x, initial = self._last
-        return rows, NativeRecord(x, initial, (), None)
+        assert self._rows is not None
+        assert self._x is not None
+        return self._rows, NativeRecord(self._x, self._starts, (), None)
 
 
 class _Backward:
@@ -275,7 +301,9 @@ class _Backward:
         """Run the kernel; the gradient of the input rows if it is wanted."""
         compiled, dtype, filled = self._compiled, self._dtype, self._filled
         widths = self._program.state_widths
-        block = filled.over(rows)
+        if rows is not filled.rows:
+            filled.take(rows)
+        block = filled.ready()
         block[compiled.x_at] = to_read(x)
         if filled.initial is not initial:
             filled.start_from(initial)
