@@ -14,11 +14,11 @@ from torch import Tensor
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import MaskRows, from_rows, in_batch_order, in_row_order, to_rows
-from nabi.native import are_ordinary, has_failed, is_watched, runs_native
+from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watched, runs_native
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
-from nabi.targets import full_batch, prepare, prepare_step
+from nabi.targets import TorchPasses, full_batch, prepare, prepare_step
 from nabi.targets.eager import step_function
 
 if TYPE_CHECKING:
@@ -220,16 +220,19 @@ class TrainingPass:
         self._options, self._strides = options, x.stride()
         self._plain = self._rows = Layout(None, None, None).rows(x, options)
         self._masked = MaskRows(x.shape[:2], options.reverse)
-        self._prepared = prepare(
-            program, x, states, families, keep=options.kept(program), need_families=need_families,
-            new_finals=new_finals,
-        )  # fmt: skip
+        self._program, self._families = program, families
+        self._kept, self._need_families = options.kept(program), need_families
+        self._passes = prepare(
+            program, x, states, families, keep=self._kept, need_families=need_families, new_finals=new_finals
+        )
         # The steps of one sequence are rows as they are.
         self._is_rows = x.shape[0] == 1 and self._plain.place is None
+        # What the last run forward was given: its rows, and initial states.
+        self._last: tuple[Tensor, Sequence[Tensor]] = x, states
 
     def forward(
         self, x: Tensor, states: Sequence[Tensor], mask: Tensor | None = None
-    ) -> tuple[list[Tensor], Sequence[Tensor]]:
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states.
 
         Args:
@@ -237,15 +240,25 @@ class TrainingPass:
             states: the initial states; with a mask those of all sequences are the same.
             mask: `[B, T]`, whether a step counts, or None when all do. States at others are zero.
         """
-        if mask is None:
-            self._rows = rows = self._plain
-            kept, finals = self._prepared.forward(rows, x if self._is_rows else to_rows(x, rows), states)
-        else:
-            self._rows = rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
-            kept, finals = self._prepared.forward(rows, to_rows(x, rows), states)
-            if rows.order is not None:
-                finals = [in_batch_order(final, rows) for final in finals]
-        return [from_rows(values, rows, self.shape, self._strides) for values in kept], finals
+        rows = self._plain
+        if mask is not None:
+            rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
+        x = x if self._is_rows and rows is self._plain else to_rows(x, rows)
+        try:
+            kept, finals = self._passes.forward(rows, x, states)
+        except NativeError as problem:
+            self._go_on_by_torch(problem)
+            kept, finals = self._passes.forward(rows, x, states)
+        self._rows, self._last = rows, (x, states)
+        if rows.order is not None:
+            finals = [in_batch_order(final, rows) for final in finals]
+        if kept:
+            kept = [from_rows(values, rows, self.shape, self._strides) for values in kept]
+        return kept, finals
+
+    def _go_on_by_torch(self, problem: NativeError) -> None:
+        give_up(self._program.key, type(self._program.cell).__name__, problem)
+        self._passes = TorchPasses(self._program, self._families, self._kept, self._need_families)
 
     def backward(
         self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
@@ -253,7 +266,7 @@ class TrainingPass:
         """Run backward what ran forward last.
 
         Args:
-            cotangents: of the states that are kept.
+            cotangents: of the states that are kept; none of any stand for zeros.
             final_cotangents: of the final states, or None.
             need_input: whether the gradient of the input is wanted.
 
@@ -261,10 +274,16 @@ class TrainingPass:
             The gradient of the input and those of the families.
         """
         rows = self._rows
-        of_rows = [to_rows(cotangent, rows) for cotangent in cotangents]
+        if cotangents:
+            cotangents = [to_rows(cotangent, rows) for cotangent in cotangents]
         if rows.order is not None:
             final_cotangents = [None if c is None else in_row_order(c, rows) for c in final_cotangents]
-        dx, families = self._prepared.backward(of_rows, final_cotangents, need_input)
+        try:
+            dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
+        except NativeError as problem:
+            self._go_on_by_torch(problem)
+            self._passes.forward(rows, *self._last)
+            dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
         return None if dx is None else from_rows(dx, rows, self.shape, self._strides), families
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gradients",
-    "Prepared",
     "Record",
     "Step",
+    "TorchPasses",
     "full_batch",
     "is_native",
     "prepare",
@@ -224,8 +224,8 @@ def prepare(
     keep: tuple[int, ...],
     need_families: tuple[bool, ...],
     new_finals: bool = False,
-) -> "Prepared":
-    """Settle how a program runs on the target that can and is fastest.
+) -> "TrainingPasses | TorchPasses":
+    """Settle how a program runs in a training, on the target that can and is fastest.
 
     Args:
         program: the program, without random inputs.
@@ -234,23 +234,24 @@ def prepare(
         keep: the states whose rows are wanted.
         need_families: for each family whether its gradient is wanted.
         new_finals: whether every step gives final states in memory of their own, for someone to keep.
+
+    Returns:
+        What runs forward and backward in turn. Native code raises `NativeError` where it cannot be made;
+        `TorchPasses` then do the same.
     """
-    passes = None
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
     if in_place and is_native(program, (x, *initial, *families)):
-        passes = _binder().TrainingPasses(
-            program, x.dtype, x.shape[0], x.shape[1], families, keep=keep,
-            need_gradients=True in need_families, new_finals=new_finals,
+        passes: TrainingPasses = _binder().TrainingPasses(
+            program, x.dtype, x.shape[0], x.shape[1], families,
+            keep=keep, need_families=need_families, new_finals=new_finals,
         )  # fmt: skip
-    return Prepared(program, families, keep, need_families, passes)
+        return passes
+    return TorchPasses(program, families, keep, need_families)
 
 
-class Prepared:
-    """What is settled once for all steps of a training; a step is `forward`, then `backward`.
-
-    The next step may write over all that a step returns.
-    """
+class TorchPasses:
+    """A program in a training, where torch runs it; see `nabi.targets.llvm._binder._training`."""
 
     def __init__(
         self,
@@ -258,30 +259,15 @@ class Prepared:
         families: Sequence[Tensor],
         keep: tuple[int, ...],
         need_families: tuple[bool, ...],
-        passes: "TrainingPasses | None",
     ) -> None:
         self._program, self._families = program, families
-        self._keep, self._need_families, self._passes = keep, need_families, passes
-        # Of the last run forward, where torch made it: rows, input rows, and its record.
+        self._keep, self._need_families = keep, need_families
         self._last: tuple[Rows, Tensor, Record] | None = None
-        self._gradients: Sequence[Tensor | None] | None = None
-        if passes is not None:
-            found: Sequence[Tensor | None] = passes.gradients or [None] * len(families)
-            self._gradients = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
 
     def forward(
         self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
-
-        Returns:
-            The rows of the states that are kept, and the final states `[B, width]`.
-        """
-        if self._passes is not None:
-            of_passes = self._passes.forward(rows, x, initial)
-            if of_passes is not None:
-                return of_passes
-            self._passes = None
+        """Run forward; the rows of the states that are kept, and the final states."""
         x = x.reshape(-1, x.shape[-1])
         states, finals, record = run_forward(
             self._program, rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
@@ -290,43 +276,21 @@ class Prepared:
         return [state for state in states if state is not None], finals
 
     def backward(
-        self,
-        state_cotangents: Sequence[Tensor],
-        final_cotangents: Sequence[Tensor | None],
-        need_input: bool,
+        self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
     ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
-        """Run backward what ran forward last.
-
-        Args:
-            state_cotangents: of the rows of each state that is kept, `[N, width]`.
-            final_cotangents: of each final state `[B, width]`, or None.
-            need_input: whether the gradient of the input rows is wanted.
-
-        Returns:
-            The gradient of the input rows `[N, D]` if it is wanted, and those of the families, None where not
-            needed.
-        """
-        cotangents: list[Tensor | None] = [None] * len(final_cotangents)
-        for i, cotangent in zip(self._keep, state_cotangents, strict=True):
-            cotangents[i] = cotangent
-        if self._passes is not None:
-            of_passes = self._passes.backward(cotangents, final_cotangents, need_input)
-            if of_passes is not None:
-                return of_passes[0], self._gradients or ()
-            rows, kept = self._passes.record()
-            self._last = rows, kept.x, _run_again(self._program, rows, kept, self._families)
-            self._passes = None
+        """Run backward what ran forward last; the gradients of the input rows and of the weights."""
         assert self._last is not None
         (rows, x, record), self._last = self._last, None
+        of_states: list[Tensor | None] = [None] * len(final_cotangents)
+        if cotangents:
+            for i, cotangent in zip(self._keep, cotangents, strict=True):
+                of_states[i] = cotangent
         found = run_backward(
-            self._program, rows, record, self._families, cotangents, final_cotangents,
+            self._program, rows, record, self._families, of_states, final_cotangents,
             need_input=need_input, need_initial=False, need_families=self._need_families,
-            into=self._gradients,
         )  # fmt: skip
-        self._gradients = found.families
         # Where no equation reads the input, its gradient is zero.
-        dx = torch.zeros_like(x) if need_input and found.x is None else found.x
-        return dx, found.families
+        return torch.zeros_like(x) if need_input and found.x is None else found.x, found.families
 
 
 def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:

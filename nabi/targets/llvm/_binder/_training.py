@@ -5,21 +5,20 @@ All results lie in the same memory at every step. Where steps of a batch do not 
 they take the front of the memory, and only what the layout of rows decides is written to the arguments anew.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi.ir import Program
 from nabi.kernels import Rows
-from nabi.native import made_natively, threads as _threads
+from nabi.native import threads as _threads
 from nabi.native.addresses import expect, to_fill, to_read
 from nabi.native.memory import Block, fresh, give_back, new_memory, take
 from nabi.targets.llvm._binder._bound import (
     Bound,
     Fixed,
-    NativeRecord,
     bind_backward,
     bind_forward,
     gradient_like,
@@ -29,66 +28,77 @@ from nabi.targets.llvm._binder._runs import readable
 
 __all__ = ["TrainingPasses"]
 
-_Kernel = TypeVar("_Kernel", bound=Bound)
-
 
 class _Filled:
     """A kernel with one block of arguments, in which all that stays is filled in.
 
     Attributes:
         rows: the layout taken last.
-        x_at, final_at: where the addresses of the input and of the final states go.
-        block: the arguments.
-        initial: the states whose addresses it has.
         views: the results, as many rows of each as the batch has.
+        x_at, initial_at, final_at: where addresses go of the input and of initial and final states.
     """
 
     def __init__(self, bound: Bound, fixed: Fixed, results: Sequence[tuple[int, Tensor]]) -> None:
         bound.fix(fixed)
-        self._bound, self._address, self._results = bound, bound.compiled.address, results
-        self.x_at, self.final_at = bound.compiled.x_at, bound.compiled.final_at
+        compiled = bound.compiled
+        self._bound, self._address, self._results = bound, compiled.address, results
+        self.x_at, self.initial_at, self.final_at = compiled.x_at, compiled.initial_at, compiled.final_at
         self._memory = new_memory(bound.memory.working_layout, kept=False)
         self.rows: Rows | None = None
-        self._threads = 0
-        self._work = 0.0
-        self.block: Any = None
-        self.initial: Sequence[Tensor] | None = None
         self.views: list[Tensor] = []
+        self._threads, self._work = 0, 0.0
+        self._block: Any = None
+        # By place: what was put there last, and what is read, the same or a copy.
+        self._seen: dict[int, Tensor | None] = {}
+        self._read: dict[int, Tensor] = {}
 
     def take(self, rows: Rows) -> None:
         """Get ready for a layout of rows."""
         bound = self._bound
         self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
         self.views = [result[: rows.count] for _, result in self._results]
-        if self.block is not None:
+        self._seen.clear()
+        if self._block is not None:
             self._lay(rows)
 
     def _lay(self, rows: Rows) -> None:
-        self._bound.lay(self.block, rows, self._threads)
+        self._bound.lay(self._block, rows, self._threads)
         for (at, _), view in zip(self._results, self.views, strict=True):
-            self.block[at] = to_fill(view)
+            self._block[at] = to_fill(view)
 
-    def ready(self) -> Any:
-        """Return the block of arguments, for a run over the rows taken last."""
+    def block(self) -> Any:
+        """Return the arguments for a run over the rows taken last."""
         threads = _threads.threads_for(self._work)
         if threads != self._threads:
             assert self.rows is not None
-            self._threads, self.initial = threads, None
-            self.block = self._bound.new_block(self.rows, self._memory, threads)
+            self._threads = threads
+            self._seen.clear()
+            self._block = self._bound.new_block(self.rows, self._memory, threads)
             self._lay(self.rows)
         elif threads > 1:
-            self._bound.clear_counters(self.block, threads)
-        return self.block
+            self._bound.clear_counters(self._block, threads)
+        return self._block
 
-    def start_from(self, initial: Sequence[Tensor]) -> None:
-        """Write the addresses of initial states to the block."""
-        for at, state in zip(self._bound.compiled.initial_at, initial, strict=True):
-            self.block[at] = to_read(state)
-        self.initial = initial
+    def put(self, at: int, name: str, tensor: Tensor | None, rows: int, width: int) -> None:
+        """Write where a tensor `[rows, width]` lies; nothing is to do for one that was put there last."""
+        seen = self._seen
+        if seen.get(at, self) is tensor:
+            return
+        address = 0
+        if tensor is not None:
+            self._read[at] = values = tensor.contiguous()
+            if values.numel() != rows * width or values.dtype is not self._bound.dtype:
+                expect(name, values, (rows, width), self._bound.dtype)
+            address = to_read(values)
+            if values is not tensor:
+                seen.pop(at, None)  # it is copied at every step
+                self._block[at] = address
+                return
+        self._block[at], seen[at] = address, tensor
 
     def run(self) -> None:
         """Run the kernel."""
-        _threads.run(self._address, self.block, self._threads)
+        _threads.run(self._address, self._block, self._threads)
 
 
 class TrainingPasses:
@@ -100,11 +110,8 @@ class TrainingPasses:
         batch, steps: the shape of a batch.
         families: the weights. They are read anew at every run, but must stay where they lie.
         keep: the states whose values at every step are wanted.
-        need_gradients: whether the weights are trained.
+        need_families: for each family whether its gradient is wanted.
         new_finals: whether every step gives final states in memory of their own, for someone to keep.
-
-    Attributes:
-        gradients: of the weights, if they are trained; every backward pass writes over them.
     """
 
     def __init__(
@@ -116,29 +123,31 @@ class TrainingPasses:
         families: Sequence[Tensor],
         *,
         keep: tuple[int, ...],
-        need_gradients: bool,
+        need_families: tuple[bool, ...],
         new_finals: bool,
     ) -> None:
         self._program, self._dtype, self._keep, self._new_finals = program, dtype, keep, new_finals
         self._families, self._columns_first, self._lines = readable(program, families, dtype)
-        self._batch, self._count = batch, batch * steps
-        self.gradients: list[Tensor] = []
-        if need_gradients:
-            self.gradients = list(map(gradient_like, self._families, self._columns_first))
-        widths = program.state_widths
-        self._states = [fresh((self._count, widths[i]), dtype) for i in keep]
-        self._finals = [torch.empty(batch, width, dtype=dtype) for width in widths]
+        self._batch, self._count, self._widths = batch, batch * steps, program.state_widths
+        self._all_gradients: list[Tensor] = []
+        if True in need_families:
+            self._all_gradients = list(map(gradient_like, self._families, self._columns_first))
+        found: Sequence[Tensor | None] = self._all_gradients or [None] * len(families)
+        self._gradients = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
+        self._states = [fresh((self._count, self._widths[i]), dtype) for i in keep]
+        self._finals = [torch.empty(batch, width, dtype=dtype) for width in self._widths]
         # By whether weights are read in place, which depends on how many steps a batch has that count.
         self._records: dict[bool, Block] = {}
         self._forward: dict[bool, _Filled] = {}
-        self._backward: dict[tuple[bool, tuple[int, ...], bool], _Backward] = {}
-        # Of the last run forward: its kernel, rows, input, and initial states as given and as read.
+        # By that, by whether kept states have cotangents, and by whether the input's gradient is wanted.
+        self._backward: dict[tuple[bool, bool, bool], tuple[_Filled, list[tuple[int, int]], Tensor | None]]
+        self._backward = {}
+        # Of the last run forward: its kernel, rows, input and initial states.
         self._now: _Filled | None = None
         self._rows: Rows | None = None
-        self._x_size = 0
+        self._is_short = False
         self._x: Tensor | None = None
-        self._initial: Sequence[Tensor] | None = None
-        self._starts: Sequence[Tensor] = ()
+        self._initial: Sequence[Tensor] = ()
 
     def __del__(self) -> None:
         for memory, _ in vars(self).get("_records", {}).values():
@@ -152,71 +161,53 @@ class TrainingPasses:
             fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
         return fixed
 
-    def _bind(self, bind: Callable[[], _Kernel]) -> _Kernel | None:
-        return made_natively(self._program.key, type(self._program.cell).__name__, bind)
-
     def forward(
         self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor]] | None:
-        """Run forward; None if the kernel cannot be made.
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Run forward.
 
         Args:
             rows: the layout.
             x: input rows, in any shape.
-            initial: initial states `[B, width]`; the same sequence again stands for the same states.
+            initial: initial states `[B, width]`.
 
         Returns:
             The rows of the states that are kept, and the final states. The next step writes over them.
+
+        Raises:
+            NativeError: if the kernel cannot be made.
         """
-        if rows is not self._rows and not self._take_rows(rows):
-            return None
+        if rows is not self._rows:
+            self._take(rows)
         filled = self._now
         assert filled is not None
-        x = x.contiguous()
-        if x.numel() != self._x_size or x.dtype is not self._dtype:
+        block = filled.block()
+        # Whoever gives the input may have given the tensor other memory since the last step.
+        self._x = x = x.contiguous()
+        if x.numel() != rows.count * self._program.input_size or x.dtype is not self._dtype:
             expect("x", x, (rows.count, self._program.input_size), self._dtype)
-        block = filled.ready()
         block[filled.x_at] = to_read(x)
-        if initial is not self._initial:
-            self._start_from(initial)
-        if filled.initial is not self._starts:
-            filled.start_from(self._starts)
+        for at, state, width in zip(filled.initial_at, initial, self._widths, strict=True):
+            filled.put(at, "states", state, self._batch, width)
         if self._new_finals:
             self._finals = finals = list(map(torch.empty_like, self._finals))
             for at, final in zip(filled.final_at, finals, strict=True):
                 block[at] = to_fill(final)
         filled.run()
-        self._x = x
+        self._initial = initial
         return filled.views, self._finals
 
-    def _start_from(self, initial: Sequence[Tensor]) -> None:
-        self._initial, self._starts = initial, [state.contiguous() for state in initial]
-        for state, final in zip(self._starts, self._finals, strict=True):
-            if state.numel() != final.numel() or state.dtype is not self._dtype:
-                expect("states", state, final.shape, self._dtype)
-
-    def _take_rows(self, rows: Rows) -> bool:
-        """Get ready for rows; False if there is no kernel for them."""
-        short = self._is_short(rows)
-        now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
-        if now is None:
-            return False
+    def _take(self, rows: Rows) -> None:
+        self._is_short = short = is_read_in_place(self._batch, len(rows.active))
+        self._now = now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
         now.take(rows)
-        self._now, self._rows, self._x_size = now, rows, rows.count * self._program.input_size
-        return True
+        self._rows = rows
 
-    def _is_short(self, rows: Rows) -> bool:
-        return is_read_in_place(self._batch, len(rows.active))
-
-    def _bind_forward(self, short: bool, steps: int) -> _Filled | None:
-        bound = self._bind(
-            lambda: bind_forward(
-                self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
-                self._count, steps,
-            )
+    def _bind_forward(self, short: bool, steps: int) -> _Filled:
+        bound = bind_forward(
+            self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
+            self._count, steps,
         )  # fmt: skip
-        if bound is None:
-            return None
         self._records[short] = record = take(bound.memory.record_layout)
         fixed = self._fixed(bound, record)
         for at, final in zip(bound.compiled.final_at, self._finals, strict=True):
@@ -226,102 +217,58 @@ class TrainingPasses:
         return found
 
     def backward(
-        self, cotangents: Sequence[Tensor | None], final_cotangents: Sequence[Tensor | None], need_input: bool
-    ) -> tuple[Tensor | None, Sequence[Tensor]] | None:
-        """Run backward what ran forward last; None if the kernel cannot be made.
+        self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
+    ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
+        """Run backward what ran forward last.
 
         Args:
-            cotangents: for each state those of its rows, or None.
+            cotangents: of the rows of the states that are kept; none of any stand for zeros.
             final_cotangents: for each state that of its final value, or None.
             need_input: whether the gradient of the input rows is wanted.
 
         Returns:
             The gradient of the input rows, and those of the weights. The next step writes over them.
+
+        Raises:
+            NativeError: if the kernel cannot be made.
         """
-        rows, x = self._rows, self._x
+        rows, x, widths = self._rows, self._x, self._widths
         assert rows is not None
         assert x is not None
-        given = tuple([i for i, cotangent in enumerate(cotangents) if cotangent is not None])
-        key = self._is_short(rows), given, need_input
-        backward = self._backward.get(key) or self._bind_backward(*key, len(rows.active))
-        if backward is None:
-            return None
-        return backward.run(rows, x, self._starts, cotangents, final_cotangents), self.gradients
-
-    def _bind_backward(
-        self, short: bool, given: tuple[int, ...], need_input: bool, steps: int
-    ) -> "_Backward | None":
-        bound = self._bind(
-            lambda: bind_backward(
-                self._program, self._dtype, self._columns_first, self._keep, given, need_input,
-                bool(self.gradients), False, False, self._batch, self._count, steps,
-            )
-        )  # fmt: skip
-        if bound is None:
-            return None
-        fixed = self._fixed(bound, self._records[short])
-        for i, gradient in enumerate(self.gradients):
-            fixed[bound.compiled.place[f"gradient_{i}"]] = to_fill(gradient)
-        found = self._backward[short, given, need_input] = _Backward(bound, fixed, self._states, need_input)
-        return found
-
-    def record(self) -> tuple[Rows, NativeRecord]:
-        """The rows of the last run forward, and all that is needed to run it again by other means."""
-        assert self._rows is not None
-        assert self._x is not None
-        return self._rows, NativeRecord(self._x, self._starts, (), None)
-
-
-class _Backward:
-    """The run backward, for cotangents of some states."""
-
-    def __init__(self, bound: Bound, fixed: Fixed, states: Sequence[Tensor], need_input: bool) -> None:
-        self._compiled, self._dtype, self._batch = bound.compiled, bound.dtype, bound.batch
-        self._program = bound.compiled.kernel.program
-        for (_, at), state in zip(bound.compiled.state_at, states, strict=True):
-            fixed[at] = to_read(state)
-        self._dx: Tensor | None = None
-        results: list[tuple[int, Tensor]] = []
-        if need_input:
-            self._dx = fresh((bound.count, self._program.input_size), bound.dtype)
-            if bound.compiled.input_at is None:
-                self._dx.zero_()  # no equation reads the input
-            else:
-                results = [(bound.compiled.input_at, self._dx)]
-        self._filled = _Filled(bound, fixed, results)
-
-    def run(
-        self,
-        rows: Rows,
-        x: Tensor,
-        initial: Sequence[Tensor],
-        cotangents: Sequence[Tensor | None],
-        final_cotangents: Sequence[Tensor | None],
-    ) -> Tensor | None:
-        """Run the kernel; the gradient of the input rows if it is wanted."""
-        compiled, dtype, filled = self._compiled, self._dtype, self._filled
-        widths = self._program.state_widths
+        key = self._is_short, bool(cotangents), need_input
+        filled, given_at, dx = self._backward.get(key) or self._bind_backward(*key, len(rows.active))
         if rows is not filled.rows:
             filled.take(rows)
-        block = filled.ready()
-        block[compiled.x_at] = to_read(x)
-        if filled.initial is not initial:
-            filled.start_from(initial)
-        alive: list[Tensor] = []
-        for i, at in compiled.given_at:
-            cotangent = cotangents[i]
-            assert cotangent is not None
-            alive.append(cotangent := cotangent.contiguous())
-            if cotangent.numel() != rows.count * widths[i] or cotangent.dtype is not dtype:
-                expect("cotangent of a state", cotangent, (rows.count, widths[i]), dtype)
-            block[at] = to_read(cotangent)
-        for at, width, cotangent in zip(compiled.final_at, widths, final_cotangents, strict=True):
-            address = 0
-            if cotangent is not None:
-                alive.append(cotangent := cotangent.contiguous())
-                if cotangent.numel() != self._batch * width or cotangent.dtype is not dtype:
-                    expect("cotangent of a final state", cotangent, (self._batch, width), dtype)
-                address = to_read(cotangent)
-            block[at] = address
+        filled.block()[filled.x_at] = to_read(x)
+        for at, state, width in zip(filled.initial_at, self._initial, widths, strict=True):
+            filled.put(at, "states", state, self._batch, width)
+        for (at, width), cotangent in zip(given_at, cotangents, strict=True):
+            filled.put(at, "cotangent of a state", cotangent, rows.count, width)
+        for at, cotangent_, width in zip(filled.final_at, final_cotangents, widths, strict=True):
+            filled.put(at, "cotangent of a final state", cotangent_, self._batch, width)
         filled.run()
-        return None if self._dx is None else filled.views[0] if filled.views else self._dx[: rows.count]
+        if filled.views:
+            return filled.views[0], self._gradients
+        return None if dx is None else dx[: rows.count], self._gradients
+
+    def _bind_backward(
+        self, short: bool, are_given: bool, need_input: bool, steps: int
+    ) -> tuple[_Filled, list[tuple[int, int]], Tensor | None]:
+        program, given = self._program, self._keep if are_given else ()
+        bound = bind_backward(
+            program, self._dtype, self._columns_first, self._keep, given, need_input,
+            bool(self._all_gradients), False, False, self._batch, self._count, steps,
+        )  # fmt: skip
+        compiled = bound.compiled
+        fixed = self._fixed(bound, self._records[short])
+        for i, gradient in enumerate(self._all_gradients):
+            fixed[compiled.place[f"gradient_{i}"]] = to_fill(gradient)
+        for (_, at), state in zip(compiled.state_at, self._states, strict=True):
+            fixed[at] = to_read(state)
+        # Where no equation reads the input, its gradient is zero.
+        dx = torch.zeros(self._count, program.input_size, dtype=self._dtype) if need_input else None
+        results = [] if dx is None or compiled.input_at is None else [(compiled.input_at, dx)]
+        given_at = [(at, self._widths[i]) for i, at in compiled.given_at]
+        found = _Filled(bound, fixed, results), given_at, dx
+        self._backward[short, are_given, need_input] = found
+        return found
