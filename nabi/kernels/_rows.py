@@ -5,6 +5,7 @@ The k-th steps of all sequences that have one are stored in `active[k]` rows, th
 reversal and packed input are all expressed in it, so a target that supports packed rows supports all of them.
 """
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -44,7 +45,7 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
-    _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _chunks: dict[int, "array[int]"] = field(default_factory=dict, repr=False)
     tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
     blocks: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
 
@@ -68,11 +69,6 @@ class Rows:
         """The position of each sequence in `order`, `[B]`, or None if `order` is."""
         return None if self.order is None else _inverse(self.order, self.batch)
 
-    def know(self, *, count: int, offset: Tensor, back: Tensor | None, table: Tensor) -> None:
-        """Store values computed with the layout, which would otherwise be computed on demand."""
-        vars(self).update(count=count, offset=offset, back=back)
-        self.tables[len(table)] = table
-
     def table(self, size: int) -> Tensor:
         """Return the row of every step of a batch, valid or not, `[size]`; -1 for steps without a row.
 
@@ -88,7 +84,7 @@ class Rows:
                     found = self.tables[size] = _inverse(self.place, size)
         return found
 
-    def chunks(self, limit: int) -> Tensor:
+    def chunks(self, limit: int) -> "array[int]":
         """Divide the steps into pieces of at most `limit` rows each, or of one step.
 
         Returns:
@@ -102,13 +98,16 @@ class Rows:
                     found = self._chunks[limit] = self._cut(limit)
         return found
 
-    def _cut(self, limit: int) -> Tensor:
-        firsts, last = self._firsts, len(self.active)
-        starts = [0] if last else [0, 0]
+    def _cut(self, limit: int) -> "array[int]":
+        last = len(self.active)
+        if self.count <= limit or not last:
+            return array("q", (0, last))
+        firsts = self._firsts
+        starts = [0]
         while starts[-1] < last:
             start = starts[-1]
             starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))
-        return torch.tensor(starts, dtype=torch.int64)
+        return array("q", starts)
 
     @cached_property
     def _firsts(self) -> list[int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
-from nabi.kernels import MaskRows, from_rows, in_batch_order, in_row_order, to_rows
+from nabi.kernels import MaskRows, from_rows, to_rows
 from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watched, runs_native
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
@@ -217,17 +217,22 @@ class TrainingPass:
         new_finals: bool = False,
     ) -> None:
         self.shape = x.shape
-        self._options, self._strides = options, x.stride()
-        self._plain = self._rows = Layout(None, None, None).rows(x, options)
-        self._masked = MaskRows(x.shape[:2], options.reverse)
-        self._program, self._families = program, families
+        self._program, self._families, self._options = program, families, options
         self._kept, self._need_families = options.kept(program), need_families
+        self._plain = self._rows = Layout(None, None, None).rows(x, options)
+        self._masked, self._strides = MaskRows(x.shape[:2], options.reverse), x.stride()
         self._passes = prepare(
             program, x, states, families, keep=self._kept, need_families=need_families, new_finals=new_finals
         )
+        self._native = not isinstance(self._passes, TorchPasses)
         # The steps of one sequence are rows as they are.
         self._is_rows = x.shape[0] == 1 and self._plain.place is None
-        # What the last run forward was given: its rows, and initial states.
+        # Where native code copies to under a mask: rows, and batches that the first copies have made.
+        self._x_rows: Tensor | None = None
+        self._cotangent_rows: list[Tensor | None] = [None] * len(self._kept)
+        self._outputs: Sequence[Tensor | None] = [None] * len(self._kept)
+        self._dx: Tensor | None = None
+        # What the last run forward was given: input rows, and initial states.
         self._last: tuple[Tensor, Sequence[Tensor]] = x, states
 
     def forward(
@@ -242,23 +247,40 @@ class TrainingPass:
         """
         rows = self._plain
         if mask is not None:
-            rows = self._masked.rows(mask) or Layout(mask, None, None).rows(x, self._options)
-        x = x if self._is_rows and rows is self._plain else to_rows(x, rows)
+            rows = self._masked.rows(mask, self._native) or Layout(mask, None, None).rows(x, self._options)
+            if self._x_rows is None:
+                self._make_room(x)
+        self._rows = rows
+        if not self._is_rows or rows is not self._plain:
+            x = to_rows(x, rows, self._native, self._x_rows)
         try:
             kept, finals = self._passes.forward(rows, x, states)
         except NativeError as problem:
             self._go_on_by_torch(problem)
             kept, finals = self._passes.forward(rows, x, states)
-        self._rows, self._last = rows, (x, states)
-        if rows.order is not None:
-            finals = [in_batch_order(final, rows) for final in finals]
-        if kept:
-            kept = [from_rows(values, rows, self.shape, self._strides) for values in kept]
+        self._last = x, states
+        if rows.back is not None:
+            finals = list(finals)
+            for i, final in enumerate(finals):
+                finals[i] = final.index_select(0, rows.back)
+        if kept and rows.place is None:
+            kept = [from_rows(values, rows, self.shape) for values in kept]
+        elif kept:
+            self._outputs = kept = [
+                from_rows(values, rows, self.shape, self._strides, self._native, memory)
+                for values, memory in zip(kept, self._outputs, strict=True)
+            ]
         return kept, finals
+
+    def _make_room(self, x: Tensor) -> None:
+        widths, count = self._program.state_widths, x.shape[0] * x.shape[1]
+        self._x_rows = x.new_empty(count, x.shape[2])
+        self._cotangent_rows = [x.new_empty(count, widths[i]) for i in self._kept]
 
     def _go_on_by_torch(self, problem: NativeError) -> None:
         give_up(self._program.key, type(self._program.cell).__name__, problem)
         self._passes = TorchPasses(self._program, self._families, self._kept, self._need_families)
+        self._native = False
 
     def backward(
         self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
@@ -275,16 +297,22 @@ class TrainingPass:
         """
         rows = self._rows
         if cotangents:
-            cotangents = [to_rows(cotangent, rows) for cotangent in cotangents]
-        if rows.order is not None:
-            final_cotangents = [None if c is None else in_row_order(c, rows) for c in final_cotangents]
+            cotangents = [
+                to_rows(cotangent, rows, self._native, memory)
+                for cotangent, memory in zip(cotangents, self._cotangent_rows, strict=True)
+            ]
+        if (order := rows.order) is not None:
+            final_cotangents = [None if c is None else c.index_select(0, order) for c in final_cotangents]
         try:
             dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
         except NativeError as problem:
             self._go_on_by_torch(problem)
             self._passes.forward(rows, *self._last)
             dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
-        return None if dx is None else from_rows(dx, rows, self.shape, self._strides), families
+        if dx is None or rows.place is None:
+            return None if dx is None else from_rows(dx, rows, self.shape), families
+        self._dx = from_rows(dx, rows, self.shape, self._strides, self._native, self._dx)
+        return self._dx, families
 
 
 class PreparedStep:

@@ -277,7 +277,8 @@ def check_prepared(part: int | None) -> Iterator[str]:
                         others = (None,) * (len(finals) - 1)
                         cotangents = (given,) if kept else ()
                         dx, families = made.backward(cotangents, (final, *others), True)
-                        found += [*kept, *finals, dx, *(f if f is None else f.clone() for f in families)]
+                        # The next step writes over all of it.
+                        found += [f if f is None else f.clone() for f in (*kept, *finals, dx, *families)]
                     return found
 
                 found, expected = both(run)

@@ -33,6 +33,7 @@ class _Filled:
     """A kernel with one block of arguments, in which all that stays is filled in.
 
     Attributes:
+        block: the arguments.
         rows: the layout taken last.
         views: the results, as many rows of each as the batch has.
         x_at, initial_at, final_at: where addresses go of the input and of initial and final states.
@@ -43,11 +44,13 @@ class _Filled:
         compiled = bound.compiled
         self._bound, self._address, self._results = bound, compiled.address, results
         self.x_at, self.initial_at, self.final_at = compiled.x_at, compiled.initial_at, compiled.final_at
+        # For as many threads as torch has now; if it is given more, they have nothing to do here.
+        self._threads = self._most = _threads.threads_for(bound.work)
         self._memory = new_memory(bound.memory.working_layout, kept=False)
+        self.block: Any = None
         self.rows: Rows | None = None
         self.views: list[Tensor] = []
-        self._threads, self._work = 0, 0.0
-        self._block: Any = None
+        self._work = 0.0
         # By place: what was put there last, and what is read, the same or a copy.
         self._seen: dict[int, Tensor | None] = {}
         self._read: dict[int, Tensor] = {}
@@ -55,29 +58,15 @@ class _Filled:
     def take(self, rows: Rows) -> None:
         """Get ready for a layout of rows."""
         bound = self._bound
+        if self.block is None:
+            self.block = bound.new_block(rows, self._memory, self._most)
+        else:
+            bound.lay(self.block, rows, self._threads)
         self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
         self.views = [result[: rows.count] for _, result in self._results]
-        self._seen.clear()
-        if self._block is not None:
-            self._lay(rows)
-
-    def _lay(self, rows: Rows) -> None:
-        self._bound.lay(self._block, rows, self._threads)
         for (at, _), view in zip(self._results, self.views, strict=True):
-            self._block[at] = to_fill(view)
-
-    def block(self) -> Any:
-        """Return the arguments for a run over the rows taken last."""
-        threads = _threads.threads_for(self._work)
-        if threads != self._threads:
-            assert self.rows is not None
-            self._threads = threads
-            self._seen.clear()
-            self._block = self._bound.new_block(self.rows, self._memory, threads)
-            self._lay(self.rows)
-        elif threads > 1:
-            self._bound.clear_counters(self._block, threads)
-        return self._block
+            self.block[at] = to_fill(view)
+        self._seen.clear()
 
     def put(self, at: int, name: str, tensor: Tensor | None, rows: int, width: int) -> None:
         """Write where a tensor `[rows, width]` lies; nothing is to do for one that was put there last."""
@@ -92,13 +81,20 @@ class _Filled:
             address = to_read(values)
             if values is not tensor:
                 seen.pop(at, None)  # it is copied at every step
-                self._block[at] = address
+                self.block[at] = address
                 return
-        self._block[at], seen[at] = address, tensor
+        self.block[at], seen[at] = address, tensor
 
     def run(self) -> None:
         """Run the kernel."""
-        _threads.run(self._address, self._block, self._threads)
+        threads = min(_threads.threads_for(self._work), self._most)
+        if threads != self._threads:
+            assert self.rows is not None
+            self._threads = threads
+            self._bound.lay(self.block, self.rows, threads)
+        if threads > 1:
+            self._bound.clear_counters(self.block, self._most)
+        _threads.run(self._address, self.block, threads)
 
 
 class TrainingPasses:
@@ -181,7 +177,7 @@ class TrainingPasses:
             self._take(rows)
         filled = self._now
         assert filled is not None
-        block = filled.block()
+        block = filled.block
         # Whoever gives the input may have given the tensor other memory since the last step.
         self._x = x = x.contiguous()
         if x.numel() != rows.count * self._program.input_size or x.dtype is not self._dtype:
@@ -198,7 +194,8 @@ class TrainingPasses:
         return filled.views, self._finals
 
     def _take(self, rows: Rows) -> None:
-        self._is_short = short = is_read_in_place(self._batch, len(rows.active))
+        # Of several sequences no layout is short.
+        self._is_short = short = self._batch == 1 and is_read_in_place(1, len(rows.active))
         self._now = now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
         now.take(rows)
         self._rows = rows
@@ -239,7 +236,7 @@ class TrainingPasses:
         filled, given_at, dx = self._backward.get(key) or self._bind_backward(*key, len(rows.active))
         if rows is not filled.rows:
             filled.take(rows)
-        filled.block()[filled.x_at] = to_read(x)
+        filled.block[filled.x_at] = to_read(x)
         for at, state, width in zip(filled.initial_at, self._initial, widths, strict=True):
             filled.put(at, "states", state, self._batch, width)
         for (at, width), cotangent in zip(given_at, cotangents, strict=True):
