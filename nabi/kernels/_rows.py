@@ -5,7 +5,6 @@ The k-th steps of all sequences that have one are stored in `active[k]` rows, th
 reversal and packed input are all expressed in it, so a target that supports packed rows supports all of them.
 """
 
-from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -45,7 +44,7 @@ class Rows:
     place: Tensor | None = None
     zero: Tensor | None = None
     cut: Tensor | None = None
-    _chunks: dict[int, "array[int]"] = field(default_factory=dict, repr=False)
+    _chunks: dict[int, Tensor] = field(default_factory=dict, repr=False)
     tables: dict[int, Tensor] = field(default_factory=dict, repr=False)
     blocks: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
 
@@ -84,7 +83,7 @@ class Rows:
                     found = self.tables[size] = _inverse(self.place, size)
         return found
 
-    def chunks(self, limit: int) -> "array[int]":
+    def chunks(self, limit: int) -> Tensor:
         """Divide the steps into pieces of at most `limit` rows each, or of one step.
 
         Returns:
@@ -98,16 +97,16 @@ class Rows:
                     found = self._chunks[limit] = self._cut(limit)
         return found
 
-    def _cut(self, limit: int) -> "array[int]":
+    def _cut(self, limit: int) -> Tensor:
         last = len(self.active)
         if self.count <= limit or not last:
-            return array("q", (0, last))
+            return torch.tensor((0, last), dtype=torch.int64)
         firsts = self._firsts
         starts = [0]
         while starts[-1] < last:
             start = starts[-1]
             starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))
-        return array("q", starts)
+        return torch.tensor(starts, dtype=torch.int64)
 
     @cached_property
     def _firsts(self) -> list[int]:

@@ -20,7 +20,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
-from nabi.native.addresses import NO_MEMORY, arguments, expect, of_array, to_fill, to_read
+from nabi.native.addresses import NO_MEMORY, arguments, expect, to_fill, to_read
 from nabi.native.memory import LARGE, Block, fresh, give_back, take, working_memory, zeros
 from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
 
@@ -185,7 +185,7 @@ class Bound:
         compiled, place = self.compiled, self.compiled.place
         chunks = rows.chunks(self._limit)
         block[place["chunks"]] = len(chunks) - 1
-        block[place["chunk_start"]] = of_array(chunks)
+        block[place["chunk_start"]] = to_read(chunks)
         block[place["batch"]] = rows.batch
         block[place["steps"]] = len(rows.active)
         block[place["offset"]] = to_read(rows.offset)
