@@ -44,8 +44,7 @@ class _Filled:
         compiled = bound.compiled
         self._bound, self._address, self._results = bound, compiled.address, results
         self.x_at, self.initial_at, self.final_at = compiled.x_at, compiled.initial_at, compiled.final_at
-        # For as many threads as torch has now; if it is given more, they have nothing to do here.
-        self._threads = self._most = _threads.threads_for(bound.work)
+        self._threads = 0
         self._memory = new_memory(bound.memory.working_layout, kept=False)
         self.block: Any = None
         self.rows: Rows | None = None
@@ -59,7 +58,7 @@ class _Filled:
         """Get ready for a layout of rows."""
         bound = self._bound
         if self.block is None:
-            self.block = bound.new_block(rows, self._memory, self._most)
+            self.block = bound.new_block(rows, self._memory, _threads.processors())
         else:
             bound.lay(self.block, rows, self._threads)
         self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
@@ -87,13 +86,13 @@ class _Filled:
 
     def run(self) -> None:
         """Run the kernel."""
-        threads = min(_threads.threads_for(self._work), self._most)
+        threads = _threads.threads_for(self._work)
         if threads != self._threads:
             assert self.rows is not None
             self._threads = threads
             self._bound.lay(self.block, self.rows, threads)
         if threads > 1:
-            self._bound.clear_counters(self.block, self._most)
+            self._bound.clear_counters(self.block, threads)
         _threads.run(self._address, self.block, threads)
 
 
@@ -244,9 +243,9 @@ class TrainingPasses:
         for at, cotangent_, width in zip(filled.final_at, final_cotangents, widths, strict=True):
             filled.put(at, "cotangent of a final state", cotangent_, self._batch, width)
         filled.run()
-        if filled.views:
-            return filled.views[0], self._gradients
-        return None if dx is None else dx[: rows.count], self._gradients
+        if dx is not None and not filled.views:  # no equation reads the input
+            return dx[: rows.count].zero_(), self._gradients
+        return filled.views[0] if filled.views else None, self._gradients
 
     def _bind_backward(
         self, short: bool, are_given: bool, need_input: bool, steps: int
@@ -262,8 +261,7 @@ class TrainingPasses:
             fixed[compiled.place[f"gradient_{i}"]] = to_fill(gradient)
         for (_, at), state in zip(compiled.state_at, self._states, strict=True):
             fixed[at] = to_read(state)
-        # Where no equation reads the input, its gradient is zero.
-        dx = torch.zeros(self._count, program.input_size, dtype=self._dtype) if need_input else None
+        dx = fresh((self._count, program.input_size), self._dtype) if need_input else None
         results = [] if dx is None or compiled.input_at is None else [(compiled.input_at, dx)]
         given_at = [(at, self._widths[i]) for i, at in compiled.given_at]
         found = _Filled(bound, fixed, results), given_at, dx
