@@ -110,7 +110,6 @@ def run_backward(
     need_input: bool,
     need_initial: bool = True,
     need_families: tuple[bool, ...],
-    into: Sequence[Tensor | None] | None = None,
 ) -> Gradients:
     """Run the derivative over packed rows, last step first.
 
@@ -121,13 +120,12 @@ def run_backward(
         need_input: whether the gradient of the input is wanted.
         need_initial: whether those of the initial states are; they may be given all the same.
         need_families: for each family whether its gradient is wanted.
-        into: gradients of families that an earlier run returned for the same weights, to be written over.
     """
     if record.native:
         try:
             dx, initial, gradients = _binder().run_backward(
                 program, rows, record.kept, families, state_cotangents, final_cotangents,
-                need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
+                need_input=need_input, need_initial=need_initial, need_families=need_families,
             )  # fmt: skip
         except NativeError as problem:
             give_up(program.key, name_of(program), problem)

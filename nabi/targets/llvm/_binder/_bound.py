@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nabi._once import cached_property
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
@@ -65,7 +65,7 @@ class NativeRecord:
         states: rows of the states that were handed out, where nobody else holds them; the others lie in
             `memory`.
         noises: rows of every random input.
-        memory: where saved values lie; None if whoever bound the kernel holds that.
+        memory: where saved values lie; None where nothing is.
     """
 
     __slots__ = ("__weakref__", "initial", "memory", "noises", "states", "x")
@@ -301,7 +301,6 @@ class Backward(Bound):
         *,
         need_input: bool,
         need_initial: bool,
-        into: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]]:
         """Run the kernel.
 
@@ -313,7 +312,6 @@ class Backward(Bound):
             cotangents: for each state those of its values at every step, or None, as the kernel takes them.
             final_cotangents: for each state that of its final value, or None.
             need_input, need_initial: whether the gradients of the input and of the initial states are wanted.
-            into: tensors for the gradients of the weights, where there are any.
 
         Returns:
             The gradients of the input and of the initial states, None unless wanted, and those of `families`
@@ -323,14 +321,7 @@ class Backward(Bound):
         kernel = compiled.kernel
         gradients: list[Tensor] = []
         if compiled.family_step == 3:
-            for i, family in enumerate(families):
-                gradient = into[i] if into is not None else None
-                if gradient is None:
-                    gradient = gradient_like(family, kernel.columns_first[i])
-                elif gradient.shape != family.shape or gradient.dtype is not dtype:
-                    shape = tuple(family.shape)
-                    raise ShapeError(f"into: expected shape {shape}, got {tuple(gradient.shape)}")
-                gradients.append(gradient)
+            gradients = list(map(gradient_like, families, kernel.columns_first))
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(record.x)
         if memory is not None:

@@ -65,7 +65,6 @@ def run_backward(
     need_input: bool,
     need_initial: bool,
     need_families: tuple[bool, ...],
-    into: Sequence[Tensor | None] | None = None,
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     families, columns_first, lines = readable(program, families, record.x.dtype)
@@ -77,7 +76,7 @@ def run_backward(
     )  # fmt: skip
     dx, initial, gradients = bound.run(
         rows, record, families, lines, record.states, state_cotangents, final_cotangents,
-        need_input=need_input, need_initial=need_initial, into=into,
+        need_input=need_input, need_initial=need_initial,
     )  # fmt: skip
     found: Sequence[Tensor | None] = gradients or [None] * len(families)
     wanted = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
