@@ -27,7 +27,7 @@ from nabi.training import ArrayBatches, Step
 from nabi.training._optimizers._classes import Optimizer
 from nabi.training._step._core import DensePass
 from nabi.training._step._losses import ClosedForm
-from nabi.training._step._recurrent import UnmaskedPass
+from nabi.training._step._recurrent import RecurrentPass
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -148,8 +148,8 @@ def measure_sections(
     totals: list[float] = []
     with ExitStack() as stack:
         for owner, method, name in (
-            (UnmaskedPass, "forward", SECTIONS[0]), (DensePass, "forward", SECTIONS[1]),
-            (DensePass, "backward", SECTIONS[3]), (UnmaskedPass, "backward", SECTIONS[4]),
+            (RecurrentPass, "forward", SECTIONS[0]), (DensePass, "forward", SECTIONS[1]),
+            (DensePass, "backward", SECTIONS[3]), (RecurrentPass, "backward", SECTIONS[4]),
             (ClosedForm, "__call__", SECTIONS[2]), (Optimizer, "step", SECTIONS[5]),
             (Step, "train", SECTIONS[7]),
         ):  # fmt: skip

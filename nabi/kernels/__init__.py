@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.kernels._row_layout import (
+        MaskRows,
         from_rows,
         gather,
         hand_out,
@@ -36,6 +37,7 @@ else:
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.kernels._row_layout": [
+                "MaskRows",
                 "from_rows",
                 "gather",
                 "hand_out",
@@ -53,6 +55,7 @@ else:
 __all__ = [
     "AdamSteps",
     "Kept",
+    "MaskRows",
     "PooledConvolution",
     "Rows",
     "SmallDense",

@@ -9,7 +9,10 @@ What is written lies in memory that is used again.
 import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import cache
 from math import prod
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -22,6 +25,7 @@ from nabi.native.addresses import arguments_type, expect, of_array, to_fill, to_
 from nabi.native.memory import fresh, zeros
 
 __all__ = [
+    "MaskRows",
     "from_rows",
     "gather",
     "hand_out",
@@ -45,20 +49,23 @@ _COUNTERS = 3
 _CopyArguments = arguments_type(len(_code.COPY))
 _LayoutArguments = arguments_type(len(_code.LAYOUT) + _COUNTERS)
 
+_zeros = cache(zeros)
+
 _ready: Mapping[str, int] = {}
 """Where the native code lies, once it is compiled."""
 
 
-def to_rows(values: Tensor, rows: Rows, native: bool | None = None) -> Tensor:
+def to_rows(values: Tensor, rows: Rows, native: bool | None = None, memory: Tensor | None = None) -> Tensor:
     """Bring a batch `[B, T, width]`, or packed data `[N, width]`, into rows `[N, width]`.
 
     Args:
         values: the batch.
         rows: the layout.
         native: whether native code runs on `values`, where that has been found out.
+        memory: for as many rows or more, where native code copies to (default: new memory).
     """
     if rows.place is not None:
-        return gather(values, rows, native)
+        return gather(values, rows, native, memory)
     if values.dim() == 2:
         return values
     batch, time, width = values.shape
@@ -73,6 +80,7 @@ def from_rows(
     shape: Sequence[int],
     strides: Sequence[int] = (),
     native: bool | None = None,
+    memory: Tensor | None = None,
 ) -> Tensor:
     """Copy rows back to a batch `[B, T, width]`, zero at invalid steps, or to packed data.
 
@@ -82,9 +90,11 @@ def from_rows(
         shape: of the batch `[B, T, ...]` or the packed data `[N, ...]`.
         strides: of the batch that was the input; its order in memory is taken over where a copy is made.
         native: as for `to_rows`.
+        memory: a batch that native code writes over (default: new memory).
     """
     if rows.place is not None:
-        return spread(values, rows, shape, len(strides) == 3 and strides[0] < strides[1], native)
+        time_major = len(strides) == 3 and strides[0] < strides[1]
+        return spread(values, rows, shape, time_major, native, memory)
     if len(shape) == 2:
         return values
     return values.view(shape[1], shape[0], values.shape[1]).transpose(0, 1)
@@ -120,16 +130,21 @@ def in_batch_order(states: Tensor, rows: Rows) -> Tensor:
     return states if rows.back is None else states.index_select(0, rows.back)
 
 
-def gather(values: Tensor, rows: Rows, native: bool | None = None) -> Tensor:
-    """Copy a batch `[B, T, width]`, or packed data `[N, width]`, to the rows `[N, width]` of a layout."""
+def gather(values: Tensor, rows: Rows, native: bool | None = None, memory: Tensor | None = None) -> Tensor:
+    """Copy a batch `[B, T, width]`, or packed data `[N, width]`, to rows `[N, width]`; see `to_rows`."""
     assert rows.place is not None
     if (runs_native(values) if native is None else native) and (code := _native()) is not None:
-        return copy_to_rows(code, values, _table(rows, values.shape), rows.count)
+        return copy_to_rows(code, values, _table(rows, values.shape), rows.count, memory)
     return values.reshape(-1, values.shape[-1]).index_select(0, rows.place)
 
 
 def spread(
-    values: Tensor, rows: Rows, shape: Sequence[int], time_major: bool, native: bool | None = None
+    values: Tensor,
+    rows: Rows,
+    shape: Sequence[int],
+    time_major: bool,
+    native: bool | None = None,
+    memory: Tensor | None = None,
 ) -> Tensor:
     """Copy rows back to a batch `[B, T, width]`, zero at invalid steps, or to packed data.
 
@@ -141,18 +156,21 @@ def spread(
         shape: shape of the batch `[B, T, ...]` or the packed data `[N, ...]`.
         time_major: whether native code stores the sequences of a step together, not the steps of a sequence.
         native: as for `to_rows`.
+        memory: as for `from_rows`.
     """
     assert rows.place is not None
     if values.shape[0] != rows.count:
         raise ShapeError(f"rows: expected {rows.count}, got {values.shape[0]}")
     if (runs_native(values) if native is None else native) and (code := _native()) is not None:
-        return copy_from_rows(code, values.contiguous(), _table(rows, shape), shape, time_major)
+        return copy_from_rows(code, values.contiguous(), _table(rows, shape), shape, time_major, memory)
     batch = values.new_zeros((*shape[:-1], values.shape[1]))
     batch.view(prod(shape[:-1]), values.shape[1]).index_copy_(0, rows.place, values)
     return batch
 
 
-def copy_to_rows(code: Mapping[str, int], values: Tensor, table: Tensor, count: int) -> Tensor:
+def copy_to_rows(
+    code: Mapping[str, int], values: Tensor, table: Tensor, count: int, memory: Tensor | None = None
+) -> Tensor:
     """Return the rows `[count, width]` of a batch, by native code.
 
     Args:
@@ -160,18 +178,24 @@ def copy_to_rows(code: Mapping[str, int], values: Tensor, table: Tensor, count: 
         values: `[B, T, width]` with any strides, or packed data `[N, width]`.
         table: `[B * T]` or `[N]`, int64, the row of each step, -1 where a step has none.
         count: how many rows there are.
+        memory: `[M, width]`, contiguous, M not below `count`; or None for new memory.
     """
     if values.stride(-1) != 1 or values.is_neg():
         values = values.resolve_neg().contiguous()
     loops = _loops(values.shape, values.stride(), table, values.dtype)
-    found = fresh((count, values.shape[-1]), values.dtype)
-    block = _CopyArguments(to_fill(found), to_read(values), to_read(table), zeros(loops[-1] * _WORD), *loops)
+    found = fresh((count, values.shape[-1]), values.dtype) if memory is None else memory[:count]
+    block = _CopyArguments(to_fill(found), to_read(values), to_read(table), 0, *loops)
     _threads.run(code["gather"], block, _threads.threads_for(loops[0] * loops[1] * loops[-1] * _COST))
     return found
 
 
 def copy_from_rows(
-    code: Mapping[str, int], rows: Tensor, table: Tensor, shape: Sequence[int], time_major: bool
+    code: Mapping[str, int],
+    rows: Tensor,
+    table: Tensor,
+    shape: Sequence[int],
+    time_major: bool,
+    memory: Tensor | None = None,
 ) -> Tensor:
     """Return a batch from its rows, zero where a step has none, by native code; no view of anything.
 
@@ -181,6 +205,7 @@ def copy_from_rows(
         table: as `copy_to_rows` takes it.
         shape: of the batch, whose last number does not count.
         time_major: whether a step of all sequences shall lie together, and not all steps of a sequence.
+        memory: what an earlier call with the same arguments but for the rows returned, to be written over.
     """
     width = rows.shape[1]
     strides: tuple[int, ...] = (width, 1)
@@ -188,8 +213,8 @@ def copy_from_rows(
         strides = (width, shape[0] * width, 1) if time_major else (shape[1] * width, width, 1)
     size = (*shape[:-1], width)
     loops = _loops(size, strides, table, rows.dtype)
-    found = fresh(size, rows.dtype, strides)
-    block = _CopyArguments(to_read(rows), to_fill(found), to_read(table), zeros(loops[-1] * _WORD), *loops)
+    found = fresh(size, rows.dtype, strides) if memory is None else memory
+    block = _CopyArguments(to_read(rows), to_fill(found), to_read(table), _zeros(loops[-1] * _WORD), *loops)
     _threads.run(code["spread"], block, _threads.threads_for(loops[0] * loops[1] * loops[-1] * _COST))
     return found
 
@@ -227,50 +252,82 @@ def rows_of_lengths(lengths: tuple[int, ...], time: int, reverse: bool, device: 
         return None
     if lengths and not 0 <= min(lengths) <= max(lengths) <= time:
         raise ArgumentError(f"lengths: expected numbers from 0 to {time}, got {list(lengths)}")
-    counts = array("q", lengths)
-    return _lay_out(code["of_lengths"], counts, time, sum(lengths), reverse, 0, (0, 0))
+    layout = _Layout(array("q", lengths), time, sum(lengths), reverse)
+    return layout.run(code["of_lengths"], 0, (0, 0))
 
 
 def rows_of_mask(mask: Tensor, reverse: bool) -> Rows | None:
     """Lay out the valid steps of a boolean mask `[B, T]`; None if torch must be used."""
-    if not can_read(mask) or (code := _native()) is None:
-        return None
-    if mask.dtype is not torch.bool or mask.dim() != 2:
-        raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
-    batch, time = mask.shape
-    counts = array("q", bytes(8 * batch))
-    return _lay_out(code["of_mask"], counts, time, batch * time, reverse, to_read(mask), mask.stride())
+    return MaskRows(mask.shape, reverse).rows(mask) if mask.dim() == 2 else _refuse(mask)
 
 
-def _lay_out(
-    kernel: int,
-    lengths: "array[int]",
-    time: int,
-    most: int,
-    reverse: bool,
-    where: int,
-    strides: Sequence[int],
-) -> Rows:
-    """Run a kernel for at most `most` valid steps and a mask at address `where` with `strides`."""
-    if torch.is_inference_mode_enabled():
+class MaskRows:
+    """Lays out one mask after the other, all of one shape, in the same memory.
+
+    Args:
+        shape: of the masks, `[B, T]`.
+        reverse: whether rows run from the last valid step of each sequence to its first.
+    """
+
+    def __init__(self, shape: Sequence[int], reverse: bool) -> None:
+        self._shape, self._reverse = tuple(shape), reverse
+        self._layout: _Layout | None = None
+
+    def rows(self, mask: Tensor, native: bool | None = None) -> Rows | None:
+        """Lay out the valid steps of a boolean mask; None if torch must be used.
+
+        The next call writes over the rows of the last one. `native` says whether native code can read the
+        mask, where that has been found out.
+        """
+        if not (can_read(mask) if native is None else native) or (code := _native()) is None:
+            return None
+        if mask.dtype is not torch.bool or mask.shape != self._shape:
+            _refuse(mask)
+        batch, time = self._shape
+        if self._layout is None:
+            self._layout = _Layout(array("q", bytes(8 * batch)), time, batch * time, self._reverse)
+        return self._layout.run(code["of_mask"], to_read(mask), mask.stride())
+
+
+def _refuse(mask: Tensor) -> NoReturn:
+    raise ArgumentError(f"mask: expected booleans [B, T], got {mask.dtype} {tuple(mask.shape)}")
+
+
+class _Layout:
+    """The memory of a layout of at most `most` valid steps, and the arguments of the kernels that fill it."""
+
+    def __init__(self, lengths: "array[int]", time: int, most: int, reverse: bool) -> None:
+        batch, given = len(lengths), len(_code.LAYOUT)
+        sizes = (batch, batch, time + 1, most, batch * time)
         # Tensors created in inference mode can't be used outside it.
-        with torch.inference_mode(False):
-            return _lay_out(kernel, lengths, time, most, reverse, where, strides)
-    batch, given = len(lengths), len(_code.LAYOUT)
-    sizes = (batch, batch, time + 1, most, batch * time)
-    order, back, offset, place, table = [torch.empty(size, dtype=torch.int64) for size in sizes]
-    starts, active = [array("q", bytes(8 * (time + 1))) for _ in range(2)]
-    block = _LayoutArguments()
-    block[:given] = [
-        of_array(lengths), where, of_array(active), of_array(starts), to_fill(order), to_fill(back),
-        to_fill(offset), to_update(place), to_fill(table), ctypes.addressof(block) + 8 * given,
-        batch, time, reverse, *strides,
-    ]  # fmt: skip
-    _threads.run(kernel, block, 1)
-    moved, longest, count = block[given:]
-    rows = Rows(active[:longest].tolist(), batch, order if moved else None, place[:count])
-    rows.know(count=count, offset=offset[: longest + 1], back=back if moved else None, table=table)
-    return rows
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            tensors = [torch.empty(size, dtype=torch.int64) for size in sizes]
+        self._tensors, self._lengths = tensors, lengths
+        order, back, offset, place, table = tensors
+        self._active, self._starts = [array("q", bytes(8 * (time + 1))) for _ in range(2)]
+        self._block = block = _LayoutArguments()
+        block[:given] = [
+            of_array(lengths), 0, of_array(self._active), of_array(self._starts), to_fill(order),
+            to_fill(back), to_fill(offset), to_update(place), to_fill(table),
+            ctypes.addressof(block) + 8 * given, batch, time, reverse, 0, 0,
+        ]  # fmt: skip
+
+    def run(self, kernel: int, mask: int, strides: Sequence[int]) -> Rows:
+        """Run a kernel, on a mask at an address with strides; the next run writes over the rows."""
+        block, given = self._block, len(_code.LAYOUT)
+        block[1], block[given - 2], block[given - 1] = mask, *strides
+        _threads.run(kernel, block, 1)
+        moved, longest, count = block[given:]
+        order, back, offset, place, table = self._tensors
+        active, batch = self._active[:longest].tolist(), len(self._lengths)
+        rows = Rows(active, batch, order if moved else None, place[:count])
+        # What would be computed when it is asked for.
+        vars(rows).update(
+            count=count, is_even=not active or active[-1] == batch, offset=offset[: longest + 1],
+            back=back if moved else None,
+        )  # fmt: skip
+        rows.tables[len(table)] = table
+        return rows
 
 
 def _table(rows: Rows, shape: Sequence[int]) -> Tensor:

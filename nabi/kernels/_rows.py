@@ -68,11 +68,6 @@ class Rows:
         """The position of each sequence in `order`, `[B]`, or None if `order` is."""
         return None if self.order is None else _inverse(self.order, self.batch)
 
-    def know(self, *, count: int, offset: Tensor, back: Tensor | None, table: Tensor) -> None:
-        """Store values computed with the layout, which would otherwise be computed on demand."""
-        vars(self).update(count=count, offset=offset, back=back)
-        self.tables[len(table)] = table
-
     def table(self, size: int) -> Tensor:
         """Return the row of every step of a batch, valid or not, `[size]`; -1 for steps without a row.
 
@@ -103,8 +98,11 @@ class Rows:
         return found
 
     def _cut(self, limit: int) -> Tensor:
-        firsts, last = self._firsts, len(self.active)
-        starts = [0] if last else [0, 0]
+        last = len(self.active)
+        if self.count <= limit or not last:
+            return torch.tensor((0, last), dtype=torch.int64)
+        firsts = self._firsts
+        starts = [0]
         while starts[-1] < last:
             start = starts[-1]
             starts.append(max(bisect_right(firsts, firsts[start] + limit) - 1, start + 1))

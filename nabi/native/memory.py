@@ -64,10 +64,10 @@ def working_memory(layout: Layout) -> Block:
     return found
 
 
-def new_memory(layout: Layout) -> Block:
-    """Return memory owned by the caller, to pass data from one kernel to another."""
+def new_memory(layout: Layout, *, kept: bool = True) -> Block:
+    """Return memory owned by the caller: to pass data between kernels, or working memory if not `kept`."""
     memory = _fresh(layout.size)
-    return memory, start_of(memory, layout, True)
+    return memory, start_of(memory, layout, kept)
 
 
 def zeros(size: int) -> int:

@@ -27,7 +27,7 @@ from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
 from nabi.native._pool import Pool
 
-__all__ = ["COUNTER_STRIDE", "run", "symbols", "threads_for"]
+__all__ = ["COUNTER_STRIDE", "processors", "run", "symbols", "threads_for"]
 
 COUNTER_STRIDE = 8
 """Distance of barrier counters in 64-bit words, so that each has its own cache line."""
@@ -99,11 +99,12 @@ def threads_for(work: float) -> int:
     """
     if work < _WORTH_A_SECOND or _forked:
         return 1
-    return min(int(torch.get_num_threads()), _processors())
+    return min(int(torch.get_num_threads()), processors())
 
 
 @cache
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use, the most threads that any work gets."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
-from nabi.kernels import from_rows, to_rows
-from nabi.native import are_ordinary, has_failed, is_watched, runs_native
+from nabi.kernels import MaskRows, from_rows, to_rows
+from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watched, runs_native
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
-from nabi.targets import full_batch, prepare, prepare_step
+from nabi.targets import TorchPasses, full_batch, prepare, prepare_step
 from nabi.targets.eager import step_function
 
 if TYPE_CHECKING:
@@ -189,7 +189,10 @@ def _differentiate(
 
 
 class TrainingPass:
-    """What stays the same from step to step is settled when this is made.
+    """A program that runs over batches of one shape, forward and backward in turn, again and again.
+
+    What stays the same from step to step is settled when this is made; a mask changes only the layout of
+    rows. A step writes over all that the last one returned.
 
     Args:
         program: the program, without random inputs.
@@ -199,6 +202,7 @@ class TrainingPass:
         families: the weights, in the order of `program.families`. They may be written to between two steps,
             but must not lie elsewhere.
         need_families: for each family whether its gradient is wanted.
+        new_finals: whether every step gives final states in memory of their own, for someone to keep.
     """
 
     def __init__(
@@ -209,20 +213,74 @@ class TrainingPass:
         states: Sequence[Tensor],
         families: Sequence[Tensor],
         need_families: tuple[bool, ...],
+        *,
+        new_finals: bool = False,
     ) -> None:
-        self._rows = Layout(None, None, None).rows(x, options)
         self.shape = x.shape
+        self._program, self._families, self._options = program, families, options
+        self._kept, self._need_families = options.kept(program), need_families
+        self._plain = self._rows = Layout(None, None, None).rows(x, options)
+        self._masked, self._strides = MaskRows(x.shape[:2], options.reverse), x.stride()
+        self._passes = prepare(
+            program, x, states, families, keep=self._kept, need_families=need_families, new_finals=new_finals
+        )
+        self._native = not isinstance(self._passes, TorchPasses)
         # The steps of one sequence are rows as they are.
-        self._is_rows = x.shape[0] == 1 and self._rows.place is None
-        self._prepared = prepare(
-            program, self._rows, to_rows(x, self._rows), states, families,
-            keep=options.kept(program), need_families=need_families,
-        )  # fmt: skip
+        self._is_rows = x.shape[0] == 1 and self._plain.place is None
+        # Where native code copies to under a mask: rows, and batches that the first copies have made.
+        self._x_rows: Tensor | None = None
+        self._cotangent_rows: list[Tensor | None] = [None] * len(self._kept)
+        self._outputs: Sequence[Tensor | None] = [None] * len(self._kept)
+        self._dx: Tensor | None = None
+        # What the last run forward was given: input rows, and initial states.
+        self._last: tuple[Tensor, Sequence[Tensor]] = x, states
 
-    def forward(self, x: Tensor, states: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states."""
-        kept, finals = self._prepared.forward(x if self._is_rows else to_rows(x, self._rows), states)
-        return [from_rows(values, self._rows, self.shape) for values in kept], finals
+    def forward(
+        self, x: Tensor, states: Sequence[Tensor], mask: Tensor | None = None
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Run forward; the states that are kept at every step, `[B, T, width]`, and the final states.
+
+        Args:
+            x: the input.
+            states: the initial states; with a mask those of all sequences are the same.
+            mask: `[B, T]`, whether a step counts, or None when all do. States at others are zero.
+        """
+        rows = self._plain
+        if mask is not None:
+            rows = self._masked.rows(mask, self._native) or Layout(mask, None, None).rows(x, self._options)
+            if self._x_rows is None:
+                self._make_room(x)
+        self._rows = rows
+        if not self._is_rows or rows is not self._plain:
+            x = to_rows(x, rows, self._native, self._x_rows)
+        try:
+            kept, finals = self._passes.forward(rows, x, states)
+        except NativeError as problem:
+            self._go_on_by_torch(problem)
+            kept, finals = self._passes.forward(rows, x, states)
+        self._last = x, states
+        if rows.back is not None:
+            finals = list(finals)
+            for i, final in enumerate(finals):
+                finals[i] = final.index_select(0, rows.back)
+        if kept and rows.place is None:
+            kept = [from_rows(values, rows, self.shape) for values in kept]
+        elif kept:
+            self._outputs = kept = [
+                from_rows(values, rows, self.shape, self._strides, self._native, memory)
+                for values, memory in zip(kept, self._outputs, strict=True)
+            ]
+        return kept, finals
+
+    def _make_room(self, x: Tensor) -> None:
+        widths, count = self._program.state_widths, x.shape[0] * x.shape[1]
+        self._x_rows = x.new_empty(count, x.shape[2])
+        self._cotangent_rows = [x.new_empty(count, widths[i]) for i in self._kept]
+
+    def _go_on_by_torch(self, problem: NativeError) -> None:
+        give_up(self._program.key, type(self._program.cell).__name__, problem)
+        self._passes = TorchPasses(self._program, self._families, self._kept, self._need_families)
+        self._native = False
 
     def backward(
         self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
@@ -230,17 +288,31 @@ class TrainingPass:
         """Run backward what ran forward last.
 
         Args:
-            cotangents: of the states that are kept.
+            cotangents: of the states that are kept; none of any stand for zeros.
             final_cotangents: of the final states, or None.
             need_input: whether the gradient of the input is wanted.
 
         Returns:
-            The gradient of the input and those of the families; the next step may write over the latter.
+            The gradient of the input and those of the families.
         """
         rows = self._rows
-        of_rows = [to_rows(cotangent, rows) for cotangent in cotangents]
-        dx, families = self._prepared.backward(of_rows, final_cotangents, need_input)
-        return None if dx is None else from_rows(dx, rows, self.shape), families
+        if cotangents:
+            cotangents = [
+                to_rows(cotangent, rows, self._native, memory)
+                for cotangent, memory in zip(cotangents, self._cotangent_rows, strict=True)
+            ]
+        if (order := rows.order) is not None:
+            final_cotangents = [None if c is None else c.index_select(0, order) for c in final_cotangents]
+        try:
+            dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
+        except NativeError as problem:
+            self._go_on_by_torch(problem)
+            self._passes.forward(rows, *self._last)
+            dx, families = self._passes.backward(cotangents, final_cotangents, need_input)
+        if dx is None or rows.place is None:
+            return None if dx is None else from_rows(dx, rows, self.shape), families
+        self._dx = from_rows(dx, rows, self.shape, self._strides, self._native, self._dx)
+        return self._dx, families
 
 
 class PreparedStep:

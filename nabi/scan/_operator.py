@@ -179,7 +179,6 @@ def backward_pass(
     need_input: bool,
     need_families: tuple[bool, ...],
     need_initial: bool = True,
-    into: Sequence[Tensor | None] | None = None,
     are_native: bool = False,
 ) -> list[Tensor | None]:
     """Run the kernel backward; cotangents are those of the kept and the final states, in this order.
@@ -203,7 +202,7 @@ def backward_pass(
     else:
         found = run_backward(
             program, rows, record, families, of_states, of_finals,
-            need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
+            need_input=need_input, need_initial=need_initial, need_families=need_families,
         )  # fmt: skip
     dx: Tensor | None = None
     if need_input:

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from nabi.targets import eager, latex, picture
     from nabi.targets._run import (
         Gradients,
-        Prepared,
         Record,
         Step,
+        TorchPasses,
         full_batch,
         prepare,
         prepare_step,
         run_backward,
         run_forward,
     )
-    from nabi.targets.llvm._binder import Passes
+    from nabi.targets.llvm._binder import Passes, TrainingPasses
 else:
     # What runs cells needs torch; what shows them does not, and what runs them shows nothing.
     __getattr__, __dir__ = loaded_when_asked(
@@ -65,12 +65,12 @@ else:
                 "spread",
             ],
             "nabi.native": ["are_ordinary", "has_lost_memory", "is_watched"],
-            "nabi.targets.llvm._binder": ["Passes"],
+            "nabi.targets.llvm._binder": ["Passes", "TrainingPasses"],
             "nabi.targets._run": [
                 "Gradients",
-                "Prepared",
                 "Record",
                 "Step",
+                "TorchPasses",
                 "full_batch",
                 "prepare",
                 "prepare_step",
@@ -86,12 +86,13 @@ __all__ = [
     "Kept",
     "Passes",
     "PooledConvolution",
-    "Prepared",
     "Record",
     "Rows",
     "SmallDense",
     "SmallLoss",
     "Step",
+    "TorchPasses",
+    "TrainingPasses",
     "adam_steps",
     "are_ordinary",
     "draw_kept",

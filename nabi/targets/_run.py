@@ -23,13 +23,13 @@ from nabi.native import NativeError, give_up, has_failed, made_natively, runs_na
 from nabi.targets import eager
 
 if TYPE_CHECKING:
-    from nabi.targets.llvm._binder import Passes
+    from nabi.targets.llvm._binder import Passes, TrainingPasses
 
 __all__ = [
     "Gradients",
-    "Prepared",
     "Record",
     "Step",
+    "TorchPasses",
     "full_batch",
     "is_native",
     "prepare",
@@ -110,7 +110,6 @@ def run_backward(
     need_input: bool,
     need_initial: bool = True,
     need_families: tuple[bool, ...],
-    into: Sequence[Tensor | None] | None = None,
 ) -> Gradients:
     """Run the derivative over packed rows, last step first.
 
@@ -121,13 +120,12 @@ def run_backward(
         need_input: whether the gradient of the input is wanted.
         need_initial: whether those of the initial states are; they may be given all the same.
         need_families: for each family whether its gradient is wanted.
-        into: gradients of families that an earlier run returned for the same weights, to be written over.
     """
     if record.native:
         try:
             dx, initial, gradients = _binder().run_backward(
                 program, rows, record.kept, families, state_cotangents, final_cotangents,
-                need_input=need_input, need_initial=need_initial, need_families=need_families, into=into,
+                need_input=need_input, need_initial=need_initial, need_families=need_families,
             )  # fmt: skip
         except NativeError as problem:
             give_up(program.key, name_of(program), problem)
@@ -217,116 +215,80 @@ def _passes(
 
 def prepare(
     program: Program,
-    rows: Rows,
     x: Tensor,
     initial: Sequence[Tensor],
     families: Sequence[Tensor],
     *,
     keep: tuple[int, ...],
     need_families: tuple[bool, ...],
-) -> "Prepared":
-    """Settle how a program runs on the target that can and is fastest.
+    new_finals: bool = False,
+) -> "TrainingPasses | TorchPasses":
+    """Settle how a program runs in a training, on the target that can and is fastest.
 
     Args:
         program: the program, without random inputs.
-        rows: the layout of all steps.
-        x, initial: such tensors as the steps will be given.
+        x, initial: such an input `[B, T, D]` and such initial states `[B, width]` as the steps will be given.
         families: the weights. They may be written to between two steps, but not lie elsewhere.
         keep: the states whose rows are wanted.
         need_families: for each family whether its gradient is wanted.
+        new_finals: whether every step gives final states in memory of their own, for someone to keep.
+
+    Returns:
+        What runs forward and backward in turn. Native code raises `NativeError` where it cannot be made;
+        `TorchPasses` then do the same.
     """
-    passes = None
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
     if in_place and is_native(program, (x, *initial, *families)):
-        read, columns_first, lines = _binder().readable(program, families, x.dtype)
-
-        def bind() -> "Passes":
-            passes: Passes = _binder().Passes(program, rows, x.dtype, columns_first, keep=keep, save=True)
-            passes.hold(read, lines, True in need_families)
-            return passes
-
-        passes = made_natively(program.key, name_of(program), bind)
-    return Prepared(program, rows, families, keep, need_families, passes)
+        passes: TrainingPasses = _binder().TrainingPasses(
+            program, x.dtype, x.shape[0], x.shape[1], families,
+            keep=keep, need_families=need_families, new_finals=new_finals,
+        )  # fmt: skip
+        return passes
+    return TorchPasses(program, families, keep, need_families)
 
 
-class Prepared:
-    """What is settled once for all steps of a training; a step is `forward`, then `backward`."""
+class TorchPasses:
+    """A program in a training, where torch runs it; see `nabi.targets.llvm._binder._training`."""
 
     def __init__(
         self,
         program: Program,
-        rows: Rows,
         families: Sequence[Tensor],
         keep: tuple[int, ...],
         need_families: tuple[bool, ...],
-        passes: "Passes | None",
     ) -> None:
-        self._program, self._rows, self._families = program, rows, families
-        self._keep, self._need_families, self._passes = keep, need_families, passes
-        self._saved: tuple[Tensor, Any, Sequence[Tensor | None]] | None = None
-        self._gradients: Sequence[Tensor | None] | None = None
-        if passes is not None:
-            found: Sequence[Tensor | None] = passes.gradients or [None] * len(families)
-            self._gradients = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
+        self._program, self._families = program, families
+        self._keep, self._need_families = keep, need_families
+        self._last: tuple[Rows, Tensor, Record] | None = None
 
-    def forward(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Run forward from input rows `[N, D]`, or `[1, N, D]`, and initial states `[B, width]`.
-
-        Returns:
-            The rows of the states that are kept, and the final states `[B, width]`.
-        """
-        record: Any
-        if self._passes is not None:
-            states, finals, record = self._passes.forward(x, initial)
-        else:
-            x = x.reshape(-1, x.shape[-1])
-            states, finals, record = run_forward(
-                self._program, self._rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
-            )
-        self._saved = x, record, states
+    def forward(
+        self, rows: Rows, x: Tensor, initial: Sequence[Tensor]
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Run forward; the rows of the states that are kept, and the final states."""
+        x = x.reshape(-1, x.shape[-1])
+        states, finals, record = run_forward(
+            self._program, rows, x, tuple(initial), self._families, (), keep=self._keep, save=True
+        )
+        self._last = rows, x, record
         return [state for state in states if state is not None], finals
 
     def backward(
-        self,
-        state_cotangents: Sequence[Tensor],
-        final_cotangents: Sequence[Tensor | None],
-        need_input: bool,
+        self, cotangents: Sequence[Tensor], final_cotangents: Sequence[Tensor | None], need_input: bool
     ) -> tuple[Tensor | None, Sequence[Tensor | None]]:
-        """Run backward what ran forward last.
-
-        Args:
-            state_cotangents: of the rows of each state that is kept, `[N, width]`.
-            final_cotangents: of each final state `[B, width]`, or None.
-            need_input: whether the gradient of the input rows is wanted.
-
-        Returns:
-            The gradient of the input rows `[N, D]` if it is wanted, and those of the families, None where not
-            needed. The next step may write its gradients over them.
-        """
-        assert self._saved is not None
-        (x, record, states), self._saved = self._saved, None
-        cotangents: list[Tensor | None] = [None] * len(states)
-        for i, cotangent in zip(self._keep, state_cotangents, strict=True):
-            cotangents[i] = cotangent
-        if self._passes is not None:
-            of_passes = self._passes.backward(
-                record, states, (), (), cotangents, final_cotangents,
-                need_input=need_input, need_initial=False, need_families=bool(self._passes.gradients),
-            )  # fmt: skip
-            if of_passes is not None:
-                return of_passes[0], self._gradients or ()
-            self._passes = None
-            record = _run_again(self._program, self._rows, record, self._families)
+        """Run backward what ran forward last; the gradients of the input rows and of the weights."""
+        assert self._last is not None
+        (rows, x, record), self._last = self._last, None
+        of_states: list[Tensor | None] = [None] * len(final_cotangents)
+        if cotangents:
+            for i, cotangent in zip(self._keep, cotangents, strict=True):
+                of_states[i] = cotangent
         found = run_backward(
-            self._program, self._rows, record, self._families, cotangents, final_cotangents,
+            self._program, rows, record, self._families, of_states, final_cotangents,
             need_input=need_input, need_initial=False, need_families=self._need_families,
-            into=self._gradients,
         )  # fmt: skip
-        self._gradients = found.families
         # Where no equation reads the input, its gradient is zero.
-        dx = torch.zeros_like(x) if need_input and found.x is None else found.x
-        return dx, found.families
+        return torch.zeros_like(x) if need_input and found.x is None else found.x, found.families
 
 
 def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:

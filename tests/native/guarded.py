@@ -259,25 +259,28 @@ def check_prepared(part: int | None) -> Iterator[str]:
                 (3, Options(reverse=True)),
                 (7, Options(only_finals=True)),
             ):
-                x = torch.randn(2, batch, 15, inputs, dtype=dtype)
-                states = [torch.randn(batch, w, dtype=dtype) for w in program.state_widths]
+                x = torch.randn(3, batch, 15, inputs, dtype=dtype)
+                # Under a mask all sequences start from the same states.
+                states = [torch.randn(1, w, dtype=dtype).repeat(batch, 1) for w in program.state_widths]
+                masks = [None, torch.rand(batch, 15) < 0.5, torch.rand(batch, 15) < 0.3]
                 given = torch.randn(batch, 15, units, dtype=dtype)
                 final = torch.randn(batch, units, dtype=dtype)
 
                 def run(
                     program: Any = program, options: Any = options, x: Any = x, states: Any = states,
-                    weights: Any = weights, given: Any = given, final: Any = final,
+                    weights: Any = weights, given: Any = given, final: Any = final, masks: Any = masks,
                 ) -> list[Tensor | None]:  # fmt: skip
                     made = TrainingPass(program, options, x[0], states, weights, (True,) * len(weights))
                     found: list[Tensor | None] = []
-                    for one in x:
-                        kept, finals = made.forward(one, states)
+                    for one, mask in zip(x, masks, strict=True):
+                        kept, finals = made.forward(one, states, mask)
                         # What lay in the thread's memory lies elsewhere now.
                         nabi.nn.LSTM(3, 5, dtype=one.dtype)(one.new_ones(9 * (1 + len(found)), 40, 3))
                         others = (None,) * (len(finals) - 1)
                         cotangents = (given,) if kept else ()
                         dx, families = made.backward(cotangents, (final, *others), True)
-                        found += [*kept, *finals, dx, *(f if f is None else f.clone() for f in families)]
+                        # The next step writes over all of it.
+                        found += [f if f is None else f.clone() for f in (*kept, *finals, dx, *families)]
                     return found
 
                 found, expected = both(run)

@@ -66,7 +66,8 @@ def prepared_pass() -> list[Tensor]:
         other(torch.randn(4, 9, 30))
         dx, gradients = made.backward([torch.ones_like(one) for one in kept], (None,) * len(finals), True)
         assert dx is not None
-        found += [*kept, *finals, dx, *[g.clone() for g in gradients if g is not None]]
+        # The next step writes over all of it.
+        found += [one.clone() for one in (*kept, *finals, dx, *gradients) if one is not None]
     return found
 
 

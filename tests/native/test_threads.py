@@ -298,10 +298,10 @@ print(calls > 100, numbers[0])
 
 def test_how_many_threads_a_piece_of_work_deserves(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(_threads, "_processors", lambda: 8)
+    monkeypatch.setattr(_threads, "processors", lambda: 8)
     assert threads_for(1e9) == 3
     assert threads_for(1e4) == 1
-    monkeypatch.setattr(_threads, "_processors", lambda: 2)
+    monkeypatch.setattr(_threads, "processors", lambda: 2)
     assert threads_for(1e9) == 2
     monkeypatch.setattr(_threads, "_forked", True)
     assert threads_for(1e9) == 1
@@ -313,6 +313,6 @@ def test_torchs_setting_is_respected():
         torch.set_num_threads(1)
         assert threads_for(1e12) == 1
         torch.set_num_threads(2)
-        assert threads_for(1e12) == min(2, _threads._processors())
+        assert threads_for(1e12) == min(2, _threads.processors())
     finally:
         torch.set_num_threads(before)

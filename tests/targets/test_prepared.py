@@ -68,8 +68,9 @@ def test_steps_are_those_of_single_runs(
         finals = [torch.randn(batch, width) if turn else None for width in program.state_widths]
         if run is None:
             need = (True,) * len(families)
-            run = prepare(program, rows, x, initial, families, keep=keep, need_families=need)
-        states, ends = run.forward(x, initial)
+            batches = x.view(batch, 5, 3)
+            run = prepare(program, batches, initial, families, keep=keep, need_families=need, new_finals=True)
+        states, ends = run.forward(rows, x, initial)
         dx, gradients = run.backward(given, finals, need_input=True)
         expected = once(program, rows, x, initial, families, keep, given, finals)
         for one, other in zip([*states, *ends, dx, *gradients], expected, strict=True):
@@ -87,10 +88,11 @@ def test_threads_may_be_more_or_fewer_at_the_next_step(monkeypatch: Any) -> None
     rows = plain(2, 4)
     families = drawn(program, torch.float32, turned=False)
     x, initial = torch.randn(rows.count, 3), (torch.randn(2, 40), torch.randn(2, 40))
-    run = prepare(program, rows, x, initial, families, keep=(), need_families=(True,) * len(families))
+    needed = (True,) * len(families)
+    run = prepare(program, x.view(2, 4, 3), initial, families, keep=(), need_families=needed)
     found = []
     for threads[0] in (1, 2, 2, 1):
-        _, ends = run.forward(x, initial)
+        _, ends = run.forward(rows, x, initial)
         dx, gradients = run.backward((), ends, need_input=False)
         assert dx is None
         found.append([g.clone() for g in gradients])
@@ -103,22 +105,25 @@ def test_only_what_is_needed_has_a_gradient() -> None:
     rows = plain(1, 2)
     families = drawn(program, torch.float64, turned=True)
     x, initial = torch.randn(2, 3).double(), (torch.zeros(1, 4).double(),)
-    run = prepare(program, rows, x, initial, families, keep=(), need_families=(False, True, False))
-    _, ends = run.forward(x, initial)
+    needed = (False, True, False)
+    run = prepare(program, x.view(1, 2, 3), initial, families, keep=(), need_families=needed)
+    _, ends = run.forward(rows, x, initial)
     _, gradients = run.backward((), ends, need_input=False)
     assert [gradient is not None for gradient in gradients] == [False, True, False]
 
 
-def test_what_was_returned_stays() -> None:
+@pytest.mark.parametrize("stay", [False, True])
+def test_only_final_states_that_somebody_keeps_stay(stay: bool) -> None:
     program = cells.SimpleRNN(4).program(3, training=True)
     rows = plain(2, 3)
     families = drawn(program, torch.float32, turned=False)
-    start = (torch.zeros(2, 4),)
+    start, needed = (torch.zeros(2, 4),), (True,) * 3
     x = torch.randn(rows.count, 3)
-    run = prepare(program, rows, x, start, families, keep=(0,), need_families=(True,) * 3)
-    first = run.forward(x, start)
-    copies = first[0][0].clone(), first[1][0].clone()
+    run = prepare(program, x.view(2, 3, 3), start, families, keep=(0,), need_families=needed, new_finals=stay)
+    (kept,), (final,) = run.forward(rows, x, start)
+    before = final.clone()
     run.backward([torch.randn(rows.count, 4)], (None,), need_input=True)
-    run.forward(2 * x, first[1])
-    assert torch.equal(first[0][0], copies[0])
-    assert torch.equal(first[1][0], copies[1])
+    (again,), (later,) = run.forward(rows, 2 * x, (before,))
+    assert again.data_ptr() == kept.data_ptr()
+    assert torch.equal(final, before) is stay
+    assert (later.data_ptr() == final.data_ptr()) is not stay

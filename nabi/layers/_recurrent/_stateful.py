@@ -1,5 +1,6 @@
 """The states of a stateful layer: keeping, resetting, showing, saving."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -48,7 +49,7 @@ class StatefulLayer(Equations):
             kept = tuple(state.clone() for state in kept)  # training can't use inference tensors
         return kept
 
-    def keep_states(self, states: tuple[Tensor, ...]) -> None:
+    def keep_states(self, states: Sequence[Tensor]) -> None:
         """Keep states for the next batch, as many as there are."""
         for name, state in zip(self._state_names, states, strict=True):
             self._buffers[name] = state.detach() if state.requires_grad else state

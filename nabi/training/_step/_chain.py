@@ -37,7 +37,7 @@ from nabi.layers import (
 from nabi.native import is_watched
 from nabi.training._losses._classes import FunctionLoss
 from nabi.training._step._core import ActivationPass, DensePass, DropoutPass, FlattenPass, Pass
-from nabi.training._step._recurrent import BothWaysPass, EmbeddingPass, recurrent_pass
+from nabi.training._step._recurrent import BothWaysPass, EmbeddingPass, RecurrentPass
 from nabi.training._step._windows import (
     ConvolutionPass,
     GlobalMaxPoolingPass,
@@ -274,7 +274,7 @@ def _part(layer: Layer, function: Callable[[Tensor], Tensor] | None, masked: boo
     kind = type(layer)
     if kind in _RECURRENT:
         assert isinstance(layer, RNN)
-        return recurrent_pass(layer, masked)
+        return RecurrentPass.of(layer, masked)
     if kind in _ACTIVATED:
         return _ACTIVATED[kind](layer, function)
     if kind not in _KINDS or not all(type(inner) in _RECURRENT for inner in _inner(layer)):

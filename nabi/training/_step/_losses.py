@@ -33,14 +33,16 @@ class ClosedForm:
         self._kind, self._formula = kind, formula
         self._loss, self._readout = loss, readout
         self._sparse = loss.fn is functions.sparse_categorical_crossentropy
+        # Of outputs, and of targets that were found to fit them.
         self._shape: torch.Size | None = None
+        self._given: torch.Size | None = None
         self._native: SmallLoss | None = None
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
         """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
         shape = outputs.shape
         if shape != self._shape:
-            self._shape, self._native = shape, small_loss(self._kind, outputs)
+            self._shape, self._given, self._native = shape, None, small_loss(self._kind, outputs)
         native = self._native
         if self._sparse:
             columns = None if native is None else _as_columns(y, outputs)
@@ -50,7 +52,10 @@ class ClosedForm:
         if native is None or not (y.is_cpu and outputs.is_contiguous()):
             return self._formula(y, outputs)
         if y.shape != shape or y.dtype is not outputs.dtype:
-            y = align_targets(y, outputs)
+            if y.shape == self._given and y.dtype is outputs.dtype:
+                y = y.reshape(shape)
+            else:
+                self._given, y = y.shape, align_targets(y, outputs)
         return native(y if y.is_contiguous() else y.contiguous(), outputs)
 
 

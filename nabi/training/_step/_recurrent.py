@@ -1,18 +1,16 @@
 """The parts of the layers over sequences: Embedding, and those that run a cell over time, also both ways."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers import RNN, Bidirectional, Embedding
-from nabi.scan import Layout, Options, TrainingPass, backward_pass, forward_pass
+from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
-__all__ = ["BothWaysPass", "EmbeddingPass", "MaskedPass", "RecurrentPass", "UnmaskedPass", "recurrent_pass"]
+__all__ = ["BothWaysPass", "EmbeddingPass", "RecurrentPass"]
 
 
 class EmbeddingPass(Pass):
@@ -52,144 +50,90 @@ class EmbeddingPass(Pass):
 # A cell over time -----------------------------------------------------------------------------------------
 
 
-def recurrent_pass(layer: RNN, masked: bool) -> "RecurrentPass | None":
-    """The part of a layer, None where it does more than run a cell over whole sequences.
-
-    Outputs stay at their own step, and what a layer that goes backwards returns is turned round.
-    """
-    if layer.go_backwards and layer.return_sequences:
-        return None
-    kind = MaskedPass if masked else UnmaskedPass
-    return kind(layer) if kind.does(layer) else None
-
-
 class RecurrentPass(Pass):
-    """A cell run over time; outputs `[B, T, units]` stay at their own step, whichever the direction."""
+    """A cell run over time; outputs `[B, T, units]` stay at their own step, whichever the direction.
 
-    def __init__(self, layer: RNN) -> None:
-        self._program = program = layer.program(training=True)
-        self._options = Options(reverse=layer.go_backwards, only_finals=not layer.return_sequences)
-        with torch.no_grad():
-            self._families = layer.cell_parameters()
-        self._gradients = _Gradients(layer, self._families)
-        self._sequences = layer.return_sequences
-        self._others = (None,) * (len(program.state_names) - 1)
-
-    @classmethod
-    @abstractmethod
-    def does(cls, layer: RNN) -> bool:
-        """Whether it does all that the layer does."""
-
-    def fits(self, shape: Shape) -> Shape | None:
-        """`[B, T, D]` with the width of the weights."""
-        if len(shape) != 3 or shape[2] != self._program.input_size or 0 in shape:
-            return None
-        width = self._program.state_widths[0]
-        return (*shape[:2], width) if self._sequences else (shape[0], width)
-
-
-class UnmaskedPass(RecurrentPass):
-    """Sequences of which every step counts, by what is settled once for batches of a shape."""
-
-    def __init__(self, layer: RNN) -> None:
-        super().__init__(layer)
-        self._layer, self._stateful = layer, layer.stateful
-        self._zeros: tuple[Tensor, ...] = ()
-        self._run: TrainingPass | None = None
-
-    @classmethod
-    def does(cls, layer: RNN) -> bool:
-        """Whether the layer does nothing but run its equations, perhaps from kept states."""
-        special = layer.unroll or layer.return_state or layer.time_major or layer.draws_in_training
-        return layer.equations is not None and not special
-
-    def fits(self, shape: Shape) -> Shape | None:
-        """As any; a stateful layer also has the batch of its states."""
-        if self._stateful:
-            states = self._layer.kept_states()
-            if not states or states[0].shape[0] != shape[0]:
-                return None
-        return super().fits(shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The output for `[B, T, D]`; a stateful layer goes on from its states and keeps the new ones."""
-        states = self._layer.kept_states() if self._stateful else self._start(x)
-        run = self._run
-        if run is None or x.shape != run.shape:
-            run = self._run = TrainingPass(
-                self._program, self._options, x, states, self._families, self._gradients.needed
-            )
-        kept, finals = run.forward(x, states)
-        if self._stateful:
-            self._layer.keep_states(finals)
-        return kept[0] if self._sequences else finals[0]
-
-    def _start(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Zeros; the kernels only read what they start from, so that one set serves many batches."""
-        if not self._zeros or self._zeros[0].shape[0] != x.shape[0]:
-            self._zeros = tuple([x.new_zeros((x.shape[0], width)) for width in self._program.state_widths])
-        return self._zeros
-
-    def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
-        """The gradients of the cell's weights."""
-        run = self._run
-        assert run is not None
-        if self._sequences:
-            dx, families = run.backward((cotangent,), (None, *self._others), need_input)
-        else:
-            dx, families = run.backward((), (cotangent, *self._others), need_input)
-        self._gradients.put(families)
-        return dx
-
-
-class MaskedPass(RecurrentPass):
-    """Sequences of which some steps do not count.
-
-    What such a step gives is never read: all layers that a mask goes through leave such steps out. So outputs
-    are not filled up over them, as a layer that is called by itself does.
+    What a step gives that does not count is never read: all layers that a mask goes through leave such steps
+    out. So outputs are not filled up over them, as a layer that is called by itself does.
     """
 
     takes_masks = True
 
-    def __init__(self, layer: RNN) -> None:
-        super().__init__(layer)
-        self.ends_masks = not self._sequences
-        self._kept = self._options.kept(self._program)
-        self._layout = Layout(None, None, None)
-        self._saved: tuple[Any, ...] | None = None
-
     @classmethod
-    def does(cls, layer: RNN) -> bool:
-        """Whether the layer does nothing but run its equations from zero."""
-        special = layer.stateful or (layer.zero_output_for_mask and not layer.return_sequences)
-        return UnmaskedPass.does(layer) and not special
+    def of(cls, layer: RNN, masked: bool, *, turns_back: bool = False) -> "RecurrentPass | None":
+        """The part of a layer, None where it does more than run its equations over whole sequences.
+
+        It may go on from kept states, but not under a mask. What a layer that goes backwards returns is
+        turned round, unless who asks `turns_back`.
+        """
+        special = layer.unroll or layer.return_state or layer.time_major or layer.draws_in_training
+        if layer.equations is None or special:
+            return None
+        if layer.go_backwards and layer.return_sequences and not turns_back:
+            return None
+        if masked and (layer.stateful or (layer.zero_output_for_mask and not layer.return_sequences)):
+            return None
+        return cls(layer)
+
+    def __init__(self, layer: RNN) -> None:
+        self._layer, self._stateful = layer, layer.stateful
+        self._program = program = layer.program(training=True)
+        self._sequences = layer.return_sequences
+        self._options = Options(reverse=layer.go_backwards, only_finals=not self._sequences)
+        with torch.no_grad():
+            self._families = layer.cell_parameters()
+        self._gradients = _Gradients(layer, self._families)
+        self._no_finals = (None,) * len(program.state_names)
+        self._zeros: tuple[Tensor, ...] = ()
+        self._run: TrainingPass | None = None
+        self._mask: Tensor | None = None
+        self.ends_masks = not self._sequences
+
+    def fits(self, shape: Shape) -> Shape | None:
+        """`[B, T, D]` with the width of the weights; a stateful layer also has the batch of its states."""
+        if len(shape) != 3 or shape[2] != self._program.input_size or 0 in shape:
+            return None
+        if self._stateful:
+            states = self._layer.kept_states()
+            if not states or states[0].shape[0] != shape[0]:
+                return None
+        width = self._program.state_widths[0]
+        return (*shape[:2], width) if self._sequences else (shape[0], width)
 
     def mask(self, mask: Tensor | None) -> Tensor | None:
         """Keep the mask for the next batch."""
-        self._layout = Layout(None if mask is None else mask.squeeze(-1), None, None)
+        self._mask = None if mask is None else mask.squeeze(-1)
         return mask if self._sequences else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The output for `[B, T, D]`."""
-        states = tuple([x.new_zeros((x.shape[0], width)) for width in self._program.state_widths])
-        kept, finals, rows, record = forward_pass(
-            self._program, self._options, self._layout, x, states, self._families, (), save=True
-        )
-        self._saved = x, rows, record
+        """The output for `[B, T, D]`; a stateful layer goes on from its states and keeps the new ones."""
+        run = self._run
+        if run is None or x.shape != run.shape:
+            run = self._bind(x)
+        states = self._layer.kept_states() if self._stateful else self._zeros
+        kept, finals = run.forward(x, states, self._mask)
+        if self._stateful:
+            self._layer.keep_states(finals)
         return kept[0] if self._sequences else finals[0]
+
+    def _bind(self, x: Tensor) -> TrainingPass:
+        self._zeros = tuple([x.new_zeros((x.shape[0], width)) for width in self._program.state_widths])
+        self._run = run = TrainingPass(
+            self._program, self._options, x, self._zeros, self._families, self._gradients.needed,
+            new_finals=self._stateful,
+        )  # fmt: skip
+        return run
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor | None:
         """The gradients of the cell's weights."""
-        assert self._saved is not None
-        (x, rows, record), self._saved = self._saved, None
-        finals = (None, *self._others) if self._sequences else (cotangent, *self._others)
-        cotangents = (cotangent, *finals) if self._sequences else finals
-        found = backward_pass(
-            self._program, rows, record, self._kept, x, self._families, cotangents, need_input,
-            self._gradients.needed, need_initial=False,
-        )  # fmt: skip
-        self._gradients.put(tuple(found[1 + len(finals) :]))
-        return found[0]
+        run, others = self._run, self._no_finals
+        assert run is not None
+        if self._sequences:
+            dx, families = run.backward((cotangent,), others, need_input)
+        else:
+            dx, families = run.backward((), (cotangent, *others[1:]), need_input)
+        self._gradients.put(families)
+        return dx
 
 
 class BothWaysPass(Pass):
@@ -206,9 +150,10 @@ class BothWaysPass(Pass):
     def of(cls, layer: Bidirectional) -> "BothWaysPass | None":
         """The part of a layer, None where only autograd will do."""
         layers = layer.forward_layer, layer.backward_layer
-        if layer.merge_mode != "concat" or not all(MaskedPass.does(one) for one in layers):
+        if layer.merge_mode != "concat":
             return None
-        return cls(*(MaskedPass(one) for one in layers))
+        first, second = (RecurrentPass.of(one, masked=True, turns_back=True) for one in layers)
+        return None if first is None or second is None else cls(first, second)
 
     def fits(self, shape: Shape) -> Shape | None:
         """As of both."""

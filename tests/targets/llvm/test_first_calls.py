@@ -160,7 +160,7 @@ LAYERS = """
     for owner, name in (
         (_rows.torch, "tensor"), (_rows, "_inverse"), (_store, "read"), (_store, "write"),
         (_compiled.Compiled, "lay_out"), (_bound._threads, "threads_for"), (_bound, "take"),
-        (_cache, "load"), (_bound.Bound, "_new_block"),
+        (_cache, "load"), (_bound.Bound, "new_block"),
     ):
         slowly(owner, name)
 

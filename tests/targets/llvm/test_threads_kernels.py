@@ -85,14 +85,14 @@ def test_tiles_of_other_sizes_in_one_step(few, threads):
 def test_weights_that_are_divided_among_threads_at_any_batch(threads, monkeypatch):
     """Large weights stay with a thread: units are divided. Small ones with many rows: rows are."""
     shares = []
-    new_block = Bound._new_block
+    new_block = Bound.new_block
 
     def watched(self: Bound, *sizes: Any) -> Any:
         made = new_block(self, *sizes)
         shares.append(made[self.compiled.place["split_units"]])
         return made
 
-    monkeypatch.setattr(Bound, "_new_block", watched)
+    monkeypatch.setattr(Bound, "new_block", watched)
     threads(2)
     for units, batch in ((33, 41), (300, 41), (33, 3)):
         native(Data.draw(cells.LSTM(units), 9, Setting(batch, 4)), torch.float32)

@@ -2,5 +2,15 @@
 
 from nabi.targets.llvm._binder._bound import NativeRecord
 from nabi.targets.llvm._binder._runs import Passes, Steps, layout_of, readable, run_backward, run_forward
+from nabi.targets.llvm._binder._training import TrainingPasses
 
-__all__ = ["NativeRecord", "Passes", "Steps", "layout_of", "readable", "run_backward", "run_forward"]
+__all__ = [
+    "NativeRecord",
+    "Passes",
+    "Steps",
+    "TrainingPasses",
+    "layout_of",
+    "readable",
+    "run_backward",
+    "run_forward",
+]

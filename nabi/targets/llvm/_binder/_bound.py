@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nabi._once import cached_property
-from nabi.errors import ArgumentError, ShapeError
+from nabi.errors import ArgumentError
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
@@ -36,6 +36,7 @@ __all__ = [
     "bound_backward",
     "bound_forward",
     "gradient_like",
+    "is_read_in_place",
 ]
 
 FEW = 4
@@ -64,7 +65,7 @@ class NativeRecord:
         states: rows of the states that were handed out, where nobody else holds them; the others lie in
             `memory`.
         noises: rows of every random input.
-        memory: where saved values lie; None if whoever bound the kernel holds that.
+        memory: where saved values lie; None where nothing is.
     """
 
     __slots__ = ("__weakref__", "initial", "memory", "noises", "states", "x")
@@ -114,7 +115,7 @@ class Bound:
         self.memory = compiled.lay_out(batch, count, chunk_rows)
         self._limit, self._chunk_rows, self._batched = limit, chunk_rows, batched
         self._record, self._fixed = self.memory.record, Fixed()
-        self._work = float(count) * compiled.multiply_adds
+        self.work = float(count) * compiled.multiply_adds
         self._x_size = count * program.input_size
         self._dx = self._laid_out(program.input_size)
         self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
@@ -142,7 +143,7 @@ class Bound:
 
     def _block(self, rows: Rows) -> tuple[Any, list[Any], int]:
         """Return a block of arguments, where to put it after the run, and how many threads shall run it."""
-        threads = _threads.threads_for(self._work)
+        threads = _threads.threads_for(self.work)
         memory = working_memory(self.memory.working_layout)
         spare = rows.blocks.get((self, memory[1], threads))
         if spare is None:
@@ -150,13 +151,12 @@ class Bound:
         try:
             block = spare.pop()
         except IndexError:
-            block = self._new_block(rows, memory, threads)
+            block = self.new_block(rows, memory, threads)
         else:
+            # Addresses in the block lead there: see `nabi.native.addresses`.
+            block.memory = memory[0]
             if threads > 1:
-                at = ctypes.addressof(block) + 8 * self.compiled.count
-                ctypes.memset(at, 0, 8 * _counters(threads))
-        # Addresses in the block lead there: see `nabi.native.addresses`.
-        block.memory = memory[0]
+                self.clear_counters(block, threads)
         return block, spare, threads
 
     def _kind_of_block(self, rows: Rows, memory: Block, threads: int) -> list[Any]:
@@ -164,33 +164,43 @@ class Bound:
             rows.blocks.clear()
         return rows.blocks.setdefault((self, memory[1], threads), [])
 
-    def _new_block(self, rows: Rows, memory: Block, threads: int) -> Any:
+    def new_block(self, rows: Rows, memory: Block, threads: int) -> Any:
         """Return a block with all that rows, working memory and threads decide."""
-        compiled = self.compiled
-        values, place, start = [0] * compiled.count, compiled.place, memory[1]
+        compiled, start = self.compiled, memory[1]
+        values, place = [0] * compiled.count, compiled.place
         for at, offset in self.memory.working:
             values[at] = start + offset
-        chunks = rows.chunks(self._limit)
-        values[place["chunks"]] = len(chunks) - 1
-        values[place["chunk_start"]] = to_read(chunks)
         values[place["chunk_rows"]] = self._chunk_rows
-        values[place["batch"]] = rows.batch
-        values[place["steps"]] = len(rows.active)
-        values[place["offset"]] = to_read(rows.offset)
-        if rows.zero is not None:
-            values[place["zero"]] = to_read(rows.zero)
-            values[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
-        if rows.cut is not None and "cut" in place:
-            values[place["cut"]] = to_read(rows.cut)
         for at, value in self._fixed.items():
             values[at] = value
-        # Rows of sequences that end early would be too little work for the thread that has the last ones.
-        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
-        values[place["split_units"]] = 0 if by_rows else 1
         # Counters of barriers lie behind the arguments, zero.
         block: Any = arguments(compiled.count + _counters(threads), values)
         block[place["barriers"]] = ctypes.addressof(block) + 8 * compiled.count
+        block.memory = memory[0]
+        self.lay(block, rows, threads)
         return block
+
+    def lay(self, block: Any, rows: Rows, threads: int) -> None:
+        """Write to a block what rows decide; they hold the memory that it then leads to."""
+        compiled, place = self.compiled, self.compiled.place
+        chunks = rows.chunks(self._limit)
+        block[place["chunks"]] = len(chunks) - 1
+        block[place["chunk_start"]] = to_read(chunks)
+        block[place["batch"]] = rows.batch
+        block[place["steps"]] = len(rows.active)
+        block[place["offset"]] = to_read(rows.offset)
+        if rows.zero is not None:
+            block[place["zero"]] = to_read(rows.zero)
+            block[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
+        if rows.cut is not None and "cut" in place:
+            block[place["cut"]] = to_read(rows.cut)
+        # Rows of sequences that end early would be too little work for the thread that has the last ones.
+        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
+        block[place["split_units"]] = 0 if by_rows else 1
+
+    def clear_counters(self, block: Any, threads: int) -> None:
+        """Set the counters of barriers back, before a block is used again by so many threads."""
+        ctypes.memset(ctypes.addressof(block) + 8 * self.compiled.count, 0, 8 * _counters(threads))
 
 
 class Forward(Bound):
@@ -291,7 +301,6 @@ class Backward(Bound):
         *,
         need_input: bool,
         need_initial: bool,
-        into: Sequence[Tensor | None] | None = None,
     ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor]]:
         """Run the kernel.
 
@@ -303,7 +312,6 @@ class Backward(Bound):
             cotangents: for each state those of its values at every step, or None, as the kernel takes them.
             final_cotangents: for each state that of its final value, or None.
             need_input, need_initial: whether the gradients of the input and of the initial states are wanted.
-            into: tensors for the gradients of the weights, where there are any.
 
         Returns:
             The gradients of the input and of the initial states, None unless wanted, and those of `families`
@@ -313,14 +321,7 @@ class Backward(Bound):
         kernel = compiled.kernel
         gradients: list[Tensor] = []
         if compiled.family_step == 3:
-            for i, family in enumerate(families):
-                gradient = into[i] if into is not None else None
-                if gradient is None:
-                    gradient = gradient_like(family, kernel.columns_first[i])
-                elif gradient.shape != family.shape or gradient.dtype is not dtype:
-                    shape = tuple(family.shape)
-                    raise ShapeError(f"into: expected shape {shape}, got {tuple(gradient.shape)}")
-                gradients.append(gradient)
+            gradients = list(map(gradient_like, families, kernel.columns_first))
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(record.x)
         if memory is not None:
@@ -403,7 +404,7 @@ def bind_forward(
     """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
     few = batch <= FEW
     compiled = forward_kernel(
-        program, dtype, save, keep, flags, columns_first, few, _is_read_in_place(batch, steps)
+        program, dtype, save, keep, flags, columns_first, few, is_read_in_place(batch, steps)
     )
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
     return Forward(compiled, dtype, batch, count, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched)
@@ -428,7 +429,7 @@ def bind_backward(
     compiled = backward_kernel(
         program, dtype, keep, given, flags, cuts, columns_first,
         need_input and program.derivative.input is not None, need_weights, batch <= FEW,
-        _is_read_in_place(batch, steps),
+        is_read_in_place(batch, steps),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))
@@ -440,7 +441,8 @@ bound_forward = lru_cache(maxsize=1024)(bind_forward)
 bound_backward = lru_cache(maxsize=1024)(bind_backward)
 
 
-def _is_read_in_place(batch: int, steps: int) -> bool:
+def is_read_in_place(batch: int, steps: int) -> bool:
+    """Whether kernels for so many sequences and steps read weights where they lie."""
     return batch == 1 and steps <= _SHORT
 
 

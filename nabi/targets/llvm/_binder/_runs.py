@@ -9,12 +9,11 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import made_natively
-from nabi.native.addresses import lay_out, to_fill, to_read
-from nabi.native.memory import Block, give_back, new_memory, take
+from nabi.native.addresses import lay_out, to_read
+from nabi.native.memory import Block, new_memory
 from nabi.targets.llvm._binder._bound import (
     FEW,
     Backward,
-    Bound,
     Fixed,
     Forward,
     NativeRecord,
@@ -22,7 +21,6 @@ from nabi.targets.llvm._binder._bound import (
     bind_forward,
     bound_backward,
     bound_forward,
-    gradient_like,
 )
 from nabi.targets.llvm._compiled import Compiled, forward_kernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
@@ -67,7 +65,6 @@ def run_backward(
     need_input: bool,
     need_initial: bool,
     need_families: tuple[bool, ...],
-    into: Sequence[Tensor | None] | None = None,
 ) -> tuple[Tensor | None, tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
     """Run the derivative over packed rows; see the eager kernel."""
     families, columns_first, lines = readable(program, families, record.x.dtype)
@@ -79,7 +76,7 @@ def run_backward(
     )  # fmt: skip
     dx, initial, gradients = bound.run(
         rows, record, families, lines, record.states, state_cotangents, final_cotangents,
-        need_input=need_input, need_initial=need_initial, into=into,
+        need_input=need_input, need_initial=need_initial,
     )  # fmt: skip
     found: Sequence[Tensor | None] = gradients or [None] * len(families)
     wanted = [g if needed else None for g, needed in zip(found, need_families, strict=True)]
@@ -120,36 +117,6 @@ class Passes:
             len(rows.active), batched,
         )  # fmt: skip
         self._backward: dict[tuple[tuple[int, ...], bool, bool], Backward] = {}
-        self._record: Block | None = None
-        self._weights: tuple[Sequence[Tensor], Sequence[int]] = (), ()
-        self.gradients: list[Tensor] = []
-
-    def __del__(self) -> None:
-        record = vars(self).get("_record")
-        if record is not None:
-            give_back(record[0])
-
-    def hold(self, families: Sequence[Tensor], lines: Sequence[int], need_gradients: bool) -> None:
-        """Take weights, memory for what is saved, and `gradients` for all runs; passes then come in turn.
-
-        The weights are read anew at every run, but must stay where they lie. Every backward pass writes over
-        the gradients of the last.
-        """
-        self._weights = families, lines
-        if need_gradients:
-            self.gradients = list(map(gradient_like, families, self._columns_first))
-        self._record = take(self._forward.memory.record_layout)
-        self._fix(self._forward)
-
-    def _fix(self, bound: Bound) -> None:
-        assert self._record is not None
-        place, start = bound.compiled.place, self._record[1]
-        fixed = {at: start + offset for at, offset in bound.memory.record}
-        for i, (family, line) in enumerate(zip(*self._weights, strict=True)):
-            fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
-            if f"gradient_{i}" in place:
-                fixed[place[f"gradient_{i}"]] = to_fill(self.gradients[i])
-        bound.fix(fixed)
 
     def forward(
         self,
@@ -200,8 +167,6 @@ class Passes:
             ),
         )  # fmt: skip
         if bound is not None:
-            if self._record is not None:
-                self._fix(bound)
             self._backward[given, need_input, need_families] = bound
         return bound
 
