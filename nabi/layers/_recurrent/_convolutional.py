@@ -1,13 +1,13 @@
 """LSTM layers whose products are convolutions: over rows, over pictures, over volumes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor
 
 from nabi._shown import short
-from nabi.errors import ArgumentError
+from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._layer._arguments import Shape
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._shapes import check_rank, first_shape
@@ -134,8 +134,14 @@ class _ConvLSTM(RNN):
         if not x.shape[1]:
             return super()._run_steps(x, states, mask, training)
         cell: ConvLSTMCell = self.cell
-        cell.compute_output_shape((x.shape[0], *x.shape[2:]))  # checks the sizes
-        start = cell.get_initial_state(x.shape[0]) if states is None else states
+        # Without states, pictures may have another size than those it was built for.
+        shape = cell.compute_output_shape((x.shape[0], *x.shape[2:]))
+        start = (x.new_zeros(cast("tuple[int, ...]", shape)),) * 2 if states is None else states
+        if start[0].shape != shape:
+            raise ShapeError(
+                f"inputs: {self.name} has states of shape {tuple(start[0].shape)}, but inputs of shape "
+                f"{tuple(x.shape)} need {shape}"
+            )
         h, c = (cell.channels_first(one.to(x)) for one in start)
         if mask is not None:
             # Padding may be NaN, which a product with zero would keep, so it is replaced first.

@@ -282,8 +282,8 @@ class ConvLSTMCell(Layer):
             x = torch.cat([x] * _GATES, 2) * self._dropout_mask.unsqueeze(1)
         flat = x.reshape(batch * steps, *x.shape[2:])
         padding = [one.around(size) for one, size in zip(self._windows, x.shape[3:], strict=True)]
-        terms = self._convolve(flat, self.kernel, self.bias, padding, own=True)
-        return terms.unflatten(0, (batch, steps))
+        terms: Tensor = self._convolve(flat, self.kernel, self.bias, padding, own=True)
+        return terms.reshape(batch, steps, *terms.shape[1:])
 
     def advance(self, terms: Tensor, h: Tensor, c: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         """Return the new `h` and `c` for what the inputs add to the gates; all channels-first."""
