@@ -39,11 +39,32 @@ if TYPE_CHECKING:
     from nabi.metrics import Metric
     from nabi.models import (
         Captioner,
+    from nabi.models import (
+        Captioner,
         ClipClassifier,
         LanguageModel,
         Model,
         NoteModel,
         Sequential,
+        SeriesClassifier,
+        TextClassifier,
+        Translator,
+    )
+        LanguageModel,
+        Model,
+        NoteModel,
+        Sequential,
+    from nabi.models import (
+        Captioner,
+        ClipClassifier,
+        LanguageModel,
+        Model,
+        NoteModel,
+        Sequential,
+        SeriesClassifier,
+        TextClassifier,
+        Translator,
+    )
         TextClassifier,
         Translator,
     )
@@ -66,6 +87,7 @@ else:
                 "Model",
                 "NoteModel",
                 "Sequential",
+                "SeriesClassifier",
                 "TextClassifier",
                 "Translator",
             ],
@@ -88,6 +110,7 @@ __all__ = [
     "Optimizer",
     "Regularizer",
     "Sequential",
+    "SeriesClassifier",
     "TextClassifier",
     "Translator",
     "activations",
