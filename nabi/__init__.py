@@ -39,32 +39,12 @@ if TYPE_CHECKING:
     from nabi.metrics import Metric
     from nabi.models import (
         Captioner,
-    from nabi.models import (
-        Captioner,
         ClipClassifier,
         LanguageModel,
         Model,
         NoteModel,
         Sequential,
         SeriesClassifier,
-        TextClassifier,
-        Translator,
-    )
-        LanguageModel,
-        Model,
-        NoteModel,
-        Sequential,
-    from nabi.models import (
-        Captioner,
-        ClipClassifier,
-        LanguageModel,
-        Model,
-        NoteModel,
-        Sequential,
-        SeriesClassifier,
-        TextClassifier,
-        Translator,
-    )
         TextClassifier,
         Translator,
     )

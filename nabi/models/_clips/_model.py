@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from nabi import _checks
 from nabi._public import public
-from nabi.data import clip_frames, keep_readable_clips
+from nabi.data import Clips, Labels, clip_frames, keep_readable_clips, read_clips
 from nabi.errors import ArgumentError
 from nabi.models._clips._encoder import FrameEncoder
 from nabi.models._clips._settings import ClipSettings
@@ -64,12 +65,13 @@ class ClipClassifier(SequenceModel):
     @public
     def fit(
         self,
-        clips: Sequence[Any],
-        labels: Sequence[Any],
+        clips: Any,
+        labels: Sequence[Any] | None = None,
         *,
         groups: Sequence[Any] | None = None,
-        validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+        validation: Any = None,
         validation_share: float = 0.15,
+        test: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         verbose: int | str = "auto",
         callbacks: Any = None,
@@ -81,14 +83,18 @@ class ClipClassifier(SequenceModel):
         after the batch; the best weights so far are kept and measured, and the report is `interrupted`.
 
         Args:
-            clips: files and folders as `nabi.data.read_clip` reads them, or arrays
+            clips: a folder as `nabi.data.read_clips` reads it, or what that returns; or a list of clips:
+                files and folders as `nabi.data.read_clip` reads them, or arrays
                 `[frames, height, width, channels]` or `[frames, height, width]` of whole numbers from 0 to
                 255, each of its own length and size.
-            labels: text or numbers, one for each.
-            groups: what each clip belongs to, such as a recording or a person: a group is never divided
-                between training and validation.
-            validation: clips and labels that are looked at after every epoch: the best weights are kept.
+            labels: of a list of clips, text or numbers, one for each.
+            groups: what each clip of a list belongs to, such as a recording or a person: a group is never
+                divided between training and validation.
+            validation: a folder, or `(clips, labels)`, looked at after every epoch: the best weights
+                are kept.
             validation_share: else so many of the clips are held out for this; 0 for none.
+            test: a folder, or `(clips, labels)`, that the report is about; by default what was held out, on
+                which the figures are a little too good.
             checkpoint: a file that keeps where training stands, written every minute: the same call goes on
                 from there after an interruption, and ends with the same weights as if there had been none.
                 It is removed at the end.
@@ -103,20 +109,32 @@ class ClipClassifier(SequenceModel):
                 be used, fewer than two classes, and a share that leaves nothing.
             NotFiniteError: if the loss becomes NaN or infinite.
         """
-        samples, known = self._read("clips", clips, groups)
-        chosen = _take("labels", labels, known, len(clips))
-        classes = learn_labels(chosen, samples.names, "class")
-        train = _labelled(samples, encode_labels(chosen, samples.names, "class", classes))
-        if validation is None:
+        found, known = self._read("clips", clips, labels, groups, self.asked)
+        classes = learn_labels(known, found.names, "class")
+        train = _labelled(found, known, classes)
+        parts: dict[str, SequenceSamples | None] = {}
+        for name, given in (("validation", validation), ("test", test)):
+            others, own = given, None
+            if isinstance(given, tuple) and not isinstance(given, Clips):
+                if len(given) != 2:
+                    raise ArgumentError(
+                        f"{name}: expected a folder or (clips, labels), got {len(given)} things"
+                    )
+                others, own = given
+            parts[name] = None
+            if given is not None:
+                parts[name] = _labelled(*self._read(name, others, own, None, self.asked), classes)
+        held_out = parts["validation"]
+        if held_out is None:
             train, held_out = train.divided(validation_share, self.asked.seed)
-        else:
-            if not isinstance(validation, tuple | list) or len(validation) != 2:
-                raise ArgumentError(f"validation: expected (clips, labels), got {validation!r}")
-            others, known = self._read("validation", validation[0])
-            chosen = _take("validation", validation[1], known, len(validation[0]))
-            held_out = _labelled(others, encode_labels(chosen, others.names, "class", classes))
         return self._fit(
-            train, held_out, classes, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+            train,
+            held_out,
+            classes,
+            test=parts["test"],
+            checkpoint=checkpoint,
+            verbose=verbose,
+            callbacks=callbacks,
         )
 
     def _make_front(self) -> FrameEncoder:
@@ -134,21 +152,23 @@ class ClipClassifier(SequenceModel):
     # Asking -------------------------------------------------------------------------------------------------
 
     @public
-    def predict(self, clips: Sequence[Any]) -> list[SequencePrediction]:
+    def predict(self, clips: Any) -> list[SequencePrediction]:
         """Return what is said of each clip: label, probability, and the probabilities of all classes.
 
         Args:
-            clips: as `fit` takes them.
+            clips: a list as `fit` takes it; or the path of one clip.
 
         Raises:
             ArgumentError, ShapeError: for what are no clips.
             MissingFileError, FileFormatError: for a file that is not there, or cannot be used.
         """
         self._check_trained()
-        return self._predict(self._all(clips)) if len(clips) else []
+        listed = [clips] if isinstance(clips, str | os.PathLike) else clips
+        _check_listed("clips", listed)
+        return self._predict(self._all(listed)) if len(listed) else []
 
     @public
-    def evaluate(self, clips: Sequence[Any], labels: Sequence[Any]) -> SequenceReport:
+    def evaluate(self, clips: Any, labels: Sequence[Any] | None = None) -> SequenceReport:
         """Return how many clips are labelled right, with the simple models beside.
 
         Args:
@@ -158,11 +178,9 @@ class ClipClassifier(SequenceModel):
             ArgumentError, ShapeError: as `fit`, and for a label that was not learnt.
         """
         self._check_trained()
-        samples, known = self._read("clips", clips)
-        chosen = _take("labels", labels, known, len(clips))
-        targets = encode_labels(chosen, samples.names, "class", self.labels)
+        samples = _labelled(*self._read("clips", clips, labels, None, self.settings), self.labels)
         return self._measure(
-            _labelled(samples, targets),
+            samples,
             train=self.report.train,
             seconds=self.report.seconds,
             skipped=samples.skipped,
@@ -185,6 +203,7 @@ class ClipClassifier(SequenceModel):
             self._probabilities(SequenceSamples([frames[:end] for end in range(1, len(frames) + 1)]))
         )
 
+    @public
     def stream(self) -> SequenceStream:
         """Return a reader of frames as they come; `push(frames)` gives the probabilities so far.
 
@@ -198,29 +217,49 @@ class ClipClassifier(SequenceModel):
     # Reading ------------------------------------------------------------------------------------------------
 
     def _read(
-        self, name: str, clips: Sequence[Any], groups: Sequence[Any] | None = None
-    ) -> tuple[SequenceSamples, list[int]]:
-        """Return clips in one size, and their places in what was given."""
+        self,
+        name: str,
+        clips: Any,
+        labels: Sequence[Any] | None,
+        groups: Sequence[Any] | None,
+        settings: ClipSettings,
+    ) -> tuple[SequenceSamples, list[Any]]:
+        """Return clips in one size, and their labels."""
+        size, most = settings.image_size, settings.most_frames
+        if isinstance(clips, str | os.PathLike):
+            clips = read_clips(clips, size, frames=most)
+        if isinstance(clips, Clips):
+            for argument, one in (("labels", labels), ("groups", groups)):
+                if one is not None:
+                    raise ArgumentError(f"{argument}: a folder has its own; give them with a list of clips")
+            told = None if clips.groups is None else tuple(clips.groups)
+            inputs = [
+                clip_frames(*one, size, most).frames for one in zip(clips.names, clips.clips, strict=True)
+            ]
+            return SequenceSamples(inputs, None, clips.names, told, clips.skipped), list(clips.labels)
         _check_listed(name, clips)
-        if not len(clips):
+        count = len(clips)
+        if not count:
             raise ArgumentError(f"{name}: expected at least one clip, got none")
-        told = self.settings if self.trained else self.asked
+        for argument, one in (("labels", labels), ("groups", groups)):
+            if argument == "labels" and one is None:
+                raise ArgumentError(f"labels: expected one for each of {count} clips, got none")
+            if one is not None and (isinstance(one, str) or not hasattr(one, "__len__") or len(one) != count):
+                got = len(one) if hasattr(one, "__len__") else type(one).__name__
+                raise ArgumentError(f"{argument}: expected one for each of {count} clips, got {got}")
         names = _names(name, clips)
-        read = keep_readable_clips(name, clips, names, told.image_size, told.most_frames)
-        return (
-            SequenceSamples(
-                read.clips,
-                None,
-                tuple(names[row] for row in read.rows),
-                None if groups is None else tuple(_take("groups", groups, read.rows, len(clips))),
-                read.skipped,
-            ),
-            read.rows,
+        read = keep_readable_clips(name, clips, names, size, most)
+        samples = SequenceSamples(
+            read.clips,
+            None,
+            tuple(names[row] for row in read.rows),
+            None if groups is None else tuple(groups[row] for row in read.rows),
+            read.skipped,
         )
+        return samples, [(labels or ())[row] for row in read.rows]
 
     def _all(self, clips: Sequence[Any]) -> SequenceSamples:
         """Return clips of which none may be left out."""
-        _check_listed("clips", clips)
         names = _names("clips", clips)
         size, most = self.settings.image_size, self.settings.most_frames
         read = [clip_frames(name, clip, size, most).frames for name, clip in zip(names, clips, strict=True)]
@@ -243,16 +282,8 @@ def _names(name: str, clips: Sequence[Any]) -> tuple[str, ...]:
     )
 
 
-def _take(name: str, values: Any, rows: Sequence[int], count: int) -> list[Any]:
-    """Return what belongs to the clips that are kept."""
-    if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != count:
-        got = len(values) if hasattr(values, "__len__") else type(values).__name__
-        raise ArgumentError(f"{name}: expected one for each of {count} clips, got {got}")
-    return [values[row] for row in rows]
-
-
-def _labelled(samples: SequenceSamples, targets: list[Any]) -> SequenceSamples:
-    return SequenceSamples(samples.inputs, targets, samples.names, samples.groups, samples.skipped)
+def _labelled(samples: SequenceSamples, labels: list[Any], classes: Labels) -> SequenceSamples:
+    return replace(samples, targets=encode_labels(labels, samples.names, "class", classes))
 
 
 def _small(frame: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
