@@ -184,7 +184,6 @@ class ClipClassifier(SequenceModel):
             train=self.report.train,
             seconds=self.report.seconds,
             skipped=samples.skipped,
-            part="clips",
         )
 
     @public

@@ -83,7 +83,7 @@ def test_long_clips_are_thinned_evenly(tmp_path: Path) -> None:
         (lambda at: write_animation(at / "a.gif", 1), FileFormatError, "a.gif has one frame; expected two"),
         (lambda at: write_folder(at / "clip", 1), FileFormatError, "clip has one frame; expected two"),
         (lambda at: write_folder(at / "clip", 0), FileFormatError, "has no images, so it is no clip"),
-        (lambda at: written(at / "a.gif", b"GIF89a but no more"), FileFormatError, r"a\.gif is (damaged|not)"),
+        (lambda at: written(at / "a.gif", b"GIF89a and no"), FileFormatError, r"a\.gif is (damaged|not)"),
         (lambda at: written(at / "a.txt", b"words"), FileFormatError, "not an image that Pillow can read"),
         (lambda at: written(at / "empty.gif", b""), FileFormatError, "not an image that Pillow can read"),
         (lambda at: cut(write_animation(at / "a.gif", 9)), FileFormatError, r"a\.gif is damaged"),
