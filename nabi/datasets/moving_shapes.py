@@ -1,13 +1,15 @@
 """Synthetic clips: a shape that moves, where only the motion is the class.
 
 A clip has 8 to 16 frames of one of five shapes, in a random colour on a random background. The shape goes
-left, right, up or down, grows or shrinks, or turns one way or the other, at a random speed. Whatever leaves a
-frame comes in on the other side, and the largest size is followed by the smallest. Therefore
+left, right, up or down, grows or shrinks, or goes around in a circle, clockwise or counterclockwise, at a
+random speed. Whatever leaves a frame comes in on the other side, and the largest size is followed by the
+smallest. Therefore
 
 - a single frame says nothing: frames of all motions have the same distribution, so nobody can be right more
   often than in one of eight clips from one frame;
 - a motion and its reverse have the same frames in another order, so nobody who does not read their order (the
-  mean of all frames, for example) can be right more often than in one of two.
+  mean of all frames, for example) can be right more often than in one of two;
+- of the two circles, two frames say nothing either: the direction has to be followed over several.
 
 The clips are generated, not downloaded: the same seed gives the same clips.
 """

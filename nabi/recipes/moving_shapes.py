@@ -1,10 +1,10 @@
 """Moving shapes: a network that reads the frames of a clip (many to one).
 
 The clips are synthetic (`nabi.datasets.moving_shapes`): a shape goes left, right, up or down, grows, shrinks,
-or turns one way or the other. One frame says nothing of the motion, and the mean of all frames nothing of its
-direction. So beside the network stand two simple models, on one frame and on the mean of all; and the same
-network, trained on one frame and on the mean. Settings were chosen on the validation clips; the test clips
-are looked at once, at the end.
+or goes around in a circle, one way or the other. One frame says nothing of the motion, and the mean of all
+frames nothing of its direction. So beside the network stand two simple models, on one frame and on the mean
+of all; and the same network, trained on one frame and on the mean. Settings were chosen on the validation
+clips; the test clips are looked at once, at the end.
 """
 
 from collections.abc import Callable

@@ -10,15 +10,13 @@ __all__ = ["MOTIONS", "MovingShapes", "make_moving_shapes"]
 
 Pixels = npt.NDArray[np.uint8]
 
-MOTIONS = (
-    "left", "right", "up", "down", "growing", "shrinking", "turning clockwise", "turning counterclockwise",
-)  # fmt: skip
+MOTIONS = ("left", "right", "up", "down", "growing", "shrinking", "clockwise", "counterclockwise")
 """Each followed by the same with time reversed."""
 
 _SHAPES = ("triangle", "bar", "cross", "arrow", "star")
 _FINER = 4  # Shapes are drawn so many times larger, for smooth edges and motions of parts of a pixel.
-# From and to, of a clip: frames; share of the frame per frame; share of all sizes per frame; degrees.
-_FRAMES, _SPEED, _GROWTH, _TURN = (8, 16), (0.04, 0.10), (0.05, 0.12), (8.0, 20.0)
+# From and to: frames of a clip; and a frame's share of the width, of all sizes, and degrees of a circle.
+_FRAMES, _SPEED, _GROWTH, _TURN = (8, 16), (0.04, 0.10), (0.05, 0.12), (20.0, 45.0)
 _RADIUS = (0.14, 0.34)  # Of the smallest and the largest shape, as a share of the frame.
 _CONTRAST = 90.0  # RGB distance between a shape and the background at least.
 _NOISE = 6.0
@@ -35,11 +33,11 @@ class MovingShapes(NamedTuple):
 def make_moving_shapes(count: int, size: int, random: np.random.Generator) -> MovingShapes:
     """Draw clips, about as many of each motion.
 
-    A frame has a place, a size and an angle of its shape. Each of the three goes around: who leaves the frame
-    on the right comes in on the left, and the largest shape becomes the smallest. They begin anywhere, and a
-    motion changes one of them by the same amount in each frame. So every single frame of every motion is
-    distributed in the same way, and says nothing of the motion; and a motion and its reverse have the same
-    frames in another order.
+    A shape has a place, a size and an angle, which may be anything in the first frame. It goes straight on or
+    in a circle, or changes its size, by the same amount in each frame. Who leaves the frame on the right
+    comes in on the left, and the largest size is followed by the smallest. So every single frame of every
+    motion is distributed in the same way, and says nothing of the motion; and a motion and its reverse have
+    the same frames in another order. Of a circle, two frames say no more than of a straight line.
     """
     motions = random.permutation(np.arange(count) % len(MOTIONS))
     clips = [_draw_clip(int(motion), size, random) for motion in motions]
@@ -53,18 +51,22 @@ def _draw_clip(motion: int, size: int, random: np.random.Generator) -> Pixels:
     x, y, phase, angle = random.uniform(size=4)
     kind, sign = motion // 2, -1 if motion % 2 == 0 else 1
     steps = np.arange(frames)
-    places = np.full((frames, 2), (x, y))
+    places, phases = np.full((frames, 2), (x, y)), np.full(frames, phase)
+    speed, growth = random.uniform(*_SPEED), random.uniform(*_GROWTH)
+    turn, direction = math.radians(random.uniform(*_TURN)), 2 * math.pi * random.uniform()
     if kind < 2:
-        places[:, kind] += sign * random.uniform(*_SPEED) * steps
-    phases, angles = np.full(frames, phase), np.full(frames, 2 * math.pi * angle)
-    if kind == 2:
-        phases -= sign * random.uniform(*_GROWTH) * steps
-    if kind == 3:
-        angles -= sign * math.radians(random.uniform(*_TURN)) * steps
+        places[:, kind] += sign * speed * steps
+    elif kind == 2:
+        phases -= sign * growth * steps
+    else:
+        # Rows go down, so that growing angles are clockwise. The centre is where the first place is (x, y).
+        angles = direction - sign * turn * steps
+        ring = np.stack([np.cos(angles), np.sin(angles)], 1) * speed / turn
+        places += ring - ring[0]
     low, high = _RADIUS
     drawn = [
-        _cover(corners, place % 1, low + (high - low) * (one % 1), turned, size)
-        for place, one, turned in zip(places, phases, angles, strict=True)
+        _cover(corners, place % 1, low + (high - low) * (one % 1), 2 * math.pi * angle, size)
+        for place, one in zip(places, phases, strict=True)
     ]
     share = np.stack(drawn)[..., None]
     pixels = background + share * (colour - background)
