@@ -284,6 +284,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[[Path], dict[str, Any]]]] = 
             nabi.NoteModel,
             nabi.Translator,
             nabi.Captioner,
+            nabi.ClipClassifier,
         )
     },
 }

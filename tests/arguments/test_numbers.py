@@ -222,7 +222,14 @@ def test_numbers_of_numpy_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [nabi.LanguageModel, nabi.Translator, nabi.Captioner, nabi.NoteModel, nabi.TextClassifier],
+    [
+        nabi.LanguageModel,
+        nabi.Translator,
+        nabi.Captioner,
+        nabi.ClipClassifier,
+        nabi.NoteModel,
+        nabi.TextClassifier,
+    ],
 )
 def test_task_models_take_numbers_of_numpy(model: Any) -> None:
     made = model(units=np.int64(8), epochs=np.int64(2), dropout=np.float32(0.25), seed=np.int64(3))

@@ -102,7 +102,9 @@ def read_clips(folder: str | os.PathLike[str], size: int, *, frames: int = MOST_
     """
     found = find_clips(folder)
     root = _checks.path("folder", folder)
-    names = [path.relative_to(root).as_posix() for path in found.paths]
+    names = [
+        path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in found.paths
+    ]
     read = keep_readable_clips("folder", found.paths, names, size, frames, found.skipped)
     return Clips(
         read.clips,

@@ -22,9 +22,10 @@ __all__ = ["MOST_FRAMES", "ClipFrames", "clip_frames", "is_clip", "natural", "re
 
 Pixels = npt.NDArray[np.uint8]
 
-_ANIMATED = (".gif", ".webp", ".png", ".apng", ".tif", ".tiff")
 _VIDEO = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv")
-_IMAGES = (*_ANIMATED, ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
+_IMAGES = (
+    ".gif", ".webp", ".png", ".apng", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm",
+)  # fmt: skip
 MOST_FRAMES = 64
 """Frames of a clip that are kept unless another number is wanted."""
 
@@ -97,8 +98,8 @@ def clip_frames(name: str, clip: Any, size: int, frames: int) -> ClipFrames:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file is a clip by its name: an image that can be animated, or a video."""
-    return path.suffix.lower() in (*_ANIMATED, *_VIDEO)
+    """Whether a file is meant as a clip by its name: an image, which may turn out to be still, or a video."""
+    return path.suffix.lower() in (*_IMAGES, *_VIDEO)
 
 
 def images_of(folder: Path) -> list[Path]:

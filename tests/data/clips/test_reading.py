@@ -181,22 +181,34 @@ def test_a_table_of_labels(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_may_name_clips_elsewhere(tmp_path: Path) -> None:
+    for number in range(2):
+        write_animation(tmp_path / "all" / f"{number}.gif", 3)
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "labels.csv").write_text(
+        f"clip,label\n../all/0.gif,up\n{tmp_path}/all/1.gif,down\n"
+    )
+    assert read_clips(tmp_path / "table", 8).names == ("../all/0.gif", f"{tmp_path}/all/1.gif")
+
+
 def test_bad_clips_are_left_out_and_named(tmp_path: Path) -> None:
-    for number in range(4):
+    for number in range(5):
         write_animation(tmp_path / "up" / f"{number}.gif", 3)
     write_animation(tmp_path / "up" / "still.gif", 1)
     (tmp_path / "up" / "empty").mkdir()
     written(tmp_path / "up" / "text.gif", b"words")
+    frames(1)[0].save(tmp_path / "up" / "picture.jpg")
     found = read_clips(tmp_path, 8)
-    assert len(found.clips) == 4
+    assert len(found.clips) == 5
     at = tmp_path / "up"
     assert found.skipped == (
         f"the folder {at / 'empty'} has no images, so it is no clip",
+        f"{at / 'picture.jpg'} has one frame; expected two or more, to show a motion",
         f"{at / 'still.gif'} has one frame; expected two or more, to show a motion",
         f"{at / 'text.gif'} is not an image that Pillow can read",
     )
     write_animation(tmp_path / "up" / "still2.gif", 1)
-    with pytest.raises(ArgumentError, match=r"folder: 4 of 8 clips cannot be used: the folder .* has no"):
+    with pytest.raises(ArgumentError, match=r"folder: 5 of 10 clips cannot be used: the folder .* has no"):
         read_clips(tmp_path, 8)
 
 
