@@ -26,7 +26,7 @@ class ClipSettings(SequenceSettings):
         48,
         whole(8),
         "height and width in pixels to which frames are resized.",
-        Option("Images with captions", "Images are resized to this height and width, in pixels."),
+        Option("Images with captions", "Images and frames are resized to this height and width, in pixels."),
     )
     most_frames: int = setting(
         64,
