@@ -85,8 +85,8 @@ _LAYERS = {
     **_each("AtrousConvolution2D", "use layers.Conv2D(dilation_rate=...)"),
     **_each("LocallyConnected1D LocallyConnected2D", "write your own layer with torch.einsum in call()"),
     **_each(
-        "ConvLSTM1D ConvLSTM2D ConvLSTM3D ConvLSTM2DCell ConvRecurrent2D ConvRNN2D",
-        "cells read vectors here: use layers.TimeDistributed(layers.Conv2D(...)), then layers.LSTM",
+        "ConvLSTM2DCell ConvRecurrent2D ConvRNN2D",
+        "use layers.ConvLSTM2D, or layers.ConvLSTMCell(rank=2, ...) for a single step",
     ),
     **_each("Cropping1D Cropping2D Cropping3D", "use layers.Lambda(lambda x: x[:, 1:-1])"),
     **_each(

@@ -144,10 +144,9 @@ def test_hints_name_what_exists() -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "message"),
     [
-        ("from nabi.layers import ConvLSTM2D", ImportError, "cannot import name 'ConvLSTM2D' from "
-                                                            "'nabi.layers': "),
+        ("from nabi.layers import Conv3D", ImportError, "cannot import name 'Conv3D' from 'nabi.layers': "),
         ("from nabi.layers import (Dense, "
-         "ConvLSTM2D)", ImportError, "'nabi.layers': cells read vectors here"),
+         "Conv3D)", ImportError, "'nabi.layers': use layers.TorchModuleWrapper"),
         ("from nabi.layers import Lstm", ImportError, r"from 'nabi.layers'; did you mean 'LSTM'\?"),
         ("from nabi.metrics import MeanIoU", ImportError, "'nabi.metrics': pass torchmetrics.JaccardIndex"),
         ("from nabi.constraints import "

@@ -1,4 +1,4 @@
-"""Sequence data: texts, tables and labels, captioned images, notes and MIDI files, windows, padding,
+"""Sequence data: texts, tables and labels, captioned images, clips, notes and MIDI files, windows, padding,
 small series.
 
 Also available under its Keras name, `nabi.preprocessing.sequence`.
@@ -10,6 +10,23 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
+    from nabi.data._clips._folder import (
+        Clips,
+        find_clips as find_clips,
+        keep_readable_clips as keep_readable_clips,
+        read_clips,
+    )
+    from nabi.data._clips._frames import (
+        MOST_FRAMES as MOST_FRAMES,
+        ClipFrames,
+        clip_frames as clip_frames,
+        read_clip,
+    )
+    from nabi.data._clips._moving_shapes import (
+        MOTIONS as MOTIONS,
+        MovingShapes as MovingShapes,
+        make_moving_shapes as make_moving_shapes,
+    )
     from nabi.data._data_sets import (
         random_order as random_order,
     )
@@ -129,6 +146,23 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.data._clips._folder": [
+                "Clips",
+                "find_clips",
+                "keep_readable_clips",
+                "read_clips",
+            ],
+            "nabi.data._clips._frames": [
+                "MOST_FRAMES",
+                "ClipFrames",
+                "clip_frames",
+                "read_clip",
+            ],
+            "nabi.data._clips._moving_shapes": [
+                "MOTIONS",
+                "MovingShapes",
+                "make_moving_shapes",
+            ],
             "nabi.data._data_sets": [
                 "random_order",
             ],
@@ -253,6 +287,8 @@ __all__ = [
     "NOTES",
     "CaptionedImages",
     "Characters",
+    "ClipFrames",
+    "Clips",
     "Frame",
     "Labels",
     "LengthGroups",
@@ -279,6 +315,8 @@ __all__ = [
     "one_hot",
     "pad_sequences",
     "read_captioned_images",
+    "read_clip",
+    "read_clips",
     "read_frames",
     "read_image",
     "read_midi",

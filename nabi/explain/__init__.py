@@ -1,7 +1,8 @@
-"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, music."""
+"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, clips, music."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._captions_picture import CaptionedImage, captions_picture
+from nabi.explain._clips_picture import clips_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._piano_roll import piano_roll_picture
@@ -17,6 +18,7 @@ __all__ = [
     "attention_picture",
     "attention_text",
     "captions_picture",
+    "clips_picture",
     "gates",
     "gates_picture",
     "gradient_distance",

@@ -10,6 +10,8 @@ __all__ = ["READERS", "read_kind"]
 READERS = {
     "captioner": "nabi.Captioner.load",
     "captioner training": "checkpoint= of nabi.Captioner.fit",
+    "clip classifier": "nabi.ClipClassifier.load",
+    "clip classifier training": "checkpoint= of nabi.ClipClassifier.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "series classifier": "nabi.SeriesClassifier.load",

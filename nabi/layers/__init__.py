@@ -55,6 +55,8 @@ from nabi.layers._recurrent._cell_config import (
     cell_config as cell_config,
     cell_from_config as cell_from_config,
 )
+from nabi.layers._recurrent._convolutional import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from nabi.layers._recurrent._convolutional_cell import ConvLSTMCell
 from nabi.layers._recurrent._families import GRU, LSTM, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 from nabi.layers._recurrent._keras_cells import DropoutRNNCell, StackedRNNCells
 from nabi.layers._recurrent._rnn import RNN
@@ -111,6 +113,10 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
+    "ConvLSTMCell",
     "Convolution1D",
     "Convolution2D",
     "CuDNNGRU",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nabi.models._classifier._report import LabelFigures, Report
     from nabi.models._classifier._settings import TextSettings as TextSettings
     from nabi.models._classifier._split import read_text_parts as read_text_parts
+    from nabi.models._clips._model import ClipClassifier
+    from nabi.models._clips._settings import ClipSettings as ClipSettings
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -60,6 +62,8 @@ else:
             "nabi.models._captioner._settings": ["CaptionSettings"],
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._clips._model": ["ClipClassifier"],
+            "nabi.models._clips._settings": ["ClipSettings"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -88,6 +92,7 @@ __all__ = [
     "CaptionAttention",
     "CaptionReport",
     "Captioner",
+    "ClipClassifier",
     "Functional",
     "LabelFigures",
     "LanguageModel",

@@ -129,6 +129,7 @@ _RECIPES = {
         Recipe("imdb", "classifies film reviews with a CNN and an LSTM", 10, None, True),
         Recipe("shakespeare", "reads Shakespeare and writes on, character by character", 20, None, True),
         Recipe("captions", "captions images of shapes in combinations it has never seen", 6),
+        Recipe("moving-shapes", "says which way a shape moves, which no single frame shows", 15),
         Recipe("chorales", "learns Bach's chorales, chord by chord, and composes", 100, 1, True),
         Recipe(
             "translate",

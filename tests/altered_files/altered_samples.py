@@ -9,7 +9,16 @@ import numpy as np
 import torch
 
 import nabi
-from nabi import Captioner, LanguageModel, NoteModel, SeriesClassifier, Translator, layers, models
+from nabi import (
+    Captioner,
+    ClipClassifier,
+    LanguageModel,
+    NoteModel,
+    SeriesClassifier,
+    Translator,
+    layers,
+    models,
+)
 from nabi.callbacks import Callback
 from nabi.training._loop import _resumable_training as training
 from nabi.utils import set_random_seed
@@ -20,6 +29,7 @@ Y = np.linspace(0, 1, 4, dtype=np.float32)
 CODES = np.arange(12).reshape(4, 3) % 7
 PIECES, STYLES = [[(60, 64), (62,), ()]] * 8, ["a", "b"] * 4
 PICTURES, CAPTIONS = list(np.zeros((6, 8, 8, 3), np.uint8)), ["a dot", "no dot"] * 3
+CLIPS, WAYS = [np.zeros((frames, 8, 8, 3), np.uint8) for frames in (2, 3, 4, 5)], ["left", "right"] * 2
 SOURCE, TARGET = ["one two", "two one"] * 3, ["1 2", "2 1"] * 3
 REVIEWS = ["good film", "bad film", "a good one", "a bad one", "so good", "so bad"] * 4
 
@@ -172,6 +182,14 @@ _CAPTIONER, _CAPTIONER_TRAINING = _task(
     {"validation_share": 0},
     lambda one: one.caption(PICTURES[:1]),
 )
+_CLIPS, _CLIPS_TRAINING = _task(
+    lambda: ClipClassifier(
+        image_size=8, channels=(2,), features=3, units=4, epochs=1, batch_size=2, convolutions=(3,)
+    ),
+    (CLIPS, WAYS),
+    {"validation_share": 0},
+    lambda one: one.predict(CLIPS[:1]),
+)
 
 _SERIES, _SERIES_TRAINING = _task(
     lambda: SeriesClassifier(units=3, epochs=1, batch_size=2, networks=2, convolutions=(2,)),
@@ -210,12 +228,14 @@ SAMPLES: dict[str, Sample] = {
     "translator": _TRANSLATOR,
     "captioner": _CAPTIONER,
     "series classifier": _SERIES,
+    "clip classifier": _CLIPS,
     "language model training": _LANGUAGE_TRAINING,
     "piece model training": _PIECE_TRAINING,
     "note model training": _NOTES_TRAINING,
     "translator training": _TRANSLATOR_TRAINING,
     "captioner training": _CAPTIONER_TRAINING,
     "series classifier training": _SERIES_TRAINING,
+    "clip classifier training": _CLIPS_TRAINING,
 }
 
 

@@ -285,6 +285,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[[Path], dict[str, Any]]]] = 
             nabi.Translator,
             nabi.Captioner,
             nabi.SeriesClassifier,
+            nabi.ClipClassifier,
         )
     },
 }

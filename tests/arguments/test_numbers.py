@@ -228,6 +228,7 @@ def test_numbers_of_numpy_elsewhere() -> None:
         nabi.Captioner,
         nabi.NoteModel,
         nabi.SeriesClassifier,
+        nabi.ClipClassifier,
         nabi.TextClassifier,
     ],
 )

@@ -100,6 +100,27 @@ EVERY = {
         lambda: layers.RNN([layers.LSTMCell(3), layers.SimpleRNNCell(2)], return_state=True),
         (2, 4, 3),
     ),
+    "ConvLSTM1D": (lambda: layers.ConvLSTM1D(2, 3, dilation_rate=2, kernel_regularizer="l2"), (2, 4, 6, 3)),
+    "ConvLSTM2D": (
+        lambda: layers.ConvLSTM2D(
+            2,
+            (3, 2),
+            (1, 2),
+            "same",
+            "channels_first",
+            activation="relu",
+            recurrent_activation="hard_sigmoid",
+            use_bias=False,
+            return_sequences=True,
+            stateful=True,
+            batch_input_shape=(2, 4, 3, 5, 6),
+        ),
+        (2, 4, 3, 5, 6),
+    ),
+    "ConvLSTM3D": (
+        lambda: layers.ConvLSTM3D(2, 2, dropout=0.1, recurrent_dropout=0.2, seed=4, unit_forget_bias=False),
+        (2, 3, 4, 4, 3, 1),
+    ),
     "Bidirectional": (lambda: layers.Bidirectional(layers.LSTM(3), "mul"), (2, 4, 3)),
     "Bidirectional of two": (
         lambda: layers.Bidirectional(
@@ -139,7 +160,7 @@ def test_every_public_layer_is_covered() -> None:
         for kind in vars(layers).values()
         if isinstance(kind, type) and issubclass(kind, layers.Layer)
     }
-    inside = {"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}
+    inside = {"ConvLSTMCell", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}
     inside.add(
         "Lambda"
     )  # its function comes from custom_objects: see tests/models/test_small_layers_in_models.py

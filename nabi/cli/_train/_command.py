@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
+from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
@@ -23,6 +24,7 @@ FORMS: tuple[Form, ...] = (
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
+    ClipsForm(),
     WriterForm(),
     MusicForm(),
 )
@@ -35,7 +37,8 @@ def train(context: typer.Context, **options: Any) -> None:
 
     The options say what the data is: --text and --label mean a table of texts and labels; --id and --label a
     table of series, as does a .ts file; --source and
-    --target a table of translations, or of questions and answers; --captions a folder of images. Without
+    --target a table of translations, or of questions and answers; --captions a folder of images; --frames
+    a folder of clips. Without
     these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
     compose. For anything else, the supported kinds of data are listed.
 

@@ -16,7 +16,7 @@ from nabi.errors import ArgumentError, FileFormatError, NabiError, ShapeError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["fit_images", "read_image", "read_images"]
+__all__ = ["fit_image", "fit_images", "read_image", "read_images"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
         FileFormatError: if it is damaged or not an image.
         ArgumentError: for a folder, and a size below 1.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     size = _checks.whole("size", size)
     place = _checks.path("path", path)
@@ -48,7 +48,7 @@ def read_image(path: str | os.PathLike[str], size: int) -> Pixels:
     try:
         # Pillow warns about large images, and refuses those twice as large.
         with warnings.catch_warnings(action="ignore"), Image.open(place) as image:
-            return _fitted(ImageOps.exif_transpose(image), size)
+            return fit_image(image, size)
     # Its readers can raise almost any exception for a damaged file.
     except Exception as problem:
         why = "not an image that Pillow can read" if _is_unknown(problem) else f"damaged ({problem})"
@@ -118,6 +118,14 @@ def fit_images(images: Any, size: int) -> Pixels:
     pictures = (Image.fromarray(one[..., 0] if mode == "L" else one) for one in array)
     fitted = [_fitted(picture, size) for picture in pictures]
     return np.stack(fitted) if fitted else np.empty((0, size, size, 3), np.uint8)
+
+
+def fit_image(image: "Image", size: int) -> Pixels:
+    """Return an image of Pillow as RGB, `[size, size, 3]`; see `read_image`."""
+    from PIL import ImageOps
+
+    with warnings.catch_warnings(action="ignore"):
+        return _fitted(ImageOps.exif_transpose(image), size)
 
 
 def _fitted(image: "Image", size: int) -> Pixels:

@@ -22,7 +22,7 @@ class CaptionSettings(AdamWSettings):
         "to which pictures are made larger or smaller, height and width in pixels.",
         Option(
             "Images with captions",
-            "Images are resized to this height and width, in pixels.",
+            "Images and frames are resized to this height and width, in pixels.",
         ),
     )
     channels: tuple[int, ...] = setting((16, 32, 64, 64), wholes(), "of each convolution.")

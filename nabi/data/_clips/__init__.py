@@ -1,0 +1,1 @@
+"""Clips: short sequences of frames, from files or drawn."""
