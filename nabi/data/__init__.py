@@ -13,6 +13,27 @@ if TYPE_CHECKING:
     from nabi.data._data_sets import (
         random_order as random_order,
     )
+    from nabi.data._dna._bases import (
+        COMPLEMENT as COMPLEMENT,
+        DNA_LETTERS,
+        SHARES as SHARES,
+        UNKNOWN_BASE as UNKNOWN_BASE,
+        dna_one_hot,
+        dna_words,
+        encode_dna,
+        reverse_complement,
+    )
+    from nabi.data._dna._hidden_markov import (
+        HiddenMarkovDNA,
+        MadeDNA,
+        cpg_islands,
+        split_genes,
+    )
+    from nabi.data._dna._sequences import (
+        DNASequences,
+        is_dna_file as is_dna_file,
+        read_dna,
+    )
     from nabi.data._music._midi import (
         read_midi,
         write_midi,
@@ -125,6 +146,27 @@ else:
             "nabi.data._data_sets": [
                 "random_order",
             ],
+            "nabi.data._dna._bases": [
+                "COMPLEMENT",
+                "DNA_LETTERS",
+                "SHARES",
+                "UNKNOWN_BASE",
+                "dna_one_hot",
+                "dna_words",
+                "encode_dna",
+                "reverse_complement",
+            ],
+            "nabi.data._dna._hidden_markov": [
+                "HiddenMarkovDNA",
+                "MadeDNA",
+                "cpg_islands",
+                "split_genes",
+            ],
+            "nabi.data._dna._sequences": [
+                "DNASequences",
+                "is_dna_file",
+                "read_dna",
+            ],
             "nabi.data._music._midi": [
                 "read_midi",
                 "write_midi",
@@ -233,15 +275,19 @@ else:
     )
 
 __all__ = [
+    "DNA_LETTERS",
     "KEYS",
     "LOWEST",
     "NABIYA",
     "NOTES",
     "CaptionedImages",
     "Characters",
+    "DNASequences",
     "Frame",
+    "HiddenMarkovDNA",
     "Labels",
     "LengthGroups",
+    "MadeDNA",
     "MidiFolder",
     "MidiMusic",
     "NumberSeries",
@@ -253,7 +299,11 @@ __all__ = [
     "Token",
     "Tokenizer",
     "Vocabulary",
+    "cpg_islands",
     "decode_notes",
+    "dna_one_hot",
+    "dna_words",
+    "encode_dna",
     "encode_notes",
     "fit_images",
     "frames_of",
@@ -264,6 +314,7 @@ __all__ = [
     "one_hot",
     "pad_sequences",
     "read_captioned_images",
+    "read_dna",
     "read_frames",
     "read_image",
     "read_midi",
@@ -271,7 +322,9 @@ __all__ = [
     "read_midi_frames",
     "read_pairs",
     "read_table",
+    "reverse_complement",
     "roll_of",
+    "split_genes",
     "stratified_split",
     "stream_table",
     "table_columns",
