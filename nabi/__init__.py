@@ -37,7 +37,16 @@ if TYPE_CHECKING:
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
-    from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+    from nabi.models import (
+        Captioner,
+        DNAClassifier,
+        LanguageModel,
+        Model,
+        NoteModel,
+        Sequential,
+        TextClassifier,
+        Translator,
+    )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
 else:
@@ -52,6 +61,7 @@ else:
             "nabi.metrics": ["Metric"],
             "nabi.models": [
                 "Captioner",
+                "DNAClassifier",
                 "LanguageModel",
                 "Model",
                 "NoteModel",
@@ -66,6 +76,7 @@ else:
 
 __all__ = [
     "Captioner",
+    "DNAClassifier",
     "Initializer",
     "Input",
     "LanguageModel",

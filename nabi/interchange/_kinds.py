@@ -10,6 +10,8 @@ __all__ = ["READERS", "read_kind"]
 READERS = {
     "captioner": "nabi.Captioner.load",
     "captioner training": "checkpoint= of nabi.Captioner.fit",
+    "DNA classifier": "nabi.DNAClassifier.load",
+    "DNA classifier training": "checkpoint= of nabi.DNAClassifier.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "text classifier": "nabi.TextClassifier.load",

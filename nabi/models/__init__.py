@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nabi.models._classifier._report import LabelFigures, Report
     from nabi.models._classifier._settings import TextSettings as TextSettings
     from nabi.models._classifier._split import read_text_parts as read_text_parts
+    from nabi.models._dna._model import DNAClassifier
+    from nabi.models._dna._settings import DNASettings as DNASettings
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -56,6 +58,8 @@ else:
             "nabi.models._captioner._settings": ["CaptionSettings"],
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._dna._model": ["DNAClassifier"],
+            "nabi.models._dna._settings": ["DNASettings"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -80,6 +84,7 @@ __all__ = [
     "CaptionAttention",
     "CaptionReport",
     "Captioner",
+    "DNAClassifier",
     "Functional",
     "LabelFigures",
     "LanguageModel",
