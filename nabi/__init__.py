@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Model,
         NoteModel,
         Sequential,
+        SeriesClassifier,
         TextClassifier,
         Translator,
     )
@@ -66,6 +67,7 @@ else:
                 "Model",
                 "NoteModel",
                 "Sequential",
+                "SeriesClassifier",
                 "TextClassifier",
                 "Translator",
             ],
@@ -88,6 +90,7 @@ __all__ = [
     "Optimizer",
     "Regularizer",
     "Sequential",
+    "SeriesClassifier",
     "TextClassifier",
     "Translator",
     "activations",

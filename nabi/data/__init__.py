@@ -77,6 +77,13 @@ if TYPE_CHECKING:
         TimeseriesDataset,
         timeseries_dataset_from_array,
     )
+    from nabi.data._series._ts_file import (
+        TsFile,
+        TsHeader as TsHeader,
+        is_ts_file as is_ts_file,
+        read_ts,
+        read_ts_header as read_ts_header,
+    )
     from nabi.data._series._windows import (
         windows,
     )
@@ -210,6 +217,13 @@ else:
                 "TimeseriesDataset",
                 "timeseries_dataset_from_array",
             ],
+            "nabi.data._series._ts_file": [
+                "TsFile",
+                "TsHeader",
+                "is_ts_file",
+                "read_ts",
+                "read_ts_header",
+            ],
             "nabi.data._series._windows": [
                 "windows",
             ],
@@ -298,6 +312,7 @@ __all__ = [
     "TimeseriesGenerator",
     "Token",
     "Tokenizer",
+    "TsFile",
     "Vocabulary",
     "cpg_islands",
     "decode_notes",
@@ -322,6 +337,7 @@ __all__ = [
     "read_midi_frames",
     "read_pairs",
     "read_table",
+    "read_ts",
     "reverse_complement",
     "roll_of",
     "split_genes",

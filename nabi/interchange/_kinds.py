@@ -14,6 +14,8 @@ READERS = {
     "DNA classifier training": "checkpoint= of nabi.DNAClassifier.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
+    "series classifier": "nabi.SeriesClassifier.load",
+    "series classifier training": "checkpoint= of nabi.SeriesClassifier.fit",
     "text classifier": "nabi.TextClassifier.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",

@@ -42,7 +42,7 @@ class DNAFront(Front):
         if places is not None:
             steps = int(self.frames(torch.tensor(places, device="cpu")))
             self.places = torch.nn.Parameter(torch.randn(steps, PLACE_WIDTH) / 2)
-            self.width += PLACE_WIDTH
+            self.placed = PLACE_WIDTH
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Return how many words sequences of these lengths have; one at least."""
@@ -65,11 +65,11 @@ class DNAFront(Front):
         before = (self.size - 1) // 2 if self.centred else 0
         after = self.size - 1 - before if self.centred else max(self.size - codes.shape[1], 0)
         codes = torch.nn.functional.pad(codes, (before, after), value=UNKNOWN_BASE)
-        features = _words(self.shares[codes], self.size)
-        if self.places is not None:
-            places = self.places[: features.shape[1]].expand(len(features), -1, -1)
-            features = torch.cat([features, places], 2)
-        return features, lengths
+        return _words(self.shares[codes], self.size), lengths
+
+    def place(self, x: Tensor) -> Tensor:
+        """Put the vector of each place beside what the convolutions have found there."""
+        return x if self.places is None else torch.cat([x, self.places.expand(len(x), -1, -1)], 2)
 
 
 def other_strand(codes: Tensor, lengths: Tensor, complement: Tensor) -> Tensor:

@@ -77,8 +77,10 @@ def test_in_training_strands_are_random_and_bases_are_hidden() -> None:
 
 def test_each_place_has_a_vector() -> None:
     made = front(3, places=10)
-    assert made.width == 64 + PLACE_WIDTH
+    assert (made.width, made.placed) == (64, PLACE_WIDTH)
     features, _ = made(*batch(["ACGTACGTAC"] * 2))
-    assert features.shape == (2, 8, 72)
-    assert made.places is not None
-    assert torch.equal(features[1, :, 64:], made.places)
+    placed = made.place(features)
+    assert placed.shape == (2, 8, 64 + PLACE_WIDTH)
+    assert torch.equal(placed[..., :64], features)
+    assert torch.equal(placed[1, :, 64:], made.places)
+    assert torch.equal(front(3).place(features), features)
