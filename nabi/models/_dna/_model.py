@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nabi.data import COMPLEMENT, UNKNOWN_BASE, dna_one_hot, encode_dna, reverse
 from nabi.errors import ArgumentError
 from nabi.models._dna._front import DNAFront
 from nabi.models._dna._settings import WORDS, DNASettings
+from nabi.models._sequences._baselines import stack
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._model import SequenceData, SequenceModel, SequencePrediction
 from nabi.models._sequences._report import SequenceReport
@@ -25,6 +27,8 @@ __all__ = ["DNAClassifier"]
 _BASES, _TRIPLETS = 4, 64
 _AROUND = 10  # bases on either side that the baseline for labels of bases sees
 _NAIVE = "naive Bayes"
+ALONE = "networks without the linear model"
+_LINEAR = ("logistic regression on pairs of bases", "logistic regression on frequencies of pairs")
 
 Array = npt.NDArray[Any]
 
@@ -174,7 +178,7 @@ class DNAClassifier(SequenceModel):
             return {
                 f"{_NAIVE} on triplets": triplets,
                 "logistic regression on frequencies of bases": dna_one_hot(sequence).mean(0),
-                "logistic regression on frequencies of pairs": pairs.sum(0) / max(len(pairs), 1),
+                _LINEAR[1]: pairs.sum(0) / max(len(pairs), 1),
                 "logistic regression on frequencies of triplets": triplets / max(len(sequence) - 2, 1),
             }
         kept = np.full(self._length, UNKNOWN_BASE, dtype=np.uint8)
@@ -183,7 +187,7 @@ class DNAClassifier(SequenceModel):
         return {
             f"{_NAIVE} on bases": bases,
             "logistic regression on bases": bases,
-            "logistic regression on pairs of bases": np.concatenate([bases, dna_one_hot(kept, 2).ravel()]),
+            _LINEAR[0]: np.concatenate([bases, dna_one_hot(kept, 2).ravel()]),
         }
 
     def _counted_features(self) -> Mapping[str, int]:
@@ -264,13 +268,39 @@ class DNAClassifier(SequenceModel):
                 )
 
     def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
-        """Return probabilities, the mean of both strands where the strand means nothing."""
-        found = super()._probabilities(samples)
+        """Return probabilities: the mean of both strands, and of networks and linear model, where asked."""
+        return self._of_strands(samples, self.settings.with_linear)
+
+    def _of_strands(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
+        found = self._of_strand(samples, linear)
         if not self.settings.reverse_complement:
             return found
         turned = SequenceSamples([COMPLEMENT[one][::-1] for one in samples.inputs], None, samples.names)
-        others = super()._probabilities(turned)
-        return [np.mean([one, other], 0, np.float32) for one, other in zip(found, others, strict=True)]
+        return _means(found, self._of_strand(turned, linear))
+
+    def _of_strand(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
+        found = super()._probabilities(samples)
+        baselines = self.network.baselines
+        if not linear or baselines is None or not found:
+            return found
+        features = stack([self._features_for_baselines(one) for one in samples.inputs], False)
+        name = next(name for name in _LINEAR if name in features)
+        return _means(found, baselines.probabilities(name, features[name]))
+
+    def _measure(self, samples: SequenceSamples, **told: Any) -> SequenceReport:
+        """Measure, and say what the networks reach alone where a linear model is averaged with them."""
+        report = super()._measure(samples, **told)
+        if not self.settings.with_linear or report.measure != "accuracy" or not len(samples):
+            return report
+        alone = np.stack(self._of_strands(samples, False)).argmax(1)
+        share = float((alone == np.array(samples.targets)).mean())
+        return replace(report, baselines={**report.baselines, ALONE: share})
+
+
+def _means(
+    one: Iterable[npt.NDArray[np.float32]], other: Iterable[npt.NDArray[np.float32]]
+) -> list[npt.NDArray[np.float32]]:
+    return [np.mean(pair, 0, np.float32) for pair in zip(one, other, strict=True)]
 
 
 def _read(

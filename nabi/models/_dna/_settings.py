@@ -55,6 +55,13 @@ class DNASettings(SequenceSettings):
         "probabilities are the mean of both strands.",
         Option(_PANEL, "The strand has no meaning: train on both and average both."),
     )
+    with_linear: bool = setting(
+        False,
+        flag(),
+        "whether probabilities are the mean of those of the networks and of the logistic regression on pairs "
+        "of bases that stands beside them; it helps where there are few sequences.",
+        Option(_PANEL, "Average the network with logistic regression on pairs of bases."),
+    )
     hidden_bases: float = setting(0.1, rate(), "share of the bases that are replaced by N in training.")
 
     def check_together(self) -> None:
@@ -64,5 +71,7 @@ class DNASettings(SequenceSettings):
                 "reverse_complement: expected False with per_base=True, because the labels of bases belong "
                 "to a strand"
             )
+        if self.per_base and self.with_linear:
+            raise ArgumentError("with_linear: expected False with per_base=True, got True")
         if self.per_base and self.positions == "yes":
             raise ArgumentError("positions: expected 'auto' or 'no' with per_base=True, got 'yes'")

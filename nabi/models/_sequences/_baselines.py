@@ -113,8 +113,15 @@ class Baselines(torch.nn.Module):
     def predict(self, features: Mapping[str, Array], count: int) -> dict[str, Array]:
         """Return the class of each of `count` rows by the name of the baseline."""
         found = {"majority": np.full(count, int(self.shares.argmax()))}
-        for name, model in zip(self.names, self.models, strict=True):
-            found[name] = model(torch.from_numpy(features[name]).float()).argmax(1).numpy()
+        for name in self.names:
+            found[name] = self.probabilities(name, features[name]).argmax(1)
+        return found
+
+    @torch.no_grad()
+    def probabilities(self, name: str, features: Array) -> Array:
+        """Return the probabilities `[N, classes]` of one of the models for its features `[N, F]`."""
+        model = self.models[self.names.index(name)]
+        found: Array = model(torch.from_numpy(features).float()).softmax(1).numpy()
         return found
 
 
