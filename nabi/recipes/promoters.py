@@ -27,6 +27,7 @@ UNITS, NETWORKS, BATCH, WARMUP = 16, 1, 16, 20
 DROPOUT, HIDDEN, DECAY = 0.3, 0.2, 0.1
 WORDS = "pairs"
 WRITER_UNITS, WRITER_EPOCHS = 64, 30
+_COPY = 20  # bases that are the same by chance in no two sequences
 _TRIPLETS = ["".join(letters) for letters in product("ACGT", repeat=3)]
 
 
@@ -35,7 +36,7 @@ def make(epochs: int, seed: int) -> DNAClassifier:
     return DNAClassifier(
         units=UNITS,
         words=WORDS,
-        with_linear=True,
+        with_linear="yes",
         networks=NETWORKS,
         batch_size=BATCH,
         dropout=DROPOUT,
@@ -107,10 +108,11 @@ def write(run: Run, sequences: list[str], labels: list[str]) -> None:
         )
     run.interrupted = run.interrupted or report.interrupted
     length, draw = len(promoters[0]), Random(run.seed)
-    written = [
+    texts = (
         "".join(writer.write(length=length, temperature=1.0, seed=run.seed + number))
         for number in range(len(promoters))
-    ]
+    )
+    written = [text for text in texts if text]  # the model may end a text at once
     run.folder.write_text("written.fasta", "".join(f">written_{n}\n{one}\n" for n, one in enumerate(written)))
     shuffled = ["".join(draw.sample(one, len(one))) for one in promoters]
     random = ["".join(draw.choices("ACGT", k=length)) for _ in promoters]
@@ -120,11 +122,13 @@ def write(run: Run, sequences: list[str], labels: list[str]) -> None:
         "promoters, their bases shuffled": triplet_distance(shuffled, promoters),
         "random bases": triplet_distance(random, promoters),
     }
-    copied = sum(any(one in promoter for promoter in promoters) for one in written)
+    copied = sum(len(one) >= _COPY and any(one in promoter for promoter in promoters) for one in written)
     run.console.print("\nNew promoters are in written.fasta. Distance of their triplets from the promoters':")
     for name, distance in distances.items():
         run.console.print(f"  {distance:.4f}  {name}", highlight=False)
-    run.console.print(f"{copied} of {len(written)} are copies.", highlight=False)
+    run.console.print(
+        f"{copied} of {len(written)} are copies of {_COPY} bases or more of a promoter.", highlight=False
+    )
     run.figures |= {"triplet_distances": distances, "copies": copied}
 
 

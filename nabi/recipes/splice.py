@@ -27,7 +27,7 @@ def make(epochs: int, seed: int) -> DNAClassifier:
     """Return the model: three networks (a convolution, and a GRU in both directions) and a linear model."""
     return DNAClassifier(
         words=WORDS,
-        with_linear=True,
+        with_linear="yes",
         networks=NETWORKS,
         batch_size=BATCH,
         dropout=DROPOUT,

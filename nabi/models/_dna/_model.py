@@ -269,7 +269,13 @@ class DNAClassifier(SequenceModel):
 
     def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
         """Return probabilities: the mean of both strands, and of networks and linear model, where asked."""
-        return self._of_strands(samples, self.settings.with_linear)
+        return self._of_strands(samples, self._linear)
+
+    @property
+    def _linear(self) -> bool:
+        """Whether a linear model is averaged with the networks."""
+        asked = self.settings.with_linear
+        return asked == "yes" or (asked == "auto" and self._length is not None)
 
     def _of_strands(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
         found = self._of_strand(samples, linear)
@@ -290,7 +296,7 @@ class DNAClassifier(SequenceModel):
     def _measure(self, samples: SequenceSamples, **told: Any) -> SequenceReport:
         """Measure, and say what the networks reach alone where a linear model is averaged with them."""
         report = super()._measure(samples, **told)
-        if not self.settings.with_linear or report.measure != "accuracy" or not len(samples):
+        if not self._linear or report.measure != "accuracy" or not len(samples):
             return report
         alone = np.stack(self._of_strands(samples, False)).argmax(1)
         share = float((alone == np.array(samples.targets)).mean())

@@ -55,12 +55,13 @@ class DNASettings(SequenceSettings):
         "probabilities are the mean of both strands.",
         Option(_PANEL, "The strand has no meaning: train on both and average both."),
     )
-    with_linear: bool = setting(
-        False,
-        flag(),
+    with_linear: str = setting(
+        "auto",
+        choice("auto", "yes", "no"),
         "whether probabilities are the mean of those of the networks and of the logistic regression on pairs "
-        "of bases that stands beside them; it helps where there are few sequences.",
-        Option(_PANEL, "Average the network with logistic regression on pairs of bases."),
+        'of bases that stands beside them: "yes", "no", or "auto": where all sequences of the training have '
+        "one length, and one class each.",
+        Option(_PANEL, "Average with logistic regression on pairs; auto: where all lengths are the same."),
     )
     hidden_bases: float = setting(0.1, rate(), "share of the bases that are replaced by N in training.")
 
@@ -71,7 +72,6 @@ class DNASettings(SequenceSettings):
                 "reverse_complement: expected False with per_base=True, because the labels of bases belong "
                 "to a strand"
             )
-        if self.per_base and self.with_linear:
-            raise ArgumentError("with_linear: expected False with per_base=True, got True")
-        if self.per_base and self.positions == "yes":
-            raise ArgumentError("positions: expected 'auto' or 'no' with per_base=True, got 'yes'")
+        for name in ("positions", "with_linear"):
+            if self.per_base and getattr(self, name) == "yes":
+                raise ArgumentError(f"{name}: expected 'auto' or 'no' with per_base=True, got 'yes'")
