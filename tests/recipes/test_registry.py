@@ -8,7 +8,7 @@ from nabi.errors import ArgumentError, OutputError, UnknownNameError
 
 
 def test_every_recipe_can_be_found_and_read():
-    known = "captions chorales fake-news hello imdb numbers reuters shakespeare song translate"
+    known = "captions chorales fake-news hello imdb numbers reuters shakespeare song translate vowels"
     assert recipes.names() == known.split()
     for name in recipes.names():
         recipe = recipes.get(name)

@@ -75,16 +75,17 @@ class SeriesFront(Front):
     Args:
         channels: D of the sequences `[T, D]`.
         flagged: whether channels that say what was observed are added.
+        noise: standard deviation of noise that is added in training to standardized values.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, channels: int, flagged: bool) -> None:
+    def __init__(self, channels: int, flagged: bool, noise: float = 0.0) -> None:
         """Make a front that changes nothing until `learn`."""
         super().__init__()
         self.width = channels * (1 + flagged)
-        self.flagged = flagged
+        self.flagged, self.noise = flagged, noise
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
 
@@ -103,9 +104,17 @@ class SeriesFront(Front):
         self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return `[B, T, D]`, or `[B, T, 2 D]` with what was observed."""
+        return self._features(x, generator), lengths
+
+    def read(self, chunk: Tensor, state: FrontState) -> tuple[Tensor, FrontState]:
+        """Return the features of a chunk: each step's are its own."""
+        return self._features(chunk, None), state
+
+    def _features(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         scaled = (x.to(self.mean.dtype) - self.mean) / self.deviation
-        missing = scaled.isnan()
-        features = scaled.masked_fill(missing, 0.0)
+        if generator is not None and self.noise:
+            scaled = scaled + self.noise * torch.empty_like(scaled).normal_(generator=generator)
+        features = scaled.nan_to_num(0.0)
         if self.flagged:
-            features = torch.cat([features, (~missing).to(features.dtype)], dim=2)
-        return features, lengths
+            features = torch.cat([features, (~scaled.isnan()).to(features.dtype)], dim=-1)
+        return features

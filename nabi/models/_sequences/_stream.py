@@ -147,10 +147,10 @@ class _Reader:
                 self._sum = self._sum + x
                 self._largest = torch.maximum(self._largest, x)
         if self._answer != "class":
-            return torch.stack(answers) if answers else self._bias.new_zeros(0, len(self._bias))
+            return torch.cat(answers) if answers else self._bias.new_zeros(0, len(self._bias))
         if not self.count:
             return torch.zeros_like(self._bias)
-        return self._said(torch.cat([self._states[-1][0], self._sum / self.count, self._largest], 1))
+        return self._said(torch.cat([self._states[-1][0], self._sum / self.count, self._largest], 1))[0]
 
     def _convolved(self, x: Tensor) -> Tensor | None:
         """Read a step `[1, D]`; return one of the last convolution where it is its turn."""
@@ -163,7 +163,7 @@ class _Reader:
         return x
 
     def _said(self, x: Tensor) -> Tensor:
-        return torch.addmv(self._bias, self._weight, x[0]).softmax(0)
+        return torch.addmv(self._bias, self._weight, x[0]).softmax(0)[None]
 
     def state(self) -> State:
         """Where it stands, as tensors by name."""

@@ -187,7 +187,7 @@ class SeriesClassifier(SequenceModel):
 
     def _make_front(self) -> SeriesFront:
         """Return a front that standardizes, and says what was observed where training data had gaps."""
-        return SeriesFront(self._shape[0], self._gaps)
+        return SeriesFront(self._shape[0], self._gaps, self.settings.noise)
 
     def _own_state(self) -> dict[str, Any]:
         """Return whether there were gaps, and the columns of the table."""
@@ -309,8 +309,6 @@ def _named_columns(
             if one is not None:
                 raise ArgumentError(f"{name}: it is a column of a table, which needs id as well")
         return None
-    if isinstance(channels, str):
-        raise ArgumentError(f"channels: expected a list of columns, got {channels!r}")
     return SeriesColumns(id, tuple(channels or ()), time, label, group)
 
 

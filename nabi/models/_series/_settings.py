@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nabi.models._sequences._settings import SequenceSettings
-from nabi.models._task._settings import Option, flag, setting, wholes
+from nabi.models._task._settings import Option, flag, real, setting, wholes
 
 __all__ = ["SeriesSettings"]
 
@@ -17,6 +17,11 @@ class SeriesSettings(SequenceSettings):
         wholes(optional=True, empty=True),
         "channels of each convolution over time before the recurrent layers; () for no convolutions. By "
         "default long series get some.",
+    )
+    noise: float = setting(
+        0.2,
+        real(least=0),
+        "standard deviation of the noise that is added to standardized values in training.",
     )
     label_per_step: bool = setting(
         False,
