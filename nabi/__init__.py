@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nabi.models import (
         Captioner,
         ClipClassifier,
+        DNAClassifier,
         LanguageModel,
         Model,
         NoteModel,
@@ -63,6 +64,7 @@ else:
             "nabi.models": [
                 "Captioner",
                 "ClipClassifier",
+                "DNAClassifier",
                 "LanguageModel",
                 "Model",
                 "NoteModel",
@@ -79,6 +81,7 @@ else:
 __all__ = [
     "Captioner",
     "ClipClassifier",
+    "DNAClassifier",
     "Initializer",
     "Input",
     "LanguageModel",

@@ -30,6 +30,27 @@ if TYPE_CHECKING:
     from nabi.data._data_sets import (
         random_order as random_order,
     )
+    from nabi.data._dna._bases import (
+        COMPLEMENT as COMPLEMENT,
+        DNA_LETTERS,
+        SHARES as SHARES,
+        UNKNOWN_BASE as UNKNOWN_BASE,
+        dna_one_hot,
+        dna_words,
+        encode_dna,
+        reverse_complement,
+    )
+    from nabi.data._dna._hidden_markov import (
+        HiddenMarkovDNA,
+        MadeDNA,
+        cpg_islands,
+        split_genes,
+    )
+    from nabi.data._dna._sequences import (
+        DNASequences,
+        is_dna_file as is_dna_file,
+        read_dna,
+    )
     from nabi.data._music._midi import (
         read_midi,
         write_midi,
@@ -166,6 +187,27 @@ else:
             "nabi.data._data_sets": [
                 "random_order",
             ],
+            "nabi.data._dna._bases": [
+                "COMPLEMENT",
+                "DNA_LETTERS",
+                "SHARES",
+                "UNKNOWN_BASE",
+                "dna_one_hot",
+                "dna_words",
+                "encode_dna",
+                "reverse_complement",
+            ],
+            "nabi.data._dna._hidden_markov": [
+                "HiddenMarkovDNA",
+                "MadeDNA",
+                "cpg_islands",
+                "split_genes",
+            ],
+            "nabi.data._dna._sequences": [
+                "DNASequences",
+                "is_dna_file",
+                "read_dna",
+            ],
             "nabi.data._music._midi": [
                 "read_midi",
                 "write_midi",
@@ -281,6 +323,7 @@ else:
     )
 
 __all__ = [
+    "DNA_LETTERS",
     "KEYS",
     "LOWEST",
     "NABIYA",
@@ -289,9 +332,12 @@ __all__ = [
     "Characters",
     "ClipFrames",
     "Clips",
+    "DNASequences",
     "Frame",
+    "HiddenMarkovDNA",
     "Labels",
     "LengthGroups",
+    "MadeDNA",
     "MidiFolder",
     "MidiMusic",
     "NumberSeries",
@@ -304,7 +350,11 @@ __all__ = [
     "Tokenizer",
     "TsFile",
     "Vocabulary",
+    "cpg_islands",
     "decode_notes",
+    "dna_one_hot",
+    "dna_words",
+    "encode_dna",
     "encode_notes",
     "fit_images",
     "frames_of",
@@ -317,6 +367,7 @@ __all__ = [
     "read_captioned_images",
     "read_clip",
     "read_clips",
+    "read_dna",
     "read_frames",
     "read_image",
     "read_midi",
@@ -325,7 +376,9 @@ __all__ = [
     "read_pairs",
     "read_table",
     "read_ts",
+    "reverse_complement",
     "roll_of",
+    "split_genes",
     "stratified_split",
     "stream_table",
     "table_columns",

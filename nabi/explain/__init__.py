@@ -1,6 +1,7 @@
 """Visualizing recurrent networks: gradients over time, gates, word attributions, attention, clips, music."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
+from nabi.explain._base_labels_picture import base_labels_picture
 from nabi.explain._captions_picture import CaptionedImage, captions_picture
 from nabi.explain._clips_picture import clips_picture
 from nabi.explain._gates import gates, gates_picture
@@ -17,6 +18,7 @@ __all__ = [
     "Unrolling",
     "attention_picture",
     "attention_text",
+    "base_labels_picture",
     "captions_picture",
     "clips_picture",
     "gates",

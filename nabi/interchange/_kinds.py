@@ -12,6 +12,8 @@ READERS = {
     "captioner training": "checkpoint= of nabi.Captioner.fit",
     "clip classifier": "nabi.ClipClassifier.load",
     "clip classifier training": "checkpoint= of nabi.ClipClassifier.fit",
+    "DNA classifier": "nabi.DNAClassifier.load",
+    "DNA classifier training": "checkpoint= of nabi.DNAClassifier.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "series classifier": "nabi.SeriesClassifier.load",

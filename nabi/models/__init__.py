@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nabi.models._classifier._split import read_text_parts as read_text_parts
     from nabi.models._clips._model import ClipClassifier
     from nabi.models._clips._settings import ClipSettings as ClipSettings
+    from nabi.models._dna._model import DNAClassifier
+    from nabi.models._dna._settings import DNASettings as DNASettings
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -64,6 +66,8 @@ else:
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
             "nabi.models._clips._model": ["ClipClassifier"],
             "nabi.models._clips._settings": ["ClipSettings"],
+            "nabi.models._dna._model": ["DNAClassifier"],
+            "nabi.models._dna._settings": ["DNASettings"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -93,6 +97,7 @@ __all__ = [
     "CaptionReport",
     "Captioner",
     "ClipClassifier",
+    "DNAClassifier",
     "Functional",
     "LabelFigures",
     "LanguageModel",

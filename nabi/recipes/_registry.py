@@ -144,6 +144,14 @@ _RECIPES = {
         ),
         Recipe("vowels", "tells nine speakers apart by two vowels, in series of 12 channels", 60, 1, True),
         Recipe("fake-news", "classifies posts about COVID-19 as real or fake", 20, None, True),
+        Recipe("promoters", "tells promoters from other DNA, and writes new ones", 40, 1, True),
+        Recipe("splice", "classifies splice junctions, and labels every base", 10, 1, True),
+        Recipe(
+            "genes",
+            "labels every base of made DNA, and says how far from the optimum it is",
+            12,
+            choices=(Choice("model", "What makes the sequences.", ("genes", "islands")),),
+        ),
     )
 }
 

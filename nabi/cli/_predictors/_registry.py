@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from nabi.cli._predictors._clips import ClipPredictor
+from nabi.cli._predictors._dna import DNAPredictor
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.errors import ArgumentError, NabiError
@@ -14,6 +15,7 @@ __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
 PREDICTORS: tuple[Predictor, ...] = (
     SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
     ClipPredictor(),
+    DNAPredictor(),
 )
 """All kinds, by the kind of their files."""
 

@@ -9,6 +9,7 @@ import typer
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
+from nabi.cli._train._dna import DNAForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
@@ -20,6 +21,7 @@ from nabi.errors import ArgumentError
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
+    DNAForm(),
     SeriesForm(),
     LabelsForm(),
     PairsForm(),

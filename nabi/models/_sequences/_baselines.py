@@ -1,6 +1,7 @@
 """Logistic regressions on fixed features of sequences, kept with a network and measured beside it."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nabi.models._baselines._logistic import LogisticRegression
+from nabi.models._baselines._naive_bayes import naive_bayes
 
 __all__ = ["Baselines", "frame_features", "stack", "summary_features"]
 
@@ -42,7 +44,7 @@ class _Linear(torch.nn.Module):
 
 
 class Baselines(torch.nn.Module):
-    """The most frequent class, and a logistic regression on each kind of features.
+    """The most frequent class, and a logistic regression or naive Bayes on each kind of features.
 
     They are fitted once, to the data that the network learns from; the strength of the penalty is chosen by
     the loss on validation data. Their weights are buffers, so that a model file holds them.
@@ -68,10 +70,12 @@ class Baselines(torch.nn.Module):
         targets: Array,
         validation: tuple[Mapping[str, Array], Array] | None,
         class_weight: Tensor | None,
+        counted: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Fit to features `[N, F]` by the names of the baselines, and targets `[N]`.
 
-        `validation` is such a pair too.
+        `validation` is such a pair too. `counted` names those that are naive Bayes, with the number of values
+        of each of their features.
         """
         classes = len(self.shares)
         self.shares.copy_(torch.from_numpy(np.bincount(targets, minlength=classes) / len(targets)))
@@ -80,6 +84,11 @@ class Baselines(torch.nn.Module):
         for name, model in zip(self.names, self.models, strict=True):
             assert isinstance(model, _Linear)
             features = torch.from_numpy(train[name][rows]).float()
+            if name in counted:
+                weight, bias = naive_bayes(features, wanted, classes, counted[name])
+                model.weight.copy_(weight)
+                model.bias.copy_(bias)
+                continue
             deviation, mean = torch.std_mean(features, 0, correction=0)
             deviation[deviation <= 1e-6 * mean.abs()] = 1.0
             model.mean.copy_(mean)
@@ -104,8 +113,15 @@ class Baselines(torch.nn.Module):
     def predict(self, features: Mapping[str, Array], count: int) -> dict[str, Array]:
         """Return the class of each of `count` rows by the name of the baseline."""
         found = {"majority": np.full(count, int(self.shares.argmax()))}
-        for name, model in zip(self.names, self.models, strict=True):
-            found[name] = model(torch.from_numpy(features[name]).float()).argmax(1).numpy()
+        for name in self.names:
+            found[name] = self.probabilities(name, features[name]).argmax(1)
+        return found
+
+    @torch.no_grad()
+    def probabilities(self, name: str, features: Array) -> Array:
+        """Return the probabilities `[N, classes]` of one of the models for its features `[N, F]`."""
+        model = self.models[self.names.index(name)]
+        found: Array = model(torch.from_numpy(features).float()).softmax(1).numpy()
         return found
 
 

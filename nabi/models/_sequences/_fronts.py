@@ -26,6 +26,12 @@ class Front(torch.nn.Module, ABC):
     """
 
     width: int
+    placed: int = 0
+    """Features that `place` puts beside those of each step after the convolutions."""
+
+    def place(self, x: Tensor) -> Tensor:
+        """Return what the recurrent layers read, for the outputs of the convolutions `[B, T, D]`."""
+        return x
 
     def learn(self, sequences: Sequence[npt.NDArray[Any]]) -> None:
         """Take what it needs from the training data, such as means, into buffers; nothing by default."""

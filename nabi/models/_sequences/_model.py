@@ -93,6 +93,10 @@ class SequenceModel(TaskModel):
         """
         return frame_features(sequence) if self._answer == "step" else summary_features(sequence)
 
+    def _counted_features(self) -> Mapping[str, int]:
+        """Return the baselines that are naive Bayes, with the number of values of each of their features."""
+        return {}
+
     def _own_state(self) -> dict[str, Any]:
         """Return what the system keeps beside the classes, as JSON can hold it."""
         return {}
@@ -177,7 +181,7 @@ class SequenceModel(TaskModel):
         weights = balanced_weights(data.train, len(self.labels)) if self.settings.class_weight else None
         train, targets = self._baseline_data(data.train)
         validation = self._baseline_data(data.held_out) if len(data.held_out) else None
-        self.network.baselines.fit(train, targets, validation, weights)
+        self.network.baselines.fit(train, targets, validation, weights, self._counted_features())
 
     def _baseline_data(self, samples: SequenceSamples) -> tuple[dict[str, Array], Array]:
         """Features and targets of the sequences, or of the steps that have a label."""

@@ -88,6 +88,7 @@ class SequenceNetwork(torch.nn.Module):
                 )
             )
             width = channels
+        width += front.placed
         self.recurrent = torch.nn.ModuleList()
         for number in range(settings.layers):
             for direction in range(self.directions):
@@ -117,7 +118,7 @@ class SequenceNetwork(torch.nn.Module):
         x, lengths = self.front(x, lengths, generator)
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths)
-        x = drop_features(x, self.dropout, generator)
+        x = self.front.place(drop_features(x, self.dropout, generator))
         last: list[Tensor] = []
         for first in range(0, len(self.recurrent), self.directions):
             if first:

@@ -1,0 +1,353 @@
+"""A classifier of DNA: a class of a sequence, or a label for every base."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nabi import _checks
+from nabi._public import public
+from nabi.data import COMPLEMENT, UNKNOWN_BASE, dna_one_hot, encode_dna, reverse_complement
+from nabi.errors import ArgumentError
+from nabi.models._dna._front import DNAFront
+from nabi.models._dna._settings import WORDS, DNASettings
+from nabi.models._sequences._baselines import stack
+from nabi.models._sequences._labels import encode_labels, learn_labels
+from nabi.models._sequences._model import SequenceData, SequenceModel, SequencePrediction
+from nabi.models._sequences._report import SequenceReport
+from nabi.models._sequences._samples import SequenceSamples
+from nabi.models._sequences._training import SequenceTraining
+
+__all__ = ["DNAClassifier"]
+
+_BASES, _TRIPLETS = 4, 64
+_AROUND = 10  # bases on either side that the baseline for labels of bases sees
+_NAIVE = "naive Bayes"
+ALONE = "networks without the linear model"
+_LINEAR = ("logistic regression on pairs of bases", "logistic regression on frequencies of pairs")
+
+Array = npt.NDArray[Any]
+
+
+class DNATraining(SequenceTraining):
+    """The training of a classifier of DNA."""
+
+    kind = "DNA classifier training"
+
+
+class DNAClassifier(SequenceModel):
+    """Learns from sequences of DNA to say their classes, or to give a label to every base.
+
+    Bases are read one-hot, with IUPAC ambiguity codes as shares (N is a quarter of each base), or as
+    overlapping words of three. Convolutions and recurrent layers of any cell follow. Beside the network stand
+    simple models on the same sequences: the most frequent class, naive Bayes, and logistic regression on
+    bases and on pairs of neighbouring bases.
+
+    Raises:
+        ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
+
+    >>> model = DNAClassifier(units=8, convolutions=(8,), epochs=40)
+    >>> report = model.fit(["ACGTATAATC", "CGTATAATGG", "GGCGCATCGA", "TCGACCATGC"] * 8,
+    ...                    ["box", "box", "none", "none"] * 8, validation_share=0, verbose=0)
+    >>> [one.label for one in model.predict(["CCGTATAATA", "GACGGACCTA"])]
+    ['box', 'none']
+    """
+
+    _kind = "DNA classifier"
+    _called = "a classifier of DNA"
+    _settings_type = DNASettings
+    _training_type = DNATraining
+
+    settings: DNASettings
+
+    @property
+    def _answer(self) -> str:
+        """A class of a sequence, or one of every base."""
+        settings: DNASettings = self.asked
+        return "step" if settings.per_base else "class"
+
+    # Training -----------------------------------------------------------------------------------------------
+
+    @public
+    def fit(
+        self,
+        sequences: Sequence[str],
+        labels: Sequence[Any],
+        *,
+        validation: tuple[Sequence[str], Sequence[Any]] | None = None,
+        validation_share: float = 0.1,
+        names: Sequence[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+    ) -> SequenceReport:
+        """Learn from sequences and their labels.
+
+        Everything that is wrong with them is found before training starts. Ctrl-C ends the training after
+        the batch; the best weights so far are kept and measured, and the report is `interrupted`.
+
+        Args:
+            sequences: N texts of bases (A, C, G, T or U) and IUPAC ambiguity codes, of any lengths.
+            labels: the class of each; with `per_base=True` for each a text of one character per base, or a
+                list of one label per base, None where it is unknown.
+            validation: sequences and labels that are looked at after every epoch: the best weights are kept.
+            validation_share: else so many of the sequences are held out for this; 0 for none. Equal sequences
+                are held out together.
+            names: of the sequences, for messages.
+            checkpoint: a file that keeps where training stands, written every minute: the same call goes on
+                from there after an interruption, and ends with the same weights as if there had been none.
+                It is removed at the end.
+            verbose: 0 nothing, 1 or "auto" a bar on a terminal, 2 a line per epoch.
+            callbacks: objects of `nabi.callbacks`; they hear of epochs, batches and validation.
+
+        Raises:
+            ArgumentError: for letters that are no base, empty sequences, labels that are missing, of one
+                class only or not one for each base, and a share that leaves nothing.
+            NotFiniteError: if the loss becomes NaN or infinite.
+        """
+        settings: DNASettings = self.asked
+        answer = self._answer
+        texts, codes, told = _read("sequences", sequences, names)
+        values = _listed(labels, settings.per_base)
+        known = learn_labels(values, told, answer)
+        targets = encode_labels(values, told, answer, known, [len(one) for one in codes])
+        samples = SequenceSamples(codes, targets, told, _duplicates(texts, settings.reverse_complement))
+        if validation is None:
+            train, held_out = samples.divided(validation_share, settings.seed)
+        else:
+            if not isinstance(validation, tuple | list) or len(validation) != 2:
+                raise ArgumentError(
+                    f"validation: expected (sequences, labels), got {_checks.short(validation)}"
+                )
+            train, held_out = samples, self._labelled("validation", *validation, None, known, answer)
+        learnt = _common_length(train, held_out)
+        if settings.positions == "yes" and learnt is None:
+            lengths = [len(one) for one in (*train.inputs, *held_out.inputs)]
+            raise ArgumentError(
+                f"positions: 'yes' needs sequences of one length, got lengths from {min(lengths)} to "
+                f"{max(lengths)}"
+            )
+        return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
+
+    def _prepare(self, data: SequenceData) -> Any:
+        """Take the common length, if there is one."""
+        self._length = None if self._answer == "step" else _common_length(data.train, data.held_out)
+        return super()._prepare(data)
+
+    def _make_front(self) -> DNAFront:
+        """Return a front for bases or words."""
+        settings = self.settings
+        return DNAFront(
+            size=WORDS[settings.words],
+            centred=settings.per_base,
+            places=self._places,
+            hidden=settings.hidden_bases,
+            either_strand=settings.reverse_complement,
+        )
+
+    @property
+    def _places(self) -> int | None:
+        """Length of the sequences if each place has a vector of its own."""
+        return None if self.settings.positions == "no" else self._length
+
+    def _own_state(self) -> dict[str, Any]:
+        """Return the common length of the sequences."""
+        return {"length": self._length}
+
+    def _set_own_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_own_state` gave."""
+        length = state["length"]
+        self._length = None if length is None else _checks.whole("length", length, 1)
+
+    # Simple models ------------------------------------------------------------------------------------------
+
+    def _features_for_baselines(self, sequence: Array) -> dict[str, Array]:
+        """Return bases and pairs place by place, or their frequencies where lengths differ."""
+        if self._answer == "step":
+            padded = np.pad(sequence, _AROUND, constant_values=UNKNOWN_BASE)
+            windows = np.lib.stride_tricks.sliding_window_view(dna_one_hot(padded), 2 * _AROUND + 1, axis=0)
+            name = f"logistic regression on {2 * _AROUND + 1} bases"
+            return {name: windows.reshape(len(sequence), -1)}
+        if self._length is None:
+            triplets = dna_one_hot(sequence, 3).sum(0)
+            pairs = dna_one_hot(sequence, 2)
+            return {
+                f"{_NAIVE} on triplets": triplets,
+                "logistic regression on frequencies of bases": dna_one_hot(sequence).mean(0),
+                _LINEAR[1]: pairs.sum(0) / max(len(pairs), 1),
+                "logistic regression on frequencies of triplets": triplets / max(len(sequence) - 2, 1),
+            }
+        kept = np.full(self._length, UNKNOWN_BASE, dtype=np.uint8)
+        kept[: len(sequence)] = sequence[: self._length]
+        bases = dna_one_hot(kept).ravel()
+        return {
+            f"{_NAIVE} on bases": bases,
+            "logistic regression on bases": bases,
+            _LINEAR[0]: np.concatenate([bases, dna_one_hot(kept, 2).ravel()]),
+        }
+
+    def _counted_features(self) -> Mapping[str, int]:
+        """Return how many values the features of naive Bayes have."""
+        values = _TRIPLETS if self._length is None else _BASES
+        return {name: values for name in self._widths if name.startswith(_NAIVE)}
+
+    # Asking -------------------------------------------------------------------------------------------------
+
+    @public
+    def predict(
+        self, sequences: Sequence[str], *, names: Sequence[str] | None = None
+    ) -> list[SequencePrediction]:
+        """Return the class of each sequence, or the label of each of its bases, with probabilities.
+
+        Args:
+            sequences: as `fit` takes them.
+            names: of the sequences, for messages and predictions.
+
+        Raises:
+            ArgumentError: for letters that are no base, empty sequences, and another length than that of the
+                sequences it has learnt from, where each place has its meaning.
+        """
+        self._check_trained()
+        return self._predict(self._samples("sequences", sequences, names))
+
+    @public
+    def probabilities(self, sequences: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Return for each sequence the probabilities of the classes, `[C]`, or of every base, `[T, C]`.
+
+        The classes are in the order of `labels.names`.
+
+        Raises:
+            ArgumentError: as `predict`.
+        """
+        self._check_trained()
+        return self._probabilities(self._samples("sequences", sequences, None))
+
+    @public
+    def evaluate(
+        self, sequences: Sequence[str], labels: Sequence[Any], *, names: Sequence[str] | None = None
+    ) -> SequenceReport:
+        """Return how good it is on other sequences, with the simple models beside it.
+
+        Args:
+            sequences, labels, names: as `fit` takes them.
+
+        Raises:
+            ArgumentError: as `fit`, and for a label that it has not learnt.
+        """
+        self._check_trained()
+        samples = self._labelled("sequences", sequences, labels, names, self.labels, self._answer)
+        self._check_lengths(samples)
+        return self._measure(samples, train=self.report.train, seconds=self.report.seconds, part="sequences")
+
+    def _labelled(
+        self, argument: str, sequences: Any, labels: Any, names: Any, known: Any, answer: str
+    ) -> SequenceSamples:
+        _, codes, told = _read(argument, sequences, names)
+        values = _listed(labels, answer == "step")
+        targets = encode_labels(values, told, answer, known, [len(one) for one in codes])
+        return SequenceSamples(codes, targets, told)
+
+    def _samples(self, argument: str, sequences: Any, names: Any) -> SequenceSamples:
+        _, codes, told = _read(argument, sequences, names)
+        samples = SequenceSamples(codes, None, told)
+        self._check_lengths(samples)
+        return samples
+
+    def _check_lengths(self, samples: SequenceSamples) -> None:
+        if self._places is None:
+            return
+        for name, one in zip(samples.names, samples.inputs, strict=True):
+            if len(one) != self._places:
+                raise ArgumentError(
+                    f"{name}: expected {self._places} bases, as all sequences that it has learnt from have, "
+                    f"got {len(one)}; train with positions='no' for sequences of any length"
+                )
+
+    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities: the mean of both strands, and of networks and linear model, where asked."""
+        return self._of_strands(samples, self._linear)
+
+    @property
+    def _linear(self) -> bool:
+        """Whether a linear model is averaged with the networks."""
+        asked = self.settings.with_linear
+        return asked == "yes" or (asked == "auto" and self._length is not None)
+
+    def _of_strands(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
+        found = self._of_strand(samples, linear)
+        if not self.settings.reverse_complement:
+            return found
+        turned = SequenceSamples([COMPLEMENT[one][::-1] for one in samples.inputs], None, samples.names)
+        return _means(found, self._of_strand(turned, linear))
+
+    def _of_strand(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
+        found = super()._probabilities(samples)
+        baselines = self.network.baselines
+        if not linear or baselines is None or not found:
+            return found
+        features = stack([self._features_for_baselines(one) for one in samples.inputs], False)
+        name = next(name for name in _LINEAR if name in features)
+        return _means(found, baselines.probabilities(name, features[name]))
+
+    def _measure(self, samples: SequenceSamples, **told: Any) -> SequenceReport:
+        """Measure, and say what the networks reach alone where a linear model is averaged with them."""
+        report = super()._measure(samples, **told)
+        if not self._linear or report.measure != "accuracy" or not len(samples):
+            return report
+        alone = np.stack(self._of_strands(samples, False)).argmax(1)
+        share = float((alone == np.array(samples.targets)).mean())
+        return replace(report, baselines={**report.baselines, ALONE: share})
+
+
+def _means(
+    one: Iterable[npt.NDArray[np.float32]], other: Iterable[npt.NDArray[np.float32]]
+) -> list[npt.NDArray[np.float32]]:
+    return [np.mean(pair, 0, np.float32) for pair in zip(one, other, strict=True)]
+
+
+def _read(
+    argument: str, sequences: Any, names: Any
+) -> tuple[list[str], list[npt.NDArray[np.uint8]], tuple[str, ...]]:
+    """Return checked texts, their codes and names."""
+    if isinstance(sequences, str | bytes | Mapping) or not hasattr(sequences, "__iter__"):
+        raise ArgumentError(f"{argument}: expected a list of texts, got {_checks.short(sequences)}")
+    texts = list(sequences)
+    told = tuple(f"{argument}[{row}]" for row in range(len(texts))) if names is None else tuple(names)
+    if len(told) != len(texts):
+        raise ArgumentError(f"names: expected one for each of {len(texts)} sequences, got {len(told)}")
+    codes = []
+    for name, text in zip(told, texts, strict=True):
+        try:
+            codes.append(encode_dna(text))
+        except ArgumentError as problem:
+            raise ArgumentError(str(problem).replace("sequence", name, 1)) from None
+        if not text:
+            raise ArgumentError(f"{name}: expected a sequence of one base or more, got an empty one")
+    return texts, codes, told
+
+
+def _listed(labels: Any, per_base: bool) -> list[Any]:
+    """Return the labels of sequences; a text for each base is a list of characters."""
+    if isinstance(labels, str | bytes | Mapping) or not hasattr(labels, "__iter__"):
+        raise ArgumentError(f"labels: expected a list, got {_checks.short(labels)}")
+    return [list(one) if per_base and isinstance(one, str) else one for one in labels]
+
+
+def _common_length(*parts: SequenceSamples) -> int | None:
+    lengths = {len(one) for samples in parts for one in samples.inputs}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def _duplicates(texts: Sequence[str], either_strand: bool) -> tuple[int, ...] | None:
+    """Return a group for each sequence, the same for equal ones; None where all are different."""
+    plain = [text.upper().replace("U", "T") for text in texts]
+    if either_strand:
+        plain = [min(text, reverse_complement(text)) for text in plain]
+    if max(Counter(plain).values(), default=0) < 2:
+        return None
+    number = {text: place for place, text in enumerate(dict.fromkeys(plain))}
+    return tuple(number[text] for text in plain)
