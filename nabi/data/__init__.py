@@ -45,9 +45,18 @@ if TYPE_CHECKING:
         fit_images,
         read_image,
     )
+    from nabi.data._series._frequency import (
+        Frequency,
+        Time as Time,
+    )
     from nabi.data._series._numbers import (
         NumberSeries,
         number_series,
+    )
+    from nabi.data._series._series import (
+        Series,
+        SeriesColumns,
+        SeriesSet,
     )
     from nabi.data._series._timeseries import (
         TimeseriesGenerator,
@@ -157,9 +166,18 @@ else:
                 "fit_images",
                 "read_image",
             ],
+            "nabi.data._series._frequency": [
+                "Frequency",
+                "Time",
+            ],
             "nabi.data._series._numbers": [
                 "NumberSeries",
                 "number_series",
+            ],
+            "nabi.data._series._series": [
+                "Series",
+                "SeriesColumns",
+                "SeriesSet",
             ],
             "nabi.data._series._timeseries": [
                 "TimeseriesGenerator",
@@ -176,6 +194,9 @@ else:
                 "LOWEST",
                 "Frame",
                 "Piece",
+                "Series",
+                "SeriesColumns",
+                "SeriesSet",
                 "frames_of",
                 "read_frames",
                 "roll_of",
@@ -240,6 +261,7 @@ __all__ = [
     "CaptionedImages",
     "Characters",
     "Frame",
+    "Frequency",
     "Labels",
     "LengthGroups",
     "MidiFolder",
@@ -247,6 +269,9 @@ __all__ = [
     "NumberSeries",
     "Pairs",
     "Piece",
+    "Series",
+    "SeriesColumns",
+    "SeriesSet",
     "Table",
     "TimeseriesDataset",
     "TimeseriesGenerator",
