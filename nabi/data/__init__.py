@@ -53,10 +53,16 @@ if TYPE_CHECKING:
         NumberSeries,
         number_series,
     )
+    from nabi.data._series._reading_series import (
+        read_series,
+    )
     from nabi.data._series._series import (
         Series,
         SeriesColumns,
         SeriesSet,
+    )
+    from nabi.data._series._series_arrays import (
+        series_from_arrays,
     )
     from nabi.data._series._timeseries import (
         TimeseriesGenerator,
@@ -92,6 +98,7 @@ if TYPE_CHECKING:
     )
     from nabi.data._tables._tables import (
         Table,
+        place_of_row as place_of_row,
         read_table,
         stream_table,
         table_columns,
@@ -174,10 +181,16 @@ else:
                 "NumberSeries",
                 "number_series",
             ],
+            "nabi.data._series._reading_series": [
+                "read_series",
+            ],
             "nabi.data._series._series": [
                 "Series",
                 "SeriesColumns",
                 "SeriesSet",
+            ],
+            "nabi.data._series._series_arrays": [
+                "series_from_arrays",
             ],
             "nabi.data._series._timeseries": [
                 "TimeseriesGenerator",
@@ -216,6 +229,7 @@ else:
             ],
             "nabi.data._tables._tables": [
                 "Table",
+                "place_of_row",
                 "read_table",
                 "stream_table",
                 "table_columns",
@@ -295,8 +309,10 @@ __all__ = [
     "read_midi_folder",
     "read_midi_frames",
     "read_pairs",
+    "read_series",
     "read_table",
     "roll_of",
+    "series_from_arrays",
     "stratified_split",
     "stream_table",
     "table_columns",

@@ -133,7 +133,8 @@ class Frequency:
         Raises:
             ArgumentError: for a start of the wrong kind, and a time beyond the year 9999.
         """
-        return self.times(start, 1, first=steps)[0]
+        found: Time = self.times(start, 1, first=steps)[0]
+        return found
 
     def times(self, start: Time, count: int, *, first: int = 0) -> list[Any]:
         """Return `count` times: `start`, one step later, and so on; `first` steps are left out.
@@ -183,20 +184,20 @@ class Frequency:
     def steps_after(self, start: Time, times: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the steps from `start` to each time of an array: datetime64, or numbers for "step"."""
         if self.unit == "step":
-            return (np.asarray(times, np.float64) - float(start)) / self.count  # type: ignore[arg-type]
+            return np.asarray((times - start) / self.count, np.float64)
         begin = np.datetime64(start, "us")
         if self.unit == "workday":
             days = times.astype("datetime64[D]")
             whole = np.busday_count(begin.astype("datetime64[D]"), days).astype(np.float64)
             # A weekend is on no step; neither is another hour of the day.
             off = ~np.is_busday(days) | ((times - days) != (begin - begin.astype("datetime64[D]")))
-            return (whole + 0.5 * off) / self.count
+            return np.asarray((whole + 0.5 * off) / self.count)
         if self.unit not in _MONTHS:
             microseconds = (times - begin) / np.timedelta64(1, "us")
-            exact: npt.NDArray[np.float64] = microseconds / (1e6 * _SECONDS[self.unit] * self.count)
-            return exact
+            return np.asarray(microseconds / (1e6 * _SECONDS[self.unit] * self.count))
         months = (times.astype("datetime64[M]") - begin.astype("datetime64[M]")).astype(np.float64)
-        return (months + _days_off(begin, times, self.month_end) / 31) / (self.count * _MONTHS[self.unit])
+        months += _days_off(begin, times, self.month_end) / 31
+        return np.asarray(months / (self.count * _MONTHS[self.unit]))
 
     @property
     def calendar_names(self) -> tuple[str, ...]:
@@ -232,15 +233,15 @@ class Frequency:
         if cycle == "year":
             years = moments.astype("datetime64[Y]")
             if self.unit in _MONTHS:  # every month is a twelfth, whatever its days
-                return (moments.astype("datetime64[M]") - years).astype(np.float64) / 12
-            passed = (moments - years).astype(np.float64)
-            whole = ((years + 1).astype("datetime64[us]") - years).astype(np.float64)
-            return np.asarray(passed / whole)
+                return np.asarray((moments.astype("datetime64[M]") - years).astype(np.float64) / 12)
+            whole: Any = (years + 1).astype("datetime64[us]") - years
+            passed: Any = moments - years
+            return np.asarray(passed / whole, np.float64)
         length = _SECONDS[cycle] * 1_000_000
         since = moments.astype(np.int64) + (
             3 * 86_400_000_000 if cycle == "week" else 0
         )  # 1970 began on a Thursday
-        return (since % length) / length
+        return np.asarray((since % length) / length, np.float64)
 
 
 def _days_off(begin: Any, times: npt.NDArray[Any], month_end: bool) -> npt.NDArray[np.float64]:

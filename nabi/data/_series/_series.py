@@ -187,6 +187,6 @@ class SeriesSet:
                 needed = self.frequency.time(one.start, len(one) - 1 + horizon)
                 names = ", ".join(self.known_names)
                 raise ArgumentError(
-                    f"known: expected values of {names} for the series {one.name!r} up to {needed}, {horizon} "
-                    f"steps after its last observation; they end at {last}"
+                    f"known: expected values of {names} for the series {one.name!r} up to {needed}, "
+                    f"{horizon} steps after its last observation; they end at {last}"
                 )
