@@ -28,6 +28,7 @@ _GROUPS = (
     "id",
 )
 _TARGETS = ("y", "target", "value", "values")
+_ROW_NUMBERS = ("", "#", "no", "no.", "nr", "number", "n", "index", "row", "rownames", "unnamed: 0", "id")
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 _SAMPLE = 200
 
@@ -219,7 +220,7 @@ def _find_targets(
         notes.append(f"target: the column {name!r}")
         return (name,)
     numeric = [name for name in free if not _is_text(rows.columns[name])]
-    counted = [name for name in numeric if _counts_rows(rows.columns[name])]
+    counted = [name for name in numeric if _counts_rows(name, rows.columns[name])]
     left = [name for name in numeric if name not in counted]
     if counted and left:
         notes.append(f"left out: {', '.join(map(repr, counted))}, which number the rows")
@@ -256,8 +257,10 @@ def _listed(names: Sequence[str]) -> str:
     return shown if len(names) <= 4 else f"{shown}, ..."
 
 
-def _counts_rows(values: Sequence[object]) -> bool:
-    """Say whether a column counts 0, 1, 2, ... or 1, 2, 3, ..."""
+def _counts_rows(name: str, values: Sequence[object]) -> bool:
+    """Say whether a column numbers the rows, by its name and since it counts 0, 1, 2, ... or 1, 2, 3, ..."""
+    if name.strip().lower() not in _ROW_NUMBERS:
+        return False
     try:
         first = int(str(values[0]))
         return first in (0, 1) and all(int(str(value)) == first + row for row, value in enumerate(values))
