@@ -37,7 +37,16 @@ if TYPE_CHECKING:
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
-    from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+    from nabi.models import (
+        Captioner,
+        LanguageModel,
+        Model,
+        NoteModel,
+        Sequential,
+        SeriesClassifier,
+        TextClassifier,
+        Translator,
+    )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
 else:
@@ -56,6 +65,7 @@ else:
                 "Model",
                 "NoteModel",
                 "Sequential",
+                "SeriesClassifier",
                 "TextClassifier",
                 "Translator",
             ],
@@ -77,6 +87,7 @@ __all__ = [
     "Optimizer",
     "Regularizer",
     "Sequential",
+    "SeriesClassifier",
     "TextClassifier",
     "Translator",
     "activations",

@@ -71,6 +71,13 @@ if TYPE_CHECKING:
         TimeseriesDataset,
         timeseries_dataset_from_array,
     )
+    from nabi.data._series._ts_file import (
+        TsFile,
+        TsHeader as TsHeader,
+        is_ts_file as is_ts_file,
+        read_ts,
+        read_ts_header as read_ts_header,
+    )
     from nabi.data._series._windows import (
         windows,
     )
@@ -199,6 +206,13 @@ else:
                 "TimeseriesDataset",
                 "timeseries_dataset_from_array",
             ],
+            "nabi.data._series._ts_file": [
+                "TsFile",
+                "TsHeader",
+                "is_ts_file",
+                "read_ts",
+                "read_ts_header",
+            ],
             "nabi.data._series._windows": [
                 "windows",
             ],
@@ -288,6 +302,7 @@ __all__ = [
     "TimeseriesGenerator",
     "Token",
     "Tokenizer",
+    "TsFile",
     "Vocabulary",
     "decode_notes",
     "encode_notes",
@@ -308,6 +323,7 @@ __all__ = [
     "read_pairs",
     "read_series",
     "read_table",
+    "read_ts",
     "roll_of",
     "series_from_arrays",
     "stratified_split",

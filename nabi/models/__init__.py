@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
+    from nabi.models._sequences._model import SequencePrediction
+    from nabi.models._sequences._report import SequenceReport
+    from nabi.models._series._model import SeriesClassifier
+    from nabi.models._series._settings import SeriesSettings as SeriesSettings
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -67,6 +71,10 @@ else:
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
+            "nabi.models._sequences._model": ["SequencePrediction"],
+            "nabi.models._sequences._report": ["SequenceReport"],
+            "nabi.models._series._model": ["SeriesClassifier"],
+            "nabi.models._series._settings": ["SeriesSettings"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],
@@ -90,7 +98,10 @@ __all__ = [
     "NoteReport",
     "Prediction",
     "Report",
+    "SequencePrediction",
+    "SequenceReport",
     "Sequential",
+    "SeriesClassifier",
     "TextClassifier",
     "Translation",
     "Translator",

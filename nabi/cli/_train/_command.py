@@ -12,12 +12,14 @@ from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
+from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
 
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
+    SeriesForm(),
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
@@ -31,7 +33,8 @@ come before those that are known by the file."""
 def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out rows and save it to one model file.
 
-    The options say what the data is: --text and --label mean a table of texts and labels; --source and
+    The options say what the data is: --text and --label mean a table of texts and labels; --id and --label a
+    table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images. Without
     these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
     compose. For anything else, the supported kinds of data are listed.

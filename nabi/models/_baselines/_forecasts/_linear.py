@@ -93,19 +93,24 @@ class LinearAutoregression:
         Raises:
             ArgumentError: before `fit`.
         """
+        rows = [self.forecast_at(one, np.array([len(one)])) for one in series]
+        return np.concatenate([np.zeros((0, self.horizon)), *rows])
+
+    def forecast_at(self, one: Series, origins: npt.NDArray[np.int64]) -> Numbers:
+        """Return the forecasts of a series after so many of its values: `[origins, horizon]`.
+
+        Only values before an origin are read, and known columns at the steps that are forecast.
+        """
         if not self._weights:
             raise ArgumentError("forecast: not fitted; call fit()")
-        forecasts = np.empty((len(series), self.horizon))
-        for row, one in enumerate(series):
-            origins = np.array([len(one)])
-            inputs, last, scale = self._inputs(one, origins)
-            shared = _standardised(inputs, self._means, self._scales)
-            aheads = self._ahead(one, origins, last, scale)
-            for step in range(self.horizon):
-                ahead = _standardised(aheads[:, step], self._ahead_means, self._ahead_scales)
-                found = np.concatenate([shared, ahead, np.ones((1, 1))], 1) @ self._weights[step]
-                forecasts[row, step] = float((found * scale + last)[0])
-        return forecasts
+        inputs, last, scale = self._inputs(one, origins)
+        shared = _standardised(inputs, self._means, self._scales)
+        aheads = self._ahead(one, origins, last, scale)
+        found = np.empty((len(origins), self.horizon))
+        for step, weights in enumerate(self._weights):
+            ahead = _standardised(aheads[:, step], self._ahead_means, self._ahead_scales)
+            found[:, step] = np.concatenate([shared, ahead, np.ones((len(origins), 1))], 1) @ weights
+        return found * scale[:, None] + last[:, None]
 
     def _shortened_to(self, length: int) -> int:
         """Return how many lags leave a few windows in a series of this length."""
@@ -117,18 +122,24 @@ class LinearAutoregression:
         if len(origins) > most:  # the last ones, which are most like the future
             origins = origins[-most:]
         origins = origins[~np.isnan(one.target[origins - 1])]
-        inputs, last, scale = self._inputs(one, origins)
+        inputs, last, scale = self._inputs(one, origins, whole=True)
         padded = np.concatenate([one.target, np.full(self.horizon, np.nan)])
         targets = padded[origins[:, None] + np.arange(self.horizon)]
         return inputs, (targets - last[:, None]) / scale[:, None], self._ahead(one, origins, last, scale)
 
-    def _inputs(self, one: Series, origins: npt.NDArray[np.int64]) -> tuple[Numbers, Numbers, Numbers]:
-        """Return inputs at origins, the last value seen there, and how much the series varies."""
+    def _inputs(
+        self, one: Series, origins: npt.NDArray[np.int64], *, whole: bool = False
+    ) -> tuple[Numbers, Numbers, Numbers]:
+        """Return inputs at origins, the last value seen there, and how much the series varied until then.
+
+        With `whole`, for training, it is how much the whole series varies.
+        """
         target = np.concatenate([np.full(self.lags, np.nan), one.target])
         seen = _last_seen(target)
         lags = target[origins[:, None] + np.arange(self.lags)]
         last = seen[origins + self.lags - 1]
-        scale = np.full(len(origins), _spread(one.target))
+        spreads = _spreads(one.target)
+        scale = np.full(len(origins), spreads[-1]) if whole else spreads[origins - 1]
         relative = (lags - last[:, None]) / scale[:, None]
         at = origins - 1
         calendar = np.zeros((len(one), 0))
@@ -168,10 +179,15 @@ def _last_seen(target: Numbers) -> Numbers:
     return np.where(np.isnan(target[places]), 0.0, target[places])
 
 
-def _spread(target: Numbers) -> float:
-    """Return the mean absolute distance of a series from its mean, never 0."""
-    mean = float(np.nanmean(target))
-    return max(float(np.nanmean(np.abs(target - mean))), 1e-3 * abs(mean), 1e-9)
+def _spreads(target: Numbers) -> Numbers:
+    """Return the standard deviation of the values up to each step, never 0."""
+    there = ~np.isnan(target)
+    first = target[int(np.argmax(there))] if there.any() else 0.0
+    apart = np.where(there, target - first, 0.0)  # smaller numbers, whose squares lose fewer digits
+    count = np.cumsum(there).clip(1)
+    mean = np.cumsum(apart) / count
+    variance = np.maximum(np.cumsum(apart**2) / count - mean**2, 0.0)
+    return np.asarray(np.maximum(np.sqrt(variance), 1e-3 * np.abs(mean + first) + 1e-9))
 
 
 def _standard(inputs: Numbers) -> tuple[Numbers, Numbers]:
