@@ -10,21 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["METHODS", "Filters", "FilterState"]
+__all__ = ["METHODS", "FilterState", "Filters"]
 
 Floats = npt.NDArray[np.float64]
 
-METHODS = ("seasonal naive", "naive", "SES", "damped trend", "Theta")
+METHODS = ("seasonal naive", "naive", "drift", "SES", "damped trend", "Theta")
 """What `Filters.forecast` gives, in this order. All but the first are adjusted for the season."""
 
 _ALPHAS = np.array([0.03, 0.07, 0.13, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 _HOLT = np.array(
-    [(alpha, beta, phi) for alpha in (0.15, 0.35, 0.6, 0.9) for beta in (0.03, 0.12, 0.35) for phi in (0.85, 0.96)]
+    [
+        (alpha, beta, phi)
+        for alpha in (0.15, 0.35, 0.6, 0.9)
+        for beta in (0.03, 0.12, 0.35)
+        for phi in (0.85, 0.96)
+    ]
 )
 # How much of the sum of squared errors of a smoothing stays with every observation.
 _MEMORY = 0.995
 # Fields whose second axis is that of the series.
-_OF_SEVERAL = ("ratios", "errors", "line", "holt", "spread", "moments")
+_OF_SEVERAL = ("ratios", "errors", "first", "line", "holt", "spread", "moments")
 
 
 @dataclass
@@ -40,6 +45,7 @@ class FilterState:
         index: `[B, season]`: the season, as the logarithm of a factor or as a difference.
         level: `[B, alphas]` of simple exponential smoothing.
         errors: `[2, B, alphas]`, squared errors of it, and of Theta.
+        first: `[2, B]`, the first observation, and when it was.
         line: `[5, B]`: sums of 1, t, t^2, y, t*y for the line through all observations.
         holt: `[2, B, settings]`, level and slope of smoothing with a damped trend.
         holt_errors: `[B, settings]`.
@@ -54,6 +60,7 @@ class FilterState:
     index: Floats
     level: Floats
     errors: Floats
+    first: Floats
     line: Floats
     holt: Floats
     holt_errors: Floats
@@ -104,6 +111,7 @@ class Filters:
             np.zeros((batch, self.season)),
             np.zeros((batch, wide)),
             np.zeros((2, batch, wide)),
+            np.zeros((2, batch)),
             np.zeros((5, batch)),
             np.zeros((2, batch, many)),
             np.zeros((batch, many)),
@@ -195,6 +203,7 @@ class Filters:
         state.holt[0] = np.where(begun, column, level)
         state.holt[1] = slope
         t = state.count.astype(float)
+        state.first = np.where(first, np.stack([y, t]), state.first)
         counted = there.astype(float)
         state.line += counted * np.stack([np.ones_like(t), t, t * t, y, t * y])
 
@@ -214,7 +223,11 @@ class Filters:
         best = state.errors[0].argmin(1)
         level = state.level[np.arange(len(best)), best]
         count, _, squares = state.moments
-        return level, state.spread[1] / np.maximum(state.spread[0], 1.0), np.sqrt(squares / np.maximum(count, 1))
+        return (
+            level,
+            state.spread[1] / np.maximum(state.spread[0], 1.0),
+            np.sqrt(squares / np.maximum(count, 1)),
+        )
 
     def forecast(self, state: FilterState, horizon: int) -> Floats:
         """Return `[B, methods, horizon]`; zero for series of which nothing was seen."""
@@ -232,7 +245,10 @@ class Filters:
         level, slope = state.holt[:, rows, holt]
         damped = level[:, None] + slope[:, None] * phi * (1 - phi**steps) / (1 - phi)
         found = np.empty((len(rows), len(METHODS), horizon))
-        found[:, 1], found[:, 2], found[:, 3], found[:, 4] = naive, simple, damped, theta
+        value, when = state.first
+        rise = (naive[:, 0] - value) / np.maximum(state.count - when, 1.0)
+        found[:, 1], found[:, 2] = naive, naive + rise[:, None] * steps
+        found[:, 3], found[:, 4], found[:, 5] = simple, damped, theta
         if self.season > 1:
             index = self.seasons(state, horizon)
             if self.multiplicative:
@@ -240,7 +256,7 @@ class Filters:
             else:
                 found[:, 1:] += index[:, None]
             cycle = state.recent[:, -self.season + (steps - 1) % self.season]
-            found[:, 0] = np.where(np.isnan(cycle), found[:, 2], cycle)
+            found[:, 0] = np.where(np.isnan(cycle), found[:, 3], cycle)
         else:
             found[:, 0] = found[:, 1]
         return found

@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 
 _LEAST = 1e-8  # of what is divided by
+_SMALLEST = 1e-4  # deviation, as a share of the level
 _LARGEST = 8.0  # of an input
 _FLAGS = 8  # steps for which the network is told whether there was an observation
 # Series are read together if the shortest has at least half the steps of the longest.
@@ -58,7 +59,15 @@ class InputPlan(Described):
         own = self.window + min(self.window, _FLAGS) + 5 + len(self.looked_at) * len(METHODS)
         seasonal = min(self.season, self.horizon) if self.season > 1 else 0
         cycle = self.horizon if self.season > 1 else 0
-        return own + seasonal + cycle + self.calendar + 2 * self.past + self.known * (self.horizon + 1) + self.static
+        return (
+            own
+            + seasonal
+            + cycle
+            + self.calendar
+            + 2 * self.past
+            + self.known * (self.horizon + 1)
+            + self.static
+        )
 
     @property
     def looked_at(self) -> list[int]:
@@ -72,9 +81,11 @@ class Step(NamedTuple):
     x: Singles
     """`[B, width]`, what the network reads."""
     methods: Singles
-    """`[B, methods, horizon]`, simple forecasts, in units of `scale` from zero."""
+    """`[B, methods, horizon]`, simple forecasts, in units of `scale` from the centre."""
+    centre: Floats
+    """`[B, horizon]`, the present level with the season of each step."""
     scale: Floats
-    """`[B, horizon]`, what the forecast of each step is multiplied with."""
+    """`[B, horizon]`, what the forecast of each step is multiplied with, before the centre is added."""
 
 
 class Read(NamedTuple):
@@ -82,6 +93,7 @@ class Read(NamedTuple):
 
     x: Singles
     methods: Singles
+    centre: Floats
     scale: Floats
     state: FilterState
 
@@ -96,10 +108,16 @@ class Inputs:
         self._centres = np.split(np.array(plan.centres), columns)
         self._spreads = np.split(np.array(plan.spreads), columns)
 
-    # One step -------------------------------------------------------------------------------------------------
+    # One step -----------------------------------------------------------------------------------------------
 
     def step(
-        self, state: FilterState, values: Floats, past: Floats, known: Floats, static: Floats, calendar: Floats
+        self,
+        state: FilterState,
+        values: Floats,
+        past: Floats,
+        known: Floats,
+        static: Floats,
+        calendar: Floats,
     ) -> Step:
         """Read one step of `B` series; the state is changed.
 
@@ -121,7 +139,8 @@ class Inputs:
         plan, filters = self.plan, self.filters
         batch = len(state.count)
         level, error, deviation = filters.scale(state)
-        unit = np.maximum(np.abs(level) if plan.scaling == "level" else deviation, _LEAST)
+        size = np.abs(level)
+        unit = (size if plan.scaling == "level" else np.maximum(deviation, _SMALLEST * size)) + _LEAST
         seasonal = plan.season > 1
         season = filters.seasons(state, plan.horizon) if seasonal else np.zeros((batch, plan.horizon))
         factor = np.exp(season) if plan.multiplicative else np.ones_like(season)
@@ -148,9 +167,11 @@ class Inputs:
         parts += self._columns(2, static, False)
         x = np.concatenate([part.reshape(batch, -1) for part in parts], 1)
         scale = unit[:, None] * factor
+        centre = level[:, None] * factor + offset
         return Step(
             np.clip(np.nan_to_num(x), -_LARGEST, _LARGEST).astype(np.float32),
-            (methods / scale[:, None]).astype(np.float32),
+            ahead.astype(np.float32),
+            centre,
             scale,
         )
 
@@ -160,7 +181,7 @@ class Inputs:
         scaled = (values - self._centres[kind]) / self._spreads[kind]
         return [scaled, ~np.isnan(values)] if flagged else [scaled]
 
-    # Whole series ---------------------------------------------------------------------------------------------
+    # Whole series -------------------------------------------------------------------------------------------
 
     def read(self, series: Sequence[Series]) -> list[Read]:
         """Read series from their beginnings, many of about the same length at once."""
@@ -196,9 +217,11 @@ class Inputs:
             )
             for row in np.flatnonzero(lengths == step + 1):
                 states[row] = state.rows([row])
-        x, methods, scale = (np.stack(part, 1) for part in zip(*steps, strict=True))
+        x, methods, centre, scale = (np.stack(part, 1) for part in zip(*steps, strict=True))
         return [
-            Read(x[row, :length], methods[row, :length], scale[row, :length], states[row])
+            Read(
+                x[row, :length], methods[row, :length], centre[row, :length], scale[row, :length], states[row]
+            )
             for row, length in enumerate(lengths)
         ]
 

@@ -82,7 +82,9 @@ class Member(StackNetwork):
         """
         said, _ = self.recurrent(x, self.recurrent.start(len(x)), lengths=lengths, generator=generator)
         said = drop_features(said, self.dropout, generator)
-        return self.ahead(said, x, methods) if chosen is None else self.ahead(said[chosen], x[chosen], methods)
+        return (
+            self.ahead(said, x, methods) if chosen is None else self.ahead(said[chosen], x[chosen], methods)
+        )
 
     def ahead(self, said: Tensor, x: Tensor, methods: Tensor) -> Outlook:
         """Return forecasts from what the recurrent layers say `[N, units]` and the features `[N, width]`."""

@@ -80,9 +80,7 @@ class ForecastTraining(ResumableTraining):
         missed = targets[..., None] - outlook.quantiles
         pinball = torch.maximum(self._levels * missed, (self._levels - 1) * missed).sum(-1)
         if self._of_mean:
-            pinball = pinball + functional.huber_loss(
-                outlook.mean, targets, reduction="none", delta=_ROBUST
-            )
+            pinball = pinball + functional.huber_loss(outlook.mean, targets, reduction="none", delta=_ROBUST)
         return torch.where(there, pinball, 0.0).sum() / there.sum().clamp(min=1)
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 from nabi.data import Series
 from nabi.models._forecaster._inputs import InputPlan, Read
 
-__all__ = ["Windows", "WindowBatch"]
+__all__ = ["WindowBatch", "Windows"]
 
 _SEGMENT = 192  # steps of a row; longer series are cut, elsewhere in every epoch
 _BURN = 12  # steps at the beginning of a part of a series from which nothing is forecast
@@ -67,7 +67,7 @@ class Windows:
             followed = np.concatenate([one.target, np.full(plan.horizon, np.nan)])
             windows = np.lib.stride_tricks.sliding_window_view(followed[1:], plan.horizon)
             with np.errstate(over="ignore"):
-                targets.append((windows / read.scale).astype(np.float32))
+                targets.append(((windows - read.centre) / read.scale).astype(np.float32))
         self._targets = torch.from_numpy(np.concatenate(targets))
         usable = self._targets.abs() < _FARTHEST  # and not NaN
         fewest = min(plan.season + 1, _FEWEST_WITH_SEASON) if plan.season > 1 else _FEWEST
@@ -108,7 +108,9 @@ class Windows:
         """Return the rows, in batches, in which something is held out."""
         rows = [
             (number, max(0, length - held - _BEFORE), length)
-            for number, (length, held) in enumerate(zip(self.lengths.tolist(), self.held_out.tolist(), strict=True))
+            for number, (length, held) in enumerate(
+                zip(self.lengths.tolist(), self.held_out.tolist(), strict=True)
+            )
             if held
         ]
         rows.sort(key=lambda row: row[2] - row[1])
@@ -125,7 +127,10 @@ class Windows:
         return self._gather(rows, np.concatenate(batch_rows), np.concatenate(batch_steps))
 
     def _gather(
-        self, rows: Sequence[tuple[int, int, int]], places: "np.typing.NDArray[np.int64]", steps: "np.typing.NDArray[np.int64]"
+        self,
+        rows: Sequence[tuple[int, int, int]],
+        places: "np.typing.NDArray[np.int64]",
+        steps: "np.typing.NDArray[np.int64]",
     ) -> WindowBatch:
         lengths = np.array([last - first for _, first, last in rows])
         begins = np.array([self._offsets[number] + first for number, first, _ in rows])
