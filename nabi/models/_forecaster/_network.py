@@ -40,7 +40,8 @@ class Member(StackNetwork):
     Recurrent layers read the features of every step. What they say, and a dense layer over the features of
     the last step, give for every step ahead the shares of the simple methods in the forecast, what is added
     to it, the distances between its quantiles (softplus, added up: quantiles cannot cross), and how far the
-    mean is from the median. A linear map of the features is added as well.
+    mean is from the median. A linear map of the features is added as well; where there are few series, it is
+    fitted before training (`set_linear`).
     """
 
     def __init__(self, plan: InputPlan, settings: ForecastSettings, cell: Cell) -> None:
@@ -54,7 +55,7 @@ class Member(StackNetwork):
             plan.horizon * (len(METHODS) + len(QUANTILES) + 1), kernel_initializer="zeros", name="readout"
         )
         self.readout.build((None, cell.output_width + settings.units))
-        self.linear = layers.Dense(plan.horizon, use_bias=False, kernel_initializer="zeros", name="linear")
+        self.linear = layers.Dense(plan.horizon, kernel_initializer="zeros", name="linear")
         self.linear.build((None, plan.width))
         first = torch.zeros(plan.horizon, len(METHODS) + len(QUANTILES) + 1)
         first[:, : len(METHODS)] = torch.tensor([_TRUST.get(name, 1.0) for name in METHODS])
@@ -62,6 +63,20 @@ class Member(StackNetwork):
         assert self.readout.bias is not None
         with torch.no_grad():
             self.readout.bias.copy_(first.flatten())
+
+    def at_first(self, methods: Tensor) -> Tensor:
+        """Return what is forecast before anything is learnt `[N, horizon]`, for `[N, methods, horizon]`."""
+        trust = torch.tensor([_TRUST.get(name, 1.0) for name in METHODS]).softmax(0)
+        return torch.einsum("nmh,m->nh", methods, trust)
+
+    def set_linear(self, weights: Tensor) -> None:
+        """Take `[width + 1, horizon]` as the linear map, the last row for the bias; it is not trained then."""
+        assert self.linear.bias is not None
+        with torch.no_grad():
+            self.linear.kernel.copy_(weights[:-1])
+            self.linear.bias.copy_(weights[-1])
+        self.linear.kernel.requires_grad_(False)
+        self.linear.bias.requires_grad_(False)
 
     def forward(
         self,
