@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nabi.metrics import Metric
     from nabi.models import (
         Captioner,
+        Forecaster,
         LanguageModel,
         Model,
         NoteModel,
@@ -61,6 +62,7 @@ else:
             "nabi.metrics": ["Metric"],
             "nabi.models": [
                 "Captioner",
+                "Forecaster",
                 "LanguageModel",
                 "Model",
                 "NoteModel",
@@ -76,6 +78,7 @@ else:
 
 __all__ = [
     "Captioner",
+    "Forecaster",
     "Initializer",
     "Input",
     "LanguageModel",

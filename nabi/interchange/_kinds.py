@@ -10,6 +10,9 @@ __all__ = ["READERS", "read_kind"]
 READERS = {
     "captioner": "nabi.Captioner.load",
     "captioner training": "checkpoint= of nabi.Captioner.fit",
+    "forecast state": "nabi.Forecaster.load_state",
+    "forecaster": "nabi.Forecaster.load",
+    "forecaster training": "checkpoint= of nabi.Forecaster.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
     "series classifier": "nabi.SeriesClassifier.load",

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from nabi.models._classifier._report import LabelFigures, Report
     from nabi.models._classifier._settings import TextSettings as TextSettings
     from nabi.models._classifier._split import read_text_parts as read_text_parts
+    from nabi.models._forecaster._backtest import Backtest
+    from nabi.models._forecaster._forecasts import Forecast, Observation
+    from nabi.models._forecaster._model import Forecaster
+    from nabi.models._forecaster._report import ForecastReport
+    from nabi.models._forecaster._sensitivity import ForecastReading
+    from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
+    from nabi.models._forecaster._state import ForecastState
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -60,6 +67,13 @@ else:
             "nabi.models._captioner._settings": ["CaptionSettings"],
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._forecaster._backtest": ["Backtest"],
+            "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
+            "nabi.models._forecaster._model": ["Forecaster"],
+            "nabi.models._forecaster._report": ["ForecastReport"],
+            "nabi.models._forecaster._sensitivity": ["ForecastReading"],
+            "nabi.models._forecaster._settings": ["ForecastSettings"],
+            "nabi.models._forecaster._state": ["ForecastState"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -84,10 +98,16 @@ else:
 
 __all__ = [
     "AttentionWeights",
+    "Backtest",
     "Caption",
     "CaptionAttention",
     "CaptionReport",
     "Captioner",
+    "Forecast",
+    "ForecastReading",
+    "ForecastReport",
+    "ForecastState",
+    "Forecaster",
     "Functional",
     "LabelFigures",
     "LanguageModel",
@@ -96,6 +116,7 @@ __all__ = [
     "NextWord",
     "NoteModel",
     "NoteReport",
+    "Observation",
     "Prediction",
     "Report",
     "SequencePrediction",
