@@ -82,12 +82,12 @@ def forecast_picture(
         )
         _draw_forecast(panel, forecast, times[-1], one.target[-1])
         if backtest is not None and forecast.name in names:
-            _draw_earlier(panel, backtest, names[forecast.name], begin)
+            _draw_earlier(panel, backtest, names[forecast.name], begin, forecast.levels)
         panel.set_title(
             fonts.write(f"{forecast.name}: {forecast.method}"), loc="left", fontsize=10,
             fontfamily=list(fonts.families), parse_math=False,
         )  # fmt: skip
-        _finish(panel)
+        _finish(panel, series.frequency.unit != "step")
     for panel in panels[len(drawn) :]:
         panel.set_visible(False)
     if len(drawn) < len(forecasts):
@@ -121,20 +121,23 @@ def _draw_forecast(panel: "Axes", forecast: "Forecast", last_time: Any, last: fl
             [last, *high],
             color=_FORECAST,
             alpha=alpha,
-            linewidth=0,  # type: ignore[arg-type]
+            linewidth=0,
         )
     panel.plot(times, [last, *forecast.median], color=_FORECAST, linewidth=1.6)
 
 
-def _draw_earlier(panel: "Axes", backtest: "Backtest", number: int, begin: int) -> None:
+def _draw_earlier(
+    panel: "Axes", backtest: "Backtest", number: int, begin: int, levels: Sequence[float]
+) -> None:
     """Draw the last forecasts of a series that do not overlap."""
     own = [row for row, (place, origin) in enumerate(backtest.origins) if place == number and origin > begin]
     own.sort(key=lambda row: -backtest.origins[row][1])
-    horizon, chosen = backtest.actual.shape[1], []
+    horizon = backtest.actual.shape[1]
+    chosen: list[int] = []
     for row in own:
         if not chosen or backtest.origins[chosen[-1]][1] - backtest.origins[row][1] >= horizon:
             chosen.append(row)
-    low, high = (backtest.levels.index(level) for level in (0.1, 0.9))
+    low, high = (levels.index(level) for level in (0.1, 0.9))
     for row in chosen[:_EARLIER_SHOWN]:
         times = backtest.times(row)
         bounds = backtest.quantiles[row][:, low], backtest.quantiles[row][:, high]
@@ -142,13 +145,13 @@ def _draw_earlier(panel: "Axes", backtest: "Backtest", number: int, begin: int) 
         panel.plot(times, backtest.median[row], color=_EARLIER, linewidth=1.1)
 
 
-def _finish(panel: "Axes") -> None:
+def _finish(panel: "Axes", dates: bool) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    if panel.xaxis.have_units() if hasattr(panel.xaxis, "have_units") else False:
-        locator = AutoDateLocator()
+    if dates:
+        locator: Any = AutoDateLocator()  # type: ignore[no-untyped-call]
         panel.xaxis.set_major_locator(locator)
-        panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     panel.grid(axis="y", color="#e3e6ea", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)

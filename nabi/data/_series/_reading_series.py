@@ -43,6 +43,7 @@ def read_series(
     columns: SeriesColumns | None = None,
     encoding: str = "utf-8",
     separator: str | None = None,
+    quoted: bool = True,
     header: bool = True,
 ) -> SeriesSet:
     """Read series from a table, long or wide, and say in `notes` what was found and done.
@@ -69,7 +70,7 @@ def read_series(
         frequency: the step between observations, such as "month" or "15 minutes"; found by default.
         columns: the columns of another set; this table is then read in the same way. It replaces the names
             above.
-        encoding, separator, header: of a text file, as in `read_table`.
+        encoding, separator, quoted, header: of a text file, as in `read_table`.
 
     Raises:
         MissingFileError: if the file does not exist.
@@ -84,7 +85,7 @@ def read_series(
     ('month', [3.0, 4.0, nan, 6.0])
     """
     step = Frequency.of(frequency) if isinstance(frequency, str) else frequency
-    rows = _rows(source, encoding, separator, header)
+    rows = _rows(source, {"encoding": encoding, "separator": separator, "quoted": quoted, "header": header})
     if rows is None:
         return _without_table(source, step, encoding)
     if not len(rows):
@@ -116,16 +117,16 @@ def _names(argument: str, given: Names) -> tuple[str, ...]:
     return names
 
 
-def _rows(source: Any, encoding: str, separator: str | None, header: bool) -> Rows | None:
+def _rows(source: Any, reading: dict[str, Any]) -> Rows | None:
     """Return the rows of a table; None for what is no table."""
     if isinstance(source, str | os.PathLike):
         path = _checks.path("path", source)
         if path.suffix.lower() == ".tsf":
             return None
-        table = read_table(path, encoding=encoding, separator=separator, header=header)
+        table = read_table(path, **reading)
 
         def place(row: int) -> str:
-            return place_of_row(path, row, encoding=encoding, separator=separator, header=header)
+            return place_of_row(path, row, **reading)
 
         return Rows(table.columns, f"path: {path}", place)
     if isinstance(source, Mapping):
