@@ -82,8 +82,7 @@ def _colours() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     found = LinearSegmentedColormap.from_list("moved", ["#c8500a", "#ffffff", "#1f6fb2"])
-    found.set_bad("#d4d8dc")
-    return found
+    return found.with_extremes(bad="#d4d8dc")
 
 
 def _short(time: Any) -> str:

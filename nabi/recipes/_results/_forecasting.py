@@ -76,10 +76,10 @@ def show_test(
     plain = linear.forecast_at(series, origins)
     found[LINEAR] = plain, plain
     shown = [step for step in steps if step <= horizon]
-    head = [f"{'RMSE of the test part, by step':34}", *(f"{step:>9}" for step in shown)]
+    head = [f"{'RMSE of the test part, by step':30}", *(f"{step:>9}" for step in shown)]
     rows = ["".join([*head, f"{'all':>10}", f"{'MAE all':>10}"])]
     for name, (median, mean) in found.items():
-        line = f"{name:34}"
+        line = f"{name:30}"
         for step in shown:
             root, absolute = _errors(backtest, median, mean, step)
             run.figures[f"test.{name}.step {step}"] = {"rmse": root, "mae": absolute}
