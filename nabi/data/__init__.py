@@ -64,6 +64,11 @@ if TYPE_CHECKING:
     from nabi.data._series._series_arrays import (
         series_from_arrays,
     )
+    from nabi.data._series._series_line import (
+        SeriesLine as SeriesLine,
+        read_series_line as read_series_line,
+        time_of_line as time_of_line,
+    )
     from nabi.data._series._timeseries import (
         TimeseriesGenerator,
     )
@@ -198,6 +203,11 @@ else:
             ],
             "nabi.data._series._series_arrays": [
                 "series_from_arrays",
+            ],
+            "nabi.data._series._series_line": [
+                "SeriesLine",
+                "read_series_line",
+                "time_of_line",
             ],
             "nabi.data._series._timeseries": [
                 "TimeseriesGenerator",

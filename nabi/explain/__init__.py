@@ -1,7 +1,9 @@
-"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, music."""
+"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, music, series."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._captions_picture import CaptionedImage, captions_picture
+from nabi.explain._forecast_picture import forecast_picture
+from nabi.explain._forecast_reading_picture import forecast_reading_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._piano_roll import piano_roll_picture
@@ -17,6 +19,8 @@ __all__ = [
     "attention_picture",
     "attention_text",
     "captions_picture",
+    "forecast_picture",
+    "forecast_reading_picture",
     "gates",
     "gates_picture",
     "gradient_distance",

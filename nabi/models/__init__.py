@@ -6,6 +6,7 @@ from nabi._lazy import loaded_when_asked
 
 # `name as name`: for the command line. Users have what `__all__` lists.
 if TYPE_CHECKING:
+    from nabi.models._baselines._forecasts import LinearAutoregression as LinearAutoregression
     from nabi.models._captioner._model import Captioner
     from nabi.models._captioner._samples import CaptionSamples as CaptionSamples
     from nabi.models._captioner._settings import CaptionSettings as CaptionSettings
@@ -62,6 +63,7 @@ else:
                 "model_from_json",
                 "save_model",
             ],
+            "nabi.models._baselines._forecasts": ["LinearAutoregression"],
             "nabi.models._captioner._model": ["Captioner"],
             "nabi.models._captioner._samples": ["CaptionSamples"],
             "nabi.models._captioner._settings": ["CaptionSettings"],

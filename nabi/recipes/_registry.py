@@ -141,6 +141,10 @@ _RECIPES = {
                 Choice("attention", "The kind of attention.", ("luong", "bahdanau", "none")),
             ),
         ),
+        Recipe("airline", "forecasts airline passengers, and says whether a network helps", 150, 1, True),
+        Recipe("temperatures", "forecasts a week of minimum temperatures from every day", 100, 1, True),
+        Recipe("sunspots", "forecasts a year of sunspots, whose cycle has no fixed length", 150, 1, True),
+        Recipe("pollution", "forecasts fine dust in Beijing from gaps and the weather", 60, 1, True),
         Recipe("fake-news", "classifies posts about COVID-19 as real or fake", 20, None, True),
     )
 }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.errors import ArgumentError, NabiError
@@ -12,6 +13,7 @@ __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
 
 PREDICTORS: tuple[Predictor, ...] = (
     SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
+    ForecastPredictor(),
 )
 """All kinds, by the kind of their files."""
 

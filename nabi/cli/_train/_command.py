@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
+from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
@@ -20,6 +21,7 @@ __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
     SeriesForm(),
+    ForecastForm(),
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
@@ -34,7 +36,7 @@ def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out rows and save it to one model file.
 
     The options say what the data is: --text and --label mean a table of texts and labels; --id and --label a
-    table of series, as does a .ts file; --source and
+    table of series, as does a .ts file; --time or --horizon a table of observations to forecast; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images. Without
     these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
     compose. For anything else, the supported kinds of data are listed.

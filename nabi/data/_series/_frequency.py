@@ -160,6 +160,8 @@ class Frequency:
                 return [_workdays_later(start, place * self.count) for place in places]
             step = timedelta(seconds=_SECONDS[self.unit] * self.count)
             return [start + step * place for place in places]
+        except ArgumentError:
+            raise
         except (OverflowError, ValueError):
             raise ArgumentError(
                 f"start: {count} steps of {self} after {start} leave the calendar (years 1 to 9999)"

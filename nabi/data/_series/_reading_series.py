@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nabi.data._series._series_columns import Rows, categories_of, is_missing, n
 from nabi.data._series._series_grid import Grid, lay_out
 from nabi.data._series._series_roles import find_roles, times_of
 from nabi.data._series._times import Times
+from nabi.data._series._ts_file import is_ts_file, read_ts
 from nabi.data._series._tsf_file import read_tsf
 from nabi.data._tables._tables import place_of_row, read_table
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
@@ -43,6 +45,7 @@ def read_series(
     columns: SeriesColumns | None = None,
     encoding: str = "utf-8",
     separator: str | None = None,
+    quoted: bool = True,
     header: bool = True,
 ) -> SeriesSet:
     """Read series from a table, long or wide, and say in `notes` what was found and done.
@@ -58,8 +61,8 @@ def read_series(
     within a step are averaged.
 
     Args:
-        source: a file (`.csv`, `.tsv`, `.jsonl`, `.parquet` as in `read_table`, or `.tsf`), a data frame, a
-            mapping of columns, or arrays as in `series_from_arrays`.
+        source: a file (`.csv`, `.tsv`, `.jsonl`, `.parquet` as in `read_table`, `.tsf` or `.ts`), a data
+            frame, a mapping of columns, or arrays as in `series_from_arrays`.
         time: the column of times; or columns called year, month, day, hour, minute, second, in this order.
         target: the column to forecast; several for a wide table.
         group: the column, or columns, that name the series of a row.
@@ -69,7 +72,7 @@ def read_series(
         frequency: the step between observations, such as "month" or "15 minutes"; found by default.
         columns: the columns of another set; this table is then read in the same way. It replaces the names
             above.
-        encoding, separator, header: of a text file, as in `read_table`.
+        encoding, separator, quoted, header: of a text file, as in `read_table`.
 
     Raises:
         MissingFileError: if the file does not exist.
@@ -84,7 +87,7 @@ def read_series(
     ('month', [3.0, 4.0, nan, 6.0])
     """
     step = Frequency.of(frequency) if isinstance(frequency, str) else frequency
-    rows = _rows(source, encoding, separator, header)
+    rows = _rows(source, {"encoding": encoding, "separator": separator, "quoted": quoted, "header": header})
     if rows is None:
         return _without_table(source, step, encoding)
     if not len(rows):
@@ -116,16 +119,16 @@ def _names(argument: str, given: Names) -> tuple[str, ...]:
     return names
 
 
-def _rows(source: Any, encoding: str, separator: str | None, header: bool) -> Rows | None:
+def _rows(source: Any, reading: dict[str, Any]) -> Rows | None:
     """Return the rows of a table; None for what is no table."""
     if isinstance(source, str | os.PathLike):
         path = _checks.path("path", source)
-        if path.suffix.lower() == ".tsf":
+        if path.suffix.lower() == ".tsf" or is_ts_file(path):
             return None
-        table = read_table(path, encoding=encoding, separator=separator, header=header)
+        table = read_table(path, **reading)
 
         def place(row: int) -> str:
-            return place_of_row(path, row, encoding=encoding, separator=separator, header=header)
+            return place_of_row(path, row, **reading)
 
         return Rows(table.columns, f"path: {path}", place)
     if isinstance(source, Mapping):
@@ -154,13 +157,33 @@ def _frame_columns(frame: Any) -> dict[str, list[Any]]:
 
 def _without_table(source: Any, step: Frequency | None, encoding: str) -> SeriesSet:
     if isinstance(source, str | os.PathLike):
-        read = read_tsf(_checks.path("path", source), encoding)
-        return read if step is None else replace(read, frequency=step)
+        path = _checks.path("path", source)
+        read = _from_ts_file(path, encoding) if is_ts_file(path) else read_tsf(path, encoding)
+        if step is not None and step != read.frequency:
+            raise ArgumentError(f"frequency: expected {read.frequency}, as {path} says, got {step}")
+        return read
     if isinstance(source, np.ndarray | list | tuple):
         return series_from_arrays(source, frequency=step or "step")
     raise ArgumentError(
         f"source: expected a file, a data frame, a mapping of columns or arrays, got {_checks.short(source)}"
     )
+
+
+def _from_ts_file(path: Path, encoding: str) -> SeriesSet:
+    """Return the channels of a `.ts` file as series, whose steps are numbered; class labels are left out."""
+    file = read_ts(path, encoding=encoding)
+    names, targets = [], []
+    for name, channels in zip(file.names, file.series, strict=True):
+        for number, channel in enumerate(channels.T, 1):
+            if not np.isnan(channel).all():
+                names.append(f"{name}:{number}" if channels.shape[1] > 1 else name)
+                targets.append(channel)
+    if not targets:
+        raise FileFormatError(f"path: {path}: expected numbers, got missing values only")
+    notes = [f"{len(targets):,} series, one for each channel, whose steps are numbered"]
+    if file.labels is not None:
+        notes.append("class labels are left out")
+    return replace(series_from_arrays(targets, names=names), notes=tuple(notes))
 
 
 class _Reading:

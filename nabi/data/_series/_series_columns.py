@@ -42,7 +42,8 @@ class Rows:
     def wrong(self, row: int, column: str, expected: str) -> FileFormatError:
         """Return the error for a value, with its place."""
         value = _checks.short(self.columns[column][row])
-        return FileFormatError(f"{self.what}, {self._place(row)}, {column}: expected {expected}, got {value}")
+        where = ", ".join(part for part in (self.what, self._place(row), column) if part)
+        return FileFormatError(f"{where}: expected {expected}, got {value}")
 
     def place(self, row: int) -> str:
         """Return where a row is."""

@@ -70,6 +70,10 @@ def find_roles(
     if count > 1:
         raise ArgumentError(f"columns: expected one role for each column, got {twice!r} twice")
     free = [name for name in names if name not in given]
+    if time:
+        # The first few: a column that was named wrongly is to be told before others are missed.
+        first = {name: values[:_SAMPLE] for name, values in rows.columns.items()}
+        times_of(Rows(first, rows.what, rows.place), time)
     found_time = tuple(time) or _find_time(rows, free, notes)
     free = [name for name in free if name not in found_time]
     found_group = tuple(group) or _find_group(rows, free, found_time, notes)

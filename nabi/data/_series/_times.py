@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NotATimeError", "Times", "read_times"]
+__all__ = ["NotATimeError", "Times", "read_times", "time_nearest"]
 
 Moments = npt.NDArray[Any]
 
@@ -59,6 +59,22 @@ def read_times(values: Sequence[Any], name: str) -> Times:
             raise NotATimeError(row, value)
         found.append(value)
     return _without_zone(found)
+
+
+def time_nearest(text: str, name: str, expected: datetime) -> datetime | None:
+    """Return the reading of a time that is nearest to an expected one; None if it is no time."""
+    found: list[datetime] = []
+    try:
+        one = read_times([text], name).values
+        found += one.tolist() if one.dtype.kind == "M" else []
+    except NotATimeError:
+        return None
+    for reader in _FORMS.values():
+        try:
+            found.append(reader(text.strip()).replace(tzinfo=None))
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return min(found, key=lambda one: abs(one - expected), default=None)
 
 
 _WHOLE = re.compile(r"\s*[+-]?\d+(\.0*)?\s*$")

@@ -185,10 +185,11 @@ def place_of_row(
     *,
     encoding: str = "utf-8",
     separator: str | None = None,
+    quoted: bool = True,
     header: bool = True,
 ) -> str:
     """Return where a row is, counted from 0 without the header, for messages: "line 12", or "row 11"."""
-    _, reader = _opened(path, encoding, separator, True, header)
+    _, reader = _opened(path, encoding, separator, quoted, header)
     line = reader.line_of(row)
     return f"row {row + 1}" if line is None else f"line {line}"
 

@@ -403,3 +403,22 @@ def test_damaged_tsf_files(tmp_path: Path, old: str, new: str, message: str) -> 
     with pytest.raises(FileFormatError) as problem:
         read_series(file_of(tmp_path, TSF.replace(old, new), "tourism.tsf"))
     assert message in str(problem.value)
+
+
+def test_a_step_that_a_tsf_file_does_not_have(tmp_path: Path) -> None:
+    path = file_of(tmp_path, TSF, "tourism.tsf")
+    assert read_series(path, frequency="month").frequency == Frequency("month")
+    with pytest.raises(ArgumentError, match=r"frequency: expected month, as .*tourism\.tsf says, got day"):
+        read_series(path, frequency="day")
+
+
+def test_channels_of_a_ts_file_are_series(tmp_path: Path) -> None:
+    text = "@classLabel true up down\n@data\n1,2,3:0,?,?:up\n3,1:?,?:down\n"
+    found = read_series(file_of(tmp_path, text, "two.ts"))
+    assert [one.name for one in found] == ["two.ts:3:1", "two.ts:3:2", "two.ts:4:1"]
+    assert [len(one) for one in found] == [3, 1, 2]
+    assert found.notes == (
+        "3 series, one for each channel, whose steps are numbered", "class labels are left out"
+    )  # fmt: skip
+    with pytest.raises(FileFormatError, match="missing values only"):
+        read_series(file_of(tmp_path, "@classLabel false\n@data\n?,?\n", "none.ts"))
