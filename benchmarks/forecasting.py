@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
+import forecasting_networks as networks
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +37,7 @@ Figures = dict[str, dict[str, float]]
 """For each forecast the figures by name."""
 
 LINEAR = "linear autoregression"
+WEATHER = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
 
 
 def main() -> None:
@@ -174,8 +176,7 @@ def sunspots_baselines() -> Figures:
 
 def pollution_baselines() -> Figures:
     """RMSE of PM2.5 in 2014, trained on 2010 to 2013; hours without a measurement are not scored."""
-    weather = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
-    hourly = real("pollution.csv.xz", target="pm2.5", past=weather)
+    hourly = pollution()
     one = hourly.series[0]
     train = one.until(int(hourly.frequency.steps(one.start, datetime(2014, 1, 1))))
     linear = LinearAutoregression(24, hourly.frequency, lags=24).fit([train])
@@ -203,12 +204,27 @@ def every_origin(
     }
 
 
+def pollution() -> SeriesSet:
+    """Read the air pollution, with the weather as columns of the past."""
+    return real("pollution.csv.xz", target="pm2.5", past=WEATHER)
+
+
 DATA: dict[str, dict[str, Callable[[], Figures]]] = {
-    "m3": {"baselines": m3_baselines},
-    "tourism": {"baselines": tourism_baselines},
-    "airline": {"baselines": airline_baselines},
-    "sunspots": {"baselines": sunspots_baselines},
-    "pollution": {"baselines": pollution_baselines},
+    "m3": {"baselines": m3_baselines, "network": lambda: networks.m3(competition)},
+    "tourism": {"baselines": tourism_baselines, "network": lambda: networks.tourism(competition)},
+    "airline": {
+        "baselines": airline_baselines,
+        "network": lambda: networks.airline(real("airline-passengers.csv")),
+    },
+    "sunspots": {
+        "baselines": sunspots_baselines,
+        "network": lambda: networks.sunspots(real("monthly-sunspots.csv")),
+    },
+    "pollution": {
+        "baselines": pollution_baselines,
+        "network": lambda: networks.pollution(pollution()),
+    },
+    "torch": {"network": lambda: networks.beside_torch(competition)},
 }
 """The parts of each data set; "baselines" first."""
 
@@ -218,6 +234,7 @@ TITLES = {
     "airline": "Airline passengers: MASE of the last months",
     "sunspots": "Sunspots, last 20 %: RMSE",
     "pollution": "PM2.5 in Beijing, 2014: RMSE",
+    "torch": "The same network with torch's layers, M3 quarterly",
 }
 
 

@@ -41,6 +41,7 @@ class Calibration(Described):
 
     Attributes:
         share: of the network in the forecast; the rest is the baseline. 0 for the baseline alone.
+        share_of_mean: the same for the mean, chosen by squared errors; 0 where `share` is.
         baseline: its name.
         offsets: for each of `LEVELS`, and each step ahead, by how much an interval is made wider on both
             sides, in units of the scale (Romano, Patterson and Candès 2019, conformalised quantile
@@ -52,6 +53,7 @@ class Calibration(Described):
     _called: ClassVar[str] = "calibration"
 
     share: float
+    share_of_mean: float
     baseline: str
     offsets: tuple[tuple[float, ...], ...]
     one_step: tuple[float, ...]
@@ -69,12 +71,12 @@ class Calibration(Described):
         if self.share == 0:
             return np.repeat(baseline[..., None], quantiles.shape[-1], -1), baseline
         moved = (1 - self.share) * (baseline - quantiles[..., _MIDDLE])
-        return quantiles + moved[..., None], mean + moved
+        return quantiles + moved[..., None], mean + (1 - self.share_of_mean) * (baseline - mean)
 
     def widen_one_step(self, quantiles: Floats, scale: float) -> Floats:
         """Return the quantiles `[Q]` of the network alone, one step ahead, made as wide as its errors ask."""
-        alone = Calibration(1.0, "", tuple((one,) for one in self.one_step), (), ())
-        return alone.widen(quantiles[None], np.array([scale]))[0]
+        alone = Calibration(1.0, 1.0, "", tuple((one,) for one in self.one_step), (), ())
+        return np.asarray(alone.widen(quantiles[None], np.array([scale]))[0])
 
     def widen(self, quantiles: Floats, scale: Floats) -> Floats:
         """Return quantiles whose intervals cover as often as they say; `scale` is `[..., H]`."""
@@ -164,20 +166,25 @@ def choose(
 
 
 def calibrate(
-    rolled: Rolling, baseline: Floats | None, share: float, name: str
+    rolled: Rolling, baseline: Floats, share: float, name: str
 ) -> tuple[Calibration, list[float | None], Rolling]:
     """Make intervals as wide as the errors at the origins ask for.
 
     Returns the calibration; the share of the observations in the interval of each of `LEVELS`, where half of
     the origins say how wide the intervals for the other half are; and the calibrated forecasts.
     """
-    plain = Calibration(share, name, ((),) * len(LEVELS), (), ())
+    shares = [one for one in _SHARES if share < 1 or one == 1]
+    squares = {
+        one: _mean((rolled.actual - one * rolled.mean - (1 - one) * baseline) ** 2) or 0.0 for one in shares
+    }
+    share_of_mean = min(shares, key=lambda one: squares[one]) if share else 0.0
+    plain = Calibration(share, share_of_mean, name, ((),) * len(LEVELS), (), ())
     quantiles, mean = plain.mix(rolled.quantiles, rolled.mean, baseline)
     mixed = replace(rolled, quantiles=quantiles, mean=mean)
     halves = np.arange(len(rolled.origins)) % 2 if _many_series(rolled) else _by_time(len(rolled.origins))
     inside: list[list[float]] = [[] for _ in LEVELS]
     for half in (0, 1):
-        apart = Calibration(share, name, _offsets(mixed, halves != half), (), ())
+        apart = replace(plain, offsets=_offsets(mixed, halves != half))
         rows = halves == half
         found = apart.widen(quantiles[rows], rolled.scale[rows])
         actual = rolled.actual[rows]
@@ -192,12 +199,16 @@ def calibrate(
         rolled, actual=rolled.actual[:, :1], quantiles=rolled.quantiles[:, :1], scale=rolled.scale[:, :1]
     )
     one_step = tuple(offset for [offset] in _offsets(first, every))
-    wide = Calibration(1.0, "", tuple((one,) for one in one_step), (), ()).widen(first.quantiles, first.scale)
+    wide = Calibration(1.0, 1.0, "", tuple((one,) for one in one_step), (), ()).widen(
+        first.quantiles, first.scale
+    )
     errors = one_step_errors(first.actual[:, 0], wide[:, 0])
     errors = np.sort(errors[np.isfinite(errors)])
     if len(errors) > _REMEMBERED:
         errors = np.quantile(errors, np.linspace(0, 1, _REMEMBERED))
-    calibration = Calibration(share, name, _offsets(mixed, every), one_step, tuple(errors.tolist()))
+    calibration = replace(
+        plain, offsets=_offsets(mixed, every), one_step=one_step, errors=tuple(errors.tolist())
+    )
     return calibration, covered, replace(mixed, quantiles=calibration.widen(quantiles, rolled.scale))
 
 

@@ -216,7 +216,7 @@ class Filters:
     @staticmethod
     def _lag(state: FilterState) -> Floats:
         """How far simple exponential smoothing lags behind a line, for each of its parameters."""
-        return (1 - (1 - _ALPHAS) ** state.seen[:, None]) / _ALPHAS
+        return np.asarray((1 - (1 - _ALPHAS) ** state.seen[:, None]) / _ALPHAS)
 
     def scale(self, state: FilterState) -> tuple[Floats, Floats, Floats]:
         """Return the level, the mean error one step ahead and the deviation of each series now `[B]`."""
@@ -268,7 +268,7 @@ class Filters:
 
     def strength(self, state: FilterState) -> Floats:
         """Return the mean size of the season `[B]`."""
-        return np.abs(state.index).mean(1)
+        return np.asarray(np.abs(state.index).mean(1))
 
     def window(self, state: FilterState, steps: int) -> Floats:
         """Return the last steps without the season `[B, steps]`, NaN where nothing was observed."""

@@ -215,14 +215,14 @@ class Inputs:
                     np.stack([one[step] for one in calendars]) if calendars else none,
                 )
             )
-            for row in np.flatnonzero(lengths == step + 1):
-                states[row] = state.rows([row])
+            for done in np.flatnonzero(lengths == step + 1).tolist():
+                states[done] = state.rows([done])
         x, methods, centre, scale = (np.stack(part, 1) for part in zip(*steps, strict=True))
         return [
             Read(
                 x[row, :length], methods[row, :length], centre[row, :length], scale[row, :length], states[row]
             )
-            for row, length in enumerate(lengths)
+            for row, length in enumerate(lengths.tolist())
         ]
 
     def calendar(self, series: Series, first: int, count: int) -> Floats:

@@ -92,6 +92,7 @@ class Forecaster(TaskModel):
     """Of the table that was learnt from: another is read in the same way."""
     calibration: Calibration
     _engine: Engine
+    _held: list[dict[str, Any]]
 
     # Training -----------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Member(StackNetwork):
         return torch.einsum("nmh,m->nh", methods, trust)
 
     def set_linear(self, weights: Tensor) -> None:
-        """Take `[width + 1, horizon]` as the linear map, the last row for the bias; it is not trained then."""
+        """Take `[width + 1, horizon]` as the linear map, whose last row is the bias; it is not trained."""
         assert self.linear.bias is not None
         with torch.no_grad():
             self.linear.kernel.copy_(weights[:-1])
@@ -152,7 +152,8 @@ class HeldSeries(torch.nn.Module):
     """The series that a forecaster was trained on, one after the other: a file has them too.
 
     Args:
-        sizes: how many steps there are of `target`, rows of `known`, and series; and the columns of each kind.
+        sizes: how many "steps" there are of `target`, "rows" of `known`, and "series"; and how many columns
+            of each kind.
     """
 
     target: Tensor

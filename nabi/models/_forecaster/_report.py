@@ -51,7 +51,8 @@ class ForecastReport(Described):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.origins:,} forecasts of {self.horizon} steps from the held-out ends of {self.series:,} series",
+            f"{self.origins:,} forecasts of {self.horizon} steps from the held-out ends of {self.series:,} "
+            "series",
             f"{'':26}{'MASE':>9}{'sMAPE':>9}{'RMSE':>12}",
         ]
         lines += [_line(name, scores) for name, scores in self.scores.items()]

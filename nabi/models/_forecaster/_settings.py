@@ -13,7 +13,7 @@ _PANEL = "Series"
 
 @dataclass(frozen=True)
 class ForecastSettings(AdamWSettings):
-    """The settings of a `Forecaster`, which says what each means; what is None or "auto" is chosen by `fit`."""
+    """The settings of a `Forecaster`, which says what each means; `fit` chooses what is open."""
 
     cell: str = shared.cell("gru")
     units: int = shared.units(32)
@@ -33,16 +33,16 @@ class ForecastSettings(AdamWSettings):
     window: int | None = setting(
         None,
         whole(optional=True),
-        "past steps that the network sees at once, beside what its state remembers; chosen from the length of "
-        "the series by default.",
+        "past steps that the network sees at once, beside what its state remembers; chosen from the length "
+        "of the series by default.",
         Option(_PANEL, "Past steps that the network sees at once.", "chosen from the data"),
     )
     scaling: str = setting(
         "auto",
         choice("auto", "level", "deviation"),
         'what values are divided by: "level", the present level of the series, so that errors count in per '
-        'cent; or "deviation", the standard deviation of the series so far, so that errors count as they are. '
-        "By default the level where there are at least 20 series without negative values.",
+        'cent; or "deviation", the standard deviation of the series so far, so that errors count as they '
+        "are. By default the level where there are at least 20 series without negative values.",
         Option(_PANEL, "What values are divided by: auto, level or deviation."),
     )
     fallback: bool = setting(
@@ -58,8 +58,8 @@ class ForecastSettings(AdamWSettings):
     refit: bool = setting(
         True,
         flag(),
-        "whether the networks that forecast learn from the held-out end of the series as well; those that are "
-        "measured never do. False halves the time of training.",
+        "whether the networks that forecast learn from the held-out end of the series as well; those that "
+        "are measured never do. False halves the time of training.",
         Option(_PANEL, "Learn from the held-out end, too, for forecasts.", names="--refit/--no-refit"),
     )
     dropout: float = shared.dropout(0.1, "share of the features left out in training before the last layer.")

@@ -188,8 +188,8 @@ class ForecastState:
         wanted = plan.horizon if horizon is None else _checks.whole("horizon", horizon, otherwise=" or None")
         if plan.known and len(self._known) < self._length + wanted:
             raise ArgumentError(
-                f"known: expected values of the known columns for {wanted} steps after the last observation of "
-                f"{self.name!r}, got {max(len(self._known) - self._length, 0)}"
+                f"known: expected values of the known columns for {wanted} steps after the last observation "
+                f"of {self.name!r}, got {max(len(self._known) - self._length, 0)}"
             )
         quantiles, mean = self._ahead(wanted)
         times = engine.inputs.frequency.times(self._series.start, wanted, first=self._length)

@@ -82,7 +82,7 @@ class Windows:
         return min(int(np.sum(-(-self.lengths // _SEGMENT))), _MOST_ROWS)
 
     def epoch(self, random: np.random.Generator) -> list[tuple[int, int, int]]:
-        """Return the rows of an epoch in their order: the series, its first step, and the step after its last."""
+        """Return the rows of an epoch in order: the series, its first step, and the one after its last."""
         rows = []
         for number, length in enumerate(self.lengths.tolist()):
             if length <= _SEGMENT:
@@ -118,7 +118,7 @@ class Windows:
         return [rows[first : first + size] for first in range(0, len(rows), size)]
 
     def held_out_batch(self, rows: Sequence[tuple[int, int, int]]) -> WindowBatch:
-        """Return rows with forecasts from every step before a target that is held out, of the first horizon."""
+        """Return rows with forecasts from every step that has targets which are all held out."""
         batch_rows, batch_steps = [], []
         for place, (number, first, last) in enumerate(rows):
             held = int(self.held_out[number])
@@ -137,7 +137,7 @@ class Windows:
         begins = np.array([self._offsets[number] + first for number, first, _ in rows])
         index = begins[:, None] + np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
         flat = torch.from_numpy(begins[places] + steps)
-        # The number in its series of the step that each forecast is of, against where the held-out ones begin.
+        # Which steps are forecast, against where those that are held out begin.
         numbers = np.array([number for number, _, _ in rows])[places]
         firsts = np.array([first for _, first, _ in rows])[places]
         ahead = (firsts + steps)[:, None] + 1 + np.arange(self._plan.horizon)
@@ -193,4 +193,5 @@ class Windows:
 def _ridge(x: Tensor, target: Tensor, penalty: float) -> Tensor:
     penalties = torch.full((x.shape[1],), penalty, dtype=x.dtype)
     penalties[-1] = 1e-6  # the bias
-    return torch.linalg.solve(x.T @ x + penalties.diag(), x.T @ target)
+    found: Tensor = torch.linalg.solve(x.T @ x + penalties.diag(), x.T @ target)
+    return found

@@ -29,7 +29,7 @@ def shops(count: int = 12, steps: int = 44, seed: int = 0, gaps: bool = False) -
                 price[:, None],
                 weather[:, None],
                 np.array([float(number)]),
-            )  # fmt: skip
+            )
         )
     return SeriesSet(tuple(found), Frequency("quarter"), ("price",), ("weather",), ("size",))
 
