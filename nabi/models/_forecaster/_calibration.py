@@ -30,6 +30,7 @@ LEVELS = (0.5, 0.8, 0.95)
 """Of the intervals, from the narrowest; the quantiles on both sides of the median."""
 _MIDDLE = len(QUANTILES) // 2
 _SHARES = (1.0, 0.75, 0.5, 0.25)
+_AS_GOOD = 1.01  # the network forecasts alone if no mixture is better by more
 _REMEMBERED = 999  # errors of one step that are kept to say how surprising one is
 _LEAST = 1e-12
 
@@ -44,7 +45,8 @@ class Calibration(Described):
         offsets: for each of `LEVELS`, and each step ahead, by how much an interval is made wider on both
             sides, in units of the scale (Romano, Patterson and Candès 2019, conformalised quantile
             regression).
-        errors: sizes of errors one step ahead in units of the interval of 80 %, rising.
+        one_step: for each of `LEVELS` the same for the network alone, one step ahead.
+        errors: sizes of errors of the network one step ahead, in units of its interval of 80 %, rising.
     """
 
     _called: ClassVar[str] = "calibration"
@@ -52,10 +54,12 @@ class Calibration(Described):
     share: float
     baseline: str
     offsets: tuple[tuple[float, ...], ...]
+    one_step: tuple[float, ...]
     errors: tuple[float, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", tuple(tuple(map(float, one)) for one in self.offsets))
+        object.__setattr__(self, "one_step", tuple(map(float, self.one_step)))
         object.__setattr__(self, "errors", tuple(map(float, self.errors)))
 
     def mix(self, quantiles: Floats, mean: Floats, baseline: Floats | None) -> tuple[Floats, Floats]:
@@ -66,6 +70,11 @@ class Calibration(Described):
             return np.repeat(baseline[..., None], quantiles.shape[-1], -1), baseline
         moved = (1 - self.share) * (baseline - quantiles[..., _MIDDLE])
         return quantiles + moved[..., None], mean + moved
+
+    def widen_one_step(self, quantiles: Floats, scale: float) -> Floats:
+        """Return the quantiles `[Q]` of the network alone, one step ahead, made as wide as its errors ask."""
+        alone = Calibration(1.0, "", tuple((one,) for one in self.one_step), (), ())
+        return alone.widen(quantiles[None], np.array([scale]))[0]
 
     def widen(self, quantiles: Floats, scale: Floats) -> Floats:
         """Return quantiles whose intervals cover as often as they say; `scale` is `[..., H]`."""
@@ -146,6 +155,8 @@ def choose(
     best = min(baselines, key=lambda name: figure(baselines[name]))
     shares = {share: figure(share * middle + (1 - share) * baselines[best]) for share in _SHARES}
     share = min(shares, key=lambda one: shares[one])
+    if shares[1.0] <= _AS_GOOD * shares[share]:
+        share = 1.0
     skill = 1 - shares[share] / max(figure(baselines[best]), _LEAST)
     if fallback and skill <= 0:
         share = 0.0
@@ -160,13 +171,13 @@ def calibrate(
     Returns the calibration; the share of the observations in the interval of each of `LEVELS`, where half of
     the origins say how wide the intervals for the other half are; and the calibrated forecasts.
     """
-    plain = Calibration(share, name, ((),) * len(LEVELS), ())
+    plain = Calibration(share, name, ((),) * len(LEVELS), (), ())
     quantiles, mean = plain.mix(rolled.quantiles, rolled.mean, baseline)
     mixed = replace(rolled, quantiles=quantiles, mean=mean)
     halves = np.arange(len(rolled.origins)) % 2 if _many_series(rolled) else _by_time(len(rolled.origins))
     inside: list[list[float]] = [[] for _ in LEVELS]
     for half in (0, 1):
-        apart = Calibration(share, name, _offsets(mixed, halves != half), ())
+        apart = Calibration(share, name, _offsets(mixed, halves != half), (), ())
         rows = halves == half
         found = apart.widen(quantiles[rows], rolled.scale[rows])
         actual = rolled.actual[rows]
@@ -175,14 +186,19 @@ def calibrate(
             there = ~np.isnan(actual)
             inside[number] += ((low <= actual) & (actual <= high))[there].tolist()
     covered = [float(np.mean(one)) if one else None for one in inside]
-    whole = Calibration(share, name, _offsets(mixed, np.ones(len(halves), bool)), ())
-    wide = whole.widen(quantiles, rolled.scale)
-    errors = one_step_errors(rolled.actual[:, 0], wide[:, 0])
+    every = np.ones(len(halves), bool)
+    # One step ahead, as every observation asks it, the network is alone: a baseline would take longer.
+    first = replace(
+        rolled, actual=rolled.actual[:, :1], quantiles=rolled.quantiles[:, :1], scale=rolled.scale[:, :1]
+    )
+    one_step = tuple(offset for [offset] in _offsets(first, every))
+    wide = Calibration(1.0, "", tuple((one,) for one in one_step), (), ()).widen(first.quantiles, first.scale)
+    errors = one_step_errors(first.actual[:, 0], wide[:, 0])
     errors = np.sort(errors[np.isfinite(errors)])
     if len(errors) > _REMEMBERED:
         errors = np.quantile(errors, np.linspace(0, 1, _REMEMBERED))
-    calibration = Calibration(share, name, whole.offsets, tuple(errors.tolist()))
-    return calibration, covered, replace(rolled, quantiles=wide, mean=mean)
+    calibration = Calibration(share, name, _offsets(mixed, every), one_step, tuple(errors.tolist()))
+    return calibration, covered, replace(mixed, quantiles=calibration.widen(quantiles, rolled.scale))
 
 
 def one_step_errors(actual: Floats, quantiles: Floats) -> Floats:

@@ -13,6 +13,7 @@ from nabi.models._forecaster._network import QUANTILES
 __all__ = ["Forecast", "Observation"]
 
 Floats = npt.NDArray[np.float64]
+_TAIL = 10  # of the errors that say how improbable still larger ones are, at least
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,9 @@ def probability_of(error: float, errors: Sequence[float]) -> float:
     chance = (larger + 1) / (count + 1)
     if larger:
         return chance
-    tail = found[-max(count // 10, 1) :]
-    mean_excess = max(float((tail - tail[0]).mean()), 1e-3 * max(float(found[-1]), 1e-12))
-    return float(max(chance * np.exp(-(error - found[-1]) / mean_excess), 1e-300))
+    tail = min(count, max(count // 10, _TAIL))
+    threshold = float(found[-tail - 1]) if tail < count else 0.0
+    excess = float(found[-tail:].mean()) - threshold
+    # A few errors that are nearly alike do not say that a larger one is impossible.
+    excess = max(excess, 0.25 * float(found.mean()), 1e-12)
+    return float(max(chance * np.exp(-(error - float(found[-1])) / excess), 1e-300))

@@ -33,7 +33,7 @@ from nabi.training import ResumableTraining
 
 __all__ = ["Forecaster"]
 
-_STEPS_TO_TRAIN = 600
+_STEPS_TO_TRAIN, _STEPS_FOR_FEW = 600, 150
 _FEWEST_EPOCHS, _MOST_EPOCHS = 8, 150
 _MIDDLE = 3
 Names = str | Sequence[str]
@@ -167,10 +167,11 @@ class Forecaster(TaskModel):
             {"name": one.name, "start": _time_to_json(one.start), "steps": len(one), "rows": len(one.known)}
             for one in found
         ]
-        self._held_out = list(data.held_out)
+        self._held_out, self._zone = list(data.held_out), found.zone
         self._engine: Engine | None = None
         batches = -(-data.windows.rows // asked.batch_size)
-        wanted = min(max(round(_STEPS_TO_TRAIN / batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        steps = _STEPS_FOR_FEW if data.plan.scaling == "deviation" else _STEPS_TO_TRAIN
+        wanted = min(max(round(steps / batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
         return replace(asked, epochs=asked.epochs or wanted)
 
     def _make_network(self) -> ForecastNetwork:
@@ -192,6 +193,11 @@ class Forecaster(TaskModel):
                 getattr(held, name).copy_(torch.from_numpy(rows))
             held.static.copy_(torch.from_numpy(np.stack([one.static for one in data.series])))
         of_mean = self.plan.scaling == "deviation"
+        if of_mean:
+            members = [*self.network.measured, *self.network.again]
+            apart, whole = data.windows.ridge(members[0].at_first)
+            for number, member in enumerate(members):
+                member.set_linear(apart if number < self.settings.networks else whole)
         return ForecastTraining(self.network, data.windows, self.settings, of_mean, checkpoint)
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> ForecastReport:
@@ -244,6 +250,7 @@ class Forecaster(TaskModel):
             "names": self._names,
             "series": self._held,
             "held_out": self._held_out,
+            "zone": self._zone,
             "calibration": self.calibration.to_dict(),
         }
 
@@ -266,7 +273,7 @@ class Forecaster(TaskModel):
         ]
         for one in self._held:
             _time_from_json(one["start"])
-        self._held_out = [int(one) for one in state["held_out"]]
+        self._held_out, self._zone = [int(one) for one in state["held_out"]], str(state["zone"])
         self.calibration = Calibration.from_dict(state["calibration"])
         self._engine = None
 
@@ -291,7 +298,7 @@ class Forecaster(TaskModel):
             )
             steps, rows = steps + one["steps"], rows + one["rows"]
         names = {f"{kind}_names": tuple(self._names[kind]) for kind in ("known", "past", "static")}
-        return SeriesSet(tuple(found), self.frequency, columns=self.columns, **names)
+        return SeriesSet(tuple(found), self.frequency, columns=self.columns, zone=self._zone, **names)
 
     @public
     def forecast(self, source: Any = None, *, horizon: int | None = None) -> list[Forecast]:

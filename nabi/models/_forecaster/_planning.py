@@ -20,6 +20,7 @@ _LEAST = 4  # steps before the held-out end
 _ASKED_FOR_SEASON = 200  # series, at most
 _MANY = 20  # series: an error then counts in per cent of the level
 _ZEROS = 0.01  # share of zeros up to which a season can be a factor
+_SEASONAL = 0.05  # share of the series from which on all are read with a season
 _LONGEST_WINDOW, _SHORT_SEASON = 48, 60
 
 
@@ -96,10 +97,10 @@ def _season(series_set: SeriesSet) -> int:
         return 1
     asked = series_set.series[:: -(-len(series_set) // _ASKED_FOR_SEASON)]
     found = Counter(season_length(one.target, candidates) for one in asked)
-    # With many series, a third of them that repeat are enough: of the others the season is found to be flat.
+    # With many series, a few of them that repeat are enough: of the others the season is found to be flat.
     found.pop(1, None)
     season, count = max(found.items(), key=lambda item: item[1], default=(1, 0))
-    return season if count >= len(asked) / 3 else 1
+    return season if count >= _SEASONAL * len(asked) else 1
 
 
 def _window(lengths: list[int], season: int, horizon: int) -> int:

@@ -19,7 +19,7 @@ from nabi.models._forecaster._calibration import Calibration, one_step_errors
 from nabi.models._forecaster._filters import FilterState
 from nabi.models._forecaster._forecasts import Forecast, Observation, probability_of
 from nabi.models._forecaster._inputs import Inputs, Read, Step
-from nabi.models._forecaster._network import ForecastNetwork, Member
+from nabi.models._forecaster._network import ForecastNetwork, Heads, Member
 from nabi.models._networks._recurrent_stack import StackSteps, States
 
 __all__ = ["Engine", "ForecastState"]
@@ -37,6 +37,7 @@ class Engine(NamedTuple):
     inputs: Inputs
     members: Sequence[Member]
     steps: Sequence[StackSteps]
+    heads: Heads
     calibration: Calibration
     method: str
 
@@ -44,7 +45,8 @@ class Engine(NamedTuple):
     def of(cls, inputs: Inputs, network: ForecastNetwork, calibration: Calibration, method: str) -> "Engine":
         """Prepare the networks as they are now."""
         members = list(network.forecasting)
-        return cls(inputs, members, [StackSteps(one.recurrent) for one in members], calibration, method)
+        steps = [StackSteps(one.recurrent) for one in members]
+        return cls(inputs, members, steps, Heads(members), calibration, method)
 
     @torch.no_grad()
     def run(self, read: Read) -> tuple[list[States], list[Tensor]]:
@@ -78,7 +80,6 @@ class ForecastState:
         self._length = len(series)
         self._target = np.concatenate([series.target, np.empty(_SPARE)])
         self._known = series.known
-        self._next: tuple[Floats, Floats] | None = None
 
     def __len__(self) -> int:
         """Return how many steps of the series have been read."""
@@ -108,8 +109,8 @@ class ForecastState:
         Raises:
             ArgumentError: for what is no number, and for columns that are missing or of another number.
 
-        The forecast before it is compared with the value, so the same observation is the less surprising,
-        the less certain the forecast was.
+        The value is compared with what the networks alone expected one step before; the same observation is
+        the less surprising, the less certain they were.
         """
         plan = self._engine.inputs.plan
         value = float(value) if value is not None else float("nan")
@@ -128,7 +129,8 @@ class ForecastState:
                 f"known: expected the known columns of step {self._length}, which is observed now; they end "
                 f"at {len(self._known) - 1}"
             )
-        quantiles = self._one_step()
+        found, _ = self._alone()
+        quantiles = self._engine.calibration.widen_one_step(found[0], float(self._step.scale[0, 0]))
         middle = float(quantiles[_MIDDLE])
         chance = float("nan")
         if not np.isnan(value):
@@ -144,7 +146,6 @@ class ForecastState:
             self._target = np.concatenate([self._target, np.empty(max(_SPARE, length // 2))])
         self._target[length] = value
         self._length = length + 1
-        self._next = None
         self._step = inputs.step(self._filters, np.array([value]), *self._around(length, past))
         x = torch.from_numpy(self._step.x)
         with torch.no_grad():
@@ -226,26 +227,20 @@ class ForecastState:
 
     def _block(self, baseline: Floats | None) -> tuple[Floats, Floats]:
         """Return the forecast of the horizon that was trained: quantiles `[H, Q]` and mean `[H]`."""
-        engine, step = self._engine, self._step
+        engine = self._engine
+        quantiles, mean = self._alone()
+        quantiles, mean = engine.calibration.mix(quantiles, mean, baseline)
+        return engine.calibration.widen(quantiles, self._step.scale[0]), mean
+
+    def _alone(self) -> tuple[Floats, Floats]:
+        """Return what the networks forecast: quantiles `[H, Q]` and mean `[H]`."""
+        step = self._step
         with torch.no_grad():
             x, methods = torch.from_numpy(step.x), torch.from_numpy(step.methods)
-            outlook = ForecastNetwork.average(
-                [
-                    member.ahead(said, x, methods)
-                    for member, said in zip(engine.members, self._said, strict=True)
-                ]
-            )
+            outlook = self._engine.heads(self._said, x, methods)
         centre, scale = step.centre[0], step.scale[0]
         quantiles = outlook.quantiles[0].double().numpy() * scale[:, None] + centre[:, None]
-        mean = outlook.mean[0].double().numpy() * scale + centre
-        quantiles, mean = engine.calibration.mix(quantiles, mean, baseline)
-        return engine.calibration.widen(quantiles, scale), mean
-
-    def _one_step(self) -> Floats:
-        """Return the quantiles of the next step."""
-        if self._next is None:
-            self._next = self._ahead(1)
-        return self._next[0][0]
+        return quantiles, outlook.mean[0].double().numpy() * scale + centre
 
     # Copies and files ---------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What a forecaster's networks learn from: every step of every series, and what followed it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ _FEWEST = 2  # steps that are read before the first forecast; with a season up t
 _FEWEST_WITH_SEASON = 8
 # A target farther from zero, in units of the scale, says that there was no scale yet.
 _FARTHEST = 50.0
+_PENALTIES = (1.0, 10.0, 100.0, 1_000.0)  # of the ridge regression
 
 
 class WindowBatch(NamedTuple):
@@ -152,9 +153,44 @@ class Windows:
             torch.from_numpy(held_out),
         )
 
+    def ridge(self, at_first: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Fit linear maps of the features to what followed, less what is forecast at first.
+
+        Ridge regression for each step ahead; how strong its penalty is, is chosen by what is held out.
+
+        Returns:
+            The map without what is held out, and with it: `[width + 1, horizon]`.
+        """
+        number = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        step = np.concatenate([np.arange(length) for length in self.lengths])
+        limit = (self.lengths - self.held_out)[number] - step - 1
+        wanted = torch.where(self._there, self._targets - at_first(self._methods), 0.0).double()
+        x = torch.cat([self._x, torch.ones(len(self._x), 1)], 1).double()
+        found: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for ahead in range(self._plan.horizon):
+            there = self._there[:, ahead]
+            before = there & torch.from_numpy(limit > ahead)
+            after = there & ~before
+            target = wanted[:, ahead]
+            best, penalty = float("inf"), _PENALTIES[-1]
+            for one in _PENALTIES:
+                weights = _ridge(x[before], target[before], one)
+                error = float((x[after] @ weights - target[after]).square().sum()) if after.any() else 0.0
+                if error < best:
+                    best, penalty, kept = error, one, weights
+            found[0].append(kept)
+            found[1].append(_ridge(x[there], target[there], penalty))
+        return torch.stack(found[0], 1).float(), torch.stack(found[1], 1).float()
+
     def digest(self) -> str:
         """Return what differs for other series."""
         found = hashlib.sha256(self._x.numpy().tobytes())
         found.update(self._targets.numpy().tobytes())
         found.update(self.held_out.tobytes())
         return found.hexdigest()
+
+
+def _ridge(x: Tensor, target: Tensor, penalty: float) -> Tensor:
+    penalties = torch.full((x.shape[1],), penalty, dtype=x.dtype)
+    penalties[-1] = 1e-6  # the bias
+    return torch.linalg.solve(x.T @ x + penalties.diag(), x.T @ target)
