@@ -1,9 +1,9 @@
 """A model that forecasts series of observations."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data import Frequency, Series, SeriesColumns, SeriesSet, read_series
 from nabi.errors import ArgumentError
+from nabi.interchange import ModelFile
 from nabi.models._baselines._forecasts import FORECASTS
 from nabi.models._forecaster._backtest import Backtest
 from nabi.models._forecaster._calibration import LEVELS, Calibration, calibrate, choose, mase_scales, score
@@ -26,6 +27,7 @@ from nabi.models._forecaster._rolling import baselines_of, origins_of, roll
 from nabi.models._forecaster._sensitivity import ForecastReading, read_forecast
 from nabi.models._forecaster._settings import ForecastSettings
 from nabi.models._forecaster._state import Engine, ForecastState
+from nabi.models._forecaster._state_file import read_state, time_from_json, time_to_json, write_state
 from nabi.models._forecaster._training import ForecastTraining
 from nabi.models._forecaster._windows import Windows
 from nabi.models._task._task_model import TaskModel
@@ -89,6 +91,7 @@ class Forecaster(TaskModel):
     columns: SeriesColumns
     """Of the table that was learnt from: another is read in the same way."""
     calibration: Calibration
+    _engine: Engine
 
     # Training -----------------------------------------------------------------------------------------------
 
@@ -161,14 +164,15 @@ class Forecaster(TaskModel):
         found = data.series
         self.plan, self.frequency, self.columns = data.plan, found.frequency, found.columns
         self._names = {
-            "known": list(found.known_names), "past": list(found.past_names), "static": list(found.static_names)
-        }  # fmt: skip
+            "known": list(found.known_names),
+            "past": list(found.past_names),
+            "static": list(found.static_names),
+        }
         self._held = [
-            {"name": one.name, "start": _time_to_json(one.start), "steps": len(one), "rows": len(one.known)}
+            {"name": one.name, "start": time_to_json(one.start), "steps": len(one), "rows": len(one.known)}
             for one in found
         ]
         self._held_out, self._zone = list(data.held_out), found.zone
-        self._engine: Engine | None = None
         batches = -(-data.windows.rows // asked.batch_size)
         steps = _STEPS_FOR_FEW if data.plan.scaling == "deviation" else _STEPS_TO_TRAIN
         wanted = min(max(round(steps / batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
@@ -212,7 +216,7 @@ class Forecaster(TaskModel):
         relative = plan.scaling == "level"
         share, best, skill = choose(rolled, baselines, scales, relative, self.settings.fallback)
         self.calibration, covered, forecasts = calibrate(rolled, baselines[best], share, best)
-        self._engine = None
+        self._engine = Engine.of(inputs, self.network, self.calibration, _method(share, best))
         middle = forecasts.quantiles[..., _MIDDLE]
         alone = rolled.quantiles[..., _MIDDLE]
         scores = {"network": score(rolled.actual, alone, rolled.mean, scales).to_dict()}
@@ -272,10 +276,15 @@ class Forecaster(TaskModel):
             for one in state["series"]
         ]
         for one in self._held:
-            _time_from_json(one["start"])
+            time_from_json(one["start"])
         self._held_out, self._zone = [int(one) for one in state["held_out"]], str(state["zone"])
         self.calibration = Calibration.from_dict(state["calibration"])
-        self._engine = None
+
+    def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
+        """Be what a file holds, ready to forecast."""
+        super()._from_file(file, custom_objects)
+        inputs = Inputs(self.plan, self.frequency)
+        self._engine = Engine.of(inputs, self.network, self.calibration, self.report.method)
 
     # Asking -------------------------------------------------------------------------------------------------
 
@@ -289,7 +298,7 @@ class Forecaster(TaskModel):
             found.append(
                 Series(
                     one["name"],
-                    _time_from_json(one["start"]),
+                    time_from_json(one["start"]),
                     held.target[steps : steps + one["steps"]].numpy(),
                     held.known[rows : rows + one["rows"]].numpy(),
                     held.past[steps : steps + one["steps"]].numpy(),
@@ -350,6 +359,28 @@ class Forecaster(TaskModel):
                 f"name: expected the name of one of {len(series_set)} series ({names}), got None"
             )
         return next(iter(self._states(series_set)))
+
+    @public
+    def save_state(self, state: ForecastState, path: str | os.PathLike[str]) -> None:
+        """Write what is carried along of a series into a file, for `load_state` of the same model.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        self._check_trained()
+        write_state(state, path, self._fingerprint())
+
+    @public
+    def load_state(self, path: str | os.PathLike[str]) -> ForecastState:
+        """Read a state that `save_state` wrote, which goes on from where it was.
+
+        Raises:
+            MissingFileError: if there is no such file.
+            FileFormatError: if it is damaged or holds something else.
+            ArgumentError: if it was written for another forecaster.
+        """
+        self._check_trained()
+        return read_state(path, self._engine, self._fingerprint())
 
     @public
     def backtest(self, *, origins: int | None = None) -> Backtest:
@@ -417,7 +448,7 @@ class Forecaster(TaskModel):
         [series] = series_set
         default = max(4 * self.plan.window, 2 * self.plan.season)
         wanted = default if steps is None else _checks.whole("steps", steps, otherwise=" or None")
-        return read_forecast(self._made_engine(), series, min(wanted, len(series)))
+        return read_forecast(self._engine, series, min(wanted, len(series)))
 
     # What it does -------------------------------------------------------------------------------------------
 
@@ -442,14 +473,15 @@ class Forecaster(TaskModel):
         check_static(found)
         return found
 
-    def _made_engine(self) -> Engine:
-        if self._engine is None:
-            inputs = Inputs(self.plan, self.frequency)
-            self._engine = Engine.of(inputs, self.network, self.calibration, self.report.method)
-        return self._engine
+    def _fingerprint(self) -> str:
+        """Return what differs for other weights."""
+        found = hashlib.sha256()
+        for weight in self.network.forecasting.parameters():
+            found.update(weight.detach().numpy().tobytes())
+        return found.hexdigest()
 
     def _states(self, series_set: SeriesSet) -> list[ForecastState]:
-        engine = self._made_engine()
+        engine = self._engine
         found = []
         for one, read in zip(series_set, engine.inputs.read(series_set.series), strict=True):
             states, said = engine.run(read)
@@ -495,7 +527,10 @@ def _verdict(share: float, baseline: str, skill: float, fallback: bool) -> str:
         )
     mixture = "" if share == 1 else f" Forecasts are {share:.0%} network, the rest {baseline}."
     if skill > 0:
-        return f"Skill {skill:.1%}: errors are so much smaller than those of the best baseline, {baseline}.{mixture}"
+        return (
+            f"Skill {skill:.1%}: errors are so much smaller than those of the best baseline, {baseline}."
+            f"{mixture}"
+        )
     told = "" if fallback else " It forecasts because it was told to (fallback=False)."
     return f"No skill over the best baseline, {baseline} ({skill:+.1%}).{told}{mixture}"
 
@@ -516,11 +551,3 @@ def _thinned(places: list[tuple[int, int]], count: int) -> list[tuple[int, int]]
         chosen = np.linspace(len(own) - 1, 0, min(count, len(own))).round().astype(int)
         found += [own[place] for place in sorted(set(chosen.tolist()))]
     return found
-
-
-def _time_to_json(time: datetime | int) -> str | int:
-    return time.isoformat() if isinstance(time, datetime) else time
-
-
-def _time_from_json(time: Any) -> datetime | int:
-    return time if isinstance(time, int) and not isinstance(time, bool) else datetime.fromisoformat(time)

@@ -140,7 +140,9 @@ class Heads:
         """Return the mean forecast `[1, horizon, ...]` from what each network says `[1, units]`."""
         rows = x.expand(len(said), *x.shape)
         front = torch.baddbmm(self._front[1], rows, self._front[0]).tanh()
-        read = torch.baddbmm(self._readout[1], torch.cat([torch.stack(list(said)), front], -1), self._readout[0])
+        read = torch.baddbmm(
+            self._readout[1], torch.cat([torch.stack(list(said)), front], -1), self._readout[0]
+        )
         linear = torch.baddbmm(self._linear[1], rows, self._linear[0])
         outlook = _outlook(read.unflatten(-1, (self._horizon, -1)), linear, methods)
         return Outlook(outlook.quantiles.mean(0), outlook.mean.mean(0))

@@ -1,8 +1,8 @@
 """A forecast that goes on: what a forecaster carries along of one series, updated by every observation."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +14,16 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data import Series
 from nabi.errors import ArgumentError
+from nabi.interchange import check_tensors
 from nabi.models._baselines._forecasts import statistical_forecasts
 from nabi.models._forecaster._calibration import Calibration, one_step_errors
-from nabi.models._forecaster._filters import FilterState
+from nabi.models._forecaster._filters import METHODS, FilterState
 from nabi.models._forecaster._forecasts import Forecast, Observation, probability_of
 from nabi.models._forecaster._inputs import Inputs, Read, Step
 from nabi.models._forecaster._network import ForecastNetwork, Heads, Member
 from nabi.models._networks._recurrent_stack import StackSteps, States
 
-__all__ = ["Engine", "ForecastState"]
+__all__ = ["Engine", "ForecastState", "state_from"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,6 +90,11 @@ class ForecastState:
     def name(self) -> str:
         """The name of the series."""
         return self._series.name
+
+    @property
+    def start(self) -> Any:
+        """The time of the first step."""
+        return self._series.start
 
     @property
     def target(self) -> Floats:
@@ -253,15 +259,6 @@ class ForecastState:
         other._target = self._target.copy()
         return other
 
-    def series_now(self) -> Series:
-        """Return the series as far as it has been read, without its past columns."""
-        return replace(
-            self._series,
-            target=self.target.copy(),
-            known=self._known,
-            past=np.full((self._length, self._engine.inputs.plan.past), np.nan),
-        )
-
     def tensors(self) -> dict[str, Tensor]:
         """Return all that is carried along, by name."""
         found = {
@@ -277,6 +274,45 @@ class ForecastState:
                 for place, state in enumerate(widths):
                     tensors[f"states/{number}/{layer}/{place}"] = state
         return tensors
+
+
+def state_from(engine: Engine, series: Series, tensors: Mapping[str, Tensor]) -> ForecastState:
+    """Return the state whose `tensors` these are; `series` has name, start, target, known and static columns.
+
+    Raises:
+        KeyError, ShapeError: for tensors that are not there or do not fit.
+    """
+    plan = engine.inputs.plan
+    filters = engine.inputs.filters.start(1)
+    expected = {
+        f"filters/{one.name}": torch.from_numpy(getattr(filters, one.name)) for one in fields(FilterState)
+    }
+    expected |= {
+        "step/x": torch.zeros(1, plan.width),
+        "step/methods": torch.zeros(1, len(METHODS), plan.horizon),
+        "step/centre": torch.zeros(1, plan.horizon, dtype=torch.float64),
+        "step/scale": torch.zeros(1, plan.horizon, dtype=torch.float64),
+    }
+    starts = [member.recurrent.start(1) for member in engine.members]
+    for number, states in enumerate(starts):
+        expected[f"said/{number}"] = states[-1][0]
+        for layer, widths in enumerate(states):
+            expected |= {f"states/{number}/{layer}/{place}": one for place, one in enumerate(widths)}
+    check_tensors({name: one for name, one in tensors.items() if "/" in name}, expected)
+    arrays = {name: one.numpy().copy() for name, one in tensors.items()}
+    read = Read(
+        arrays["step/x"], arrays["step/methods"], arrays["step/centre"], arrays["step/scale"],
+        FilterState(**{one.name: arrays[f"filters/{one.name}"] for one in fields(FilterState)}),
+    )  # fmt: skip
+    states_of = [
+        [
+            tuple(tensors[f"states/{number}/{layer}/{place}"].clone() for place in range(len(widths)))
+            for layer, widths in enumerate(states)
+        ]
+        for number, states in enumerate(starts)
+    ]
+    said = [tensors[f"said/{number}"].clone() for number in range(len(starts))]
+    return ForecastState(engine, series, read, states_of, said)
 
 
 def _row(name: str, values: Any, width: int) -> Floats:
