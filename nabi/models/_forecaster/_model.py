@@ -150,7 +150,7 @@ class Forecaster(TaskModel):
             )  # fmt: skip
         check_series(series_set, horizon)
         plan = make_plan(series_set, horizon, self.asked)
-        held_out = hold_out(series_set, horizon, share)
+        held_out = hold_out(series_set, horizon, share, plan.season)
         reads = Inputs(plan, series_set.frequency).read(series_set.series)
         windows = Windows(plan, series_set.series, reads, held_out)
         data = _Data(series_set, plan, held_out, reads, windows)

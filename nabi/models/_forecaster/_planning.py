@@ -55,14 +55,21 @@ def check_static(series_set: SeriesSet) -> None:
                 )
 
 
-def hold_out(series_set: SeriesSet, horizon: int, share: float) -> list[int]:
+def hold_out(series_set: SeriesSet, horizon: int, share: float, season: int) -> list[int]:
     """Return how many steps at the end of each series are held out: a share, at least the horizon.
 
-    Of a series too short for this, nothing is.
+    Of few series it is a season more than the horizon, where they are long enough: one origin of one series
+    says little. Of a series too short for the horizon, nothing is held out.
     """
-    return [
-        max(horizon, round(share * len(one))) if len(one) >= horizon + _LEAST else 0 for one in series_set
-    ]
+    few = len(series_set) < _MANY
+    held_out = []
+    for one in series_set:
+        held = max(horizon, round(share * len(one))) if len(one) >= horizon + _LEAST else 0
+        longer = horizon + (season if season > 1 else -(-horizon // 2))
+        if held and few and len(one) - longer >= max(2 * season, longer // 2, _LEAST):
+            held = max(held, longer)
+        held_out.append(held)
+    return held_out
 
 
 def make_plan(series_set: SeriesSet, horizon: int, settings: ForecastSettings) -> InputPlan:

@@ -8,7 +8,7 @@ from nabi.models._task._settings import AdamWSettings, Option, choice, flag, set
 
 __all__ = ["ForecastSettings"]
 
-_PANEL = "Series"
+_PANEL = "Observations to forecast"
 
 
 @dataclass(frozen=True)

@@ -363,6 +363,10 @@ def test_a_data_frame() -> None:
     assert found.frequency == Frequency("day")
     assert found["sales"].start == datetime(2024, 1, 1)
     assert np.array_equal(found["sales"].target, [1, 2, np.nan, 4], equal_nan=True)
+    quarters = pandas.DataFrame(
+        {"sales": [1.0, 2.0]}, index=pandas.PeriodIndex(["2024Q1", "2024Q2"], freq="Q")
+    )
+    assert read_series(quarters).frequency == Frequency("quarter")
 
 
 TSF = """# a comment
