@@ -9,7 +9,7 @@ from nabi.errors import ArgumentError, UnknownNameError
 if TYPE_CHECKING:
     from nabi.models import TextClassifier
 
-__all__ = ["CELL_HELP", "load_classifier", "load_with_cells"]
+__all__ = ["CELL_HELP", "load_classifier", "load_with_cells", "series_as_trained"]
 
 CELL_HELP = (
     "FILE.py:Class, if the model was trained with a custom cell; code is never loaded from the model file."
@@ -32,3 +32,11 @@ def load_with_cells(name: str, path: Path, own_cells: Sequence[str]) -> Any:
         return getattr(models, name).load(path, classes)
     except UnknownNameError as problem:
         raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
+
+
+def series_as_trained(model: Any, file: Path, **reading: Any) -> Any:
+    """Read series from a file with the columns and the step of a forecaster; `reading` as `read_series`."""
+    from nabi.data import SeriesColumns, read_series
+
+    columns = None if model.columns == SeriesColumns() else model.columns
+    return read_series(file, columns=columns, frequency=model.frequency, **reading)

@@ -15,12 +15,14 @@ from nabi.cli._caption import caption
 from nabi.cli._compose import compose
 from nabi.cli._evaluate import evaluate
 from nabi.cli._explain import explain
+from nabi.cli._forecast import forecast
 from nabi.cli._list import list_all
 from nabi.cli._predict import predict
 from nabi.cli._run import run
 from nabi.cli._show import show
 from nabi.cli._train._command import train
 from nabi.cli._translate import translate
+from nabi.cli._watch import watch
 from nabi.cli._write import next_words, write
 from nabi.errors import NabiError, TableWarning
 
@@ -69,6 +71,8 @@ _add("next", next_words)
 _add("caption", caption)
 _add("translate", translate)
 _add("compose", compose)
+_add("forecast", forecast)
+_add("watch", watch)
 _add("list", list_all)
 _add("show", show)
 _add("bench", bench)

@@ -83,9 +83,29 @@ if TYPE_CHECKING:
         fit_images,
         read_image,
     )
+    from nabi.data._series._frequency import (
+        Frequency,
+        Time as Time,
+    )
     from nabi.data._series._numbers import (
         NumberSeries,
         number_series,
+    )
+    from nabi.data._series._reading_series import (
+        read_series,
+    )
+    from nabi.data._series._series import (
+        Series,
+        SeriesColumns,
+        SeriesSet,
+    )
+    from nabi.data._series._series_arrays import (
+        series_from_arrays,
+    )
+    from nabi.data._series._series_line import (
+        SeriesLine as SeriesLine,
+        read_series_line as read_series_line,
+        time_of_line as time_of_line,
     )
     from nabi.data._series._timeseries import (
         TimeseriesGenerator,
@@ -128,6 +148,7 @@ if TYPE_CHECKING:
     )
     from nabi.data._tables._tables import (
         Table,
+        place_of_row as place_of_row,
         read_table,
         stream_table,
         table_columns,
@@ -240,9 +261,29 @@ else:
                 "fit_images",
                 "read_image",
             ],
+            "nabi.data._series._frequency": [
+                "Frequency",
+                "Time",
+            ],
             "nabi.data._series._numbers": [
                 "NumberSeries",
                 "number_series",
+            ],
+            "nabi.data._series._reading_series": [
+                "read_series",
+            ],
+            "nabi.data._series._series": [
+                "Series",
+                "SeriesColumns",
+                "SeriesSet",
+            ],
+            "nabi.data._series._series_arrays": [
+                "series_from_arrays",
+            ],
+            "nabi.data._series._series_line": [
+                "SeriesLine",
+                "read_series_line",
+                "time_of_line",
             ],
             "nabi.data._series._timeseries": [
                 "TimeseriesGenerator",
@@ -285,6 +326,7 @@ else:
             ],
             "nabi.data._tables._tables": [
                 "Table",
+                "place_of_row",
                 "read_table",
                 "stream_table",
                 "table_columns",
@@ -334,6 +376,7 @@ __all__ = [
     "Clips",
     "DNASequences",
     "Frame",
+    "Frequency",
     "HiddenMarkovDNA",
     "Labels",
     "LengthGroups",
@@ -343,6 +386,9 @@ __all__ = [
     "NumberSeries",
     "Pairs",
     "Piece",
+    "Series",
+    "SeriesColumns",
+    "SeriesSet",
     "Table",
     "TimeseriesDataset",
     "TimeseriesGenerator",
@@ -374,10 +420,12 @@ __all__ = [
     "read_midi_folder",
     "read_midi_frames",
     "read_pairs",
+    "read_series",
     "read_table",
     "read_ts",
     "reverse_complement",
     "roll_of",
+    "series_from_arrays",
     "split_genes",
     "stratified_split",
     "stream_table",

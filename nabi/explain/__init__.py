@@ -1,9 +1,11 @@
-"""Visualizing recurrent networks: gradients over time, gates, word attributions, attention, clips, music."""
+"""Pictures of recurrent networks: gradients over time, gates, attributions, attention, clips, music, series."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._base_labels_picture import base_labels_picture
 from nabi.explain._captions_picture import CaptionedImage, captions_picture
 from nabi.explain._clips_picture import clips_picture
+from nabi.explain._forecast_picture import forecast_picture
+from nabi.explain._forecast_reading_picture import forecast_reading_picture
 from nabi.explain._gates import gates, gates_picture
 from nabi.explain._gradient import gradient_distance, gradient_distance_picture
 from nabi.explain._piano_roll import piano_roll_picture
@@ -21,6 +23,8 @@ __all__ = [
     "base_labels_picture",
     "captions_picture",
     "clips_picture",
+    "forecast_picture",
+    "forecast_reading_picture",
     "gates",
     "gates_picture",
     "gradient_distance",

@@ -6,6 +6,7 @@ from nabi._lazy import loaded_when_asked
 
 # `name as name`: for the command line. Users have what `__all__` lists.
 if TYPE_CHECKING:
+    from nabi.models._baselines._forecasts import LinearAutoregression as LinearAutoregression
     from nabi.models._captioner._model import Captioner
     from nabi.models._captioner._samples import CaptionSamples as CaptionSamples
     from nabi.models._captioner._settings import CaptionSettings as CaptionSettings
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from nabi.models._clips._settings import ClipSettings as ClipSettings
     from nabi.models._dna._model import DNAClassifier
     from nabi.models._dna._settings import DNASettings as DNASettings
+    from nabi.models._forecaster._backtest import Backtest
+    from nabi.models._forecaster._forecasts import Forecast, Observation
+    from nabi.models._forecaster._model import Forecaster
+    from nabi.models._forecaster._report import ForecastReport
+    from nabi.models._forecaster._sensitivity import ForecastReading
+    from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
+    from nabi.models._forecaster._state import ForecastState
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -59,6 +67,7 @@ else:
                 "model_from_json",
                 "save_model",
             ],
+            "nabi.models._baselines._forecasts": ["LinearAutoregression"],
             "nabi.models._captioner._model": ["Captioner"],
             "nabi.models._captioner._samples": ["CaptionSamples"],
             "nabi.models._captioner._settings": ["CaptionSettings"],
@@ -68,6 +77,13 @@ else:
             "nabi.models._clips._settings": ["ClipSettings"],
             "nabi.models._dna._model": ["DNAClassifier"],
             "nabi.models._dna._settings": ["DNASettings"],
+            "nabi.models._forecaster._backtest": ["Backtest"],
+            "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
+            "nabi.models._forecaster._model": ["Forecaster"],
+            "nabi.models._forecaster._report": ["ForecastReport"],
+            "nabi.models._forecaster._sensitivity": ["ForecastReading"],
+            "nabi.models._forecaster._settings": ["ForecastSettings"],
+            "nabi.models._forecaster._state": ["ForecastState"],
             "nabi.models._language._model": ["LanguageModel"],
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
@@ -92,12 +108,18 @@ else:
 
 __all__ = [
     "AttentionWeights",
+    "Backtest",
     "Caption",
     "CaptionAttention",
     "CaptionReport",
     "Captioner",
     "ClipClassifier",
     "DNAClassifier",
+    "Forecast",
+    "ForecastReading",
+    "ForecastReport",
+    "ForecastState",
+    "Forecaster",
     "Functional",
     "LabelFigures",
     "LanguageModel",
@@ -106,6 +128,7 @@ __all__ = [
     "NextWord",
     "NoteModel",
     "NoteReport",
+    "Observation",
     "Prediction",
     "Report",
     "SequencePrediction",

@@ -10,6 +10,10 @@ from nabi.errors import ArgumentError, OutputError, UnknownNameError
 def test_every_recipe_can_be_found_and_read():
     known = "captions chorales fake-news hello imdb moving-shapes numbers "
     known += "reuters shakespeare song translate vowels"
+    known = (
+        "airline captions chorales fake-news hello imdb numbers pollution reuters shakespeare song sunspots "
+        "temperatures translate"
+    )
     assert recipes.names() == known.split()
     for name in recipes.names():
         recipe = recipes.get(name)

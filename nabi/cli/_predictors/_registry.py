@@ -6,6 +6,7 @@ import typer
 
 from nabi.cli._predictors._clips import ClipPredictor
 from nabi.cli._predictors._dna import DNAPredictor
+from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
 from nabi.errors import ArgumentError, NabiError
@@ -16,6 +17,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
     ClipPredictor(),
     DNAPredictor(),
+    ForecastPredictor(),
 )
 """All kinds, by the kind of their files."""
 

@@ -10,6 +10,7 @@ from nabi.cli._train._captions import CaptionsForm
 from nabi.cli._train._classifier import LabelsForm
 from nabi.cli._train._clips import ClipsForm
 from nabi.cli._train._dna import DNAForm
+from nabi.cli._train._forecast import ForecastForm
 from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
@@ -23,6 +24,7 @@ __all__ = ["FORMS", "train"]
 FORMS: tuple[Form, ...] = (
     DNAForm(),
     SeriesForm(),
+    ForecastForm(),
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
@@ -41,6 +43,8 @@ def train(context: typer.Context, **options: Any) -> None:
     table of series, as does a .ts file; --source and
     --target a table of translations, or of questions and answers; --captions a folder of images; --frames
     a folder of clips. Without
+    table of series, as does a .ts file; --time or --horizon a table of observations to forecast; --source and
+    --target a table of translations, or of questions and answers; --captions a folder of images. Without
     these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
     compose. For anything else, the supported kinds of data are listed.
 

@@ -37,6 +37,24 @@ _SHARED = {
     "test": given(
         Path, help="Table of test rows to report on.", show_default="a tenth of FILE", panel=TABLE
     ),
+    "target": given(
+        str,
+        help="Column to forecast, or several with commas; for pairs, the target column by name or number.",
+        metavar="COLUMN",
+        show_default="found in the file",
+    ),
+    "time": given(
+        str,
+        help="Column of times, which orders the steps; for a forecast also year,month,day,hour.",
+        metavar="COLUMN",
+        show_default="found in the file; the order of the rows for series with labels",
+    ),
+    "group": given(
+        str,
+        help="Column that names the series of a row; for series with labels, whose values are held out as a "
+        "whole, such as speakers.",
+        metavar="COLUMN",
+    ),
     "encoding": given(str, default="utf-8", help="Text encoding of the files."),
     "separator": given(
         str, help="Column separator.", show_default="detected", metavar="CHARACTER", panel=TABLE

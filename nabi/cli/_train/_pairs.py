@@ -38,7 +38,7 @@ class PairsForm(SystemForm):
     usage = "nabi train FILE --source COLUMN --target COLUMN"
     what = "FILE: a table as above; numbers from 0 are columns of a table without a header"
     settings, model, learnt = TranslatorSettings, "Translator", "pairs are"
-    shared = frozenset({"validation", "test", "encoding", "separator", "quotes"})
+    shared = frozenset({"target", "validation", "test", "encoding", "separator", "quotes"})
     data: ClassVar = {
         "source": given(
             str,
@@ -46,7 +46,6 @@ class PairsForm(SystemForm):
             metavar="COLUMN",
             panel=_PANEL,
         ),
-        "target": given(str, help="Target column, by name or number.", metavar="COLUMN", panel=_PANEL),
     }
 
     def is_meant(self, said: Said) -> bool:

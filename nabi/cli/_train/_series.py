@@ -28,27 +28,16 @@ class SeriesForm(SystemForm):
     )
     settings, model, learnt = SeriesSettings, "SeriesClassifier", "series are"
     beside = ((".png", "the confusion matrix"),)
-    shared = frozenset({"label", "balanced", "validation", "test", "encoding", "separator", "quotes"})
+    shared = frozenset(
+        {"time", "group", "label", "balanced", "validation", "test", "encoding", "separator", "quotes"}
+    )
     data: ClassVar = {
         "id": given(str, help="Column that says which rows are one series.", metavar="COLUMN", panel=_PANEL),
-        "time": given(
-            str,
-            help="Column of numbers or dates that orders the steps.",
-            metavar="COLUMN",
-            show_default="the order of the rows",
-            panel=_PANEL,
-        ),
         "channels": given(
             str,
             help="Columns of numbers, separated by commas.",
             metavar="COLUMNS",
             show_default="all others",
-            panel=_PANEL,
-        ),
-        "group": given(
-            str,
-            help="Column whose values are held out as a whole, such as speakers.",
-            metavar="COLUMN",
             panel=_PANEL,
         ),
     }

@@ -53,6 +53,9 @@ class Reader(Protocol):
     def parts(self, columns: list[str] | None, rows: int) -> Iterator[Part]:
         """Yield the values of `columns` (None: all), at most `rows` rows at a time."""
 
+    def line_of(self, row: int) -> int | None:
+        """Return the line that a row begins in, counted from 0 without the header; None if not a text."""
+
 
 class DelimitedReader:
     """Comma- or tab-separated values, read by Python's csv module in strict mode.
@@ -154,6 +157,12 @@ class DelimitedReader:
                 return
             yield [list(column) for column in zip(*part, strict=True)]
 
+    def line_of(self, row: int) -> int | None:
+        """Return the line that a row begins in, counted from 0 without the header."""
+        with _long_fields():
+            found = next(islice(self._records(), row + self._header, None), None)
+        return None if found is None else found[0]
+
     def _misquoted(self, line: int, problem: Exception) -> tuple[int, str]:
         """Return the line of the misquoted field in the record that begins at `line`, and what is wrong."""
         separator, opened = self._options["delimiter"], line
@@ -250,6 +259,11 @@ class JsonLinesReader:
                 return
             yield part
 
+    def line_of(self, row: int) -> int | None:
+        """Return the line of a row, counted from 0."""
+        found = next(islice(self._objects(), row, None), None)
+        return None if found is None else found[0]
+
 
 class ParquetReader:
     """A Parquet file, read by duckdb, which keeps a few row groups in memory."""
@@ -291,3 +305,7 @@ class ParquetReader:
         with self._rows(f"SELECT {names}", rows) as parts:
             for part in parts:
                 yield [list(column) for column in zip(*part, strict=True)]
+
+    def line_of(self, row: int) -> int | None:
+        """Return None: such a file has no lines."""
+        return None

@@ -18,7 +18,7 @@ from nabi.data._tables._table_formats import (
 from nabi.data._text_files import COMPRESSED, TextFile, check_file
 from nabi.errors import ArgumentError, FileFormatError, unknown_name
 
-__all__ = ["Table", "read_table", "stream_table", "table_columns"]
+__all__ = ["Table", "place_of_row", "read_table", "stream_table", "table_columns"]
 
 _DELIMITED = (".csv", ".tsv")
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -177,6 +177,21 @@ def table_columns(
     """Return the names of a table's columns; arguments and errors are those of `read_table`."""
     _, reader = _opened(path, encoding, separator, quoted, header)
     return list(reader.columns)
+
+
+def place_of_row(
+    path: str | os.PathLike[str],
+    row: int,
+    *,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    quoted: bool = True,
+    header: bool = True,
+) -> str:
+    """Return where a row is, counted from 0 without the header, for messages: "line 12", or "row 11"."""
+    _, reader = _opened(path, encoding, separator, quoted, header)
+    line = reader.line_of(row)
+    return f"row {row + 1}" if line is None else f"line {line}"
 
 
 def _opened(

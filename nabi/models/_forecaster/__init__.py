@@ -1,0 +1,1 @@
+"""The forecaster: series of observations, and what comes next."""
