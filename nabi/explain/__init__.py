@@ -1,4 +1,4 @@
-"""Pictures of recurrent networks: gradients over time, gates, attributions, attention, clips, music, series."""
+"""Pictures of recurrent networks: gradients over time, gates, attributions, attention, clips, forecasts."""
 
 from nabi.explain._attention import Aligned, attention_picture, attention_text
 from nabi.explain._base_labels_picture import base_labels_picture

@@ -368,8 +368,8 @@ class Backward(Bound):
             at += step
         dx = None
         if need_input:
-            shape, strides = self._dx
-            dx = fresh(shape, dtype, strides)
+            of_input, strides = self._dx
+            dx = fresh(of_input, dtype, strides)
             if compiled.input_at is None:
                 dx.zero_()  # no equation reads the input
             else:
