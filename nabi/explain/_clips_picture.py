@@ -20,7 +20,8 @@ __all__ = ["clips_picture"]
 
 _SIDE, _GAP, _HEAD, _FOOT, _TITLE, _MARGIN = 0.86, 0.08, 0.26, 0.36, 0.45, 0.25  # inches
 _RIGHT, _WRONG, _UNKNOWN = "#1e7d4f", "#c0392b", "#404040"
-_LONGEST_LABEL = 14
+_LINE = 0.11  # inches
+_LONGEST_LABEL = 16
 
 
 @public
@@ -96,12 +97,13 @@ def clips_picture(
             axes.set_axis_off()
             axes.imshow(frames[frame])
             best = int(probabilities[frame].argmax())
-            text = f"{_short(names[best])}\n{probabilities[frame, best]:.0%}"
-            middle = ((left + _SIDE / 2) / width, (bottom - 0.03) / height)
             colour = _colour(names[best], right)
-            figure.text(
-                *middle, fonts.write(text), fontsize=6.5, ha="center", va="top", color=colour, **texts
-            )
+            # One below the other; a written line has no breaks.
+            for line, text in enumerate((_short(names[best]), f"{probabilities[frame, best]:.0%}")):
+                place = ((left + _SIDE / 2) / width, (bottom - 0.03 - line * _LINE) / height)
+                figure.text(
+                    *place, fonts.write(text), fontsize=6.5, ha="center", va="top", color=colour, **texts
+                )
     said = f"{len(told)} clips, frame by frame; at the end the model says: {', '.join(said_at_the_end)}"
     return write_figure(figure, path, title=title or "Clips", description=said[:500])
 
