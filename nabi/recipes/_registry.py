@@ -153,7 +153,7 @@ _RECIPES = {
         Recipe(
             "genes",
             "labels every base of made DNA, and says how far from the optimum it is",
-            12,
+            8,
             choices=(Choice("model", "What makes the sequences.", ("genes", "islands")),),
         ),
     )

@@ -18,7 +18,7 @@ from nabi.recipes._run._run import Run
 __all__ = ["main", "make"]
 
 MODELS: dict[str, Callable[[], HiddenMarkovDNA]] = {"genes": split_genes, "islands": cpg_islands}
-TRAIN, VALIDATION, TEST, LENGTH = 1000, 100, 200, 250
+TRAIN, VALIDATION, TEST, LENGTH = 3000, 100, 200, 250
 UNITS, CHANNELS, BATCH = 48, 32, 32
 _DRAWN = 3
 

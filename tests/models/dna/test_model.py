@@ -173,22 +173,23 @@ def test_equal_sequences_are_held_out_together() -> None:
 
 def test_every_base_gets_a_label_nearly_as_well_as_can_be() -> None:
     genes = split_genes(end_exon=0.05, end_intron=0.05)
-    made, test = genes.make(200, 80, seed=1), genes.make(60, 80, seed=2)
-    model = small(per_base=True, units=24, convolutions=(24,), epochs=10, hidden_bases=0.0, dropout=0.0)
+    made, test = genes.make(200, 60, seed=1), genes.make(60, 60, seed=2)
+    usual = {"hidden_bases": 0.0, "dropout": 0.0, "batch_size": 8}
+    model = small(per_base=True, units=16, convolutions=(16,), epochs=8, **usual)
     report = model.fit(made.sequences, made.labels, verbose=0)
     best = genes.best_labels(test.sequences)
     optimum = np.mean([[a == b for a, b in zip(x, y, strict=True)] for x, y in zip(
         best, test.labels, strict=True)])  # fmt: skip
     measured = model.evaluate(test.sequences, test.labels)
     assert measured.accuracy is not None
-    assert optimum - 0.12 < measured.accuracy < optimum + 0.02
-    assert measured.accuracy > measured.baselines["logistic regression on 21 bases"]
+    assert optimum - 0.2 < measured.accuracy < optimum + 0.02
+    assert measured.accuracy > measured.baselines["logistic regression on 21 bases"] + 0.05
     assert set(report.baselines) == {"majority", "logistic regression on 21 bases"}
     said = model.predict(test.sequences[:2])
-    assert len(said[0].label) == 80
+    assert len(said[0].label) == 60
     right = np.mean([one == other for one, other in zip(said[0].label, test.labels[0], strict=True)])
     assert right > 0.5
-    assert [len(one) for one in said[1].probabilities] == [3] * 80
+    assert [len(one) for one in said[1].probabilities] == [3] * 60
     # One character a base will do, unknown ones are None, and lengths may differ.
     texts = ["".join(label[0] for label in labels) for labels in made.labels[:20]]
     short = small(per_base=True, epochs=1)
