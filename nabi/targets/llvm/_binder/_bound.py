@@ -352,8 +352,8 @@ class Backward(Bound):
             if cotangent is not None:
                 alive.append(cotangent := cotangent.contiguous())
                 if cotangent.numel() != self._sizes[i] or cotangent.dtype is not dtype:
-                    shape = (self.batch, kernel.program.state_widths[i])
-                    expect("cotangent of a final state", cotangent, shape, dtype)
+                    width = kernel.program.state_widths[i]
+                    expect("cotangent of a final state", cotangent, (self.batch, width), dtype)
                 address = to_read(cotangent)
             block[compiled.final_at[i]] = address
         for values, at in zip(record.noises, compiled.noise_at, strict=True):
