@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ Figures = dict[str, dict[str, float]]
 
 LINEAR, NETWORK = "linear autoregression", "forecaster"
 M3_KINDS = {(1, 6): "yearly", (4, 8): "quarterly", (12, 18): "monthly", (1, 8): "other"}
+M3_SERIES = {"yearly": 645, "quarterly": 756, "monthly": 1428, "other": 174}
 TOURISM_KINDS = {12: "monthly", 4: "quarterly", 1: "yearly"}
 SEED = 0
 
@@ -217,28 +219,18 @@ def trained(series: SeriesSet, horizon: int, **settings: object) -> Forecaster:
     return model
 
 
-def m3_network() -> Figures:
-    """One forecaster for each kind of series; of each series the last steps are the test."""
-    figures: dict[str, float] = {"sMAPE": 0.0}
-    total = 0
-    for kind, (train, test) in competition("M3").items():
-        season, horizon = kind
-        forecasts = trained(train, horizon, season=season).forecast()
-        median = np.array([one.median for one in forecasts])
-        figures[M3_KINDS[kind]] = smape(test, median)
-        figures["sMAPE"] += figures[M3_KINDS[kind]] * len(train)
-        total += len(train)
-    figures["sMAPE"] /= total
-    return {NETWORK: figures}
+def m3_network(kind: tuple[int, int]) -> Figures:
+    """A forecaster for the series of a kind; the last steps of each are the test."""
+    train, test = competition("M3")[kind]
+    forecasts = trained(train, kind[1], season=kind[0]).forecast()
+    return {NETWORK: {M3_KINDS[kind]: smape(test, np.array([one.median for one in forecasts]))}}
 
 
-def tourism_network() -> Figures:
-    """One forecaster for each kind of series."""
-    figures = {}
-    for (season, horizon), (train, test) in competition("Tourism").items():
-        forecasts = trained(train, horizon, season=season).forecast()
-        figures[TOURISM_KINDS[season]] = mae(test, np.array([one.median for one in forecasts]))
-    return {NETWORK: figures}
+def tourism_network(season: int) -> Figures:
+    """A forecaster for the series of a kind; the last steps of each are the test."""
+    [(kind, (train, test))] = [one for one in competition("Tourism").items() if one[0][0] == season]
+    forecasts = trained(train, kind[1], season=season).forecast()
+    return {NETWORK: {TOURISM_KINDS[season]: mae(test, np.array([one.median for one in forecasts]))}}
 
 
 def airline_network() -> Figures:
@@ -283,8 +275,14 @@ def network_errors(series: SeriesSet, first: int, horizon: int) -> list[float]:
 
 
 DATA: dict[str, dict[str, Callable[[], Figures]]] = {
-    "m3": {"baselines": m3_baselines, "network": m3_network},
-    "tourism": {"baselines": tourism_baselines, "network": tourism_network},
+    "m3": {
+        "baselines": m3_baselines,
+        **{f"network-{name}": partial(m3_network, kind) for kind, name in M3_KINDS.items()},
+    },
+    "tourism": {
+        "baselines": tourism_baselines,
+        **{f"network-{name}": partial(tourism_network, season) for season, name in TOURISM_KINDS.items()},
+    },
     "airline": {"baselines": airline_baselines, "network": airline_network},
     "sunspots": {"baselines": sunspots_baselines, "network": sunspots_network},
     "pollution": {"baselines": pollution_baselines, "network": pollution_network},
@@ -313,7 +311,11 @@ def write_table(folder: Path) -> None:
         for kind in kinds:
             path = folder / f"{name}-{kind}.json"
             if path.exists():
-                rows |= json.loads(path.read_text())["figures"]
+                for method, found in json.loads(path.read_text())["figures"].items():
+                    rows.setdefault(method, {}).update(found)
+        if name == "m3" and set(M3_SERIES) <= set(rows.get(NETWORK, {})):
+            of_kinds = rows[NETWORK]
+            rows[NETWORK]["sMAPE"] = sum(of_kinds[kind] * count for kind, count in M3_SERIES.items()) / 3003
         if rows:
             lines += [f"**{TITLES[name]}**", "", *table(rows), ""]
     text = "\n".join(lines)
@@ -334,10 +336,12 @@ def table(rows: Figures) -> Iterable[str]:
     yield "| forecast | " + " | ".join(names) + " |"
     yield "|---|" + "---:|" * len(names)
     for method, figures in rows.items():
-        yield f"| {method} | " + " | ".join(shown(figures[name]) for name in names) + " |"
+        yield f"| {method} | " + " | ".join(shown(figures.get(name)) for name in names) + " |"
 
 
-def shown(value: float) -> str:
+def shown(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
