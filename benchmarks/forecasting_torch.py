@@ -54,7 +54,7 @@ def beside_torch(train: SeriesSet) -> Figures:
     inputs = Inputs(plan, train.frequency)
     reads = inputs.read(train.series)
     windows = Windows(plan, train.series, reads, held_out)
-    origins = origins_of([len(one) for one in train], held_out, 8)
+    origins = origins_of(train.series, held_out, 8)
     sizes = {"steps": 0, "rows": 0, "series": 0, "known": 0, "past": 0, "static": 0}
     figures: Figures = {}
     for name in ("nabi, GRU", "torch.nn.GRU, packed"):

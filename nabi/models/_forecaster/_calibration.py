@@ -30,6 +30,7 @@ LEVELS = (0.5, 0.8, 0.95)
 """Of the intervals, from the narrowest; the quantiles on both sides of the median."""
 _MIDDLE = len(QUANTILES) // 2
 _SHARES = (1.0, 0.75, 0.5, 0.25)
+_WORST = -9.99  # skill that is said, where a baseline is nearly without errors
 _AS_GOOD = 1.01  # the network forecasts alone if no mixture is better by more
 _REMEMBERED = 999  # errors of one step that are kept to say how surprising one is
 _LEAST = 1e-12
@@ -159,7 +160,7 @@ def choose(
     share = min(shares, key=lambda one: shares[one])
     if shares[1.0] <= _AS_GOOD * shares[share]:
         share = 1.0
-    skill = 1 - shares[share] / max(figure(baselines[best]), _LEAST)
+    skill = max(1 - shares[share] / max(figure(baselines[best]), _LEAST), _WORST)
     if fallback and skill <= 0:
         share = 0.0
     return share, best, skill

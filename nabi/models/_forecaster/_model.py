@@ -21,9 +21,9 @@ from nabi.models._forecaster._calibration import LEVELS, Calibration, calibrate,
 from nabi.models._forecaster._forecasts import Forecast
 from nabi.models._forecaster._inputs import InputPlan, Inputs, Read
 from nabi.models._forecaster._network import ForecastNetwork
-from nabi.models._forecaster._planning import check_series, check_static, hold_out, make_plan
+from nabi.models._forecaster._planning import check_series, check_static, hold_out, make_plan, those_that_fit
 from nabi.models._forecaster._report import ForecastReport
-from nabi.models._forecaster._rolling import baselines_of, origins_of, roll
+from nabi.models._forecaster._rolling import baselines_of, origins_of, roll, says_something
 from nabi.models._forecaster._sensitivity import ForecastReading, read_forecast
 from nabi.models._forecaster._settings import ForecastSettings
 from nabi.models._forecaster._state import Engine, ForecastState
@@ -46,9 +46,13 @@ class _Data(NamedTuple):
 
     series: SeriesSet
     plan: InputPlan
+    share: float
+    learnt: SeriesSet
+    """Those of the series that fit into memory."""
     held_out: list[int]
     reads: list[Read]
     windows: Windows
+    origins: list[tuple[int, int]]
 
 
 class Forecaster(TaskModel):
@@ -150,10 +154,16 @@ class Forecaster(TaskModel):
             )  # fmt: skip
         check_series(series_set, horizon)
         plan = make_plan(series_set, horizon, self.asked)
-        held_out = hold_out(series_set, horizon, share, plan.season)
-        reads = Inputs(plan, series_set.frequency).read(series_set.series)
-        windows = Windows(plan, series_set.series, reads, held_out)
-        data = _Data(series_set, plan, held_out, reads, windows)
+        learnt = those_that_fit(series_set, plan, self.asked.seed)
+        held_out = hold_out(learnt, horizon, share, plan.season)
+        origins = origins_of(learnt.series, held_out, horizon)
+        if not origins:
+            raise ArgumentError(
+                "series: expected observations in the held-out ends and before them, got missing values"
+            )
+        reads = Inputs(plan, learnt.frequency).read(learnt.series)
+        windows = Windows(plan, learnt.series, reads, held_out)
+        data = _Data(series_set, plan, share, learnt, held_out, reads, windows, origins)
         report: ForecastReport = self._learn(
             data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
         )
@@ -173,7 +183,7 @@ class Forecaster(TaskModel):
             {"name": one.name, "start": time_to_json(one.start), "steps": len(one), "rows": len(one.known)}
             for one in found
         ]
-        self._held_out, self._zone = list(data.held_out), found.zone
+        self._share, self._zone = data.share, found.zone
         batches = -(-data.windows.rows // asked.batch_size)
         steps = _STEPS_FOR_FEW if data.plan.scaling == "deviation" else _STEPS_TO_TRAIN
         wanted = min(max(round(steps / batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
@@ -207,10 +217,10 @@ class Forecaster(TaskModel):
 
     def _make_report(self, data: _Data, training: ResumableTraining) -> ForecastReport:
         """Measure on what was held out, choose the method and calibrate the intervals."""
-        plan, series = data.plan, data.series.series
+        plan, series = data.plan, data.learnt.series
         inputs = Inputs(plan, self.frequency)
         seasons = [plan.season] * len(series)
-        origins = origins_of([len(one) for one in series], data.held_out, plan.horizon)
+        origins = data.origins
         rolled = roll(inputs, self.network.measured, series, data.reads, origins)
         baselines = baselines_of(series, seasons, origins, plan.horizon, FORECASTS)
         scales = mase_scales(series, seasons, origins)
@@ -241,7 +251,7 @@ class Forecaster(TaskModel):
             skill=skill,
             verdict=_verdict(share, best, skill, self.settings.fallback),
             seconds=training.position.seconds,
-            notes=data.series.notes,
+            notes=data.learnt.notes,
             interrupted=training.interrupted,
         )
 
@@ -254,7 +264,7 @@ class Forecaster(TaskModel):
             "columns": self.columns.as_json(),
             "names": self._names,
             "series": self._held,
-            "held_out": self._held_out,
+            "validation_share": self._share,
             "zone": self._zone,
             "calibration": self.calibration.to_dict(),
         }
@@ -278,7 +288,7 @@ class Forecaster(TaskModel):
         ]
         for one in self._held:
             time_from_json(one["start"])
-        self._held_out, self._zone = [int(one) for one in state["held_out"]], str(state["zone"])
+        self._share, self._zone = float(state["validation_share"]), str(state["zone"])
         self.calibration = Calibration.from_dict(state["calibration"])
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
@@ -396,8 +406,11 @@ class Forecaster(TaskModel):
             ArgumentError: for a number below 1.
         """
         self._check_trained()
-        series = self.series.series
-        places = origins_of([len(one) for one in series], self._held_out, self.plan.horizon)
+        plan = self.plan
+        learnt = those_that_fit(self.series, plan, self.settings.seed)
+        series = learnt.series
+        held_out = hold_out(learnt, plan.horizon, self._share, plan.season)
+        places = origins_of(series, held_out, plan.horizon)
         if origins is not None:
             places = _thinned(places, _checks.whole("origins", origins))
         return self._rolled(series, places, self.network.measured)
@@ -424,6 +437,7 @@ class Forecaster(TaskModel):
             (number, origin)
             for number, one in enumerate(series)
             for origin in range(max(len(one) - last, 1), len(one) - horizon + 1, every)
+            if says_something(series, (number, origin), horizon)
         ]
         if not places:
             raise ArgumentError(f"series: expected more than {horizon} steps, the horizon, in at least one")

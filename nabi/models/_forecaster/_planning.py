@@ -1,6 +1,7 @@
 """What a forecaster finds out of its series before training: season, scale, window, what is held out."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,18 @@ import numpy.typing as npt
 from nabi.data import SeriesSet
 from nabi.errors import ArgumentError
 from nabi.models._baselines._forecasts import season_length
+from nabi.models._forecaster._filters import METHODS
 from nabi.models._forecaster._inputs import InputPlan
 from nabi.models._forecaster._settings import ForecastSettings
 
-__all__ = ["check_series", "hold_out", "make_plan"]
+__all__ = ["check_series", "check_static", "hold_out", "make_plan", "those_that_fit"]
 
 Floats = npt.NDArray[np.float64]
 
 _LEAST = 4  # steps before the held-out end
 _ASKED_FOR_SEASON = 200  # series, at most
 _MANY = 20  # series: an error then counts in per cent of the level
+_MOST_FIGURES = 400_000_000  # inputs, forecasts and targets of all steps; 1.6 GB
 _ZEROS = 0.01  # share of zeros up to which a season can be a factor
 _SEASONAL = 0.05  # share of the series from which on all are read with a season
 _LONGEST_WINDOW, _SHORT_SEASON = 48, 60
@@ -53,6 +56,27 @@ def check_static(series_set: SeriesSet) -> None:
                 raise ArgumentError(
                     f"static: expected a value of {name} for the series {one.name!r}, got none"
                 )
+
+
+def those_that_fit(series_set: SeriesSet, plan: InputPlan, seed: int) -> SeriesSet:
+    """Return the series whose inputs fit into memory, drawn at random; of one that is too long, its end."""
+    room = max(_MOST_FIGURES // (plan.width + plan.horizon * (len(METHODS) + 3)), 4 * plan.horizon + _LEAST)
+    lengths = np.array([len(one) for one in series_set])
+    if lengths.sum() <= room:
+        return series_set
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    count = max(int(np.searchsorted(np.cumsum(lengths[order]), room, "right")), 1)
+    chosen = []
+    for row in sorted(order[:count].tolist()):
+        one = series_set.series[row]
+        cut = max(len(one) - room, 0)
+        start = series_set.frequency.time(one.start, cut)
+        chosen.append(
+            replace(one, start=start, target=one.target[cut:], known=one.known[cut:], past=one.past[cut:])
+        )
+    steps = sum(map(len, chosen))
+    note = f"trained on {len(chosen)} series with {steps:,} steps, drawn at random; memory holds no more"
+    return replace(series_set, series=tuple(chosen), notes=(*series_set.notes, note))
 
 
 def hold_out(series_set: SeriesSet, horizon: int, share: float, season: int) -> list[int]:

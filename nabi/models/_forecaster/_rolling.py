@@ -12,7 +12,7 @@ from nabi.models._baselines._forecasts import statistical_forecasts
 from nabi.models._forecaster._inputs import Inputs, Read
 from nabi.models._forecaster._network import ForecastNetwork
 
-__all__ = ["Rolling", "baselines_of", "origins_of", "roll"]
+__all__ = ["Rolling", "baselines_of", "origins_of", "roll", "says_something"]
 
 Floats = npt.NDArray[np.float64]
 Origins = Sequence[tuple[int, int]]
@@ -42,17 +42,26 @@ class Rolling:
     scale: Floats
 
 
-def origins_of(lengths: Sequence[int], held_out: Sequence[int], horizon: int) -> list[tuple[int, int]]:
-    """Return origins in the held-out ends of series from which the whole horizon is known, spread evenly."""
-    series = sum(1 for held in held_out if held)
-    most = min(max(_MOST_ORIGINS // max(series, 1), 1), _MOST_PER_SERIES)
+def origins_of(series: Sequence[Series], held_out: Sequence[int], horizon: int) -> list[tuple[int, int]]:
+    """Return origins in the held-out ends of series from which the whole horizon is known, spread evenly.
+
+    Origins before or after which nothing was observed say nothing, and are left out.
+    """
+    measured = sum(1 for held in held_out if held)
+    most = min(max(_MOST_ORIGINS // max(measured, 1), 1), _MOST_PER_SERIES)
     found = []
-    for number, (length, held) in enumerate(zip(lengths, held_out, strict=True)):
+    for number, (one, held) in enumerate(zip(series, held_out, strict=True)):
         if held >= horizon:
-            first, last = length - held, length - horizon
+            first, last = len(one) - held, len(one) - horizon
             places = np.linspace(last, first, min(most, last - first + 1)).round().astype(int)
             found += [(number, int(place)) for place in sorted(set(places.tolist()))]
-    return found
+    return [origin for origin in found if says_something(series, origin, horizon)]
+
+
+def says_something(series: Sequence[Series], origin: tuple[int, int], horizon: int) -> bool:
+    """Whether something was observed before an origin, and within the horizon after it."""
+    there = ~np.isnan(series[origin[0]].target)
+    return bool(there[: origin[1]].any() and there[origin[1] : origin[1] + horizon].any())
 
 
 @torch.no_grad()

@@ -157,6 +157,27 @@ def test_any_cell_will_do(tmp_path: Path):
         assert (again.forecast()[1].quantiles == model.forecast()[1].quantiles).all()
 
 
+def test_more_series_than_fit_into_memory_are_drawn_from(monkeypatch):
+    monkeypatch.setattr("nabi.models._forecaster._planning._MOST_FIGURES", 60_000)
+    model = small(epochs=1, networks=1)
+    report = model.fit(shops(20), horizon=4, verbose=0)
+    assert 1 <= report.series < 20
+    assert "drawn at random" in report.notes[-1]
+    assert len(model.forecast()) == 20
+    long = shops(1, 3000)
+    report = model.fit(long, horizon=4, verbose=0)
+    assert report.observations < 3000
+    assert len(model.series.series[0]) == len(long.series[0])
+
+
+def test_ends_without_observations_are_refused_before_training():
+    series = shops(1).series[0]
+    target = series.target.copy()
+    target[-16:] = np.nan
+    with pytest.raises(ArgumentError, match="series: expected observations in the held-out ends"):
+        small().fit(shops(1).with_series([replace(series, target=target)]), horizon=4, verbose=0)
+
+
 # Wrong series -------------------------------------------------------------------------------------------
 
 
