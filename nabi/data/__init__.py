@@ -59,6 +59,25 @@ if TYPE_CHECKING:
     from nabi.data._series._windows import (
         windows,
     )
+    from nabi.data._sound._recordings import (
+        Recordings,
+        read_recordings,
+        sound_files,
+    )
+    from nabi.data._sound._resampling import (
+        Resampler,
+        resample,
+    )
+    from nabi.data._sound._sounds import (
+        Sound,
+        read_sound,
+        write_wav,
+    )
+    from nabi.data._sound._wav_format import (
+        OPEN_ENDED as OPEN_ENDED,
+        WavFormat as WavFormat,
+        read_header as read_header,
+    )
     from nabi.data._tables._frames import (
         KEYS,
         LOWEST,
@@ -171,6 +190,25 @@ else:
             "nabi.data._series._windows": [
                 "windows",
             ],
+            "nabi.data._sound._recordings": [
+                "Recordings",
+                "read_recordings",
+                "sound_files",
+            ],
+            "nabi.data._sound._resampling": [
+                "Resampler",
+                "resample",
+            ],
+            "nabi.data._sound._sounds": [
+                "Sound",
+                "read_sound",
+                "write_wav",
+            ],
+            "nabi.data._sound._wav_format": [
+                "OPEN_ENDED",
+                "WavFormat",
+                "read_header",
+            ],
             "nabi.data._tables._frames": [
                 "KEYS",
                 "LOWEST",
@@ -247,6 +285,9 @@ __all__ = [
     "NumberSeries",
     "Pairs",
     "Piece",
+    "Recordings",
+    "Resampler",
+    "Sound",
     "Table",
     "TimeseriesDataset",
     "TimeseriesGenerator",
@@ -270,8 +311,12 @@ __all__ = [
     "read_midi_folder",
     "read_midi_frames",
     "read_pairs",
+    "read_recordings",
+    "read_sound",
     "read_table",
+    "resample",
     "roll_of",
+    "sound_files",
     "stratified_split",
     "stream_table",
     "table_columns",
@@ -281,4 +326,5 @@ __all__ = [
     "windows",
     "write_midi",
     "write_midi_frames",
+    "write_wav",
 ]
