@@ -1,0 +1,52 @@
+"""Trainings of systems that listen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nabi.models._sequences._network import SequenceNetworks
+from nabi.models._sequences._samples import SequenceBatch
+from nabi.models._sequences._training import SequenceTraining
+from nabi.models._sound._samples import SoundSamples
+from nabi.models._sound._strings import made_strings
+
+__all__ = ["SoundTraining", "SpeechTraining"]
+
+
+class SoundTraining(SequenceTraining):
+    """Of a classifier of recordings."""
+
+    kind = "sound classifier training"
+    material = "recordings or labels"
+
+
+class SpeechTraining(SequenceTraining):
+    """Of a recogniser; where `settings.joined` is above 1, on strings that are made anew in every epoch."""
+
+    kind = "speech recognizer training"
+    material = "recordings or texts"
+
+    def __init__(
+        self,
+        networks: SequenceNetworks,
+        train: SoundSamples,
+        validation: SoundSamples,
+        classes: int,
+        settings: Any,
+        checkpoint: Path | None,
+    ) -> None:
+        self._words, self._joined = train, settings.joined
+        if self._joined > 1:
+            train = self._made(settings.seed, 0)
+        super().__init__(networks, train, validation, classes, settings, checkpoint)
+
+    def batches(self, first: int) -> Iterator[SequenceBatch]:
+        """Yield the batches of the epoch, which follow from the seed and its number."""
+        if self._joined > 1:
+            self._train = self._made(self._seed, self.position.epoch)
+        yield from super().batches(first)
+
+    def _made(self, seed: int, epoch: int) -> SoundSamples:
+        return made_strings(self._words, self._joined, np.random.default_rng([seed, epoch, 1]))
