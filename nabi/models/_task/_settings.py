@@ -149,18 +149,21 @@ def text(hint: str, *, optional: bool = False) -> Check:
     return Check(str, _or_none(made) if optional else made)
 
 
-def wholes(least: int = 1) -> Check:
-    """A list of whole numbers, one at least; it is kept as a tuple."""
+def wholes(least: int = 1, *, optional: bool = False) -> Check:
+    """A list of whole numbers, one at least, or None where that is right too; it is kept as a tuple."""
+    otherwise = " or None" if optional else ""
 
     def made(name: str, value: Any) -> tuple[int, ...]:
         listed = isinstance(value, Sequence) and not isinstance(value, str)
         if not (listed or getattr(value, "ndim", 0) == 1) or not len(value):
             raise ArgumentError(
-                f"{name}: expected a list of whole numbers of at least {least}, got {_checks.short(value)}"
+                f"{name}: expected a list of whole numbers of at least {least}{otherwise}, "
+                f"got {_checks.short(value)}"
             )
         return tuple(_checks.whole(f"{name}[{place}]", one, least) for place, one in enumerate(value))
 
-    return Check(int, made, least, accepts=Sequence[int])
+    accepts = Sequence[int] | None if optional else Sequence[int]
+    return Check(int, _or_none(made) if optional else made, least, accepts=accepts)
 
 
 def anything() -> Check:

@@ -1,0 +1,328 @@
+"""Base of systems that read a sequence of vectors."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nabi.data import Labels
+from nabi.errors import ArgumentError
+from nabi.models._baselines._verdict import verdict
+from nabi.models._classifier._report import Report
+from nabi.models._sequences._baselines import Baselines, frame_features, stack, summary_features
+from nabi.models._sequences._fronts import Front
+from nabi.models._sequences._network import BLANK, SequenceNetwork, SequenceNetworks
+from nabi.models._sequences._report import SequenceReport
+from nabi.models._sequences._samples import NO_LABEL, SequenceSamples
+from nabi.models._sequences._settings import SequenceSettings
+from nabi.models._sequences._stream import SequenceStream
+from nabi.models._sequences._training import BATCH_TO_READ, SequenceTraining, balanced_weights, check_frames
+from nabi.models._task._task_model import TaskModel
+from nabi.training import ResumableTraining
+
+__all__ = ["SequenceModel", "SequencePrediction"]
+
+# A training sees about so many sequences unless it is told otherwise.
+_SEQUENCES_TO_SEE = 30_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SequencePrediction:
+    """What is said of a sequence."""
+
+    name: str
+    """Of the sequence."""
+    label: str | tuple[str, ...]
+    """Its class; the class of every step; or the classes of a string."""
+    probability: float
+    """Of the class; for several the mean of the steps' most probable ones."""
+    probabilities: dict[str, float] | tuple[dict[str, float], ...]
+    """Of all classes; for one class a step, of each step. Empty for strings."""
+
+
+class SequenceData(NamedTuple):
+    """What a training learns from and what it is measured on."""
+
+    train: SequenceSamples
+    held_out: SequenceSamples
+    labels: Labels
+
+
+class SequenceModel(TaskModel):
+    """Base of systems that read a sequence of vectors; the README beside this file says what one gives."""
+
+    _report_type = SequenceReport
+    _training_type: ClassVar[type[SequenceTraining]]
+    """With the kind of its checkpoints."""
+
+    settings: Any
+    network: SequenceNetworks
+    report: SequenceReport
+    labels: Labels
+    """The classes."""
+
+    # What a subclass says -----------------------------------------------------------------------------------
+
+    @property
+    def _answer(self) -> str:
+        """What is said of a sequence: "class", "step" or "string"."""
+        return "class"
+
+    @abstractmethod
+    def _make_front(self) -> Front:
+        """Return a front from settings, `_shape` and what the subclass has of its own."""
+
+    def _features_for_baselines(self, sequence: Array) -> dict[str, Array]:
+        """Return features of a sequence `[T, ...]` by the name of the baseline that reads them.
+
+        For the answer "class" each is a vector `[F]`, for "step" `[T, F]`. None of it is asked for strings.
+        """
+        return frame_features(sequence) if self._answer == "step" else summary_features(sequence)
+
+    def _own_state(self) -> dict[str, Any]:
+        """Return what the system keeps beside the classes, as JSON can hold it."""
+        return {}
+
+    def _set_own_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_own_state` gave, from the header of a file."""
+
+    def _decode(self, probabilities: Array) -> tuple[int, ...]:
+        """Return the string of classes for probabilities `[T, 1 + classes]`, the first that of the blank.
+
+        By default the most probable class of each step, equal neighbours once, blanks left out.
+        """
+        path = probabilities.argmax(1)
+        kept = np.flatnonzero((path != BLANK) & (np.diff(path, prepend=BLANK) != 0))
+        return tuple((path[kept] - 1).tolist())
+
+    # Training -----------------------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        train: SequenceSamples,
+        held_out: SequenceSamples,
+        labels: Labels,
+        *,
+        checkpoint: str | os.PathLike[str] | None,
+        verbose: int | str,
+        callbacks: Any,
+    ) -> SequenceReport:
+        """Train on samples that are read, checked and divided; the end of every `fit`."""
+        if self._answer == "string" and verbose != 0:
+            print("In the first epochs the network usually gives blanks only; this is normal for CTC.")
+        data = SequenceData(train, held_out, labels)
+        report: SequenceReport = self._learn(
+            data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
+        )
+        return report
+
+    def _prepare(self, data: SequenceData) -> Any:
+        """Take the classes and what a sequence is, and choose how often all are gone through."""
+        asked: SequenceSettings = self.asked
+        if self._answer == "step" and asked.convolutions and asked.stride > 1:
+            raise ArgumentError("stride: expected 1 for labels of every step, got " + str(asked.stride))
+        first = data.train.inputs[0]
+        self.labels, self._shape, self._dtype = data.labels, first.shape[1:], first.dtype
+        self._widths = {}
+        if self._answer != "string":
+            features = self._features_for_baselines(first)
+            self._widths = {name: one.shape[-1] for name, one in features.items()}
+        wanted = min(max(round(_SEQUENCES_TO_SEE / len(data.train)), _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return replace(asked, epochs=asked.epochs or wanted)
+
+    def _make_network(self) -> SequenceNetworks:
+        """Return networks with random weights, and baselines that are not fitted."""
+        classes = len(self.labels)
+
+        def make() -> SequenceNetwork:
+            return SequenceNetwork(self._make_front(), self.cell, self.settings, classes, self._answer)
+
+        baselines = Baselines(self._widths, classes) if self._answer != "string" else None
+        return SequenceNetworks(make, self.settings.networks, baselines)
+
+    def _make_training(self, data: SequenceData, checkpoint: Path | None) -> SequenceTraining:
+        """Return the training, after fronts and baselines have taken what they need."""
+        for network in self.network.networks:
+            network.front.learn(data.train.inputs)
+        if self._answer == "string":
+            for samples in (data.train, data.held_out):
+                check_frames(self.network, samples)
+        self._fit_baselines(data)
+        classes = len(self.labels)
+        return self._training_type(
+            self.network, data.train, data.held_out, classes, self.settings, checkpoint
+        )
+
+    def _fit_baselines(self, data: SequenceData) -> None:
+        if self.network.baselines is None:
+            return
+        weights = balanced_weights(data.train, len(self.labels)) if self.settings.class_weight else None
+        train, targets = self._baseline_data(data.train)
+        validation = self._baseline_data(data.held_out) if len(data.held_out) else None
+        self.network.baselines.fit(train, targets, validation, weights)
+
+    def _baseline_data(self, samples: SequenceSamples) -> tuple[dict[str, Array], Array]:
+        """Features and targets of the sequences, or of the steps that have a label."""
+        of_steps = self._answer == "step"
+        features = stack([self._features_for_baselines(one) for one in samples.inputs], of_steps)
+        targets = _flat(samples.targets)
+        known = targets != NO_LABEL
+        return {name: one[known] for name, one in features.items()}, targets[known]
+
+    def _make_report(self, data: SequenceData, training: ResumableTraining) -> SequenceReport:
+        """Measure on what was held out."""
+        return self._measure(
+            data.held_out,
+            train=len(data.train),
+            seconds=training.position.seconds,
+            skipped=data.train.skipped,
+            interrupted=training.interrupted,
+        )
+
+    # Files --------------------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        """Return the classes and what a sequence is."""
+        return {
+            "labels": list(self.labels.names),
+            "shape": list(self._shape),
+            "dtype": np.dtype(self._dtype).str,
+            "baselines": self._widths,
+            **self._own_state(),
+        }
+
+    def _set_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `_state` gave."""
+        self.labels = Labels(state["labels"])
+        self._shape = tuple(int(one) for one in state["shape"])
+        self._dtype = np.dtype(state["dtype"])
+        self._widths = {str(name): int(width) for name, width in state["baselines"].items()}
+        self._set_own_state(state)
+
+    # Asking -------------------------------------------------------------------------------------------------
+
+    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities of each sequence: `[classes]`, or `[T, classes]` with one for each step."""
+        found: list[Any] = [None] * len(samples)
+        with torch.no_grad():
+            for rows in samples.by_length(BATCH_TO_READ):
+                batch = samples.batch(rows)
+                values, lengths = self.network.probabilities(batch.inputs, batch.lengths)
+                for row, value, length in zip(rows, values.numpy(), lengths.tolist(), strict=True):
+                    found[row] = value if self._answer == "class" else value[:length]
+        return found
+
+    def _predict(self, samples: SequenceSamples) -> list[SequencePrediction]:
+        """Return what is said of each sequence."""
+        names = self.labels.names
+        told = []
+        for name, values in zip(samples.names, self._probabilities(samples), strict=True):
+            mean = float(values.max(-1).mean())
+            if self._answer == "string":
+                told.append(
+                    SequencePrediction(name, tuple(names[one] for one in self._decode(values)), mean, ())
+                )
+                continue
+            rows = [dict(zip(names, row, strict=True)) for row in np.atleast_2d(values).tolist()]
+            label = tuple(names[number] for number in np.atleast_2d(values).argmax(1))
+            if self._answer == "class":
+                told.append(SequencePrediction(name, label[0], mean, rows[0]))
+            else:
+                told.append(SequencePrediction(name, label, mean, tuple(rows)))
+        return told
+
+    def _measure(
+        self,
+        samples: SequenceSamples,
+        *,
+        train: int,
+        seconds: float,
+        skipped: tuple[str, ...] = (),
+        interrupted: bool = False,
+        part: str = "held-out sequences",
+    ) -> SequenceReport:
+        """Compare what is said of sequences with their labels, and with what simple models say."""
+        count = len(samples)
+        told: dict[str, Any] = {"scores": None, "error_rate": None, "exact": None}
+        measure, baselines, words = "accuracy", {}, ""
+        if count and self._answer == "string":
+            measure, baselines = "label error rate", {"no labels at all": 1.0}
+            said = [self._decode(one) for one in self._probabilities(samples)]
+            right = [tuple(one.tolist()) for one in samples.targets or ()]
+            told["error_rate"] = _error_rate(said, right)
+            told["exact"] = float(np.mean([one == other for one, other in zip(said, right, strict=True)]))
+            words = verdict(told["error_rate"], baselines, measure=measure, lower_is_better=True)
+        elif count:
+            assert self.network.baselines is not None
+            features, targets = self._baseline_data(samples)
+            values = np.concatenate([np.atleast_2d(one) for one in self._probabilities(samples)])
+            values = values[_flat(samples.targets) != NO_LABEL]
+            what = "steps" if self._answer == "step" else part
+            scores = Report.measure(self.labels.names, targets, values, part=what, interrupted=interrupted)
+            figure, own = _accuracy, scores.accuracy
+            if self.settings.class_weight is not None:
+                # Where rare classes count as much as frequent ones, accuracy says little.
+                measure, figure, own = "macro F1", self._macro_f1, scores.macro_f1
+            for name, said_by in self.network.baselines.predict(features, len(targets)).items():
+                baselines[name] = figure(said_by, targets)
+            # One standard error of the figure; steps of one sequence are not independent.
+            margin = (own * (1 - own) / count) ** 0.5
+            words = verdict(own, baselines, measure=measure, margin=margin)
+            told["scores"] = scores
+        return SequenceReport(
+            train=train,
+            held_out=count,
+            **told,
+            measure=measure,
+            baselines=baselines,
+            verdict=words,
+            seconds=seconds,
+            skipped=skipped,
+            interrupted=interrupted,
+        )
+
+    def _macro_f1(self, said: Array, targets: Array) -> float:
+        values = np.eye(len(self.labels), dtype=np.float32)[said]
+        return Report.measure(self.labels.names, targets, values).macro_f1
+
+    def _stream(self) -> SequenceStream:
+        """Return a reader of chunks.
+
+        Raises:
+            ArgumentError: for a network that reads in both directions.
+        """
+        self._check_trained()
+        if self.settings.bidirectional:
+            raise ArgumentError(
+                "stream: a network that reads in both directions needs the whole sequence; train one with "
+                "bidirectional=False"
+            )
+        return SequenceStream(self.network, self.labels.names, self._shape, self._dtype)
+
+
+def _flat(targets: Sequence[Any] | None) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.atleast_1d(np.asarray(one, np.int64)) for one in targets or ()])
+
+
+def _accuracy(said: Array, targets: Array) -> float:
+    return float((said == targets).mean())
+
+
+def _error_rate(said: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]) -> float:
+    """Edit distance of all strings together, by the labels that are right."""
+    from torchmetrics.functional.text import char_error_rate
+
+    # A character of the private planes stands for each class.
+    texts = [
+        ["".join(chr(0xF0000 + one) for one in string) for string in strings] for strings in (said, right)
+    ]
+    return float(char_error_rate(*texts))

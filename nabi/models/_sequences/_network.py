@@ -1,0 +1,201 @@
+"""The network on sequences: a front, convolutions over time, recurrent layers of any cell, and an answer."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi import layers
+from nabi.cells import Cell
+from nabi.models._networks._dropout import drop_features
+from nabi.models._networks._recurrent_stack import run_layer
+from nabi.models._sequences._baselines import Baselines
+from nabi.models._sequences._fronts import Front
+from nabi.models._sequences._settings import SequenceSettings
+
+__all__ = ["ANSWERS", "BLANK", "SequenceNetwork", "SequenceNetworks", "TimeConvolution", "pool"]
+
+ANSWERS = ("class", "step", "string")
+"""What a network says: a class of a sequence, a class of every step, or a string of classes."""
+BLANK = 0
+"""The number that means "no label here" in the answer "string"; class c is number c + 1 there."""
+# Else a new network says as often a label as nothing, and first has to unlearn the labels.
+_FIRST_BLANK = -2.0
+
+
+class TimeConvolution(torch.nn.Module):
+    """A convolution over time that never reads padding, normalization of each step's features, and ReLU.
+
+    Row by row a sequence of L steps becomes one of ceil(L / stride), whatever stands beside it in the batch:
+    steps outside a sequence are zero.
+
+    Args:
+        reads: features of a step.
+        channels: features it gives.
+        kernel: steps it reads.
+        stride: steps by which it moves on.
+        causal: whether it reads only the present step and those before.
+    """
+
+    def __init__(self, reads: int, channels: int, kernel: int, stride: int, causal: bool) -> None:
+        """Make the convolution with weights from torch's random numbers."""
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.before = kernel - 1 if causal else (kernel - 1) // 2
+        self.convolution = torch.nn.Conv1d(reads, channels, kernel, stride)
+        self.normalization = torch.nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `[B, ceil(T / stride), channels]` and the lengths of its rows."""
+        x = functional.pad(_mask(x, lengths).transpose(1, 2), (self.before, self.kernel - 1 - self.before))
+        x = self.normalization(self.convolution(x).transpose(1, 2))
+        return x.relu(), self.frames(lengths)
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Return how many steps are left of so many."""
+        return (lengths + self.stride - 1).div(self.stride, rounding_mode="floor")
+
+
+class SequenceNetwork(torch.nn.Module):
+    """From sequences to logits.
+
+    The answer "class" is read from three summaries of the outputs of the last recurrent layer: the last
+    step (with two directions the last step of each), the mean and the largest of all steps. "step" and
+    "string" are read from every step.
+
+    Args:
+        front: makes vectors of what a sequence is.
+        cell: of every recurrent layer.
+        settings: layers, directions, convolutions and dropout.
+        outputs: number of classes.
+        answer: one of `ANSWERS`.
+    """
+
+    def __init__(
+        self, front: Front, cell: Cell, settings: SequenceSettings, outputs: int, answer: str
+    ) -> None:
+        """Make the network with weights from torch's random numbers."""
+        super().__init__()
+        self.front, self.answer, self.dropout = front, answer, settings.dropout
+        self.directions = 2 if settings.bidirectional else 1
+        self.convolutions = torch.nn.ModuleList()
+        width = front.width
+        for channels in settings.convolutions or ():
+            self.convolutions.append(
+                TimeConvolution(
+                    width, channels, settings.kernel, settings.stride, causal=not settings.bidirectional
+                )
+            )
+            width = channels
+        self.recurrent = torch.nn.ModuleList()
+        for number in range(settings.layers):
+            for direction in range(self.directions):
+                layer = layers.RNN(cell, return_sequences=True, name=f"recurrent_{number}_{direction}")
+                layer.build((None, None, width))
+                self.recurrent.append(layer)
+            width = cell.output_width * self.directions
+        self.head = torch.nn.Linear(3 * width if answer == "class" else width, outputs + (answer == "string"))
+        if answer == "string":
+            with torch.no_grad():
+                self.head.bias[BLANK] = _FIRST_BLANK
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits and how many steps of each row count.
+
+        Args:
+            x: sequences `[B, T, ...]`, padded at the end.
+            lengths: `[B]`, from 1 to T.
+            generator: of random numbers for dropout and the front; None for none, which is not training.
+
+        Returns:
+            `[B, classes]` for "class", `[B, T', classes]` for "step", `[B, T', 1 + classes]` for "string",
+            where number 0 is the blank; and the lengths `[B]` of the T' steps.
+        """
+        x, lengths = self.front(x, lengths, generator)
+        for convolution in self.convolutions:
+            x, lengths = convolution(x, lengths)
+        x = drop_features(x, self.dropout, generator)
+        last: list[Tensor] = []
+        for first in range(0, len(self.recurrent), self.directions):
+            if first:
+                x = drop_features(x, self.dropout, generator)
+            outputs: list[Tensor] = []
+            last = []
+            for direction in range(self.directions):
+                layer = self.recurrent[first + direction]
+                output, final = run_layer(layer, x, None, lengths, generator, reverse=bool(direction))
+                outputs.append(output)
+                last.append(final[0])
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+        if self.answer == "class":
+            x = pool(torch.cat(last, 1), x, lengths)[:, None]
+        logits: Tensor = self.head(drop_features(x, self.dropout, generator))
+        return (logits[:, 0] if self.answer == "class" else logits), lengths
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Return how many steps are left of sequences of these lengths where the answer is given."""
+        lengths = self.front.frames(lengths)
+        for convolution in self.convolutions:
+            assert isinstance(convolution, TimeConvolution)
+            lengths = convolution.frames(lengths)
+        return lengths
+
+
+class SequenceNetworks(torch.nn.Module):
+    """Networks that are trained side by side and whose probabilities are averaged.
+
+    Args:
+        make: makes one of them.
+        count: how many there are.
+        baselines: the simple models that stand beside them, so that one file holds all.
+    """
+
+    def __init__(
+        self, make: Callable[[], SequenceNetwork], count: int, baselines: Baselines | None = None
+    ) -> None:
+        """Make the networks with weights from torch's random numbers."""
+        super().__init__()
+        self.members = torch.nn.ModuleList(make() for _ in range(count))
+        self.baselines = baselines
+
+    @property
+    def answer(self) -> str:
+        """What they answer."""
+        return self.networks[0].answer
+
+    @property
+    def networks(self) -> Sequence[SequenceNetwork]:
+        """All of them."""
+        return list(self.members)  # type: ignore[arg-type]
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return logits and lengths of each network, as `SequenceNetwork.forward`."""
+        return [member(x, lengths, generator) for member in self.members]
+
+    def probabilities(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of their probabilities, and how many steps of each row count."""
+        found = self(x, lengths)
+        total = found[0][0].softmax(-1)
+        for logits, _ in found[1:]:
+            total = total + logits.softmax(-1)
+        return total / len(found), found[0][1]
+
+
+def pool(last: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
+    """Return `[B, 3 D]`: what is given as the last step, then mean and maximum of the steps `[B, T, D]`."""
+    inside = _inside(x, lengths)[:, :, None]
+    mean = x.masked_fill(~inside, 0.0).sum(1) / lengths[:, None]
+    return torch.cat([last, mean, x.masked_fill(~inside, -torch.inf).amax(1)], 1)
+
+
+def _inside(x: Tensor, lengths: Tensor) -> Tensor:
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+
+
+def _mask(x: Tensor, lengths: Tensor) -> Tensor:
+    return x.masked_fill(~_inside(x, lengths)[:, :, None], 0.0)

@@ -1,0 +1,158 @@
+"""Training of networks on sequences."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nabi.errors import ArgumentError
+from nabi.models._sequences._network import BLANK, SequenceNetworks
+from nabi.models._sequences._samples import NO_LABEL, SequenceBatch, SequenceSamples
+from nabi.models._sequences._settings import SequenceSettings
+from nabi.training import BatchCallbacks, ResumableTraining
+
+__all__ = ["BATCH_TO_READ", "SequenceTraining", "balanced_weights", "check_frames", "sequence_loss"]
+
+BATCH_TO_READ = 128
+"""Sequences that are read at once where nothing is learnt."""
+
+
+class SequenceTraining(ResumableTraining):
+    """One training of networks on sequences, which can be stopped after any batch and taken up again.
+
+    A system gives `kind`, the kind of its checkpoints. Batches hold sequences of about the same length.
+
+    Args:
+        networks: what learns.
+        train: what it learns from.
+        validation: what says after every epoch how good it is; the best weights are kept. May be empty: then
+            the last are.
+        classes: how many there are.
+        settings: with `epochs`.
+        checkpoint: the file that keeps where training stands, None for none.
+    """
+
+    material: ClassVar[str] = "sequences or labels"
+
+    def __init__(
+        self,
+        networks: SequenceNetworks,
+        train: SequenceSamples,
+        validation: SequenceSamples,
+        classes: int,
+        settings: SequenceSettings,
+        checkpoint: Path | None,
+    ) -> None:
+        self._networks, self._train, self._validation = networks, train, validation
+        self._size, self._seed = settings.batch_size, settings.seed
+        self._class_weights = balanced_weights(train, classes) if settings.class_weight is not None else None
+        fingerprint = hashlib.sha256(train.digest() + validation.digest()).hexdigest()
+        super().__init__(networks, settings, checkpoint, fingerprint)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self._train) // self._size)
+
+    def batches(self, first: int) -> Iterator[SequenceBatch]:
+        """Yield the batches of the epoch, in an order that follows from the seed and its number."""
+        for rows in self._train.shuffled(self._size, [self._seed, self.position.epoch])[first:]:
+            yield self._train.batch(rows)
+
+    def loss(self, batch: SequenceBatch) -> tuple[Tensor, int]:
+        """Return the mean loss of a batch, and of how many sequences, steps or strings it is the mean."""
+        return _mean_loss(self._networks, batch, self._class_weights, self.generator)
+
+    @property
+    def validates(self) -> bool:
+        """Whether anything was held out."""
+        return len(self._validation) > 0
+
+    def validate(self, hearing: BatchCallbacks) -> float:
+        """Return the mean loss of what was held out."""
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for number, rows in enumerate(self._validation.by_length(BATCH_TO_READ)):
+                batch = self._validation.batch(rows)
+                loss, things = _mean_loss(self._networks, batch, self._class_weights, None)
+                total += float(loss) * things
+                count += things
+                for hear in hearing:
+                    hear(number, {})
+        return total / count
+
+
+def _mean_loss(
+    networks: SequenceNetworks,
+    batch: SequenceBatch,
+    class_weights: Tensor | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, int]:
+    losses = [
+        sequence_loss(networks.answer, logits, lengths, batch, class_weights)
+        for logits, lengths in networks(batch.inputs, batch.lengths, generator)
+    ]
+    answered = batch.targets if networks.answer != "string" else batch.target_lengths
+    return torch.stack(losses).mean(), max(int((answered != NO_LABEL).sum()), 1)
+
+
+def sequence_loss(
+    answer: str, logits: Tensor, lengths: Tensor, batch: SequenceBatch, class_weights: Tensor | None
+) -> Tensor:
+    """Return the mean loss of a batch.
+
+    For a class, or one a step, it is the cross-entropy, of steps that have a label; for a string the CTC loss
+    (Graves et al. 2006) divided by the length of the string.
+    """
+    if answer == "string":
+        labels = (batch.targets + 1)[batch.targets != NO_LABEL]
+        return functional.ctc_loss(
+            logits.log_softmax(2).transpose(0, 1),
+            labels,
+            lengths,
+            batch.target_lengths,
+            blank=BLANK,
+            zero_infinity=True,
+        )
+    targets = batch.targets.flatten()
+    loss = functional.cross_entropy(
+        logits.flatten(0, -2), targets, class_weights, ignore_index=NO_LABEL, reduction="sum"
+    )
+    labelled = targets[targets != NO_LABEL]
+    total = len(labelled) if class_weights is None else class_weights[labelled].sum()
+    return loss / max(total, 1e-12)
+
+
+def balanced_weights(samples: SequenceSamples, classes: int) -> Tensor:
+    """Return a weight for each class, so that all count the same; the mean over the labels is 1."""
+    targets: npt.NDArray[np.int64] = np.concatenate(
+        [np.atleast_1d(np.asarray(one, np.int64)) for one in samples.targets or ()]
+    )
+    counts = np.bincount(targets[targets != NO_LABEL], minlength=classes)
+    present = counts > 0
+    weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 0.0)
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def check_frames(networks: SequenceNetworks, samples: SequenceSamples) -> None:
+    """Refuse strings that are too long for their sequences: CTC needs a step for each label, and one more
+    between two labels that are the same.
+
+    Raises:
+        ArgumentError: for such a sequence, with its name.
+    """
+    frames = networks.networks[0].frames(torch.from_numpy(samples.lengths)).tolist()
+    for name, length, target in zip(samples.names, frames, samples.targets or (), strict=True):
+        repeats = int((target[1:] == target[:-1]).sum())
+        if length < len(target) + repeats:
+            between = f" and {repeats} blanks between equal labels" if repeats else ""
+            raise ArgumentError(
+                f"{name}: expected {len(target) + repeats} steps or more, for {len(target)} labels{between}, "
+                f"got {length}; use a smaller stride or a longer sequence"
+            )
