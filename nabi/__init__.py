@@ -37,7 +37,17 @@ if TYPE_CHECKING:
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
-    from nabi.models import Captioner, LanguageModel, Model, NoteModel, Sequential, TextClassifier, Translator
+    from nabi.models import (
+        Captioner,
+        LanguageModel,
+        Model,
+        NoteModel,
+        Sequential,
+        SoundClassifier,
+        SpeechRecognizer,
+        TextClassifier,
+        Translator,
+    )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
 else:
@@ -56,6 +66,8 @@ else:
                 "Model",
                 "NoteModel",
                 "Sequential",
+                "SoundClassifier",
+                "SpeechRecognizer",
                 "TextClassifier",
                 "Translator",
             ],
@@ -77,6 +89,8 @@ __all__ = [
     "Optimizer",
     "Regularizer",
     "Sequential",
+    "SoundClassifier",
+    "SpeechRecognizer",
     "TextClassifier",
     "Translator",
     "activations",

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
+    from nabi.models._sequences._model import SequencePrediction
+    from nabi.models._sequences._report import SequenceReport
+    from nabi.models._sound._classifier import SoundClassifier
+    from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
+    from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
+    from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -67,6 +73,12 @@ else:
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
+            "nabi.models._sequences._model": ["SequencePrediction"],
+            "nabi.models._sequences._report": ["SequenceReport"],
+            "nabi.models._sound._classifier": ["SoundClassifier"],
+            "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
+            "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
+            "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],
@@ -81,6 +93,7 @@ __all__ = [
     "CaptionReport",
     "Captioner",
     "Functional",
+    "Heard",
     "LabelFigures",
     "LanguageModel",
     "LanguageReport",
@@ -90,8 +103,15 @@ __all__ = [
     "NoteReport",
     "Prediction",
     "Report",
+    "SequencePrediction",
+    "SequenceReport",
     "Sequential",
+    "SoundClassifier",
+    "SoundStream",
+    "SpeechRecognizer",
+    "SpeechStream",
     "TextClassifier",
+    "Transcript",
     "Translation",
     "Translator",
     "TranslatorReport",

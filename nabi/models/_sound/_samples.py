@@ -71,9 +71,7 @@ def read_samples(
     return found, list(labels)
 
 
-def listen(
-    recordings: Any, rate: int | None, wanted: int | None
-) -> tuple[list[str], list[Samples], int]:
+def listen(recordings: Any, rate: int | None, wanted: int | None) -> tuple[list[str], list[Samples], int]:
     """Return names, samples at the rate wanted, and that rate; the first file's rate where none is wanted.
 
     Raises:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nabi.models._sequences._settings import SequenceSettings
 from nabi.models._task import _shared_settings as shared
-from nabi.models._task._settings import Option, choice, flag, rate, real, setting, whole, wholes
+from nabi.models._task._settings import Option, flag, rate, real, setting, whole, wholes
 
 __all__ = ["SoundSettings", "SpeechSettings"]
 
@@ -30,7 +30,7 @@ class SoundSettings(SequenceSettings):
     stride: int = setting(
         2, whole(), "steps by which each convolution moves on; 2 halves the number of steps."
     )
-    rate: int | None = setting(
+    sample_rate: int | None = setting(
         None,
         whole(optional=True),
         "samples per second that the network hears; that of the recordings by default. Others are resampled.",
@@ -67,11 +67,11 @@ class SoundSettings(SequenceSettings):
 class SpeechSettings(SoundSettings):
     """The settings of a `SpeechRecognizer`, which says what each means."""
 
-    unit: str = setting(
+    unit: str = shared.unit(
         "words",
-        choice("words", "characters"),
         'what texts are cut into: "words", or "characters" where words are too many to learn each.',
-        Option(_PANEL, "What the texts of recordings are cut into: words or characters.", names="--spoken"),
+        "words",
+        "characters",
     )
     joined: int = setting(
         1,

@@ -18,9 +18,7 @@ _FADE = 0.005  # seconds over which the noise of a recording begins and ends
 _QUIETEST, _LOUDEST = math.log(1e-4), math.log(1e-2)  # noise in all of a string, of the largest sample
 
 
-def join_recordings(
-    words: list[Samples], rate: int, random: np.random.Generator
-) -> Samples:
+def join_recordings(words: list[Samples], rate: int, random: np.random.Generator) -> Samples:
     """Return recordings one after the other, with pauses before, between and after them, and with noise.
 
     Each gets a level of its own, its ends are faded, and a little noise lies under all of it: pauses in which
