@@ -87,12 +87,16 @@ def recognise(
 
 def _listen(model: Any, file: IO[bytes], raw: int | None) -> None:
     """Print what is heard in a stream, and how long a frame took."""
+    import numpy as np
+
     from nabi.data import WavFormat, read_header
 
     if raw is not None:
         form = WavFormat(raw, 1, 16, False, 0)
     else:
         form = read_header(file, "standard input")
+    # Code for a step is made before the first sound comes.
+    model.stream().push(np.zeros(model.rate // 4, np.float32))
     listener = model.stream(form.rate)
     spent, frames = 0.0, 0
     for samples in _chunks(file, form):

@@ -101,8 +101,8 @@ class SoundForm(_RecordingsForm):
     name, short = "a folder of recordings with labels", "sound"
     usage = "nabi train FOLDER --label-from name|folder|TABLE"
     what = (
-        "FOLDER: .wav files (.flac, .ogg and .mp3 with the package soundfile); the labels are in their names, "
-        "their subfolders, or a table with the columns file and label"
+        "FOLDER: .wav files (.flac, .ogg and .mp3 with the package soundfile); the labels are in their "
+        "names, their subfolders, or a table with the columns file and label"
     )
     settings, model, learnt = SoundSettings, "SoundClassifier", "recordings are"
 

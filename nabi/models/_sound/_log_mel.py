@@ -1,5 +1,6 @@
 """Log-mel features of sound, frame by frame."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class LogMel(torch.nn.Module):
         edges = self.band_edges()
         places = np.searchsorted(self.frequencies, edges)
         rising = np.zeros_like(self.frequencies)
-        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (low, high) in enumerate(itertools.pairwise(edges)):
             inside = slice(places[number], places[number + 1])
             rising[inside] = (self.frequencies[inside] - low) / (high - low)
         slopes = torch.from_numpy(np.stack([rising, 1 - rising]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nabi.models._sequences._settings import SequenceSettings
 from nabi.models._task import _shared_settings as shared
-from nabi.models._task._settings import Option, flag, rate, real, setting, whole, wholes
+from nabi.models._task._settings import Option, choice, flag, rate, real, setting, whole, wholes
 
 __all__ = ["SoundSettings", "SpeechSettings"]
 
@@ -29,6 +29,12 @@ class SoundSettings(SequenceSettings):
     )
     stride: int = setting(
         2, whole(), "steps by which each convolution moves on; 2 halves the number of steps."
+    )
+    normalization: str = setting(
+        "batch",
+        choice("layer", "batch"),
+        'after each convolution: "layer", of the features of each step, or "batch", of each feature over all '
+        "steps of a batch, which keeps how loud a step is.",
     )
     sample_rate: int | None = setting(
         None,
