@@ -1,4 +1,4 @@
-"""`nabi evaluate`: the scores of a trained model on a labelled table."""
+"""`nabi evaluate`: the scores of a trained model on labelled data."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,24 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._predictors._registry import other_predictor, refuse_options
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         Path,
         typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
     file: Annotated[
-        Path, typer.Argument(help="A table of texts and labels.", metavar="FILE", show_default=False)
+        Path,
+        typer.Argument(
+            help="A table of texts and labels; for other models, files as in training.",
+            metavar="FILE",
+            show_default=False,
+        ),
     ],
     text: Annotated[
         str | None,
@@ -51,13 +58,17 @@ def evaluate(
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Evaluate a model on a table of texts and their correct labels."""
+    """Evaluate a model on data with correct labels: for a text classifier, a table of texts and labels."""
     from rich.console import Console
 
     from nabi.drawing import check_suffix
     from nabi.interchange import write_atomically
     from nabi.training import on_threads
 
+    other = other_predictor(model)
+    if other is not None:
+        other.evaluate(refuse_options(context, other.evaluate_options, other.what))
+        return
     if picture is not None:
         check_suffix(picture)
     check_outputs(

@@ -1,4 +1,4 @@
-"""`nabi predict`: labels for any number of texts."""
+"""`nabi predict`: labels for any number of texts; for other models it asks `_predictors`."""
 
 import sys
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_classifier
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._predictors._registry import other_predictor, refuse_options
 from nabi.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class _Part:
 
 
 def predict(
+    context: typer.Context,
     model: Annotated[
         Path,
         typer.Argument(help="A model from `nabi train`.", metavar="MODEL", show_default=False),
     ],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts.", metavar="[TEXT]...", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Texts; for other models, files.", metavar="[TEXT]...", show_default=False),
     ] = None,
     file: Annotated[
         Path | None,
@@ -73,12 +76,18 @@ def predict(
 ) -> None:
     """Label texts with a trained model, with the probability of each label.
 
+    For models of other data (series, for example), TEXT are files, or --file names one.
+
     Files may be larger than memory; the order of the texts is kept. An empty text gets the label frequencies
     of the training data; long texts are truncated as in training.
     """
     from nabi.cli._predictions import PredictionWriter
     from nabi.training import on_threads
 
+    other = other_predictor(model)
+    if other is not None:
+        other.predict(refuse_options(context, other.predict_options, other.what))
+        return
     if bool(texts) == (file is not None):
         raise ArgumentError("TEXT: expected either texts or --file FILE, got both or neither")
     check_outputs(

@@ -56,6 +56,13 @@ if TYPE_CHECKING:
         TimeseriesDataset,
         timeseries_dataset_from_array,
     )
+    from nabi.data._series._ts_file import (
+        TsFile,
+        TsHeader as TsHeader,
+        is_ts_file as is_ts_file,
+        read_ts,
+        read_ts_header as read_ts_header,
+    )
     from nabi.data._series._windows import (
         windows,
     )
@@ -187,6 +194,13 @@ else:
                 "TimeseriesDataset",
                 "timeseries_dataset_from_array",
             ],
+            "nabi.data._series._ts_file": [
+                "TsFile",
+                "TsHeader",
+                "is_ts_file",
+                "read_ts",
+                "read_ts_header",
+            ],
             "nabi.data._series._windows": [
                 "windows",
             ],
@@ -293,6 +307,7 @@ __all__ = [
     "TimeseriesGenerator",
     "Token",
     "Tokenizer",
+    "TsFile",
     "Vocabulary",
     "decode_notes",
     "encode_notes",
@@ -314,6 +329,7 @@ __all__ = [
     "read_recordings",
     "read_sound",
     "read_table",
+    "read_ts",
     "resample",
     "roll_of",
     "sound_files",

@@ -12,6 +12,8 @@ READERS = {
     "captioner training": "checkpoint= of nabi.Captioner.fit",
     "model": "nabi.models.load_model",
     "weights": "load_weights of a model",
+    "series classifier": "nabi.SeriesClassifier.load",
+    "series classifier training": "checkpoint= of nabi.SeriesClassifier.fit",
     "text classifier": "nabi.TextClassifier.load",
     "language model": "nabi.LanguageModel.load",
     "language model training": "checkpoint= of nabi.LanguageModel.fit",

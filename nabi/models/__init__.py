@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nabi.models._notes._training import NoteReport
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
+    from nabi.models._series._model import SeriesClassifier
+    from nabi.models._series._settings import SeriesSettings as SeriesSettings
     from nabi.models._sound._classifier import SoundClassifier
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
     from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
@@ -75,6 +77,8 @@ else:
             "nabi.models._classifier._split": ["read_text_parts"],
             "nabi.models._sequences._model": ["SequencePrediction"],
             "nabi.models._sequences._report": ["SequenceReport"],
+            "nabi.models._series._model": ["SeriesClassifier"],
+            "nabi.models._series._settings": ["SeriesSettings"],
             "nabi.models._sound._classifier": ["SoundClassifier"],
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
             "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
@@ -106,6 +110,7 @@ __all__ = [
     "SequencePrediction",
     "SequenceReport",
     "Sequential",
+    "SeriesClassifier",
     "SoundClassifier",
     "SoundStream",
     "SpeechRecognizer",

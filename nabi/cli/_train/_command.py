@@ -12,6 +12,7 @@ from nabi.cli._train._form import Form, Said, columns_of
 from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
+from nabi.cli._train._series import SeriesForm
 from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
@@ -19,6 +20,7 @@ from nabi.errors import ArgumentError
 __all__ = ["FORMS", "train"]
 
 FORMS: tuple[Form, ...] = (
+    SeriesForm(),
     LabelsForm(),
     PairsForm(),
     CaptionsForm(),
@@ -34,11 +36,11 @@ come before those that are known by the file."""
 def train(context: typer.Context, **options: Any) -> None:
     """Train a network on your own data, evaluate it on held-out rows and save it to one model file.
 
-    The options say what the data is: --text and --label mean a table of texts and labels; --source and
-    --target a table of translations, or of questions and answers; --captions a folder of images;
-    --label-from a folder of recordings. Without these, a .txt file is a text to learn to generate, and a
-    folder of MIDI files is music to learn to compose. For anything else, the supported kinds of data are
-    listed.
+    The options say what the data is: --text and --label mean a table of texts and labels; --id and --label a
+    table of series, as does a .ts file; --source and --target a table of translations, or of questions and
+    answers; --captions a folder of images; --label-from a folder of recordings. Without these, a .txt file is
+    a text to learn to generate, and a folder of MIDI files is music to learn to compose. For anything else,
+    the supported kinds of data are listed.
 
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).

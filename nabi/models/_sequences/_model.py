@@ -55,6 +55,8 @@ class SequenceData(NamedTuple):
     train: SequenceSamples
     held_out: SequenceSamples
     labels: Labels
+    test: SequenceSamples | None = None
+    """What the report is about; what was held out by default."""
 
 
 class SequenceModel(TaskModel):
@@ -63,6 +65,8 @@ class SequenceModel(TaskModel):
     _report_type = SequenceReport
     _training_type: ClassVar[type[SequenceTraining]]
     """With the kind of its checkpoints."""
+    _things: ClassVar[str] = "sequences"
+    """What it reads, in reports."""
 
     settings: Any
     network: SequenceNetworks
@@ -115,11 +119,15 @@ class SequenceModel(TaskModel):
         checkpoint: str | os.PathLike[str] | None,
         verbose: int | str,
         callbacks: Any,
+        test: SequenceSamples | None = None,
     ) -> SequenceReport:
-        """Train on samples that are read, checked and divided; the end of every `fit`."""
+        """Train on samples that are read, checked and divided; the end of every `fit`.
+
+        The report is about `test`, where it is given.
+        """
         if self._answer == "string" and verbose != 0:
             print("In the first epochs the network usually gives blanks only; this is normal for CTC.")
-        data = SequenceData(train, held_out, labels)
+        data = SequenceData(train, held_out, labels, test)
         report: SequenceReport = self._learn(
             data, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks
         )
@@ -179,13 +187,14 @@ class SequenceModel(TaskModel):
         return {name: one[known] for name, one in features.items()}, targets[known]
 
     def _make_report(self, data: SequenceData, training: ResumableTraining) -> SequenceReport:
-        """Measure on what was held out."""
+        """Measure on the test data, or on what was held out."""
         return self._measure(
-            data.held_out,
+            data.held_out if data.test is None else data.test,
             train=len(data.train),
             seconds=training.position.seconds,
             skipped=data.train.skipped,
             interrupted=training.interrupted,
+            part="held-out" if data.test is None else "test",
         )
 
     # Files --------------------------------------------------------------------------------------------------
@@ -248,7 +257,7 @@ class SequenceModel(TaskModel):
         seconds: float,
         skipped: tuple[str, ...] = (),
         interrupted: bool = False,
-        part: str = "held-out sequences",
+        part: str = "test",
     ) -> SequenceReport:
         """Compare what is said of sequences with their labels, and with what simple models say."""
         count = len(samples)
@@ -266,7 +275,7 @@ class SequenceModel(TaskModel):
             features, targets = self._baseline_data(samples)
             values = np.concatenate([np.atleast_2d(one) for one in self._probabilities(samples)])
             values = values[_flat(samples.targets) != NO_LABEL]
-            what = "steps" if self._answer == "step" else part
+            what = f"{part} {'steps' if self._answer == 'step' else self._things}"
             scores = Report.measure(self.labels.names, targets, values, part=what, interrupted=interrupted)
             figure, own = _accuracy, scores.accuracy
             if self.settings.class_weight is not None:

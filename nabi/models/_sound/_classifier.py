@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from nabi import _checks
 from nabi._public import public
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._model import SequencePrediction
@@ -136,13 +137,15 @@ class SoundClassifier(SoundModel):
         return self._measure(samples, train=self.report.train, seconds=self.report.seconds, part="recordings")
 
     @public
-    def stream(self, rate: int | None = None) -> SoundStream:
+    def stream(self, rate: int | None = None, *, threshold: float = 0.5) -> SoundStream:
         """Return a listener to a stream of sound, which says a label after each stretch that is loud.
 
         Args:
             rate: samples per second of the stream; that of the model by default.
+            threshold: labels that are less probable are not said.
 
         Raises:
-            ArgumentError: for a network that reads in both directions.
+            ArgumentError: for a network that reads in both directions, and a threshold below 0 or above 1.
         """
-        return SoundStream(self._stream(), self.labels.names, self.rate, rate)
+        threshold = _checks.rate("threshold", threshold, up_to_one=True)
+        return SoundStream(self._stream(), self.labels.names, self.rate, rate, threshold)

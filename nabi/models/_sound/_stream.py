@@ -18,9 +18,9 @@ Samples = npt.NDArray[np.float32]
 
 _FRAME = 0.010  # seconds
 # A stretch begins where a few frames are so much louder than the quietest ones of late, and ends after a
-# pause. What came just before its beginning belongs to it.
+# pause. A little of what is quiet before and after belongs to it.
 _LOUDER = 9.0  # in dB
-_LOUD_FRAMES, _PAUSE_FRAMES, _FRAMES_BEFORE, _SHORTEST = 3, 20, 8, 10
+_LOUD_FRAMES, _PAUSE_FRAMES, _QUIET_FRAMES, _SHORTEST = 3, 20, 3, 10
 _QUIETEST = -80.0  # in dB below full scale: what is quieter counts as this
 _RISE = 0.02  # dB by which the floor rises with each frame
 
@@ -93,12 +93,20 @@ class SoundStream(_Listener):
     a pause of 200 ms. What it says does not depend on where the stream is cut.
     """
 
-    def __init__(self, stream: SequenceStream, names: tuple[str, ...], rate: int, given: int | None) -> None:
+    def __init__(
+        self,
+        stream: SequenceStream,
+        names: tuple[str, ...],
+        rate: int,
+        given: int | None,
+        threshold: float,
+    ) -> None:
         super().__init__(stream, rate, given)
-        self._names = names
+        self._names, self._threshold = names, threshold
         self._size = max(round(_FRAME * rate), 1)
         self._rest = np.zeros(0, np.float32)
-        self._before: list[Samples] = []
+        self._held: list[Samples] = []
+        """Quiet frames that belong to a stretch only if a loud one follows."""
         self._floor: float | None = None
         self._frames = self._loud = self._quiet = self._length = 0
         self._inside = False
@@ -135,21 +143,29 @@ class SoundStream(_Listener):
         loud = level > floor + _LOUDER
         self._loud = self._loud + 1 if loud else 0
         self._quiet = 0 if loud else self._quiet + 1
+        self._held.append(frame)
         if self._inside:
-            self._told = self._stream.push(frame)
-            self._length += 1
+            if loud or self._quiet <= _QUIET_FRAMES:
+                self._hear()
             return self._end() if self._quiet >= _PAUSE_FRAMES else []
-        self._before = [*self._before[-(_FRAMES_BEFORE + _LOUD_FRAMES - 1) :], frame]
+        self._held = self._held[-(_QUIET_FRAMES + _LOUD_FRAMES) :]
         if self._loud >= _LOUD_FRAMES:
-            self._inside, self._length = True, _LOUD_FRAMES
+            self._inside, self._length = True, 0
             self._stream.reset()
-            self._told = self._stream.push(np.concatenate(self._before))
-            self._before = []
+            self._hear()
         return []
 
+    def _hear(self) -> None:
+        """Read the frames that are held."""
+        self._told = self._stream.push(np.concatenate(self._held))
+        self._length += len(self._held)
+        self._held = []
+
     def _end(self) -> list[Heard]:
-        self._inside, length = False, self._length - self._quiet
-        if length < _SHORTEST or self._told is None:
+        self._inside, self._held = False, []
+        if self._length < _SHORTEST or self._told is None:
             return []
         best = int(self._told.argmax())
+        if self._told[best] < self._threshold:
+            return []
         return [Heard(self._names[best], self._frames * _FRAME, float(self._told[best]))]

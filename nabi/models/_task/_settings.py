@@ -149,13 +149,13 @@ def text(hint: str, *, optional: bool = False) -> Check:
     return Check(str, _or_none(made) if optional else made)
 
 
-def wholes(least: int = 1, *, optional: bool = False) -> Check:
-    """A list of whole numbers, one at least, or None where that is right too; it is kept as a tuple."""
+def wholes(least: int = 1, *, optional: bool = False, empty: bool = False) -> Check:
+    """A list of whole numbers, kept as a tuple; None or an empty one where that is right too."""
     otherwise = " or None" if optional else ""
 
     def made(name: str, value: Any) -> tuple[int, ...]:
         listed = isinstance(value, Sequence) and not isinstance(value, str)
-        if not (listed or getattr(value, "ndim", 0) == 1) or not len(value):
+        if not (listed or getattr(value, "ndim", 0) == 1) or not (empty or len(value)):
             raise ArgumentError(
                 f"{name}: expected a list of whole numbers of at least {least}{otherwise}, "
                 f"got {_checks.short(value)}"

@@ -38,8 +38,8 @@ def task():
 
 @pytest.fixture(scope="module")
 def trained():
-    model = small(epochs=40, joined=4)
-    sounds, labels, speakers = words(90)
+    model = small(epochs=40, joined=4, batch_size=8, learning_rate=0.02)
+    sounds, labels, speakers = words(150)
     model.fit(sounds, labels, rate=RATE, groups=speakers, validation=sentences(10, 8), verbose=0)
     return model
 

@@ -1,0 +1,40 @@
+"""Which kinds of models there are beside text classifiers, and which one a file holds."""
+
+from pathlib import Path
+
+import typer
+
+from nabi.cli._predictors._predictor import Predictor, Said
+from nabi.cli._predictors._sequences import SequencePredictor
+from nabi.errors import ArgumentError, NabiError
+
+__all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
+
+PREDICTORS: tuple[Predictor, ...] = (
+    SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
+)
+"""All kinds, by the kind of their files."""
+
+
+def other_predictor(model: Path) -> Predictor | None:
+    """Return what predicts with a model; None for a text classifier, and for a file that cannot be read."""
+    from nabi.interchange import read_model_file
+
+    try:
+        kind = read_model_file(model).kind
+    except NabiError:
+        return None  # whoever reads it next says what is wrong
+    return next((one for one in PREDICTORS if one.kind == kind), None)
+
+
+def refuse_options(context: typer.Context, options: frozenset[str], what: str) -> Said:
+    """Return what the command line says, and refuse what means nothing for a kind of model.
+
+    Raises:
+        ArgumentError: for an option that was given and is not among `options`.
+    """
+    for name in sorted(set(context.params) - options):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ArgumentError(f"--{name.replace('_', '-')}: it means nothing for a model of {what}")
+    return dict(context.params)

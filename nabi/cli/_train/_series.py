@@ -1,0 +1,122 @@
+"""`nabi train` on series with labels: a `.ts` file, or a long table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import typer
+
+from nabi.cli._train._form import Said
+from nabi.cli._train._given import given
+from nabi.cli._train._system import Figures, SystemForm
+from nabi.errors import ArgumentError, NabiError
+from nabi.models import SeriesSettings
+
+__all__ = ["SeriesForm"]
+
+_PANEL = "Series"
+
+
+class SeriesForm(SystemForm):
+    """Series with a label each, or with one for every step."""
+
+    name, short = "series with labels", "series"
+    usage = "nabi train FILE.ts, or nabi train TABLE --id COLUMN --label COLUMN"
+    what = (
+        "FILE.ts: series with class labels; TABLE: .csv, .tsv, .jsonl, .parquet with a row for each step of "
+        "each series"
+    )
+    settings, model, learnt = SeriesSettings, "SeriesClassifier", "series are"
+    beside = ((".png", "the confusion matrix"),)
+    shared = frozenset({"label", "balanced", "validation", "test", "encoding", "separator", "quotes"})
+    data: ClassVar = {
+        "id": given(str, help="Column that says which rows are one series.", metavar="COLUMN", panel=_PANEL),
+        "time": given(
+            str,
+            help="Column of numbers or dates that orders the steps.",
+            metavar="COLUMN",
+            show_default="the order of the rows",
+            panel=_PANEL,
+        ),
+        "channels": given(
+            str,
+            help="Columns of numbers, separated by commas.",
+            metavar="COLUMNS",
+            show_default="all others",
+            panel=_PANEL,
+        ),
+        "group": given(
+            str,
+            help="Column whose values are held out as a whole, such as speakers.",
+            metavar="COLUMN",
+            panel=_PANEL,
+        ),
+    }
+
+    def is_meant(self, said: Said) -> bool:
+        """Whether rows are named that are one series, or a .ts file has labels."""
+        from nabi.data import is_ts_file, read_ts_header
+
+        if said["id"] is not None:
+            return True
+        if not is_ts_file(said["file"]):
+            return False
+        try:
+            return bool(read_ts_header(said["file"], encoding=said["encoding"]).classes)
+        except NabiError:
+            # Nothing else reads such a file; the training says what is wrong with it.
+            return True
+
+    def inputs(self, said: Said) -> Mapping[str, Path | None]:
+        """Return the files."""
+        return {"the data": said["file"], "--validation": said["validation"], "--test": said["test"]}
+
+    def read(self, said: Said, model: Any) -> tuple[Any, Any]:
+        """Take over the columns; `fit` reads and checks the files."""
+        labels = said["label"] or []
+        if len(labels) > 1:
+            raise ArgumentError(f"--label: expected one column, got {len(labels)}")
+        if said["id"] is not None and not labels:
+            raise ArgumentError("--label: expected the column of the labels, got none")
+        channels = None if said["channels"] is None else [one.strip() for one in said["channels"].split(",")]
+        columns = {
+            "id": said["id"],
+            "time": said["time"],
+            "channels": channels,
+            "label": labels[0] if labels else None,
+            "group": said["group"],
+        }
+        weight = {"class_weight": "balanced"} if said["balanced"] else {}
+        return self.make(said, **weight), columns
+
+    def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
+        """Train on the series."""
+        return model.fit(
+            said["file"],
+            **data,
+            validation=said["validation"],
+            test=said["test"],
+            encoding=said["encoding"],
+            separator=said["separator"],
+            quoted=said["quotes"],
+            checkpoint=checkpoint,
+        )
+
+    def figures(self, said: Said, model: Any, data: Any) -> Figures:
+        """Return the files and the columns."""
+        files = {name: None if said[name] is None else str(said[name]) for name in ("validation", "test")}
+        return {"file": str(said["file"]), **files, "columns": data}
+
+    def try_out(
+        self, said: Said, model: Any, data: Any, beside: Sequence[Path]
+    ) -> tuple[str, dict[str, Any]]:
+        """Draw the confusion matrix."""
+        if model.report.scores is not None:
+            model.report.picture(beside[0])
+        else:
+            typer.echo("No series were held out, so there is no confusion matrix.")
+        return "", {}
+
+    def next_command(self, model: Any, path: str) -> str:
+        """Say how series are labelled."""
+        return f"It labels series with: nabi predict {path} FILE"

@@ -1,0 +1,1 @@
+"""The series classifier: classes of series of numbers, and of their steps."""
