@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from nabi.models._series._model import SeriesClassifier
     from nabi.models._series._settings import SeriesSettings as SeriesSettings
     from nabi.models._sound._classifier import SoundClassifier
+    from nabi.models._sound._model import band_features as band_features
     from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
     from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
     from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
@@ -80,6 +81,7 @@ else:
             "nabi.models._series._model": ["SeriesClassifier"],
             "nabi.models._series._settings": ["SeriesSettings"],
             "nabi.models._sound._classifier": ["SoundClassifier"],
+            "nabi.models._sound._model": ["band_features"],
             "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
             "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
             "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],

@@ -119,6 +119,8 @@ class Recipe:
         return {name: given.get(name, known[0]) for name, known in values.items()}
 
 
+_SPEAKERS = Choice("speakers", "Whether the speakers of the test were heard.", ("known", "unknown"))
+
 _RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -140,6 +142,17 @@ _RECIPES = {
                 Choice("pair", "The languages.", ("en-de", "en-ko"), {"en-ko": 30}),
                 Choice("attention", "The kind of attention.", ("luong", "bahdanau", "none")),
             ),
+        ),
+        Recipe(
+            "digits", "tells spoken digits apart, also of speakers never heard", 20, 1, True, (_SPEAKERS,)
+        ),
+        Recipe(
+            "digit-strings",
+            "writes down strings of spoken digits, without alignment (CTC)",
+            30,
+            1,
+            True,
+            (_SPEAKERS,),
         ),
         Recipe("fake-news", "classifies posts about COVID-19 as real or fake", 20, None, True),
     )

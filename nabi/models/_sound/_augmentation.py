@@ -16,6 +16,8 @@ _GAIN = 1.5  # of the power, likewise: 6.5 dB
 _LEAST_SNR, _MOST_SNR = 5.0, 45.0  # in dB
 _NOISE_TILT = 4.0  # by which the highest frequency may have less noise, as a logarithm
 _FEWEST_FRAMES = 2
+# A group of bands has up to a fifth of them; one of frames up to 100 ms, less than a word.
+_MOST_BANDS, _MOST_FRAMES = 0.2, 10
 
 
 class Augmentation(torch.nn.Module):
@@ -31,7 +33,6 @@ class Augmentation(torch.nn.Module):
         warp: by how much the frequencies are moved at most, as the logarithm of a factor.
         noise: share of the recordings that get noise.
         masks: how many groups of neighbouring bands, and of frames, are left out.
-        band_share, time_share: how large a group may be, as a share of all.
         speed: whether the speed is changed.
     """
 
@@ -44,13 +45,10 @@ class Augmentation(torch.nn.Module):
         warp: float,
         noise: float,
         masks: int,
-        band_share: float = 0.2,
-        time_share: float = 0.2,
         speed: bool = True,
     ) -> None:
         super().__init__()
         self._noise, self._masks, self._speed = noise, masks, speed
-        self._band_share, self._time_share = band_share, time_share
         warps = np.exp(np.linspace(-warp, warp, _WARPS)) if warp else np.ones(1)
         banks = []
         for factor in warps:
@@ -84,10 +82,11 @@ class Augmentation(torch.nn.Module):
         places, bands = torch.arange(steps), torch.arange(width)
         for _ in range(self._masks):
             first, size = torch.rand(2, batch, 1, generator=generator) * width
-            hidden = (bands >= first) & (bands < first + self._band_share * size)
+            hidden = (bands >= first) & (bands < first + _MOST_BANDS * size)
             features = features.masked_fill(hidden[:, None, :], 0.0)
-            first, size = torch.rand(2, batch, 1, generator=generator) * lengths[:, None]
-            hidden = (places >= first) & (places < first + self._time_share * size)
+            first, size = torch.rand(2, batch, 1, generator=generator)
+            first = first * lengths[:, None]
+            hidden = (places >= first) & (places < first + _MOST_FRAMES * size)
             features = features.masked_fill(hidden[:, :, None], 0.0)
         return features
 

@@ -23,7 +23,11 @@ class SoundTraining(SequenceTraining):
 
 
 class SpeechTraining(SequenceTraining):
-    """Of a recogniser; where `settings.joined` is above 1, on strings that are made anew in every epoch."""
+    """Of a recogniser; where `settings.joined` is above 1, on strings that are made anew in every epoch.
+
+    They are single recordings at first, and become longer over the first third of the epochs: with long ones
+    from the start, a network says nothing but blanks for many epochs.
+    """
 
     kind = "speech recognizer training"
     material = "recordings or texts"
@@ -37,7 +41,8 @@ class SpeechTraining(SequenceTraining):
         settings: Any,
         checkpoint: Path | None,
     ) -> None:
-        self._words, self._joined = train, settings.joined
+        self._words, self._joined, self._epochs = train, settings.joined, settings.epochs
+        self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         if self._joined > 1:
             train = self._made(settings.seed, 0)
         super().__init__(networks, train, validation, classes, settings, checkpoint)
@@ -49,4 +54,7 @@ class SpeechTraining(SequenceTraining):
         yield from super().batches(first)
 
     def _made(self, seed: int, epoch: int) -> SoundSamples:
-        return made_strings(self._words, self._joined, np.random.default_rng([seed, epoch, 1]))
+        """Return the strings of an epoch, always as many."""
+        longest = 1 + round((self._joined - 1) * min(1.0, 3 * epoch / self._epochs))
+        random = np.random.default_rng([seed, epoch, 1])
+        return made_strings(self._words, longest, random, self._count)
