@@ -64,8 +64,9 @@ class SoundSettings(SequenceSettings):
         "share of the features left out in training: of what the recurrent layers read, and of the outputs "
         "of every layer.",
     )
+    batch_size: int = shared.batch_size(48, "recordings per step of training.")
     learning_rate: float = shared.learning_rate(
-        4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
+        3e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )
 
 
