@@ -66,7 +66,7 @@ def recognise(
     of_texts = kind == "speech recognizer"
     if beam is not None and (stream or not of_texts):
         raise ArgumentError(
-            "--beam: it means nothing for streams, and for models with one label per recording"
+            "--beam: it means nothing for streams, and for models that give one label"
         )
     if top > 1 and (stream or of_texts):
         raise ArgumentError("--top: it means nothing for streams, and for models that write texts")

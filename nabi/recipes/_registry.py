@@ -144,12 +144,12 @@ _RECIPES = {
             ),
         ),
         Recipe(
-            "digits", "tells spoken digits apart, also of speakers never heard", 20, 1, True, (_SPEAKERS,)
+            "digits", "tells spoken digits apart, also of speakers never heard", 14, 1, True, (_SPEAKERS,)
         ),
         Recipe(
             "digit-strings",
             "writes down strings of spoken digits, without alignment (CTC)",
-            30,
+            24,
             1,
             True,
             (_SPEAKERS,),

@@ -1,6 +1,7 @@
 """What a classifier of recordings and a recogniser of speech have in common."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,9 @@ from nabi.models._sound._samples import SoundSamples, listen, read_samples
 __all__ = ["SoundModel", "band_features", "divide"]
 
 _RESAMPLED = 20
+# A training hears about so many recordings unless it is told otherwise.
+_RECORDINGS_TO_HEAR = 50_000
+_FEWEST_EPOCHS, _MOST_EPOCHS = 15, 200
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +37,11 @@ class SoundModel(SequenceModel):
     def _prepare(self, data: Any) -> Any:
         """Take the rate of the recordings, and what every sequence model takes."""
         self.rate = data.train.rate
-        return super()._prepare(data)
+        settings = super()._prepare(data)
+        if self.asked.epochs is not None:
+            return settings
+        wanted = round(_RECORDINGS_TO_HEAR / len(data.train))
+        return replace(settings, epochs=min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS))
 
     def _make_front(self) -> Front:
         """Return log-mels with a running mean, changed at random in training."""
@@ -69,7 +77,8 @@ class SoundModel(SequenceModel):
             raise ArgumentError(
                 f"validation: expected recordings, or (recordings, labels), got {short(validation)}"
             )
-        return self._labelled(*validation, rate, None, wanted)
+        recordings, labels = validation
+        return self._labelled(recordings, labels, rate, None, wanted)
 
     def _labelled(
         self, recordings: Any, labels: Any, rate: int | None, groups: Any, wanted: int | None

@@ -13,7 +13,6 @@ from nabi.decoding import ctc_beam_search, ctc_greedy
 from nabi.errors import ArgumentError
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._report import SequenceReport
-from nabi.models._sequences._training import SequenceTraining
 from nabi.models._sound._model import SoundModel, divide
 from nabi.models._sound._samples import SoundSamples
 from nabi.models._sound._settings import SpeechSettings
@@ -69,7 +68,7 @@ class SpeechRecognizer(SoundModel):
     _kind = "speech recognizer"
     _called = "a speech recognizer"
     _settings_type = SpeechSettings
-    _training_type: type[SequenceTraining] = SpeechTraining
+    _training_type = SpeechTraining
     _answer = "string"
 
     settings: SpeechSettings

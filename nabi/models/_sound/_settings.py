@@ -45,14 +45,14 @@ class SoundSettings(SequenceSettings):
     mels: int = setting(40, whole(2), "bands of the log-mel features.")
     deltas: bool = setting(False, flag(), "whether the slope of each band over time is added.")
     warp: float = setting(
-        0.16,
+        0.1,
         real(least=0, most=0.5),
         "by how much voices are changed in training: frequencies are moved by a factor of up to exp(warp), "
         "as by a longer or shorter vocal tract.",
         Option(_PANEL, "How much voices are changed in training; 0 for not at all."),
     )
     noise: float = setting(
-        0.5,
+        0.3,
         rate(),
         "share of the recordings that get noise in training.",
         Option(_PANEL, "Share of the recordings that get noise in training."),
@@ -64,9 +64,9 @@ class SoundSettings(SequenceSettings):
         "share of the features left out in training: of what the recurrent layers read, and of the outputs "
         "of every layer.",
     )
-    batch_size: int = shared.batch_size(48, "recordings per step of training.")
+    batch_size: int = shared.batch_size(32, "recordings per step of training.")
     learning_rate: float = shared.learning_rate(
-        3e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
+        4e-3, "of AdamW, at its highest; it falls to nearly nothing until the end."
     )
 
 
@@ -87,6 +87,7 @@ class SpeechSettings(SoundSettings):
         "with pauses and noise; 1 leaves them as they are.",
         Option(_PANEL, "Join up to this many recordings to a string, anew in every epoch.", shown="1"),
     )
+    batch_size: int = shared.batch_size(16, "recordings, or strings of them, per step of training.")
     beam: int = setting(
         8, whole(), "beginnings that the search for the most probable text follows; 1 is greedy."
     )

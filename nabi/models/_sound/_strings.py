@@ -28,8 +28,7 @@ def join_recordings(words: list[Samples], rate: int, random: np.random.Generator
     fade = max(round(_FADE * rate), 1)
     slope = np.linspace(0, 1, fade, dtype=np.float32)
     for word in words:
-        level = np.float32(math.exp(random.uniform(-_GAIN, _GAIN)))
-        faded = word * level
+        faded: Samples = (word * math.exp(random.uniform(-_GAIN, _GAIN))).astype(np.float32)
         if len(faded) > 2 * fade:
             faded[:fade] *= slope
             faded[-fade:] *= slope[::-1]
