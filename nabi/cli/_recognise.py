@@ -65,9 +65,7 @@ def recognise(
     loaded = _load(model, _KINDS[kind], cell or ())
     of_texts = kind == "speech recognizer"
     if beam is not None and (stream or not of_texts):
-        raise ArgumentError(
-            "--beam: it means nothing for streams, and for models that give one label"
-        )
+        raise ArgumentError("--beam: it means nothing for streams, and for models that give one label")
     if top > 1 and (stream or of_texts):
         raise ArgumentError("--top: it means nothing for streams, and for models that write texts")
     if stream:

@@ -8,9 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["LogMel"]
+__all__ = ["FRAME", "LogMel"]
 
-_WINDOW, _HOP = 0.025, 0.010  # in seconds
+FRAME = 0.010
+"""Seconds from the beginning of a frame to that of the next."""
+_WINDOW = 0.025
 _LOWEST = 60.0  # in Hz
 _FLOOR = 1e-6  # of the power, about what 16 bits can hold
 
@@ -39,7 +41,7 @@ class LogMel(torch.nn.Module):
         """Make the filters."""
         super().__init__()
         self.rate, self.mels = rate, mels
-        self.window, self.hop = max(round(_WINDOW * rate), 2), max(round(_HOP * rate), 1)
+        self.window, self.hop = max(round(_WINDOW * rate), 2), max(round(FRAME * rate), 1)
         self.size = 1 << (self.window - 1).bit_length()
         self.frequencies = np.arange(self.size // 2 + 1) * rate / self.size
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)

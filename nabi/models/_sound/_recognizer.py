@@ -13,6 +13,7 @@ from nabi.decoding import ctc_beam_search, ctc_greedy
 from nabi.errors import ArgumentError
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._report import SequenceReport
+from nabi.models._sound._log_mel import FRAME
 from nabi.models._sound._model import SoundModel, divide
 from nabi.models._sound._samples import SoundSamples
 from nabi.models._sound._settings import SpeechSettings
@@ -22,7 +23,6 @@ from nabi.models._sound._training import SpeechTraining
 
 __all__ = ["SpeechRecognizer", "Transcript"]
 
-_FRAME = 0.010  # seconds
 _SPACE = "␣"
 _SMALLEST = 1e-30
 
@@ -244,5 +244,5 @@ class SpeechRecognizer(SoundModel):
             ArgumentError: for a network that reads in both directions.
         """
         stream = self._stream()
-        step = _FRAME * self.settings.stride ** len(self.settings.convolutions or ())
+        step = FRAME * self.settings.stride ** len(self.settings.convolutions or ())
         return SpeechStream(stream, self.labels.names, step, self.rate, rate)

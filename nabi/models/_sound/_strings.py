@@ -18,11 +18,13 @@ _FADE = 0.005  # seconds over which the noise of a recording begins and ends
 _QUIETEST, _LOUDEST = math.log(1e-4), math.log(1e-2)  # noise in all of a string, of the largest sample
 
 
-def join_recordings(words: list[Samples], rate: int, random: np.random.Generator) -> Samples:
+def join_recordings(
+    words: list[Samples], rate: int, random: np.random.Generator, ending: float | None = None
+) -> Samples:
     """Return recordings one after the other, with pauses before, between and after them, and with noise.
 
     Each gets a level of its own, its ends are faded, and a little noise lies under all of it: pauses in which
-    every sample is zero would give the words away.
+    every sample is zero would give the words away. The last pause has `ending` seconds, if that is said.
     """
     parts: list[Samples] = [_pause(rate, random)]
     fade = max(round(_FADE * rate), 1)
@@ -33,6 +35,8 @@ def join_recordings(words: list[Samples], rate: int, random: np.random.Generator
             faded[:fade] *= slope
             faded[-fade:] *= slope[::-1]
         parts += [faded, _pause(rate, random)]
+    if ending is not None:
+        parts[-1] = np.zeros(round(ending * rate), np.float32)
     joined = np.concatenate(parts)
     level = float(np.abs(joined).max()) * math.exp(random.uniform(_QUIETEST, _LOUDEST))
     noise = random.standard_normal(len(joined), dtype=np.float32) * np.float32(level)
@@ -40,7 +44,11 @@ def join_recordings(words: list[Samples], rate: int, random: np.random.Generator
 
 
 def made_strings(
-    samples: SoundSamples, most: int, random: np.random.Generator, count: int | None = None
+    samples: SoundSamples,
+    most: int,
+    random: np.random.Generator,
+    count: int | None = None,
+    ending: float | None = None,
 ) -> SoundSamples:
     """Return strings of 1 to `most` recordings of one group, in a random order.
 
@@ -51,6 +59,7 @@ def made_strings(
         most: recordings of a string at most.
         random: decides everything.
         count: how many strings to make.
+        ending: seconds of the last pause of each; random by default.
     """
     rows_of: dict[Hashable, list[int]] = {}
     for row in range(len(samples)):
@@ -66,7 +75,8 @@ def made_strings(
     for _ in range(count):
         group = int(random.choice(len(members), p=weights / weights.sum()))
         chosen = random.choice(members[group], int(random.integers(1, most + 1)))
-        inputs.append(join_recordings([samples.inputs[row] for row in chosen], samples.rate, random))
+        words = [samples.inputs[row] for row in chosen]
+        inputs.append(join_recordings(words, samples.rate, random, ending))
         strings.append(np.concatenate([targets[row] for row in chosen]))
         groups.append(names[group])
     return replace(

@@ -154,7 +154,5 @@ def test_without_soundfile_it_says_how_to_install_it(tmp_path, monkeypatch) -> N
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = tmp_path / "tone.mp3"
     path.write_bytes(b"ID3")
-    with pytest.raises(
-        ArgumentError, match=r"needs the package soundfile; .* pip install nabi\[sound\]"
-    ):
+    with pytest.raises(ArgumentError, match=r"needs the package soundfile; .* pip install nabi\[sound\]"):
         read_sound(path)

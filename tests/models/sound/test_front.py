@@ -113,14 +113,20 @@ def test_each_change_does_what_it_says() -> None:
     middle = log_mel.bands(power)[0, 0].argmax()
     assert float(shift[:, :, middle].std(1).max()) < 1e-3
     assert 0.4 < float(shift[:, 0, middle].std()) < 1.2
-    warped, _ = Augmentation(log_mel, warp=0.2, noise=0, masks=0, speed=False).bands(power, lengths, generator)
+    warped, _ = Augmentation(log_mel, warp=0.2, noise=0, masks=0, speed=False).bands(
+        power, lengths, generator
+    )
     places = warped.mean(1).argmax(1)
     assert int(places.min()) < int(middle) < int(places.max())
-    noisy, _ = Augmentation(log_mel, warp=0, noise=0.99, masks=0, speed=False).bands(power, lengths, generator)
+    noisy, _ = Augmentation(log_mel, warp=0, noise=0.99, masks=0, speed=False).bands(
+        power, lengths, generator
+    )
     assert float(noisy[:, :, -1].mean()) > float(bands[:, :, -1].mean()) + 1
     fast, many = Augmentation(log_mel, warp=0, noise=0, masks=0).bands(power, lengths, generator)
     assert len(many.unique()) > 5
     assert fast.shape[1] == int(many.max())
-    masked = Augmentation(log_mel, warp=0, noise=0, masks=2).masked(torch.ones(64, 48, 40), lengths, generator)
+    masked = Augmentation(log_mel, warp=0, noise=0, masks=2).masked(
+        torch.ones(64, 48, 40), lengths, generator
+    )
     assert 0.6 < float(masked.mean()) < 0.95
     assert set(masked.unique().tolist()) == {0.0, 1.0}
