@@ -6,8 +6,8 @@
 `torch` trains the network of `nabi.SoundClassifier` on the official split, and the same network with
 `torch.nn.GRU` on packed sequences; features, changes in training, batches and the learning rate are the same.
 `stream` joins recordings of the test set with pauses and noise, and listens to them in chunks of 10 ms with a
-model of `nabi run digits` or `nabi run digit-strings`; then to noise alone. Processor time is measured, on one
-thread.
+model of `nabi run digits` or `nabi run digit-strings`; then to noise alone. Processor time is measured, on
+one thread.
 """
 
 import argparse
@@ -32,10 +32,8 @@ class PlainNetwork(SequenceNetwork):
 
     def __init__(self, *arguments) -> None:
         super().__init__(*arguments)
-        layer = self.recurrent[0]
-        self.gru = nn.GRU(
-            layer.input_size if hasattr(layer, "input_size") else 64, layer.cell.units, batch_first=True
-        )
+        settings = arguments[2]
+        self.gru = nn.GRU(settings.convolutions[-1], settings.units, batch_first=True)
         self.recurrent = nn.ModuleList()
 
     def forward(self, x, lengths, generator=None):

@@ -1,4 +1,4 @@
-"""Sounds that a small network learns in a second: words that are tones, of speakers that sing higher or lower."""
+"""Sounds that a small network learns in a second: words that are tones, higher for some speakers."""
 
 import numpy as np
 

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_said_before_training(tmp_path) -> None:
         small().fit(sounds, labels, rate=RATE, validation=(sounds[:1], ["loud"]), verbose=0)
     with pytest.raises(ArgumentError, match="mels: expected a whole number of at least 2, got 1"):
         small(mels=1)
-    with pytest.raises(ArgumentError, match="warp: expected a number from 0 to 0.5, got 0.7"):
+    with pytest.raises(ArgumentError, match=r"warp: expected a number from 0 to 0\.5, got 0\.7"):
         small(warp=0.7)
 
 
