@@ -72,6 +72,19 @@ def test_recordings_are_recognised(model, folder, nabi) -> None:
     assert ", low (" in outcome.out
 
 
+def test_they_are_predicted_and_measured_as_other_sequences(model, folder, nabi) -> None:
+    files = sorted(folder.glob("*.wav"))
+    outcome = nabi("predict", model, files[0], files[-1])
+    assert outcome.status == 0
+    assert ["high" in line.split(",")[1] for line in outcome.out.splitlines()[-2:]] == [True, False]
+    table = folder / "table.csv"
+    table.write_text("file,label\n" + "".join(f"{path.name},{path.name.split('_')[0]}\n" for path in files))
+    outcome = nabi("evaluate", model, table)
+    table.unlink()
+    assert outcome.status == 0
+    assert "accuracy 1.0" in outcome.out
+
+
 def stream_of(monkeypatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 

@@ -6,12 +6,14 @@ import typer
 
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
+from nabi.cli._predictors._sound import SoundPredictor
 from nabi.errors import ArgumentError, NabiError
 
 __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
 
 PREDICTORS: tuple[Predictor, ...] = (
     SequencePredictor("series classifier", "SeriesClassifier", "series", tables=True),
+    SoundPredictor("sound classifier", "SoundClassifier", "sound"),
 )
 """All kinds, by the kind of their files."""
 
