@@ -18,6 +18,7 @@ from nabi.cli._explain import explain
 from nabi.cli._forecast import forecast
 from nabi.cli._list import list_all
 from nabi.cli._predict import predict
+from nabi.cli._recognise import recognise
 from nabi.cli._run import run
 from nabi.cli._show import show
 from nabi.cli._train._command import train
@@ -69,6 +70,7 @@ _add("explain", explain)
 _add("write", write)
 _add("next", next_words)
 _add("caption", caption)
+_add("recognise", recognise)
 _add("translate", translate)
 _add("compose", compose)
 _add("forecast", forecast)

@@ -23,7 +23,7 @@ def run(
         Path | None,
         typer.Option(
             help="File or folder with the data, for recipes that need some (reuters, imdb, fake-news, "
-            "shakespeare, chorales, translate).",
+            "shakespeare, chorales, translate, digits, digit-strings).",
             show_default="the folder NABI_DATA, or downloaded",
             metavar="PATH",
         ),
@@ -44,6 +44,15 @@ def run(
             metavar="KIND",
         ),
     ] = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(
+            help="Speakers of the test in the recipes digits and digit-strings: known, or unknown (each is "
+            "left out in turn).",
+            show_default="known",
+            metavar="WHICH",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a recipe's network and write the model, figures (result.json) and pictures into a folder.
@@ -55,7 +64,7 @@ def run(
     from nabi import recipes
 
     console = Console()
-    said = {"pair": pair, "attention": attention}
+    said = {"pair": pair, "attention": attention, "speakers": speakers}
     choices = {name: value for name, value in said.items() if value is not None}
     chosen = recipes.get(recipe)
     if out is not None:

@@ -124,6 +124,25 @@ if TYPE_CHECKING:
     from nabi.data._series._windows import (
         windows,
     )
+    from nabi.data._sound._recordings import (
+        Recordings,
+        read_recordings,
+        sound_files,
+    )
+    from nabi.data._sound._resampling import (
+        Resampler,
+        resample,
+    )
+    from nabi.data._sound._sounds import (
+        Sound,
+        read_sound,
+        write_wav,
+    )
+    from nabi.data._sound._wav_format import (
+        OPEN_ENDED as OPEN_ENDED,
+        WavFormat as WavFormat,
+        read_header as read_header,
+    )
     from nabi.data._tables._frames import (
         KEYS,
         LOWEST,
@@ -302,6 +321,25 @@ else:
             "nabi.data._series._windows": [
                 "windows",
             ],
+            "nabi.data._sound._recordings": [
+                "Recordings",
+                "read_recordings",
+                "sound_files",
+            ],
+            "nabi.data._sound._resampling": [
+                "Resampler",
+                "resample",
+            ],
+            "nabi.data._sound._sounds": [
+                "Sound",
+                "read_sound",
+                "write_wav",
+            ],
+            "nabi.data._sound._wav_format": [
+                "OPEN_ENDED",
+                "WavFormat",
+                "read_header",
+            ],
             "nabi.data._tables._frames": [
                 "KEYS",
                 "LOWEST",
@@ -386,9 +424,12 @@ __all__ = [
     "NumberSeries",
     "Pairs",
     "Piece",
+    "Recordings",
+    "Resampler",
     "Series",
     "SeriesColumns",
     "SeriesSet",
+    "Sound",
     "Table",
     "TimeseriesDataset",
     "TimeseriesGenerator",
@@ -420,12 +461,16 @@ __all__ = [
     "read_midi_folder",
     "read_midi_frames",
     "read_pairs",
+    "read_recordings",
     "read_series",
+    "read_sound",
     "read_table",
     "read_ts",
+    "resample",
     "reverse_complement",
     "roll_of",
     "series_from_arrays",
+    "sound_files",
     "split_genes",
     "stratified_split",
     "stream_table",
@@ -436,4 +481,5 @@ __all__ = [
     "windows",
     "write_midi",
     "write_midi_frames",
+    "write_wav",
 ]

@@ -26,6 +26,10 @@ READERS = {
     "language model training": "checkpoint= of nabi.LanguageModel.fit",
     "note model": "nabi.NoteModel.load",
     "note model training": "checkpoint= of nabi.NoteModel.fit",
+    "sound classifier": "nabi.SoundClassifier.load",
+    "sound classifier training": "checkpoint= of nabi.SoundClassifier.fit",
+    "speech recognizer": "nabi.SpeechRecognizer.load",
+    "speech recognizer training": "checkpoint= of nabi.SpeechRecognizer.fit",
     "translator": "nabi.Translator.load",
     "translator training": "checkpoint= of nabi.Translator.fit",
 }

@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from nabi.models._sequences._report import SequenceReport
     from nabi.models._series._model import SeriesClassifier
     from nabi.models._series._settings import SeriesSettings as SeriesSettings
+    from nabi.models._sound._classifier import SoundClassifier
+    from nabi.models._sound._model import band_features as band_features
+    from nabi.models._sound._recognizer import SpeechRecognizer, Transcript
+    from nabi.models._sound._settings import SoundSettings as SoundSettings, SpeechSettings as SpeechSettings
+    from nabi.models._sound._stream import Heard, SoundStream, SpeechStream
     from nabi.models._translator._model import Translator
     from nabi.models._translator._settings import TranslatorSettings as TranslatorSettings
     from nabi.models._translator._training import TranslatorReport
@@ -99,6 +104,11 @@ else:
             "nabi.models._sequences._report": ["SequenceReport"],
             "nabi.models._series._model": ["SeriesClassifier"],
             "nabi.models._series._settings": ["SeriesSettings"],
+            "nabi.models._sound._classifier": ["SoundClassifier"],
+            "nabi.models._sound._model": ["band_features"],
+            "nabi.models._sound._recognizer": ["SpeechRecognizer", "Transcript"],
+            "nabi.models._sound._settings": ["SoundSettings", "SpeechSettings"],
+            "nabi.models._sound._stream": ["Heard", "SoundStream", "SpeechStream"],
             "nabi.models._translator._model": ["Translator"],
             "nabi.models._translator._settings": ["TranslatorSettings"],
             "nabi.models._translator._training": ["TranslatorReport"],
@@ -121,6 +131,7 @@ __all__ = [
     "ForecastState",
     "Forecaster",
     "Functional",
+    "Heard",
     "LabelFigures",
     "LanguageModel",
     "LanguageReport",
@@ -135,7 +146,12 @@ __all__ = [
     "SequenceReport",
     "Sequential",
     "SeriesClassifier",
+    "SoundClassifier",
+    "SoundStream",
+    "SpeechRecognizer",
+    "SpeechStream",
     "TextClassifier",
+    "Transcript",
     "Translation",
     "Translator",
     "TranslatorReport",

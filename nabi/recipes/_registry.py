@@ -119,6 +119,8 @@ class Recipe:
         return {name: given.get(name, known[0]) for name, known in values.items()}
 
 
+_SPEAKERS = Choice("speakers", "Whether the speakers of the test were heard.", ("known", "unknown"))
+
 _RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -147,6 +149,17 @@ _RECIPES = {
         Recipe("temperatures", "forecasts a week of minimum temperatures from every day", 100, 1, True),
         Recipe("sunspots", "forecasts a year of sunspots, whose cycle has no fixed length", 150, 1, True),
         Recipe("pollution", "forecasts fine dust in Beijing from gaps and the weather", 60, 1, True),
+        Recipe(
+            "digits", "tells spoken digits apart, also of speakers never heard", 14, 1, True, (_SPEAKERS,)
+        ),
+        Recipe(
+            "digit-strings",
+            "writes down strings of spoken digits, without alignment (CTC)",
+            24,
+            1,
+            True,
+            (_SPEAKERS,),
+        ),
         Recipe("fake-news", "classifies posts about COVID-19 as real or fake", 20, None, True),
         Recipe("promoters", "tells promoters from other DNA, and writes new ones", 40, 1, True),
         Recipe("splice", "classifies splice junctions, and labels every base", 10, 1, True),

@@ -9,6 +9,7 @@ from nabi.cli._predictors._dna import DNAPredictor
 from nabi.cli._predictors._forecasts import ForecastPredictor
 from nabi.cli._predictors._predictor import Predictor, Said
 from nabi.cli._predictors._sequences import SequencePredictor
+from nabi.cli._predictors._sound import SoundPredictor
 from nabi.errors import ArgumentError, NabiError
 
 __all__ = ["PREDICTORS", "other_predictor", "refuse_options"]
@@ -18,6 +19,7 @@ PREDICTORS: tuple[Predictor, ...] = (
     ClipPredictor(),
     DNAPredictor(),
     ForecastPredictor(),
+    SoundPredictor("sound classifier", "SoundClassifier", "sound"),
 )
 """All kinds, by the kind of their files."""
 

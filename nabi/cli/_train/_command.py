@@ -16,6 +16,7 @@ from nabi.cli._train._music import MusicForm
 from nabi.cli._train._options import parameters
 from nabi.cli._train._pairs import PairsForm
 from nabi.cli._train._series import SeriesForm
+from nabi.cli._train._sound import SoundForm, SpeechForm
 from nabi.cli._train._writer import WriterForm
 from nabi.errors import ArgumentError
 
@@ -29,6 +30,8 @@ FORMS: tuple[Form, ...] = (
     PairsForm(),
     CaptionsForm(),
     ClipsForm(),
+    SpeechForm(),
+    SoundForm(),
     WriterForm(),
     MusicForm(),
 )
@@ -47,6 +50,10 @@ def train(context: typer.Context, **options: Any) -> None:
     --target a table of translations, or of questions and answers; --captions a folder of images. Without
     these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
     compose. For anything else, the supported kinds of data are listed.
+    table of series, as does a .ts file; --source and --target a table of translations, or of questions and
+    answers; --captions a folder of images; --label-from a folder of recordings. Without these, a .txt file is
+    a text to learn to generate, and a folder of MIDI files is music to learn to compose. For anything else,
+    the supported kinds of data are listed.
 
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).

@@ -22,10 +22,39 @@ BLANK = 0
 """The number that means "no label here" in the answer "string"; class c is number c + 1 there."""
 # Else a new network says as often a label as nothing, and first has to unlearn the labels.
 _FIRST_BLANK = -2.0
+_MOMENTUM, _EPSILON = 0.1, 1e-5
+
+
+class BatchNormalization(torch.nn.Module):
+    """Features normalized by their mean and deviation over all steps that count (Ioffe and Szegedy 2015).
+
+    In training these are those of the batch; otherwise those of the last batches, so that every step is
+    computed by itself.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(channels))
+        self.bias = torch.nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, x: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Return `[..., channels]`; `inside` `[...]` says in training which steps count."""
+        mean, variance = self.mean, self.variance
+        if inside is not None:
+            variance, mean = torch.var_mean(x[inside], 0, correction=0)
+            with torch.no_grad():
+                self.mean.lerp_(mean, _MOMENTUM)
+                self.variance.lerp_(variance, _MOMENTUM)
+        return (x - mean) * (variance + _EPSILON).rsqrt() * self.weight + self.bias
 
 
 class TimeConvolution(torch.nn.Module):
-    """A convolution over time that never reads padding, normalization of each step's features, and ReLU.
+    """A convolution over time that never reads padding, a normalization, and ReLU.
 
     Row by row a sequence of L steps becomes one of ceil(L / stride), whatever stands beside it in the batch:
     steps outside a sequence are zero.
@@ -36,21 +65,28 @@ class TimeConvolution(torch.nn.Module):
         kernel: steps it reads.
         stride: steps by which it moves on.
         causal: whether it reads only the present step and those before.
+        normalization: "layer", of the features of each step, or "batch", of each feature.
     """
 
-    def __init__(self, reads: int, channels: int, kernel: int, stride: int, causal: bool) -> None:
+    def __init__(
+        self, reads: int, channels: int, kernel: int, stride: int, causal: bool, normalization: str = "layer"
+    ) -> None:
         """Make the convolution with weights from torch's random numbers."""
         super().__init__()
         self.kernel, self.stride = kernel, stride
         self.before = kernel - 1 if causal else (kernel - 1) // 2
         self.convolution = torch.nn.Conv1d(reads, channels, kernel, stride)
-        self.normalization = torch.nn.LayerNorm(channels)
+        by_batch = normalization == "batch"
+        self.normalization = BatchNormalization(channels) if by_batch else torch.nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, lengths: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Return `[B, ceil(T / stride), channels]` and the lengths of its rows."""
         x = functional.pad(_mask(x, lengths).transpose(1, 2), (self.before, self.kernel - 1 - self.before))
-        x = self.normalization(self.convolution(x).transpose(1, 2))
-        return x.relu(), self.frames(lengths)
+        x = self.convolution(x).transpose(1, 2)
+        lengths = self.frames(lengths)
+        if training and isinstance(self.normalization, BatchNormalization):
+            return self.normalization(x, _inside(x, lengths)).relu(), lengths
+        return self.normalization(x).relu(), lengths
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Return how many steps are left of so many."""
@@ -84,7 +120,12 @@ class SequenceNetwork(torch.nn.Module):
         for channels in settings.convolutions or ():
             self.convolutions.append(
                 TimeConvolution(
-                    width, channels, settings.kernel, settings.stride, causal=not settings.bidirectional
+                    width,
+                    channels,
+                    settings.kernel,
+                    settings.stride,
+                    causal=not settings.bidirectional,
+                    normalization=settings.normalization,
                 )
             )
             width = channels
@@ -117,7 +158,7 @@ class SequenceNetwork(torch.nn.Module):
         """
         x, lengths = self.front(x, lengths, generator)
         for convolution in self.convolutions:
-            x, lengths = convolution(x, lengths)
+            x, lengths = convolution(x, lengths, generator is not None)
         x = self.front.place(drop_features(x, self.dropout, generator))
         last: list[Tensor] = []
         for first in range(0, len(self.recurrent), self.directions):

@@ -33,6 +33,12 @@ class SequenceSettings(AdamWSettings):
     stride: int = setting(
         1, whole(), "steps by which each convolution moves on; 2 halves the number of steps."
     )
+    normalization: str = setting(
+        "layer",
+        choice("layer", "batch"),
+        'after each convolution: "layer", of the features of each step, or "batch", of each feature over all '
+        "steps of a batch, which keeps how strong a step is.",
+    )
     networks: int = setting(
         1, whole(), "networks that are trained side by side; their probabilities are averaged."
     )

@@ -1,0 +1,140 @@
+"""`nabi recognise`: what is said in recordings, or in a stream of sound."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nabi.cli._load import CELL_HELP
+from nabi.errors import ArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from nabi.data import WavFormat
+
+__all__ = ["recognise"]
+
+_KINDS = {"sound classifier": "SoundClassifier", "speech recognizer": "SpeechRecognizer"}
+_CHUNK = 0.010  # seconds that are read at once from a stream
+
+
+def recognise(
+    model: Annotated[
+        Path, typer.Argument(help="A model from `nabi train FOLDER --label-from ...`.", metavar="MODEL")
+    ],
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(help="Sound files.", metavar="[RECORDING]...", show_default=False)
+    ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Read sound from standard input and print what is heard at once, with its time."
+        ),
+    ] = False,
+    raw: Annotated[
+        int | None,
+        typer.Option(
+            help="Rate of a stream without a WAV header: samples of 16 bits, one channel.",
+            metavar="HZ",
+            min=1,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Number of most probable labels to print.", min=1)] = 1,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            help="Width of the search for texts; 1 is greedy.", min=1, show_default="as in training"
+        ),
+    ] = None,
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+) -> None:
+    """Recognise what is said in recordings, one line per file, or in a stream from standard input.
+
+    A stream is read in chunks of 10 ms. It is a WAV file that does not end, or with --raw plain samples:
+    arecord -f S16_LE -r 16000 -t wav | nabi recognise MODEL --stream
+    """
+    from nabi.interchange import read_kind
+
+    if stream == bool(recordings):
+        raise ArgumentError("RECORDING: expected either sound files or --stream, got both or neither")
+    if raw is not None and not stream:
+        raise ArgumentError("--raw: it means nothing without --stream")
+    kind = read_kind(model, tuple(_KINDS)).kind
+    loaded = _load(model, _KINDS[kind], cell or ())
+    of_texts = kind == "speech recognizer"
+    if beam is not None and (stream or not of_texts):
+        raise ArgumentError("--beam: it means nothing for streams, and for models that give one label")
+    if top > 1 and (stream or of_texts):
+        raise ArgumentError("--top: it means nothing for streams, and for models that write texts")
+    if stream:
+        _listen(loaded, sys.stdin.buffer, raw)
+        return
+    assert recordings is not None
+    several = len(recordings) > 1
+    for path in recordings:
+        before = f"{path}: " if several else ""
+        if of_texts:
+            typer.echo(f"{before}{loaded.transcribe([path], beam=beam)[0].text}")
+            continue
+        told = loaded.predict([path])[0].probabilities
+        best = sorted(told.items(), key=lambda one: -one[1])[:top]
+        typer.echo(before + ", ".join(f"{label} ({probability:.3f})" for label, probability in best))
+
+
+def _listen(model: Any, file: IO[bytes], raw: int | None) -> None:
+    """Print what is heard in a stream, and how long a frame took."""
+    import numpy as np
+
+    from nabi.data import WavFormat, read_header
+
+    if raw is not None:
+        form = WavFormat(raw, 1, 16, False, 0)
+    else:
+        form = read_header(file, "standard input")
+    # Code for a step is made before the first sound comes.
+    model.stream().push(np.zeros(model.rate // 4, np.float32))
+    listener = model.stream(form.rate)
+    spent, frames = 0.0, 0
+    for samples in _chunks(file, form):
+        began = time.perf_counter()
+        heard = listener.push(samples)
+        spent += time.perf_counter() - began
+        frames += 1
+        _print(heard)
+    _print(listener.finish())
+    if not frames:
+        raise ArgumentError("standard input: expected sound, got a stream of length 0")
+    typer.echo(
+        f"{frames * _CHUNK:.1f} s of sound ({form.described}); {spent / frames * 1000:.3f} ms per 10 ms",
+        err=True,
+    )
+
+
+def _print(heard: Any) -> None:
+    for one in heard:
+        probability = "" if one.probability is None else f" ({one.probability:.3f})"
+        typer.echo(f"{one.seconds:8.2f}  {one.label}{probability}")
+        sys.stdout.flush()
+
+
+def _chunks(file: IO[bytes], form: "WavFormat") -> Iterator[Any]:
+    """Yield the samples of a stream; a frame that is cut off at its end is left out."""
+    size = max(round(form.rate * _CHUNK), 1) * form.frame_bytes
+    while data := file.read(size):
+        whole = len(data) - len(data) % form.frame_bytes
+        if whole:
+            yield form.mono(data[:whole])
+
+
+def _load(path: Path, name: str, own_cells: Sequence[str]) -> Any:
+    """Read a model file, with custom cells from the files named on the command line."""
+    from nabi import models
+    from nabi.cli._cell import find_class
+
+    classes = {kind.__name__: kind for kind in map(find_class, own_cells)}
+    try:
+        return getattr(models, name).load(path, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem

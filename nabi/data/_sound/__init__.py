@@ -1,0 +1,1 @@
+"""Sound: WAV files and streams, other rates, folders of recordings."""

@@ -1,0 +1,104 @@
+"""Random changes of recordings in training: other speeds, voices, rooms and levels."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nabi.models._sound._log_mel import LogMel
+
+__all__ = ["Augmentation"]
+
+_WARPS = 21
+_SPEED = 0.15  # at most, as the logarithm of a factor
+_GAIN = 1.5  # of the power, likewise: 6.5 dB
+_LEAST_SNR, _MOST_SNR = 5.0, 45.0  # in dB
+_NOISE_TILT = 4.0  # by which the highest frequency may have less noise, as a logarithm
+_FEWEST_FRAMES = 2
+# A group of bands has up to a fifth of them; one of frames up to 100 ms, less than a word.
+_MOST_BANDS, _MOST_FRAMES = 0.2, 10
+
+
+class Augmentation(torch.nn.Module):
+    """Changes recordings and their features at random, with what a generator draws.
+
+    The power of each frame and frequency is changed, which costs nearly nothing: time is stretched by
+    interpolation between frames, noise adds to the power, and the bands are moved along the frequencies as by
+    a longer or shorter vocal tract (Jaitly and Hinton 2013). Bands and times are then left out (Park et al.
+    2019, SpecAugment).
+
+    Args:
+        log_mel: of the features.
+        warp: by how much the frequencies are moved at most, as the logarithm of a factor.
+        noise: share of the recordings that get noise.
+        masks: how many groups of neighbouring bands, and of frames, are left out.
+        speed: whether the speed is changed.
+    """
+
+    banks: Tensor
+
+    def __init__(
+        self,
+        log_mel: LogMel,
+        *,
+        warp: float,
+        noise: float,
+        masks: int,
+        speed: bool = True,
+    ) -> None:
+        super().__init__()
+        self._noise, self._masks, self._speed = noise, masks, speed
+        warps = np.exp(np.linspace(-warp, warp, _WARPS)) if warp else np.ones(1)
+        banks = []
+        for factor in warps:
+            filters = log_mel.filters(factor)
+            banks.append(filters / np.maximum(filters.sum(0), 1e-3))
+        self.register_buffer("banks", torch.from_numpy(np.stack(banks)).float(), persistent=False)
+
+    def bands(self, power: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return log-mels `[B, T', mels]` and lengths for the power `[B, T, bins]` of frames."""
+        batch, _, bins = power.shape
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(*shape, generator=generator)
+
+        if self._speed:
+            power, lengths = _stretched(power, lengths, torch.exp(_SPEED * (2 * uniform(batch) - 1)))
+        power = power * torch.exp(_GAIN * (2 * uniform(batch, 1, 1) - 1))
+        if self._noise:
+            level = power.sum((1, 2)) / (lengths * bins)
+            ratio = _LEAST_SNR + (_MOST_SNR - _LEAST_SNR) * uniform(batch)
+            level = level * 10 ** (-ratio / 10) * (uniform(batch) < self._noise)
+            tilt = torch.exp(-_NOISE_TILT * uniform(batch, 1, 1) * torch.linspace(0, 1, bins))
+            # The power of white noise at one frequency has an exponential distribution.
+            power = power - torch.log(uniform(*power.shape) + 1e-9) * level[:, None, None] * tilt
+        drawn = torch.randint(len(self.banks), (batch,), generator=generator)
+        return LogMel.logarithm(torch.bmm(power, self.banks[drawn])), lengths
+
+    def masked(self, features: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
+        """Return features `[B, T, D]` with groups of bands and of frames set to zero, their mean."""
+        batch, steps, width = features.shape
+        places, bands = torch.arange(steps), torch.arange(width)
+        for _ in range(self._masks):
+            first, size = torch.rand(2, batch, 1, generator=generator) * width
+            hidden = (bands >= first) & (bands < first + _MOST_BANDS * size)
+            features = features.masked_fill(hidden[:, None, :], 0.0)
+            first, size = torch.rand(2, batch, 1, generator=generator)
+            first = first * lengths[:, None]
+            hidden = (places >= first) & (places < first + _MOST_FRAMES * size)
+            features = features.masked_fill(hidden[:, :, None], 0.0)
+        return features
+
+
+def _stretched(power: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows `[B, T', bins]` that are longer by a factor each, interpolated between frames."""
+    new = (lengths * factors).round().long().clamp_min(_FEWEST_FRAMES)
+    new = torch.minimum(new, (lengths * math.exp(_SPEED)).ceil().long().clamp_min(_FEWEST_FRAMES))
+    places = torch.arange(int(new.max()))[None, :] * ((lengths - 1) / (new - 1))[:, None]
+    last = (lengths - 1)[:, None]
+    before = torch.minimum(places.long(), last)
+    share = (places - before).clamp(0, 1)[:, :, None]
+    after = torch.minimum(before + 1, last)
+    rows = torch.arange(len(power))[:, None]
+    return power[rows, before] * (1 - share) + power[rows, after] * share, new
