@@ -58,7 +58,7 @@ def evaluate(
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Evaluate a model on data with correct labels: for a text classifier, a table of texts and labels."""
+    """Evaluate a model on data with correct labels, or a forecaster on the end of each series."""
     from rich.console import Console
 
     from nabi.drawing import check_suffix

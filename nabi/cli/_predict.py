@@ -74,12 +74,12 @@ def predict(
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
     threads: Annotated[int | None, typer.Option(help="Number of threads.", min=1)] = None,
 ) -> None:
-    """Label texts with a trained model, with the probability of each label.
+    """Label texts, series, recordings, clips or DNA with a trained model, with the probability of each label.
 
-    For models of other data (series, for example), TEXT are files, or --file names one.
+    A model of texts takes texts, or a file with --file, which may be larger than memory; their order is kept.
+    An empty text gets the label frequencies of the training data; long texts are truncated as in training.
 
-    Files may be larger than memory; the order of the texts is kept. An empty text gets the label frequencies
-    of the training data; long texts are truncated as in training.
+    Models of other data take files or folders in place of texts.
     """
     from nabi.cli._predictions import PredictionWriter
     from nabi.training import on_threads

@@ -40,20 +40,14 @@ come before those that are known by the file."""
 
 
 def train(context: typer.Context, **options: Any) -> None:
-    """Train a network on your own data, evaluate it on held-out rows and save it to one model file.
+    """Train a network on your own data, evaluate it on held-out data and save it to one model file.
 
-    The options say what the data is: --text and --label mean a table of texts and labels; --id and --label a
-    table of series, as does a .ts file; --source and
-    --target a table of translations, or of questions and answers; --captions a folder of images; --frames
-    a folder of clips. Without
-    table of series, as does a .ts file; --time or --horizon a table of observations to forecast; --source and
-    --target a table of translations, or of questions and answers; --captions a folder of images. Without
-    these, a .txt file is a text to learn to generate, and a folder of MIDI files is music to learn to
-    compose. For anything else, the supported kinds of data are listed.
-    table of series, as does a .ts file; --source and --target a table of translations, or of questions and
-    answers; --captions a folder of images; --label-from a folder of recordings. Without these, a .txt file is
-    a text to learn to generate, and a folder of MIDI files is music to learn to compose. For anything else,
-    the supported kinds of data are listed.
+    The options say what the data is: --text and --label mean a table of texts and labels; --time and
+    --target observations to forecast; --id and --label a table of series, as does a .ts file; --source and
+    --target a table of translations, or of questions and answers; --captions a folder of images; --frames a
+    folder of clips; --label-from recordings, or sequences of DNA. Without these, a .txt file is a text to
+    learn to generate, and a folder of MIDI files is music to learn to compose. For anything else, the
+    supported kinds of data are listed.
 
     Defaults are chosen from the data. Training stops early. Ctrl-C ends it after the current batch and saves
     what has been learned (exit status 130).
