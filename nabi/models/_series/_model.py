@@ -45,9 +45,9 @@ class SeriesClassifier(SequenceModel):
     >>> labels = ["rises", "falls"] * 20
     >>> slopes = {"rises": 1, "falls": -1}
     >>> series = [slopes[label] * np.arange(random.integers(5, 9)) + random.normal() for label in labels]
-    >>> classifier = SeriesClassifier(units=8, epochs=10, learning_rate=0.01)
+    >>> classifier = SeriesClassifier(units=8, epochs=20, learning_rate=0.01)
     >>> report = classifier.fit(series, labels, verbose=0)
-    >>> [one.label for one in classifier.predict([[0, 1, 2, 3], [9, 8, 7]])]
+    >>> [one.label for one in classifier.predict([[0, 1, 2, 3, 4], [0, -1, -2, -3, -4]])]
     ['rises', 'falls']
     """
 
