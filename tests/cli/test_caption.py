@@ -98,7 +98,7 @@ def test_missing_pictures_are_counted_and_named_before_training(folder, nabi, tm
     outcome = nabi("train", folder, "--captions", table, *SMALL, "--epochs", 1, "--out", out)
     assert outcome.status == 0, outcome
     first = outcome.out.splitlines()[:3]
-    assert first[0] == "2 of 10 rows are passed over:"
+    assert first[0] == "2 of 10 rows are left out:"
     assert "gone.png" in first[1]
     assert "lost.png" in first[2]
     assert len(json.loads((tmp_path / "m.json").read_text())["skipped"]) == 2

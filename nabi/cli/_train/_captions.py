@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import typer
-
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
+from nabi.cli._train._outputs import say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.models import CaptionSettings
 
@@ -15,7 +14,7 @@ __all__ = ["CaptionsForm"]
 
 _PANEL = "Images with captions"
 _HELD_OUT = 0.1
-_DRAWN, _NAMED = 8, 5
+_DRAWN = 8
 
 
 class CaptionsForm(SystemForm):
@@ -62,7 +61,7 @@ class CaptionsForm(SystemForm):
         return {"the captions": said["captions"], "a picture": said["file"]}
 
     def read(self, said: Said, model: Any) -> tuple[Any, Any]:
-        """Read the pictures, say what was passed over, and hold some out."""
+        """Read the pictures, say what is left out, and hold some out."""
         from nabi.data import read_captioned_images
         from nabi.models import CaptionSamples
 
@@ -76,14 +75,8 @@ class CaptionsForm(SystemForm):
             separator=said["separator"],
             quoted=said["quotes"],
         )
-        passed_over, kept = found.skipped, len(found.captions)
-        if passed_over:
-            typer.echo(f"{len(passed_over)} of {len(passed_over) + kept} rows are passed over:")
-            for problem in passed_over[:_NAMED]:
-                typer.echo(f"  {problem}")
-            if len(passed_over) > _NAMED:
-                typer.echo(f"  and {len(passed_over) - _NAMED} more")
-        samples = CaptionSamples(found.images, found.captions, passed_over)
+        say_what_is_left_out(found.skipped, len(found.captions), "rows")
+        samples = CaptionSamples(found.images, found.captions, found.skipped)
         return model, samples.divided(_HELD_OUT, model.settings.seed)
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
@@ -93,7 +86,7 @@ class CaptionsForm(SystemForm):
         return model.fit(train.images, train.captions, validation=validation, checkpoint=checkpoint)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
-        """Return where the pictures were, and those that were passed over."""
+        """Return where the pictures were, and those that were left out."""
         return {
             "folder": str(said["file"]),
             "captions": str(said["captions"]),

@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
+from nabi.cli._train._outputs import draw_confusion, say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.models import ClipSettings
 
@@ -72,8 +73,7 @@ class ClipsForm(SystemForm):
         self, said: Said, model: Any, data: Any, beside: Sequence[Path]
     ) -> tuple[str, dict[str, Any]]:
         """Draw the confusion matrix."""
-        if model.report.scores is not None:
-            model.report.picture(beside[0])
+        draw_confusion(model, beside[0])
         return "", {}
 
     def next_command(self, model: Any, path: str) -> str:
@@ -97,9 +97,4 @@ def _tell(clips: Any, folder: Path, size: int, most: int) -> None:
         )
     if clips.thinned:
         typer.echo(f"{clips.thinned:,} clips have more than {most} frames; {most} of each are read")
-    if clips.skipped:
-        typer.echo(f"{len(clips.skipped)} of {len(clips.skipped) + len(lengths)} clips are left out:")
-        for problem in clips.skipped[:_NAMED]:
-            typer.echo(f"  {problem}")
-        if len(clips.skipped) > _NAMED:
-            typer.echo(f"  and {len(clips.skipped) - _NAMED} more")
+    say_what_is_left_out(clips.skipped, len(lengths), "clips")

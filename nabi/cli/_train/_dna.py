@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import typer
-
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
+from nabi.cli._train._outputs import draw_confusion, say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.errors import ArgumentError
 from nabi.models import DNASettings
@@ -15,7 +14,6 @@ from nabi.models import DNASettings
 __all__ = ["DNAForm"]
 
 _PANEL = "DNA"
-_NAMED = 5
 
 
 class DNAForm(SystemForm):
@@ -110,12 +108,7 @@ class DNAForm(SystemForm):
             encoding=said["encoding"],
             separator=said["separator"],
         )
-        if found.skipped:
-            typer.echo(f"{len(found.skipped)} of {len(found.skipped) + len(found.names)} are left out:")
-            for problem in found.skipped[:_NAMED]:
-                typer.echo(f"  {problem}")
-            if len(found.skipped) > _NAMED:
-                typer.echo(f"  and {len(found.skipped) - _NAMED} more")
+        say_what_is_left_out(found.skipped, len(found.names), "sequences")
         return found
 
     def fit(self, said: Said, model: Any, data: Any, checkpoint: Path) -> Any:
@@ -137,8 +130,7 @@ class DNAForm(SystemForm):
         self, said: Said, model: Any, data: Any, beside: Sequence[Path]
     ) -> tuple[str, dict[str, Any]]:
         """Draw the confusion matrix."""
-        if model.report.scores is not None:
-            model.report.picture(beside[0])
+        draw_confusion(model, beside[0])
         return "", {}
 
     def next_command(self, model: Any, path: str) -> str:

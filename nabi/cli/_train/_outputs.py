@@ -1,7 +1,7 @@
 """What `nabi train` does alike for all models that generate: their files, their cell, and the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,18 @@ from nabi.cli._outputs import cell_files, check_outputs
 from nabi.cli._train._form import Said
 from nabi.errors import ArgumentError
 
-__all__ = ["end_if_interrupted", "make_model", "say_where_it_goes_on", "try_targets", "write_figures"]
+__all__ = [
+    "draw_confusion",
+    "end_if_interrupted",
+    "make_model",
+    "say_what_is_left_out",
+    "say_where_it_goes_on",
+    "try_targets",
+    "write_figures",
+]
 
 _STOPPED = 130
+_NAMED = 5  # of what is left out; the file of the figures has them all
 
 
 def try_targets(path: Path, *suffixes: str, said: Said, read: Mapping[str, Path | None]) -> list[Path]:
@@ -50,6 +59,25 @@ def say_where_it_goes_on(checkpoint: Path) -> None:
     """Say that an earlier training is taken up again, where one was interrupted."""
     if checkpoint.exists():
         typer.echo(f"going on from {checkpoint}")
+
+
+def say_what_is_left_out(skipped: Sequence[str], kept: int, what: str) -> None:
+    """Say what is wrong with the first few of what is left out; `what` they are: "clips"."""
+    if not skipped:
+        return
+    typer.echo(f"{len(skipped)} of {len(skipped) + kept} {what} are left out:")
+    for problem in skipped[:_NAMED]:
+        typer.echo(f"  {problem}")
+    if len(skipped) > _NAMED:
+        typer.echo(f"  and {len(skipped) - _NAMED} more")
+
+
+def draw_confusion(model: Any, path: Path) -> None:
+    """Draw the confusion matrix of what was held out."""
+    if model.report.scores is None:
+        typer.echo("Nothing was held out, so there is no confusion matrix.")
+    else:
+        model.report.picture(path)
 
 
 def write_figures(path: Path, content: Mapping[str, Any]) -> None:

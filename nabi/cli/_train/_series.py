@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import typer
-
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
+from nabi.cli._train._outputs import draw_confusion
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.errors import ArgumentError, NabiError
 from nabi.models import SeriesSettings
@@ -100,10 +99,7 @@ class SeriesForm(SystemForm):
         self, said: Said, model: Any, data: Any, beside: Sequence[Path]
     ) -> tuple[str, dict[str, Any]]:
         """Draw the confusion matrix."""
-        if model.report.scores is not None:
-            model.report.picture(beside[0])
-        else:
-            typer.echo("No series were held out, so there is no confusion matrix.")
+        draw_confusion(model, beside[0])
         return "", {}
 
     def next_command(self, model: Any, path: str) -> str:

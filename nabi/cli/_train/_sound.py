@@ -8,6 +8,7 @@ import typer
 
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
+from nabi.cli._train._outputs import say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.models import SoundSettings, SpeechSettings
 
@@ -15,7 +16,6 @@ __all__ = ["SoundForm", "SpeechForm"]
 
 _PANEL = "Recordings"
 _PLACES = ("name", "folder")
-_NAMED = 5
 
 
 class _RecordingsForm(SystemForm):
@@ -64,12 +64,7 @@ class _RecordingsForm(SystemForm):
             rate=model.asked.sample_rate,
         )
         count = len(found)
-        if found.skipped:
-            typer.echo(f"{len(found.skipped)} of {len(found.skipped) + count} recordings are passed over:")
-            for problem in found.skipped[:_NAMED]:
-                typer.echo(f"  {problem}")
-            if len(found.skipped) > _NAMED:
-                typer.echo(f"  and {len(found.skipped) - _NAMED} more")
+        say_what_is_left_out(found.skipped, count, "recordings")
         for note in found.notes:
             typer.echo(note)
         whose = "" if found.groups is None else f" of {len(set(found.groups))} groups"
@@ -82,7 +77,7 @@ class _RecordingsForm(SystemForm):
         return model.fit(data, checkpoint=checkpoint)
 
     def figures(self, said: Said, model: Any, data: Any) -> Figures:
-        """Return where the recordings were, and those that were passed over."""
+        """Return where the recordings were, and those that were left out."""
         return {
             "folder": str(said["file"]),
             "label_from": said["label_from"],
