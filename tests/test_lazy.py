@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -105,3 +106,133 @@ def test_a_module_of_a_package_that_bears_an_old_name_loads_nothing_else() -> No
         "print(NumberSeries.__module__)\n"
     )
     assert run(program).splitlines() == ["['nabi.data._series._windows']", "nabi.data._series._numbers"]
+
+
+def test_doors_of_layers_and_training_load_nothing() -> None:
+    program = (
+        "import sys\n"
+        "import nabi.layers, nabi.optimizers, nabi.training\n"
+        "print(*sorted(name for name in sys.modules if name.startswith(('nabi.', 'torch'))))\n"
+    )
+    loaded = ["nabi._lazy", "nabi._operator", "nabi.layers", "nabi.optimizers", "nabi.training"]
+    assert run(program).split() == loaded
+
+
+# Each with a module that holds it; all are asked for in a process of their own.
+LAYERS_BY_NAME = [
+    ("Conv2D", {"filters": 2, "kernel_size": 3}),
+    ("MaxPooling2D", {}),
+    ("TimeDistributed", {"layer": {"class_name": "PReLU", "config": {}}}),
+    ("RNN", {"cell": {"class_name": "ConvLSTMCell", "config": {"filters": 2, "kernel_size": 3, "rank": 1}}}),
+    ("RNN", {"cell": {"class_name": "IndRNN", "config": {"units": 2}, "module": "nabi.cells"}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    LAYERS_BY_NAME,
+    ids=[f"{name}-{number}" for number, (name, _) in enumerate(LAYERS_BY_NAME)],
+)
+def test_a_layer_that_a_config_names_is_loaded(name: str, config: dict[str, object]) -> None:
+    described = {"class_name": name, "config": config}
+    assert (
+        run(f"from nabi import layers\nprint(type(layers.deserialize({described!r})).__name__)")
+        == f"{name}\n"
+    )
+
+
+def test_a_model_file_loads_the_layers_that_it_names(tmp_path: Path) -> None:
+    model = nabi.Sequential([nabi.layers.Conv1D(2, 3, input_shape=(8, 2)), nabi.layers.MaxPool1D(2)])
+    path = tmp_path / "model.nabi"
+    model.save(path)
+    program = (
+        "import sys, nabi\n"
+        f"model = nabi.models.load_model({str(path)!r})\n"
+        "print([type(layer).__name__ for layer in model.layers])\n"
+        "print('nabi.layers._attention' in sys.modules)\n"
+    )
+    assert run(program).splitlines() == ["['Conv1D', 'MaxPooling1D']", "False"]
+
+
+def test_a_pickle_loads_the_layers_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "layer.pickle"
+    path.write_bytes(pickle.dumps(nabi.layers.AveragePooling2D(3)))
+    program = f"import pickle\nprint(pickle.load(open({str(path)!r}, 'rb')).pool_size)"
+    assert run(program) == "(3, 3)\n"
+
+
+def test_a_class_of_the_same_name_does_not_stand_for_a_layer_that_is_not_loaded_yet() -> None:
+    program = (
+        "from nabi import layers\n"
+        "class GaussianNoise(layers.Layer):\n"
+        "    pass\n"
+        "made = layers.deserialize({'class_name': 'GaussianNoise', 'config': {'stddev': 0.5}})\n"
+        "print(type(made) is layers.GaussianNoise)\n"
+        "own = layers.deserialize({'class_name': 'GaussianNoise', 'config': {}, 'module': '__main__'})\n"
+        "print(type(own) is GaussianNoise)\n"
+    )
+    assert run(program).split() == ["True", "True"]
+
+
+def test_a_misspelt_layer_is_compared_with_all_layers() -> None:
+    program = (
+        "from nabi import errors, layers\n"
+        "try:\n"
+        "    layers.deserialize({'class_name': 'GausianNoise', 'config': {}})\n"
+        "except errors.UnknownNameError as problem:\n"
+        "    print(problem)\n"
+    )
+    assert "did you mean 'GaussianNoise'?" in run(program)
+
+
+def test_other_names_of_layers_are_the_layers() -> None:
+    program = (
+        "from nabi.layers import MaxPool1D, CuDNNLSTM, Convolution2D\n"
+        "from nabi import layers\n"
+        "print(MaxPool1D is layers.MaxPooling1D, CuDNNLSTM is layers.LSTM, Convolution2D is layers.Conv2D)\n"
+    )
+    assert run(program).split() == ["True"] * 3
+
+
+# What a training of texts and labels from the command line has no use for.
+NOT_FOR_TEXTS = [
+    "nabi.cli._bench", "nabi.cli._evaluate", "nabi.cli._explain", "nabi.cli._predictors", "nabi.cli._show",
+    "nabi.callbacks", "nabi.data._clips", "nabi.data._dna._sequences", "nabi.data._music",
+    "nabi.data._pictures", "nabi.data._sound", "nabi.decoding", "nabi.explain",
+    "nabi.layers._activation_layers", "nabi.layers._attention", "nabi.layers._functions",
+    "nabi.layers._merging", "nabi.layers._noise", "nabi.layers._normalization",
+    "nabi.layers._recurrent._convolutional", "nabi.layers._reshaping", "nabi.layers._windows._convolution_2d",
+    "nabi.layers._windows._pooling_2d", "nabi.losses", "nabi.metrics", "nabi.models._captioner._model",
+    "nabi.models._clips._model", "nabi.models._dna._model", "nabi.models._forecaster._model",
+    "nabi.models._functional", "nabi.models._language._model", "nabi.models._loading",
+    "nabi.models._networks", "nabi.models._notes._model", "nabi.models._sequences._model",
+    "nabi.models._series._model", "nabi.models._sound._model", "nabi.models._translator._model",
+    "nabi.optimizers.schedules", "nabi.recipes._registry", "nabi.targets.eager._kernel",
+    "nabi.training._loop._resumable_training", "nabi.training._metrics._counts",
+]  # fmt: skip
+
+
+def test_the_modules_that_are_not_for_texts_exist() -> None:
+    """So that the next test fails if one of them is moved."""
+    for name in NOT_FOR_TEXTS:
+        assert importlib.util.find_spec(name) is not None, name
+
+
+def test_a_training_of_texts_loads_no_other_kind_of_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"film {number} was {('dull', 'fine')[number % 2]},{number % 2}" for number in range(40)]
+    Path("reviews.csv").write_text("\n".join(["review,verdict", *rows]), encoding="utf-8")
+    program = (
+        "import sys\n"
+        "from contextlib import suppress\n"
+        "from nabi.cli import main\n"
+        "with suppress(SystemExit):\n"
+        "    main('train reviews.csv --text review --label verdict --epochs 1'.split())\n"
+        "print(*sys.modules)\n"
+    )
+    loaded = run(program).splitlines()[-1].split()
+    assert next(Path().glob("*.nabi"), None) is not None
+    for name in NOT_FOR_TEXTS:
+        assert not [module for module in loaded if module == name or module.startswith(f"{name}.")], name

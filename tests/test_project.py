@@ -146,9 +146,9 @@ def test_subcommands_that_the_documents_name_exist() -> None:
     from typer.main import get_command
 
     from nabi import recipes
-    from nabi.cli._main import _app
+    from nabi.cli._main import app
 
-    commands = getattr(get_command(_app), "commands", {})
+    commands = getattr(get_command(app()), "commands", {})
     assert commands
     for document in DOCUMENTS:
         for line in document.read_text(encoding="utf-8").splitlines():

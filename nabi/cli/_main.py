@@ -3,41 +3,61 @@
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 import nabi
-from nabi.cli._bench import bench
-from nabi.cli._cache import cache
-from nabi.cli._caption import caption
-from nabi.cli._compose import compose
-from nabi.cli._evaluate import evaluate
-from nabi.cli._explain import explain
-from nabi.cli._forecast import forecast
-from nabi.cli._list import list_all
-from nabi.cli._predict import predict
-from nabi.cli._recognise import recognise
-from nabi.cli._run import run
-from nabi.cli._show import show
-from nabi.cli._train._command import train
-from nabi.cli._translate import translate
-from nabi.cli._watch import watch
-from nabi.cli._write import next_words, write
+from nabi._lazy import loaded_when_asked
 from nabi.errors import NabiError, TableWarning
 
-__all__ = ["main"]
+__all__ = ["app", "main"]
 
 _WRONG_INPUT, _STOPPED = 2, 130  # exit codes of the shell for wrong usage and for Ctrl-C
 
-_app = typer.Typer(
-    name="nabi",
-    help="Recurrent neural networks from their equations.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+# Loaded by the one that runs. All commands are only for help, completion and misspelt names.
+_load, _ = loaded_when_asked(
+    __name__,
+    {
+        "nabi.cli._bench": ["bench"],
+        "nabi.cli._cache": ["cache"],
+        "nabi.cli._caption": ["caption"],
+        "nabi.cli._compose": ["compose"],
+        "nabi.cli._evaluate": ["evaluate"],
+        "nabi.cli._explain": ["explain"],
+        "nabi.cli._forecast": ["forecast"],
+        "nabi.cli._list": ["list_all"],
+        "nabi.cli._predict": ["predict"],
+        "nabi.cli._recognise": ["recognise"],
+        "nabi.cli._run": ["run"],
+        "nabi.cli._show": ["show"],
+        "nabi.cli._train._command": ["train"],
+        "nabi.cli._translate": ["translate"],
+        "nabi.cli._watch": ["watch"],
+        "nabi.cli._write": ["next_words", "write"],
+    },
 )
+# In the order of `nabi --help`; each with the name of its function.
+_COMMANDS = {
+    "run": "run",
+    "train": "train",
+    "predict": "predict",
+    "evaluate": "evaluate",
+    "explain": "explain",
+    "write": "write",
+    "next": "next_words",
+    "caption": "caption",
+    "recognise": "recognise",
+    "translate": "translate",
+    "compose": "compose",
+    "forecast": "forecast",
+    "watch": "watch",
+    "list": "list_all",
+    "show": "show",
+    "bench": "bench",
+    "cache": "cache",
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,7 +66,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@_app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -56,29 +75,22 @@ def _options(
     """Recurrent neural networks from their equations."""
 
 
-def _add(name: str, command: Callable[..., None]) -> None:
-    """Add a command whose help is its docstring, without line breaks in paragraphs, which Typer keeps."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    _app.command(name, help="\n\n".join(one.replace("\n", " ") for one in paragraphs))(command)
-
-
-_add("run", run)
-_add("train", train)
-_add("predict", predict)
-_add("evaluate", evaluate)
-_add("explain", explain)
-_add("write", write)
-_add("next", next_words)
-_add("caption", caption)
-_add("recognise", recognise)
-_add("translate", translate)
-_add("compose", compose)
-_add("forecast", forecast)
-_add("watch", watch)
-_add("list", list_all)
-_add("show", show)
-_add("bench", bench)
-_add("cache", cache)
+def app(names: Sequence[str] = tuple(_COMMANDS)) -> typer.Typer:
+    """Make the application with these commands; without names, with all."""
+    made = typer.Typer(
+        name="nabi",
+        help="Recurrent neural networks from their equations.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_options)
+    for name in names:
+        command = _load(_COMMANDS[name])
+        # Its help is its docstring, without line breaks in paragraphs, which Typer keeps.
+        paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+        made.command(name, help="\n\n".join(one.replace("\n", " ") for one in paragraphs))(command)
+    return made
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -100,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TableWarning)
-            _app(args=None if arguments is None else list(arguments), prog_name="nabi")
+            given = sys.argv[1:] if arguments is None else list(arguments)
+            called = given[:1] if given and given[0] in _COMMANDS else _COMMANDS
+            app(list(called))(args=given, prog_name="nabi")
     except NabiError as problem:
         typer.secho("nabi: ", err=True, nl=False, fg="red", bold=True)
         typer.echo(" ".join(str(problem).split()), err=True)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         encode_dna,
         reverse_complement,
     )
+    from nabi.data._dna._file_names import (
+        is_dna_file as is_dna_file,
+    )
     from nabi.data._dna._hidden_markov import (
         HiddenMarkovDNA,
         MadeDNA,
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
     )
     from nabi.data._dna._sequences import (
         DNASequences,
-        is_dna_file as is_dna_file,
         read_dna,
     )
     from nabi.data._music._midi import (
@@ -237,6 +239,9 @@ else:
                 "encode_dna",
                 "reverse_complement",
             ],
+            "nabi.data._dna._file_names": [
+                "is_dna_file",
+            ],
             "nabi.data._dna._hidden_markov": [
                 "HiddenMarkovDNA",
                 "MadeDNA",
@@ -245,7 +250,6 @@ else:
             ],
             "nabi.data._dna._sequences": [
                 "DNASequences",
-                "is_dna_file",
                 "read_dna",
             ],
             "nabi.data._music._midi": [

@@ -127,7 +127,7 @@ class Dense(Layer):
         check_no_constraint(kernel_constraint=kernel_constraint, bias_constraint=bias_constraint)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive_integer("units", units)
-        self.activation = _activations.get(activation)
+        self.activation: _activations.Activation = _activations.get(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
@@ -201,7 +201,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = _activations.get(activation)
+        self.activation: _activations.Activation = _activations.get(activation)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Apply the function to the inputs."""

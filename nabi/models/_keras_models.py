@@ -1,7 +1,6 @@
 """The models of layers, all of them: whoever reads a file or a config may meet each."""
 
 from nabi.models._cloning import clone_model, model_from_config, model_from_json, save_model
-from nabi.models._files import describe_model
 from nabi.models._functional import Functional
 from nabi.models._loading import load_model, make_model
 from nabi.models._model import Model
@@ -12,7 +11,6 @@ __all__ = [
     "Model",
     "Sequential",
     "clone_model",
-    "describe_model",
     "load_model",
     "make_model",
     "model_from_config",

@@ -12,7 +12,6 @@ from nabi.errors import ArgumentError, MissingNameError, unknown_name
 from nabi.layers import Held, Layer, serialize
 from nabi.models import _files
 from nabi.models._fitting import Fitting
-from nabi.models._summary import summary_lines
 
 __all__ = ["Model"]
 
@@ -122,6 +121,8 @@ class Model(Fitting):
             print_fn: called for each line instead of printing.
             line_length: width of the table.
         """
+        from nabi.models._summary import summary_lines
+
         lines = summary_lines(self, self.layers, self.output_shapes(), self.connections(), line_length)
         for line in lines:
             (print_fn or print)(line)

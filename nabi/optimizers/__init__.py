@@ -7,22 +7,45 @@
 
 from typing import TYPE_CHECKING
 
-from nabi._lazy import names_missing as _names_missing
-from nabi.optimizers import schedules
-from nabi.training._optimizers._classes import Optimizer
-from nabi.training._optimizers._names import (
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    Nadam,
-    RMSprop,
-    deserialize,
-    get,
-    serialize,
-)
+from nabi._lazy import loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi.optimizers import schedules
+    from nabi.training._optimizers._classes import Optimizer
+    from nabi.training._optimizers._names import (
+        SGD,
+        Adadelta,
+        Adagrad,
+        Adam,
+        Adamax,
+        AdamW,
+        Nadam,
+        RMSprop,
+        deserialize,
+        get,
+        serialize,
+    )
+else:
+    # Few programs have schedules.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.training._optimizers._classes": ["Optimizer"],
+            "nabi.training._optimizers._names": [
+                "SGD",
+                "Adadelta",
+                "Adagrad",
+                "Adam",
+                "Adamax",
+                "AdamW",
+                "Nadam",
+                "RMSprop",
+                "deserialize",
+                "get",
+                "serialize",
+            ],
+        },
+    )
 
 __all__ = [
     "SGD",
@@ -39,6 +62,3 @@ __all__ = [
     "schedules",
     "serialize",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = _names_missing(__name__)

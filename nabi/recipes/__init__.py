@@ -9,9 +9,9 @@ True
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.recipes._registry import Choice, Recipe, get, names
 
 if TYPE_CHECKING:
+    from nabi.recipes._registry import Choice, Recipe, get, names
     from nabi.recipes._results._translation_scores import score as score
     from nabi.recipes._run._run import Result, Run
     from nabi.recipes._run._run_folder import RunFolder
@@ -20,6 +20,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.recipes._registry": ["Choice", "Recipe", "get", "names"],
             "nabi.recipes._results._translation_scores": ["score"],
             "nabi.recipes._run._run": ["Result", "Run"],
             "nabi.recipes._run._run_folder": ["RunFolder"],

@@ -18,8 +18,7 @@ from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watch
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
-from nabi.targets import TorchPasses, full_batch, prepare, prepare_step
-from nabi.targets.eager import step_function
+from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
 
 if TYPE_CHECKING:
     from nabi.targets import Passes
@@ -391,6 +390,6 @@ class PreparedStep:
                 )
         if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
             with torch.no_grad():
-                return step_function(self.program)(x, tuple(states), self._families, ())
+                return eager.step_function(self.program)(x, tuple(states), self._families, ())
         self._given = new = self._step(x, states)
         return new

@@ -4,44 +4,153 @@ Public under the names that Keras users know: `nabi.callbacks`, `nabi.losses`, `
 `nabi.optimizers`, `nabi.utils`.
 """
 
-from nabi.training._callbacks._base import (
-    Callback,
-    CallbackList,
-    History,
-    LambdaCallback,
-    TerminateOnNaN,
-    as_callbacks,
-)
-from nabi.training._callbacks._monitoring import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
-from nabi.training._callbacks._saving import BackupAndRestore, CSVLogger, ModelCheckpoint
-from nabi.training._compiled import Compiled
-from nabi.training._data._batches import (
-    ArrayBatches,
-    Batches,
-    StreamBatches,
-    class_weights,
-    make_batches,
-)
-from nabi.training._data._inputs_outputs import Part, Ports, each, first_of, named, row_count
-from nabi.training._data._one_hot import to_categorical
-from nabi.training._data._py_dataset import PyDataset
-from nabi.training._data._random_checks import check_random_state
-from nabi.training._data._seeds import set_random_seed
-from nabi.training._data._tensors import resolve_device, to_tensor
-from nabi.training._data._threads import on_threads
-from nabi.training._loop._compiled_file import training_from_file, training_to_file
-from nabi.training._loop._evaluation import evaluate, predict
-from nabi.training._loop._loop import fit
-from nabi.training._loop._progress import make_display
-from nabi.training._loop._resumable_training import (
-    BatchCallbacks,
-    BatchCallbacks as Hearing,
-    ResumableTraining,
-)
-from nabi.training._losses._functions import attach_logits
-from nabi.training._own_steps import as_data, by_default, defines
-from nabi.training._step._chain import LayerCall, Steps
-from nabi.training._step._step import Step, evaluate_by_default, start_figures
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi.training._callbacks._base import (
+        Callback,
+        CallbackList,
+        History,
+        LambdaCallback,
+        TerminateOnNaN,
+        as_callbacks,
+    )
+    from nabi.training._callbacks._monitoring import (
+        EarlyStopping,
+        LearningRateScheduler,
+        ReduceLROnPlateau,
+    )
+    from nabi.training._callbacks._saving import (
+        BackupAndRestore,
+        CSVLogger,
+        ModelCheckpoint,
+    )
+    from nabi.training._compiled import (
+        Compiled,
+    )
+    from nabi.training._data._batches import (
+        ArrayBatches,
+        Batches,
+        StreamBatches,
+        class_weights,
+        make_batches,
+    )
+    from nabi.training._data._inputs_outputs import (
+        Part,
+        Ports,
+        each,
+        first_of,
+        named,
+        row_count,
+    )
+    from nabi.training._data._one_hot import (
+        to_categorical,
+    )
+    from nabi.training._data._py_dataset import (
+        PyDataset,
+    )
+    from nabi.training._data._random_checks import (
+        check_random_state,
+    )
+    from nabi.training._data._seeds import (
+        set_random_seed,
+    )
+    from nabi.training._data._tensors import (
+        resolve_device,
+        to_tensor,
+    )
+    from nabi.training._data._threads import (
+        on_threads,
+    )
+    from nabi.training._loop._compiled_file import (
+        training_from_file,
+        training_to_file,
+    )
+    from nabi.training._loop._evaluation import (
+        evaluate,
+        predict,
+    )
+    from nabi.training._loop._loop import (
+        fit,
+    )
+    from nabi.training._loop._progress import (
+        make_display,
+    )
+    from nabi.training._loop._resumable_training import (
+        BatchCallbacks,
+        ResumableTraining,
+    )
+    from nabi.training._losses._functions import (
+        attach_logits,
+    )
+    from nabi.training._own_steps import (
+        as_data,
+        by_default,
+        defines,
+    )
+    from nabi.training._step._chain import (
+        LayerCall,
+        Steps,
+    )
+    from nabi.training._step._step import (
+        Step,
+        evaluate_by_default,
+        start_figures,
+    )
+else:
+    # A program loads the modules that it uses.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.training._callbacks._base": [
+                "Callback",
+                "CallbackList",
+                "History",
+                "LambdaCallback",
+                "TerminateOnNaN",
+                "as_callbacks",
+            ],
+            "nabi.training._callbacks._monitoring": [
+                "EarlyStopping",
+                "LearningRateScheduler",
+                "ReduceLROnPlateau",
+            ],
+            "nabi.training._callbacks._saving": ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"],
+            "nabi.training._compiled": ["Compiled"],
+            "nabi.training._data._batches": [
+                "ArrayBatches",
+                "Batches",
+                "StreamBatches",
+                "class_weights",
+                "make_batches",
+            ],
+            "nabi.training._data._inputs_outputs": [
+                "Part",
+                "Ports",
+                "each",
+                "first_of",
+                "named",
+                "row_count",
+            ],
+            "nabi.training._data._one_hot": ["to_categorical"],
+            "nabi.training._data._py_dataset": ["PyDataset"],
+            "nabi.training._data._random_checks": ["check_random_state"],
+            "nabi.training._data._seeds": ["set_random_seed"],
+            "nabi.training._data._tensors": ["resolve_device", "to_tensor"],
+            "nabi.training._data._threads": ["on_threads"],
+            "nabi.training._loop._compiled_file": ["training_from_file", "training_to_file"],
+            "nabi.training._loop._evaluation": ["evaluate", "predict"],
+            "nabi.training._loop._loop": ["fit"],
+            "nabi.training._loop._progress": ["make_display"],
+            "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
+            "nabi.training._losses._functions": ["attach_logits"],
+            "nabi.training._own_steps": ["as_data", "by_default", "defines"],
+            "nabi.training._step._chain": ["LayerCall", "Steps"],
+            "nabi.training._step._step": ["Step", "evaluate_by_default", "start_figures"],
+        },
+    )
 
 __all__ = [
     "ArrayBatches",
@@ -53,7 +162,6 @@ __all__ = [
     "CallbackList",
     "Compiled",
     "EarlyStopping",
-    "Hearing",
     "History",
     "LambdaCallback",
     "LayerCall",

@@ -157,7 +157,7 @@ def test_a_folder_of_results_holds_nothing_else(nabi: Any, place: Path) -> None:
 
 
 def test_every_command_that_writes_has_the_rule() -> None:
-    group = typer.main.get_command(_main._app)
+    group = typer.main.get_command(_main.app())
     commands = group.commands  # type: ignore[attr-defined]
     for name, command in commands.items():
         options = {parameter.name for parameter in command.params}

@@ -10,14 +10,13 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data._dna._base_labels import check_length, read_base_labels
 from nabi.data._dna._bases import misplaced_letter
+from nabi.data._dna._file_names import is_dna_file, kind_of
 from nabi.data._dna._records import Record, read_records
 from nabi.data._tables._tables import read_table, table_columns
-from nabi.data._text_files import COMPRESSED
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError, unknown_name
 
-__all__ = ["DNASequences", "is_dna_file", "read_dna"]
+__all__ = ["DNASequences", "read_dna"]
 
-_SUFFIXES = (".fasta", ".fa", ".fna", ".ffn", ".frn", ".fas", ".fastq", ".fq")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _COLUMNS = ("sequence", "seq", "dna", "bases")
 _NAMES = ("name", "id")
@@ -53,11 +52,6 @@ class _Found(NamedTuple):
     place: str
     label: Any
     base_label: Any
-
-
-def is_dna_file(path: Path) -> bool:
-    """Whether the name of a file, also compressed, is that of FASTA or FASTQ."""
-    return _kind(path) in _SUFFIXES
 
 
 @public
@@ -105,7 +99,7 @@ def read_dna(
     (['TTGACATATAAT', 'ACCNGA'], ['promoter', 'other'])
     """
     files = _files(paths)
-    tables = [file for file in files if _kind(file) in _TABLES]
+    tables = [file for file in files if kind_of(file) in _TABLES]
     if tables and len(files) > 1:
         raise ArgumentError(f"paths: expected FASTA and FASTQ files, or one table, got {len(files)} files")
     pattern = _pattern(label_pattern, label_from)
@@ -136,14 +130,6 @@ def read_dna(
 
 
 # Files ------------------------------------------------------------------------------------------------------
-
-
-def _kind(path: Path) -> str:
-    """Return the suffix that says what is in a file."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
 
 
 def _files(paths: Any) -> list[Path]:

@@ -1,11 +1,13 @@
 """Conversion of layers to and from `{"class_name", "config"}` dictionaries.
 
-Classes are looked up among those defined in the running program and in `custom_objects`; nothing is ever
-imported or run because a file names it.
+Classes are looked up among nabi's own layers, those defined in the running program and in `custom_objects`.
+A module of nabi's own is loaded when one of its layers is named; nothing else is ever imported or run because
+a file names it.
 """
 
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +32,21 @@ def _home(kind: type) -> str:
 def register(kind: type) -> None:
     """Register a layer class by name, replacing an older class of the same name and module."""
     _classes.setdefault(kind.__name__, {})[_home(kind)] = kind
+
+
+def _registered(name: str) -> dict[str, type[Any]]:
+    """Return the classes of a name by their modules; a public layer is loaded, which registers it."""
+    package = sys.modules["nabi.layers"]
+    if name in package.__all__:
+        getattr(package, name)
+    return _classes.get(name, {})
+
+
+def _all_names() -> list[str]:
+    """Return the names of all classes, those of layers that no one has asked for yet included."""
+    for name in sys.modules["nabi.layers"].__all__:
+        _registered(name)
+    return list(_classes)
 
 
 def serialize(layer: LayerLike) -> dict[str, Any]:
@@ -68,12 +85,12 @@ def deserialize(described: Mapping[str, Any], custom_objects: Mapping[str, Any] 
     name = described["class_name"]
     kind = (custom_objects or {}).get(name)
     if kind is None:
-        known = _classes.get(name, {})
+        known = _registered(name)
         kind = known.get(described.get("module", ""))
         if kind is None and len(known) == 1:
             kind = next(iter(known.values()))
     if kind is None:
-        raise unknown_name("class_name", name, [*_classes, *(custom_objects or {})])
+        raise unknown_name("class_name", name, [*_all_names(), *(custom_objects or {})])
     config = {key: _own(key, value, custom_objects or {}) for key, value in described["config"].items()}
     if "custom_objects" in inspect.signature(kind.from_config).parameters:
         return kind.from_config(config, custom_objects=custom_objects)
@@ -140,8 +157,10 @@ def _plain(kind: type, name: str, value: Any) -> Any:
 
 def restore(value: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     """Convert the serialized layers in a config, including those inside lists, back to layers."""
-    if is_serialized(value) and value["class_name"] in {**_classes, **(custom_objects or {})}:
-        return deserialize(value, custom_objects)
+    if is_serialized(value):
+        name = value["class_name"]
+        if name in (custom_objects or {}) or _registered(name):
+            return deserialize(value, custom_objects)
     if isinstance(value, list):
         return [restore(one, custom_objects) for one in value]
     return value

@@ -12,7 +12,7 @@ from nabi.layers._recurrent._equations import Equations, activation_name
 from nabi.layers._recurrent._keras_cells import CellLayer
 from nabi.layers._recurrent._rnn import RNN
 
-__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell"]
+__all__ = ["GRU", "LSTM", "CuDNNGRU", "CuDNNLSTM", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell"]
 
 
 def _dropouts(
@@ -246,3 +246,8 @@ class GRUCell(_GRU, CellLayer):
     >>> output.shape, len(states)
     (torch.Size([2, 4]), 1)
     """
+
+
+# Keras' other names.
+CuDNNGRU = GRU
+CuDNNLSTM = LSTM

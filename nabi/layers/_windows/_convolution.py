@@ -21,7 +21,11 @@ from nabi.layers._layer._shapes import check_mask, check_rank, check_width, last
 from nabi.layers._windows._windows import AXES, WindowedLayer, Windows
 from nabi.nn import initializers
 
-__all__ = ["Conv1D", "Convolution"]
+__all__ = [
+    "Conv1D",
+    "Convolution",
+    "Convolution1D",
+]
 
 
 class Convolution(Layer):
@@ -181,3 +185,7 @@ class Conv1D(Convolution, WindowedLayer):
         """Return batch, windows, filters."""
         self._check_inputs(input_shape)
         return (input_shape[0], self._steps(input_shape), self.filters)
+
+
+# Keras' other names.
+Convolution1D = Conv1D

@@ -7,7 +7,10 @@ from nabi.layers._layer._arguments import Shape
 from nabi.layers._windows._convolution import Convolution
 from nabi.layers._windows._windows_2d import PICTURE_AXES, Windows2D
 
-__all__ = ["Conv2D"]
+__all__ = [
+    "Conv2D",
+    "Convolution2D",
+]
 
 
 class Conv2D(Convolution):
@@ -49,3 +52,7 @@ class Conv2D(Convolution):
         """Return batch, height, width, filters."""
         self._check_inputs(input_shape)
         return (input_shape[0], *self.windows.counts(self, input_shape), self.filters)
+
+
+# Keras' other names.
+Convolution2D = Conv2D

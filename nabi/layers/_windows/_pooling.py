@@ -13,7 +13,16 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._layer._shapes import check_mask, check_rank
 from nabi.layers._windows._windows import AXES, WindowedLayer, Windows, all_count
 
-__all__ = ["AveragePooling1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D"]
+__all__ = [
+    "AveragePooling1D",
+    "AvgPool1D",
+    "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPooling1D",
+    "MaxPool1D",
+    "MaxPooling1D",
+]
 
 
 class _Pooling1D(WindowedLayer):
@@ -205,3 +214,10 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
 def _check_data_format(data_format: str | None) -> None:
     if data_format not in (None, "channels_last"):
         raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")
+
+
+# Keras' other names.
+AvgPool1D = AveragePooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+MaxPool1D = MaxPooling1D

@@ -13,7 +13,16 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._layer._shapes import check_rank
 from nabi.layers._windows._windows_2d import PICTURE_AXES, Windows2D
 
-__all__ = ["AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "MaxPooling2D"]
+__all__ = [
+    "AveragePooling2D",
+    "AvgPool2D",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "MaxPool2D",
+    "MaxPooling2D",
+]
 
 
 class _Pooling2D(Layer):
@@ -164,3 +173,10 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 def _check_data_format(data_format: str | None) -> None:
     if data_format not in (None, "channels_last"):
         raise ArgumentError(f"data_format: expected 'channels_last', got {data_format!r}")
+
+
+# Keras' other names.
+AvgPool2D = AveragePooling2D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
+MaxPool2D = MaxPooling2D

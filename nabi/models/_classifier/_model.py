@@ -26,7 +26,7 @@ from nabi.models._classifier._settings import TextSettings
 from nabi.models._classifier._simple import SimpleModel
 from nabi.models._classifier._split import Parts, read_text_parts
 from nabi.models._classifier._training import train
-from nabi.models._keras_models import describe_model, make_model
+from nabi.models._files import describe_model
 from nabi.models._sequential import Sequential
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell
 from nabi.models._task._described import check_fields
@@ -460,6 +460,8 @@ class TextClassifier(System):
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
         """Be what a file holds."""
+        from nabi.models._keras_models import make_model
+
         model: Any = make_model(file, custom_objects)
         self.model = model  # `_misfit` rejects it unless it is a `Sequential`
         with reading(file.path, "it cannot be made a text classifier again"):

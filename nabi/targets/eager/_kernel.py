@@ -5,7 +5,6 @@ the loop, one product for all gates with the same operand, gradients of weights 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -14,34 +13,9 @@ from torch import Tensor
 from nabi.ir import Node, Program
 from nabi.kernels import Rows
 from nabi.targets.eager._code import backward_code, forward_code, recorded
+from nabi.targets.eager._results import Gradients, Record
 
-__all__ = ["Gradients", "Record", "noise_rows", "run_backward", "run_forward"]
-
-
-@dataclass
-class Record:
-    """The values that a forward pass saves for the backward pass.
-
-    Attributes:
-        x: input rows `[N, D]`.
-        noises: rows of each random input.
-        before: rows of saved nodes computed before the loop, by column name.
-        kept: for each step the values named by `recorded(program)`: states before and after it, saved nodes.
-    """
-
-    x: Tensor
-    noises: tuple[Tensor, ...]
-    before: dict[str, Tensor]
-    kept: list[tuple[Tensor, ...]]
-
-
-@dataclass
-class Gradients:
-    """Cotangents of everything a scan reads; None for those not requested."""
-
-    x: Tensor | None
-    initial: tuple[Tensor | None, ...]
-    families: tuple[Tensor | None, ...]
+__all__ = ["noise_rows", "run_backward", "run_forward"]
 
 
 def run_forward(

@@ -5,6 +5,9 @@ what `nabi cache` shows. `listing` is the code to read, for `nabi show`. Importi
 llvmlite; whatever writes, compiles or runs code does.
 """
 
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
 from nabi.native import OTHER_MACHINES
 from nabi.native.store import (
     Entry as CacheEntry,
@@ -13,7 +16,11 @@ from nabi.native.store import (
     entries as cache_entries,
     folder as cache_folder,
 )
-from nabi.targets.llvm._listing import listing
+
+if TYPE_CHECKING:
+    from nabi.targets.llvm._listing import listing
+else:
+    __getattr__, __dir__ = loaded_when_asked(__name__, {"nabi.targets.llvm._listing": ["listing"]})
 
 __all__ = [
     "OTHER_MACHINES",

@@ -8,7 +8,6 @@ from torch import Tensor
 from nabi.errors import ArgumentError, unknown_name
 from nabi.training._losses import _functions as losses
 from nabi.training._losses._classes import Loss, TorchLoss, loss_function
-from nabi.training._metrics import _classes
 from nabi.training._metrics._mean_metric import (
     FUNCTIONS,
     MeanMetric,
@@ -47,6 +46,8 @@ def check(metrics: Sequence[object] | object | None) -> list[object]:
     asked = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
     for metric in asked:
         if isinstance(metric, str) and metric not in (*ACCURACIES, *FUNCTIONS, *NAMED):
+            from nabi.training._metrics import _classes
+
             known = [*ACCURACIES, *FUNCTIONS, *NAMED, *_classes.names()]
             if metric not in known:
                 raise unknown_name("metrics", metric, known)
@@ -80,6 +81,8 @@ def resolve(metric: object, loss: Loss, y_true: Tensor, y_pred: Tensor, *, weigh
             return TorchMetric(named_metric(metric), name=metric)
         if metric in FUNCTIONS:
             return MeanMetric(FUNCTIONS[metric], name=metric)
+        from nabi.training._metrics import _classes
+
         return cast(Metric, _classes.find(metric))
     if isinstance(metric, type):
         metric = metric()

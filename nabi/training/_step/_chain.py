@@ -6,7 +6,7 @@ counts as right is autograd's result: tests compare the two over all kinds of la
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -21,14 +21,11 @@ from nabi.layers import (
     RNN,
     Activation,
     Bidirectional,
-    Conv1D,
     Dense,
     Dropout,
     Embedding,
     Flatten,
-    GlobalMaxPooling1D,
     Layer,
-    MaxPooling1D,
     SimpleRNN,
     SpatialDropout1D,
     has_penalties,
@@ -38,12 +35,6 @@ from nabi.native import is_watched
 from nabi.training._losses._classes import FunctionLoss
 from nabi.training._step._core import ActivationPass, DensePass, DropoutPass, FlattenPass, Pass
 from nabi.training._step._recurrent import BothWaysPass, EmbeddingPass, RecurrentPass
-from nabi.training._step._windows import (
-    ConvolutionPass,
-    GlobalMaxPoolingPass,
-    MaxPoolingPass,
-    PooledConvolutionPass,
-)
 
 __all__ = ["LayerCall", "Parts", "Snapshot", "Steps", "are_known", "find_parts", "is_unwatched"]
 
@@ -172,7 +163,7 @@ def is_unwatched() -> bool:
 
 def are_known(layers: Sequence[Layer]) -> bool:
     """Whether there may be parts for all layers, by their kinds; subclasses are others."""
-    return all(type(layer) in _EVERY_KIND for layer in layers)
+    return all(type(layer) in _EVERY_KIND or type(layer) in _over_windows(layer) for layer in layers)
 
 
 def _is_usual(layer: Layer) -> bool:
@@ -243,7 +234,10 @@ def find_parts(
     shared = len({id(weight) for weight in weights}) < len(weights)
     if shared or not any(weight.requires_grad for weight in weights):
         return None
-    parts = _in_pairs(parts)
+    if any(_over_windows(layer) for layer in layers):
+        from nabi.training._step._windows import in_pairs
+
+        parts = in_pairs(parts)
     if not masks:
         return Parts(parts, logits, None)
     through = _with_masks([own for _, own in parts[1:]])
@@ -252,12 +246,9 @@ def find_parts(
 
 _KINDS: dict[type[Layer], Callable[[Any], Pass | None]] = {
     Bidirectional: BothWaysPass.of,
-    Conv1D: ConvolutionPass.of,
     Dropout: DropoutPass,
     Embedding: EmbeddingPass,
     Flatten: FlattenPass,
-    GlobalMaxPooling1D: GlobalMaxPoolingPass,
-    MaxPooling1D: MaxPoolingPass,
     SpatialDropout1D: DropoutPass,
 }
 # Layers whose activation may be taken off, so that their logits are seen.
@@ -277,9 +268,19 @@ def _part(layer: Layer, function: Callable[[Tensor], Tensor] | None, masked: boo
         return RecurrentPass.of(layer, masked)
     if kind in _ACTIVATED:
         return _ACTIVATED[kind](layer, function)
-    if kind not in _KINDS or not all(type(inner) in _RECURRENT for inner in _inner(layer)):
+    kinds = _KINDS if kind in _KINDS else _over_windows(layer)
+    if kind not in kinds or not all(type(inner) in _RECURRENT for inner in _inner(layer)):
         return None
-    return _KINDS[kind](layer)
+    return kinds[kind](layer)
+
+
+def _over_windows(layer: Layer) -> Mapping[type[Layer], Callable[[Any], Pass | None]]:
+    """How parts of convolution and pooling are made; nothing, and nothing is loaded, for any other layer."""
+    if type(layer).__name__ not in ("Conv1D", "GlobalMaxPooling1D", "MaxPooling1D"):
+        return {}
+    from nabi.training._step._windows import KINDS
+
+    return KINDS
 
 
 def _with_masks(passes: Sequence[Pass]) -> list[Pass] | None:
@@ -292,19 +293,3 @@ def _with_masks(passes: Sequence[Pass]) -> list[Pass] | None:
         if own.ends_masks:
             return found
     return None
-
-
-def _in_pairs(parts: list[tuple[Layer, Pass]]) -> list[tuple[Layer, Pass]]:
-    """The parts, those of two layers in one where that is faster: then the first stands for both."""
-    found: list[tuple[Layer, Pass]] = []
-    for layer, own in parts:
-        before = found[-1] if found else None
-        if before is not None and type(before[1]) is ConvolutionPass and type(own) is MaxPoolingPass:
-            assert isinstance(before[0], Conv1D)
-            assert isinstance(layer, MaxPooling1D)
-            pair = PooledConvolutionPass.of(before[0], layer)
-            if pair is not None:
-                found[-1] = (before[0], pair)
-                continue
-        found.append((layer, own))
-    return found

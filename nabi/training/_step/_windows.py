@@ -1,5 +1,6 @@
 """The parts of convolution and pooling over time."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,10 +9,17 @@ from torch.nn import functional
 
 from nabi import activations
 from nabi.kernels import PooledConvolution, pooled_convolution
-from nabi.layers import Conv1D, GlobalMaxPooling1D, MaxPooling1D, Windows
+from nabi.layers import Conv1D, GlobalMaxPooling1D, Layer, MaxPooling1D, Windows
 from nabi.training._step._core import ActivationPass, Pass, Shape, is_known
 
-__all__ = ["ConvolutionPass", "GlobalMaxPoolingPass", "MaxPoolingPass", "PooledConvolutionPass"]
+__all__ = [
+    "KINDS",
+    "ConvolutionPass",
+    "GlobalMaxPoolingPass",
+    "MaxPoolingPass",
+    "PooledConvolutionPass",
+    "in_pairs",
+]
 
 _aten: Any = torch.ops.aten
 # The largest value of these functions is the function of the largest value, and at the same step.
@@ -288,3 +296,27 @@ class PooledConvolutionPass(_WindowedPass):
             return None
         found = _as_image(self._gradients.input_gradient(image.shape[3], given, places))
         return _only(self._masks.steps, self._padding.without(found))
+
+
+KINDS: dict[type[Layer], Callable[[Any], Pass | None]] = {
+    Conv1D: ConvolutionPass.of,
+    GlobalMaxPooling1D: GlobalMaxPoolingPass,
+    MaxPooling1D: MaxPoolingPass,
+}
+"""How the part of each of these layers is made."""
+
+
+def in_pairs(parts: list[tuple[Layer, Pass]]) -> list[tuple[Layer, Pass]]:
+    """The parts, those of two layers in one where that is faster: then the first stands for both."""
+    found: list[tuple[Layer, Pass]] = []
+    for layer, own in parts:
+        before = found[-1] if found else None
+        if before is not None and type(before[1]) is ConvolutionPass and type(own) is MaxPoolingPass:
+            assert isinstance(before[0], Conv1D)
+            assert isinstance(layer, MaxPooling1D)
+            pair = PooledConvolutionPass.of(before[0], layer)
+            if pair is not None:
+                found[-1] = (before[0], pair)
+                continue
+        found.append((layer, own))
+    return found
