@@ -38,6 +38,10 @@ PREDICT = ["predict", "m.nabi", "--file"]
 TRAIN = ["train", "table.csv", "--text", "t", "--label", "l"]
 PAIRS = ["train", "table.csv", "--source", "a", "--target", "b"]
 CAPTIONS = ["train", "pictures", "--captions", "table.csv"]
+FORECASTS = ["train", "table.csv", "--time", "t", "--target", "l"]
+SERIES = ["train", "table.csv", "--id", "t", "--label", "l"]
+CLIPS = ["train", "pictures", "--frames"]
+SOUND = ["train", "pictures", "--label-from", "name"]
 REFUSED = [
     ([*PREDICT, "table.csv", "--out", "table.csv"], "--file"),
     ([*PREDICT, "table.csv", "--out", "./pictures/../table.csv"], "--file"),
@@ -61,6 +65,12 @@ REFUSED = [
     ([*CAPTIONS, "--out", "table.csv"], "the captions"),
     ([*CAPTIONS, "--out", "pictures/cat.nabi"], "a picture"),
     (["train", "text.txt", "--out", "text.txt"], "the text"),
+    (["forecast", "m.nabi", "--file", "table.csv", "--out", "table.csv"], "--file"),
+    (["forecast", "image.png", "--picture", "image.png"], "MODEL"),
+    ([*FORECASTS, "--out", "table.csv"], "the observations"),
+    ([*SERIES, "--out", "link.csv"], "the data"),
+    ([*CLIPS, "--out", "pictures/cat.nabi"], "the clips"),
+    ([*SOUND, "--out", "pictures/cat.png"], "a recording"),
 ]
 
 
@@ -89,9 +99,14 @@ EXISTING = [
     (["show", "lstm", "--as", "picture"], "lstm.svg"),
     (["show", "lstm", "--as", "latex", "--out", "x.tex"], "x.tex"),
     ([*PREDICT, "table.csv", "--out", "x.csv"], "x.csv"),
+    (["forecast", "m.nabi", "--out", "x.csv"], "x.csv"),
+    (["forecast", "m.nabi", "--reading", "x.png"], "x.png"),
     *(
         ([*form, "--out", "x.nabi"], f"x{suffix}")
-        for form in (TRAIN, PAIRS, CAPTIONS, ["train", "text.txt"], ["train", "pictures"])
+        for form in (
+            *(TRAIN, PAIRS, CAPTIONS, FORECASTS, SERIES, CLIPS, SOUND),
+            *(["train", "text.txt"], ["train", "pictures"]),
+        )
         for suffix in (".nabi", ".json", *([".png"] if form in (TRAIN, CAPTIONS) else [".training"]))
     ),
 ]
