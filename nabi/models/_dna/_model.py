@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -194,6 +194,10 @@ class DNAClassifier(SequenceModel):
         """Return how many values the features of naive Bayes have."""
         values = _TRIPLETS if self._length is None else _BASES
         return {name: values for name in self._widths if name.startswith(_NAIVE)}
+
+    def _one_hot_features(self) -> Collection[str]:
+        """Return all but frequencies, which have small and different deviations."""
+        return [name for name in self._widths if "frequencies" not in name]
 
     # Asking -------------------------------------------------------------------------------------------------
 

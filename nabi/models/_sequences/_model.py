@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -97,6 +97,10 @@ class SequenceModel(TaskModel):
         """Return the baselines that are naive Bayes, with the number of values of each of their features."""
         return {}
 
+    def _one_hot_features(self) -> Collection[str]:
+        """Return the baselines whose features are one-hot, which are not standardized."""
+        return ()
+
     def _own_state(self) -> dict[str, Any]:
         """Return what the system keeps beside the classes, as JSON can hold it."""
         return {}
@@ -181,7 +185,9 @@ class SequenceModel(TaskModel):
         weights = balanced_weights(data.train, len(self.labels)) if self.settings.class_weight else None
         train, targets = self._baseline_data(data.train)
         validation = self._baseline_data(data.held_out) if len(data.held_out) else None
-        self.network.baselines.fit(train, targets, validation, weights, self._counted_features())
+        self.network.baselines.fit(
+            train, targets, validation, weights, self._counted_features(), self._one_hot_features()
+        )
 
     def _baseline_data(self, samples: SequenceSamples) -> tuple[dict[str, Array], Array]:
         """Features and targets of the sequences, or of the steps that have a label."""
