@@ -51,9 +51,9 @@ def answers(model: DNAClassifier) -> list:
 
 
 TASK = Task(
-    make=lambda **said: small(**{"epochs": 3, "networks": 2, "reverse_complement": True, **said}),
-    data=boxes(100),
-    other_data=(boxes(100)[0], boxes(100)[1][::-1]),
+    make=lambda **said: small(**{"units": 4, "epochs": 3, "networks": 2, "reverse_complement": True, **said}),
+    data=boxes(60, longest=24),
+    other_data=(boxes(60, longest=24)[0], boxes(60)[1][::-1]),
     ask=answers,
     material="sequences or labels",
 )
