@@ -5,9 +5,9 @@ model then learns the promoters alone and writes new ones; how often each word o
 is compared with the promoters and with random sequences.
 
 No sequence is left to choose settings on. They follow from trials on small parts of the splice junctions, but
-not all: earlier settings were changed after four left-out sequences, and a run with others had been seen up to
-the 67th. How much the linear model counts was then chosen on parts of the splice junctions alone (two classes,
-105 sequences to learn from).
+not all: earlier settings were changed after four left-out sequences, and errors of others had been seen up to
+the 67th. How much the linear model counts was then chosen on parts of the splice junctions alone, with 105
+sequences of two classes to learn from.
 """
 
 from collections import Counter
