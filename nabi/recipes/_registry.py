@@ -144,7 +144,7 @@ _RECIPES = {
                 Choice("attention", "The kind of attention.", ("luong", "bahdanau", "none")),
             ),
         ),
-        Recipe("vowels", "tells nine speakers apart by two vowels, in series of 12 channels", 60, 1, True),
+        Recipe("vowels", "tells nine speakers apart by two vowels, in series of 12 channels", 40, 1, True),
         Recipe("airline", "forecasts airline passengers, and says whether a network helps", 150, 1, True),
         Recipe("temperatures", "forecasts a week of minimum temperatures from every day", 100, 1, True),
         Recipe("sunspots", "forecasts a year of sunspots, whose cycle has no fixed length", 150, 1, True),

@@ -2,8 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from nabi.data import COMPLEMENT, UNKNOWN_BASE, dna_one_hot, encode_dna, reverse
 from nabi.errors import ArgumentError
 from nabi.models._dna._front import DNAFront
 from nabi.models._dna._settings import WORDS, DNASettings
-from nabi.models._sequences._baselines import stack
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._model import SequenceData, SequenceModel, SequencePrediction
 from nabi.models._sequences._report import SequenceReport
@@ -27,7 +25,6 @@ __all__ = ["DNAClassifier"]
 _BASES, _TRIPLETS = 4, 64
 _AROUND = 10  # bases on either side that the baseline for labels of bases sees
 _NAIVE = "naive Bayes"
-ALONE = "networks without the linear model"
 _LINEAR = ("logistic regression on pairs of bases", "logistic regression on frequencies of pairs")
 
 Array = npt.NDArray[Any]
@@ -195,6 +192,19 @@ class DNAClassifier(SequenceModel):
         values = _TRIPLETS if self._length is None else _BASES
         return {name: values for name in self._widths if name.startswith(_NAIVE)}
 
+    @property
+    def _averaged_baseline(self) -> str:
+        """Logistic regression on pairs."""
+        return next(name for name in _LINEAR if name in self._widths)
+
+    def _suggests_linear(self, data: SequenceData) -> bool:
+        """Where all sequences have the same length."""
+        return self._length is not None
+
+    def _one_hot_features(self) -> Collection[str]:
+        """Return all but frequencies, which have small and different deviations."""
+        return [name for name in self._widths if "frequencies" not in name]
+
     # Asking -------------------------------------------------------------------------------------------------
 
     @public
@@ -267,46 +277,16 @@ class DNAClassifier(SequenceModel):
                     f"got {len(one)}; train with positions='no' for sequences of any length"
                 )
 
-    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
-        """Return probabilities: the mean of both strands, and of networks and linear model, where asked."""
-        return self._of_strands(samples, self._linear)
-
-    @property
-    def _linear(self) -> bool:
-        """Whether a linear model is averaged with the networks."""
-        asked = self.settings.with_linear
-        return asked == "yes" or (asked == "auto" and self._length is not None)
-
-    def _of_strands(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
-        found = self._of_strand(samples, linear)
+    def _probabilities(
+        self, samples: SequenceSamples, linear: bool | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities; where the strand means nothing, the mean of both strands."""
+        found = super()._probabilities(samples, linear)
         if not self.settings.reverse_complement:
             return found
         turned = SequenceSamples([COMPLEMENT[one][::-1] for one in samples.inputs], None, samples.names)
-        return _means(found, self._of_strand(turned, linear))
-
-    def _of_strand(self, samples: SequenceSamples, linear: bool) -> list[npt.NDArray[np.float32]]:
-        found = super()._probabilities(samples)
-        baselines = self.network.baselines
-        if not linear or baselines is None or not found:
-            return found
-        features = stack([self._features_for_baselines(one) for one in samples.inputs], False)
-        name = next(name for name in _LINEAR if name in features)
-        return _means(found, baselines.probabilities(name, features[name]))
-
-    def _measure(self, samples: SequenceSamples, **told: Any) -> SequenceReport:
-        """Measure, and say what the networks reach alone where a linear model is averaged with them."""
-        report = super()._measure(samples, **told)
-        if not self._linear or report.measure != "accuracy" or not len(samples):
-            return report
-        alone = np.stack(self._of_strands(samples, False)).argmax(1)
-        share = float((alone == np.array(samples.targets)).mean())
-        return replace(report, baselines={**report.baselines, ALONE: share})
-
-
-def _means(
-    one: Iterable[npt.NDArray[np.float32]], other: Iterable[npt.NDArray[np.float32]]
-) -> list[npt.NDArray[np.float32]]:
-    return [np.mean(pair, 0, np.float32) for pair in zip(one, other, strict=True)]
+        others = super()._probabilities(turned, linear)
+        return [np.mean(pair, 0, np.float32) for pair in zip(found, others, strict=True)]
 
 
 def _read(

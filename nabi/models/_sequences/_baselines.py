@@ -1,6 +1,6 @@
 """Logistic regressions on fixed features of sequences, kept with a network and measured beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 
 
 class _Linear(torch.nn.Module):
-    """Standardizes features and multiplies them with weights."""
+    """Standardizes features, or leaves them as they are (mean 0, deviation 1), and weights them."""
 
     mean: Tensor
     deviation: Tensor
@@ -71,11 +71,16 @@ class Baselines(torch.nn.Module):
         validation: tuple[Mapping[str, Array], Array] | None,
         class_weight: Tensor | None,
         counted: Mapping[str, int] = MappingProxyType({}),
+        unscaled: Collection[str] = (),
     ) -> None:
         """Fit to features `[N, F]` by the names of the baselines, and targets `[N]`.
 
         `validation` is such a pair too. `counted` names those that are naive Bayes, with the number of values
         of each of their features.
+
+        Numbers are standardized, so that the penalty treats all units alike. `unscaled` names the baselines
+        whose features are one-hot. Those have one scale already, and standardizing would divide a rare value
+        by a small deviation: it would be penalized least, though least is known about it.
         """
         classes = len(self.shares)
         self.shares.copy_(torch.from_numpy(np.bincount(targets, minlength=classes) / len(targets)))
@@ -89,11 +94,12 @@ class Baselines(torch.nn.Module):
                 model.weight.copy_(weight)
                 model.bias.copy_(bias)
                 continue
-            deviation, mean = torch.std_mean(features, 0, correction=0)
-            deviation[deviation <= 1e-6 * mean.abs()] = 1.0
-            model.mean.copy_(mean)
-            model.deviation.copy_(deviation)
-            scaled = (features - mean) / deviation
+            if name not in unscaled:
+                deviation, mean = torch.std_mean(features, 0, correction=0)
+                deviation[deviation <= 1e-6 * mean.abs()] = 1.0
+                model.mean.copy_(mean)
+                model.deviation.copy_(deviation)
+            scaled = (features - model.mean) / model.deviation
             best = torch.inf
             for penalty in _PENALTIES if validation is not None else (_USUAL_PENALTY,):
                 found = LogisticRegression.fit(
@@ -102,7 +108,7 @@ class Baselines(torch.nn.Module):
                 loss = 0.0
                 if validation is not None:
                     held_out, right = (torch.from_numpy(one) for one in (validation[0][name], validation[1]))
-                    logits = ((held_out.float() - mean) / deviation) @ found.weight + found.bias
+                    logits = ((held_out.float() - model.mean) / model.deviation) @ found.weight + found.bias
                     loss = float(torch.nn.functional.cross_entropy(logits, right))
                 if loss < best:
                     best = loss

@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nabi import _checks
 from nabi.data import Labels
 from nabi.errors import ArgumentError
 from nabi.interchange import ModelFile, reading
@@ -29,6 +30,8 @@ from nabi.training import ResumableTraining
 
 __all__ = ["SequenceModel", "SequencePrediction"]
 
+ALONE = "networks without the linear model"
+"""Where a linear model is averaged with the networks: their figure in reports."""
 # A training sees about so many sequences unless it is told otherwise.
 _SEQUENCES_TO_SEE = 30_000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 200
@@ -74,6 +77,8 @@ class SequenceModel(TaskModel):
     report: SequenceReport
     labels: Labels
     """The classes."""
+    _linear: bool = False
+    """Whether the probabilities of a linear model are averaged with those of the networks."""
 
     # What a subclass says -----------------------------------------------------------------------------------
 
@@ -96,6 +101,30 @@ class SequenceModel(TaskModel):
     def _counted_features(self) -> Mapping[str, int]:
         """Return the baselines that are naive Bayes, with the number of values of each of their features."""
         return {}
+
+    def _one_hot_features(self) -> Collection[str]:
+        """Return the baselines whose features are one-hot, which are not standardized."""
+        return ()
+
+    @property
+    def _averaged_baseline(self) -> str:
+        """The baseline that may be averaged with the networks; by default the last."""
+        return list(self._widths)[-1]
+
+    def _suggests_linear(self, data: SequenceData) -> bool:
+        """Return whether `with_linear="auto"` averages a linear model with the trained networks.
+
+        By default where that makes the cross-entropy on the held-out sequences smaller. Networks that read in
+        one direction are left alone, so that they can stream.
+        """
+        if not len(data.held_out) or not self.settings.bidirectional:
+            return False
+        targets = _flat(data.held_out.targets)
+        losses = []
+        for linear in (False, True):
+            values = np.stack(self._probabilities(data.held_out, linear)).astype(np.float64)
+            losses.append(-np.log(np.maximum(values[np.arange(len(targets)), targets], 1e-12)).mean())
+        return bool(losses[1] < losses[0])
 
     def _own_state(self) -> dict[str, Any]:
         """Return what the system keeps beside the classes, as JSON can hold it."""
@@ -143,6 +172,9 @@ class SequenceModel(TaskModel):
         asked: SequenceSettings = self.asked
         if self._answer == "step" and asked.convolutions and asked.stride > 1:
             raise ArgumentError("stride: expected 1 for labels of every step, got " + str(asked.stride))
+        if self._answer != "class" and asked.with_linear == "yes":
+            what = {"step": "labels of every step", "string": "strings"}[self._answer]
+            raise ArgumentError(f"with_linear: expected 'auto' or 'no' for {what}, got 'yes'")
         first = data.train.inputs[0]
         self.labels, self._shape, self._dtype = data.labels, first.shape[1:], first.dtype
         self._widths = {}
@@ -181,18 +213,25 @@ class SequenceModel(TaskModel):
         weights = balanced_weights(data.train, len(self.labels)) if self.settings.class_weight else None
         train, targets = self._baseline_data(data.train)
         validation = self._baseline_data(data.held_out) if len(data.held_out) else None
-        self.network.baselines.fit(train, targets, validation, weights, self._counted_features())
+        self.network.baselines.fit(
+            train, targets, validation, weights, self._counted_features(), self._one_hot_features()
+        )
 
     def _baseline_data(self, samples: SequenceSamples) -> tuple[dict[str, Array], Array]:
         """Features and targets of the sequences, or of the steps that have a label."""
-        of_steps = self._answer == "step"
-        features = stack([self._features_for_baselines(one) for one in samples.inputs], of_steps)
         targets = _flat(samples.targets)
         known = targets != NO_LABEL
+        features = self._features(samples)
         return {name: one[known] for name, one in features.items()}, targets[known]
 
+    def _features(self, samples: SequenceSamples) -> dict[str, Array]:
+        """What the baselines read of the sequences, or of their steps, by name."""
+        return stack([self._features_for_baselines(one) for one in samples.inputs], self._answer == "step")
+
     def _make_report(self, data: SequenceData, training: ResumableTraining) -> SequenceReport:
-        """Measure on the test data, or on what was held out."""
+        """Decide about the linear model, and measure on the test data, or on what was held out."""
+        asked = self.settings.with_linear if self._answer == "class" else "no"
+        self._linear = asked == "yes" or (asked == "auto" and self._suggests_linear(data))
         return self._measure(
             data.held_out if data.test is None else data.test,
             train=len(data.train),
@@ -211,6 +250,7 @@ class SequenceModel(TaskModel):
             "shape": list(self._shape),
             "dtype": np.dtype(self._dtype).str,
             "baselines": self._widths,
+            "linear": self._linear,
             **self._own_state(),
         }
 
@@ -222,6 +262,7 @@ class SequenceModel(TaskModel):
         if self._dtype.kind not in "iuf":
             raise ArgumentError(f"dtype: expected one of numbers, got {self._dtype}")
         self._widths = {str(name): int(width) for name, width in state["baselines"].items()}
+        self._linear = _checks.flag("linear", state["linear"]) and self._answer == "class"
         self._set_own_state(state)
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
@@ -235,8 +276,14 @@ class SequenceModel(TaskModel):
 
     # Asking -------------------------------------------------------------------------------------------------
 
-    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
-        """Return probabilities of each sequence: `[classes]`, or `[T, classes]` with one for each step."""
+    def _probabilities(
+        self, samples: SequenceSamples, linear: bool | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities of each sequence: `[classes]`, or `[T, classes]` with one for each step.
+
+        `linear` says whether those of the linear model are averaged with them; by default as was decided
+        after training.
+        """
         found: list[Any] = [None] * len(samples)
         with torch.no_grad():
             for rows in samples.by_length(BATCH_TO_READ):
@@ -244,7 +291,13 @@ class SequenceModel(TaskModel):
                 values, lengths = self.network.probabilities(batch.inputs, batch.lengths)
                 for row, value, length in zip(rows, values.numpy(), lengths.tolist(), strict=True):
                     found[row] = value if self._answer == "class" else value[:length]
-        return found
+        baselines = self.network.baselines
+        if baselines is None or not found or not (self._linear if linear is None else linear):
+            return found
+        features, name = self._features(samples), self._averaged_baseline
+        share = self.settings.linear_share
+        mean = (1 - share) * np.stack(found) + share * baselines.probabilities(name, features[name])
+        return list(mean.astype(np.float32))
 
     def _predict(self, samples: SequenceSamples) -> list[SequencePrediction]:
         """Return what is said of each sequence."""
@@ -303,6 +356,9 @@ class SequenceModel(TaskModel):
             margin = (own * (1 - own) / count) ** 0.5
             words = verdict(own, baselines, measure=measure, margin=margin)
             told["scores"] = scores
+            if self._linear:
+                alone = np.stack(self._probabilities(samples, False)).argmax(1)
+                baselines[ALONE] = figure(alone, targets)
         return SequenceReport(
             train=train,
             held_out=count,
@@ -323,13 +379,19 @@ class SequenceModel(TaskModel):
         """Return a reader of chunks.
 
         Raises:
-            ArgumentError: for a network that reads in both directions.
+            ArgumentError: for a network that reads in both directions, or with which a linear model is
+                averaged.
         """
         self._check_trained()
         if self.settings.bidirectional:
             raise ArgumentError(
                 "stream: a network that reads in both directions needs the whole sequence; train one with "
                 "bidirectional=False"
+            )
+        if self._linear:
+            raise ArgumentError(
+                "stream: the linear model that is averaged with the network needs the whole sequence; train "
+                "with with_linear='no'"
             )
         return SequenceStream(self.network, self.labels.names, self._shape, self._dtype)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nabi.models._task import _shared_settings as shared
-from nabi.models._task._settings import AdamWSettings, Option, choice, flag, setting, whole, wholes
+from nabi.models._task._settings import AdamWSettings, Option, choice, flag, rate, setting, whole, wholes
 
 __all__ = ["SequenceSettings"]
 
@@ -42,6 +42,14 @@ class SequenceSettings(AdamWSettings):
     networks: int = setting(
         1, whole(), "networks that are trained side by side; their probabilities are averaged."
     )
+    with_linear: str = setting(
+        "no",
+        choice("auto", "yes", "no"),
+        "whether probabilities are the mean of those of the networks and of a logistic regression that "
+        'stands beside them: "yes", "no", or "auto": where that lowers the cross-entropy on sequences held '
+        "out, and the networks read in both directions.",
+    )
+    linear_share: float = setting(0.5, rate(), "share of the logistic regression in that mean.")
     class_weight: str | None = setting(
         None, choice("balanced", None), '"balanced" makes rare classes count as much as frequent ones.'
     )

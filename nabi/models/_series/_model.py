@@ -36,7 +36,8 @@ class SeriesClassifier(SequenceModel):
     trained side by side and their probabilities averaged; long series first go through convolutions.
 
     Beside it stand logistic regressions on simple features of the same series, and the report says whether
-    the network is better than these.
+    the network is better than these. Where that helps on the series held out, the probabilities of one of
+    them are averaged with those of the networks (`with_linear`).
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.
@@ -270,7 +271,8 @@ class SeriesClassifier(SequenceModel):
         """Return a reader of one series in chunks, whose answer does not depend on where it is cut.
 
         Raises:
-            ArgumentError: for a network that reads in both directions.
+            ArgumentError: for a network that reads in both directions, or with which a linear model is
+                averaged.
 
         >>> classifier = SeriesClassifier(units=4, epochs=1, bidirectional=False)
         >>> _ = classifier.fit([[0, 1], [1, 0, 2]] * 4, ["a", "b"] * 4, validation_share=0, verbose=0)

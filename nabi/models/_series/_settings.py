@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nabi.models._sequences._settings import SequenceSettings
-from nabi.models._task._settings import Option, flag, real, setting, wholes
+from nabi.models._task._settings import Option, choice, flag, real, setting, wholes
 
 __all__ = ["SeriesSettings"]
 
@@ -22,6 +22,14 @@ class SeriesSettings(SequenceSettings):
         0.1,
         real(least=0),
         "standard deviation of the noise that is added to standardized values in training.",
+    )
+    with_linear: str = setting(
+        "auto",
+        choice("auto", "yes", "no"),
+        "whether probabilities are the mean of those of the networks and of the logistic regression on 8 "
+        'steps that stands beside them: "yes", "no", or "auto": where that makes the cross-entropy on the '
+        "series held out smaller, and the networks read in both directions.",
+        Option("Series", "Average with logistic regression; auto: where that helps on series held out."),
     )
     label_per_step: bool = setting(
         False,

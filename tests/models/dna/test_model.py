@@ -51,9 +51,9 @@ def answers(model: DNAClassifier) -> list:
 
 
 TASK = Task(
-    make=lambda **said: small(**{"epochs": 3, "networks": 2, "reverse_complement": True, **said}),
-    data=boxes(100),
-    other_data=(boxes(100)[0], boxes(100)[1][::-1]),
+    make=lambda **said: small(**{"units": 4, "epochs": 3, "networks": 2, "reverse_complement": True, **said}),
+    data=boxes(60, longest=24),
+    other_data=(boxes(60, longest=24)[0], boxes(60)[1][::-1]),
     ask=answers,
     material="sequences or labels",
 )
@@ -68,8 +68,8 @@ def task():
 
 
 def test_it_finds_a_motif_anywhere_that_simple_models_do_not_find() -> None:
-    model = small(units=12, convolutions=(16,), epochs=12, batch_size=32, dropout=0.1)
-    report = model.fit(*boxes(600), verbose=0)
+    model = small(words="bases", convolutions=(12,), epochs=10, dropout=0.0, learning_rate=0.02)
+    report = model.fit(*boxes(300, longest=28), verbose=0)
     assert report.accuracy is not None
     assert report.accuracy > 0.9
     assert set(report.baselines) == {
@@ -80,7 +80,7 @@ def test_it_finds_a_motif_anywhere_that_simple_models_do_not_find() -> None:
         "logistic regression on frequencies of triplets",
     }
     assert report.verdict.startswith("Better than ")
-    test = boxes(200, seed=9)
+    test = boxes(200, seed=9, longest=28)
     measured = model.evaluate(*test)
     said = model.predict(test[0], names=[f"s{row}" for row in range(200)])
     right = [one.label == label for one, label in zip(said, test[1], strict=True)]
@@ -96,8 +96,16 @@ def test_it_finds_a_motif_anywhere_that_simple_models_do_not_find() -> None:
 
 @pytest.mark.parametrize("words", ["bases", "pairs", "triplets"])
 def test_in_aligned_sequences_each_place_has_its_meaning(words) -> None:
-    model = small(words=words, epochs=12, learning_rate=0.03, dropout=0.1, with_linear="no")
-    report = model.fit(*aligned(200), verbose=0)
+    model = small(
+        words=words,
+        units=6,
+        epochs=10,
+        learning_rate=0.03,
+        dropout=0.0,
+        hidden_bases=0.0,
+        with_linear="no",
+    )
+    report = model.fit(*aligned(160), verbose=0)
     assert report.accuracy == 1.0
     assert report.baselines["logistic regression on bases"] == 1.0
     assert report.baselines["naive Bayes on bases"] == 1.0
@@ -124,15 +132,33 @@ def test_a_linear_model_may_be_averaged_with_the_networks() -> None:
     assert told[0].baselines[name] == told[1].accuracy
     assert name not in told[1].baselines
     mean, network = np.array(both.probabilities(sequences)), np.array(alone.probabilities(sequences))
+    # A share of the linear model of a half by default.
     linear = 2 * mean - network
     np.testing.assert_allclose(linear.sum(1), 1, rtol=1e-4)
     assert (linear > -1e-6).all()
     said = np.array(both.labels.names)[linear.argmax(1)]
     assert np.mean(said == labels) > network_share(network, both, labels)
+    more = small(epochs=2, linear_share=0.75)
+    more.fit(sequences, labels, verbose=0)
+    np.testing.assert_allclose(more.probabilities(sequences), 0.25 * network + 0.75 * linear, rtol=1e-4)
     # Where lengths differ, it is averaged only if that is asked for.
     unequal = small(epochs=1, with_linear="yes")
     assert name in unequal.fit(*boxes(40), verbose=0).baselines
     assert name not in small(epochs=1).fit(*boxes(40), verbose=0).baselines
+
+
+def test_one_hot_features_are_not_standardized_and_frequencies_are() -> None:
+    model = small(epochs=1)
+    model.fit(*aligned(40), verbose=0)
+    assert model.network.baselines is not None
+    linear = dict(zip(model.network.baselines.names, model.network.baselines.models, strict=True))
+    pairs = linear["logistic regression on pairs of bases"]
+    assert (float(pairs.mean.abs().max()), float(pairs.deviation.min())) == (0, 1)
+    assert float(pairs.weight.abs().max()) > 0
+    unequal = small(epochs=1)
+    unequal.fit(*boxes(40), verbose=0)
+    assert unequal.network.baselines is not None
+    assert float(unequal.network.baselines.models[-1].deviation.max()) < 0.1
 
 
 def network_share(probabilities: np.ndarray, model: DNAClassifier, labels: list[str]) -> float:
@@ -173,9 +199,9 @@ def test_equal_sequences_are_held_out_together() -> None:
 
 def test_every_base_gets_a_label_nearly_as_well_as_can_be() -> None:
     genes = split_genes(end_exon=0.05, end_intron=0.05)
-    made, test = genes.make(200, 60, seed=1), genes.make(60, 60, seed=2)
-    usual = {"hidden_bases": 0.0, "dropout": 0.0, "batch_size": 8}
-    model = small(per_base=True, units=16, convolutions=(16,), epochs=8, **usual)
+    made, test = genes.make(120, 50, seed=1), genes.make(60, 50, seed=2)
+    usual = {"hidden_bases": 0.0, "dropout": 0.0, "batch_size": 8, "learning_rate": 0.02}
+    model = small(per_base=True, units=12, convolutions=(12,), epochs=8, **usual)
     report = model.fit(made.sequences, made.labels, verbose=0)
     best = genes.best_labels(test.sequences)
     optimum = np.mean([[a == b for a, b in zip(x, y, strict=True)] for x, y in zip(
@@ -186,10 +212,10 @@ def test_every_base_gets_a_label_nearly_as_well_as_can_be() -> None:
     assert measured.accuracy > measured.baselines["logistic regression on 21 bases"] + 0.05
     assert set(report.baselines) == {"majority", "logistic regression on 21 bases"}
     said = model.predict(test.sequences[:2])
-    assert len(said[0].label) == 60
+    assert len(said[0].label) == 50
     right = np.mean([one == other for one, other in zip(said[0].label, test.labels[0], strict=True)])
     assert right > 0.5
-    assert [len(one) for one in said[1].probabilities] == [3] * 60
+    assert [len(one) for one in said[1].probabilities] == [3] * 50
     # One character a base will do, unknown ones are None, and lengths may differ.
     texts = ["".join(label[0] for label in labels) for labels in made.labels[:20]]
     short = small(per_base=True, epochs=1)

@@ -38,6 +38,8 @@ def test_steps_need_their_labels_and_no_stride() -> None:
         StepToy(units=2).fit(inputs, [*labels[:2], ["high"], *labels[3:]])
     with pytest.raises(ArgumentError, match="stride: expected 1 for labels of every step, got 2"):
         StepToy(units=2, convolutions=(4,), stride=2).fit(inputs, labels)
+    with pytest.raises(ArgumentError, match=r"with_linear: .* 'no' for labels of every step, got 'yes'"):
+        StepToy(units=2, with_linear="yes").fit(inputs, labels)
 
 
 def test_strings_are_learnt_without_alignment(tmp_path, capsys) -> None:

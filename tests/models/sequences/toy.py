@@ -30,13 +30,17 @@ class Toy(SequenceModel):
     def _make_front(self):
         return SeriesFront(self._shape[0], True)
 
-    def fit(self, inputs, values, *, groups=None, validation_share=0.2, **told: Any):
+    def fit(self, inputs, values, *, groups=None, validation=None, validation_share=0.2, **told: Any):
         names = tuple(f"line {row + 1}" for row in range(len(inputs)))
         lengths = [len(one) for one in inputs]
         labels = learn_labels(values, names, self._answer)
         targets = encode_labels(values, names, self._answer, labels, lengths)
         samples = SequenceSamples(inputs, targets, names, groups)
-        train, held_out = samples.divided(validation_share, self.asked.seed)
+        if validation is None:
+            train, held_out = samples.divided(validation_share, self.asked.seed)
+        else:
+            others, said = validation
+            train, held_out = samples, SequenceSamples(others, [labels.names.index(one) for one in said])
         return self._fit(
             train, held_out, labels, **{"checkpoint": None, "verbose": 0, "callbacks": None, **told}
         )
