@@ -101,7 +101,9 @@ class LogisticRegression:
         with torch.no_grad():
             chance = probable(forwards(begin[:-1]) + begin[-1])
             spread = chance * (1 - chance) * share
-            curvature = torch.cat([_product(_squared(features).t())(spread) + penalty / count, spread.sum(0)[None]])
+            curvature = torch.cat(
+                [_product(_squared(features).t())(spread) + penalty / count, spread.sum(0)[None]]
+            )
             both = minimize(objective, begin, curvature.clamp_min(_TINY), steps=steps, tolerance=tolerance)
         return cls(both[:-1].clone(), both[-1].clone())
 
