@@ -1,7 +1,7 @@
 """L-BFGS that begins with the curvature of each variable, for smooth convex functions of many variables.
 
-torch has L-BFGS too, but without such a beginning it takes several times as many steps here, and its first use
-imports torch's compiler, which takes longer than most of these fits.
+torch has L-BFGS too, but without such a beginning it takes several times as many steps here, and its first
+use imports torch's compiler, which takes longer than most of these fits.
 """
 
 from collections import deque

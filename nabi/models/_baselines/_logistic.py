@@ -80,9 +80,6 @@ class LogisticRegression:
         else:
             begin[:-1], begin[-1] = start.weight, start.bias
 
-        def probable(logits: Tensor) -> Tensor:
-            return logits.sigmoid() if several else logits.softmax(1)
-
         def objective(both: Tensor) -> tuple[float, Tensor]:
             weight, logits = both[:-1], forwards(both[:-1]).add_(both[-1])
             if several:
@@ -99,7 +96,8 @@ class LogisticRegression:
             return float(fits) + penalty / (2 * count) * float(weight.square().sum()), gradient
 
         with torch.no_grad():
-            chance = probable(forwards(begin[:-1]) + begin[-1])
+            logits = forwards(begin[:-1]) + begin[-1]
+            chance = logits.sigmoid() if several else logits.softmax(1)
             spread = chance * (1 - chance) * share
             curvature = torch.cat(
                 [_product(_squared(features).t())(spread) + penalty / count, spread.sum(0)[None]]
