@@ -6,10 +6,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from nabi.models._baselines._lbfgs import minimize
+
 __all__ = ["LogisticRegression"]
 
 _STEPS = 200  # of L-BFGS at most; it converges in some dozens
-_REMEMBERED = 10  # steps that L-BFGS estimates curvature from; each takes twice the memory of the weights
+_TOLERANCE = 1e-9
+_TINY = 1e-12
 
 
 class LogisticRegression:
@@ -37,6 +40,7 @@ class LogisticRegression:
         class_weight: Tensor | None = None,
         start: Self | None = None,
         steps: int = _STEPS,
+        tolerance: float = _TOLERANCE,
     ) -> Self:
         """Fit to samples.
 
@@ -48,8 +52,10 @@ class LogisticRegression:
             penalty: the strength of the L2 penalty.
             class_weight: `[classes]`, how much a sample of each class counts; for several labels at once, how
                 much the presence of each label counts.
-            start: where to begin, such as the result of another penalty; at zero by default.
+            start: where to begin, such as the result of another penalty; by default weights of zero, and the
+                bias that gives each label its share.
             steps: of L-BFGS at most.
+            tolerance: it ends with the step that lowers what is minimized by no more than this.
 
         >>> features = torch.tensor([[0.0], [1.0], [3.0], [4.0]])
         >>> model = LogisticRegression.fit(features, torch.tensor([0, 0, 1, 1]), 2)
@@ -66,18 +72,16 @@ class LogisticRegression:
             share = 1 + wanted * (weights - 1) if several else (wanted @ weights)[:, None].expand_as(wanted)
         share = share / (share.sum(0, keepdim=True) if several else share[:, :1].sum())
         forwards, backwards = _product(features), _product(features.t())
-        weight = torch.zeros(width, classes, dtype=dtype) if start is None else start.weight.clone()
-        bias = torch.zeros(classes, dtype=dtype) if start is None else start.bias.clone()
-        optimizer = torch.optim.LBFGS(
-            [weight.requires_grad_(), bias.requires_grad_()],
-            max_iter=steps,
-            history_size=_REMEMBERED,
-            line_search_fn="strong_wolfe",
-        )
+        # The last row is the bias.
+        begin = torch.zeros(width + 1, classes, dtype=dtype)
+        if start is None:
+            often = (share * wanted).sum(0).clamp(1 / (count + 2), 1 - 1 / (count + 2))
+            begin[-1] = often.logit() if several else often.log()
+        else:
+            begin[:-1], begin[-1] = start.weight, start.bias
 
-        @torch.no_grad()
-        def loss() -> Tensor:
-            logits = forwards(weight) + bias
+        def objective(both: Tensor) -> tuple[float, Tensor]:
+            weight, logits = both[:-1], forwards(both[:-1]).add_(both[-1])
             if several:
                 error = logits.sigmoid() - wanted
                 fits = (share * torch.nn.functional.softplus(torch.where(wanted > 0, -logits, logits))).sum()
@@ -85,13 +89,21 @@ class LogisticRegression:
                 logarithms = logits.log_softmax(1)
                 error = logarithms.exp() - wanted
                 fits = -(share * wanted * logarithms).sum()
-            error = error * share
-            weight.grad = backwards(error) + penalty / count * weight
-            bias.grad = error.sum(0)
-            return fits + penalty / (2 * count) * weight.square().sum()
+            error *= share
+            gradient = torch.empty_like(both)
+            torch.add(backwards(error), weight, alpha=penalty / count, out=gradient[:-1])
+            torch.sum(error, 0, out=gradient[-1])
+            return float(fits) + penalty / (2 * count) * float(weight.square().sum()), gradient
 
-        optimizer.step(loss)
-        return cls(weight.detach(), bias.detach())
+        with torch.no_grad():
+            logits = forwards(begin[:-1]) + begin[-1]
+            chance = logits.sigmoid() if several else logits.softmax(1)
+            spread = chance * (1 - chance) * share
+            curvature = torch.cat(
+                [_product(_squared(features).t())(spread) + penalty / count, spread.sum(0)[None]]
+            )
+            both = minimize(objective, begin, curvature.clamp_min(_TINY), steps=steps, tolerance=tolerance)
+        return cls(both[:-1].clone(), both[-1].clone())
 
     def probabilities(self, features: Tensor, *, several: bool = False) -> Tensor:
         """Return `[N, classes]` for features as in `fit`; `several` where labels are independent."""
@@ -101,6 +113,20 @@ class LogisticRegression:
     def logits(self, features: Tensor) -> Tensor:
         """Return `[N, classes]` before softmax or sigmoid."""
         return _product(features)(self.weight) + self.bias
+
+
+def _squared(matrix: Tensor) -> Tensor:
+    """Return the square of each number of a dense or sparse matrix."""
+    if not matrix.is_sparse:
+        return matrix.square()
+    matrix = matrix.coalesce()
+    return torch.sparse_coo_tensor(
+        matrix.indices(),
+        matrix.values().square(),
+        matrix.shape,
+        is_coalesced=True,
+        check_invariants=False,
+    )
 
 
 def _product(matrix: Tensor) -> Callable[[Tensor], Tensor]:

@@ -18,10 +18,10 @@ from nabi.models._classifier._scores import balanced_weights, loss_of, rate_rows
 
 __all__ = ["SimpleModel"]
 
-# From strong to weak; each fit begins with the last. It ends where the validation rows got worse twice.
-_PENALTIES = (0.5, 0.1, 0.03, 0.01, 0.003)
-_PENALTY = 0.1  # without validation rows
-_STEPS, _WORSE = 60, 2
+# Each fit begins with what the last has learnt. The penalty falls as long as the validation rows gain by it;
+# where they lose at once, it rises. What is chosen is then learnt to the smaller tolerance.
+_PENALTY, _FALLING, _RISING = 0.1, (0.03, 0.01, 0.003), (0.5,)
+_TOLERANCE_OF_CHOICE, _TOLERANCE, _STEPS = 1e-4, 1e-5, 60
 # More would take gigabytes of memory, and more than seconds; rows are drawn.
 _MOST_CHARACTERS, _MOST_CHARACTERS_IN_RUNS = 40_000_000, 5_000_000
 _MOST_WEIGHTS, _MOST_FEATURES, _FEWEST_FEATURES = 4_000_000, 100_000, 10_000
@@ -148,25 +148,38 @@ def _choose(
     read = features(samples.texts, samples.aspects)
     wanted = torch.from_numpy(np.ascontiguousarray(targets))
     weights = torch.from_numpy(balanced_weights(targets, classes)) if balanced else None
+
+    def fit(penalty: float, tolerance: float, start: LogisticRegression | None = None) -> LogisticRegression:
+        return LogisticRegression.fit(
+            read,
+            wanted,
+            classes,
+            penalty=penalty,
+            class_weight=weights,
+            start=start,
+            steps=_STEPS,
+            tolerance=tolerance,
+        )
+
     if validation is None:
-        only = LogisticRegression.fit(read, wanted, classes, penalty=_PENALTY, class_weight=weights)
-        return (0.0, 0.0), features, only, _PENALTY
+        return (0.0, 0.0), features, fit(_PENALTY, _TOLERANCE), _PENALTY
     others, truth = validation
     unseen = features(others.texts, others.aspects)
-    best: tuple[tuple[float, float], TextFeatures, LogisticRegression, float] | None = None
-    last: LogisticRegression | None = None
-    worse = 0
-    for penalty in _PENALTIES:
-        last = LogisticRegression.fit(
-            read, wanted, classes, penalty=penalty, class_weight=weights, start=last, steps=_STEPS
-        )
-        logits = last.logits(unseen).numpy()
-        good = rate_rows(logits, truth, several).main, -loss_of(logits, truth, several)
-        if best is None or good > best[0]:
-            best, worse = (good, features, last, penalty), 0
-        else:
-            worse += 1
-            if worse == _WORSE:
+
+    def rate(model: LogisticRegression) -> tuple[float, float]:
+        logits = model.logits(unseen).numpy()
+        return rate_rows(logits, truth, several).main, -loss_of(logits, truth, several)
+
+    penalty, model = _PENALTY, fit(_PENALTY, _TOLERANCE_OF_CHOICE)
+    good = rate(model)
+    for tried in (_FALLING, _RISING):
+        for other in tried:
+            changed = fit(other, _TOLERANCE_OF_CHOICE, model)
+            rated = rate(changed)
+            if rated <= good:
                 break
-    assert best is not None
-    return best
+            penalty, model, good = other, changed, rated
+        if penalty != _PENALTY:
+            break
+    model = fit(penalty, _TOLERANCE, model)
+    return rate(model), features, model, penalty
