@@ -26,7 +26,7 @@ from nabi.models._forecaster._report import ForecastReport
 from nabi.models._forecaster._rolling import baselines_of, origins_of, roll, says_something
 from nabi.models._forecaster._sensitivity import ForecastReading, read_forecast
 from nabi.models._forecaster._settings import ForecastSettings
-from nabi.models._forecaster._state import Engine, ForecastState
+from nabi.models._forecaster._state import Engine, ForecastState, forecast_all
 from nabi.models._forecaster._state_file import read_state, time_from_json, time_to_json, write_state
 from nabi.models._forecaster._training import ForecastTraining
 from nabi.models._forecaster._windows import Windows
@@ -340,7 +340,7 @@ class Forecaster(TaskModel):
         )
         series_set = self._read(source)
         series_set.check_future(wanted)
-        return [state.forecast(wanted) for state in self._states(series_set)]
+        return forecast_all(self._states(series_set), wanted)
 
     @public
     def state(self, source: Any = None, name: str | None = None) -> ForecastState:
