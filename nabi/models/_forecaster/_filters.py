@@ -264,7 +264,7 @@ class Filters:
     def seasons(self, state: FilterState, horizon: int) -> Floats:
         """Return the season of the next steps `[B, horizon]`."""
         places = (state.count[:, None] + np.arange(horizon)) % self.season
-        return np.take_along_axis(state.index, places, 1)
+        return state.index[np.arange(len(places))[:, None], places]
 
     def strength(self, state: FilterState) -> Floats:
         """Return the mean size of the season `[B]`."""
@@ -273,4 +273,5 @@ class Filters:
     def window(self, state: FilterState, steps: int) -> Floats:
         """Return the last steps without the season `[B, steps]`, NaN where nothing was observed."""
         places = (state.count[:, None] - np.arange(steps, 0, -1)) % self.season
-        return self._without(state.recent[:, -steps:], np.take_along_axis(state.index, places, 1))
+        index = state.index[np.arange(len(places))[:, None], places]
+        return self._without(state.recent[:, -steps:], index)
