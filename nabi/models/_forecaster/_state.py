@@ -56,7 +56,7 @@ class Engine(NamedTuple):
         for member in self.members:
             states = member.recurrent.start(1)
             for begin in range(0, len(read.x), _AT_ONCE):
-                x = torch.from_numpy(read.x[None, begin : begin + _AT_ONCE])
+                x = torch.from_numpy(read.x[None, begin : begin + _AT_ONCE, : member.reads])
                 output, states = member.recurrent(x, states)
             found.append(states)
             said.append(output[:, -1].contiguous())
@@ -153,7 +153,7 @@ class ForecastState:
         self._target[length] = value
         self._length = length + 1
         self._step = inputs.step(self._filters, np.array([value]), *self._around(length, past))
-        x = torch.from_numpy(self._step.x)
+        x = torch.from_numpy(self._step.x[:, : inputs.plan.read])
         with torch.no_grad():
             for number, steps in enumerate(self._engine.steps):
                 self._said[number], self._states[number] = steps(x, self._states[number])
