@@ -272,7 +272,7 @@ class Filters:
     def seasons(self, state: FilterState, horizon: int) -> Floats:
         """Return the season of the next steps `[B, horizon]`."""
         places = (state.count[:, None] + np.arange(horizon)) % self.season
-        return state.index[np.arange(len(places))[:, None], places]
+        return np.asarray(state.index[np.arange(len(places))[:, None], places])
 
     def strength(self, state: FilterState) -> Floats:
         """Return the mean size of the season `[B]`."""
