@@ -1,6 +1,6 @@
 """What rolling origins say of a forecaster: which method is best, and how wide its intervals must be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -76,22 +76,25 @@ class Calibration(Described):
 
     def widen_one_step(self, quantiles: Floats, scale: float) -> Floats:
         """Return the quantiles `[Q]` of the network alone, one step ahead, made as wide as its errors ask."""
-        alone = Calibration(1.0, 1.0, "", tuple((one,) for one in self.one_step), (), ())
-        return np.asarray(alone.widen(quantiles[None], np.array([scale]))[0])
+        return _widened(quantiles, np.array(self.one_step) * scale)
 
     def widen(self, quantiles: Floats, scale: Floats) -> Floats:
         """Return quantiles whose intervals cover as often as they say; `scale` is `[..., H]`."""
-        found = quantiles.copy()
-        for number, offsets in enumerate(np.array(self.offsets), 1):
-            room = offsets[: scale.shape[-1]] * scale
-            found[..., _MIDDLE - number] -= room
-            found[..., _MIDDLE + number] += room
-        # An interval that was made narrower must not cross the one within.
-        for number in range(1, _MIDDLE + 1):
-            low, high = _MIDDLE - number, _MIDDLE + number
-            found[..., low] = np.minimum(found[..., low], found[..., low + 1])
-            found[..., high] = np.maximum(found[..., high], found[..., high - 1])
-        return found
+        return _widened(quantiles, [offsets[: scale.shape[-1]] * scale for offsets in np.array(self.offsets)])
+
+
+def _widened(quantiles: Floats, rooms: Iterable[Floats]) -> Floats:
+    """Return quantiles `[..., Q]` whose intervals have so much more room on both sides `[...]`."""
+    found = quantiles.copy()
+    for number, room in enumerate(rooms, 1):
+        found[..., _MIDDLE - number] -= room
+        found[..., _MIDDLE + number] += room
+    # An interval that was made narrower must not cross the one within.
+    for number in range(1, _MIDDLE + 1):
+        low, high = _MIDDLE - number, _MIDDLE + number
+        found[..., low] = np.minimum(found[..., low], found[..., low + 1])
+        found[..., high] = np.maximum(found[..., high], found[..., high - 1])
+    return found
 
 
 @dataclass(frozen=True)

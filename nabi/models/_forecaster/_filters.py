@@ -51,6 +51,7 @@ class FilterState:
         holt_errors: `[B, settings]`.
         spread: `[2, B]`: sum of weights, and weighted sum of the absolute errors one step ahead.
         moments: `[3, B]`: number, mean and sum of squared deviations of the observations.
+        columns: `[B, keep, P]`, past columns of the last steps; the newest is the last.
     """
 
     count: npt.NDArray[np.int64]
@@ -66,6 +67,7 @@ class FilterState:
     holt_errors: Floats
     spread: Floats
     moments: Floats
+    columns: Floats
 
     def rows(self, chosen: Any) -> "FilterState":
         """Return the state of some of the series."""
@@ -83,6 +85,7 @@ class Filters:
         season: steps of a season.
         multiplicative: whether the season is a factor: of quantities that are not negative.
         keep: how many of the last steps are remembered.
+        columns: steps and columns that are remembered of what was observed besides.
 
     The season is that of the classical decomposition: means of the deviations from a centred moving average
     at each place of the season, shrunk towards none as far as they could be chance (Miller and Williams
@@ -92,9 +95,10 @@ class Filters:
     smallest squared errors so far forecasts.
     """
 
-    def __init__(self, season: int, multiplicative: bool, keep: int) -> None:
+    def __init__(self, season: int, multiplicative: bool, keep: int, columns: tuple[int, int]) -> None:
         self.season, self.multiplicative = season, multiplicative
         self.keep = max(keep, season + 1, 2)
+        self.columns = columns
         self._half = season // 2
         weights = np.full(season + 1, 1.0 / season)
         weights[[0, -1]] = 0.5 / season
@@ -117,10 +121,14 @@ class Filters:
             np.zeros((batch, many)),
             np.zeros((2, batch)),
             np.zeros((3, batch)),
+            np.full((batch, *self.columns), np.nan),
         )
 
-    def step(self, state: FilterState, values: Floats) -> None:
-        """Read one step `[B]`, NaN for a missing observation; the state is changed."""
+    def step(self, state: FilterState, values: Floats, columns: Floats) -> None:
+        """Read one step `[B]` and its past columns `[B, P]`, NaN for gaps; the state is changed."""
+        if columns.size:
+            state.columns[:, :-1] = state.columns[:, 1:]
+            state.columns[:, -1] = columns
         there = ~np.isnan(values)
         place = state.count % self.season
         rows = np.arange(len(values))
@@ -264,7 +272,7 @@ class Filters:
     def seasons(self, state: FilterState, horizon: int) -> Floats:
         """Return the season of the next steps `[B, horizon]`."""
         places = (state.count[:, None] + np.arange(horizon)) % self.season
-        return np.take_along_axis(state.index, places, 1)
+        return np.asarray(state.index[np.arange(len(places))[:, None], places])
 
     def strength(self, state: FilterState) -> Floats:
         """Return the mean size of the season `[B]`."""
@@ -273,4 +281,5 @@ class Filters:
     def window(self, state: FilterState, steps: int) -> Floats:
         """Return the last steps without the season `[B, steps]`, NaN where nothing was observed."""
         places = (state.count[:, None] - np.arange(steps, 0, -1)) % self.season
-        return self._without(state.recent[:, -steps:], np.take_along_axis(state.index, places, 1))
+        index = state.index[np.arange(len(places))[:, None], places]
+        return self._without(state.recent[:, -steps:], index)

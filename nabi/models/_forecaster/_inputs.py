@@ -23,6 +23,8 @@ Singles = npt.NDArray[np.float32]
 _LEAST = 1e-8  # of what is divided by
 _SMALLEST = 1e-4  # deviation, as a share of the level
 _LARGEST = 8.0  # of an input
+_CHANGES = (8, 4, 2, 1)  # parts of the horizon over which past columns change
+_MOST_CROSSED = 16  # past columns; of more there are too many products
 _FLAGS = 8  # steps for which the network is told whether there was an observation
 # Series are read together if the shortest has at least half the steps of the longest.
 _AT_ONCE, _AS_LONG = 512, 0.5
@@ -55,7 +57,30 @@ class InputPlan(Described):
 
     @property
     def width(self) -> int:
-        """Features of a step."""
+        """Features of a step: those that the networks read, and the products for the linear map."""
+        return self.read + self.products
+
+    @property
+    def changes(self) -> list[int]:
+        """Over how many steps the network sees changes of the past columns."""
+        return sorted({max(self.horizon // part, 1) for part in _CHANGES}) if self.crossed else []
+
+    @property
+    def crossed(self) -> bool:
+        """Whether there are products of past columns, for a linear map that is fitted to few series."""
+        return self.scaling == "deviation" and 0 < self.past <= _MOST_CROSSED
+
+    @property
+    def products(self) -> int:
+        """How many there are."""
+        if not self.crossed:
+            return 0
+        by_level = self.past * (1 + len(self.changes)) + self.calendar
+        return by_level + self.past * (self.past + 1) // 2
+
+    @property
+    def read(self) -> int:
+        """Features of a step that the networks read."""
         own = self.window + min(self.window, _FLAGS) + 5 + len(self.looked_at) * len(METHODS)
         seasonal = min(self.season, self.horizon) if self.season > 1 else 0
         cycle = self.horizon if self.season > 1 else 0
@@ -64,7 +89,7 @@ class InputPlan(Described):
             + seasonal
             + cycle
             + self.calendar
-            + 2 * self.past
+            + (2 + len(self.changes)) * self.past
             + self.known * (self.horizon + 1)
             + self.static
         )
@@ -79,7 +104,7 @@ class Step(NamedTuple):
     """What is known after a step of `B` series."""
 
     x: Singles
-    """`[B, width]`, what the network reads."""
+    """`[B, width]`: first what the networks read, then what the linear map alone has."""
     methods: Singles
     """`[B, methods, horizon]`, simple forecasts, in units of `scale` from the centre."""
     centre: Floats
@@ -103,10 +128,16 @@ class Inputs:
 
     def __init__(self, plan: InputPlan, frequency: Frequency) -> None:
         self.plan, self.frequency = plan, frequency
-        self.filters = Filters(plan.season, plan.multiplicative, max(plan.window, 2 * plan.season + 1))
+        self.filters = Filters(
+            plan.season,
+            plan.multiplicative,
+            max(plan.window, 2 * plan.season + 1),
+            (1 + max(plan.changes, default=0), plan.past),
+        )
         columns = np.cumsum([plan.past, plan.known, plan.static])[:-1]
         self._centres = np.split(np.array(plan.centres), columns)
         self._spreads = np.split(np.array(plan.spreads), columns)
+        self._pairs = np.triu_indices(plan.past)
 
     # One step -----------------------------------------------------------------------------------------------
 
@@ -129,7 +160,7 @@ class Inputs:
             static: `[B, S]`.
             calendar: `[B, C]`, of the step that follows.
         """
-        self.filters.step(state, values)
+        self.filters.step(state, values, past)
         return self.features(state, past, known, static, calendar)
 
     def features(
@@ -165,6 +196,8 @@ class Inputs:
             parts += [shown if plan.multiplicative else shown / unit[:, None], ahead[:, 0]]
         parts += [calendar, *self._columns(0, past, True), *self._columns(1, known, False)]
         parts += self._columns(2, static, False)
+        if plan.crossed:
+            parts += self._crossed(state, parts[7], calendar)
         x = np.concatenate([part.reshape(batch, -1) for part in parts], 1)
         scale = unit[:, None] * factor
         centre = level[:, None] * factor + offset
@@ -174,6 +207,18 @@ class Inputs:
             centre,
             scale,
         )
+
+    def _crossed(self, state: FilterState, level: Floats, calendar: Floats) -> list[Floats]:
+        """Return changes of past columns, and what the linear map alone has: products of two features.
+
+        What a column means for the target depends on the level and on the other columns: wind clears the
+        air only where there is dust.
+        """
+        now = (state.columns[:, -1] - self._centres[0]) / self._spreads[0]
+        before = state.columns[:, [-1 - steps for steps in self.plan.changes]]
+        changes = ((before - state.columns[:, -1:]) / self._spreads[0]).reshape(len(now), -1)
+        first, second = self._pairs
+        return [changes, *(level * one for one in (now, changes, calendar)), now[:, first] * now[:, second]]
 
     def _columns(self, kind: int, values: Floats, flagged: bool) -> list[Any]:
         if not values.size:

@@ -26,7 +26,7 @@ from nabi.models._forecaster._report import ForecastReport
 from nabi.models._forecaster._rolling import baselines_of, origins_of, roll, says_something
 from nabi.models._forecaster._sensitivity import ForecastReading, read_forecast
 from nabi.models._forecaster._settings import ForecastSettings
-from nabi.models._forecaster._state import Engine, ForecastState
+from nabi.models._forecaster._state import Engine, ForecastState, forecast_all
 from nabi.models._forecaster._state_file import read_state, time_from_json, time_to_json, write_state
 from nabi.models._forecaster._training import ForecastTraining
 from nabi.models._forecaster._windows import Windows
@@ -183,7 +183,7 @@ class Forecaster(TaskModel):
             {"name": one.name, "start": time_to_json(one.start), "steps": len(one), "rows": len(one.known)}
             for one in found
         ]
-        self._share, self._zone = data.share, found.zone
+        self._share, self._zone, self._notes = data.share, found.zone, tuple(found.notes)
         batches = -(-data.windows.rows // asked.batch_size)
         steps = _STEPS_FOR_FEW if data.plan.scaling == "deviation" else _STEPS_TO_TRAIN
         wanted = min(max(round(steps / batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
@@ -266,6 +266,7 @@ class Forecaster(TaskModel):
             "series": self._held,
             "validation_share": self._share,
             "zone": self._zone,
+            "notes": list(self._notes),
             "calibration": self.calibration.to_dict(),
         }
 
@@ -289,6 +290,7 @@ class Forecaster(TaskModel):
         for one in self._held:
             time_from_json(one["start"])
         self._share, self._zone = float(state["validation_share"]), str(state["zone"])
+        self._notes = tuple(str(note) for note in state["notes"])
         self.calibration = Calibration.from_dict(state["calibration"])
 
     def _from_file(self, file: ModelFile, custom_objects: Mapping[str, Any] | None) -> None:
@@ -318,7 +320,9 @@ class Forecaster(TaskModel):
             )
             steps, rows = steps + one["steps"], rows + one["rows"]
         names = {f"{kind}_names": tuple(self._names[kind]) for kind in ("known", "past", "static")}
-        return SeriesSet(tuple(found), self.frequency, columns=self.columns, zone=self._zone, **names)
+        return SeriesSet(
+            tuple(found), self.frequency, columns=self.columns, zone=self._zone, notes=self._notes, **names
+        )
 
     @public
     def forecast(self, source: Any = None, *, horizon: int | None = None) -> list[Forecast]:
@@ -340,7 +344,7 @@ class Forecaster(TaskModel):
         )
         series_set = self._read(source)
         series_set.check_future(wanted)
-        return [state.forecast(wanted) for state in self._states(series_set)]
+        return forecast_all(self._states(series_set), wanted)
 
     @public
     def state(self, source: Any = None, name: str | None = None) -> ForecastState:

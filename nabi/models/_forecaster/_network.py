@@ -40,17 +40,18 @@ class Member(StackNetwork):
     Recurrent layers read the features of every step. What they say, and a dense layer over the features of
     the last step, give for every step ahead the shares of the simple methods in the forecast, what is added
     to it, the distances between its quantiles (softplus, added up: quantiles cannot cross), and how far the
-    mean is from the median. A linear map of the features is added as well; where there are few series, it is
-    fitted before training (`set_linear`).
+    mean is from the median. A linear map is added as well, of the features and of products of them; where
+    there are few series, it is fitted before training (`set_linear`).
     """
 
     def __init__(self, plan: InputPlan, settings: ForecastSettings, cell: Cell) -> None:
         """Make the network with weights from torch's random numbers; it begins with the simple methods."""
         super().__init__()
         self.dropout, self.horizon = settings.dropout, plan.horizon
-        self.recurrent = RecurrentStack(cell, plan.width, settings.layers)
+        self.reads = plan.read
+        self.recurrent = RecurrentStack(cell, plan.read, settings.layers)
         self.front = layers.Dense(settings.units, activation="tanh", name="front")
-        self.front.build((None, plan.width))
+        self.front.build((None, plan.read))
         self.readout = layers.Dense(
             plan.horizon * (len(METHODS) + len(QUANTILES) + 1), kernel_initializer="zeros", name="readout"
         )
@@ -95,7 +96,8 @@ class Member(StackNetwork):
             chosen: rows and steps `[N]` from which there are forecasts; all by default.
             generator: for dropout; None for none, which is not training.
         """
-        said, _ = self.recurrent(x, self.recurrent.start(len(x)), lengths=lengths, generator=generator)
+        read = x[..., : self.reads]
+        said, _ = self.recurrent(read, self.recurrent.start(len(x)), lengths=lengths, generator=generator)
         said = drop_features(said, self.dropout, generator)
         return (
             self.ahead(said, x, methods) if chosen is None else self.ahead(said[chosen], x[chosen], methods)
@@ -103,7 +105,8 @@ class Member(StackNetwork):
 
     def ahead(self, said: Tensor, x: Tensor, methods: Tensor) -> Outlook:
         """Return forecasts from what the recurrent layers say `[N, units]` and the features `[N, width]`."""
-        read = self.readout(torch.cat([said, self.front(x)], -1)).unflatten(-1, (self.horizon, -1))
+        front = self.front(x[..., : self.reads])
+        read = self.readout(torch.cat([said, front], -1)).unflatten(-1, (self.horizon, -1))
         return _outlook(read, self.linear(x), methods)
 
 
@@ -126,7 +129,7 @@ class Heads:
 
     def __init__(self, members: Sequence[Member]) -> None:
         """Copy the weights."""
-        self._horizon = members[0].horizon
+        self._horizon, self._reads = members[0].horizon, members[0].reads
 
         def stacked(name: str) -> tuple[Tensor, Tensor]:
             dense = [getattr(member, name) for member in members]
@@ -139,7 +142,7 @@ class Heads:
     def __call__(self, said: Sequence[Tensor], x: Tensor, methods: Tensor) -> Outlook:
         """Return the mean forecast `[1, horizon, ...]` from what each network says `[1, units]`."""
         rows = x.expand(len(said), *x.shape)
-        front = torch.baddbmm(self._front[1], rows, self._front[0]).tanh()
+        front = torch.baddbmm(self._front[1], rows[..., : self._reads], self._front[0]).tanh()
         read = torch.baddbmm(
             self._readout[1], torch.cat([torch.stack(list(said)), front], -1), self._readout[0]
         )

@@ -90,7 +90,7 @@ def read_forecast(engine: Engine, series: Series, steps: int) -> ForecastReading
     x, methods = torch.from_numpy(np.stack(xs, 1)), torch.from_numpy(found.methods)
     outlooks = []
     for member, state in zip(engine.members, states, strict=True):
-        said, _ = member.recurrent(x, state)
+        said, _ = member.recurrent(x[..., : member.reads], state)
         outlooks.append(member.ahead(said[:, -1], x[:, -1], methods))
     quantiles = ForecastNetwork.average(outlooks).quantiles.double().numpy()
     median = quantiles[..., _MIDDLE] * found.scale + found.centre

@@ -23,7 +23,7 @@ from nabi.models._forecaster._inputs import Inputs, Read, Step
 from nabi.models._forecaster._network import ForecastNetwork, Heads, Member
 from nabi.models._networks._recurrent_stack import StackSteps, States
 
-__all__ = ["Engine", "ForecastState", "state_from"]
+__all__ = ["Engine", "ForecastState", "forecast_all", "state_from"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Engine(NamedTuple):
         for member in self.members:
             states = member.recurrent.start(1)
             for begin in range(0, len(read.x), _AT_ONCE):
-                x = torch.from_numpy(read.x[None, begin : begin + _AT_ONCE])
+                x = torch.from_numpy(read.x[None, begin : begin + _AT_ONCE, : member.reads])
                 output, states = member.recurrent(x, states)
             found.append(states)
             said.append(output[:, -1].contiguous())
@@ -153,7 +153,7 @@ class ForecastState:
         self._target[length] = value
         self._length = length + 1
         self._step = inputs.step(self._filters, np.array([value]), *self._around(length, past))
-        x = torch.from_numpy(self._step.x)
+        x = torch.from_numpy(self._step.x[:, : inputs.plan.read])
         with torch.no_grad():
             for number, steps in enumerate(self._engine.steps):
                 self._said[number], self._states[number] = steps(x, self._states[number])
@@ -184,28 +184,26 @@ class ForecastState:
         Raises:
             ArgumentError: for a horizon below 1, and where known columns end before it.
         """
-        engine, plan = self._engine, self._engine.inputs.plan
+        plan = self._engine.inputs.plan
         wanted = plan.horizon if horizon is None else _checks.whole("horizon", horizon, otherwise=" or None")
+        [found] = forecast_all([self], wanted)
+        return found
+
+    def _forecast(self, wanted: int, baseline: Floats | None) -> Forecast:
+        """Return the forecast of so many steps, mixed with that of a baseline for as many or more `[H]`."""
+        engine, plan = self._engine, self._engine.inputs.plan
         if plan.known and len(self._known) < self._length + wanted:
             raise ArgumentError(
                 f"known: expected values of the known columns for {wanted} steps after the last observation "
                 f"of {self.name!r}, got {max(len(self._known) - self._length, 0)}"
             )
-        quantiles, mean = self._ahead(wanted)
+        quantiles, mean = self._ahead(wanted, baseline)
         times = engine.inputs.frequency.times(self._series.start, wanted, first=self._length)
         return Forecast(self.name, tuple(times), quantiles[:, _MIDDLE].copy(), mean, quantiles, engine.method)
 
-    def _ahead(self, wanted: int) -> tuple[Floats, Floats]:
+    def _ahead(self, wanted: int, baseline: Floats | None) -> tuple[Floats, Floats]:
         """Return quantiles `[H, Q]` and mean `[H]`."""
         engine, horizon = self._engine, self._engine.inputs.plan.horizon
-        calibration = engine.calibration
-        baseline = None
-        if calibration.share < 1:
-            season = engine.inputs.plan.season
-            found = statistical_forecasts(
-                [self.target], max(wanted, horizon), [season], [calibration.baseline]
-            )
-            baseline = found[calibration.baseline][0]
         quantiles, mean = self._block(None if baseline is None else baseline[:horizon])
         if wanted <= horizon:
             return quantiles[:wanted], mean[:wanted]
@@ -274,6 +272,29 @@ class ForecastState:
                 for place, state in enumerate(widths):
                     tensors[f"states/{number}/{layer}/{place}"] = state
         return tensors
+
+
+def forecast_all(states: Sequence[ForecastState], wanted: int) -> list[Forecast]:
+    """Forecast series that one engine reads; a baseline that takes part is fitted to all of them at once.
+
+    That is many times faster than one by one, and equal to the last bit.
+
+    Raises:
+        ArgumentError: where known columns end before the horizon.
+    """
+    if not states:
+        return []
+    engine = states[0]._engine
+    plan, calibration = engine.inputs.plan, engine.calibration
+    if calibration.share == 1:
+        return [state._forecast(wanted, None) for state in states]
+    baselines = statistical_forecasts(
+        [state.target for state in states],
+        max(wanted, plan.horizon),
+        [plan.season] * len(states),
+        [calibration.baseline],
+    )[calibration.baseline]
+    return [state._forecast(wanted, found) for state, found in zip(states, baselines, strict=True)]
 
 
 def state_from(engine: Engine, series: Series, tensors: Mapping[str, Tensor]) -> ForecastState:

@@ -173,13 +173,14 @@ class Windows:
             after = there & ~before
             target = wanted[:, ahead]
             best, penalty = float("inf"), _PENALTIES[-1]
+            products = _products(x[before], target[before])
             for one in _PENALTIES:
-                weights = _ridge(x[before], target[before], one)
+                weights = _ridge(*products, one)
                 error = float((x[after] @ weights - target[after]).square().sum()) if after.any() else 0.0
                 if error < best:
                     best, penalty, kept = error, one, weights
             found[0].append(kept)
-            found[1].append(_ridge(x[there], target[there], penalty))
+            found[1].append(_ridge(*_products(x[there], target[there]), penalty))
         return torch.stack(found[0], 1).float(), torch.stack(found[1], 1).float()
 
     def digest(self) -> str:
@@ -190,8 +191,12 @@ class Windows:
         return found.hexdigest()
 
 
-def _ridge(x: Tensor, target: Tensor, penalty: float) -> Tensor:
-    penalties = torch.full((x.shape[1],), penalty, dtype=x.dtype)
+def _products(x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    return x.T @ x, x.T @ target
+
+
+def _ridge(squares: Tensor, with_target: Tensor, penalty: float) -> Tensor:
+    penalties = torch.full((len(squares),), penalty, dtype=squares.dtype)
     penalties[-1] = 1e-6  # the bias
-    found: Tensor = torch.linalg.solve(x.T @ x + penalties.diag(), x.T @ target)
+    found: Tensor = torch.linalg.solve(squares + penalties.diag(), with_target)
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nabi.data import Series, SeriesSet
+from nabi.data import Series, SeriesSet, read_series
 from nabi.errors import ArgumentError, FileFormatError, UnknownNameError
 from nabi.models import Forecaster
 from nabi.models._baselines._forecasts import statistical_forecasts
@@ -155,6 +155,17 @@ def test_any_cell_will_do(tmp_path: Path):
         model.save(tmp_path / "model.nabi")
         again = Forecaster.load(tmp_path / "model.nabi")
         assert (again.forecast()[1].quantiles == model.forecast()[1].quantiles).all()
+
+
+def test_what_was_found_in_the_data_is_kept_in_the_file(tmp_path: Path):
+    table = {"year": list(range(1980, 2010)), "sales": [*range(20), "NA", *range(21, 30)]}
+    found = read_series(table)
+    assert any("missing" in note for note in found.notes)
+    model = small(epochs=1, networks=1, season=1, refit=False)
+    model.fit(found, horizon=2, verbose=0)
+    assert model.series.notes == found.notes
+    model.save(tmp_path / "model.nabi")
+    assert Forecaster.load(tmp_path / "model.nabi").series.notes == found.notes
 
 
 def test_more_series_than_fit_into_memory_are_drawn_from(monkeypatch):

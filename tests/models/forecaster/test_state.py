@@ -9,7 +9,9 @@ import pytest
 
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.models import Forecaster
+from nabi.models._baselines._forecasts import FORECASTS
 from nabi.models._forecaster._forecasts import probability_of
+from nabi.models._forecaster._state import ForecastState, forecast_all
 
 from .toy import shops, small
 
@@ -45,6 +47,20 @@ def test_reading_alone_and_among_others_is_the_same(trained):
     for number in (0, 7):
         [alone] = trained.forecast(trained.series.with_series([trained.series.series[number]]))
         assert (alone.quantiles == together[number].quantiles).all()
+
+
+@pytest.mark.parametrize("baseline", FORECASTS)
+def test_a_baseline_that_takes_part_is_the_same_alone_and_among_others(trained, baseline):
+    calibration = replace(trained.calibration, share=0.5, share_of_mean=0.5, baseline=baseline)
+    engine = trained._engine._replace(calibration=calibration)
+    series_set = shops(gaps=True)
+    states = []
+    for one, read in zip(series_set, engine.inputs.read(series_set.series), strict=True):
+        states.append(ForecastState(engine, one, read, *engine.run(read)))
+    for state, together in zip(states, forecast_all(states, 9), strict=True):
+        alone = state.forecast(9)
+        assert (alone.quantiles == together.quantiles).all()
+        assert (alone.mean == together.mean).all()
 
 
 def test_a_state_can_be_saved(trained, tmp_path):
