@@ -15,6 +15,7 @@ __all__ = ["report_picture"]
 _LONGEST_LABEL = 24
 _LARGEST = 18.0  # inches
 _FEW = 15  # labels
+_FIGURES = 4  # of a count; with more it is written smaller
 
 
 def report_picture(
@@ -44,7 +45,8 @@ def report_picture(
         size = min(4.2 + 0.36 * len(labels), _LARGEST)
         figure = Figure(figsize=(size + 0.9, size), layout="constrained")
         _matrix(figure, np.array(confusion), shown, fonts)
-    figure.suptitle(fonts.write(title), fontsize=12, fontfamily=list(fonts.families), parse_math=False)
+    written = "\n".join(map(fonts.write, title.split("\n")))
+    figure.suptitle(written, fontsize=12, fontfamily=list(fonts.families), parse_math=False)
     return write_figure(figure, path, title=title)
 
 
@@ -57,12 +59,15 @@ def _matrix(figure: Any, counts: npt.NDArray[Any], labels: list[str], fonts: Fon
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     # As large as a place of the matrix allows: three figures fill nine tenths of it.
-    size = min(10.0, max(4.0, 0.4 * 72 * 0.8 * figure.get_figwidth() / len(labels)))
+    room = 0.4 * 72 * 0.8 * figure.get_figwidth() / len(labels)
+    size = min(10.0, max(4.0, room))
     for true, row in enumerate(counts):
         for said, count in enumerate(row):
             if count:
                 colour = "white" if shares[true, said] > 0.55 else "#8c1d18" if true != said else "black"
-                axes.text(said, true, f"{count:,}", ha="center", va="center", fontsize=size, color=colour)
+                number = f"{count:,}"
+                fits = min(size, max(3.0, room * _FIGURES / len(number)))
+                axes.text(said, true, number, ha="center", va="center", fontsize=fits, color=colour)
     style = {"fontsize": max(size, 6.0), "fontfamily": list(fonts.families), "parse_math": False}
     upright = max(map(len, labels)) * len(labels) <= 40
     axes.set_xticks(range(len(labels)), labels, rotation=0 if upright else 90, **style)
