@@ -86,18 +86,25 @@ class LogMel(torch.nn.Module):
         return torch.view_as_real(torch.fft.rfft(windows, n=self.size)).square().sum(-1)
 
     def bands(self, power: Tensor) -> Tensor:
-        """Return the logarithms `[..., T, mels]` of the bands."""
-        # In float64, whose differences of sums are exact enough.
+        """Return the mean power `[..., T, mels]` of the bands, in float64."""
+        # Differences of sums are exact enough in it.
         sums = (power.double().unsqueeze(-2) * self.slopes).cumsum(-1)[..., self.edges]
         rising = sums[..., 0, 1:-1] - sums[..., 0, :-2]
         falling = sums[..., 1, 2:] - sums[..., 1, 1:-1]
-        return self.logarithm((rising + falling) * self.scales).float()
+        return (rising + falling).clamp_min(0) * self.scales
+
+    def white_noise(self, frames: int) -> Tensor:
+        """Return the power of the bands `[frames, mels]` of white noise, 1 in the mean; always the same."""
+        random = torch.Generator().manual_seed(0)
+        samples = torch.randn((frames - 1) * self.hop + self.window, generator=random)
+        bands = self.bands(self.power(samples)).float()
+        return bands / bands.mean()
 
     @staticmethod
     def logarithm(bands: Tensor) -> Tensor:
         """Return the logarithm of the mean power of bands, which never is below a floor."""
-        return (bands.clamp_min(0) + _FLOOR).log()
+        return (bands + _FLOOR).log()
 
     def forward(self, samples: Any) -> Tensor:
         """Return log-mels `[..., T, mels]` of samples `[..., N]` from -1 to 1."""
-        return self.bands(self.power(samples))
+        return self.logarithm(self.bands(self.power(samples))).float()

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nabi.models._sound._model import SoundModel, divide
 from nabi.models._sound._samples import SoundSamples
 from nabi.models._sound._settings import SpeechSettings
 from nabi.models._sound._stream import SpeechStream
-from nabi.models._sound._strings import made_strings
+from nabi.models._sound._strings import Join, join_recordings, made_strings
 from nabi.models._sound._training import SpeechTraining
 
 __all__ = ["SpeechRecognizer", "Transcript"]
@@ -129,7 +130,8 @@ class SpeechRecognizer(SoundModel):
         train, held_out = divide(samples, held_out, validation_share, self.asked.seed)
         if self.asked.joined > 1 and validation is None and len(held_out):
             # What is held out is joined once.
-            held_out = made_strings(held_out, self.asked.joined, np.random.default_rng([self.asked.seed, 2]))
+            join, random = _joining(held_out), np.random.default_rng([self.asked.seed, 2])
+            held_out = made_strings(held_out, join, self.asked.joined, random)
         return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
 
     def _cut(self, texts: list[Any], samples: SoundSamples) -> list[list[str]]:
@@ -230,7 +232,8 @@ class SpeechRecognizer(SoundModel):
         samples = replace(samples, targets=encode_labels(units, samples.names, "string", self.labels))
         joined = self.settings.joined
         count = round(4 * len(samples) / (joined + 1))
-        strings = made_strings(samples, joined, np.random.default_rng([_checks.seed("seed", seed), 3]), count)
+        random = np.random.default_rng([_checks.seed("seed", seed), 3])
+        strings = made_strings(samples, _joining(samples), joined, random, count)
         return self._measure(strings, train=self.report.train, seconds=self.report.seconds, part="strings")
 
     @public
@@ -246,3 +249,7 @@ class SpeechRecognizer(SoundModel):
         stream = self._stream()
         step = FRAME * self.settings.stride ** len(self.settings.convolutions or ())
         return SpeechStream(stream, self.labels.names, step, self.rate, rate)
+
+
+def _joining(samples: SoundSamples) -> Join:
+    return partial(join_recordings, rate=samples.rate)
