@@ -10,7 +10,12 @@ from torch import Tensor
 
 from nabi import layers
 from nabi.errors import ArgumentError, ShapeError
-from nabi.models._sequences._network import SequenceNetwork, SequenceNetworks, TimeConvolution
+from nabi.models._sequences._network import (
+    BatchNormalization,
+    SequenceNetwork,
+    SequenceNetworks,
+    TimeConvolution,
+)
 from nabi.scan import PreparedStep
 
 __all__ = ["SequenceStream"]
@@ -192,11 +197,15 @@ class _ConvolutionStep:
 
     def __init__(self, convolution: TimeConvolution) -> None:
         weight = convolution.convolution.weight.detach()
-        # [channels, kernel * reads]: a window is a row of steps one after the other.
-        self._weight = weight.transpose(1, 2).reshape(len(weight), -1).contiguous()
         assert convolution.convolution.bias is not None
-        self._bias = convolution.convolution.bias.detach().clone()
-        self._normalization = convolution.normalization
+        bias = convolution.convolution.bias.detach().clone()
+        self._normalization: torch.nn.Module | None = convolution.normalization
+        if isinstance(convolution.normalization, BatchNormalization):
+            # It multiplies and shifts each channel always in the same way, as other weights do.
+            factors, shifts = convolution.normalization.fixed()
+            weight, bias, self._normalization = weight * factors[:, None, None], bias * factors + shifts, None
+        # [channels, kernel * reads]: a window is a row of steps one after the other.
+        self._weight, self._bias = weight.transpose(1, 2).reshape(len(weight), -1).contiguous(), bias
         self.stride, self._kernel, self._reads = convolution.stride, convolution.kernel, weight.shape[1]
 
     def start(self) -> Tensor:
@@ -209,4 +218,6 @@ class _ConvolutionStep:
         if phase:
             return None, window[1:]
         found = torch.addmv(self._bias, self._weight, window.flatten())[None]
-        return self._normalization(found).relu(), window[1:]
+        if self._normalization is not None:
+            found = self._normalization(found)
+        return found.relu_(), window[1:]

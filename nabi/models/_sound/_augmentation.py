@@ -64,7 +64,7 @@ class Augmentation(torch.nn.Module):
 
     @cached_property
     def _white(self) -> Tensor:
-        return self._log_mel.white_noise(_NOISE_FRAMES)
+        return torch.from_numpy(self._log_mel.white_noise(_NOISE_FRAMES))
 
     def changed(self, bands: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the power of bands `[B, T', mels]`, and lengths, for those `[B, T, mels]` of recordings."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nabi.models._sequences._fronts import Front, FrontState
 from nabi.models._sound._augmentation import Augmentation
-from nabi.models._sound._log_mel import LogMel
+from nabi.models._sound._log_mel import LogMel, Samples, logarithm
 
 __all__ = ["SoundFront"]
 
@@ -18,7 +18,7 @@ _PRIOR = 20
 """The mean of the training data counts as so many frames that were heard before the first."""
 _HORIZON = 300
 """A mean over more frames than this forgets the earliest ones: 3 s."""
-_SCALE = 3.0
+_SCALE = np.float32(1 / 3)
 _DELTA = (-0.2, -0.1, 0.0, 0.1, 0.2)  # the slope of a line through five frames
 _MOST_TO_LEARN = 500  # recordings
 
@@ -55,8 +55,8 @@ class SoundFront(Front):
         total, count = torch.zeros(self.log_mel.mels, dtype=torch.float64), 0
         step = -(-len(sequences) // _MOST_TO_LEARN)
         for one in sequences[::step]:
-            bands = self.log_mel(torch.from_numpy(np.asarray(one, np.float32)))
-            total += bands.double().sum(0)
+            bands = self.log_mel(np.asarray(one, np.float32))
+            total += torch.from_numpy(bands).double().sum(0)
             count += len(bands)
         self.mean.copy_(total / count)
 
@@ -72,11 +72,11 @@ class SoundFront(Front):
         In place of samples, the power of their bands `[B, T, mels]` can be given, and lengths in frames.
         """
         if x.ndim == 2:
-            x, lengths = self.log_mel.bands(self.log_mel.power(x)), self.frames(lengths)
+            power = self.log_mel.power(np.ascontiguousarray(x.numpy()))
+            x, lengths = torch.from_numpy(self.log_mel.bands(power)), self.frames(lengths)
         if generator is not None and self.augmentation is not None:
-            x, lengths = self.augmentation.changed(x.float(), lengths, generator)
-        bands = self.log_mel.logarithm(x).float()
-        features = self._normalized(bands, self.mean.expand(len(bands), -1), 0)[0]
+            x, lengths = self.augmentation.changed(x, lengths, generator)
+        features = torch.from_numpy(self._normalized(logarithm(x.numpy()), self.mean.numpy(), 0)[0])
         if generator is not None and self.augmentation is not None:
             features = self.augmentation.masked(features, lengths, generator)
         if self.deltas:
@@ -93,16 +93,16 @@ class SoundFront(Front):
 
     def read(self, chunk: Tensor, state: FrontState) -> tuple[Tensor, FrontState]:
         """Return the frames that a chunk `[n]` of samples completes, and the new state."""
-        samples = torch.cat([state["rest"], chunk]) if len(state["rest"]) else chunk
+        samples = np.concatenate([state["rest"].numpy(), chunk.numpy()])
         if len(samples) < self.log_mel.window:
-            return self.mean.new_zeros(0, self.width), {**state, "rest": samples}
+            return self.mean.new_zeros(0, self.width), {**state, "rest": torch.from_numpy(samples)}
         bands = self.log_mel(samples)
         heard = int(state["heard"])
-        found, mean = self._normalized(bands[None], state["mean"][None], heard)
-        features = found[0]
+        found, mean = self._normalized(bands, state["mean"].numpy(), heard)
+        features = torch.from_numpy(found)
         after = {
-            "rest": samples[len(bands) * self.log_mel.hop :].clone(),
-            "mean": mean[0],
+            "rest": torch.from_numpy(samples[len(bands) * self.log_mel.hop :].copy()),
+            "mean": torch.from_numpy(mean),
             "heard": torch.tensor(heard + len(bands)),
         }
         if self.deltas:
@@ -112,16 +112,16 @@ class SoundFront(Front):
             features = torch.cat([features, self._slopes(joined[None])[0]], 1)
         return features, after
 
-    def _normalized(self, bands: Tensor, mean: Tensor, heard: int) -> tuple[Tensor, Tensor]:
-        """Return `[B, T, mels]` without the running mean, and the mean after the last frame."""
+    def _normalized(self, bands: Samples, mean: Samples, heard: int) -> tuple[Samples, Samples]:
+        """Return `[..., T, mels]` without the running mean, and the mean after the last frame."""
         # One step after the other: numpy needs a fraction of torch's time for so little.
-        frames, now = bands.numpy().swapaxes(0, 1), mean.numpy()
-        means = np.empty(frames.shape, np.float32)
+        frames = np.moveaxis(bands, -2, 0)
+        means = np.empty_like(frames)
         for number, frame in enumerate(frames):
             share = np.float32(max(1 / (_PRIOR + heard + number + 1), 1 / _HORIZON))
-            now = means[number] = now + (frame - now) * share
-        features = (frames - means) * np.float32(1 / _SCALE)
-        return torch.from_numpy(features.swapaxes(0, 1)), torch.from_numpy(now)
+            mean = mean + (frame - mean) * share
+            means[number] = mean
+        return np.moveaxis((frames - means) * _SCALE, 0, -2), mean
 
     def _slopes(self, features: Tensor) -> Tensor:
         """Return the slopes `[B, T, D]` of features `[B, T + 4, D]`."""

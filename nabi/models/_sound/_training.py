@@ -32,9 +32,7 @@ _NOISE_FRAMES = 6000
 def in_bands(samples: SequenceSamples, networks: SequenceNetworks) -> SequenceSamples:
     """Return recordings as the power of their bands `[T, mels]`, which are computed once for all epochs."""
     log_mel = _log_mel(networks)
-    with torch.no_grad():
-        found = [log_mel.bands(log_mel.power(torch.from_numpy(one))) for one in samples.inputs]
-    return replace(samples, inputs=[one.float().numpy() for one in found])
+    return replace(samples, inputs=[log_mel.bands(log_mel.power(one)) for one in samples.inputs])
 
 
 def _log_mel(networks: SequenceNetworks) -> LogMel:
@@ -84,7 +82,7 @@ class SpeechTraining(SequenceTraining):
         checkpoint: Path | None,
     ) -> None:
         train, validation = (in_bands(one, networks) for one in (train, validation))
-        self._join = partial(join_bands, white=_log_mel(networks).white_noise(_NOISE_FRAMES).numpy())
+        self._join = partial(join_bands, white=_log_mel(networks).white_noise(_NOISE_FRAMES))
         self._words, self._joined, self._epochs = train, settings.joined, settings.epochs
         self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         # Single recordings are so much shorter than strings that an epoch has more of them.
