@@ -14,9 +14,10 @@ from nabi.decoding import ctc_beam_search, ctc_greedy
 from nabi.errors import ArgumentError
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._report import SequenceReport
+from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sound._log_mel import FRAME
 from nabi.models._sound._model import SoundModel, divide
-from nabi.models._sound._samples import SoundSamples
+from nabi.models._sound._samples import SoundSamples, with_ending
 from nabi.models._sound._settings import SpeechSettings
 from nabi.models._sound._stream import SpeechStream
 from nabi.models._sound._strings import Join, join_recordings, made_strings
@@ -149,6 +150,11 @@ class SpeechRecognizer(SoundModel):
         if self.settings.unit == "words":
             return " ".join(names)
         return "".join(names).replace(_SPACE, " ").strip()
+
+    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities of each recording and of silence after it."""
+        assert isinstance(samples, SoundSamples)
+        return super()._probabilities(with_ending(samples))
 
     def _decode(self, probabilities: npt.NDArray[Any]) -> tuple[int, ...]:
         """Return the most probable string of codes of words."""

@@ -11,6 +11,7 @@ from nabi.data import Resampler
 from nabi.decoding import CTCGreedy
 from nabi.errors import ShapeError
 from nabi.models._sequences._stream import SequenceStream
+from nabi.models._sound._samples import ENDING
 
 __all__ = ["Heard", "SoundStream", "SpeechStream"]
 
@@ -73,8 +74,9 @@ class SpeechStream(_Listener):
         return self._said(self._taken(chunk))
 
     def finish(self) -> list[Heard]:
-        """Return the words in what a resampler still holds."""
-        return self._said(self._resampler.finish())
+        """Return the words that are said only when nothing follows them."""
+        silence = np.zeros(round(ENDING * self._rate), np.float32)
+        return self._said(np.concatenate([self._resampler.finish(), silence]))
 
     def _said(self, samples: Samples) -> list[Heard]:
         before = self._stream.steps

@@ -16,6 +16,7 @@ from nabi.models._sequences._samples import SequenceBatch, SequenceSamples
 from nabi.models._sequences._training import SequenceTraining
 from nabi.models._sound._front import SoundFront
 from nabi.models._sound._log_mel import FRAME, LogMel
+from nabi.models._sound._samples import SoundSamples, with_ending
 from nabi.models._sound._strings import join_bands, made_strings
 
 __all__ = ["SoundTraining", "SpeechTraining"]
@@ -75,22 +76,24 @@ class SpeechTraining(SequenceTraining):
     def __init__(
         self,
         networks: SequenceNetworks,
-        train: SequenceSamples,
-        validation: SequenceSamples,
+        train: SoundSamples,
+        validation: SoundSamples,
         classes: int,
         settings: Any,
         checkpoint: Path | None,
     ) -> None:
-        train, validation = (in_bands(one, networks) for one in (train, validation))
+        # Strings that are made end with pauses of their own.
+        heard = in_bands(with_ending(train) if settings.joined == 1 else train, networks)
         self._join = partial(join_bands, white=_log_mel(networks).white_noise(_NOISE_FRAMES))
-        self._words, self._joined, self._epochs = train, settings.joined, settings.epochs
+        self._words, self._joined, self._epochs = heard, settings.joined, settings.epochs
         self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         # Single recordings are so much shorter than strings that an epoch has more of them.
         self._more = max((settings.joined + 1) // 2, 1)
         self._step = FRAME * settings.stride ** len(settings.convolutions or ())
         if self._joined > 1:
-            train = self._made(settings.seed, self._epochs)
-        super().__init__(networks, train, validation, classes, settings, checkpoint)
+            heard = self._made(settings.seed, self._epochs)
+        held_out = in_bands(with_ending(validation), networks)
+        super().__init__(networks, heard, held_out, classes, settings, checkpoint)
 
     def _is_of_words(self, epoch: int) -> bool:
         """Whether an epoch has single recordings, of one word each."""
