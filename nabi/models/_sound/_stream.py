@@ -1,5 +1,6 @@
 """Listening to a stream of sound: labels as they are spoken."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,8 +139,8 @@ class SoundStream(_Listener):
 
     def _frame(self, frame: Samples) -> list[Heard]:
         self._frames += 1
-        power = float(np.square(frame, dtype=np.float64).mean())
-        level = max(10 * np.log10(power + 1e-12), _QUIETEST)
+        power = float(frame.dot(frame)) / len(frame)
+        level = max(10 * math.log10(power + 1e-12), _QUIETEST)
         floor = level if self._floor is None else min(level, self._floor + _RISE)
         self._floor = floor
         loud = level > floor + _LOUDER
