@@ -155,7 +155,7 @@ def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> No
         (["train", folder, "--label-from", "folder"], "label_from: expected recordings in subfolders"),
         (
             ["train", folder, "--label-from", "name", "--text", "x"],
-            "--text: it means nothing for a folder of",
+            "--label-from: it means nothing for a table of texts",
         ),
         (["train", tmp_path / "none", "--label-from", "name"], "folder: there is no folder"),
     ]:
