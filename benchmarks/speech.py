@@ -79,7 +79,7 @@ def compare(epochs: int, seed: int) -> None:
         )
 
 
-def listen(path: Path, minutes: float, seed: int) -> None:
+def listen(path: Path, minutes: float, seed: int, threshold: float) -> None:
     """Print the time of a frame, detections, and false alarms an hour."""
     kind = read_kind(path, ("sound classifier", "speech recognizer")).kind
     model = (SoundClassifier if kind == "sound classifier" else SpeechRecognizer).load(path)
@@ -94,7 +94,8 @@ def listen(path: Path, minutes: float, seed: int) -> None:
         length += len(part.samples[row]) + len(pause)
     sound = np.concatenate(parts)
     sound += 0.001 * random.standard_normal(len(sound), dtype=np.float32)
-    heard, spent = _heard(model, sound)
+    said = {"threshold": threshold} if kind == "sound classifier" else {}
+    heard, spent = _heard(model, sound, said)
     hits, alarms, used = 0, 0, set()
     for one in heard:
         near = [
@@ -112,13 +113,13 @@ def listen(path: Path, minutes: float, seed: int) -> None:
     print(f"false labels: {alarms / hours:.0f} an hour of speech")
     print(f"{spent:.3f} ms of processor time per 10 ms, in chunks of 10 ms")
     noise = 0.01 * random.standard_normal(len(sound), dtype=np.float32)
-    print(f"false labels: {len(_heard(model, noise)[0]) / hours:.0f} an hour of noise without speech")
+    print(f"false labels: {len(_heard(model, noise, said)[0]) / hours:.0f} an hour of noise without speech")
 
 
-def _heard(model, sound):
-    listener = model.stream()
+def _heard(model, sound, said):
+    listener = model.stream(**said)
     listener.push(sound[:4000])
-    listener = model.stream()
+    listener = model.stream(**said)
     heard, began = [], time.process_time()
     for first in range(0, len(sound), CHUNK):
         heard += listener.push(sound[first : first + CHUNK])
@@ -132,10 +133,11 @@ if __name__ == "__main__":
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--threshold", type=float, default=0.5, help="of a classifier's stream")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "torch":
         compare(asked.epochs, asked.seed)
     else:
-        listen(asked.model, asked.minutes, asked.seed)
+        listen(asked.model, asked.minutes, asked.seed, asked.threshold)

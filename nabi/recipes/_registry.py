@@ -155,7 +155,7 @@ _RECIPES = {
         Recipe(
             "digit-strings",
             "writes down strings of spoken digits, without alignment (CTC)",
-            24,
+            30,
             1,
             True,
             (_SPEAKERS,),

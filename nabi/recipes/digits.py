@@ -78,7 +78,7 @@ def nearest(train: Recordings, test: Recordings) -> float:
     known, asked = _standardized(train, train), _standardized(test, train)
     distances = (asked**2).sum(1)[:, None] - 2 * asked @ known.T + (known**2).sum(1)
     said = [train.labels[row] for row in distances.argmin(1)]
-    return sum(one == other for one, other in zip(said, test.labels, strict=True)) / len(test)
+    return float(np.mean([one == other for one, other in zip(said, test.labels, strict=True)]))
 
 
 def show(run: Run, figures: dict[str, _Figures]) -> None:

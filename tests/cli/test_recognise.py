@@ -113,7 +113,7 @@ def test_a_stream_is_recognised_as_it_comes(model, nabi, monkeypatch, tmp_path) 
     assert nabi("recognise", model, "--stream", "--raw", RATE).out == outcome.out
 
 
-def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch) -> None:
+def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch, capsys) -> None:
     random, place = np.random.default_rng(2), tmp_path / "said"
     lines, names = ["file,text"], {"low": 400.0, "high": 1500.0}
     for number in range(32):
@@ -127,6 +127,7 @@ def test_texts_from_a_table(folder, nabi, tmp_path, monkeypatch) -> None:
     figures = json.loads(out.with_suffix(".json").read_text())
     assert "labels.csv, row 33: there is no file" in figures["skipped"][0]
     assert figures["report"]["error_rate"] > 0
+    capsys.readouterr()
     outcome = nabi("recognise", out, place / "0.wav", "--beam", 4)
     assert outcome.status == 0
     assert set(outcome.out.split()) <= set(names)
@@ -149,12 +150,12 @@ def test_what_is_wrong_is_said(model, folder, nabi, monkeypatch, tmp_path) -> No
             "--beam: it means nothing for streams, and for models that",
         ),
         (["recognise", model, tmp_path / "empty.wav"], "empty.wav is empty"),
-        (["recognise", tmp_path / "none.nabi", some], "there is no file"),
+        (["recognise", tmp_path / "none.nabi", some], "there is no model file"),
         (["train", folder, "--label-from", "nmae"], "label_from: expected 'name', 'folder' or a table"),
         (["train", folder, "--label-from", "folder"], "label_from: expected recordings in subfolders"),
         (
             ["train", folder, "--label-from", "name", "--text", "x"],
-            "--text: it means nothing for a folder of",
+            "--label-from: it means nothing for a table of texts",
         ),
         (["train", tmp_path / "none", "--label-from", "name"], "folder: there is no folder"),
     ]:

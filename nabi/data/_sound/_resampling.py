@@ -127,4 +127,5 @@ def _filters(phases: int, half: int, cut: float) -> npt.NDArray[np.float32]:
     inside = np.clip(1 - (offsets / half) ** 2, 0, None)
     weights = cut * np.sinc(cut * offsets) * np.i0(_BETA * np.sqrt(inside)) / np.i0(_BETA)
     # A constant stays what it is.
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    scaled: Samples = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return scaled

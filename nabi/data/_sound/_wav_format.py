@@ -46,10 +46,11 @@ class WavFormat(NamedTuple):
 
     def mono(self, data: bytes) -> Samples:
         """Return whole frames as samples from -1 to 1, the mean of the channels."""
+        values: Samples
         if self.is_float:
             values = np.frombuffer(data, f"<f{self.bits // 8}").astype(np.float32)
         elif self.bits == 8:
-            values = np.frombuffer(data, np.uint8).astype(np.float32) / 128 - 1
+            values = np.frombuffer(data, np.uint8).astype(np.float32) / np.float32(128) - np.float32(1)
         elif self.bits == 24:
             # The three bytes become the upper ones of an int32.
             wide = np.zeros((len(data) // 3, 4), np.uint8)
@@ -59,7 +60,8 @@ class WavFormat(NamedTuple):
             values = (np.frombuffer(data, f"<i{self.bits // 8}") / 2.0 ** (self.bits - 1)).astype(np.float32)
         if self.channels == 1:
             return values
-        return values.reshape(-1, self.channels).mean(1, dtype=np.float64).astype(np.float32)
+        mean: Samples = values.reshape(-1, self.channels).mean(1, dtype=np.float64).astype(np.float32)
+        return mean
 
 
 def read_header(file: IO[bytes], name: str) -> WavFormat:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 __all__ = ["Front", "FrontState", "SeriesFront"]
 
-FrontState = dict[str, Tensor]
-"""What a front keeps between two chunks of a stream."""
+FrontState = dict[str, Any]
+"""What a front keeps between two chunks of a stream: tensors, arrays or numbers. A front is also given
+tensors in their place, where a stream goes on from what was kept."""
 
 
 class Front(torch.nn.Module, ABC):

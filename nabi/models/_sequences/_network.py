@@ -44,13 +44,20 @@ class BatchNormalization(torch.nn.Module):
 
     def forward(self, x: Tensor, inside: Tensor | None = None) -> Tensor:
         """Return `[..., channels]`; `inside` `[...]` says in training which steps count."""
-        mean, variance = self.mean, self.variance
         if inside is not None:
             variance, mean = torch.var_mean(x[inside], 0, correction=0)
             with torch.no_grad():
                 self.mean.lerp_(mean, _MOMENTUM)
                 self.variance.lerp_(variance, _MOMENTUM)
-        return (x - mean) * (variance + _EPSILON).rsqrt() * self.weight + self.bias
+            factors = (variance + _EPSILON).rsqrt() * self.weight
+            return torch.addcmul(self.bias - mean * factors, x, factors)
+        factors, shifts = self.fixed()
+        return torch.addcmul(shifts, x, factors)
+
+    def fixed(self) -> tuple[Tensor, Tensor]:
+        """Return by what features are multiplied outside of training, and what is added to them."""
+        factors = (self.variance + _EPSILON).rsqrt() * self.weight
+        return factors, self.bias - self.mean * factors
 
 
 class TimeConvolution(torch.nn.Module):

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from nabi import layers
 from nabi.errors import ArgumentError, ShapeError
-from nabi.models._sequences._network import SequenceNetwork, SequenceNetworks, TimeConvolution
+from nabi.models._sequences._network import (
+    BatchNormalization,
+    SequenceNetwork,
+    SequenceNetworks,
+    TimeConvolution,
+)
 from nabi.scan import PreparedStep
 
 __all__ = ["SequenceStream"]
@@ -128,6 +133,8 @@ class _Reader:
         self._states = [step.start(1) for step in self._recurrent]
         output = self._states[-1][0]
         self._sum, self._largest = torch.zeros_like(output), torch.full_like(output, -torch.inf)
+        self._told: Tensor | None = None
+        """The last answer, until there is a new step."""
 
     def push(self, chunk: Tensor) -> Tensor:
         """Read a chunk; return probabilities as `SequenceStream.push`."""
@@ -140,7 +147,7 @@ class _Reader:
             for number, step in enumerate(self._recurrent):
                 self._states[number] = states = step(x, self._states[number])
                 x = states[0]
-            self.count += 1
+            self.count, self._told = self.count + 1, None
             if self._answer != "class":
                 answers.append(self._said(x))
             else:
@@ -150,7 +157,10 @@ class _Reader:
             return torch.cat(answers) if answers else self._bias.new_zeros(0, len(self._bias))
         if not self.count:
             return torch.zeros_like(self._bias)
-        return self._said(torch.cat([self._states[-1][0], self._sum / self.count, self._largest], 1))[0]
+        if self._told is None:
+            summaries = [self._states[-1][0], self._sum / self.count, self._largest]
+            self._told = self._said(torch.cat(summaries, 1))[0]
+        return self._told
 
     def _convolved(self, x: Tensor) -> Tensor | None:
         """Read a step `[1, D]`; return one of the last convolution where it is its turn."""
@@ -169,7 +179,7 @@ class _Reader:
         """Where it stands, as tensors by name."""
         numbers = torch.tensor([self.count, *self._phases])
         found = {"numbers": numbers, "sum": self._sum, "largest": self._largest}
-        found |= {f"front/{name}": value for name, value in self._of_front.items()}
+        found |= {f"front/{name}": torch.as_tensor(value) for name, value in self._of_front.items()}
         found |= {f"convolution/{number}": value for number, value in enumerate(self._pasts)}
         for number, states in enumerate(self._states):
             found |= {f"recurrent/{number}/{place}": value for place, value in enumerate(states)}
@@ -178,7 +188,7 @@ class _Reader:
     def set_state(self, state: State) -> None:
         """Stand where `state` was asked."""
         self.count, *self._phases = state["numbers"].tolist()
-        self._sum, self._largest = state["sum"], state["largest"]
+        self._sum, self._largest, self._told = state["sum"], state["largest"], None
         self._of_front = {name: state[f"front/{name}"] for name in self._of_front}
         self._pasts = [state[f"convolution/{number}"] for number in range(len(self._pasts))]
         self._states = [
@@ -192,11 +202,15 @@ class _ConvolutionStep:
 
     def __init__(self, convolution: TimeConvolution) -> None:
         weight = convolution.convolution.weight.detach()
-        # [channels, kernel * reads]: a window is a row of steps one after the other.
-        self._weight = weight.transpose(1, 2).reshape(len(weight), -1).contiguous()
         assert convolution.convolution.bias is not None
-        self._bias = convolution.convolution.bias.detach().clone()
-        self._normalization = convolution.normalization
+        bias = convolution.convolution.bias.detach().clone()
+        self._normalization: torch.nn.Module | None = convolution.normalization
+        if isinstance(convolution.normalization, BatchNormalization):
+            # It multiplies and shifts each channel always in the same way, as other weights do.
+            factors, shifts = convolution.normalization.fixed()
+            weight, bias, self._normalization = weight * factors[:, None, None], bias * factors + shifts, None
+        # [channels, kernel * reads]: a window is a row of steps one after the other.
+        self._weight, self._bias = weight.transpose(1, 2).reshape(len(weight), -1).contiguous(), bias
         self.stride, self._kernel, self._reads = convolution.stride, convolution.kernel, weight.shape[1]
 
     def start(self) -> Tensor:
@@ -209,4 +223,6 @@ class _ConvolutionStep:
         if phase:
             return None, window[1:]
         found = torch.addmv(self._bias, self._weight, window.flatten())[None]
-        return self._normalization(found).relu(), window[1:]
+        if self._normalization is not None:
+            found = self._normalization(found)
+        return found.relu_(), window[1:]

@@ -1,6 +1,7 @@
 """Random changes of recordings in training: other speeds, voices, rooms and levels."""
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ _SPEED = 0.15  # at most, as the logarithm of a factor
 _GAIN = 1.5  # of the power, likewise: 6.5 dB
 _LEAST_SNR, _MOST_SNR = 5.0, 45.0  # in dB
 _NOISE_TILT = 4.0  # by which the highest frequency may have less noise, as a logarithm
+_NOISE_FRAMES = 6000
 _FEWEST_FRAMES = 2
 # A group of bands has up to a fifth of them; one of frames up to 100 ms, less than a word.
 _MOST_BANDS, _MOST_FRAMES = 0.2, 10
@@ -23,10 +25,10 @@ _MOST_BANDS, _MOST_FRAMES = 0.2, 10
 class Augmentation(torch.nn.Module):
     """Changes recordings and their features at random, with what a generator draws.
 
-    The power of each frame and frequency is changed, which costs nearly nothing: time is stretched by
-    interpolation between frames, noise adds to the power, and the bands are moved along the frequencies as by
-    a longer or shorter vocal tract (Jaitly and Hinton 2013). Bands and times are then left out (Park et al.
-    2019, SpecAugment).
+    The power of each frame and band is changed, which costs nearly nothing: time is stretched by
+    interpolation between frames, the bands are moved along the frequencies as by a longer or shorter vocal
+    tract (Jaitly and Hinton 2013), and noise adds to the power. Bands and times are then left out (Park et
+    al. 2019, SpecAugment).
 
     Args:
         log_mel: of the features.
@@ -36,7 +38,8 @@ class Augmentation(torch.nn.Module):
         speed: whether the speed is changed.
     """
 
-    banks: Tensor
+    moves: Tensor
+    tilts: Tensor
 
     def __init__(
         self,
@@ -48,33 +51,42 @@ class Augmentation(torch.nn.Module):
         speed: bool = True,
     ) -> None:
         super().__init__()
-        self._noise, self._masks, self._speed = noise, masks, speed
-        warps = np.exp(np.linspace(-warp, warp, _WARPS)) if warp else np.ones(1)
-        banks = []
-        for factor in warps:
-            filters = log_mel.filters(factor)
-            banks.append(filters / np.maximum(filters.sum(0), 1e-3))
-        self.register_buffer("banks", torch.from_numpy(np.stack(banks)).float(), persistent=False)
+        self._warp, self._noise, self._masks, self._speed = warp, noise, masks, speed
+        middles, bands = log_mel.band_edges()[1:-1], np.arange(log_mel.mels)
+        moves = []
+        for factor in np.exp(np.linspace(-warp, warp, _WARPS)):
+            # A band gets the power at its frequency times the factor, between the two nearest bands.
+            places = np.interp(middles * factor, middles, bands)
+            moves.append(np.clip(1 - np.abs(places[None, :] - bands[:, None]), 0, None))
+        self.register_buffer("moves", torch.from_numpy(np.stack(moves)).float(), persistent=False)
+        self.register_buffer("tilts", torch.from_numpy(middles / middles[-1]).float(), persistent=False)
+        self._log_mel = log_mel
 
-    def bands(self, power: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return log-mels `[B, T', mels]` and lengths for the power `[B, T, bins]` of frames."""
-        batch, _, bins = power.shape
+    @cached_property
+    def _white(self) -> Tensor:
+        return torch.from_numpy(self._log_mel.white_noise(_NOISE_FRAMES))
+
+    def changed(self, bands: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the power of bands `[B, T', mels]`, and lengths, for those `[B, T, mels]` of recordings."""
+        batch = len(bands)
 
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator)
 
         if self._speed:
-            power, lengths = _stretched(power, lengths, torch.exp(_SPEED * (2 * uniform(batch) - 1)))
-        power = power * torch.exp(_GAIN * (2 * uniform(batch, 1, 1) - 1))
+            bands, lengths = _stretched(bands, lengths, torch.exp(_SPEED * (2 * uniform(batch) - 1)))
+        if self._warp:
+            drawn = torch.randint(len(self.moves), (batch,), generator=generator)
+            bands = torch.bmm(bands, self.moves[drawn])
         if self._noise:
-            level = power.sum((1, 2)) / (lengths * bins)
+            level = bands.sum((1, 2)) / (lengths * bands.shape[2])
             ratio = _LEAST_SNR + (_MOST_SNR - _LEAST_SNR) * uniform(batch)
             level = level * 10 ** (-ratio / 10) * (uniform(batch) < self._noise)
-            tilt = torch.exp(-_NOISE_TILT * uniform(batch, 1, 1) * torch.linspace(0, 1, bins))
-            # The power of white noise at one frequency has an exponential distribution.
-            power = power - torch.log(uniform(*power.shape) + 1e-9) * level[:, None, None] * tilt
-        drawn = torch.randint(len(self.banks), (batch,), generator=generator)
-        return LogMel.logarithm(torch.bmm(power, self.banks[drawn])), lengths
+            shares = level[:, None] * torch.exp(-_NOISE_TILT * uniform(batch, 1) * self.tilts)
+            first = torch.randint(len(self._white), (batch, 1), generator=generator)
+            white = self._white[(first + torch.arange(bands.shape[1])) % len(self._white)]
+            bands = torch.addcmul(bands, white, shares[:, None, :])
+        return bands * torch.exp(_GAIN * (2 * uniform(batch, 1, 1) - 1)), lengths
 
     def masked(self, features: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
         """Return features `[B, T, D]` with groups of bands and of frames set to zero, their mean."""
@@ -92,7 +104,7 @@ class Augmentation(torch.nn.Module):
 
 
 def _stretched(power: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows `[B, T', bins]` that are longer by a factor each, interpolated between frames."""
+    """Return rows `[B, T', D]` that are longer by a factor each, interpolated between frames."""
     new = (lengths * factors).round().long().clamp_min(_FEWEST_FRAMES)
     new = torch.minimum(new, (lengths * math.exp(_SPEED)).ceil().long().clamp_min(_FEWEST_FRAMES))
     places = torch.arange(int(new.max()))[None, :] * ((lengths - 1) / (new - 1))[:, None]
@@ -101,4 +113,4 @@ def _stretched(power: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor,
     share = (places - before).clamp(0, 1)[:, :, None]
     after = torch.minimum(before + 1, last)
     rows = torch.arange(len(power))[:, None]
-    return power[rows, before] * (1 - share) + power[rows, after] * share, new
+    return torch.lerp(power[rows, before], power[rows, after], share), new

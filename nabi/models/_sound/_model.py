@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from nabi._checks import short
 from nabi.data import Recordings
@@ -99,8 +98,7 @@ def _log_mel(rate: int, mels: int) -> LogMel:
 
 def band_features(samples: Array, rate: int, mels: int) -> npt.NDArray[np.float32]:
     """Return log-mels of moments at equal distances, in one row: what simple models read of a recording."""
-    with torch.no_grad():
-        bands = _log_mel(rate, mels)(torch.from_numpy(np.asarray(samples, np.float32))).numpy()
+    bands = _log_mel(rate, mels)(np.asarray(samples, np.float32))
     places = np.linspace(0, len(bands) - 1, _RESAMPLED)
     columns = [np.interp(places, np.arange(len(bands)), column) for column in bands.T]
     return np.concatenate(columns).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from nabi.decoding import ctc_beam_search, ctc_greedy
 from nabi.errors import ArgumentError
 from nabi.models._sequences._labels import encode_labels, learn_labels
 from nabi.models._sequences._report import SequenceReport
+from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sound._log_mel import FRAME
 from nabi.models._sound._model import SoundModel, divide
-from nabi.models._sound._samples import SoundSamples
+from nabi.models._sound._samples import SoundSamples, with_ending
 from nabi.models._sound._settings import SpeechSettings
 from nabi.models._sound._stream import SpeechStream
-from nabi.models._sound._strings import made_strings
+from nabi.models._sound._strings import Join, join_recordings, made_strings
 from nabi.models._sound._training import SpeechTraining
 
 __all__ = ["SpeechRecognizer", "Transcript"]
@@ -129,7 +131,8 @@ class SpeechRecognizer(SoundModel):
         train, held_out = divide(samples, held_out, validation_share, self.asked.seed)
         if self.asked.joined > 1 and validation is None and len(held_out):
             # What is held out is joined once.
-            held_out = made_strings(held_out, self.asked.joined, np.random.default_rng([self.asked.seed, 2]))
+            join, random = _joining(held_out), np.random.default_rng([self.asked.seed, 2])
+            held_out = made_strings(held_out, join, self.asked.joined, random)
         return self._fit(train, held_out, known, checkpoint=checkpoint, verbose=verbose, callbacks=callbacks)
 
     def _cut(self, texts: list[Any], samples: SoundSamples) -> list[list[str]]:
@@ -147,6 +150,11 @@ class SpeechRecognizer(SoundModel):
         if self.settings.unit == "words":
             return " ".join(names)
         return "".join(names).replace(_SPACE, " ").strip()
+
+    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
+        """Return probabilities of each recording and of silence after it."""
+        assert isinstance(samples, SoundSamples)
+        return super()._probabilities(with_ending(samples))
 
     def _decode(self, probabilities: npt.NDArray[Any]) -> tuple[int, ...]:
         """Return the most probable string of codes of words."""
@@ -230,7 +238,8 @@ class SpeechRecognizer(SoundModel):
         samples = replace(samples, targets=encode_labels(units, samples.names, "string", self.labels))
         joined = self.settings.joined
         count = round(4 * len(samples) / (joined + 1))
-        strings = made_strings(samples, joined, np.random.default_rng([_checks.seed("seed", seed), 3]), count)
+        random = np.random.default_rng([_checks.seed("seed", seed), 3])
+        strings = made_strings(samples, _joining(samples), joined, random, count)
         return self._measure(strings, train=self.report.train, seconds=self.report.seconds, part="strings")
 
     @public
@@ -246,3 +255,7 @@ class SpeechRecognizer(SoundModel):
         stream = self._stream()
         step = FRAME * self.settings.stride ** len(self.settings.convolutions or ())
         return SpeechStream(stream, self.labels.names, step, self.rate, rate)
+
+
+def _joining(samples: SoundSamples) -> Join:
+    return partial(join_recordings, rate=samples.rate)

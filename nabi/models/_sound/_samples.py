@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from nabi.data import Recordings, read_sound, resample
 from nabi.errors import ArgumentError, ShapeError
 from nabi.models._sequences._samples import SequenceSamples
 
-__all__ = ["SoundSamples", "listen", "read_samples"]
+__all__ = ["ENDING", "SoundSamples", "listen", "read_samples", "with_ending"]
+
+ENDING = 0.2
+"""Seconds of silence that a recogniser hears after a recording."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -25,6 +28,12 @@ class SoundSamples(SequenceSamples):
 
     rate: int = 0
     """Samples per second."""
+
+
+def with_ending(samples: SoundSamples) -> SoundSamples:
+    """Return recordings and silence after them: a network that reads forwards says a word after its end."""
+    silence = np.zeros(round(ENDING * samples.rate), np.float32)
+    return replace(samples, inputs=[np.concatenate([one, silence]) for one in samples.inputs])
 
 
 def read_samples(

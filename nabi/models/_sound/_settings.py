@@ -87,13 +87,12 @@ class SpeechSettings(SoundSettings):
         "with pauses and noise; 1 leaves them as they are.",
         Option(_PANEL, "Join up to this many recordings to a string, anew in every epoch.", shown="1"),
     )
-    normalization: str = setting(
-        "layer",
-        choice("layer", "batch"),
-        'after each convolution: "layer", of the features of each step, or "batch", of each feature over all '
-        "steps of a batch.",
+    dropout: float = shared.dropout(
+        0.1,
+        "share of the features left out in training: of what the recurrent layers read, and of the outputs "
+        "of every layer.",
     )
-    batch_size: int = shared.batch_size(16, "recordings, or strings of them, per step of training.")
+    batch_size: int = shared.batch_size(8, "recordings, or strings of them, per step of training.")
     beam: int = setting(
         8, whole(), "beginnings that the search for the most probable text follows; 1 is greedy."
     )

@@ -1,5 +1,6 @@
 """Listening to a stream of sound: labels as they are spoken."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from nabi.data import Resampler
 from nabi.decoding import CTCGreedy
 from nabi.errors import ShapeError
 from nabi.models._sequences._stream import SequenceStream
+from nabi.models._sound._samples import ENDING
 
 __all__ = ["Heard", "SoundStream", "SpeechStream"]
 
@@ -73,8 +75,9 @@ class SpeechStream(_Listener):
         return self._said(self._taken(chunk))
 
     def finish(self) -> list[Heard]:
-        """Return the words in what a resampler still holds."""
-        return self._said(self._resampler.finish())
+        """Return the words that are said only when nothing follows them."""
+        silence = np.zeros(round(ENDING * self._rate), np.float32)
+        return self._said(np.concatenate([self._resampler.finish(), silence]))
 
     def _said(self, samples: Samples) -> list[Heard]:
         before = self._stream.steps
@@ -136,8 +139,8 @@ class SoundStream(_Listener):
 
     def _frame(self, frame: Samples) -> list[Heard]:
         self._frames += 1
-        power = float(np.square(frame, dtype=np.float64).mean())
-        level = max(10 * np.log10(power + 1e-12), _QUIETEST)
+        power = float(frame.dot(frame)) / len(frame)
+        level = max(10 * math.log10(power + 1e-12), _QUIETEST)
         floor = level if self._floor is None else min(level, self._floor + _RISE)
         self._floor = floor
         loud = level > floor + _LOUDER

@@ -1,7 +1,8 @@
 """Trainings of systems that listen."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.models._sequences._network import BLANK, SequenceNetworks
-from nabi.models._sequences._samples import SequenceBatch
+from nabi.models._sequences._samples import SequenceBatch, SequenceSamples
 from nabi.models._sequences._training import SequenceTraining
-from nabi.models._sound._log_mel import FRAME
-from nabi.models._sound._samples import SoundSamples
-from nabi.models._sound._strings import made_strings
+from nabi.models._sound._front import SoundFront
+from nabi.models._sound._log_mel import FRAME, LogMel
+from nabi.models._sound._samples import SoundSamples, with_ending
+from nabi.models._sound._strings import join_bands, made_strings
 
 __all__ = ["SoundTraining", "SpeechTraining"]
 
@@ -25,13 +27,38 @@ _SINGLE, _ALL = 0.25, 0.5
 # nothing until the word has ended, and again at the end of the pause.
 _ENDING = 0.30
 _TOLD, _BLANK_AGAIN = (0.24, 0.12), 0.08
+_NOISE_FRAMES = 6000
+
+
+def in_bands(samples: SequenceSamples, networks: SequenceNetworks) -> SequenceSamples:
+    """Return recordings as the power of their bands `[T, mels]`, which are computed once for all epochs."""
+    log_mel = _log_mel(networks)
+    return replace(samples, inputs=[log_mel.bands(log_mel.power(one)) for one in samples.inputs])
+
+
+def _log_mel(networks: SequenceNetworks) -> LogMel:
+    front = networks.networks[0].front
+    assert isinstance(front, SoundFront)
+    return front.log_mel
 
 
 class SoundTraining(SequenceTraining):
-    """Of a classifier of recordings."""
+    """Of a classifier of recordings, whose bands are computed once."""
 
     kind = "sound classifier training"
     material = "recordings or labels"
+
+    def __init__(
+        self,
+        networks: SequenceNetworks,
+        train: SequenceSamples,
+        validation: SequenceSamples,
+        classes: int,
+        settings: Any,
+        checkpoint: Path | None,
+    ) -> None:
+        train, validation = (in_bands(one, networks) for one in (train, validation))
+        super().__init__(networks, train, validation, classes, settings, checkpoint)
 
 
 class SpeechTraining(SequenceTraining):
@@ -55,14 +82,18 @@ class SpeechTraining(SequenceTraining):
         settings: Any,
         checkpoint: Path | None,
     ) -> None:
-        self._words, self._joined, self._epochs = train, settings.joined, settings.epochs
+        # Strings that are made end with pauses of their own.
+        heard = in_bands(with_ending(train) if settings.joined == 1 else train, networks)
+        self._join = partial(join_bands, white=_log_mel(networks).white_noise(_NOISE_FRAMES))
+        self._words, self._joined, self._epochs = heard, settings.joined, settings.epochs
         self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         # Single recordings are so much shorter than strings that an epoch has more of them.
         self._more = max((settings.joined + 1) // 2, 1)
         self._step = FRAME * settings.stride ** len(settings.convolutions or ())
         if self._joined > 1:
-            train = self._made(settings.seed, self._epochs)
-        super().__init__(networks, train, validation, classes, settings, checkpoint)
+            heard = self._made(settings.seed, self._epochs)
+        held_out = in_bands(with_ending(validation), networks)
+        super().__init__(networks, heard, held_out, classes, settings, checkpoint)
 
     def _is_of_words(self, epoch: int) -> bool:
         """Whether an epoch has single recordings, of one word each."""
@@ -99,11 +130,11 @@ class SpeechTraining(SequenceTraining):
             losses.append(functional.cross_entropy(logits[blank], torch.full_like(labels, BLANK)[blank]))
         return torch.stack(losses).sum() / len(self._networks.networks), len(batch.targets)
 
-    def _made(self, seed: int, epoch: int) -> SoundSamples:
+    def _made(self, seed: int, epoch: int) -> SequenceSamples:
         """Return the strings of an epoch, always as many."""
         random = np.random.default_rng([seed, epoch, 1])
         if self._is_of_words(epoch):
-            return made_strings(self._words, 1, random, self._count * self._more, _ENDING)
+            return made_strings(self._words, self._join, 1, random, self._count * self._more, _ENDING)
         grown = (epoch / self._epochs - _SINGLE) / (_ALL - _SINGLE)
         longest = 1 + round((self._joined - 1) * min(max(grown, 0.0), 1.0))
-        return made_strings(self._words, longest, random, self._count)
+        return made_strings(self._words, self._join, longest, random, self._count)

@@ -1,12 +1,15 @@
 """SpeechRecognizer: texts without alignment, strings made of words; `task_checks` has files and trainings."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from nabi.errors import ArgumentError
 from nabi.models import SpeechRecognizer
+from nabi.models._sound._log_mel import LogMel
 from nabi.models._sound._samples import SoundSamples
-from nabi.models._sound._strings import join_recordings, made_strings
+from nabi.models._sound._strings import join_bands, join_recordings, made_strings
 
 from ..task_checks import *  # noqa: F403
 from ..task_checks import Task
@@ -38,7 +41,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def trained():
-    model = small(epochs=20, joined=3)
+    model = small(epochs=30, joined=3)
     sounds, labels, speakers = words(120)
     model.fit(sounds, labels, rate=RATE, groups=speakers, validation=sentences(10, 8, 3), verbose=0)
     return model
@@ -91,18 +94,37 @@ def test_made_strings_follow_from_the_seed_and_have_one_speaker() -> None:
     sounds, _, speakers = words(40)
     targets = [np.array([number]) for number in range(40)]
     samples = SoundSamples(sounds, targets, (), tuple(speakers), rate=RATE)
-    made, again = (made_strings(samples, 5, np.random.default_rng(3)) for _ in range(2))
+    join = partial(join_recordings, rate=RATE)
+    made, again = (made_strings(samples, join, 5, np.random.default_rng(3)) for _ in range(2))
     assert len(made) == round(2 * 40 / 6)
     assert {len(target) for target in made.targets} == {1, 2, 3, 4, 5}
     for one, other in zip(made.inputs, again.inputs, strict=True):
         np.testing.assert_array_equal(one, other)
     for target, speaker in zip(made.targets, made.groups, strict=True):
         assert {speakers[row] for row in target} == {speaker}
-    other = made_strings(samples, 5, np.random.default_rng(4), count=50)
+    other = made_strings(samples, join, 5, np.random.default_rng(4), count=50)
     assert len(other) == 50
-    joined = join_recordings(sounds[:3], RATE, np.random.default_rng(0))
+    joined = join(sounds[:3], np.random.default_rng(0), None)
     assert sum(map(len, sounds[:3])) <= len(joined) <= sum(map(len, sounds[:3])) + 4 * 1.5 * RATE
     assert np.count_nonzero(joined == 0) == 0
+
+
+def test_strings_of_bands_are_those_of_recordings() -> None:
+    sounds, log_mel = words(6)[0], LogMel(RATE, 20)
+    white = log_mel.white_noise(300)
+    assert white.mean() == pytest.approx(1, abs=1e-4)
+    levels = []
+    for seed in range(20):
+        joined = join_recordings(sounds, np.random.default_rng(seed), None, rate=RATE)
+        bands = [log_mel.bands(log_mel.power(one)) for one in sounds]
+        of_bands = join_bands(bands, np.random.default_rng(seed), None, white=white)
+        levels.append([(log_mel.bands(log_mel.power(joined))).mean(), of_bands.mean()])
+        assert of_bands.dtype == np.float32
+        assert of_bands.min() > 0
+        # The same pauses; a window of each recording that is not there at its end.
+        assert len(of_bands) == pytest.approx(len(joined) / RATE / 0.01, abs=4 * len(sounds))
+    ratio = np.divide(*np.mean(levels, 0))
+    assert 0.8 < ratio < 1.25
 
 
 def test_what_is_wrong_is_said_before_training() -> None:
