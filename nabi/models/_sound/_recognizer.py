@@ -151,10 +151,12 @@ class SpeechRecognizer(SoundModel):
             return " ".join(names)
         return "".join(names).replace(_SPACE, " ").strip()
 
-    def _probabilities(self, samples: SequenceSamples) -> list[npt.NDArray[np.float32]]:
+    def _probabilities(
+        self, samples: SequenceSamples, linear: bool | None = None
+    ) -> list[npt.NDArray[np.float32]]:
         """Return probabilities of each recording and of silence after it."""
         assert isinstance(samples, SoundSamples)
-        return super()._probabilities(with_ending(samples))
+        return super()._probabilities(with_ending(samples), linear)
 
     def _decode(self, probabilities: npt.NDArray[Any]) -> tuple[int, ...]:
         """Return the most probable string of codes of words."""
