@@ -57,6 +57,7 @@ def test_a_folder_becomes_a_model_with_figures(model) -> None:
     assert report["verdict"]
     assert "low_a_99.wav is not a WAV file" in figures["skipped"][0]
     assert not model.with_suffix(".training").exists()
+    assert model.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_recordings_are_recognised(model, folder, nabi) -> None:

@@ -1,6 +1,6 @@
 """`nabi train` on a folder of recordings: a label for each, or the words that are spoken in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ import typer
 
 from nabi.cli._train._form import Said
 from nabi.cli._train._given import given
-from nabi.cli._train._outputs import say_what_is_left_out
+from nabi.cli._train._outputs import draw_confusion, say_what_is_left_out
 from nabi.cli._train._system import Figures, SystemForm
 from nabi.models import SoundSettings, SpeechSettings
 
@@ -100,10 +100,18 @@ class SoundForm(_RecordingsForm):
         "names, their subfolders, or a table with the columns file and label"
     )
     settings, model, learnt = SoundSettings, "SoundClassifier", "recordings are"
+    beside = ((".png", "the confusion matrix"),)
 
     def is_meant(self, said: Said) -> bool:
         """Whether it is said where labels are."""
         return said["label_from"] is not None
+
+    def try_out(
+        self, said: Said, model: Any, data: Any, beside: Sequence[Path]
+    ) -> tuple[str, dict[str, Any]]:
+        """Draw the confusion matrix."""
+        draw_confusion(model, beside[0])
+        return "", {}
 
 
 class SpeechForm(_RecordingsForm):
