@@ -231,17 +231,18 @@ def test_prepared_passes_refuse_what_does_not_fit() -> None:
     need = (True,) * len(families)
 
     def prepared(families: Any) -> Any:
-        return prepare(program, rows, given["x"], given["initial"], families, keep=(0,), need_families=need)
+        batch = given["x"].view(BATCH, STEPS, INPUTS)
+        return prepare(program, batch, given["initial"], families, keep=(0,), need_families=need)
 
     with pytest.raises(NabiError, match="expected"):
         prepared([families[0][:-1], *families[1:]])
     made = prepared(families)
     for name, wrong in _spoilt(given)[:4]:
         with pytest.raises(NabiError, match=f"{name}: expected"):
-            made.forward(wrong["x"], wrong["initial"])
+            made.forward(rows, wrong["x"], wrong["initial"])
     right, final = torch.ones(BATCH * STEPS, UNITS), torch.ones(BATCH, UNITS)
     for states, finals in (((right[:-1],), (None, None)), ((right,), (final[:-1], None))):
-        made.forward(given["x"], given["initial"])
+        made.forward(rows, given["x"], given["initial"])
         with pytest.raises(NabiError, match=r"cotangent of .*: expected"):
             made.backward(states, finals, True)
     step = prepare_step(program, families)

@@ -88,15 +88,17 @@ class _Watch:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.sizes: list[int] = []
         self._areas: list[tuple[int, int, Any]] = []
+        self._places: list[Tensor] = []
         self.runs = self.found = 0
         make, run = _memory._fresh, _threads.run
 
         def fresh(size: int) -> Tensor:
-            memory = make(size)
-            weak = StorageWeakRef(memory.untyped_storage())
+            # Its place is never given to anything else, so that whatever leads there later is a fault.
+            place = make(size)
+            self._places.append(place)
+            memory = torch.from_numpy(place.numpy())
             start = memory.data_ptr()
-            # What lay there before is gone.
-            self._areas = [a for a in self._areas if a[1] <= start or a[0] >= start + memory.numel()]
+            weak = StorageWeakRef(memory.untyped_storage())
             self._areas.append((start, start + memory.numel(), weak))
             return memory
 
