@@ -202,7 +202,7 @@ def test_evaluate_remembers_the_columns(nabi, folder, model, tmp_path):
     figures = json.loads((tmp_path / "r.json").read_text())
     assert figures.pop("written_by") == "nabi evaluate"
     assert figures == TextClassifier.load(model).evaluate(folder / "reviews.csv").to_dict() | {
-        "by_label": figures["by_label"], "confusion": figures["confusion"],
+        name: figures[name] for name in ("by_label", "confusion", "baselines")
     }  # fmt: skip
     assert f"300 rows: accuracy {figures['accuracy']:.4f}" in outcome.out
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")

@@ -8,11 +8,9 @@ from nabi.errors import ArgumentError, OutputError, UnknownNameError
 
 
 def test_every_recipe_can_be_found_and_read():
-    known = "captions chorales fake-news hello imdb moving-shapes numbers "
-    known += "reuters shakespeare song translate vowels"
     known = (
-        "airline captions chorales fake-news hello imdb numbers pollution reuters shakespeare song sunspots "
-        "temperatures translate"
+        "airline captions chorales digit-strings digits fake-news genes hello imdb moving-shapes numbers "
+        "pollution promoters reuters shakespeare song splice sunspots temperatures translate vowels"
     )
     assert recipes.names() == known.split()
     for name in recipes.names():
