@@ -12,6 +12,8 @@ from nabi.cli import _main
 from nabi.cli._outputs import check_outputs, check_run_folder
 from nabi.data import write_midi_frames
 from nabi.errors import OutputError
+from nabi.recipes import RunFolder
+from nabi.recipes._run._unfinished import Unfinished
 
 OUTPUTS = ("out", "attention", "picture")
 
@@ -169,6 +171,16 @@ def test_a_folder_of_results_holds_nothing_else(nabi: Any, place: Path) -> None:
     check_run_folder(place / "new")
     check_run_folder(place / "nowhere")
     check_run_folder(place / "pictures", overwrite=True)
+
+
+def test_a_folder_of_an_unfinished_run_can_be_gone_on_with(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    Unfinished(folder)
+    folder.write_json("folds.json", {"written_by": "nabi run", "of": "", "folds": []})
+    check_run_folder(folder.path)
+    folder.write_text("mine.txt", "something of the user")
+    with pytest.raises(OutputError, match=r"such as mine\.txt"):
+        check_run_folder(folder.path)
 
 
 def test_every_command_that_writes_has_the_rule() -> None:

@@ -95,7 +95,9 @@ def cross_validate(
                 run.interrupted = True
                 return None
             done.append(_counts(model, [sequences[row] for row in fold], [labels[row] for row in fold]))
-            run.folder.write_json("folds.json", {"of": key, "folds": done})
+            # The first entry tells later runs that they may go on in this folder.
+            content = {"written_by": "nabi run", "of": key, "folds": done}
+            run.folder.write_json("folds.json", content)
             bar.on_epoch_end(number)
     if len(done) < len(folds):
         return None

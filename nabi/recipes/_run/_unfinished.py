@@ -17,7 +17,11 @@ class Unfinished:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._goes_on = (folder / _MARK).exists()
-        folder.write_text(_MARK, "The same command goes on with what is in this folder.\n")
+        # By this text the command line knows that the folder is one of its own.
+        folder.write_text(
+            _MARK,
+            "An unfinished run, written by nabi: the same command goes on from here.\n",
+        )
 
     def finished(self, name: str, model: _Model) -> _Model:
         """Return the model of this name from an interrupted run with the same settings, else the new one."""
