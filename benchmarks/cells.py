@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nabi import cells, nn
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 BEGIN = "<!-- cells: written by benchmarks/cells.py -->"

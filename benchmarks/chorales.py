@@ -22,7 +22,7 @@ from benchmarks.layers.machine import describe
 from nabi import recipes
 from nabi.data import Frame, read_frames, read_midi_frames
 from nabi.explain import piano_roll_picture
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.models import NoteModel
 from nabi.recipes import chorales
 from nabi.recipes._run._data_file import find_data

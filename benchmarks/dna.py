@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nabi.callbacks import Callback
 from nabi.data import encode_dna, read_table
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.models import DNAClassifier
 from nabi.models._dna._front import PLACE_WIDTH, DNAFront
 from nabi.models._dna._settings import WORDS, DNASettings

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from forecasting_torch import beside_torch
 
 from nabi.data import Frequency, Series, SeriesSet, read_series, series_from_arrays
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.models import Forecaster
 from nabi.models._baselines._forecast_measures import mae, mase, rmse, smape
 from nabi.models._baselines._forecasts import LinearAutoregression, statistical_forecasts

@@ -27,7 +27,7 @@ from benchmarks.layers.figures import Comparison, compare  # noqa: E402
 from benchmarks.layers.machine import describe  # noqa: E402
 from benchmarks.layers.peers.imdb import BATCH, WORDS  # noqa: E402
 from nabi.datasets import imdb  # noqa: E402
-from nabi.interchange import write_atomically  # noqa: E402
+from nabi.files import write_atomically  # noqa: E402
 from nabi.preprocessing.sequence import pad_sequences  # noqa: E402
 
 PAGE = ROOT / "docs" / "reading-text.md"

@@ -21,7 +21,7 @@ from typing import Any
 from rich.progress import Progress
 
 from nabi import recipes
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results.md"

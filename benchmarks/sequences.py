@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nabi.callbacks import Callback
 from nabi.data import Labels, TsFile, read_ts
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.models import SeriesClassifier
 from nabi.models._sequences._network import pool
 from nabi.models._sequences._samples import SequenceSamples

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nabi.interchange import read_kind
+from nabi.files import read_kind
 from nabi.models import SoundClassifier, SpeechRecognizer
 from nabi.models._sequences._network import SequenceNetwork, pool
 from nabi.recipes._run._spoken_digits import read_parts

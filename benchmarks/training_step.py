@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.data import NABIYA, NOTES, encode_notes, windows
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.layers import LSTM, Dense
 from nabi.models import Sequential
 from nabi.training import ArrayBatches, Step

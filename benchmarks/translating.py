@@ -21,7 +21,7 @@ from rich.console import Console
 
 from benchmarks.layers.machine import describe
 from nabi import recipes
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["BEGIN", "END", "PAGE", "generated", "write"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from nabi.explain import Unrolling, unrolling_memory, unrolling_picture
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "unrolling.md"

@@ -22,7 +22,7 @@ from benchmarks.layers.figures import fastest
 from benchmarks.layers.machine import describe
 from benchmarks.layers.points import PEERS, choose
 from benchmarks.layers.sections import OTHERS, Bench
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 PARTS = ("points", *OTHERS)
 

@@ -7,7 +7,7 @@ from benchmarks.layers.aims import aims
 from benchmarks.layers.crew import ROOT
 from benchmarks.layers.points import PEERS, choose, runs
 from benchmarks.layers.sections import OTHERS
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["generated", "missing", "write"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.layers.machine import describe
 from benchmarks.text.curves import draw
 from benchmarks.text.experiments import EXPERIMENTS, Experiment
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["BEGIN", "END", "PAGE", "generated", "write"]
 

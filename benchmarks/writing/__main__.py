@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks.writing import curves, page, speed
 from nabi import recipes
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.recipes import shakespeare
 
 FOLDER = Path(__file__).resolve().parents[2] / "runs" / "writing-results"

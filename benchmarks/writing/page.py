@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.layers.machine import describe
 from benchmarks.writing.curves import NETWORKS
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 from nabi.targets.picture import write_figure
 
 __all__ = ["BEGIN", "END", "PAGE", "generated", "write"]

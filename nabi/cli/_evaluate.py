@@ -62,7 +62,7 @@ def evaluate(
     from rich.console import Console
 
     from nabi.drawing import check_suffix
-    from nabi.interchange import write_atomically
+    from nabi.files import write_atomically
     from nabi.training import on_threads
 
     other = other_predictor(model)

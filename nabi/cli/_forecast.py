@@ -102,7 +102,7 @@ def forecast(
 
 
 def _write(forecasts: "list[Forecast]", out: Path | None, zone: str) -> None:
-    from nabi.interchange import write_atomically
+    from nabi.files import write_atomically
 
     with nullcontext(sys.stdout) if out is None else write_atomically(out, "w") as file:
         if out is not None and out.suffix.lower() in _JSON_LINES:

@@ -38,7 +38,7 @@ class PredictionWriter:
 
     def __enter__(self) -> Self:
         """Open the file and write the header."""
-        from nabi.interchange import write_atomically
+        from nabi.files import write_atomically
 
         self._file: IO[str] = (
             sys.stdout if self._out is None else self._stack.enter_context(write_atomically(self._out, "w"))

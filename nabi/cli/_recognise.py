@@ -55,7 +55,7 @@ def recognise(
     A stream is read in chunks of 10 ms. It is a WAV file that does not end, or with --raw plain samples:
     arecord -f S16_LE -r 16000 -t wav | nabi recognise MODEL --stream
     """
-    from nabi.interchange import read_kind
+    from nabi.files import read_kind
 
     if stream == bool(recordings):
         raise ArgumentError("RECORDING: expected either sound files or --stream, got both or neither")

@@ -99,7 +99,7 @@ def show(
     if out is None:
         typer.echo(text)
         return
-    from nabi.interchange import write_atomically
+    from nabi.files import write_atomically
 
     with write_atomically(out, "w") as file:
         file.write(text + "\n")

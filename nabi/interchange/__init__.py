@@ -1,27 +1,31 @@
-"""Files: atomic writing and nabi's model file format."""
+"""Models that other programs wrote, and files for other programs: ONNX, Keras, PyTorch, TensorFlow 1."""
 
 from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
-from nabi.interchange._atomic import write_atomically
 
 if TYPE_CHECKING:
-    from nabi.interchange._file_checks import check_counter, check_figures, check_tensors, part, reading
-    from nabi.interchange._kinds import READERS, read_kind
-    from nabi.interchange._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
+    from nabi.files import (
+        LAYOUT as LAYOUT,
+        READERS as READERS,
+        ModelFile as ModelFile,
+        read_model_file as read_model_file,
+        write_atomically as write_atomically,
+        write_model_file as write_model_file,
+    )
 else:
-    # Model files need torch, other files do not.
+    # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.interchange._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"],
-            "nabi.interchange._kinds": ["READERS", "read_kind"],
-            "nabi.interchange._file_checks": [
-                "check_counter",
-                "check_figures",
-                "check_tensors",
-                "part",
-                "reading",
+            # nabi's own model file was read and written from here up to version 0.1.
+            "nabi.files": [
+                "LAYOUT",
+                "READERS",
+                "ModelFile",
+                "read_model_file",
+                "write_atomically",
+                "write_model_file",
             ],
         },
     )
@@ -30,13 +34,7 @@ __all__ = [
     "LAYOUT",
     "READERS",
     "ModelFile",
-    "check_counter",
-    "check_figures",
-    "check_tensors",
-    "part",
-    "read_kind",
     "read_model_file",
-    "reading",
     "write_atomically",
     "write_model_file",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nabi import _checks, training
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
-from nabi.interchange import (
+from nabi.files import (
     ModelFile,
     check_tensors,
     part,

@@ -9,7 +9,7 @@ import torch
 from nabi import training
 from nabi._public import public
 from nabi.errors import FileFormatError
-from nabi.interchange import ModelFile, part, read_kind, reading
+from nabi.files import ModelFile, part, read_kind, reading
 from nabi.layers import deserialize, only_tensors_of
 from nabi.models._files import UNREADABLE, check_state, rebuild, set_weights
 from nabi.models._model import Model

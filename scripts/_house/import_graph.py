@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nabi"
 # the modules that stand beside the rooms.
 HOUSE = (
     "cli",
+    "interchange",
     "tf1",
     "recipes",
     "explain",
@@ -36,7 +37,7 @@ HOUSE = (
     "native",
     "cells",
     "drawing",
-    "interchange",
+    "files",
     "ir",
 )
 

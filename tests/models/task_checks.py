@@ -25,7 +25,7 @@ import torch
 
 from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 
 __all__ = [
     "Task",

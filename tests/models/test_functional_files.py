@@ -11,7 +11,7 @@ from safetensors import safe_open
 import nabi
 from nabi import layers
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.layers import GRU, LSTM, Dense, Dropout, Embedding
 from nabi.models import Model, load_model
 from nabi.utils import set_random_seed

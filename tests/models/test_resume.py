@@ -13,7 +13,7 @@ from nabi import TextClassifier, optimizers
 from nabi.callbacks import BackupAndRestore, Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from nabi.data import LengthGroups
 from nabi.errors import FileFormatError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.layers import GRU, LSTM, Dense, Dropout, Embedding
 from nabi.models import Sequential, load_model
 from nabi.utils import set_random_seed

@@ -13,7 +13,7 @@ import torch
 import nabi
 from nabi import layers
 from nabi.errors import ArgumentError, ShapeError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 
 # The same program for Keras and for nabi: `L` has the layers, `K` the models.
 PROGRAM = """

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 from nabi import layers, models, optimizers
 from nabi.errors import ArgumentError, FileFormatError, ShapeError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models import load_model
 
 X = np.linspace(-1, 1, 4 * 5 * 2, dtype=np.float32).reshape(4, 5, 2)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nabi.callbacks import Callback
 from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models._task._described import Described
 from nabi.training import BatchCallbacks, CallbackList, ResumableTraining, make_display
 from nabi.training._loop._interrupt import FinishBatch

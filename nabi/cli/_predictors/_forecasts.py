@@ -33,7 +33,7 @@ class ForecastPredictor:
         """Forecast the end of each series of the file, and show the errors beside those of simple methods."""
         from nabi.drawing import check_suffix
         from nabi.explain import forecast_picture
-        from nabi.interchange import write_atomically
+        from nabi.files import write_atomically
         from nabi.training import on_threads
 
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()

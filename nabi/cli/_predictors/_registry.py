@@ -26,7 +26,7 @@ PREDICTORS: tuple[Predictor, ...] = (
 
 def other_predictor(model: Path) -> Predictor | None:
     """Return what predicts with a model; None for a text classifier, and for a file that cannot be read."""
-    from nabi.interchange import read_model_file
+    from nabi.files import read_model_file
 
     try:
         kind = read_model_file(model).kind

@@ -88,7 +88,7 @@ class SequencePredictor:
         from rich.console import Console
 
         from nabi.drawing import check_suffix
-        from nabi.interchange import write_atomically
+        from nabi.files import write_atomically
         from nabi.training import on_threads
 
         out, picture, cells = said["out"], said["picture"], said["cell"] or ()
@@ -118,7 +118,7 @@ def _write(found: "list[SequencePrediction]", out: Path | None, top: int) -> Non
     import sys
     from contextlib import nullcontext
 
-    from nabi.interchange import write_atomically
+    from nabi.files import write_atomically
 
     with nullcontext(sys.stdout) if out is None else write_atomically(out, "w") as file:
         if out is not None and out.suffix.lower() in _JSON_LINES:

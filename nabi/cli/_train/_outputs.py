@@ -82,7 +82,7 @@ def draw_confusion(model: Any, path: Path) -> None:
 
 def write_figures(path: Path, content: Mapping[str, Any]) -> None:
     """Write what was measured, as JSON."""
-    from nabi.interchange import write_atomically
+    from nabi.files import write_atomically
 
     with write_atomically(path, "w") as file:
         # The first entry tells later runs that they may replace the file.

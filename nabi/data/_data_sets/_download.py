@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from nabi.errors import MissingFileError, OutputError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["RemoteFile", "fetch"]
 

@@ -8,7 +8,7 @@ from nabi._public import public
 from nabi.data._music._midi_file import read_score
 from nabi.data._music._notes import NOTES, note_beats, note_pitch
 from nabi.errors import FileFormatError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["read_midi", "write_midi"]
 

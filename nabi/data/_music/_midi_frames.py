@@ -13,7 +13,7 @@ from nabi._public import public
 from nabi.data._music._midi_file import read_score
 from nabi.data._tables._frames import KEYS, LOWEST, Frame, frames_of, roll_of
 from nabi.errors import FileFormatError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["MidiMusic", "MidiNotes", "check_steps", "read_midi_frames", "read_notes", "write_midi_frames"]
 

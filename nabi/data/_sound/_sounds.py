@@ -13,7 +13,7 @@ from nabi.data._sound._resampling import resample
 from nabi.data._sound._wav_format import OPEN_ENDED, Samples, read_header
 from nabi.data._text_files import check_file
 from nabi.errors import ArgumentError, FileFormatError, OutputError, ShapeError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 __all__ = ["OTHER_SOUNDS", "Sound", "read_sound", "write_wav"]
 

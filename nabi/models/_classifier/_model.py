@@ -14,7 +14,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data import Labels, Vocabulary
 from nabi.errors import ArgumentError
-from nabi.interchange import ModelFile, check_figures, part, reading
+from nabi.files import ModelFile, check_figures, part, reading
 from nabi.layers import Dense, Embedding
 from nabi.models._classifier._comparison import compare
 from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities

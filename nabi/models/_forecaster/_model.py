@@ -14,7 +14,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data import Frequency, Series, SeriesColumns, SeriesSet, read_series
 from nabi.errors import ArgumentError
-from nabi.interchange import ModelFile
+from nabi.files import ModelFile
 from nabi.models._baselines._forecasts import FORECASTS
 from nabi.models._forecaster._backtest import Backtest
 from nabi.models._forecaster._calibration import LEVELS, Calibration, calibrate, choose, mase_scales, score

@@ -14,7 +14,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.data import Series
 from nabi.errors import ArgumentError
-from nabi.interchange import check_tensors
+from nabi.files import check_tensors
 from nabi.models._baselines._forecasts import statistical_forecasts
 from nabi.models._forecaster._calibration import Calibration, one_step_errors
 from nabi.models._forecaster._filters import METHODS, FilterState

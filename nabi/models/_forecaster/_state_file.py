@@ -8,7 +8,7 @@ import numpy as np
 
 from nabi.data import Series
 from nabi.errors import ArgumentError
-from nabi.interchange import read_kind, reading, write_model_file
+from nabi.files import read_kind, reading, write_model_file
 from nabi.models._forecaster._state import Engine, ForecastState, state_from
 
 __all__ = ["read_state", "time_from_json", "time_to_json", "write_state"]

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nabi.data import Vocabulary
-from nabi.interchange import check_counter, check_tensors
+from nabi.files import check_counter, check_tensors
 from nabi.models._language._network import LanguageNetwork
 from nabi.models._language._settings import LanguageSettings
 from nabi.models._networks._recurrent_stack import States

@@ -14,7 +14,7 @@ import torch
 from nabi import _checks
 from nabi.data import Labels
 from nabi.errors import ArgumentError
-from nabi.interchange import ModelFile, reading
+from nabi.files import ModelFile, reading
 from nabi.models._baselines._verdict import verdict
 from nabi.models._classifier._report import Report
 from nabi.models._sequences._baselines import Baselines, frame_features, stack, summary_features

@@ -13,7 +13,7 @@ from torch import Tensor
 from nabi._public import public
 from nabi.cells import Cell
 from nabi.errors import ArgumentError
-from nabi.interchange import ModelFile, read_kind, write_model_file
+from nabi.files import ModelFile, read_kind, write_model_file
 from nabi.models._task._cell_choice import CellChoice, cell_name, check_cell, make_cell
 from nabi.models._task._settings import Settings
 

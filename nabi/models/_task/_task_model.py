@@ -12,7 +12,7 @@ from torch import Tensor
 from nabi import _checks
 from nabi.cells import Cell
 from nabi.errors import ArgumentError, OutputError
-from nabi.interchange import ModelFile, check_figures, check_tensors, reading
+from nabi.files import ModelFile, check_figures, check_tensors, reading
 from nabi.layers import cell_config, cell_from_config, only_tensors_of
 from nabi.models._task._system import System
 from nabi.training import CallbackList, ResumableTraining, as_callbacks, make_display

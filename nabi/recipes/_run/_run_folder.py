@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nabi import _checks
 from nabi.errors import OutputError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

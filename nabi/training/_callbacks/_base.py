@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from nabi._checks import as_real
 from nabi.errors import ArgumentError
-from nabi.interchange import check_counter, check_figures
+from nabi.files import check_counter, check_figures
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "TerminateOnNaN"]
 

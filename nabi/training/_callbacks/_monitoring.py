@@ -9,7 +9,7 @@ import torch
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError
-from nabi.interchange import check_counter, check_tensors, part
+from nabi.files import check_counter, check_tensors, part
 from nabi.training._callbacks._base import Callback
 
 __all__ = ["EarlyStopping", "LearningRateScheduler", "Monitor", "ReduceLROnPlateau"]

@@ -10,7 +10,7 @@ from typing import Any
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, OutputError
-from nabi.interchange import check_counter, write_atomically
+from nabi.files import check_counter, write_atomically
 from nabi.training._callbacks._base import Callback
 from nabi.training._callbacks._monitoring import Monitor
 from nabi.training._compiled import KeepsExtra

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import FileFormatError
-from nabi.interchange import check_tensors
+from nabi.files import check_tensors
 
 __all__ = ["check_random_state"]
 

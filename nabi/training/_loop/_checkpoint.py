@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nabi._checks import as_real, short
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import check_counter, check_figures, part
+from nabi.files import check_counter, check_figures, part
 from nabi.training._data._random_checks import check_random_state
 
 __all__ = ["Position", "TrainingState", "state_from_file", "state_to_file"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import FileFormatError
-from nabi.interchange import check_counter, check_tensors
+from nabi.files import check_counter, check_tensors
 
 __all__ = ["check_optimizer_state", "check_schedule_state"]
 

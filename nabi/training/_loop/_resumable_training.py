@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, FileFormatError, NotFiniteError
-from nabi.interchange import check_tensors, part, read_kind, reading, write_model_file
+from nabi.files import check_tensors, part, read_kind, reading, write_model_file
 from nabi.training._callbacks._base import CallbackList
 from nabi.training._loop._checkpoint import Position, TrainingState, state_from_file, state_to_file
 from nabi.training._loop._checkpoint_checks import check_optimizer_state
@@ -102,7 +102,7 @@ class ResumableTraining(Loop):
 
     goes_on_within_epochs = True
     kind: ClassVar[str]
-    """Of its checkpoint files, such as "language model training"; `nabi.interchange.READERS` names it."""
+    """Of its checkpoint files, such as "language model training"; `nabi.files.READERS` names it."""
     material: ClassVar[str] = "texts"
     """What it learns from, for the message that a checkpoint is of another training."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models import Report, TextClassifier
 from nabi.models._classifier._decision import Decision, Decisions, as_logits, as_probabilities, has_rare_label
 from nabi.models._classifier._scores import loss_of, margin_of, rate_rows

@@ -7,7 +7,7 @@ import pytest
 
 from nabi.cells import Cell
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, UnknownNameError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.ir.functions import tanh
 from nabi.models import TextClassifier, load_model
 

@@ -8,7 +8,7 @@ import pytest
 
 from nabi import NoteModel, cells
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models import load_model
 
 from ..task_checks import *  # noqa: F403

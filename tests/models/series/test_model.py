@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nabi.errors import ArgumentError, FileFormatError, ShapeError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models import SeriesClassifier
 
 from ..sequences.toy import directions, turns

@@ -11,7 +11,7 @@ import torch
 
 from nabi import Captioner, LanguageModel, NoteModel, Translator, cells
 from nabi.errors import FileFormatError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models._captioner import _model as _caption_model
 from nabi.models._language import _model as _language_model
 from nabi.models._notes import _model as _note_model

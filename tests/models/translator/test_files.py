@@ -10,7 +10,7 @@ import torch
 
 from nabi import Translator, cells
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
-from nabi.interchange import read_model_file, write_model_file
+from nabi.files import read_model_file, write_model_file
 from nabi.models import load_model
 
 from ..task_checks import *  # noqa: F403

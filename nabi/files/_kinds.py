@@ -3,7 +3,7 @@
 import os
 
 from nabi.errors import FileFormatError
-from nabi.interchange._model_file import ModelFile, read_model_file
+from nabi.files._model_file import ModelFile, read_model_file
 
 __all__ = ["READERS", "read_kind"]
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from nabi import layers, models
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, OutputError, unknown_name
-from nabi.interchange import check_counter, check_figures, read_model_file, reading, write_model_file
+from nabi.files import check_counter, check_figures, read_model_file, reading, write_model_file
 
 
 def with_text(path: Path, text: str) -> Path:
@@ -153,7 +153,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_the_old_file(tmp_path: Path) 
 
 KILLED = """
 import os, sys
-from nabi.interchange import _atomic
+from nabi.files import _atomic
 from nabi import layers, models
 for name in ("_finish", "_replace"):
     whole = getattr(_atomic, name)

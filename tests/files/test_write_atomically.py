@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nabi.errors import ArgumentError, OutputError
-from nabi.interchange import write_atomically
+from nabi.files import write_atomically
 
 
 def test_bytes_and_text_arrive(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.torch import save_file
 
 from nabi.errors import FileFormatError, MissingFileError, OutputError
-from nabi.interchange import LAYOUT, read_model_file, write_model_file
+from nabi.files import LAYOUT, read_model_file, write_model_file
 
 DTYPES = [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.bfloat16]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
-from nabi.interchange._atomic import write_atomically
+from nabi.files._atomic import write_atomically
 
 __all__ = ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"]
 

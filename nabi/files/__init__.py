@@ -1,0 +1,42 @@
+"""Files: atomic writing and nabi's model file format."""
+
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
+from nabi.files._atomic import write_atomically
+
+if TYPE_CHECKING:
+    from nabi.files._file_checks import check_counter, check_figures, check_tensors, part, reading
+    from nabi.files._kinds import READERS, read_kind
+    from nabi.files._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
+else:
+    # Model files need torch, other files do not.
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.files._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"],
+            "nabi.files._kinds": ["READERS", "read_kind"],
+            "nabi.files._file_checks": [
+                "check_counter",
+                "check_figures",
+                "check_tensors",
+                "part",
+                "reading",
+            ],
+        },
+    )
+
+__all__ = [
+    "LAYOUT",
+    "READERS",
+    "ModelFile",
+    "check_counter",
+    "check_figures",
+    "check_tensors",
+    "part",
+    "read_kind",
+    "read_model_file",
+    "reading",
+    "write_atomically",
+    "write_model_file",
+]
