@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._torch._modules import from_torch, to_torch
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,6 +28,7 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._torch._modules": ["from_torch", "to_torch"],
         },
     )
 
@@ -34,7 +36,9 @@ __all__ = [
     "LAYOUT",
     "READERS",
     "ModelFile",
+    "from_torch",
     "read_model_file",
+    "to_torch",
     "write_atomically",
     "write_model_file",
 ]
