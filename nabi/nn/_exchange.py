@@ -104,4 +104,4 @@ def _change_class(module: nn.Module, made: type[nn.Module]) -> None:
         # The class that computes the weights is made for this one module: the same on top of another base.
         added = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
         made = type(f"Parametrized{made.__name__}", (made,), added)
-    module.__class__ = made  # type: ignore[assignment]
+    module.__class__ = made
