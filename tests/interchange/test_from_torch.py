@@ -162,7 +162,7 @@ def modules(draw: st.DrawFn) -> tuple[nn.Module, Any]:
     return module, (x, (state if states == 2 else state[0]) if given_states else None)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(modules(), st.booleans())
 def test_any_options(both: tuple[nn.Module, Any], training: bool) -> None:
     module, arguments = both
