@@ -138,7 +138,8 @@ def _load(place: Path) -> Any:
         if "Unsupported global" in text or "Unsupported class" in text or "Weights only load failed" in text:
             raise FileFormatError(
                 f"path: {place} holds more than weights, or it is damaged ({_reason(text)}); if it is a "
-                f"whole model, load it with torch.load(path, weights_only=False) where it is trusted, and {_SAVE}"
+                f"whole model, load it with torch.load(path, weights_only=False) where it is trusted, "
+                f"and {_SAVE}"
             ) from problem
         raise
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nabi import _checks
 from nabi._public import public
-from nabi.errors import ArgumentError, FileFormatError
+from nabi.errors import ArgumentError, FileFormatError, NabiError
 from nabi.interchange._torch._reading import read_weights_file
 from nabi.nn import GRU, LSTM, ElmanRNN, GRUCell, LSTMCell, RNNCell
 
@@ -61,7 +61,8 @@ def read_torch_stack(
     """
     _checks.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
     if isinstance(source, Mapping):
-        tensors, said, wrong = dict(source), "source", ArgumentError
+        tensors, said = dict(source), "source"
+        wrong: type[NabiError] = ArgumentError
     else:
         found = read_weights_file(source)
         tensors, said, wrong = dict(found.tensors), f"path: {found.path}", FileFormatError
