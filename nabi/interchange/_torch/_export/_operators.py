@@ -51,13 +51,13 @@ lift_fresh_copy.default linear.default log.default log1p.default log_sigmoid.def
 logical_and.default logical_not.default logical_or.default logsumexp.default lt.Scalar lt.Tensor
 masked_fill.Scalar masked_fill.Tensor masked_fill_.Scalar matmul.default max.default max.dim
 max_pool1d.default max_pool2d.default maximum.default mean.default mean.dim min.default min.dim
-minimum.default mish.default mm.default mul.Scalar mul.Tensor mul_.Tensor narrow.int ne.Scalar
+minimum.default mish.default mm.default mul.Scalar mul.Tensor mul_.Tensor narrow.default ne.Scalar
 ne.Tensor neg.default new_full.default new_ones.default new_zeros.default norm.ScalarOpt_dim
 one_hot.default ones.default ones_like.default pad.default permute.default pow.Tensor_Scalar
 pow.Tensor_Tensor prelu.default reciprocal.default relu.default relu6.default relu_.default
 repeat.default reshape.default round.default rsqrt.default rsub.Scalar scatter.src select.int
 selu.default sigmoid.default sigmoid_.default sign.default silu.default sin.default slice.Tensor
-softmax.int softplus.default softsign.default split.Tensor split_with_sizes.default sqrt.default
+softmax.int softplus.default split.Tensor split_with_sizes.default sqrt.default
 square.default squeeze.default squeeze.dim squeeze.dims stack.default std.correction sub.Scalar
 sub.Tensor sub_.Tensor sum.default sum.dim_IntList sym_size.int t.default tanh.default tanh_.default
 to.device to.dtype to.dtype_layout to.other topk.default transpose.int tril.default triu.default
