@@ -50,12 +50,12 @@ def read_torch_export(path: str | os.PathLike[str]) -> nn.Module:
     Example:
         >>> import tempfile, torch
         >>> from nabi.interchange import read_torch_export
-        >>> path = tempfile.mkdtemp() + "/gru.pt2"
-        >>> x = torch.randn(2, 7, 3)
-        >>> theirs = torch.nn.Sequential(torch.nn.GRU(3, 5, batch_first=True))
+        >>> path = tempfile.mkdtemp() + "/policy.pt2"
+        >>> x = torch.randn(2, 3)
+        >>> theirs = torch.nn.Sequential(torch.nn.GRUCell(3, 5), torch.nn.Linear(5, 2))
         >>> torch.export.save(torch.export.export(theirs, (x,)), path)
         >>> ours = read_torch_export(path)
-        >>> torch.allclose(ours(x)[0], theirs(x)[0], atol=1e-6)
+        >>> torch.allclose(ours(x), theirs(x), atol=1e-6)
         True
     """
     place = check_place(path)
@@ -68,7 +68,10 @@ def read_torch_export(path: str | os.PathLike[str]) -> nn.Module:
         unknown = Counter(node["target"] for node in graph["nodes"] if not is_known(node["target"]))
         if unknown:
             said = ", ".join(f"{str(name)[:80]} ({count})" for name, count in sorted(unknown.items()))
-            raise FileFormatError(f"path: {place} has operators that are not known: {said}")
+            hint = (
+                "; export the model before from_torch, or after to_torch" if "torch.ops.nabi" in said else ""
+            )
+            raise FileFormatError(f"path: {place} has operators that are not known: {said}{hint}")
         return _Maker(archive).make().eval()
 
 
