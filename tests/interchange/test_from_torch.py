@@ -345,6 +345,34 @@ def test_what_torch_does_not_have_is_refused_by_name_and_nothing_is_changed() ->
     assert type(module["plain"]) is nabi.nn.LSTM
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN", "ProjectedLSTM"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_rnn_of_a_cell_that_torch_has_becomes_torchs(kind: str, bias: bool) -> None:
+    options = {"projection": 2} if kind == "ProjectedLSTM" else {}
+    cell = getattr(cells, kind)(5, use_bias=bias, **options)
+    module: Any = nn.Sequential(nabi.nn.RNN(cell, 3, 2, bidirectional=True, dtype=torch.float64)).eval()
+    rnn, seen = module[0], []
+    rnn.register_forward_hook(lambda *_: seen.append("called"))
+    x = torch.randn(4, 6, 3, dtype=torch.float64)
+    output, state = module(x)
+    assert to_torch(module)[0] is rnn
+    assert type(rnn) is {"GRU": nn.GRU, "SimpleRNN": nn.RNN}.get(kind, nn.LSTM)
+    found, final = module(x)
+    assert_same([found, *leaves(final)], [output, *state], 1e-10)
+    assert seen == ["called"] * 2
+    assert len(list(rnn.parameters())) == len(rnn._flat_weights)
+    assert not rnn.training
+    assert type(from_torch(module)[0]) is {"GRU": nabi.nn.GRU, "SimpleRNN": nabi.nn.ElmanRNN}.get(
+        kind, nabi.nn.LSTM
+    )
+    assert_same([module(x)[0]], [output], 1e-10)
+
+
+def test_an_rnn_with_dropout_in_its_cell_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"the module itself \(RNN of LSTM\)"):
+        to_torch(nabi.nn.RNN(cells.LSTM(5, recurrent_dropout=0.5), 3))
+
+
 def test_a_wrapped_module_is_found() -> None:
     inner = nn.GRU(3, 5, batch_first=True)
     x = torch.randn(2, 4, 3)

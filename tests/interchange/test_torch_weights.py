@@ -15,8 +15,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import nabi.nn
+from nabi import layers, models
+from nabi.cells import Cell
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.interchange import load_torch_weights, read_torch_stack
+from nabi.ir.functions import sigmoid, tanh
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
@@ -298,3 +301,72 @@ def test_weights_that_do_not_fit_together_are_named(
     torch.save(state, tmp_path / "a.pt")
     with pytest.raises(FileFormatError, match=message):
         read_torch_stack(tmp_path / "a.pt")
+
+
+class Reader(nn.Module):
+    def __init__(self, kind: Any, bias: bool) -> None:
+        super().__init__()
+        self.words = nn.Embedding(7, 3)
+        self.rnn = kind(3, 4, num_layers=2, bidirectional=True, batch_first=True, bias=bias)
+        self.last = kind(8, 5, batch_first=True, bias=bias)
+        self.read_out = nn.Linear(5, 2)
+
+    def forward(self, words: Tensor) -> Tensor:
+        output: Tensor = self.read_out(self.last(self.rnn(self.words(words))[0])[0][:, -1])
+        return output
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_model_of_layers_takes_weights_of_pytorch(kind: str, bias: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = Reader(getattr(nn, kind), bias)
+    layer = getattr(layers, "SimpleRNN" if kind == "RNN" else kind)
+
+    def both(name: str) -> Any:
+        return layers.Bidirectional(layer(4, return_sequences=True, use_bias=bias), name=name)
+
+    model = models.Sequential(
+        [
+            layers.Embedding(7, 3, input_length=5, name="words"), both("rnn"), both("rnn_l1"),
+            layer(5, use_bias=bias, name="last"), layers.Dense(2, name="read_out"),
+        ]
+    )  # fmt: skip
+    torch.save({f"module.{name}": value for name, value in theirs.state_dict().items()}, tmp_path / "a.pt")
+    with pytest.raises(ArgumentError, match="has no weights yet; build the model"):
+        load_torch_weights(models.Sequential([layers.Dense(2)]), tmp_path / "a.pt")
+    model.build((None, 5))
+    report = load_torch_weights(model, tmp_path / "a.pt")
+    assert report.is_complete
+    assert sorted(report.loaded) == sorted(theirs.state_dict())
+    torch.testing.assert_close(model(WORDS), theirs(WORDS), rtol=1e-5, atol=1e-6)
+
+
+def test_layers_that_pytorch_does_not_have_are_missing_in_its_file(tmp_path: Path) -> None:
+    torch.save(nn.ModuleDict({"g": nn.GRU(3, 4)}).state_dict(), tmp_path / "a.pt")
+    model = models.Sequential([layers.GRU(4, reset_after=False, name="g", input_shape=(5, 3))])
+    with pytest.raises(FileFormatError, match=r"stack\.0\.kernel +not in the file"):
+        load_torch_weights(model, tmp_path / "a.pt", strict=False)
+
+
+def test_a_cell_with_one_bias_takes_the_sum_of_two(tmp_path: Path) -> None:
+    class OneBias(Cell):
+        def step(self, x: Any, h: Any) -> Any:
+            z, r = sigmoid(self.affine("z", x, h)), sigmoid(self.affine("r", x, h))
+            n = tanh(self.linear("n", "h", h) * r + self.affine("n", x))
+            return n * (1 - z) + h * z
+
+    theirs = nn.GRU(3, 4, batch_first=True)
+    layer = layers.RNN(OneBias(4), name="g", return_sequences=True)
+    x = torch.randn(2, 5, 3)
+    layer(x)
+    save_file({f"g.{name}": value for name, value in theirs.state_dict().items()}, tmp_path / "a")
+    before = [weight.clone() for weight in layer.parameters()]
+    with pytest.raises(ArgumentError, match="g has fewer biases"):
+        load_torch_weights(layer, tmp_path / "a")
+    assert all(torch.equal(one, other) for one, other in zip(layer.parameters(), before, strict=True))
+    with torch.no_grad():
+        theirs.bias_hh_l0[8:] = 0
+    save_file({f"g.{name}": value for name, value in theirs.state_dict().items()}, tmp_path / "a")
+    load_torch_weights(layer, tmp_path / "a")
+    torch.testing.assert_close(layer(x), theirs(x)[0], rtol=1e-5, atol=1e-6)

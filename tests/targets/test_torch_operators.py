@@ -368,6 +368,23 @@ def test_a_compiled_module_computes_the_same(calls: list[str]) -> None:
     assert calls == ["LSTM"]  # nothing records inside an operator: its derivative runs by the other kernel
 
 
+def test_autocast_and_half_precision(calls: list[str]) -> None:
+    torch.manual_seed(0)
+    module: Any = nabi.nn.LSTM(3, 4, 2, batch_first=True)
+    x = torch.randn(2, 5, 3)
+    expected = module(x)[0]
+    calls.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = module(x, lengths=torch.tensor([5, 3]))[0]
+    assert output.dtype is torch.bfloat16
+    total(output.double()).backward()
+    assert module.weight_hh_l0.grad.dtype is torch.float32
+    torch.testing.assert_close(output[0].float(), expected[0], rtol=0.05, atol=0.02)
+    half = module.bfloat16()(x.bfloat16())[0]
+    torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.02)
+    assert calls == ["LSTM"] * 4
+
+
 def test_changing_a_weight_between_the_passes_is_noticed(calls: list[str]) -> None:
     module, x = _problem()
     loss = total(module(x))

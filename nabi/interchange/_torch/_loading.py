@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nabi._public import public
 from nabi.errors import FileFormatError
+from nabi.interchange._torch._layers import views_of
 from nabi.interchange._torch._modules import check_module
 from nabi.interchange._torch._reading import read_weights_file
 
@@ -75,6 +76,10 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
     `torch.compile`) are found, on either side, and reported; so is the place of the weights inside a
     checkpoint. Nothing in a file is run. Values are converted to the data type and device of the model.
 
+    In a model of `nabi.layers`, recurrent layers, Dense and Embedding take PyTorch's weights: the layer
+    called `rnn` takes `rnn.weight_ih_l0` and the others, `rnn_l1` those of the second layer. The
+    reset of a GRU must come after the product.
+
     Args:
         module: any module; names are those of its `state_dict`.
         path: of a `.pt`, `.pth` or `.safetensors` file.
@@ -100,9 +105,15 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
     """
     check_module("module", module)
     found = read_weights_file(path)
+    views = views_of(module)
+    in_views = {id(parameter) for view in views for parameter in view.parameters}
     own = {
-        name: value for name, value in module.state_dict(keep_vars=True).items() if isinstance(value, Tensor)
+        name: value
+        for name, value in module.state_dict(keep_vars=True).items()
+        if isinstance(value, Tensor) and id(value) not in in_views
     }
+    for view in views:
+        own.update(view.tensors)
     removed, added = _best_prefixes(found.tensors, own)
     renamed = _renamed(found.tensors, removed, added)
     loaded = tuple([name for name in own if name in renamed and renamed[name].shape == own[name].shape])
@@ -120,8 +131,14 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
         hint = "; strict=False loads what fits" if loaded else ""
         raise FileFormatError(f"path: {found.path} does not fit {type(module).__name__}{hint}:\n{report}")
     with torch.no_grad():
-        for name in loaded:
+        for view in views:  # they hold copies: the model is not changed before all of it has been checked
+            for name in view.tensors.keys() & set(loaded):
+                own[name].copy_(renamed[name])
+            view.check()
+        for name in set(loaded).difference(*[view.tensors for view in views]):
             own[name].copy_(renamed[name])
+        for view in views:
+            view.write_back()
     return report
 
 

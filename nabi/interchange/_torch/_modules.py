@@ -71,7 +71,10 @@ def from_torch(module: nn.Module) -> nn.Module:
 def to_torch(module: nn.Module) -> nn.Module:
     """Turn nabi's drop-ins in a model into torch's own modules: what `from_torch` does, undone.
 
-    The model is changed in place, as by `from_torch`; `nabi.nn.as_torch` makes a copy instead.
+    The model is changed in place, as by `from_torch`; `nabi.nn.as_torch` makes a copy instead. A
+    `nabi.nn.RNN` of a cell that torch has as well (`nabi.cells.LSTM`, `GRU`, `SimpleRNN`, or your own with
+    such equations) becomes torch's module, too. Its weights are new parameters then, in torch's order and
+    with two biases, and it gives its states as torch does: make the optimizer afterwards.
 
     Args:
         module: any module; a drop-in itself, too.
@@ -99,8 +102,8 @@ def to_torch(module: nn.Module) -> nn.Module:
             refused.append(f"{path} ({' of '.join(names)})")
     if refused:
         raise ArgumentError(
-            f"module: expected nothing of nabi's but {_RECURRENT} of nabi.nn, got {'; '.join(refused)}; "
-            "torch has no such module"
+            f"module: expected nothing of nabi's but {_RECURRENT} of nabi.nn, and RNNs "
+            f"of cells that torch has, got {'; '.join(refused)}"
         )
     for one in chosen:
         become_torch(one)
