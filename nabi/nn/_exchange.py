@@ -75,6 +75,8 @@ def why_left(module: nn.Module) -> str | None:
         return "its forward has been replaced on the object"
     if own.get("qconfig") is not None:
         return "it has been prepared for quantisation"
+    if own.get("nonlinearity", "tanh") not in ("tanh", "relu"):
+        return f"its nonlinearity is {str(own['nonlinearity'])[:40]!r}"
     return None
 
 

@@ -162,7 +162,7 @@ def modules(draw: st.DrawFn) -> tuple[nn.Module, Any]:
     return module, (x, (state if states == 2 else state[0]) if given_states else None)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(modules(), st.booleans())
 def test_any_options(both: tuple[nn.Module, Any], training: bool) -> None:
     module, arguments = both
@@ -310,6 +310,13 @@ def test_a_replaced_forward_is_left_with_a_warning() -> None:
     with pytest.warns(UserWarning, match=r"0 \(its forward has been replaced on the object\)"):
         from_torch(nn.Sequential(lstm))
     assert type(lstm) is nn.LSTM
+
+
+def test_an_unknown_nonlinearity_is_left_with_a_warning() -> None:
+    module = nn.ModuleList([nn.RNNCell(3, 5, nonlinearity="sine"), nn.RNNCell(3, 5)])
+    with pytest.warns(UserWarning, match=r"0 \(its nonlinearity is 'sine'\)"):
+        from_torch(module)
+    assert type(module[1]) is nabi.nn.RNNCell
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")

@@ -131,6 +131,17 @@ def test_the_report_is_a_table_of_what_fitted(tmp_path: Path) -> None:
         load_torch_weights(nn.LSTM(3, 2), tmp_path / "a.pt", strict=False)
 
 
+def test_whole_numbers_do_not_become_weights(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2, 3, dtype=torch.int64), "bias": torch.zeros(2)}, tmp_path / "a.pt")
+    with pytest.raises(
+        FileFormatError, match=r"weight  type torch\.float32 in the model, torch\.int64 in the file"
+    ):
+        load_torch_weights(nn.Linear(3, 2), tmp_path / "a.pt")
+    report = load_torch_weights(nn.Linear(3, 2), tmp_path / "a.pt", strict=False)
+    assert report.loaded == ("bias",)
+    assert "loaded" not in report.misfits().partition("\n")[2]
+
+
 def test_a_half_precision_file_is_converted(tmp_path: Path) -> None:
     theirs = trained()
     save_file({name: value.bfloat16() for name, value in theirs.state_dict().items()}, tmp_path / "a")
@@ -240,7 +251,7 @@ def stacks(draw: st.DrawFn) -> tuple[nn.Module, dict[str, Any]]:
     return kind(draw(st.integers(1, 5)), units, dtype=torch.float64, **options), asked
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(stacks(), st.sampled_from(["", "encoder.rnn"]))
 def test_a_stack_follows_from_its_weights(made: tuple[nn.Module, dict[str, Any]], name: str) -> None:
     theirs, asked = made

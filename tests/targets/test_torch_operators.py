@@ -345,6 +345,16 @@ def test_a_second_pass_backward_and_a_changed_output(calls: list[str]) -> None:
     assert len(calls) == 5
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_pieces_that_are_computed_again(name: str, calls: list[str]) -> None:
+    module, x = _problem(name)
+    learned = [x, *module.parameters()]
+    lengths = torch.tensor([5, 3])
+    expected = with_gradients(lambda: module(x, lengths=lengths), learned)
+    module.recompute = 2
+    assert_same(with_gradients(lambda: module(x, lengths=lengths), learned), expected)
+
+
 def test_checkpoints_and_hooks_on_saved_tensors(calls: list[str]) -> None:
     module, x = _problem()
     (expected,) = torch.autograd.grad(total(module(x)), x)

@@ -33,6 +33,7 @@ class LoadReport:
         missing: names in the model that the file does not have.
         left_over: names in the file that the model does not have.
         other_shapes: for names in the model whose shape differs, the shape there and that in the file.
+        other_types: the same for types of numbers; whole and complex numbers do not become real ones.
     """
 
     path: Path
@@ -43,13 +44,17 @@ class LoadReport:
     missing: tuple[str, ...]
     left_over: tuple[str, ...]
     other_shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    other_types: dict[str, tuple[torch.dtype, torch.dtype]]
 
     @property
     def is_complete(self) -> bool:
         """Whether every weight of the model got a value, and nothing of the file was left."""
-        return not (self.missing or self.left_over or self.other_shapes)
+        return not (self.missing or self.left_over or self.other_shapes or self.other_types)
 
     def __str__(self) -> str:
+        return self._text(with_loaded=True)
+
+    def _text(self, with_loaded: bool) -> str:
         lines = [f"{self.path}: {len(self.loaded)} loaded"]
         if self.inside:
             lines.append(f"the weights were under {self.inside!r}")
@@ -57,15 +62,20 @@ class LoadReport:
             lines.append(f"{self.removed!r} was taken from the front of the file's names")
         if self.added:
             lines.append(f"{self.added!r} was put in front of the file's names")
-        rows = [(name, "loaded") for name in self.loaded]
-        rows += [
-            (name, f"shape {own} in the model, {there} in the file")
-            for name, (own, there) in self.other_shapes.items()
-        ]
+        rows = [(name, "loaded") for name in self.loaded] if with_loaded else []
+        for what, others in (("shape", self.other_shapes), ("type", self.other_types)):
+            rows += [
+                (name, f"{what} {own} in the model, {there} in the file")
+                for name, (own, there) in others.items()
+            ]
         rows += [(name, "not in the file") for name in self.missing]
         rows += [(name, "not in the model") for name in self.left_over]
         width = max((len(name) for name, _ in rows), default=0)
         return "\n".join([*lines, *(f"  {name:<{width}}  {what}" for name, what in rows)])
+
+    def misfits(self) -> str:
+        """Return the report without what was loaded."""
+        return self._text(with_loaded=False)
 
 
 @public
@@ -116,20 +126,28 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
         own.update(view.tensors)
     removed, added = _best_prefixes(found.tensors, own)
     renamed = _renamed(found.tensors, removed, added)
-    loaded = tuple([name for name in own if name in renamed and renamed[name].shape == own[name].shape])
-    other = {
+    both = [name for name in own if name in renamed]
+    shapes = {
         name: (tuple(own[name].shape), tuple(renamed[name].shape))
-        for name in own
-        if name in renamed and renamed[name].shape != own[name].shape
+        for name in both
+        if renamed[name].shape != own[name].shape
     }
+    types = {
+        name: (own[name].dtype, renamed[name].dtype)
+        for name in both
+        if name not in shapes and _kind(renamed[name]) != _kind(own[name])
+    }
+    loaded = tuple([name for name in both if name not in shapes and name not in types])
     missing = tuple([name for name in own if name not in renamed])
     names = {added + name.removeprefix(removed): name for name in found.tensors if name.startswith(removed)}
     fitting = {there for here, there in names.items() if here in own}
     left_over = tuple([name for name in found.tensors if name not in fitting])
-    report = LoadReport(found.path, found.inside, removed, added, loaded, missing, left_over, other)
+    report = LoadReport(found.path, found.inside, removed, added, loaded, missing, left_over, shapes, types)
     if not loaded or (strict and not report.is_complete):
         hint = "; strict=False loads what fits" if loaded else ""
-        raise FileFormatError(f"path: {found.path} does not fit {type(module).__name__}{hint}:\n{report}")
+        raise FileFormatError(
+            f"path: {found.path} does not fit {type(module).__name__}{hint}:\n{report.misfits()}"
+        )
     with torch.no_grad():
         for view in views:  # they hold copies: the model is not changed before all of it has been checked
             for name in view.tensors.keys() & set(loaded):
@@ -140,6 +158,10 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
         for view in views:
             view.write_back()
     return report
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
 
 
 def _renamed(tensors: Mapping[str, Tensor], removed: str, added: str) -> dict[str, Tensor]:

@@ -134,6 +134,6 @@ def _tensor(name: str, entry: Any, read: Any, known: dict[str, Tensor]) -> Tenso
 
 def _whole(name: str, value: Any) -> int:
     found = value.get("as_int") if isinstance(value, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**40:
+    if type(found) is not int or not 0 <= found < 2**40:
         raise FileFormatError(f"{name}: expected sizes and strides as whole numbers, got {str(value)[:60]}")
     return found
