@@ -13,6 +13,10 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._torch._export._reader import read_torch_export
+    from nabi.interchange._torch._loading import LoadReport, load_torch_weights
+    from nabi.interchange._torch._modules import from_torch, to_torch
+    from nabi.interchange._torch._stack import read_torch_stack
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,14 +31,24 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._torch._export._reader": ["read_torch_export"],
+            "nabi.interchange._torch._loading": ["LoadReport", "load_torch_weights"],
+            "nabi.interchange._torch._modules": ["from_torch", "to_torch"],
+            "nabi.interchange._torch._stack": ["read_torch_stack"],
         },
     )
 
 __all__ = [
     "LAYOUT",
     "READERS",
+    "LoadReport",
     "ModelFile",
+    "from_torch",
+    "load_torch_weights",
     "read_model_file",
+    "read_torch_export",
+    "read_torch_stack",
+    "to_torch",
     "write_atomically",
     "write_model_file",
 ]

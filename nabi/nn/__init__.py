@@ -10,7 +10,15 @@ if TYPE_CHECKING:
         initializers,
     )
     from nabi.nn._as_torch import (
+        DropIn as DropIn,
         as_torch,
+    )
+    from nabi.nn._exchange import (
+        become_drop_in as become_drop_in,
+        become_torch as become_torch,
+        drop_in_of as drop_in_of,
+        namesake_of as namesake_of,
+        why_left as why_left,
     )
     from nabi.nn._graph_leaf import (
         is_proxy as is_proxy,
@@ -36,7 +44,15 @@ else:
         __name__,
         {
             "nabi.nn._as_torch": [
+                "DropIn",
                 "as_torch",
+            ],
+            "nabi.nn._exchange": [
+                "become_drop_in",
+                "become_torch",
+                "drop_in_of",
+                "namesake_of",
+                "why_left",
             ],
             "nabi.nn._graph_leaf": [
                 "is_proxy",

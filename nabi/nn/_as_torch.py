@@ -18,6 +18,10 @@ class DropIn(nn.Module):
         """Return torch's module, made with the same arguments; its weights are on the meta device."""
         raise NotImplementedError(f"{type(self).__name__} must make torch's module")
 
+    def _prepare(self) -> None:
+        """Set what is kept beside torch's own attributes: the cell's programs and the names of weights."""
+        raise NotImplementedError(f"{type(self).__name__} must look up its programs")
+
     def _namesake(self, memo: dict[int, Any] | None = None) -> nn.Module:
         made = self._make_namesake()
         if set(self._parameters) != set(made._parameters):

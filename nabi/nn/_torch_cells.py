@@ -36,6 +36,9 @@ class RNNCell(DropIn, nn.RNNCell):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._prepare()
+
+    def _prepare(self) -> None:
         cell = torch_cell(f"RNN_{self.nonlinearity.upper()}", self.hidden_size, self.bias)
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
         self._program = cell.program(self.input_size)
@@ -77,6 +80,9 @@ class GRUCell(DropIn, nn.GRUCell):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._program = torch_cell("GRU", self.hidden_size, self.bias).program(self.input_size)
         self._names = weight_names(self._program, "")
 
@@ -111,6 +117,9 @@ class LSTMCell(DropIn, nn.LSTMCell):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._program = torch_cell("LSTM", self.hidden_size, self.bias).program(self.input_size)
         self._names = weight_names(self._program, "")
 

@@ -33,7 +33,10 @@ class _TorchRecurrent(DropIn, nn.RNNBase):
 
     def __init__(self, mode: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(mode, *args, **kwargs)
-        self._cell = torch_cell(mode, self.hidden_size, self.bias, self.proj_size)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._cell = torch_cell(self.mode, self.hidden_size, self.bias, self.proj_size)
         self._directions = 2 if self.bidirectional else 1
         widths = [self.input_size] + [self._cell.output_width * self._directions] * (self.num_layers - 1)
         # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.

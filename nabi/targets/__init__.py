@@ -1,8 +1,8 @@
 """What a traced step is turned into: one file or folder for each target.
 
-`eager` (torch, the definition), `llvm` (native code for CPUs), `latex` and `picture`. `run_forward` and
-`run_backward` choose between the first two, and so do `full_batch`, `prepare` and `prepare_step` for what is
-run often; nothing outside this room asks which target runs.
+`eager` (torch, the definition), `llvm` (native code for CPUs), `torch_operators` (torch's own, for graphics
+cards), `latex` and `picture`. `run_forward` and `run_backward` choose between the first three; `full_batch`,
+`prepare` and `prepare_step` do so for what is run often. Nothing outside this room asks which target runs.
 """
 
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         spread,
     )
     from nabi.native import are_ordinary, has_lost_memory, is_watched
-    from nabi.targets import eager, latex, picture
+    from nabi.targets import eager, latex, picture, torch_operators
     from nabi.targets._run import (
         Gradients,
         Record,
@@ -113,4 +113,5 @@ __all__ = [
     "small_dense",
     "small_loss",
     "spread",
+    "torch_operators",
 ]

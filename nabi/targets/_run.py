@@ -1,6 +1,7 @@
 """Runs a program on the target that can and is fastest: native code, else torch.
 
-Native code is for float32 and float64 on the CPU. What it does not do (another device or dtype, tensors
+Native code is for float32 and float64 on the CPU. On a graphics card torch's own operators (cuDNN) run the
+cells whose equations they compute. What neither does (another device or dtype, tensors
 that only pretend to hold data) goes to the eager target by itself, and so does everything where llvmlite is
 missing, the processor is unknown, or `NABI_NATIVE=0` says so.
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import NativeError, give_up, has_failed, made_natively, runs_native
-from nabi.targets import eager
+from nabi.targets import eager, torch_operators
 
 if TYPE_CHECKING:
     from nabi.targets.llvm._binder import Passes, TrainingPasses
@@ -93,6 +94,9 @@ def run_forward(
             give_up(program.key, name_of(program), problem)
         else:
             return states, finals, Record(True, kept)
+    elif torch_operators.are_for_operator(program, rows, (x, *initial, *families), keep, save):
+        states, finals, found = torch_operators.run_forward(program, rows, x, initial, families, save=save)
+        return states, finals, Record(False, found)
     states, finals, record = eager.run_forward(
         program, rows, x, initial, families, noises, keep=keep, save=save
     )
@@ -132,6 +136,11 @@ def run_backward(
             record = _run_again(program, rows, record.kept, families)
         else:
             return Gradients(dx, initial, gradients)
+    if isinstance(record.kept, torch_operators.OperatorRecord):
+        return torch_operators.run_backward(
+            rows, record.kept, families, state_cotangents, final_cotangents,
+            need_input=need_input, need_families=need_families,
+        )  # fmt: skip
     return eager.run_backward(
         program, rows, record.kept, families, state_cotangents, final_cotangents,
         need_input=need_input, need_families=need_families,
