@@ -13,6 +13,12 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._tensorflow._checkpoint import (
+        TensorFlowCheckpoint,
+        TensorInfo,
+        read_tensorflow_checkpoint,
+    )
+    from nabi.interchange._tensorflow._loading import LoadedWeights, load_tensorflow_weights
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,14 +33,25 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._tensorflow._checkpoint": [
+                "TensorFlowCheckpoint",
+                "TensorInfo",
+                "read_tensorflow_checkpoint",
+            ],
+            "nabi.interchange._tensorflow._loading": ["LoadedWeights", "load_tensorflow_weights"],
         },
     )
 
 __all__ = [
     "LAYOUT",
     "READERS",
+    "LoadedWeights",
     "ModelFile",
+    "TensorFlowCheckpoint",
+    "TensorInfo",
+    "load_tensorflow_weights",
     "read_model_file",
+    "read_tensorflow_checkpoint",
     "write_atomically",
     "write_model_file",
 ]

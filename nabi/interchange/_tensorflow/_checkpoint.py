@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi._public import public
-from nabi.errors import FileFormatError, MissingFileError, NabiError
+from nabi.errors import FileFormatError, MissingFileError
 from nabi.files import reading
 from nabi.interchange._tensorflow._crc32c import crc32c, unmasked
 from nabi.interchange._tensorflow._entries import DTYPES, Entry, Extent, piece_key, read_entry, read_header
@@ -36,7 +36,7 @@ class TensorInfo(NamedTuple):
 
 
 class TensorFlowCheckpoint(Mapping[str, Tensor]):
-    """The tensors of a checkpoint by their names; each is read and its checksum compared when it is asked for.
+    """The tensors of a checkpoint by name; each is read, and its checksum compared, when asked for.
 
     Attributes:
         path: of the index.
@@ -60,7 +60,7 @@ class TensorFlowCheckpoint(Mapping[str, Tensor]):
                 self.info[name] = TensorInfo(DTYPES[entry.dtype], entry.shape)
             else:
                 self.others[name] = _NO_NUMBERS.get(entry.dtype, f"type {entry.dtype}")
-        self._check_places()
+        self._check_entries()
 
     def __len__(self) -> int:
         return len(self.info)
@@ -134,11 +134,11 @@ class TensorFlowCheckpoint(Mapping[str, Tensor]):
         stem = self.path.name.removesuffix(".index")
         return self.path.with_name(f"{stem}.data-{shard:05d}-of-{self._shards:05d}")
 
-    def _check_places(self) -> None:
-        """Check that all tensors lie in the data files, each in a place of its own, so none is read twice."""
+    def _check_entries(self) -> None:
+        """Check sizes, and that every tensor has a place of its own, so that no data are read twice."""
         places: dict[int, list[tuple[int, int, str]]] = {}
         for key, entry in self._entries.items():
-            name = key.decode(errors="replace").replace("\0", "")
+            name = _shown(key)
             dtype = DTYPES.get(entry.dtype)
             if entry.pieces:
                 continue
@@ -150,18 +150,42 @@ class TensorFlowCheckpoint(Mapping[str, Tensor]):
             if entry.shard >= self._shards:
                 raise FileFormatError(f"{name}: expected one of {self._shards} data files, got {entry.shard}")
             places.setdefault(entry.shard, []).append((entry.offset, entry.size, name))
-        for shard, taken in sorted(places.items()):
-            path, end = self._data_path(shard), 0
-            held = _size(path, self.path)
+        for taken in places.values():
+            end = 0
             for offset, size, name in sorted(taken):
                 if offset < end and size:
                     raise FileFormatError(f"{name}: its data overlap with those of another tensor")
-                if offset + size > held:
-                    raise FileFormatError(
-                        f"{name}: expected its data up to byte {offset + size} of {path.name}, which has "
-                        f"{held} bytes; the file is cut short"
-                    )
                 end = max(end, offset + size)
+
+    def check_data_files(self) -> None:
+        """Check that the data files are there and long enough.
+
+        Raises:
+            MissingFileError: if one is missing.
+            FileFormatError: if one is cut short.
+        """
+        held: dict[int, int] = {}
+        for key, entry in self._entries.items():
+            if entry.pieces:
+                continue
+            path = self._data_path(entry.shard)
+            if entry.shard not in held:
+                if not path.exists():
+                    raise MissingFileError(
+                        f"path: there is no data file {path}, which {self.path.name} refers to; a checkpoint "
+                        "is all its files"
+                    )
+                held[entry.shard] = _size(path)
+            if entry.offset + entry.size > held[entry.shard]:
+                raise FileFormatError(
+                    f"path: {path} is cut short: {_shown(key)}: expected its data up to byte "
+                    f"{entry.offset + entry.size}, got a file of {held[entry.shard]} bytes"
+                )
+
+
+def _shown(key: bytes) -> str:
+    """Return a key for a message; that of a piece has more than the name."""
+    return key.decode(errors="replace").replace("\0", "")
 
 
 @public
@@ -199,19 +223,21 @@ def read_tensorflow_checkpoint(path: str | os.PathLike[str]) -> TensorFlowCheckp
         torch.Size([5, 6])
     """
     index = _index_path(_checks.path("path", path))
+    # Whatever else goes wrong in a file that somebody made is an error of the file.
     with reading(index, "it cannot be read as a checkpoint of TensorFlow"):
         try:
-            return _read_index(index)
-        except MissingFileError as problem:  # a data file: not the index is damaged
-            missing: NabiError = problem
-    raise missing
+            checkpoint = _read_index(index)
+        except FileFormatError as problem:
+            raise FileFormatError(f"path: {index}: {problem}") from problem
+    checkpoint.check_data_files()
+    return checkpoint
 
 
 def _read_index(index: Path) -> TensorFlowCheckpoint:
-    if _size(index, index) > _LARGEST_INDEX:
+    if _size(index) > _LARGEST_INDEX:
         raise FileFormatError(f"expected an index of at most {_LARGEST_INDEX >> 20} MiB")
     table = read_table(index.read_bytes())
-    key, header = next(table, (b"", memoryview(b"")))
+    key, header = next(table, (None, memoryview(b"")))
     if key != b"":
         raise FileFormatError("header: it is missing")
     shards = read_header(header)
@@ -237,7 +263,7 @@ def _index_path(place: Path) -> Path:
 
 def _other_than_index(place: Path) -> str:
     with place.open("rb") as file:
-        file.seek(max(_size(place, place) - len(MAGIC), 0))
+        file.seek(max(_size(place) - len(MAGIC), 0))
         if file.read() == MAGIC:
             return (
                 "is a checkpoint of format 1, in one file, as TensorFlow wrote before 0.12; read and save it "
@@ -246,13 +272,8 @@ def _other_than_index(place: Path) -> str:
     return f"is no checkpoint of TensorFlow, and there is no index {place.name}.index beside it"
 
 
-def _size(path: Path, index: Path) -> int:
-    try:
-        found = path.stat()
-    except FileNotFoundError as problem:
-        raise MissingFileError(
-            f"path: there is no data file {path}, which {index.name} refers to; a checkpoint is all of its files"
-        ) from problem
+def _size(path: Path) -> int:
+    found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise FileFormatError(f"expected the regular file {path}, got a folder, a pipe or a device")
+        raise FileFormatError(f"path: expected the regular file {path}, got a folder, a pipe or a device")
     return found.st_size
