@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ from nabi.interchange._tensorflow._table import MAGIC, read_table
 
 __all__ = ["TensorFlowCheckpoint", "TensorInfo", "read_tensorflow_checkpoint"]
 
-_LARGEST_INDEX = 256 << 20
+_LARGEST_INDEX = 64 << 20
+_MOST_ENTRIES = 500_000
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 # A type whose tensors hold no numbers, or numbers that torch has no type for.
 _NO_NUMBERS = {7: "text", 20: "resource", 21: "variant"}
@@ -241,7 +243,10 @@ def _read_index(index: Path) -> TensorFlowCheckpoint:
     if key != b"":
         raise FileFormatError("header: it is missing")
     shards = read_header(header)
-    return TensorFlowCheckpoint(index, {key: read_entry(value) for key, value in table}, shards)
+    entries = {key: read_entry(value) for key, value in islice(table, _MOST_ENTRIES)}
+    if next(table, None) is not None:
+        raise FileFormatError(f"expected at most {_MOST_ENTRIES} tensors")
+    return TensorFlowCheckpoint(index, entries, shards)
 
 
 def _index_path(place: Path) -> Path:

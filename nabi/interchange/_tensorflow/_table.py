@@ -16,7 +16,7 @@ __all__ = ["MAGIC", "read_table"]
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER, _TRAILER = 48, 5  # bytes
 # A key can take up what one before it had at hardly a byte's cost. Names of variables are short.
-_LONGEST_KEY, _LONGEST_KEYS = 8192, 64 << 20
+_LONGEST_KEY, _LONGEST_KEYS = 8192, 32 << 20
 _COMPRESSIONS = {1: "Snappy", 2: "Zstandard"}
 
 
