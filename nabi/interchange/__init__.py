@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._description._description import Description
+    from nabi.interchange._files import convert, describe, read_model, write_model
     from nabi.interchange._tensorflow._checkpoint import (
         TensorFlowCheckpoint,
         TensorInfo,
@@ -33,6 +35,8 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._description._description": ["Description"],
+            "nabi.interchange._files": ["convert", "describe", "read_model", "write_model"],
             "nabi.interchange._tensorflow._checkpoint": [
                 "TensorFlowCheckpoint",
                 "TensorInfo",
@@ -45,13 +49,18 @@ else:
 __all__ = [
     "LAYOUT",
     "READERS",
+    "Description",
     "LoadedWeights",
     "ModelFile",
     "TensorFlowCheckpoint",
     "TensorInfo",
+    "convert",
+    "describe",
     "load_tensorflow_weights",
+    "read_model",
     "read_model_file",
     "read_tensorflow_checkpoint",
     "write_atomically",
+    "write_model",
     "write_model_file",
 ]

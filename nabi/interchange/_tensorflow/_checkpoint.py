@@ -20,7 +20,7 @@ from nabi.interchange._tensorflow._crc32c import crc32c, unmasked
 from nabi.interchange._tensorflow._entries import DTYPES, Entry, Extent, piece_key, read_entry, read_header
 from nabi.interchange._tensorflow._table import MAGIC, read_table
 
-__all__ = ["TensorFlowCheckpoint", "TensorInfo", "read_tensorflow_checkpoint"]
+__all__ = ["TensorFlowCheckpoint", "TensorInfo", "list_checkpoint", "read_tensorflow_checkpoint"]
 
 _LARGEST_INDEX = 64 << 20
 _MOST_ENTRIES = 500_000
@@ -282,3 +282,8 @@ def _size(path: Path) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise FileFormatError(f"path: expected the regular file {path}, got a folder, a pipe or a device")
     return found.st_size
+
+
+def list_checkpoint(path: str | os.PathLike[str]) -> dict[str, TensorInfo]:
+    """Return the types and shapes of a checkpoint's tensors; raises as `read_tensorflow_checkpoint`."""
+    return read_tensorflow_checkpoint(path).info
