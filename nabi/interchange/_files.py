@@ -38,7 +38,7 @@ def describe(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | N
         tests/interchange/tensorflow/files/gru.index: TensorFlow checkpoint
         ...
         recurrent layers, by names and shapes
-          name          cell  inputs  units  layers  directions
+          name          cell  inputs  units  layers  directions  more
           rnn/gru_cell  GRU   2       3      1       1           reset before
         ...
     """

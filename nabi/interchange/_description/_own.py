@@ -44,11 +44,16 @@ def describe_own(
         name: tensor for name, tensor in file.tensors.items() if not name.startswith(_NO_WEIGHTS)
     }
     more, tables = describe_weights(infos_of(weights))
-    others = len(file.tensors) - len(weights)
-    facts += [*_contents(file.header), *more, *_training(file)]
+    others = [
+        name for name in file.tensors if name not in weights and name.removeprefix("weights/") not in weights
+    ]
+    # A text classifier has everything but its network in a part of the header.
+    header = {**file.header, **_mapping(file.header.get("classifier"))}
+    facts += [*_contents(header), *more, *_training(file)]
     if others:
-        facts.append(("other tensors", f"{others:,} (optimizer, states, random numbers)"))
-    settings = file.header.get("settings")
+        kinds = sorted({name.partition("/")[0] for name in others})
+        facts.append(("other tensors", f"{len(others):,}: {_short(', '.join(kinds))}"))
+    settings = header.get("settings")
     if isinstance(settings, Mapping) and settings:
         rows = tuple((str(name), _short(_text(value))) for name, value in settings.items())
         tables.insert(0, Table("settings", ("name", "value"), rows))
@@ -66,23 +71,24 @@ def _contents(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 "vocabulary" if name == "vocabulary" else f"{name} vocabulary",
                 f"{len(value['words']):,} {unit}",
             )
-        elif name in ("labels", "classes") and isinstance(value, list):
+            continue
+        if name in ("labels", "classes"):
+            value = _mapping(value).get("names", value)
+        if name in ("labels", "classes") and isinstance(value, list):
             shown = ", ".join(map(str, value[:_NAMED])) + (", ..." if len(value) > _NAMED else "")
             yield name, _short(f"{len(value):,}: {shown}")
-    report = header.get("report")
-    if isinstance(report, Mapping):
-        for name in _REPORTED:
-            value = report.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                yield f"report, {name}", f"{value:.4g}"
+    report = _mapping(header.get("report"))
+    for name in _REPORTED:
+        value = report.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"report, {name.replace('_', ' ')}", f"{value:.4g}"
 
 
 def _training(file: ModelFile) -> list[tuple[str, str]]:
     described = file.header.get("training")
     if not isinstance(described, Mapping):
         return []
-    optimizer = described.get("optimizer")
-    name = optimizer.get("class_name") if isinstance(optimizer, Mapping) else None
+    name = _mapping(described.get("optimizer")).get("class_name")
     facts = [] if name is None else [("optimizer", _short(str(name)))]
     epoch = described.get("completed_epoch", described.get("epoch"))
     return facts if epoch is None else [*facts, ("completed epochs", _short(str(epoch)))]
@@ -113,6 +119,10 @@ def _cells(header: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             elif isinstance(one, list):
                 below += one
         level = below
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any) -> str:

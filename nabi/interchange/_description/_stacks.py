@@ -27,6 +27,7 @@ _NUMBERED = {"vars/0": "kernel", "vars/1": "recurrent_kernel", "vars/2": "bias"}
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
 # Parts of a path that say nothing of the layer.
 _INNER = re.compile(r"(?:[./](?:cell|lstm_cell|gru_cell|simple_rnn_cell))(?:_\d+)?$")
+_FORWARD_FIRST = ("fw", "forward", "bw", "backward")
 _DIRECTION = re.compile(r"(?P<before>.*?)[./]?(?P<which>forward|backward)(?P<after>_[a-z].*)?$")
 
 
@@ -128,15 +129,17 @@ def _of_keras(shapes: Shapes) -> Iterable[Stack]:
 
 def _two_directions(stacks: list[Stack], pattern: re.Pattern[str]) -> list[Stack]:
     """Join two stacks that differ in the name of the direction alone."""
-    joined: dict[tuple[str, str], list[Stack]] = {}
+    joined: dict[tuple[str, str], dict[str, Stack]] = {}
     alone = []
     for stack in stacks:
         match = pattern.match(stack.path)
         if match is None:
             alone.append(stack)
         else:
-            joined.setdefault((match["before"], match["after"] or ""), []).append(stack)
-    for (before, _), pair in joined.items():
+            place = joined.setdefault((match["before"], match["after"] or ""), {})
+            place[match["which"].lower()] = stack
+    for (before, _), both in joined.items():
+        pair = [both[which] for which in sorted(both, key=_FORWARD_FIRST.index)]
         first = pair[0]
         if len(pair) == 2 and all(
             replace(one, path="", units=()) == replace(first, path="", units=()) for one in pair

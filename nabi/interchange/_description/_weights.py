@@ -1,6 +1,7 @@
 """Named tensors, described: recurrent stacks, what belongs to an optimizer, and a table."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def describe_weights(infos: Infos) -> tuple[list[tuple[str, str]], list[Table]]:
         tables.append(
             Table(
                 "recurrent layers, by names and shapes",
-                ("name", "cell", "inputs", "units", "layers", "directions", ""),
+                ("name", "cell", "inputs", "units", "layers", "directions", "more"),
                 tuple(
                     (
                         stack.path or "(all)",
@@ -67,8 +68,6 @@ def tensor_table(title: str, infos: Infos) -> Table:
 
 def _by_name(item: Iterable[Any]) -> list[tuple[int, str]]:
     """Order layer_2 before layer_10."""
-    import re
-
     name = next(iter(item))
     return [(int(one), "") if one.isdigit() else (-1, one) for one in re.split(r"(\d+)", name)]
 
