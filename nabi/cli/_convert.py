@@ -7,6 +7,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP
 from nabi.cli._outputs import Overwrite, check_outputs
+from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["convert"]
 
@@ -43,5 +44,8 @@ def convert(
     from nabi.interchange import convert as convert_file
 
     classes = {one.__name__: one for one in map(find_class, own_cells or ())}
-    read, written = convert_file(source, target, classes)
+    try:
+        read, written = convert_file(source, target, classes)
+    except UnknownNameError as problem:
+        raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
     typer.echo(f"Written to {target}: {written}, from {read}")

@@ -50,7 +50,10 @@ def describe(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | N
         description = _described(place, found, custom_objects)
     ending = place.name.lower()
     if not ending.endswith(found.endings):
-        noted = ("name", f"ends in none of {', '.join(found.endings)}, but the content is a {found.name}")
+        noted = (
+            "name",
+            f"ends in none of {', '.join(found.endings)}, but the content is {found.with_article}",
+        )
         description = replace(description, facts=(noted, *description.facts))
     return description
 
@@ -102,7 +105,7 @@ def read_model(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] |
 def _read(place: Path, found: Format, custom_objects: Mapping[str, Any] | None) -> Any:
     reader = function(found.read_model)
     if reader is None:
-        raise FileFormatError(f"path: {place}: expected a model, got a {found.name}; {_instead(found)}")
+        raise FileFormatError(f"path: {place}: expected a model, got {found.with_article}; {_instead(found)}")
     return reader(place, custom_objects) if found.takes_own_classes else reader(place)
 
 
@@ -198,16 +201,16 @@ def convert(
     place, found = format_of(source)
     path = _checks.path("target", target)
     wanted = format_to_write(path)
-    if path.exists() and path.samefile(place):
+    if path.exists() and os.path.samefile(path, place):
         raise ArgumentError(f"target: expected another file than the source, got {path}")
-    if function(found.read_model) is not None:
-        _write(_read(place, found, custom_objects), path, wanted)
-        return found.name, wanted.name
     read_weights, write_weights = function(found.read_weights), function(wanted.write_weights)
-    if read_weights is None or write_weights is None:
-        raise ArgumentError(f"source: {place} is a {found.name}, {_possible(found, wanted)}")
-    tensors = read_weights(place)
-    write_weights(dict(getattr(tensors, "tensors", tensors)), path)
+    if read_weights is not None and write_weights is not None:
+        tensors = read_weights(place)
+        write_weights(dict(getattr(tensors, "tensors", tensors)), path)
+    elif function(found.read_model) is not None:
+        _write(_read(place, found, custom_objects), path, wanted)
+    else:
+        raise ArgumentError(f"source: {place} is {found.with_article}, {_possible(found, wanted)}")
     return found.name, wanted.name
 
 
@@ -217,7 +220,7 @@ def _possible(found: Format, wanted: Format) -> str:
         return f"which cannot be converted: {_instead(found)}"
     targets = [ending for one in FORMATS if function(one.write_weights) for ending in one.endings]
     return (
-        f"which cannot become a {wanted.name}: {_instead(found)}. It can become "
+        f"which cannot become {wanted.with_article}: {_instead(found)}. It can become "
         f"{', '.join(targets)}; models come from "
         + ", ".join(ending for one in FORMATS if function(one.read_model) for ending in one.endings)
     )

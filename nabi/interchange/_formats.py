@@ -121,6 +121,11 @@ class Format:
     takes_own_classes: bool = False
     hint: str = ""
 
+    @property
+    def with_article(self) -> str:
+        """The name after "a" or "an"."""
+        return f"{'an' if self.name.startswith('ONNX') else 'a'} {self.name}"
+
 
 # The pickle of a number that PyTorch's first format begins with.
 _OLD_PYTORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -271,7 +276,9 @@ def format_to_write(path: str | os.PathLike[str]) -> Format:
     found = _by_ending(place.name)
     if found is None or not any(map(function, (found.write_model, found.write_weights))):
         what = (
-            f"{place.name!r}" if found is None else f"{place.name!r}, a {found.name}, which nabi cannot write"
+            f"{place.name!r}"
+            if found is None
+            else f"{place.name!r}, {found.with_article}, which nabi cannot write"
         )
         known = ", ".join(ending for one in FORMATS if _is_written(one) for ending in one.endings)
         raise ArgumentError(f"path: expected a name that ends in one of {known}, got {what}")

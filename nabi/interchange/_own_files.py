@@ -8,9 +8,12 @@ from torch import Tensor
 
 from nabi import models
 from nabi.errors import FileFormatError
-from nabi.files import READERS, part, read_model_file
+from nabi.files import READERS, ModelFile, part, read_model_file
 
-__all__ = ["read_own_model", "read_own_weights", "write_own_model"]
+__all__ = ["own_weights", "read_own_model", "read_own_weights", "write_own_model"]
+
+# What a training adds.
+_NO_WEIGHTS = ("optimizer/", "random/", "best/", "averages/", "extra/", "state/")
 
 
 def read_own_model(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -31,9 +34,14 @@ def read_own_model(path: str | os.PathLike[str], custom_objects: Mapping[str, An
 
 def read_own_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read the weights of any model file: without optimizers, random states and states of layers."""
-    file = read_model_file(path)
-    weights = part(file.tensors, "weights/")
-    return weights or dict(file.tensors)
+    return own_weights(read_model_file(path))
+
+
+def own_weights(file: ModelFile) -> dict[str, Tensor]:
+    """Return the weights among the tensors of a model file; those of a ready system have no prefix."""
+    return part(file.tensors, "weights/") or {
+        name: tensor for name, tensor in file.tensors.items() if not name.startswith(_NO_WEIGHTS)
+    }
 
 
 def write_own_model(model: Any, path: str | os.PathLike[str]) -> None:

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from nabi import models
-from nabi.errors import ArgumentError, NabiError
-from nabi.files import READERS, ModelFile, part, read_model_file
+from nabi.errors import NabiError, UnknownNameError
+from nabi.files import READERS, ModelFile, read_model_file, reading
 from nabi.interchange._description._description import Description, Table
 from nabi.interchange._description._models import describe_model_object
 from nabi.interchange._description._weights import describe_weights, infos_of
+from nabi.interchange._own_files import own_weights
 from nabi.ir import Cell
 from nabi.layers import cell_from_config
 
@@ -19,8 +19,6 @@ __all__ = ["describe_own"]
 _NAME = "nabi model file"
 _LONGEST = 60
 _NAMED = 10
-# Of a training: not weights of the network.
-_NO_WEIGHTS = ("optimizer/", "random/", "best/", "averages/", "extra/", "state/")
 _REPORTED = ("validation", "test", "accuracy", "error_rate", "seconds", "epochs")
 
 
@@ -29,20 +27,23 @@ def describe_own(
 ) -> Description:
     """Describe a model file of nabi; raises as `read_model_file`."""
     file = read_model_file(path)
+    with reading(file.path, "it cannot be described"):
+        return _describe(file, custom_objects or {})
+
+
+def _describe(file: ModelFile, custom_objects: Mapping[str, Any]) -> Description:
     facts = [("kind", file.kind), ("layout", str(file.header["layout"]))]
     if file.kind in READERS:
         facts.append(("read with", READERS[file.kind]))
     if file.kind == "model":
         try:
             model = models.load_model(file.path, custom_objects, compile=False)
-        except ArgumentError as problem:
+        except UnknownNameError as problem:
             facts.append(("not known", _short(str(problem))))
         else:
             more, tables, equations = describe_model_object(model)
-            return Description(Path(path), _NAME, (*facts, *more, *_training(file)), tuple(tables), equations)
-    weights = part(file.tensors, "weights/") or {
-        name: tensor for name, tensor in file.tensors.items() if not name.startswith(_NO_WEIGHTS)
-    }
+            return Description(file.path, _NAME, (*facts, *more, *_training(file)), tuple(tables), equations)
+    weights = own_weights(file)
     more, tables = describe_weights(infos_of(weights))
     others = [
         name for name in file.tensors if name not in weights and name.removeprefix("weights/") not in weights
@@ -57,9 +58,7 @@ def describe_own(
     if isinstance(settings, Mapping) and settings:
         rows = tuple((str(name), _short(_text(value))) for name, value in settings.items())
         tables.insert(0, Table("settings", ("name", "value"), rows))
-    return Description(
-        Path(path), _NAME, tuple(facts), tuple(tables), _equations(file.header, custom_objects or {})
-    )
+    return Description(file.path, _NAME, tuple(facts), tuple(tables), _equations(file.header, custom_objects))
 
 
 def _contents(header: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
