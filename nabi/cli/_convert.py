@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, check_outputs
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["convert"]
@@ -39,7 +39,13 @@ def convert(
 
     Examples: nabi convert song.nabi song.onnx; nabi convert model.ckpt.index weights.safetensors
     """
-    check_outputs({"OUT": target}, {"IN": source}, overwrite=overwrite)
+    # What a ready system does before its network is written beside an ONNX file, as JSON.
+    beside = [target.with_suffix(".json")] if target.suffix == ".onnx" else []
+    check_outputs(
+        {"OUT": [target, *beside]},
+        {"IN": source, "--cell": cell_files(own_cells or ())},
+        overwrite=overwrite,
+    )
     from nabi.cli._cell import find_class
     from nabi.interchange import convert as convert_file
 

@@ -160,14 +160,14 @@ FORMATS = (
         takes_own_classes=True,
     ),
     Format(
-        "Keras weights in HDF5",
+        "Keras weights file (HDF5)",
         (".weights.h5",),
         lambda content: content.has_hdf5 and not content.describes_keras_model,
         write_model=f"{_DOOR}.write_keras_weights",
         list_weights=f"{_DOOR}._hdf5.list_hdf5",
     ),
     Format(
-        "Keras model in HDF5",
+        "Keras model file (HDF5)",
         (".h5", ".hdf5"),
         lambda content: content.has_hdf5,
         read_model=f"{_DOOR}.read_keras",

@@ -105,6 +105,7 @@ EXISTING = [
     (["show", "lstm", "--as", "latex", "--out", "x.tex"], "x.tex"),
     (["show", "m.nabi", "--out", "x.txt"], "x.txt"),
     (["convert", "m.nabi", "x.safetensors"], "x.safetensors"),
+    (["convert", "m.nabi", "x.onnx"], "x.json"),
     ([*PREDICT, "table.csv", "--out", "x.csv"], "x.csv"),
     (["forecast", "m.nabi", "--out", "x.csv"], "x.csv"),
     (["forecast", "m.nabi", "--reading", "x.png"], "x.png"),

@@ -33,6 +33,10 @@ def describe_model_object(model: Any) -> Described:
         ("input shape", _shapes_text(model.input_shape)),
         ("parameters", f"{model.count_params():,}" if model.built else "unknown until it is built"),
     ]
+    # A model from another program's file may say which.
+    producer = getattr(getattr(model, "imported", None), "producer", None)
+    if producer:
+        facts.append(("written by", str(producer)))
     return facts, [Table(counted(len(layers), "layer"), columns, tuple(rows))], equations_of_module(model)
 
 

@@ -67,8 +67,8 @@ SAMPLES: dict[str, Callable[[Path], object]] = {
         or path.with_suffix(".safetensors").rename(path)
     ),
     "Keras archive": lambda path: write_zip(path, "metadata.json", "config.json", "model.weights.h5"),
-    "Keras weights in HDF5": lambda path: write_hdf5(path, False),
-    "Keras model in HDF5": lambda path: write_hdf5(path, True),
+    "Keras weights file (HDF5)": lambda path: write_hdf5(path, False),
+    "Keras model file (HDF5)": lambda path: write_hdf5(path, True),
     "PyTorch weights file": lambda path: torch.save(torch.nn.LSTM(2, 3).state_dict(), path),
     "TorchScript program": write_script,
     "program of torch.export": lambda path: write_zip(path, "x/models/model.json", "x/version"),
