@@ -66,6 +66,7 @@ def write_all() -> None:
     def run(name: str, build: Any, *, seed: int, train: bool = False, **how: Any) -> None:
         """Build a network on random sequences, save it and keep what it computes."""
         tf.reset_default_graph()
+        tf.set_random_seed(seed)
         x = np.random.default_rng(100 + seed).normal(size=(BATCH, STEPS, INPUTS)).astype("float32")
         lengths = np.array([4, 2, 3], dtype="int32")
         outputs, states = build(tf.constant(x), tf.constant(lengths))
@@ -122,7 +123,7 @@ def write_all() -> None:
         return tf.nn.dynamic_rnn(cells.GRUCell(3), first, dtype=tf.float32, scope="decoder")
 
     run("two-networks", two_networks, seed=7)
-    run("format-1", over_time(lambda: cells.BasicRNNCell(3)), seed=8, write_version=tf.train.SaverDef.V1)
+    run("format-1.ckpt", over_time(lambda: cells.BasicRNNCell(3)), seed=8, write_version=tf.train.SaverDef.V1)
 
     # Names of TensorFlow 1.0 and before, as checkpoints of those years have them.
     def renamed(name: str, build: Any, seed: int, changes: dict[str, str]) -> None:

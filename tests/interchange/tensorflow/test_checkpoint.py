@@ -69,11 +69,11 @@ def test_a_tensor_is_the_callers_own() -> None:
 
 def test_format_1_is_refused_with_what_to_do() -> None:
     with pytest.raises(FileFormatError, match=r"format 1, in one file.*write_version"):
-        read_tensorflow_checkpoint(FILES / "format-1")
+        read_tensorflow_checkpoint(FILES / "format-1.ckpt")
 
 
 def test_format_1_under_the_name_of_an_index(tmp_path: Path) -> None:
-    shutil.copy(FILES / "format-1", tmp_path / "model.index")
+    shutil.copy(FILES / "format-1.ckpt", tmp_path / "model.index")
     with pytest.raises(FileFormatError, match="it is a checkpoint of format 1"):
         read_tensorflow_checkpoint(tmp_path / "model")
 
