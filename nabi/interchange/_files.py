@@ -115,7 +115,7 @@ def _instead(found: Format) -> str:
     if found.read_weights or found.list_weights:
         return (
             "weights alone do not say what the network computes; build it and load them with "
-            f"{_LOADERS.get(found.name, 'its load_weights')}"
+            f"{_LOADERS.get(found.name, 'load_weights of the model')}"
         )
     return "this version of nabi does not read it"
 

@@ -55,7 +55,7 @@ def write_all() -> None:
     def random_values(session: Any, seed: int) -> None:
         """Give every variable values that no symmetry hides; biases too."""
         chance = np.random.default_rng(seed)
-        for variable in tf.global_variables():
+        for variable in tf.trainable_variables():
             if variable.dtype.is_floating:
                 variable.load(chance.normal(0, 0.6, variable.shape).astype("float32"), session)
 
@@ -66,7 +66,6 @@ def write_all() -> None:
     def run(name: str, build: Any, *, seed: int, train: bool = False, **how: Any) -> None:
         """Build a network on random sequences, save it and keep what it computes."""
         tf.reset_default_graph()
-        tf.set_random_seed(seed)
         x = np.random.default_rng(100 + seed).normal(size=(BATCH, STEPS, INPUTS)).astype("float32")
         lengths = np.array([4, 2, 3], dtype="int32")
         outputs, states = build(tf.constant(x), tf.constant(lengths))
@@ -76,11 +75,9 @@ def write_all() -> None:
                 loss = tf.reduce_mean(tf.square(tf.layers.dense(outputs, 1, name="head")))
                 step = tf.train.AdamOptimizer(0.01).minimize(loss, tf.train.get_or_create_global_step())
             session.run(tf.global_variables_initializer())
-            if step is None:
-                random_values(session, seed)
-            else:
-                for _ in range(3):
-                    session.run(step)
+            random_values(session, seed)
+            for _ in range(3 if train else 0):
+                session.run(step)
             save(session, name, **how)
             expected[f"{name}/x"], expected[f"{name}/lengths"] = x, lengths
             found = tf.nest.flatten([outputs, states])
