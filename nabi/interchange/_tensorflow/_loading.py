@@ -58,13 +58,14 @@ def load_tensorflow_weights(
 
     The cells of a checkpoint are found by the names of their variables, at any depth of scopes, in the
     spellings of all versions (`rnn/lstm_cell/kernel`, `rnn/lstm_cell/weights`, `RNN/LSTMCell/W_0`). All
-    weights are compared before the first is set: a cell is loaded in whole, or left as it is.
+    weights are compared before the first is set: a cell is loaded in whole, or left as it is. Activations and
+    limits (`cell_clip`, `proj_clip`) are not in a checkpoint: they are those of the cell.
 
     Args:
         cell: a `BasicRNNCell`, `BasicLSTMCell`, `LSTMCell` or `GRUCell` of `nabi.tf1`, a `MultiRNNCell` of
             them, with or without `DropoutWrapper`; or a `SimpleRNN`, `LSTM` or `GRU(reset_after=False)` of
-            `nabi.layers`, or a list of them, for a stack; or a pair `(forwards, backwards)` of any of these,
-            or a `Bidirectional` layer. It may have no weights yet.
+            `nabi.layers`, or a list of them, for a stack; or an `LSTM` or `ElmanRNN` of `nabi.nn`; or a pair
+            `(forwards, backwards)` of any of these, or a `Bidirectional` layer. It may have no weights yet.
         path: of the checkpoint, as for `read_tensorflow_checkpoint`.
         scope: where to look, such as `"decoder/rnn"`; everywhere by default. The scope of a single cell also
             finds one that has a name of its own, or that is one layer of a stack.
@@ -107,7 +108,7 @@ def load_tensorflow_weights(
     values = [_values(checkpoint, target, one, added) for _, target, one in pairs]
     loaded: dict[str, str] = {}
     for (name, target, one), tensors in zip(pairs, values, strict=True):
-        target.take(one, tensors)
+        target.take(one.inputs, tensors)
         loaded |= {f"{name}/{role}": one.tensors[role] for role in tensors}
     rest = [name for name in checkpoint.info if name not in set(loaded.values())]
     optimizer = tuple(name for name in rest if is_optimizer_state(name, checkpoint.info))
@@ -208,10 +209,7 @@ def _values(
                 f"{str(value.dtype).removeprefix('torch.')}"
             )
     if target.kind == "lstm":
-        # Layers add nothing at every step; TensorFlow adds 1 unless told otherwise.
-        trained = forget_bias
-        if trained is None:
-            trained = target.forget_bias if target.is_of_tf1 else 1.0
+        trained = target.trained_with if forget_bias is None else forget_bias
         i, j, f, o = values["bias"].chunk(4)
         values["bias"] = torch.cat([i, j, f + (trained - target.forget_bias), o])
     return values

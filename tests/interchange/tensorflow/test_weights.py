@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import nabi.tf1 as tf
-from nabi import layers
+from nabi import layers, nn
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.interchange import load_tensorflow_weights, read_tensorflow_checkpoint
+
+from .writing import write_checkpoint
 
 FILES = Path(__file__).parent / "files"
 EXPECTED: Any = np.load(FILES / "expected.npz")
@@ -177,6 +179,52 @@ def test_a_list_of_layers_is_a_stack() -> None:
     np.testing.assert_allclose(x[whole].detach(), expected("stack")[0][whole], rtol=0, atol=1e-6)
 
 
+def test_modules_in_torchs_layout() -> None:
+    """torch's LSTM has the same equations, its gates in another order and a second bias."""
+    x = torch.tensor(EXPECTED["basic-lstm/x"])
+    whole = EXPECTED["basic-lstm/lengths"] == x.shape[1]  # the others have padding
+    for name, module in {"basic-lstm": nn.LSTM(2, 3), "basic-rnn": nn.ElmanRNN(2, 3)}.items():
+        module.batch_first = True
+        load_tensorflow_weights(module, FILES / name)
+        outputs, _ = module(torch.tensor(EXPECTED[f"{name}/x"]))
+        np.testing.assert_allclose(outputs[whole].detach(), expected(name)[0][whole], rtol=0, atol=1e-6)
+
+
+def test_stacks_directions_and_projections_in_torchs_layout(tmp_path: Path) -> None:
+    """Against cells of `nabi.tf1` with the same weights, which the tests above compare with TensorFlow."""
+    chance = np.random.default_rng(0)
+    arrays = {}
+    for scope, inputs in {
+        "stack/multi_rnn_cell/cell_0": 2,
+        "stack/multi_rnn_cell/cell_1": 2,
+        "both/fw": 4,
+        "both/bw": 4,
+    }.items():
+        cell = f"{scope}/lstm_cell"
+        arrays[f"{cell}/kernel"] = chance.normal(size=(inputs + 2, 12)).astype("float32")
+        arrays[f"{cell}/bias"] = chance.normal(size=12).astype("float32")
+        arrays[f"{cell}/projection/kernel"] = chance.normal(size=(3, 2)).astype("float32")
+    write_checkpoint(tmp_path / "model", arrays)
+    x = chance.normal(size=(5, 6, 4)).astype("float32")
+
+    def cell() -> Any:
+        return cells.LSTMCell(3, num_proj=2)
+
+    pair, both = (cell(), cell()), nn.LSTM(4, 3, proj_size=2, bidirectional=True, batch_first=True)
+    for one in (pair, both):
+        load_tensorflow_weights(one, tmp_path / "model", scope="both")
+    outputs, _ = tf.nn.bidirectional_dynamic_rnn(*pair, x, dtype=tf.float32)
+    found, _ = both(torch.tensor(x))
+    np.testing.assert_allclose(found.detach(), np.concatenate(outputs, axis=2), rtol=0, atol=1e-6)
+
+    stacked, layered = cells.MultiRNNCell([cell(), cell()]), nn.LSTM(2, 3, 2, proj_size=2, batch_first=True)
+    for one in (stacked, layered):
+        load_tensorflow_weights(one, tmp_path / "model", scope="stack")
+    above, _ = tf.nn.dynamic_rnn(stacked, x[..., :2], dtype=tf.float32)
+    found, _ = layered(torch.tensor(x[..., :2]))
+    np.testing.assert_allclose(found.detach(), above, rtol=0, atol=1e-6)
+
+
 def test_the_report_counts_what_is_left_and_what_is_an_optimizers() -> None:
     report = load_tensorflow_weights(cells.BasicLSTMCell(3), FILES / "basic-lstm")
     assert report.loaded == {
@@ -200,15 +248,19 @@ def test_the_report_counts_what_is_left_and_what_is_an_optimizers() -> None:
     [
         ("gru", cells.GRUCell(4), "expected units 4, got 3"),
         ("gru", cells.BasicLSTMCell(3), "it is a cell of the kind gru, not lstm"),
-        ("peepholes", cells.LSTMCell(4, num_proj=3), "it has peepholes"),
+        ("peepholes", cells.LSTMCell(4, num_proj=3), "expected no peepholes, got some"),
         ("peepholes", cells.LSTMCell(4, use_peepholes=True), "expected outputs 4, got 3"),
-        ("basic-lstm", cells.LSTMCell(3, use_peepholes=True), "it has no peepholes"),
+        ("basic-lstm", cells.LSTMCell(3, use_peepholes=True), "expected peepholes, got none"),
         ("stack", cells.LSTMCell(3), "rnn/multi_rnn_cell: a stack of 3 cells, not 1"),
         ("basic-rnn", cells.MultiRNNCell([cells.BasicRNNCell(3), cells.GRUCell(1)]), "one cell, not 2"),
         ("sharded", cells.GRUCell(3), "there is no recurrent cell of a known name"),
         ("gru", layers.GRU(3), "expected GRU(reset_after=False)"),
         ("gru", layers.GRU(3, reset_after=False, use_bias=False), "expected a layer with biases"),
         ("gru", layers.Dense(3), "got Dense"),
+        ("gru", nn.GRU(2, 3), "got GRU"),
+        ("basic-lstm", nn.LSTM(2, 3, bias=False), "expected a module with biases"),
+        ("basic-lstm", nn.LSTM(2, 3, 2, bidirectional=True), "expected one layer for two directions, got 2"),
+        ("basic-lstm", nn.LSTM(4, 3), "expected inputs 4, got 2"),
         ("gru", (cells.GRUCell(3),), "expected a pair"),
         ("gru", [], "empty list"),
         ("gru", 3, "got int"),
@@ -257,8 +309,6 @@ def test_weights_are_converted_to_the_type_of_the_cell() -> None:
 
 def test_a_cell_under_a_name_of_its_own(tmp_path: Path) -> None:
     """A kernel and a bias may be a dense layer's, unless the cell's name or a whole scope says otherwise."""
-    from .writing import write_checkpoint
-
     saved = read_tensorflow_checkpoint(FILES / "basic-rnn")
     renamed = {name.replace("basic_rnn_cell", "mine"): tensor.numpy() for name, tensor in saved.items()}
     write_checkpoint(tmp_path / "model", renamed)
@@ -270,8 +320,6 @@ def test_a_cell_under_a_name_of_its_own(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
-    from .writing import write_checkpoint
-
     saved = read_tensorflow_checkpoint(FILES / "basic-rnn")
     write_checkpoint(
         tmp_path / "model", {name: tensor.numpy().astype("int32") for name, tensor in saved.items()}
