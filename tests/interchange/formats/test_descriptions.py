@@ -1,5 +1,8 @@
 """What is said of a file: its layers, its tensors, its settings."""
 
+import os
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,10 @@ from nabi.interchange import Description, describe, write_model
 from nabi.ir.functions import sigmoid, tanh
 from nabi.utils import set_random_seed
 
+from ..damage import damaged, forget_peak, peak
 from .test_formats import CHECKPOINTS, make_model, write_hdf5, write_onnx_like
+
+COUNT = int(os.environ.get("NABI_DAMAGED_FILES", "40"))
 
 
 class Gated(Cell):
@@ -207,3 +213,28 @@ def test_damaged_files_end_in_an_error_of_the_file(tmp_path: Path) -> None:
                 describe(path)
             refused += 1
     assert refused > 60
+
+
+@pytest.mark.parametrize("name", ["model.nabi", "weights.safetensors", "keras.weights.h5"])
+def test_damaged_files_end_in_an_error_or_a_description(tmp_path: Path, name: str) -> None:
+    """`NABI_DAMAGED_FILES=1000` tries so many of each kind."""
+    path = tmp_path / name
+    if name.endswith("h5"):
+        write_hdf5(path, False)
+    else:
+        write_model(make_model(), path)
+    content = path.read_bytes()
+    describe(path)  # what is loaded for the first time takes time
+    outcomes = {"refused": 0, "described": 0}
+    for seed in range(COUNT):
+        path.write_bytes(damaged(content, random.Random(seed)))
+        forget_peak()
+        before, begun = peak(), time.process_time()
+        try:
+            describe(path)
+            outcomes["described"] += 1
+        except FileFormatError:
+            outcomes["refused"] += 1
+        assert time.process_time() - begun < 1, seed
+        assert peak() - before < 200 << 20, seed
+    assert min(outcomes.values()) > 0, outcomes

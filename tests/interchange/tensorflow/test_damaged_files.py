@@ -4,7 +4,6 @@
 the checksums notice; in the others the index is changed and its checksums are made to fit.
 """
 
-import contextlib
 import os
 import random
 import shutil
@@ -15,31 +14,13 @@ from nabi.errors import FileFormatError, MissingFileError
 from nabi.interchange import read_tensorflow_checkpoint
 from nabi.interchange._tensorflow._table import read_table
 
+from ..damage import damaged, forget_peak, peak
 from .writing import HEADER, MAGIC, block, crc32c, entry, masked, table, varint
 
 FILES = Path(__file__).parent / "files"
 NAMES = ("basic-lstm", "sharded", "pieces", "types", "stack", "objects")
 COUNT = int(os.environ.get("NABI_DAMAGED_FILES", "60"))
 SECONDS, MEMORY = 1.0, 200 << 20
-
-
-def damaged(content: bytes, chance: random.Random) -> bytes:
-    """The bytes with a few changed, cut off, inserted or taken out."""
-    altered = bytearray(content)
-    kind = chance.randrange(5)
-    if kind == 0:
-        return content[: chance.randrange(len(content))]
-    place = chance.randrange(len(altered))
-    if kind == 1:
-        del altered[place : place + chance.randrange(1, 9)]
-    elif kind == 2:
-        altered[place:place] = chance.randbytes(chance.randrange(1, 9))
-    elif kind == 3:
-        altered[place : place + 8] = chance.choice((bytes(8), b"\xff" * 8, b"\xff" * 7 + b"\x7f"))
-    else:
-        for _ in range(chance.choice((1, 1, 4))):
-            altered[chance.randrange(len(altered))] ^= 1 << chance.randrange(8)
-    return bytes(altered)
 
 
 def contradicting(content: bytes, chance: random.Random) -> bytes:
@@ -61,17 +42,6 @@ def contradicting(content: bytes, chance: random.Random) -> bytes:
     if chance.randrange(4):
         entries.sort()
     return table(entries)
-
-
-def peak() -> int:
-    """The most memory in use since `forget_peak`, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
-
-
-def forget_peak() -> None:
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def read_all(index: Path) -> tuple[str, str]:
