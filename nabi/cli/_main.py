@@ -24,6 +24,7 @@ _load, _ = loaded_when_asked(
         "nabi.cli._cache": ["cache"],
         "nabi.cli._caption": ["caption"],
         "nabi.cli._compose": ["compose"],
+        "nabi.cli._convert": ["convert"],
         "nabi.cli._evaluate": ["evaluate"],
         "nabi.cli._explain": ["explain"],
         "nabi.cli._forecast": ["forecast"],
@@ -55,6 +56,7 @@ _COMMANDS = {
     "watch": "watch",
     "list": "list_all",
     "show": "show",
+    "convert": "convert",
     "bench": "bench",
     "cache": "cache",
 }

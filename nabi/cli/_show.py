@@ -1,4 +1,4 @@
-"""`nabi show`: the forms of a cell."""
+"""`nabi show`: the forms of a cell, and what is in a model file."""
 
 from enum import StrEnum
 from math import prod
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nabi.cli._bench import Precision
+from nabi.cli._load import CELL_HELP
 from nabi.cli._outputs import Overwrite, cell_files, check_outputs
-from nabi.errors import unknown_name
+from nabi.errors import ArgumentError, unknown_name
 
 if TYPE_CHECKING:
     from nabi.ir import Program
@@ -39,7 +40,11 @@ class Direction(StrEnum):
 def show(
     cell: Annotated[
         str,
-        typer.Argument(help="A name from `nabi list`, or FILE.py:Class for a custom cell.", metavar="CELL"),
+        typer.Argument(
+            help="A name from `nabi list`, FILE.py:Class for a custom cell, or a model file: .nabi, .onnx, "
+            ".keras, .h5, .pt, .pt2, .safetensors, or the .index of a checkpoint of TensorFlow.",
+            metavar="CELL|FILE",
+        ),
     ],
     form: Annotated[Form, typer.Option("--as", help="The form to show.")] = Form.EQUATIONS,
     units: Annotated[int, typer.Option(help="Width of its states.", min=1)] = 5,
@@ -65,6 +70,10 @@ def show(
             "--set", help="Another argument of the cell: full=true, activation=relu.", metavar="NAME=VALUE"
         ),
     ] = None,
+    own_cells: Annotated[
+        list[str] | None,
+        typer.Option("--cell", help="For a model file: " + CELL_HELP, metavar="FILE.py:Class"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -77,9 +86,20 @@ def show(
     """Show a cell: its equations, their LaTeX, the traced operations, a picture over time, the parameters.
 
     Also its native code, as LLVM IR (llvm) or assembly (asm).
+
+    For a model file, show what is in it: its layers with shapes and parameters and the equations of their
+    cells; for a trained system, its settings, classes and vocabulary; for weights alone, the tensors and the
+    recurrent layers that their names and shapes show.
     """
     from nabi.cli._cell import find_cell, trace
+    from nabi.cli._show_file import is_model_file, show_file
 
+    if is_model_file(cell):
+        if form is not Form.EQUATIONS:
+            raise ArgumentError(f"--as: expected a cell for --as {form}, got the file {cell}")
+        check_outputs({"--out": out}, {"FILE": Path(cell)}, overwrite=overwrite)
+        show_file(cell, own_cells or (), out)
+        return
     if form is Form.PICTURE:
         out = out or Path(f"{cell.rpartition(':')[2]}.svg")
     check_outputs({"--out": out}, {"CELL": cell_files([cell])}, overwrite=overwrite)

@@ -20,6 +20,7 @@ __all__ = [
     "floats",
     "key",
     "length_delimited",
+    "read_varint",
     "signed",
     "varint",
     "varints",
@@ -46,16 +47,16 @@ def fields(message: bytes | memoryview) -> Iterator[Field]:
     data = memoryview(message)
     place = 0
     while place < len(data):
-        label, place = _read_varint(data, place)
+        label, place = read_varint(data, place)
         number, wire = label >> 3, label & 7
         if number == 0:
             raise FileFormatError("field: expected a number above 0, got 0")
         if wire == VARINT:
-            whole, place = _read_varint(data, place)
+            whole, place = read_varint(data, place)
             yield Field(number, wire, whole)
             continue
         if wire == BYTES:
-            size, place = _read_varint(data, place)
+            size, place = read_varint(data, place)
         elif wire in (FIXED32, FIXED64):
             size = 4 if wire == FIXED32 else 8
         else:
@@ -68,7 +69,12 @@ def fields(message: bytes | memoryview) -> Iterator[Field]:
         place += size
 
 
-def _read_varint(data: memoryview, place: int) -> tuple[int, int]:
+def read_varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return the unsigned integer that begins at this place, and the place after it.
+
+    Raises:
+        FileFormatError: if the data end early, or the integer has more than ten bytes.
+    """
     whole = 0
     for index in range(_LONGEST_VARINT):
         if place + index >= len(data):
@@ -91,7 +97,7 @@ def varints(field: Field) -> list[int]:
         return [signed(field.value)]
     found, place = [], 0
     while place < len(field.value):
-        whole, place = _read_varint(field.value, place)
+        whole, place = read_varint(field.value, place)
         found.append(signed(whole))
     return found
 

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from nabi.interchange._torch._loading import LoadReport, load_torch_weights
     from nabi.interchange._torch._modules import from_torch, to_torch
     from nabi.interchange._torch._stack import read_torch_stack
+    from nabi.interchange._description._description import Description
+    from nabi.interchange._files import convert, describe, read_model, write_model
+    from nabi.interchange._tensorflow._checkpoint import (
+        TensorFlowCheckpoint,
+        TensorInfo,
+        read_tensorflow_checkpoint,
+    )
+    from nabi.interchange._tensorflow._loading import LoadedWeights, load_tensorflow_weights
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -35,6 +43,14 @@ else:
             "nabi.interchange._torch._loading": ["LoadReport", "load_torch_weights"],
             "nabi.interchange._torch._modules": ["from_torch", "to_torch"],
             "nabi.interchange._torch._stack": ["read_torch_stack"],
+            "nabi.interchange._description._description": ["Description"],
+            "nabi.interchange._files": ["convert", "describe", "read_model", "write_model"],
+            "nabi.interchange._tensorflow._checkpoint": [
+                "TensorFlowCheckpoint",
+                "TensorInfo",
+                "read_tensorflow_checkpoint",
+            ],
+            "nabi.interchange._tensorflow._loading": ["LoadedWeights", "load_tensorflow_weights"],
         },
     )
 
@@ -49,6 +65,18 @@ __all__ = [
     "read_torch_export",
     "read_torch_stack",
     "to_torch",
+    "Description",
+    "LoadedWeights",
+    "ModelFile",
+    "TensorFlowCheckpoint",
+    "TensorInfo",
+    "convert",
+    "describe",
+    "load_tensorflow_weights",
+    "read_model",
+    "read_model_file",
+    "read_tensorflow_checkpoint",
     "write_atomically",
+    "write_model",
     "write_model_file",
 ]

@@ -1,0 +1,1 @@
+"""What is in a model file, for people: facts, layers, recurrent stacks, equations, tensors."""
