@@ -1,5 +1,6 @@
 """What all tests share: where compiled kernels lie, and a count of other projects' tests at the end."""
 
+import gc
 import os
 import random
 import tempfile
@@ -22,6 +23,12 @@ os.environ.setdefault("NABI_LLVM_EFFORT", "0")
 # No test is timed: the first example of a property may compile a kernel, and machines are shared.
 settings.register_profile("nabi", deadline=None)
 settings.load_profile("nabi")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: no search for reference cycles needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
