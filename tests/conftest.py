@@ -6,11 +6,12 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
 
-from .forked import forking
+from .forked import PACKAGES, Forked, forking
 
 # Worker processes and the processes that tests start inherit this: no kernel is compiled twice, and the
 # user's own cache stays as it is. Code that is hardly optimised does the same in the same order, and is made
@@ -58,6 +59,32 @@ def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for kernels in found:
         kernels.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Runs programs in processes that have torch and what else nabi uses, but nothing of nabi."""
+    with forking(PACKAGES) as found:
+        yield found
+
+
+class Ended(NamedTuple):
+    """What has become of a program."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def fresh(forked: Forked) -> Callable[..., Ended]:
+    """Run a program in a process of its own, with arguments and what is given to it as its input."""
+
+    def run(program: str, *arguments: object, given: str = "") -> Ended:
+        ended = forked.run(program, given.encode(), arguments=arguments)
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    return run
 
 
 @pytest.fixture(scope="session")
