@@ -13,17 +13,30 @@ from hypothesis import settings
 
 from .forked import PACKAGES, Forked, forking
 
-# Worker processes and the processes that tests start inherit this: no kernel is compiled twice, and the
-# user's own cache stays as it is. Code that is hardly optimised does the same in the same order, and is made
-# in a tenth of the time; tests of native code test what users get.
-if "NABI_CACHE_DIR" not in os.environ:
-    _folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
-    os.environ["NABI_CACHE_DIR"] = str(Path(_folder.name) / "cache")
+# Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
+# native code test what users get.
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
 
 # No test is timed: the first example of a property may compile a kernel, and machines are shared.
 settings.register_profile("nabi", deadline=None)
 settings.load_profile("nabi")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where compiled kernels lie, for worker processes and the processes that tests start as well.
+
+    No kernel is compiled twice, and the user's own cache stays as it is. The kernels stay for the next run:
+    they are found by all that they depend on, the sources that write them included. `pytest --cache-clear`
+    deletes them.
+    """
+    if "NABI_CACHE_DIR" in os.environ:
+        return
+    if (cache := getattr(config, "cache", None)) is not None:
+        os.environ["NABI_CACHE_DIR"] = str(cache.mkdir("nabi-kernels"))
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["NABI_CACHE_DIR"] = str(Path(folder.name) / "cache")
 
 
 def pytest_collection_finish() -> None:
