@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .forked import Forked, forking
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nabi"
 # Beside what measures the house, so that both know the same rooms.
@@ -250,16 +252,34 @@ def places(graph: ImportGraph, imports: list[Import]) -> list[str]:
     return [f"{graph.place(one)}: {one.written}" for one in imports]
 
 
+def telling(program: str) -> str:
+    """The program that also says which modules it loads, beside those that were there before."""
+    return f"import sys\nbefore = set(sys.modules)\n{program}\nprint(*set(sys.modules) - before)\n"
+
+
 def loaded_by(program: str) -> set[str]:
-    """The modules that a program loads, in a process of its own, beside those that were there before."""
-    script = f"import sys\nbefore = set(sys.modules)\n{program}\nprint(*set(sys.modules) - before)\n"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    """The modules that a program loads in a process of its own, where nothing is loaded yet."""
+    command = [sys.executable, "-c", telling(program)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     return set(run.stdout.splitlines()[-1].split())
 
 
-def names_loaded_by(program: str, unwanted: list[str]) -> list[str]:
-    """Those of the unwanted modules and packages of which a program loads something."""
-    loaded = loaded_by(program)
+@pytest.fixture(scope="module")
+def with_torch() -> Iterator[Forked]:
+    """Runs programs in processes that have torch and what else nabi cannot do without."""
+    with forking("torch, numpy, safetensors") as forked:
+        yield forked
+
+
+def new_modules(with_torch: Forked, program: str) -> set[str]:
+    """The modules that a program loads beside torch."""
+    run = with_torch.run(telling(program))
+    assert run.returncode == 0, run.stderr.decode()
+    return set(run.stdout.decode().splitlines()[-1].split())
+
+
+def among(loaded: set[str], unwanted: list[str]) -> list[str]:
+    """Those of the unwanted modules and packages of which something is loaded."""
     return [
         name for name in unwanted if any(module == name or module.startswith(f"{name}.") for module in loaded)
     ]
@@ -276,7 +296,7 @@ def test_the_ground_floor_needs_no_room(name: str) -> None:
     for _, module in imported_modules(PACKAGE / f"{name}.py"):
         if module.split(".")[0] == "nabi":
             assert module in own or module.rpartition(".")[0] in own
-    assert names_loaded_by(f"import nabi.{name}", ["torch", "numpy"]) == []
+    assert among(loaded_by(f"import nabi.{name}"), ["torch", "numpy"]) == []
 
 
 def hand_made_checks(path: Path) -> Iterator[int]:
@@ -319,15 +339,10 @@ def test_import_nabi_loads_nothing() -> None:
     assert not loaded & {"torch", "numpy"}
 
 
-def test_all_of_nabi_loads_nothing_heavy() -> None:
+def test_all_of_nabi_loads_nothing_heavy(with_torch: Forked) -> None:
     """Torch loads a few of these itself at times; what counts is what nabi adds to torch."""
-    program = (
-        "import torch, numpy, safetensors\n"
-        "before |= set(sys.modules)\n"
-        "import nabi\n"
-        "assert all(hasattr(nabi, name) for name in nabi.__all__)"
-    )
-    assert names_loaded_by(program, HEAVY) == []
+    program = "import nabi\nassert all(hasattr(nabi, name) for name in nabi.__all__)"
+    assert among(new_modules(with_torch, program), HEAVY) == []
 
 
 @pytest.mark.parametrize(
@@ -342,8 +357,8 @@ def test_all_of_nabi_loads_nothing_heavy() -> None:
     ],
     ids=["module", "model", "classifier"],
 )
-def test_a_program_loads_what_it_uses(program: str, unwanted: list[str]) -> None:
-    assert names_loaded_by(f"import nabi\n{program}", unwanted) == []
+def test_a_program_loads_what_it_uses(with_torch: Forked, program: str, unwanted: list[str]) -> None:
+    assert among(new_modules(with_torch, f"import nabi\n{program}"), unwanted) == []
 
 
 def test_commands_that_compute_nothing_need_no_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,4 +374,4 @@ def test_commands_that_compute_nothing_need_no_torch(tmp_path: Path, monkeypatch
         f"for command in {commands}:\n"
         "    with suppress(SystemExit): main(command.split())"
     )
-    assert names_loaded_by(program, ["torch", "nabi.layers"]) == []
+    assert among(loaded_by(program), ["torch", "nabi.layers"]) == []
