@@ -24,6 +24,7 @@ PACKAGES = ", ".join(
     [
         "torch", "torch._dynamo", "torchmetrics.functional", "matplotlib.backends.backend_agg",
         "matplotlib.figure", "safetensors.torch", "llvmlite.ir", "llvmlite.binding", "rich.progress", "typer",
+        "pytest", "hypothesis",
     ]
 )  # fmt: skip
 
