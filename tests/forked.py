@@ -32,8 +32,11 @@ NABI = "from nabi.cli import main; main()"
 """The program that is the command `nabi`."""
 
 SERVE = """
-import json, os, sys
+import gc, json, os, sys
 import MODULE
+
+gc.collect()
+gc.freeze()  # else each child looks through all of it when it ends, and copies it for that
 
 def _serve():
     for line in sys.stdin:
@@ -53,7 +56,7 @@ def _serve():
 
 answers = os.fdopen(os.dup(1), "w")
 _program = _serve()
-del _serve, answers
+del _serve, answers, gc
 exec(compile(_program, "<program>", "exec"))
 """
 
