@@ -29,6 +29,8 @@ def loaded_when_asked(
             value = getattr(import_module(module_of[name]), name)
             setattr(sys.modules[package], name, value)  # loaded only once
             return value
+        if name.startswith("_"):  # asked for by the dozen where objects are inspected, and never meant
+            raise _missing(package, name, (), sys._getframe(1))
         if name in _public_modules(package):
             return import_module(f"{package}.{name}")
         raise _missing(package, name, list_names(), sys._getframe(1))

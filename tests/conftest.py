@@ -1,27 +1,48 @@
 """What all tests share: where compiled kernels lie, and a count of other projects' tests at the end."""
 
+import gc
 import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
 
-from .forked import forking
+from .forked import PACKAGES, Forked, forking
 
-# Worker processes and the processes that tests start inherit this: no kernel is compiled twice, and the
-# user's own cache stays as it is. Code that is hardly optimised does the same in the same order, and is made
-# in a tenth of the time; tests of native code test what users get.
-if "NABI_CACHE_DIR" not in os.environ:
-    _folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
-    os.environ["NABI_CACHE_DIR"] = str(Path(_folder.name) / "cache")
+# Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
+# native code test what users get.
 os.environ.setdefault("NABI_LLVM_EFFORT", "0")
 
 # No test is timed: the first example of a property may compile a kernel, and machines are shared.
 settings.register_profile("nabi", deadline=None)
 settings.load_profile("nabi")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where compiled kernels lie, for worker processes and the processes that tests start as well.
+
+    No kernel is compiled twice, and the user's own cache stays as it is. The kernels stay for the next run:
+    they are found by all that they depend on, the sources that write them included. `pytest --cache-clear`
+    deletes them.
+    """
+    if "NABI_CACHE_DIR" in os.environ:
+        return
+    if (cache := getattr(config, "cache", None)) is not None:
+        os.environ["NABI_CACHE_DIR"] = str(cache.mkdir("nabi-kernels"))
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["NABI_CACHE_DIR"] = str(Path(folder.name) / "cache")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: no search for reference cycles needs to look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +72,32 @@ def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for kernels in found:
         kernels.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Runs programs in processes that have torch and what else nabi uses, but nothing of nabi."""
+    with forking(PACKAGES) as found:
+        yield found
+
+
+class Ended(NamedTuple):
+    """What has become of a program."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def fresh(forked: Forked) -> Callable[..., Ended]:
+    """Run a program in a process of its own, with arguments and what is given to it as its input."""
+
+    def run(program: str, *arguments: object, given: str = "") -> Ended:
+        ended = forked.run(program, given.encode(), arguments=arguments)
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import importlib.util
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,19 @@ from nabi._lazy import loaded_when_asked
 PACKAGE = Path(__file__).parent.parent / "nabi"
 
 
-def run(program: str) -> str:
-    """What a program prints in a process of its own, where nothing has been loaded yet."""
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+Run = Callable[[str], str]
+
+
+@pytest.fixture
+def run(fresh: Any) -> Run:
+    """Say what a program prints in a process of its own, where nothing of nabi has been loaded yet."""
+
+    def run(program: str) -> str:
+        ended = fresh(program)
+        assert ended.returncode == 0, ended.stderr
+        return str(ended.stdout)
+
+    return run
 
 
 def packages() -> list[str]:
@@ -47,7 +59,7 @@ def test_type_checkers_read_the_same_names(package: str) -> None:
         assert getattr(importlib.import_module(package), name) is getattr(source, name)
 
 
-def test_every_name_is_there() -> None:
+def test_every_name_is_there(run: Run) -> None:
     program = (
         "import importlib\n"
         f"for name in {packages()!r}:\n"
@@ -59,7 +71,7 @@ def test_every_name_is_there() -> None:
     assert run(program) == ""
 
 
-def test_a_module_is_loaded_when_it_is_asked_for_and_a_name_asked_for_once() -> None:
+def test_a_module_is_loaded_when_it_is_asked_for_and_a_name_asked_for_once(run: Run) -> None:
     program = (
         "import nabi as keras\n"
         "print(keras.layers.LSTM(3).units, keras.data.Vocabulary.__name__)\n"
@@ -96,7 +108,7 @@ def test_classes_are_pickled_by_where_they_are_defined() -> None:
         assert pickle.loads(pickle.dumps(kind)) is kind
 
 
-def test_a_module_of_a_package_that_bears_an_old_name_loads_nothing_else() -> None:
+def test_a_module_of_a_package_that_bears_an_old_name_loads_nothing_else(run: Run) -> None:
     """Packages with the name of a module of 0.1 answer for its classes, and only for these."""
     program = (
         "import sys\n"
@@ -115,7 +127,9 @@ def test_doors_of_layers_and_training_load_nothing() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith(('nabi.', 'torch'))))\n"
     )
     loaded = ["nabi._lazy", "nabi._operator", "nabi.layers", "nabi.optimizers", "nabi.training"]
-    assert run(program).split() == loaded
+    # Where torch has not been loaded either.
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == loaded
 
 
 # Each with a module that holds it; all are asked for in a process of their own.
@@ -133,7 +147,7 @@ LAYERS_BY_NAME = [
     LAYERS_BY_NAME,
     ids=[f"{name}-{number}" for number, (name, _) in enumerate(LAYERS_BY_NAME)],
 )
-def test_a_layer_that_a_config_names_is_loaded(name: str, config: dict[str, object]) -> None:
+def test_a_layer_that_a_config_names_is_loaded(run: Run, name: str, config: dict[str, object]) -> None:
     described = {"class_name": name, "config": config}
     assert (
         run(f"from nabi import layers\nprint(type(layers.deserialize({described!r})).__name__)")
@@ -141,7 +155,7 @@ def test_a_layer_that_a_config_names_is_loaded(name: str, config: dict[str, obje
     )
 
 
-def test_a_model_file_loads_the_layers_that_it_names(tmp_path: Path) -> None:
+def test_a_model_file_loads_the_layers_that_it_names(run: Run, tmp_path: Path) -> None:
     model = nabi.Sequential([nabi.layers.Conv1D(2, 3, input_shape=(8, 2)), nabi.layers.MaxPool1D(2)])
     path = tmp_path / "model.nabi"
     model.save(path)
@@ -154,14 +168,14 @@ def test_a_model_file_loads_the_layers_that_it_names(tmp_path: Path) -> None:
     assert run(program).splitlines() == ["['Conv1D', 'MaxPooling1D']", "False"]
 
 
-def test_a_pickle_loads_the_layers_in_it(tmp_path: Path) -> None:
+def test_a_pickle_loads_the_layers_in_it(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "layer.pickle"
     path.write_bytes(pickle.dumps(nabi.layers.AveragePooling2D(3)))
     program = f"import pickle\nprint(pickle.load(open({str(path)!r}, 'rb')).pool_size)"
     assert run(program) == "(3, 3)\n"
 
 
-def test_a_class_of_the_same_name_does_not_stand_for_a_layer_that_is_not_loaded_yet() -> None:
+def test_a_class_of_the_same_name_does_not_stand_for_a_layer_that_is_not_loaded_yet(run: Run) -> None:
     program = (
         "from nabi import layers\n"
         "class GaussianNoise(layers.Layer):\n"
@@ -174,7 +188,7 @@ def test_a_class_of_the_same_name_does_not_stand_for_a_layer_that_is_not_loaded_
     assert run(program).split() == ["True", "True"]
 
 
-def test_a_misspelt_layer_is_compared_with_all_layers() -> None:
+def test_a_misspelt_layer_is_compared_with_all_layers(run: Run) -> None:
     program = (
         "from nabi import errors, layers\n"
         "try:\n"
@@ -185,7 +199,7 @@ def test_a_misspelt_layer_is_compared_with_all_layers() -> None:
     assert "did you mean 'GaussianNoise'?" in run(program)
 
 
-def test_other_names_of_layers_are_the_layers() -> None:
+def test_other_names_of_layers_are_the_layers(run: Run) -> None:
     program = (
         "from nabi.layers import MaxPool1D, CuDNNLSTM, Convolution2D\n"
         "from nabi import layers\n"
@@ -219,7 +233,7 @@ def test_the_modules_that_are_not_for_texts_exist() -> None:
 
 
 def test_a_training_of_texts_loads_no_other_kind_of_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [f"film {number} was {('dull', 'fine')[number % 2]},{number % 2}" for number in range(40)]

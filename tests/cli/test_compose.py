@@ -1,9 +1,6 @@
 """`nabi train FOLDER_OF_MIDI` and `nabi compose`, as a user types them."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,8 @@ import pytest
 
 from nabi.data import read_midi_frames, write_midi_frames
 from nabi.models import NoteModel
+
+from ..forked import NABI
 
 SMALL = ("--units", "12", "--embedding-size", "8", "--batch-size", "4")
 SCALE = [(60,), (62,), (64,), (65,), (60, 67)]
@@ -161,30 +160,36 @@ def test_bad_input_is_refused_before_training(
     assert [path.name for path in tmp_path.iterdir()] == ["music"]
 
 
+STOPS_ITSELF = """
+import os, signal, sys
+from nabi.cli import main
+from nabi.models._notes._training import NoteTraining
+
+loss, count = NoteTraining.loss, 0
+
+def stopping(self, batch):
+    global count
+    count += 1
+    if count == 12:
+        os.kill(os.getpid(), signal.SIGINT)
+    return loss(self, batch)
+
+NoteTraining.loss = stopping
+main(sys.argv[1:])
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
-def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     fill(tmp_path / "music")
-    command = [sys.executable, "-m", "nabi", "train", "music", *SMALL]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [*command, "--epochs", "100000"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("Epoch 2/"):
-            break
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "the same command goes on from music.training" in out
+    command = ["train", "music", *SMALL, "--epochs"]
+    ended = fresh(STOPS_ITSELF, *command, 100000)
+    assert ended.returncode == 130, ended.stderr
+    assert "the same command goes on from music.training" in ended.stdout
     assert NoteModel.load(tmp_path / "music.nabi").report.interrupted
-    again = subprocess.run(
-        [*command, "--epochs", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    again = fresh(NABI, *command, 2)
     assert again.returncode == 2
     assert "checkpoint: music.training is of a training with other settings" in again.stderr

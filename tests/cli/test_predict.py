@@ -13,6 +13,8 @@ import pytest
 from nabi.cli import _predict
 from nabi.models import TextClassifier
 
+from ..forked import NABI
+
 SMALL = {"units": 4, "embedding_size": 6, "epochs": 6, "learning_rate": 0.03, "batch_size": 16}
 
 
@@ -182,9 +184,8 @@ def test_a_pipe_that_is_closed_is_no_traceback(model, tmp_path):
     assert run.stderr == ""
 
 
-def test_the_standard_input(model):
-    command = [sys.executable, "-m", "nabi", "predict", str(model), "--file", "-"]
-    run = subprocess.run(command, input="a lovely film\nso dull", capture_output=True, text=True)
+def test_the_standard_input(fresh, model):
+    run = fresh(NABI, "predict", model, "--file", "-", given="a lovely film\nso dull")
     assert [row["label"] for row in rows_of(run.stdout)] == ["good", "bad"]
 
 

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -83,10 +81,9 @@ main(sys.argv[1:])
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 @pytest.mark.parametrize("network", [1, 2])
-def test_ctrl_c_writes_what_there_is_and_ends_with_130(tmp_path, network):
+def test_ctrl_c_writes_what_there_is_and_ends_with_130(fresh, tmp_path, network):
     program = STOPS_ITSELF.replace("{network}", str(network))
-    command = [sys.executable, "-c", program, "run", "song", "--out", str(tmp_path), "--epochs", "5"]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    process = fresh(program, "run", "song", "--out", tmp_path, "--epochs", 5)
     assert process.returncode == 130, process.stderr
     assert "Traceback" not in process.stderr
     assert "Stopped" in process.stdout

@@ -3,14 +3,14 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nabi.data import read_table
 from nabi.models import TextClassifier
+
+from ..forked import NABI
 
 SMALL = ("--units", 4, "--embedding-size", 6, "--epochs", 3, "--learning-rate", 0.03, "--batch-size", 16)
 COLUMNS = ("--text", "text", "--label", "label")
@@ -89,16 +89,16 @@ def test_cells_are_compared_in_one_table_and_the_best_is_saved(nabi, table):
     assert len({figures["report"]["rows"] for figures in written["cells"].values()}) == 1
 
 
-def test_a_cell_of_ones_own_must_be_given_again(nabi, table):
+def test_a_cell_of_ones_own_must_be_given_again(nabi, fresh, table):
     Path("mine.py").write_text(OWN_CELL)
     assert nabi("train", table, *COLUMNS, *SMALL, "--cell", "mine.py:Own").status == 0
     # In a process of its own, because here the class is known by now.
-    predict = [sys.executable, "-m", "nabi", "predict", "reviews.nabi", "a lovely film"]
-    run = subprocess.run(predict, capture_output=True, text=True)
+    predict = [NABI, "predict", "reviews.nabi", "a lovely film"]
+    run = fresh(*predict)
     assert run.returncode == 2
     assert "cell: 'Own' is not known" in run.stderr
     assert "--cell FILE.py:Class" in run.stderr
-    run = subprocess.run([*predict, "--cell", "mine.py:Own"], capture_output=True, text=True)
+    run = fresh(*predict, "--cell", "mine.py:Own")
     assert (run.returncode, run.stderr) == (0, "")
 
 
@@ -252,12 +252,9 @@ main(sys.argv[1:])
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 @pytest.mark.parametrize(("batch", "cells"), [(4, 1), (20, 1), (50, 2)])
-def test_ctrl_c_saves_what_has_been_learnt_and_ends_with_130(table, batch, cells):
+def test_ctrl_c_saves_what_has_been_learnt_and_ends_with_130(fresh, table, batch, cells):
     program = STOPS_ITSELF.replace("{batch}", str(batch))
-    command = [sys.executable, "-c", program, "train", str(table), *COLUMNS, *map(str, SMALL)]
-    process = subprocess.run(
-        [*command, "--cell", "simple-rnn", "--cell", "gru"], capture_output=True, text=True, timeout=120
-    )
+    process = fresh(program, "train", table, *COLUMNS, *SMALL, "--cell", "simple-rnn", "--cell", "gru")
     assert process.returncode == 130, process.stderr
     assert "Traceback" not in process.stderr
     assert "Stopped: saving what has been learnt" in process.stdout

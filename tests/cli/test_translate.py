@@ -4,8 +4,6 @@ import io
 import itertools
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -257,12 +255,10 @@ main(sys.argv[1:])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
-def test_ctrl_c_saves_what_has_been_learnt_and_the_same_command_goes_on(nabi):
+def test_ctrl_c_saves_what_has_been_learnt_and_the_same_command_goes_on(nabi, fresh):
     write_pairs(Path("pairs.tsv"), PAIRS)
     arguments = ["train", "pairs.tsv", *map(str, COLUMNS), *map(str, SMALL), "--epochs", "3"]
-    process = subprocess.run(
-        [sys.executable, "-c", STOPS_ITSELF, *arguments], capture_output=True, text=True, timeout=120
-    )
+    process = fresh(STOPS_ITSELF, *arguments)
     assert process.returncode == 130, process.stderr
     assert "Stopped; the same command goes on from pairs.training" in process.stdout
     assert Translator.load("pairs.nabi").report.interrupted

@@ -13,6 +13,8 @@ import pytest
 
 from nabi.models import LanguageModel
 
+from ..forked import NABI
+
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 40
 SMALL = ("--units", "24", "--embedding-size", "8", "--window", "16", "--batch-size", "4")
 
@@ -82,7 +84,7 @@ def test_a_model_of_another_kind_is_refused(nabi: Any, tmp_path: Path) -> None:
 
 
 def test_a_cell_of_ones_own_learns_and_writes(
-    nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nabi: Any, fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.txt").write_text(TEXT, encoding="utf-8")
@@ -96,11 +98,9 @@ def test_a_cell_of_ones_own_learns_and_writes(
     assert "nabi write cat.nabi --cell cell.py:Mine" in done.out
     assert nabi("write", "cat.nabi", "--cell", "cell.py:Mine", "--length", 5).status == 0
     # In a fresh process the class is not there until its file is named.
-    fresh = subprocess.run(
-        [sys.executable, "-m", "nabi", "next", "cat.nabi", "the"], capture_output=True, text=True
-    )
-    assert fresh.returncode == 2
-    assert "pass a custom cell as --cell FILE.py:Class" in fresh.stderr
+    ended = fresh(NABI, "next", "cat.nabi", "the")
+    assert ended.returncode == 2
+    assert "pass a custom cell as --cell FILE.py:Class" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,15 @@ def test_a_table_takes_no_options_of_texts(nabi: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
-def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.txt").write_text(TEXT * 4, encoding="utf-8")
-    command = [sys.executable, "-m", "nabi", "train", "cat.txt", *SMALL]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = ["train", "cat.txt", *SMALL, "--epochs"]
     process = subprocess.Popen(
-        [*command, "--epochs", "4000"],
-        cwd=tmp_path,
-        env=environment,
+        [sys.executable, "-m", "nabi", *command, "4000"],
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -163,8 +164,6 @@ def test_ctrl_c_keeps_what_is_learnt_and_the_same_command_goes_on(tmp_path: Path
     report = LanguageModel.load(tmp_path / "cat.nabi").report
     assert report.interrupted
     # The same command would go on for long; another number of epochs is another training, and that is said.
-    again = subprocess.run(
-        [*command, "--epochs", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    again = fresh(NABI, *command, 2)
     assert again.returncode == 2
     assert "checkpoint: cat.training is of a training with other settings" in again.stderr

@@ -13,8 +13,6 @@ A test file of a system says how one is made and trained, and takes the checks o
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,7 +232,8 @@ def test_the_checkpoint_of_another_training_is_refused(task: Task, tmp_path: Pat
 
 
 _KILLED = """
-import sys, time
+import os, signal, sys
+sys.path.insert(0, {root!r})
 from nabi.callbacks import Callback
 from nabi.training._loop import _resumable_training
 _resumable_training._SECONDS_BETWEEN_CHECKPOINTS = 0.0
@@ -245,8 +244,7 @@ class Waits(Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.count += 1
         if self.count > 3:
-            print("now", flush=True)
-            time.sleep(60)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 TASK.fit(TASK.make(), checkpoint=sys.argv[1], callbacks=Waits())
 """
@@ -254,18 +252,13 @@ TASK.fit(TASK.make(), checkpoint=sys.argv[1], callbacks=Waits())
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
-    task: Task, learnt: Any, tmp_path: Path, request: pytest.FixtureRequest
+    task: Task, learnt: Any, tmp_path: Path, request: pytest.FixtureRequest, fresh: Any
 ) -> None:
     """A program that is killed in the middle of a training leaves a checkpoint that is whole."""
     place, root = tmp_path / "model.training", Path(__file__).parents[2]
     module = ".".join(request.path.relative_to(root).with_suffix("").parts)
-    program = [sys.executable, "-c", _KILLED.replace("{module}", module), str(place)]
-    process = subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "now\n"
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    ended = fresh(_KILLED.format(root=str(root), module=module), place)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert place.exists()
     again = task.make()
     task.fit(again, checkpoint=place)

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import gc
 import json
 import os
 import stat
@@ -17,6 +18,7 @@ import pytest
 from nabi.native import OTHER_MACHINES, compiled, host, store as _store
 from nabi.native._code import _cache
 from nabi.native._code._compiler import emit_object
+from nabi.native._code._machine import NativeError
 
 KEY = bytes(range(32))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and permissions are those of POSIX")
@@ -64,6 +66,28 @@ def test_made_once_then_from_memory_then_from_disk(cache_folder, make, names, fo
     assert works(again)
     assert make.count == 1
     assert len(files(cache_folder)) == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_cycles_are_not_searched_for_while_a_module_is_written(cache_folder, make, names, forget, wanted):
+    """And are afterwards as before, also where the module is wrong."""
+    seen = []
+
+    def written():
+        seen.append(gc.isenabled())
+        return make.text if len(seen) == 1 else "no module"
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if wanted else gc.disable)()
+        compiled(("a",), names, written, host())
+        assert gc.isenabled() is wanted
+        with pytest.raises(NativeError):
+            compiled(("b",), names, written, host())
+        assert gc.isenabled() is wanted
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [False, False]
 
 
 def test_whatever_the_code_depends_on_is_in_the_key(cache_folder, make, names, forget, monkeypatch):

@@ -31,9 +31,11 @@ START = """
     def compile_new(count=[0]):
         count[0] += 1
         nn.GRU(3, 2 + count[0])(torch.randn(2, 3, 3))[0].sum().backward()
+    going_on = threading.Event()
+    going_on.set()
     def start(work, threads=3, daemon=True):
         def repeat():
-            while True:
+            while going_on.wait():
                 work()
         for _ in range(threads):
             threading.Thread(target=repeat, daemon=daemon).start()
@@ -213,8 +215,11 @@ def test_children_forked_while_threads_compile_and_run(run: Run, folder: Path) -
                 infer()
                 nn.GRU(4, 5 + number)(torch.randn(3, 2, 4))[0].sum().backward()
                 sys.exit(7)  # ends the interpreter of the child, whose other threads are not there
+            going_on.clear()  # the child has the processor for itself
             status = os.waitpid(child, 0)[1]
             assert os.WEXITSTATUS(status) == 7, status
+            going_on.set()
+            time.sleep(0.2)
         print("all")
     """
     ended = run(script, folder)

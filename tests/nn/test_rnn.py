@@ -1,8 +1,6 @@
 """RNN(cell): any cell in layers and directions, with lengths, masks, resets, states and streaming."""
 
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,6 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import nabi.nn
 from nabi import cells
 from nabi.errors import ArgumentError, ShapeError, UnknownNameError
+
+from ..forked import Forked
 
 ALL = [
     cells.SimpleRNN(5),
@@ -245,12 +245,12 @@ def test_initial_values() -> None:
             assert 0 < float(parameter.detach().abs().max()) <= 0.25
 
 
-def test_state_pickles_also_into_another_process() -> None:
+def test_state_pickles_also_into_another_process(forked: Forked) -> None:
     _, state = make(cells.LSTM(5))(random(2, 4, 3))
     assert torch.equal(pickle.loads(pickle.dumps(state)).c, state.c)
     program = "import pickle, sys; print(type(pickle.load(sys.stdin.buffer)).__name__, end='')"
     empty = pickle.dumps(type(state)(1, 2))
-    done = subprocess.run([sys.executable, "-c", program], input=empty, capture_output=True, check=True)
+    done = forked.run(program, empty)
     assert done.stdout == b"State_h__c"
 
 

@@ -1,6 +1,7 @@
 """What torch.func, autograd and autocast do to modules."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -47,14 +48,18 @@ def test_functional_call_uses_the_given_weights(name: str) -> None:
     same(functional_call(module, dict(other.named_parameters()), (x,)), other(x))
 
 
+LENGTHS = torch.tensor([4, 1, 6, 2])
+
+
+def packed(values: Tensor) -> PackedSequence:
+    return pack_padded_sequence(values, LENGTHS, batch_first=True, enforce_sorted=False)
+
+
 @LAYERS
 def test_packed_sequences_in_transforms(name: str) -> None:
     module = make(name)
-    x, lengths = data(name), torch.tensor([4, 1, 6, 2])
+    x = data(name)
     parameters = dict(module.named_parameters())
-
-    def packed(values: Tensor) -> PackedSequence:
-        return pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
 
     def run(weights: dict[str, Tensor], values: Tensor) -> Tensor:
         return total(functional_call(module, weights, (packed(values),))[0].data)
@@ -64,10 +69,21 @@ def test_packed_sequences_in_transforms(name: str) -> None:
     x.requires_grad_()
     (first,) = torch.autograd.grad(run(parameters, x), x, create_graph=True)
     second = torch.autograd.grad(first.square().sum(), list(parameters.values()))
-    padded = total(module(x, lengths=lengths)[0])
+    padded = total(module(x, lengths=LENGTHS)[0])
     (other,) = torch.autograd.grad(padded, x, create_graph=True)
     same(first, other)
     same(second, torch.autograd.grad(other.square().sum(), list(parameters.values())))
+
+
+# One of each kind of layer, with one state and with two; equations of other cells take the same way.
+COMPILED = ["LSTM", "LSTM projected", "GRU", "cell peephole", "cell GRU2014"]
+if os.environ.get("NABI_TEST_AGREEMENT") == "all":
+    COMPILED = [name for name in MAKERS if not name.endswith("Cell")]
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_packed_sequences_are_compiled(name: str) -> None:
+    module, x = make(name), data(name)
     torch._dynamo.reset()
     with torch.no_grad():
         compiled = torch.compile(module, backend="aot_eager")

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,21 +189,9 @@ main(sys.argv[1:])
         ("on_predict_batch_end", 0, {"confusion.png", "report.txt", "surely_wrong.txt"}),
     ],
 )
-def test_ctrl_c_loses_nothing(tmp_path, texts, method, epochs, missing):
+def test_ctrl_c_loses_nothing(fresh, tmp_path, texts, method, epochs, missing):
     program = STOPS_ITSELF.format(method=method, epochs=epochs)
-    command = [
-        sys.executable,
-        "-c",
-        program,
-        "run",
-        "fake-news",
-        "--data",
-        str(texts),
-        "--out",
-        str(tmp_path),
-    ]
-    command += ["--epochs", "2"]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    process = fresh(program, "run", "fake-news", "--data", texts, "--out", tmp_path, "--epochs", 2)
     assert process.returncode == 130, process.stderr
     assert "Traceback" not in process.stderr
     assert "Stopped" in process.stdout

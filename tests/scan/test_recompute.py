@@ -9,6 +9,8 @@ from nabi import cells
 from nabi.errors import ArgumentError
 from nabi.scan import sample_noise, scan
 
+from ..examples import examples
+
 KINDS = [
     cells.LSTM(5),
     cells.GRU2014(5),
@@ -18,7 +20,7 @@ KINDS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     cell=st.sampled_from(KINDS),
     time=st.integers(0, 9),

@@ -12,6 +12,7 @@ from nabi import cells
 from nabi.cells import Cell
 from nabi.scan import loop, sample_noise, scan, scan_packed, static_scan, step
 
+from ..examples import examples
 from .conftest import ALL_CELLS, Case, make_case, through_definition
 
 
@@ -50,7 +51,7 @@ def close(found: Any, expected: Any) -> None:
         torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-10)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     cell=st.sampled_from(ALL_CELLS),
     training=st.booleans(),

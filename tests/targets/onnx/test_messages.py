@@ -150,9 +150,11 @@ def test_messages_nested_without_end() -> None:
         decoded(Graph, b"".join(encoded(graph)))
 
 
-@pytest.mark.parametrize("case", node_tests("LSTM", "GRU", "RNN", "Scan", "Loop"), ids=lambda case: case.name)
-def test_models_of_the_specification(case: Any) -> None:
-    """Those of the node tests, which the package `onnx` makes."""
-    case.model.opset_import[0].ClearField("domain")
-    again = onnx.ModelProto.FromString(b"".join(encoded(decoded(Model, case.model.SerializeToString()))))
-    assert again == case.model
+def test_models_of_the_specification() -> None:
+    """Those of the node tests. The package `onnx` makes those of all operators first, which takes seconds."""
+    cases = node_tests("LSTM", "GRU", "RNN", "Scan", "Loop")
+    assert len(cases) >= 25
+    for case in cases:
+        case.model.opset_import[0].ClearField("domain")
+        again = onnx.ModelProto.FromString(b"".join(encoded(decoded(Model, case.model.SerializeToString()))))
+        assert again == case.model, case.name

@@ -31,6 +31,8 @@ from nabi.models import Sequential
 from nabi.training import Step
 from nabi.utils import set_random_seed
 
+from ...examples import examples
+
 BATCH, TIME, WIDTH, CLASSES = 3, 4, 2, 5
 LOSSES = {
     "categorical_crossentropy": "softmax",
@@ -124,7 +126,7 @@ BODIES: dict[str, Callable[[Any], list[layers.Layer]]] = {
 
 
 @pytest.mark.parametrize("body", BODIES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
 def test_a_direct_step_is_a_step_with_autograd(body: str, data: Any) -> None:
     loss = data.draw(st.sampled_from(sorted(LOSSES)))
@@ -174,7 +176,7 @@ PADDING = st.sampled_from(["valid", "same", "causal"])
 
 
 @pytest.mark.parametrize("body", TEXTS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(data=st.data())
 def test_a_direct_step_over_whole_numbers(body: str, data: Any) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 1000)))
@@ -224,7 +226,7 @@ IN_FRONT = ("lecture", "strides")
 
 
 @pytest.mark.parametrize("body", MASKED)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(data=st.data())
 def test_a_direct_step_under_a_mask(body: str, data: Any) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 1000)))
