@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._keras._reading import read_keras, read_keras_weights
+    from nabi.interchange._keras._writing import write_keras, write_keras_weights
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,6 +29,8 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._keras._reading": ["read_keras", "read_keras_weights"],
+            "nabi.interchange._keras._writing": ["write_keras", "write_keras_weights"],
         },
     )
 
@@ -34,7 +38,11 @@ __all__ = [
     "LAYOUT",
     "READERS",
     "ModelFile",
+    "read_keras",
+    "read_keras_weights",
     "read_model_file",
     "write_atomically",
+    "write_keras",
+    "write_keras_weights",
     "write_model_file",
 ]
