@@ -231,6 +231,9 @@ def arguments_of(kind: Any, name: str, config: dict[str, Any], origin: Origin) -
         config["batch_shape"] = config.pop("batch_input_shape")
     if kind.__name__ != "Bidirectional":
         config.pop("weights", None)
+    axis = config.get("axis")
+    if kind.__name__ == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+        config["axis"] = axis[0]
     if name.startswith("CuDNN"):
         config["activation"], config["recurrent_activation"] = "tanh", "sigmoid"
         if name == "CuDNNGRU":

@@ -42,7 +42,7 @@ def make_model(described: Any, origin: Origin) -> tuple[Model, Made]:
     made = Made(origin)
     name = _name_of(described)
     with origin.naming(name):
-        kind = plain_name({"config": {}, **described} if _is_list_of_layers(described) else described)[0]
+        kind = plain_name({**described, "config": {}} if _is_list_of_layers(described) else described)[0]
         if kind not in _MODELS and kind not in origin.custom_objects:
             raise ValueError(f"expected a Sequential or functional model, got {short(kind)}")
     model = _layer(described, made)
@@ -206,7 +206,13 @@ def _holds_model(node: _Node) -> bool:
 
 
 def _is_operation(described: Mapping[str, Any]) -> bool:
-    return str(described.get("module", "")).startswith("keras.src.ops")
+    """Tell whether a node of a graph is an operation; Keras 3 writes no modules into `.h5`."""
+    config = described.get("config")
+    if "module" in described or not isinstance(config, Mapping):
+        return str(described.get("module", "")).startswith("keras.src.ops")
+    calls = described.get("inbound_nodes")
+    of_third = isinstance(calls, list) and bool(calls) and isinstance(calls[0], Mapping)
+    return of_third and not {"trainable", "dtype", "layers"} & config.keys()
 
 
 def _unknown_operation(kind: Any) -> str:

@@ -66,6 +66,8 @@ class _Budget:
         self.plain = len(content)
         self.packed = _MOST_COMPRESSED * len(content)
         self.longest_text = _largest_heap(content)
+        # What has been read, by path.
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
 
     def take_object(self, name: str) -> None:
         self.objects -= 1
@@ -135,10 +137,12 @@ class Group:
         Raises:
             ValueError: if there is none, or the file is too small to hold it.
         """
+        full = f"{self.name.rstrip('/')}/{path}"
+        if full in self._budget.arrays:
+            return self._budget.arrays[full]
         before, _, name = path.rpartition("/")
         home = self.group(before) if before else self
         data = None if home is None else home._found(name, "array")
-        full = f"{self.name.rstrip('/')}/{path}"
         if data is None:
             raise ValueError(f"{_short(full)}: expected an array, got none")
         self._budget.take_object(full)
@@ -147,6 +151,7 @@ class Group:
         kind = data.attrs.get("dtype") if "dtype" in data.attrs else None
         if kind == "bfloat16" and values.dtype == np.uint16:  # Keras 3, since NumPy has no such type
             values = (values.astype(np.uint32) << 16).view(np.float32)
+        self._budget.arrays[full] = values
         return values
 
     def _check(self, name: str, data: Any) -> None:
@@ -209,7 +214,9 @@ class Group:
         if name not in attributes:
             return None
         held = attributes.get_id(name)
-        count = math.prod(held.shape or ())
+        count = 0 if held.shape is None else math.prod(held.shape)
+        if not count:
+            return []
         if held.get_storage_size() > self._budget.size:
             raise ValueError(f"{_short(self.name)}: the attribute {name} is larger than the file")
         if held.dtype.kind == "O" and count > 1 and count * self._budget.longest_text > _MOST_TEXT:
