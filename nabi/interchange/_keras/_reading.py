@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.nn import Parameter
 
 from nabi import _checks
 from nabi._public import public
@@ -22,9 +20,9 @@ from nabi.interchange._keras._hdf5 import SIGNATURE as HDF5, Group, opened
 from nabi.interchange._keras._old_weights import Array, Pair, is_list_of_layers, old_weights
 from nabi.interchange._keras._origin import Origin, version_of
 from nabi.interchange._keras._places import Place, places
-from nabi.interchange._keras._training import read_training
+from nabi.interchange._keras._training import as_tensor, read_training
 from nabi.layers import Layer, only_tensors_of
-from nabi.models import Functional, Model, Sequential
+from nabi.models import Model
 
 __all__ = ["read_keras", "read_keras_weights"]
 
@@ -94,7 +92,10 @@ def read_keras(
                 )
         _assign(_pairs(model, made, file), file.origin)
         if compile and file.compiled is not None:
-            read_training(model, file.compiled, file.optimizer, file.origin)
+            inside = [weight for place in places(model, "", made.layers_of) for weight in place.weights]
+            model.trainable_weights  # noqa: B018 - freezes what is inside of frozen layers
+            order = [weight for weight in dict.fromkeys(inside) if weight.requires_grad]
+            read_training(model, file.compiled, file.optimizer, order, file.origin)
     return model
 
 
@@ -276,11 +277,7 @@ def _assign(pairs: Sequence[Pair], origin: Origin) -> None:
                 raise ValueError(f"expected a weight of shape {tuple(weight.shape)}, got {array.shape}")
             if array.dtype.kind not in "fiu":
                 raise ValueError(f"expected numbers, got {array.dtype}")
-            values.append(torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))))
+            values.append(as_tensor(array))
     with torch.no_grad():
         for (_, weight, _), value in zip(pairs, values, strict=True):
             weight.copy_(value)
-
-
-def _is_model(model: object) -> bool:
-    return isinstance(model, Sequential | Functional | Parameter)
