@@ -92,7 +92,7 @@ total = _function("sum", "Sum over the units: one number a row.")
 
 
 def hard_sigmoid_keras2(x: Node) -> Node:
-    """`x / 5 + 1/2`, cut to 0 and 1: the hard sigmoid of Keras 1 and 2, which is that of Keras 3 at `1.2 x`."""
+    """`x / 5 + 1/2`, cut to 0 and 1: the hard sigmoid of Keras 1 and 2, that of Keras 3 at `1.2 x`."""
     return hard_sigmoid(1.2 * x)
 
 

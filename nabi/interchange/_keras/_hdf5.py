@@ -35,7 +35,7 @@ def h5py_module() -> Any:
         ArgumentError: if it is not installed.
     """
     try:
-        import h5py  # type: ignore[import-untyped, unused-ignore]
+        import h5py
     except ImportError as problem:
         raise ArgumentError(
             "path: expected h5py to be installed for Keras' files, got none; "

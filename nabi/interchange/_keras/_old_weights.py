@@ -55,8 +55,8 @@ def old_weights(group: Group, inside: Sequence[Layer], origin: Origin) -> list[P
     having = [layer for layer in inside if layer.weights]
     if len(having) != len(found):
         raise origin.refusal(
-            f"expected weights of {len(having)} layers ({short([one.name for one in having])}), got weights of "
-            f"{len(found)} ({short([name for name, _ in found])})"
+            f"expected weights of {len(having)} layers ({short([one.name for one in having])}), got weights "
+            f"of {len(found)} ({short([name for name, _ in found])})"
         )
     pairs: list[Pair] = []
     for layer, (name, arrays) in zip(having, found, strict=True):
@@ -105,9 +105,9 @@ def _as_now(layer: Layer, arrays: list[Array], origin: Origin) -> list[Array]:
     """Return the arrays in today's layout, told by their shapes."""
     kind = type(layer).__name__
     gates = _GATES.get(kind)
-    if gates and len(arrays) == 3 and arrays[1].ndim == 2 and arrays[2].ndim == 1:
-        if arrays[2].shape[0] == 2 * gates * arrays[1].shape[0]:
-            return _from_cudnn(kind, layer, arrays, gates)
+    full = gates is not None and len(arrays) == 3 and arrays[1].ndim == 2 and arrays[2].ndim == 1
+    if gates and full and arrays[2].shape[0] == 2 * gates * arrays[1].shape[0]:
+        return _from_cudnn(kind, layer, arrays, gates)
     if isinstance(layer, layers.Conv1D | layers.Conv2D) and arrays and origin.major == 1:
         return [_first_kernel(layer, arrays[0]), *arrays[1:]]
     if isinstance(layer, layers.Conv1D | layers.Conv2D) and arrays and origin.backend == "theano":

@@ -72,9 +72,7 @@ def _places(layer: Layer, path: str, layers_of: Mapping[int, Sequence[Layer]]) -
                 yield from _listed(inside, _joined(path, name), layers_of)
 
 
-def _listed(
-    layers: Sequence[Layer], path: str, layers_of: Mapping[int, Sequence[Layer]]
-) -> Iterator[Place]:
+def _listed(layers: Sequence[Layer], path: str, layers_of: Mapping[int, Sequence[Layer]]) -> Iterator[Place]:
     for name, layer in zip(counted_names(layers), layers, strict=True):
         yield from _places(layer, _joined(path, name), layers_of)
 

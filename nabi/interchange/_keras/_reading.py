@@ -87,8 +87,8 @@ def read_keras(
             model, made = make_model(file.described, file.origin)
             if not model.built:
                 raise file.origin.refusal(
-                    f"the model {short(model.name)} was saved before it knew the shape of its inputs, without "
-                    "weights; build it in code"
+                    f"the model {short(model.name)} was saved before it knew the shape of its inputs, so "
+                    "without weights; build it in code"
                 )
         _assign(_pairs(model, made, file), file.origin)
         if compile and file.compiled is not None:
@@ -200,9 +200,8 @@ def _of_hdf5(path: Path, group: Group, custom: Mapping[str, Any]) -> _Opened:
     is_list = is_list_of_layers(holder)
     if not is_list and config is not None:
         raise ValueError("model_weights: expected the names of layers, got none")
-    if not is_list and not holder.is_group("layers") and not holder.is_group(_OLD_LAYERS):
-        if not holder.is_group("vars"):
-            raise _other(path, "an HDF5 file of another program")
+    if not is_list and not any(holder.is_group(name) for name in ("layers", _OLD_LAYERS, "vars")):
+        raise _other(path, "an HDF5 file of another program")
     said = [one.text("keras_version") for one in (holder, group)]
     # The layout of groups came with Keras 3, which does not write its version into a file of weights.
     known = next((one for one in said if one is not None), None if is_list else "3.0")
@@ -225,7 +224,9 @@ def _arrays(file: _Opened) -> list[Array]:
             names = (held.texts("weight_names") or []) if held is not None else []
             found += [held.array(one) for one in names if held is not None]
         return found
-    waiting = [one for one in (file.weights.group("layers"), file.weights.group(_OLD_LAYERS)) if one is not None]
+    waiting = [
+        one for one in (file.weights.group("layers"), file.weights.group(_OLD_LAYERS)) if one is not None
+    ]
     while waiting:
         group = waiting.pop()
         for name in group.names():
@@ -265,7 +266,9 @@ def _of_place(place: Place, weights: Group) -> list[Pair]:
     names = [] if group is None else [name for name in group.names() if name.isdigit()]
     if group is None or len(names) != len(place.weights):
         raise ValueError(f"{path}: expected {len(place.weights)} variables, got {len(names)}")
-    return [(place.layer.name, weight, group.array(str(number))) for number, weight in enumerate(place.weights)]
+    return [
+        (place.layer.name, weight, group.array(str(number))) for number, weight in enumerate(place.weights)
+    ]
 
 
 def _assign(pairs: Sequence[Pair], origin: Origin) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import Parameter
 
-from nabi import losses, metrics, optimizers
+from nabi import losses, metrics, optimizers, training
 from nabi._shown import short
 from nabi.interchange._keras._hdf5 import Group
 from nabi.interchange._keras._origin import Origin
@@ -60,7 +60,8 @@ def read_training(
             f"it was compiled with what nabi lacks: {problem}; pass what is your own in custom_objects, or "
             "compile=False"
         ) from problem
-    if state is not None and order:
+    # Keras 1 kept a state for the matrix of each gate.
+    if state is not None and order and origin.major > 1:
         with origin.naming("optimizer"):
             _read_state(model.optimizer, state, order, model.trainable_weights, origin)
 
@@ -124,6 +125,8 @@ def _loss(value: Any, origin: Origin) -> Any:
 
 
 def _metrics(value: Any, origin: Origin) -> Any:
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        return _metrics(value[0], origin)  # Keras 2 wrote a list for the only output
     if isinstance(value, list):
         return [_metrics(one, origin) for one in value]
     if isinstance(value, Mapping) and "class_name" not in value:
@@ -184,12 +187,12 @@ def _read_state(
     if not kept and slots:
         return  # not yet trained
     if origin.version < _SAME_STATE_SINCE:
-        # Blocks through all weights, in Adam as well; Keras 2 adds empty ones for AMSGrad.
+        # Blocks through all weights, in Adam as well.
         slots = [(name,) for block in slots for name in block]
-        kept = [one for one in kept if one.shape != (1,) or len(kept) == len(slots) * len(order)]
-    if not slots and len(kept) == len(order):  # SGD of Keras 1 and 2 keeps a momentum in any case
-        kept = []
     width = sum(map(len, slots))
+    if origin.major < 3 and len(kept) == (width + 1) * len(order):
+        # SGD keeps a momentum in any case, and Adam what it would need for AMSGrad.
+        kept = kept[: width * len(order)]
     if len(counters) > 2 or len(kept) != width * len(order):
         raise ValueError(f"expected {width} variables for each of {len(order)} weights, got {len(kept)}")
     iterations = _counter(counters[0]) if counters else 0
@@ -241,13 +244,87 @@ def as_tensor(array: Array) -> torch.Tensor:
 
 
 def described_training(model: Any) -> dict[str, Any] | None:
-    """Return `compile_config` for Keras 3; None for a model that is not compiled, or with what Keras lacks."""
-    compiled = model._compiled
-    if compiled is None:
+    """Return `compile_config` for Keras 3; None without one, or with what Keras lacks."""
+    if model.optimizer is None:
         return None
-    return None
+    said, _ = training.training_to_file(model.compiled, model.device, model.completed_epoch)
+    if said["schedule"] is not None:
+        return None
+    try:
+        return {
+            "optimizer": _to_optimizer(said["optimizer"]),
+            "loss": _to_losses(said["loss"]),
+            "loss_weights": said.get("loss_weights"),
+            "metrics": _to_metrics(said["metrics"]) or None,
+            "weighted_metrics": _to_metrics(said["weighted_metrics"]) or None,
+            "run_eagerly": False,
+            "steps_per_execution": 1,
+            "jit_compile": False,
+        }
+    except _NotInKerasError:
+        return None
+
+
+class _NotInKerasError(Exception):
+    """Something that only nabi or the user has."""
+
+
+def _entry(module: str, name: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"module": module, "class_name": name, "config": dict(config), "registered_name": None}
+
+
+def _to_optimizer(said: Mapping[str, Any]) -> dict[str, Any]:
+    name, config = said["class_name"], dict(said["config"])
+    if name not in optimizers.__all__ or config.pop("decay", 0.0):
+        raise _NotInKerasError
+    schedule = config.get("learning_rate")
+    if isinstance(schedule, Mapping):
+        config["learning_rate"] = _entry(
+            "keras.optimizers.schedules", schedule["class_name"], schedule["config"]
+        )
+    return _entry("keras.optimizers", name, config)
+
+
+def _to_losses(said: Any) -> Any:
+    """Return a loss, or those of several outputs by name."""
+    if said is None:
+        return None
+    if "class_name" not in said:
+        return {name: _to_losses(one) for name, one in said.items()}
+    name, config = said["class_name"], said["config"]
+    if name == "function" and config.get("name") in losses.__all__:
+        return config["name"]
+    if name in losses.__all__:
+        return _entry("keras.losses", name, config)
+    raise _NotInKerasError
+
+
+def _to_metrics(said: Any) -> Any:
+    if isinstance(said, list):
+        return [_to_metrics(one) for one in said]
+    if isinstance(said, str):
+        if said.startswith("custom:"):
+            raise _NotInKerasError
+        return said
+    if "class_name" not in said:
+        return {name: _to_metrics(one) for name, one in said.items()}
+    return _entry("keras.metrics", said["class_name"], said["config"])
 
 
 def optimizer_state(model: Any, order: Sequence[Parameter]) -> list[Array]:
-    """Return the optimizer's variables in the order of Keras 3, none if they can't be kept."""
-    return []
+    """Return the optimizer's variables in the order of Keras 3; none of a kind that is not written."""
+    optimizer = model.optimizer
+    slots = _slots(optimizer)
+    if slots is None:
+        return []
+    found = [np.array(optimizer.iterations, np.int64)]
+    if optimizer.learning_rate_schedule is None:
+        found.append(np.array(optimizer.learning_rate, np.float32))
+    model.compiled.bind(model.trainable_weights)  # also to a state that was read from a file
+    state = optimizer.torch_optimizer.state
+    for block in slots:
+        for weight in order:
+            for name in block:
+                own = state.get(weight, {}).get(name)
+                found.append((torch.zeros_like(weight) if own is None else own).detach().cpu().numpy())
+    return found
