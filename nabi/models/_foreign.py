@@ -15,7 +15,8 @@ from nabi import _checks
 
 __all__ = ["Format", "reader_of", "writer_for"]
 
-_LONGEST_BEGINNING = 9
+# The first member of an archive has its name after 30 bytes.
+_LONGEST_BEGINNING = 43
 
 
 class Format(NamedTuple):
@@ -39,8 +40,9 @@ _KERAS = Format(
     "nabi.interchange.write_keras_weights",
 )
 _ENDINGS = {".keras": _KERAS, ".h5": _KERAS, ".hdf5": _KERAS}
-# The first bytes of HDF5 files. Zip archives are files of many programs: their names decide.
-_BEGINNINGS = {b"\x89HDF\r\n\x1a\n": _KERAS}
+# The first bytes of HDF5 files, and of zip archives, which are files of many programs: Keras writes the
+# member `metadata.json` first.
+_BEGINNINGS = {(b"\x89HDF\r\n\x1a\n", b""): _KERAS, (b"PK\x03\x04", b"metadata.json"): _KERAS}
 
 
 def reader_of(path: str | os.PathLike[str]) -> Format | None:
@@ -53,10 +55,10 @@ def reader_of(path: str | os.PathLike[str]) -> Format | None:
             beginning = file.read(_LONGEST_BEGINNING)
     except (OSError, ValueError):
         return None  # whoever reads the file says why that fails
-    for start, found in _BEGINNINGS.items():
-        if beginning.startswith(start):
+    for (start, member), found in _BEGINNINGS.items():
+        if beginning.startswith(start) and (not member or beginning[30:] == member):
             return found
-    if beginning[8:] == b"{":  # the length of a JSON object and the object: a safetensors file, as nabi's
+    if beginning[8:9] == b"{":  # the length of a JSON object and the object: a safetensors file, as nabi's
         return None
     return _ENDINGS.get(_ending(place))
 

@@ -16,7 +16,7 @@ from nabi.errors import FileFormatError, NotReadyError
 from nabi.files import file_content, plain_json, reading
 from nabi.interchange._keras._archive import CONFIG, METADATA, SIGNATURE as ZIP, WEIGHTS, members_of
 from nabi.interchange._keras._graphs import Made, make_model
-from nabi.interchange._keras._hdf5 import SIGNATURE as HDF5, Group, opened
+from nabi.interchange._keras._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._old_weights import Array, Pair, is_list_of_layers, old_weights
 from nabi.interchange._keras._origin import Origin, version_of
 from nabi.interchange._keras._places import Place, places
@@ -138,6 +138,8 @@ def read_keras_weights(model: Model, path: str | os.PathLike[str]) -> None:
 def _file(path: Path, custom_objects: Mapping[str, Any] | None) -> Iterator[_Opened]:
     """Open a Keras file, and turn everything that goes wrong inside into an error that says so."""
     content = file_content(path)
+    if content.startswith((ZIP, HDF5)):
+        h5py_module()
     custom = dict(custom_objects or {})
     if content.startswith(ZIP):
         with reading(path, _UNREADABLE):

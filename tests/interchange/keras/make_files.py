@@ -1,7 +1,7 @@
 """Write the Keras files of this folder's tests, with the Keras of their time, and what they give.
 
-`python tests/interchange/keras/make_files.py [FOLDER]` makes an environment for each Keras in FOLDER (default:
-`build/keras` of the project, which git ignores) and runs this file again in each. The old ones need
+`python tests/interchange/keras/make_files.py [FOLDER]` makes an environment for each Keras in FOLDER (by
+default `build/keras` of the project, which git ignores) and runs this file again in each. The old ones need
 Python 3.7, from pyenv or under the name python3.7; other versions of Python are found likewise.
 
 Each model is small, and trained for two steps. Beside `NAME.keras` or `NAME.h5` lies `NAME.npz`: inputs `x0`,
