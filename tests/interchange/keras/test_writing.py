@@ -83,7 +83,7 @@ def translating() -> models.Model:
         [nabi.Input((T, 3)), layers.Dense(2, activation="relu"), layers.BatchNormalization()]
     )
     end = nabi.Input((T, 2))
-    outer = models.Model(end, layers.Add()([layers.LayerNormalization()(inner.layers[-1](end)), end]))
+    outer = models.Model(end, layers.Add()([layers.LayerNormalization()(layers.BatchNormalization()(end)), end]))
     met = layers.Attention(use_scale=True)([inner(decoded), outer(inner(again))])
     return models.Model([question, answer], layers.Dense(1)(layers.GlobalAveragePooling1D()(met)))
 
