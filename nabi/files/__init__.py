@@ -6,6 +6,7 @@ from nabi._lazy import loaded_when_asked
 from nabi.files._atomic import write_atomically
 
 if TYPE_CHECKING:
+    from nabi.files._content import file_content, plain_json
     from nabi.files._file_checks import check_counter, check_figures, check_tensors, part, reading
     from nabi.files._kinds import READERS, read_kind
     from nabi.files._model_file import LAYOUT, ModelFile, read_model_file, write_model_file
@@ -16,6 +17,7 @@ else:
         {
             "nabi.files._model_file": ["LAYOUT", "ModelFile", "read_model_file", "write_model_file"],
             "nabi.files._kinds": ["READERS", "read_kind"],
+            "nabi.files._content": ["file_content", "plain_json"],
             "nabi.files._file_checks": [
                 "check_counter",
                 "check_figures",
@@ -33,7 +35,9 @@ __all__ = [
     "check_counter",
     "check_figures",
     "check_tensors",
+    "file_content",
     "part",
+    "plain_json",
     "read_kind",
     "read_model_file",
     "reading",

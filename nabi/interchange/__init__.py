@@ -13,18 +13,20 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
-    from nabi.interchange._torch._export._reader import read_torch_export
-    from nabi.interchange._torch._loading import LoadReport, load_torch_weights
-    from nabi.interchange._torch._modules import from_torch, to_torch
-    from nabi.interchange._torch._stack import read_torch_stack
     from nabi.interchange._description._description import Description
     from nabi.interchange._files import convert, describe, read_model, write_model
+    from nabi.interchange._keras._reading import read_keras, read_keras_weights
+    from nabi.interchange._keras._writing import write_keras, write_keras_weights
     from nabi.interchange._tensorflow._checkpoint import (
         TensorFlowCheckpoint,
         TensorInfo,
         read_tensorflow_checkpoint,
     )
     from nabi.interchange._tensorflow._loading import LoadedWeights, load_tensorflow_weights
+    from nabi.interchange._torch._export._reader import read_torch_export
+    from nabi.interchange._torch._loading import LoadReport, load_torch_weights
+    from nabi.interchange._torch._modules import from_torch, to_torch
+    from nabi.interchange._torch._stack import read_torch_stack
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -51,32 +53,36 @@ else:
                 "read_tensorflow_checkpoint",
             ],
             "nabi.interchange._tensorflow._loading": ["LoadedWeights", "load_tensorflow_weights"],
+            "nabi.interchange._keras._reading": ["read_keras", "read_keras_weights"],
+            "nabi.interchange._keras._writing": ["write_keras", "write_keras_weights"],
         },
     )
 
 __all__ = [
     "LAYOUT",
     "READERS",
-    "LoadReport",
-    "ModelFile",
-    "from_torch",
-    "load_torch_weights",
-    "read_model_file",
-    "read_torch_export",
-    "read_torch_stack",
-    "to_torch",
     "Description",
+    "LoadReport",
     "LoadedWeights",
     "ModelFile",
     "TensorFlowCheckpoint",
     "TensorInfo",
     "convert",
     "describe",
+    "from_torch",
     "load_tensorflow_weights",
+    "load_torch_weights",
+    "read_keras",
+    "read_keras_weights",
     "read_model",
     "read_model_file",
     "read_tensorflow_checkpoint",
+    "read_torch_export",
+    "read_torch_stack",
+    "to_torch",
     "write_atomically",
+    "write_keras",
+    "write_keras_weights",
     "write_model",
     "write_model_file",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "hard_sigmoid",
+    "hard_sigmoid_keras2",
     "hard_tanh",
     "leaky_relu",
     "less",
@@ -90,6 +91,11 @@ mean = _function("mean", "Mean over the units: one number a row.")
 total = _function("sum", "Sum over the units: one number a row.")
 
 
+def hard_sigmoid_keras2(x: Node) -> Node:
+    """`x / 5 + 1/2`, cut to 0 and 1: the hard sigmoid of Keras 1 and 2, that of Keras 3 at `1.2 x`."""
+    return hard_sigmoid(1.2 * x)
+
+
 def maximum(a: Node | float, b: Node | float) -> Node:
     """Return the larger of two values, unit by unit."""
     return apply("maximum", a, b)
@@ -127,6 +133,7 @@ ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
     "exponential": exp,
     "gelu": gelu,
     "hard_sigmoid": hard_sigmoid,
+    "hard_sigmoid_keras2": hard_sigmoid_keras2,
     "hard_tanh": hard_tanh,
     "leaky_relu": leaky_relu,
     "linear": linear,

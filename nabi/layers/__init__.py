@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nabi.layers._layer._arguments import (
         Shape as Shape,
         dtype_named as dtype_named,
+        keyword_arguments as keyword_arguments,
         reset_names,
         unique_name as unique_name,
     )
@@ -201,7 +202,13 @@ else:
             ],
             "nabi.layers._functions": ["Identity", "Lambda"],
             "nabi.layers._layer._activations": ["linear"],
-            "nabi.layers._layer._arguments": ["Shape", "dtype_named", "reset_names", "unique_name"],
+            "nabi.layers._layer._arguments": [
+                "Shape",
+                "dtype_named",
+                "keyword_arguments",
+                "reset_names",
+                "unique_name",
+            ],
             "nabi.layers._layer._base": ["Layer"],
             "nabi.layers._layer._claims": ["only_tensors_of"],
             "nabi.layers._layer._inputs": ["casts", "to_mask", "to_tensor"],

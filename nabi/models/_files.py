@@ -22,6 +22,7 @@ from nabi.files import (
 )
 from nabi.layers import only_tensors_of, serialize
 from nabi.models._fitting import Fitting
+from nabi.models._foreign import reader_of, writer_for
 
 __all__ = [
     "UNREADABLE",
@@ -43,6 +44,10 @@ _LARGEST_INPUT = 1 << 27
 def save_model(model: Fitting, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write a model and its training state."""
     _may_write(path, overwrite)
+    foreign = writer_for(path)
+    if foreign is not None:
+        foreign.function("write")(model, path)
+        return
     header, tensors = describe_model(model)
     compiled = model._compiled
     if compiled is not None:
@@ -62,11 +67,19 @@ def save_weights(model: Fitting, path: str | os.PathLike[str], overwrite: bool =
     _may_write(path, overwrite)
     if not model.built:
         raise ArgumentError(f"save_weights: {model.name} has no weights yet; build or fit it first")
+    foreign = writer_for(path)
+    if foreign is not None:
+        foreign.function("write_weights")(model, path)
+        return
     write_model_file(path, "weights", _built_for(model), _weights(model))
 
 
 def load_weights(model: Fitting, path: str | os.PathLike[str]) -> None:
     """Load weights into an existing model."""
+    foreign = reader_of(path)
+    if foreign is not None:
+        foreign.function("read_weights")(model, path)
+        return
     file = read_kind(path, ("model", "weights"))
     with _fitting(model, file):
         _trial(model, file)

@@ -12,6 +12,7 @@ from nabi.errors import FileFormatError
 from nabi.files import ModelFile, part, read_kind, reading
 from nabi.layers import deserialize, only_tensors_of
 from nabi.models._files import UNREADABLE, check_state, rebuild, set_weights
+from nabi.models._foreign import reader_of
 from nabi.models._model import Model
 
 __all__ = ["load_model", "make_model"]
@@ -24,11 +25,12 @@ _MOST_PARTS = 10_000
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Model:
-    """Load a model that was saved with `Model.save`.
+    """Load a model that was saved with `Model.save`, or by Keras: `.keras`, `.h5`.
 
-    Training continues as if it had never stopped: `fit` with the same data and `initial_epoch` produces the
-    same numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file,
-    unless `set_random_seed` has been called since loading.
+    A Keras file is read by `nabi.interchange.read_keras`. Of a nabi file, training
+    continues as if it had never stopped: `fit` with the same data and `initial_epoch` produces the same
+    numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file, unless
+    `set_random_seed` has been called since loading.
 
     Args:
         path: the file.
@@ -48,6 +50,10 @@ def load_model(
     >>> models.load_model(file).count_params()
     8
     """
+    foreign = reader_of(path)
+    if foreign is not None:
+        read: Model = foreign.function("read")(path, custom_objects, compile)
+        return read
     file = read_kind(path, ("model",))
     model = make_model(file, custom_objects)
     if compile:

@@ -133,6 +133,9 @@ class Model(Fitting):
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the model and its training state to one file, for `load_model`.
 
+        A name that ends in `.keras`, `.h5` or `.hdf5` gives a file for Keras 3; see
+        `nabi.interchange.write_keras`.
+
         Raises:
             OutputError: if the file cannot be written, or exists and `overwrite` is False.
             ArgumentError: if a layer contains something that a file can't store.
@@ -141,12 +144,15 @@ class Model(Fitting):
 
     @public
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights to a file, for `load_weights`; raises as `save`."""
+        """Write the weights to a file, for `load_weights`; raises as `save`.
+
+        A name that ends in `.weights.h5` gives a file for Keras 3.
+        """
         _files.save_weights(self, path, overwrite)
 
     @public
     def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Read the weights from a file of `save_weights` or `save`.
+        """Read the weights from a file of `save_weights` or `save`, or of Keras.
 
         Raises:
             MissingFileError, FileFormatError: if there is no such file, or it is damaged or foreign.

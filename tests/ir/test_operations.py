@@ -92,6 +92,7 @@ def test_activations_are_those_of_torch() -> None:
     own = {
         "exponential": torch.exp,
         "hard_sigmoid": torch.nn.functional.hardsigmoid,
+        "hard_sigmoid_keras2": lambda v: (0.2 * v + 0.5).clamp(0, 1),
         "hard_tanh": torch.nn.functional.hardtanh,
         "leaky_relu": lambda v: torch.nn.functional.leaky_relu(v, 0.2),
         "linear": lambda v: v,

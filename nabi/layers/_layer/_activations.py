@@ -17,6 +17,7 @@ __all__ = [
     "gelu",
     "get",
     "hard_sigmoid",
+    "hard_sigmoid_keras2",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -62,8 +63,13 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """Return `min(max(x / 6 + 1/2, 0), 1)`, as in Keras 3; Keras 2 has the slope 0.2."""
+    """Return `min(max(x / 6 + 1/2, 0), 1)`, as in Keras 3; see `hard_sigmoid_keras2`."""
     return functional.hardsigmoid(x)
+
+
+def hard_sigmoid_keras2(x: Tensor) -> Tensor:
+    """Return `min(max(x / 5 + 1/2, 0), 1)`, which Keras 1 and 2 call `hard_sigmoid`."""
+    return functional.hardsigmoid(1.2 * x)
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -123,6 +129,7 @@ _KNOWN: dict[str, Activation] = {
     "exponential": exponential,
     "gelu": gelu,
     "hard_sigmoid": hard_sigmoid,
+    "hard_sigmoid_keras2": hard_sigmoid_keras2,
     "leaky_relu": leaky_relu,
     "linear": linear,
     "log_softmax": log_softmax,
