@@ -191,6 +191,7 @@ FORMATS = (
         (".pt", ".pth"),
         lambda content: "data.pkl" in content.members or content.start.startswith(_OLD_PYTORCH),
         read_weights=f"{_DOOR}._torch._reading.read_weights_file",
+        write_weights=f"{_DOOR}._torch._writing.write_weights_file",
     ),
     Format(
         "TensorFlow checkpoint",

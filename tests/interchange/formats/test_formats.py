@@ -165,7 +165,7 @@ def test_the_ending_says_what_is_written(name: str, expected: str) -> None:
     assert format_to_write(name).name == expected
 
 
-@pytest.mark.parametrize("name", ["a", "a.txt", "a.index", "a.pkl", "nabi", ".pt"])
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.index", "a.pkl", "nabi", "a.pt2"])
 def test_endings_that_are_not_written(name: str) -> None:
     with pytest.raises(ArgumentError, match=r"expected a name that ends in one of \.nabi, .*\.safetensors"):
         format_to_write(name)
