@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._onnx._write import write_onnx
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,6 +28,7 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._onnx._write": ["write_onnx"],
         },
     )
 
@@ -37,4 +39,5 @@ __all__ = [
     "read_model_file",
     "write_atomically",
     "write_model_file",
+    "write_onnx",
 ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nabi.models._forecaster._sensitivity import ForecastReading
     from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
     from nabi.models._forecaster._state import ForecastState
+    from nabi.models._graph import Slot as Slot
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -62,6 +63,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.models._graph": ["Slot"],
             "nabi.models._keras_models": [
                 "Functional",
                 "Model",

@@ -110,8 +110,8 @@ def _operator(
         **{**_activations(operators), **kind.attributes},
     )
     cut = [
-        graph.split(one, [1] * len(directions), place, [one] * len(directions))
-        for one, place in _axes(outputs)
+        graph.split(one, [1] * len(directions), 0 if place else 1, [one] * len(directions))
+        for place, one in enumerate(outputs)
     ]
     results = []
     for number, direction in enumerate(directions):
@@ -126,10 +126,6 @@ def _operator(
             ]
         results.append((y, tuple(last)))
     return results
-
-
-def _axes(outputs: Sequence[str]) -> list[tuple[str, int]]:
-    return [(one, 0 if place else 1) for place, one in enumerate(outputs)]
 
 
 def _unread(graph: GraphScope, lengths: str, old: str, new: str) -> str:

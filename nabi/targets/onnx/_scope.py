@@ -144,6 +144,10 @@ class Scope:
         self.nodes.append(Node(operator, list(inputs), outputs, given, name=f"{label}", domain=domain))
         return outputs
 
+    def add_under(self, name: str, value: str) -> None:
+        """Write a node that gives a value a name that was taken for it before."""
+        self.nodes.append(Node("Identity", [value], [name], name=name))
+
     def reduce(self, operator: str, value: str, axes: Sequence[int], keep: bool, name: str = "") -> str:
         """Write ReduceSum, ReduceMean, ReduceMax or ReduceMin over axes."""
         if operator == "ReduceSum" or self.opset >= 18:
