@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from nabi.errors import ArgumentError, unknown_name
 

@@ -16,6 +16,7 @@ from nabi.files import ModelFile, read_model_file, write_atomically
 from nabi.interchange._onnx._own import KEY, describe
 from nabi.interchange._onnx._writer._models import write_keras_model
 from nabi.interchange._onnx._writer._modules import module_header, write_module
+from nabi.interchange._onnx._writer._systems import is_system, write_system
 from nabi.interchange._onnx._writer._writing import Writing
 from nabi.targets.onnx import DOMAIN, Graph, GraphScope, Model, OperatorSet, StringEntry, encoded
 
@@ -42,9 +43,12 @@ def write_onnx(
     reads it back exactly.
 
     Args:
-        model: a Sequential or functional model, or a module of `nabi.nn` (`RNN(cell)`, `LSTM`, `GRU`,
-            `ElmanRNN`).
-        path: of the file.
+        model: a Sequential or functional model; a module of `nabi.nn` (`RNN(cell)`, `LSTM`, `GRU`,
+            `ElmanRNN`); or a ready system whose network is one graph (`TextClassifier`, `LanguageModel`,
+            `NoteModel`, `SeriesClassifier`, `DNAClassifier`, `ClipClassifier`, `SoundClassifier`,
+            `SpeechRecognizer`).
+        path: of the file. For a system, what stands before its network (a vocabulary) is written beside it,
+            with the suffix `.json`.
         lengths: whether there is an input `lengths`, int32 `[batch]`: how many steps of each row count.
         stateful: whether the states of recurrent layers are inputs and outputs, so that a sequence can be
             read piece by piece; the pairs are in the file's metadata under `nabi.states`.
@@ -77,6 +81,8 @@ def _write(w: Writing, model: Any, lengths: bool) -> str:
     if isinstance(model, models.Model):
         write_keras_model(w, model, lengths)
         return str(model.name)
+    if is_system(model):
+        return write_system(w, model, lengths)
     if isinstance(model, torch_nn.Module):
         write_module(w, model, lengths)
         return type(model).__name__
@@ -132,3 +138,6 @@ def _save(w: Writing, what: str, path: str | os.PathLike[str], own: ModelFile | 
     with write_atomically(path) as file:
         for piece in pieces:
             file.write(piece)
+    if w.preprocessing:
+        with write_atomically(Path(path).with_suffix(".json"), "w") as file:
+            json.dump(w.preprocessing, file, ensure_ascii=False, indent=2)
