@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nabi import layers as L, models  # noqa: N812
+from nabi import layers as L, models
 
 from .running import Written, close, numbers, shake, with_gaps
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nabi import activations, cells, layers as L  # noqa: N812 - a list of layers
+from nabi import activations, cells, layers as L
 
 from .running import Written, close, numbers, sequential, with_gaps
 
@@ -27,9 +27,7 @@ def check(path: Path, shape: Any, *stack: Any, x: Any) -> Written:
 def test_a_masked_layer_keeps_keras_rule(
     tmp_path: Path, sequences: bool, backwards: bool, zero: bool
 ) -> None:
-    rnn = L.GRU(
-        4, return_sequences=sequences, go_backwards=backwards, zero_output_for_mask=zero
-    )  # fmt: skip
+    rnn = L.GRU(4, return_sequences=sequences, go_backwards=backwards, zero_output_for_mask=zero)
     written = check(tmp_path, (None, 3), L.Masking(), rnn, x=with_gaps(3, 6, 3))
     assert written.operators.count("GRU") == 1
 
@@ -44,11 +42,13 @@ def test_both_directions_are_one_operator(tmp_path: Path, mode: str) -> None:
 RECURRENT = {
     "last of both": [L.Bidirectional(L.RNN(cells.LayerNormLSTM(4)))],
     "masked, backwards first": [
-        L.Masking(), L.Bidirectional(L.LSTM(4, go_backwards=True, return_sequences=True)), L.LSTM(3),
+        L.Masking(),
+        L.Bidirectional(L.LSTM(4, go_backwards=True, return_sequences=True)),
+        L.LSTM(3),
     ],
     "a stack of cells": [L.RNN([L.LSTMCell(3), L.GRUCell(4)], return_sequences=True)],
     "peepholes": [L.Masking(), L.RNN(cells.PeepholeLSTM(4), return_sequences=True), L.SimpleRNN(2)],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", RECURRENT)
@@ -57,13 +57,24 @@ def test_recurrent_layers(tmp_path: Path, name: str) -> None:
 
 
 WINDOWS = [
-    *((L.Conv1D, {"filters": 4, "kernel_size": 3, "padding": p, "strides": s}) for p in ("valid", "same", "causal") for s in (1, 2)),
+    *(
+        (L.Conv1D, {"filters": 4, "kernel_size": 3, "padding": p, "strides": s})
+        for p in ("valid", "same", "causal")
+        for s in (1, 2)
+    ),
     (L.Conv1D, {"filters": 4, "kernel_size": 4, "padding": "same", "dilation_rate": 2, "activation": "relu"}),
     (L.Conv1D, {"filters": 6, "kernel_size": 2, "groups": 3}),
-    *((kind, options) for kind in (L.MaxPooling1D, L.AveragePooling1D) for options in (
-        {}, {"padding": "same"}, {"pool_size": 3, "strides": 1, "padding": "same"}, {"pool_size": 3, "strides": 2},
-    )),
-]  # fmt: skip
+    *(
+        (kind, options)
+        for kind in (L.MaxPooling1D, L.AveragePooling1D)
+        for options in (
+            {},
+            {"padding": "same"},
+            {"pool_size": 3, "strides": 1, "padding": "same"},
+            {"pool_size": 3, "strides": 2},
+        )
+    ),
+]
 
 
 @pytest.mark.parametrize(("kind", "options"), WINDOWS, ids=str)
@@ -77,10 +88,15 @@ def test_windows_over_time(tmp_path: Path, kind: Any, options: dict[str, Any]) -
 
 
 PICTURES = [
-    L.Conv2D(4, 3), L.Conv2D(4, (3, 2), padding="same", strides=2, activation="relu"),
-    L.Conv2D(4, 3, padding="same", dilation_rate=2), L.MaxPooling2D(), L.MaxPooling2D(3, 2, "same"),
-    L.AveragePooling2D(2, padding="same"), L.GlobalMaxPooling2D(), L.GlobalAveragePooling2D(keepdims=True),
-]  # fmt: skip
+    L.Conv2D(4, 3),
+    L.Conv2D(4, (3, 2), padding="same", strides=2, activation="relu"),
+    L.Conv2D(4, 3, padding="same", dilation_rate=2),
+    L.MaxPooling2D(),
+    L.MaxPooling2D(3, 2, "same"),
+    L.AveragePooling2D(2, padding="same"),
+    L.GlobalMaxPooling2D(),
+    L.GlobalAveragePooling2D(keepdims=True),
+]
 
 
 @pytest.mark.parametrize("number", range(len(PICTURES)))
@@ -89,12 +105,30 @@ def test_windows_over_pictures(tmp_path: Path, number: int) -> None:
 
 
 PLAIN = [
-    L.LayerNormalization(), L.LayerNormalization(axis=1), L.BatchNormalization(), L.RMSNormalization(),
-    L.UnitNormalization(), L.Softmax(), L.ReLU(2.0, 0.1, 0.3), L.ReLU(), L.ReLU(1.0), L.LeakyReLU(),
-    L.ELU(0.5), L.PReLU(shared_axes=[1]), L.Permute((2, 1)), L.Reshape((-1,)), L.Reshape((3, -1)),
-    L.Dropout(0.5), L.SpatialDropout1D(0.5), L.GaussianNoise(0.1), L.GaussianDropout(0.1), L.Identity(),
-    L.ActivityRegularization(l1=0.1), L.Flatten(), L.GlobalAveragePooling1D(keepdims=True),
-]  # fmt: skip
+    L.LayerNormalization(),
+    L.LayerNormalization(axis=1),
+    L.BatchNormalization(),
+    L.RMSNormalization(),
+    L.UnitNormalization(),
+    L.Softmax(),
+    L.ReLU(2.0, 0.1, 0.3),
+    L.ReLU(),
+    L.ReLU(1.0),
+    L.LeakyReLU(),
+    L.ELU(0.5),
+    L.PReLU(shared_axes=[1]),
+    L.Permute((2, 1)),
+    L.Reshape((-1,)),
+    L.Reshape((3, -1)),
+    L.Dropout(0.5),
+    L.SpatialDropout1D(0.5),
+    L.GaussianNoise(0.1),
+    L.GaussianDropout(0.1),
+    L.Identity(),
+    L.ActivityRegularization(l1=0.1),
+    L.Flatten(),
+    L.GlobalAveragePooling1D(keepdims=True),
+]
 
 
 def test_layers_that_know_no_time(tmp_path: Path) -> None:

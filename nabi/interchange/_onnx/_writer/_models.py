@@ -60,7 +60,7 @@ def write_keras_model(w: Writing, model: Any, lengths: bool) -> None:
 
 
 def _with_lengths(w: Writing, x: Value, name: str) -> Value:
-    if len(x.shape) < 2:
+    if len(x.shape) < (2 if x.is_whole else 3):
         raise ArgumentError(f"lengths: expected an input with time steps, got the shape {x.shape}")
     own = w.input(name, np.int32, ["batch"], (None,))
     return changed(x, x.name, mask=w.mask_of_lengths(own.name, x.name))

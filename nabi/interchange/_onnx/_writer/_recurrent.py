@@ -118,7 +118,10 @@ def write_rnn(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: A
     assert result is not None
     width = stack[-1].program().state_widths[0]
     if layer.return_sequences:
-        output = _sequence(w, layer, value)
+        last = None
+        if x.mask is not None and x.mask.lengths is not None:
+            last = _last(w, layer.name, x.mask, result, firsts[-1] is not None)
+        output = _sequence(w, layer, value, last)
     else:
         last = _last(w, layer.name, x.mask, result, firsts[-1] is not None)
         if x.mask is not None and layer.zero_output_for_mask:
@@ -155,14 +158,20 @@ def _keep(
     return [Value(name, (None, width)) for name, width in zip(last, widths, strict=True)]
 
 
-def _sequence(w: Writing, layer: Any, value: Value) -> Value:
-    """Return the outputs of all steps, in the order of their computation, filled on masked steps."""
+def _sequence(w: Writing, layer: Any, value: Value, last: str | None) -> Value:
+    """Return the outputs of all steps, in the order of their computation, filled on masked steps.
+
+    `last` is what steps behind the last one repeat, where the steps that count come first.
+    """
     mask = value.mask
     name = value.name
     if layer.go_backwards:
         name = w.flipped(name, f"{layer.name}_flipped")
         mask = None if mask is None else Mask(w.flipped(mask.name, f"{layer.name}_mask_flipped"))
-    if mask is not None and not layer.zero_output_for_mask:
+    if mask is not None and last is not None and not layer.go_backwards and not layer.zero_output_for_mask:
+        repeated = w.graph.add("Unsqueeze", [last, w.graph.ints(1)], f"{layer.name}_repeated")
+        name = w.graph.add("Where", [w.column(mask), name, repeated], f"{layer.name}_filled")
+    elif mask is not None and not layer.zero_output_for_mask:
         packed = w.packed(mask)
         front = w.take_steps(name, packed.order, f"{layer.name}_front")
         repeated = w.take_steps(front, packed.place, f"{layer.name}_repeated")
