@@ -20,7 +20,7 @@ from nabi.targets.onnx._messages import (
     encoded,
 )
 from nabi.targets.onnx._operations import write_activation
-from nabi.targets.onnx._recognise import Operator, recognise
+from nabi.targets.onnx._recognise import Gate, Operator, recognise
 from nabi.targets.onnx._scan import DOMAIN
 from nabi.targets.onnx._scope import OPSETS, GraphScope, Scope, element_type, tensor
 
@@ -31,6 +31,7 @@ __all__ = [
     "Dimension",
     "Direction",
     "Function",
+    "Gate",
     "Graph",
     "GraphScope",
     "Model",

@@ -168,7 +168,7 @@ def compare_module(seed: int, path: Any) -> float:
         bidirectional=both,
         batch_first=bool(draw.random() < 0.5),
     )
-    shake(module, seed)
+    shake(module.eval(), seed)
     stateful, lengths = not both and bool(draw.random() < 0.5), bool(draw.random() < 0.7)
     written = Written(module, path, stateful=stateful, lengths=lengths, opset=int(draw.integers(17, 23)))
     x = torch.from_numpy(draw.normal(size=(batch, time, inputs)).astype(np.float32))
