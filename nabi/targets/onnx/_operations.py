@@ -41,6 +41,10 @@ def write_operation(scope: Scope, name: str, inputs: Sequence[str], width: int |
         return scope.add("Where", [condition, *inputs[1:]], label)
     if name == "spread":
         return scope.add("Expand", [inputs[0], scope.ints(width or 1)], label)
+    if name == "norm" and width is not None:
+        # The operator needs a gain; that of the language is a product of its own.
+        gain = scope.constant(np.ones(width, np.float32), "ones")
+        return scope.add("LayerNormalization", [*inputs, gain], label, axis=-1, epsilon=_NORM_EPSILON)
     if operation(name).reduction:
         return scope.reduce(_operator(name), inputs[0], [-1], True, label)
     if len(inputs) == 1:
@@ -109,7 +113,6 @@ def _log_softmax(scope: Scope, value: str, label: str) -> str:
 
 
 def _norm(scope: Scope, value: str, label: str) -> str:
-    # LayerNormalization needs a gain, which the language writes as a product of its own.
     mean = scope.reduce("ReduceMean", value, [-1], True, f"{label}_mean")
     centred = scope.add("Sub", [value, mean], f"{label}_centred")
     square = scope.add("Mul", [centred, centred], f"{label}_square")
