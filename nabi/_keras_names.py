@@ -44,7 +44,7 @@ _ROOT = {
     "distribution": "use torch.distributed with the layers of nabi.nn",
     "estimator": "nabi.TextClassifier and similar models learn from raw data",
     "experimental": _INSIDE,
-    "export": "use model.export for an ONNX file, torch.export for a module, or model.save for a nabi file",
+    "export": "use model.export for ONNX, torch.export for a module, or model.save for a nabi file",
     "losses_utils": "use nabi.losses",
     "mixed_precision": "use torch.autocast around the model, or pass dtype='bfloat16' to layers",
     "objectives": "use nabi.losses",
