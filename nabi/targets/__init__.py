@@ -1,8 +1,8 @@
 """What a traced step is turned into: one file or folder for each target.
 
-`eager` (torch, the definition), `llvm` (native code for CPUs), `onnx`, `latex` and `picture`. `run_forward` and
-`run_backward` choose between the first two, and so do `full_batch`, `prepare` and `prepare_step` for what is
-run often; nothing outside this room asks which target runs.
+`eager` (torch, the definition), `llvm` (native code for CPUs), `onnx`, `latex` and `picture`. `run_forward`
+and `run_backward` choose between the first two, and so do `full_batch`, `prepare` and `prepare_step` for what
+is run often; nothing outside this room asks which target runs.
 """
 
 from typing import TYPE_CHECKING
