@@ -40,8 +40,8 @@ def main() -> None:
                 print(f"{seed + 1 - said.first} models, largest difference {largest:.1e}", flush=True)
     seconds = time.perf_counter() - begin
     print(
-        f"{said.count} models, {failed} differ; {enlarged} by more than {LIMIT:.0e}, where nabi's own float32 is "
-        f"as far from float64; largest difference {largest:.1e}; {seconds:.0f} s"
+        f"{said.count} models, {failed} differ; {enlarged} by more than {LIMIT:.0e}, where nabi's own "
+        f"float32 is as far from float64; largest difference {largest:.1e}; {seconds:.0f} s"
     )
     raise SystemExit(failed > 0)
 
