@@ -44,7 +44,7 @@ _ROOT = {
     "distribution": "use torch.distributed with the layers of nabi.nn",
     "estimator": "nabi.TextClassifier and similar models learn from raw data",
     "experimental": _INSIDE,
-    "export": "use torch.export for a module, or model.save for a nabi file",
+    "export": "use model.export for ONNX, torch.export for a module, or model.save for a nabi file",
     "losses_utils": "use nabi.losses",
     "mixed_precision": "use torch.autocast around the model, or pass dtype='bfloat16' to layers",
     "objectives": "use nabi.losses",
@@ -311,7 +311,6 @@ MODEL = {
     **_each("predict_generator", "use predict(generator, steps=...)"),
     **_each("predict_proba", "use predict"),
     **_each("to_yaml", "use to_json"),
-    **_each("export", "use torch.export for a module, or save for a nabi file"),
     **_each(
         "quantize quantization_mode quantized_build quantized_call get_quantization_layer_structure",
         "quantize with torch.ao.quantization",

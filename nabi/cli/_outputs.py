@@ -20,6 +20,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite files no
 
 _START = 1 << 16
 # Beginnings of files written by nabi: model files and checkpoints, and marks in pictures, figures and music.
+# Of an ONNX file: the version of its layout, and the program that wrote it.
+_ONNX_FILE = b"\x08\x08\x12\x04nabi"
 _MODEL_FILE = b'{"__metadata__":{"nabi":'
 _MARKS = (
     b"Software\0nabi",  # a PNG
@@ -125,7 +127,8 @@ def _check_existing(option: str, path: Path, overwrite: bool) -> None:
 def _is_own(path: Path) -> bool:
     """Return whether nabi wrote a file, judging by its beginning."""
     start = _start(path)
-    return start[8 : 8 + len(_MODEL_FILE)] == _MODEL_FILE or any(mark in start for mark in _MARKS)
+    is_model = start[8 : 8 + len(_MODEL_FILE)] == _MODEL_FILE or start.startswith(_ONNX_FILE)
+    return is_model or any(mark in start for mark in _MARKS)
 
 
 def _start(path: Path) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nabi.interchange._files import convert, describe, read_model, write_model
     from nabi.interchange._keras._reading import read_keras, read_keras_weights
     from nabi.interchange._keras._writing import write_keras, write_keras_weights
+    from nabi.interchange._onnx._write import write_onnx
     from nabi.interchange._tensorflow._checkpoint import (
         TensorFlowCheckpoint,
         TensorInfo,
@@ -55,6 +56,7 @@ else:
             "nabi.interchange._tensorflow._loading": ["LoadedWeights", "load_tensorflow_weights"],
             "nabi.interchange._keras._reading": ["read_keras", "read_keras_weights"],
             "nabi.interchange._keras._writing": ["write_keras", "write_keras_weights"],
+            "nabi.interchange._onnx._write": ["write_onnx"],
         },
     )
 
@@ -85,4 +87,5 @@ __all__ = [
     "write_keras_weights",
     "write_model",
     "write_model_file",
+    "write_onnx",
 ]

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from nabi.models._classifier._report import LabelFigures, Report
     from nabi.models._classifier._settings import TextSettings as TextSettings
     from nabi.models._classifier._split import read_text_parts as read_text_parts
+    from nabi.models._clips._encoder import FrameEncoder as FrameEncoder
     from nabi.models._clips._model import ClipClassifier
     from nabi.models._clips._settings import ClipSettings as ClipSettings
+    from nabi.models._dna._front import DNAFront as DNAFront
     from nabi.models._dna._model import DNAClassifier
     from nabi.models._dna._settings import DNASettings as DNASettings
     from nabi.models._forecaster._backtest import Backtest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from nabi.models._forecaster._sensitivity import ForecastReading
     from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
     from nabi.models._forecaster._state import ForecastState
+    from nabi.models._graph import Slot as Slot
     from nabi.models._keras_models import (
         Functional,
         Model,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
+    from nabi.models._sequences._fronts import SeriesFront as SeriesFront
     from nabi.models._sequences._model import SequencePrediction
     from nabi.models._sequences._report import SequenceReport
     from nabi.models._series._model import SeriesClassifier
@@ -62,6 +66,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.models._graph": ["Slot"],
             "nabi.models._keras_models": [
                 "Functional",
                 "Model",
@@ -78,8 +83,10 @@ else:
             "nabi.models._captioner._settings": ["CaptionSettings"],
             "nabi.models._captioner._training": ["CaptionReport"],
             "nabi.models._captioner._writing": ["Caption", "CaptionAttention"],
+            "nabi.models._clips._encoder": ["FrameEncoder"],
             "nabi.models._clips._model": ["ClipClassifier"],
             "nabi.models._clips._settings": ["ClipSettings"],
+            "nabi.models._dna._front": ["DNAFront"],
             "nabi.models._dna._model": ["DNAClassifier"],
             "nabi.models._dna._settings": ["DNASettings"],
             "nabi.models._forecaster._backtest": ["Backtest"],
@@ -100,6 +107,7 @@ else:
             "nabi.models._classifier._report": ["LabelFigures", "Report"],
             "nabi.models._classifier._settings": ["TextSettings"],
             "nabi.models._classifier._split": ["read_text_parts"],
+            "nabi.models._sequences._fronts": ["SeriesFront"],
             "nabi.models._sequences._model": ["SequencePrediction"],
             "nabi.models._sequences._report": ["SequenceReport"],
             "nabi.models._series._model": ["SeriesClassifier"],

@@ -12,7 +12,7 @@ from nabi._tree import leaves
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers import Call, SymbolicTensor, call_symbolically, is_symbolic, to_mask, to_tensor
 from nabi.models._data_adapter import adjusted
-from nabi.models._graph import Slot, trace
+from nabi.models._graph import Graph, Slot, trace
 from nabi.models._graph_config import graph_config, tensors_from_config
 from nabi.models._graph_ends import ends, masked, packed, unique
 from nabi.models._model import Model
@@ -82,6 +82,11 @@ class Functional(Model):
             inputs = [entry.symbol() for entry in self._graph.entries]
             self._symbolic = (inputs, self._graph.run(inputs))
         return self._symbolic
+
+    @property
+    def graph(self) -> Graph:
+        """The calls of layers between inputs and outputs, in an order in which they can be computed."""
+        return self._graph
 
     @property
     def inputs(self) -> list[SymbolicTensor]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 
+from nabi._exporters import exporter_of
 from nabi._public import public
 from nabi.errors import ArgumentError, MissingNameError, unknown_name
 from nabi.layers import Held, Layer, serialize
@@ -167,6 +168,16 @@ class Model(Fitting):
         The model must be compiled as when the file was written; raises as `load_weights`.
         """
         _files.load_training(self, path)
+
+    @public
+    def export(self, path: str | os.PathLike[str], format: str | None = None, **options: Any) -> None:
+        """Write the model as a file for other programs; `format` is by default that of the path's suffix.
+
+        "onnx" is written by `nabi.interchange.write_onnx`, whose options `lengths`, `stateful` and `opset` it
+        takes. Raises `ArgumentError` for an unknown format and for layers that it has no rendering for,
+        `OutputError` if the file cannot be written.
+        """
+        exporter_of(path, format)(self, path, **options)
 
     # Configuration ----------------------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from nabi.nn._rnn import (
         RNN,
     )
+    from nabi.nn._runs import (
+        runs_of as runs_of,
+    )
     from nabi.nn._torch_cells import (
         GRUCell,
         LSTMCell,
@@ -61,6 +64,9 @@ else:
             ],
             "nabi.nn._rnn": [
                 "RNN",
+            ],
+            "nabi.nn._runs": [
+                "runs_of",
             ],
             "nabi.nn._torch_cells": [
                 "GRUCell",

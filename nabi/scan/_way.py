@@ -40,9 +40,13 @@ def way_of(x: Tensor, others: Sequence[Tensor]) -> Way:
         return Way.OPERATOR
     transformed = torch._C._functorch.peek_interpreter_stack() is not None or _forward_level() >= 0
     if torch._C._is_tracing() and not transformed:
-        # A trace holds for sequences of other lengths only if the steps are not written out in it. But ONNX
-        # knows no operators except torch's.
-        return Way.DEFINITION if torch.onnx.is_in_onnx_export() else Way.OPERATOR
+        # A trace holds for sequences of other lengths only if the steps are not written out in it.
+        if torch.onnx.is_in_onnx_export():
+            # What is written then is of no use to anyone else.
+            from nabi.scan._torch_onnx import register_symbolic
+
+            register_symbolic()
+        return Way.OPERATOR
     if is_watched():
         return Way.DEFINITION
     if are_ordinary(x, *others):

@@ -1,8 +1,9 @@
 """What a traced step is turned into: one file or folder for each target.
 
 `eager` (torch, the definition), `llvm` (native code for CPUs), `torch_operators` (torch's own, for graphics
-cards), `latex` and `picture`. `run_forward` and `run_backward` choose between the first three; `full_batch`,
-`prepare` and `prepare_step` do so for what is run often. Nothing outside this room asks which target runs.
+cards), `onnx`, `latex` and `picture`. `run_forward` and `run_backward` choose between the first three;
+`full_batch`, `prepare` and `prepare_step` do so for what is run often. Nothing outside this room asks which
+target runs.
 """
 
 from typing import TYPE_CHECKING

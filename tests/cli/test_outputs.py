@@ -76,6 +76,8 @@ REFUSED = [
     ([*SERIES, "--out", "link.csv"], "the data"),
     ([*CLIPS, "--out", "pictures/cat.nabi"], "the clips"),
     ([*SOUND, "--out", "pictures/cat.png"], "a recording"),
+    (["export", "m.nabi", "--out", "m.nabi"], "MODEL"),
+    (["export", "m.nabi", "--cell", "cell.py:Mine", "--out", "cell.py"], "--cell"),
 ]
 
 
@@ -109,6 +111,9 @@ EXISTING = [
     ([*PREDICT, "table.csv", "--out", "x.csv"], "x.csv"),
     (["forecast", "m.nabi", "--out", "x.csv"], "x.csv"),
     (["forecast", "m.nabi", "--reading", "x.png"], "x.png"),
+    (["export", "m.nabi"], "m.onnx"),
+    (["export", "m.nabi", "--to", "onnx", "--out", "x.onnx"], "x.onnx"),
+    (["export", "m.nabi", "--out", "x.onnx"], "x.json"),
     *(
         ([*form, "--out", "x.nabi"], f"x{suffix}")
         for form in (

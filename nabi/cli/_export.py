@@ -1,0 +1,79 @@
+"""`nabi export`: a trained model as a file for other programs."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.errors import ArgumentError, UnknownNameError
+
+__all__ = ["export"]
+
+
+class Format(StrEnum):
+    """The format to write."""
+
+    ONNX = "onnx"
+
+
+def export(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A model from `nabi train`, `nabi run` or `save`.", metavar="MODEL", show_default=False
+        ),
+    ],
+    to: Annotated[Format, typer.Option(help="The format to write.")] = Format.ONNX,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write.", metavar="FILE", show_default="the model's name with .onnx"),
+    ] = None,
+    lengths: Annotated[
+        bool, typer.Option("--lengths", help="Have the lengths of sequences as an input.")
+    ] = False,
+    stateful: Annotated[
+        bool,
+        typer.Option("--stateful", help="Have states as inputs and outputs, to read piece by piece."),
+    ] = False,
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 22.")] = 17,
+    overwrite: Overwrite = False,
+    cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
+) -> None:
+    """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
+
+    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON.
+    """
+    place = model.with_suffix(f".{to}") if out is None else out
+    check_outputs(
+        {"--out": [place, place.with_suffix(".json")]},
+        {"MODEL": model, "--cell": cell_files(cell or ())},
+        overwrite=overwrite,
+    )
+    found = _load(model, cell or ())
+    from nabi.interchange import write_onnx
+
+    write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
+    typer.echo(f"The model is in {place}")
+
+
+def _load(path: Path, own_cells: Sequence[str]) -> Any:
+    """Read a model of any kind."""
+    from nabi import models
+    from nabi.cli._cell import find_class
+    from nabi.files import READERS, read_model_file
+
+    kind = read_model_file(path).kind
+    reader = READERS.get(kind, "")
+    if kind == "model":
+        classes = {found.__name__: found for found in map(find_class, own_cells)}
+        try:
+            return models.load_model(path, classes, compile=False)
+        except UnknownNameError as problem:
+            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
+    if not (reader.startswith("nabi.") and reader.endswith(".load")):
+        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
+    return load_with_cells(reader.split(".")[1], path, own_cells)

@@ -1,0 +1,159 @@
+"""nabi's own description of a model within an ONNX file; the package's docstring says what it holds."""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nabi._shown import short
+from nabi.errors import FileFormatError
+from nabi.files import LAYOUT, ModelFile
+from nabi.targets.onnx import Model, Tensor as OnnxTensor
+
+__all__ = ["KEY", "describe", "own_model"]
+
+KEY = "nabi"
+"""The key of the description in `metadata_props`."""
+_FEWEST = 64  # Smaller tensors are stored beside the graph; finding them in it would say more than they hold.
+_DTYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+Array = npt.NDArray[Any]
+
+
+def describe(
+    kind: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor], initializers: Sequence[OnnxTensor]
+) -> str:
+    """Return the description as JSON text.
+
+    Args:
+        kind, header, tensors: as in a model file.
+        initializers: constants of the graph, in which most of the numbers are found.
+    """
+    places = _Places(initializers)
+    described = {name: places.find(tensor) for name, tensor in tensors.items()}
+    return json.dumps(
+        {"format": KEY, "layout": LAYOUT, "kind": kind, "header": dict(header), "tensors": described},
+        ensure_ascii=False,
+    )
+
+
+class _Places:
+    """Where each row of numbers stands in the constants of a graph."""
+
+    def __init__(self, initializers: Sequence[OnnxTensor]) -> None:
+        self._rows: dict[bytes, tuple[str, int]] = {}
+        self._matrices: dict[str, Array] = {}
+        for one in initializers:
+            if one.data_type == 1 and len(one.dims) >= 2 and all(one.dims):
+                matrix = np.frombuffer(one.raw_data, "<f4").reshape(-1, one.dims[-1])
+                self._matrices[one.name] = matrix
+                for row, values in enumerate(matrix):
+                    self._rows.setdefault(values.tobytes(), (one.name, row))
+
+    def find(self, tensor: Tensor) -> dict[str, Any]:
+        """Describe a tensor by rows of constants, or by its numbers."""
+        values = tensor.detach().cpu()
+        dtype = str(values.dtype).removeprefix("torch.")
+        found: dict[str, Any] = {"dtype": dtype, "shape": list(values.shape)}
+        if dtype == "float32" and values.dim() >= 2 and values.numel() >= _FEWEST:
+            array = values.numpy()
+            for axes in _orders(values.dim()):
+                rows = self._find_rows(np.ascontiguousarray(array.transpose(axes)))
+                # Numbers take 6 characters each; many short pieces would take more.
+                if rows is not None and len(rows) * 40 < 6 * array.size:
+                    return found | {"rows": rows, "axes": list(axes)}
+        if dtype == "bfloat16":
+            values = values.view(torch.int16)
+        raw = values.contiguous().numpy()
+        raw = raw.astype(raw.dtype.newbyteorder("<"), copy=False)
+        return found | {"values": base64.b64encode(raw.tobytes()).decode()}
+
+    def _find_rows(self, array: Array) -> list[list[Any]] | None:
+        pieces: list[list[Any]] = []
+        for values in array.reshape(-1, array.shape[-1]):
+            if pieces:
+                name, first, count, sign = pieces[-1]
+                matrix = self._matrices[name]
+                following = first + count
+                if following < len(matrix) and (sign * matrix[following]).tobytes() == values.tobytes():
+                    pieces[-1][2] += 1
+                    continue
+            for sign in (1, -1):
+                found = self._rows.get((sign * values).tobytes())
+                if found is not None and (sign * (sign * values)).tobytes() == values.tobytes():
+                    pieces.append([*found, 1, sign])
+                    break
+            else:
+                return None
+        return pieces
+
+
+def _orders(rank: int) -> list[tuple[int, ...]]:
+    """Return the orders of axes in which a tensor may stand in a graph."""
+    forward = tuple(range(rank))
+    last_first = (rank - 1, rank - 2, *range(rank - 2))  # kernels of convolutions
+    return list(dict.fromkeys([forward, forward[::-1], last_first]))
+
+
+def own_model(message: Model, path: str | Path = "") -> ModelFile | None:
+    """Return the model that a file of nabi describes, as a model file would hold it; None without one.
+
+    Raises:
+        FileFormatError: if the description is damaged, of a newer layout, or does not fit the graph.
+    """
+    text = next((entry.value for entry in message.metadata_props if entry.key == KEY), None)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.get("format") != KEY:
+            raise FileFormatError(f"{KEY}: expected a description of nabi")
+        if found["layout"] != LAYOUT:
+            raise FileFormatError(f"{KEY}: expected layout {LAYOUT}, got {str(found['layout'])[:20]}")
+        graph = message.graph
+        constants = {} if graph is None else {one.name: one for one in graph.initializer}
+        tensors = {str(name): _tensor(place, constants) for name, place in found["tensors"].items()}
+        kind, header = str(found["kind"]), dict(found["header"])
+    except FileFormatError as problem:
+        raise FileFormatError(f"path: {path}: {problem}") from problem
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error) as problem:
+        raise FileFormatError(
+            f"path: {path}: {KEY}: the description of the model is damaged: {short(problem)}"
+        ) from problem
+    return ModelFile(Path(path), kind, header, tensors)
+
+
+def _tensor(place: Mapping[str, Any], constants: Mapping[str, OnnxTensor]) -> Tensor:
+    shape, dtype = [int(size) for size in place["shape"]], str(place["dtype"])
+    if any(size < 0 for size in shape) or dtype not in (*_DTYPES, "bfloat16"):
+        raise FileFormatError(f"{KEY}: expected a tensor, got {str(shape)[:60]} of {dtype[:20]}")
+    if "values" in place:
+        raw = base64.b64decode(str(place["values"]), validate=True)
+        stored = np.dtype("int16" if dtype == "bfloat16" else dtype).newbyteorder("<")
+        if len(raw) != math.prod(shape) * stored.itemsize:
+            raise FileFormatError(f"{KEY}: expected {math.prod(shape)} numbers, got {len(raw)} bytes")
+        array = np.frombuffer(raw, stored).reshape(shape).astype(stored.newbyteorder("="))
+        tensor = torch.from_numpy(array)
+        return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
+    axes = [int(axis) for axis in place["axes"]]
+    if sorted(axes) != list(range(len(shape))):
+        raise FileFormatError(f"{KEY}: expected an order of axes, got {axes}")
+    turned = [shape[axis] for axis in axes]
+    pieces, left = [], math.prod(turned[:-1])
+    for name, first, count, sign in place["rows"]:
+        constant = constants[name]
+        width = constant.dims[-1]
+        matrix = np.frombuffer(constant.raw_data, "<f4").reshape(-1, width)
+        if not 0 <= first <= first + count <= len(matrix) or width != turned[-1] or count > left:
+            raise FileFormatError(f"{KEY}: expected rows of {name}, got {first} to {first + count}")
+        left -= count
+        pieces.append(matrix[first : first + count] * np.float32(sign))
+    values = np.concatenate(pieces).reshape(turned).transpose(np.argsort(axes))
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

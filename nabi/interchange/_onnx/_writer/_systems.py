@@ -1,0 +1,177 @@
+"""The networks within ready systems, and what stands before them that a graph cannot hold."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nabi import models
+from nabi.data import KEYS, Vocabulary
+from nabi.errors import ArgumentError
+from nabi.interchange._onnx._writer._models import write_keras_model
+from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
+from nabi.interchange._onnx._writer._sequences import write_sequence_networks
+from nabi.interchange._onnx._writer._writing import Value, Writing
+
+__all__ = ["is_system", "write_system"]
+
+_REFUSED = {
+    models.Captioner: "it writes a caption word by word in a search, which is a program and no graph",
+    models.Translator: "it writes a sentence word by word in a search, which is a program and no graph",
+    models.Forecaster: (
+        "its networks read scaled series, calendars and the forecasts of simple methods, which a program "
+        "computes from the series at every step"
+    ),
+}
+
+
+def is_system(model: Any) -> bool:
+    """Return whether a model is a ready system."""
+    return isinstance(model, (*_WRITERS, *_REFUSED))
+
+
+def write_system(w: Writing, model: Any, lengths: bool) -> str:
+    """Write the network of a ready system; returns what it is called.
+
+    Raises:
+        ArgumentError: for a system that is no single graph, or has not been trained.
+    """
+    name = type(model).__name__
+    for kind, reason in _REFUSED.items():
+        if isinstance(model, kind):
+            raise ArgumentError(
+                f"model: {name} cannot be written as ONNX: {reason}; save it for nabi instead"
+            )
+    network = model.model if isinstance(model, models.TextClassifier) else model.network
+    if network is None:
+        raise ArgumentError(f"model: {name} has no network yet; fit it first")
+    next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
+    w.preprocessing = {"written_by": "nabi export", "system": name, **w.preprocessing}
+    return name
+
+
+def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    reserved = {"padding": 0, "start": 1, "unknown": 2, "separator": 3}
+    return {"vocabulary": vocabulary.to_dict(), "reserved": reserved}
+
+
+def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
+    write_keras_model(w, model.model, lengths)
+    settings = model.settings
+    decision = "the network alone"
+    if getattr(model, "simple", None) is not None and settings.word_features:
+        decision += "; in nabi, logistic regression on words decides together with it"
+    w.preprocessing = {
+        "input": "codes of a text, after the code for its start; padded with 0",
+        "maxlen": settings.maxlen,
+        "truncating": settings.truncating,
+        **_vocabulary(model.vocabulary),
+        "labels": list(model.labels.names),
+        "several_labels": bool(model.labels.several),
+        "outputs": "one probability is that of the second label" if model.model.output_shape[-1] == 1 else "",
+        "decision": decision,
+    }
+
+
+def _stack(w: Writing, network: Any, x: Value) -> Value:
+    """Write a stack of recurrent layers; its states are zero, or inputs and outputs of the file."""
+    for number, layer in enumerate(network.recurrent):
+        program = layer.program()
+        first: tuple[str, ...] | None = None
+        pairs = list(zip(program.state_names, program.state_widths, strict=True))
+        if w.stateful:
+            first = tuple(w.state(f"{state}_{number}", ["batch", width]) for state, width in pairs)
+        run = Run(program, layer.cell_parameters(), False, first)
+        (result,) = run_over_time(w, [run], x, f"recurrent_{number}")
+        for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
+            w.next_state(given, value, ["batch", width])
+        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
+    return x
+
+
+def _inside(w: Writing, x: Value, lengths: bool) -> Value:
+    if not lengths:
+        return x
+    own = w.input("lengths", np.int32, ["batch"], (None,))
+    return Value(x.name, x.shape, w.mask_of_lengths(own.name, x.name))
+
+
+def _dense(w: Writing, value: str, kernel: Any, bias: Any, name: str) -> str:
+    found = w.graph.add("MatMul", [value, w.weight(kernel, f"{name}_kernel")], name)
+    return found if bias is None else w.graph.add("Add", [found, w.weight(bias, f"{name}_bias")], name)
+
+
+def _language(w: Writing, model: Any, lengths: bool) -> None:
+    network, graph = model.network, w.graph
+    if network.several and not w.stateful:
+        raise ArgumentError(
+            "stateful: a language model of several texts sets its states to zero where a text begins; write "
+            "it with stateful=True and pass zeros there"
+        )
+    codes = w.input("codes", np.int64, ["batch", "time"], (None, None))
+    table = w.weight(network.embedding.embeddings, "embeddings")
+    x = Value(graph.add("Gather", [table, codes.name], "embedded"), (None, None, None))
+    x = _stack(w, network, _inside(w, x, lengths))
+    found = x.name
+    if network.projection is not None:
+        found = _dense(w, found, network.projection.kernel, None, "projection")
+    matrix, bias = network.readout_weights()
+    found = _dense(w, found, matrix.T, bias, "readout")
+    w.output(found, "logits", np.float32, ["batch", "time", len(model.vocabulary)])
+    w.preprocessing = {
+        "input": "codes of a text; the first of a text is that of its start, with states of zero",
+        "outputs": "logits of the code after each",
+        **_vocabulary(model.vocabulary),
+    }
+
+
+def _notes(w: Writing, model: Any, lengths: bool) -> None:
+    network, graph = model.network, w.graph
+    if network.coupling() is not None:
+        raise ArgumentError(
+            'model: NoteModel cannot be written as ONNX: with the output "chords" the keys of a frame are '
+            "drawn one after the other, which is a program and no graph"
+        )
+    frames = w.input("frames", np.float32, ["batch", "time", KEYS], (None, None, KEYS))
+    found = _dense(w, frames.name, network.frames.kernel, network.frames.bias, "frames_read")
+    if network.labels is not None:
+        labels = w.input("labels", np.int64, ["batch"], (None,))
+        table = w.weight(network.labels.embeddings, "label_embeddings")
+        row = graph.add("Unsqueeze", [graph.add("Gather", [table, labels.name]), graph.ints(1)], "label_rows")
+        found = graph.add("Add", [found, row], "frames_of_label")
+    x = _stack(w, network, _inside(w, Value(found, (None, None, None)), lengths))
+    found = _dense(w, x.name, network.readout.kernel, network.readout.bias, "readout")
+    w.output(found, "logits", np.float32, ["batch", "time", KEYS + 1])
+    w.preprocessing = {
+        "input": "frames of 88 keys, 1 for each that sounds; before the first a frame of zeros",
+        "labels": list(model.labels),
+        "outputs": "logits of the keys of the next frame, each by itself, and of the end of the piece",
+    }
+
+
+def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
+    def write(w: Writing, model: Any, lengths: bool) -> None:
+        if w.stateful:
+            raise ArgumentError("stateful: it is for modules, layers, language models and models of notes")
+        write_sequence_networks(w, model.network, lengths)
+        w.preprocessing = {"input": reads, "labels": list(model.labels.names)}
+        if model.network.answer == "string":
+            w.preprocessing["outputs"] = "number 0 is the blank, class c is number c + 1"
+
+    return write
+
+
+_WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
+    models.TextClassifier: _text_classifier,
+    models.LanguageModel: _language,
+    models.NoteModel: _notes,
+    models.SeriesClassifier: _sequences("channels as they were measured; a missing value is NaN"),
+    models.DNAClassifier: _sequences("codes of letters, as nabi.data has them: A 0, C 1, G 2, T 3, ..."),
+    models.ClipClassifier: _sequences("frames of red, green and blue, 0 to 255, in the size of the training"),
+    models.SoundClassifier: _sequences(
+        "features: log-mels without their running mean, as the front of the model computes them from samples"
+    ),
+    models.SpeechRecognizer: _sequences(
+        "features: log-mels without their running mean, as the front of the model computes them from samples"
+    ),
+}

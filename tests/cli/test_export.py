@@ -1,0 +1,57 @@
+"""`nabi export`: files for other programs."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from nabi import cells, layers, models
+from nabi.models import TextClassifier
+
+CELL = """
+from nabi.ir import Cell
+from nabi.ir.functions import sigmoid, tanh
+
+class Gated(Cell):
+    def step(self, x, h):
+        f = sigmoid(self.affine("f", x, h))
+        return (1 - f) * h + f * tanh(self.affine("h", x, h=f * h))
+"""
+
+
+def test_a_model_and_a_system(nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    models.Sequential([layers.RNN(cells.PeepholeLSTM(3), input_shape=(None, 2))]).save("model.nabi")
+    done = nabi("export", "model.nabi", "--stateful", "--lengths")
+    assert (done.status, done.out) == (0, "The model is in model.onnx\n")
+    names = [one.name for one in onnx.load("model.onnx").graph.input]
+    assert names[:2] == ["input", "lengths"]
+    assert len(names) == 4
+    assert nabi("export", "model.nabi").status == 0  # a file of nabi is replaced
+    classifier = TextClassifier(units=3, embedding_size=3, epochs=1)
+    classifier.fit(["good", "bad", "so good", "so bad"] * 3, ["a", "b"] * 6, verbose=0)
+    classifier.save("texts.nabi")
+    assert nabi("export", "texts.nabi", "--to", "onnx", "--out", "out/texts.onnx", "--opset", 20).status == 0
+    assert '"written_by": "nabi export"' in Path("out/texts.json").read_text()
+    assert nabi("export", "texts.nabi", "--to", "onnx", "--out", "out/texts.onnx").status == 0
+
+
+def test_a_cell_of_a_file_and_errors(nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(CELL)
+    from nabi.cli._cell import find_class
+
+    models.Sequential([layers.RNN(find_class("own.py:Gated")(3), input_shape=(None, 2))]).save("own.nabi")
+    done = nabi("export", "own.nabi", "--cell", "own.py:Gated")
+    assert done.status == 0
+    assert [one.name for one in onnx.load("own.onnx").functions] == ["Gated"]
+    model = models.Sequential([layers.Dense(1, input_shape=(2,))])
+    model.save_weights("weights.nabi")
+    done = nabi("export", "weights.nabi")
+    assert done.status == 2
+    assert "MODEL: expected a model, got a file of kind 'weights'" in done.err
+    model.save("dense.nabi")
+    done = nabi("export", "dense.nabi", "--opset", 12)
+    assert done.status == 2
+    assert "opset: expected a version from 17 to 22, got 12" in done.err

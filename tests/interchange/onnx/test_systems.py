@@ -1,0 +1,180 @@
+"""The networks of ready systems: what ONNX Runtime says is what nabi says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nabi import models
+from nabi.errors import ArgumentError
+from nabi.files import read_model_file
+from nabi.models import TextClassifier
+
+from .running import Written, close
+
+SMALL: dict[str, Any] = {"units": 4, "epochs": 1, "batch_size": 8}
+RANDOM = np.random.default_rng(0)
+
+
+def check_own(model: Any, written: Written) -> None:
+    """The file describes the whole system as its own file does."""
+    place = written.path.with_suffix(".nabi")
+    model.save(place)
+    file, own = read_model_file(place), written.own()
+    assert (own.kind, set(own.tensors)) == (file.kind, set(file.tensors))
+    assert own.header == {k: v for k, v in file.header.items() if k not in ("format", "layout", "kind")}
+    assert all(torch.equal(own.tensors[name], one) for name, one in file.tensors.items())
+
+
+def beside(written: Written) -> dict[str, Any]:
+    found = json.loads(written.path.with_suffix(".json").read_text())
+    assert found == json.loads(written.metadata["nabi.preprocessing"])
+    return found
+
+
+@pytest.mark.parametrize("pooling", ["max", "last"])
+def test_a_text_classifier(tmp_path: Path, pooling: str) -> None:
+    texts = ["a good film", "good and warm", "so good", "bad", "a bad film", "bad and cold"] * 3
+    labels = ["good"] * 3 + ["bad"] * 3
+    model = TextClassifier("peephole-lstm", **SMALL, pooling=pooling, word_features=False)
+    model.fit(texts, labels * 3, verbose=0)
+    written = Written(model, tmp_path / "texts.onnx")
+    codes = np.array([[1, 4, 5, 6], [1, 7, 0, 0]])
+    close(written.run(input=codes)["output"], model.model(torch.tensor(codes)))
+    assert beside(written)["labels"] == list(model.labels.names)
+    assert beside(written)["vocabulary"] == model.vocabulary.to_dict()
+    check_own(model, written)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_language_model(tmp_path: Path, tied: bool) -> None:
+    model = models.LanguageModel(**SMALL, embedding_size=3, window=8, tied=tied, layers=2)
+    model.fit(["the cat sat on the mat. " * 20], verbose=0)
+    codes = RANDOM.integers(4, len(model.vocabulary), (2, 6))
+    wanted, last = model.network(torch.tensor(codes), model.network.start(2))
+    whole = Written(model, tmp_path / "whole.onnx")
+    close(whole.run(codes=codes)["logits"], wanted)
+    written = Written(model, tmp_path / "steps.onnx", stateful=True)
+    states = {one["input"]: np.zeros((2, one["width"]), np.float32) for one in written.states}
+    for time in range(6):
+        found = written.run(codes=codes[:, time : time + 1], **states)
+        close(found["logits"][:, 0], wanted[:, time])
+        states = {one["input"]: found[one["output"]] for one in written.states}
+    for one, other in zip(states.values(), [state for layer in last for state in layer], strict=True):
+        close(one, other)
+    assert beside(written)["reserved"]["start"] == 1
+    check_own(model, written)
+
+
+def test_a_language_model_of_several_texts_begins_with_zeros(tmp_path: Path) -> None:
+    model = models.LanguageModel(**SMALL, embedding_size=3, window=8)
+    model.fit(["the cat sat on the mat. " * 5] * 8, verbose=0)
+    with pytest.raises(ArgumentError, match="write it with stateful=True"):
+        Written(model, tmp_path / "texts.onnx")
+    assert len(Written(model, tmp_path / "texts.onnx", stateful=True).states) == len(
+        model.network.recurrent
+    ) * len(model.cell.states)
+
+
+def test_a_model_of_notes(tmp_path: Path) -> None:
+    pieces = [[(60,), (62,), (64, 67)] * 4] * 4
+    model = models.NoteModel(**SMALL, embedding_size=3, output="keys")
+    model.fit(pieces, ["a", "b"] * 2, validation_share=0, test_share=0, verbose=0)
+    frames = RANDOM.integers(0, 2, (2, 5, 88)).astype(np.float32)
+    labels = np.array([0, 1])
+    wanted, _ = model.network(torch.tensor(frames), model.network.start(2), torch.tensor(labels))
+    written = Written(model, tmp_path / "notes.onnx")
+    close(written.run(frames=frames, labels=labels)["logits"], wanted)
+    check_own(model, written)
+    chords = models.NoteModel(**SMALL, embedding_size=3, output="chords")
+    chords.fit(pieces, validation_share=0, test_share=0, verbose=0)
+    with pytest.raises(ArgumentError, match="NoteModel cannot be written as ONNX"):
+        Written(chords, tmp_path / "chords.onnx")
+
+
+def check_sequences(path: Path, model: Any, x: Any, fed: Any = None) -> None:
+    """Whole rows without lengths, and rows of other lengths with them."""
+    lengths = torch.tensor([x.shape[1], x.shape[1] - 2] + [1] * (len(x) - 2))
+    given = x if fed is None else fed
+    for count, options in ((torch.full((len(x),), x.shape[1]), {}), (lengths, {"lengths": True})):
+        wanted, left = model.network.probabilities(torch.as_tensor(x), count)
+        written = Written(model, path / "sequences.onnx", **options)
+        feeds = {"input": given, **({"lengths": count.int().numpy()} if options else {})}
+        found = written.run(**feeds)
+        close(found["probabilities"], wanted)
+        if model.network.answer != "class":
+            assert found["steps_of_rows"].tolist() == left.tolist()
+    assert beside(written)["labels"] == list(model.labels.names)
+    check_own(model, written)
+
+
+def series(count: int, per_step: bool) -> Any:
+    inputs = [RANDOM.normal(size=(int(RANDOM.integers(6, 9)), 2)).astype(np.float32) for _ in range(count)]
+    inputs[0][2, 1] = np.nan
+    names = ("up", "down")
+    if per_step:
+        return inputs, [[names[int(step[0] > 0)] for step in one] for one in inputs]
+    return inputs, [names[number % 2] for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("per_step", "options"),
+    [
+        (False, {"convolutions": (3,), "networks": 2, "normalization": "batch"}),
+        (True, {"bidirectional": True, "layers": 2, "label_per_step": True}),
+    ],
+    ids=["class", "step"],
+)
+def test_a_series_classifier(tmp_path: Path, per_step: bool, options: dict[str, Any]) -> None:
+    model = models.SeriesClassifier("gru", **SMALL, **options)
+    model.fit(*series(24, per_step), verbose=0)
+    x = RANDOM.normal(size=(3, 8, 2)).astype(np.float32)
+    x[0, 3, 1] = np.nan
+    check_sequences(tmp_path, model, x)
+
+
+@pytest.mark.parametrize("options", [{"words": "bases"}, {"words": "triplets", "units": 5}], ids=str)
+def test_a_classifier_of_dna(tmp_path: Path, options: dict[str, Any]) -> None:
+    sequences = ["".join(RANDOM.choice(list("ACGT"), 14)) for _ in range(24)]
+    model = models.DNAClassifier("lstm", **{**SMALL, "convolutions": (4,), **options})
+    model.fit(sequences, ["a", "b"] * 12, verbose=0)
+    check_sequences(tmp_path, model, RANDOM.integers(0, 4, (3, 14)))
+
+
+def test_a_classifier_of_clips(tmp_path: Path) -> None:
+    clips = [RANDOM.integers(0, 256, (5, 12, 12, 3)).astype(np.uint8) for _ in range(12)]
+    model = models.ClipClassifier("gru", **SMALL, image_size=12, channels=(4, 6), features=3)
+    model.fit(clips, ["a", "b", "c"] * 4, verbose=0)
+    check_sequences(tmp_path, model, RANDOM.integers(0, 256, (3, 5, 12, 12, 3)).astype(np.uint8))
+
+
+def tones(count: int) -> Any:
+    return [np.sin(np.arange(2400) * (0.1 + number % 2)).astype(np.float32) for number in range(count)]
+
+
+@pytest.mark.parametrize("kind", [models.SoundClassifier, models.SpeechRecognizer])
+def test_models_that_listen_begin_after_their_front(tmp_path: Path, kind: Any) -> None:
+    model = kind("gru", **SMALL, convolutions=(4,), mels=8)
+    said = ["low" if kind is models.SoundClassifier else "low high", "high"] * 8
+    model.fit(tones(16), said, rate=8000, verbose=0)
+    (network,) = model.network.networks
+    samples = torch.from_numpy(np.stack(tones(3)))
+    with torch.no_grad():
+        features, frames = network.front(samples, torch.full((3,), samples.shape[1]))
+        wanted, left = model.network.probabilities(samples, torch.full((3,), samples.shape[1]))
+    written = Written(model, tmp_path / "sound.onnx", lengths=True)
+    found = written.run(input=features.numpy(), lengths=frames.int().numpy())
+    close(found["probabilities"], wanted)
+    if kind is models.SpeechRecognizer:
+        assert found["steps_of_rows"].tolist() == left.tolist()
+    assert "features" in beside(written)["input"]
+    check_own(model, written)
+
+
+@pytest.mark.parametrize("kind", [models.Captioner, models.Translator, models.Forecaster])
+def test_programs_are_refused_with_the_reason(tmp_path: Path, kind: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"{kind.__name__} cannot be written as ONNX: it"):
+        Written(kind(), tmp_path / "model.onnx")
