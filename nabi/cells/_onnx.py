@@ -62,17 +62,18 @@ def _checked(given: Any, count: int) -> Functions:
         raise unknown_name("functions", given, DEFAULTS)
     checked = []
     for one in given:
-        name, *numbers = [one] if isinstance(one, str) else one
+        name, *numbers = [one] if isinstance(one, str) else list(one)
         if name not in DEFAULTS or len(numbers) > len(DEFAULTS[name]):
             raise unknown_name("functions", name, DEFAULTS)
-        numbers += DEFAULTS[name][len(numbers) :]
+        numbers = [*numbers, *DEFAULTS[name][len(numbers) :]]
         checked.append((name, *[_checks.real("functions", number) for number in numbers]))
     return tuple(checked)
 
 
 def _apply(function: tuple[Any, ...], x: Node) -> Node:
     """Apply an activation of ONNX, a name with its alpha and beta, to a value of a step."""
-    name, *numbers = function
+    name: str = function[0]
+    numbers: tuple[float, ...] = function[1:]
     known = _KNOWN.get((name, *numbers))
     if known is not None:
         return known(x)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
+    from nabi.interchange._onnx._imported import Imported
+    from nabi.interchange._onnx._reader import read_onnx
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -27,14 +29,18 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
+            "nabi.interchange._onnx._imported": ["Imported"],
+            "nabi.interchange._onnx._reader": ["read_onnx"],
         },
     )
 
 __all__ = [
     "LAYOUT",
     "READERS",
+    "Imported",
     "ModelFile",
     "read_model_file",
+    "read_onnx",
     "write_atomically",
     "write_model_file",
 ]

@@ -305,7 +305,8 @@ class SequenceMask(Layer):
                 f"lengths: {self.name} (SequenceMask) expected lengths from 0 to {steps}, "
                 f"got {lengths.tolist()[:10]}"
             )
-        return torch.arange(steps, device=lengths.device) < lengths.reshape(-1, 1)
+        mask: Tensor = torch.arange(steps, device=lengths.device) < lengths.reshape(-1, 1)
+        return mask
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the batch and the steps."""

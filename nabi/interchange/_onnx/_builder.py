@@ -1,16 +1,17 @@
 """The model that is being made: layers with their names and weights, and tensors brought into an order."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from nabi import layers
 from nabi.interchange._onnx._nodes import Call
 from nabi.interchange._onnx._refusal import Refusal, Restart
 from nabi.interchange._onnx._values import Array, Axes, Axis, Const, Group, Value, atoms, static
 from nabi.layers import SymbolicTensor
+from nabi.targets.onnx import Node
 
 __all__ = ["Builder"]
 
@@ -29,8 +30,14 @@ class Builder:
         self.read_fully: set[str] = set()
         self.read_last: set[str] = set()
         self.notes: list[str] = []
-        self.used: set[str] = set()
+        self.used: set[str] = set()  # names that some node or the model reads
+        self.consumers: dict[str, list[Node]] = {}
+        self.names: dict[str, Any] = {}
+        self.inputs: list[SymbolicTensor] = []
+        self.conflict = ""  # about sizes of the batch; it may end when the right axes are known
+        self.biased: dict[str, str] = {}
         self._names: set[str] = set()
+        self._named_axes: dict[str, Axis] = {}
 
     # Layers -----------------------------------------------------------------------------------------------
 
@@ -54,17 +61,51 @@ class Builder:
         dtype = "float64" if kind == "float64" else "float32"
         return make(*arguments, name=self.name(wanted), dtype=dtype, **named)
 
-    def apply(self, call: Call, make: Any, value: Value, layout: Axes, **named: Any) -> SymbolicTensor:
-        """Apply a new layer to a value in a layout."""
-        result: SymbolicTensor = self.layer(call, make, kind=value.kind, **named)(self.arranged(value, layout))
-        return result
+    @staticmethod
+    def plain(make: Any, *arguments: Any, kind: str, **named: Any) -> Any:
+        """Make a layer that stands for no node of its own; its name is numbered."""
+        return make(*arguments, dtype="float64" if kind == "float64" else "float32", **named)
 
     @staticmethod
     def set_weights(layer: Any, weights: Sequence[Array]) -> None:
         """Give a layer its weights."""
-        layer.set_weights([np.ascontiguousarray(one) for one in weights])
+        layer.set_weights([np.array(one) for one in weights])
+
+    def bias_after(self, call: Call, units: int) -> Array | None:
+        """Return the constant that the only reader of a product adds to it; that node is then done."""
+        (output,) = call.node.output
+        readers = self.consumers.get(output, [])
+        if len(readers) != 1 or readers[0].op_type != "Add" or len(readers[0].input) != 2:
+            return None
+        (other,) = [name for name in readers[0].input if name != output] or [""]
+        given = self.names.get(other)
+        if not isinstance(given, Const) or given.array.shape != (units,) or given.array.dtype.kind != "f":
+            return None
+        self.biased[output] = readers[0].output[0]
+        return given.array
 
     # Axes -------------------------------------------------------------------------------------------------
+
+    def batch_axis(self, name: str, place: int, size: int | None) -> Axis:
+        """Return the batch, as an axis of an input; a size that the file states holds for that file's shapes."""
+        if size is not None and self.batch.size not in (None, size):
+            self.conflict = (
+                f"input {name!r} has a batch of {size}, and another input one of {self.batch.size}"
+            )
+        self.batch.size = size if self.batch.size is None else self.batch.size
+        return self.batch
+
+    def input_axis(self, name: str, place: int, size: int | str | None) -> Axis:
+        """Return an axis of an input; axes of the same name in the file are the same."""
+        if isinstance(size, str):
+            own = self._named_axes.setdefault(size, Axis(size, None, (name, place)))
+            return own if own.place == (name, place) else Axis(size, None, (name, place))
+        return Axis(f"{name}.{place}", size, (name, place))
+
+    @staticmethod
+    def layer_name(name: str) -> str:
+        """Return a name of the file as one of a layer."""
+        return re.sub(r"[^0-9A-Za-z_.]+", "_", name)[:60] or "input"
 
     def learn_batch(self, axis: Axis) -> None:
         """Start again with an axis of an input as the batch."""
@@ -72,6 +113,19 @@ class Builder:
             raise Refusal("the axis of its sequences (the batch) is not the batch of the model")
         self.batches[axis.place[0]] = axis.place[1]
         raise Restart
+
+    def no_batch(self) -> None:
+        """Start again with an input that is one sample, without a batch."""
+        for name, place in self.batches.items():
+            if place is not None:
+                self.batches[name] = None
+                raise Restart
+        raise Refusal("the axis of its sequences (the batch) has size 1, and the batch is another axis")
+
+    @staticmethod
+    def static(group: Group) -> int | None:
+        """Return the size of an axis, None if it is open."""
+        return static(group)
 
     def natural(self, value: Value) -> Axes:
         """Return a layout of whole axes, batch first: the held one if that is one."""
@@ -108,21 +162,27 @@ class Builder:
         symbol, held = value.symbol, value.held
         whole = all(held) and all(layout)
         if whole and set(held) == set(layout):
-            return layers.Permute([held.index(group) for group in layout[1:]])(symbol)
+            return self._permuted(symbol, [held.index(group) for group in layout[1:]], value.kind)
         if have != want:
             apart = tuple((axis,) for axis in have)
-            symbol = self._reshaped(symbol, held, apart)
-            symbol = layers.Permute([have.index(axis) for axis in want[1:]])(symbol)
+            symbol = self._reshaped(symbol, held, apart, value.kind)
+            symbol = self._permuted(symbol, [have.index(axis) for axis in want[1:]], value.kind)
             held = tuple((axis,) for axis in want)
-        return self._reshaped(symbol, held, layout)
+        return self._reshaped(symbol, held, layout, value.kind)
 
-    def _reshaped(self, symbol: SymbolicTensor, held: Axes, layout: Axes) -> SymbolicTensor:
+    def _permuted(self, symbol: SymbolicTensor, order: list[int], kind: str) -> SymbolicTensor:
+        result: SymbolicTensor = self.plain(layers.Permute, order, kind=kind)(symbol)
+        return result
+
+    def _reshaped(self, symbol: SymbolicTensor, held: Axes, layout: Axes, kind: str) -> SymbolicTensor:
         if held == layout:
             return symbol
         sizes = [static(group) for group in layout[1:]]
         if sizes.count(None) > 1:
             raise Refusal(f"it reshapes several open axes, {[axis.name for axis in atoms(layout[1:])]}")
-        return layers.Reshape([-1 if size is None else size for size in sizes])(symbol)
+        wanted = [-1 if size is None else size for size in sizes]
+        result: SymbolicTensor = self.plain(layers.Reshape, wanted, kind=kind)(symbol)
+        return result
 
     # Constants --------------------------------------------------------------------------------------------
 
@@ -150,13 +210,13 @@ class Builder:
                 else:
                     raise Refusal("a constant has other numbers for each sequence of the batch")
             if size not in (1, static(group)):
-                raise Refusal(f"a constant has the size {size} where the tensor has {static(group) or 'an open'}")
+                raise Refusal(
+                    f"a constant has the size {size} where the tensor has {static(group) or 'an open'}"
+                )
             sizes[group] = size
-        order = [value.axes.index(group) for group in layout if group in value.axes and group != (self.batch,)]
+        order = [
+            value.axes.index(group) for group in layout if group in value.axes and group != (self.batch,)
+        ]
         rest = [place for place in range(len(value.axes)) if place not in order]
         array = array.transpose(order + rest)
         return array.reshape([sizes.get(group, 1) for group in layout[1:]])
-
-    def torch_dtype(self, kind: str) -> torch.dtype:
-        """Return the type of a layer's numbers."""
-        return torch.float64 if kind == "float64" else torch.float32

@@ -52,7 +52,9 @@ class Call:
                 raise Refusal(f"attribute {name} is missing", damaged=True)
             return default
         if given.ref_attr_name:
-            raise Refusal(f"attribute {name} is that of a function around it, which is not given", damaged=True)
+            raise Refusal(
+                f"attribute {name} is that of a function around it, which is not given", damaged=True
+            )
         found = getattr(given, field)
         if found is None:
             raise Refusal(f"attribute {name} has another type than ONNX states", damaged=True)

@@ -1,4 +1,4 @@
-"""ONNX's operators RNN, GRU and LSTM as recurrent layers: cells from the attributes, weights from the file."""
+"""ONNX's operators RNN, GRU and LSTM: cells from the attributes, weights from the file."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,13 @@ __all__ = ["Direction", "Recurrence", "recurrence_of", "set_recurrent_weights"]
 # For each operator: the gates in the file's order, under the names that nabi's cells give them.
 GATES = {"RNN": "h", "GRU": "zrh", "LSTM": "iofc"}
 _DEFAULT = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}
-_TAKES = {"alpha": ("Affine", "Elu", "HardSigmoid", "LeakyRelu", "ScaledTanh", "ThresholdedRelu")}
+_TAKES: dict[str, tuple[str, ...]] = {
+    "alpha": ("Affine", "Elu", "HardSigmoid", "LeakyRelu", "ScaledTanh", "ThresholdedRelu")
+}
 _TAKES["beta"] = ("Affine", "HardSigmoid", "ScaledTanh")
-_FUNCTIONS = {name.lower(): name for name in (*_TAKES["alpha"], "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")}
+_FUNCTIONS = {
+    name.lower(): name for name in (*_TAKES["alpha"], "Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")
+}
 # Functions of nabi that are these of ONNX.
 _KNOWN = {
     ("Affine", 1.0, 0.0): "linear",
@@ -78,7 +82,9 @@ def _functions(call: Call, count: int) -> list[list[Function]]:
     for given in names:
         name = _FUNCTIONS.get(given.lower())
         if name is None:
-            raise Refusal(f"activations: {given!r} is none of ONNX's ({', '.join(sorted(_FUNCTIONS.values()))})")
+            raise Refusal(
+                f"activations: {given!r} is none of ONNX's ({', '.join(sorted(_FUNCTIONS.values()))})"
+            )
         own = list(_DEFAULTS.get(name, ()))
         for place, kind in enumerate(("alpha", "beta")):
             if name in _TAKES[kind] and used[kind] < len(numbers[kind]):
@@ -100,7 +106,9 @@ def _array(call: Call, number: int, what: str, shape: tuple[int | None, ...]) ->
     if array.ndim != len(shape) or any(
         wanted not in (None, size) for size, wanted in zip(array.shape, shape, strict=True)
     ):
-        raise Refusal(f"{what}: expected the shape {shape}, got {array.shape}".replace("None", "any"), damaged=True)
+        raise Refusal(
+            f"{what}: expected the shape {shape}, got {array.shape}".replace("None", "any"), damaged=True
+        )
     found: Array = array
     return found
 
@@ -114,7 +122,9 @@ def recurrence_of(call: Call) -> Recurrence:
     direction = call.text("direction", "forward").lower()
     turns = {"forward": [False], "reverse": [True], "bidirectional": [False, True], "foward": [False]}
     if direction not in turns:
-        raise Refusal(f"direction: expected forward, reverse or bidirectional, got {direction!r}", damaged=True)
+        raise Refusal(
+            f"direction: expected forward, reverse or bidirectional, got {direction!r}", damaged=True
+        )
     backwards = turns[direction]
     count, gates = len(backwards), GATES[call.kind]
     recurrent = _array(call, 2, "R", (count, None, None))
@@ -122,9 +132,13 @@ def recurrence_of(call: Call) -> Recurrence:
         raise Refusal("R is missing", damaged=True)
     units = recurrent.shape[2]
     if not units or recurrent.shape[1] != len(gates) * units:
-        raise Refusal(f"R: expected the shape {(count, len(gates) * units, units)}, got {recurrent.shape}", damaged=True)
+        raise Refusal(
+            f"R: expected the shape {(count, len(gates) * units, units)}, got {recurrent.shape}", damaged=True
+        )
     if call.int("hidden_size", units) != units:
-        raise Refusal(f"hidden_size: expected {units}, the width of R, got {call.int('hidden_size')}", damaged=True)
+        raise Refusal(
+            f"hidden_size: expected {units}, the width of R, got {call.int('hidden_size')}", damaged=True
+        )
     kernel = _array(call, 1, "W", (count, len(gates) * units, None))
     if kernel is None or not kernel.shape[2]:
         raise Refusal("W is missing or empty", damaged=True)
@@ -157,7 +171,11 @@ def _by_gate(array: Array, gates: str, units: int) -> dict[str, Array]:
 
 
 def _direction(
-    call: Call, functions: list[Function], units: int, clip: float | None, weights: dict[str, dict[str, Array]]
+    call: Call,
+    functions: list[Function],
+    units: int,
+    clip: float | None,
+    weights: dict[str, dict[str, Array]],
 ) -> Direction:
     """Choose the layer: a built-in one where its equations are those of the node."""
     names = [_KNOWN.get(tuple(float(one) if number else one for number, one in enumerate(function)))

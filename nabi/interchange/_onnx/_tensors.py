@@ -31,12 +31,10 @@ NUMPY: dict[int, str] = {
     13: "<u8",
     BFLOAT16: "<u2",
 }
-_NAMES = dict(
-    enumerate(
-        "undefined float uint8 int8 uint16 int16 int32 int64 string bool float16 double uint32 uint64 "
-        "complex64 complex128 bfloat16 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz uint4 int4 "
-        "float4e2m1 float8e8m0 uint2 int2".split()
-    )
+_NAMES = (
+    "undefined float uint8 int8 uint16 int16 int32 int64 string bool float16 double uint32 uint64 "
+    "complex64 complex128 bfloat16 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz uint4 int4 "
+    "float4e2m1 float8e8m0 uint2 int2"
 )
 # The typed list that holds the numbers of each element type.
 _LISTS = {
@@ -51,7 +49,8 @@ _MOST_AXES = 32
 
 def type_name(element: int | None) -> str:
     """Return ONNX's name of an element type."""
-    return _NAMES.get(element or 0, f"type {element}")
+    names = _NAMES.split()
+    return names[element or 0] if (element or 0) in range(len(names)) else f"type {element}"
 
 
 def array_of(tensor: Tensor, folder: Path | None) -> Array:
@@ -125,10 +124,14 @@ def _external(tensor: Tensor, folder: Path | None, size: int) -> bytes:
     if offset < 0 or length != size:
         raise Refusal(f"{where}: the shape {tensor.dims} needs {size} bytes, got {length}", damaged=True)
     try:
-        place = os.open(folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        place = os.open(
+            folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
     except OSError as problem:
         if (folder / name).is_symlink():
-            raise Refusal(f"{where}: expected a file, got a link, which is not followed", damaged=True) from None
+            raise Refusal(
+                f"{where}: expected a file, got a link, which is not followed", damaged=True
+            ) from None
         raise Refusal(f"{where}: {problem.strerror or problem}", damaged=True) from None
     with os.fdopen(place, "rb") as file:
         about = os.fstat(file.fileno())

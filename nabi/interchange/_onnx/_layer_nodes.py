@@ -1,0 +1,527 @@
+"""Nodes that are layers: products, activations, normalisation, windows, reductions, sums of two tensors."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nabi import layers
+from nabi.interchange._onnx._builder import Builder
+from nabi.interchange._onnx._folding import axes_of, axis_in
+from nabi.interchange._onnx._nodes import Call
+from nabi.interchange._onnx._refusal import Refusal
+from nabi.interchange._onnx._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, type_name
+from nabi.interchange._onnx._values import Array, Axis, Const, Group, Value, atoms, static
+
+__all__ = ["LAYER_NODES", "dense"]
+
+Handler = Callable[[Builder, Call], list[Any]]
+
+
+def _value(call: Call, number: int = 0) -> Value:
+    given = call.input(number)
+    if not isinstance(given, Value):
+        raise Refusal(f"input {number}: expected something computed, got a constant")
+    return given
+
+
+# Products -------------------------------------------------------------------------------------------------
+
+
+def dense(builder: Builder, call: Call, value: Value, kernel: Array, bias: Array | None) -> Value:
+    """Return a Dense layer on the last axis of a value."""
+    if not value.axes:
+        raise Refusal("a product with a single number", damaged=True)
+    group = value.axes[-1]
+    if kernel.ndim != 2 or kernel.dtype.kind != "f":
+        raise Refusal(f"it multiplies with weights of {kernel.ndim} axes")
+    if static(group) != kernel.shape[0] or not kernel.size:
+        raise Refusal(
+            f"it has weights for {kernel.shape[0]} features, and its input has {static(group) or 'an open axis'}",
+            damaged=True,
+        )
+    layer = builder.layer(call, layers.Dense, kernel.shape[1], kind=value.kind, use_bias=bias is not None)
+    layout = builder.with_last(value, group) if group else (*builder.natural(value), ())
+    symbol = layer(builder.arranged(value, layout))
+    builder.set_weights(layer, [kernel] if bias is None else [kernel, bias])
+    out: Group = (Axis("units", kernel.shape[1]),)
+    return Value(symbol, (*layout[:-1], out), (*value.axes[:-1], out), value.kind)
+
+
+def _matmul(builder: Builder, call: Call) -> list[Any]:
+    a, b = call.input(0), call.input(1)
+    if not isinstance(a, Value) or not isinstance(b, Const):
+        raise Refusal("a product of two tensors that are both computed, or with the weights first")
+    kernel = builder.constant(b, "the weights")
+    return [dense(builder, call, a, kernel, builder.bias_after(call, kernel.shape[-1]))]
+
+
+def _gemm(builder: Builder, call: Call) -> list[Any]:
+    a, kernel = _value(call), builder.constant(call.input(1), "B")
+    if len(a.axes) != 2 or kernel.ndim != 2:
+        raise Refusal(f"expected matrices, got {len(a.axes)} and {kernel.ndim} axes", damaged=True)
+    if call.int("transA", 0):
+        a = a.seen(a.axes[::-1])
+    if call.int("transB", 0):
+        kernel = kernel.T
+    kernel = kernel * np.asarray(call.float("alpha", 1.0), kernel.dtype)
+    bias = None
+    if call.optional(2) is not None:
+        bias = builder.constant(call.optional(2), "C") * np.asarray(call.float("beta", 1.0), kernel.dtype)
+        if bias.ndim > 2 or (bias.ndim == 2 and bias.shape[0] != 1) or bias.shape[-1:] not in (
+            (), (1,), kernel.shape[1:],
+        ):  # fmt: skip
+            raise Refusal(f"C: expected {kernel.shape[1]} numbers, got the shape {bias.shape}")
+        bias = np.broadcast_to(bias.reshape(bias.shape[-1:]), kernel.shape[1:])
+    return [dense(builder, call, a, kernel, bias)]
+
+
+# Functions of each number ---------------------------------------------------------------------------------
+
+_KERAS = {
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+}
+_ELEMENTWISE: dict[str, tuple[str, list[str], list[float]]] = {
+    "Abs": ("abs", [], []),
+    "Ceil": ("ceil", [], []),
+    "Celu": ("celu", ["alpha"], [1.0]),
+    "Cos": ("cos", [], []),
+    "Elu": ("elu", ["alpha"], [1.0]),
+    "Erf": ("erf", [], []),
+    "Exp": ("exp", [], []),
+    "Floor": ("floor", [], []),
+    "HardSigmoid": ("hard_sigmoid", ["alpha", "beta"], [0.2, 0.5]),
+    "HardSwish": ("hard_swish", [], []),
+    "LeakyRelu": ("leaky_relu", ["alpha"], [0.01]),
+    "Log": ("log", [], []),
+    "Mish": ("mish", [], []),
+    "Neg": ("negative", [], []),
+    "Reciprocal": ("reciprocal", [], []),
+    "Round": ("round", [], []),
+    "Sign": ("sign", [], []),
+    "Sin": ("sin", [], []),
+    "Sqrt": ("sqrt", [], []),
+    "ThresholdedRelu": ("thresholded_relu", ["alpha"], [1.0]),
+}
+
+
+def _wrapped(builder: Builder, call: Call, value: Value, make: Any, *arguments: Any) -> Value:
+    """Apply a layer that keeps the shape to a value as it is held."""
+    if value.kind == "int":
+        raise Refusal("it computes with whole numbers")
+    symbol = builder.layer(call, make, *arguments, kind=value.kind)(builder.arranged(value, value.held))
+    return Value(symbol, value.held, value.axes, value.kind)
+
+
+def _activation(builder: Builder, call: Call) -> list[Any]:
+    return [_wrapped(builder, call, _value(call), layers.Activation, _KERAS[call.kind])]
+
+
+def _elementwise(builder: Builder, call: Call) -> list[Any]:
+    function, names, defaults = _ELEMENTWISE[call.kind]
+    own = [call.float(name, default) for name, default in zip(names, defaults, strict=True)]
+    return [_wrapped(builder, call, _value(call), layers.Elementwise, function, own)]
+
+
+def _selu(builder: Builder, call: Call) -> list[Any]:
+    if abs(call.float("alpha", 1.67326) - 1.67326) > 1e-4 or abs(call.float("gamma", 1.0507) - 1.0507) > 1e-4:
+        raise Refusal("Selu with other numbers than the paper's")
+    return [_wrapped(builder, call, _value(call), layers.Elementwise, "selu")]
+
+
+def _gelu(builder: Builder, call: Call) -> list[Any]:
+    function = "gelu_tanh" if call.text("approximate", "none") == "tanh" else "gelu"
+    return [_wrapped(builder, call, _value(call), layers.Elementwise, function)]
+
+
+def _clip(builder: Builder, call: Call) -> list[Any]:
+    if call.opset < 11:
+        low, high = call.float("min", -math.inf), call.float("max", math.inf)
+    else:
+        bounds = [call.optional(number) for number in (1, 2)]
+        low, high = (
+            default if one is None else float(builder.constant(one, "bounds").reshape(()))
+            for one, default in zip(bounds, (-math.inf, math.inf), strict=True)
+        )
+    return [_wrapped(builder, call, _value(call), layers.Elementwise, "clip", [low, high])]
+
+
+def _prelu(builder: Builder, call: Call) -> list[Any]:
+    slope = builder.constant(call.input(1), "slope")
+    if slope.size != 1:
+        raise Refusal("PRelu with several slopes")
+    return [
+        _wrapped(builder, call, _value(call), layers.Elementwise, "leaky_relu", [float(slope.ravel()[0])])
+    ]
+
+
+def _softmax(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    old = call.opset < 13
+    place = value.place(call.int("axis", 1 if old else -1))
+    group = atoms(value.axes[place:]) if old else value.axes[place]
+    if builder.batch in group:
+        raise Refusal("softmax over the batch")
+    layout = builder.with_last(value, group)
+    make = layers.Softmax if call.kind == "Softmax" else layers.Activation
+    arguments = [] if call.kind == "Softmax" else ["log_softmax"]
+    symbol = builder.layer(call, make, *arguments, kind=value.kind)(builder.arranged(value, layout))
+    return [Value(symbol, layout, value.axes, value.kind)]
+
+
+def _dropout(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    rate = call.float("ratio", 0.5)
+    if call.opset >= 12 and call.optional(1) is not None:
+        rate = float(builder.constant(call.optional(1), "ratio").reshape(()))
+    if not 0 <= rate < 1:
+        raise Refusal(f"ratio: expected a rate from 0 to 1, got {rate}", damaged=True)
+    return [_wrapped(builder, call, value, layers.Dropout, rate), None][: max(len(call.node.output), 1)]
+
+
+def _cast(builder: Builder, call: Call) -> list[Any]:
+    value, wanted = _value(call), call.int("to") if call.kind == "Cast" else FLOAT
+    kind = {FLOAT: "float32", FLOAT16: "float32", BFLOAT16: "float32", DOUBLE: "float64"}.get(wanted, "int")
+    if wanted not in (FLOAT, FLOAT16, BFLOAT16, DOUBLE, 6, 7, 2, 3, 4, 5, 12, 13):
+        raise Refusal(f"it casts to {type_name(wanted)}")
+    if wanted in (FLOAT16, BFLOAT16):
+        builder.note(f"the file computes partly in {type_name(wanted)}; nabi computes in float32")
+    if kind == value.kind:
+        return [value]
+    if kind == "int":
+        raise Refusal("it makes whole numbers of others")
+    if value.kind == "int":
+        symbol = builder.layer(call, layers.Elementwise, "affine", kind=kind)(
+            builder.arranged(value, value.held)
+        )
+        return [Value(symbol, value.held, value.axes, kind)]
+    raise Refusal("it changes between float32 and float64 within the network")
+
+
+# Two tensors, or a tensor and a constant -------------------------------------------------------------------
+
+_PAIRS = {"Add": layers.Add, "Sub": layers.Subtract, "Mul": layers.Multiply, "Max": layers.Maximum,
+          "Min": layers.Minimum, "Sum": layers.Add}  # fmt: skip
+_CONSTANTS = {"Add": "add", "Sum": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide",
+              "Max": "maximum", "Min": "minimum"}  # fmt: skip
+
+
+def _pair(builder: Builder, call: Call) -> list[Any]:
+    given = [one for one in call.inputs if one is not None]
+    result = given[0] if given else call.input(0)
+    for other in given[1:]:
+        if isinstance(result, Value) and isinstance(other, Value):
+            result = _two(builder, call, result, other)
+        elif isinstance(result, Value):
+            result = _with_constant(builder, call, result, builder.constant(other, "the constant"), False)
+        elif isinstance(other, Value):
+            result = _with_constant(builder, call, other, builder.constant(result, "the constant"), True)
+        else:
+            raise Refusal("two constants before a tensor")
+    return [result]
+
+
+def _with_constant(builder: Builder, call: Call, value: Value, array: Array, first: bool) -> Value:
+    operation = _CONSTANTS[call.kind]
+    if value.kind == "int":
+        raise Refusal("it computes with whole numbers")
+    if array.size == 1 and array.ndim <= len(value.axes):
+        number = float(array.reshape(()))
+        if operation in ("add", "subtract"):
+            factor = -1.0 if operation == "subtract" and first else 1.0
+            offset = -number if operation == "subtract" and not first else number
+            return _wrapped(builder, call, value, layers.Elementwise, "affine", [factor, offset])
+        if operation == "multiply":
+            return _wrapped(builder, call, value, layers.Elementwise, "affine", [number, 0.0])
+        if operation == "maximum":
+            return _wrapped(builder, call, value, layers.Elementwise, "clip", [number])
+        if operation == "minimum":
+            return _wrapped(builder, call, value, layers.Elementwise, "clip", [-math.inf, number])
+    layout = builder.natural(value)
+    own = builder.constant_in(array, value, layout)
+    layer = builder.layer(call, layers.Arithmetic, operation, own.shape, first, kind=value.kind)
+    symbol = layer(builder.arranged(value, layout))
+    builder.set_weights(layer, [own])
+    return Value(symbol, layout, value.axes, value.kind)
+
+
+def _joined(builder: Builder, a: Value, b: Value) -> tuple[Value, Value]:
+    """Return two values with the same identity for axes that meet each other."""
+    rank = max(len(a.axes), len(b.axes))
+    a, b = (one.seen(((),) * (rank - len(one.axes)) + one.axes) for one in (a, b))
+    for place in range(rank):
+        mine, theirs = a.axes[place], b.axes[place]
+        if mine == theirs or not mine or not theirs:
+            continue
+        if builder.batch in (*mine, *theirs) and len(mine) == len(theirs) == 1:
+            builder.learn_batch(theirs[0] if mine[0] is builder.batch else mine[0])
+        sizes = static(mine), static(theirs)
+        if None not in sizes and sizes[0] != sizes[1]:
+            raise Refusal(f"it puts together axes of {sizes[0]} and {sizes[1]}", damaged=True)
+        if len(mine) == 1 and len(theirs) > 1 and None not in [axis.size for axis in theirs]:
+            a = a.split(mine[0], [axis.size or 1 for axis in theirs])
+        elif len(theirs) == 1 and len(mine) > 1 and None not in [axis.size for axis in mine]:
+            b = b.split(theirs[0], [axis.size or 1 for axis in mine])
+        mine, theirs = a.axes[place], b.axes[place]
+        if len(mine) != len(theirs):
+            raise Refusal(f"it puts together axes {list(mine)} and {list(theirs)}")
+        for one, other in zip(mine, theirs, strict=True):
+            b = b.renamed(other, one)
+    return a, b
+
+
+def _two(builder: Builder, call: Call, a: Value, b: Value) -> Value:
+    if "int" in (a.kind, b.kind):
+        raise Refusal("it computes with whole numbers")
+    if call.kind == "Div":
+        b = _wrapped(builder, call, b, layers.Elementwise, "reciprocal")
+    a, b = _joined(builder, a, b)
+    axes = tuple(mine or theirs for mine, theirs in zip(a.axes, b.axes, strict=True))
+    whole = a if axes == a.axes else b if axes == b.axes else None
+    layout = builder.layout(axes) if whole is None else builder.natural(whole)
+
+    def own(value: Value) -> Any:
+        there = set(value.axes) | {(builder.batch,)}
+        groups = tuple(group if group in there else () for group in layout)
+        return builder.arranged(value, groups)
+
+    make = layers.Multiply if call.kind == "Div" else _PAIRS[call.kind]
+    symbol = builder.layer(call, make, kind=a.kind)([own(a), own(b)])
+    return Value(symbol, layout, axes, a.kind)
+
+
+def _pow(builder: Builder, call: Call) -> list[Any]:
+    value, exponent = _value(call), builder.constant(call.input(1), "the exponent")
+    if exponent.size != 1:
+        raise Refusal("a power with several exponents")
+    return [_wrapped(builder, call, value, layers.Elementwise, "power", [float(exponent.ravel()[0])])]
+
+
+def _concat(builder: Builder, call: Call) -> list[Any]:
+    given: list[Any] = [one for one in call.inputs if one is not None]
+    if not all(isinstance(one, Value) for one in given):
+        raise Refusal("it puts a constant beside something computed")
+    first: Value = given[0]
+    place = first.place(call.int("axis"))
+    if len({len(one.axes) for one in given}) != 1 or len({one.kind for one in given}) != 1:
+        raise Refusal("it puts tensors of different axes or types beside each other", damaged=True)
+    if (builder.batch,) in [one.axes[place] for one in given]:
+        raise Refusal("it puts batches below each other")
+    joined = [first]
+    for one in given[1:]:
+        for number, group in enumerate(one.axes):
+            mine = joined[0].axes[number]
+            if number == place or group == mine:
+                continue
+            if (
+                len(group) != 1
+                or len(mine) != 1
+                or None not in (group[0].size, mine[0].size, None)
+                or (None not in (group[0].size, mine[0].size) and group[0].size != mine[0].size)
+            ):
+                raise Refusal(f"it puts axes {list(group)} and {list(mine)} beside each other", damaged=True)
+            one = one.renamed(group[0], mine[0])
+        joined.append(one)
+    sizes = [static(one.axes[place]) for one in joined]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    rest = [group for number, group in enumerate(first.axes) if number != place]
+    new: Group = (Axis("joined", total),)
+    # Where all are held in the same order, that order stays.
+    places = {one.held.index(one.axes[place]) if one.axes[place] in one.held else -1 for one in joined}
+    where = places.pop() if len(places) == 1 else -1
+    same = where > 0 and len({tuple(g for n, g in enumerate(one.held) if n != where) for one in joined}) == 1
+    if same:
+        layouts = [one.held for one in joined]
+    else:
+        where = len(builder.layout(rest))
+        layouts = [(*builder.layout(rest), one.axes[place]) for one in joined]
+    symbols = [builder.arranged(one, layout) for one, layout in zip(joined, layouts, strict=True)]
+    symbol = symbols[0]
+    if len(symbols) > 1:
+        symbol = builder.layer(call, layers.Concatenate, axis=where, kind=first.kind)(symbols)
+    held = (*layouts[0][:where], new, *layouts[0][where + 1 :])
+    return [Value(symbol, held, (*first.axes[:place], new, *first.axes[place + 1 :]), first.kind)]
+
+
+# Normalisation, windows, reductions ------------------------------------------------------------------------
+
+
+def _layer_norm(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    place = value.place(call.int("axis", -1))
+    group = atoms(value.axes[place:])
+    width = static(group)
+    if width is None or builder.batch in group:
+        raise Refusal("it normalises over an open axis")
+    weights = [builder.constant(one, "weights").ravel() for one in call.inputs[1:3] if one is not None]
+    if any(one.size != width for one in weights):
+        raise Refusal(f"weights: expected {width} numbers, got {[one.size for one in weights]}", damaged=True)
+    layout = builder.with_last(value, group)
+    layer = builder.layer(
+        call, layers.LayerNormalization, kind=value.kind, epsilon=call.float("epsilon", 1e-5),
+        center=call.optional(2) is not None,
+    )  # fmt: skip
+    symbol = layer(builder.arranged(value, layout))
+    builder.set_weights(layer, weights)
+    return [Value(symbol, layout, value.axes, value.kind)]
+
+
+def _batch_norm(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    if len(value.axes) < 2 or (len(call.node.output) > 1 and any(call.node.output[1:])):
+        raise Refusal("batch normalisation in training")
+    group = value.axes[1]
+    weights = [builder.constant(call.input(number), "weights") for number in range(1, 5)]
+    width = static(group)
+    if width is None or any(one.shape != (width,) for one in weights):
+        raise Refusal(f"weights: expected {width} numbers each", damaged=True)
+    layout = builder.with_last(value, group)
+    layer = builder.layer(
+        call, layers.BatchNormalization, kind=value.kind, epsilon=call.float("epsilon", 1e-5),
+        momentum=call.float("momentum", 0.9),
+    )  # fmt: skip
+    symbol = layer(builder.arranged(value, layout))
+    builder.set_weights(layer, weights)
+    return [Value(symbol, layout, value.axes, value.kind)]
+
+
+def _window(builder: Builder, call: Call, value: Value) -> tuple[Group, Group]:
+    if len(value.axes) != 3:
+        raise Refusal(f"windows over {max(len(value.axes) - 2, 0)} axes; nabi reads those over one, time")
+    if value.axes[0] != (builder.batch,):
+        if len(value.axes[0]) == 1:
+            builder.learn_batch(value.axes[0][0])
+        raise Refusal("its sequences are put together from several axes")
+    return value.axes[1], value.axes[2]
+
+
+def _padding(call: Call, span: int, stride: int) -> str:
+    """Return the padding of a layer of windows: valid, same or causal."""
+    auto = call.text("auto_pad", "NOTSET")
+    pads = call.ints("pads", [0, 0])
+    if auto == "VALID" or (auto == "NOTSET" and pads == [0, 0]):
+        return "valid"
+    if auto == "SAME_UPPER":
+        return "same"
+    if auto == "NOTSET" and stride == 1:
+        if pads == [(span - 1) // 2, span - 1 - (span - 1) // 2]:
+            return "same"
+        if pads == [span - 1, 0]:
+            return "causal"
+    raise Refusal(f"padding {auto} {pads} with windows of {span} steps and strides of {stride}")
+
+
+def _length(group: Group, padding: str, span: int, stride: int) -> int | None:
+    size = static(group)
+    if size is None:
+        return None
+    return -(-size // stride) if padding != "valid" else (size - span) // stride + 1
+
+
+def _conv(builder: Builder, call: Call) -> list[Any]:
+    value, kernel = _value(call), builder.constant(call.input(1), "W")
+    channels, steps = _window(builder, call, value)
+    groups = call.int("group", 1)
+    if kernel.ndim != 3 or static(channels) != kernel.shape[1] * groups or not kernel.size:
+        raise Refusal(f"W: {kernel.shape} does not fit to {static(channels)} channels", damaged=True)
+    stride, dilation = call.ints("strides", [1])[0], call.ints("dilations", [1])[0]
+    span = (kernel.shape[2] - 1) * dilation + 1
+    padding = _padding(call, span, stride)
+    bias = None if call.optional(2) is None else builder.constant(call.optional(2), "B")
+    layer = builder.layer(
+        call, layers.Conv1D, kernel.shape[0], kernel.shape[2], kind=value.kind, strides=stride, padding=padding,
+        dilation_rate=dilation, groups=groups, use_bias=bias is not None,
+    )  # fmt: skip
+    symbol = layer(builder.arranged(value, ((builder.batch,), steps, channels)))
+    builder.set_weights(layer, [kernel.transpose(2, 1, 0), *([] if bias is None else [bias])])
+    new, out = (Axis("time", _length(steps, padding, span, stride)),), (Axis("filters", kernel.shape[0]),)
+    return [Value(symbol, ((builder.batch,), new, out), ((builder.batch,), out, new), value.kind)]
+
+
+def _pool(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    channels, steps = _window(builder, call, value)
+    size, stride = call.ints("kernel_shape")[0], call.ints("strides", [1])[0]
+    if call.int("ceil_mode", 0) or call.ints("dilations", [1]) != [1] or len(call.node.output) > 1:
+        raise Refusal("pooling with ceil_mode, dilations or indices")
+    padding = _padding(call, size, stride)
+    if padding == "causal" or (
+        padding == "same" and call.kind == "AveragePool" and call.int("count_include_pad", 0)
+    ):
+        raise Refusal("pooling with padding that counts")
+    make = layers.MaxPooling1D if call.kind == "MaxPool" else layers.AveragePooling1D
+    layer = builder.layer(call, make, size, stride, padding, kind=value.kind)
+    symbol = layer(builder.arranged(value, ((builder.batch,), steps, channels)))
+    new = (Axis("time", _length(steps, padding, size, stride)),)
+    return [Value(symbol, ((builder.batch,), new, channels), ((builder.batch,), channels, new), value.kind)]
+
+
+_REDUCE = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min", "ReduceL2": "norm",
+           "GlobalAveragePool": "mean", "GlobalMaxPool": "max"}  # fmt: skip
+
+
+def _reduce(builder: Builder, call: Call) -> list[Any]:
+    value, function = _value(call), _REDUCE[call.kind]
+    rank = len(value.axes)
+    if call.kind.startswith("Global"):
+        places, keep = list(range(2, rank)), True
+    else:
+        found = axes_of(call, 13 if call.kind == "ReduceSum" else 18)
+        if not found and call.int("noop_with_empty_axes", 0):
+            return [value]
+        places = [axis_in(axis, rank) for axis in found or range(rank)]
+        keep = bool(call.int("keepdims", 1))
+    groups = [value.axes[place] for place in sorted(places)]
+    if any(builder.batch in group for group in groups):
+        raise Refusal("it reduces over the batch")
+    seen: list[Group] = []
+    for place, group in enumerate(value.axes):
+        if place not in places:
+            seen.append(group)
+        elif keep:
+            seen.append(())
+    gone = [group for group in groups if group]
+    if not gone:
+        return [value.seen(seen)]
+    layout = builder.natural(value)
+    if any(group not in layout for group in gone):
+        layout = builder.layout(value.axes)
+    symbol = builder.arranged(value, layout)
+    where = [layout.index(group) for group in gone]
+    time = where == [1] and len(layout) == 3 and function in ("mean", "max")
+    if time:
+        make = layers.GlobalAveragePooling1D if function == "mean" else layers.GlobalMaxPooling1D
+        symbol = builder.layer(call, make, kind=value.kind)(symbol)
+    else:
+        symbol = builder.layer(call, layers.Reduce, function, where, kind=value.kind)(symbol)
+    return [Value(symbol, tuple(g for g in layout if g not in gone), tuple(seen), value.kind)]
+
+
+LAYER_NODES: dict[str, Handler] = {
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    **dict.fromkeys(_KERAS, _activation),
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    "Selu": _selu,
+    "Gelu": _gelu,
+    "Clip": _clip,
+    "PRelu": _prelu,
+    "Softmax": _softmax,
+    "LogSoftmax": _softmax,
+    "Dropout": _dropout,
+    "Cast": _cast,
+    **dict.fromkeys(["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum"], _pair),
+    "Pow": _pow,
+    "Concat": _concat,
+    "LayerNormalization": _layer_norm,
+    "BatchNormalization": _batch_norm,
+    "Conv": _conv,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    **dict.fromkeys(_REDUCE, _reduce),
+}
