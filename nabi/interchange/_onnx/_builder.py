@@ -87,7 +87,7 @@ class Builder:
     # Axes -------------------------------------------------------------------------------------------------
 
     def batch_axis(self, name: str, place: int, size: int | None) -> Axis:
-        """Return the batch, as an axis of an input; a size that the file states holds for that file's shapes."""
+        """Return the batch, as an axis of an input; a size that the file states fits its other shapes."""
         if size is not None and self.batch.size not in (None, size):
             self.conflict = (
                 f"input {name!r} has a batch of {size}, and another input one of {self.batch.size}"

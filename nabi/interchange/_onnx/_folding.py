@@ -279,10 +279,10 @@ _FOLDS: dict[str, Callable[[Call, list[Array]], Any]] = {
     "ReduceMin": _reduce(np.min, 18),
 }
 # What keeps the meaning of an axis that is expanded to a size that is not known yet.
-_LOOSE = frozenset(
-    ("Identity", "Dropout", "Cast", "CastLike", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather")
-    + ("Concat", "Split", "Add", "Sub", "Mul", "Div", "Neg", "Tanh", "Sigmoid", "Relu", "Expand")
-)
+_LOOSE = {
+    *("Identity", "Dropout", "Cast", "CastLike", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather"),
+    *("Concat", "Split", "Add", "Sub", "Mul", "Div", "Neg", "Tanh", "Sigmoid", "Relu", "Expand"),
+}
 
 
 def fold(call: Call) -> list[Any] | None:

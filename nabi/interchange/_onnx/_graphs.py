@@ -64,8 +64,8 @@ def in_order(nodes: Sequence[Node], known: set[str]) -> list[Node]:
                 continue
             if name not in makers:
                 raise Refusal(
-                    f"node {shown(node)} ({node.op_type}) reads {name[:80]!r}, which is neither a weight in the "
-                    "file nor an input nor made by a node",
+                    f"node {shown(node)} ({node.op_type}) reads {name[:80]!r}, which is neither a weight in "
+                    "the file nor an input nor made by a node",
                     damaged=True,
                 )
             needs.add(makers[name])

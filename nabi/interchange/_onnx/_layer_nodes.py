@@ -38,7 +38,7 @@ def dense(builder: Builder, call: Call, value: Value, kernel: Array, bias: Array
         raise Refusal(f"it multiplies with weights of {kernel.ndim} axes")
     if static(group) != kernel.shape[0] or not kernel.size:
         raise Refusal(
-            f"it has weights for {kernel.shape[0]} features, and its input has {static(group) or 'an open axis'}",
+            f"it has weights for {kernel.shape[0]} features, its input has {static(group) or 'an open axis'}",
             damaged=True,
         )
     layer = builder.layer(call, layers.Dense, kernel.shape[1], kind=value.kind, use_bias=bias is not None)
@@ -434,8 +434,8 @@ def _conv(builder: Builder, call: Call) -> list[Any]:
     padding = _padding(call, span, stride)
     bias = None if call.optional(2) is None else builder.constant(call.optional(2), "B")
     layer = builder.layer(
-        call, layers.Conv1D, kernel.shape[0], kernel.shape[2], kind=value.kind, strides=stride, padding=padding,
-        dilation_rate=dilation, groups=groups, use_bias=bias is not None,
+        call, layers.Conv1D, kernel.shape[0], kernel.shape[2], kind=value.kind, strides=stride,
+        padding=padding, dilation_rate=dilation, groups=groups, use_bias=bias is not None,
     )  # fmt: skip
     symbol = layer(builder.arranged(value, ((builder.batch,), steps, channels)))
     builder.set_weights(layer, [kernel.transpose(2, 1, 0), *([] if bias is None else [bias])])
@@ -461,8 +461,8 @@ def _pool(builder: Builder, call: Call) -> list[Any]:
     return [Value(symbol, ((builder.batch,), new, channels), ((builder.batch,), channels, new), value.kind)]
 
 
-_REDUCE = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min", "ReduceL2": "norm",
-           "GlobalAveragePool": "mean", "GlobalMaxPool": "max"}  # fmt: skip
+_REDUCE = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min",
+           "ReduceL2": "norm", "GlobalAveragePool": "mean", "GlobalMaxPool": "max"}  # fmt: skip
 
 
 def _reduce(builder: Builder, call: Call) -> list[Any]:

@@ -28,6 +28,15 @@ _HANDLERS = {
     **LAYER_NODES,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), recurrent),
 }
+_REASONS = {
+    "TopK": "it sorts or selects; where it sorts a batch by length (PyTorch's pack_padded_sequence), export with "
+    "enforce_sorted=True",
+    "DynamicQuantizeLSTM": "it is quantised: export the model before it is quantised",
+    "DynamicQuantizeLinear": "it is quantised: export the model before it is quantised",
+    "QuantizeLinear": "it is quantised: export the model before it is quantised",
+    "Scan": "its body is no cell that nabi can read",
+    "Loop": "its body is no cell that nabi can read",
+}
 _LARGEST = 1 << 31  # bytes, as Protocol Buffers allow
 # What NumPy, torch and nabi raise for arguments that contradict each other; a file may contain any.
 _CONTRADICTIONS = (NabiError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, MemoryError)
@@ -199,7 +208,7 @@ class _Reading:
                 return folded
         handler = _HANDLERS.get(node.op_type)
         if handler is None:
-            raise Refusal("nabi has nothing for this operator")
+            raise Refusal(_REASONS.get(node.op_type, "nabi has nothing for this operator"))
         return handler(self.builder, call)
 
     def _error(self) -> FileFormatError:
@@ -269,7 +278,7 @@ class _Reading:
 def _unrolled(message: Message, weight: str, count: int) -> str:
     producer = message.producer_name[:60] or "its exporter"
     return (
-        f"the weights {weight[:60]!r} are used {count} times one after the other: {producer} wrote a recurrent "
-        f"network step by step, for {count} steps only. Export it again with the operator over time; in PyTorch: "
-        "torch.onnx.export(..., dynamo=False)"
+        f"the weights {weight[:60]!r} are used {count} times one after the other: {producer} wrote a "
+        f"recurrent network step by step, for {count} steps only. Export it again with the operator over time, "
+        "in PyTorch: torch.onnx.export(..., dynamo=False)"
     )

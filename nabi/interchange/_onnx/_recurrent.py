@@ -119,9 +119,8 @@ def _initial(
         own = []
         for part in parts:
             one: Any = None if part is None else part[direction]
-            if one is None or isinstance(one, np.ndarray):
-                one = _start(builder, call, found.units, one, x, kind)
-            own.append(one)
+            made = one is None or isinstance(one, np.ndarray)
+            own.append(_start(builder, call, found.units, one, x, kind) if made else one)
         states.append(own)
     return states
 

@@ -9,7 +9,7 @@ import numpy as np
 from nabi import layers
 from nabi.interchange._onnx._builder import Builder
 from nabi.interchange._onnx._folding import axes_of, axis_in, numbers
-from nabi.interchange._onnx._nodes import Call
+from nabi.interchange._onnx._nodes import Call, shown
 from nabi.interchange._onnx._refusal import Refusal
 from nabi.interchange._onnx._values import Axis, Const, Group, Size, Value, atoms, group_size, static
 
@@ -95,12 +95,21 @@ def _unsqueeze(builder: Builder, call: Call) -> list[Any]:
 
 def _reshape(builder: Builder, call: Call) -> list[Any]:
     wanted = numbers(call.input(1), "shape")
-    return [reshaped(_value(call), wanted, bool(call.int("allowzero", 0)))]
+    frozen: dict[Axis, int] = {}
+    result = _reshaped(_value(call), wanted, bool(call.int("allowzero", 0)), frozen)
+    for axis, size in frozen.items():
+        builder.note(
+            f"node {shown(call.node)} has the size {size} for {axis.name}, which the file leaves open elsewhere; "
+            "nabi leaves it open"
+        )
+    return [result]
 
 
-def reshaped(value: Value, wanted: list[Any], allow_zero: bool = False) -> Value:
+def _reshaped(value: Value, wanted: list[Any], allow_zero: bool, frozen: dict[Axis, int]) -> Value:
     """Return a value with its axes split and put together so that they have certain sizes."""
-    value, wanted = _whole(value, wanted, allow_zero), list(wanted)
+    wanted = list(wanted)
+    if allow_zero and 0 in wanted:
+        raise Refusal("shape: an axis of size 0", damaged=True)
     if wanted.count(-1) > 1 or any(isinstance(one, int) and one < -1 for one in wanted):
         raise Refusal(f"shape: {wanted} has several sizes to be found", damaged=True)
     for place, size in enumerate(wanted):
@@ -111,8 +120,8 @@ def reshaped(value: Value, wanted: list[Any], allow_zero: bool = False) -> Value
                 )
             wanted[place] = group_size(value.axes[place])
     open_place = wanted.index(-1) if -1 in wanted else len(wanted)
-    value, first = _matched(value, wanted[:open_place], False, 0)
-    value, last = _matched(value, wanted[open_place + 1 :][::-1], True, len(atoms(first)))
+    value, first = _matched(value, wanted[:open_place], False, 0, frozen)
+    value, last = _matched(value, wanted[open_place + 1 :][::-1], True, len(atoms(first)), frozen)
     last = tuple(group[::-1] for group in last[::-1])
     own = atoms(value.axes)
     middle = own[len(atoms(first)) : len(own) - len(atoms(last))]
@@ -125,13 +134,9 @@ def reshaped(value: Value, wanted: list[Any], allow_zero: bool = False) -> Value
     return value.seen([tuple(axis for axis in group if axis not in middle) for group in (*first, *last)])
 
 
-def _whole(value: Value, wanted: list[Any], allow_zero: bool) -> Value:
-    if allow_zero and 0 in wanted:
-        raise Refusal("shape: an axis of size 0", damaged=True)
-    return value
-
-
-def _matched(value: Value, sizes: list[Any], backwards: bool, taken: int) -> tuple[Value, tuple[Group, ...]]:
+def _matched(
+    value: Value, sizes: list[Any], backwards: bool, taken: int, frozen: dict[Axis, int]
+) -> tuple[Value, tuple[Group, ...]]:
     """Return the axes, taken in order, whose sizes multiply to each of the wanted ones."""
     groups: list[Group] = []
     for wanted in sizes:
