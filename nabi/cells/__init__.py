@@ -6,6 +6,7 @@ from nabi._public import public
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
+from nabi.cells._onnx_body import OnnxBody
 from nabi.cells._simple import IndRNN, SimpleRNN
 from nabi.errors import unknown_name
 from nabi.ir import Cell
@@ -19,6 +20,7 @@ __all__ = [
     "GRULecture",
     "IndRNN",
     "LayerNormLSTM",
+    "OnnxBody",
     "OnnxGRU",
     "OnnxLSTM",
     "OnnxRNN",

@@ -147,14 +147,17 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[float, ...]]] = {
     "clip": (torch.clamp, (-torch.inf, torch.inf)),
     "cos": (torch.cos, ()),
     "elu": (_elu, (1.0,)),
+    "equal": (lambda x, a: (x == a).to(x.dtype), (0.0,)),
     "erf": (torch.erf, ()),
     "exp": (torch.exp, ()),
     "floor": (torch.floor, ()),
     "gelu": (functional.gelu, ()),
     "gelu_tanh": (lambda x: functional.gelu(x, approximate="tanh"), ()),
+    "greater": (lambda x, a: (x > a).to(x.dtype), (0.0,)),
     "hard_sigmoid": (lambda x, a, b: (a * x + b).clamp(0.0, 1.0), (0.2, 0.5)),
     "hard_swish": (functional.hardswish, ()),
     "leaky_relu": (functional.leaky_relu, (0.01,)),
+    "less": (lambda x, a: (x < a).to(x.dtype), (0.0,)),
     "log": (torch.log, ()),
     "mish": (functional.mish, ()),
     "negative": (torch.neg, ()),
@@ -228,7 +231,7 @@ class Arithmetic(Layer):
     """The inputs and a constant, put together number by number: a learned offset, scale or bound.
 
     `operation` is "add", "subtract", "multiply", "divide", "maximum" or "minimum"; `constant_shape` the
-    shape of the constant, without the batch, which the inputs' shape must be able to take in by broadcasting;
+    shape of the constant, without the batch; sizes of 1 broadcast;
     `constant_first` puts the constant before the inputs. Weight: `constant`, zeros at first (ones where it
     multiplies or divides).
 
@@ -256,22 +259,23 @@ class Arithmetic(Layer):
         self.constant = self.add_weight(self.constant_shape, start, "constant")
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Return the result, in the inputs' shape."""
+        """Return the result."""
         both = (self.constant, inputs) if self.constant_first else (inputs, self.constant)
         return _OPERATIONS[self.operation](*both)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return `input_shape` unchanged."""
+        """Return the shape of the inputs and the constant together."""
         own = self.constant_shape
         inner = input_shape[1:][max(len(input_shape) - 1 - len(own), 0) :]
         if len(own) >= len(input_shape) or any(
-            mine not in (1, theirs) for mine, theirs in zip(own, inner, strict=True)
+            mine not in (1, theirs) and theirs != 1 for mine, theirs in zip(own, inner, strict=True)
         ):
             raise ShapeError(
                 f"inputs: {self.name} (Arithmetic) has a constant of shape {own}, "
                 f"got shape {tuple(input_shape)}"
             )
-        return tuple(input_shape)
+        wider = [mine if theirs == 1 else theirs for mine, theirs in zip(own, inner, strict=True)]
+        return (*input_shape[: len(input_shape) - len(own)], *wider)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that recreate the layer."""

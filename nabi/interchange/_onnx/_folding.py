@@ -281,7 +281,7 @@ _FOLDS: dict[str, Callable[[Call, list[Array]], Any]] = {
 # What keeps the meaning of an axis that is expanded to a size that is not known yet.
 _LOOSE = {
     *("Identity", "Dropout", "Cast", "CastLike", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather"),
-    *("Concat", "Split", "Add", "Sub", "Mul", "Div", "Neg", "Tanh", "Sigmoid", "Relu", "Expand"),
+    *("Concat", "Split", "Add", "Sub", "Mul", "Div", "Neg", "Tanh", "Sigmoid", "Relu", "Expand", "MatMul"),
 }
 
 

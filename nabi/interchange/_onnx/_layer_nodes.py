@@ -12,7 +12,7 @@ from nabi.interchange._onnx._folding import axes_of, axis_in
 from nabi.interchange._onnx._nodes import Call
 from nabi.interchange._onnx._refusal import Refusal
 from nabi.interchange._onnx._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, type_name
-from nabi.interchange._onnx._values import Array, Axis, Const, Group, Value, atoms, static
+from nabi.interchange._onnx._values import Array, Axes, Axis, Const, Group, Value, atoms, static
 
 __all__ = ["LAYER_NODES", "dense"]
 
@@ -243,11 +243,31 @@ def _with_constant(builder: Builder, call: Call, value: Value, array: Array, fir
         if operation == "minimum":
             return _wrapped(builder, call, value, layers.Elementwise, "clip", [-math.inf, number])
     layout = builder.natural(value)
+    if any(one > 1 and not group for one, group in zip(array.shape[::-1], value.axes[::-1], strict=False)):
+        return _wider(builder, call, value, array, first)
     own = builder.constant_in(array, value, layout)
     layer = builder.layer(call, layers.Arithmetic, operation, own.shape, first, kind=value.kind)
     symbol = layer(builder.arranged(value, layout))
     builder.set_weights(layer, [own])
     return Value(symbol, layout, value.axes, value.kind)
+
+
+def _wider(builder: Builder, call: Call, value: Value, array: Array, first: bool) -> Value:
+    """Return a value and a constant that has several numbers where the value has one."""
+    array = array.reshape((1,) * (len(value.axes) - array.ndim) + array.shape)
+    axes = tuple(
+        group or ((Axis("units", array.shape[place]),) if array.shape[place] > 1 else ())
+        for place, group in enumerate(value.axes)
+    )
+    order = [place for place, group in enumerate(axes) if group and group != (builder.batch,)]
+    layout: Axes = ((builder.batch,), *[value.axes[place] for place in order])
+    held: Axes = ((builder.batch,), *[axes[place] for place in order])
+    seen = Value(value.symbol, held, axes, value.kind)
+    own = builder.constant_in(array, seen, held)
+    layer = builder.layer(call, layers.Arithmetic, _CONSTANTS[call.kind], own.shape, first, kind=value.kind)
+    symbol = layer(builder.arranged(value, layout))
+    builder.set_weights(layer, [own])
+    return Value(symbol, held, axes, value.kind)
 
 
 def _joined(builder: Builder, a: Value, b: Value) -> tuple[Value, Value]:
@@ -293,6 +313,27 @@ def _two(builder: Builder, call: Call, a: Value, b: Value) -> Value:
     make = layers.Multiply if call.kind == "Div" else _PAIRS[call.kind]
     symbol = builder.layer(call, make, kind=a.kind)([own(a), own(b)])
     return Value(symbol, layout, axes, a.kind)
+
+
+def _compared(builder: Builder, call: Call) -> list[Any]:
+    """Return 1 where a comparison with a number holds, else 0."""
+    a, b = call.input(0), call.input(1)
+    if isinstance(a, Value) and isinstance(b, Value):
+        raise Refusal("it compares two tensors")
+    value, bound = (a, b) if isinstance(a, Value) else (b, a)
+    number = builder.constant(bound, "the number")
+    if number.size != 1:
+        raise Refusal("it compares with several numbers")
+    function = call.kind.lower()
+    if value is b:
+        function = {"greater": "less", "less": "greater"}.get(function, function)
+    if value.kind == "int":
+        raise Refusal("it compares whole numbers")
+    return [_wrapped(builder, call, value, layers.Elementwise, function, [float(number.ravel()[0])])]
+
+
+def _not(builder: Builder, call: Call) -> list[Any]:
+    return [_wrapped(builder, call, _value(call), layers.Elementwise, "affine", [-1.0, 1.0])]
 
 
 def _pow(builder: Builder, call: Call) -> list[Any]:
@@ -390,20 +431,55 @@ def _batch_norm(builder: Builder, call: Call) -> list[Any]:
     return [Value(symbol, layout, value.axes, value.kind)]
 
 
-def _window(builder: Builder, call: Call, value: Value) -> tuple[Group, Group]:
+def _window(builder: Builder, call: Call) -> tuple[Value, int | None]:
+    """Return a value `(batch, channels, time)`, and where the file has an axis of size 1 beside time."""
+    value = _value(call)
+    alone = None
+    if len(value.axes) == 4 and () in value.axes[2:]:
+        alone = 2 if value.axes[2] == () else 3
+        value = value.seen([group for place, group in enumerate(value.axes) if place != alone])
     if len(value.axes) != 3:
         raise Refusal(f"windows over {max(len(value.axes) - 2, 0)} axes; nabi reads those over one, time")
     if value.axes[0] != (builder.batch,):
         if len(value.axes[0]) == 1:
             builder.learn_batch(value.axes[0][0])
         raise Refusal("its sequences are put together from several axes")
-    return value.axes[1], value.axes[2]
+    return value, alone
 
 
-def _padding(call: Call, span: int, stride: int) -> str:
+def _windows(
+    builder: Builder, call: Call, value: Value, alone: int | None, layer: Any, length: int | None, out: Group
+) -> tuple[Any, Value]:
+    """Apply a layer of windows; return it and its output."""
+    steps: Group = (Axis("time", length),)
+    symbol = layer(builder.arranged(value, ((builder.batch,), value.axes[2], value.axes[1])))
+    axes: Axes = ((builder.batch,), out, steps)
+    if alone is not None:
+        axes = (*axes[:alone], (), *axes[alone:])
+    return layer, Value(symbol, ((builder.batch,), steps, out), axes, value.kind)
+
+
+def _along(call: Call, name: str, alone: int | None, default: int | None = None) -> int:
+    """Return a number of an attribute that has one for each axis of windows: that of time."""
+    found = call.ints(name, None if default is None else [default] * (1 if alone is None else 2))
+    if found is None or len(found) != (1 if alone is None else 2):
+        raise Refusal(f"{name}: expected a number for each axis of windows, got {found}", damaged=True)
+    if alone is not None and found[alone - 2] != 1:
+        raise Refusal(f"{name}: {found}, over two axes")
+    return int(found[-1] if alone != 3 else found[0])
+
+
+def _padding(call: Call, span: int, stride: int, alone: int | None) -> str:
     """Return the padding of a layer of windows: valid, same or causal."""
     auto = call.text("auto_pad", "NOTSET")
-    pads = call.ints("pads", [0, 0])
+    count = 1 if alone is None else 2
+    pads = call.ints("pads", [0] * 2 * count)
+    if len(pads) != 2 * count:
+        raise Refusal(f"pads: expected {2 * count} numbers, got {pads}", damaged=True)
+    if alone is not None:
+        if pads[alone - 2] or pads[alone]:
+            raise Refusal(f"pads: {pads}, over two axes")
+        pads = [pads[3 - alone], pads[5 - alone]]
     if auto == "VALID" or (auto == "NOTSET" and pads == [0, 0]):
         return "valid"
     if auto == "SAME_UPPER":
@@ -424,41 +500,41 @@ def _length(group: Group, padding: str, span: int, stride: int) -> int | None:
 
 
 def _conv(builder: Builder, call: Call) -> list[Any]:
-    value, kernel = _value(call), builder.constant(call.input(1), "W")
-    channels, steps = _window(builder, call, value)
-    groups = call.int("group", 1)
-    if kernel.ndim != 3 or static(channels) != kernel.shape[1] * groups or not kernel.size:
-        raise Refusal(f"W: {kernel.shape} does not fit to {static(channels)} channels", damaged=True)
-    stride, dilation = call.ints("strides", [1])[0], call.ints("dilations", [1])[0]
+    kernel = builder.constant(call.input(1), "W")
+    value, alone = _window(builder, call)
+    if alone is not None and kernel.ndim == 4 and kernel.shape[alone] == 1:
+        kernel = kernel.squeeze(alone)
+    groups, width = call.int("group", 1), static(value.axes[1])
+    if kernel.ndim != 3 or not kernel.size or groups < 1 or width != kernel.shape[1] * groups:
+        raise Refusal(f"W: {kernel.shape} does not fit to {width} channels", damaged=True)
+    stride, dilation = _along(call, "strides", alone, 1), _along(call, "dilations", alone, 1)
     span = (kernel.shape[2] - 1) * dilation + 1
-    padding = _padding(call, span, stride)
+    padding = _padding(call, span, stride, alone)
     bias = None if call.optional(2) is None else builder.constant(call.optional(2), "B")
     layer = builder.layer(
         call, layers.Conv1D, kernel.shape[0], kernel.shape[2], kind=value.kind, strides=stride,
         padding=padding, dilation_rate=dilation, groups=groups, use_bias=bias is not None,
     )  # fmt: skip
-    symbol = layer(builder.arranged(value, ((builder.batch,), steps, channels)))
+    length = _length(value.axes[2], padding, span, stride)
+    out: Group = (Axis("filters", kernel.shape[0]),)
+    layer, result = _windows(builder, call, value, alone, layer, length, out)
     builder.set_weights(layer, [kernel.transpose(2, 1, 0), *([] if bias is None else [bias])])
-    new, out = (Axis("time", _length(steps, padding, span, stride)),), (Axis("filters", kernel.shape[0]),)
-    return [Value(symbol, ((builder.batch,), new, out), ((builder.batch,), out, new), value.kind)]
+    return [result]
 
 
 def _pool(builder: Builder, call: Call) -> list[Any]:
-    value = _value(call)
-    channels, steps = _window(builder, call, value)
-    size, stride = call.ints("kernel_shape")[0], call.ints("strides", [1])[0]
-    if call.int("ceil_mode", 0) or call.ints("dilations", [1]) != [1] or len(call.node.output) > 1:
+    value, alone = _window(builder, call)
+    size, stride = _along(call, "kernel_shape", alone), _along(call, "strides", alone, 1)
+    if call.int("ceil_mode", 0) or _along(call, "dilations", alone, 1) != 1 or len(call.node.output) > 1:
         raise Refusal("pooling with ceil_mode, dilations or indices")
-    padding = _padding(call, size, stride)
-    if padding == "causal" or (
-        padding == "same" and call.kind == "AveragePool" and call.int("count_include_pad", 0)
-    ):
+    padding = _padding(call, size, stride, alone)
+    counts = call.kind == "AveragePool" and call.int("count_include_pad", 0)
+    if padding == "causal" or (padding == "same" and counts):
         raise Refusal("pooling with padding that counts")
     make = layers.MaxPooling1D if call.kind == "MaxPool" else layers.AveragePooling1D
     layer = builder.layer(call, make, size, stride, padding, kind=value.kind)
-    symbol = layer(builder.arranged(value, ((builder.batch,), steps, channels)))
-    new = (Axis("time", _length(steps, padding, size, stride)),)
-    return [Value(symbol, ((builder.batch,), new, channels), ((builder.batch,), channels, new), value.kind)]
+    length = _length(value.axes[2], padding, size, stride)
+    return [_windows(builder, call, value, alone, layer, length, value.axes[1])[1]]
 
 
 _REDUCE = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min",
@@ -517,6 +593,8 @@ LAYER_NODES: dict[str, Handler] = {
     "Cast": _cast,
     **dict.fromkeys(["Add", "Sub", "Mul", "Div", "Max", "Min", "Sum"], _pair),
     "Pow": _pow,
+    **dict.fromkeys(["Equal", "Greater", "Less"], _compared),
+    "Not": _not,
     "Concat": _concat,
     "LayerNormalization": _layer_norm,
     "BatchNormalization": _batch_norm,

@@ -99,8 +99,8 @@ def _reshape(builder: Builder, call: Call) -> list[Any]:
     result = _reshaped(_value(call), wanted, bool(call.int("allowzero", 0)), frozen)
     for axis, size in frozen.items():
         builder.note(
-            f"node {shown(call.node)} has the size {size} for {axis.name}, which the file leaves open elsewhere; "
-            "nabi leaves it open"
+            f"node {shown(call.node)} has the size {size} for {axis.name}, which is open elsewhere in the "
+            "file; nabi leaves it open"
         )
     return [result]
 
@@ -162,9 +162,11 @@ def _matched(
                 value = value.split(axis, parts)
                 continue
             if isinstance(wanted, int) and isinstance(whole, Size):
-                raise Refusal(
-                    f"shape: {wanted} is the size of an open axis, {axis.name}, in the file's example"
-                )
+                if group or wanted == 1:
+                    raise Refusal(f"shape: {wanted} is put together from open axes, {list(group)} and {axis}")
+                frozen[axis] = wanted  # an exporter wrote the size that an open axis had in its example
+                group = (axis,)
+                break
             group, size = (*group, axis), whole
             if size == wanted and wanted == 1:
                 break
@@ -340,6 +342,18 @@ def _split(builder: Builder, call: Call) -> list[Any]:
     return parts
 
 
+def _reverse(builder: Builder, call: Call) -> list[Any]:
+    value = _value(call)
+    place, rows = call.int("time_axis", 0), call.int("batch_axis", 1)
+    place, rows = value.place(place), value.place(rows)
+    if value.axes[rows] != (builder.batch,) and len(value.axes[rows]) == 1:
+        builder.learn_batch(value.axes[rows][0])
+    lengths = numbers(call.input(1), "sequence_lens")
+    if any(one != group_size(value.axes[place]) for one in lengths):
+        raise Refusal("it reverses sequences of other lengths than the whole axis")
+    return [part(builder, call, value, place, None, None, -1)]
+
+
 SHAPE_NODES: dict[str, Callable[[Builder, Call], list[Any]]] = {
     "Identity": _same,
     "Shape": _shape,
@@ -352,4 +366,5 @@ SHAPE_NODES: dict[str, Callable[[Builder, Call], list[Any]]] = {
     "Slice": _slice,
     "Gather": _gather,
     "Split": _split,
+    "ReverseSequence": _reverse,
 }

@@ -91,6 +91,24 @@ class Size:
     def __sub__(self, other: Any) -> Any:
         return self + Size.of(other) * -1 if not isinstance(other, int) or other else self
 
+    def _above(self, number: Any) -> bool:
+        """Tell whether it is larger than a number; every axis has at least one element."""
+        if isinstance(number, Size) or number >= self.count:
+            raise Refusal("it compares with the size of an open axis")
+        return True
+
+    def __gt__(self, other: Any) -> bool:
+        return self._above(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self._above(other - 1)
+
+    def __lt__(self, other: Any) -> bool:
+        return not self._above(other - 1)
+
+    def __le__(self, other: Any) -> bool:
+        return not self._above(other)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Size) and (self.count, self.axes) == (other.count, other.axes)
 
