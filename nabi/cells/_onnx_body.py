@@ -97,7 +97,8 @@ class OnnxBody(Cell):
 
     def state_width(self, name: str) -> int:
         """Return the width of a state."""
-        return dict(self.widths)[name]
+        width: int = dict(self.widths)[name]
+        return width
 
     def step(self, x: Node, *states: Node) -> Any:
         """Follow the instructions."""

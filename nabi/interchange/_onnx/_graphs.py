@@ -7,7 +7,7 @@ from nabi.interchange._onnx._nodes import shown
 from nabi.interchange._onnx._refusal import Refusal
 from nabi.targets.onnx import Attribute, Node, OperatorSet
 
-__all__ = ["NEWEST", "OLDEST", "consumers", "in_order", "opset_of", "unrolled_weight"]
+__all__ = ["NEWEST", "OLDEST", "consumers", "in_order", "opset_of", "reads", "unrolled_weight"]
 
 OLDEST, NEWEST = 7, 24
 _STEPS = 3  # the same weights so often one after the other are a loop that was written out

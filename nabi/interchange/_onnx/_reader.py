@@ -9,9 +9,10 @@ from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, NabiError
 from nabi.interchange._onnx._builder import Builder
 from nabi.interchange._onnx._folding import fold
-from nabi.interchange._onnx._graphs import consumers, in_order, opset_of, unrolled_weight
+from nabi.interchange._onnx._graphs import consumers, in_order, opset_of, reads, unrolled_weight
 from nabi.interchange._onnx._imported import Imported
 from nabi.interchange._onnx._layer_nodes import LAYER_NODES
+from nabi.interchange._onnx._loops import loop, scan
 from nabi.interchange._onnx._nodes import Call, shown
 from nabi.interchange._onnx._recurrent import recurrent
 from nabi.interchange._onnx._refusal import Refusal, Restart
@@ -27,15 +28,15 @@ _HANDLERS = {
     **SHAPE_NODES,
     **LAYER_NODES,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), recurrent),
+    "Loop": loop,
+    "Scan": scan,
 }
 _REASONS = {
-    "TopK": "it sorts or selects; where it sorts a batch by length (PyTorch's pack_padded_sequence), export with "
-    "enforce_sorted=True",
+    "TopK": "it sorts or selects; where it sorts a batch by length (PyTorch's pack_padded_sequence), "
+    "export with enforce_sorted=True",
     "DynamicQuantizeLSTM": "it is quantised: export the model before it is quantised",
     "DynamicQuantizeLinear": "it is quantised: export the model before it is quantised",
     "QuantizeLinear": "it is quantised: export the model before it is quantised",
-    "Scan": "its body is no cell that nabi can read",
-    "Loop": "its body is no cell that nabi can read",
 }
 _LARGEST = 1 << 31  # bytes, as Protocol Buffers allow
 # What NumPy, torch and nabi raise for arguments that contradict each other; a file may contain any.
@@ -128,7 +129,7 @@ class _Reading:
         self.builder, self.refused = builder, list[tuple[Node, Refusal]]()
         for given in self.inputs:
             names[given.name] = self._input(builder, given)
-        builder.used = {name for node in self.nodes for name in node.input} | {
+        builder.used = {name for node in self.nodes for name in reads(node)} | {
             one.name for one in self.graph.output
         }
         builder.consumers = consumers(self.nodes, [one.name for one in self.graph.output])
@@ -177,7 +178,7 @@ class _Reading:
 
     def _read(self, node: Node, names: dict[str, Any]) -> None:
         """Read a node; what it makes is known afterwards, or it is among those that are refused."""
-        if any(name and names.get(name, "") is None for name in node.input):
+        if any(name and names.get(name, "") is None for name in reads(node)):
             for name in node.output:
                 names[name] = None  # it reads what is refused already
             return
@@ -279,6 +280,6 @@ def _unrolled(message: Message, weight: str, count: int) -> str:
     producer = message.producer_name[:60] or "its exporter"
     return (
         f"the weights {weight[:60]!r} are used {count} times one after the other: {producer} wrote a "
-        f"recurrent network step by step, for {count} steps only. Export it again with the operator over time, "
-        "in PyTorch: torch.onnx.export(..., dynamo=False)"
+        f"recurrent network step by step, for {count} steps only. Export it again with the operator over "
+        "time, in PyTorch: torch.onnx.export(..., dynamo=False)"
     )

@@ -119,8 +119,10 @@ def _initial(
         own = []
         for part in parts:
             one: Any = None if part is None else part[direction]
-            made = one is None or isinstance(one, np.ndarray)
-            own.append(_start(builder, call, found.units, one, x, kind) if made else one)
+            state = one
+            if one is None or isinstance(one, np.ndarray):
+                state = _start(builder, call, found.units, one, x, kind)
+            own.append(state)
         states.append(own)
     return states
 
