@@ -16,7 +16,7 @@ from nabi.interchange._onnx._values import Array, Const, Group, Size, Value, sta
 from nabi.layers import SymbolicTensor
 from nabi.targets.onnx import Graph, Node
 
-__all__ = ["Body", "Counter"]
+__all__ = ["Body", "Counter", "Going"]
 
 
 class Counter:
@@ -26,15 +26,31 @@ class Counter:
         self.start = start
 
 
-class _Going:
+class Going:
     """What a loop computes to know whether it goes on."""
 
 
-_UNARY = {"Sigmoid": "sigmoid", "Tanh": "tanh", "Relu": "relu", "Exp": "exp", "Log": "log", "Sqrt": "sqrt",
-          "Abs": "absolute", "Softplus": "softplus", "Softsign": "softsign", "Sin": "sin", "Cos": "cos"}  # fmt: skip
-_BINARY = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Max": "maximum", "Min": "minimum",
-           "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
-           "Equal": "equal", "And": "mul", "Or": "maximum", "Sum": "add"}  # fmt: skip
+_UNARY = {
+    "Abs": "absolute",
+    **{name.capitalize(): name for name in ("cos", "exp", "log", "relu", "sigmoid", "sin", "sqrt", "tanh")},
+    **{name.capitalize(): name for name in ("softplus", "softsign")},
+}
+_BINARY = {
+    "Add": "add",
+    "Sum": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "Div": "div",
+    "Max": "maximum",
+    "Min": "minimum",
+    "And": "mul",
+    "Or": "maximum",
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+}
 
 
 def _number(value: float) -> Expression:
@@ -87,10 +103,9 @@ class Body:
             if missing:
                 waiting += missing
                 continue
+            given = [self.names[one] if one else None for one in node.input]
             try:
-                made = self._made(
-                    Call(node, [self.names[one] if one else None for one in node.input], self.call.opset)
-                )
+                made = self._made(Call(node, given, self.call.opset))
             except Refusal as refusal:
                 raise Refusal(
                     f"in its body, {node.op_type} (node {shown(node)}): {refusal.reason}", refusal.damaged
@@ -107,7 +122,7 @@ class Body:
     def check_condition(self, name: str) -> None:
         """Refuse a loop that may end before its last step."""
         found = self.value(name)
-        if isinstance(found, (_Going, Counter)) or found is None:
+        if isinstance(found, (Going, Counter)) or found is None:
             return
         if isinstance(found, Const) and found.array.size == 1 and found.array.all():
             return
@@ -116,10 +131,10 @@ class Body:
     # Inputs -----------------------------------------------------------------------------------------------
 
     def element(self, value: Value) -> Expression:
-        """Return the current step of a sequence `(time, batch, features)`, which becomes part of the input."""
+        """Return the current step of a sequence `(time, batch, features)`; it is part of the input."""
         batch = (self.builder.batch,)
         if len(value.axes) != 3:
-            raise Refusal(f"it reads sequences of {len(value.axes)} axes; nabi reads (time, batch, features)")
+            raise Refusal(f"it reads sequences of {len(value.axes)} axes, not (time, batch, features)")
         if value.axes[1] != batch:
             if len(value.axes[1]) == 1:
                 self.builder.learn_batch(value.axes[1][0])
@@ -181,7 +196,7 @@ class Body:
                     raise Refusal(f"a constant of the shape {array.shape} within a step")
                 self._kept.append(given)
             return self._constants[id(given)]
-        if isinstance(given, (Counter, _Going)):
+        if isinstance(given, (Counter, Going)):
             raise Refusal("it computes with the number of the step")
         raise Refusal("it reads something of another kind than a vector")
 
@@ -192,7 +207,7 @@ class Body:
             if call.inputs[1].start or call.int("axis", 0):
                 raise Refusal("it reads another step than the current one")
             return [self.element(call.inputs[0])]
-        if any(isinstance(one, (Counter, _Going)) for one in given):
+        if any(isinstance(one, (Counter, Going)) for one in given):
             return [self._counting(call)]
         if not any(isinstance(one, (Expression, Value)) for one in given):
             folded = fold(call)
@@ -213,9 +228,9 @@ class Body:
                 step = other.array.ravel().tolist()[0]
                 if not isinstance(step, Size):
                     return Counter(counter.start + int(step))
-        bounded = all(isinstance(one, (Counter, _Going, Const)) for one in values)
+        bounded = all(isinstance(one, (Counter, Going, Const)) for one in values)
         if bounded and call.kind in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Not", "Or"):
-            return _Going()
+            return Going()
         raise Refusal("it computes with the number of the step")
 
     def _computed(self, call: Call) -> list[Any]:

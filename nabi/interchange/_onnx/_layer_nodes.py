@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,9 +111,14 @@ _ELEMENTWISE: dict[str, tuple[str, list[str], list[float]]] = {
 }
 
 
+# What is computed of whole numbers, in float32, where they are exact up to 2 ** 24: exporters write indices
+# that may count from the end in this way.
+_WHOLE = ("Add", "Sub", "Mul", "Less", "Greater", "Equal", "Not")
+
+
 def _wrapped(builder: Builder, call: Call, value: Value, make: Any, *arguments: Any) -> Value:
     """Apply a layer that keeps the shape to a value as it is held."""
-    if value.kind == "int":
+    if value.kind == "int" and call.kind not in _WHOLE:
         raise Refusal("it computes with whole numbers")
     symbol = builder.layer(call, make, *arguments, kind=value.kind)(builder.arranged(value, value.held))
     return Value(symbol, value.held, value.axes, value.kind)
@@ -191,6 +197,8 @@ def _cast(builder: Builder, call: Call) -> list[Any]:
         raise Refusal(f"it casts to {type_name(wanted)}")
     if wanted in (FLOAT16, BFLOAT16):
         builder.note(f"the file computes partly in {type_name(wanted)}; nabi computes in float32")
+    if value.truth and "float64" not in (kind, value.kind):
+        return [replace(value, kind=kind, truth=False)]
     if kind == value.kind:
         return [value]
     if kind == "int":
@@ -228,8 +236,6 @@ def _pair(builder: Builder, call: Call) -> list[Any]:
 
 def _with_constant(builder: Builder, call: Call, value: Value, array: Array, first: bool) -> Value:
     operation = _CONSTANTS[call.kind]
-    if value.kind == "int":
-        raise Refusal("it computes with whole numbers")
     if array.size == 1 and array.ndim <= len(value.axes):
         number = float(array.reshape(()))
         if operation in ("add", "subtract"):
@@ -242,6 +248,8 @@ def _with_constant(builder: Builder, call: Call, value: Value, array: Array, fir
             return _wrapped(builder, call, value, layers.Elementwise, "clip", [number])
         if operation == "minimum":
             return _wrapped(builder, call, value, layers.Elementwise, "clip", [-math.inf, number])
+    if value.kind == "int":
+        raise Refusal("it computes with whole numbers")
     layout = builder.natural(value)
     if any(one > 1 and not group for one, group in zip(array.shape[::-1], value.axes[::-1], strict=False)):
         return _wider(builder, call, value, array, first)
@@ -296,7 +304,7 @@ def _joined(builder: Builder, a: Value, b: Value) -> tuple[Value, Value]:
 
 
 def _two(builder: Builder, call: Call, a: Value, b: Value) -> Value:
-    if "int" in (a.kind, b.kind):
+    if "int" in (a.kind, b.kind) and not (a.kind == b.kind and call.kind in _WHOLE):
         raise Refusal("it computes with whole numbers")
     if call.kind == "Div":
         b = _wrapped(builder, call, b, layers.Elementwise, "reciprocal")
@@ -327,13 +335,13 @@ def _compared(builder: Builder, call: Call) -> list[Any]:
     function = call.kind.lower()
     if value is b:
         function = {"greater": "less", "less": "greater"}.get(function, function)
-    if value.kind == "int":
-        raise Refusal("it compares whole numbers")
-    return [_wrapped(builder, call, value, layers.Elementwise, function, [float(number.ravel()[0])])]
+    result = _wrapped(builder, call, value, layers.Elementwise, function, [float(number.ravel()[0])])
+    return [replace(result, truth=True)]
 
 
 def _not(builder: Builder, call: Call) -> list[Any]:
-    return [_wrapped(builder, call, _value(call), layers.Elementwise, "affine", [-1.0, 1.0])]
+    result = _wrapped(builder, call, _value(call), layers.Elementwise, "affine", [-1.0, 1.0])
+    return [replace(result, truth=True)]
 
 
 def _pow(builder: Builder, call: Call) -> list[Any]:

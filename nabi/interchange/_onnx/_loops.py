@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from nabi import cells, layers
-from nabi.interchange._onnx._body import Body, Counter
+from nabi.interchange._onnx._body import Body, Counter, Going
 from nabi.interchange._onnx._builder import Builder
 from nabi.interchange._onnx._expressions import Expression, Instructions
 from nabi.interchange._onnx._nodes import Call
@@ -38,7 +38,7 @@ def loop(builder: Builder, call: Call) -> list[Any]:
         raise Refusal("its body has other inputs or outputs than the operator states", damaged=True)
     body = Body(builder, call, graph)
     body.names[inputs[0]] = Counter(0)
-    body.names[inputs[1]] = None
+    body.names[inputs[1]] = Going()
     carried = list(zip(inputs[2:], starts, outputs[1 : len(starts) + 1], strict=True))
     widths: dict[str, int] = {}
     for number, (name, start, new) in enumerate(carried):
@@ -203,9 +203,9 @@ def _layer(
             made[place] = Value(result, (batch, axis), seen, kind, names[place], steps[0])
             continue
         symbol = result
-        if backwards != outputs_back:
+        if outputs_back:  # the layer gives its outputs in the order of computation
             symbol = builder.plain(layers.Slice, 1, step=-1, kind=kind)(result)
-        alone = not backwards and not outputs_back and len(steps) == 1
+        alone = not outputs_back and len(steps) == 1
         made[place] = Value(symbol, (batch, steps, axis), seen, kind, names[place] if alone else "")
     return made
 

@@ -90,8 +90,8 @@ def _mask(builder: Builder, call: Call, x: SymbolicTensor, rows: Group) -> Symbo
     if given is None:
         return None
     if isinstance(given, Const):
-        lengths = builder.constant(given, "sequence_lens").ravel()
-        if lengths.size and x.shape[1] is not None and (lengths == x.shape[1]).all():
+        constant = builder.constant(given, "sequence_lens").ravel()
+        if constant.size and x.shape[1] is not None and (constant == x.shape[1]).all():
             return None
         raise Refusal("sequence_lens is a constant, so every batch would have the same lengths")
     if len(given.axes) == 1 and given.axes[0] != rows and len(given.axes[0]) == 1:

@@ -214,13 +214,16 @@ def part(
             return value
         length = 1 if start is not None and _next(start) == stop and step > 0 else None
         last_only = start == -1 and stop is None
-        length = 1 if last_only else length
+        first_only = not start and stop == 1 and step == 1
+        length = 1 if last_only or first_only else length
     if group == (builder.batch,) or builder.batch in group:
         if size == 1 or length is None or value.source:
             raise Refusal("it takes a part of the batch")
         builder.no_batch()
     rest = [one for number, one in enumerate(value.axes) if number != place]
     new: Group = () if length == 1 else (Axis(f"part of {group[0].name if group else 1}", length),)
+    if start is None and stop is None and step == -1:
+        new = group  # as long as before
     if last_only and group == (value.last,):
         return Value(
             value.symbol, value.held, (*value.axes[:place], (), *value.axes[place + 1 :]), value.kind

@@ -157,6 +157,7 @@ class Value:
         kind: "float32", "float64" or "int".
         source: the recurrent node whose sequence of outputs it is, rearranged at most.
         last: an axis that is seen but not held: only the last step is asked for.
+        truth: whether it is true and false in the file; here it is 1 and 0.
     """
 
     symbol: SymbolicTensor
@@ -165,6 +166,7 @@ class Value:
     kind: str
     source: str = ""
     last: Axis | None = None
+    truth: bool = False
 
     def seen(self, axes: Sequence[Group]) -> "Value":
         """Return the same tensor with other axes."""

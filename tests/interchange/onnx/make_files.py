@@ -105,7 +105,9 @@ def torch_models() -> None:
             self.in_order = in_order
 
         def forward(self, x: Any, lengths: Any) -> Any:
-            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=self.in_order)
+            packed = nn.utils.rnn.pack_padded_sequence(
+                x, lengths, batch_first=True, enforce_sorted=self.in_order
+            )
             return nn.utils.rnn.pad_packed_sequence(self.inner(packed)[0], batch_first=True)[0]
 
     class Learned(nn.Module):

@@ -1,6 +1,7 @@
-"""Damaged files: truncated and with other bytes. Nothing but FileFormatError, soon and without much memory."""
+"""Damaged files: truncated, with other bytes. Nothing but FileFormatError, soon, without much memory."""
 
 import os
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -26,6 +27,15 @@ def damaged(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
+def refusal(path: Path) -> str | None:
+    """Read a file; return why it is refused, if it is. Any other exception fails the test."""
+    try:
+        read_onnx(path)
+    except FileFormatError as problem:
+        return str(problem)
+    return None
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_damaged_files(part: int, tmp_path: Path) -> None:
     paths = sorted(FILES.glob("*.onnx"))
@@ -36,14 +46,12 @@ def test_damaged_files(part: int, tmp_path: Path) -> None:
         path.write_bytes(damaged(source.read_bytes(), seed))
         before = time.process_time()
         tracemalloc.start()
-        try:
-            read_onnx(path)
-        except FileFormatError as problem:
+        problem = refusal(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        if problem is not None:
             refused += 1
-            assert str(path) in str(problem)
-        finally:
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
+            assert str(path) in problem
         assert peak < 200 << 20, (seed, source.name, peak)
         # Tracing memory slows everything down.
         assert time.process_time() - before < 4, (seed, source.name)
@@ -51,8 +59,6 @@ def test_damaged_files(part: int, tmp_path: Path) -> None:
 
 
 def test_reading_needs_no_package_for_onnx() -> None:
-    import subprocess
-
     program = (
         "import sys\n"
         "from nabi.interchange import read_onnx\n"
