@@ -56,8 +56,8 @@ def main() -> None:
             if (seed + 1) % 1000 == 0:
                 print(f"{seed + 1}: {worst}, {time.process_time() - started:.0f} s", flush=True)
     print(
-        f"{arguments.count} models, {failed} above 1e-5; largest difference from ONNX Runtime {worst[0]:.2g}, "
-        f"from the definition {worst[1]:.2g}; {time.process_time() - started:.0f} s"
+        f"{arguments.count} models, {failed} above 1e-5; largest difference from ONNX Runtime "
+        f"{worst[0]:.2g}, from the definition {worst[1]:.2g}; {time.process_time() - started:.0f} s"
     )
 
 

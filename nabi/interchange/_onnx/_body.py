@@ -133,9 +133,13 @@ class Body:
     def element(self, value: Value) -> Expression:
         """Return the current step of a sequence `(time, batch, features)`; it is part of the input."""
         batch = (self.builder.batch,)
+        if len(value.axes) == 2:
+            if batch in value.axes:
+                self.builder.no_batch()  # the file computes one sample
+            value = value.seen([value.axes[0], (), value.axes[1]])
         if len(value.axes) != 3:
             raise Refusal(f"it reads sequences of {len(value.axes)} axes, not (time, batch, features)")
-        if value.axes[1] != batch:
+        if value.axes[1] not in (batch, ()):
             if len(value.axes[1]) == 1:
                 self.builder.learn_batch(value.axes[1][0])
             raise Refusal("its sequences are put together from several axes")
@@ -143,6 +147,8 @@ class Body:
         if width is None or value.kind == "int":
             raise Refusal("it reads sequences whose features are open, or whole numbers")
         for number, one in enumerate(self.sequences):
+            if one.axes[1] != value.axes[1]:
+                raise Refusal("it reads sequences with and without a batch")
             if one.symbol is value.symbol and one.axes == value.axes:
                 return self._input[number]
         self.sequences.append(value)

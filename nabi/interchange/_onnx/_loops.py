@@ -108,7 +108,7 @@ def scan(builder: Builder, call: Call) -> list[Any]:
         states.append(
             _State(f"s{number + 1}", start, _of_width(body.expression(outputs[number]), width), number)
         )
-    if any(axis != 0 for axis in call.ints("scan_output_axes", [])):
+    if any(call.ints("scan_output_axes", [])):
         raise Refusal("its outputs do not have time first")
     listed = [(kept + number, name) for number, name in enumerate(outputs[kept:])]
     made = [None] * len(call.node.output)
@@ -168,6 +168,7 @@ def _layer(
     kind = body.sequences[0].kind
     steps: Group = body.sequences[0].axes[0]
     batch = (builder.batch,)
+    rows: Axes = (batch,) if body.sequences[0].axes[1] else ()
     ends = [
         state for state in states if 0 <= state.output < len(names) and names[state.output] in builder.used
     ]
@@ -195,10 +196,10 @@ def _layer(
         result, *finals = result
     for state in ends:
         axis = (Axis("units", widths[state.name]),)
-        made[state.output] = Value(finals[states.index(state)], (batch, axis), (batch, axis), kind)
+        made[state.output] = Value(finals[states.index(state)], (batch, axis), (*rows, axis), kind)
     for place, _ in wanted:
         axis = (Axis("units", units),)
-        seen: Axes = (steps, batch, axis)
+        seen: Axes = (steps, *rows, axis)
         if last:
             made[place] = Value(result, (batch, axis), seen, kind, names[place], steps[0])
             continue

@@ -6,7 +6,7 @@ from typing import Any
 
 from nabi import _checks, layers
 from nabi._public import public
-from nabi.errors import ArgumentError, FileFormatError, NabiError
+from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NabiError
 from nabi.interchange._onnx._builder import Builder
 from nabi.interchange._onnx._folding import fold
 from nabi.interchange._onnx._graphs import consumers, in_order, opset_of, reads, unrolled_weight
@@ -68,6 +68,8 @@ def read_onnx(path: str | Path) -> Model:
         (None, None, 3)
     """
     place = _checks.path("path", path)
+    if not place.is_file():
+        raise MissingFileError(f"path: there is no file {place}")
     if place.stat().st_size > _LARGEST:
         raise FileFormatError(f"{place}: expected at most {_LARGEST} bytes, got {place.stat().st_size}")
     try:

@@ -133,10 +133,11 @@ def _external(tensor: Tensor, folder: Path | None, size: int) -> bytes:
                 f"{where}: expected a file, got a link, which is not followed", damaged=True
             ) from None
         raise Refusal(f"{where}: {problem.strerror or problem}", damaged=True) from None
+    about = os.fstat(place)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(place)
+        raise Refusal(f"{where}: expected a file", damaged=True)
     with os.fdopen(place, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise Refusal(f"{where}: expected a file", damaged=True)
         if about.st_size < offset + size:
             raise Refusal(
                 f"{where}: expected at least {offset + size} bytes in it, got {about.st_size}", damaged=True

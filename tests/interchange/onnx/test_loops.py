@@ -144,6 +144,34 @@ def test_what_a_body_holds_that_is_not_understood(tmp_path: Path) -> None:
         imported(message, tmp_path)
 
 
+def without_batch() -> onnx.ModelProto:
+    """The specification's example of Scan: sums of vectors, one sample."""
+    body = helper.make_graph(
+        [helper.make_node("Add", ["h", "x"], ["sum"]), helper.make_node("Identity", ["sum"], ["copy"])],
+        "body",
+        [helper.make_tensor_value_info(name, 1, [2]) for name in ("h", "x")],
+        [helper.make_tensor_value_info(name, 1, [2]) for name in ("sum", "copy")],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Scan", ["h0", "X"], ["last", "Y"], num_scan_inputs=1, body=body)],
+        "sums",
+        [helper.make_tensor_value_info("h0", 1, [2]), helper.make_tensor_value_info("X", 1, [3, 2])],
+        [helper.make_tensor_value_info("last", 1, [2]), helper.make_tensor_value_info("Y", 1, [3, 2])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 9)], ir_version=8)
+
+
+def test_a_scan_of_one_sample(tmp_path: Path) -> None:
+    message = without_batch()
+    given = {"h0": np.zeros(2, "f4"), "X": np.arange(6, dtype="f4").reshape(3, 2)}
+    expected = run_onnxruntime(message, given)
+    model = imported(message, tmp_path)
+    assert set(model.imported.batch_axes.values()) == {None}
+    results = run_imported(model, given, ["last", "Y"])
+    for name, array in expected.items():
+        np.testing.assert_array_equal(results[name], array)
+
+
 def loop_model(condition: str) -> onnx.ModelProto:
     """A sum over time as a Loop, which may end before its last step."""
     info = helper.make_tensor_value_info

@@ -92,7 +92,8 @@ def test_quantised_weights_are_read_as_what_they_stand_for(tmp_path: Path) -> No
         "zero": np.array([0, 3], "i1"),
     }
     message = model_of(nodes, weights)
-    expected = run_onnxruntime(message, {"x": X})["y"]
+    # ONNX Runtime takes these two nodes together and quantises the input as well.
+    expected = X @ ((weights["q"].astype("f4") - weights["zero"]) * weights["scale"])
     np.testing.assert_allclose(run_imported(imported(message, tmp_path), {"x": X}, ["y"])["y"], expected)
 
 
@@ -180,7 +181,7 @@ def test_all_that_is_not_understood_is_in_one_error(tmp_path: Path) -> None:
         ([("Add", ["x", "gone"], ["y"])], "reads 'gone', which is neither a weight in the file nor an input"),
         ([("Relu", ["x"], ["y"]), ("Tanh", ["x"], ["y"])], "'y' is made twice"),
         ([("Relu", ["x"], ["z"])], "output 'y' is not computed by any node"),
-        ([("Reshape", ["x", "shape"], ["y"])], "does not fit to axes"),
+        ([("Reshape", ["x", "shape"], ["y"])], "shape: 7 is put together from"),
         ([("MatMul", ["x", "wide"], ["y"])], "it has weights for 5 features, its input has 3"),
     ],
 )
@@ -198,7 +199,7 @@ def test_tensors_that_do_not_hold_their_shape(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match="needs 4611686018427387904 bytes"):
         imported(product(tensor), tmp_path)
     tensor = onnx.TensorProto(name="w", data_type=22, dims=[3, 2], raw_data=b"123")
-    with pytest.raises(FileFormatError, match="elements of int4, which nabi lacks .*before it is quantised"):
+    with pytest.raises(FileFormatError, match=r"elements of int4, which nabi lacks .*before it is quantised"):
         imported(product(tensor), tmp_path)
 
 
@@ -226,34 +227,38 @@ def test_other_files(tmp_path: Path) -> None:
 ONE = {"one": np.ones(1, "f4"), "two": np.array([2.0, 3.0, 4.0], "f4"), "axis": np.array([1])}
 
 
-@pytest.mark.parametrize(
-    "nodes",
+ALONE = [
+    *("Abs", "Ceil", "Celu", "Cos", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "LeakyRelu"),
+    *("Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softmax", "LogSoftmax"),
+    *("Softplus", "Softsign", "Tanh", "ThresholdedRelu", "Identity", "Flatten", "Mish"),
+]
+PAIRS = ("Add", "Sub", "Mul", "Div", "Max", "Min")
+NODES: list[list[tuple[str, list[str], list[str], dict[str, Any]]]] = [
+    *[[(kind, ["x"], ["y"], {})] for kind in ALONE],
+    *[[(kind, given, ["y"], {})] for kind in PAIRS for given in (["x", "two"], ["two", "x"], ["one", "x"])],
+    *[[("Exp", ["x"], ["a"], {}), (kind, ["a", "x"], ["y"], {})] for kind in PAIRS],
     [
-        [(kind, ["x"], ["y"], {})]
-        for kind in ["Abs", "Ceil", "Celu", "Cos", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softmax", "LogSoftmax", "Softplus", "Softsign", "Tanh", "ThresholdedRelu", "Identity", "Flatten"]
-    ]
-    + [
-        [(kind, ["x", "two"], ["y"], {})] for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min")
-    ]
-    + [
-        [(kind, ["two", "x"], ["y"], {})] for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min")
-    ]
-    + [[(kind, ["one", "x"], ["y"], {})] for kind in ("Add", "Sub", "Mul", "Div", "Max", "Min")]
-    + [[("Exp", ["x"], ["a"], {}), (kind, ["a", "x"], ["y"], {})] for kind in ("Add", "Sub", "Mul", "Div", "Max")]
-    + [
-        [("Unsqueeze", ["x", "axis"], ["a"], {}), ("Mul", ["a", "two"], ["b"], {}), ("Squeeze", ["b", "axis"], ["y"], {})],
-        [("Concat", ["x", "x"], ["a"], {"axis": 1}), ("Split", ["a"], ["b", "c"], {"axis": 1}), ("Sub", ["b", "c"], ["y"], {})],
-        [("ReduceMax", ["x"], ["y"], {"axes": [1]})],
-        [("ReduceL2", ["x"], ["y"], {"axes": [-1], "keepdims": 0})],
-        [("ReduceSum", ["x", "axis"], ["y"], {})],
-        [("Gather", ["x", "axis"], ["y"], {"axis": 1})],
-        [("LayerNormalization", ["x", "two", "two"], ["y"], {})],
-        [("BatchNormalization", ["x", "two", "two", "two", "two"], ["y"], {})],
-        [("Clip", ["x", "", "low"], ["y"], {})],
-        [("Pow", ["x", "one"], ["y"], {})],
+        ("Unsqueeze", ["x", "axis"], ["a"], {}),
+        ("Mul", ["a", "two"], ["b"], {}),
+        ("Squeeze", ["b", "axis"], ["y"], {}),
     ],
-    ids=lambda nodes: "-".join(one[0] for one in nodes),
-)  # fmt: skip
+    [
+        ("Concat", ["x", "x"], ["a"], {"axis": 1}),
+        ("Split", ["a"], ["b", "c"], {"axis": 1}),
+        ("Sub", ["b", "c"], ["y"], {}),
+    ],
+    [("ReduceMax", ["x"], ["a"], {"axes": [1]}), ("Add", ["a", "two"], ["y"], {})],
+    [("ReduceL2", ["x"], ["y"], {"axes": [-1], "keepdims": 0})],
+    [("ReduceSum", ["x", "axis"], ["y"], {})],
+    [("Gather", ["x", "axis"], ["y"], {"axis": 1})],
+    [("LayerNormalization", ["x", "two", "two"], ["y"], {})],
+    [("BatchNormalization", ["x", "two", "two", "two", "two"], ["y"], {})],
+    [("Clip", ["x", "", "low"], ["y"], {})],
+    [("Pow", ["x", "one"], ["y"], {})],
+]
+
+
+@pytest.mark.parametrize("nodes", NODES, ids=lambda nodes: "-".join(one[0] for one in nodes))
 def test_nodes(nodes: list[Any], tmp_path: Path) -> None:
     made = [helper.make_node(kind, given, result, **more) for kind, given, result, more in nodes]
     message = model_of(made, {**ONE, "low": np.array(0.25, "f4")}, opset=17 if nodes[0][0] != "Mish" else 18)
@@ -282,8 +287,10 @@ def test_training_goes_on_from_an_imported_model(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(64, 5, 3)).astype("f4")
     labels = (x[:, -1, 0] > 0).astype("i8")
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    before = model.evaluate(x, labels, verbose=0)[0]
+    model.compile(
+        optimizer=nabi.optimizers.Adam(0.02), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    before = model.evaluate(x, labels, verbose=0)
     history = model.fit(x, labels, epochs=30, verbose=0)
     assert history.history["loss"][-1] < 0.8 * before
     model.save(tmp_path / "trained.nabi")
@@ -308,5 +315,6 @@ def test_an_imported_layer_shows_its_gates() -> None:
     model = read_onnx(FILES / "torch_legacy_lstm.onnx")
     (layer,) = [one for one in model.layers if isinstance(one, layers.LSTM)]
     assert layer.program().equations[0].startswith("i_t = σ(")
-    gates = explain.gates(layer, torch.zeros(1, 4, 3)) if hasattr(explain, "gates") else None
-    assert gates is None or gates
+    values = explain.gates(layer, torch.ones(1, 4, 3))
+    assert {"i", "f", "o", "c", "h"} <= set(values)
+    torch.testing.assert_close(values["h"], layer(torch.ones(1, 4, 3))[0])
