@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.interchange.onnx.compared import imported, run_imported, run_onnxruntime
-from tests.interchange.onnx.random_models import RandomModel, definition, random_model, time_first
+from tests.interchange.onnx.random_operators import RandomModel, definition, random_model, time_first
 
 
 def errors(given: RandomModel, folder: Path) -> tuple[float, float]:

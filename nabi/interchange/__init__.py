@@ -13,8 +13,8 @@ if TYPE_CHECKING:
         write_atomically as write_atomically,
         write_model_file as write_model_file,
     )
-    from nabi.interchange._onnx._imported import Imported
-    from nabi.interchange._onnx._reader import read_onnx
+    from nabi.interchange._onnx._read import read_onnx
+    from nabi.interchange._onnx._reader._imported import Imported
 else:
     # A format is loaded when it is used.
     __getattr__, __dir__ = loaded_when_asked(
@@ -29,8 +29,8 @@ else:
                 "write_atomically",
                 "write_model_file",
             ],
-            "nabi.interchange._onnx._imported": ["Imported"],
-            "nabi.interchange._onnx._reader": ["read_onnx"],
+            "nabi.interchange._onnx._reader._imported": ["Imported"],
+            "nabi.interchange._onnx._read": ["read_onnx"],
         },
     )
 

@@ -16,7 +16,7 @@ from nabi import layers
 from nabi.errors import FileFormatError
 from nabi.interchange import read_onnx
 from tests.interchange.onnx.compared import imported, run_imported, run_onnxruntime
-from tests.interchange.onnx.random_models import definition, random_model, time_first
+from tests.interchange.onnx.random_operators import definition, random_model, time_first
 
 COUNT = int(os.environ.get("NABI_ONNX_MODELS", "40"))
 

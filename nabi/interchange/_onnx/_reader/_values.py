@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nabi.interchange._onnx._refusal import Refusal
+from nabi.interchange._onnx._reader._refusal import Refusal
 from nabi.layers import SymbolicTensor
 
 __all__ = ["Array", "Axes", "Axis", "Const", "Group", "Size", "Value", "atoms", "group_size", "static"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nabi.interchange._onnx._refusal import Refusal
+from nabi.interchange._onnx._reader._refusal import Refusal
 from nabi.targets.onnx import Tensor
 
 __all__ = ["BFLOAT16", "BOOL", "DOUBLE", "FLOAT", "FLOAT16", "NUMPY", "array_of", "type_name"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._refusal import Refusal, Restart
-from nabi.interchange._onnx._values import Array, Axes, Axis, Const, Group, Value, atoms, static
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._refusal import Refusal, Restart
+from nabi.interchange._onnx._reader._values import Array, Axes, Axis, Const, Group, Value, atoms, static
 from nabi.layers import SymbolicTensor
 from nabi.targets.onnx import Node
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._folding import axes_of, axis_in, numbers
-from nabi.interchange._onnx._nodes import Call, shown
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._values import Axis, Const, Group, Size, Value, atoms, group_size, static
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call, shown
+from nabi.interchange._onnx._reader._folding import axes_of, axis_in, numbers
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._values import Axis, Const, Group, Size, Value, atoms, group_size, static
 
 __all__ = ["SHAPE_NODES", "part"]
 

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._expressions import Expression, joined, part_of, product
-from nabi.interchange._onnx._folding import fold, numbers
-from nabi.interchange._onnx._graphs import in_order
-from nabi.interchange._onnx._nodes import Call, shown
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._tensors import array_of
-from nabi.interchange._onnx._values import Array, Const, Group, Size, Value, static
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call, shown
+from nabi.interchange._onnx._reader._folding import fold, numbers
+from nabi.interchange._onnx._reader._graphs import in_order
+from nabi.interchange._onnx._reader._loops._expressions import Expression, joined, part_of, product
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._tensors import array_of
+from nabi.interchange._onnx._reader._values import Array, Const, Group, Size, Value, static
 from nabi.layers import SymbolicTensor
 from nabi.targets.onnx import Graph, Node
 

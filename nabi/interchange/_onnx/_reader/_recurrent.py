@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._operators import Recurrence, recurrence_of, set_recurrent_weights
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._values import Axes, Axis, Const, Group, Value
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._operators import Recurrence, recurrence_of, set_recurrent_weights
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._values import Axes, Axis, Const, Group, Value
 from nabi.layers import SymbolicTensor
 
 __all__ = ["recurrent"]

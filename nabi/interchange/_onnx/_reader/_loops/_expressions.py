@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._values import Array
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._values import Array
 
 __all__ = ["Expression", "Instructions", "joined", "part_of", "product"]
 

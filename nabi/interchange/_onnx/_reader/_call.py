@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from nabi.interchange._onnx._refusal import Refusal
+from nabi.interchange._onnx._reader._refusal import Refusal
 from nabi.targets.onnx import Attribute, Graph, Node, Tensor
 
 __all__ = ["Call", "shown"]

@@ -7,18 +7,18 @@ from typing import Any
 from nabi import _checks, layers
 from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NabiError
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._folding import fold
-from nabi.interchange._onnx._graphs import consumers, in_order, opset_of, reads, unrolled_weight
-from nabi.interchange._onnx._imported import Imported
-from nabi.interchange._onnx._layer_nodes import LAYER_NODES
-from nabi.interchange._onnx._loops import loop, scan
-from nabi.interchange._onnx._nodes import Call, shown
-from nabi.interchange._onnx._recurrent import recurrent
-from nabi.interchange._onnx._refusal import Refusal, Restart
-from nabi.interchange._onnx._shape_nodes import SHAPE_NODES
-from nabi.interchange._onnx._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, array_of, type_name
-from nabi.interchange._onnx._values import Axes, Axis, Const, Value
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call, shown
+from nabi.interchange._onnx._reader._folding import fold
+from nabi.interchange._onnx._reader._graphs import consumers, in_order, opset_of, reads, unrolled_weight
+from nabi.interchange._onnx._reader._imported import Imported
+from nabi.interchange._onnx._reader._layer_nodes import LAYER_NODES
+from nabi.interchange._onnx._reader._loops._layer import loop, scan
+from nabi.interchange._onnx._reader._recurrent import recurrent
+from nabi.interchange._onnx._reader._refusal import Refusal, Restart
+from nabi.interchange._onnx._reader._shape_nodes import SHAPE_NODES
+from nabi.interchange._onnx._reader._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, array_of, type_name
+from nabi.interchange._onnx._reader._values import Axes, Axis, Const, Value
 from nabi.models import Functional, Model
 from nabi.targets.onnx import Model as Message, Node, ValueInfo, decoded
 

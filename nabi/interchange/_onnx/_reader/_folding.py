@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._tensors import NUMPY, array_of, type_name
-from nabi.interchange._onnx._values import Array, Const, Size
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._tensors import NUMPY, array_of, type_name
+from nabi.interchange._onnx._reader._values import Array, Const, Size
 
 __all__ = ["MOST_ELEMENTS", "axes_of", "axis_in", "fold", "numbers"]
 

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from nabi.interchange._onnx._nodes import shown
-from nabi.interchange._onnx._refusal import Refusal
+from nabi.interchange._onnx._reader._call import shown
+from nabi.interchange._onnx._reader._refusal import Refusal
 from nabi.targets.onnx import Attribute, Node, OperatorSet
 
 __all__ = ["NEWEST", "OLDEST", "consumers", "in_order", "opset_of", "reads", "unrolled_weight"]

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from nabi import cells, layers
-from nabi.interchange._onnx._body import Body, Counter, Going
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._expressions import Expression, Instructions
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._values import Axes, Axis, Const, Group, Value, group_size, static
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._loops._body import Body, Counter, Going
+from nabi.interchange._onnx._reader._loops._expressions import Expression, Instructions
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._values import Axes, Axis, Const, Group, Value, group_size, static
 from nabi.layers import SymbolicTensor
 from nabi.targets.onnx import Graph
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from nabi import cells, layers
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._values import Array
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._values import Array
 
 __all__ = ["Direction", "Recurrence", "recurrence_of", "set_recurrent_weights"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._builder import Builder
-from nabi.interchange._onnx._folding import axes_of, axis_in
-from nabi.interchange._onnx._nodes import Call
-from nabi.interchange._onnx._refusal import Refusal
-from nabi.interchange._onnx._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, type_name
-from nabi.interchange._onnx._values import Array, Axes, Axis, Const, Group, Value, atoms, static
+from nabi.interchange._onnx._reader._builder import Builder
+from nabi.interchange._onnx._reader._call import Call
+from nabi.interchange._onnx._reader._folding import axes_of, axis_in
+from nabi.interchange._onnx._reader._refusal import Refusal
+from nabi.interchange._onnx._reader._tensors import BFLOAT16, DOUBLE, FLOAT, FLOAT16, type_name
+from nabi.interchange._onnx._reader._values import Array, Axes, Axis, Const, Group, Value, atoms, static
 
 __all__ = ["LAYER_NODES", "dense"]
 
