@@ -7,6 +7,7 @@ from typing import Any
 from nabi import _checks, layers
 from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NabiError
+from nabi.interchange._onnx._reader._axis_nodes import AXIS_NODES
 from nabi.interchange._onnx._reader._builder import Builder
 from nabi.interchange._onnx._reader._call import Call, shown
 from nabi.interchange._onnx._reader._folding import fold
@@ -27,6 +28,7 @@ __all__ = ["read_onnx"]
 _HANDLERS = {
     **SHAPE_NODES,
     **LAYER_NODES,
+    **AXIS_NODES,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), recurrent),
     "Loop": loop,
     "Scan": scan,
