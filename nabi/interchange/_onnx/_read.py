@@ -65,9 +65,18 @@ def read_onnx(path: str | Path) -> Model:
     Source: the ONNX specification, https://onnx.ai/onnx/.
 
     Example:
-        >>> from nabi.interchange import read_onnx
-        >>> read_onnx("tests/interchange/onnx/files/torch_gru.onnx").output_shape  # doctest: +SKIP
-        (None, None, 3)
+        >>> import pathlib, tempfile
+        >>> from nabi.targets.onnx import Graph, Model, Node, OperatorSet, ValueInfo, encoded
+        >>> graph = Graph([Node("Tanh", ["x"], ["y"])], "graph")
+        >>> graph.input = [ValueInfo.of("x", 1, ["batch", 3])]
+        >>> graph.output = [ValueInfo.of("y", 1, ["batch", 3])]
+        >>> message = Model(8, graph=graph, opset_import=[OperatorSet("", 17)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "tanh.onnx")
+        ...     _ = path.write_bytes(b"".join(encoded(message)))
+        ...     model = read_onnx(path)
+        >>> model.layers[1].activation.__name__, model.imported.opset
+        ('tanh', 17)
     """
     place = _checks.path("path", path)
     if not place.is_file():
