@@ -11,6 +11,7 @@ from nabi.interchange._onnx._reader._axis_nodes import AXIS_NODES
 from nabi.interchange._onnx._reader._builder import Builder
 from nabi.interchange._onnx._reader._call import Call, shown
 from nabi.interchange._onnx._reader._folding import fold
+from nabi.interchange._onnx._reader._functions import inlined
 from nabi.interchange._onnx._reader._graphs import consumers, in_order, opset_of, reads, unrolled_weight
 from nabi.interchange._onnx._reader._imported import Imported
 from nabi.interchange._onnx._reader._layer_nodes import LAYER_NODES
@@ -103,7 +104,6 @@ class _Reading:
             raise FileFormatError("expected an ONNX model with a graph; the file has none")
         self.message, self.graph = message, message.graph
         self.opset = opset_of(message.opset_import)
-        self.functions = {(one.domain, one.name): one for one in message.functions}
         self.constants: dict[str, Const] = {}
         self.notes: list[str] = []
         for tensor in self.graph.initializer:
@@ -114,7 +114,8 @@ class _Reading:
                 kind = type_name(tensor.data_type)
                 note = f"weights in {kind} were read as float32, which holds them exactly"
                 self.notes += [] if note in self.notes else [note]
-        self.nodes = in_order(self.graph.node, {*self.constants, *(one.name for one in self.graph.input)})
+        nodes = inlined(self.graph.node, message.functions, self.opset)
+        self.nodes = in_order(nodes, {*self.constants, *(one.name for one in self.graph.input)})
         self.inputs = [one for one in self.graph.input if one.name not in self.constants]
 
     def model(self) -> Model:

@@ -144,6 +144,39 @@ def test_what_a_body_holds_that_is_not_understood(tmp_path: Path) -> None:
         imported(message, tmp_path)
 
 
+def test_a_scan_within_a_function_of_the_file(tmp_path: Path) -> None:
+    """As nabi writes cells of its own: a function of the cell's name around the Scan."""
+    message = scan_model(2, start="inputs")
+    expected = run_onnxruntime(message, inputs_of(message))
+    (scan,) = message.graph.node
+    function = helper.make_function(
+        "nabi", "MyCell", ["x", "h", "c"], ["y", "last_h", "last_c"], [], [helper.make_opsetid("", 17)]
+    )
+    inner = function.node.add()
+    inner.CopyFrom(scan)
+    del inner.input[:]
+    del inner.output[:]
+    inner.input.extend(["h", "c", "x"])
+    inner.output.extend(["last_h", "last_c", "y"])
+    scan.CopyFrom(
+        helper.make_node("MyCell", ["X", "h0", "c0"], ["Y", "last_h", "last_c"], domain="nabi", name="cell")
+    )
+    message.functions.append(function)
+    message.opset_import.append(helper.make_opsetid("nabi", 1))
+    results = run_imported(imported(message, tmp_path), inputs_of(message), list(expected))
+    for name, array in expected.items():
+        np.testing.assert_allclose(results[name], array, rtol=0, atol=1e-5)
+
+
+def test_functions_that_call_each_other(tmp_path: Path) -> None:
+    message = scan_model(2, start="inputs")
+    call = helper.make_node("Again", ["x"], ["y"], domain="nabi")
+    message.functions.append(helper.make_function("nabi", "Again", ["x"], ["y"], [call], []))
+    message.graph.node.append(helper.make_node("Again", ["X"], ["Z"], domain="nabi"))
+    with pytest.raises(FileFormatError, match="functions call each other without end"):
+        imported(message, tmp_path)
+
+
 def without_batch() -> onnx.ModelProto:
     """The specification's example of Scan: sums of vectors, one sample."""
     body = helper.make_graph(
