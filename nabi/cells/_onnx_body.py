@@ -22,20 +22,11 @@ _BINARY = {
     "equal": functions.equal,
 }
 _UNARY = {
-    name: getattr(functions, name)
-    for name in (
-        "absolute",
-        "cos",
-        "exp",
-        "log",
-        "relu",
-        "sigmoid",
-        "sin",
-        "softplus",
-        "softsign",
-        "sqrt",
-        "tanh",
-    )
+    **{
+        name: getattr(functions, name)
+        for name in ("absolute", "cos", "exp", "log", "norm", "relu", "sigmoid")
+    },
+    **{name: getattr(functions, name) for name in ("sin", "softmax", "softplus", "softsign", "sqrt", "tanh")},
 }
 
 

@@ -104,7 +104,7 @@ def _graph(
     graph: Graph, names: Mapping[str, str], prefix: str, given: Mapping[str, Attribute], own: frozenset[str]
 ) -> Graph:
     """Rename what a graph within a function reads from outside; its own names stay."""
-    inside = own | {one.name for one in (*graph.input, *graph.initializer)}
+    inside = own | {one.name for one in graph.input} | {one.name for one in graph.initializer}
     inside |= {name for node in graph.node for name in node.output}
     nodes = [_renamed(node, names, prefix, given, inside) for node in graph.node]
     return replace(graph, node=nodes)

@@ -266,6 +266,8 @@ class Body:
         if kind == "Where":
             a, b = (self._as_expression(one) for one in call.inputs[1:3])
             return [Expression("select", max(first.width, a.width, b.width), (first, a, b))]
+        if kind in ("LayerNormalization", "Softmax"):
+            return [self._normalised(call, first)]
         made = self._function(call, first)
         if made is None:
             raise Refusal("nabi has nothing for this operator within a step")
@@ -307,6 +309,19 @@ class Body:
             x = x if bounds[0] is None else pair("maximum", x, _number(bounds[0]))
             return x if bounds[1] is None else pair("minimum", x, _number(bounds[1]))
         return None
+
+    def _normalised(self, call: Call, x: Expression) -> Expression:
+        if call.int("axis", -1) not in (1, -1):
+            raise Refusal("it normalises over the batch")
+        if call.kind == "Softmax":
+            return Expression("softmax", x.width, (x,))
+        if abs(call.float("epsilon", 1e-5) - 1e-5) > 1e-9 or len(call.node.output) > 1:
+            raise Refusal("layer normalisation with another epsilon than 1e-5 within a step")
+        result = Expression("norm", x.width, (x,))
+        result = self._pair("mul", result, self._as_expression(call.input(1)))
+        if call.optional(2) is None:
+            return result
+        return self._pair("add", result, self._as_expression(call.optional(2)))
 
     def _pair(self, operation: str, a: Expression, b: Expression) -> Expression:
         if a.width != b.width and 1 not in (a.width, b.width):

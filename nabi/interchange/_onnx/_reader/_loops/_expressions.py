@@ -70,7 +70,7 @@ def _part(value: Expression, start: int, stop: int) -> Expression:
         return Expression("vector", stop - start, numbers=value.numbers[start:stop])
     if value.kind == "linear":
         return Expression("linear", stop - start, value.given, numbers=value.numbers[:, start:stop])
-    if value.kind in ("input", "state", "sequence"):
+    if value.kind in ("input", "state", "sequence", "norm", "softmax"):
         return product(value, np.eye(value.width, dtype=np.float32)[:, start:stop])
     if value.kind == "joined":
         found, end = [], 0
