@@ -4,7 +4,7 @@
 
 `NABI_NATIVE=0` runs the models on torch: compiling native code for thousands of cells takes most of the
 time, and what native code computes is tested elsewhere. The error is counted in units of the largest output
-where that is above 1. The test suite runs the first 40 of these models, with native code.
+where that is above 1. The test suite runs the first 24 of these models, with native code.
 """
 
 import argparse

@@ -44,6 +44,7 @@ def scan_model(
         str(draw.choice(["Sigmoid", "HardSigmoid"])), add("Add", parts[0], add("Mul", "c", weight(units)))
     )
     other = add("Gemm", add("Mul", gate, "h"), weight(units, units), weight(units), transB=1)
+    parts[1] = add("LayerNormalization", parts[1], weight(units)) if opset >= 17 else parts[1]
     candidate = add(str(draw.choice(["Tanh", "Softsign", "Elu"])), add("Sub", parts[1], other))
     weights["one"] = np.ones((), "f4")
     kept = add("Mul", add("Sub", "one", gate), "c")

@@ -18,7 +18,7 @@ from nabi.interchange import read_onnx
 from tests.interchange.onnx.compared import imported, run_imported, run_onnxruntime
 from tests.interchange.onnx.random_operators import definition, random_model, time_first
 
-COUNT = int(os.environ.get("NABI_ONNX_MODELS", "40"))
+COUNT = int(os.environ.get("NABI_ONNX_MODELS", "24"))
 
 
 def node_tests() -> list[Any]:
