@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from nabi._public import public
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
+from nabi.cells._onnx_body import OnnxBody
 from nabi.cells._simple import IndRNN, SimpleRNN
 from nabi.errors import unknown_name
 from nabi.ir import Cell
@@ -18,6 +20,10 @@ __all__ = [
     "GRULecture",
     "IndRNN",
     "LayerNormLSTM",
+    "OnnxBody",
+    "OnnxGRU",
+    "OnnxLSTM",
+    "OnnxRNN",
     "PeepholeLSTM",
     "ProjectedLSTM",
     "SimpleRNN",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nabi.interchange._files import convert, describe, read_model, write_model
     from nabi.interchange._keras._reading import read_keras, read_keras_weights
     from nabi.interchange._keras._writing import write_keras, write_keras_weights
+    from nabi.interchange._onnx._read import read_onnx
+    from nabi.interchange._onnx._reader._imported import Imported
     from nabi.interchange._onnx._write import write_onnx
     from nabi.interchange._tensorflow._checkpoint import (
         TensorFlowCheckpoint,
@@ -57,6 +59,8 @@ else:
             "nabi.interchange._keras._reading": ["read_keras", "read_keras_weights"],
             "nabi.interchange._keras._writing": ["write_keras", "write_keras_weights"],
             "nabi.interchange._onnx._write": ["write_onnx"],
+            "nabi.interchange._onnx._reader._imported": ["Imported"],
+            "nabi.interchange._onnx._read": ["read_onnx"],
         },
     )
 
@@ -64,6 +68,7 @@ __all__ = [
     "LAYOUT",
     "READERS",
     "Description",
+    "Imported",
     "LoadReport",
     "LoadedWeights",
     "ModelFile",
@@ -78,6 +83,7 @@ __all__ = [
     "read_keras_weights",
     "read_model",
     "read_model_file",
+    "read_onnx",
     "read_tensorflow_checkpoint",
     "read_torch_export",
     "read_torch_stack",

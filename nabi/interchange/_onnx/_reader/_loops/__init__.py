@@ -1,0 +1,1 @@
+"""Scan and Loop: a recurrent layer whose cell comes from the body."""
