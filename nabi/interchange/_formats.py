@@ -206,6 +206,7 @@ FORMATS = (
         _is_onnx,
         read_model=f"{_DOOR}.read_onnx",
         write_model=f"{_DOOR}.write_onnx",
+        takes_own_classes=True,
     ),
     Format(
         "pickle",

@@ -4,8 +4,10 @@ A file that nabi writes is an ordinary ONNX model, and it also says what nabi's 
 reads its files back without guessing: the same layers, the same cells, the same weights to the last bit. That
 description is JSON text under the key `nabi` of `metadata_props`:
 
-    {"format": "nabi", "layout": 1, "kind": ..., "header": {...}, "tensors": {name: place, ...}}
+    {"format": "nabi", "layout": 1, "kind": ..., "graph": ..., "header": {...}, "tensors": {name: place, ...}}
 
+`graph` is the SHA-256 checksum of graph and functions: where another program has changed them (has quantised
+the weights, say), the description no longer counts, and the graph is read instead.
 `kind` and `header` are those of a model file (`nabi.files.ModelFile`): "model" with what
 `nabi.models.describe_model` says for a Sequential or functional model, the kind of a ready system with what
 its `save` says, and "module" for a module of `nabi.nn`, with `{"class": "RNN", "arguments": {...}}`; the cell

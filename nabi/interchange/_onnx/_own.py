@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,9 @@ from torch import Tensor
 from nabi._shown import short
 from nabi.errors import FileFormatError
 from nabi.files import LAYOUT, ModelFile
-from nabi.targets.onnx import Model, Tensor as OnnxTensor
+from nabi.targets.onnx import Model, Tensor as OnnxTensor, encoded
 
-__all__ = ["KEY", "describe", "own_model"]
+__all__ = ["KEY", "describe", "digest", "own_model"]
 
 KEY = "nabi"
 """The key of the description in `metadata_props`."""
@@ -27,21 +28,31 @@ _DTYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
 Array = npt.NDArray[Any]
 
 
-def describe(
-    kind: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor], initializers: Sequence[OnnxTensor]
-) -> str:
+def describe(file: ModelFile, message: Model) -> str:
     """Return the description as JSON text.
 
     Args:
-        kind, header, tensors: as in a model file.
-        initializers: constants of the graph, in which most of the numbers are found.
+        file: the model as nabi's own file holds it.
+        message: the model as ONNX; most of the numbers are found in the constants of its graph.
     """
-    places = _Places(initializers)
-    described = {name: places.find(tensor) for name, tensor in tensors.items()}
-    return json.dumps(
-        {"format": KEY, "layout": LAYOUT, "kind": kind, "header": dict(header), "tensors": described},
-        ensure_ascii=False,
-    )
+    places = _Places([] if message.graph is None else message.graph.initializer)
+    described = {
+        "format": KEY,
+        "layout": LAYOUT,
+        "kind": file.kind,
+        "graph": digest(message),
+        "header": dict(file.header),
+        "tensors": {name: places.find(tensor) for name, tensor in file.tensors.items()},
+    }
+    return json.dumps(described, ensure_ascii=False)
+
+
+def digest(message: Model) -> str:
+    """Return a checksum of what a file computes: its graph and its functions, not the text about them."""
+    found = hashlib.sha256()
+    for piece in encoded(Model(graph=message.graph, functions=message.functions)):
+        found.update(piece)
+    return found.hexdigest()
 
 
 class _Places:
@@ -106,7 +117,8 @@ def own_model(message: Model, path: str | Path = "") -> ModelFile | None:
     """Return the model that a file of nabi describes, as a model file would hold it; None without one.
 
     Raises:
-        FileFormatError: if the description is damaged, of a newer layout, or does not fit the graph.
+        FileFormatError: if the description is damaged, of a newer layout, or does not fit the graph, which
+            another program may have changed.
     """
     text = next((entry.value for entry in message.metadata_props if entry.key == KEY), None)
     if text is None:
@@ -117,6 +129,8 @@ def own_model(message: Model, path: str | Path = "") -> ModelFile | None:
             raise FileFormatError(f"{KEY}: expected a description of nabi")
         if found["layout"] != LAYOUT:
             raise FileFormatError(f"{KEY}: expected layout {LAYOUT}, got {str(found['layout'])[:20]}")
+        if found["graph"] != digest(message):
+            raise FileFormatError(f"{KEY}: the graph was changed after nabi had written it")
         graph = message.graph
         constants = {} if graph is None else {one.name: one for one in graph.initializer}
         tensors = {str(name): _tensor(place, constants) for name, place in found["tensors"].items()}

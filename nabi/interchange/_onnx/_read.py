@@ -1,12 +1,14 @@
 """ONNX files to models: the graph node by node, and one error for everything that is not understood."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nabi import _checks, layers
 from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError, NabiError
+from nabi.interchange._onnx._own_reading import read_own
 from nabi.interchange._onnx._reader._axis_nodes import AXIS_NODES
 from nabi.interchange._onnx._reader._builder import Builder
 from nabi.interchange._onnx._reader._call import Call, shown
@@ -47,8 +49,11 @@ _CONTRADICTIONS = (NabiError, ArithmeticError, LookupError, TypeError, ValueErro
 
 
 @public
-def read_onnx(path: str | Path) -> Model:
-    """Read an ONNX file as a functional model of nabi's layers, which can be run, trained on and explained.
+def read_onnx(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Read an ONNX file as a model of nabi, which can be run, trained on and explained.
+
+    A file that nabi wrote gives back what was written, to the last bit: a model, a ready system, or a module
+    of `nabi.nn`. Every other file gives a functional model of nabi's layers.
 
     Inputs and outputs have the batch first, `[B, T, features]`, also where the file has time first;
     `model.imported` says which axis of each is the batch in the file, and what else there is to know.
@@ -57,6 +62,8 @@ def read_onnx(path: str | Path) -> Model:
 
     Args:
         path: the file.
+        custom_objects: your own cells and layers by name, for files that nabi wrote. Without them the graph
+            is read, as are files of nabi that another program has changed; `model.imported.notes` says so.
 
     Raises:
         MissingFileError: there is no such file.
@@ -86,7 +93,8 @@ def read_onnx(path: str | Path) -> Model:
         raise FileFormatError(f"{place}: expected at most {_LARGEST} bytes, got {place.stat().st_size}")
     try:
         message = decoded(Message, place.read_bytes())
-        return _Reading(message, place.parent).model()
+        own, why = read_own(message, place, custom_objects)
+        return own if own is not None else _Reading(message, place.parent, [why] if why else []).model()
     except Refusal as refusal:
         raise FileFormatError(f"{place}: {refusal.reason}") from refusal
     except FileFormatError as problem:
@@ -99,13 +107,13 @@ def read_onnx(path: str | Path) -> Model:
 class _Reading:
     """One file on its way to a model."""
 
-    def __init__(self, message: Message, folder: Path) -> None:
+    def __init__(self, message: Message, folder: Path, notes: list[str]) -> None:
         if message.graph is None or not (message.graph.node or message.graph.output):
             raise FileFormatError("expected an ONNX model with a graph; the file has none")
         self.message, self.graph = message, message.graph
         self.opset = opset_of(message.opset_import)
         self.constants: dict[str, Const] = {}
-        self.notes: list[str] = []
+        self.notes = notes
         for tensor in self.graph.initializer:
             if tensor.name in self.constants:
                 raise Refusal(f"two tensors are named {tensor.name!r}", damaged=True)

@@ -114,23 +114,21 @@ def _own(model: Any) -> ModelFile | None:
 
 def _save(w: Writing, what: str, path: str | os.PathLike[str], own: ModelFile | None) -> None:
     graph, functions = w.graph, list(w.graph.functions.values())
-    metadata = []
-    if own is not None:
-        text = describe(own.kind, own.header, own.tensors, graph.initializers)
-        metadata.append(StringEntry(KEY, text))
-    if w.states:
-        metadata.append(StringEntry("nabi.states", json.dumps(w.states)))
-    if w.preprocessing:
-        metadata.append(StringEntry("nabi.preprocessing", json.dumps(w.preprocessing, ensure_ascii=False)))
     message = Model(
         ir_version=_IR_VERSION,
         producer_name="nabi",
         producer_version=nabi.__version__,
         graph=Graph(graph.nodes, what, graph.initializers, "", w.inputs, w.outputs),
         opset_import=[OperatorSet("", graph.opset), *([OperatorSet(DOMAIN, 1)] if functions else [])],
-        metadata_props=metadata,
         functions=functions,
     )
+    if own is not None:
+        message.metadata_props.append(StringEntry(KEY, describe(own, message)))
+    if w.states:
+        message.metadata_props.append(StringEntry("nabi.states", json.dumps(w.states)))
+    if w.preprocessing:
+        text = json.dumps(w.preprocessing, ensure_ascii=False)
+        message.metadata_props.append(StringEntry("nabi.preprocessing", text))
     pieces = encoded(message)
     size = sum(map(len, pieces))
     if size > _LARGEST:
