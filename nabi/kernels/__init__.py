@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
-    from nabi.kernels._adam import AdamSteps, adam_steps
+    from nabi.kernels._adam import AdamSteps, AdamUpdate, adam_steps
     from nabi.kernels._dense import SmallDense, small_dense
     from nabi.kernels._dropout import Kept, draw_kept
-    from nabi.kernels._losses import SmallLoss, small_loss
+    from nabi.kernels._losses import BoundLoss, SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.kernels._row_layout import (
         MaskRows,
@@ -31,10 +31,10 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.kernels._adam": ["AdamSteps", "adam_steps"],
+            "nabi.kernels._adam": ["AdamSteps", "AdamUpdate", "adam_steps"],
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
             "nabi.kernels._dropout": ["Kept", "draw_kept"],
-            "nabi.kernels._losses": ["SmallLoss", "small_loss"],
+            "nabi.kernels._losses": ["BoundLoss", "SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.kernels._row_layout": [
                 "MaskRows",
@@ -54,6 +54,8 @@ else:
 
 __all__ = [
     "AdamSteps",
+    "AdamUpdate",
+    "BoundLoss",
     "Kept",
     "MaskRows",
     "PooledConvolution",

@@ -4,16 +4,35 @@ For small outputs, the number of calls dominates the cost. Large outputs, or tho
 support, are left to torch: the function returns None.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from nabi.native import made_natively, runs_native
+from nabi.native.bound import Run, Slot
 
-__all__ = ["SmallLoss", "small_loss"]
+__all__ = ["BoundLoss", "SmallLoss", "small_loss"]
 
 # Beyond, torch is faster.
 _OUTPUTS = 1 << 14
+
+
+class BoundLoss(NamedTuple):
+    """A loss as a run of a kernel.
+
+    Attributes:
+        run: the run.
+        targets, outputs: where their addresses are.
+        gradient: the gradient for the outputs, in the same memory at every run.
+        value: gives the loss after a run.
+    """
+
+    run: Run
+    targets: Slot
+    outputs: Slot
+    gradient: Tensor
+    value: Callable[[], float]
 
 
 class SmallLoss(Protocol):
@@ -21,6 +40,9 @@ class SmallLoss(Protocol):
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its gradient for the outputs; both tensors have one shape, dtype and layout."""
+
+    def bound(self) -> BoundLoss:
+        """Return the last call as a run."""
 
 
 def small_loss(kind: str, like: Tensor) -> SmallLoss | None:

@@ -11,8 +11,10 @@ import torch
 from llvmlite import ir
 from torch import Tensor
 
+from nabi.kernels._losses import BoundLoss
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, to_fill, to_read
+from nabi.native.bound import Run, Slot
 from nabi.native.operations import apply
 from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index
 
@@ -51,6 +53,13 @@ class NativeLoss:
         block[0], block[1] = to_read(y), to_read(outputs)
         _threads.run(self._address, self._block, 1)
         return self._loss.value, self._gradient
+
+    def bound(self) -> BoundLoss:
+        """Return the last call as a run."""
+        block = self._block
+        return BoundLoss(
+            Run(self._address, block), Slot(block, 0), Slot(block, 1), self._gradient, lambda: self._loss.value
+        )
 
 
 @lru_cache

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers import RNN, Bidirectional, Embedding
+from nabi.native.bound import BoundPass
 from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
@@ -77,6 +78,7 @@ class RecurrentPass(Pass):
 
     def __init__(self, layer: RNN) -> None:
         self._layer, self._stateful = layer, layer.stateful
+        self.stateful_layer = layer if layer.stateful else None
         self._program = program = layer.program(training=True)
         self._sequences = layer.return_sequences
         self._options = Options(reverse=layer.go_backwards, only_finals=not self._sequences)
@@ -134,6 +136,13 @@ class RecurrentPass(Pass):
             dx, families = run.backward((), (cotangent, *others[1:]), need_input)
         self._gradients.put(families)
         return dx
+
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code, where the gradients of the weights are those of the families."""
+        found = None if self._run is None else self._run.bound(need_input)
+        gradients = self._gradients.lying_fixed()
+        return None if found is None or gradients is None else found._replace(gradients=gradients)
 
 
 class BothWaysPass(Pass):
@@ -212,6 +221,11 @@ class _Gradients:
         self._shown = [
             (one.weight, one.weight.grad) for one in self._of_weights if one.weight.grad is not None
         ]
+
+
+    def lying_fixed(self) -> list[tuple[Parameter, Tensor]] | None:
+        """Return each weight with its gradient; None if these do not lie in the same memory at every step."""
+        return None if self._last is None else self._shown
 
 
 class _Gradient:
