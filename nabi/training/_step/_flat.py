@@ -56,17 +56,13 @@ class _States:
                 fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
                 if not fits or not state.is_cpu:
                     return False
-            address = to_read(state)
-            for block, at in slots:
-                block[at] = address
+            _put(slots, to_read(state))
         self._given = states
         new = self.new = self._fresh()
         for state, (block, at) in zip(new, self._final, strict=True):
             block[at] = to_fill(state)
         if self.readers:
-            address = to_read(new[0])
-            for block, at in self.readers:
-                block[at] = address
+            _put(self.readers, to_read(new[0]))
         return True
 
     def _fresh(self) -> tuple[Tensor, ...]:
@@ -105,7 +101,7 @@ class FlatStep:
         self._by_time: Tensor | None = None
         if not all(slot.leads_to(flow[0]) for slot in self._inputs):
             self._by_time = flow[0].transpose(0, 1).contiguous()
-            _write(self._inputs, to_read(self._by_time))
+            _put(self._inputs, to_read(self._by_time))
         self._gradients = [pair for part in parts for pair in part.gradients]
         self._forward = KernelList([*(part.forward for part in parts), loss.run])
         self._runs_back = [part.backward for part in reversed(parts)]
@@ -176,9 +172,7 @@ class FlatStep:
                 return None
         if self._by_time is None:
             x = x.contiguous()
-            address = to_read(x)
-            for block, at in self._inputs:
-                block[at] = address
+            _put(self._inputs, to_read(x))
         else:
             self._by_time.copy_(x.transpose(0, 1))
         block, at = self._targets
@@ -207,3 +201,8 @@ class FlatStep:
             self._to_update.run()
             optimizer.has_run(update)
         self._alive = None
+
+
+def _put(slots: Sequence[Slot], address: int) -> None:
+    for block, at in slots:
+        block[at] = address
