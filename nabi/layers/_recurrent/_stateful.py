@@ -49,6 +49,14 @@ class StatefulLayer(Equations):
             kept = tuple(state.clone() for state in kept)  # training can't use inference tensors
         return kept
 
+    def still_keeps(self, states: Sequence[Tensor]) -> bool:
+        """Return whether the kept states are these very tensors, all of them."""
+        buffers = self._buffers
+        for name, state in zip(self._state_names, states, strict=True):
+            if buffers[name] is not state:
+                return False
+        return True
+
     def keep_states(self, states: Sequence[Tensor]) -> None:
         """Keep states for the next batch, as many as there are."""
         for name, state in zip(self._state_names, states, strict=True):

@@ -49,6 +49,9 @@ class FusedAdam:
         self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
         # Gradients that were found fit for the kernel: layers that know their derivative give the same again.
         self._gradients: list[Tensor] = []
+        # Steps that were prepared and have run, with the gradients and the options for which they were.
+        self._ready: list[tuple[AdamUpdate, list[Tensor], tuple[Any, ...]]] = []
+        self._last: tuple[list[Tensor], tuple[Any, ...]] = [], ()
 
     def forget_gradients(self) -> None:
         """Hold no gradient any longer."""
@@ -111,16 +114,29 @@ class FusedAdam:
         }  # fmt: skip
 
     def prepare(self) -> AdamUpdate | None:
-        """Prepare a step as a run of a kernel; None if `step` must be called. `has_run` follows the run."""
-        gradients = self._found_gradients()
-        if gradients is None or self._native is None or type(self._group["lr"]) is not float:
+        """Prepare a step as a run of a kernel; None if `step` must be called. `has_run` follows the run.
+
+        The weights must lie where they lay when this was made.
+        """
+        gradients, group = self._found_gradients(), self._group
+        if gradients is None or self._native is None or type(group["lr"]) is not float:
             return None
-        return self._native.prepare(self._weights, gradients, **self._options())
+        options = group["lr"], group["betas"], group["eps"], group["weight_decay"], group.get("maximize")
+        # Taken out: another thread must not run with the same arguments.
+        try:
+            update, *seen = self._ready.pop()
+        except IndexError:
+            update = self._native.prepare(self._weights, gradients, **self._options())
+        else:
+            if seen[0] is not gradients or seen[1] != options:
+                self._native.has_run(update)
+                update = self._native.prepare(self._weights, gradients, **self._options())
+        self._last = gradients, options
+        return update
 
     def has_run(self, update: AdamUpdate) -> None:
         """Note that a step has been made."""
-        assert self._native is not None
-        self._native.has_run(update)
+        self._ready.append((update, *self._last))
         increment_version(self._weights)
 
     def step(self) -> bool:

@@ -39,7 +39,6 @@ class _States:
     def __init__(self, layer: RNN, bound: BoundPass, readers: Sequence[Slot]) -> None:
         self._layer, self._initial, self._final, self.readers = layer, bound.initial, bound.final, readers
         self._like = layer.kept_states()
-        self._last: Sequence[Tensor] = ()
         # Read backward too, when the layer has new ones.
         self._given: Sequence[Tensor] = ()
         self._spare: list[tuple[Tensor, ...]] = []
@@ -47,15 +46,14 @@ class _States:
 
     def begin(self) -> bool:
         """Write the addresses of the states; return whether these are as they were when this was made."""
-        states = self._layer.kept_states()
-        for state, last, like, slots in zip(
-            states, self._last or self._like, self._like, self._initial, strict=True
-        ):
-            # What was kept at the last step is right.
-            if state is not last or not self._last:
+        states: Sequence[Tensor] = self.new
+        if not (states and self._layer.still_keeps(states)):
+            states = self._layer.kept_states()
+            for state, like in zip(states, self._like, strict=True):
                 fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
-                if not fits or not state.is_cpu:
+                if not (fits and state.is_cpu):
                     return False
+        for state, slots in zip(states, self._initial, strict=True):
             _put(slots, to_read(state))
         self._given = states
         new = self.new = self._fresh()
@@ -77,7 +75,6 @@ class _States:
     def keep(self) -> None:
         """Give the layer its new states, after a run."""
         self._layer.keep_states(self.new)
-        self._last = self.new
 
 
 class FlatStep:
