@@ -72,9 +72,10 @@ class AdamSteps(Protocol):
         maximize: bool,
         epsilon_first: bool = False,
     ) -> AdamUpdate | None:
-        """Prepare a step for one thread, arguments as for `step`; None if a weight has moved or it takes more.
+        """Prepare a step for one thread; None if a weight has moved, or more threads are worth it.
 
-        Whoever runs it holds weights and gradients meanwhile and calls `has_run` afterwards.
+        Arguments as for `step`. Whoever runs it holds weights and gradients meanwhile and calls `has_run`
+        afterwards.
         """
 
     def has_run(self, update: AdamUpdate) -> None:

@@ -1,6 +1,6 @@
 """Runs of kernels whose arguments lie in blocks that stay, for others to repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -44,6 +44,8 @@ class BoundPass(NamedTuple):
         cotangents: where the address of the output's cotangent is.
         input_gradient: the gradient of the input, None if it is not computed.
         gradients: the trained weights with their gradients.
+        families: the gradients of a program's families, None where not needed.
+        after: what is still to be done after the backward run, before the weights change; None for nothing.
         initial: for each state where the addresses of its initial values are.
         final: for each state where the address of its final values is.
         by_time: whether the input must have time before the sequences in memory.
@@ -61,3 +63,5 @@ class BoundPass(NamedTuple):
     final: Sequence[Slot] = ()
     by_time: bool = False
     holds: object = None
+    families: Sequence[Tensor | None] = ()
+    after: Callable[[], None] | None = None

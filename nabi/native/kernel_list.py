@@ -30,7 +30,9 @@ class KernelList:
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = list(runs)
         self._address = 0 if GUARDED else _address()
-        values = [] if GUARDED else [part for run in runs for part in (run.address, ctypes.addressof(run.block))]
+        values = (
+            [] if GUARDED else [part for run in runs for part in (run.address, ctypes.addressof(run.block))]
+        )
         self._block = arguments(1 + 2 * len(runs), [len(values), *values])
 
     def replace_last(self, run: Run) -> None:

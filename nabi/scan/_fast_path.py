@@ -283,7 +283,8 @@ class TrainingPass:
         Args:
             need_input: whether the gradient of the input was wanted.
         """
-        if isinstance(self._passes, TorchPasses) or self._rows is not self._plain:
+        rows = self._rows
+        if isinstance(self._passes, TorchPasses) or rows is not self._plain or rows.place is not None:
             return None
         return self._passes.bound(self._options.only_finals, need_input)
 

@@ -97,7 +97,6 @@ class NativeDense:
         self._x = None
         return self._input_gradient if need_input else None
 
-
     def bound(self, need_input: bool) -> BoundPass:
         """Return the last step, forward and backward, as two runs."""
         return BoundPass(

@@ -58,7 +58,11 @@ class NativeLoss:
         """Return the last call as a run."""
         block = self._block
         return BoundLoss(
-            Run(self._address, block), Slot(block, 0), Slot(block, 1), self._gradient, lambda: self._loss.value
+            Run(self._address, block),
+            Slot(block, 0),
+            Slot(block, 1),
+            self._gradient,
+            lambda: self._loss.value,
         )
 
 

@@ -1,6 +1,7 @@
 """The states of a stateful layer: keeping, resetting, showing, saving."""
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, cast
 
 import torch
@@ -51,11 +52,7 @@ class StatefulLayer(Equations):
 
     def still_keeps(self, states: Sequence[Tensor]) -> bool:
         """Return whether the kept states are these very tensors, all of them."""
-        buffers = self._buffers
-        for name, state in zip(self._state_names, states, strict=True):
-            if buffers[name] is not state:
-                return False
-        return True
+        return all(map(is_, map(self._buffers.get, self._state_names), states))
 
     def keep_states(self, states: Sequence[Tensor]) -> None:
         """Keep states for the next batch, as many as there are."""

@@ -6,6 +6,7 @@ that does not run. The torch optimizer stays what holds the state: the tensors a
 may do to it between two looks is seen.
 """
 
+from contextlib import suppress
 from operator import attrgetter, is_
 from typing import Any, Self
 
@@ -122,15 +123,16 @@ class FusedAdam:
         if gradients is None or self._native is None or type(group["lr"]) is not float:
             return None
         options = group["lr"], group["betas"], group["eps"], group["weight_decay"], group.get("maximize")
+        update: AdamUpdate | None = None
         # Taken out: another thread must not run with the same arguments.
-        try:
-            update, *seen = self._ready.pop()
-        except IndexError:
+        with suppress(IndexError):
+            ready, known, like = self._ready.pop()
+            if known is gradients and like == options:
+                update = ready
+            else:
+                self._native.has_run(ready)
+        if update is None:
             update = self._native.prepare(self._weights, gradients, **self._options())
-        else:
-            if seen[0] is not gradients or seen[1] != options:
-                self._native.has_run(update)
-                update = self._native.prepare(self._weights, gradients, **self._options())
         self._last = gradients, options
         return update
 

@@ -85,7 +85,11 @@ class FlatStep:
     """
 
     def __init__(
-        self, parts: Sequence[BoundPass], states: Sequence[_States], closed: ClosedForm, flow: Sequence[Tensor]
+        self,
+        parts: Sequence[BoundPass],
+        states: Sequence[_States],
+        closed: ClosedForm,
+        flow: Sequence[Tensor],
     ) -> None:
         loss = closed.bound()
         assert loss is not None
@@ -103,15 +107,19 @@ class FlatStep:
         self._forward = KernelList([*(part.forward for part in parts), loss.run])
         self._runs_back = [part.backward for part in reversed(parts)]
         self._backward = KernelList(self._runs_back)
+        self._after = [part.after for part in parts if part.after is not None]
         self._to_update: KernelList | None = None
         self._alive: tuple[Tensor, Tensor] | None = None
 
     @classmethod
-    def of(cls, passes: Sequence[Pass], closed: ClosedForm, flow: Sequence[Tensor]) -> "FlatStep | None":
+    def of(
+        cls, passes: Sequence[Pass], start: int, closed: ClosedForm, flow: Sequence[Tensor]
+    ) -> "FlatStep | None":
         """Return the step that passes just made, or None if it was more than runs of kernels.
 
         Args:
-            passes: the parts, each of which ran forward and backward.
+            passes: the parts, each of which ran forward, and from number `start` on backward.
+            start: the first one with weights to train.
             closed: the loss.
             flow: the input, and the output of each part.
         """
@@ -120,7 +128,7 @@ class FlatStep:
             return None
         parts: list[BoundPass] = []
         states: list[_States] = []
-        # From the loss to the input: who reads the output of a part, and the cotangent that the part is given.
+        # From the loss to the input: who reads the output of a part, and the cotangent that it is given.
         readers, cotangent = [loss.outputs], loss.gradient
         for number in reversed(range(len(passes))):
             own, given, output = passes[number], flow[number], flow[number + 1]
@@ -128,7 +136,7 @@ class FlatStep:
                 if given.data_ptr() != output.data_ptr() or not given.is_contiguous():
                     return None
                 continue
-            bound = own.bound(number > 0)
+            bound = own.bound(number > start) if number >= start else None
             if bound is None or not all(slot.leads_to(bound.output) for slot in readers):
                 return None
             if not all(slot.leads_to(cotangent) for slot in bound.cotangents):
@@ -141,7 +149,7 @@ class FlatStep:
             readers = list(bound.inputs)
             if bound.input_gradient is not None:
                 cotangent = bound.input_gradient
-            elif number > 0:
+            elif number > start:
                 return None
         reads_batch = all(slot.leads_to(flow[0]) for slot in readers)
         if not parts or not (reads_batch or (parts[-1].by_time and not passes[0].is_view)):
@@ -187,9 +195,11 @@ class FlatStep:
         for weight, gradient in self._gradients:
             if weight.grad is not gradient:
                 weight.grad = gradient
-        update = optimizer.prepare()
+        update = None if self._after else optimizer.prepare()
         if update is None:
             self._backward.run()
+            for complete in self._after:
+                complete()
             optimizer.step()
         else:
             if self._to_update is None:

@@ -56,7 +56,11 @@ class ClosedForm:
         return self._formula(columns, outputs)
 
     def targets(self, y: Tensor, outputs: Tensor) -> Tensor | None:
-        """Return targets as native code reads them, None if it does not; raises `ShapeError` if they do not fit."""
+        """Return targets as native code reads them, None if it does not.
+
+        Raises:
+            ShapeError: if they do not fit the outputs.
+        """
         if not y.is_cpu:
             return None
         if self._sparse:

@@ -63,7 +63,8 @@ class Chain:
         # Steps by the shape of their batch, None where the parts are needed; and the shapes that have come.
         self.flat: dict[torch.Size, FlatStep | None] = {}
         self._seen: set[torch.Size] = set()
-        self._goes_through = start == 0 and not self.masks and closed is not None
+        self._start = start
+        self._goes_through = closed is not None and not self.masks
 
     @property
     def is_small(self) -> bool:
@@ -84,7 +85,7 @@ class Chain:
     def take_down(self, shape: torch.Size, flow: Sequence[Tensor]) -> None:
         """Take down the step that the parts just made; `flow` is its input and the output of each part."""
         assert self.closed is not None
-        self.flat[shape] = FlatStep.of(self._passes, self.closed, flow)
+        self.flat[shape] = FlatStep.of(self._passes, self._start, self.closed, flow)
 
     def start_again(self) -> None:
         """Get ready for other batches."""

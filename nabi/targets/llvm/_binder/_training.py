@@ -281,6 +281,7 @@ class TrainingPasses:
             final=[Slot(there.block, at) for at in there.final_at],
             by_time=self._batch > 1,
             holds=(self, self._initial),
+            families=self._gradients,
         )  # fmt: skip
 
     def _bind_backward(
