@@ -78,6 +78,9 @@ class AdamSteps(Protocol):
         afterwards.
         """
 
+    def are_in_place(self, weights: Sequence[Tensor]) -> bool:
+        """Return whether the weights lie where they lay when this was made."""
+
     def has_run(self, update: AdamUpdate) -> None:
         """Take back what `prepare` gave."""
 

@@ -122,6 +122,10 @@ class NativeAdam:
             weights, gradients, (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
         )
 
+    def are_in_place(self, weights: Sequence[Tensor]) -> bool:
+        """See `nabi.kernels.AdamSteps`."""
+        return list(map(to_read, weights)) == self._places
+
     def has_run(self, update: Any) -> None:
         """See `nabi.kernels.AdamSteps`."""
         self._spare.append(update)
@@ -130,7 +134,7 @@ class NativeAdam:
         self, weights: Sequence[Tensor], gradients: Sequence[Tensor], numbers: tuple[float, ...]
     ) -> "_Block | None":
         """Return arguments that no one else uses, filled in; None if a weight has moved."""
-        if list(map(to_read, weights)) != self._places:
+        if not self.are_in_place(weights):
             return None
         # Removed while in use: it holds the addresses of gradients that only this call keeps alive.
         try:

@@ -16,6 +16,7 @@ from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizers
 
 from nabi.kernels import AdamUpdate, adam_steps
+from nabi.native import threads
 from nabi.training._optimizers import _keras_steps
 
 __all__ = ["FusedAdam"]
@@ -115,10 +116,7 @@ class FusedAdam:
         }  # fmt: skip
 
     def prepare(self) -> AdamUpdate | None:
-        """Prepare a step as a run of a kernel; None if `step` must be called. `has_run` follows the run.
-
-        The weights must lie where they lay when this was made.
-        """
+        """Prepare a step as a run of a kernel; None if `step` must be called. `has_run` follows the run."""
         gradients, group = self._found_gradients(), self._group
         if gradients is None or self._native is None or type(group["lr"]) is not float:
             return None
@@ -127,7 +125,7 @@ class FusedAdam:
         # Taken out: another thread must not run with the same arguments.
         with suppress(IndexError):
             ready, known, like = self._ready.pop()
-            if known is gradients and like == options:
+            if known is gradients and like == options and self._native.are_in_place(self._weights):
                 update = ready
             else:
                 self._native.has_run(ready)
@@ -143,6 +141,11 @@ class FusedAdam:
 
     def step(self) -> bool:
         """Update the weights; False, with nothing done, if the optimizer has to do it."""
+        update = self.prepare()
+        if update is not None:
+            threads.run(*update.run, 1)
+            self.has_run(update)
+            return True
         group, gradients = self._group, self._found_gradients()
         if gradients is None:
             return False

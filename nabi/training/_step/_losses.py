@@ -34,8 +34,8 @@ class ClosedForm:
         self._loss, self._readout = loss, readout
         self._sparse = loss.fn is functions.sparse_categorical_crossentropy
         self._shape: torch.Size | None = None  # of outputs
-        # Shapes of targets and outputs, other than the same, that were found to fit.
-        self._fitting: set[tuple[torch.Size, torch.Size]] = set()
+        # Shapes of targets and outputs, other than the same, that were found to fit last.
+        self._fitting: tuple[torch.Size, torch.Size] | None = None
         self._native: SmallLoss | None = None
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
@@ -67,12 +67,11 @@ class ClosedForm:
             return _as_columns(y, outputs)
         shape = outputs.shape
         if y.shape != shape or y.dtype is not outputs.dtype:
-            if (y.shape, shape) in self._fitting and y.dtype is outputs.dtype:
+            fitting = y.shape, shape
+            if fitting == self._fitting and y.dtype is outputs.dtype:
                 y = y.reshape(shape)
             else:
-                fitting = y.shape, shape
-                y = align_targets(y, outputs)
-                self._fitting.add(fitting)
+                y, self._fitting = align_targets(y, outputs), fitting
         return y if y.is_contiguous() else y.contiguous()
 
     def bound(self) -> BoundLoss | None:
