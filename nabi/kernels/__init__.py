@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nabi.kernels._adam import AdamSteps, AdamUpdate, adam_steps
     from nabi.kernels._dense import SmallDense, small_dense
     from nabi.kernels._dropout import Kept, draw_kept
-    from nabi.kernels._losses import BoundLoss, SmallLoss, small_loss
+    from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.kernels._row_layout import (
         MaskRows,
@@ -34,7 +34,7 @@ else:
             "nabi.kernels._adam": ["AdamSteps", "AdamUpdate", "adam_steps"],
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
             "nabi.kernels._dropout": ["Kept", "draw_kept"],
-            "nabi.kernels._losses": ["BoundLoss", "SmallLoss", "small_loss"],
+            "nabi.kernels._losses": ["SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.kernels._row_layout": [
                 "MaskRows",
@@ -55,7 +55,6 @@ else:
 __all__ = [
     "AdamSteps",
     "AdamUpdate",
-    "BoundLoss",
     "Kept",
     "MaskRows",
     "PooledConvolution",

@@ -4,35 +4,17 @@ For small outputs, the number of calls dominates the cost. Large outputs, or tho
 support, are left to torch: the function returns None.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from nabi.native import made_natively, runs_native
-from nabi.native.bound import Run, Slot
+from nabi.native.bound import BoundLoss
 
-__all__ = ["BoundLoss", "SmallLoss", "small_loss"]
+__all__ = ["SmallLoss", "small_loss"]
 
 # Beyond, torch is faster.
 _OUTPUTS = 1 << 14
-
-
-class BoundLoss(NamedTuple):
-    """A loss as a run of a kernel.
-
-    Attributes:
-        run: the run.
-        targets, outputs: where their addresses are.
-        gradient: the gradient for the outputs, in the same memory at every run.
-        value: gives the loss after a run.
-    """
-
-    run: Run
-    targets: Slot
-    outputs: Slot
-    gradient: Tensor
-    value: Callable[[], float]
 
 
 class SmallLoss(Protocol):

@@ -8,7 +8,7 @@ from torch.nn import Parameter
 
 from nabi.native.addresses import Arguments
 
-__all__ = ["BoundPass", "Run", "Slot"]
+__all__ = ["BoundLoss", "BoundPass", "Run", "Slot"]
 
 
 class Run(NamedTuple):
@@ -65,3 +65,20 @@ class BoundPass(NamedTuple):
     holds: object = None
     families: Sequence[Tensor | None] = ()
     after: Callable[[], None] | None = None
+
+
+class BoundLoss(NamedTuple):
+    """A loss as a run of a kernel.
+
+    Attributes:
+        run: the run.
+        targets, outputs: where their addresses are.
+        gradient: the gradient for the outputs, in the same memory at every run.
+        value: gives the loss after a run.
+    """
+
+    run: Run
+    targets: Slot
+    outputs: Slot
+    gradient: Tensor
+    value: Callable[[], float]

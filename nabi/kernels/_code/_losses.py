@@ -11,10 +11,9 @@ import torch
 from llvmlite import ir
 from torch import Tensor
 
-from nabi.kernels._losses import BoundLoss
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, to_fill, to_read
-from nabi.native.bound import Run, Slot
+from nabi.native.bound import BoundLoss, Run, Slot
 from nabi.native.operations import apply
 from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index
 

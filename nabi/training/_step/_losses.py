@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nabi.kernels import BoundLoss, SmallLoss, small_loss
+from nabi.kernels import SmallLoss, small_loss
+from nabi.native.bound import BoundLoss
 from nabi.training._data._align import align_labels, align_targets
 from nabi.training._losses import _functions as functions
 from nabi.training._losses._classes import FunctionLoss, Loss, is_own
