@@ -78,6 +78,9 @@ class AdamSteps(Protocol):
         afterwards.
         """
 
+    def run(self, update: AdamUpdate) -> None:
+        """Run a step that `prepare` gave."""
+
     def are_in_place(self, weights: Sequence[Tensor]) -> bool:
         """Return whether the weights lie where they lay when this was made."""
 

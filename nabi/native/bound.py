@@ -1,12 +1,13 @@
 """Runs of kernels whose arguments lie in blocks that stay, for others to repeat."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 from torch.nn import Parameter
 
-from nabi.native.addresses import Arguments
+if TYPE_CHECKING:
+    from nabi.native.addresses import Arguments
 
 __all__ = ["BoundLoss", "BoundPass", "Run", "Slot"]
 
@@ -20,13 +21,13 @@ class Run(NamedTuple):
     """
 
     address: int
-    block: Arguments
+    block: "Arguments"
 
 
 class Slot(NamedTuple):
     """The place of one address among the arguments of a kernel."""
 
-    block: Arguments
+    block: "Arguments"
     at: int
 
     def leads_to(self, tensor: Tensor) -> bool:

@@ -122,6 +122,10 @@ class NativeAdam:
             weights, gradients, (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
         )
 
+    def run(self, update: Any) -> None:
+        """See `nabi.kernels.AdamSteps`."""
+        _threads.run(*update.run, 1)
+
     def are_in_place(self, weights: Sequence[Tensor]) -> bool:
         """See `nabi.kernels.AdamSteps`."""
         return list(map(to_read, weights)) == self._places

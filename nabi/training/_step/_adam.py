@@ -16,7 +16,6 @@ from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizers
 
 from nabi.kernels import AdamUpdate, adam_steps
-from nabi.native import threads
 from nabi.training._optimizers import _keras_steps
 
 __all__ = ["FusedAdam"]
@@ -143,7 +142,8 @@ class FusedAdam:
         """Update the weights; False, with nothing done, if the optimizer has to do it."""
         update = self.prepare()
         if update is not None:
-            threads.run(*update.run, 1)
+            assert self._native is not None
+            self._native.run(update)
             self.has_run(update)
             return True
         group, gradients = self._group, self._found_gradients()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from inspect import signature
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ from nabi.training._data._inputs_outputs import Part, row_count
 from nabi.training._losses._classes import FunctionLoss, is_own
 from nabi.training._own_steps import as_data, defines, figures_of, reset_own_metrics
 from nabi.training._step._chain import Parts, Snapshot, are_known, find_parts, is_unwatched
-from nabi.training._step._flat import FlatStep
 from nabi.training._step._losses import ClosedForm, closed_form, gradient_by_autograd, predictions
+
+if TYPE_CHECKING:
+    from nabi.training._step._flat import FlatStep
 
 __all__ = ["Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
 
@@ -84,6 +86,8 @@ class Chain:
 
     def take_down(self, shape: torch.Size, flow: Sequence[Tensor]) -> None:
         """Take down the step that the parts just made; `flow` is its input and the output of each part."""
+        from nabi.training._step._flat import FlatStep  # loads what makes native code
+
         assert self.closed is not None
         self.flat[shape] = FlatStep.of(self._passes, self._start, self.closed, flow)
 
