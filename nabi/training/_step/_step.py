@@ -86,9 +86,12 @@ class Chain:
 
     def take_down(self, shape: torch.Size, flow: Sequence[Tensor]) -> None:
         """Take down the step that the parts just made; `flow` is its input and the output of each part."""
+        assert self.closed is not None
+        if self.closed.bound() is None:
+            self.flat[shape] = None
+            return
         from nabi.training._step._flat import FlatStep  # loads what makes native code
 
-        assert self.closed is not None
         self.flat[shape] = FlatStep.of(self._passes, self._start, self.closed, flow)
 
     def start_again(self) -> None:
