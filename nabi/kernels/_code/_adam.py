@@ -124,7 +124,7 @@ class NativeAdam:
 
     def run(self, update: Any) -> None:
         """See `nabi.kernels.AdamSteps`."""
-        _threads.run(*update.run, 1)
+        _threads.run(update.run.address, update.run.block, 1)
 
     def are_in_place(self, weights: Sequence[Tensor]) -> bool:
         """See `nabi.kernels.AdamSteps`."""
