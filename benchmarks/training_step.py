@@ -24,10 +24,7 @@ from nabi.files import write_atomically
 from nabi.layers import LSTM, Dense
 from nabi.models import Sequential
 from nabi.training import ArrayBatches, Step
-from nabi.training._optimizers._classes import Optimizer
-from nabi.training._step._core import DensePass
-from nabi.training._step._losses import ClosedForm
-from nabi.training._step._recurrent import RecurrentPass
+from nabi.training._step._flat import FlatStep
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -36,8 +33,8 @@ END = "<!-- training step: end -->"
 UNITS, WINDOW = 128, 4
 OWN, PLAIN, FUSED = "nabi, inside `fit`", "torch's layers in a loop, Adam", "the same, fused Adam"
 SECTIONS = (
-    "LSTM, forward", "Dense, forward", "loss and its gradient", "Dense, backward", "LSTM, backward", "Adam",
-    "slicing a batch", "rest of the step", "between steps",
+    "forward: LSTM, Dense, loss and its gradient", "backward: Dense, LSTM; Adam", "slicing a batch",
+    "rest of the step", "between steps",
 )  # fmt: skip
 Times = dict[str, list[float]]  # microseconds per step, of each epoch
 
@@ -148,14 +145,11 @@ def measure_sections(
     totals: list[float] = []
     with ExitStack() as stack:
         for owner, method, name in (
-            (RecurrentPass, "forward", SECTIONS[0]), (DensePass, "forward", SECTIONS[1]),
-            (DensePass, "backward", SECTIONS[3]), (RecurrentPass, "backward", SECTIONS[4]),
-            (ClosedForm, "__call__", SECTIONS[2]), (Optimizer, "step", SECTIONS[5]),
-            (Step, "train", SECTIONS[7]),
+            (FlatStep, "forward", SECTIONS[0]), (FlatStep, "backward", SECTIONS[1]),
+            (Step, "train", SECTIONS[3]),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(owner, method, timed(getattr(owner, method), spent[name])))
-        model.compiled.spare.clear()  # what trained the model so far calls the methods that are not timed
-        stack.enter_context(timed_batches(spent[SECTIONS[6]]))
+        stack.enter_context(timed_batches(spent[SECTIONS[2]]))
         for _ in range(epochs):
             start = time.process_time()
             epoch()
@@ -167,8 +161,8 @@ def measure_sections(
     medians = {
         name: statistics.median(values) - statistics.median(clock) for name, values in spent.items() if values
     }
-    inside = sum(medians[name] for name in SECTIONS[:6])
-    medians["between steps"] = statistics.median(totals) - medians[SECTIONS[7]] - medians[SECTIONS[6]]
+    inside = medians[SECTIONS[0]] + medians[SECTIONS[1]]
+    medians["between steps"] = statistics.median(totals) - medians[SECTIONS[3]] - medians[SECTIONS[2]]
     medians["rest of the step"] -= inside
     return medians
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
-    from nabi.kernels._adam import AdamSteps, adam_steps
+    from nabi.kernels._adam import AdamSteps, AdamUpdate, adam_steps
     from nabi.kernels._dense import SmallDense, small_dense
     from nabi.kernels._dropout import Kept, draw_kept
     from nabi.kernels._losses import SmallLoss, small_loss
@@ -31,7 +31,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.kernels._adam": ["AdamSteps", "adam_steps"],
+            "nabi.kernels._adam": ["AdamSteps", "AdamUpdate", "adam_steps"],
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
             "nabi.kernels._dropout": ["Kept", "draw_kept"],
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
@@ -54,6 +54,7 @@ else:
 
 __all__ = [
     "AdamSteps",
+    "AdamUpdate",
     "Kept",
     "MaskRows",
     "PooledConvolution",

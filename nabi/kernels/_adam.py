@@ -6,8 +6,19 @@ from typing import Protocol
 from torch import Tensor
 
 from nabi.native import made_natively, runs_native
+from nabi.native.bound import Run
 
-__all__ = ["AdamSteps", "adam_steps"]
+__all__ = ["AdamSteps", "AdamUpdate", "adam_steps"]
+
+
+class AdamUpdate(Protocol):
+    """A step of Adam that is ready to run.
+
+    Attributes:
+        run: the run of its kernel.
+    """
+
+    run: Run
 
 
 class AdamSteps(Protocol):
@@ -47,6 +58,34 @@ class AdamSteps(Protocol):
             ShapeError, ArgumentError: if a gradient does not match its weight. A gradient at the same address
                 as in the last step is not checked, unless `forget_gradients` was called.
         """
+
+    def prepare(
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        *,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        decay: float,
+        decoupled: bool,
+        maximize: bool,
+        epsilon_first: bool = False,
+    ) -> AdamUpdate | None:
+        """Prepare a step for one thread; None if a weight has moved, or more threads are worth it.
+
+        Arguments as for `step`. Whoever runs it holds weights and gradients meanwhile and calls `has_run`
+        afterwards.
+        """
+
+    def run(self, update: AdamUpdate) -> None:
+        """Run a step that `prepare` gave."""
+
+    def are_in_place(self, weights: Sequence[Tensor]) -> bool:
+        """Return whether the weights lie where they lay when this was made."""
+
+    def has_run(self, update: AdamUpdate) -> None:
+        """Take back what `prepare` gave."""
 
 
 def adam_steps(

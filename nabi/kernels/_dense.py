@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from nabi.native import made_natively, runs_native
+from nabi.native.bound import BoundPass
 
 __all__ = ["SmallDense", "small_dense"]
 
@@ -36,6 +37,9 @@ class SmallDense(Protocol):
             cotangent: cotangent of the outputs `[rows, units]`, contiguous.
             need_input: whether the gradient of the input is needed.
         """
+
+    def bound(self, need_input: bool) -> BoundPass:
+        """Return the last step, forward and backward, as two runs; `need_input` as it was in this step."""
 
 
 def small_dense(kernel: Tensor, bias: Tensor | None, activation: str, rows: int) -> SmallDense | None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from nabi.native import made_natively, runs_native
+from nabi.native.bound import BoundLoss
 
 __all__ = ["SmallLoss", "small_loss"]
 
@@ -21,6 +22,9 @@ class SmallLoss(Protocol):
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[float, Tensor]:
         """Return the loss and its gradient for the outputs; both tensors have one shape, dtype and layout."""
+
+    def bound(self) -> BoundLoss:
+        """Return the last call as a run."""
 
 
 def small_loss(kind: str, like: Tensor) -> SmallLoss | None:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
-    from nabi.native import addresses, kernel_function, memory, operations, store, threads, vectors
+    from nabi.native import (
+        addresses,
+        bound,
+        kernel_function,
+        kernel_list,
+        memory,
+        operations,
+        store,
+        threads,
+        vectors,
+    )
     from nabi.native._code._cache import compiled
     from nabi.native._code._compiler import Library, emit_assembly
     from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
@@ -52,6 +62,7 @@ __all__ = [
     "NativeError",
     "addresses",
     "are_ordinary",
+    "bound",
     "can_read",
     "compiled",
     "emit_assembly",
@@ -62,6 +73,7 @@ __all__ = [
     "is_available",
     "is_watched",
     "kernel_function",
+    "kernel_list",
     "made_natively",
     "memory",
     "operations",

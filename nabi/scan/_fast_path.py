@@ -15,6 +15,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.kernels import MaskRows, from_rows, to_rows
 from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watched, runs_native
+from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
@@ -275,6 +276,17 @@ class TrainingPass:
         widths, count = self._program.state_widths, x.shape[0] * x.shape[1]
         self._x_rows = x.new_empty(count, x.shape[2])
         self._cotangent_rows = [x.new_empty(count, widths[i]) for i in self._kept]
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the last step, forward and backward, as two runs of kernels; None if it was more than that.
+
+        Args:
+            need_input: whether the gradient of the input was wanted.
+        """
+        rows = self._rows
+        if isinstance(self._passes, TorchPasses) or rows is not self._plain or rows.place is not None:
+            return None
+        return self._passes.bound(self._options.only_finals, need_input)
 
     def _go_on_by_torch(self, problem: NativeError) -> None:
         give_up(self._program.key, type(self._program.cell).__name__, problem)

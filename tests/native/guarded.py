@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,13 @@ import nabi.nn
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import greater, tanh
+from nabi.layers import LSTM, Dense
+from nabi.models import Sequential
 from nabi.native import _guard, threads as _threads
 from nabi.scan import Options, PreparedStep, TrainingPass, step
 from nabi.targets import adam_steps, draw_kept, eager, pooled_convolution, small_dense, small_loss
+from nabi.training._step._step import Chain
+from nabi.utils import set_random_seed
 
 from ..targets.llvm.sweep import CELLS, Data, Setting, worst
 
@@ -398,8 +403,32 @@ def check_pooled(part: int | None) -> Iterator[str]:
         yield "pooled convolution"
 
 
+def check_flat_steps(part: int | None) -> Iterator[str]:
+    """Steps that are taken down, with states that go from batch to batch, beside their parts."""
+    x, y = torch.randn(70, 3, 2), torch.randn(70, 2)
+
+    def trained(stateful: bool, batch: int) -> Sequential:
+        set_random_seed(0)
+        first = LSTM(5, batch_input_shape=(batch if stateful else None, 3, 2), stateful=stateful)
+        model = Sequential([first, Dense(3, "tanh"), Dense(2)])
+        model.compile("adam", "mse")
+        for _ in range(2):
+            model.fit(x, y, batch, 2, shuffle=False, verbose=0)
+        return model
+
+    for stateful, batch in ((True, 1), (False, 3)):
+        found = trained(stateful, batch)
+        assert torch.get_num_threads() > 1 or any(found.compiled.spare[0].flat.values())
+        with mock.patch.object(Chain, "shall_be_flat", return_value=False):
+            expected = trained(stateful, batch)
+        for one, other in zip(found.weights, expected.weights, strict=True):
+            near(one.detach(), other.detach(), "flat step")
+        yield "flat step"
+
+
 CHECKS = (
     check_cells, check_odd_cells, check_modules, check_prepared, check_adam, check_small, check_pooled,
+    check_flat_steps,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, to_read, to_update
+from nabi.native.bound import Run
 from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index, loop_over
 
 __all__ = ["NativeAdam", "write"]
@@ -87,8 +88,58 @@ class NativeAdam:
         epsilon_first: bool = False,
     ) -> bool:
         """See `nabi.kernels.AdamSteps`."""
-        if list(map(to_read, weights)) != self._places:
+        block = self._filled(
+            weights, gradients, (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
+        )
+        if block is None:
             return False
+        threads = _threads.threads_for(self._work)
+        if threads == 1:
+            _threads.run(*block.run, 1)
+        else:  # increment the counters once, before any thread reads values derived from them
+            _threads.run(block.halves[0], block.block, 1)
+            _threads.run(block.halves[1], block.block, threads)
+        self._spare.append(block)
+        return True
+
+    def prepare(
+        self,
+        weights: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        *,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        decay: float,
+        decoupled: bool,
+        maximize: bool,
+        epsilon_first: bool = False,
+    ) -> "_Block | None":
+        """See `nabi.kernels.AdamSteps`."""
+        if _threads.threads_for(self._work) > 1:
+            return None
+        return self._filled(
+            weights, gradients, (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
+        )
+
+    def run(self, update: Any) -> None:
+        """See `nabi.kernels.AdamSteps`."""
+        _threads.run(update.run.address, update.run.block, 1)
+
+    def are_in_place(self, weights: Sequence[Tensor]) -> bool:
+        """See `nabi.kernels.AdamSteps`."""
+        return list(map(to_read, weights)) == self._places
+
+    def has_run(self, update: Any) -> None:
+        """See `nabi.kernels.AdamSteps`."""
+        self._spare.append(update)
+
+    def _filled(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], numbers: tuple[float, ...]
+    ) -> "_Block | None":
+        """Return arguments that no one else uses, filled in; None if a weight has moved."""
+        if not self.are_in_place(weights):
+            return None
         # Removed while in use: it holds the addresses of gradients that only this call keeps alive.
         try:
             block = self._spare.pop()
@@ -97,22 +148,14 @@ class NativeAdam:
         found = list(map(to_read, gradients))
         if found != block.found:
             block.bind(self._alive, gradients, found)
-        numbers = (rate, *betas, epsilon, decay, decoupled, maximize, epsilon_first)
         if numbers != block.last:
+            rate, beta1, beta2, epsilon, decay, decoupled, maximize, epsilon_first = numbers
             keep, added = (1.0 - rate * decay, 0.0) if decoupled else (1.0, decay)
             sign, first = -1.0 if maximize else 1.0, 1.0 if epsilon_first else 0.0
-            block.numbers[:] = [rate, *betas, epsilon, added, keep, sign, first]
-            block.kernels = self._kernels_for(decays=decay != 0)
-            block.last = numbers
-        whole, count, update = block.kernels
-        threads = _threads.threads_for(self._work)
-        if threads == 1:
-            _threads.run(whole, block.block, 1)
-        else:  # increment the counters once, before any thread reads values derived from them
-            _threads.run(count, block.block, 1)
-            _threads.run(update, block.block, threads)
-        self._spare.append(block)
-        return True
+            block.numbers[:] = [rate, beta1, beta2, epsilon, added, keep, sign, first]
+            whole, *block.halves = self._kernels_for(decays=decay != 0)
+            block.run, block.last = Run(whole, block.block), numbers
+        return block
 
     def forget_gradients(self) -> None:
         """See `nabi.kernels.AdamSteps`."""
@@ -121,14 +164,20 @@ class NativeAdam:
 
 
 class _Block:
-    """Arguments of the kernels, used by one thread at a time."""
+    """Arguments of the kernels, used by one thread at a time.
+
+    Attributes:
+        run: of the whole step.
+        halves: addresses of its two halves.
+    """
 
     def __init__(self, tensors: Sequence[tuple[Tensor, ...]]) -> None:
         self.block = arguments(_HEAD + len(_LINE) * len(tensors), [len(tensors)])
         self.numbers = (ctypes.c_double * len(_NUMBERS)).from_buffer(self.block, 8)
         self.found: list[int] = []
         self.last: tuple[float, ...] = ()
-        self.kernels = (0, 0, 0)
+        self.run = Run(0, self.block)
+        self.halves = [0, 0]
         at = _HEAD
         for weight, mean, square, counter in tensors:
             values = (to_update(weight), 0, to_update(mean), to_update(square), to_update(counter))

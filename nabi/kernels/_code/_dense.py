@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import Arguments, arguments, expect, to_fill, to_read, to_update
+from nabi.native.bound import BoundPass, Run, Slot
 from nabi.native.operations import apply
 from nabi.native.vectors import INDEX, NOWHERE, POINTER, Loop, Vectors, index, loop_over, reserve
 
@@ -95,6 +96,17 @@ class NativeDense:
         _threads.run(self._backward, block, 1)
         self._x = None
         return self._input_gradient if need_input else None
+
+    def bound(self, need_input: bool) -> BoundPass:
+        """Return the last step, forward and backward, as two runs."""
+        return BoundPass(
+            Run(self._forward, self._block), Run(self._backward, self._back),
+            inputs=(Slot(self._block, 0), Slot(self._back, 0)),
+            output=self._y,
+            cotangents=(Slot(self._back, _COTANGENT),),
+            input_gradient=self._input_gradient if need_input else None,
+            holds=self,
+        )  # fmt: skip
 
 
 _COTANGENT, _INPUT_GRADIENT = _PLACE["cotangent"], _PLACE["input_gradient"]

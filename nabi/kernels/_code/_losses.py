@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, to_fill, to_read
+from nabi.native.bound import BoundLoss, Run, Slot
 from nabi.native.operations import apply
 from nabi.native.vectors import INDEX, POINTER, Loop, Vectors, index
 
@@ -51,6 +52,17 @@ class NativeLoss:
         block[0], block[1] = to_read(y), to_read(outputs)
         _threads.run(self._address, self._block, 1)
         return self._loss.value, self._gradient
+
+    def bound(self) -> BoundLoss:
+        """Return the last call as a run."""
+        block = self._block
+        return BoundLoss(
+            Run(self._address, block),
+            Slot(block, 0),
+            Slot(block, 1),
+            self._gradient,
+            lambda: self._loss.value,
+        )
 
 
 @lru_cache

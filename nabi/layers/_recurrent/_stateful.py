@@ -1,6 +1,7 @@
 """The states of a stateful layer: keeping, resetting, showing, saving."""
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, cast
 
 import torch
@@ -48,6 +49,10 @@ class StatefulLayer(Equations):
         if kept[0].is_inference() and not torch.is_inference_mode_enabled():
             kept = tuple(state.clone() for state in kept)  # training can't use inference tensors
         return kept
+
+    def still_keeps(self, states: Sequence[Tensor]) -> bool:
+        """Return whether the kept states are these very tensors, all of them."""
+        return all(map(is_, map(self._buffers.get, self._state_names), states))
 
     def keep_states(self, states: Sequence[Tensor]) -> None:
         """Keep states for the next batch, as many as there are."""

@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from nabi import _checks
 from nabi._public import check_names
 from nabi.errors import ArgumentError, NotReadyError
+from nabi.kernels import AdamUpdate
 from nabi.training._optimizers._keras_steps import SGD
 from nabi.training._optimizers._schedule_classes import LearningRateSchedule, deserialize, rate_at, serialize
 from nabi.training._step._adam import FusedAdam
@@ -219,13 +220,7 @@ class Optimizer:
             torch.nn.utils.clip_grad_value_(self._parameters, self.clipvalue)
         elif self.global_clipnorm is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self.global_clipnorm)
-        if self.decay:
-            for group in self.torch_optimizer.param_groups:
-                group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
-        if self.learning_rate_schedule is not None:
-            rate = rate_at(self.learning_rate_schedule, self.iterations)
-            for group in self.torch_optimizer.param_groups:
-                group["lr"] = rate
+        self._set_rate()
         if self._fused_step is None or not self._fused_step.step():
             first = not self.torch_optimizer.state
             self.torch_optimizer.step()
@@ -234,6 +229,33 @@ class Optimizer:
         if self.use_ema:
             self._average()
         self.iterations += 1
+
+    def prepare(self) -> AdamUpdate | None:
+        """Prepare the next step as one run of a kernel; None, with nothing done, if `step` must be called.
+
+        Whoever runs it holds weights and gradients meanwhile and calls `has_run` afterwards.
+        """
+        clips = self.clipnorm or self.clipvalue or self.global_clipnorm
+        if self._fused_step is None or clips or self.use_ema or type(self).step is not _STEP:
+            return None
+        self._set_rate()
+        return self._fused_step.prepare()
+
+    def has_run(self, update: AdamUpdate) -> None:
+        """Count the step that `prepare` gave."""
+        assert self._fused_step is not None
+        self._fused_step.has_run(update)
+        self.iterations += 1
+
+    def _set_rate(self) -> None:
+        """Give the torch optimizer the learning rate of the next step, where it changes from step to step."""
+        if self.decay:
+            for group in self.torch_optimizer.param_groups:
+                group["lr"] = self._learning_rate / (1.0 + self.decay * self.iterations)
+        if self.learning_rate_schedule is not None:
+            rate = rate_at(self.learning_rate_schedule, self.iterations)
+            for group in self.torch_optimizer.param_groups:
+                group["lr"] = rate
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -307,6 +329,10 @@ class Optimizer:
     def __repr__(self) -> str:
         """Show the name and the learning rate."""
         return f"<{self.name}, learning rate {self.learning_rate:g}>"
+
+
+# A subclass with a step of its own is asked for it.
+_STEP = Optimizer.step
 
 
 class TorchOptimizer(Optimizer):

@@ -6,6 +6,7 @@ that does not run. The torch optimizer stays what holds the state: the tensors a
 may do to it between two looks is seen.
 """
 
+from contextlib import suppress
 from operator import attrgetter, is_
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizers
 
-from nabi.kernels import adam_steps
+from nabi.kernels import AdamUpdate, adam_steps
 from nabi.training._optimizers import _keras_steps
 
 __all__ = ["FusedAdam"]
@@ -49,6 +50,9 @@ class FusedAdam:
         self._native = adam_steps(self._weights, self._means, self._squares, self._steps)
         # Gradients that were found fit for the kernel: layers that know their derivative give the same again.
         self._gradients: list[Tensor] = []
+        # Steps that were prepared and have run, with the gradients and the options for which they were.
+        self._ready: list[tuple[AdamUpdate, list[Tensor], tuple[Any, ...]]] = []
+        self._last: tuple[list[Tensor], tuple[Any, ...]] = [], ()
 
     def forget_gradients(self) -> None:
         """Hold no gradient any longer."""
@@ -86,25 +90,67 @@ class FusedAdam:
                 return False
         return True
 
-    def step(self) -> bool:
-        """Update the weights; False, with nothing done, if the optimizer has to do it."""
-        optimizer, group = self._optimizer, self._group
+    def _found_gradients(self) -> list[Tensor] | None:
+        """Return the gradients of all weights; None if the optimizer has to look at them itself."""
+        optimizer = self._optimizer
         if optimizer.state is not self._state or optimizer.param_groups is not self._groups:
-            return False  # another state has been loaded
+            return None  # another state has been loaded
         found, gradients = list(map(_grad, self._weights)), self._gradients
         if len(gradients) != len(found) or not all(map(is_, found, gradients)):
             gradients = [one for one in found if one is not None and one.is_contiguous()]
             if len(gradients) != len(found):
-                return False
+                return None
             self._gradients = gradients
             if self._native is not None:
                 self._native.forget_gradients()
+        return gradients
+
+    def _options(self) -> dict[str, Any]:
+        """Return what a user may change between two steps."""
+        group = self._group
+        return {
+            "rate": group["lr"], "betas": group["betas"], "epsilon": group["eps"],
+            "decay": group["weight_decay"], "decoupled": self._decoupled,
+            "maximize": not self._keras and group["maximize"], "epsilon_first": self._keras,
+        }  # fmt: skip
+
+    def prepare(self) -> AdamUpdate | None:
+        """Prepare a step as a run of a kernel; None if `step` must be called. `has_run` follows the run."""
+        gradients, group = self._found_gradients(), self._group
+        if gradients is None or self._native is None or type(group["lr"]) is not float:
+            return None
+        options = group["lr"], group["betas"], group["eps"], group["weight_decay"], group.get("maximize")
+        update: AdamUpdate | None = None
+        # Taken out: another thread must not run with the same arguments.
+        with suppress(IndexError):
+            ready, known, like = self._ready.pop()
+            if known is gradients and like == options and self._native.are_in_place(self._weights):
+                update = ready
+            else:
+                self._native.has_run(ready)
+        if update is None:
+            update = self._native.prepare(self._weights, gradients, **self._options())
+        self._last = gradients, options
+        return update
+
+    def has_run(self, update: AdamUpdate) -> None:
+        """Note that a step has been made."""
+        self._ready.append((update, *self._last))
+        increment_version(self._weights)
+
+    def step(self) -> bool:
+        """Update the weights; False, with nothing done, if the optimizer has to do it."""
+        update = self.prepare()
+        if update is not None:
+            assert self._native is not None
+            self._native.run(update)
+            self.has_run(update)
+            return True
+        group, gradients = self._group, self._found_gradients()
+        if gradients is None:
+            return False
         if self._native is not None and type(group["lr"]) is float:
-            if not self._native.step(
-                self._weights, gradients, rate=group["lr"], betas=group["betas"], epsilon=group["eps"],
-                decay=group["weight_decay"], decoupled=self._decoupled,
-                maximize=not self._keras and group["maximize"], epsilon_first=self._keras,
-            ):  # fmt: skip
+            if not self._native.step(self._weights, gradients, **self._options()):
                 return False
         elif self._keras and not self._together:
             return False  # each needs an epsilon of its own

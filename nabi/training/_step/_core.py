@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nabi import activations
 from nabi.kernels import Kept, SmallDense, small_dense
-from nabi.layers import Activation, Dense, Dropout, Flatten
+from nabi.layers import RNN, Activation, Dense, Dropout, Flatten
+from nabi.native.bound import BoundPass
 
 __all__ = [
     "ActivationPass",
@@ -33,11 +34,15 @@ class Pass(ABC):
         takes_masks: whether steps of its input may be masked.
         needs_padding_last: whether the masked steps must then be the last of their rows.
         ends_masks: whether its output has no steps any more.
+        is_view: whether its output lies where its input does, and its cotangent too.
+        stateful_layer: the layer, if it keeps states from batch to batch.
     """
 
     takes_masks: bool = False
     needs_padding_last: ClassVar[bool] = False
     ends_masks: bool = False
+    is_view: bool = False
+    stateful_layer: RNN | None = None
 
     @abstractmethod
     def fits(self, shape: Shape) -> Shape | None:
@@ -54,6 +59,14 @@ class Pass(ABC):
     def mask(self, mask: Tensor | None) -> Tensor | None:
         """Take the mask `[B, T, 1]` of the next batch, None if all steps count; return that of the output."""
         return mask
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return what it did last, forward and backward, as two runs of kernels; None if it was more.
+
+        Args:
+            need_input: whether the gradient of the input was needed.
+        """
+        return None
 
 
 # Activations ----------------------------------------------------------------------------------------------
@@ -111,6 +124,7 @@ class ActivationPass(Pass):
 
     def __init__(self, function: Function) -> None:
         self._function, self._derivative = function, _KNOWN[function].backward
+        self.is_view = self._derivative is None
         self._y: Tensor | None = None
 
     @classmethod
@@ -204,6 +218,19 @@ class DensePass(Pass):
                 bias.grad = small.bias_gradient
         return found if found is None or flat else found.view(*cotangent.shape[:-1], self._inputs)
 
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code, where that computes the whole layer."""
+        small = self._small
+        if small is None or self._left is not None:
+            return None
+        pairs = (self._kernel, small.kernel_gradient), (self._bias, small.bias_gradient)
+        gradients = [
+            (weight, gradient)
+            for weight, gradient in pairs
+            if weight is not None and gradient is not None and weight.requires_grad
+        ]
+        return small.bound(need_input)._replace(gradients=gradients)
+
     def _by_torch(self, rows: Tensor, need_input: bool) -> Tensor | None:
         kernel, bias, x = self._kernel, self._bias, self._x
         self._x = None
@@ -243,6 +270,8 @@ class DropoutPass(Pass):
 
 class FlattenPass(Pass):
     """All axes after the batch made one."""
+
+    is_view = True
 
     def __init__(self, layer: Flatten) -> None:
         self._shape = torch.Size()

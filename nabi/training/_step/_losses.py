@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nabi.kernels import SmallLoss, small_loss
+from nabi.native.bound import BoundLoss
 from nabi.training._data._align import align_labels, align_targets
 from nabi.training._losses import _functions as functions
 from nabi.training._losses._classes import FunctionLoss, Loss, is_own
@@ -33,30 +34,50 @@ class ClosedForm:
         self._kind, self._formula = kind, formula
         self._loss, self._readout = loss, readout
         self._sparse = loss.fn is functions.sparse_categorical_crossentropy
-        # Of outputs, and of targets that were found to fit them.
-        self._shape: torch.Size | None = None
-        self._given: torch.Size | None = None
+        self._shape: torch.Size | None = None  # of outputs
+        # Shapes of targets and outputs, other than the same, that were found to fit last.
+        self._fitting: tuple[torch.Size, torch.Size] | None = None
         self._native: SmallLoss | None = None
 
     def __call__(self, y: Tensor, outputs: Tensor) -> tuple[Tensor | float, Tensor]:
         """The loss and its gradient; raises `ShapeError` if the targets do not fit."""
         shape = outputs.shape
         if shape != self._shape:
-            self._shape, self._given, self._native = shape, None, small_loss(self._kind, outputs)
+            self._shape, self._native = shape, small_loss(self._kind, outputs)
         native = self._native
-        if self._sparse:
-            columns = None if native is None else _as_columns(y, outputs)
-            if columns is None:
-                return gradient_by_autograd(self._loss, self._readout, y, outputs, None)
-            y = columns
-        if native is None or not (y.is_cpu and outputs.is_contiguous()):
+        if native is not None and y.is_cpu and outputs.is_contiguous():
+            targets = self.targets(y, outputs)
+            if targets is not None:
+                return native(targets, outputs)
+        if not self._sparse:
             return self._formula(y, outputs)
+        columns = None if native is None else _as_columns(y, outputs)
+        if columns is None:
+            return gradient_by_autograd(self._loss, self._readout, y, outputs, None)
+        return self._formula(columns, outputs)
+
+    def targets(self, y: Tensor, outputs: Tensor) -> Tensor | None:
+        """Return targets as native code reads them, None if it does not.
+
+        Raises:
+            ShapeError: if they do not fit the outputs.
+        """
+        if not y.is_cpu:
+            return None
+        if self._sparse:
+            return _as_columns(y, outputs)
+        shape = outputs.shape
         if y.shape != shape or y.dtype is not outputs.dtype:
-            if y.shape == self._given and y.dtype is outputs.dtype:
+            fitting = y.shape, shape
+            if fitting == self._fitting and y.dtype is outputs.dtype:
                 y = y.reshape(shape)
             else:
-                self._given, y = y.shape, align_targets(y, outputs)
-        return native(y if y.is_contiguous() else y.contiguous(), outputs)
+                y, self._fitting = align_targets(y, outputs), fitting
+        return y if y.is_contiguous() else y.contiguous()
+
+    def bound(self) -> BoundLoss | None:
+        """Return the last call as a run of a kernel; None if it was more than that."""
+        return None if self._native is None else self._native.bound()
 
 
 def closed_form(loss: Loss, readout: Readout | None) -> ClosedForm | None:

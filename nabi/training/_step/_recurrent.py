@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers import RNN, Bidirectional, Embedding
+from nabi.native.bound import BoundPass
 from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
@@ -77,6 +78,7 @@ class RecurrentPass(Pass):
 
     def __init__(self, layer: RNN) -> None:
         self._layer, self._stateful = layer, layer.stateful
+        self.stateful_layer = layer if layer.stateful else None
         self._program = program = layer.program(training=True)
         self._sequences = layer.return_sequences
         self._options = Options(reverse=layer.go_backwards, only_finals=not self._sequences)
@@ -135,6 +137,16 @@ class RecurrentPass(Pass):
         self._gradients.put(families)
         return dx
 
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code; what families make up together is put together after them."""
+        found = None if self._run is None else self._run.bound(need_input)
+        if found is None:
+            return None
+        gradients = self._gradients
+        if gradients.lie_fixed:
+            return found._replace(gradients=gradients.shown)
+        return found._replace(after=lambda: gradients.put(found.families))
+
 
 class BothWaysPass(Pass):
     """A cell in each direction, the outputs side by side."""
@@ -186,6 +198,7 @@ class _Gradients:
 
     Attributes:
         needed: for each family whether its gradient is.
+        shown: each weight with its gradient of the last step.
     """
 
     def __init__(self, layer: RNN, families: Sequence[Tensor]) -> None:
@@ -197,21 +210,26 @@ class _Gradients:
         self.needed = tuple([number in needed for number in range(len(families))])
         # The families' gradients seen last, and each weight with what shows the same memory.
         self._last: Sequence[Tensor | None] | None = None
-        self._shown: list[tuple[Parameter, Tensor]] = []
+        self.shown: list[tuple[Parameter, Tensor]] = []
 
     def put(self, found: Sequence[Tensor | None]) -> None:
         """Set `grad` of the weights from the gradients of all families."""
         if found is self._last:
-            for weight, shown in self._shown:
+            for weight, shown in self.shown:
                 if weight.grad is not shown:
                     weight.grad = shown
             return
         shows = [one.put(found) for one in self._of_weights]
         # Kernels that write over what they gave before give the same tuple again.
         self._last = found if all(shows) else None
-        self._shown = [
+        self.shown = [
             (one.weight, one.weight.grad) for one in self._of_weights if one.weight.grad is not None
         ]
+
+    @property
+    def lie_fixed(self) -> bool:
+        """Whether the gradients are the memory of the families' own, the same at every step."""
+        return self._last is not None
 
 
 class _Gradient:
@@ -229,6 +247,9 @@ class _Gradient:
         self._is_whole, self._is_turned = whole.numel() == weight.numel(), whole.dim() == 2
         covered = sum(shape.numel() for _, shape, _, _ in self._parts) == weight.numel()
         self._new = torch.empty_like if covered else torch.zeros_like
+        # Where several are put together, and the place of each in it.
+        self._memory: Tensor | None = None
+        self._places: list[Tensor] = []
 
     @property
     def numbers(self) -> list[int]:
@@ -243,9 +264,16 @@ class _Gradient:
             # A fused optimizer walks through weight and gradient side by side: both need one layout.
             weight.grad = shown.contiguous()
             return shown.is_contiguous()
-        weight.grad = gradient = self._new(weight)
-        for number, shape, stride, offset in self._parts:
+        memory = self._memory
+        if memory is None:
+            self._memory = memory = self._new(weight)
+            self._places = [
+                memory.as_strided(shape, stride, offset) for _, shape, stride, offset in self._parts
+            ]
+        for (number, *_), place in zip(self._parts, self._places, strict=True):
             part = found[number]
             assert part is not None
-            gradient.as_strided(shape, stride, offset).copy_(part)
+            place.copy_(part)
+        if weight.grad is not memory:
+            weight.grad = memory
         return False

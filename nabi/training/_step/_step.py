@@ -1,9 +1,10 @@
 """One step of training, with everything decided beforehand that is the same at every step."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from inspect import signature
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,11 +19,17 @@ from nabi.training._own_steps import as_data, defines, figures_of, reset_own_met
 from nabi.training._step._chain import Parts, Snapshot, are_known, find_parts, is_unwatched
 from nabi.training._step._losses import ClosedForm, closed_form, gradient_by_autograd, predictions
 
+if TYPE_CHECKING:
+    from nabi.training._step._flat import FlatStep
+
 __all__ = ["Step", "evaluate_batch", "evaluate_by_default", "start_figures"]
 
 
 # Numbers of weights and outputs up to which a chain may wait for more batches.
 _SMALL = 1 << 21
+# For how many shapes of batches a step is taken down, and how many are looked at for coming again.
+_SHAPES = 4
+_SHAPES_SEEN = 64
 
 
 class Chain:
@@ -55,11 +62,37 @@ class Chain:
         self._shape: torch.Size | None = None
         self._numbers = sum(weight.numel() for weight in snapshot.weights)
         self._largest = 0
+        # Steps by the shape of their batch, None where the parts are needed; and the shapes that have come.
+        self.flat: dict[torch.Size, FlatStep | None] = {}
+        self._seen: set[torch.Size] = set()
+        self._start = start
+        self._goes_through = closed is not None and not self.masks
 
     @property
     def is_small(self) -> bool:
         """Whether what it has in memory is too little to matter, so that it may wait for more batches."""
-        return self._largest + self._numbers <= _SMALL
+        return (1 + len(self.flat)) * self._largest + self._numbers <= _SMALL
+
+    def shall_be_flat(self, shape: torch.Size) -> bool:
+        """Whether a step that the parts are about to make is to be taken down: the second of its shape."""
+        if not self._goes_through or shape in self.flat or len(self.flat) >= _SHAPES:
+            return False
+        if shape in self._seen:
+            return True
+        if len(self._seen) >= _SHAPES_SEEN:
+            self._seen.clear()
+        self._seen.add(shape)
+        return False
+
+    def take_down(self, shape: torch.Size, flow: Sequence[Tensor]) -> None:
+        """Take down the step that the parts just made; `flow` is its input and the output of each part."""
+        assert self.closed is not None
+        if self.closed.bound() is None:
+            self.flat[shape] = None
+            return
+        from nabi.training._step._flat import FlatStep  # loads what makes native code
+
+        self.flat[shape] = FlatStep.of(self._passes, self._start, self.closed, flow)
 
     def start_again(self) -> None:
         """Get ready for other batches."""
@@ -179,33 +212,55 @@ class Step:
 
     def _train_by_chain(self, chain: Chain, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
         compiled = self._compiled
-        loss: Tensor | float
-        passed: Any
         # What `torch.no_grad()` does; that takes as long as a small kernel.
         before = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)
         try:
             outputs = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
-            mask = chain.mask
-            for take in chain.masks:
-                mask = take(mask)
-            for forward in chain.forward:
-                outputs = forward(outputs)
-            if chain.closed is not None and weights is None:
-                loss, passed = chain.closed(y, outputs)
+            flat = chain.flat.get(x.shape)
+            found = None if flat is None or weights is not None else flat.forward(outputs, y)
+            if flat is not None and found is not None:
+                compiled.mean_loss.add(found, x.shape[0])
+                if compiled.mean_loss.finite:
+                    flat.backward(self._optimizer)
+                outputs = flat.outputs
             else:
-                loss, passed = gradient_by_autograd(compiled.loss, chain.readout, y, outputs, weights)
-            compiled.mean_loss.add(loss, x.shape[0])
-            if compiled.mean_loss.finite:
-                for backward in chain.backward:
-                    passed = backward(passed, True)
-                chain.last_backward(passed, False)
-                self._optimizer.step()
+                outputs = self._train_by_parts(chain, outputs, y, weights)
             if compiled.metrics_asked:
                 # The next batch's outputs may lie where these do, and a metric may keep what it is given.
                 compiled.measure(y, predictions(outputs.clone(), chain.readout), weights)
         finally:
             torch._C._set_grad_enabled(before)
+
+    def _train_by_parts(self, chain: Chain, x: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+        """Train on a batch, layer by layer; return the outputs."""
+        compiled, shape = self._compiled, x.shape
+        loss: Tensor | float
+        passed: Any
+        if chain.flat.get(shape) is not None:
+            del chain.flat[shape]  # the parts are about to write to the same arguments
+        shall_be_flat = weights is None and chain.shall_be_flat(shape)
+        mask = chain.mask
+        for take in chain.masks:
+            mask = take(mask)
+        outputs, flow = x, [x]
+        for forward in chain.forward:
+            outputs = forward(outputs)
+            if shall_be_flat:
+                flow.append(outputs)
+        if chain.closed is not None and weights is None:
+            loss, passed = chain.closed(y, outputs)
+        else:
+            loss, passed = gradient_by_autograd(compiled.loss, chain.readout, y, outputs, weights)
+        compiled.mean_loss.add(loss, shape[0])
+        if compiled.mean_loss.finite:
+            for backward in chain.backward:
+                passed = backward(passed, True)
+            chain.last_backward(passed, False)
+            if shall_be_flat:
+                chain.take_down(shape, flow)
+            self._optimizer.step()
+        return outputs
 
     def _train_by_autograd(self, x: Part, y: Part | None, weights: Part | None) -> None:
         model, compiled, optimizer = self._model, self._compiled, self._optimizer

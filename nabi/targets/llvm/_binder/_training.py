@@ -15,6 +15,7 @@ from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import threads as _threads
 from nabi.native.addresses import expect, to_fill, to_read
+from nabi.native.bound import BoundPass, Run, Slot
 from nabi.native.memory import Block, fresh, give_back, new_memory, take
 from nabi.targets.llvm._binder._bound import (
     Bound,
@@ -83,6 +84,11 @@ class _Filled:
                 self.block[at] = address
                 return
         self.block[at], seen[at] = address, tensor
+
+    def as_run(self) -> Run | None:
+        """Return the run just made, for others to repeat; None if several threads made it."""
+        self._seen.clear()  # they write to the block
+        return Run(self._address, self.block) if self._threads == 1 else None
 
     def run(self) -> None:
         """Run the kernel."""
@@ -246,6 +252,37 @@ class TrainingPasses:
         if dx is not None and not filled.views:  # no equation reads the input
             return dx[: rows.count].zero_(), self._gradients
         return filled.views[0] if filled.views else None, self._gradients
+
+    def bound(self, of_finals: bool, need_input: bool) -> BoundPass | None:
+        """Return what ran last, forward and backward, as two runs; None if a step is more than that.
+
+        Args:
+            of_finals: whether the output is the final value of the first state, not its values at every step.
+            need_input: whether the gradient of the input was wanted.
+        """
+        there = self._now
+        found = self._backward.get((self._is_short, not of_finals, need_input))
+        if there is None or found is None:
+            return None
+        back, given_at, dx = found
+        forward, backward = there.as_run(), back.as_run()
+        if forward is None or backward is None or (dx is not None and not back.views):
+            return None
+        return BoundPass(
+            forward, backward,
+            inputs=(Slot(there.block, there.x_at), Slot(back.block, back.x_at)),
+            output=self._finals[0] if of_finals else there.views[0],
+            cotangents=(Slot(back.block, back.final_at[0] if of_finals else given_at[0][0]),),
+            input_gradient=back.views[0] if back.views else None,
+            initial=[
+                (Slot(there.block, at), Slot(back.block, other))
+                for at, other in zip(there.initial_at, back.initial_at, strict=True)
+            ],
+            final=[Slot(there.block, at) for at in there.final_at],
+            by_time=self._batch > 1,
+            holds=(self, self._initial),
+            families=self._gradients,
+        )  # fmt: skip
 
     def _bind_backward(
         self, short: bool, are_given: bool, need_input: bool, steps: int
