@@ -4,7 +4,7 @@ Half of them are Sequentials of random layers and cells with masks of any patter
 cells (`nabi.nn.RNN`) with lengths, initial states and both directions; opsets 17 to 22. Every file is checked
 by `onnx.checker` in full. From the repository's folder:
 
-    NABI_NATIVE=off python -m benchmarks.onnx_fuzz --count 2000
+    NABI_NATIVE=0 python -m benchmarks.onnx_fuzz --count 2000
 
 Without native code nabi compiles nothing for the many small cells, which takes most of the time otherwise.
 """

@@ -1,10 +1,20 @@
-"""Damaged files, and the memory that reading them takes."""
+"""Damaged files, and what becomes of them: refused in one way, soon, and without much memory."""
 
-import contextlib
 import random
+import signal
+import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["damaged", "forget_peak", "peak"]
+from nabi.errors import FileFormatError
+
+from ..altered_files.try_files import forget_peak, peak, used
+
+__all__ = ["damaged", "forget_peak", "peak", "tried"]
+
+_SECONDS, _MEMORY, _HANGS = 1.0, 200 << 20, 20
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
@@ -26,13 +36,32 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
     return bytes(altered)
 
 
-def peak() -> int:
-    """The most memory in use since `forget_peak`, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+def tried(read: Callable[[Path], Any], path: Path) -> tuple[str, str]:
+    """What became of a file: "refused", "works", or "fault" and why.
 
-
-def forget_peak() -> None:
-    """Count the most memory from here on."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+    A fault is an exception that is no `FileFormatError` or does not name the file, more than a second, and
+    more than 200 MiB. The process needs a handler for SIGALRM.
+    """
+    forget_peak()
+    before, begun = used()[1], time.process_time()
+    outcome = "works"
+    signal.alarm(_HANGS)
+    try:
+        read(path)
+    except FileFormatError as problem:
+        outcome = "refused"
+        if not 10 < len(str(problem)) < 5000 or str(path) not in str(problem):
+            return "fault", f"a message that does not help: {str(problem)[:200]}"
+    except BaseException as problem:
+        if isinstance(problem, KeyboardInterrupt):
+            raise
+        last = traceback.extract_tb(problem.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return "fault", f"{type(problem).__name__} at {where}: {str(problem)[:300]}"
+    finally:
+        signal.alarm(0)
+    if time.process_time() - begun > _SECONDS:
+        return "fault", f"{time.process_time() - begun:.1f} seconds"
+    if peak() - before > _MEMORY:
+        return "fault", f"{(peak() - before) >> 20} MiB"
+    return outcome, ""

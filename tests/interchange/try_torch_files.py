@@ -11,7 +11,6 @@ import random
 import signal
 import sys
 import time
-import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -22,12 +21,10 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from nabi.errors import FileFormatError
 from nabi.interchange import load_torch_weights, read_torch_export, read_torch_stack
 
-from ..altered_files.try_files import forget_peak, peak, too_long, used
-
-_SECONDS, _MEMORY, _HANGS = 1.0, 200 * 10**6, 20
+from ..altered_files.try_files import too_long
+from .damage import tried
 
 
 def _model() -> nn.Module:
@@ -176,33 +173,6 @@ def _alter_json(content: bytes, chance: random.Random) -> bytes:
         else:
             holder[key] = "@junk@"
     return json.dumps(data).replace('"@junk@"', chance.choice(_JUNK)).encode()
-
-
-def tried(read: Callable[[Path], Any], path: Path) -> tuple[str, str]:
-    """What became of a file: "refused", "works", or "fault" and why."""
-    forget_peak()
-    before, begun = used()[1], time.process_time()
-    outcome = "works"
-    signal.alarm(_HANGS)
-    try:
-        read(path)
-    except FileFormatError as problem:
-        outcome = "refused"
-        if not 10 < len(str(problem)) < 5000 or str(path) not in str(problem):
-            return "fault", f"a message that does not help: {str(problem)[:200]}"
-    except BaseException as problem:
-        if isinstance(problem, KeyboardInterrupt):
-            raise
-        last = traceback.extract_tb(problem.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        return "fault", f"{type(problem).__name__} at {where}: {str(problem)[:300]}"
-    finally:
-        signal.alarm(0)
-    if time.process_time() - begun > _SECONDS:
-        return "fault", f"{time.process_time() - begun:.1f} seconds"
-    if peak() - before > _MEMORY:
-        return "fault", f"{(peak() - before) // 10**6} MB"
-    return outcome, ""
 
 
 def main(folder: str, count: str, *kinds: str) -> None:

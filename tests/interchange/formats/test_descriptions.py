@@ -20,7 +20,7 @@ from nabi.utils import set_random_seed
 from ..damage import damaged, forget_peak, peak
 from .test_formats import CHECKPOINTS, make_model, write_hdf5, write_onnx_like
 
-COUNT = int(os.environ.get("NABI_DAMAGED_FILES", "40"))
+COUNT = int(os.environ.get("NABI_ALTERED_FILES", "40"))
 
 
 class Gated(Cell):
@@ -217,7 +217,7 @@ def test_damaged_files_end_in_an_error_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.nabi", "weights.safetensors", "keras.weights.h5"])
 def test_damaged_files_end_in_an_error_or_a_description(tmp_path: Path, name: str) -> None:
-    """`NABI_DAMAGED_FILES=1000` tries so many of each kind."""
+    """`NABI_ALTERED_FILES=1000` tries so many of each kind."""
     path = tmp_path / name
     if name.endswith("h5"):
         write_hdf5(path, False)

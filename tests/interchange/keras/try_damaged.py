@@ -11,22 +11,22 @@ import random
 import resource
 import signal
 import sys
-import time
-import traceback
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from nabi.errors import FileFormatError
 from nabi.interchange import read_keras, read_keras_weights
 
 from ...altered_files.alterations import _JUNK, _places
-from ...altered_files.try_files import forget_peak, peak, too_long, used
+from ...altered_files.try_files import too_long, used
+from ..damage import tried
 
-_SECONDS, _MEMORY, _HANGS = 1.0, 200 << 20, 20
+# More than this many bytes of address space cannot be taken at all.
+_ADDRESSES = 800 << 20
 
 
 def damaged(content: bytes, seed: int) -> bytes:
@@ -102,36 +102,6 @@ def _said_in_hdf5(content: bytes, chance: random.Random) -> bytes:
     return altered.getvalue()
 
 
-def tried(path: Path, model: Any) -> tuple[str, str]:
-    """What became of a file: "refused", "works", or "fault" and why."""
-    forget_peak()
-    before, begun = used()[1], time.process_time()
-    outcome = "works"
-    signal.alarm(_HANGS)
-    try:
-        if model is None:
-            read_keras(path)
-        else:
-            read_keras_weights(model, path)
-    except FileFormatError as problem:
-        outcome = "refused"
-        if str(path) not in str(problem) or len(str(problem)) > 2000:
-            return "fault", f"the message {str(problem)[:200]}"
-    except BaseException as problem:
-        if isinstance(problem, KeyboardInterrupt):
-            raise
-        last = traceback.extract_tb(problem.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        return "fault", f"{type(problem).__name__} at {where}: {str(problem)[:200]}"
-    finally:
-        signal.alarm(0)
-    if time.process_time() - begun > _SECONDS:
-        return "fault", f"{time.process_time() - begun:.1f} seconds"
-    if peak() - before > _MEMORY:
-        return "fault", f"{(peak() - before) >> 20} MiB"
-    return outcome, ""
-
-
 def main(folder: str, first: str, last: str, *files: str) -> None:
     """Try damages of several files."""
     warnings.simplefilter("ignore")
@@ -140,13 +110,14 @@ def main(folder: str, first: str, last: str, *files: str) -> None:
         good, path = Path(__file__).parent / "files" / name, Path(folder) / ("damaged" + Path(name).suffix)
         model = read_keras(good.parent / (name.partition(".")[0] + ".keras")) if "weights" in name else None
         path.write_bytes(good.read_bytes())
-        assert [tried(path, model)[0] for _ in range(2)][1] == "works"
-        resource.setrlimit(resource.RLIMIT_AS, (used()[0] + 4 * _MEMORY, resource.RLIM_INFINITY))
+        read = read_keras if model is None else partial(read_keras_weights, model)
+        assert [tried(read, path)[0] for _ in range(2)][1] == "works"
+        resource.setrlimit(resource.RLIMIT_AS, (used()[0] + _ADDRESSES, resource.RLIM_INFINITY))
         counts = {"works": 0, "refused": 0, "fault": 0}
         for seed in range(int(first), int(last)):
             (Path(folder) / "in work").write_text(f"{name}, {seed}")
             path.write_bytes(damaged(good.read_bytes(), seed))
-            outcome, why = tried(path, model)
+            outcome, why = tried(read, path)
             counts[outcome] += 1
             if outcome == "fault":
                 print(json.dumps({"file": name, "seed": seed, "why": why}), flush=True)

@@ -14,7 +14,7 @@ from nabi.errors import FileFormatError
 from nabi.interchange import read_onnx
 
 FILES = Path(__file__).parent / "files"
-COUNT = int(os.environ.get("NABI_DAMAGED_ONNX_FILES", "60"))
+COUNT = int(os.environ.get("NABI_ALTERED_FILES", "60"))
 
 
 def damaged(data: bytes, seed: int) -> bytes:

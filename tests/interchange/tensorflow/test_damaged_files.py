@@ -1,6 +1,6 @@
 """Damaged checkpoints end in an error of the file, soon and in little memory.
 
-`NABI_DAMAGED_FILES=1000` tries so many instead of a few. Half of them are damaged by bits and bytes, which
+`NABI_ALTERED_FILES=1000` tries so many instead of a few. Half of them are damaged by bits and bytes, which
 the checksums notice; in the others the index is changed and its checksums are made to fit.
 """
 
@@ -19,7 +19,7 @@ from .writing import HEADER, MAGIC, block, crc32c, entry, masked, table, varint
 
 FILES = Path(__file__).parent / "files"
 NAMES = ("basic-lstm", "sharded", "pieces", "types", "stack", "objects")
-COUNT = int(os.environ.get("NABI_DAMAGED_FILES", "60"))
+COUNT = int(os.environ.get("NABI_ALTERED_FILES", "60"))
 SECONDS, MEMORY = 1.0, 200 << 20
 
 
