@@ -8,8 +8,8 @@
 `torch.nn.GRU` on packed sequences; features, changes in training, batches and the learning rate are the same.
 `stream` joins recordings of the test set with pauses and noise, and listens to them in chunks of 10 ms with a
 model of `nabi run digits` or `nabi run digit-strings`; then to noise alone. Processor time is measured, on
-one thread. `voices` leaves some speakers out and measures strings of theirs: for choosing settings, so that a
-speaker who is left out here was seen.
+one thread. `voices` leaves some speakers out and measures words or strings of theirs: for choosing settings,
+so that a speaker who is left out here was seen.
 """
 
 import argparse
@@ -82,8 +82,8 @@ def compare(epochs: int, seed: int) -> None:
         )
 
 
-def choose(speakers: list[str], epochs: int, seed: int, said: list[str]) -> None:
-    """Print the digit error of strings of speakers who are left out of training together."""
+def choose(speakers: list[str], epochs: int, seed: int, said: list[str], words: bool) -> None:
+    """Print the error of single words or strings of speakers who are left out of training together."""
     part = read_parts("digits", None, "unknown")[0]
     samples = [*part.train.samples, *part.test.samples]
     labels, groups = (
@@ -92,16 +92,21 @@ def choose(speakers: list[str], epochs: int, seed: int, said: list[str]) -> None
 
     def those(rows: list[int]) -> dict:
         found = {"recordings": [samples[row] for row in rows], "rate": part.train.rate}
-        return found | {"texts": [labels[row] for row in rows], "groups": [groups[row] for row in rows]}
+        return found | {"labels" if words else "texts": [labels[row] for row in rows]}
 
     settings = {name: float(value) if "." in value else int(value) for name, value in map(_pair, said)}
-    model = SpeechRecognizer(joined=7, epochs=epochs, seed=seed, **settings)
+    kind, settings = (SoundClassifier, settings) if words else (SpeechRecognizer, {"joined": 7, **settings})
+    model = kind(epochs=epochs, seed=seed, **settings)
     rows = [row for row, group in enumerate(groups) if group not in speakers]
-    model.fit(**those(rows), validation_share=0, verbose=0)
+    belongs = [groups[row] for row in rows]
+    model.fit(**those(rows), groups=belongs, validation_share=0, verbose=0)
     errors = []
     for speaker in speakers:
         rows = [row for row, group in enumerate(groups) if group == speaker]
-        errors.append(model.evaluate_joined(**those(rows)).error_rate)
+        if words:
+            errors.append(1 - model.evaluate(**those(rows)).accuracy)
+        else:
+            errors.append(model.evaluate_joined(**those(rows)).error_rate)
         print(f"{speaker:10} {errors[-1]:.1%}", flush=True)
     print(f"{'mean':10} {np.mean(errors):.1%}")
 
@@ -169,12 +174,13 @@ if __name__ == "__main__":
     parser.add_argument("--threshold", type=float, default=0.5, help="of a classifier's stream")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--speakers", default="lucas,nicolas", help="those that `voices` leaves out")
+    parser.add_argument("--words", action="store_true", help="single words in `voices` in place of strings")
     parser.add_argument("--set", nargs="*", default=[], help="settings of `voices`, as masks=1")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "torch":
         compare(asked.epochs, asked.seed)
     elif asked.what == "voices":
-        choose(asked.speakers.split(","), asked.epochs, asked.seed, asked.set)
+        choose(asked.speakers.split(","), asked.epochs, asked.seed, asked.set, asked.words)
     else:
         listen(asked.model, asked.minutes, asked.seed, asked.threshold)
