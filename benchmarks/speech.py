@@ -2,12 +2,14 @@
 
     NABI_DATA=... python benchmarks/speech.py torch --epochs 5
     NABI_DATA=... python benchmarks/speech.py stream MODEL.nabi --minutes 10
+    NABI_DATA=... python benchmarks/speech.py voices --speakers lucas,nicolas --epochs 30 --set masks=1
 
 `torch` trains the network of `nabi.SoundClassifier` on the official split, and the same network with
 `torch.nn.GRU` on packed sequences; features, changes in training, batches and the learning rate are the same.
 `stream` joins recordings of the test set with pauses and noise, and listens to them in chunks of 10 ms with a
 model of `nabi run digits` or `nabi run digit-strings`; then to noise alone. Processor time is measured, on
-one thread.
+one thread. `voices` leaves some speakers out and measures words or strings of theirs: for choosing settings,
+so that a speaker who is left out here was seen.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from nabi.models._sequences._network import SequenceNetwork, pool
 from nabi.recipes._run._spoken_digits import read_parts
 
 CHUNK = 80  # samples: 10 ms
+NOISES = (0.001, 0.01, 0.1)  # standard deviations, where 1 is as loud as samples can be
 LATE = 0.6  # seconds after the end of a word in which its label still counts
 
 
@@ -79,6 +82,39 @@ def compare(epochs: int, seed: int) -> None:
         )
 
 
+def choose(speakers: list[str], epochs: int, seed: int, said: list[str], words: bool) -> None:
+    """Print the error of single words or strings of speakers who are left out of training together."""
+    part = read_parts("digits", None, "unknown")[0]
+    samples = [*part.train.samples, *part.test.samples]
+    labels, groups = (
+        [*getattr(part.train, what), *getattr(part.test, what)] for what in ("labels", "groups")
+    )
+
+    def those(rows: list[int]) -> dict:
+        found = {"recordings": [samples[row] for row in rows], "rate": part.train.rate}
+        return found | {"labels" if words else "texts": [labels[row] for row in rows]}
+
+    settings = {name: float(value) if "." in value else int(value) for name, value in map(_pair, said)}
+    kind, settings = (SoundClassifier, settings) if words else (SpeechRecognizer, {"joined": 7, **settings})
+    model = kind(epochs=epochs, seed=seed, **settings)
+    rows = [row for row, group in enumerate(groups) if group not in speakers]
+    belongs = [groups[row] for row in rows]
+    model.fit(**those(rows), groups=belongs, validation_share=0, verbose=0)
+    errors = []
+    for speaker in speakers:
+        rows = [row for row, group in enumerate(groups) if group == speaker]
+        if words:
+            errors.append(1 - model.evaluate(**those(rows)).accuracy)
+        else:
+            errors.append(model.evaluate_joined(**those(rows)).error_rate)
+        print(f"{speaker:10} {errors[-1]:.1%}", flush=True)
+    print(f"{'mean':10} {np.mean(errors):.1%}")
+
+
+def _pair(text: str) -> list[str]:
+    return text.split("=", 1)
+
+
 def listen(path: Path, minutes: float, seed: int, threshold: float) -> None:
     """Print the time of a frame, detections, and false alarms an hour."""
     kind = read_kind(path, ("sound classifier", "speech recognizer")).kind
@@ -112,8 +148,10 @@ def listen(path: Path, minutes: float, seed: int, threshold: float) -> None:
     print(f"{hours * 60:.1f} minutes with {len(spoken)} digits: {hits / len(spoken):.1%} detected")
     print(f"false labels: {alarms / hours:.0f} an hour of speech")
     print(f"{spent:.3f} ms of processor time per 10 ms, in chunks of 10 ms")
-    noise = 0.01 * random.standard_normal(len(sound), dtype=np.float32)
-    print(f"false labels: {len(_heard(model, noise, said)[0]) / hours:.0f} an hour of noise without speech")
+    noise = random.standard_normal(len(sound), dtype=np.float32)
+    for level in NOISES:
+        alarms = len(_heard(model, np.float32(level) * noise, said)[0])
+        print(f"false labels: {alarms / hours:.0f} an hour of noise of {level} without speech")
 
 
 def _heard(model, sound, said):
@@ -129,15 +167,20 @@ def _heard(model, sound, said):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["torch", "stream"])
+    parser.add_argument("what", choices=["torch", "stream", "voices"])
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--threshold", type=float, default=0.5, help="of a classifier's stream")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--speakers", default="lucas,nicolas", help="those that `voices` leaves out")
+    parser.add_argument("--words", action="store_true", help="single words in `voices` in place of strings")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of `voices`, as masks=1")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "torch":
         compare(asked.epochs, asked.seed)
+    elif asked.what == "voices":
+        choose(asked.speakers.split(","), asked.epochs, asked.seed, asked.set, asked.words)
     else:
         listen(asked.model, asked.minutes, asked.seed, asked.threshold)

@@ -150,7 +150,7 @@ _RECIPES = {
         Recipe("sunspots", "forecasts a year of sunspots, whose cycle has no fixed length", 150, 1, True),
         Recipe("pollution", "forecasts fine dust in Beijing from gaps and the weather", 60, 1, True),
         Recipe(
-            "digits", "tells spoken digits apart, also of speakers never heard", 14, 1, True, (_SPEAKERS,)
+            "digits", "tells spoken digits apart, also of speakers never heard", 28, 1, True, (_SPEAKERS,)
         ),
         Recipe(
             "digit-strings",

@@ -46,6 +46,9 @@ class SequenceStream:
         self.answer, self.classes = networks.answer, classes
         self._shape, self._dtype = shape, dtype
         self._readers = [_Reader(network) for network in networks.networks]
+        # What the same front says to several networks is computed once.
+        first, *others = [network.front for network in networks.networks]
+        self._same_front = all(_are_same(first, other) for other in others)
 
     def reset(self) -> None:
         """Begin a new sequence."""
@@ -76,10 +79,13 @@ class SequenceStream:
             raise ShapeError(f"chunk: expected the shape (n, {str(self._shape)[1:]}, got {np.shape(chunk)}")
         with torch.no_grad():
             told = torch.from_numpy(array)
-            mean, *others = [reader.push(told) for reader in self._readers]
-            for one in others:
-                mean = mean + one
-            answer: npt.NDArray[np.float32] = (mean / len(self._readers) if others else mean).numpy()
+            features = self._readers[0].features(told)
+            mean = self._readers[0].push(features)
+            for reader in self._readers[1:]:
+                mean = mean + reader.push(features if self._same_front else reader.features(told))
+            if len(self._readers) > 1:
+                mean = mean / len(self._readers)
+            answer: npt.NDArray[np.float32] = mean.numpy()
         return answer
 
     def state(self) -> State:
@@ -136,9 +142,13 @@ class _Reader:
         self._told: Tensor | None = None
         """The last answer, until there is a new step."""
 
-    def push(self, chunk: Tensor) -> Tensor:
-        """Read a chunk; return probabilities as `SequenceStream.push`."""
+    def features(self, chunk: Tensor) -> Tensor:
+        """Return what the front makes of a chunk, for `push`."""
         features, self._of_front = self._front.read(chunk, self._of_front)
+        return features
+
+    def push(self, features: Tensor) -> Tensor:
+        """Read features of steps; return probabilities as `SequenceStream.push`."""
         answers = []
         for place in range(len(features)):
             x = self._convolved(features[place : place + 1])
@@ -195,6 +205,12 @@ class _Reader:
             tuple(state[f"recurrent/{number}/{place}"] for place in range(len(states)))
             for number, states in enumerate(self._states)
         ]
+
+
+def _are_same(front: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two fronts of one model, made with the same settings, say the same."""
+    mine, its = front.state_dict(), other.state_dict()
+    return mine.keys() == its.keys() and all(torch.equal(value, its[name]) for name, value in mine.items())
 
 
 class _ConvolutionStep:

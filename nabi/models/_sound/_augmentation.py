@@ -17,6 +17,7 @@ _GAIN = 1.5  # of the power, likewise: 6.5 dB
 _LEAST_SNR, _MOST_SNR = 5.0, 45.0  # in dB
 _NOISE_TILT = 4.0  # by which the highest frequency may have less noise, as a logarithm
 _NOISE_FRAMES = 6000
+_WAVES = 4  # of which a filter is made, from half a wave over all bands to two whole ones
 _FEWEST_FRAMES = 2
 # A group of bands has up to a fifth of them; one of frames up to 100 ms, less than a word.
 _MOST_BANDS, _MOST_FRAMES = 0.2, 10
@@ -27,8 +28,9 @@ class Augmentation(torch.nn.Module):
 
     The power of each frame and band is changed, which costs nearly nothing: time is stretched by
     interpolation between frames, the bands are moved along the frequencies as by a longer or shorter vocal
-    tract (Jaitly and Hinton 2013), and noise adds to the power. Bands and times are then left out (Park et
-    al. 2019, SpecAugment).
+    tract (Jaitly and Hinton 2013), some frequencies become louder than others as by another microphone, room
+    or voice (filters that change slowly along the frequencies, as Nam et al. 2022 have them in steps), and
+    noise adds to the power. Bands and times are then left out (Park et al. 2019, SpecAugment).
 
     Args:
         log_mel: of the features.
@@ -36,9 +38,12 @@ class Augmentation(torch.nn.Module):
         noise: share of the recordings that get noise.
         masks: how many groups of neighbouring bands, and of frames, are left out.
         speed: whether the speed is changed.
+        filters: how strong filters are: the standard deviation of the logarithm of the power in their slowest
+            wave; 0 for none.
     """
 
     moves: Tensor
+    waves: Tensor
     tilts: Tensor
 
     def __init__(
@@ -49,9 +54,11 @@ class Augmentation(torch.nn.Module):
         noise: float,
         masks: int,
         speed: bool = True,
+        filters: float = 0.0,
     ) -> None:
         super().__init__()
         self._warp, self._noise, self._masks, self._speed = warp, noise, masks, speed
+        self._filters = filters
         middles, bands = log_mel.band_edges()[1:-1], np.arange(log_mel.mels)
         moves = []
         for factor in np.exp(np.linspace(-warp, warp, _WARPS)):
@@ -60,6 +67,10 @@ class Augmentation(torch.nn.Module):
             moves.append(np.clip(1 - np.abs(places[None, :] - bands[:, None]), 0, None))
         self.register_buffer("moves", torch.from_numpy(np.stack(moves)).float(), persistent=False)
         self.register_buffer("tilts", torch.from_numpy(middles / middles[-1]).float(), persistent=False)
+        # Faster waves are weaker, so that neighbouring bands are changed alike.
+        numbers = np.arange(1, _WAVES + 1)[:, None]
+        waves = np.cos(np.pi * numbers * bands / max(log_mel.mels - 1, 1)) / np.sqrt(numbers)
+        self.register_buffer("waves", torch.from_numpy(waves).float(), persistent=False)
         self._log_mel = log_mel
 
     @cached_property
@@ -78,6 +89,9 @@ class Augmentation(torch.nn.Module):
         if self._warp:
             drawn = torch.randint(len(self.moves), (batch,), generator=generator)
             bands = torch.bmm(bands, self.moves[drawn])
+        if self._filters:
+            strengths = self._filters * torch.randn(batch, _WAVES, generator=generator)
+            bands = bands * torch.exp(strengths @ self.waves)[:, None, :]
         if self._noise:
             level = bands.sum((1, 2)) / (lengths * bands.shape[2])
             ratio = _LEAST_SNR + (_MOST_SNR - _LEAST_SNR) * uniform(batch)

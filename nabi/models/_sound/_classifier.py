@@ -24,8 +24,8 @@ class SoundClassifier(SoundModel):
 
     Log-mel features (`mels` bands, a frame of 25 ms every 10 ms) lose the mean of what was heard so far; then
     come convolutions over time, recurrent layers of any cell, and three summaries of their outputs. In
-    training the recordings are changed at random: speed, level, noise, the length of the vocal tract, and
-    groups of bands and frames that are left out. A model file needs only the recording.
+    training the recordings are changed at random: speed, level, noise, the length of the vocal tract, and how
+    loud some frequencies are beside others. A model file needs only the recording.
 
     Raises:
         ArgumentError: for a value that cannot be used; `UnknownNameError` for an unknown name.

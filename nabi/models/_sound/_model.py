@@ -45,8 +45,8 @@ class SoundModel(SequenceModel):
     def _make_front(self) -> Front:
         """Return log-mels with a running mean, changed at random in training."""
         told = self.settings
-        changes = {"warp": told.warp, "noise": told.noise, "masks": told.masks, "speed": told.speed}
-        return SoundFront(self.rate, told.mels, told.deltas, changes)
+        names = ("warp", "noise", "masks", "speed", "filters")
+        return SoundFront(self.rate, told.mels, told.deltas, {name: getattr(told, name) for name in names})
 
     def _features_for_baselines(self, sequence: Array) -> dict[str, Array]:
         """Return log-mels of 20 moments."""

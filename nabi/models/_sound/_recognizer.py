@@ -58,7 +58,7 @@ class SpeechRecognizer(SoundModel):
     ...     parts = [np.append(np.sin(2 * np.pi * one * times), pause) for one in hertz]
     ...     sound = np.concatenate([pause, *parts])
     ...     return sound + 0.01 * random.normal(size=len(sound))
-    >>> recognizer = SpeechRecognizer(units=16, convolutions=(16,), mels=20, warp=0, noise=0, masks=0,
+    >>> recognizer = SpeechRecognizer(units=16, convolutions=(16,), mels=20, warp=0, noise=0, filters=0,
     ...     speed=False, dropout=0, normalization="layer", epochs=60, learning_rate=0.01)
     >>> report = recognizer.fit(
     ...     [tones(300), tones(1200), tones(300, 1200), tones(1200, 300)] * 8, ["a", "b", "a b", "b a"] * 8,

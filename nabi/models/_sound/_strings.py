@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nabi.models._sequences._samples import SequenceSamples
 from nabi.models._sound._log_mel import FRAME
 
-__all__ = ["Join", "join_bands", "join_recordings", "made_strings"]
+__all__ = ["Join", "Wordless", "join_bands", "join_recordings", "made_strings", "noise_bands"]
 
 _PAUSE, _LONG_PAUSE, _LONG = 0.3, 1.5, 0.1  # seconds at most, and the share that are long
 _GAIN = 0.35  # of a word, as the logarithm of a factor: 3 dB
@@ -20,10 +20,16 @@ _QUIETEST, _LOUDEST = math.log(1e-4), math.log(1e-2)  # noise in all of a string
 # The loudest band of a recording has about so much of the power of a tone that is as large as its largest
 # sample; white noise as large has 2 % of it.
 _OF_A_TONE = 0.25
+# Of the strings so many have a stretch of noise without words, and half of these nothing else.
+_WORDLESS = 0.1
+_STRETCH = (1.0, 4.0)  # seconds
+_LOUDEST_STRETCH = math.log(0.3)  # of the largest sample of a word: noise alone may be as loud as speech
 
 Samples = npt.NDArray[np.float32]
 Join = Callable[[list[Samples], np.random.Generator, float | None], Samples]
 """From words to a string; the last pause has so many seconds, or is random."""
+Wordless = Callable[[Samples, np.random.Generator], Samples]
+"""From a word to a stretch of noise of a level that goes with it."""
 Kind = TypeVar("Kind", bound=SequenceSamples)
 
 
@@ -80,6 +86,17 @@ def join_bands(
     return joined + noise * np.float32(level)
 
 
+def noise_bands(word: Samples, random: np.random.Generator, *, white: Samples) -> Samples:
+    """Return the power of bands `[T, mels]` of white noise of any level up to about that of a word.
+
+    Who has heard noise only under words says words in noise alone. `white` is as for `join_bands`.
+    """
+    level = float(word.max()) * _OF_A_TONE * math.exp(2 * random.uniform(_QUIETEST, _LOUDEST_STRETCH))
+    first, frames = int(random.integers(len(white))), round(random.uniform(*_STRETCH) / FRAME)
+    noise: Samples = white.take(np.arange(first, first + frames), 0, mode="wrap") * np.float32(level)
+    return noise
+
+
 def made_strings(
     samples: Kind,
     join: Join,
@@ -87,6 +104,7 @@ def made_strings(
     random: np.random.Generator,
     count: int | None = None,
     ending: float | None = None,
+    wordless: Wordless | None = None,
 ) -> Kind:
     """Return strings of 1 to `most` recordings of one group, in a random order.
 
@@ -99,6 +117,8 @@ def made_strings(
         random: decides everything.
         count: how many strings to make.
         ending: seconds of the last pause of each; random by default.
+        wordless: makes stretches without words, with which some strings begin and of which others consist;
+            none by default.
     """
     rows_of: dict[Hashable, list[int]] = {}
     for row in range(len(samples)):
@@ -114,9 +134,17 @@ def made_strings(
     for _ in range(count):
         group = int(random.choice(len(members), p=weights / weights.sum()))
         chosen = random.choice(members[group], int(random.integers(1, most + 1)))
-        inputs.append(join([samples.inputs[row] for row in chosen], random, ending))
-        strings.append(np.concatenate([targets[row] for row in chosen]))
+        words = [samples.inputs[row] for row in chosen]
         groups.append(names[group])
+        stretch = []
+        if wordless is not None and random.random() < _WORDLESS:
+            stretch = [wordless(words[0], random)]
+            if random.random() < 0.5:
+                inputs += stretch
+                strings.append(np.zeros(0, np.int64))
+                continue
+        inputs.append(np.concatenate([*stretch, join(words, random, ending)]))
+        strings.append(np.concatenate([targets[row] for row in chosen]))
     return replace(
         samples,
         inputs=inputs,

@@ -17,7 +17,7 @@ from nabi.models._sequences._training import SequenceTraining
 from nabi.models._sound._front import SoundFront
 from nabi.models._sound._log_mel import FRAME, LogMel
 from nabi.models._sound._samples import SoundSamples, with_ending
-from nabi.models._sound._strings import join_bands, made_strings
+from nabi.models._sound._strings import join_bands, made_strings, noise_bands
 
 __all__ = ["SoundTraining", "SpeechTraining"]
 
@@ -84,7 +84,9 @@ class SpeechTraining(SequenceTraining):
     ) -> None:
         # Strings that are made end with pauses of their own.
         heard = in_bands(with_ending(train) if settings.joined == 1 else train, networks)
-        self._join = partial(join_bands, white=_log_mel(networks).white_noise(_NOISE_FRAMES))
+        white = _log_mel(networks).white_noise(_NOISE_FRAMES)
+        self._join = partial(join_bands, white=white)
+        self._wordless = partial(noise_bands, white=white)
         self._words, self._joined, self._epochs = heard, settings.joined, settings.epochs
         self._count = max(round(2 * len(train) / (settings.joined + 1)), 1)
         # Single recordings are so much shorter than strings that an epoch has more of them.
@@ -137,4 +139,4 @@ class SpeechTraining(SequenceTraining):
             return made_strings(self._words, self._join, 1, random, self._count * self._more, _ENDING)
         grown = (epoch / self._epochs - _SINGLE) / (_ALL - _SINGLE)
         longest = 1 + round((self._joined - 1) * min(max(grown, 0.0), 1.0))
-        return made_strings(self._words, self._join, longest, random, self._count)
+        return made_strings(self._words, self._join, longest, random, self._count, wordless=self._wordless)

@@ -61,6 +61,16 @@ def test_a_stream_goes_on_from_a_saved_state(told, tmp_path) -> None:
     np.testing.assert_array_equal(one.push(sequence), model.stream().push(sequence))
 
 
+def test_networks_whose_fronts_differ_are_read_each_with_its_own() -> None:
+    inputs, targets = strings(8)
+    model = StringToy(units=5, epochs=1, bidirectional=False, networks=2)
+    model.fit(inputs, targets)
+    together = read(model, inputs[0], [3])
+    model.network.networks[1].front.mean += 0.5
+    np.testing.assert_allclose(read(model, inputs[0], [3]), model.probabilities(inputs[:1])[0], atol=1e-5)
+    assert not np.allclose(read(model, inputs[0], [3]), together, atol=1e-4)
+
+
 def test_what_cannot_be_streamed_is_refused(told) -> None:
     model, inputs = told
     stream = model.stream()

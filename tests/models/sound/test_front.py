@@ -130,3 +130,24 @@ def test_each_change_does_what_it_says() -> None:
     )
     assert 0.6 < float(masked.mean()) < 0.95
     assert set(masked.unique().tolist()) == {0.0, 1.0}
+
+
+def test_a_filter_differs_from_band_to_band_and_not_from_frame_to_frame() -> None:
+    log_mel, generator = LogMel(8000, 40), torch.Generator().manual_seed(0)
+    bands = torch.randn(200, 9, 40, generator=generator).exp()
+    lengths = torch.full((200,), 9)
+
+    def curves(filters):
+        changes = Augmentation(log_mel, warp=0, noise=0, masks=0, speed=False, filters=filters)
+        shift = (changes.changed(bands, lengths, generator)[0].log() - bands.log()).numpy()
+        assert float(shift.std(1).max()) < 1e-3
+        # The level of a recording changes as well.
+        return shift[:, 0] - shift[:, 0].mean(1, keepdims=True)
+
+    assert np.abs(curves(0.0)).max() < 1e-4
+    found = curves(1.0)
+    # Half of the sum of the waves' variances, which are 1, 1/2, 1/3 and 1/4.
+    assert float((found**2).mean()) == pytest.approx(25 / 24, rel=0.15)
+    assert float((curves(0.5) ** 2).mean()) == pytest.approx(25 / 96, rel=0.15)
+    assert float(np.abs(np.diff(found, axis=1)).mean()) < 0.2
+    assert np.abs(found.mean(0)).max() < 0.4

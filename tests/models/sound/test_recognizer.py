@@ -9,7 +9,7 @@ from nabi.errors import ArgumentError
 from nabi.models import SpeechRecognizer
 from nabi.models._sound._log_mel import LogMel
 from nabi.models._sound._samples import SoundSamples
-from nabi.models._sound._strings import join_bands, join_recordings, made_strings
+from nabi.models._sound._strings import join_bands, join_recordings, made_strings, noise_bands
 
 from ..task_checks import *  # noqa: F403
 from ..task_checks import Task
@@ -80,6 +80,14 @@ def test_a_stream_says_the_words_as_they_come(trained, size) -> None:
         assert " ".join(one.label for one in heard) == told
 
 
+def test_a_stream_says_nothing_in_noise(trained) -> None:
+    random = np.random.default_rng(0)
+    for level in (0.0, 0.003, 0.03, 0.2):
+        listener = trained.stream()
+        noise = (level * random.normal(size=20 * RATE)).astype(np.float32)
+        assert len(listener.push(noise) + listener.finish()) <= 1
+
+
 def test_texts_may_be_cut_into_characters() -> None:
     names = {"low": "a", "middle": "b", "high": "c"}
     spelled = [" ".join(names[one] for one in text.split()) for text in TEXTS]
@@ -107,6 +115,34 @@ def test_made_strings_follow_from_the_seed_and_have_one_speaker() -> None:
     joined = join(sounds[:3], np.random.default_rng(0), None)
     assert sum(map(len, sounds[:3])) <= len(joined) <= sum(map(len, sounds[:3])) + 4 * 1.5 * RATE
     assert np.count_nonzero(joined == 0) == 0
+
+
+def test_some_strings_have_noise_without_words() -> None:
+    random = np.random.default_rng(0)
+    bands = [np.exp(random.normal(size=(30, 8))).astype(np.float32) for _ in range(6)]
+    samples = SoundSamples(bands, [np.array([number]) for number in range(6)], rate=RATE)
+    white = LogMel(RATE, 8).white_noise(500)
+    stretches = []
+
+    def wordless(word, random):
+        stretches.append(noise_bands(word, random, white=white))
+        return stretches[-1]
+
+    join = partial(join_bands, white=white)
+    made = made_strings(samples, join, 3, np.random.default_rng(1), 1000, wordless=wordless)
+    assert len(made) == 1000
+    assert 60 < len(stretches) < 140
+    assert all(100 <= len(one) <= 400 for one in stretches)
+    levels = np.log10([one.mean() for one in stretches])
+    assert levels.max() - levels.min() > 4
+    alone = [one for one, target in zip(made.inputs, made.targets, strict=True) if not len(target)]
+    assert 0.3 < len(alone) / len(stretches) < 0.7
+    assert all(any(one is other for other in stretches) for one in alone)
+    begins = [
+        any(len(one) > len(other) and np.array_equal(one[: len(other)], other) for other in stretches)
+        for one in made.inputs
+    ]
+    assert sum(begins) == len(stretches) - len(alone)
 
 
 def test_strings_of_bands_are_those_of_recordings() -> None:
