@@ -72,7 +72,10 @@ def clipped(node: Node) -> tuple[float, Node] | None:
 
 
 def _hard_sigmoid(node: Node) -> Iterator[tuple[Activation, Node]]:
-    """`max(0, min(1, alpha a + beta))`."""
+    """`max(0, min(1, alpha a + beta))`, also as nabi's own function of a multiple, such as Keras 2's."""
+    if node.operation == "hard_sigmoid":
+        for slope, value in constant_in(node.arguments[0], "mul"):
+            yield Activation("HardSigmoid", slope / 6, 0.5), value
     for outer, inner, first, second in (("maximum", "minimum", 0.0, 1.0), ("minimum", "maximum", 1.0, 0.0)):
         for one, within in constant_in(node, outer):
             for other, line in constant_in(within, inner):

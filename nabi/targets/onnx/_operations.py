@@ -77,6 +77,10 @@ def _hard_sigmoid(scope: Scope, value: str, label: str) -> str:
     return scope.add("HardSigmoid", [value], label, alpha=1 / 6, beta=0.5)
 
 
+def _hard_sigmoid_keras2(scope: Scope, value: str, label: str) -> str:
+    return scope.add("HardSigmoid", [value], label, alpha=0.2, beta=0.5)
+
+
 def _hard_tanh(scope: Scope, value: str, label: str) -> str:
     return scope.add("Clip", [value, scope.number(-1.0), scope.number(1.0)], label)
 
@@ -124,6 +128,7 @@ def _norm(scope: Scope, value: str, label: str) -> str:
 _WRITTEN: dict[str, Write] = {
     "gelu": _gelu,
     "hard_sigmoid": _hard_sigmoid,
+    "hard_sigmoid_keras2": _hard_sigmoid_keras2,
     "hard_tanh": _hard_tanh,
     "leaky_relu": _leaky_relu,
     "log_softmax": _log_softmax,
