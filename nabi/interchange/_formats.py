@@ -164,7 +164,8 @@ FORMATS = (
         (".weights.h5",),
         lambda content: content.has_hdf5 and not content.describes_keras_model,
         write_model=f"{_DOOR}.write_keras_weights",
-        list_weights=f"{_DOOR}._hdf5.list_hdf5",
+        read_weights=f"{_DOOR}._hdf5_weights.read_hdf5",
+        list_weights=f"{_DOOR}._hdf5_weights.list_hdf5",
     ),
     Format(
         "Keras model file (HDF5)",

@@ -14,9 +14,9 @@ from nabi._public import public
 from nabi._shown import short
 from nabi.errors import FileFormatError, NotReadyError
 from nabi.files import file_content, plain_json, reading
+from nabi.interchange._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._archive import CONFIG, METADATA, SIGNATURE as ZIP, WEIGHTS, members_of
 from nabi.interchange._keras._graphs import Made, make_model
-from nabi.interchange._keras._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._old_weights import Array, Pair, is_list_of_layers, old_weights
 from nabi.interchange._keras._origin import Origin, version_of
 from nabi.interchange._keras._places import Place, places
