@@ -3,9 +3,6 @@
 import io
 import json
 import random
-import signal
-import time
-import traceback
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +10,14 @@ from typing import Any
 
 from nabi.errors import FileFormatError
 
+from ..altered_files import limits
 from ..altered_files.alterations import JUNK, places
-from ..altered_files.try_files import forget_peak, peak, used
+from ..altered_files.limits import forget_peak, peak
 
 __all__ = ["damaged", "damaged_archive", "damaged_json", "forget_peak", "peak", "tried"]
 
 # Members of archives that say more than numbers.
 _TELLING = (".json", ".pkl", ".h5")
-_SECONDS, _MEMORY, _HANGS = 1.0, 200 << 20, 20
 
 
 def damaged(content: bytes, chance: random.Random, ends: int | None = None) -> bytes:
@@ -98,31 +95,5 @@ def damaged_archive(
 
 
 def tried(read: Callable[[Path], Any], path: Path) -> tuple[str, str]:
-    """What became of a file: "refused", "works", or "fault" and why.
-
-    A fault is an exception that is no `FileFormatError` or does not name the file, more than a second, and
-    more than 200 MiB. The process needs a handler for SIGALRM.
-    """
-    forget_peak()
-    before, begun = used()[1], time.process_time()
-    outcome = "works"
-    signal.alarm(_HANGS)
-    try:
-        read(path)
-    except FileFormatError as problem:
-        outcome = "refused"
-        if not 10 < len(str(problem)) < 5000 or str(path) not in str(problem):
-            return "fault", f"a message that does not help: {str(problem)[:200]}"
-    except BaseException as problem:
-        if isinstance(problem, KeyboardInterrupt):
-            raise
-        last = traceback.extract_tb(problem.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        return "fault", f"{type(problem).__name__} at {where}: {str(problem)[:300]}"
-    finally:
-        signal.alarm(0)
-    if time.process_time() - begun > _SECONDS:
-        return "fault", f"{time.process_time() - begun:.1f} seconds"
-    if peak() - before > _MEMORY:
-        return "fault", f"{(peak() - before) >> 20} MiB"
-    return outcome, ""
+    """What became of a file of another program: a refusal is a `FileFormatError` that names the file."""
+    return limits.tried(read, path, refusal=FileFormatError, names_file=True)

@@ -19,7 +19,7 @@ import h5py
 
 from nabi.interchange import read_keras, read_keras_weights
 
-from ...altered_files.try_files import too_long, used
+from ...altered_files.limits import too_long, used
 from ..damage import damaged, damaged_archive, damaged_json, tried
 
 # More than this many bytes of address space cannot be taken at all.

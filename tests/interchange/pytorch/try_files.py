@@ -22,7 +22,7 @@ from torch import nn
 
 from nabi.interchange import load_torch_weights, read_torch_export, read_torch_stack
 
-from ...altered_files.try_files import too_long
+from ...altered_files.limits import too_long
 from ..damage import damaged, damaged_archive, damaged_json, tried
 
 
