@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nabi.ir import Node
+from nabi.targets._matching import commuted
 
-__all__ = ["Activation", "activations_of", "clipped", "commuted", "constant_in"]
+__all__ = ["Activation", "activations_of", "clipped", "constant_in"]
 
 _BY_NAME = {
     "sigmoid": ("Sigmoid", None, None),
@@ -42,15 +43,6 @@ def activations_of(node: Node) -> Iterator[tuple[Activation, Node]]:
     yield from _with_a_condition(node)
     yield from _affine(node)
     yield Activation("Affine", 1.0, 0.0), node
-
-
-def commuted(node: Node, operation: str) -> Iterator[tuple[Node, Node]]:
-    """Return the arguments of an operation that commutes, in both orders; none of another operation."""
-    if node.operation == operation:
-        first, second = node.arguments
-        yield first, second
-        if first is not second:
-            yield second, first
 
 
 def constant_in(node: Node, operation: str) -> Iterator[tuple[float, Node]]:
