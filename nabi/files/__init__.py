@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked
 from nabi.files._atomic import write_atomically
+from nabi.files._beginnings import begins_as_safetensors
 
 if TYPE_CHECKING:
     from nabi.files._content import file_content, plain_json
@@ -32,6 +33,7 @@ __all__ = [
     "LAYOUT",
     "READERS",
     "ModelFile",
+    "begins_as_safetensors",
     "check_counter",
     "check_figures",
     "check_tensors",

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from nabi.interchange._onnx._read import read_onnx
     from nabi.interchange._onnx._reader._imported import Imported
     from nabi.interchange._onnx._write import write_onnx
+    from nabi.interchange._report import LoadReport
     from nabi.interchange._tensorflow._checkpoint import (
         TensorFlowCheckpoint,
         TensorInfo,
         read_tensorflow_checkpoint,
     )
-    from nabi.interchange._tensorflow._loading import LoadedWeights, load_tensorflow_weights
+    from nabi.interchange._tensorflow._loading import load_tensorflow_weights
     from nabi.interchange._torch._export._reader import read_torch_export
-    from nabi.interchange._torch._loading import LoadReport, load_torch_weights
+    from nabi.interchange._torch._loading import load_torch_weights
     from nabi.interchange._torch._modules import from_torch, to_torch
     from nabi.interchange._torch._stack import read_torch_stack
 else:
@@ -45,17 +46,18 @@ else:
                 "write_model_file",
             ],
             "nabi.interchange._torch._export._reader": ["read_torch_export"],
-            "nabi.interchange._torch._loading": ["LoadReport", "load_torch_weights"],
+            "nabi.interchange._torch._loading": ["load_torch_weights"],
             "nabi.interchange._torch._modules": ["from_torch", "to_torch"],
             "nabi.interchange._torch._stack": ["read_torch_stack"],
             "nabi.interchange._description._description": ["Description"],
             "nabi.interchange._files": ["convert", "describe", "read_model", "write_model"],
+            "nabi.interchange._report": ["LoadReport"],
             "nabi.interchange._tensorflow._checkpoint": [
                 "TensorFlowCheckpoint",
                 "TensorInfo",
                 "read_tensorflow_checkpoint",
             ],
-            "nabi.interchange._tensorflow._loading": ["LoadedWeights", "load_tensorflow_weights"],
+            "nabi.interchange._tensorflow._loading": ["load_tensorflow_weights"],
             "nabi.interchange._keras._reading": ["read_keras", "read_keras_weights"],
             "nabi.interchange._keras._writing": ["write_keras", "write_keras_weights"],
             "nabi.interchange._onnx._write": ["write_onnx"],
@@ -70,7 +72,6 @@ __all__ = [
     "Description",
     "Imported",
     "LoadReport",
-    "LoadedWeights",
     "ModelFile",
     "TensorFlowCheckpoint",
     "TensorInfo",

@@ -17,6 +17,7 @@ from typing import Any
 
 from nabi import _checks
 from nabi.errors import ArgumentError, FileFormatError, MissingFileError
+from nabi.files import begins_as_safetensors
 from nabi.files.protobuf import BYTES, VARINT, read_varint
 
 __all__ = ["FORMATS", "Format", "endings", "format_of", "format_to_write", "function"]
@@ -47,8 +48,8 @@ class Content:
 
     @cached_property
     def has_safetensors(self) -> bool:
-        """Whether the file begins as safetensors do: a length, and JSON of that length."""
-        return self.start[8:9] == b"{" and int.from_bytes(self.start[:8], "little") <= self.size - 8
+        """Whether the file begins as safetensors do."""
+        return begins_as_safetensors(self.start, self.size)
 
     @cached_property
     def has_hdf5(self) -> bool:
@@ -164,7 +165,8 @@ FORMATS = (
         (".weights.h5",),
         lambda content: content.has_hdf5 and not content.describes_keras_model,
         write_model=f"{_DOOR}.write_keras_weights",
-        list_weights=f"{_DOOR}._hdf5.list_hdf5",
+        read_weights=f"{_DOOR}._hdf5_weights.read_hdf5",
+        list_weights=f"{_DOOR}._hdf5_weights.list_hdf5",
     ),
     Format(
         "Keras model file (HDF5)",

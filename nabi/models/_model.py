@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 
 import torch
 
-from nabi._exporters import exporter_of
 from nabi._public import public
 from nabi.errors import ArgumentError, MissingNameError, unknown_name
 from nabi.layers import Held, Layer, serialize
 from nabi.models import _files
 from nabi.models._fitting import Fitting
+from nabi.models._foreign import exporter_of
 
 __all__ = ["Model"]
 

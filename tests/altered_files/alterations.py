@@ -19,7 +19,7 @@ class Tensor(NamedTuple):
 _SIZES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "U8": 1, "I8": 1, "BOOL": 1}
 
 # Text that stands in the place of a value.
-_JUNK = (
+JUNK = (
     "null", "true", "false", "0", "-1", "1", "2", "3", "7", "1000000000", "9007199254740993",
     "18446744073709551616", "1e400", "-0.5", "0.1", "NaN", "Infinity", "-Infinity", '""', '"abc"', '"0"',
     '"\\ud800"', '"\\u0000"', '"tanh"', "[]", "{}", "[1]", "[[]]", "[null]", "[-1, 5]", "[1000000000]",
@@ -85,15 +85,15 @@ def _bytes(content: bytes, chance: random.Random) -> bytes:
     return bytes(altered)
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Paths to all values; of long lists to a few."""
     found = [path] if path else []
     if isinstance(value, dict):
         for name, one in value.items():
-            found += _places(one, (*path, name))
+            found += places(one, (*path, name))
     elif isinstance(value, list):
         for number, one in enumerate(value[:5]):
-            found += _places(one, (*path, number))
+            found += places(one, (*path, number))
     return found
 
 
@@ -101,7 +101,7 @@ def _said(content: bytes, chance: random.Random) -> bytes:
     text, tensors = unpack(content)
     for _ in range(chance.choice((1, 1, 1, 2, 5))):
         header, said = json.loads(text), json.loads(text)
-        path = chance.choice(_places(header))
+        path = chance.choice(places(header))
         holder: Any = header
         for step in path[:-1]:
             holder = holder[step]
@@ -110,7 +110,7 @@ def _said(content: bytes, chance: random.Random) -> bytes:
             del holder[last]
         elif kind == 1:
             other = said
-            for step in chance.choice(_places(said)):
+            for step in chance.choice(places(said)):
                 other = other[step]
             holder[last] = other
         elif kind == 2:
@@ -123,9 +123,9 @@ def _said(content: bytes, chance: random.Random) -> bytes:
             marked = "\u0001here\u0001"
             value, holder[last] = json.dumps(holder[last]), marked
             if kind == 5 and isinstance(holder, dict):
-                junk = f"{value}, {json.dumps(last)}: {chance.choice(_JUNK)}"  # the name twice
+                junk = f"{value}, {json.dumps(last)}: {chance.choice(JUNK)}"  # the name twice
             else:
-                junk = chance.choice(_JUNK)
+                junk = chance.choice(JUNK)
             text = json.dumps(header).replace(json.dumps(marked), junk, 1)
             break  # it may no longer be JSON
         text = json.dumps(header)

@@ -75,6 +75,15 @@ def test_a_checkpoint_of_tensorflow_becomes_safetensors(nabi: Any, tmp_path: Pat
     assert "rnn/gru_cell  GRU   2       3      1       1           reset before" in shown
 
 
+def test_weights_of_keras_become_pytorchs(nabi: Any, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    source = CHECKPOINTS.parents[1] / "keras" / "files" / "keras3_states.weights.h5"
+    assert nabi("convert", source, tmp_path / "weights.pt").status == 0
+    weights = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert weights["layers/dense/vars/0"].shape == (3, 2)
+    assert "layers/lstm    LSTM  2       2      1       1" in nabi("show", tmp_path / "weights.pt").out
+
+
 def test_an_existing_file_is_kept_unless_told_otherwise(nabi: Any, model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_text("mine")
     refused = nabi("convert", model, tmp_path / "x.safetensors")

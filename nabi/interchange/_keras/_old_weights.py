@@ -12,7 +12,7 @@ from torch.nn import Parameter
 
 from nabi import layers
 from nabi._shown import short
-from nabi.interchange._keras._hdf5 import Group
+from nabi.interchange._hdf5 import Group
 from nabi.interchange._keras._origin import Origin
 from nabi.interchange._keras._places import places
 from nabi.layers import Layer

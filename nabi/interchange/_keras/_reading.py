@@ -13,10 +13,10 @@ from nabi import _checks
 from nabi._public import public
 from nabi._shown import short
 from nabi.errors import FileFormatError, NotReadyError
-from nabi.files import file_content, plain_json, reading
+from nabi.files import begins_as_safetensors, file_content, plain_json, reading
+from nabi.interchange._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._archive import CONFIG, METADATA, SIGNATURE as ZIP, WEIGHTS, members_of
 from nabi.interchange._keras._graphs import Made, make_model
-from nabi.interchange._keras._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._old_weights import Array, Pair, is_list_of_layers, old_weights
 from nabi.interchange._keras._origin import Origin, version_of
 from nabi.interchange._keras._places import Place, places
@@ -163,7 +163,7 @@ def _what(content: bytes) -> str:
     """Say what a file is that is no Keras file."""
     if not content:
         return "nothing"
-    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content):
+    if begins_as_safetensors(content, len(content)):
         return "a safetensors file (nabi's own are read with nabi.models.load_model)"
     if content.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "a pickle, which is never read since it can run code,"

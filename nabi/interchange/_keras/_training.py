@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from nabi import losses, metrics, optimizers, training
 from nabi._shown import short
-from nabi.interchange._keras._hdf5 import Group
+from nabi.interchange._hdf5 import Group
 from nabi.interchange._keras._origin import Origin
 
 __all__ = ["Array", "as_tensor", "described_training", "optimizer_state", "read_training"]

@@ -13,8 +13,8 @@ from torch.nn import Parameter
 from nabi._public import public
 from nabi.errors import NotReadyError
 from nabi.files import write_atomically
+from nabi.interchange._hdf5 import h5py_module
 from nabi.interchange._keras._archive import CONFIG, METADATA, WEIGHTS, write_members
-from nabi.interchange._keras._hdf5 import h5py_module
 from nabi.interchange._keras._places import places
 from nabi.interchange._keras._to_configs import described_model
 from nabi.interchange._keras._training import described_training, optimizer_state

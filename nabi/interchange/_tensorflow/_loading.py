@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,14 @@ from torch import Tensor
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, FileFormatError
+from nabi.interchange._report import LoadReport
 from nabi.interchange._tensorflow._cells import FoundCell, find_cells, is_optimizer_state, of_kind
 from nabi.interchange._tensorflow._checkpoint import TensorFlowCheckpoint, read_tensorflow_checkpoint
 from nabi.interchange._tensorflow._targets import Target, roles, targets_of
 
-__all__ = ["LoadedWeights", "load_tensorflow_weights"]
+__all__ = ["load_tensorflow_weights"]
 
 _SHOWN = 8
-
-
-@dataclass(frozen=True)
-class LoadedWeights:
-    """What `load_tensorflow_weights` has done with the tensors of a checkpoint.
-
-    Attributes:
-        path: of the checkpoint's index.
-        loaded: the names of tensors by the names of the weights that they were loaded into.
-        left: other tensors: further cells, dense layers, embeddings, counters.
-        optimizer: tensors of an optimizer, such as Adam's moments; they are not loaded.
-    """
-
-    path: Path
-    loaded: Mapping[str, str]
-    left: tuple[str, ...]
-    optimizer: tuple[str, ...]
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} tensors loaded from {self.path}"]
-        lines += [f"  {own} from {name}" for own, name in self.loaded.items()]
-        if self.left:
-            lines += [f"{len(self.left)} left", *(f"  {name}" for name in self.left)]
-        if self.optimizer:
-            lines.append(f"{len(self.optimizer)} of an optimizer ignored")
-        return "\n".join(lines)
 
 
 @public
@@ -53,7 +27,7 @@ def load_tensorflow_weights(
     path: str | os.PathLike[str],
     scope: str | None = None,
     forget_bias: float | None = None,
-) -> LoadedWeights:
+) -> LoadReport:
     """Load weights that TensorFlow 1 saved into a cell, a stack or a pair of directions.
 
     The cells of a checkpoint are found by the names of their variables, at any depth of scopes, in the
@@ -89,9 +63,8 @@ def load_tensorflow_weights(
         >>> from nabi.interchange import load_tensorflow_weights
         >>> cell = tf.nn.rnn_cell.BasicLSTMCell(3)
         >>> report = load_tensorflow_weights(cell, "tests/interchange/tensorflow/files/basic-lstm")
-        >>> list(report.loaded.values()), report.left, len(report.optimizer)  # doctest: +NORMALIZE_WHITESPACE
-        (['rnn/basic_lstm_cell/kernel', 'rnn/basic_lstm_cell/bias'],
-         ('global_step', 'head/bias', 'head/kernel'), 10)
+        >>> report.left_over, len(report.optimizer)
+        (('global_step', 'head/bias', 'head/kernel'), 10)
     """
     stacks = targets_of(cell)
     added = None if forget_bias is None else _checks.real("forget_bias", forget_bias)
@@ -112,9 +85,8 @@ def load_tensorflow_weights(
         loaded |= {f"{name}/{role}": one.tensors[role] for role in tensors}
     rest = [name for name in checkpoint.info if name not in set(loaded.values())]
     optimizer = tuple(name for name in rest if is_optimizer_state(name, checkpoint.info))
-    return LoadedWeights(
-        checkpoint.path, loaded, tuple(name for name in rest if name not in set(optimizer)), optimizer
-    )
+    left_over = tuple([name for name in rest if name not in set(optimizer)])
+    return LoadReport(checkpoint.path, loaded, left_over, optimizer=optimizer)
 
 
 def _named(

@@ -1,81 +1,22 @@
-"""Weights of a file brought into a model by name, and a report of what fitted."""
+"""Weights of a file brought into a model by name."""
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from nabi._public import public
 from nabi.errors import FileFormatError
+from nabi.interchange._report import LoadReport
 from nabi.interchange._torch._layers import views_of
 from nabi.interchange._torch._modules import check_module
 from nabi.interchange._torch._reading import read_weights_file
 
-__all__ = ["LoadReport", "load_torch_weights"]
+__all__ = ["load_torch_weights"]
 
 # Parts of a prefix, and prefixes that are tried: wrappers (DataParallel, torch.compile, trainers) add few.
 _DEEPEST, _MOST = 3, 200
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What came of loading a file of weights into a model; `print(report)` shows it as a table.
-
-    Attributes:
-        path: of the file.
-        inside: where in a checkpoint the weights were, such as `state_dict`; empty if they are all it holds.
-        removed: what stood in front of the file's names and was taken away, such as `module.`
-        added: what stands in front of the model's names only, and was added.
-        loaded: names in the model that got their values.
-        missing: names in the model that the file does not have.
-        left_over: names in the file that the model does not have.
-        other_shapes: for names in the model whose shape differs, the shape there and that in the file.
-        other_types: the same for types of numbers; whole and complex numbers do not become real ones.
-    """
-
-    path: Path
-    inside: str
-    removed: str
-    added: str
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    left_over: tuple[str, ...]
-    other_shapes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
-    other_types: dict[str, tuple[torch.dtype, torch.dtype]]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every weight of the model got a value, and nothing of the file was left."""
-        return not (self.missing or self.left_over or self.other_shapes or self.other_types)
-
-    def __str__(self) -> str:
-        return self._text(with_loaded=True)
-
-    def _text(self, with_loaded: bool) -> str:
-        lines = [f"{self.path}: {len(self.loaded)} loaded"]
-        if self.inside:
-            lines.append(f"the weights were under {self.inside!r}")
-        if self.removed:
-            lines.append(f"{self.removed!r} was taken from the front of the file's names")
-        if self.added:
-            lines.append(f"{self.added!r} was put in front of the file's names")
-        rows = [(name, "loaded") for name in self.loaded] if with_loaded else []
-        for what, others in (("shape", self.other_shapes), ("type", self.other_types)):
-            rows += [
-                (name, f"{what} {own} in the model, {there} in the file")
-                for name, (own, there) in others.items()
-            ]
-        rows += [(name, "not in the file") for name in self.missing]
-        rows += [(name, "not in the model") for name in self.left_over]
-        width = max((len(name) for name, _ in rows), default=0)
-        return "\n".join([*lines, *(f"  {name:<{width}}  {what}" for name, what in rows)])
-
-    def misfits(self) -> str:
-        """Return the report without what was loaded."""
-        return self._text(with_loaded=False)
 
 
 @public
@@ -137,12 +78,20 @@ def load_torch_weights(module: nn.Module, path: str | os.PathLike[str], *, stric
         for name in both
         if name not in shapes and _kind(renamed[name]) != _kind(own[name])
     }
-    loaded = tuple([name for name in both if name not in shapes and name not in types])
-    missing = tuple([name for name in own if name not in renamed])
     names = {added + name.removeprefix(removed): name for name in found.tensors if name.startswith(removed)}
+    loaded = {name: names[name] for name in both if name not in shapes and name not in types}
     fitting = {there for here, there in names.items() if here in own}
-    left_over = tuple([name for name in found.tensors if name not in fitting])
-    report = LoadReport(found.path, found.inside, removed, added, loaded, missing, left_over, shapes, types)
+    report = LoadReport(
+        found.path,
+        loaded,
+        left_over=tuple([name for name in found.tensors if name not in fitting]),
+        missing=tuple([name for name in own if name not in renamed]),
+        other_shapes=shapes,
+        other_types=types,
+        inside=found.inside,
+        removed=removed,
+        added=added,
+    )
     if not loaded or (strict and not report.is_complete):
         hint = "; strict=False loads what fits" if loaded else ""
         raise FileFormatError(

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from nabi import _checks
 from nabi.errors import FileFormatError, MissingFileError
-from nabi.files import reading
+from nabi.files import begins_as_safetensors, reading
+from nabi.interchange._safetensors import read_safetensors
 
 __all__ = ["WeightsFile", "check_archive", "check_place", "read_weights_file"]
 
@@ -66,8 +67,8 @@ def read_weights_file(path: str | os.PathLike[str]) -> WeightsFile:
             _check_kind_of_archive(place)
             check_archive(place)
         elif not first.startswith(_PICKLE):
-            if _is_safetensors(first, place.stat().st_size):
-                return WeightsFile(place, "", _checked(_read_safetensors(place), place))
+            if begins_as_safetensors(first, place.stat().st_size):
+                return WeightsFile(place, "", _checked(read_safetensors(place), place))
             raise FileFormatError(_why_neither(first, place))
         inside, tensors = _find_weights(_load(place), place)
         return WeightsFile(place, inside, _checked(tensors, place))
@@ -151,16 +152,6 @@ def _reason(text: str) -> str:
         if place >= 0:
             return _short(text[place:].removeprefix("WeightsUnpickler error: ").partition("\n")[0], 160)
     return _short(text.partition("\n")[0], 160)
-
-
-def _is_safetensors(first: bytes, size: int) -> bool:
-    return len(first) > 8 and first[8:9] == b"{" and int.from_bytes(first[:8], "little") <= size
-
-
-def _read_safetensors(place: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load
-
-    return load(place.read_bytes())
 
 
 def _why_neither(first: bytes, place: Path) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nabi.ir import Node
+from nabi.targets._matching import commuted
 
-__all__ = ["Activation", "activations_of", "clipped", "commuted", "constant_in"]
+__all__ = ["Activation", "activations_of", "clipped", "constant_in"]
 
 _BY_NAME = {
     "sigmoid": ("Sigmoid", None, None),
@@ -44,15 +45,6 @@ def activations_of(node: Node) -> Iterator[tuple[Activation, Node]]:
     yield Activation("Affine", 1.0, 0.0), node
 
 
-def commuted(node: Node, operation: str) -> Iterator[tuple[Node, Node]]:
-    """Return the arguments of an operation that commutes, in both orders; none of another operation."""
-    if node.operation == operation:
-        first, second = node.arguments
-        yield first, second
-        if first is not second:
-            yield second, first
-
-
 def constant_in(node: Node, operation: str) -> Iterator[tuple[float, Node]]:
     """Return the number and the other argument of an operation that commutes."""
     for number, other in commuted(node, operation):
@@ -72,7 +64,10 @@ def clipped(node: Node) -> tuple[float, Node] | None:
 
 
 def _hard_sigmoid(node: Node) -> Iterator[tuple[Activation, Node]]:
-    """`max(0, min(1, alpha a + beta))`."""
+    """`max(0, min(1, alpha a + beta))`, also as nabi's own function of a multiple, such as Keras 2's."""
+    if node.operation == "hard_sigmoid":
+        for slope, value in constant_in(node.arguments[0], "mul"):
+            yield Activation("HardSigmoid", slope / 6, 0.5), value
     for outer, inner, first, second in (("maximum", "minimum", 0.0, 1.0), ("minimum", "maximum", 1.0, 0.0)):
         for one, within in constant_in(node, outer):
             for other, line in constant_in(within, inner):

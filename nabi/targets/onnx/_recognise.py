@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nabi.ir import Node, Program
-from nabi.targets.onnx._activations import Activation, activations_of, clipped, commuted
+from nabi.targets._matching import commuted, terms
+from nabi.targets.onnx._activations import Activation, activations_of, clipped
 
 __all__ = ["Gate", "Operator", "recognise"]
 
@@ -166,7 +167,7 @@ class _Sums:
 
     def _sum(self, node: Node, cell: Node | None, reset: Node | None) -> tuple[Gate, str] | None:
         gate, place = Gate(), ""
-        for term in _terms(node):
+        for term in terms(node):
             found = self._term(term, cell)
             if found is None and reset is not None:
                 with_reset = self._under_reset(term, reset)
@@ -218,12 +219,6 @@ class _Sums:
                 if found is not None and found[0].reads <= {"state", "diagonal"} and not found[0].shift:
                     return replace(found[0], bias=(), state_bias=found[0].bias), "after"
         return None
-
-
-def _terms(node: Node) -> list[Node]:
-    if node.operation != "add":
-        return [node]
-    return [term for argument in node.arguments for term in _terms(argument)]
 
 
 def _complement(node: Node) -> Node | None:
@@ -281,7 +276,7 @@ def _resets(node: Node, h: Node) -> Iterator[Node]:
     """Return the values that may be the reset gate of a candidate."""
     for _, argument in activations_of(node):
         limit = clipped(argument)
-        for term in _terms(limit[1] if limit else argument):
+        for term in terms(limit[1] if limit else argument):
             product = term.arguments[1] if term.operation == "linear" else term
             yield from (one for one, _ in commuted(product, "mul") if one is not h)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nabi.ir import Node, Program
+from nabi.targets._matching import commuted, terms
 
 __all__ = ["Part", "TorchForm", "torch_form"]
 
@@ -83,10 +84,7 @@ def _read_lstm(program: Program) -> tuple[str, tuple[_Gate, ...], str | None]:
     projection = None
     if new_h.operation == "linear":
         projection, new_h = new_h.arguments[0].name, new_h.arguments[1]
-    kept, written = _two(new_c, "add")
-    if not any(factor is c for factor in kept.arguments):
-        kept, written = written, kept
-    f = _other(kept, c)
+    f, written = _mixture(new_c, c)
     i, g = _by_operation(written, "sigmoid", "tanh")
     o, read = _by_operation(new_h, "sigmoid", "tanh")
     _expect(read.arguments[0] is new_c and f.operation == "sigmoid")
@@ -98,23 +96,20 @@ def _read_gru(program: Program) -> tuple[str, tuple[_Gate, ...], None]:
     """Read `h' = z h + (1 - z) n` with `n = tanh(W x + b + r (U h + b'))`; torch's order is r, z, n."""
     _expect(len(program.outputs) == 1)
     (h,) = _states(program)
-    kept, new = _two(program.outputs[0], "add")
-    if not any(factor is h for factor in kept.arguments):
-        kept, new = new, kept
-    z = _other(kept, h)
+    z, new = _mixture(program.outputs[0], h)
     share, n = _by_operation(new, "sub", "tanh")
     one, subtracted = share.arguments
     _expect(z.operation == "sigmoid" and subtracted is z)
     _expect(one.operation == "constant" and one.value == 1.0)
-    products = [term for term in _terms(n.arguments[0]) if term.operation == "mul"]
+    products = [term for term in terms(n.arguments[0]) if term.operation == "mul"]
     _expect(len(products) == 1)
     r, from_state = products[0].arguments
     if r.operation != "sigmoid":
         r, from_state = from_state, r
     _expect(r.operation == "sigmoid")
-    of_input = [term for term in _terms(n.arguments[0]) if term is not products[0]]
+    of_input = [term for term in terms(n.arguments[0]) if term is not products[0]]
     from_x, of_x = _one_side(of_input, _input(program))
-    from_h, of_h = _one_side(_terms(from_state), h)
+    from_h, of_h = _one_side(terms(from_state), h)
     gates = [_gate(gate.arguments[0], program, h) for gate in (r, z)]
     return "GRU", (*gates, _Gate(from_x, from_h, of_x, of_h)), None
 
@@ -166,10 +161,10 @@ def _places(program: Program) -> dict[str, Part]:
 
 def _gate(node: Node, program: Program, h: Node) -> _Gate:
     """Read a sum of `W x`, `U h` and up to two biases."""
-    terms = _terms(node)
-    biases = [term.name for term in terms if term.operation == "parameter"]
-    products = [term for term in terms if term.operation == "linear"]
-    _expect(len(biases) <= 2 and len(products) == 2 and len(terms) == len(biases) + 2)
+    summed = terms(node)
+    biases = [term.name for term in summed if term.operation == "parameter"]
+    products = [term for term in summed if term.operation == "linear"]
+    _expect(len(biases) <= 2 and len(products) == 2 and len(summed) == len(biases) + 2)
     # By number: nodes refuse to be compared.
     names = {product.arguments[1].index: product.arguments[0].name for product in products}
     x = _input(program)
@@ -178,40 +173,29 @@ def _gate(node: Node, program: Program, h: Node) -> _Gate:
     return _Gate(names[x.index], names[h.index], first, second)
 
 
-def _one_side(terms: list[Node], operand: Node) -> tuple[str, str | None]:
+def _one_side(summed: list[Node], operand: Node) -> tuple[str, str | None]:
     """Read a product with the input or the state, and a bias or none."""
-    products = [term for term in terms if term.operation == "linear" and term.arguments[1] is operand]
-    biases = [term.name for term in terms if term.operation == "parameter"]
-    _expect(len(products) == 1 and len(biases) == len(terms) - 1 <= 1)
+    products = [term for term in summed if term.operation == "linear" and term.arguments[1] is operand]
+    biases = [term.name for term in summed if term.operation == "parameter"]
+    _expect(len(products) == 1 and len(biases) == len(summed) - 1 <= 1)
     return products[0].arguments[0].name, biases[0] if biases else None
 
 
-def _terms(node: Node) -> list[Node]:
-    if node.operation != "add":
-        return [node]
-    return [term for argument in node.arguments for term in _terms(argument)]
-
-
-def _two(node: Node, operation: str) -> tuple[Node, Node]:
-    _expect(node.operation == operation)
-    first, second = node.arguments
-    return first, second
-
-
-def _other(product: Node, factor: Node) -> Node:
-    """Return the other factor of a product."""
-    first, second = _two(product, "mul")
-    _expect(factor is first or factor is second)
-    return second if factor is first else first
+def _mixture(node: Node, old: Node) -> tuple[Node, Node]:
+    """Return `f` and `new` of `f old + new`."""
+    for kept, new in commuted(node, "add"):
+        for factor, other in commuted(kept, "mul"):
+            if other is old:
+                return factor, new
+    raise _OtherEquationsError
 
 
 def _by_operation(product: Node, one: str, other: str) -> tuple[Node, Node]:
     """Return the factors of a product, of two operations, in this order."""
-    first, second = _two(product, "mul")
-    if first.operation != one:
-        first, second = second, first
-    _expect((first.operation, second.operation) == (one, other))
-    return first, second
+    for first, second in commuted(product, "mul"):
+        if (first.operation, second.operation) == (one, other):
+            return first, second
+    raise _OtherEquationsError
 
 
 def _input(program: Program) -> Node:

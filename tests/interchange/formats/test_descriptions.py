@@ -186,7 +186,9 @@ def test_links_in_hdf5_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "circle.weights.h5", "w") as file:
         group = file.create_group("a")
         group["b"] = group
-    with pytest.raises(FileFormatError, match="more objects than there are bytes for"):
+    with pytest.raises(
+        FileFormatError, match=r"nested more than 40 deep|more objects than there are bytes for"
+    ):
         describe(tmp_path / "circle.weights.h5")
 
 

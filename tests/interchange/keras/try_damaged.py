@@ -12,94 +12,48 @@ import resource
 import signal
 import sys
 import warnings
-import zipfile
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import h5py
 
 from nabi.interchange import read_keras, read_keras_weights
 
-from ...altered_files.alterations import _JUNK, _places
-from ...altered_files.try_files import too_long, used
-from ..damage import tried
+from ...altered_files.limits import too_long, used
+from ..damage import damaged, damaged_archive, damaged_json, tried
 
 # More than this many bytes of address space cannot be taken at all.
 _ADDRESSES = 800 << 20
 
 
-def damaged(content: bytes, seed: int) -> bytes:
+def altered(content: bytes, seed: int) -> bytes:
     """The file with one damage, always the same for a seed: of its bytes, or of what it says."""
     chance = random.Random(seed)
     if chance.random() < 0.5:
-        return _bytes(content, chance)
-    if not content.startswith(b"PK"):
-        return _said_in_hdf5(content, chance)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    name = chance.choice(list(members))
-    members[name] = _bytes(members[name], chance) if name.endswith(".h5") else _said(members[name], chance)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for one, inside in members.items():
-            archive.writestr(one, inside)
-    return packed.getvalue()
+        return damaged(content, chance)
+    if content.startswith(b"PK"):
+        return damaged_archive(content, chance, _member)
+    return _said_in_hdf5(content, chance)
 
 
-def _bytes(content: bytes, chance: random.Random) -> bytes:
-    altered = bytearray(content)
-    kind = chance.randrange(6)
-    if kind == 0:
-        return content[: chance.randrange(len(content))]
-    if kind == 1:
-        place = chance.randrange(len(altered))
-        del altered[place : place + chance.randrange(1, 9)]
-    elif kind == 2:
-        place = chance.randrange(len(altered) - 8)
-        altered[place : place + 8] = chance.choice((b"\xff" * 8, b"\0" * 8, b"\0\0\0\0\xff\0\0\0"))
-    else:
-        for _ in range(chance.choice((1, 1, 4, 16))):
-            altered[chance.randrange(len(altered))] ^= 1 << chance.randrange(8)
-    return bytes(altered)
-
-
-def _said(text: bytes, chance: random.Random) -> bytes:
-    """JSON with one value replaced by another, from the same text or from elsewhere."""
-    value, same = json.loads(text), json.loads(text)
-    path = chance.choice(_places(value))
-    holder: Any = value
-    for step in path[:-1]:
-        holder = holder[step]
-    kind = chance.randrange(4)
-    if kind == 0:
-        del holder[path[-1]]
-    elif kind == 1:
-        for step in chance.choice(_places(same)):
-            same = same[step]
-        holder[path[-1]] = same
-    elif kind == 2 and isinstance(holder[path[-1]], int | float):
-        holder[path[-1]] = holder[path[-1]] * chance.choice((-1, 2, 1000, 10**9)) + 1
-    else:
-        holder[path[-1]] = "\u0001here"
-        return json.dumps(value).replace('"\\u0001here"', chance.choice(_JUNK), 1).encode()
-    return json.dumps(value).encode()
+def _member(name: str, content: bytes, chance: random.Random) -> bytes:
+    return (damaged if name.endswith(".h5") else damaged_json)(content, chance)
 
 
 def _said_in_hdf5(content: bytes, chance: random.Random) -> bytes:
-    altered = io.BytesIO(content)
-    with h5py.File(altered, "r+") as file:
+    stored = io.BytesIO(content)
+    with h5py.File(stored, "r+") as file:
         names = [name for name in ("model_config", "training_config") if name in file.attrs]
         if not names:
-            return _bytes(content, chance)
+            return damaged(content, chance)
         name = chance.choice(names)
         text = file.attrs[name]
-        said = _said(text.encode() if isinstance(text, str) else text, chance)
+        said = damaged_json(text.encode() if isinstance(text, str) else text, chance)
         try:
             file.attrs[name] = said.decode()
         except (ValueError, RuntimeError):
             file.attrs[name] = b"?"
-    return altered.getvalue()
+    return stored.getvalue()
 
 
 def main(folder: str, first: str, last: str, *files: str) -> None:
@@ -116,7 +70,7 @@ def main(folder: str, first: str, last: str, *files: str) -> None:
         counts = {"works": 0, "refused": 0, "fault": 0}
         for seed in range(int(first), int(last)):
             (Path(folder) / "in work").write_text(f"{name}, {seed}")
-            path.write_bytes(damaged(good.read_bytes(), seed))
+            path.write_bytes(altered(good.read_bytes(), seed))
             outcome, why = tried(read, path)
             counts[outcome] += 1
             if outcome == "fault":

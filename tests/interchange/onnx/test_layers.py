@@ -153,6 +153,13 @@ def test_activations(tmp_path: Path) -> None:
         stack = [L.Dense(4, activation=name) for name in sorted(set(names))]
 
 
+def test_gates_of_keras_2_stay_those_of_the_operator(tmp_path: Path) -> None:
+    gates = {"recurrent_activation": "hard_sigmoid_keras2"}
+    for layer in (L.LSTM(3, **gates), L.GRU(3, **gates)):
+        written = check(tmp_path, (None, 2), layer, x=numbers(2, 5, 2))
+        assert type(layer).__name__ in written.operators
+
+
 def test_words_and_sentences(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(0, 5, (3, 6, 4))
     codes[1, 4:] = 0

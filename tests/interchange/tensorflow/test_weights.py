@@ -110,7 +110,7 @@ def test_a_scope_chooses_between_networks() -> None:
     load_tensorflow_weights(encoder, FILES / "two-networks", scope="encoder")
     report = load_tensorflow_weights(decoder, FILES / "two-networks", scope="decoder/gru_cell")
     assert {name.partition("/")[0] for name in report.loaded.values()} == {"decoder"}
-    assert {name.partition("/")[0] for name in report.left} == {"encoder"}
+    assert {name.partition("/")[0] for name in report.left_over} == {"encoder"}
     first, _ = tf.nn.dynamic_rnn(encoder, EXPECTED["two-networks/x"], dtype=tf.float32)
     check("two-networks", tf.nn.dynamic_rnn(decoder, first, dtype=tf.float32))
 
@@ -230,7 +230,7 @@ def test_the_report_counts_what_is_left_and_what_is_an_optimizers() -> None:
     assert report.loaded == {
         f"basic_lstm_cell/{role}": f"rnn/basic_lstm_cell/{role}" for role in ("kernel", "bias")
     }
-    assert report.left == ("global_step", "head/bias", "head/kernel")
+    assert report.left_over == ("global_step", "head/bias", "head/kernel")
     assert len(report.optimizer) == 10
     assert {name.rpartition("/")[2] for name in report.optimizer} == {
         "Adam",
@@ -239,8 +239,11 @@ def test_the_report_counts_what_is_left_and_what_is_an_optimizers() -> None:
         "beta2_power",
     }
     text = str(report)
-    assert "basic_lstm_cell/kernel from rnn/basic_lstm_cell/kernel" in text
+    assert "basic_lstm_cell/kernel  loaded from rnn/basic_lstm_cell/kernel" in text
     assert "10 of an optimizer ignored" in text
+    assert "head/kernel             not in the model" in text
+    assert not report.is_complete
+    assert load_tensorflow_weights(cells.GRUCell(3), FILES / "gru").is_complete
 
 
 @pytest.mark.parametrize(

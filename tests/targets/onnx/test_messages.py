@@ -1,6 +1,5 @@
 """ONNX's messages: what the package `onnx` reads and writes, nabi reads and writes too."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import onnx
 import pytest
 from hypothesis import given, settings, strategies as st
 from onnx import helper, numpy_helper
-from onnx.backend.test.case.node import collect_testcases
 
 from nabi.errors import FileFormatError
 from nabi.targets.onnx import (
@@ -23,6 +21,8 @@ from nabi.targets.onnx import (
     decoded,
     encoded,
 )
+
+from .node_tests import node_tests
 
 
 def their_model() -> onnx.ModelProto:
@@ -89,12 +89,6 @@ def test_zeros_of_attributes_and_axes_are_written() -> None:
     ]
 
 
-def node_tests(*operators: str) -> list[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package makes the cases of all operators, with overflows
-        return [case for name in operators for case in collect_testcases(name)]
-
-
 numbers = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5)
 floats = st.lists(st.floats(width=32, allow_nan=False), max_size=5)
 tensors = st.builds(
@@ -150,11 +144,28 @@ def test_messages_nested_without_end() -> None:
         decoded(Graph, b"".join(encoded(graph)))
 
 
+def clear_empty_domains(graph: onnx.GraphProto) -> None:
+    """Leave out the domains that are given as empty, which mean the same as none."""
+    for one in graph.node:
+        if not one.domain:
+            one.ClearField("domain")
+        for attribute in one.attribute:
+            clear_empty_domains(attribute.g)
+
+
 def test_models_of_the_specification() -> None:
-    """Those of the node tests. The package `onnx` makes those of all operators first, which takes seconds."""
+    """Those of the node tests, with graphs inside graphs; nabi's messages hold no sequences."""
     cases = node_tests("LSTM", "GRU", "RNN", "Scan", "Loop")
-    assert len(cases) >= 25
+    assert {case.model.graph.node[0].op_type for case in cases} == {"LSTM", "GRU", "RNN", "Scan", "Loop"}
+    told = 0
     for case in cases:
-        case.model.opset_import[0].ClearField("domain")
-        again = onnx.ModelProto.FromString(b"".join(encoded(decoded(Model, case.model.SerializeToString()))))
-        assert again == case.model, case.name
+        model = onnx.ModelProto()
+        model.CopyFrom(case.model)
+        if "sequence_type" in str(model):
+            continue
+        model.opset_import[0].ClearField("domain")
+        clear_empty_domains(model.graph)
+        again = onnx.ModelProto.FromString(b"".join(encoded(decoded(Model, model.SerializeToString()))))
+        assert again == model, case.name
+        told += 1
+    assert told >= 23

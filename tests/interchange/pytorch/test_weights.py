@@ -139,7 +139,7 @@ def test_whole_numbers_do_not_become_weights(tmp_path: Path) -> None:
     ):
         load_torch_weights(nn.Linear(3, 2), tmp_path / "a.pt")
     report = load_torch_weights(nn.Linear(3, 2), tmp_path / "a.pt", strict=False)
-    assert report.loaded == ("bias",)
+    assert report.loaded == {"bias": "bias"}
     assert "loaded" not in report.misfits().partition("\n")[2]
 
 
