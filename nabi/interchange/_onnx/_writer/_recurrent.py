@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._writer._writing import Mask, UnwritableError, Value, Writing, changed, numbers
+from nabi.interchange._onnx._writer._writing import (
+    Mask,
+    UnwritableError,
+    Value,
+    Writing,
+    changed,
+    masked,
+    numbers,
+)
 from nabi.ir import Program
 from nabi.targets.onnx import Direction, write_layer
 
@@ -105,6 +113,7 @@ def _initial(
 def write_rnn(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
     """Write a recurrent layer; its outputs, then its final states if `return_state`."""
     x, given = _with_states(x, initial_state)
+    x = masked(w, x, mask)
     _check(w, layer, x)
     stack = equations_of(layer)
     firsts = _initial(w, layer.name, stack, given)
@@ -193,6 +202,7 @@ def _last(w: Writing, name: str, mask: Mask | None, result: _Result, has_states:
 def write_bidirectional(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
     """Write both directions: one operator where both are the same one of ONNX."""
     x, given = _with_states(x, initial_state)
+    x = masked(w, x, mask)
     if w.stateful:
         raise UnwritableError("it reads from both ends and goes on from no state, as stateful=True asks")
     halves = (layer.forward_layer, layer.backward_layer)

@@ -10,7 +10,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.targets.onnx import GraphScope, ValueInfo, element_type
 
-__all__ = ["Mask", "Shape", "UnwritableError", "Value", "Writing", "axes_of", "changed", "numbers"]
+__all__ = ["Mask", "Shape", "UnwritableError", "Value", "Writing", "axes_of", "changed", "masked", "numbers"]
 
 Shape = tuple[int | None, ...]
 
@@ -202,6 +202,22 @@ def numbers(values: Tensor) -> Any:
 def changed(value: Value, name: str, shape: Shape | None = None, **parts: Any) -> Value:
     """Return a value with another name, and with another shape or mask where they are given."""
     return replace(value, name=name, shape=value.shape if shape is None else shape, **parts)
+
+
+def masked(w: Writing, x: Any, mask: Any) -> Any:
+    """Return a value with the mask that is passed in the call of its layer, if one is.
+
+    Raises:
+        UnwritableError: if it is no output of a layer or model.
+    """
+    if mask is None:
+        return x
+    if not isinstance(mask, Value) or not isinstance(x, Value):
+        raise UnwritableError("a mask that is no output of a layer is not written")
+    own = mask.mask
+    if own is None or own.name != mask.name:
+        own = Mask(w.graph.cast(mask.name, bool, "mask_given"), None, len(mask.shape))
+    return replace(x, mask=own)
 
 
 def axes_of(shape: Sequence[int | None], names: Mapping[int, str]) -> list[int | str | None]:
