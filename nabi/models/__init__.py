@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nabi.models._language._settings import LanguageSettings as LanguageSettings
     from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
+    from nabi.models._networks._decoder_steps import NEVER_WRITTEN as NEVER_WRITTEN
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
@@ -100,6 +101,7 @@ else:
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
+            "nabi.models._networks._decoder_steps": ["NEVER_WRITTEN"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._notes._settings": ["NoteSettings"],

@@ -8,16 +8,15 @@ import numpy as np
 from nabi import models
 from nabi.data import KEYS, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.interchange._onnx._writer._decoders import write_captioner, write_translator
 from nabi.interchange._onnx._writer._models import write_keras_model
 from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
 from nabi.interchange._onnx._writer._sequences import write_sequence_networks
-from nabi.interchange._onnx._writer._writing import Value, Writing
+from nabi.interchange._onnx._writer._writing import RESERVED_CODES, Value, Writing
 
 __all__ = ["is_system", "write_system"]
 
 _REFUSED = {
-    models.Captioner: "it writes a caption word by word in a search, which is a program and no graph",
-    models.Translator: "it writes a sentence word by word in a search, which is a program and no graph",
     models.Forecaster: (
         "its networks read scaled series, calendars and the forecasts of simple methods, which a program "
         "computes from the series at every step"
@@ -42,8 +41,7 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
             raise ArgumentError(
                 f"model: {name} cannot be written as ONNX: {reason}; save it for nabi instead"
             )
-    network = model.model if isinstance(model, models.TextClassifier) else model.network
-    if network is None:
+    if getattr(model, "model" if isinstance(model, models.TextClassifier) else "network", None) is None:
         raise ArgumentError(f"model: {name} has no network yet; fit it first")
     next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
     w.preprocessing = {"written_by": "nabi export", "system": name, **w.preprocessing}
@@ -51,8 +49,7 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
 
 
 def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
-    reserved = {"padding": 0, "start": 1, "unknown": 2, "separator": 3}
-    return {"vocabulary": vocabulary.to_dict(), "reserved": reserved}
+    return {"vocabulary": vocabulary.to_dict(), "reserved": RESERVED_CODES}
 
 
 def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
@@ -89,18 +86,6 @@ def _stack(w: Writing, network: Any, x: Value) -> Value:
     return x
 
 
-def _inside(w: Writing, x: Value, lengths: bool) -> Value:
-    if not lengths:
-        return x
-    own = w.input("lengths", np.int32, ["batch"], (None,))
-    return Value(x.name, x.shape, w.mask_of_lengths(own.name, x.name))
-
-
-def _dense(w: Writing, value: str, kernel: Any, bias: Any, name: str) -> str:
-    found = w.graph.add("MatMul", [value, w.weight(kernel, f"{name}_kernel")], name)
-    return found if bias is None else w.graph.add("Add", [found, w.weight(bias, f"{name}_bias")], name)
-
-
 def _language(w: Writing, model: Any, lengths: bool) -> None:
     network, graph = model.network, w.graph
     if network.several and not w.stateful:
@@ -111,12 +96,12 @@ def _language(w: Writing, model: Any, lengths: bool) -> None:
     codes = w.input("codes", np.int64, ["batch", "time"], (None, None))
     table = w.weight(network.embedding.embeddings, "embeddings")
     x = Value(graph.add("Gather", [table, codes.name], "embedded"), (None, None, None))
-    x = _stack(w, network, _inside(w, x, lengths))
+    x = _stack(w, network, w.inside(x, lengths))
     found = x.name
     if network.projection is not None:
-        found = _dense(w, found, network.projection.kernel, None, "projection")
+        found = w.dense(found, network.projection.kernel, None, "projection")
     matrix, bias = network.readout_weights()
-    found = _dense(w, found, matrix.T, bias, "readout")
+    found = w.dense(found, matrix.T, bias, "readout")
     w.output(found, "logits", np.float32, ["batch", "time", len(model.vocabulary)])
     w.preprocessing = {
         "input": "codes of a text; the first of a text is that of its start, with states of zero",
@@ -133,14 +118,14 @@ def _notes(w: Writing, model: Any, lengths: bool) -> None:
             "drawn one after the other, which is a program and no graph"
         )
     frames = w.input("frames", np.float32, ["batch", "time", KEYS], (None, None, KEYS))
-    found = _dense(w, frames.name, network.frames.kernel, network.frames.bias, "frames_read")
+    found = w.dense(frames.name, network.frames.kernel, network.frames.bias, "frames_read")
     if network.labels is not None:
         labels = w.input("labels", np.int64, ["batch"], (None,))
         table = w.weight(network.labels.embeddings, "label_embeddings")
         row = graph.add("Unsqueeze", [graph.add("Gather", [table, labels.name]), graph.ints(1)], "label_rows")
         found = graph.add("Add", [found, row], "frames_of_label")
-    x = _stack(w, network, _inside(w, Value(found, (None, None, None)), lengths))
-    found = _dense(w, x.name, network.readout.kernel, network.readout.bias, "readout")
+    x = _stack(w, network, w.inside(Value(found, (None, None, None)), lengths))
+    found = w.dense(x.name, network.readout.kernel, network.readout.bias, "readout")
     w.output(found, "logits", np.float32, ["batch", "time", KEYS + 1])
     w.preprocessing = {
         "input": "frames of 88 keys, 1 for each that sounds; before the first a frame of zeros",
@@ -162,6 +147,8 @@ def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
 
 
 _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
+    models.Captioner: write_captioner,
+    models.Translator: write_translator,
     models.TextClassifier: _text_classifier,
     models.LanguageModel: _language,
     models.NoteModel: _notes,
