@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from nabi.models._dna._model import DNAClassifier
     from nabi.models._dna._settings import DNASettings as DNASettings
     from nabi.models._forecaster._backtest import Backtest
+    from nabi.models._forecaster._filters import METHODS as METHODS
     from nabi.models._forecaster._forecasts import Forecast, Observation
     from nabi.models._forecaster._model import Forecaster
+    from nabi.models._forecaster._network import QUANTILES as QUANTILES
     from nabi.models._forecaster._report import ForecastReport
     from nabi.models._forecaster._sensitivity import ForecastReading
     from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
@@ -91,8 +93,10 @@ else:
             "nabi.models._dna._model": ["DNAClassifier"],
             "nabi.models._dna._settings": ["DNASettings"],
             "nabi.models._forecaster._backtest": ["Backtest"],
+            "nabi.models._forecaster._filters": ["METHODS"],
             "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
             "nabi.models._forecaster._model": ["Forecaster"],
+            "nabi.models._forecaster._network": ["QUANTILES"],
             "nabi.models._forecaster._report": ["ForecastReport"],
             "nabi.models._forecaster._sensitivity": ["ForecastReading"],
             "nabi.models._forecaster._settings": ["ForecastSettings"],

@@ -174,7 +174,54 @@ def test_models_that_listen_begin_after_their_front(tmp_path: Path, kind: Any) -
     check_own(model, written)
 
 
-@pytest.mark.parametrize("kind", [models.Forecaster])
-def test_programs_are_refused_with_the_reason(tmp_path: Path, kind: Any) -> None:
-    with pytest.raises(ArgumentError, match=f"{kind.__name__} cannot be written as ONNX: it"):
-        Written(kind(), tmp_path / "model.onnx")
+@pytest.mark.parametrize("table", [False, True])
+def test_a_forecaster(tmp_path: Path, table: bool) -> None:
+    steps = np.arange(60)
+    target = np.sin(steps / 3) + RANDOM.normal(size=60) * 0.1
+    settings = {"units": 5, "networks": 2, "epochs": 2, "fallback": False}
+    if table:
+        model = models.Forecaster("lstm", **settings, layers=2)
+        rows = [
+            {"time": f"2024-03-{1 + n % 28:02}", "value": float(one)} for n, one in enumerate(target[:28])
+        ]
+        for number, row in enumerate(rows):
+            row["wind"] = float(np.cos(number))
+        data = {name: [row[name] for row in rows] for name in rows[0]}
+        model.fit(data, horizon=3, time="time", target="value", past=["wind"], verbose=0)
+    else:
+        model = models.Forecaster("gru", **settings, season=7)
+        model.fit(target, horizon=4, verbose=0)
+    (read,) = model._engine.inputs.read(model.series.series)
+    x, methods = torch.from_numpy(read.x)[None], torch.from_numpy(read.methods)[None]
+    members = list(model.network.forecasting)
+    with torch.no_grad():
+        wanted = model.network.average([member(x, methods) for member in members])
+    written = Written(model, tmp_path / "forecasts.onnx")
+    found = written.run(features=x.numpy(), methods=methods.numpy())
+    close(found["quantiles"], wanted.quantiles)
+    close(found["mean"], wanted.mean)
+    said = beside(written)
+    median = read.centre[-1] + read.scale[-1] * found["quantiles"][0, -1, :, 3]
+    assert said["share"] == model.calibration.share
+    if said["share"] == 1:  # nothing of a baseline in it
+        np.testing.assert_allclose(median, model.state().forecast().median, rtol=1e-4, atol=1e-5)
+    assert (said["horizon"], said["quantiles"][3]) == (model.plan.horizon, 0.5)
+    assert said["columns"]["past"] == (["wind"] if table else [])
+    assert sum(one["count"] for one in said["features"]) == x.shape[2]
+    flags = next(one for one in said["features"] if one["what"].startswith("whether each of the last"))
+    assert flags["count"] == min(model.plan.window, 8)
+    check_own(model, written)
+    # Step by step, as observations come.
+    written = Written(model, tmp_path / "steps.onnx", stateful=True)
+    states = {one["input"]: np.zeros((1, one["width"]), np.float32) for one in written.states}
+    for time in range(6):
+        part = slice(time, time + 1)
+        found = written.run(features=x[:, part].numpy(), methods=methods[:, part].numpy(), **states)
+        close(found["quantiles"], wanted.quantiles[:, part])
+        states = {one["input"]: found[one["output"]] for one in written.states}
+
+
+def test_a_system_that_learnt_nothing_is_refused(tmp_path: Path) -> None:
+    for kind in (models.Forecaster, models.Translator, models.LanguageModel, models.TextClassifier):
+        with pytest.raises(ArgumentError, match=f"{kind.__name__} has no network yet; fit it first"):
+            Written(kind(), tmp_path / "model.onnx")

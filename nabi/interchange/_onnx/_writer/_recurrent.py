@@ -18,7 +18,7 @@ from nabi.interchange._onnx._writer._writing import (
 from nabi.ir import Program
 from nabi.targets.onnx import Direction, write_layer
 
-__all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn"]
+__all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn", "write_stack"]
 
 
 class Run(NamedTuple):
@@ -261,3 +261,22 @@ def _merged(w: Writing, layer: Any, forward: Value, backward: Value) -> list[Val
     if layer.merge_mode == "ave":
         found = graph.add("Mul", [found, graph.number(0.5)], f"{layer.name}_mean")
     return [changed(forward, found)]
+
+
+def write_stack(w: Writing, stack: Sequence[Any], x: Value, before: str = "") -> Value:
+    """Write recurrent layers on top of each other; their states are zero, or inputs and outputs of the file.
+
+    `before` stands before the names of the states.
+    """
+    for number, layer in enumerate(stack):
+        program = layer.program()
+        first: tuple[str, ...] | None = None
+        pairs = list(zip(program.state_names, program.state_widths, strict=True))
+        if w.stateful:
+            first = tuple(w.state(f"{before}{state}_{number}", ["batch", width]) for state, width in pairs)
+        run = Run(program, layer.cell_parameters(), False, first)
+        (result,) = run_over_time(w, [run], x, f"{before}recurrent_{number}")
+        for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
+            w.next_state(given, value, ["batch", width])
+        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
+    return x

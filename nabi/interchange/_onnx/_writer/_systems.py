@@ -9,38 +9,27 @@ from nabi import models
 from nabi.data import KEYS, Vocabulary
 from nabi.errors import ArgumentError
 from nabi.interchange._onnx._writer._decoders import write_captioner, write_translator
+from nabi.interchange._onnx._writer._forecasts import write_forecaster
 from nabi.interchange._onnx._writer._models import write_keras_model
-from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
+from nabi.interchange._onnx._writer._recurrent import write_stack
 from nabi.interchange._onnx._writer._sequences import write_sequence_networks
 from nabi.interchange._onnx._writer._writing import RESERVED_CODES, Value, Writing
 
 __all__ = ["is_system", "write_system"]
 
-_REFUSED = {
-    models.Forecaster: (
-        "its networks read scaled series, calendars and the forecasts of simple methods, which a program "
-        "computes from the series at every step"
-    ),
-}
-
 
 def is_system(model: Any) -> bool:
     """Return whether a model is a ready system."""
-    return isinstance(model, (*_WRITERS, *_REFUSED))
+    return isinstance(model, tuple(_WRITERS))
 
 
 def write_system(w: Writing, model: Any, lengths: bool) -> str:
     """Write the network of a ready system; returns what it is called.
 
     Raises:
-        ArgumentError: for a system that is no single graph, or has not been trained.
+        ArgumentError: for a system that has not been trained, and what it has no rendering for.
     """
     name = type(model).__name__
-    for kind, reason in _REFUSED.items():
-        if isinstance(model, kind):
-            raise ArgumentError(
-                f"model: {name} cannot be written as ONNX: {reason}; save it for nabi instead"
-            )
     if getattr(model, "model" if isinstance(model, models.TextClassifier) else "network", None) is None:
         raise ArgumentError(f"model: {name} has no network yet; fit it first")
     next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
@@ -70,22 +59,6 @@ def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
     }
 
 
-def _stack(w: Writing, network: Any, x: Value) -> Value:
-    """Write a stack of recurrent layers; its states are zero, or inputs and outputs of the file."""
-    for number, layer in enumerate(network.recurrent):
-        program = layer.program()
-        first: tuple[str, ...] | None = None
-        pairs = list(zip(program.state_names, program.state_widths, strict=True))
-        if w.stateful:
-            first = tuple(w.state(f"{state}_{number}", ["batch", width]) for state, width in pairs)
-        run = Run(program, layer.cell_parameters(), False, first)
-        (result,) = run_over_time(w, [run], x, f"recurrent_{number}")
-        for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
-            w.next_state(given, value, ["batch", width])
-        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
-    return x
-
-
 def _language(w: Writing, model: Any, lengths: bool) -> None:
     network, graph = model.network, w.graph
     if network.several and not w.stateful:
@@ -96,7 +69,7 @@ def _language(w: Writing, model: Any, lengths: bool) -> None:
     codes = w.input("codes", np.int64, ["batch", "time"], (None, None))
     table = w.weight(network.embedding.embeddings, "embeddings")
     x = Value(graph.add("Gather", [table, codes.name], "embedded"), (None, None, None))
-    x = _stack(w, network, w.inside(x, lengths))
+    x = write_stack(w, network.recurrent, w.inside(x, lengths))
     found = x.name
     if network.projection is not None:
         found = w.dense(found, network.projection.kernel, None, "projection")
@@ -124,7 +97,7 @@ def _notes(w: Writing, model: Any, lengths: bool) -> None:
         table = w.weight(network.labels.embeddings, "label_embeddings")
         row = graph.add("Unsqueeze", [graph.add("Gather", [table, labels.name]), graph.ints(1)], "label_rows")
         found = graph.add("Add", [found, row], "frames_of_label")
-    x = _stack(w, network, w.inside(Value(found, (None, None, None)), lengths))
+    x = write_stack(w, network.recurrent, w.inside(Value(found, (None, None, None)), lengths))
     found = w.dense(x.name, network.readout.kernel, network.readout.bias, "readout")
     w.output(found, "logits", np.float32, ["batch", "time", KEYS + 1])
     w.preprocessing = {
@@ -148,6 +121,7 @@ def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
 
 _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
     models.Captioner: write_captioner,
+    models.Forecaster: write_forecaster,
     models.Translator: write_translator,
     models.TextClassifier: _text_classifier,
     models.LanguageModel: _language,
