@@ -47,6 +47,7 @@ def export(
 
     What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
     translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
+    What draws the chords of a model of notes is in model.chord.onnx.
     """
     place = model.with_suffix(f".{to}") if out is None else out
     check_outputs(

@@ -87,8 +87,9 @@ def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
 
 
 def beside_onnx(path: Path) -> list[Path]:
-    """Return what a ready system may have beside its ONNX file: JSON, and one step of its decoder."""
-    return [path.with_suffix(".json"), path.with_name(f"{path.stem}.step{path.suffix}")]
+    """Return what a ready system may have beside its ONNX file: JSON, one step of its decoder, its chords."""
+    parts = [path.with_name(f"{path.stem}.{part}{path.suffix}") for part in ("step", "chord")]
+    return [path.with_suffix(".json"), *parts]
 
 
 def cell_files(cells: Iterable[str]) -> list[Path]:

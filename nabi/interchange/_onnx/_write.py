@@ -49,7 +49,8 @@ def write_onnx(
             `SpeechRecognizer`), or is two (`Translator`, `Captioner`).
         path: of the file. For a system, what stands before its network (a vocabulary) is written beside it,
             with the suffix `.json`. Of a translator or captioner this file is the encoder; one step of the
-            decoder is written beside it, `model.step.onnx` for `model.onnx`.
+            decoder is written beside it, `model.step.onnx` for `model.onnx`. What draws the chords of a model
+            of notes is in `model.chord.onnx`.
         lengths: whether there is an input `lengths`, int32 `[batch]`: how many steps of each row count.
         stateful: whether the states of recurrent layers are inputs and outputs, so that a sequence can be
             read piece by piece; the pairs are in the file's metadata under `nabi.states`.

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from nabi import models
 from nabi.errors import ArgumentError
 from nabi.files import read_model_file
 from nabi.models import TextClassifier
+from nabi.models._notes._sampling import FrameSampling
 
 from .running import Written, close
 
@@ -89,10 +92,47 @@ def test_a_model_of_notes(tmp_path: Path) -> None:
     written = Written(model, tmp_path / "notes.onnx")
     close(written.run(frames=frames, labels=labels)["logits"], wanted)
     check_own(model, written)
-    chords = models.NoteModel(**SMALL, embedding_size=3, output="chords")
-    chords.fit(pieces, validation_share=0, test_share=0, verbose=0)
-    with pytest.raises(ArgumentError, match="NoteModel cannot be written as ONNX"):
-        Written(chords, tmp_path / "chords.onnx")
+
+
+def test_a_model_of_chords(tmp_path: Path) -> None:
+    model = models.NoteModel(**SMALL, embedding_size=3, output="chords")
+    model.fit([[(60,), (62,), (64, 67)] * 4] * 4, validation_share=0, test_share=0, verbose=0)
+    with torch.no_grad():
+        model.network.together.copy_(torch.from_numpy(RANDOM.normal(size=(88, 88))).triu(1))
+        model.network.readout.bias.copy_(torch.from_numpy(RANDOM.normal(size=89)) - 2)
+    written = Written(model, tmp_path / "chords.onnx")
+    frames = RANDOM.integers(0, 2, (3, 5, 88)).astype(np.float32)
+    with torch.no_grad():
+        wanted, _ = model.network(torch.tensor(frames), model.network.start(3))
+    logits = written.run(frames=frames)["logits"]
+    close(logits, wanted)
+    place = tmp_path / beside(written)["chord"]
+    onnx.checker.check_model(onnx.load(place), full_check=True)
+    chord = onnxruntime.InferenceSession(place)
+    coupling = model.network.coupling().double().detach().numpy()
+    sounding = 0
+    for temperature in (1.0, 0.5, 3.0):
+        seeds = range(10)
+        draws = np.stack([np.random.default_rng(seed).random(88) for seed in seeds])
+        rows = np.stack([logits[seed % 3, -1] for seed in seeds])
+        feeds = {
+            "logits": rows,
+            "draws": draws.astype(np.float32),
+            "temperature": np.array(temperature, np.float32),
+        }
+        keys, known = chord.run(["keys", "known"], feeds)
+        for seed in seeds:
+            drawer = FrameSampling(temperature, voices=88, seed=seed).drawer(coupling)
+            found = drawer.keys(rows[seed, :88].astype(float))
+            assert np.flatnonzero(keys[seed]).tolist() == found
+            sounding += len(found)
+        frame = torch.from_numpy(keys)
+        close(known, model.network.knowing(torch.from_numpy(rows), frame).detach())
+    assert sounding > 100
+    feeds |= {"draws": np.full((10, 88), 0.5, np.float32)}
+    best = FrameSampling(0, voices=88).drawer(coupling).keys(rows[0, :88].astype(float))
+    assert np.flatnonzero(chord.run(["keys"], feeds)[0][0]).tolist() == best
+    check_own(model, written)
 
 
 def check_sequences(path: Path, model: Any, x: Any, fed: Any = None) -> None:

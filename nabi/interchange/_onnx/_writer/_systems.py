@@ -8,6 +8,7 @@ import numpy as np
 from nabi import models
 from nabi.data import KEYS, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.interchange._onnx._writer._chords import write_chord
 from nabi.interchange._onnx._writer._decoders import write_captioner, write_translator
 from nabi.interchange._onnx._writer._forecasts import write_forecaster
 from nabi.interchange._onnx._writer._models import write_keras_model
@@ -85,11 +86,6 @@ def _language(w: Writing, model: Any, lengths: bool) -> None:
 
 def _notes(w: Writing, model: Any, lengths: bool) -> None:
     network, graph = model.network, w.graph
-    if network.coupling() is not None:
-        raise ArgumentError(
-            'model: NoteModel cannot be written as ONNX: with the output "chords" the keys of a frame are '
-            "drawn one after the other, which is a program and no graph"
-        )
     frames = w.input("frames", np.float32, ["batch", "time", KEYS], (None, None, KEYS))
     found = w.dense(frames.name, network.frames.kernel, network.frames.bias, "frames_read")
     if network.labels is not None:
@@ -105,6 +101,17 @@ def _notes(w: Writing, model: Any, lengths: bool) -> None:
         "labels": list(model.labels),
         "outputs": "logits of the keys of the next frame, each by itself, and of the end of the piece",
     }
+    coupling = network.coupling()
+    if coupling is not None:
+        write_chord(w.beside("chord"), coupling)
+        w.preprocessing["outputs"] = (
+            "logits of the keys of the next frame, as if none below them sounded, and of the end of the piece"
+        )
+        w.preprocessing["drawing"] = (
+            "the file `chord` reads the logits, a random number from 0 to 1 for each key, and a temperature "
+            "above 0; it gives `keys`, and the logits of each that knew those below it; draws of 0.5 take "
+            "what is more probable than not"
+        )
 
 
 def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
