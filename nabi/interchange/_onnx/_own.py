@@ -171,6 +171,8 @@ def _part(path: str | Path, part: str, wanted: str) -> Model:
     if not part.isidentifier():
         raise FileFormatError(f"{KEY}: expected the name of a part, got {short(part)}")
     place = part_path(path, part)
+    if place.is_symlink():
+        raise FileFormatError(f"{KEY}: {place.name} is a link, which is not followed")
     try:
         message = decoded(Model, place.read_bytes())
     except OSError as problem:

@@ -44,9 +44,7 @@ def write_onnx(
 
     Args:
         model: a Sequential or functional model; a module of `nabi.nn` (`RNN(cell)`, `LSTM`, `GRU`,
-            `ElmanRNN`); or a ready system whose network is one graph (`TextClassifier`, `LanguageModel`,
-            `NoteModel`, `SeriesClassifier`, `DNAClassifier`, `ClipClassifier`, `SoundClassifier`,
-            `SpeechRecognizer`), or is two (`Translator`, `Captioner`).
+            `ElmanRNN`); or a ready system that has been trained.
         path: of the file. For a system, what stands before its network (a vocabulary) is written beside it,
             with the suffix `.json`. Of a translator or captioner this file is the encoder; one step of the
             decoder is written beside it, `model.step.onnx` for `model.onnx`. What draws the chords of a model
