@@ -1,6 +1,7 @@
 """Translators and captioners: an encoder and one step of a decoder, which a short loop decodes with."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from nabi import models
+from nabi import cells, models
 from nabi.errors import ArgumentError, FileFormatError
 from nabi.interchange import read_onnx, write_onnx
 from nabi.models._networks._decoder_steps import NEVER_WRITTEN, DecoderSteps
@@ -113,6 +114,41 @@ def test_a_translator(tmp_path: Path, cell: str, options: dict[str, Any]) -> Non
         assert " ".join(alone.words("target")[code] for code in written) == found.text
     # It has learnt something: what it writes depends on what it reads.
     assert len({one.text for one in model.translate(SOURCES[:8], beam=1)}) > 3
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("NABI_RANDOM_ONNX", "6"))))
+def test_random_translators(tmp_path: Path, seed: int) -> None:
+    """Any cell, attention and number of layers, with weights that no training would give."""
+    draw = np.random.default_rng(seed)
+    attention = (None, "luong", "bahdanau")[draw.integers(3)]
+    model = models.Translator(
+        str(draw.choice(cells.names())),
+        units=int(draw.integers(2, 7)),
+        embedding_size=int(draw.integers(2, 7)),
+        layers=int(draw.integers(1, 4)),
+        attention=attention,
+        input_feeding=attention == "luong" and bool(draw.integers(2)),
+        bidirectional=bool(draw.integers(2)),
+        tied=bool(draw.integers(2)),
+        epochs=1,
+        seed=seed,
+    )
+    model.fit(SOURCES[:4], TARGETS[:4], validation_share=0, verbose=0)
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight.copy_(torch.from_numpy(draw.normal(size=weight.shape) * 0.5))
+    whole = bool(draw.integers(2))
+    opset = int(draw.integers(17, 23))
+    pair = Pair(model, tmp_path / "model.onnx", lengths=not whole, opset=opset)
+    codes = draw.integers(0, len(model.source_vocabulary), (4, 6))
+    lengths = torch.full((4,), 6) if whole else torch.tensor([6, 1, 3, 6])
+    feeds = pair.encoder.run(codes=codes, **({} if whole else {"lengths": lengths.int().numpy()}))
+    with torch.no_grad():
+        memory = model.network.encoder(torch.from_numpy(codes), lengths)
+        previous = draw.integers(0, len(model.target_vocabulary), (4, 5))
+        pair.check_steps(model.network, memory, feeds, previous)
+    again = read_onnx(tmp_path / "model.onnx").network.state_dict()
+    assert all(torch.equal(again[name], one) for name, one in model.network.state_dict().items())
 
 
 def pictures(count: int, size: int) -> Any:
