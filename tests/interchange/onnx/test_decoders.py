@@ -13,7 +13,7 @@ import torch
 
 from nabi import cells, models
 from nabi.errors import ArgumentError, FileFormatError
-from nabi.interchange import read_onnx, write_onnx
+from nabi.interchange import describe, read_onnx, write_onnx
 from nabi.models._networks._decoder_steps import NEVER_WRITTEN, DecoderSteps
 
 from .running import Written, close
@@ -188,6 +188,10 @@ def test_nabi_reads_both_files_back(tmp_path: Path) -> None:
     written = write_onnx(model, path)
     step = tmp_path / "model.step.onnx"
     assert written == (path, step, tmp_path / "model.json")
+    facts = dict(describe(path).facts)
+    assert facts["system"] == "Translator"
+    with pytest.raises(FileFormatError, match="the step of a Translator and no model by itself"):
+        describe(step)
     again = read_onnx(path)
     assert again.translate(SOURCES[:5]) == model.translate(SOURCES[:5])
     own, read = model.network.state_dict(), again.network.state_dict()

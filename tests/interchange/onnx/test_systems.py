@@ -13,6 +13,7 @@ import torch
 from nabi import models
 from nabi.errors import ArgumentError
 from nabi.files import read_model_file
+from nabi.interchange import describe
 from nabi.models import TextClassifier
 from nabi.models._notes._sampling import FrameSampling
 
@@ -47,6 +48,7 @@ def test_a_text_classifier(tmp_path: Path, pooling: str) -> None:
     written = Written(model, tmp_path / "texts.onnx")
     codes = np.array([[1, 4, 5, 6], [1, 7, 0, 0]])
     close(written.run(input=codes)["output"], model.model(torch.tensor(codes)))
+    assert dict(describe(written.path).facts)["system"] == "TextClassifier"
     assert beside(written)["labels"] == list(model.labels.names)
     assert beside(written)["vocabulary"] == model.vocabulary.to_dict()
     check_own(model, written)
