@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nabi.cli._load import CELL_HELP
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["convert"]
@@ -39,10 +39,8 @@ def convert(
 
     Examples: nabi convert song.nabi song.onnx; nabi convert model.ckpt.index weights.safetensors
     """
-    # What a ready system does before its network is written beside an ONNX file, as JSON.
-    beside = [target.with_suffix(".json")] if target.suffix == ".onnx" else []
     check_outputs(
-        {"OUT": [target, *beside]},
+        {"OUT": [target, *(beside_onnx(target) if target.suffix == ".onnx" else [])]},
         {"IN": source, "--cell": cell_files(own_cells or ())},
         overwrite=overwrite,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nabi.cli._load import CELL_HELP, load_with_cells
-from nabi.cli._outputs import Overwrite, cell_files, check_outputs
+from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
 from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["export"]
@@ -45,19 +45,22 @@ def export(
 ) -> None:
     """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
 
-    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON.
+    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
+    translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
+    What draws the chords of a model of notes is in model.chord.onnx.
     """
     place = model.with_suffix(f".{to}") if out is None else out
     check_outputs(
-        {"--out": [place, place.with_suffix(".json")]},
+        {"--out": [place, *beside_onnx(place)]},
         {"MODEL": model, "--cell": cell_files(cell or ())},
         overwrite=overwrite,
     )
     found = _load(model, cell or ())
     from nabi.interchange import write_onnx
 
-    write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
-    typer.echo(f"The model is in {place}")
+    written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
+    models = [str(one) for one in written if one.suffix != ".json"]
+    typer.echo(f"The model is in {' and '.join(models)}")
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> Any:

@@ -14,7 +14,7 @@ import typer
 
 from nabi.errors import OutputError
 
-__all__ = ["Overwrite", "cell_files", "check_outputs", "check_run_folder"]
+__all__ = ["Overwrite", "beside_onnx", "cell_files", "check_outputs", "check_run_folder"]
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite files not written by nabi.")]
 
@@ -84,6 +84,12 @@ def check_run_folder(folder: Path, *, overwrite: bool = False) -> None:
             f"--out: {folder} has files that are not from an earlier run, such as {foreign.name}; choose "
             "another folder, or pass --overwrite"
         )
+
+
+def beside_onnx(path: Path) -> list[Path]:
+    """Return what a ready system may have beside its ONNX file: JSON, one step of its decoder, its chords."""
+    parts = [path.with_name(f"{path.stem}.{part}{path.suffix}") for part in ("step", "chord")]
+    return [path.with_suffix(".json"), *parts]
 
 
 def cell_files(cells: Iterable[str]) -> list[Path]:

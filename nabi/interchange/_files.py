@@ -153,17 +153,19 @@ def write_model(model: Any, path: str | os.PathLike[str]) -> None:
     _write(model, _checks.path("path", path), format_to_write(path))
 
 
-def _write(model: Any, path: Path, target: Format) -> None:
+def _write(model: Any, path: Path, target: Format) -> list[Path]:
+    """Write a model; returns the further files that hold a part of it."""
     writer = function(target.write_model)
     if writer is not None:
-        writer(model, path)
-        return
+        written = writer(model, path) or ()
+        return [one for one in written if one != path and one.suffix == path.suffix]
     write_weights = function(target.write_weights)
     assert write_weights is not None
     network = model if hasattr(model, "state_dict") else getattr(model, "network", None)
     if network is None:
         raise ArgumentError(f"model: expected a model or a system with a network, got {type(model).__name__}")
     write_weights(network.state_dict(), path)
+    return []
 
 
 @public
@@ -183,7 +185,8 @@ def convert(
         custom_objects: your own classes that the model uses, by name.
 
     Returns:
-        The names of both formats.
+        The names of both formats; the second also names a further file that holds a part of the model, as
+        of a translator in ONNX.
 
     Raises:
         MissingFileError: if there is no such file.
@@ -207,11 +210,12 @@ def convert(
     if read_weights is not None and write_weights is not None:
         tensors = read_weights(place)
         write_weights(dict(getattr(tensors, "tensors", tensors)), path)
+        beside = []
     elif function(found.read_model) is not None:
-        _write(_read(place, found, custom_objects), path, wanted)
+        beside = _write(_read(place, found, custom_objects), path, wanted)
     else:
         raise ArgumentError(f"source: {place} is {found.with_article}, {_possible(found, wanted)}")
-    return found.name, wanted.name
+    return found.name, " and ".join([wanted.name, *(one.name for one in beside)])
 
 
 def _possible(found: Format, wanted: Format) -> str:

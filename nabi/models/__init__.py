@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from nabi.models._dna._model import DNAClassifier
     from nabi.models._dna._settings import DNASettings as DNASettings
     from nabi.models._forecaster._backtest import Backtest
+    from nabi.models._forecaster._filters import METHODS as METHODS
     from nabi.models._forecaster._forecasts import Forecast, Observation
     from nabi.models._forecaster._model import Forecaster
+    from nabi.models._forecaster._network import QUANTILES as QUANTILES
     from nabi.models._forecaster._report import ForecastReport
     from nabi.models._forecaster._sensitivity import ForecastReading
     from nabi.models._forecaster._settings import ForecastSettings as ForecastSettings
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from nabi.models._language._settings import LanguageSettings as LanguageSettings
     from nabi.models._language._training import LanguageReport
     from nabi.models._language._words import NextWord
+    from nabi.models._networks._decoder_steps import NEVER_WRITTEN as NEVER_WRITTEN
     from nabi.models._notes._model import NoteModel
     from nabi.models._notes._settings import NoteSettings as NoteSettings
     from nabi.models._notes._training import NoteReport
@@ -90,8 +93,10 @@ else:
             "nabi.models._dna._model": ["DNAClassifier"],
             "nabi.models._dna._settings": ["DNASettings"],
             "nabi.models._forecaster._backtest": ["Backtest"],
+            "nabi.models._forecaster._filters": ["METHODS"],
             "nabi.models._forecaster._forecasts": ["Forecast", "Observation"],
             "nabi.models._forecaster._model": ["Forecaster"],
+            "nabi.models._forecaster._network": ["QUANTILES"],
             "nabi.models._forecaster._report": ["ForecastReport"],
             "nabi.models._forecaster._sensitivity": ["ForecastReading"],
             "nabi.models._forecaster._settings": ["ForecastSettings"],
@@ -100,6 +105,7 @@ else:
             "nabi.models._language._settings": ["LanguageSettings"],
             "nabi.models._language._training": ["LanguageReport"],
             "nabi.models._language._words": ["NextWord"],
+            "nabi.models._networks._decoder_steps": ["NEVER_WRITTEN"],
             "nabi.models._notes._model": ["NoteModel"],
             "nabi.models._classifier._model": ["Prediction", "TextClassifier"],
             "nabi.models._notes._settings": ["NoteSettings"],

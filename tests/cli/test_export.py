@@ -55,3 +55,24 @@ def test_a_cell_of_a_file_and_errors(nabi: Any, tmp_path: Path, monkeypatch: pyt
     done = nabi("export", "dense.nabi", "--opset", 12)
     assert done.status == 2
     assert "opset: expected a version from 17 to 22, got 12" in done.err
+
+
+def test_both_files_of_a_translator_are_named(
+    nabi: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = models.Translator(units=3, embedding_size=3, epochs=1, unit="words")
+    model.fit(["a b", "b a", "b"] * 3, ["1 2", "2 1", "2"] * 3, validation_share=0, verbose=0)
+    model.save("pairs.nabi")
+    done = nabi("export", "pairs.nabi")
+    assert (done.status, done.out) == (0, "The model is in pairs.onnx and pairs.step.onnx\n")
+    assert nabi("export", "pairs.nabi", "--lengths").status == 0  # files of nabi are replaced
+    done = nabi("convert", "pairs.nabi", "other.onnx")
+    assert done.status == 0
+    assert "Written to other.onnx: ONNX model and other.step.onnx, from" in done.out
+    assert nabi("convert", "other.onnx", "again.nabi").status == 0
+    assert models.Translator.load("again.nabi").translate(["a b"]) == model.translate(["a b"])
+    Path("pairs.step.onnx").write_text("another program's")
+    done = nabi("export", "pairs.nabi")
+    assert done.status == 2
+    assert "pairs.step.onnx exists and was not written by nabi" in done.err

@@ -18,8 +18,11 @@ Described = tuple[list[tuple[str, str]], list[Table], dict[str, tuple[str, ...]]
 def describe_model_object(model: Any) -> Described:
     """Return facts, tables and equations of a model that was read from a file."""
     if not isinstance(model, models.Model):
-        facts, tables = describe_weights(infos_of(model.state_dict()))
-        return [("module", type(model).__name__), *facts], tables, equations_of_module(model)
+        network, what = model, "module"
+        if not isinstance(model, torch.nn.Module):  # a ready system
+            network, what = model.model if hasattr(model, "model") else model.network, "system"
+        facts, tables = describe_weights(infos_of(network.state_dict()))
+        return [(what, type(model).__name__), *facts], tables, equations_of_module(network)
     layers = list(model.layers)
     shapes, called_on = model.output_shapes(), model.connections()
     rows = []

@@ -21,6 +21,9 @@ among the arguments is described by `nabi.layers.cell_config`.
 With `rows`, COUNT rows of the initializer of that name, seen as a matrix of its last axis, from row FIRST,
 times SIGN (1 or -1); all of them, one below the other, are the tensor in the shape that its axes have in the
 order `axes`: `values.reshape([shape[a] for a in axes])`, of which axis k is axis `axes[k]` of the tensor.
+Some systems are two files: `model.step.onnx` beside `model.onnx`, and so on. The description of the first
+has `"parts": {"step": checksum}`, and rows in the second file are those of `step:INITIALIZER`. The second has
+the key `nabi.part` instead: what it is, of what, and the name of the first, as it was written.
 `nabi.interchange._onnx._own` writes and reads this description: `own_model(message)` gives back the
 `ModelFile`, or None where a file has none.
 

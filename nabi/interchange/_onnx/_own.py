@@ -5,7 +5,8 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,55 @@ from torch import Tensor
 from nabi._shown import short
 from nabi.errors import FileFormatError
 from nabi.files import LAYOUT, ModelFile
-from nabi.targets.onnx import Model, Tensor as OnnxTensor, encoded
+from nabi.targets.onnx import Model, Tensor as OnnxTensor, decoded, encoded
 
-__all__ = ["KEY", "describe", "digest", "own_model"]
+__all__ = ["KEY", "PART", "describe", "digest", "own_model", "part_path"]
 
 KEY = "nabi"
 """The key of the description in `metadata_props`."""
+PART = "nabi.part"
+"""The key in a file beside the one with the description, which says what it is."""
 _FEWEST = 64  # Smaller tensors are stored beside the graph; finding them in it would say more than they hold.
 _DTYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
 Array = npt.NDArray[Any]
 
 
-def describe(file: ModelFile, message: Model) -> str:
+def part_path(path: str | os.PathLike[str], part: str) -> Path:
+    """Return where a further file of a model is: `model.step.onnx` beside `model.onnx`."""
+    place = Path(path)
+    return place.with_name(f"{place.stem}.{part}{place.suffix}")
+
+
+def describe(file: ModelFile, message: Model, parts: Mapping[str, Model] | None = None) -> str:
     """Return the description as JSON text.
 
     Args:
         file: the model as nabi's own file holds it.
         message: the model as ONNX; most of the numbers are found in the constants of its graph.
+        parts: the further files of the model, each by what it is; others are in the constants of theirs.
     """
-    places = _Places([] if message.graph is None else message.graph.initializer)
+    parts = {} if parts is None else parts
+    places = _Places(_constants(message, parts))
     described = {
         "format": KEY,
         "layout": LAYOUT,
         "kind": file.kind,
         "graph": digest(message),
+        **({"parts": {part: digest(one) for part, one in parts.items()}} if parts else {}),
         "header": dict(file.header),
         "tensors": {name: places.find(tensor) for name, tensor in file.tensors.items()},
     }
     return json.dumps(described, ensure_ascii=False)
+
+
+def _constants(message: Model, parts: Mapping[str, Model]) -> dict[str, OnnxTensor]:
+    """Return the constants of a file by name, and those of its parts by `part:name`."""
+    files = {"": message, **{f"{part}:": one for part, one in parts.items()}}
+    return {
+        before + constant.name: constant
+        for before, one in files.items()
+        for constant in ([] if one.graph is None else one.graph.initializer)
+    }
 
 
 def digest(message: Model) -> str:
@@ -58,15 +80,15 @@ def digest(message: Model) -> str:
 class _Places:
     """Where each row of numbers stands in the constants of a graph."""
 
-    def __init__(self, initializers: Sequence[OnnxTensor]) -> None:
+    def __init__(self, constants: Mapping[str, OnnxTensor]) -> None:
         self._rows: dict[bytes, tuple[str, int]] = {}
         self._matrices: dict[str, Array] = {}
-        for one in initializers:
+        for name, one in constants.items():
             if one.data_type == 1 and len(one.dims) >= 2 and all(one.dims):
                 matrix = np.frombuffer(one.raw_data, "<f4").reshape(-1, one.dims[-1])
-                self._matrices[one.name] = matrix
+                self._matrices[name] = matrix
                 for row, values in enumerate(matrix):
-                    self._rows.setdefault(values.tobytes(), (one.name, row))
+                    self._rows.setdefault(values.tobytes(), (name, row))
 
     def find(self, tensor: Tensor) -> dict[str, Any]:
         """Describe a tensor by rows of constants, or by its numbers."""
@@ -131,8 +153,8 @@ def own_model(message: Model, path: str | Path = "") -> ModelFile | None:
             raise FileFormatError(f"{KEY}: expected layout {LAYOUT}, got {str(found['layout'])[:20]}")
         if found["graph"] != digest(message):
             raise FileFormatError(f"{KEY}: the graph was changed after nabi had written it")
-        graph = message.graph
-        constants = {} if graph is None else {one.name: one for one in graph.initializer}
+        parts = {str(part): _part(path, str(part), str(one)) for part, one in found.get("parts", {}).items()}
+        constants = _constants(message, parts)
         tensors = {str(name): _tensor(place, constants) for name, place in found["tensors"].items()}
         kind, header = str(found["kind"]), dict(found["header"])
     except FileFormatError as problem:
@@ -142,6 +164,24 @@ def own_model(message: Model, path: str | Path = "") -> ModelFile | None:
             f"path: {path}: {KEY}: the description of the model is damaged: {short(problem)}"
         ) from problem
     return ModelFile(Path(path), kind, header, tensors)
+
+
+def _part(path: str | Path, part: str, wanted: str) -> Model:
+    """Read a further file of a model."""
+    if not part.isidentifier():
+        raise FileFormatError(f"{KEY}: expected the name of a part, got {short(part)}")
+    place = part_path(path, part)
+    if place.is_symlink():
+        raise FileFormatError(f"{KEY}: {place.name} is a link, which is not followed")
+    try:
+        message = decoded(Model, place.read_bytes())
+    except OSError as problem:
+        raise FileFormatError(
+            f"{KEY}: expected {place.name} beside it, with the rest of the model"
+        ) from problem
+    if digest(message) != wanted:
+        raise FileFormatError(f"{KEY}: {place.name} is of another model, or was changed")
+    return message
 
 
 def _tensor(place: Mapping[str, Any], constants: Mapping[str, OnnxTensor]) -> Tensor:

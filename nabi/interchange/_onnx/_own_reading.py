@@ -1,5 +1,6 @@
 """ONNX files of nabi back to the models that were written: exactly, where nothing has changed the file."""
 
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from nabi import nn
 from nabi.errors import FileFormatError, NabiError
 from nabi.files import ModelFile, write_model_file
-from nabi.interchange._onnx._own import own_model
+from nabi.interchange._onnx._own import PART, own_model
 from nabi.interchange._own_files import read_own_model
 from nabi.layers import cell_from_config
 from nabi.targets.onnx import Model
@@ -23,7 +24,13 @@ def read_own(message: Model, path: Path, custom_objects: Mapping[str, Any] | Non
 
     The reason is empty for files of other programs. A description that is damaged, that needs a class that is
     not there, or whose graph was changed afterwards, is no error: the graph says what the model computes.
+
+    Raises:
+        FileFormatError: for a file of nabi that is a part of a model.
     """
+    text = next((entry.value for entry in message.metadata_props if entry.key == PART), None)
+    if text is not None:
+        raise FileFormatError(_said_of_part(text))
     try:
         file = own_model(message, path)
         if file is None:
@@ -31,6 +38,14 @@ def read_own(message: Model, path: Path, custom_objects: Mapping[str, Any] | Non
         return (_module if file.kind == "module" else _model)(file, custom_objects), ""
     except (NabiError, KeyError, TypeError, ValueError, RuntimeError) as problem:
         return None, f"nabi's description of the model was not used: {problem}"
+
+
+def _said_of_part(text: str) -> str:
+    try:
+        part, whole, file = (str(json.loads(text)[key])[:200] for key in ("part", "of", "file"))
+    except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        raise FileFormatError(f"{PART}: what the file is a part of is damaged") from problem
+    return f"the file is the {part} of a {whole} and no model by itself; read {file}, written beside it"
 
 
 def _model(file: ModelFile, custom_objects: Mapping[str, Any] | None) -> Any:

@@ -57,8 +57,9 @@ def read_onnx(path: str | Path, custom_objects: Mapping[str, Any] | None = None)
 
     Inputs and outputs have the batch first, `[B, T, features]`, also where the file has time first;
     `model.imported` says which axis of each is the batch in the file, and what else there is to know.
-    Several outputs are a dictionary by their names. Nothing in the file is run, and other files are read only
-    where the file has its weights in one beside it. Versions 7 to 24 of ONNX's operators are read.
+    Several outputs are a dictionary by their names. Nothing in the file is run. Other files are read only
+    where the file has its weights in one beside it, or nabi wrote it as two. Versions 7 to 24 of ONNX's
+    operators are read.
 
     Args:
         path: the file.

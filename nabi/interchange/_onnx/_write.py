@@ -13,7 +13,7 @@ from nabi import _checks, models, nn
 from nabi._public import public
 from nabi.errors import ArgumentError, NabiError, OutputError
 from nabi.files import ModelFile, read_model_file, write_atomically
-from nabi.interchange._onnx._own import KEY, describe
+from nabi.interchange._onnx._own import KEY, PART, describe, part_path
 from nabi.interchange._onnx._writer._models import write_keras_model
 from nabi.interchange._onnx._writer._modules import module_header, write_module
 from nabi.interchange._onnx._writer._systems import is_system, write_system
@@ -34,7 +34,7 @@ def write_onnx(
     lengths: bool = False,
     stateful: bool = False,
     opset: int = 17,
-) -> None:
+) -> tuple[Path, ...]:
     """Write a model as an ONNX file, which ONNX Runtime and other programs run without nabi.
 
     Batch and time stay open. A layer whose equations are those of ONNX's RNN, LSTM or GRU becomes that
@@ -44,15 +44,18 @@ def write_onnx(
 
     Args:
         model: a Sequential or functional model; a module of `nabi.nn` (`RNN(cell)`, `LSTM`, `GRU`,
-            `ElmanRNN`); or a ready system whose network is one graph (`TextClassifier`, `LanguageModel`,
-            `NoteModel`, `SeriesClassifier`, `DNAClassifier`, `ClipClassifier`, `SoundClassifier`,
-            `SpeechRecognizer`).
+            `ElmanRNN`); or a ready system that has been trained.
         path: of the file. For a system, what stands before its network (a vocabulary) is written beside it,
-            with the suffix `.json`.
+            with the suffix `.json`. Of a translator or captioner this file is the encoder; one step of the
+            decoder is written beside it, `model.step.onnx` for `model.onnx`. What draws the chords of a model
+            of notes is in `model.chord.onnx`.
         lengths: whether there is an input `lengths`, int32 `[batch]`: how many steps of each row count.
         stateful: whether the states of recurrent layers are inputs and outputs, so that a sequence can be
             read piece by piece; the pairs are in the file's metadata under `nabi.states`.
         opset: version of ONNX's operators, from 17 to 22.
+
+    Returns:
+        The files that were written, the one at `path` first.
 
     Raises:
         ArgumentError: for a model or layers without a rendering in ONNX; all such layers are named.
@@ -64,7 +67,8 @@ def write_onnx(
     >>> from nabi import interchange, layers, models
     >>> model = models.Sequential([layers.LSTM(4, input_shape=(None, 3)), layers.Dense(1)])
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
-    >>> interchange.write_onnx(model, file)
+    >>> [one.name for one in interchange.write_onnx(model, file)]
+    ['model.onnx']
     >>> file.stat().st_size > 1000
     True
     """
@@ -73,7 +77,7 @@ def write_onnx(
     w.finish(what)
     if stateful and not w.states:
         raise ArgumentError(f"stateful: {what} has no recurrent layer, and so no state")
-    _save(w, what, path, _own(model))
+    return _save(w, what, path, _own(model))
 
 
 def _write(w: Writing, model: Any, lengths: bool) -> str:
@@ -112,30 +116,53 @@ def _own(model: Any) -> ModelFile | None:
     return ModelFile(file.path, file.kind, header, file.tensors)
 
 
-def _save(w: Writing, what: str, path: str | os.PathLike[str], own: ModelFile | None) -> None:
+def _save(w: Writing, what: str, path: str | os.PathLike[str], own: ModelFile | None) -> tuple[Path, ...]:
+    """Write the files; each is encoded before any is written."""
+    places = {part: part_path(path, part) for part in w.parts}
+    w.preprocessing |= {part: place.name for part, place in places.items()}
+    messages = {part: _message(one, f"{what}_{part}") for part, one in w.parts.items()}
+    message = _message(w, what)
+    if own is not None:
+        message.metadata_props.insert(0, StringEntry(KEY, describe(own, message, messages)))
+    files = []
+    for part, one in messages.items():
+        told = {"part": part, "of": what, "file": Path(path).name}
+        one.metadata_props.append(StringEntry(PART, json.dumps(told, ensure_ascii=False)))
+        files.append((places[part], _pieces(one, what)))
+    files.append((Path(path), _pieces(message, what)))
+    for place, pieces in files:
+        with write_atomically(place) as file:
+            for piece in pieces:
+                file.write(piece)
+    written = [place for place, _ in reversed(files)]
+    if w.preprocessing:
+        written.append(Path(path).with_suffix(".json"))
+        with write_atomically(written[-1], "w") as file:
+            json.dump(w.preprocessing, file, ensure_ascii=False, indent=2)
+    return tuple(written)
+
+
+def _message(w: Writing, name: str) -> Model:
     graph, functions = w.graph, list(w.graph.functions.values())
     message = Model(
         ir_version=_IR_VERSION,
         producer_name="nabi",
         producer_version=nabi.__version__,
-        graph=Graph(graph.nodes, what, graph.initializers, "", w.inputs, w.outputs),
+        graph=Graph(graph.nodes, name, graph.initializers, "", w.inputs, w.outputs),
         opset_import=[OperatorSet("", graph.opset), *([OperatorSet(DOMAIN, 1)] if functions else [])],
         functions=functions,
     )
-    if own is not None:
-        message.metadata_props.append(StringEntry(KEY, describe(own, message)))
     if w.states:
         message.metadata_props.append(StringEntry("nabi.states", json.dumps(w.states)))
     if w.preprocessing:
         text = json.dumps(w.preprocessing, ensure_ascii=False)
         message.metadata_props.append(StringEntry("nabi.preprocessing", text))
-    pieces = encoded(message)
+    return message
+
+
+def _pieces(message: Model, what: str) -> list[bytes]:
+    pieces = list(encoded(message))
     size = sum(map(len, pieces))
     if size > _LARGEST:
         raise ArgumentError(f"model: {what} takes {size:,} bytes, more than the 2 GiB of an ONNX file")
-    with write_atomically(path) as file:
-        for piece in pieces:
-            file.write(piece)
-    if w.preprocessing:
-        with write_atomically(Path(path).with_suffix(".json"), "w") as file:
-            json.dump(w.preprocessing, file, ensure_ascii=False, indent=2)
+    return pieces

@@ -14,7 +14,6 @@ from nabi.models._networks._memory import Memory
 __all__ = ["COLOURS", "CaptionNetwork", "PictureEncoder"]
 
 _KERNEL = 3
-_LEAST_WEIGHT = 0.01  # of a place whose colour is the mean
 _MOMENTUM, _EPSILON = 0.1, 1e-5
 
 COLOURS = 32
@@ -47,6 +46,11 @@ class _Convolution(torch.nn.Module):
         )
         return x.relu_().permute(0, 2, 3, 1)
 
+    def fixed(self) -> tuple[Tensor, Tensor]:
+        """Return by what features are multiplied outside of training, and what is added to them."""
+        factors = (self.variance + _EPSILON).rsqrt() * self.scale
+        return factors, self.shift - self.mean * factors
+
 
 class PictureEncoder(torch.nn.Module):
     """Convolutions with pooling between them: pictures `[B, size, size, 3]` to regions and a summary.
@@ -64,6 +68,9 @@ class PictureEncoder(torch.nn.Module):
     Args:
         channels: of each convolution.
     """
+
+    least_weight = 0.01
+    """Of a place whose colour is the mean."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         """Make the encoder with weights from torch's random numbers."""
@@ -91,7 +98,7 @@ class PictureEncoder(torch.nn.Module):
         """
         x = pictures.to(torch.get_default_dtype()) / 127.5 - 1
         away = (x - x.mean((1, 2), keepdim=True)).square().sum(3, keepdim=True)
-        form, weight = away.sqrt(), away + _LEAST_WEIGHT
+        form, weight = away.sqrt(), away + self.least_weight
         for layer in self.forms[:-1]:
             form = self.pooling(layer(form, training))
         form = self.forms[-1](torch.cat([form, _places(form)], dim=3), training)

@@ -10,13 +10,12 @@ from nabi.data import Vocabulary
 from nabi.decoding import BeamSearch, Greedy, decode
 from nabi.errors import ArgumentError
 from nabi.models._captioner._network import CaptionNetwork
-from nabi.models._networks._decoder_steps import DecoderSteps
+from nabi.models._networks._decoder_steps import NEVER_WRITTEN, DecoderSteps
 from nabi.models._task._written_text import Joiner
 
 __all__ = ["Caption", "CaptionAttention", "join", "look", "write"]
 
 _AT_ONCE = 128  # pictures
-_BANNED = (Vocabulary.PADDING, Vocabulary.UNKNOWN, Vocabulary.SEPARATOR)
 
 
 class Caption(NamedTuple):
@@ -53,7 +52,7 @@ def write(
 ) -> list[Caption]:
     """Return a caption of each picture, with the next best ones."""
     strategy = Greedy() if beam == best == 1 else BeamSearch(beam, best, length_penalty=length_penalty)
-    steps = DecoderSteps(network.decoder, _BANNED)
+    steps = DecoderSteps(network.decoder, NEVER_WRITTEN)
     found = []
     for begin in range(0, len(images), _AT_ONCE):
         with torch.no_grad():

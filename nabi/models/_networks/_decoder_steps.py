@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nabi.data import Vocabulary
 from nabi.decoding import select_rows
 from nabi.models._networks._decoder import DecoderNetwork
 from nabi.models._networks._memory import Memory
 from nabi.models._networks._recurrent_stack import StackSteps, States
 
-__all__ = ["DecoderSteps", "Writing"]
+__all__ = ["NEVER_WRITTEN", "DecoderSteps", "Writing"]
+
+NEVER_WRITTEN = (Vocabulary.PADDING, Vocabulary.UNKNOWN, Vocabulary.SEPARATOR)
+"""Codes that say nothing to a reader."""
 
 
 class Writing(NamedTuple):

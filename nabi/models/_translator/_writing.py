@@ -9,7 +9,7 @@ import torch
 
 from nabi.data import CONTINUED, SPACE, Vocabulary
 from nabi.decoding import BeamSearch, Decoded, decode
-from nabi.models._networks._decoder_steps import DecoderSteps
+from nabi.models._networks._decoder_steps import NEVER_WRITTEN, DecoderSteps
 from nabi.models._networks._memory import Memory
 from nabi.models._task._written_text import Joiner
 from nabi.models._translator._network import TranslatorNetwork
@@ -24,7 +24,6 @@ _ROWS = 32
 # Sources whose lengths, rounded up to this, are the same may have translations of the same length.
 _STEP = 8
 _LEAST_ROOM = 10
-_BANNED = (Vocabulary.PADDING, Vocabulary.UNKNOWN, Vocabulary.SEPARATOR)
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def write(
             that it does not depend on what is translated beside it), and `room`.
         room: how many more, but ten at least.
     """
-    steps = DecoderSteps(network.decoder, _BANNED)
+    steps = DecoderSteps(network.decoder, NEVER_WRITTEN)
     groups: dict[int, list[int]] = {}
     for place in sorted(range(len(sources)), key=lambda place: len(sources[place])):
         rounded = -(-len(sources[place]) // _STEP) * _STEP

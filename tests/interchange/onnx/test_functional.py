@@ -82,3 +82,30 @@ def test_one_layer_called_twice(tmp_path: Path) -> None:
     a, b, shared = L.Input((None, 4)), L.Input((None, 4)), L.LSTM(3)
     written = check(tmp_path, [a, b], L.Subtract()([shared(a), shared(b)]), X, Y)
     assert sum(one.name.endswith("_W") for one in written.message.graph.initializer) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Slice", (1, 1, -1)),
+        ("Slice", (1, None, None, -1)),
+        ("Slice", (-1, 2, None, -2)),
+        ("Reduce", ("mean", [1])),
+        ("Reduce", ("norm", [-1, 1], True)),
+        ("Arithmetic", ("subtract", (4,), True)),
+        ("Arithmetic", ("maximum", (5, 1))),
+        ("StartState", (4,)),
+    ],
+    ids=str,
+)
+def test_layers_of_one_operation(tmp_path: Path, name: str, arguments: tuple[Any, ...]) -> None:
+    inputs = L.Input((5, 4))
+    check(tmp_path, inputs, getattr(L, name)(*arguments)(inputs), Y)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_mask_that_is_passed_in_the_call(tmp_path: Path, both: bool) -> None:
+    inputs, lengths = L.Input((None, 4)), L.Input(())
+    layer = L.Bidirectional(L.GRU(4)) if both else L.GRU(4)
+    outputs = layer(inputs, mask=L.SequenceMask()([inputs, lengths]))
+    check(tmp_path, [inputs, lengths], outputs, Y, np.array([5, 0, 2]))

@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
 from nabi import models
 from nabi.errors import ArgumentError
 from nabi.files import read_model_file
+from nabi.interchange import describe
 from nabi.models import TextClassifier
+from nabi.models._notes._sampling import FrameSampling
 
 from .running import Written, close
 
@@ -44,6 +48,7 @@ def test_a_text_classifier(tmp_path: Path, pooling: str) -> None:
     written = Written(model, tmp_path / "texts.onnx")
     codes = np.array([[1, 4, 5, 6], [1, 7, 0, 0]])
     close(written.run(input=codes)["output"], model.model(torch.tensor(codes)))
+    assert dict(describe(written.path).facts)["system"] == "TextClassifier"
     assert beside(written)["labels"] == list(model.labels.names)
     assert beside(written)["vocabulary"] == model.vocabulary.to_dict()
     check_own(model, written)
@@ -89,10 +94,47 @@ def test_a_model_of_notes(tmp_path: Path) -> None:
     written = Written(model, tmp_path / "notes.onnx")
     close(written.run(frames=frames, labels=labels)["logits"], wanted)
     check_own(model, written)
-    chords = models.NoteModel(**SMALL, embedding_size=3, output="chords")
-    chords.fit(pieces, validation_share=0, test_share=0, verbose=0)
-    with pytest.raises(ArgumentError, match="NoteModel cannot be written as ONNX"):
-        Written(chords, tmp_path / "chords.onnx")
+
+
+def test_a_model_of_chords(tmp_path: Path) -> None:
+    model = models.NoteModel(**SMALL, embedding_size=3, output="chords")
+    model.fit([[(60,), (62,), (64, 67)] * 4] * 4, validation_share=0, test_share=0, verbose=0)
+    with torch.no_grad():
+        model.network.together.copy_(torch.from_numpy(RANDOM.normal(size=(88, 88))).triu(1))
+        model.network.readout.bias.copy_(torch.from_numpy(RANDOM.normal(size=89)) - 2)
+    written = Written(model, tmp_path / "chords.onnx")
+    frames = RANDOM.integers(0, 2, (3, 5, 88)).astype(np.float32)
+    with torch.no_grad():
+        wanted, _ = model.network(torch.tensor(frames), model.network.start(3))
+    logits = written.run(frames=frames)["logits"]
+    close(logits, wanted)
+    place = tmp_path / beside(written)["chord"]
+    onnx.checker.check_model(onnx.load(place), full_check=True)
+    chord = onnxruntime.InferenceSession(place)
+    coupling = model.network.coupling().double().detach().numpy()
+    sounding = 0
+    for temperature in (1.0, 0.5, 3.0):
+        seeds = range(10)
+        draws = np.stack([np.random.default_rng(seed).random(88) for seed in seeds])
+        rows = np.stack([logits[seed % 3, -1] for seed in seeds])
+        feeds = {
+            "logits": rows,
+            "draws": draws.astype(np.float32),
+            "temperature": np.array(temperature, np.float32),
+        }
+        keys, known = chord.run(["keys", "known"], feeds)
+        for seed in seeds:
+            drawer = FrameSampling(temperature, voices=88, seed=seed).drawer(coupling)
+            found = drawer.keys(rows[seed, :88].astype(float))
+            assert np.flatnonzero(keys[seed]).tolist() == found
+            sounding += len(found)
+        frame = torch.from_numpy(keys)
+        close(known, model.network.knowing(torch.from_numpy(rows), frame).detach())
+    assert sounding > 100
+    feeds |= {"draws": np.full((10, 88), 0.5, np.float32)}
+    best = FrameSampling(0, voices=88).drawer(coupling).keys(rows[0, :88].astype(float))
+    assert np.flatnonzero(chord.run(["keys"], feeds)[0][0]).tolist() == best
+    check_own(model, written)
 
 
 def check_sequences(path: Path, model: Any, x: Any, fed: Any = None) -> None:
@@ -174,7 +216,54 @@ def test_models_that_listen_begin_after_their_front(tmp_path: Path, kind: Any) -
     check_own(model, written)
 
 
-@pytest.mark.parametrize("kind", [models.Captioner, models.Translator, models.Forecaster])
-def test_programs_are_refused_with_the_reason(tmp_path: Path, kind: Any) -> None:
-    with pytest.raises(ArgumentError, match=f"{kind.__name__} cannot be written as ONNX: it"):
-        Written(kind(), tmp_path / "model.onnx")
+@pytest.mark.parametrize("table", [False, True])
+def test_a_forecaster(tmp_path: Path, table: bool) -> None:
+    steps = np.arange(60)
+    target = np.sin(steps / 3) + RANDOM.normal(size=60) * 0.1
+    settings = {"units": 5, "networks": 2, "epochs": 2, "fallback": False}
+    if table:
+        model = models.Forecaster("lstm", **settings, layers=2)
+        rows = [
+            {"time": f"2024-03-{1 + n % 28:02}", "value": float(one)} for n, one in enumerate(target[:28])
+        ]
+        for number, row in enumerate(rows):
+            row["wind"] = float(np.cos(number))
+        data = {name: [row[name] for row in rows] for name in rows[0]}
+        model.fit(data, horizon=3, time="time", target="value", past=["wind"], verbose=0)
+    else:
+        model = models.Forecaster("gru", **settings, season=7)
+        model.fit(target, horizon=4, verbose=0)
+    (read,) = model._engine.inputs.read(model.series.series)
+    x, methods = torch.from_numpy(read.x)[None], torch.from_numpy(read.methods)[None]
+    members = list(model.network.forecasting)
+    with torch.no_grad():
+        wanted = model.network.average([member(x, methods) for member in members])
+    written = Written(model, tmp_path / "forecasts.onnx")
+    found = written.run(features=x.numpy(), methods=methods.numpy())
+    close(found["quantiles"], wanted.quantiles)
+    close(found["mean"], wanted.mean)
+    said = beside(written)
+    median = read.centre[-1] + read.scale[-1] * found["quantiles"][0, -1, :, 3]
+    assert said["share"] == model.calibration.share
+    if said["share"] == 1:  # nothing of a baseline in it
+        np.testing.assert_allclose(median, model.state().forecast().median, rtol=1e-4, atol=1e-5)
+    assert (said["horizon"], said["quantiles"][3]) == (model.plan.horizon, 0.5)
+    assert said["columns"]["past"] == (["wind"] if table else [])
+    assert sum(one["count"] for one in said["features"]) == x.shape[2]
+    flags = next(one for one in said["features"] if one["what"].startswith("whether each of the last"))
+    assert flags["count"] == min(model.plan.window, 8)
+    check_own(model, written)
+    # Step by step, as observations come.
+    written = Written(model, tmp_path / "steps.onnx", stateful=True)
+    states = {one["input"]: np.zeros((1, one["width"]), np.float32) for one in written.states}
+    for time in range(6):
+        part = slice(time, time + 1)
+        found = written.run(features=x[:, part].numpy(), methods=methods[:, part].numpy(), **states)
+        close(found["quantiles"], wanted.quantiles[:, part])
+        states = {one["input"]: found[one["output"]] for one in written.states}
+
+
+def test_a_system_that_learnt_nothing_is_refused(tmp_path: Path) -> None:
+    for kind in (models.Forecaster, models.Translator, models.LanguageModel, models.TextClassifier):
+        with pytest.raises(ArgumentError, match=f"{kind.__name__} has no network yet; fit it first"):
+            Written(kind(), tmp_path / "model.onnx")

@@ -10,8 +10,17 @@ from nabi.errors import ArgumentError, NabiError
 from nabi.interchange._onnx._writer._merging import MERGING
 from nabi.interchange._onnx._writer._plain import PLAIN
 from nabi.interchange._onnx._writer._recurrent import write_bidirectional, write_rnn
+from nabi.interchange._onnx._writer._tensor_layers import TENSOR_LAYERS
 from nabi.interchange._onnx._writer._windows import WINDOWS
-from nabi.interchange._onnx._writer._writing import Mask, UnwritableError, Value, Writing, axes_of, changed
+from nabi.interchange._onnx._writer._writing import (
+    Mask,
+    UnwritableError,
+    Value,
+    Writing,
+    axes_of,
+    changed,
+    masked,
+)
 from nabi.models import Slot
 
 __all__ = ["write_keras_model", "write_layer_call"]
@@ -41,9 +50,10 @@ def write_keras_model(w: Writing, model: Any, lengths: bool) -> None:
         shapes = [tuple(entry.batch_shape) for entry in graph.entries]
         names, output_names = model.input_names, model.output_names
         readers = [
-            [step.layer for step in graph.steps if _reads(step, number)] for number in range(len(names))
+            [_reads_whole(step, number) for step in graph.steps if _reads(step, number)]
+            for number in range(len(names))
         ]
-        whole = [bool(found) and all(map(_reads_codes, found)) for found in readers]
+        whole = [bool(found) and all(found) for found in readers]
     xs = []
     for name, shape, is_whole in zip(names, shapes, whole, strict=True):
         axes = axes_of(shape, {0: "batch", 1: "time" if len(names) == 1 else f"{name}_time"})
@@ -69,6 +79,13 @@ def _with_lengths(w: Writing, x: Value, name: str) -> Value:
 def _reads(step: Any, number: int) -> bool:
     """Return whether a call reads the input of this number."""
     return Slot(number) in _flat([step.arguments, list(step.keywords.values())])
+
+
+def _reads_whole(step: Any, number: int) -> bool:
+    """Return whether a call reads the input of this number as whole numbers: codes or lengths."""
+    if isinstance(step.layer, layers.SequenceMask):
+        return bool(Slot(number) == _flat(step.arguments)[1])
+    return _reads_codes(step.layer)
 
 
 def _flat(nested: Any) -> list[Any]:
@@ -153,12 +170,14 @@ def _writer_of(layer: Any) -> Write:
 
 
 def _nested(w: Writing, model: Any, x: Any, mask: Any = None) -> Any:
+    x = masked(w, x, mask)
     found = _outputs(w, model, x if isinstance(x, list) else [x])
     return found if len(found) > 1 else found[0]
 
 
 def _time_distributed(w: Writing, layer: layers.TimeDistributed, x: Value, mask: Any = None) -> Value:
     """Write the inner layer for the steps of all rows as one large batch."""
+    x = masked(w, x, mask)
     graph, inner = w.graph, layer.layer
     if inner.stateful:
         raise UnwritableError("the inner layer keeps its states")
@@ -195,6 +214,7 @@ _WRITERS: dict[type, Write] = {
     **PLAIN,
     **WINDOWS,
     **MERGING,
+    **TENSOR_LAYERS,
     layers.Bidirectional: write_bidirectional,
     layers.RNN: write_rnn,
     layers.TimeDistributed: _time_distributed,

@@ -6,11 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nabi import layers
-from nabi.interchange._onnx._writer._writing import Mask, UnwritableError, Value, Writing, changed, numbers
+from nabi.interchange._onnx._writer._writing import (
+    Mask,
+    UnwritableError,
+    Value,
+    Writing,
+    changed,
+    masked,
+    numbers,
+)
 from nabi.ir import Program
 from nabi.targets.onnx import Direction, write_layer
 
-__all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn"]
+__all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn", "write_stack"]
 
 
 class Run(NamedTuple):
@@ -105,6 +113,7 @@ def _initial(
 def write_rnn(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
     """Write a recurrent layer; its outputs, then its final states if `return_state`."""
     x, given = _with_states(x, initial_state)
+    x = masked(w, x, mask)
     _check(w, layer, x)
     stack = equations_of(layer)
     firsts = _initial(w, layer.name, stack, given)
@@ -193,6 +202,7 @@ def _last(w: Writing, name: str, mask: Mask | None, result: _Result, has_states:
 def write_bidirectional(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
     """Write both directions: one operator where both are the same one of ONNX."""
     x, given = _with_states(x, initial_state)
+    x = masked(w, x, mask)
     if w.stateful:
         raise UnwritableError("it reads from both ends and goes on from no state, as stateful=True asks")
     halves = (layer.forward_layer, layer.backward_layer)
@@ -251,3 +261,22 @@ def _merged(w: Writing, layer: Any, forward: Value, backward: Value) -> list[Val
     if layer.merge_mode == "ave":
         found = graph.add("Mul", [found, graph.number(0.5)], f"{layer.name}_mean")
     return [changed(forward, found)]
+
+
+def write_stack(w: Writing, stack: Sequence[Any], x: Value, before: str = "") -> Value:
+    """Write recurrent layers on top of each other; their states are zero, or inputs and outputs of the file.
+
+    `before` stands before the names of the states.
+    """
+    for number, layer in enumerate(stack):
+        program = layer.program()
+        first: tuple[str, ...] | None = None
+        pairs = list(zip(program.state_names, program.state_widths, strict=True))
+        if w.stateful:
+            first = tuple(w.state(f"{before}{state}_{number}", ["batch", width]) for state, width in pairs)
+        run = Run(program, layer.cell_parameters(), False, first)
+        (result,) = run_over_time(w, [run], x, f"{before}recurrent_{number}")
+        for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
+            w.next_state(given, value, ["batch", width])
+        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
+    return x

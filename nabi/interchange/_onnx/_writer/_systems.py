@@ -8,42 +8,30 @@ import numpy as np
 from nabi import models
 from nabi.data import KEYS, Vocabulary
 from nabi.errors import ArgumentError
+from nabi.interchange._onnx._writer._chords import write_chord
+from nabi.interchange._onnx._writer._decoders import write_captioner, write_translator
+from nabi.interchange._onnx._writer._forecasts import write_forecaster
 from nabi.interchange._onnx._writer._models import write_keras_model
-from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
+from nabi.interchange._onnx._writer._recurrent import write_stack
 from nabi.interchange._onnx._writer._sequences import write_sequence_networks
-from nabi.interchange._onnx._writer._writing import Value, Writing
+from nabi.interchange._onnx._writer._writing import RESERVED_CODES, Value, Writing
 
 __all__ = ["is_system", "write_system"]
-
-_REFUSED = {
-    models.Captioner: "it writes a caption word by word in a search, which is a program and no graph",
-    models.Translator: "it writes a sentence word by word in a search, which is a program and no graph",
-    models.Forecaster: (
-        "its networks read scaled series, calendars and the forecasts of simple methods, which a program "
-        "computes from the series at every step"
-    ),
-}
 
 
 def is_system(model: Any) -> bool:
     """Return whether a model is a ready system."""
-    return isinstance(model, (*_WRITERS, *_REFUSED))
+    return isinstance(model, tuple(_WRITERS))
 
 
 def write_system(w: Writing, model: Any, lengths: bool) -> str:
     """Write the network of a ready system; returns what it is called.
 
     Raises:
-        ArgumentError: for a system that is no single graph, or has not been trained.
+        ArgumentError: for a system that has not been trained, and what it has no rendering for.
     """
     name = type(model).__name__
-    for kind, reason in _REFUSED.items():
-        if isinstance(model, kind):
-            raise ArgumentError(
-                f"model: {name} cannot be written as ONNX: {reason}; save it for nabi instead"
-            )
-    network = model.model if isinstance(model, models.TextClassifier) else model.network
-    if network is None:
+    if getattr(model, "model" if isinstance(model, models.TextClassifier) else "network", None) is None:
         raise ArgumentError(f"model: {name} has no network yet; fit it first")
     next(write for kind, write in _WRITERS.items() if isinstance(model, kind))(w, model, lengths)
     w.preprocessing = {"written_by": "nabi export", "system": name, **w.preprocessing}
@@ -51,8 +39,7 @@ def write_system(w: Writing, model: Any, lengths: bool) -> str:
 
 
 def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
-    reserved = {"padding": 0, "start": 1, "unknown": 2, "separator": 3}
-    return {"vocabulary": vocabulary.to_dict(), "reserved": reserved}
+    return {"vocabulary": vocabulary.to_dict(), "reserved": RESERVED_CODES}
 
 
 def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
@@ -73,34 +60,6 @@ def _text_classifier(w: Writing, model: Any, lengths: bool) -> None:
     }
 
 
-def _stack(w: Writing, network: Any, x: Value) -> Value:
-    """Write a stack of recurrent layers; its states are zero, or inputs and outputs of the file."""
-    for number, layer in enumerate(network.recurrent):
-        program = layer.program()
-        first: tuple[str, ...] | None = None
-        pairs = list(zip(program.state_names, program.state_widths, strict=True))
-        if w.stateful:
-            first = tuple(w.state(f"{state}_{number}", ["batch", width]) for state, width in pairs)
-        run = Run(program, layer.cell_parameters(), False, first)
-        (result,) = run_over_time(w, [run], x, f"recurrent_{number}")
-        for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
-            w.next_state(given, value, ["batch", width])
-        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
-    return x
-
-
-def _inside(w: Writing, x: Value, lengths: bool) -> Value:
-    if not lengths:
-        return x
-    own = w.input("lengths", np.int32, ["batch"], (None,))
-    return Value(x.name, x.shape, w.mask_of_lengths(own.name, x.name))
-
-
-def _dense(w: Writing, value: str, kernel: Any, bias: Any, name: str) -> str:
-    found = w.graph.add("MatMul", [value, w.weight(kernel, f"{name}_kernel")], name)
-    return found if bias is None else w.graph.add("Add", [found, w.weight(bias, f"{name}_bias")], name)
-
-
 def _language(w: Writing, model: Any, lengths: bool) -> None:
     network, graph = model.network, w.graph
     if network.several and not w.stateful:
@@ -111,12 +70,12 @@ def _language(w: Writing, model: Any, lengths: bool) -> None:
     codes = w.input("codes", np.int64, ["batch", "time"], (None, None))
     table = w.weight(network.embedding.embeddings, "embeddings")
     x = Value(graph.add("Gather", [table, codes.name], "embedded"), (None, None, None))
-    x = _stack(w, network, _inside(w, x, lengths))
+    x = write_stack(w, network.recurrent, w.inside(x, lengths))
     found = x.name
     if network.projection is not None:
-        found = _dense(w, found, network.projection.kernel, None, "projection")
+        found = w.dense(found, network.projection.kernel, None, "projection")
     matrix, bias = network.readout_weights()
-    found = _dense(w, found, matrix.T, bias, "readout")
+    found = w.dense(found, matrix.T, bias, "readout")
     w.output(found, "logits", np.float32, ["batch", "time", len(model.vocabulary)])
     w.preprocessing = {
         "input": "codes of a text; the first of a text is that of its start, with states of zero",
@@ -127,26 +86,32 @@ def _language(w: Writing, model: Any, lengths: bool) -> None:
 
 def _notes(w: Writing, model: Any, lengths: bool) -> None:
     network, graph = model.network, w.graph
-    if network.coupling() is not None:
-        raise ArgumentError(
-            'model: NoteModel cannot be written as ONNX: with the output "chords" the keys of a frame are '
-            "drawn one after the other, which is a program and no graph"
-        )
     frames = w.input("frames", np.float32, ["batch", "time", KEYS], (None, None, KEYS))
-    found = _dense(w, frames.name, network.frames.kernel, network.frames.bias, "frames_read")
+    found = w.dense(frames.name, network.frames.kernel, network.frames.bias, "frames_read")
     if network.labels is not None:
         labels = w.input("labels", np.int64, ["batch"], (None,))
         table = w.weight(network.labels.embeddings, "label_embeddings")
         row = graph.add("Unsqueeze", [graph.add("Gather", [table, labels.name]), graph.ints(1)], "label_rows")
         found = graph.add("Add", [found, row], "frames_of_label")
-    x = _stack(w, network, _inside(w, Value(found, (None, None, None)), lengths))
-    found = _dense(w, x.name, network.readout.kernel, network.readout.bias, "readout")
+    x = write_stack(w, network.recurrent, w.inside(Value(found, (None, None, None)), lengths))
+    found = w.dense(x.name, network.readout.kernel, network.readout.bias, "readout")
     w.output(found, "logits", np.float32, ["batch", "time", KEYS + 1])
     w.preprocessing = {
         "input": "frames of 88 keys, 1 for each that sounds; before the first a frame of zeros",
         "labels": list(model.labels),
         "outputs": "logits of the keys of the next frame, each by itself, and of the end of the piece",
     }
+    coupling = network.coupling()
+    if coupling is not None:
+        write_chord(w.beside("chord"), coupling)
+        w.preprocessing["outputs"] = (
+            "logits of the keys of the next frame, as if none below them sounded, and of the end of the piece"
+        )
+        w.preprocessing["drawing"] = (
+            "the file `chord` reads the logits, a random number from 0 to 1 for each key, and a temperature "
+            "above 0; it gives `keys`, and the logits of each that knew those below it; draws of 0.5 take "
+            "what is more probable than not"
+        )
 
 
 def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
@@ -162,6 +127,9 @@ def _sequences(reads: str) -> Callable[[Writing, Any, bool], None]:
 
 
 _WRITERS: Mapping[type, Callable[[Writing, Any, bool], None]] = {
+    models.Captioner: write_captioner,
+    models.Forecaster: write_forecaster,
+    models.Translator: write_translator,
     models.TextClassifier: _text_classifier,
     models.LanguageModel: _language,
     models.NoteModel: _notes,

@@ -10,7 +10,21 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.targets.onnx import GraphScope, ValueInfo, element_type
 
-__all__ = ["Mask", "Shape", "UnwritableError", "Value", "Writing", "axes_of", "changed", "numbers"]
+__all__ = [
+    "RESERVED_CODES",
+    "Mask",
+    "Shape",
+    "UnwritableError",
+    "Value",
+    "Writing",
+    "axes_of",
+    "changed",
+    "masked",
+    "numbers",
+]
+
+RESERVED_CODES = {"padding": 0, "start": 1, "unknown": 2, "separator": 3}
+"""Of every vocabulary; its words follow."""
 
 Shape = tuple[int | None, ...]
 
@@ -66,6 +80,7 @@ class Writing:
         states: the pairs of inputs and outputs that are states, for `nabi.states`.
         preprocessing: what a system does with raw data before its network, for `nabi.preprocessing`.
         problems: layers without a rendering: name, kind and reason, for one error at the end.
+        parts: other files of the same model, each by what it is: "step" of "model.onnx" is "model.step.onnx".
     """
 
     graph: GraphScope
@@ -75,8 +90,14 @@ class Writing:
     states: list[dict[str, Any]] = field(default_factory=list)
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     preprocessing: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, "Writing"] = field(default_factory=dict)
     _packed: dict[str, _Packed] = field(default_factory=dict)
     _state_outputs: list[tuple[str, str, list[Any]]] = field(default_factory=list)
+
+    def beside(self, part: str) -> "Writing":
+        """Begin another file of the same model."""
+        self.parts[part] = Writing(GraphScope(self.graph.opset))
+        return self.parts[part]
 
     # Inputs and outputs -----------------------------------------------------------------------------------
 
@@ -121,6 +142,15 @@ class Writing:
         for given, value, axes in self._state_outputs:
             self.output(value, f"{given}_next", np.float32, axes)
             self.states.append({"input": given, "output": self.outputs[-1].name, "width": axes[-1]})
+        for part in self.parts.values():
+            part.finish(what)
+
+    def inside(self, x: Value, lengths: bool) -> Value:
+        """Return a value with the mask of an input `lengths`, if there is to be one."""
+        if not lengths:
+            return x
+        own = self.input("lengths", np.int32, ["batch"], (None,))
+        return replace(x, mask=self.mask_of_lengths(own.name, x.name))
 
     # Masks ------------------------------------------------------------------------------------------------
 
@@ -193,6 +223,13 @@ class Writing:
         """Return the name of a constant with the numbers of a tensor, float32."""
         return self.graph.constant(numbers(values), name)
 
+    def dense(self, value: str, kernel: Any, bias: Any, name: str) -> str:
+        """Return `value @ kernel + bias`; a bias of None is left out."""
+        found = self.graph.add("MatMul", [value, self.weight(kernel, f"{name}_kernel")], name)
+        if bias is None:
+            return found
+        return self.graph.add("Add", [found, self.weight(bias, f"{name}_bias")], name)
+
 
 def numbers(values: Tensor) -> Any:
     """Return a tensor's numbers as an array, float32."""
@@ -202,6 +239,22 @@ def numbers(values: Tensor) -> Any:
 def changed(value: Value, name: str, shape: Shape | None = None, **parts: Any) -> Value:
     """Return a value with another name, and with another shape or mask where they are given."""
     return replace(value, name=name, shape=value.shape if shape is None else shape, **parts)
+
+
+def masked(w: Writing, x: Any, mask: Any) -> Any:
+    """Return a value with the mask that is passed in the call of its layer, if one is.
+
+    Raises:
+        UnwritableError: if it is no output of a layer or model.
+    """
+    if mask is None:
+        return x
+    if not isinstance(mask, Value) or not isinstance(x, Value):
+        raise UnwritableError("a mask that is no output of a layer is not written")
+    own = mask.mask
+    if own is None or own.name != mask.name:
+        own = Mask(w.graph.cast(mask.name, bool, "mask_given"), None, len(mask.shape))
+    return replace(x, mask=own)
 
 
 def axes_of(shape: Sequence[int | None], names: Mapping[int, str]) -> list[int | str | None]:
