@@ -1,7 +1,6 @@
 """The operators RNN, GRU and LSTM: ONNX's own tests, and random models beside ONNX Runtime and NumPy."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from onnx.backend.test.case import node
-from onnx.backend.test.case.node import gru, lstm, rnn
 
 from nabi import layers
 from nabi.errors import FileFormatError
@@ -19,20 +16,10 @@ from tests.interchange.onnx.compared import imported, moved, run_imported, run_o
 from tests.interchange.onnx.random_operators import definition, random_model, time_first
 from tests.interchange.onnx.running import Written
 
+from tests.targets.onnx.node_tests import node_tests
+
+CASES = node_tests("GRU", "LSTM", "RNN")
 COUNT = int(os.environ.get("NABI_ONNX_MODELS", "24"))
-
-
-def node_tests() -> list[Any]:
-    """The cases of the three operators; `collect_testcases` makes each case once in a process only."""
-    for module in (rnn, gru, lstm):
-        kind: Any = getattr(module, module.__name__.rpartition(".")[2].upper())
-        for name in dir(kind):
-            if name.startswith("export"):
-                node._TargetOpType = None
-                with suppress(ValueError):  # made already
-                    getattr(kind, name)()
-    every = {case.name: case for case in node._NodeTestCases}
-    return [case for case in every.values() if case.model.graph.node[0].op_type in ("RNN", "GRU", "LSTM")]
 
 
 def with_weights(case: Any) -> tuple[onnx.ModelProto, dict[str, Any]]:
@@ -49,7 +36,7 @@ def with_weights(case: Any) -> tuple[onnx.ModelProto, dict[str, Any]]:
     return message, inputs
 
 
-@pytest.mark.parametrize("case", node_tests(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_node_tests_of_the_specification(case: Any, tmp_path: Path) -> None:
     message, inputs = with_weights(case)
     model = imported(message, tmp_path)
@@ -60,7 +47,7 @@ def test_node_tests_of_the_specification(case: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(results[name], array, rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", node_tests(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_node_tests_read_and_written_again(case: Any, tmp_path: Path) -> None:
     """What was read is written as a file that ONNX Runtime gives the specification's results for."""
     message, inputs = with_weights(case)
@@ -79,7 +66,7 @@ def test_node_tests_read_and_written_again(case: Any, tmp_path: Path) -> None:
 
 
 def test_all_eighteen_are_there() -> None:
-    assert len(node_tests()) == 18
+    assert len(CASES) == 18
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
