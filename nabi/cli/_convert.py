@@ -20,8 +20,8 @@ def convert(
     target: Annotated[
         Path,
         typer.Argument(
-            help="The file to write. Its ending says the format: .nabi, .safetensors, .onnx, .keras, .h5, "
-            ".weights.h5.",
+            help="The file to write. Its ending says the format: .nabi, .onnx, .keras, .h5, "
+            ".weights.h5, .safetensors, .pt.",
             metavar="OUT",
         ),
     ],
@@ -33,9 +33,9 @@ def convert(
 ) -> None:
     """Convert a model file to another format, by the ending of its name.
 
-    Models become models, or their weights alone (.safetensors, .weights.h5). Weights alone, such as a
-    checkpoint of TensorFlow 1 (.index) or of PyTorch (.pt), become .safetensors. Training states are kept
-    only from .nabi to .nabi. Nothing in a file is executed.
+    Models become models, or their weights alone (.safetensors, .pt, .weights.h5). Weights alone, such as a
+    checkpoint of TensorFlow 1 (.index) or of PyTorch (.pt), become .safetensors or .pt. Training states are
+    kept only from .nabi to .nabi. Nothing in a file is executed.
 
     Examples: nabi convert song.nabi song.onnx; nabi convert model.ckpt.index weights.safetensors
     """

@@ -257,7 +257,9 @@ def format_of(path: str | os.PathLike[str]) -> tuple[Path, Format]:
         raise FileFormatError(f"path: {place} cannot be read ({problem.strerror})") from problem
     if found is None:
         named = _by_ending(place.name)
-        said = f"is no {named.name}, as its name says, or is damaged" if named else "is of no known format"
+        said = "is of no known format"
+        if named:
+            said = f"is not {named.with_article}, although its name says so, or it is damaged"
         raise FileFormatError(f"path: {place} {said}; nabi knows {', '.join(one.name for one in FORMATS)}")
     return place, found
 

@@ -33,19 +33,34 @@ class Format(NamedTuple):
     write: str = ""
     write_weights: str = ""
     export: str = ""
+    keeps_training: bool = False
 
     def function(self, which: str) -> Callable[..., Any]:
-        """Return the function `read`, `read_weights`, `write`, `write_weights` or `export`."""
-        found: Callable[..., Any] = getattr(import_module(_DOOR), getattr(self, which))
+        """Return the function `read`, `read_weights`, `write`, `write_weights` or `export`.
+
+        Raises:
+            ArgumentError: if files of this kind hold no weights alone.
+        """
+        name = getattr(self, which)
+        if not name:
+            raise ArgumentError(
+                f"path: expected a file of weights, got one ending in {self.endings[0]}, which holds a model"
+            )
+        found: Callable[..., Any] = getattr(import_module(_DOOR), name)
         return found
 
 
 _KERAS = Format(
-    (".keras", ".h5", ".hdf5"), "read_keras", "read_keras_weights", "write_keras", "write_keras_weights"
+    (".keras", ".h5", ".hdf5"),
+    "read_keras",
+    "read_keras_weights",
+    "write_keras",
+    "write_keras_weights",
+    keeps_training=True,
 )
-_ONNX = Format((".onnx",), export="write_onnx")
+_ONNX = Format((".onnx",), read="read_onnx", write="write_onnx", export="write_onnx")
 # What keeps a model, as nabi's own file does.
-_KEPT = dict.fromkeys(_KERAS.endings, _KERAS)
+_KEPT = {ending: one for one in (_KERAS, _ONNX) for ending in one.endings}
 # What other programs run, by the name that `export` takes.
 _EXPORTED = {"onnx": _ONNX}
 # The first bytes of HDF5 files, and of zip archives, which are files of many programs: Keras writes the

@@ -25,12 +25,12 @@ _MOST_PARTS = 10_000
 def load_model(
     path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> Model:
-    """Load a model that was saved with `Model.save`, or by Keras: `.keras`, `.h5`.
+    """Load a model that was saved with `Model.save`, by Keras (`.keras`, `.h5`), or as ONNX (`.onnx`).
 
-    A Keras file is read by `nabi.interchange.read_keras`. Of a nabi file, training
-    continues as if it had never stopped: `fit` with the same data and `initial_epoch` produces the same
-    numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file, unless
-    `set_random_seed` has been called since loading.
+    Files of other programs are read by `nabi.interchange.read_keras` and `read_onnx`. After a nabi file,
+    training goes on as if it had never stopped: `fit` with the same data and `initial_epoch` produces the
+    same numbers, bit for bit. To this end, the first `fit` restores torch's random state from the file,
+    unless `set_random_seed` has been called since loading.
 
     Args:
         path: the file.
@@ -52,7 +52,13 @@ def load_model(
     """
     foreign = reader_of(path)
     if foreign is not None:
-        read: Model = foreign.function("read")(path, custom_objects, compile)
+        more = (compile,) if foreign.keeps_training else ()
+        read = foreign.function("read")(path, custom_objects, *more)
+        if not isinstance(read, Model):
+            raise FileFormatError(
+                f"path: expected a model, got a {type(read).__name__} in {os.fspath(path)}; read it with "
+                "nabi.interchange.read_model"
+            )
         return read
     file = read_kind(path, ("model",))
     model = make_model(file, custom_objects)

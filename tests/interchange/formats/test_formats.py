@@ -127,7 +127,7 @@ def test_other_files_are_refused(tmp_path_factory: pytest.TempPathFactory, conte
     found = said_of(path)
     if found not in SAMPLES:
         assert "nabi knows nabi model file, safetensors file" in found
-        assert "is no ONNX model, as its name says, or is damaged" in found
+        assert "is not an ONNX model, although its name says so, or it is damaged" in found
 
 
 def said_of(path: Path) -> str:
@@ -149,7 +149,7 @@ def test_no_files(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"variables\.index"):
         describe(tmp_path)
     (tmp_path / "empty.nabi").touch()
-    with pytest.raises(FileFormatError, match="is no nabi model file, as its name says"):
+    with pytest.raises(FileFormatError, match="is not a nabi model file, although its name says so"):
         describe(tmp_path / "empty.nabi")
 
 

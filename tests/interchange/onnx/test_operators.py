@@ -15,7 +15,6 @@ from nabi.interchange import read_onnx
 from tests.interchange.onnx.compared import imported, moved, run_imported, run_onnxruntime
 from tests.interchange.onnx.random_operators import definition, random_model, time_first
 from tests.interchange.onnx.running import Written
-
 from tests.targets.onnx.node_tests import node_tests
 
 CASES = node_tests("GRU", "LSTM", "RNN")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nabi import cells, interchange, layers, models, nn
+from nabi.errors import ArgumentError, FileFormatError
 from nabi.ir import Cell
 from nabi.ir.functions import sigmoid, tanh
 
@@ -128,3 +129,22 @@ def test_a_ready_system_comes_back(tmp_path: Path) -> None:
     assert isinstance(again, models.TextClassifier)
     assert again.predict(texts) == system.predict(texts)
     assert again.labels.names == system.labels.names
+
+
+def test_models_save_and_load_onnx_by_the_name(tmp_path: Path) -> None:
+    model = sequential((None, 4), layers.GRU(5), layers.Dense(2))
+    model.save(tmp_path / "model.onnx")
+    assert onnx.load(tmp_path / "model.onnx").producer_name == "nabi"
+    again = models.load_model(tmp_path / "model.onnx")
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    other = models.load_model(without_description(tmp_path / "model.onnx"))
+    np.testing.assert_allclose(other.predict(X, verbose=0), model.predict(X, verbose=0), atol=1e-6)
+    for call in (model.save_weights, again.load_weights):
+        with pytest.raises(ArgumentError, match="expected a file of weights"):
+            call(tmp_path / "model.onnx")
+
+
+def test_what_is_no_model_is_named_when_it_is_loaded(tmp_path: Path) -> None:
+    interchange.write_onnx(nn.GRU(4, 5), tmp_path / "module.onnx")
+    with pytest.raises(FileFormatError, match="expected a model, got a GRU"):
+        models.load_model(tmp_path / "module.onnx")
