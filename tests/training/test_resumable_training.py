@@ -295,3 +295,19 @@ def test_a_loss_that_is_no_number_ends_it() -> None:
     training.y[:] = torch.inf
     with pytest.raises(NotFiniteError, match="it became inf in epoch 1, batch 1"):
         run(training)
+
+
+def test_an_infinite_gradient_of_a_finite_loss_stops_before_the_weights_are_lost() -> None:
+    class Rooted(Line):
+        def loss(self, batch: Tensor) -> tuple[Tensor, int]:
+            first, count = super().loss(batch)
+            if self.position.step == 3:  # the gradient of the root of zero is infinite
+                return (first - first.detach()).abs().sqrt(), count
+            return first, count
+
+    training = Rooted(Settings(), None)
+    with pytest.raises(NotFiniteError, match="gradient: it became nan in epoch 1, batch 4"):
+        for batch in (torch.arange(4),) * 4:
+            training.position.batch = training.position.step
+            training.step(batch)
+    assert all(torch.isfinite(weight).all() for weight in training.network.parameters())

@@ -184,7 +184,7 @@ class ResumableTraining(Loop):
         Raises:
             FileFormatError: if the checkpoint is damaged or holds something else.
             ArgumentError: if the checkpoint is of a training with other settings or texts.
-            NotFiniteError: if the loss becomes NaN or infinite.
+            NotFiniteError: if the loss or the gradient becomes NaN or infinite.
         """
         if self._checkpoint is not None and self._checkpoint.exists():
             self._resume(self._checkpoint)
@@ -252,15 +252,12 @@ class ResumableTraining(Loop):
             group["lr"] = rate
         loss, count = self.loss(batch)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise NotFiniteError(
-                f"loss: it became {value} in epoch {position.epoch + 1}, batch {position.batch + 1}, "
-                f"training stops. Try a smaller learning rate (it is {rate:g}) or a smaller clipnorm "
-                f"(it is {settings.clipnorm:g})"
-            )
+        self._check_finite("loss", value, rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, settings.clipnorm)
+        # Clipping turns an infinite gradient into weights that are no numbers, which the loss shows too late.
+        self._check_finite("gradient", float(norm), rate)
         self.optimizer.step()
         if self._averaging is not None:
             kept = min(self._averaging, (1 + position.step) / (10 + position.step))
@@ -269,6 +266,14 @@ class ResumableTraining(Loop):
         position.total += value * count
         position.count += count
         position.step += 1
+
+    def _check_finite(self, name: str, value: float, rate: float) -> None:
+        if not math.isfinite(value):
+            raise NotFiniteError(
+                f"{name}: it became {value} in epoch {self.position.epoch + 1}, batch "
+                f"{self.position.batch + 1}, training stops. Try a smaller learning rate (it is {rate:g}) or a "
+                f"smaller clipnorm (it is {self.settings.clipnorm:g})"
+            )
 
     # Checkpoints --------------------------------------------------------------------------------------------
 
