@@ -271,8 +271,8 @@ class ResumableTraining(Loop):
         if not math.isfinite(value):
             raise NotFiniteError(
                 f"{name}: it became {value} in epoch {self.position.epoch + 1}, batch "
-                f"{self.position.batch + 1}, training stops. Try a smaller learning rate (it is {rate:g}) or a "
-                f"smaller clipnorm (it is {self.settings.clipnorm:g})"
+                f"{self.position.batch + 1}, training stops. Try a smaller learning rate (it is {rate:g}) or "
+                f"a smaller clipnorm (it is {self.settings.clipnorm:g})"
             )
 
     # Checkpoints --------------------------------------------------------------------------------------------
