@@ -1,12 +1,8 @@
 """The benchmark of the layers is a package beside nabi, not inside it."""
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2]))
 
 
 def comparison(own: float, peer: float) -> dict[str, float]:

@@ -4,13 +4,10 @@ import csv
 import json
 import lzma
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2]))
 
 FILLER = ["the", "film", "story", "of", "a", "day", "was", "and", "it", "in", "to", "house", "river", "walk"]
 SIGNS = {"negative": "awful dull", "positive": "superb warm", "fake": "hoax secret", "real": "official data"}
