@@ -20,7 +20,7 @@ from nabi.errors import ArgumentError, FileFormatError, MissingFileError
 from nabi.files import begins_as_safetensors
 from nabi.files.protobuf import BYTES, VARINT, read_varint
 
-__all__ = ["FORMATS", "Format", "endings", "format_of", "format_to_write", "function"]
+__all__ = ["FORMATS", "Format", "endings", "format_of", "format_to_write", "function", "recognised"]
 
 
 class Content:
@@ -251,8 +251,7 @@ def format_of(path: str | os.PathLike[str]) -> tuple[Path, Format]:
         hint = _in_folder(place) if place.is_dir() else ""
         raise FileFormatError(f"path: expected a model file, got {place}, {what}{hint}")
     try:
-        content = Content(place)
-        found = next((one for one in FORMATS if one.recognises(content)), None)
+        found = recognised(place)
     except OSError as problem:
         raise FileFormatError(f"path: {place} cannot be read ({problem.strerror})") from problem
     if found is None:
@@ -262,6 +261,12 @@ def format_of(path: str | os.PathLike[str]) -> tuple[Path, Format]:
             said = f"is not {named.with_article}, although its name says so, or it is damaged"
         raise FileFormatError(f"path: {place} {said}; nabi knows {', '.join(one.name for one in FORMATS)}")
     return place, found
+
+
+def recognised(place: Path) -> Format | None:
+    """Return the format that a file's content shows, None for an unknown one."""
+    content = Content(place)
+    return next((one for one in FORMATS if one.recognises(content)), None)
 
 
 def _in_folder(folder: Path) -> str:

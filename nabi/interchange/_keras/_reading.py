@@ -14,6 +14,7 @@ from nabi._public import public
 from nabi._shown import short
 from nabi.errors import FileFormatError, NotReadyError
 from nabi.files import begins_as_safetensors, file_content, plain_json, reading
+from nabi.interchange._formats import recognised
 from nabi.interchange._hdf5 import SIGNATURE as HDF5, Group, h5py_module, opened
 from nabi.interchange._keras._archive import CONFIG, METADATA, SIGNATURE as ZIP, WEIGHTS, members_of
 from nabi.interchange._keras._graphs import Made, make_model
@@ -152,14 +153,14 @@ def _file(path: Path, custom_objects: Mapping[str, Any] | None) -> Iterator[_Ope
         with reading(path, _UNREADABLE), opened(content) as group:
             yield _of_hdf5(path, group, custom)
     else:
-        raise _other(path, _what(content))
+        raise _other(path, _what(path, content))
 
 
 def _other(path: Path, what: str) -> FileFormatError:
     return FileFormatError(f"path: expected a Keras file, got {what} in {path}")
 
 
-def _what(content: bytes) -> str:
+def _what(path: Path, content: bytes) -> str:
     """Say what a file is that is no Keras file."""
     if not content:
         return "nothing"
@@ -167,8 +168,9 @@ def _what(content: bytes) -> str:
         return "a safetensors file (nabi's own are read with nabi.models.load_model)"
     if content.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "a pickle, which is never read since it can run code,"
-    if content[:1] == b"\x08" and b"onnx" in content[:200]:
-        return "what looks like an ONNX model"
+    other = recognised(path)
+    if other is not None:
+        return other.with_article
     if content.lstrip()[:1] in (b"{", b"["):
         return "JSON without weights"
     return "no zip archive and no HDF5 file"

@@ -115,6 +115,13 @@ def test_the_content_decides_what_a_file_is(tmp_path: Path) -> None:
         interchange.read_keras(tmp_path / "own.keras")
 
 
+def test_an_onnx_model_under_a_name_of_keras_is_called_what_it_is(tmp_path: Path) -> None:
+    interchange.write_onnx(models.load_model(FILES / "keras3_lstm_h5.h5"), tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").rename(tmp_path / "model.h5")
+    with pytest.raises(FileFormatError, match="expected a Keras file, got an ONNX model"):
+        models.load_model(tmp_path / "model.h5")
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [
