@@ -1,74 +1,232 @@
 """The cells: their equations, each written once."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nabi._public import public
-from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
-from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
-from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
-from nabi.cells._onnx_body import OnnxBody
-from nabi.cells._simple import IndRNN, SimpleRNN
-from nabi.errors import unknown_name
+from nabi._lazy import loaded_when_asked
+from nabi.cells._registry import families, get, names
 from nabi.ir import Cell
 
+if TYPE_CHECKING:
+    from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
+    from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
+    from nabi.cells._exponential import SLSTM, Aaren
+    from nabi.cells._few_gates import (
+        ATR,
+        CFN,
+        DSGU,
+        JANET,
+        MGU,
+        MGU1,
+        MGU2,
+        MGU3,
+        RAN,
+        SGRN,
+        SGU,
+        STAR,
+        UGRNN,
+        DeltaRNN,
+        IntersectionRNN,
+        LightRU,
+        MinimalRNN,
+        MiRU1,
+        MiRU2,
+    )
+    from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
+    from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
+    from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, TRNN, MinGRU, MinLSTM
+    from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+    from nabi.cells._lstm_ablation import (
+        FullGateRecurrenceLSTM,
+        NoForgetGateLSTM,
+        NoInputActivationLSTM,
+        NoInputGateLSTM,
+        NoOutputActivationLSTM,
+        NoOutputGateLSTM,
+        OriginalLSTM,
+    )
+    from nabi.cells._lstm_variants import (
+        MILSTM,
+        URLSTM,
+        WMCLSTM,
+        HighwayLSTM,
+        IndyLSTM,
+        MemoryControllerLSTM,
+        MultiplicativeLSTM,
+        ParaLSTM,
+        ResidualLSTM,
+    )
+    from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
+    from nabi.cells._onnx_body import OnnxBody
+    from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
+    from nabi.cells._simple import IndRNN, SimpleRNN
+    from nabi.cells._ungated import CTRNN, IRNN, MIRNN, SCRN, JordanRNN, StatisticalRU
+else:
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.cells._bistable": ["BRC", "FastGRNN", "FastRNN", "NBRC"],
+            "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
+            "nabi.cells._exponential": ["SLSTM", "Aaren"],
+            "nabi.cells._few_gates": [
+                "ATR",
+                "CFN",
+                "DSGU",
+                "JANET",
+                "MGU",
+                "MGU1",
+                "MGU2",
+                "MGU3",
+                "RAN",
+                "SGRN",
+                "SGU",
+                "STAR",
+                "UGRNN",
+                "DeltaRNN",
+                "IntersectionRNN",
+                "LightRU",
+                "MinimalRNN",
+                "MiRU1",
+                "MiRU2",
+            ],
+            "nabi.cells._gru": ["GRU", "GRU2014", "GRULecture", "negate_update_gate"],
+            "nabi.cells._gru_variants": [
+                "GRU1",
+                "GRU2",
+                "GRU3",
+                "MIGRU",
+                "MUT1",
+                "MUT2",
+                "MUT3",
+                "IndyGRU",
+                "LiGRU",
+                "ParaGRU",
+            ],
+            "nabi.cells._linear": ["GILR", "RGLRU", "SRU", "TRNN", "GILRLSTM", "MinGRU", "MinLSTM"],
+            "nabi.cells._lstm": [
+                "LSTM",
+                "CoupledLSTM",
+                "LayerNormLSTM",
+                "PeepholeLSTM",
+                "ProjectedLSTM",
+                "ZoneoutLSTM",
+            ],
+            "nabi.cells._lstm_ablation": [
+                "FullGateRecurrenceLSTM",
+                "NoForgetGateLSTM",
+                "NoInputActivationLSTM",
+                "NoInputGateLSTM",
+                "NoOutputActivationLSTM",
+                "NoOutputGateLSTM",
+                "OriginalLSTM",
+            ],
+            "nabi.cells._lstm_variants": [
+                "URLSTM",
+                "HighwayLSTM",
+                "IndyLSTM",
+                "MILSTM",
+                "MemoryControllerLSTM",
+                "MultiplicativeLSTM",
+                "ParaLSTM",
+                "ResidualLSTM",
+                "WMCLSTM",
+            ],
+            "nabi.cells._onnx": ["OnnxGRU", "OnnxLSTM", "OnnxRNN"],
+            "nabi.cells._onnx_body": ["OnnxBody"],
+            "nabi.cells._oscillators": ["LEM", "CoRNN", "UnICORNN"],
+            "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
+            "nabi.cells._ungated": ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
+        },
+    )
+
 __all__ = [
+    "ATR",
+    "BRC",
+    "CFN",
+    "CTRNN",
+    "DSGU",
+    "GILR",
+    "GILRLSTM",
     "GRU",
+    "GRU1",
+    "GRU2",
+    "GRU3",
     "GRU2014",
+    "IRNN",
+    "JANET",
+    "LEM",
     "LSTM",
+    "MGU",
+    "MGU1",
+    "MGU2",
+    "MGU3",
+    "MIGRU",
+    "MILSTM",
+    "MIRNN",
+    "MUT1",
+    "MUT2",
+    "MUT3",
+    "NBRC",
+    "RAN",
+    "RGLRU",
+    "RHN",
+    "SCRN",
+    "SGRN",
+    "SGU",
+    "SLSTM",
+    "SRU",
+    "STAR",
+    "TRNN",
+    "UGRNN",
+    "URLSTM",
+    "WMCLSTM",
+    "Aaren",
     "Cell",
+    "CoRNN",
     "CoupledLSTM",
+    "DeltaRNN",
+    "FastGRNN",
+    "FastRNN",
+    "FullGateRecurrenceLSTM",
     "GRULecture",
+    "HighwayLSTM",
     "IndRNN",
+    "IndyGRU",
+    "IndyLSTM",
+    "IntersectionRNN",
+    "JordanRNN",
     "LayerNormLSTM",
+    "LiGRU",
+    "LightRU",
+    "MemoryControllerLSTM",
+    "MiRU1",
+    "MiRU2",
+    "MinGRU",
+    "MinLSTM",
+    "MinimalRNN",
+    "MogrifierLSTM",
+    "MultiplicativeLSTM",
+    "NASCell",
+    "NoForgetGateLSTM",
+    "NoInputActivationLSTM",
+    "NoInputGateLSTM",
+    "NoOutputActivationLSTM",
+    "NoOutputGateLSTM",
     "OnnxBody",
     "OnnxGRU",
     "OnnxLSTM",
     "OnnxRNN",
+    "OriginalLSTM",
+    "ParaGRU",
+    "ParaLSTM",
     "PeepholeLSTM",
     "ProjectedLSTM",
+    "ResidualLSTM",
     "SimpleRNN",
+    "StatisticalRU",
+    "UnICORNN",
     "ZoneoutLSTM",
+    "families",
     "get",
     "names",
     "negate_update_gate",
 ]
-
-_CELLS: dict[str, type[Cell]] = {
-    "simple-rnn": SimpleRNN,
-    "lstm": LSTM,
-    "peephole-lstm": PeepholeLSTM,
-    "coupled-lstm": CoupledLSTM,
-    "gru-lecture": GRULecture,
-    "gru-2014": GRU2014,
-    "gru": GRU,
-    "layer-norm-lstm": LayerNormLSTM,
-    "projected-lstm": ProjectedLSTM,
-    "zoneout-lstm": ZoneoutLSTM,
-    "ind-rnn": IndRNN,
-}
-
-
-@public
-def get(name: str) -> type[Cell]:
-    """Return a cell by its command-line name.
-
-    Raises:
-        UnknownNameError: the name is unknown; the message suggests the closest one.
-
-    Example:
-        >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
-        'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
-    """
-    if not isinstance(name, str) or name not in _CELLS:
-        raise unknown_name("cell", name, _CELLS)
-    return _CELLS[name]
-
-
-def names() -> Sequence[str]:
-    """Return the names of all cells.
-
-    Example:
-        >>> names()[:3]
-        ['simple-rnn', 'lstm', 'peephole-lstm']
-    """
-    return list(_CELLS)

@@ -1,0 +1,72 @@
+"""Units that can keep a value for ever, and small units with learned scalars for small devices."""
+
+from typing import Any
+
+from nabi.ir import Cell, Node
+from nabi.ir.functions import activation, sigmoid, tanh
+
+__all__ = ["BRC", "NBRC", "FastGRNN", "FastRNN"]
+
+
+class BRC(Cell):
+    """Bistable recurrent cell: each unit feeds back only to itself (Vecoven, Ernst and Drion 2021).
+
+    Good for memories of thousands of steps: a unit whose feedback a is above 1 has two stable states.
+    """
+
+    def feedback(self, gate: str, x: Node, h: Node) -> Node:
+        """Return a gate's sum, with a diagonal weight on the state."""
+        return self.affine(gate, x) + self.diagonal(gate, "h", h)
+
+    def step(self, x: Node, h: Node) -> Any:
+        """a is the feedback, between 0 and 2; c the share of the old state."""
+        a_t = 1 + tanh(self.feedback("a", x, h))
+        c_t = sigmoid(self.feedback("c", x, h))
+        return c_t * h + (1 - c_t) * tanh(self.affine("h", x) + a_t * h)
+
+
+class NBRC(BRC):
+    """Neuromodulated bistable cell: all units modulate the feedback of each (Vecoven et al. 2021)."""
+
+    def feedback(self, gate: str, x: Node, h: Node) -> Node:
+        """Return a gate's sum, with a matrix on the state."""
+        return self.affine(gate, x, h)
+
+
+class FastRNN(Cell):
+    """FastRNN: a simple network with a weighted residual connection (Kusupati et al. 2018).
+
+    Good for tiny devices: two numbers more than a simple network, and it trains.
+
+    Args:
+        activation: tanh by default.
+    """
+
+    activation: str = "tanh"
+
+    def step(self, x: Node, h: Node) -> Any:
+        """alpha is the weight of the candidate, beta that of the old state."""
+        n_t = activation(self.activation)(self.affine("h", x, h))
+        return sigmoid(self.bias("alpha", "s")) * n_t + sigmoid(self.bias("beta", "s")) * h
+
+
+class FastGRNN(Cell):
+    """FastGRNN: one matrix on the input and one on the state serve gate and candidate (Kusupati et al. 2018).
+
+    Good for tiny devices, such as listening for a word: as small as a simple network.
+
+    Args:
+        activation: of the candidate; tanh by default.
+        recurrent_activation: of the gate; sigmoid by default.
+    """
+
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+
+    def step(self, x: Node, h: Node) -> Any:
+        """zeta and nu scale the candidate; gate and candidate differ in their biases only."""
+        s_t = self.affine("h", x, h, bias=False)
+        z_t = activation(self.recurrent_activation)(s_t + self.bias("z"))
+        n_t = activation(self.activation)(s_t + self.bias("h"))
+        zeta, nu = sigmoid(self.bias("zeta", "s")), sigmoid(self.bias("nu", "s"))
+        return (zeta * (1 - z_t) + nu) * n_t + z_t * h
