@@ -1,6 +1,6 @@
 """The small language into which cells are traced: operations, tracing, derivative, plan, verification."""
 
-from nabi.ir import functions
+from nabi.ir import functions, initial
 from nabi.ir._cell import Cell, find_program
 from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
@@ -32,6 +32,7 @@ __all__ = [
     "equations",
     "find_program",
     "functions",
+    "initial",
     "join_slices",
     "make_plan",
     "named_nodes",
