@@ -58,13 +58,15 @@ if TYPE_CHECKING:
     from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
     from nabi.cells._onnx_body import OnnxBody
     from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
+    from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
     from nabi.cells._simple import IndRNN, SimpleRNN
     from nabi.cells._ungated import CTRNN, IRNN, MIRNN, SCRN, JordanRNN, StatisticalRU
+    from nabi.cells._windows import LMU
 else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.cells._bistable": ["BRC", "FastGRNN", "FastRNN", "NBRC"],
+            "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
@@ -84,9 +86,9 @@ else:
                 "DeltaRNN",
                 "IntersectionRNN",
                 "LightRU",
-                "MinimalRNN",
                 "MiRU1",
                 "MiRU2",
+                "MinimalRNN",
             ],
             "nabi.cells._gru": ["GRU", "GRU2014", "GRULecture", "negate_update_gate"],
             "nabi.cells._gru_variants": [
@@ -101,7 +103,7 @@ else:
                 "LiGRU",
                 "ParaGRU",
             ],
-            "nabi.cells._linear": ["GILR", "RGLRU", "SRU", "TRNN", "GILRLSTM", "MinGRU", "MinLSTM"],
+            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "TRNN", "MinGRU", "MinLSTM"],
             "nabi.cells._lstm": [
                 "LSTM",
                 "CoupledLSTM",
@@ -120,21 +122,23 @@ else:
                 "OriginalLSTM",
             ],
             "nabi.cells._lstm_variants": [
+                "MILSTM",
                 "URLSTM",
+                "WMCLSTM",
                 "HighwayLSTM",
                 "IndyLSTM",
-                "MILSTM",
                 "MemoryControllerLSTM",
                 "MultiplicativeLSTM",
                 "ParaLSTM",
                 "ResidualLSTM",
-                "WMCLSTM",
             ],
             "nabi.cells._onnx": ["OnnxGRU", "OnnxLSTM", "OnnxRNN"],
             "nabi.cells._onnx_body": ["OnnxBody"],
             "nabi.cells._oscillators": ["LEM", "CoRNN", "UnICORNN"],
+            "nabi.cells._rotations": ["HGRN", "LRU", "S5", "LinOSS"],
             "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
             "nabi.cells._ungated": ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
+            "nabi.cells._windows": ["LMU"],
         },
     )
 
@@ -151,9 +155,12 @@ __all__ = [
     "GRU2",
     "GRU3",
     "GRU2014",
+    "HGRN",
     "IRNN",
     "JANET",
     "LEM",
+    "LMU",
+    "LRU",
     "LSTM",
     "MGU",
     "MGU1",
@@ -169,6 +176,7 @@ __all__ = [
     "RAN",
     "RGLRU",
     "RHN",
+    "S5",
     "SCRN",
     "SGRN",
     "SGU",
@@ -197,6 +205,7 @@ __all__ = [
     "LayerNormLSTM",
     "LiGRU",
     "LightRU",
+    "LinOSS",
     "MemoryControllerLSTM",
     "MiRU1",
     "MiRU2",

@@ -11,12 +11,13 @@ __all__ = ["BRC", "NBRC", "FastGRNN", "FastRNN"]
 class BRC(Cell):
     """Bistable recurrent cell: each unit feeds back only to itself (Vecoven, Ernst and Drion 2021).
 
-    Good for memories of thousands of steps: a unit whose feedback a is above 1 has two stable states.
+    Good for memories of thousands of steps: a unit whose feedback a is above 1 has two stable states. The
+    weights on the state start at one.
     """
 
     def feedback(self, gate: str, x: Node, h: Node) -> Node:
         """Return a gate's sum, with a diagonal weight on the state."""
-        return self.affine(gate, x) + self.diagonal(gate, "h", h)
+        return self.affine(gate, x) + self.diagonal(gate, "h", h, init=1.0)
 
     def step(self, x: Node, h: Node) -> Any:
         """a is the feedback, between 0 and 2; c the share of the old state."""
@@ -36,7 +37,8 @@ class NBRC(BRC):
 class FastRNN(Cell):
     """FastRNN: a simple network with a weighted residual connection (Kusupati et al. 2018).
 
-    Good for tiny devices: two numbers more than a simple network, and it trains.
+    Good for tiny devices: two numbers more than a simple network, and it trains. The weight of the candidate
+    starts at σ(-3), that of the state at σ(3).
 
     Args:
         activation: tanh by default.
@@ -46,14 +48,16 @@ class FastRNN(Cell):
 
     def step(self, x: Node, h: Node) -> Any:
         """alpha is the weight of the candidate, beta that of the old state."""
+        alpha, beta = self.parameter("alpha", (), init=-3.0), self.parameter("beta", (), init=3.0)
         n_t = activation(self.activation)(self.affine("h", x, h))
-        return sigmoid(self.bias("alpha", "s")) * n_t + sigmoid(self.bias("beta", "s")) * h
+        return sigmoid(alpha) * n_t + sigmoid(beta) * h
 
 
 class FastGRNN(Cell):
     """FastGRNN: one matrix on the input and one on the state serve gate and candidate (Kusupati et al. 2018).
 
-    Good for tiny devices, such as listening for a word: as small as a simple network.
+    Good for tiny devices, such as listening for a word: as small as a simple network. zeta starts at 1, nu at
+    -4.
 
     Args:
         activation: of the candidate; tanh by default.
@@ -68,5 +72,5 @@ class FastGRNN(Cell):
         s_t = self.affine("h", x, h, bias=False)
         z_t = activation(self.recurrent_activation)(s_t + self.bias("z"))
         n_t = activation(self.activation)(s_t + self.bias("h"))
-        zeta, nu = sigmoid(self.bias("zeta", "s")), sigmoid(self.bias("nu", "s"))
-        return (zeta * (1 - z_t) + nu) * n_t + z_t * h
+        zeta, nu = self.parameter("zeta", (), init=1.0), self.parameter("nu", (), init=-4.0)
+        return (sigmoid(zeta) * (1 - z_t) + sigmoid(nu)) * n_t + z_t * h

@@ -19,13 +19,17 @@ class RHN(Cell):
 
     Args:
         depth: highway layers in a step, at least 1; 5 by default. Each is one more matrix phase.
+        transform_bias: what the biases of the transform gates start at; -2 by default, so that a layer starts
+            close to handing the state on.
     """
 
     depth: int = dataclasses.field(default=5, kw_only=True)
+    transform_bias: float = dataclasses.field(default=-2.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("depth", _checks.whole("depth", self.depth))
+        self._keep("transform_bias", _checks.real("transform_bias", self.transform_bias))
 
     def step(self, x: Node, h: Node) -> Any:
         """t is the share of a layer's candidate g; only the first layer reads the input."""
@@ -33,7 +37,8 @@ class RHN(Cell):
         for layer in range(1, self.depth + 1):
             inputs = (x,) if layer == 1 else ()
             g.append(tanh(self.affine(f"g{layer}", *inputs, h=s[-1])))
-            t.append(sigmoid(self.affine(f"t{layer}", *inputs, h=s[-1])))
+            start = {"b": self.transform_bias}
+            t.append(sigmoid(self.affine(f"t{layer}", *inputs, h=s[-1], init=start)))
             s.append(g[-1] * t[-1] + s[-1] * (1 - t[-1]))
         return s[-1]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from nabi.ir import Cell, Node
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import exp, maximum, select, sigmoid, softplus, tanh, total
 
 __all__ = ["SLSTM", "Aaren"]
@@ -36,19 +36,21 @@ class Aaren(Cell):
 class SLSTM(Cell):
     """sLSTM of the xLSTM: exponential input gate, normaliser, stabiliser (Beck et al. 2024).
 
-    Good for state tracking and forecasting. One head: the matrices on the state are full.
+    Good for state tracking and forecasting. One head: the matrices on the state are full. They start at zero;
+    the biases of the forget gates are spread evenly over 3 to 6.
     """
 
     states: ClassVar[tuple[str, ...]] = ("h", "c", "n", "m")
 
     def step(self, x: Node, h: Node, c: Node, n: Node, m: Node) -> Any:
         """The logarithm of the forget gate, and i, are kept below one by m."""
-        i_t = self.affine("i", x, h)
-        log_f = -softplus(-self.affine("f", x, h))
+        start = {"h": 0.0}
+        i_t = self.affine("i", x, h, init=start)
+        log_f = -softplus(-self.affine("f", x, h, init=start | {"b": initial.Linspace(3.0, 6.0)}))
         # Before the first step nothing has been summed, and i alone is the largest.
         m_t = select(n == 0, i_t, maximum(log_f + m, i_t))
         keep, new = exp(log_f + m - m_t), exp(i_t - m_t)
-        c_t = keep * c + new * tanh(self.affine("z", x, h))
+        c_t = keep * c + new * tanh(self.affine("z", x, h, init=start))
         n_t = keep * n + new
-        o_t = sigmoid(self.affine("o", x, h))
+        o_t = sigmoid(self.affine("o", x, h, init=start))
         return o_t * (c_t / n_t), c_t, n_t, m_t

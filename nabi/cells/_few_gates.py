@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.cells._width import as_wide
-from nabi.ir import Cell, Node
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import activation, hard_sigmoid, relu, sigmoid, softplus, tanh
 
 __all__ = [
@@ -82,7 +82,8 @@ class MGU3(MGU):
 class UGRNN(Cell):
     """Update gate network: one gate between the old state and a candidate (Collins et al. 2017).
 
-    Good in deep stacks; the simplest unit that trained as well as an LSTM in the authors' comparison.
+    Good in deep stacks; the simplest unit that trained as well as an LSTM in the authors' comparison. The
+    bias of the gate starts at one.
 
     Args:
         activation: of the candidate; tanh by default.
@@ -92,7 +93,7 @@ class UGRNN(Cell):
 
     def step(self, x: Node, h: Node) -> Any:
         """g is the share of the old state."""
-        g_t = sigmoid(self.affine("g", x, h))
+        g_t = sigmoid(self.affine("g", x, h, init={"b": 1.0}))
         n_t = activation(self.activation)(self.affine("h", x, h))
         return g_t * h + (1 - g_t) * n_t
 
@@ -101,16 +102,17 @@ class IntersectionRNN(Cell):
     """Intersection network, +RNN: a gate in time and a gate in depth (Collins et al. 2017).
 
     Good in deep stacks: the output mixes the input with a candidate, as the state mixes its old value. An
-    input of another width than the units is multiplied by a matrix first.
+    input of another width than the units is multiplied by a matrix first. The biases of the gates start at
+    one.
     """
 
     states: ClassVar[tuple[str, ...]] = ("y", "h")
 
     def step(self, x: Node, y: Node, h: Node) -> Any:
         """Compute the output y, gated along the depth, and the state h, gated along time."""
-        u_t = sigmoid(self.affine("u", x, h))
+        u_t = sigmoid(self.affine("u", x, h, init={"b": 1.0}))
         y_t = u_t * as_wide(self, "s", x) + (1 - u_t) * relu(self.affine("y", x, h))
-        g_t = sigmoid(self.affine("g", x, h))
+        g_t = sigmoid(self.affine("g", x, h, init={"b": 1.0}))
         return y_t, g_t * h + (1 - g_t) * tanh(self.affine("h", x, h))
 
 
@@ -138,13 +140,14 @@ class RAN(Cell):
 class CFN(Cell):
     """Chaos-free network: without input its state decays (Laurent and von Brecht 2017).
 
-    Good where predictable dynamics are worth more than the last percent.
+    Good where predictable dynamics are worth more than the last percent. The biases start at 1 (theta) and
+    -1 (eta).
     """
 
     def step(self, x: Node, h: Node) -> Any:
         """theta scales the old state, eta the input; the candidate reads the input alone, without a bias."""
-        theta_t = sigmoid(self.affine("theta", x, h))
-        eta_t = sigmoid(self.affine("eta", x, h))
+        theta_t = sigmoid(self.affine("theta", x, h, init={"b": 1.0}))
+        eta_t = sigmoid(self.affine("eta", x, h, init={"b": -1.0}))
         return theta_t * tanh(h) + eta_t * tanh(self.linear("h", "x", x))
 
 
@@ -252,8 +255,8 @@ class DeltaRNN(Cell):
     def step(self, x: Node, h: Node) -> Any:
         """r is the share of the old state; the candidate integrates multiplicatively."""
         w_t, v_t = self.linear("h", "x", x), self.linear("h", "h", h)
-        both = self.gain("alpha", "n") * v_t * w_t
-        n_t = tanh(both + self.gain("beta1", "n") * v_t + self.gain("beta2", "n") * w_t)
+        alpha, beta1, beta2 = (self.parameter(name, init=1.0) for name in ("alpha", "beta1", "beta2"))
+        n_t = tanh(alpha * v_t * w_t + beta1 * v_t + beta2 * w_t)
         r_t = sigmoid(w_t + self.bias("r"))
         return tanh((1 - r_t) * n_t + r_t * h)
 
@@ -307,15 +310,21 @@ class JANET(Cell):
 
     Args:
         beta: how much less is written than forgotten, in the gate's sum; 1 by default, as in the paper.
+        longest: the number of steps to remember, at least 2: the gate's bias starts at log U(1, longest - 1),
+            as in the paper ("chrono", Tallec and Ollivier 2018). None, the default, for no such start.
     """
 
     beta: float = dataclasses.field(default=1.0, kw_only=True)
+    longest: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("beta", _checks.real("beta", self.beta))
+        if self.longest is not None:
+            self._keep("longest", _checks.real("longest", self.longest, least=2, otherwise=" or None"))
 
     def step(self, x: Node, h: Node) -> Any:
         """The gate's sum, less beta, says what is not written."""
-        s_t = self.affine("f", x, h)
+        start = None if self.longest is None else {"b": initial.Chrono(self.longest)}
+        s_t = self.affine("f", x, h, init=start)
         return sigmoid(s_t) * h + (1 - sigmoid(s_t - self.beta)) * tanh(self.affine("h", x, h))

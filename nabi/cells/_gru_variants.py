@@ -113,8 +113,9 @@ class LiGRU(GRU):
 
     def step(self, x: Node, h: Node) -> Any:
         """z is the share of the old state; there is no reset gate."""
-        z_t = activation(self.recurrent_activation)(self.affine("z", x, h))
-        n_t = activation(self.activation)(self.affine("h", x, h))
+        start = {"h": "orthogonal"}
+        z_t = activation(self.recurrent_activation)(self.affine("z", x, h, init=start))
+        n_t = activation(self.activation)(self.affine("h", x, h, init=start))
         return z_t * h + (1 - z_t) * n_t
 
 

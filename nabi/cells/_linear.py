@@ -30,8 +30,8 @@ class SRU(Cell):
     Good as a fast encoder of text. An input of another width than the units is multiplied by a matrix first.
 
     Args:
-        highway_bias: what the bias of the gate r is meant to start at; 0 by default. The input is scaled by
-            `sqrt(1 + 2 exp(highway_bias))`, so that its variance is kept.
+        highway_bias: what the bias of the gate r starts at; 0 by default. The input is scaled by
+            `sqrt(1 + 2 exp(highway_bias))`, so that its variance is kept. Weights on the cell start at zero.
     """
 
     highway_bias: float = dataclasses.field(default=0.0, kw_only=True)
@@ -44,8 +44,9 @@ class SRU(Cell):
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
         """f is the share of the old cell, r that of the new one in the output; both see the old cell."""
-        f_t = sigmoid(self.affine("f", x) + self.diagonal("f", "c", c))
-        r_t = sigmoid(self.affine("r", x) + self.diagonal("r", "c", c))
+        f_t = sigmoid(self.affine("f", x) + self.diagonal("f", "c", c, init=0.0))
+        start = {"b": self.highway_bias}
+        r_t = sigmoid(self.affine("r", x, init=start) + self.diagonal("r", "c", c, init=0.0))
         c_t = f_t * c + (1 - f_t) * self.linear("c", "x", x)
         alpha = square_root(1 + 2 * exponential(self.highway_bias))
         return r_t * c_t + (1 - r_t) * (alpha * as_wide(self, "s", x)), c_t
@@ -116,6 +117,14 @@ class MinLSTM(MinGRU):
         return (f_t * h + i_t * n_t) / (f_t + i_t)
 
 
+def _griffin_decay(shape: tuple[int, ...], generator: Any) -> Any:
+    """Draw Λ so that an open gate keeps 0.9 to 0.999, its square uniform, in 1 / exponent of a step."""
+    import torch
+
+    squares = torch.empty(shape, dtype=torch.float64).uniform_(0.9**2, 0.999**2, generator=generator)
+    return squares.pow(-0.5).sub(1).log()  # softplus of this is minus the logarithm of the root
+
+
 class RGLRU(Cell):
     """Real-gated linear recurrent unit of Griffin and Hawk (De et al. 2024, equations 1 to 4).
 
@@ -136,7 +145,7 @@ class RGLRU(Cell):
         """`a = exp(-c softplus(Λ) r)`; the input is scaled by `sqrt(1 - a²)`."""
         r_t = sigmoid(self.affine("a", x))
         i_t = sigmoid(self.affine("i", x))
-        u_t = self.exponent * softplus(self.bias("a", "lambda")) * r_t
+        u_t = self.exponent * softplus(self.parameter("Lambda", init=_griffin_decay)) * r_t
         # 1 - exp(-2u) without cancellation, where a is close to one.
         rest = 2 * tanh(u_t) / (1 + tanh(u_t))
         return exp(-u_t) * h + sqrt(rest) * (i_t * as_wide(self, "s", x))

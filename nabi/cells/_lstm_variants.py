@@ -20,19 +20,29 @@ __all__ = [
 ]
 
 
+def _uniform_gate(shape: tuple[int, ...], generator: Any) -> Any:
+    """Draw the logit of a number between 1 / units and 1 - 1 / units (Gu et al. 2020, equation 8)."""
+    import torch
+
+    least = 1 / max(shape[0], 2)
+    uniform = least + (1 - 2 * least) * torch.rand(shape, generator=generator, dtype=torch.float64)
+    return -(1 / uniform - 1).log()
+
+
 class URLSTM(LSTM):
     """LSTM whose gates start uniform and are refined (Gu et al. 2020).
 
-    Good for long lags without tuning of the gates. The bias u of the forget gate is subtracted in the refine
-    gate; it is one learned vector. The effective gate g lies between f² and 1 - (1 - f)².
+    Good for long lags without tuning of the gates. The vector u is added in the forget gate and subtracted in
+    the refine gate. It starts as the logit of a uniform number, so that f is spread evenly between
+    0 and 1. The effective gate g lies between f² and 1 - (1 - f)².
     """
 
     def step(self, x: Node, h: Node, c: Node) -> Any:
         """g, made of the forget gate f and the refine gate r, is the share of the old cell."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
-        u = self.bias("u", "f")
-        f_t = gate(self.affine("f", x, h) + u)
-        r_t = gate(self.affine("r", x, h) - u)
+        u = self.parameter("u", init=_uniform_gate)
+        f_t = gate(self.affine("f", x, h, init={"b": 0.0}) + u)
+        r_t = gate(self.affine("r", x, h, init={"b": 0.0}) - u)
         g_t = 2 * r_t * f_t + (1 - 2 * r_t) * f_t**2
         c_t = g_t * c + (1 - g_t) * f(self.affine("c", x, h))
         o_t = gate(self.affine("o", x, h))
@@ -132,7 +142,7 @@ class IndyLSTM(LSTM):
 class ParaLSTM(LSTM):
     """Diagonal LSTM of ParaRNN: coupled gates and peepholes (Danieli et al. 2025).
 
-    Good where a nonlinear state is needed at the cost of a linear one; it was made for training in parallel over
+    Good where a nonlinear state is needed at the cost of a linear one; made to be trained in parallel over
     time.
     """
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from nabi import _checks
-from nabi.ir import Cell, Node
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import sigmoid, tanh
 
 __all__ = ["LEM", "CoRNN", "UnICORNN"]
@@ -62,8 +62,9 @@ class UnICORNN(Cell):
 
     def step(self, x: Node, h: Node, z: Node) -> Any:
         """The position moves with the new velocity: a symplectic step."""
-        d = self.step_size * sigmoid(self.bias("d", "c"))
-        z_t = z - d * (tanh(self.affine("z", x) + self.diagonal("z", "h", h)) + self.alpha * h)
+        d = self.step_size * sigmoid(self.parameter("c", init=initial.Uniform(-0.1, 0.1)))
+        own = self.diagonal("z", "h", h, init=initial.Uniform(0, 1))
+        z_t = z - d * (tanh(self.affine("z", x) + own) + self.alpha * h)
         return h + d * z_t, z_t
 
 

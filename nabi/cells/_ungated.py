@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.cells._simple import SimpleRNN
-from nabi.ir import Cell, Node
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import activation, relu, sigmoid
 
 __all__ = ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"]
@@ -35,13 +35,25 @@ class JordanRNN(Cell):
 class IRNN(SimpleRNN):
     """Simple network of rectified units that starts as an identity (Le, Jaitly and Hinton 2015).
 
-    Good for long lags without gates, where its start matters more than its equations.
+    Good for long lags without gates, where its start matters more than its equations: the weights on the
+    state start as the identity, those on the input as normal numbers of deviation 0.001, biases at zero.
 
     Args:
         activation: relu by default.
+        gain_of_identity: what the identity is multiplied by; 1 by default, 0.01 for short memories.
     """
 
     activation: str = "relu"
+    gain_of_identity: float = dataclasses.field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("gain_of_identity", _checks.real("gain_of_identity", self.gain_of_identity))
+
+    def step(self, x: Node, h: Node) -> Any:
+        """The step of a simple network."""
+        start = {"x": initial.Normal(0, 0.001), "h": initial.Identity(self.gain_of_identity), "b": 0.0}
+        return activation(self.activation)(self.affine("h", x, h, init=start))
 
 
 class SCRN(Cell):
@@ -73,7 +85,8 @@ class SCRN(Cell):
 class MIRNN(Cell):
     """Simple network with multiplicative integration (Wu et al. 2016, equation 4).
 
-    Good as a cheap gain: the products of input and state are multiplied, not only added.
+    Good as a cheap gain: the products of input and state are multiplied, not only added. alpha starts at 2,
+    the betas at one half, the bias at zero.
 
     Args:
         activation: tanh by default.
@@ -89,8 +102,9 @@ class MIRNN(Cell):
 def integrate(cell: Cell, gate: str, x: Node, h: Node) -> Node:
     """Return the sum of a gate with multiplicative integration (Wu et al. 2016, equation 4)."""
     from_x, from_h = cell.linear(gate, "x", x), cell.linear(gate, "h", h)
-    both = cell.gain(gate, "xh") * from_x * from_h
-    return both + cell.gain(gate, "h") * from_h + cell.gain(gate, "x") * from_x + cell.bias(gate)
+    alpha = cell.gain(gate, "xh", init=2.0)
+    beta1, beta2 = cell.gain(gate, "h", init=0.5), cell.gain(gate, "x", init=0.5)
+    return alpha * from_x * from_h + beta1 * from_h + beta2 * from_x + cell.bias(gate, init=0.0)
 
 
 class CTRNN(Cell):

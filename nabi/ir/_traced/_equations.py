@@ -104,7 +104,8 @@ def _parts(name: str) -> tuple[str, ...]:
 def symbol(node: Node, style: Style, name: str | None = None) -> str:
     """Return the notation of a leaf (`W_xf`, `x_t`, `h_{t-1}`), or of any value with a name."""
     if name is not None:
-        return style.symbol(name, "t", _parts(name))
+        # What is made from weights alone is the same at every step.
+        return style.symbol(name, "t" if node.has_rows else "", _parts(name))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
     return style.symbol(node.name, when, _leaf_parts(node))
 

@@ -71,7 +71,7 @@ def min_lstm(w: Weights, x: Array, h: Array) -> States:
 
 def rg_lru(w: Weights, x: Array, h: Array) -> States:
     r, i = sigma(total(w, "a", x=x)), sigma(total(w, "i", x=x))
-    a = np.exp(-8 * softplus(w["lambda"]) * r)
+    a = np.exp(-8 * softplus(w["Lambda"]) * r)
     wide = x @ w["W_xs"].T if "W_xs" in w else x
     return (a * h + np.sqrt(1 - a**2) * (i * wide),)
 
@@ -92,6 +92,67 @@ def slstm(w: Weights, x: Array, h: Array, c: Array, n: Array, m: Array) -> State
     return sigma(o) * c / n, c, n, larger
 
 
+def _through(w: Weights, x: Array) -> Array:
+    return w["w_xy"] * x if "w_xy" in w else x @ w["W_xy"].T
+
+
+def lru(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+    """Orvieto et al., section 3, in complex numbers."""
+    eigenvalues = np.exp(-np.exp(w["nu"]) + 1j * np.exp(w["theta"]))
+    inputs = w["W_xre"] + 1j * w["W_xim"]
+    s = eigenvalues * (re + 1j * im) + np.exp(w["gamma"]) * (x @ inputs.T)
+    out = (s @ (w["W_rey"] + 1j * w["W_imy"]).T).real + _through(w, x)
+    return out, s.real, s.imag
+
+
+def s5(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+    """Smith et al., equations 2 and 6: zero-order hold, in complex numbers."""
+    eigenvalues, step = w["Lambda_re"] + 1j * w["Lambda_im"], np.exp(w["log_step"])
+    bar = np.exp(eigenvalues * step)
+    inputs = ((bar - 1) / eigenvalues)[:, None] * (w["W_xre"] + 1j * w["W_xim"])
+    s = bar * (re + 1j * im) + x @ inputs.T
+    return (s @ (w["W_rey"] + 1j * w["W_imy"]).T).real + _through(w, x), s.real, s.imag
+
+
+def hgrn(w: Weights, x: Array, y: Array, re: Array, im: Array) -> States:
+    def silu(v: Array) -> Array:
+        return v * sigma(v)
+
+    f = sigma(total(w, "f", x=x))
+    content = silu(total(w, "re", x=x)) + 1j * silu(total(w, "im", x=x))
+    s = f * np.exp(1j * w["theta"]) * (re + 1j * im) + (1 - f) * content
+    both = np.concatenate([s.real, s.imag], 1)
+    both = (both - both.mean(1, keepdims=True)) / np.sqrt(both.var(1, keepdims=True) + 1e-5)
+    both = both * np.concatenate([w["g_nre"], w["g_nim"]]) + np.concatenate([w["b_nre"], w["b_nim"]])
+    gate = silu(np.concatenate([total(w, "gre", x=x), total(w, "gim", x=x)], 1))
+    out = (both * gate) @ np.concatenate([w["W_rey"], w["W_imy"]], 1).T + w["b_y"]
+    return out, s.real, s.imag
+
+
+def linoss(w: Weights, x: Array, y: Array, u: Array, z: Array) -> States:
+    """Rusch and Rus, equation 3: the implicit step, solved as two equations for each unit."""
+    stiffness, step = np.maximum(w["a"], 0), sigma(w["delta"])
+    force = x @ w["W_xu"].T
+    new_u, new_z = np.empty_like(u), np.empty_like(z)
+    for unit in range(u.shape[1]):
+        # z' = z + δ (-a u' + F);  u' = u + δ z'
+        a, d = stiffness[unit], step[unit]
+        right = np.stack([z[:, unit] + d * force[:, unit], u[:, unit]])
+        new_z[:, unit], new_u[:, unit] = np.linalg.solve(np.array([[1, d * a], [-d, 1]]), right)
+    return new_u @ w["W_uy"].T + _through(w, x), new_u, new_z
+
+
+def lmu(w: Weights, x: Array, h: Array, m: Array) -> States:
+    """Voelker et al., equations 5 to 7; the fixed matrices are weights here."""
+    u = x @ w["W_xs"].T + h @ w["W_hs"].T + m @ w["W_ms"].T
+    m = m @ w["W_mm"].T + u @ w["W_sm"].T
+    return tanh(x @ w["W_xh"].T + h @ w["W_hh"].T + m @ w["W_mh"].T + w["b_h"]), m
+
+
+def _through_count(h: int, d: int) -> int:
+    return h if h == d else h * d
+
+
 def _wider(h: int, d: int) -> int:
     return 0 if h == d else h * d
 
@@ -108,6 +169,11 @@ TWINS = {
     "min-gru": Twin(min_gru, lambda h, d: 2 * h * (d + 1)),
     "min-lstm": Twin(min_lstm, lambda h, d: 3 * h * (d + 1)),
     "rg-lru": Twin(rg_lru, lambda h, d: 2 * h * (d + 1) + h + _wider(h, d)),
+    "lru": Twin(lru, lambda h, d: 3 * h + 2 * h * d + 2 * h * h + _through_count(h, d)),
+    "s5": Twin(s5, lambda h, d: 3 * h + 2 * h * d + 2 * h * h + _through_count(h, d)),
+    "hgrn": Twin(hgrn, lambda h, d: h + 5 * h * (d + 1) + 4 * h + 2 * h * h + h),
+    "linoss": Twin(linoss, lambda h, d: 2 * h + h * d + h * h + _through_count(h, d)),
+    "lmu": Twin(lmu, lambda h, d: d + h + 8 + 8 * 8 + 8 + h * (d + h + 8 + 1)),
     "aaren": Twin(aaren, lambda h, d: 2 * h * d + h),
     "slstm": Twin(slstm, lambda h, d: 4 * h * (d + h + 1)),
 }
