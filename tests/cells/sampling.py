@@ -8,8 +8,8 @@ from nabi import cells
 from nabi.cells import Cell
 
 CLASSIC = (
-    "simple-rnn", "lstm", "peephole-lstm", "coupled-lstm", "gru-lecture", "gru-2014", "gru", "layer-norm-lstm",
-    "projected-lstm", "zoneout-lstm", "ind-rnn",
+    "simple-rnn", "lstm", "peephole-lstm", "coupled-lstm", "gru-lecture", "gru-2014", "gru",
+    "layer-norm-lstm", "projected-lstm", "zoneout-lstm", "ind-rnn",
 )  # fmt: skip
 """The cells of the first versions, which most tests run on every day."""
 

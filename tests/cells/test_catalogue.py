@@ -1,8 +1,8 @@
 """Every cell of the catalogue: beside its equations typed a second time, its derivative, its native code.
 
-The cells that have been there from the start have tests of their own in all rooms; `test_cells.py` has their
-equations. Compiling takes most of the time, so native code is tested for some cells at a time: other ones every
-day. `NABI_TEST_AGREEMENT=all` tests all of them in both data types.
+The cells of the first versions have tests of their own in all rooms; `test_cells.py` has their equations.
+Compiling takes most of the time, so native code and derivatives are tested for some cells at a time, other
+ones every day. `NABI_TEST_AGREEMENT=all` tests all of them, in both data types.
 """
 
 from typing import Any
