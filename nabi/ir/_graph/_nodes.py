@@ -20,6 +20,7 @@ from nabi.errors import CellError
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
+from nabi.ir.derived import Derived
 from nabi.ir.initial import InitialValue
 
 __all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace", "needed"]
@@ -49,6 +50,8 @@ class Parameter:
         trained: whether it is learned; if not, it keeps its initial value.
         scalar: whether it is one number for all units.
         letter: its letter in the equations, where the family has a longer name; "" for the family's.
+        derived: how it is computed from other parameters, or None where it is kept itself.
+        sources: the names of these.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Parameter:
     trained: bool = True
     scalar: bool = False
     letter: str = ""
+    derived: Derived | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,16 @@ class Noise:
     """A random input of a step, drawn outside it.
 
     `dropout` draws 0 with probability `rate`, else `1 / (1 - rate)`; `keep` draws 1 with probability
-    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`.
+    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`. `weights` draws as `dropout`
+    does, once for all sequences, the mask of a derived weight of a `shape`; steps don't read it.
     """
 
     name: str
     width: int
     rate: float
-    kind: Literal["dropout", "keep"]
+    kind: Literal["dropout", "keep", "weights"]
     per_step: bool
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
