@@ -132,6 +132,19 @@ _FAMILIES: dict[str, Family] = {
             "lem": "LEM",
         },
     ),
+    "structured": Family(
+        "A structured matrix on the state: antisymmetric, orthogonal, bounded, fixed",
+        {
+            "antisymmetric-rnn": "AntisymmetricRNN",
+            "gated-antisymmetric-rnn": "GatedAntisymmetricRNN",
+            "lipschitz-rnn": "LipschitzRNN",
+            "exp-rnn": "ExpRNN",
+            "sco-rnn": "ScoRNN",
+            "goru": "GORU",
+            "rum": "RUM",
+            "echo-state": "EchoState",
+        },
+    ),
     "linear": Family(
         "Linear in the state, or reading it unit by unit",
         {

@@ -72,7 +72,17 @@ def compare(peer: Peer) -> None:
                 torch.testing.assert_close(own[:, t], other, rtol=1e-9, atol=1e-9, msg=f"{name} of step {t}")
 
 
-# torchrecurrent: 35 of its cells.
+# torchrecurrent: 37 of its cells.
+
+
+def _antisymmetric(m: Any) -> Named:
+    return {"W_xh": m.weight_ih, "V_hh": m.weight_hh, "b_h": m.bias_ih + m.bias_hh}
+
+
+def _gated(m: Any) -> Named:
+    zero(m.bias_hh)  # the package adds it in the candidate alone
+    found = blocks(m.weight_ih, "zh", "W_x") | blocks(m.bias_ih, "zh", "b_")
+    return found | {"V_hh": m.weight_hh}
 
 
 def _atr(m: Any) -> Named:
@@ -199,6 +209,10 @@ def _janet_step(m: Any, x: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, 
 
 # nabi's name, the class, its weights, its step, its arguments, nabi's settings
 RECURRENT: list[tuple[str, str, Callable[[Any], Named], Any, dict[str, Any], dict[str, Any]]] = [
+    ("antisymmetric-rnn", "AntisymmetricRNNCell", _antisymmetric, one_state, {"epsilon": 0.3, "gamma": 0.2},
+     {"step_size": 0.3, "damping": 0.2}),
+    ("gated-antisymmetric-rnn", "GatedAntisymmetricRNNCell", _gated, one_state,
+     {"epsilon": 0.3, "gamma": 0.2}, {"step_size": 0.3, "damping": 0.2}),
     ("atr", "ATRCell", _atr, one_state, {}, {"use_bias": True}),
     ("brc", "BRCell", stacked("ach", "ac"), one_state, {}, {}),
     ("nbrc", "NBRCell", stacked("ach", "ac"), one_state, {}, {}),
