@@ -2,8 +2,8 @@
 
 Each cell runs forward and backward over 32 sequences of 256 steps, as wide as its units, on one thread, in
 turns with nabi's GRU of that size and with a loop over time in torch that computes the same equations, one
-operation after another. Processor time, not wall time; the table has medians, and medians of the ratios within
-a round.
+operation after another. Processor time, not wall time; the table has medians, and medians of the ratios of
+each round.
 
 What is measured is kept in a file, a line for each cell and size, and not measured again: a run that was
 stopped goes on where it ended. Names of cells measure these alone; `--again` measures what is known already.
@@ -36,9 +36,9 @@ SECONDS = {"cell": 0.2, "gru": 0.2, "loop": 0.0}
 INTRODUCTION = f"""# The speed of every cell
 
 Forward and backward over {BATCH} sequences of {STEPS} steps, as many inputs as units, float32, on one
-thread of {{machine}}, with torch {{torch}}. *GRU* is the time relative to nabi's GRU of the same size, *loop* how
-many times longer a loop in torch takes that computes the same equations. Processor time; medians of {{rounds}}
-rounds in turns.
+thread of {{machine}}, with torch {{torch}}. *GRU* is the time relative to nabi's GRU of the same size, *loop*
+how many times longer a loop in torch takes that computes the same equations. Processor time; medians of
+{{rounds}} rounds in turns.
 
 This page is written by `python -m benchmarks.every_cell --page`.
 """

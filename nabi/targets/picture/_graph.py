@@ -21,11 +21,11 @@ _FORMULAS = {
     "sub": "a - b",
     "div": "a / b",
     "greater": "a > b",
-    "greater_equal": r"a \ge b",
+    "greater_equal": r"a \geq b",
     "less": "a < b",
-    "less_equal": r"a \le b",
+    "less_equal": r"a \leq b",
     "equal": "a = b",
-    "not_equal": r"a \ne b",
+    "not_equal": r"a \neq b",
     "select": r"b \;\mathrm{if}\; a \;\mathrm{else}\; c",
 }
 _PATTERNS = {"neg": r"-\,\cdot", "sqrt": r"\sqrt{\;\cdot\;}", "abs": r"|\cdot|"}
@@ -125,7 +125,12 @@ class _Maker:
     def box(self, node: Node) -> Box:
         """Return the box that computes the value of a node."""
         if node.index not in self.made:
-            if not node.arguments:
+            if node.operation == "parameter" or _is_fixed(node):
+                # Weights that several values read, and fixed numbers, are boxes that read nothing.
+                label = symbol(node, LATEX) if node.operation == "parameter" else r"\mathrm{const}"
+                self.made[node.index] = self.boxes[node.index] = Box("map", label)
+                self.made[node.index].name = self.names.get(node.index, "")
+            elif not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
             else:
                 box = self.compute(node)
@@ -200,6 +205,7 @@ class _Maker:
     def is_absorbed(self, node: Node) -> bool:
         return self.is_part(node) and (
             node.operation == "linear"
+            or self.is_learned(node)
             or self.is_scaling(node)
             or (self.is_sum(node) and self.has_weights(node))
         )
@@ -234,10 +240,17 @@ class _Maker:
         return node.operation == "mul" and sum(self.is_vector(argument) for argument in node.arguments) == 1
 
 
+def _is_fixed(node: Node) -> bool:
+    """Return whether a value is made of numbers only."""
+    if node.has_rows or not node.arguments:
+        return False
+    return all(argument.operation == "constant" or _is_fixed(argument) for argument in node.arguments)
+
+
 def _function(name: str) -> str:
     if name in _PATTERNS:
         return _PATTERNS[name]
-    return OPERATIONS[name].latex.format("").removesuffix("()")
+    return OPERATIONS[name].latex.format("").removesuffix("()") or "="  # a number for all units, as a unit
 
 
 def _with_numbers(node: Node) -> str:
