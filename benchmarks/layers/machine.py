@@ -3,9 +3,10 @@
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
-__all__ = ["LIBRARIES", "describe"]
+__all__ = ["LIBRARIES", "describe", "slug"]
 
 LIBRARIES = ("torch", "jax", "keras", "tensorflow-cpu", "onnxruntime", "llvmlite", "numpy")
 
@@ -24,6 +25,15 @@ def describe() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[library] = "-"
     return found
+
+
+def slug(text: str) -> str:
+    """Return a name for files: lower case, words joined by hyphens.
+
+    >>> slug("AMD EPYC (AVX512)")
+    'amd-epyc-avx512'
+    """
+    return "-".join(re.findall("[a-z0-9]+", text.lower()))
 
 
 def processor() -> str:
