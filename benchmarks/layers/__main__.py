@@ -28,9 +28,9 @@ from rich.progress import (
 )
 
 from benchmarks.layers import page
+from benchmarks.layers.aims import best_peer
 from benchmarks.layers.crew import Crew
-from benchmarks.layers.figures import fastest
-from benchmarks.layers.isa import ISAS, NATIVE
+from benchmarks.layers.isa import ISAS, NATIVE, uncapped
 from benchmarks.layers.load import Load, busy_processor
 from benchmarks.layers.machine import describe
 from benchmarks.layers.plan import ONLY_POINTS, PARTS, Job, jobs, slot
@@ -145,7 +145,7 @@ def measure(arguments: argparse.Namespace, threads: int) -> list[dict[str, str]]
                 kept.pop(job.point.name, None)
                 if entry := measure_point(bench, job, about, arguments.milliseconds):
                     kept[job.point.name] = entry
-                    console.print(line(job.name, entry))
+                    console.print(line(job.name, entry, results))
             save(path, results)
             progress.advance(task)
     for failure in bench.failures:
@@ -155,7 +155,7 @@ def measure(arguments: argparse.Namespace, threads: int) -> list[dict[str, str]]
 
 def is_there(job: Job, results: dict[str, Any], about: dict[str, Any]) -> bool:
     if job.point is None:
-        return job.part in results
+        return bool(results.get(job.part))
     return job.point.name in slot(results, job.part, about)
 
 
@@ -173,13 +173,12 @@ def measure_point(
         return bench.point(job.point, rounds, peak=job.part != "busy")
 
 
-def line(name: str, entry: dict[str, Any]) -> str:
-    peers = entry["peers"]
-    best = fastest({peer: each["ratio"] for peer, each in peers.items()})
-    figures = peers[best]
+def line(name: str, entry: dict[str, Any], results: dict[str, Any]) -> str:
+    best = best_peer(entry, uncapped(results))
+    figures = entry["peers"][best]
     share = f", {entry['peak']['share']:.0%} of the peak" if "peak" in entry else ""
     times = f"{figures['own']:.3g} ms, {PEERS[best]} {figures['peer']:.3g} ms"
-    return f"{name}: {times}, {figures['ratio']:.2f} times faster{share}"
+    return f"{name}: {times}, {figures['ratio']:.2f} times faster{share}, {entry['seconds']:.0f} s"
 
 
 if __name__ == "__main__":

@@ -39,8 +39,12 @@ class Aim:
 
 
 def best_peer(entry: Entry, apart: frozenset[str] = frozenset()) -> str:
-    """Return the fastest peer, without those `apart` whose instructions are not capped as nabi's are."""
-    return fastest({peer: each["ratio"] for peer, each in entry["peers"].items() if peer not in apart})
+    """Return the fastest peer, without those `apart` whose instructions are not capped as nabi's are.
+
+    Where no other was measured, it is one of those.
+    """
+    ratios = {peer: each["ratio"] for peer, each in entry["peers"].items()}
+    return fastest({peer: each for peer, each in ratios.items() if peer not in apart} or ratios)
 
 
 def best_ratio(entry: Entry, apart: frozenset[str] = frozenset()) -> float:

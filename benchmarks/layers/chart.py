@@ -14,6 +14,7 @@ MARKERS = {
     "keras-jax": ("^", "#4a9d6f"),
     "keras-tensorflow": ("v", "#8a5fa8"),
     "onnx": ("X", "#555555"),
+    "jax-ynnpack": ("P", "#7fa8d6"),
 }
 TITLES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 

@@ -69,7 +69,7 @@ def environment(worker: str, threads: int, isa: str = NATIVE) -> dict[str, str]:
     if worker.startswith("keras-"):
         own["KERAS_BACKEND"] = worker.removeprefix("keras-")
     inherited = {key: value for key, value in os.environ.items() if key not in ALLOCATOR}
-    return {**inherited, **own, **variables(isa), **(ALLOCATOR if worker == "torch-tuned" else {})}
+    return {**inherited, **own, **variables(isa, worker), **(ALLOCATOR if worker == "torch-tuned" else {})}
 
 
 class Crew:

@@ -17,18 +17,21 @@ __all__ = ["AVX2", "ISAS", "NATIVE", "SWITCHES", "UNCAPPED", "label", "uncapped"
 NATIVE, AVX2 = "native", "avx2"
 ISAS = (NATIVE, AVX2)
 
-UNCAPPED = frozenset({"onnx"})
-"""Workers without a switch. ONNX Runtime asks the processor; none of its options or variables is about it."""
+UNCAPPED = frozenset({"onnx", "jax-ynnpack"})
+"""Workers without a switch. ONNX Runtime and XLA's YNNPACK ask the processor; none of their options or
+variables is about it."""
 
 ONEDNN = {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"}
+# XLA's own code follows this flag. Its YNNPACK kernels don't, so XLA is told to leave them alone; it then
+# uses its other product, which is slower at some sizes. What that costs is measured: `jax-ynnpack` keeps
+# them.
+XLA = "--xla_cpu_max_isa=AVX2"
 CAPS = {
     "NABI_CPU": "x86-64-v3",  # nabi, and the peak kernel
     "ATEN_CPU_CAPABILITY": "avx2",  # torch
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     **ONEDNN,  # torch, TensorFlow, and the products of XLA
-    # XLA's own code follows the first. Its YNNPACK kernels ask the processor and have no switch, so XLA is
-    # told to leave them alone; it then uses its other product.
-    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
+    "XLA_FLAGS": f"{XLA} --xla_cpu_experimental_ynn_fusion_type=",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD",
@@ -45,9 +48,11 @@ SWITCHES = {
 """The variables of each worker that matter most, for the reader."""
 
 
-def variables(isa: str) -> dict[str, str]:
-    """Return the environment that caps every library; empty for the machine's own instructions."""
-    return dict(CAPS) if isa == AVX2 else {}
+def variables(isa: str, worker: str = "") -> dict[str, str]:
+    """Return the environment that caps a worker; empty for the machine's own instructions."""
+    if isa == NATIVE:
+        return {}
+    return {**CAPS, "XLA_FLAGS": XLA} if worker == "jax-ynnpack" else dict(CAPS)
 
 
 def label(isa: str, processor: str) -> str:

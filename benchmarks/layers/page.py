@@ -43,7 +43,7 @@ def missing(results: Results) -> list[str]:
 
     The points of the grid must be there; another part may be missing, but not be half there.
     """
-    name = summary.title(results)
+    name, isa = summary.title(results), results["settings"]["isa"]
     gaps = [] if not results["settings"]["quick"] else [f"{name}: a run without --quick"]
     gaps += [f"{name}: {point.name}" for point in choose() if point.name not in results["points"]]
     drawn = results.get("random", {"number": 0, "points": {}})
@@ -51,12 +51,12 @@ def missing(results: Results) -> list[str]:
         gaps.append(f"{name}: {drawn['number'] - len(drawn['points'])} random points")
     for entries in (results["points"], drawn["points"], results.get("busy", {}).get("points", {})):
         for point, entry in entries.items():
-            gaps += [f"{name}: {point} of {PEERS[peer]}" for peer in PEERS if not there(entry, peer)]
+            gaps += [f"{name}: {point} of {PEERS[peer]}" for peer in PEERS if lacks(entry, peer, isa)]
     return gaps
 
 
-def there(entry: dict[str, Any], peer: str) -> bool:
-    return peer in entry["peers"] or not runs(peer, entry["kind"])
+def lacks(entry: dict[str, Any], peer: str, isa: str) -> bool:
+    return peer not in entry["peers"] and runs(peer, entry["kind"], isa)
 
 
 def generated(found: Sequence[Results]) -> str:

@@ -50,6 +50,8 @@ PEERS = {
     "keras-jax": "Keras on JAX",
     "keras-tensorflow": "Keras on TensorFlow",
     "onnx": "ONNX Runtime",
+    # Only under a cap on instructions, which makes JAX do without these kernels: what they would be worth.
+    "jax-ynnpack": "JAX scan with YNNPACK",
 }
 
 
@@ -84,9 +86,12 @@ class Point:
         return {"subject": "layer", "cell": self.cell, "shape": self.shape, "kind": self.kind}
 
 
-def runs(peer: str, kind: str) -> bool:
-    """Return whether a peer supports this work: all do, except ONNX Runtime for training."""
-    return peer != "onnx" or kind == "inference"
+def runs(peer: str, kind: str, isa: str = "native") -> bool:
+    """Return whether a peer does this work.
+
+    All do, except ONNX Runtime for training, and JAX with YNNPACK unless instructions are capped.
+    """
+    return kind == "inference" if peer == "onnx" else peer != "jax-ynnpack" or isa != "native"
 
 
 def choose(parts: list[str] | None = None, *, quick: bool = False) -> list[Point]:

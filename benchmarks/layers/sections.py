@@ -42,6 +42,11 @@ class Bench:
     log: Callable[[str], None]
     failures: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def setting(self) -> tuple[int, str]:
+        """The threads and the instructions of every process."""
+        return self.crew.threads, self.crew.isa
+
     def fail(self, where: str, who: str, problem: object) -> None:
         self.failures.append({"where": where, "who": who, "problem": str(problem)})
         self.log(f"[red]{where}: {who}: {problem}[/]")
@@ -105,7 +110,7 @@ class Bench:
             peak: whether to measure the share of the peak, of a point with many units.
         """
         start = perf_counter()
-        peers = [Seat(peer) for peer in self.peers if runs(peer, point.kind)]
+        peers = [Seat(peer) for peer in self.peers if runs(peer, point.kind, self.crew.isa)]
         tasks: dict[Seat, Task] = dict.fromkeys([OWN, *peers], point.task())
         if peak and point.is_large:
             tasks[PEAK] = {"subject": "peak"}
@@ -140,7 +145,7 @@ class Bench:
             return {}
         for kind in KINDS:
             point = Point("lstm", (16, 20, 64, 96), kind)
-            peers = [Seat(peer) for peer in self.peers if runs(peer, kind)]
+            peers = [Seat(peer) for peer in self.peers if runs(peer, kind, self.crew.isa)]
             tasks = {**dict.fromkeys([OWN, *peers], point.task()), PEAK: {"subject": "peak"}}
             self.contest(f"caps: {point.name}", tasks, {}, rounds=1)
         found = {}
@@ -232,15 +237,15 @@ class Bench:
     def memory(self) -> list[dict[str, Any]]:
         """Measure the peak memory of training at two lengths."""
         sizes, lengths = ((16, 32, 64), [20, 40]) if self.quick else ((32, 128, 256), [100, 1000])
-        return self._fresh("memory", lambda: fresh.memory(sizes, lengths, self.crew.threads), [])
+        return self._fresh("memory", lambda: fresh.memory(sizes, lengths, *self.setting), [])
 
     def first_call(self) -> list[dict[str, Any]]:
         """Measure the first training call with an empty and with a filled cache."""
-        return self._fresh("first call", lambda: fresh.first_calls((32, 50, 64, 128), self.crew.threads), [])
+        return self._fresh("first call", lambda: fresh.first_calls((32, 50, 64, 128), *self.setting), [])
 
     def imports(self) -> dict[str, float]:
         """Measure what `import nabi` adds to `import torch`."""
-        return self._fresh("import", lambda: fresh.imports(self.crew.threads, 2 if self.quick else 7), {})
+        return self._fresh("import", lambda: fresh.imports(*self.setting, 2 if self.quick else 7), {})
 
     def _fresh(self, where: str, measure: Callable[[], Any], otherwise: Any) -> Any:
         try:

@@ -70,7 +70,7 @@ def points(entries: Iterable[Entry], kind: str, apart: frozenset[str]) -> str:
     """
     chosen = worst_first((entry for entry in entries if entry["kind"] == kind), apart)
     counted = [peer for peer in PEERS if runs(peer, kind) and peer not in apart]
-    beside = [peer for peer in PEERS if runs(peer, kind) and peer in apart]
+    beside = [peer for peer in PEERS if peer in apart and peer in chosen[0]["peers"]]
     rows = []
     for entry in chosen:
         best = best_peer(entry, apart)
@@ -95,18 +95,20 @@ def busy(entries: Iterable[Entry], idle: dict[str, Entry], apart: frozenset[str]
         idle: the points by themselves, by their names.
         apart: peers whose instructions are not capped as nabi's are.
     """
+    shown = worst_first(entries, apart)
+    peers = [peer for peer in PEERS if any(peer in entry["peers"] for entry in shown)]
     rows = []
-    for entry in worst_first(entries, apart):
+    for entry in shown:
         alone = idle.get(entry_name(entry))
         row = [f"{named(entry)}, {entry['kind']}"]
         row.append(number(alone["peers"][best_peer(alone, apart)]["own"]) if alone else "")
-        for worker in ("nabi", *PEERS):
+        for worker in ("nabi", *peers):
             tail = entry["tails"].get(worker)
             row.append(f"{number(tail['median'])} ({tail['p99'] / tail['median']:.1f})" if tail else "")
         best = best_peer(entry, apart)
         rows.append([*row, PEERS[best], times(entry["peers"][best])])
-    peers = [f"{name}, not capped" if peer in apart else name for peer, name in PEERS.items()]
-    head = ["median, ms (99 of 100 calls, in medians)", "nabi, alone", "nabi", *peers]
+    names = [f"{PEERS[peer]}, not capped" if peer in apart else PEERS[peer] for peer in peers]
+    head = ["median, ms (99 of 100 calls, in medians)", "nabi, alone", "nabi", *names]
     return table([*head, "fastest peer", "times faster"], rows)
 
 

@@ -29,6 +29,7 @@ MODULES = {
     "torch": "torch_peer",
     "torch-tuned": "torch_peer",
     "jax": "jax_peer",
+    "jax-ynnpack": "jax_peer",
     "keras-jax": "keras_peer",
     "keras-tensorflow": "keras_peer",
     "onnx": "onnx_peer",

@@ -104,13 +104,13 @@ def test_a_peer_without_a_cap_is_shown_and_not_counted(results, capped, written)
             if "onnx" in entry["peers"]:
                 entry["peers"]["onnx"] |= {"peer": 0.5, "ratio": 0.5}
     assert uncapped(results) == frozenset()
-    assert uncapped(capped) == {"onnx"}
+    assert uncapped(capped) == {"onnx", "jax-ynnpack"}
     assert found(capped, "faster than the fastest peer, at every point").found == 2
     page.write([results, capped])
     text = written.read_text()
     assert "A processor, capped at AVX2, 2 threads" in text
-    assert "| times faster than the fastest | ONNX Runtime, not capped (times faster) |" in text
-    assert "| 2.00 (1.80 to 2.20) | 0.5 (0.50) |" in text
+    assert "| times faster than the fastest | ONNX Runtime, not capped (times faster) | JAX scan with" in text
+    assert "| 2.00 (1.80 to 2.20) | 0.5 (0.50) | 0.9 (0.90) |" in text
     assert "| torch.nn | `A_SWITCH` |  | 0 of 3 | yes |" in text
 
 
@@ -118,7 +118,7 @@ def test_a_cap_that_fails_at_one_point_takes_the_peer_out_everywhere(capped):
     last = list(capped["busy"]["points"].values())[-1]
     last["wide"] = ["jax"]
     capped["caps"]["torch"]["in_force"] = False
-    assert uncapped(capped) == {"onnx", "jax", "torch"}
+    assert uncapped(capped) == {"onnx", "jax-ynnpack", "jax", "torch"}
     assert best_peer(capped["points"]["lstm/training/32x50x8x32"], uncapped(capped)) == "torch-tuned"
 
 

@@ -91,7 +91,8 @@ def test_points():
     lstm = Point("lstm", (2, 3, 5, 7), "inference")
     assert lstm.operations == 2 * 2 * 3 * 4 * 7 * (5 + 7)
     assert Point("lstm", (2, 3, 5, 7), "training").operations == 3 * lstm.operations
-    assert [peer for peer in PEERS if not runs(peer, "training")] == ["onnx"]
+    assert [peer for peer in PEERS if not runs(peer, "training")] == ["onnx", "jax-ynnpack"]
+    assert [peer for peer in PEERS if not runs(peer, "training", "avx2")] == ["onnx"]
 
 
 def test_arrays_are_the_same_every_time_and_others_for_other_points():
@@ -142,6 +143,8 @@ def test_a_cap_is_set_for_every_library_and_nothing_else():
         key: value for key, value in free.items() if key not in caps
     }
     assert variables("native") == {}
+    assert "ynn" in caps["XLA_FLAGS"]
+    assert "ynn" not in variables("avx2", "jax-ynnpack")["XLA_FLAGS"]
     known = {name for names in SWITCHES.values() for name in names}
     assert known <= caps.keys()
     assert SWITCHES.keys() | UNCAPPED == {"nabi", "peak", *PEERS}
