@@ -68,7 +68,7 @@ def generated(found: Sequence[Results]) -> str:
             summary.targets(found),
             "### The worst ten points",
             *map(summary.worst, found),
-            f"### All points: {summary.title(found[0])}",
+            f"### Chart of the points: {summary.title(found[0])}",
             "![Time of every peer relative to nabi at every point](pictures/performance.svg)",
             *[run(results) for results in found],
         ]

@@ -39,10 +39,12 @@ def described(runs: Sequence[Results]) -> str:
             )
             if part
         )
+        beside = [name for peer, name in PEERS.items() if peer in uncapped(results)]
+        not_counted = f" among those that can be capped (not {', '.join(beside)})" if beside else ""
         drawn = f"; random points of seed {results['random']['seed']}" if "random" in results else ""
         lines.append(
-            f"- **{title(results)}**: nabi is the fastest at {counts}. {machine['cores']} cores, "
-            f"{machine['system']}, Python {machine['python']}, {versions}; "
+            f"- **{title(results)}**: nabi is the fastest{not_counted} at {counts}. "
+            f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, {versions}; "
             f"{settings['rounds']} rounds{drawn}."
         )
     return "\n".join(lines)
