@@ -140,7 +140,7 @@ def test_a_busy_machine_is_one_where_a_process_computes():
         tails = entry["tails"]
         assert tails.keys() == {"nabi", "torch"}
         assert tails["nabi"]["p99"] >= tails["nabi"]["median"] > 0
-        assert tails["nabi"]["calls"] > tails["torch"]["calls"] >= 4
+        assert tails["nabi"]["calls"] >= 6  # three turns of two calls and more, and two of the peer
 
 
 @pytest.mark.skipif(machine_vectors() != "AVX512", reason="the processor has no AVX-512 to keep from using")
