@@ -9,6 +9,7 @@ from nabi.ir import Cell
 if TYPE_CHECKING:
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
+    from nabi.cells._earlier_inputs import QRNN, RWKV4, TGRU, TLSTM
     from nabi.cells._exponential import SLSTM, Aaren
     from nabi.cells._few_gates import (
         ATR,
@@ -78,6 +79,7 @@ else:
         {
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
+            "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TGRU", "TLSTM"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
                 "ATR",
@@ -194,10 +196,12 @@ __all__ = [
     "MUT2",
     "MUT3",
     "NBRC",
+    "QRNN",
     "RAN",
     "RGLRU",
     "RHN",
     "RUM",
+    "RWKV4",
     "S5",
     "SCRN",
     "SGRN",
@@ -205,6 +209,8 @@ __all__ = [
     "SLSTM",
     "SRU",
     "STAR",
+    "TGRU",
+    "TLSTM",
     "TRNN",
     "UGRNN",
     "URLSTM",

@@ -149,6 +149,9 @@ _FAMILIES: dict[str, Family] = {
         "Linear in the state, or reading it unit by unit",
         {
             "t-rnn": "TRNN",
+            "t-gru": "TGRU",
+            "t-lstm": "TLSTM",
+            "qrnn": "QRNN",
             "sru": "SRU",
             "gilr": "GILR",
             "gilr-lstm": "GILRLSTM",
@@ -158,6 +161,7 @@ _FAMILIES: dict[str, Family] = {
             "lru": "LRU",
             "s5": "S5",
             "hgrn": "HGRN",
+            "rwkv4": "RWKV4",
             "linoss": "LinOSS",
             "lmu": "LMU",
             "aaren": "Aaren",

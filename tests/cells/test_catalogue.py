@@ -15,9 +15,11 @@ from nabi import cells
 from nabi.scan import scan, step
 
 from .sampling import CLASSIC, cells_of_today, everything, make
-from .twins import few_gates, gru, linear, lstm, simple, structured
+from .twins import earlier, few_gates, gru, linear, lstm, simple, structured
 
-TWINS = simple.TWINS | gru.TWINS | few_gates.TWINS | lstm.TWINS | linear.TWINS | structured.TWINS
+TWINS = (
+    simple.TWINS | gru.TWINS | few_gates.TWINS | lstm.TWINS | linear.TWINS | structured.TWINS | earlier.TWINS
+)
 INPUTS, BATCH = 3, 4
 
 
