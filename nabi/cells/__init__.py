@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         ScoRNN,
     )
     from nabi.cells._ungated import CTRNN, IRNN, MIRNN, SCRN, JordanRNN, StatisticalRU
-    from nabi.cells._windows import LMU
+    from nabi.cells._windows import LMU, HiPPO
 else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
@@ -160,7 +160,7 @@ else:
                 "ScoRNN",
             ],
             "nabi.cells._ungated": ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
-            "nabi.cells._windows": ["LMU"],
+            "nabi.cells._windows": ["LMU", "HiPPO"],
         },
     )
 
@@ -228,6 +228,7 @@ __all__ = [
     "FullGateRecurrenceLSTM",
     "GRULecture",
     "GatedAntisymmetricRNN",
+    "HiPPO",
     "HighwayLSTM",
     "IndRNN",
     "IndyGRU",

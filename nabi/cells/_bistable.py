@@ -1,8 +1,10 @@
 """Units that can keep a value for ever, and small units with learned scalars for small devices."""
 
+import dataclasses
 from typing import Any
 
-from nabi.ir import Cell, Node
+from nabi import _checks
+from nabi.ir import Cell, Node, derived
 from nabi.ir.functions import activation, sigmoid, tanh
 
 __all__ = ["BRC", "NBRC", "FastGRNN", "FastRNN"]
@@ -62,14 +64,23 @@ class FastGRNN(Cell):
     Args:
         activation: of the candidate; tanh by default.
         recurrent_activation: of the gate; sigmoid by default.
+        rank: None, the default, for full matrices; else each is a product of two with this inner width, at
+            least 1: fewer numbers for smaller devices.
     """
 
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
+    rank: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank is not None:
+            self._keep("rank", _checks.whole("rank", self.rank))
 
     def step(self, x: Node, h: Node) -> Any:
         """zeta and nu scale the candidate; gate and candidate differ in their biases only."""
-        s_t = self.affine("h", x, h, bias=False)
+        small = None if self.rank is None else dict.fromkeys("xh", derived.LowRank(self.rank))
+        s_t = self.affine("h", x, h, bias=False, derived=small)
         z_t = activation(self.recurrent_activation)(s_t + self.bias("z"))
         n_t = activation(self.activation)(s_t + self.bias("h"))
         zeta, nu = self.parameter("zeta", (), init=1.0), self.parameter("nu", (), init=-4.0)

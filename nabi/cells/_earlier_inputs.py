@@ -70,7 +70,7 @@ class RWKV4(Cell):
     """Time mixing of RWKV-4: a decaying softmax over keys, with a bonus for the newest (Peng et al. 2023).
 
     Good for language models on processors. Its channel mixing, a layer without a state, stands behind it.
-    Decays w, bonuses u and mixes mu start by unit and by the layer's place in a stack, as the authors' do. The
+    Decays w, bonuses u and mixes mu start by unit and by the layer's place in a stack, as the authors'. The
     shares of the input before in keys, values and receptances are states.
 
     Args:

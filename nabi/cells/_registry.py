@@ -164,6 +164,7 @@ _FAMILIES: dict[str, Family] = {
             "rwkv4": "RWKV4",
             "linoss": "LinOSS",
             "lmu": "LMU",
+            "hippo": "HiPPO",
             "aaren": "Aaren",
         },
     ),

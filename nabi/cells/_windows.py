@@ -2,13 +2,14 @@
 
 import dataclasses
 from functools import lru_cache
+from math import sqrt
 from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.ir import Cell, Node, initial
-from nabi.ir.functions import activation
+from nabi.ir.functions import activation, sigmoid, tanh, total
 
-__all__ = ["LMU"]
+__all__ = ["LMU", "HiPPO"]
 
 
 class LMU(Cell):
@@ -45,6 +46,52 @@ class LMU(Cell):
         m_t = self.linear("m", "m", m, units=self.order, init=a, trained=False)
         m_t = m_t + self.linear("m", "s", s_t, units=self.order, init=b, trained=False)
         return activation(self.activation)(self.affine("h", x, h, m=m_t)), m_t
+
+
+class HiPPO(Cell):
+    """HiPPO-LegS: a fixed memory of the whole past, and a gated network that reads it (Gu et al. 2020).
+
+    Good for long inputs whose length is not known: the memory holds the coefficients of Legendre polynomials
+    over all steps so far, whatever their number. Its matrices are not trained. The memory moves by the
+    paper's equation 4, whose first steps overshoot the more the larger the order is.
+
+    Args:
+        order: the number of coefficients, width of the memory m; 8 by default.
+    """
+
+    order: int = dataclasses.field(default=8, kw_only=True)
+
+    states: ClassVar[tuple[str, ...]] = ("h", "m", "n")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("order", _checks.whole("order", self.order))
+
+    def state_width(self, name: str) -> int:
+        """Return `order` for the memory m, 1 for the number of steps n, `units` for h."""
+        return {"m": self.order, "n": 1}.get(name, self.units)
+
+    def step(self, x: Node, h: Node, m: Node, n: Node) -> Any:
+        """The network reads input, state and memory; the signal s, one number of it, enters the memory."""
+        a, b = _scaled_legendre(self.order)
+        g_t = sigmoid(self.affine("g", x, h, m))
+        h_t = (1 - g_t) * h + g_t * tanh(self.affine("h", x, h, m))
+        s_t = self.affine("s", h=h_t, units=1)
+        n_t = n + 1
+        change = self.linear("m", "s", s_t, units=self.order, init=b, trained=False)
+        change = change - self.linear("m", "m", m, units=self.order, init=a, trained=False)
+        return h_t, m + change / total(n_t), n_t
+
+
+@lru_cache(maxsize=16)
+def _scaled_legendre(order: int) -> tuple[initial.Values, initial.Values]:
+    """Return the matrices of theorem 2."""
+
+    def at(row: int, column: int) -> float:
+        return row + 1.0 if row == column else sqrt((2 * row + 1) * (2 * column + 1)) * (row > column)
+
+    a = tuple(tuple(at(row, column) for column in range(order)) for row in range(order))
+    return initial.Values(a), initial.Values(tuple((sqrt(2 * row + 1),) for row in range(order)))
 
 
 @lru_cache(maxsize=16)

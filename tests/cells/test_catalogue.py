@@ -17,9 +17,8 @@ from nabi.scan import scan, step
 from .sampling import CLASSIC, cells_of_today, everything, make
 from .twins import earlier, few_gates, gru, linear, lstm, simple, structured
 
-TWINS = (
-    simple.TWINS | gru.TWINS | few_gates.TWINS | lstm.TWINS | linear.TWINS | structured.TWINS | earlier.TWINS
-)
+FAMILIES = (simple, gru, few_gates, lstm, linear, structured, earlier)
+TWINS = {name: twin for family in FAMILIES for name, twin in family.TWINS.items()}
 INPUTS, BATCH = 3, 4
 
 

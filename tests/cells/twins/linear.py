@@ -149,6 +149,15 @@ def lmu(w: Weights, x: Array, h: Array, m: Array) -> States:
     return tanh(x @ w["W_xh"].T + h @ w["W_hh"].T + m @ w["W_mh"].T + w["b_h"]), m
 
 
+def hippo(w: Weights, x: Array, h: Array, m: Array, n: Array) -> States:
+    """Gu et al., section 2 and equation 4."""
+    g = sigma(total(w, "g", x=x, h=h, m=m))
+    h = (1 - g) * h + g * tanh(total(w, "h", x=x, h=h, m=m))
+    signal = h @ w["W_hs"].T + w["b_s"]
+    m = m - m @ w["W_mm"].T / (n + 1) + signal @ w["W_sm"].T / (n + 1)
+    return h, m, n + 1
+
+
 def _through_count(h: int, d: int) -> int:
     return h if h == d else h * d
 
@@ -174,6 +183,7 @@ TWINS = {
     "hgrn": Twin(hgrn, lambda h, d: h + 5 * h * (d + 1) + 4 * h + 2 * h * h + h),
     "linoss": Twin(linoss, lambda h, d: 2 * h + h * d + h * h + _through_count(h, d)),
     "lmu": Twin(lmu, lambda h, d: d + h + 8 + 8 * 8 + 8 + h * (d + h + 8 + 1)),
+    "hippo": Twin(hippo, lambda h, d: 2 * h * (d + h + 8 + 1) + h + 1 + 8 * 8 + 8),
     "aaren": Twin(aaren, lambda h, d: 2 * h * d + h),
     "slstm": Twin(slstm, lambda h, d: 4 * h * (d + h + 1)),
 }
