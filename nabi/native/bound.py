@@ -76,6 +76,7 @@ class BoundLoss(NamedTuple):
         targets, outputs: where their addresses are.
         gradient: the gradient for the outputs, in the same memory at every run.
         value: gives the loss after a run.
+        loss: where it is, in double precision.
     """
 
     run: Run
@@ -83,3 +84,4 @@ class BoundLoss(NamedTuple):
     outputs: Slot
     gradient: Tensor
     value: Callable[[], float]
+    loss: Slot

@@ -241,11 +241,16 @@ class Optimizer:
         self._set_rate()
         return self._fused_step.prepare()
 
-    def has_run(self, update: AdamUpdate) -> None:
-        """Count the step that `prepare` gave."""
+    def has_run(self, update: AdamUpdate, steps: int = 1) -> None:
+        """Count the step that `prepare` gave, which may have been made several times."""
         assert self._fused_step is not None
         self._fused_step.has_run(update)
-        self.iterations += 1
+        self.iterations += steps
+
+    @property
+    def has_steady_rate(self) -> bool:
+        """Whether the learning rate is the same at every step, unless somebody sets it."""
+        return not self.decay and self.learning_rate_schedule is None
 
     def _set_rate(self) -> None:
         """Give the torch optimizer the learning rate of the next step, where it changes from step to step."""

@@ -8,26 +8,28 @@ parts, to the last bit.
 """
 
 from collections.abc import Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor
 
 from nabi.layers import RNN
 from nabi.native import NativeError
-from nabi.native.addresses import to_fill, to_read
-from nabi.native.bound import BoundPass, Slot
+from nabi.native.addresses import GUARDED, to_fill, to_read, to_update
+from nabi.native.bound import BoundPass, Run, Slot
 from nabi.native.kernel_list import KernelList
 from nabi.training._optimizers._classes import Optimizer
 from nabi.training._step._core import Pass
 from nabi.training._step._losses import ClosedForm
+from nabi.training._step._several import SeveralSteps
 
-__all__ = ["FlatStep"]
+__all__ = ["FlatStep", "StatesOfSteps"]
 
 # Numbers of new final states for which memory is taken at once.
 _STATE_NUMBERS = 1 << 12
 
 
-class _States:
+class StatesOfSteps:
     """The states that a stateful layer keeps: where they are read and where new ones are written.
 
     Args:
@@ -43,16 +45,26 @@ class _States:
         self._given: Sequence[Tensor] = ()
         self._spare: list[tuple[Tensor, ...]] = []
         self.new: tuple[Tensor, ...] = ()
+        # For several steps by one call: the states before and after each.
+        self._rows: list[Tensor] = []
+
+    def kept(self) -> Sequence[Tensor] | None:
+        """Return the states that the layer keeps; None if they are not as they were when this was made."""
+        states: Sequence[Tensor] = self.new
+        if states and self._layer.still_keeps(states):
+            return states
+        states = self._layer.kept_states()
+        for state, like in zip(states, self._like, strict=True):
+            fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
+            if not (fits and state.is_cpu):
+                return None
+        return states
 
     def begin(self) -> bool:
         """Write the addresses of the states; return whether these are as they were when this was made."""
-        states: Sequence[Tensor] = self.new
-        if not (states and self._layer.still_keeps(states)):
-            states = self._layer.kept_states()
-            for state, like in zip(states, self._like, strict=True):
-                fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
-                if not (fits and state.is_cpu):
-                    return False
+        states = self.kept()
+        if states is None:
+            return False
         for state, slots in zip(states, self._initial, strict=True):
             _put(slots, to_read(state))
         self._given = states
@@ -76,6 +88,41 @@ class _States:
         """Give the layer its new states, after a run."""
         self._layer.keep_states(self.new)
 
+    # Several steps by one call -----------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The places of the addresses that change from step to step."""
+        return [*(slot for slots in self._initial for slot in slots), *self._final, *self.readers]
+
+    def begin_several(self, count: int) -> tuple[list[int], list[int]]:
+        """Return what is in each slot at the first of some steps, and how far it moves on, in bytes."""
+        states = self.kept()
+        assert states is not None
+        if not self._rows or len(self._rows[0]) <= count:
+            self._rows = [state.new_zeros((count + 1, *state.shape)) for state in self._like]
+        starts: list[int] = []
+        final: list[int] = []
+        sizes = [state.nbytes for state in self._like]
+        for state, rows, slots in zip(states, self._rows, self._initial, strict=True):
+            rows[0].copy_(state)
+            starts += [to_update(rows)] * len(slots)
+            final.append(to_update(rows[1:]))
+        strides = [size for size, slots in zip(sizes, self._initial, strict=True) for _ in slots]
+        readers = len(self.readers)
+        return [*starts, *final, *final[:1] * readers], [*strides, *sizes, *sizes[:1] * readers]
+
+    def keep_several(self, count: int) -> None:
+        """Give the layer the states after some steps, in memory that it may keep."""
+        new = self.new = self._fresh()
+        for state, rows in zip(new, self._rows, strict=True):
+            state.copy_(rows[count])
+        self._layer.keep_states(new)
+
+    def outputs_of(self, count: int) -> Sequence[Tensor]:
+        """Return the first state after each of the steps just made."""
+        return self._rows[0][1 : count + 1].clone().unbind()
+
 
 class FlatStep:
     """A step for batches of one shape; `of` makes it where that is possible.
@@ -87,14 +134,14 @@ class FlatStep:
     def __init__(
         self,
         parts: Sequence[BoundPass],
-        states: Sequence[_States],
+        states: Sequence[StatesOfSteps],
         closed: ClosedForm,
         flow: Sequence[Tensor],
     ) -> None:
         loss = closed.bound()
         assert loss is not None
-        self._parts, self._states, self._closed, self._value = parts, states, closed, loss.value
-        self._inputs, self._targets = parts[0].inputs, loss.targets
+        self._parts, self._states, self._closed, self._loss = parts, states, closed, loss
+        self._inputs = parts[0].inputs
         self.outputs = flow[-1]
         # The last layer may give its states, in new memory at every step.
         self._gives_states = bool(states) and loss.outputs in states[-1].readers
@@ -102,13 +149,13 @@ class FlatStep:
         self._by_time: Tensor | None = None
         if not all(slot.leads_to(flow[0]) for slot in self._inputs):
             self._by_time = flow[0].transpose(0, 1).contiguous()
-            _put(self._inputs, to_read(self._by_time))
         self._gradients = [pair for part in parts for pair in part.gradients]
         self._forward = KernelList([*(part.forward for part in parts), loss.run])
         self._runs_back = [part.backward for part in reversed(parts)]
         self._backward = KernelList(self._runs_back)
         self._after = [part.after for part in parts if part.after is not None]
         self._to_update: KernelList | None = None
+        self._several: SeveralSteps | None = None
         self._alive: tuple[Tensor, Tensor] | None = None
 
     @classmethod
@@ -127,7 +174,7 @@ class FlatStep:
         if loss is None:
             return None
         parts: list[BoundPass] = []
-        states: list[_States] = []
+        states: list[StatesOfSteps] = []
         # From the loss to the input: who reads the output of a part, and the cotangent that it is given.
         readers, cotangent = [loss.outputs], loss.gradient
         for number in reversed(range(len(passes))):
@@ -144,7 +191,7 @@ class FlatStep:
             kept = own.stateful_layer
             if kept is not None:
                 ends_in_states = any(slot.leads_to(bound.output) for slot in bound.final)
-                states.append(_States(kept, bound, readers if ends_in_states else ()))
+                states.append(StatesOfSteps(kept, bound, readers if ends_in_states else ()))
             parts.append(bound)
             readers = list(bound.inputs)
             if bound.input_gradient is not None:
@@ -177,10 +224,10 @@ class FlatStep:
                 return None
         if self._by_time is None:
             x = x.contiguous()
-            _put(self._inputs, to_read(x))
         else:
-            self._by_time.copy_(x.transpose(0, 1))
-        block, at = self._targets
+            x = self._by_time.copy_(x.transpose(0, 1))
+        _put(self._inputs, to_read(x))
+        block, at = self._loss.targets
         block[at] = to_read(targets)
         self._alive = x, targets
         self._forward.run()
@@ -188,13 +235,11 @@ class FlatStep:
             one.keep()
         if self._gives_states:
             self.outputs = self._states[-1].new[0]
-        return self._value()
+        return self._loss.value()
 
     def backward(self, optimizer: Optimizer) -> None:
         """Run backward what ran forward last, set the gradients of the weights and update these."""
-        for weight, gradient in self._gradients:
-            if weight.grad is not gradient:
-                weight.grad = gradient
+        self._set_gradients()
         update = None if self._after else optimizer.prepare()
         if update is None:
             self._backward.run()
@@ -202,12 +247,65 @@ class FlatStep:
                 complete()
             optimizer.step()
         else:
-            if self._to_update is None:
-                self._to_update = KernelList([*self._runs_back, update.run])
-            self._to_update.replace_last(update.run)
-            self._to_update.run()
+            self._with_update(update.run).run()
             optimizer.has_run(update)
         self._alive = None
+
+    def _set_gradients(self) -> None:
+        for weight, gradient in self._gradients:
+            if weight.grad is not gradient:
+                weight.grad = gradient
+
+    def _with_update(self, run: Run) -> KernelList:
+        if self._to_update is None:
+            self._to_update = KernelList([*self._runs_back, run])
+        self._to_update.replace_last(run)
+        return self._to_update
+
+    def train_several(
+        self, x: Tensor, y: Tensor, size: int, optimizer: Optimizer, keep: bool
+    ) -> tuple[list[float], Sequence[Tensor]]:
+        """Train on batches that lie side by side, as many as one call may take.
+
+        Args:
+            x: the inputs of all, in the dtype for which this was made.
+            y: their targets.
+            size: samples in each.
+            optimizer: what updates the weights.
+            keep: whether the outputs are wanted.
+
+        Returns:
+            The loss and the outputs of each batch trained on. The last loss may not be finite: then that
+            batch changed no weights. None, with nothing done, if batches have to come one by one.
+        """
+        if GUARDED or self._after or torch.get_num_threads() != self._threads:
+            return [], ()
+        if not optimizer.has_steady_rate or any(one.kept() is None for one in self._states):
+            return [], ()
+        several = self._several
+        count = len(x) // size if several is None else several.at_once(len(x) // size)
+        rows = count * size
+        targets = self._closed.targets_of_several(y[:rows], self.outputs, count)
+        if targets is None:
+            return [], ()
+        self._set_gradients()
+        update = optimizer.prepare()
+        if update is None:
+            return [], ()
+        backward = self._with_update(update.run)
+        if several is None:
+            loss = self._loss
+            outputs = None if self._gives_states else self.outputs
+            several = self._several = SeveralSteps(
+                self._forward, backward, loss.loss, self._inputs, loss.targets, self._states, outputs
+            )
+            count = several.at_once(count)
+        x = x[: count * size]
+        if self._by_time is not None:
+            x = x.view(count, size, *x.shape[1:]).transpose(1, 2)
+        losses, outputs_of = several.run(x.contiguous(), targets[: count * size], count, keep)
+        optimizer.has_run(update, len(losses) - (not isfinite(losses[-1])))
+        return losses, outputs_of
 
 
 def _put(slots: Sequence[Slot], address: int) -> None:
