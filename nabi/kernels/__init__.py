@@ -1,4 +1,4 @@
-"""Native kernels other than cells: rows, Adam, dense layers, losses, dropout, pooled convolution.
+"""Native kernels other than cells: rows, optimizers, dense layers, losses, dropout, pooled convolution.
 
 Each falls back to torch if native code does not run.
 """
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
-    from nabi.kernels._adam import AdamSteps, AdamUpdate, adam_steps
     from nabi.kernels._dense import SmallDense, small_dense
     from nabi.kernels._dropout import Kept, draw_kept
     from nabi.kernels._losses import SmallLoss, small_loss
@@ -26,12 +25,22 @@ if TYPE_CHECKING:
         to_rows,
     )
     from nabi.kernels._rows import Rows
+    from nabi.kernels._updates import (
+        AdamOptions,
+        Options,
+        RMSpropOptions,
+        SGDOptions,
+        Update,
+        UpdateSteps,
+        adam_steps,
+        rmsprop_steps,
+        sgd_steps,
+    )
 else:
     # A program loads only the kernels it uses.
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
-            "nabi.kernels._adam": ["AdamSteps", "AdamUpdate", "adam_steps"],
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
             "nabi.kernels._dropout": ["Kept", "draw_kept"],
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
@@ -49,18 +58,33 @@ else:
                 "to_rows",
             ],
             "nabi.kernels._rows": ["Rows"],
+            "nabi.kernels._updates": [
+                "AdamOptions",
+                "Options",
+                "RMSpropOptions",
+                "SGDOptions",
+                "Update",
+                "UpdateSteps",
+                "adam_steps",
+                "rmsprop_steps",
+                "sgd_steps",
+            ],
         },
     )
 
 __all__ = [
-    "AdamSteps",
-    "AdamUpdate",
+    "AdamOptions",
     "Kept",
     "MaskRows",
+    "Options",
     "PooledConvolution",
+    "RMSpropOptions",
     "Rows",
+    "SGDOptions",
     "SmallDense",
     "SmallLoss",
+    "Update",
+    "UpdateSteps",
     "adam_steps",
     "draw_kept",
     "from_rows",
@@ -69,8 +93,10 @@ __all__ = [
     "in_batch_order",
     "in_row_order",
     "pooled_convolution",
+    "rmsprop_steps",
     "rows_of_lengths",
     "rows_of_mask",
+    "sgd_steps",
     "small_dense",
     "small_loss",
     "spread",

@@ -7,14 +7,12 @@ compute one step at a time, to the last bit.
 """
 
 from collections.abc import Sequence
-from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from nabi.native.addresses import to_fill, to_read, to_update
+from nabi.native.addresses import to_read, to_update
 from nabi.native.bound import Slot
 from nabi.native.kernel_list import KernelList, StepLoop
 
@@ -65,9 +63,7 @@ class SeveralSteps:
             return 1
         return max(1, min(count, int(_SECONDS / self._seconds)))
 
-    def run(
-        self, x: Tensor, targets: Tensor, count: int, keep: bool
-    ) -> tuple[list[float], Sequence[Tensor]]:
+    def run(self, x: Tensor, targets: Tensor, count: int, keep: bool) -> tuple[list[float], Sequence[Tensor]]:
         """Make some steps.
 
         Args:
