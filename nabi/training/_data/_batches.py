@@ -17,6 +17,7 @@ from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._tensors import sample_count
 
 __all__ = [
+    "DEFAULT_BATCH_SIZE",
     "ArrayBatches",
     "Batch",
     "Batches",
