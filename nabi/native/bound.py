@@ -46,7 +46,8 @@ class BoundPass(NamedTuple):
         input_gradient: the gradient of the input, None if it is not computed.
         gradients: the trained weights with their gradients.
         families: the gradients of a program's families, None where not needed.
-        after: what is still to be done after the backward run, before the weights change; None for nothing.
+        copies: further runs after the backward run.
+        after: what is still to be done after these, before the weights change; None for nothing.
         initial: for each state where the addresses of its initial values are.
         final: for each state where the address of its final values is.
         by_time: whether the input must have time before the sequences in memory.
@@ -65,6 +66,7 @@ class BoundPass(NamedTuple):
     by_time: bool = False
     holds: object = None
     families: Sequence[Tensor | None] = ()
+    copies: Sequence[Run] = ()
     after: Callable[[], None] | None = None
 
 

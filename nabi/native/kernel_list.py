@@ -9,14 +9,16 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 
+from torch import Tensor
+
 from nabi.native import threads as _threads
 from nabi.native._code._cache import compiled
 from nabi.native._code._compiler import Library
 from nabi.native._code._machine import host
-from nabi.native.addresses import GUARDED, arguments
+from nabi.native.addresses import GUARDED, arguments, to_fill, to_read
 from nabi.native.bound import Run, Slot
 
-__all__ = ["KernelList", "StepLoop"]
+__all__ = ["KernelList", "StepLoop", "copy_run"]
 
 _WORD, _DOUBLE = 4, 8
 
@@ -129,9 +131,20 @@ def _place(slot: Slot) -> int:
     return ctypes.addressof(slot.block) + 8 * slot.at
 
 
+def copy_run(source: Tensor, target: Tensor) -> Run:
+    """Return a run that copies a tensor to another one of its shape and order in memory, both without gaps.
+
+    Raises:
+        NativeError: if the code cannot be compiled.
+    """
+    values = [to_read(source), to_fill(target), source.nbytes // _WORD]
+    return Run(_compiled().address("nabi_copy"), arguments(3, values))
+
+
 @cache
 def _compiled() -> Library:
-    return compiled(("kernel list",), ("nabi_list", "nabi_steps"), _write, host(), callees={})
+    names = ("nabi_list", "nabi_steps", "nabi_copy")
+    return compiled(("kernel list",), names, _write, host(), callees={})
 
 
 @cache
@@ -147,8 +160,9 @@ def _loop_address() -> int:
 def _write() -> str:
     """Return the code.
 
-    The arguments of a list are the number of words that follow, then kernels and their blocks. Those of the
-    loop over steps are the fields of `StepLoop`.
+    The arguments of a list are the number of words that follow, then kernels and their blocks. Those of a
+    copy are where from, where to, and how many words of four bytes; those of the loop over steps are written
+    by `StepLoop`.
     """
     return """
         define void @nabi_list(ptr %block, i64 %thread, i64 %threads) nounwind {
@@ -167,6 +181,29 @@ def _write() -> str:
           %arguments = load ptr, ptr %place, align 8
           call void %kernel(ptr %arguments, i64 0, i64 1)
           %next = getelementptr i64, ptr %at, i64 2
+          br label %head
+        out:
+          ret void
+        }
+
+        define void @nabi_copy(ptr %block, i64 %thread, i64 %threads) nounwind {
+        entry:
+          %from = load ptr, ptr %block, align 8
+          %to_at = getelementptr i64, ptr %block, i64 1
+          %to = load ptr, ptr %to_at, align 8
+          %words_at = getelementptr i64, ptr %block, i64 2
+          %words = load i64, ptr %words_at, align 8
+          br label %head
+        head:
+          %at = phi i64 [ 0, %entry ], [ %next, %body ]
+          %done = icmp sge i64 %at, %words
+          br i1 %done, label %out, label %body
+        body:
+          %w_from = getelementptr i32, ptr %from, i64 %at
+          %value = load i32, ptr %w_from, align 4
+          %w_to = getelementptr i32, ptr %to, i64 %at
+          store i32 %value, ptr %w_to, align 4
+          %next = add i64 %at, 1
           br label %head
         out:
           ret void

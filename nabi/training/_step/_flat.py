@@ -151,7 +151,7 @@ class FlatStep:
             self._by_time = flow[0].transpose(0, 1).contiguous()
         self._gradients = [pair for part in parts for pair in part.gradients]
         self._forward = KernelList([*(part.forward for part in parts), loss.run])
-        self._runs_back = [part.backward for part in reversed(parts)]
+        self._runs_back = [run for part in reversed(parts) for run in (part.backward, *part.copies)]
         self._backward = KernelList(self._runs_back)
         self._after = [part.after for part in parts if part.after is not None]
         self._to_update: KernelList | None = None

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from nabi.layers import RNN, Bidirectional, Embedding
-from nabi.native.bound import BoundPass
+from nabi.native.bound import BoundPass, Run
+from nabi.native.kernel_list import copy_run
 from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
@@ -145,6 +146,9 @@ class RecurrentPass(Pass):
         gradients = self._gradients
         if gradients.lie_fixed:
             return found._replace(gradients=gradients.shown)
+        copies = gradients.copies(found.families)
+        if copies is not None:
+            return found._replace(gradients=gradients.shown, copies=copies)
         return found._replace(after=lambda: gradients.put(found.families))
 
 
@@ -231,6 +235,20 @@ class _Gradients:
         """Whether the gradients are the memory of the families' own, the same at every step."""
         return self._last is not None
 
+    def copies(self, found: Sequence[Tensor | None]) -> list[Run] | None:
+        """Return what puts them together as runs of native code; None if it is more than copying.
+
+        Args:
+            found: those of the families, which always lie there.
+        """
+        runs: list[Run] = []
+        for one in self._of_weights:
+            more = one.copies(found)
+            if more is None:
+                return None
+            runs += more
+        return runs
+
 
 class _Gradient:
     """The gradient of one weight: that of one family, perhaps transposed, or those of several together."""
@@ -277,3 +295,18 @@ class _Gradient:
         if weight.grad is not memory:
             weight.grad = memory
         return False
+
+    def copies(self, found: Sequence[Tensor | None]) -> list[Run] | None:
+        """Return what `put` copies as runs of native code; None if its memory does not stay."""
+        value = found[self._parts[0][0]]
+        if self._is_whole and value is not None:
+            return [] if (value.t() if self._is_turned else value).is_contiguous() else None
+        runs: list[Run] = []
+        for (number, *_), place in zip(self._parts, self._places, strict=True):
+            part = found[number]
+            if part is None or part.stride() != place.stride():
+                return None
+            if not (part.is_contiguous() or part.t().is_contiguous()):
+                return None
+            runs.append(copy_run(part, place))
+        return runs
