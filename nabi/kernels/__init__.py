@@ -9,7 +9,7 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.kernels._dense import SmallDense, small_dense
-    from nabi.kernels._dropout import Kept, draw_kept
+    from nabi.kernels._dropout import Kept, SmallDropout, draw_keys, draw_kept, small_dropout
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.kernels._row_layout import (
@@ -42,7 +42,7 @@ else:
         __name__,
         {
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
-            "nabi.kernels._dropout": ["Kept", "draw_kept"],
+            "nabi.kernels._dropout": ["Kept", "SmallDropout", "draw_keys", "draw_kept", "small_dropout"],
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.kernels._row_layout": [
@@ -82,10 +82,12 @@ __all__ = [
     "Rows",
     "SGDOptions",
     "SmallDense",
+    "SmallDropout",
     "SmallLoss",
     "Update",
     "UpdateSteps",
     "adam_steps",
+    "draw_keys",
     "draw_kept",
     "from_rows",
     "gather",
@@ -98,6 +100,7 @@ __all__ = [
     "rows_of_mask",
     "sgd_steps",
     "small_dense",
+    "small_dropout",
     "small_loss",
     "spread",
     "to_rows",

@@ -46,6 +46,8 @@ class BoundPass(NamedTuple):
         input_gradient: the gradient of the input, None if it is not computed.
         gradients: the trained weights with their gradients.
         families: the gradients of a program's families, None where not needed.
+        before: runs before the forward run.
+        key: where the address of the number is that random numbers follow from, if there are any.
         copies: further runs after the backward run.
         after: what is still to be done after these, before the weights change; None for nothing.
         initial: for each state where the addresses of its initial values are.
@@ -66,6 +68,8 @@ class BoundPass(NamedTuple):
     by_time: bool = False
     holds: object = None
     families: Sequence[Tensor | None] = ()
+    before: Sequence[Run] = ()
+    key: Slot | None = None
     copies: Sequence[Run] = ()
     after: Callable[[], None] | None = None
 

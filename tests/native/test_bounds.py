@@ -110,7 +110,7 @@ def test_a_dense_layer_refuses_a_bias_of_another_width() -> None:
 
 
 def test_dropout_refuses_bits_of_another_tensor() -> None:
-    bits = _dropout.draw(64, 0.5, 1)
+    bits = _dropout.draw(64, 0.5, torch.tensor(1))
     with pytest.raises(ShapeError, match="bits: expected"):
         _dropout.thin(torch.ones(65), bits, 2.0)
     with pytest.raises(ArgumentError, match="x: expected"):

@@ -13,115 +13,17 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from nabi.layers import RNN
 from nabi.native import NativeError
-from nabi.native.addresses import GUARDED, to_fill, to_read, to_update
-from nabi.native.bound import BoundPass, Run, Slot
+from nabi.native.addresses import GUARDED, to_read
+from nabi.native.bound import BoundPass, Run
 from nabi.native.kernel_list import KernelList
 from nabi.training._optimizers._classes import Optimizer
+from nabi.training._step._between import Draws, StatesOfSteps, put
 from nabi.training._step._core import Pass
 from nabi.training._step._losses import ClosedForm
 from nabi.training._step._several import SeveralSteps
 
-__all__ = ["FlatStep", "StatesOfSteps"]
-
-# Numbers of new final states for which memory is taken at once.
-_STATE_NUMBERS = 1 << 12
-
-
-class StatesOfSteps:
-    """The states that a stateful layer keeps: where they are read and where new ones are written.
-
-    Args:
-        layer: the layer.
-        bound: its runs.
-        readers: where else the address of the new first state goes, if that is the layer's output.
-    """
-
-    def __init__(self, layer: RNN, bound: BoundPass, readers: Sequence[Slot]) -> None:
-        self._layer, self._initial, self._final, self.readers = layer, bound.initial, bound.final, readers
-        self._like = layer.kept_states()
-        # Read backward too, when the layer has new ones.
-        self._given: Sequence[Tensor] = ()
-        self._spare: list[tuple[Tensor, ...]] = []
-        self.new: tuple[Tensor, ...] = ()
-        # For several steps by one call: the states before and after each.
-        self._rows: list[Tensor] = []
-
-    def kept(self) -> Sequence[Tensor] | None:
-        """Return the states that the layer keeps; None if they are not as they were when this was made."""
-        states: Sequence[Tensor] = self.new
-        if states and self._layer.still_keeps(states):
-            return states
-        states = self._layer.kept_states()
-        for state, like in zip(states, self._like, strict=True):
-            fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
-            if not (fits and state.is_cpu):
-                return None
-        return states
-
-    def begin(self) -> bool:
-        """Write the addresses of the states; return whether these are as they were when this was made."""
-        states = self.kept()
-        if states is None:
-            return False
-        for state, slots in zip(states, self._initial, strict=True):
-            _put(slots, to_read(state))
-        self._given = states
-        new = self.new = self._fresh()
-        for state, (block, at) in zip(new, self._final, strict=True):
-            block[at] = to_fill(state)
-        if self.readers:
-            _put(self.readers, to_read(new[0]))
-        return True
-
-    def _fresh(self) -> tuple[Tensor, ...]:
-        """Memory for new states, which someone may keep for ever."""
-        if not self._spare:
-            numbers = max(state.numel() for state in self._like)
-            count = max(1, _STATE_NUMBERS // numbers)
-            several = [state.new_empty((count, *state.shape)).unbind() for state in self._like]
-            self._spare = list(zip(*several, strict=True))
-        return self._spare.pop()
-
-    def keep(self) -> None:
-        """Give the layer its new states, after a run."""
-        self._layer.keep_states(self.new)
-
-    # Several steps by one call -----------------------------------------------------------------------------
-
-    @property
-    def slots(self) -> list[Slot]:
-        """The places of the addresses that change from step to step."""
-        return [*(slot for slots in self._initial for slot in slots), *self._final, *self.readers]
-
-    def begin_several(self, count: int) -> tuple[list[int], list[int]]:
-        """Return what is in each slot at the first of some steps, and how far it moves on, in bytes."""
-        states = self.kept()
-        assert states is not None
-        if not self._rows or len(self._rows[0]) <= count:
-            self._rows = [state.new_zeros((count + 1, *state.shape)) for state in self._like]
-        starts: list[int] = []
-        final: list[int] = []
-        sizes = [state.nbytes for state in self._like]
-        for state, rows, slots in zip(states, self._rows, self._initial, strict=True):
-            rows[0].copy_(state)
-            starts += [to_update(rows)] * len(slots)
-            final.append(to_update(rows[1:]))
-        strides = [size for size, slots in zip(sizes, self._initial, strict=True) for _ in slots]
-        readers = len(self.readers)
-        return [*starts, *final, *final[:1] * readers], [*strides, *sizes, *sizes[:1] * readers]
-
-    def keep_several(self, count: int) -> None:
-        """Give the layer the states after some steps, in memory that it may keep."""
-        new = self.new = self._fresh()
-        for state, rows in zip(new, self._rows, strict=True):
-            state.copy_(rows[count])
-        self._layer.keep_states(new)
-
-    def outputs_of(self, count: int) -> Sequence[Tensor]:
-        """Return the first state after each of the steps just made."""
-        return self._rows[0][1 : count + 1].clone().unbind()
+__all__ = ["FlatStep"]
 
 
 class FlatStep:
@@ -137,7 +39,10 @@ class FlatStep:
         states: Sequence[StatesOfSteps],
         closed: ClosedForm,
         flow: Sequence[Tensor],
+        draws: Draws,
+        untrained: int,
     ) -> None:
+        self._draws = draws
         loss = closed.bound()
         assert loss is not None
         self._parts, self._states, self._closed, self._loss = parts, states, closed, loss
@@ -149,11 +54,13 @@ class FlatStep:
         self._by_time: Tensor | None = None
         if not all(slot.leads_to(flow[0]) for slot in self._inputs):
             self._by_time = flow[0].transpose(0, 1).contiguous()
-        self._gradients = [pair for part in parts for pair in part.gradients]
-        self._forward = KernelList([*(part.forward for part in parts), loss.run])
-        self._runs_back = [run for part in reversed(parts) for run in (part.backward, *part.copies)]
+        self._gradients = [pair for part in parts[untrained:] for pair in part.gradients]
+        self._forward = KernelList(
+            [*(run for part in parts for run in (*part.before, part.forward)), loss.run]
+        )
+        self._runs_back = [run for part in reversed(parts[untrained:]) for run in (part.backward, *part.copies)]
         self._backward = KernelList(self._runs_back)
-        self._after = [part.after for part in parts if part.after is not None]
+        self._after = [part.after for part in parts[untrained:] if part.after is not None]
         self._to_update: KernelList | None = None
         self._several: SeveralSteps | None = None
         self._alive: tuple[Tensor, Tensor] | None = None
@@ -175,6 +82,7 @@ class FlatStep:
             return None
         parts: list[BoundPass] = []
         states: list[StatesOfSteps] = []
+        draws, untrained = Draws(), 0
         # From the loss to the input: who reads the output of a part, and the cotangent that it is given.
         readers, cotangent = [loss.outputs], loss.gradient
         for number in reversed(range(len(passes))):
@@ -183,15 +91,19 @@ class FlatStep:
                 if given.data_ptr() != output.data_ptr() or not given.is_contiguous():
                     return None
                 continue
-            bound = own.bound(number > start) if number >= start else None
+            bound = own.bound(number > start)
             if bound is None or not all(slot.leads_to(bound.output) for slot in readers):
                 return None
-            if not all(slot.leads_to(cotangent) for slot in bound.cotangents):
+            if number < start:
+                untrained += 1
+            elif not all(slot.leads_to(cotangent) for slot in bound.cotangents):
                 return None
             kept = own.stateful_layer
             if kept is not None:
                 ends_in_states = any(slot.leads_to(bound.output) for slot in bound.final)
                 states.append(StatesOfSteps(kept, bound, readers if ends_in_states else ()))
+            if own.random_layer is not None and bound.key is not None:
+                draws.add(own.random_layer, bound.key)
             parts.append(bound)
             readers = list(bound.inputs)
             if bound.input_gradient is not None:
@@ -202,7 +114,7 @@ class FlatStep:
         if not parts or not (reads_batch or (parts[-1].by_time and not passes[0].is_view)):
             return None
         try:
-            return cls(parts[::-1], states[::-1], closed, flow)
+            return cls(parts[::-1], states[::-1], closed, flow, draws, untrained)
         except NativeError:
             return None
 
@@ -219,14 +131,19 @@ class FlatStep:
         targets = self._closed.targets(y, self.outputs)
         if targets is None or torch.get_num_threads() != self._threads:
             return None
+        if not self._draws.are_as_before():
+            return None
         for one in self._states:
             if not one.begin():
                 return None
+        if self._draws.slots:
+            for (block, at), start in zip(self._draws.slots, self._draws.draw(1)[0], strict=True):
+                block[at] = start
         if self._by_time is None:
             x = x.contiguous()
         else:
             x = self._by_time.copy_(x.transpose(0, 1))
-        _put(self._inputs, to_read(x))
+        put(self._inputs, to_read(x))
         block, at = self._loss.targets
         block[at] = to_read(targets)
         self._alive = x, targets
@@ -280,7 +197,7 @@ class FlatStep:
         """
         if GUARDED or self._after or torch.get_num_threads() != self._threads:
             return [], ()
-        if not optimizer.has_steady_rate or any(one.kept() is None for one in self._states):
+        if not optimizer.has_steady_rate or not self._draws.are_as_before() or any(one.kept() is None for one in self._states):
             return [], ()
         several = self._several
         count = len(x) // size if several is None else several.at_once(len(x) // size)
@@ -297,7 +214,7 @@ class FlatStep:
             loss = self._loss
             outputs = None if self._gives_states else self.outputs
             several = self._several = SeveralSteps(
-                self._forward, backward, loss.loss, self._inputs, loss.targets, self._states, outputs
+                self._forward, backward, loss.loss, self._inputs, loss.targets, self._states, self._draws, outputs
             )
             count = several.at_once(count)
         x = x[: count * size]
@@ -306,8 +223,3 @@ class FlatStep:
         losses, outputs_of = several.run(x.contiguous(), targets[: count * size], count, keep)
         optimizer.has_run(update, len(losses) - (not isfinite(losses[-1])))
         return losses, outputs_of
-
-
-def _put(slots: Sequence[Slot], address: int) -> None:
-    for block, at in slots:
-        block[at] = address

@@ -1,23 +1,20 @@
 """Several flat steps by one call, where nobody looks on between them.
 
-Between two flat steps Python reads the loss, writes a few addresses and counts. A loop in native code does the
-same for batches that lie side by side: addresses move on by the size of a batch, the losses are kept in a row,
-and a loss that is not finite ends the loop before it changes a weight. What the kernels compute is what they
-compute one step at a time, to the last bit.
+Between two flat steps Python reads the loss, writes a few addresses and counts. A loop in native code does
+the same for batches that lie side by side: addresses move on by the size of a batch, the losses are kept in a
+row, and a loss that is not finite ends the loop before it changes a weight. What the kernels compute is what
+they compute one step at a time, to the last bit.
 """
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from nabi.native.addresses import to_read, to_update
 from nabi.native.bound import Slot
 from nabi.native.kernel_list import KernelList, StepLoop
-
-if TYPE_CHECKING:
-    from nabi.training._step._flat import StatesOfSteps
+from nabi.training._step._between import Draws, StatesOfSteps
 
 __all__ = ["SeveralSteps"]
 
@@ -34,6 +31,7 @@ class SeveralSteps:
         inputs: where the address of the batch is.
         targets: where that of the targets is.
         states: the layers that keep states.
+        draws: what draws random numbers.
         outputs: the outputs of a step; None if the last layer gives its states.
     """
 
@@ -44,11 +42,13 @@ class SeveralSteps:
         loss: Slot,
         inputs: Sequence[Slot],
         targets: Slot,
-        states: Sequence["StatesOfSteps"],
+        states: Sequence[StatesOfSteps],
+        draws: Draws,
         outputs: Tensor | None,
     ) -> None:
         self._states, self._inputs, self._outputs = states, len(inputs), outputs
-        slots = [*inputs, targets, *(slot for one in states for slot in one.slots)]
+        self._draws = draws
+        slots = [*inputs, targets, *draws.slots, *(slot for one in states for slot in one.slots)]
         kept = [] if outputs is None else [(to_read(outputs), outputs.nbytes)]
         self._lists = forward, backward, loss, slots
         self._loop = StepLoop(forward, backward, loss, slots)
@@ -77,8 +77,10 @@ class SeveralSteps:
         """
         starts = [to_read(x)] * self._inputs + [to_read(targets)]
         strides = [x.nbytes // count] * self._inputs + [targets.nbytes // count]
-        for one in self._states:
-            more, by = one.begin_several(count)
+        for more, by in [
+            *([self._draws.draw(count)] if self._draws.slots else []),
+            *(one.begin_several(count) for one in self._states),
+        ]:
             starts += more
             strides += by
         kept: list[int] = []

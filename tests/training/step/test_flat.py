@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nabi.callbacks import LambdaCallback
 from nabi.errors import NotFiniteError, ShapeError
-from nabi.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, SimpleRNN
+from nabi.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, SimpleRNN, SpatialDropout1D
 from nabi.models import Sequential
 from nabi.native import is_available
 from nabi.training._step._step import Chain
@@ -90,6 +90,18 @@ TAKEN = {
         LSTM(6, input_shape=(TIME, WIDTH), dtype="float64"),
         Dense(CLASSES, "softmax", dtype="float64"),
     ),
+    "dropout": lambda: model_of(
+        Dropout(0.5, input_shape=(TIME, WIDTH)),
+        Flatten(),
+        Dense(6, "relu"),
+        Dropout(0.25, seed=3),
+        Dense(CLASSES, "tanh"),
+        Dropout(0.1),
+        loss="mse",
+    ),
+    "dropout after a layer over time": lambda: model_of(
+        GRU(6, input_shape=(TIME, WIDTH)), Dropout(0.5), Dense(CLASSES, "softmax")
+    ),
     "states as outputs": lambda: model_of(LSTM(CLASSES, input_shape=(TIME, WIDTH)), loss="mse"),
 }
 
@@ -120,6 +132,20 @@ def test_states_go_from_batch_to_batch(size: int, last: bool) -> None:
     assert flat_steps(model)
 
 
+def test_dropout_between_layers_over_time_in_batches_of_one() -> None:
+    def make() -> Sequential:
+        return model_of(
+            LSTM(6, return_sequences=True, batch_input_shape=(1, TIME, WIDTH), stateful=True),
+            Dropout(0.5),
+            LSTM(5),
+            Dropout(0.5, seed=1),
+            Dense(CLASSES, "softmax"),
+        )
+
+    model = assert_same(make, lambda model: fit(model, batch_size=1))
+    assert any(flat_steps(model).values())
+
+
 @pytest.mark.parametrize(("loss", "y"), [("sparse_categorical_crossentropy", LABELS), ("mse", Y)])
 def test_targets_are_brought_into_shape(loss: str, y: Any) -> None:
     assert_same(lambda: usual(loss=loss, metrics=["accuracy"]), lambda model: fit(model, y=y))
@@ -134,7 +160,18 @@ def test_targets_without_the_axis_of_the_only_output() -> None:
 
 
 LEFT = {
-    "dropout": lambda: model_of(LSTM(6, input_shape=(TIME, WIDTH)), Dropout(0.5), Dense(CLASSES, "softmax")),
+    "dropout between layers over time": lambda: model_of(
+        LSTM(6, return_sequences=True, input_shape=(TIME, WIDTH)),
+        Dropout(0.5),
+        LSTM(6),
+        Dense(CLASSES, "softmax"),
+    ),
+    "dropout of whole features": lambda: model_of(
+        LSTM(6, return_sequences=True, input_shape=(TIME, WIDTH)),
+        SpatialDropout1D(0.5),
+        LSTM(6),
+        Dense(CLASSES, "softmax"),
+    ),
     "backwards": lambda: model_of(
         SimpleRNN(5, go_backwards=True, input_shape=(TIME, WIDTH)), Dense(CLASSES, "softmax")
     ),
