@@ -346,6 +346,8 @@ class Fitting(Layer):
         """Return an array as the only batch that it makes; None if there is more to it."""
         if type(x) is not np.ndarray or not x.ndim or len(self.input_names) > 1:
             return None
+        if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
+            return None  # refused there
         wanted = self.declared_input_shape
         fixed = None if wanted is None else wanted[0]
         size = batch_size or fixed or training.DEFAULT_BATCH_SIZE

@@ -232,7 +232,7 @@ class Step:
         before = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)
         try:
-            x = x if x.dtype is chain.dtype else x.to(chain.dtype)
+            x = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
             losses, outputs = flat.train_several(x, y, size, self._optimizer, metrics)
             for loss in losses:
                 compiled.mean_loss.add(loss, size)
