@@ -10,6 +10,7 @@ from nabi._lazy import loaded_when_asked
 if TYPE_CHECKING:
     from nabi.kernels._dense import SmallDense, small_dense
     from nabi.kernels._dropout import Kept, SmallDropout, draw_keys, draw_kept, small_dropout
+    from nabi.kernels._embedding import SmallEmbedding, small_embedding
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
     from nabi.kernels._row_layout import (
@@ -43,6 +44,7 @@ else:
         {
             "nabi.kernels._dense": ["SmallDense", "small_dense"],
             "nabi.kernels._dropout": ["Kept", "SmallDropout", "draw_keys", "draw_kept", "small_dropout"],
+            "nabi.kernels._embedding": ["SmallEmbedding", "small_embedding"],
             "nabi.kernels._losses": ["SmallLoss", "small_loss"],
             "nabi.kernels._pooled_convolution": ["PooledConvolution", "pooled_convolution"],
             "nabi.kernels._row_layout": [
@@ -83,6 +85,7 @@ __all__ = [
     "SGDOptions",
     "SmallDense",
     "SmallDropout",
+    "SmallEmbedding",
     "SmallLoss",
     "Update",
     "UpdateSteps",
@@ -101,6 +104,7 @@ __all__ = [
     "sgd_steps",
     "small_dense",
     "small_dropout",
+    "small_embedding",
     "small_loss",
     "spread",
     "to_rows",

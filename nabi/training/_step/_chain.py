@@ -239,9 +239,17 @@ def find_parts(
 
         parts = in_pairs(parts)
     if not masks:
+        _lay_out_by_time(parts)
         return Parts(parts, logits, None)
     through = _with_masks([own for _, own in parts[1:]])
     return None if through is None else Parts(parts, logits, through)
+
+
+def _lay_out_by_time(parts: Sequence[tuple[Layer, Pass]]) -> None:
+    """Tell an embedding whether the layer that reads its vectors goes over time."""
+    (_, first), *others = parts
+    if isinstance(first, EmbeddingPass) and others:
+        first.by_time = isinstance(others[0][1], RecurrentPass)
 
 
 _KINDS: dict[type[Layer], Callable[[Any], Pass | None]] = {

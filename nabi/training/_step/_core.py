@@ -62,6 +62,10 @@ class Pass(ABC):
         """Take the mask `[B, T, 1]` of the next batch, None if all steps count; return that of the output."""
         return mask
 
+    def accepts(self, x: Tensor) -> bool:
+        """Return whether native code may take an input of the right shape, where that is not sure."""
+        return True
+
     def bound(self, need_input: bool) -> BoundPass | None:
         """Return what it did last, forward and backward, as two runs of kernels; None if it was more.
 

@@ -7,7 +7,7 @@ in between it is decided whether the loss is finite. What the kernels compute is
 parts, to the last bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 
 import torch
@@ -41,7 +41,9 @@ class FlatStep:
         flow: Sequence[Tensor],
         draws: Draws,
         untrained: int,
+        accepts: Callable[[Tensor], bool] | None,
     ) -> None:
+        self._accepts = accepts
         self._draws = draws
         loss = closed.bound()
         assert loss is not None
@@ -83,6 +85,8 @@ class FlatStep:
         parts: list[BoundPass] = []
         states: list[StatesOfSteps] = []
         draws, untrained = Draws(), 0
+        # Asking most parts would be a waste of time.
+        accepts = None if type(passes[0]).accepts is Pass.accepts else passes[0].accepts
         # From the loss to the input: who reads the output of a part, and the cotangent that it is given.
         readers, cotangent = [loss.outputs], loss.gradient
         for number in reversed(range(len(passes))):
@@ -114,7 +118,7 @@ class FlatStep:
         if not parts or not (reads_batch or (parts[-1].by_time and not passes[0].is_view)):
             return None
         try:
-            return cls(parts[::-1], states[::-1], closed, flow, draws, untrained)
+            return cls(parts[::-1], states[::-1], closed, flow, draws, untrained, accepts)
         except NativeError:
             return None
 
@@ -131,7 +135,7 @@ class FlatStep:
         targets = self._closed.targets(y, self.outputs)
         if targets is None or torch.get_num_threads() != self._threads:
             return None
-        if not self._draws.are_as_before():
+        if not self._draws.are_as_before() or (self._accepts is not None and not self._accepts(x)):
             return None
         for one in self._states:
             if not one.begin():
@@ -204,6 +208,8 @@ class FlatStep:
         rows = count * size
         targets = self._closed.targets_of_several(y[:rows], self.outputs, count)
         if targets is None:
+            return [], ()
+        if self._accepts is not None and not self._accepts(x[:rows]):
             return [], ()
         self._set_gradients()
         update = optimizer.prepare()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from nabi.kernels import SmallEmbedding, small_embedding
 from nabi.layers import RNN, Bidirectional, Embedding
 from nabi.native.bound import BoundPass, Run
 from nabi.native.kernel_list import copy_run
@@ -16,29 +17,61 @@ __all__ = ["BothWaysPass", "EmbeddingPass", "RecurrentPass"]
 
 
 class EmbeddingPass(Pass):
-    """A vector for each whole number, which has no gradient."""
+    """A vector for each whole number, which has no gradient.
+
+    Where a layer over time follows that reads all steps, native code lays out the vectors as that reads them,
+    time before the sequences.
+    """
 
     def __init__(self, layer: Embedding) -> None:
         self._layer, self._weight = layer, layer.embeddings
-        self._width = layer.output_dim
+        self._width, self._count = layer.output_dim, layer.input_dim
+        self.by_time = False
         self._indices: Tensor | None = None
         self._gradient: Tensor | None = None
+        self._small: SmallEmbedding | None = None
+        self._shape: torch.Size | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape with a batch in it."""
         return (*shape, self._width) if shape else None
 
+    def accepts(self, x: Tensor) -> bool:
+        """Whether all numbers have a vector."""
+        if not x.numel() or x.dtype is not torch.int64:
+            return False
+        least, most = torch.aminmax(x)
+        return least.item() >= 0 and most.item() < self._count
+
     def forward(self, x: Tensor) -> Tensor:
         """The vectors of the numbers."""
+        if x.shape != self._shape:
+            self._shape, self._small = x.shape, small_embedding(self._weight, x.numel())
+        if self._small is not None and self.accepts(x):
+            self._indices = None
+            if self._turns(x):
+                y = self._small.forward(x.t().contiguous())
+                return y.view(x.shape[1], x.shape[0], self._width).transpose(0, 1)
+            return self._small.forward(x.contiguous()).view(*x.shape, self._width)
         self._indices = x
         try:
             return torch.embedding(self._weight, x)
         except IndexError:
             return self._layer.call(x)  # it says which number has no vector
 
+    def _turns(self, x: Tensor) -> bool:
+        return self.by_time and x.dim() == 2
+
     def backward(self, cotangent: Tensor, need_input: bool) -> None:
         """The gradient of the vectors: the sum over the places that had each."""
-        assert self._indices is not None
+        if self._indices is None:
+            small = self._small
+            assert small is not None
+            if self.by_time and cotangent.dim() == 3:
+                cotangent = cotangent.transpose(0, 1)
+            small.backward(cotangent.contiguous())
+            self._weight.grad = small.gradient
+            return
         indices, self._indices = self._indices.reshape(-1), None
         gradient = self._gradient
         if gradient is None:
@@ -47,6 +80,14 @@ class EmbeddingPass(Pass):
         else:
             gradient.zero_()
         self._weight.grad = gradient.index_add_(0, indices, cotangent.reshape(-1, self._width))
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code, where that found the vectors."""
+        if self._small is None or self._indices is not None:
+            return None
+        weight = self._weight
+        gradients = [(weight, self._small.gradient)] if weight.requires_grad else []
+        return self._small.bound()._replace(gradients=gradients, by_time=self.by_time)
 
 
 # A cell over time -----------------------------------------------------------------------------------------
