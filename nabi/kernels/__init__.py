@@ -9,7 +9,7 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.kernels._dense import SmallDense, small_dense
-    from nabi.kernels._dropout import Kept, SmallDropout, draw_keys, draw_kept, small_dropout
+    from nabi.kernels._dropout import Kept, SmallDropout, draw_kept, draw_keys, small_dropout
     from nabi.kernels._embedding import SmallEmbedding, small_embedding
     from nabi.kernels._losses import SmallLoss, small_loss
     from nabi.kernels._pooled_convolution import PooledConvolution, pooled_convolution
@@ -90,8 +90,8 @@ __all__ = [
     "Update",
     "UpdateSteps",
     "adam_steps",
-    "draw_keys",
     "draw_kept",
+    "draw_keys",
     "from_rows",
     "gather",
     "hand_out",

@@ -9,7 +9,7 @@ from torch import Tensor
 from nabi.native import has_failed, made_natively, runs_native
 from nabi.native.bound import BoundPass
 
-__all__ = ["Kept", "SmallDropout", "draw_keys", "draw_kept", "small_dropout"]
+__all__ = ["Kept", "SmallDropout", "draw_kept", "draw_keys", "small_dropout"]
 
 # Up to here one thread draws.
 _ELEMENTS = 1 << 16

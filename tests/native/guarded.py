@@ -21,8 +21,17 @@ import nabi.nn
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import greater, tanh
-from nabi.kernels import AdamOptions, RMSpropOptions, SGDOptions, adam_steps, rmsprop_steps, sgd_steps
-from nabi.layers import LSTM, Dense
+from nabi.kernels import (
+    AdamOptions,
+    RMSpropOptions,
+    SGDOptions,
+    adam_steps,
+    rmsprop_steps,
+    sgd_steps,
+    small_dropout,
+    small_embedding,
+)
+from nabi.layers import GRU, LSTM, Dense, Dropout
 from nabi.models import Sequential
 from nabi.native import _guard, threads as _threads
 from nabi.scan import Options, PreparedStep, TrainingPass, step
@@ -401,6 +410,30 @@ def check_pooled(part: int | None) -> Iterator[str]:
         yield "pooled convolution"
 
 
+def check_fixed(part: int | None) -> Iterator[str]:
+    """Embeddings and dropout with results in the same memory every time."""
+    for dtype, width in itertools.product(DTYPES, (1, 16, 21)):
+        weight = torch.randn(9, width, dtype=dtype)
+        embedding = small_embedding(weight, 5)
+        assert embedding is not None
+        for _ in range(2):
+            numbers = torch.randint(0, 9, (5,))
+            cotangent = torch.randn(5, width, dtype=dtype)
+            near(embedding.forward(numbers), weight[numbers], "embedding")
+            embedding.backward(cotangent)
+            expected = torch.zeros_like(weight).index_add_(0, numbers, cotangent)
+            near(embedding.gradient, expected, "embedding")
+        yield "embedding"
+        x = torch.randn(5, width, dtype=dtype)
+        dropout = small_dropout(x, 0.4)
+        assert dropout is not None
+        y = dropout.forward(x, torch.tensor(7))
+        kept = y != 0
+        near(y, torch.where(kept, x / 0.6, 0.0), "dropout")
+        near(dropout.backward(x), y, "dropout")
+        yield "dropout"
+
+
 def check_descent(part: int | None) -> Iterator[str]:
     """Steps of SGD and RMSprop beside torch's."""
     for dtype, momentum, centered in itertools.product(DTYPES, (0.0, 0.9), (False, True)):
@@ -437,8 +470,9 @@ def check_flat_steps(part: int | None) -> Iterator[str]:
 
     def trained(stateful: bool, batch: int) -> Sequential:
         set_random_seed(0)
-        first = LSTM(5, batch_input_shape=(batch if stateful else None, 3, 2), stateful=stateful)
-        model = Sequential([first, Dense(3, "tanh"), Dense(2)])
+        kind = LSTM if stateful else GRU
+        first = kind(5, batch_input_shape=(batch if stateful else None, 3, 2), stateful=stateful)
+        model = Sequential([first, Dropout(0.5), Dense(3, "tanh"), Dense(2)])
         model.compile("adam", "mse")
         for _ in range(2):
             model.fit(x, y, batch, 2, shuffle=False, verbose=0)
@@ -456,7 +490,7 @@ def check_flat_steps(part: int | None) -> Iterator[str]:
 
 CHECKS = (
     check_cells, check_odd_cells, check_modules, check_prepared, check_adam, check_small, check_pooled,
-    check_flat_steps, check_descent,
+    check_flat_steps, check_descent, check_fixed,
 )  # fmt: skip
 
 

@@ -60,7 +60,9 @@ class FlatStep:
         self._forward = KernelList(
             [*(run for part in parts for run in (*part.before, part.forward)), loss.run]
         )
-        self._runs_back = [run for part in reversed(parts[untrained:]) for run in (part.backward, *part.copies)]
+        self._runs_back = [
+            run for part in reversed(parts[untrained:]) for run in (part.backward, *part.copies)
+        ]
         self._backward = KernelList(self._runs_back)
         self._after = [part.after for part in parts[untrained:] if part.after is not None]
         self._to_update: KernelList | None = None
@@ -197,11 +199,15 @@ class FlatStep:
 
         Returns:
             The loss and the outputs of each batch trained on. The last loss may not be finite: then that
-            batch changed no weights. None, with nothing done, if batches have to come one by one.
+            batch changed no weights. No loss, with nothing done, if batches have to come one by one.
         """
         if GUARDED or self._after or torch.get_num_threads() != self._threads:
             return [], ()
-        if not optimizer.has_steady_rate or not self._draws.are_as_before() or any(one.kept() is None for one in self._states):
+        if (
+            not optimizer.has_steady_rate
+            or not self._draws.are_as_before()
+            or any(one.kept() is None for one in self._states)
+        ):
             return [], ()
         several = self._several
         count = len(x) // size if several is None else several.at_once(len(x) // size)
@@ -220,7 +226,14 @@ class FlatStep:
             loss = self._loss
             outputs = None if self._gives_states else self.outputs
             several = self._several = SeveralSteps(
-                self._forward, backward, loss.loss, self._inputs, loss.targets, self._states, self._draws, outputs
+                self._forward,
+                backward,
+                loss.loss,
+                self._inputs,
+                loss.targets,
+                self._states,
+                self._draws,
+                outputs,
             )
             count = several.at_once(count)
         x = x[: count * size]

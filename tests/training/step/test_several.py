@@ -29,7 +29,9 @@ Y = np.eye(CLASSES)[LABELS]
 Make = Callable[[], Sequential]
 
 
-def model_of(*layers: Any, optimizer: Any = "adam", loss: Any = "categorical_crossentropy", **options: Any) -> Any:
+def model_of(
+    *layers: Any, optimizer: Any = "adam", loss: Any = "categorical_crossentropy", **options: Any
+) -> Any:
     set_random_seed(0)
     model = Sequential(list(layers))
     model.compile(optimizer, loss, **options)
@@ -68,7 +70,9 @@ def train(make: Make, one_by_one: bool, train: Callable[[Sequential], Any]) -> t
     return (found, model.optimizer.iterations), [weight.detach().clone() for weight in model.weights]
 
 
-def fit(model: Sequential, x: Any = X, y: Any = Y, size: int = 1, shuffle: bool = False, **options: Any) -> Any:
+def fit(
+    model: Sequential, x: Any = X, y: Any = Y, size: int = 1, shuffle: bool = False, **options: Any
+) -> Any:
     found = [model.fit(x, y, size, 2, shuffle=shuffle, verbose=0, **options).history for _ in range(2)]
     return found, [layer.states for layer in model.layers if getattr(layer, "stateful", False)]
 
@@ -126,9 +130,7 @@ ALONE: dict[str, Callable[[], tuple[Make, dict[str, Any]]]] = {
         {},
     ),
     "a schedule of torch": lambda: (
-        lambda: usual(
-            schedule=lambda one: torch.optim.lr_scheduler.StepLR(one, 5), schedule_every="batch"
-        ),
+        lambda: usual(schedule=lambda one: torch.optim.lr_scheduler.StepLR(one, 5), schedule_every="batch"),
         {},
     ),
     "clipping": lambda: (lambda: usual(clipnorm=0.1), {}),
