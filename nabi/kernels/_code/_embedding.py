@@ -32,10 +32,8 @@ class NativeEmbedding:
         self._y, self.gradient = weight.new_empty(count, width), torch.empty_like(weight)
         self._weight, self._count = weight, count
         # Where the numbers are is written at every step.
-        values = (0, to_read(weight), to_fill(self._y), count, width)
-        self._there = Run(there, arguments(len(values), values))
-        values = (0, 0, to_fill(self.gradient), count, width, numbers)
-        self._back = Run(back, arguments(len(values), values))
+        self._there = Run(there, arguments(5, (0, to_read(weight), to_fill(self._y), count, width)))
+        self._back = Run(back, arguments(6, (0, 0, to_fill(self.gradient), count, width, numbers)))
         self._indices: Tensor | None = None
 
     def forward(self, indices: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Rule:
     derived: tuple[str, ...]
     numbers: tuple[str, ...]
     kinds: Mapping[str, tuple[str, ...]]
-    settings: Callable[[Any], tuple[list[float], str]]
+    settings: Callable[[Any], tuple[list[Any], str]]
     count: Callable[["Given", Any], dict[str, Any]]
     element: Callable[["Given", Vectors, str, Any], Element]
 
