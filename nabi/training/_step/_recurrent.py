@@ -26,7 +26,8 @@ class EmbeddingPass(Pass):
     def __init__(self, layer: Embedding) -> None:
         self._layer, self._weight = layer, layer.embeddings
         self._width, self._count = layer.output_dim, layer.input_dim
-        self.by_time = False
+        # Under a mask no step is taken down, and torch's operations are as good.
+        self.is_native = self.by_time = False
         self._indices: Tensor | None = None
         self._gradient: Tensor | None = None
         self._small: SmallEmbedding | None = None
@@ -46,7 +47,8 @@ class EmbeddingPass(Pass):
     def forward(self, x: Tensor) -> Tensor:
         """The vectors of the numbers."""
         if x.shape != self._shape:
-            self._shape, self._small = x.shape, small_embedding(self._weight, x.numel())
+            self._shape = x.shape
+            self._small = small_embedding(self._weight, x.numel()) if self.is_native else None
         if self._small is not None and self.accepts(x):
             self._indices = None
             if self._turns(x):
