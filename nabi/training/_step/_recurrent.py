@@ -9,7 +9,6 @@ from torch.nn import Parameter
 from nabi.kernels import SmallEmbedding, small_embedding
 from nabi.layers import RNN, Bidirectional, Embedding
 from nabi.native.bound import BoundPass, Run
-from nabi.native.kernel_list import copy_run
 from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
@@ -344,6 +343,8 @@ class _Gradient:
         value = found[self._parts[0][0]]
         if self._is_whole and value is not None:
             return [] if (value.t() if self._is_turned else value).is_contiguous() else None
+        from nabi.native.kernel_list import copy_run  # loads what makes native code
+
         runs: list[Run] = []
         for (number, *_), place in zip(self._parts, self._places, strict=True):
             part = found[number]
