@@ -6,7 +6,7 @@ from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace,
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
 from nabi.ir._program import Lowered, Program
 from nabi.ir._traced._derivative import Derivative, differentiate
-from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
+from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
 from nabi.ir._traced._lowering import Made
 from nabi.ir._traced._plan import Plan, Product, join_slices, make_plan
 from nabi.ir._traced._verify import verify, verify_nodes
@@ -42,6 +42,7 @@ __all__ = [
     "named_nodes",
     "needed",
     "operation",
+    "parameter_symbol",
     "symbol",
     "verify",
     "verify_nodes",

@@ -109,6 +109,11 @@ class Program(Traced):
         """Whether it runs as it is: nothing is computed once a call, and states start with zeros."""
         return self.is_lowered or (self.lowered is None and self.starts_with_zeros)
 
+    @cached_property
+    def once_size(self) -> int:
+        """How many numbers are computed once a call, for values that a step could compute as well."""
+        return sum(node.width or 1 for node in self.nodes if node.arguments and not node.has_rows)
+
     @property
     def needs_autograd(self) -> bool:
         """Whether it has weights that are computed from others, or learned initial states."""

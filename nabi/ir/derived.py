@@ -18,12 +18,17 @@ h_t = h_{t-1} + 0.1 tanh(W_xh x_t + W_hh h_{t-1} + b_h)
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nabi import _checks
-from nabi.errors import ArgumentError
-from nabi.ir.initial import InitialValue, as_initial
+from nabi.errors import ArgumentError, unknown_name
+from nabi.ir.initial import (
+    InitialValue,
+    as_initial,
+    from_config as initial_value,
+    to_config as initial_config,
+)
 
 __all__ = [
     "Antisymmetric",
@@ -36,6 +41,8 @@ __all__ = [
     "Masked",
     "Source",
     "SpectralRadius",
+    "from_config",
+    "to_config",
 ]
 
 
@@ -341,3 +348,48 @@ class Computed(Derived):
         if is_latex:
             name = r"\mathrm{" + name.replace("_", r"\_") + "}"
         return f"{name}({', '.join(names)})"
+
+
+_KINDS: dict[str, type[Derived]] = {
+    kind.__name__: kind
+    for kind in (Antisymmetric, Cayley, Dropped, Exponential, LowRank, Masked, SpectralRadius)
+}
+
+
+def to_config(value: Derived) -> dict[str, Any]:
+    """Describe a way to compute a weight as JSON can hold it.
+
+    Raises:
+        ArgumentError: a function cannot be stored.
+
+    >>> to_config(LowRank(3))
+    {'derived': 'LowRank', 'rank': 3}
+    """
+    name = type(value).__name__
+    if _KINDS.get(name) is not type(value):
+        raise ArgumentError(
+            f"derived: a configuration cannot hold {_checks.short(value)}; use it in the step of a cell class"
+        )
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    plain = {
+        key: one if not isinstance(one, InitialValue) else initial_config(one) for key, one in fields.items()
+    }
+    return {"derived": name, **plain}
+
+
+def from_config(config: Mapping[str, Any]) -> Derived:
+    """Return what `to_config` described.
+
+    Raises:
+        ArgumentError: it describes none.
+        UnknownNameError: it names an unknown one.
+    """
+    fields = dict(config)
+    name = fields.pop("derived", None)
+    if not isinstance(name, str) or name not in _KINDS:
+        raise unknown_name("derived", name, _KINDS)
+    made = {key: initial_value(one) if isinstance(one, Mapping) else one for key, one in fields.items()}
+    try:
+        return _KINDS[name](**made)
+    except TypeError:
+        raise ArgumentError(f"derived: {name} does not take {_checks.short(fields)}") from None

@@ -13,7 +13,12 @@ from nabi.scan._arguments import (
 )
 from nabi.scan._fast_path import PreparedStep, TrainingPass, scan_full_batch
 from nabi.scan._layout import Layout, Options
-from nabi.scan._lowering import initial_states, lowered, prepare_lowering as prepare_lowering
+from nabi.scan._lowering import (
+    initial_states,
+    is_lowered as is_lowered,
+    lowered,
+    prepare_lowering as prepare_lowering,
+)
 from nabi.scan._noise import sample_noise
 from nabi.scan._operator import backward_pass, forward_pass
 from nabi.scan._scan import run_direction as run_direction, scan, scan_packed

@@ -19,7 +19,7 @@ from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
-from nabi.scan._lowering import initial_states, lowered
+from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def scan_full_batch(
                 return None
             states = initial_states(program, found_families, x.shape[1 if time_major else 0], x)
             states = [state.unsqueeze(0) for state in states] if stacked else states
-        program, families, _ = lowered(program, found_families)
+        if is_lowered(program, x.numel() // max(x.shape[-1], 1)):
+            program, families, _ = lowered(program, found_families)
     if states is None:
         tensors = (x, *families)
     elif len(states) == len(program.state_widths) and all(isinstance(state, Tensor) for state in states):

@@ -14,7 +14,24 @@ from nabi.scan._operator import run_scan
 from nabi.scan._segments import run_with_resets
 from nabi.targets import eager
 
-__all__ = ["initial_states", "lowered", "prepare_lowering", "run_declared"]
+__all__ = ["initial_states", "is_lowered", "lowered", "prepare_lowering", "run_declared"]
+
+
+_WORTH = 1 << 20
+"""Numbers from which on it is faster to compute them once; below, torch's calls take longer than kernels."""
+
+
+def is_lowered(program: Program, rows: int) -> bool:
+    """Whether the lowered program runs in the place of a program, on so many rows in all steps.
+
+    Derived weights exist only there. Values of weights alone can also be computed with every row, which a
+    kernel does faster than torch can be called if there are few.
+    """
+    if program.lowered is None:
+        return False
+    if program.needs_autograd or torch.compiler.is_compiling():
+        return True
+    return rows * program.once_size >= _WORTH
 
 
 def prepare_lowering(program: Program) -> None:
@@ -41,7 +58,9 @@ def run_declared(
         batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0
         starts = initial_states(program, families, batch, x)
         states = starts if states is None else states
-    program, families, noises = lowered(program, families, noises)
+    steps = x.numel() // max(x.shape[-1], 1)
+    if is_lowered(program, steps):
+        program, families, noises = lowered(program, families, noises)
     if starts is not None and states is not None and layout.resets is not None:
         return run_with_resets(program, options, layout, x, states, starts, families, noises)
     return run_scan(program, options, layout, x, states, families, noises)

@@ -10,7 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._fast_path import scan_full_batch
-from nabi.scan._lowering import initial_states, lowered
+from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -63,7 +63,8 @@ def static_scan(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
     now = _start(program, states, batch, inputs[0] if inputs else families[0], families)
-    program, families, noise = lowered(program, families, noise)
+    if is_lowered(program, batch * len(inputs)):
+        program, families, noise = lowered(program, families, noise)
     outputs = []
     for t, x in enumerate(inputs):
         now = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
@@ -106,7 +107,8 @@ def step(
     if not program.is_plain:
         families = check_families(program, parameters)
         states = _start(program, states, x.shape[0], x, families)
-        program, parameters, noise = lowered(program, families, noise)
+        if is_lowered(program, x.shape[0]):
+            program, parameters, noise = lowered(program, families, noise)
     if torch.compiler.is_compiling():
         # The operator on one time step: torch.compile cannot trace the making of the step function.
         specs = zip(program.noises, noise, strict=True)

@@ -11,7 +11,7 @@ from nabi.ir._graph._nodes import Node, Parameter
 from nabi.ir._graph._operations import operation
 from nabi.ir._traced._traced import Traced
 
-__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
+__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "parameter_symbol", "symbol"]
 
 # Operator precedence; an operation with lower precedence than its context gets brackets.
 _SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
@@ -120,6 +120,11 @@ def _leaf_parts(node: Node) -> tuple[str, ...]:
     return _parts(node.name)
 
 
+def parameter_symbol(parameter: Parameter, style: Style) -> str:
+    """Return the notation of a weight, `W_xf`."""
+    return style.symbol(parameter.name, "", _parameter_parts(parameter))
+
+
 def _parameter_parts(parameter: Parameter) -> tuple[str, ...]:
     letter = _parts(parameter.letter or parameter.family)
     return (*letter, *_parts(parameter.gate)) if parameter.gate else letter
@@ -166,10 +171,8 @@ def _derived_lines(program: Traced, style: Style) -> list[str]:
     is_latex, lines = style is LATEX, []
     for one in program.derived:
         assert one.derived is not None
-        left, *sources = (
-            style.symbol(name, "", _parameter_parts(program.trace.parameters[name]))
-            for name in (one.name, *one.sources)
-        )
+        known = program.trace.parameters
+        left, *sources = (parameter_symbol(known[name], style) for name in (one.name, *one.sources))
         lines.append(f"{left} = {one.derived.formula(sources, is_latex=is_latex)}")
     for name, value in zip(program.state_names, program.initial, strict=True):
         if isinstance(value, float) and value:

@@ -7,7 +7,7 @@ from typing import Any
 from nabi import cells
 from nabi.cells import Cell
 from nabi.errors import unknown_name
-from nabi.ir import initial
+from nabi.ir import derived, initial
 from nabi.layers._layer._registry import deserialize, is_serialized
 
 __all__ = ["cell_config", "cell_from_config"]
@@ -34,10 +34,14 @@ def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, derived.Derived):
+        return derived.to_config(value)
     return initial.to_config(value) if isinstance(value, initial.InitialValue) else value
 
 
 def _value(given: Any) -> Any:
+    if isinstance(given, Mapping) and "derived" in given:
+        return derived.from_config(given)
     return initial.from_config(given) if isinstance(given, Mapping) and "initial" in given else given
 
 

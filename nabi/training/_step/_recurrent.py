@@ -9,7 +9,7 @@ from torch.nn import Parameter
 from nabi.kernels import SmallEmbedding, small_embedding
 from nabi.layers import RNN, Bidirectional, Embedding
 from nabi.native.bound import BoundPass, Run
-from nabi.scan import Options, TrainingPass, initial_states
+from nabi.scan import Options, TrainingPass, initial_states, is_lowered
 from nabi.training._step._core import Pass, Shape
 
 __all__ = ["BothWaysPass", "EmbeddingPass", "RecurrentPass"]
@@ -140,6 +140,8 @@ class RecurrentPass(Pass):
         """`[B, T, D]` with the width of the weights; a stateful layer also has the batch of its states."""
         if len(shape) != 3 or shape[2] != self._program.input_size or 0 in shape:
             return None
+        if is_lowered(self._program, shape[0] * shape[1]):
+            return None  # what is better computed once a call goes through autograd
         if self._stateful:
             states = self._layer.kept_states()
             if not states or states[0].shape[0] != shape[0]:
