@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from nabi.cells._lstm import LSTM, PeepholeLSTM
-from nabi.ir import Node
+from nabi.ir import Cell, Node
 from nabi.ir.functions import activation
 
 __all__ = [
@@ -99,19 +99,26 @@ class NoOutputActivationLSTM(PeepholeLSTM):
         return o_t * c_t, c_t
 
 
-class FullGateRecurrenceLSTM(PeepholeLSTM):
+class FullGateRecurrenceLSTM(Cell):
     """Peephole LSTM whose gates read the old gates, too (Greff et al. 2017, variant FGR).
 
     As in the LSTM of 1997. It has nine matrices on gates more.
+
+    Args:
+        activation: of the candidate and of the cell output; tanh by default.
+        recurrent_activation: of the gates; sigmoid by default.
     """
+
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
 
     states: ClassVar[tuple[str, ...]] = ("h", "c", "i", "f", "o")
 
     def step(self, x: Node, h: Node, c: Node, i: Node, f: Node, o: Node) -> Any:
         """The gates are states."""
         gate, act = activation(self.recurrent_activation), activation(self.activation)
-        i_t = gate(self.look("i", x, h, c) + self.affine("i", i, f, o, bias=False))
-        f_t = gate(self.look("f", x, h, c) + self.affine("f", i, f, o, bias=False))
+        i_t = gate(self.affine("i", x, h, i, f, o) + self.diagonal("i", "c", c))
+        f_t = gate(self.affine("f", x, h, i, f, o) + self.diagonal("f", "c", c))
         c_t = f_t * c + i_t * act(self.affine("c", x, h))
-        o_t = gate(self.look("o", x, h, c_t) + self.affine("o", i, f, o, bias=False))
+        o_t = gate(self.affine("o", x, h, i, f, o) + self.diagonal("o", "c", c_t))
         return o_t * act(c_t), c_t, i_t, f_t, o_t

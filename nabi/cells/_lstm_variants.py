@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from nabi.cells._lstm import LSTM, PeepholeLSTM
 from nabi.cells._ungated import integrate
-from nabi.ir import Node
+from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, sigmoid, tanh
 
 __all__ = [
@@ -88,11 +88,18 @@ class WMCLSTM(LSTM):
         return o_t * f(c_t), c_t
 
 
-class MemoryControllerLSTM(LSTM):
+class MemoryControllerLSTM(Cell):
     """LSTM with a second output for its own gates (workshop paper on memory controllers, Intel, NIPS 2017).
 
     Good for control: what is predicted and what drives the memory are two readings of the cell.
+
+    Args:
+        activation: of the candidate; tanh by default. The cell is always read through tanh.
+        recurrent_activation: of the gates; sigmoid by default.
     """
+
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
 
     states: ClassVar[tuple[str, ...]] = ("h", "v", "c")
 

@@ -150,4 +150,5 @@ class StatisticalRU(Cell):
         r_t = relu(self.affine("r", *means))
         p_t = relu(self.affine("p", x, r=r_t))
         new = [rate * mean + (1 - rate) * p_t for rate, mean in zip(self.rates, means, strict=True)]
-        return relu(self.affine("y", **dict(zip(self.states[1:], new, strict=True)))), *new
+        m1, m2, m3, m4, m5 = new
+        return relu(self.affine("y", m1=m1, m2=m2, m3=m3, m4=m4, m5=m5)), *new
