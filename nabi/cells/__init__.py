@@ -9,7 +9,7 @@ from nabi.ir import Cell
 if TYPE_CHECKING:
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
-    from nabi.cells._earlier_inputs import QRNN, RWKV4, TGRU, TLSTM
+    from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
     from nabi.cells._exponential import SLSTM, Aaren
     from nabi.cells._few_gates import (
         ATR,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
     from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
-    from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, TRNN, MinGRU, MinLSTM
+    from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
     from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
     from nabi.cells._lstm_ablation import (
         FullGateRecurrenceLSTM,
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         LipschitzRNN,
         ScoRNN,
     )
-    from nabi.cells._ungated import CTRNN, IRNN, MIRNN, SCRN, JordanRNN, StatisticalRU
+    from nabi.cells._ungated import IRNN, MIRNN, SCRN, JordanRNN, LeakyRNN, StatisticalRU
     from nabi.cells._windows import LMU, HiPPO
 else:
     __getattr__, __dir__ = loaded_when_asked(
@@ -79,7 +79,7 @@ else:
         {
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
-            "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TGRU", "TLSTM"],
+            "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
                 "ATR",
@@ -115,7 +115,7 @@ else:
                 "LiGRU",
                 "ParaGRU",
             ],
-            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "TRNN", "MinGRU", "MinLSTM"],
+            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "TypedRNN", "MinGRU", "MinLSTM"],
             "nabi.cells._lstm": [
                 "LSTM",
                 "CoupledLSTM",
@@ -159,7 +159,7 @@ else:
                 "LipschitzRNN",
                 "ScoRNN",
             ],
-            "nabi.cells._ungated": ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
+            "nabi.cells._ungated": ["LeakyRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
             "nabi.cells._windows": ["LMU", "HiPPO"],
         },
     )
@@ -168,7 +168,6 @@ __all__ = [
     "ATR",
     "BRC",
     "CFN",
-    "CTRNN",
     "DSGU",
     "GILR",
     "GILRLSTM",
@@ -209,9 +208,6 @@ __all__ = [
     "SLSTM",
     "SRU",
     "STAR",
-    "TGRU",
-    "TLSTM",
-    "TRNN",
     "UGRNN",
     "URLSTM",
     "WMCLSTM",
@@ -236,6 +232,7 @@ __all__ = [
     "IntersectionRNN",
     "JordanRNN",
     "LayerNormLSTM",
+    "LeakyRNN",
     "LiGRU",
     "LightRU",
     "LinOSS",
@@ -267,6 +264,9 @@ __all__ = [
     "ScoRNN",
     "SimpleRNN",
     "StatisticalRU",
+    "TypedGRU",
+    "TypedLSTM",
+    "TypedRNN",
     "UnICORNN",
     "ZoneoutLSTM",
     "families",

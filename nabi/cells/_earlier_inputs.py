@@ -12,10 +12,10 @@ from nabi import _checks
 from nabi.ir import Cell, Node
 from nabi.ir.functions import exp, maximum, sigmoid, tanh
 
-__all__ = ["QRNN", "RWKV4", "TGRU", "TLSTM"]
+__all__ = ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"]
 
 
-class TGRU(Cell):
+class TypedGRU(Cell):
     """Strongly typed GRU: gates from the input and the one before (Balduzzi and Ghifary 2016, T-GRU).
 
     Good where states are to keep their meaning over time; nothing in the loop is a product. The products with
@@ -32,7 +32,7 @@ class TGRU(Cell):
         return h_t, *(self.linear(gate, "u", x) for gate in "fzo")
 
 
-class TLSTM(Cell):
+class TypedLSTM(Cell):
     """Strongly typed LSTM: gates from the input and the one before (Balduzzi and Ghifary 2016, T-LSTM).
 
     The products with the input before, called W_u, are states.

@@ -9,10 +9,10 @@ from nabi.cells._width import as_wide
 from nabi.ir import Cell, Node
 from nabi.ir.functions import exp, select, sigmoid, softplus, sqrt, tanh
 
-__all__ = ["GILR", "GILRLSTM", "RGLRU", "SRU", "TRNN", "MinGRU", "MinLSTM"]
+__all__ = ["GILR", "GILRLSTM", "RGLRU", "SRU", "MinGRU", "MinLSTM", "TypedRNN"]
 
 
-class TRNN(Cell):
+class TypedRNN(Cell):
     """Strongly typed simple network (Balduzzi and Ghifary 2016, T-RNN).
 
     Good as the smallest gated unit: states are only averaged, so they keep their meaning over time.

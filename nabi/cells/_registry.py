@@ -126,7 +126,7 @@ _FAMILIES: dict[str, Family] = {
     "differential": Family(
         "Differential equations and oscillators",
         {
-            "ct-rnn": "CTRNN",
+            "leaky-rnn": "LeakyRNN",
             "co-rnn": "CoRNN",
             "unicornn": "UnICORNN",
             "lem": "LEM",
@@ -148,9 +148,9 @@ _FAMILIES: dict[str, Family] = {
     "linear": Family(
         "Linear in the state, or reading it unit by unit",
         {
-            "t-rnn": "TRNN",
-            "t-gru": "TGRU",
-            "t-lstm": "TLSTM",
+            "typed-rnn": "TypedRNN",
+            "typed-gru": "TypedGRU",
+            "typed-lstm": "TypedLSTM",
             "qrnn": "QRNN",
             "sru": "SRU",
             "gilr": "GILR",
@@ -161,7 +161,7 @@ _FAMILIES: dict[str, Family] = {
             "lru": "LRU",
             "s5": "S5",
             "hgrn": "HGRN",
-            "rwkv4": "RWKV4",
+            "rwkv-4": "RWKV4",
             "linoss": "LinOSS",
             "lmu": "LMU",
             "hippo": "HiPPO",

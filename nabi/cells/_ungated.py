@@ -8,7 +8,7 @@ from nabi.cells._simple import SimpleRNN
 from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import activation, relu, sigmoid
 
-__all__ = ["CTRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"]
+__all__ = ["IRNN", "MIRNN", "SCRN", "JordanRNN", "LeakyRNN", "StatisticalRU"]
 
 
 class JordanRNN(Cell):
@@ -107,8 +107,8 @@ def integrate(cell: Cell, gate: str, x: Node, h: Node) -> Node:
     return alpha * from_x * from_h + beta1 * from_h + beta2 * from_x + cell.bias(gate, init=0.0)
 
 
-class CTRNN(Cell):
-    """Continuous-time network, one Euler step at a time (Funahashi and Nakamura 1993).
+class LeakyRNN(Cell):
+    """Leaky network: a continuous-time one, one Euler step at a time (Funahashi and Nakamura 1993).
 
     Good for control and models of neurons: the state follows `τ dh/dt = f(W x + U h + b) - h`.
 

@@ -42,8 +42,8 @@ def rwkv4(w: Weights, x: Array, y: Array, a: Array, b: Array, p: Array, *held: A
 
 
 TWINS = {
-    "t-gru": Twin(t_gru, lambda h, d: 3 * h * (2 * d + 1)),
-    "t-lstm": Twin(t_lstm, lambda h, d: 3 * h * (2 * d + 1)),
+    "typed-gru": Twin(t_gru, lambda h, d: 3 * h * (2 * d + 1)),
+    "typed-lstm": Twin(t_lstm, lambda h, d: 3 * h * (2 * d + 1)),
     "qrnn": Twin(qrnn, lambda h, d: 3 * h * (2 * d + 1)),
-    "rwkv4": Twin(rwkv4, lambda h, d: 3 * d + 2 * h + 3 * h * d + h * h),
+    "rwkv-4": Twin(rwkv4, lambda h, d: 3 * d + 2 * h + 3 * h * d + h * h),
 }

@@ -167,11 +167,11 @@ def _wider(h: int, d: int) -> int:
 
 
 TWINS = {
-    "ct-rnn": Twin(ct_rnn, lambda h, d: h * (d + h + 1)),
+    "leaky-rnn": Twin(ct_rnn, lambda h, d: h * (d + h + 1)),
     "co-rnn": Twin(co_rnn, lambda h, d: h * (d + 2 * h + 1)),
     "unicornn": Twin(unicornn, lambda h, d: h * (d + 1) + 2 * h),
     "lem": Twin(lem, lambda h, d: 4 * h * (d + h + 1)),
-    "t-rnn": Twin(t_rnn, lambda h, d: 2 * h * (d + 1)),
+    "typed-rnn": Twin(t_rnn, lambda h, d: 2 * h * (d + 1)),
     "sru": Twin(sru, lambda h, d: 3 * h * d + 4 * h + _wider(h, d)),
     "gilr": Twin(gilr, lambda h, d: 2 * h * (d + 1)),
     "gilr-lstm": Twin(gilr_lstm, lambda h, d: 2 * h * (d + 1) + 4 * h * (d + h + 1)),
