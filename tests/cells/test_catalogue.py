@@ -5,13 +5,16 @@ Compiling takes most of the time, so native code and derivatives are tested for 
 ones every day. `NABI_TEST_AGREEMENT=all` tests all of them, in both data types.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from nabi import cells
+import nabi
+import nabi.models
+from nabi import cells, layers
 from nabi.scan import scan, step
 
 from .sampling import CLASSIC, cells_of_today, everything, make
@@ -111,3 +114,16 @@ def test_native_code_is_the_definition(name: str) -> None:
         for want, got in zip(*results, strict=True):
             size = max(1.0, want.abs().max().item())
             assert (want - got).abs().max().item() <= allowed * size
+
+
+@pytest.mark.parametrize("name", cells_of_today(TWINS, 8))
+def test_a_cell_trains_in_a_model_that_a_file_keeps(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6, 3)).astype("float32"), rng.normal(size=(8, 1)).astype("float32")
+    model = nabi.Sequential([layers.RNN(make(name, 6), input_shape=(6, 3)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    history = model.fit(x, y, epochs=2, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    model.save(tmp_path / "model.nabi")
+    again = nabi.models.load_model(tmp_path / "model.nabi")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
