@@ -1,7 +1,8 @@
 """The cells by their names on the command line, in families.
 
 A new cell is a class in the file of its family, a line here and in the lists of this package, and its
-equations typed a second time in `tests/cells/twins`, which tests ask for. `python docs/generate.py` writes its page.
+equations typed a second time in `tests/cells/twins`, which tests ask for. `python docs/generate.py` writes
+its page.
 """
 
 from collections.abc import Sequence
