@@ -2,7 +2,8 @@
 
 from nabi.ir import functions
 from nabi.ir._cell import Cell, find_program
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
+from nabi.ir._elementwise import elementwise
+from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
 from nabi.ir._program import Program
 from nabi.ir._traced._derivative import Derivative, differentiate
@@ -29,12 +30,14 @@ __all__ = [
     "Trace",
     "apply",
     "differentiate",
+    "elementwise",
     "equations",
     "find_program",
     "functions",
     "join_slices",
     "make_plan",
     "named_nodes",
+    "needed",
     "operation",
     "symbol",
     "verify",

@@ -100,6 +100,20 @@ def _tanh_gradient(v: Vectors, d: Any, y: Any) -> Any:
     return v.mul(d, v.fma(v.neg(y), y, v.constant(1.0)))
 
 
+def _sign(v: Vectors, a: Any) -> Any:
+    one = v.constant(1.0)
+    below = v.select(v.compare("<", a, v.zero), v.constant(-1.0), v.zero)
+    return v.select(v.compare(">", a, v.zero), one, below)
+
+
+def _power(v: Vectors, a: Any, b: Any) -> Any:
+    # NaN below zero, and 1 where either says so, whatever the other is.
+    value = _math.exp(v, v.mul(b, _math.log(v, a)))
+    base_one = v.compare("==", a, v.constant(1.0))
+    no_power = v.builder.and_(v.compare("==", b, v.zero), v.compare(">=", a, v.zero))
+    return v.select(v.builder.or_(base_one, no_power), v.constant(1.0), value)
+
+
 _RENDERED: dict[str, Callable[..., Any]] = {
     "add": Vectors.add,
     "sub": Vectors.sub,
@@ -114,6 +128,12 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "less_equal": _comparison("<="),
     "equal": _comparison("=="),
     "not_equal": _comparison("!="),
+    "floor": lambda v, a: v.call("llvm.floor", a),
+    "round": lambda v, a: v.call("llvm.roundeven", a),
+    "sign": _sign,
+    "power": _power,
+    "stop_gradient": lambda v, a: a,
+    "with_derivative": lambda v, value, of, slope: value,
     # A scalar is already in every lane.
     "spread": lambda v, a: a,
     "select": _select,

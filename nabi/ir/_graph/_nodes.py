@@ -162,6 +162,8 @@ class Trace:
         value: float = 0.0,
     ) -> Node:
         """Return the node with these parts, created on first use."""
+        # A cell inside a cell has copies of nodes, which differ in the letter they have there.
+        arguments = tuple(self.nodes[node.index] for node in arguments)
         # The sign distinguishes 0.0 from -0.0, which compare equal.
         key = (
             operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
@@ -227,11 +229,27 @@ class Trace:
             return folded
         if OPERATIONS[name].reduction:
             return self.make(name, tuple(nodes), None)
+        if OPERATIONS[name].across is not None:
+            return self._across(name, nodes)
         widths = {node.width for node in nodes if node.width is not None}
         if len(widths) > 1:
             listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
             raise CellError(f"{self.where()}: {name} of {listed}: the widths {_join(widths)} differ")
         return self.make(name, tuple(nodes), next(iter(widths), None))
+
+    def _across(self, name: str, nodes: list[Node]) -> Node:
+        """Apply an operation whose units read other units: its second argument is a number."""
+        value, number = nodes
+        width_of = OPERATIONS[name].across
+        assert width_of is not None
+        if value.width is None:
+            raise CellError(f"{self.where()}: {name} of {value!r}, which is one number for all units")
+        if number.operation != "constant":
+            raise CellError(f"{self.where()}: {name}: expected a number, got {number!r}")
+        try:
+            return self.make(name, (value, number), width_of(value.width, number.value))
+        except ValueError as problem:
+            raise CellError(f"{self.where()}: {name} of {value!r}: {problem}") from None
 
 
 def apply(name: str, *values: Node | float) -> Node:
