@@ -8,6 +8,7 @@ from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, Pro
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
 from nabi.cells._simple import IndRNN, SimpleRNN
+from nabi.cells._wrappers import AttentionWindow, Dilated, Highway, LayerNorm, RecurrentDropout, Residual, Wrapper, Zoneout
 from nabi.errors import unknown_name
 from nabi.ir import Cell
 

@@ -1,7 +1,10 @@
 """The base class of all cells, with the methods for writing equations."""
 
 import dataclasses
+import functools
 import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, ClassVar, dataclass_transform
@@ -9,7 +12,8 @@ from typing import Any, ClassVar, dataclass_transform
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
-from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
+from nabi.ir._composing import changing, delayed, run_part, run_step, undelayed
+from nabi.ir._graph._nodes import Change, Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
@@ -64,6 +68,8 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if "state_width" in cls.__dict__:
+            cls.state_width = _of_delayed_too(cls.state_width)  # type: ignore[method-assign]
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -78,6 +84,9 @@ class Cell:
                 self._keep(field.name, _checks.flag(field.name, value))
             elif field.name.endswith("activation"):
                 activation(value, field.name)
+        delays = {name: _checks.whole(f"delays: {name}", steps) for name, steps in self.delays().items()}
+        if delays:
+            self._keep("states", delayed(self.states, delays))
 
     def _keep(self, name: str, value: Any) -> None:
         """Store a checked setting as a plain Python value, so that cells compare and hash."""
@@ -92,6 +101,10 @@ class Cell:
     def state_width(self, name: str) -> int:
         """Return the width of a state; `units` unless overridden."""
         return self.units
+
+    def delays(self) -> dict[str, int]:
+        """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
+        return {}
 
     @property
     def output_width(self) -> int:
@@ -124,9 +137,9 @@ class Cell:
         for operand in operands:
             if not isinstance(operand, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {operand!r}")
-            if operand.operation not in ("input", "state"):
+            if operand.operation not in ("input", "state") and not operand.letter:
                 raise CellError(f"{trace.where()}: affine needs a name for {operand!r}, for instance h=r * h")
-            letters[operand.name] = operand
+            letters[operand.letter or operand.name] = operand
         letters.update(named)
         if not letters:
             raise CellError(f"{trace.where()}: affine({gate!r}) reads nothing")
@@ -155,8 +168,13 @@ class Cell:
         if rate and trace.training:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
+        for change in trace.changes:
+            operand = operand if change.operand is None else change.operand(gate, letter, operand)
         matrix = self._parameter(gate, f"W_{letter}", (units or self.units, width), role)
-        return trace.linear(matrix, operand)
+        product = trace.linear(matrix, operand)
+        for change in trace.changes:
+            product = product if change.product is None else change.product(gate, letter, product)
+        return product
 
     def diagonal(self, gate: str, letter: str, operand: Node) -> Node:
         """Return `w_lettergate ∘ operand`: a diagonal weight, one number per unit."""
@@ -182,6 +200,92 @@ class Cell:
         if not self._trace().training or rate == 0:
             return rate
         return self._noise(Noise(f"m_{name}", width, rate, "keep", per_step=True))
+
+    def inner(self, cell: "Cell", x: Node, *states: Node, name: str = "") -> Any:
+        """Return the new states of another cell, whose step becomes a part of this one.
+
+        Its weights are those of its own step, with `name` in their names after the letter: `W_inner_xf`. What
+        it calls x and by the names of its states are the values given here; a state that it keeps from step to
+        step is a state of this cell too.
+
+        Args:
+            cell: the other cell.
+            x: its input, any value with units.
+            *states: its states, in the order of `cell.states`.
+            name: the name of this use of it; without one, its weights keep their names.
+
+        Returns:
+            Its new states as a tuple, or one value if it has one state.
+
+        Raises:
+            CellError: `cell` is no cell, `name` is no word, or a state is missing or has another width.
+
+        Example:
+            >>> from nabi.cells import GRU
+            >>> from nabi.ir import Cell
+            >>> class Twice(Cell):
+            ...     def step(self, x, h):
+            ...         h = self.inner(GRU(self.units), x, h, name="first")
+            ...         return self.inner(GRU(self.units), h, h, name="second")
+            >>> Twice(2).program(3).equations[0]
+            'z_first_t = σ(W_first_xz x_t + W_first_hz h_{t-1} + b_first_xz + b_first_hz)'
+        """
+        trace = self._trace()
+        if not isinstance(cell, Cell):
+            raise CellError(f"{trace.where()}: inner: expected a cell such as GRU(4), got {cell!r}")
+        if not isinstance(name, str) or (name and (not name.isidentifier() or "__" in name or name[0] == "_")):
+            raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
+        return run_part(trace, cell, x, states, name.rstrip("_"))
+
+    def delay(self, state: Node, steps: int) -> Node:
+        """Return the value that a state had `steps` steps ago; 1 is the state itself.
+
+        `delays` says how many steps back a state is read. The older values are states of the cell, `h_2` for
+        the state h of two steps ago, and so on: lengths, masks, resets and the direction hold for them too.
+
+        Args:
+            state: a state, as the step was given it.
+            steps: how many steps back, from 1 to what `delays` says.
+
+        Raises:
+            CellError: the state has no such delay.
+
+        Example:
+            >>> from nabi.ir import Cell
+            >>> from nabi.ir.functions import tanh
+            >>> class Remembering(Cell):
+            ...     def delays(self):
+            ...         return {"h": 3}
+            ...
+            ...     def step(self, x, h):
+            ...         return tanh(self.affine("h", x, d=self.delay(h, 3)))
+            >>> Remembering(2).states
+            ('h', 'h_2', 'h_3')
+        """
+        trace = self._trace()
+        name = state.letter or state.name if isinstance(state, Node) else ""
+        line = trace.part.lines.get(name) or ([state] if isinstance(state, Node) else [])
+        if not isinstance(steps, int) or not 1 <= steps <= len(line):
+            raise CellError(
+                f"{trace.where()}: delay: expected a state and a number of steps from 1 to what delays() says "
+                f"({len(line)} for {state!r}), got {steps!r}"
+            )
+        return line[steps - 1]
+
+    def changing(
+        self,
+        *,
+        operand: Callable[[str, str, Node], Node] | None = None,
+        product: Callable[[str, str, Node], Node] | None = None,
+    ) -> AbstractContextManager[None]:
+        """Change the products of the cells that are called within: for cells that wrap others.
+
+        Args:
+            operand: called with the gate, the letter and the value that a matrix is to be multiplied with;
+                returns the value to take instead.
+            product: the same with the product; returns what takes its place.
+        """
+        return changing(self._trace(), Change(operand, product))
 
     # Tracing.
 
@@ -228,6 +332,7 @@ class Cell:
 
     def _noise(self, noise: Noise) -> Node:
         trace = self._trace()
+        noise = dataclasses.replace(noise, name=trace.part.named(noise.name))
         if trace.noises.setdefault(noise.name, noise) != noise:
             raise CellError(
                 f"{trace.where()}: the random input {noise.name} is used with two widths or rates"
@@ -239,7 +344,8 @@ class Cell:
         if not isinstance(gate, str) or not gate:
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
         shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
-        name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
+        name = trace.part.named(f"{family}{gate}" if "_" in family else f"{family}_{gate}")
+        family = trace.part.named(family)
         # The weights of all gates share one tensor per letter, so they have one shape.
         for known in trace.parameters.values():
             if known.family == family and known.shape != shape:
@@ -267,16 +373,15 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         x = trace.leaf("input", "x", input_size)
         states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
         try:
-            inspect.signature(cell.step).bind(x, *states)
+            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
+            inspect.signature(cell.step).bind(x, *own)
         except TypeError as problem:
             raise CellError(
-                f"{name}: step is called with the input and the states, step(x, {', '.join(cell.states)}): "
-                f"{problem}"
+                f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
             ) from None
-        result = cell.step(x, *states)
+        outputs = run_step(trace, cell, x, states)
     finally:
         current_trace.reset(token)
-    outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
 
 
@@ -313,6 +418,16 @@ def _width(where: str, value: Any) -> int:
         raise CellError(str(problem)) from None
 
 
+def _of_delayed_too(state_width: Callable[..., int]) -> Callable[..., int]:
+    """Return a method for the width of a state that knows the older values of one too."""
+
+    @functools.wraps(state_width)
+    def width(self: Cell, name: str) -> int:
+        return state_width(self, undelayed(name, self.delays()))
+
+    return width
+
+
 def _is_hashable(value: object) -> bool:
     try:
         hash(value)
@@ -324,10 +439,12 @@ def _is_hashable(value: object) -> bool:
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
     """Collect the variable names of the step, to print the equations as written."""
     names: dict[int, str] = {}
-    for frame in trace.frames.values():
-        if frame.f_locals.get("self") is not cell:
+    for frame, part in trace.frames.values():
+        if frame.f_locals.get("self") is not (part.cell or cell):
             continue
         for name, value in frame.f_locals.items():
+            if part.prefix:
+                name = f"{name.removesuffix('_t')}_{part.prefix}"
             # If a step calls another one, its own name for a value is better than `h_t`, the final state.
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
                 "",
