@@ -1,6 +1,6 @@
 """The small language into which cells are traced: operations, tracing, derivative, plan, verification."""
 
-from nabi.ir import functions
+from nabi.ir import functions, initial
 from nabi.ir._cell import Cell, find_program
 from nabi.ir._elementwise import elementwise
 from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
@@ -34,6 +34,7 @@ __all__ = [
     "equations",
     "find_program",
     "functions",
+    "initial",
     "join_slices",
     "make_plan",
     "named_nodes",

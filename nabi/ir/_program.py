@@ -1,7 +1,7 @@
 """A cell's step for one input width, with all that is known of it before anything runs."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nabi._once import cached_property
@@ -52,7 +52,8 @@ class Program(Traced):
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
         """
         outputs = _new_states(cell, trace, states, outputs)
-        parameters = tuple(trace.parameters.values())
+        parameters = _grouped(tuple(trace.parameters.values()))
+        trace.parameters.update({parameter.name: parameter for parameter in parameters})
         program = Program(
             cell=cell,
             training=trace.training,
@@ -145,6 +146,36 @@ def _where_it_returns(cell: CellLike) -> str:
     return f"{name}, line {found[0][0]}: «{found[0][1]}»" if len(found) == 1 else name
 
 
+def _grouped(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """Give parameters of one letter that cannot share a tensor different families.
+
+    One tensor holds gates of one shape that are all trained or all fixed. The first such group of a letter is
+    called as the letter, the others after their gates as well: `W_h` and `W_h_z`.
+    """
+    groups: dict[tuple[str, tuple[int, ...], bool], list[Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault((parameter.family, parameter.shape, parameter.trained), []).append(parameter)
+    names: dict[tuple[str, tuple[int, ...], bool], str] = {}
+    taken = {parameter.family for parameter in parameters}
+    first = dict.fromkeys(taken, True)
+    for key, members in groups.items():
+        letter = key[0]
+        if first[letter]:
+            first[letter], names[key] = False, letter
+            continue
+        name = "_".join([letter, *(member.gate for member in members)])
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[key] = name
+    return tuple(
+        one
+        if (name := names[one.family, one.shape, one.trained]) == one.family
+        else replace(one, family=name, letter=one.family)
+        for one in parameters
+    )
+
+
 def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     members: dict[str, list[Parameter]] = {}
     for parameter in parameters:
@@ -153,6 +184,7 @@ def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     for name, found in members.items():
         shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
-        families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
+        gates = tuple(p.gate for p in found)
+        families.append(Family(name, gates, stacked, found[0].role, found[0].trained))
     # Matrices first, regardless of the order of the equations: callers can rely on W_x, W_h, then vectors.
     return tuple(sorted(families, key=lambda family: -len(family.shape)))

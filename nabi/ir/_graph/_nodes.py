@@ -21,6 +21,7 @@ from nabi.errors import CellError
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
+from nabi.ir.initial import InitialValue
 
 __all__ = [
     "LEAVES", "Change", "Family", "Node", "Noise", "Parameter", "Part", "Trace", "apply", "current_trace",
@@ -45,8 +46,13 @@ class Parameter:
         name: as in the equations, for example `W_xf` or `b_f`.
         gate: the gate it belongs to, for example `f`.
         family: the name of the tensor that holds it together with those of the other gates.
-        shape: its own shape.
-        role: `input`, `recurrent`, `bias`, `peephole` or `gain`; determines its initial values.
+        shape: its own shape; `(1,)` for a scalar.
+        role: `input`, `recurrent`, `bias`, `peephole`, `gain` or `parameter`; determines its initial values
+            where the cell declares none.
+        initial: the initial value that the cell declares, or None.
+        trained: whether it is learned; if not, it keeps its initial value.
+        scalar: whether it is one number for all units.
+        letter: its letter in the equations, where the family has a longer name; "" for the family's.
     """
 
     name: str
@@ -54,6 +60,10 @@ class Parameter:
     family: str
     shape: tuple[int, ...]
     role: str
+    initial: InitialValue | None = None
+    trained: bool = True
+    scalar: bool = False
+    letter: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,12 +75,14 @@ class Family:
         gates: the gates in row order.
         shape: the shape of the whole tensor; rows are outputs, as in torch.
         role: see `Parameter`.
+        trained: whether the tensor is learned, or keeps its initial values.
     """
 
     name: str
     gates: tuple[str, ...]
     shape: tuple[int, ...]
     role: str
+    trained: bool = True
 
     def rows(self, gate: str) -> slice:
         """Return the rows of one gate."""

@@ -115,7 +115,8 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
 def _leaf_parts(node: Node) -> tuple[str, ...]:
     parameter = node.trace.parameters.get(node.name)
     if parameter is not None:
-        return (*_parts(parameter.family), *_parts(parameter.gate))
+        letter = _parts(parameter.letter or parameter.family)
+        return (*letter, *_parts(parameter.gate)) if parameter.gate else letter
     base, _, rest = node.name.partition("_")
     if node.operation == "noise" and len(rest) == 2:
         return (base, *rest)  # the letter of its operand, and the gate
