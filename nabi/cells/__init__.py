@@ -3,31 +3,63 @@
 from collections.abc import Sequence
 
 from nabi._public import public
+from nabi.cells._delayed import NARX, TauGRU
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
+from nabi.cells._ordered import ONLSTM
 from nabi.cells._simple import IndRNN, SimpleRNN
-from nabi.cells._wrappers import AttentionWindow, Dilated, Highway, LayerNorm, RecurrentDropout, Residual, Wrapper, Zoneout
+from nabi.cells._spelling import read
+from nabi.cells._spiking import ALIF, LIF
+from nabi.cells._wrappers import (
+    AttentionWindow,
+    Dilated,
+    Highway,
+    LayerNorm,
+    RecurrentDropout,
+    Residual,
+    SkipRNN,
+    Wrapper,
+    Zoneout,
+)
 from nabi.errors import unknown_name
 from nabi.ir import Cell
 
 __all__ = [
-    "GRU",
-    "GRU2014",
-    "LSTM",
+    "ALIF",
+    "AttentionWindow",
     "Cell",
     "CoupledLSTM",
+    "Dilated",
+    "FSRNN",
+    "GRU",
+    "GRU2014",
     "GRULecture",
+    "Highway",
+    "HyperLSTM",
     "IndRNN",
+    "LIF",
+    "LSTM",
+    "LayerNorm",
     "LayerNormLSTM",
+    "NARX",
+    "NestedLSTM",
+    "ONLSTM",
     "OnnxBody",
     "OnnxGRU",
     "OnnxLSTM",
     "OnnxRNN",
     "PeepholeLSTM",
     "ProjectedLSTM",
+    "RecurrentDropout",
+    "Residual",
     "SimpleRNN",
+    "SkipRNN",
+    "TauGRU",
+    "Wrapper",
+    "Zoneout",
     "ZoneoutLSTM",
     "get",
     "names",
@@ -46,6 +78,24 @@ _CELLS: dict[str, type[Cell]] = {
     "projected-lstm": ProjectedLSTM,
     "zoneout-lstm": ZoneoutLSTM,
     "ind-rnn": IndRNN,
+    "on-lstm": ONLSTM,
+    "nested-lstm": NestedLSTM,
+    "fs-rnn": FSRNN,
+    "hyper-lstm": HyperLSTM,
+    "tau-gru": TauGRU,
+    "narx": NARX,
+    "lif": LIF,
+    "alif": ALIF,
+}
+_WRAPPERS: dict[str, type[Wrapper]] = {
+    "attention-window": AttentionWindow,
+    "dilated": Dilated,
+    "highway": Highway,
+    "layer-norm": LayerNorm,
+    "recurrent-dropout": RecurrentDropout,
+    "residual": Residual,
+    "skip": SkipRNN,
+    "zoneout": Zoneout,
 }
 
 
@@ -53,13 +103,20 @@ _CELLS: dict[str, type[Cell]] = {
 def get(name: str) -> type[Cell]:
     """Return a cell by its command-line name.
 
+    A name in brackets after that of a wrapper is a wrapped cell: `get("zoneout(gru)")(64, rate=0.2)` is
+    `Zoneout(GRU(64), rate=0.2)`. The wrappers are attention-window, dilated, highway, layer-norm,
+    recurrent-dropout, residual, skip and zoneout.
+
     Raises:
         UnknownNameError: the name is unknown; the message suggests the closest one.
+        ArgumentError: the brackets do not fit.
 
     Example:
         >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
         'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
     """
+    if isinstance(name, str) and "(" in name:
+        return read(name, _WRAPPERS, get)
     if not isinstance(name, str) or name not in _CELLS:
         raise unknown_name("cell", name, _CELLS)
     return _CELLS[name]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from nabi import _checks
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Node, Noise
-from nabi.ir.functions import exp, maximum, norm, sigmoid, tanh, total
+from nabi.ir.functions import exp, maximum, minimum, norm, sigmoid, straight_through, tanh, total
 
 __all__ = [
     "AttentionWindow",
@@ -15,6 +15,7 @@ __all__ = [
     "LayerNorm",
     "RecurrentDropout",
     "Residual",
+    "SkipRNN",
     "Wrapper",
     "Zoneout",
 ]
@@ -249,3 +250,33 @@ class AttentionWindow(Wrapper):
         found = sum(share * value for share, value in zip(shares, past, strict=True)) / sum(shares)
         output = self.affine("y", bias="y", r=new[0], s=found, units=width)
         return output, found, new[0], *new
+
+
+class SkipRNN(Wrapper):
+    """A cell that learns to skip its update at some steps (Campos et al. 2018).
+
+    `u`, the inclination to update, is rounded to 0 or 1, with the derivative of a straight line. At a skipped
+    step all states stay, and `u` grows until the next update. The state `w` is `1 - u`, so that the first step is
+    an update. The sum of `round(1 - w)` over time is the number of updates, which a loss can limit.
+
+    Args:
+        cell: the cell.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("states", (*self.states, "w"))
+
+    def state_width(self, name: str) -> int:
+        """Return 1 for w, and the width that a state has in the cell."""
+        return 1 if name == "w" else self.cell.state_width(name)
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """`h_t = b ∘ h̃_t + (1 - b) ∘ h_{t-1}` for every state, with `b = round(u)`."""
+        *old, w = states
+        u = total(1 - w)
+        b = straight_through(u > 0.5, u)
+        new = [b * after + (1 - b) * before for before, after in zip(old, self.run(x, *old), strict=True)]
+        delta = total(sigmoid(self.affine("u", bias="u", r=new[-1], units=1)))
+        u_t = b * delta + (1 - b) * (u + minimum(delta, 1 - u))
+        return *new, 1 - u_t
