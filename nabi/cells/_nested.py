@@ -57,7 +57,11 @@ class FSRNN(Cell):
         self._keep("units", _checks.whole("units", self.units))
         self._keep("layers", _checks.whole("layers", self.layers, least=2))
         for name in ("fast", "slow"):
-            cell = LSTM(self.units, use_bias=self.use_bias) if getattr(self, name) is None else getattr(self, name)
+            cell = (
+                LSTM(self.units, use_bias=self.use_bias)
+                if getattr(self, name) is None
+                else getattr(self, name)
+            )
             if not isinstance(cell, Cell):
                 raise ArgumentError(f"{name}: expected a cell such as LSTM(64), got {_checks.short(cell)}")
             self._keep(name, cell)
@@ -116,7 +120,9 @@ class HyperLSTM(LSTM):
         start = 0.1 / self.embedding
         factors = []
         for letter, bias in (("x", 1.0), ("h", 1.0), ("b", 0.0)):
-            z = self.affine(f"{gate}{letter}", bias="z", p=p, units=self.embedding, init={"p": 0.0, "b": bias})
+            z = self.affine(
+                f"{gate}{letter}", bias="z", p=p, units=self.embedding, init={"p": 0.0, "b": bias}
+            )
             factors.append(self.linear(f"{gate}{letter}", "z", z, init=start if bias else 0.0))
         d_x, d_h, d_b = factors
         total = d_x * self.linear(gate, "x", x) + d_h * self.linear(gate, "h", h) + d_b + self.bias(gate)

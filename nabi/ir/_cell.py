@@ -317,7 +317,9 @@ class Cell:
         trace = self._trace()
         if not isinstance(cell, Cell):
             raise CellError(f"{trace.where()}: inner: expected a cell such as GRU(4), got {cell!r}")
-        if not isinstance(name, str) or (name and (not name.isidentifier() or "__" in name or name[0] == "_")):
+        if not isinstance(name, str) or (
+            name and (not name.isidentifier() or "__" in name or name[0] == "_")
+        ):
             raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
         return run_part(trace, cell, x, states, name.rstrip("_"))
 

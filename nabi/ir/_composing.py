@@ -77,7 +77,9 @@ def run_part(trace: Trace, cell: Steps, x: Node, states: tuple[Node, ...], name:
         width = None if letter == "x" else cell.state_width(letter)
         if not isinstance(value, Node) or value.width is None or width not in (None, value.width):
             of = "with units" if width is None else f"of {width} units"
-            raise CellError(f"{trace.where()}: inner: {letter} of {kind}: expected a value {of}, got {value!r}")
+            raise CellError(
+                f"{trace.where()}: inner: {letter} of {kind}: expected a value {of}, got {value!r}"
+            )
     trace.note_frames()
     before = trace.part
     trace.part = Part(before.cell, "_".join(filter(None, (before.prefix, name))), before.lines)
@@ -87,7 +89,9 @@ def run_part(trace: Trace, cell: Steps, x: Node, states: tuple[Node, ...], name:
     finally:
         trace.part = before
     if len(outputs) != len(names):
-        raise CellError(f"{trace.where()}: inner: {kind} returned {len(outputs)} values for {len(names)} states")
+        raise CellError(
+            f"{trace.where()}: inner: {kind} returned {len(outputs)} values for {len(names)} states"
+        )
     for state, value in zip(names, outputs, strict=True):
         if not isinstance(value, Node) or value.width != cell.state_width(state):
             raise CellError(

@@ -59,7 +59,9 @@ def elementwise(
     if known is not None and known.definition == definition:
         return _function(name, whole)
     if known is not None or name in ACTIVATIONS:
-        raise ArgumentError(f"name: expected a name that is free, got {name!r}, which is an operation already")
+        raise ArgumentError(
+            f"name: expected a name that is free, got {name!r}, which is an operation already"
+        )
     head = latex if latex is not None else rf"\operatorname{{{re.sub('_+', ' ', name)}}}"
     places = ", ".join(f"{{{place}}}" for place in range(len(arguments)))
     OPERATIONS[name] = Operation(
@@ -113,6 +115,8 @@ def _whole(
             )
         result = stop_gradient(expression(*values))
         for value, slope in zip(values, slopes, strict=True):
+            if not isinstance(value, Node) or value.operation == "constant":
+                continue
             result = apply("with_derivative", result, value, slope)
         return result
 

@@ -110,7 +110,9 @@ mean = _function("mean", "Mean over the units: one number a row.")
 total = _function("sum", "Sum over the units: one number a row.")
 
 
-largest = _function("largest", "Largest of the units: one number a row; equally large units share the derivative.")
+largest = _function(
+    "largest", "Largest of the units: one number a row; equally large units share the derivative."
+)
 stop_gradient = _function(
     "stop_gradient", "`x` as a number: nothing is differentiated through it (stop-gradient, detach)."
 )
@@ -192,6 +194,8 @@ def with_derivative(value: Node, of: Node, derivative: Node | float) -> Node:
             f"{of.trace.where()}: with_derivative: value {value!r} and of {of!r} have different widths"
         )
     flat = value if value.operation in _FLAT else stop_gradient(value)
+    if of.operation == "constant":
+        return flat
     return apply("with_derivative", flat, of, derivative)
 
 

@@ -107,11 +107,17 @@ def _sign(v: Vectors, a: Any) -> Any:
 
 
 def _power(v: Vectors, a: Any, b: Any) -> Any:
-    # NaN below zero, and 1 where either says so, whatever the other is.
-    value = _math.exp(v, v.mul(b, _math.log(v, a)))
-    base_one = v.compare("==", a, v.constant(1.0))
-    no_power = v.builder.and_(v.compare("==", b, v.zero), v.compare(">=", a, v.zero))
-    return v.select(v.builder.or_(base_one, no_power), v.constant(1.0), value)
+    """Return `a` to the power of `b`: NaN for a below zero, and 1 for 1 or to the power of 0.
+
+    In float32 it is computed in float64 and rounded. In float64 the error of the logarithm grows with the
+    exponent: about |b log a| units in the last place.
+    """
+    wide = Vectors(v.builder, "float64", v.lanes)
+    base, exponent = (one if v.double else v.builder.fpext(one, wide.type) for one in (a, b))
+    value = _math.exp(wide, wide.mul(exponent, _math.log(wide, base)))
+    value = value if v.double else v.builder.fptrunc(value, v.type)
+    is_one = v.builder.or_(v.compare("==", a, v.constant(1.0)), v.compare("==", b, v.zero))
+    return v.select(is_one, v.constant(1.0), value)
 
 
 _RENDERED: dict[str, Callable[..., Any]] = {

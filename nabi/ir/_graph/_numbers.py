@@ -45,13 +45,9 @@ def _sigmoid(a: float) -> float:
 
 
 def _power(a: float, b: float) -> float:
-    if a < 0 or math.isnan(a) or math.isnan(b):
-        return 1.0 if b == 0 and a >= 0 else math.nan
     try:
-        return math.pow(a, b)
-    except OverflowError:
-        return math.inf
-    except ValueError:  # zero to a negative power
+        return math.pow(a + 0.0 if a >= 0 else math.nan, b)
+    except (OverflowError, ValueError):  # too large, or zero to a negative power
         return math.inf
 
 

@@ -295,7 +295,7 @@ _TABLE = [
     Operation(
         "power",
         2,
-        "torch.pow(torch.where({0} < 0, torch.nan, {0}), {1})",
+        "torch.pow(torch.where({0} < 0, torch.nan, {0} + 0.0), {1})",
         "{0}^({1})",
         "{{{0}}}^{{{1}}}",
         "Pow",

@@ -69,8 +69,11 @@ class Traced:
     def key(self) -> str:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
         # Operations that users add: the same name may mean something else in another process.
-        used = {node.operation: OPERATIONS[node.operation].definition for node in self.nodes
-                if node.operation in OPERATIONS}
+        used = {
+            node.operation: OPERATIONS[node.operation].definition
+            for node in self.nodes
+            if node.operation in OPERATIONS
+        }
         added = "".join(f" {name}: {text}" for name, text in sorted(used.items()) if text)
         digest = hashlib.sha256(f"{self.cell!r} {self}{added}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"

@@ -13,7 +13,6 @@ def with_derivative(value: Tensor, of: Tensor, slope: Tensor | float) -> Tensor:
     otherwise a second derivative would count the change of the slope twice.
     """
     constant = slope.detach() if isinstance(slope, Tensor) else slope
-    change = of - of.detach()
-    # What is not finite differs from itself by NaN, which belongs to the difference alone.
-    change = torch.where(of.detach().isfinite(), change, 0.0)
-    return value + 0.5 * (slope + constant) * change
+    correction = 0.5 * (slope + constant) * (of - of.detach())
+    # Zero, and NaN only where the argument or the slope is not finite; the value stays what it is.
+    return value + torch.where(correction.detach().isnan(), 0.0, correction)

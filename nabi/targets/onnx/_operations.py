@@ -74,7 +74,9 @@ def write_across(scope: Scope, name: str, value: str, width: int, number: int, l
     """
     backward = name == "reverse_cumulative_sum"
     if name in ("cumulative_sum", "reverse_cumulative_sum") and number == 1:
-        return scope.add("CumSum", [value, scope.constant(np.int64(-1), "axis")], label, reverse=int(backward))
+        return scope.add(
+            "CumSum", [value, scope.constant(np.int64(-1), "axis")], label, reverse=int(backward)
+        )
     return scope.add("MatMul", [value, scope.constant(_MATRICES[name](width, number), name)], label)
 
 

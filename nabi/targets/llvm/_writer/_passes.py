@@ -367,8 +367,14 @@ class PassWriter:
         with loop_over(self.v.builder, rows[0], rows[1]) as row:
             for node in across:
                 self._lay_line(found, node, row)
-                write_along(self.v, node.operation, self._line, self.frame.row_stored(node, row),
-                            node.arguments[0].width or 1, int(node.arguments[1].value))
+                write_along(
+                    self.v,
+                    node.operation,
+                    self._line,
+                    self.frame.row_stored(node, row),
+                    node.arguments[0].width or 1,
+                    int(node.arguments[1].value),
+                )
             for width, nodes in by_width.items():
                 for node, number in zip(nodes, self._reduce(found, nodes, width, row), strict=True):
                     self.frame.store_number(node, number, row)
