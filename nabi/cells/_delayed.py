@@ -40,8 +40,9 @@ class TauGRU(Cell):
 
 
 class NARX(Cell):
-    """Nonlinear autoregressive RNN with several delays (Lin, Horne, Tiño and Giles 1996): every lag has its own
-    weights, so a gradient goes back over many steps in few jumps.
+    """Nonlinear autoregressive RNN with several delays (Lin, Horne, Tiño and Giles 1996).
+
+    Every lag has its own weights, so a gradient goes back over many steps in few jumps.
 
     Args:
         lags: the steps back that are read, different whole numbers from 1 on.

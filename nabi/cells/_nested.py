@@ -31,8 +31,9 @@ class NestedLSTM(LSTM):
 
 
 class FSRNN(Cell):
-    """Fast-slow RNN (Mujika, Meier and Steger 2017): fast cells one after the other within a step, and a slow
-    cell that the second of them reads.
+    """Fast-slow RNN (Mujika, Meier and Steger 2017).
+
+    Within a step, fast cells run one after the other, and a slow cell between the first and the second.
 
     Args:
         units: of the fast cells, whose states are one.
@@ -93,8 +94,9 @@ class FSRNN(Cell):
 class HyperLSTM(LSTM):
     """LSTM whose weights are scaled by a smaller LSTM at every step (Ha, Dai and Le 2017).
 
-    The small LSTM, of state `p` and cell `q`, reads the input and `h`. For each gate it gives an embedding `z`,
-    and from that factors for the rows of both matrices and a bias. Sums and the cell output are normalised.
+    The small LSTM, of state `p` and cell `q`, reads the input and `h`. For each gate it gives an embedding
+    `z`, and from that factors for the rows of both matrices and a bias. Sums and the cell output are
+    normalised.
 
     Args:
         hyper: units of the small LSTM.

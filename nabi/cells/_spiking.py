@@ -12,11 +12,11 @@ __all__ = ["ALIF", "LIF"]
 
 
 class LIF(Cell):
-    """Leaky integrate-and-fire neurons, with spikes as output and recurrent connections (Bellec et al. 2018,
-    without adaptation; snntorch's `Leaky` and `RLeaky` without the delay of the reset).
+    """Leaky integrate-and-fire neurons with recurrent connections (Bellec et al. 2018, without adaptation).
 
-    For events and neuromorphic hardware: the output is 0 or 1. The potential `v` leaks, and loses the threshold
-    when its neuron has fired. The gradient of a spike is a surrogate.
+    For events and neuromorphic hardware: the output is 0 or 1. The potential `v` leaks, and loses the
+    threshold in the step after its neuron has fired. The gradient of a spike is a surrogate. Without
+    recurrent connections they are the neurons of snntorch's `Leaky`.
 
     Args:
         decay: share of the potential that a step leaves, from 0 to 1.

@@ -207,11 +207,10 @@ class Dilated(Wrapper):
 
 
 class AttentionWindow(Wrapper):
-    """A cell that attends to its own last outputs (Cheng, Dong and Lapata 2016, in the simple form of
-    TensorFlow 1's `AttentionCellWrapper`).
+    """A cell that attends to its own last outputs (Cheng, Dong and Lapata 2016).
 
-    The states are queried with the new ones; what attention finds enters the input of the next step and the
-    output. Before the first steps, the window holds zeros.
+    In the simple form of TensorFlow 1's `AttentionCellWrapper`: the new states query the last outputs, and
+    what is found enters the output and the input of the next step. At first, the window holds zeros.
 
     Args:
         cell: the cell.
@@ -256,8 +255,8 @@ class SkipRNN(Wrapper):
     """A cell that learns to skip its update at some steps (Campos et al. 2018).
 
     `u`, the inclination to update, is rounded to 0 or 1, with the derivative of a straight line. At a skipped
-    step all states stay, and `u` grows until the next update. The state `w` is `1 - u`, so that the first step is
-    an update. The sum of `round(1 - w)` over time is the number of updates, which a loss can limit.
+    step all states stay, and `u` grows until the next update. The state `w` is `1 - u`, so that the first
+    step is an update. The sum of `w < 0.5` over time is the number of updates that follow.
 
     Args:
         cell: the cell.

@@ -1,10 +1,8 @@
 """The base class of all cells, with the methods for writing equations."""
 
 import dataclasses
-import functools
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, ClassVar, dataclass_transform
@@ -12,8 +10,8 @@ from typing import Any, ClassVar, dataclass_transform
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
-from nabi.ir._composing import changing, delayed, run_part, run_step, undelayed
-from nabi.ir._graph._nodes import Change, Node, Noise, Parameter, Trace, current_trace
+from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
+from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
@@ -25,7 +23,7 @@ __all__ = ["Cell", "find_program"]
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(Composing):
     """A recurrent cell: its equations, written once, for one row and one time step.
 
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
@@ -70,7 +68,7 @@ class Cell:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
         if "state_width" in cls.__dict__:
-            cls.state_width = _of_delayed_too(cls.state_width)  # type: ignore[method-assign]
+            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -102,10 +100,6 @@ class Cell:
     def state_width(self, name: str) -> int:
         """Return the width of a state; `units` unless overridden."""
         return self.units
-
-    def delays(self) -> dict[str, int]:
-        """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
-        return {}
 
     @property
     def output_width(self) -> int:
@@ -285,94 +279,6 @@ class Cell:
             return rate
         return self._noise(Noise(f"m_{name}", width, rate, "keep", per_step=True))
 
-    def inner(self, cell: "Cell", x: Node, *states: Node, name: str = "") -> Any:
-        """Return the new states of another cell, whose step becomes a part of this one.
-
-        Its weights are those of its own step, with `name` in their names after the letter: `W_inner_xf`. What
-        it calls x and by the names of its states are the values given here; a state that it keeps from step to
-        step is a state of this cell too.
-
-        Args:
-            cell: the other cell.
-            x: its input, any value with units.
-            *states: its states, in the order of `cell.states`.
-            name: the name of this use of it; without one, its weights keep their names.
-
-        Returns:
-            Its new states as a tuple, or one value if it has one state.
-
-        Raises:
-            CellError: `cell` is no cell, `name` is no word, or a state is missing or has another width.
-
-        Example:
-            >>> from nabi.cells import GRU
-            >>> from nabi.ir import Cell
-            >>> class Twice(Cell):
-            ...     def step(self, x, h):
-            ...         h = self.inner(GRU(self.units), x, h, name="first")
-            ...         return self.inner(GRU(self.units), h, h, name="second")
-            >>> Twice(2).program(3).equations[0]
-            'z_first_t = σ(W_first_xz x_t + W_first_hz h_{t-1} + b_first_xz + b_first_hz)'
-        """
-        trace = self._trace()
-        if not isinstance(cell, Cell):
-            raise CellError(f"{trace.where()}: inner: expected a cell such as GRU(4), got {cell!r}")
-        if not isinstance(name, str) or (
-            name and (not name.isidentifier() or "__" in name or name[0] == "_")
-        ):
-            raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
-        return run_part(trace, cell, x, states, name.rstrip("_"))
-
-    def delay(self, state: Node, steps: int) -> Node:
-        """Return the value that a state had `steps` steps ago; 1 is the state itself.
-
-        `delays` says how many steps back a state is read. The older values are states of the cell, `h_2` for
-        the state h of two steps ago, and so on: lengths, masks, resets and the direction hold for them too.
-
-        Args:
-            state: a state, as the step was given it.
-            steps: how many steps back, from 1 to what `delays` says.
-
-        Raises:
-            CellError: the state has no such delay.
-
-        Example:
-            >>> from nabi.ir import Cell
-            >>> from nabi.ir.functions import tanh
-            >>> class Remembering(Cell):
-            ...     def delays(self):
-            ...         return {"h": 3}
-            ...
-            ...     def step(self, x, h):
-            ...         return tanh(self.affine("h", x, d=self.delay(h, 3)))
-            >>> Remembering(2).states
-            ('h', 'h_2', 'h_3')
-        """
-        trace = self._trace()
-        name = state.letter or state.name if isinstance(state, Node) else ""
-        line = trace.part.lines.get(name) or ([state] if isinstance(state, Node) else [])
-        if not isinstance(steps, int) or not 1 <= steps <= len(line):
-            raise CellError(
-                f"{trace.where()}: delay: expected a state and a number of steps from 1 to what delays() says "
-                f"({len(line)} for {state!r}), got {steps!r}"
-            )
-        return line[steps - 1]
-
-    def changing(
-        self,
-        *,
-        operand: Callable[[str, str, Node], Node] | None = None,
-        product: Callable[[str, str, Node], Node] | None = None,
-    ) -> AbstractContextManager[None]:
-        """Change the products of the cells that are called within: for cells that wrap others.
-
-        Args:
-            operand: called with the gate, the letter and the value that a matrix is to be multiplied with;
-                returns the value to take instead.
-            product: the same with the product; returns what takes its place.
-        """
-        return changing(self._trace(), Change(operand, product))
-
     # Tracing.
 
     def program(self, input_size: int, training: bool = False) -> Program:
@@ -398,12 +304,6 @@ class Cell:
                         "tuple in the place of a list"
                     ) from None
             raise
-
-    def _trace(self) -> Trace:
-        trace = current_trace.get()
-        if trace is None:
-            raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
-        return trace
 
     def _width_of(self, operand: Node, method: str) -> int:
         """Return the width of the operand of a weight."""
@@ -555,16 +455,6 @@ def _width(where: str, value: Any) -> int:
         return _checks.whole(where, value)
     except ArgumentError as problem:
         raise CellError(str(problem)) from None
-
-
-def _of_delayed_too(state_width: Callable[..., int]) -> Callable[..., int]:
-    """Return a method for the width of a state that knows the older values of one too."""
-
-    @functools.wraps(state_width)
-    def width(self: Cell, name: str) -> int:
-        return state_width(self, undelayed(name, self.delays()))
-
-    return width
 
 
 def _is_hashable(value: object) -> bool:

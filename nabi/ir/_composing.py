@@ -1,34 +1,21 @@
-"""Running the step of one cell within a trace: as a whole program, or as a part of another cell's step."""
+"""Running the step of one cell within a trace: as a whole program, or as a part of another cell's step.
 
+`Composing` has what a cell is made of others with: cells inside, older states, changes of their products.
+"""
+
+import functools
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from nabi.errors import CellError
-from nabi.ir._graph._nodes import Change, Node, Part, Trace
+from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
 
-__all__ = ["changing", "delayed", "run_part", "run_step", "undelayed"]
+__all__ = ["Composing", "delayed", "of_delayed_too", "run_step", "undelayed"]
 
 _DELAYED = re.compile(r"(.+)_([1-9]\d*)")
-
-
-class Steps(Protocol):
-    """What is known here of a cell."""
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Names of the states, those of delays among them."""
-
-    def state_width(self, name: str) -> int:
-        """Return the width of a state."""
-
-    def delays(self) -> dict[str, int]:
-        """Return how many steps back a step reads a state."""
-
-    def step(self, x: Node, *states: Any) -> Any:
-        """Compute the new states."""
 
 
 def delayed(states: tuple[str, ...], delays: dict[str, int]) -> tuple[str, ...]:
@@ -44,7 +31,7 @@ def undelayed(name: str, delays: dict[str, int]) -> str:
     return name
 
 
-def run_step(trace: Trace, cell: Steps, x: Node, states: list[Node]) -> tuple[Any, ...]:
+def run_step(trace: Trace, cell: "Composing", x: Node, states: list[Node]) -> tuple[Any, ...]:
     """Call the step of a cell, and return the new states, those of its delays among them."""
     delays = cell.delays()
     by_name = dict(zip(cell.states, states, strict=True))
@@ -66,7 +53,7 @@ def run_step(trace: Trace, cell: Steps, x: Node, states: list[Node]) -> tuple[An
     return (*outputs, *(value for line in lines.values() for value in line[:-1]))
 
 
-def run_part(trace: Trace, cell: Steps, x: Node, states: tuple[Node, ...], name: str) -> Any:
+def _run_part(trace: Trace, cell: "Composing", x: Node, states: tuple[Node, ...], name: str) -> Any:
     """Run a cell's step within that of another; see `Cell.inner`."""
     kind, names = type(cell).__name__, cell.states
     if len(states) != len(names):
@@ -102,11 +89,132 @@ def run_part(trace: Trace, cell: Steps, x: Node, states: tuple[Node, ...], name:
     return found if len(found) > 1 else found[0]
 
 
+def of_delayed_too(state_width: Callable[..., int]) -> Callable[..., int]:
+    """Return a method for the width of a state that knows the older values of one too."""
+
+    @functools.wraps(state_width)
+    def width(self: Composing, name: str) -> int:
+        return state_width(self, undelayed(name, self.delays()))
+
+    return width
+
+
 @contextmanager
-def changing(trace: Trace, change: Change) -> Iterator[None]:
-    """Change the products of the cells whose steps are called within."""
+def _changing(trace: Trace, change: Change) -> Iterator[None]:
     trace.changes.append(change)
     try:
         yield
     finally:
         trace.changes.pop()
+
+
+class Composing:
+    """The methods of a cell that is made of others, and what they need of it."""
+
+    states: ClassVar[tuple[str, ...]]
+
+    def step(self, x: Node, *states: Any) -> Any:
+        """Compute the new states from the input and the states; defined by each cell."""
+        raise NotImplementedError
+
+    def state_width(self, name: str) -> int:
+        """Return the width of a state."""
+        raise NotImplementedError
+
+    def delays(self) -> dict[str, int]:
+        """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
+        return {}
+
+    def inner(self, cell: "Composing", x: Node, *states: Node, name: str = "") -> Any:
+        """Return the new states of another cell, whose step becomes a part of this one.
+
+        Its weights are those of its own step, with `name` in their names after the letter: `W_inner_xf`.
+        What it calls x and by the names of its states are the values given here; a state that it keeps from
+        step to step is a state of this cell too.
+
+        Args:
+            cell: the other cell.
+            x: its input, any value with units.
+            *states: its states, in the order of `cell.states`.
+            name: the name of this use of it; without one, its weights keep their names.
+
+        Returns:
+            Its new states as a tuple, or one value if it has one state.
+
+        Raises:
+            CellError: `cell` is no cell, `name` is no word, or a state is missing or has another width.
+
+        Example:
+            >>> from nabi.cells import GRU
+            >>> from nabi.ir import Cell
+            >>> class Twice(Cell):
+            ...     def step(self, x, h):
+            ...         h = self.inner(GRU(self.units), x, h, name="first")
+            ...         return self.inner(GRU(self.units), h, h, name="second")
+            >>> Twice(2).program(3).equations[0]
+            'z_first_t = σ(W_first_xz x_t + W_first_hz h_{t-1} + b_first_xz + b_first_hz)'
+        """
+        trace = self._trace()
+        if not isinstance(cell, Composing):
+            raise CellError(f"{trace.where()}: inner: expected a cell such as GRU(4), got {cell!r}")
+        if not isinstance(name, str) or (
+            name and (not name.isidentifier() or "__" in name or name[0] == "_")
+        ):
+            raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
+        return _run_part(trace, cell, x, states, name.rstrip("_"))
+
+    def delay(self, state: Node, steps: int) -> Node:
+        """Return the value that a state had `steps` steps ago; 1 is the state itself.
+
+        `delays` says how many steps back a state is read. The older values are states of the cell, `h_2` for
+        the state h of two steps ago, and so on: lengths, masks, resets and the direction hold for them too.
+
+        Args:
+            state: a state, as the step was given it.
+            steps: how many steps back, from 1 to what `delays` says.
+
+        Raises:
+            CellError: the state has no such delay.
+
+        Example:
+            >>> from nabi.ir import Cell
+            >>> from nabi.ir.functions import tanh
+            >>> class Remembering(Cell):
+            ...     def delays(self):
+            ...         return {"h": 3}
+            ...
+            ...     def step(self, x, h):
+            ...         return tanh(self.affine("h", x, d=self.delay(h, 3)))
+            >>> Remembering(2).states
+            ('h', 'h_2', 'h_3')
+        """
+        trace = self._trace()
+        name = state.letter or state.name if isinstance(state, Node) else ""
+        line = trace.part.lines.get(name) or ([state] if isinstance(state, Node) else [])
+        if not isinstance(steps, int) or not 1 <= steps <= len(line):
+            raise CellError(
+                f"{trace.where()}: delay: expected a state and a number of steps from 1 to what delays() "
+                f"says ({len(line)} for {state!r}), got {steps!r}"
+            )
+        return line[steps - 1]
+
+    def changing(
+        self,
+        *,
+        operand: Callable[[str, str, Node], Node] | None = None,
+        product: Callable[[str, str, Node], Node] | None = None,
+    ) -> AbstractContextManager[None]:
+        """Change the products of the cells that are called within: for cells that wrap others.
+
+        Args:
+            operand: called with the gate, the letter and the value that a matrix is to be multiplied with;
+                returns the value to take instead.
+            product: the same with the product; returns what takes its place.
+        """
+        return _changing(self._trace(), Change(operand, product))
+
+    def _trace(self) -> Trace:
+        trace = current_trace.get()
+        if trace is None:
+            raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
+        return trace

@@ -1,4 +1,4 @@
-"""Operations that a user adds to the language: a name, an expression, and a derivative if it has one of its own."""
+"""Operations that a user adds to the language: a name, an expression, and perhaps a derivative of its own."""
 
 import inspect
 import re
@@ -26,8 +26,8 @@ def elementwise(
 ) -> Callable[..., Node]:
     r"""Add an elementwise operation to the language, and return it as a function for steps.
 
-    It is one operation in equations, pictures and ONNX (there a function of the file), and runs in native code
-    like the operations it is made of. One of a single argument is also an activation by its name:
+    It is one operation in equations, pictures and ONNX (there a function of the file), and runs in native
+    code like the operations it is made of. One of a single argument is also an activation by its name:
     `activation="soft_clip"`.
 
     Args:
@@ -39,8 +39,8 @@ def elementwise(
         latex: LaTeX for the name, such as `r"\operatorname{clip}"`; by default the name, upright.
 
     Raises:
-        ArgumentError: `name` is no identifier or is taken by another operation, or `expression` or `derivative`
-            is not elementwise. An operation may be added again if it is the same.
+        ArgumentError: `name` is no identifier or is taken by another operation, or `expression` or
+            `derivative` is not elementwise. An operation may be added again if it is the same.
 
     Example:
         >>> from nabi.cells import SimpleRNN

@@ -163,8 +163,8 @@ def select(condition: Node, a: Node | float, b: Node | float) -> Node:
 def with_derivative(value: Node, of: Node, derivative: Node | float) -> Node:
     """Return `value` with a declared derivative: `derivative` with respect to `of`, and nothing else.
 
-    What `value` and `derivative` are computed from has no part in the gradient through the result. Derivatives
-    of second order are those of `derivative`, which is not cut.
+    What `value` and `derivative` are computed from has no part in the gradient through the result.
+    Derivatives of second order are those of `derivative`.
 
     Args:
         value: any value of the step, of the width of `of`.
@@ -255,8 +255,8 @@ def cumulative_sum(x: Node, chunk: int = 1, *, reverse: bool = False) -> Node:
 
     Args:
         x: a value of the step.
-        chunk: the units are taken in chunks of so many, and chunks are added up, unit by unit; their number is
-            a whole number of chunks.
+        chunk: the units are taken in chunks of so many, and chunks are added up, unit by unit; the width of
+            `x` is a whole number of chunks.
         reverse: whether sums run from the last unit to the first.
 
     Raises:
@@ -266,7 +266,9 @@ def cumulative_sum(x: Node, chunk: int = 1, *, reverse: bool = False) -> Node:
 
 
 def shift(x: Node, by: int, chunk: int = 1) -> Node:
-    """Return the units moved `by` chunks of `chunk` units towards the last (negative: the first), after zeros.
+    """Return the units moved by some chunks of `chunk` units towards the last (negative: the first).
+
+    Zeros take the places that become free.
 
     Raises:
         CellError: nothing of `x` would be left, or `x` is one number a row.

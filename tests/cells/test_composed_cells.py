@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nabi.cells import ALIF, GRU, LIF, NARX, ONLSTM, Cell, FSRNN, HyperLSTM, NestedLSTM, TauGRU
+from nabi.cells import ALIF, FSRNN, GRU, LIF, NARX, ONLSTM, Cell, HyperLSTM, NestedLSTM, TauGRU
 from nabi.errors import ArgumentError, UnknownNameError
 from nabi.scan import scan, step
 

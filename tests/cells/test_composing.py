@@ -88,7 +88,7 @@ def test_an_inner_cell_is_the_cell() -> None:
     inner, outer = LSTM(5, recurrent_dropout=0.3), Alone(5)
     names = [parameter.name for parameter in outer.program(4).parameters]
     assert names[:3] == ["W_only_xi", "W_only_hi", "b_only_i"]
-    assert [noise.name for noise in outer.program(4, training=True).noises][0] == "d_only_hi"
+    assert outer.program(4, training=True).noises[0].name == "d_only_hi"
     weights = {name.replace("only_", ""): value for name, value in weights_of(outer.program(4)).items()}
     for training in (False, True):
         program = inner.program(4, training)
@@ -308,7 +308,7 @@ def test_wrapped_cells_are_values() -> None:
     assert pickle.loads(pickle.dumps(cell)) == copy.deepcopy(cell) == cell
     assert cell.program(4) is Zoneout(Residual(GRU(4)), 0.2).program(4)
     assert (cell.units, cell.states) == (4, ("y", "h"))
-    with pytest.raises(ArgumentError, match="cell: expected a Cell, got .gru."):
+    with pytest.raises(ArgumentError, match="cell: expected a Cell"):
         Zoneout("gru")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="rate: expected one for each of h, c"):
         Zoneout(LSTM(4), (0.1, 0.2, 0.3))

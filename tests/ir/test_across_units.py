@@ -35,7 +35,7 @@ CASES: dict[str, tuple[Any, Any, list[tuple[int, int]]]] = {
                 else np.concatenate([r[-n:], np.zeros(-n)])
                 for r in v
             ]
-        ),  # fmt: skip
+        ),
         [(7, 1), (7, -3), (33, 17), (33, -20), (5, 0)],
     ),
     "repeat": (lambda v, n: repeat(v, n), lambda v, n: v.repeat(n, 1), [(7, 2), (3, 19), (17, 1)]),

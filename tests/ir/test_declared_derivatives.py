@@ -1,4 +1,4 @@
-"""Jumps with declared derivatives, values that nothing is differentiated through, powers, the largest unit."""
+"""Jumps with declared derivatives, values that no gradient passes, powers, the largest unit."""
 
 import math
 from typing import Any

@@ -13,7 +13,6 @@ from nabi.ir._graph._nodes import needed
 from nabi.native import OTHER_MACHINES
 from nabi.native.operations import apply, renders
 from nabi.native.vectors import Vectors
-
 from nabi.targets.eager._with_derivative import with_derivative
 
 from .elementwise import Render, compiled, module_of, native_lanes, spacing

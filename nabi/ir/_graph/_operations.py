@@ -39,7 +39,7 @@ class Operation:
         cheap: whether recomputing it costs less than saving its result.
         across: for an operation whose units read other units of a row, its width from the width of its first
             argument and the number that is its second; raises ValueError with the reason if there is none.
-        definition: of an operation that a user has registered, what it computes; part of the keys of programs.
+        definition: of an operation that a user has added, what it computes; part of the keys of programs.
     """
 
     name: str

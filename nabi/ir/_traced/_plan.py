@@ -74,7 +74,7 @@ class Plan:
     stacks: tuple[tuple[Node, ...], ...]
 
     def phases(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the phases of one forward step: products, reductions, what runs across the units, and maps."""
+        """Return the phases of one forward step: products, reductions, maps along the units, other maps."""
         kinds: list[tuple[str, list[str]]] = []
         done: set[int] = set()
         for node in self.step:
@@ -89,7 +89,7 @@ class Plan:
             elif OPERATIONS[node.operation].reduction:
                 kind = "reduction"
             elif OPERATIONS[node.operation].across is not None:
-                kind = "across"
+                kind = "along"
             if not kinds or kinds[-1][0] != kind or kind == "product":
                 kinds.append((kind, []))
             kinds[-1][1].append(label)

@@ -9,8 +9,8 @@ __all__ = ["with_derivative"]
 def with_derivative(value: Tensor, of: Tensor, slope: Tensor | float) -> Tensor:
     """Return `value` with the further derivative `slope` with respect to `of`.
 
-    The difference of `of` and its number is zero and has the derivative 1. Half of the slope enters as a number:
-    otherwise a second derivative would count the change of the slope twice.
+    The difference of `of` and its number is zero and has the derivative 1. Half of the slope enters as a
+    number: otherwise a second derivative would count the change of the slope twice.
     """
     constant = slope.detach() if isinstance(slope, Tensor) else slope
     correction = 0.5 * (slope + constant) * (of - of.detach())

@@ -11,7 +11,12 @@ from weakref import WeakKeyDictionary
 from nabi._once import LOCK, cached_property
 from nabi.ir import LEAVES, Node, Program
 from nabi.targets.llvm._plan._schedule import (
-    Schedule, is_across, is_cheap, is_product, is_reduction, make_schedule,
+    Schedule,
+    is_across,
+    is_cheap,
+    is_product,
+    is_reduction,
+    make_schedule,
 )  # fmt: skip
 
 __all__ = ["Values", "values_of"]

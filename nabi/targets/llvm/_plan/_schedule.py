@@ -2,8 +2,8 @@
 
 A pass computes all values of one width for one tile of units at a time: the products that are ready, in
 registers, then the values that follow from them. A value needs a later pass if it reads a product whose
-operand must be complete first (`W (r ∘ h)` after `r`), a reduction over the units, or a value whose units read
-other units (a cumulative sum): these two run row by row between passes. Sums of products share
+operand must be complete first (`W (r ∘ h)` after `r`), a reduction over the units, or a value whose units
+read other units (a cumulative sum): these two run row by row between passes. Sums of products share
 one accumulator. A value of an earlier pass is stored for a later one, or recomputed if that is cheaper.
 
 A step and its derivative are scheduled alike; they differ in the values available before the first pass.

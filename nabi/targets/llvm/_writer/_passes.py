@@ -380,7 +380,7 @@ class PassWriter:
                     self.frame.store_number(node, number, row)
 
     def _lay_line(self, found: Reductions, node: Node, row: Any) -> None:
-        """Lay the argument of a value along the units into the line on the stack, zeros after its last unit."""
+        """Lay the argument of a map along the units into the line on the stack, zeros after its last unit."""
         v = self.v
         columns = Columns(node.arguments[0].width or 1, v.lanes, 1)
         with loop_over(v.builder, 0, columns.count) as vector:
