@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from nabi.targets.eager._code import kernel_source
     from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
     from nabi.targets.eager._kernel import noise_rows, run_backward, run_forward
+    from nabi.targets.eager._render import added_operation
     from nabi.targets.eager._results import Gradients, Record
 else:
     # Programs that run native code need none of it.
@@ -22,6 +23,7 @@ else:
                 "step_function",
             ],
             "nabi.targets.eager._kernel": ["noise_rows", "run_backward", "run_forward"],
+            "nabi.targets.eager._render": ["added_operation"],
             "nabi.targets.eager._results": ["Gradients", "Record"],
         },
     )
@@ -30,6 +32,7 @@ __all__ = [
     "Gradients",
     "Record",
     "StepFunction",
+    "added_operation",
     "kernel_source",
     "named_values",
     "noise_rows",

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Node, Trace, needed, operation
+from nabi.ir import LEAVES, OPERATIONS, Node, Trace, needed, operation
 from nabi.targets.eager._with_derivative import with_derivative
 
-__all__ = ["compile_source", "expression", "write_node"]
+__all__ = ["added_operation", "compile_source", "expression", "write_node"]
 
 # torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -109,6 +109,11 @@ class _Registered(dict[str, Callable[..., Tensor]]):
 
 
 _REGISTERED = _Registered()
+
+
+def added_operation(name: str) -> Callable[..., Tensor] | None:
+    """Return an operation that a user has added to the language, as a function of tensors; None for others."""
+    return _REGISTERED[name] if name in OPERATIONS and OPERATIONS[name].definition else None
 
 
 def _outer(cotangents: Tensor, operands: Tensor, like: Tensor) -> Tensor:

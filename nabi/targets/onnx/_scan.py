@@ -21,7 +21,7 @@ from nabi.targets.onnx._messages import Function, Graph, OperatorSet, ValueInfo
 from nabi.targets.onnx._operations import write_across, write_operation
 from nabi.targets.onnx._scope import GraphScope, Scope
 
-__all__ = ["DOMAIN", "cell_function"]
+__all__ = ["DOMAIN", "added_function", "cell_function"]
 
 DOMAIN = "nabi"
 """The domain of the functions of a file."""
@@ -38,7 +38,7 @@ def cell_function(graph: GraphScope, program: Program, *, reverse: bool, lengths
     return graph.functions[key]
 
 
-def _added_function(graph: GraphScope, name: str) -> Function:
+def added_function(graph: GraphScope, name: str) -> Function:
     """Return the function of an operation that a user has added, written into the file on first use."""
     row = operation(name)
     key = ("operation", name, row.definition)
@@ -55,7 +55,7 @@ def _added_function(graph: GraphScope, name: str) -> Function:
             elif node.arguments and node.index not in values:
                 inputs = [values[argument.index] for argument in _arguments(node)]
                 if operation(node.operation).definition:
-                    inner = _added_function(graph, node.operation).name
+                    inner = added_function(graph, node.operation).name
                     imports = [OperatorSet("", scope.opset), OperatorSet(DOMAIN, 1)]
                     values[node.index] = scope.add(inner, inputs, node.operation, domain=DOMAIN)
                 else:
@@ -179,7 +179,7 @@ class _Writer:
                 continue
             if row.definition:
                 self._calls = True
-                name = _added_function(self._graph, row.name).name
+                name = added_function(self._graph, row.name).name
                 values[node.index] = scope.add(name, inputs, label, domain=DOMAIN)
                 continue
             values[node.index] = write_operation(scope, node.operation, inputs, node.width, label)
