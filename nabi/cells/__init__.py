@@ -11,7 +11,7 @@ from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
 from nabi.cells._ordered import ONLSTM
 from nabi.cells._simple import IndRNN, SimpleRNN
-from nabi.cells._spelling import read
+from nabi.cells._spelling import read as _read
 from nabi.cells._spiking import ALIF, LIF
 from nabi.cells._wrappers import (
     AttentionWindow,
@@ -116,7 +116,7 @@ def get(name: str) -> type[Cell]:
         'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
     """
     if isinstance(name, str) and "(" in name:
-        return read(name, _WRAPPERS, get)
+        return _read(name, _WRAPPERS, get)
     if not isinstance(name, str) or name not in _CELLS:
         raise unknown_name("cell", name, _CELLS)
     return _CELLS[name]

@@ -112,7 +112,7 @@ _REGISTERED = _Registered()
 
 
 def added_operation(name: str) -> Callable[..., Tensor] | None:
-    """Return an operation that a user has added to the language, as a function of tensors; None for others."""
+    """Return an operation that a user has added, as a function of tensors; None for any other name."""
     return _REGISTERED[name] if name in OPERATIONS and OPERATIONS[name].definition else None
 
 
