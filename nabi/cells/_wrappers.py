@@ -72,7 +72,7 @@ class Zoneout(Wrapper):
     Example:
         >>> from nabi.cells import GRU, Zoneout
         >>> Zoneout(GRU(2), rate=0.1).program(3).equations[-1]
-        'h_t = 0.1 h_{t-1} + 0.9 (z_t ∘ h_{t-1} + (1 - z_t) ∘ n_t)'
+        'h_t = 0.1 h_{t-1} + 0.9 new_t'
     """
 
     rate: float | tuple[float, ...] = 0.1
@@ -188,7 +188,7 @@ class Dilated(Wrapper):
         >>> from nabi.cells import Dilated, SimpleRNN
         >>> cell = Dilated(SimpleRNN(2), 3)
         >>> cell.states, cell.program(3).equations[0]
-        (('h', 'h_2', 'h_3'), 'h_t = tanh(W_xh x_t + W_hh h_3_{t-1} + b_h)')
+        (('h', 'h_2', 'h_3'), 'h_t = tanh(W_xh x_t + W_hh h_{t-3} + b_h)')
     """
 
     dilation: int = 2
