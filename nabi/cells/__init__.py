@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nabi._public import public
+from nabi.cells._clockwork import ClockworkRNN
 from nabi.cells._delayed import NARX, TauGRU
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
@@ -21,6 +22,7 @@ from nabi.cells._wrappers import (
     RecurrentDropout,
     Residual,
     SkipRNN,
+    WeightNorm,
     Wrapper,
     Zoneout,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "ONLSTM",
     "AttentionWindow",
     "Cell",
+    "ClockworkRNN",
     "CoupledLSTM",
     "Dilated",
     "GRULecture",
@@ -58,6 +61,7 @@ __all__ = [
     "SimpleRNN",
     "SkipRNN",
     "TauGRU",
+    "WeightNorm",
     "Wrapper",
     "Zoneout",
     "ZoneoutLSTM",
@@ -84,6 +88,7 @@ _CELLS: dict[str, type[Cell]] = {
     "hyper-lstm": HyperLSTM,
     "tau-gru": TauGRU,
     "narx": NARX,
+    "clockwork-rnn": ClockworkRNN,
     "lif": LIF,
     "alif": ALIF,
 }
@@ -95,6 +100,7 @@ _WRAPPERS: dict[str, type[Wrapper]] = {
     "recurrent-dropout": RecurrentDropout,
     "residual": Residual,
     "skip": SkipRNN,
+    "weight-norm": WeightNorm,
     "zoneout": Zoneout,
 }
 
@@ -105,7 +111,7 @@ def get(name: str) -> type[Cell]:
 
     A name in brackets after that of a wrapper is a wrapped cell: `get("zoneout(gru)")(64, rate=0.2)` is
     `Zoneout(GRU(64), rate=0.2)`. The wrappers are attention-window, dilated, highway, layer-norm,
-    recurrent-dropout, residual, skip and zoneout.
+    recurrent-dropout, residual, skip, weight-norm and zoneout.
 
     Raises:
         UnknownNameError: the name is unknown; the message suggests the closest one.

@@ -40,7 +40,7 @@ class TauGRU(Cell):
 
 
 class NARX(Cell):
-    """Nonlinear autoregressive RNN with several delays (Lin, Horne, Tiño and Giles 1996).
+    """Nonlinear autoregressive RNN with several delays (Lin, Horne, Tino and Giles 1996).
 
     Every lag has its own weights, so a gradient goes back over many steps in few jumps.
 

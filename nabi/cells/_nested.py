@@ -78,6 +78,11 @@ class FSRNN(Cell):
         cell = self.fast if slow == name else self.slow
         return cell.state_width(slow)  # type: ignore[union-attr]
 
+    def initial_state(self, name: str) -> Any:
+        """Return what its cell starts a state with."""
+        slow = name.removesuffix("_slow")
+        return (self.fast if slow == name else self.slow).initial_state(slow)  # type: ignore[union-attr]
+
     def step(self, x: Node, *states: Node) -> Any:
         """`f1 = F1(x, f)`, `s' = S(f1, s)`, `f2 = F2(s', f1)`, and so on."""
         assert self.fast is not None

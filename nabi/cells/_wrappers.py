@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.ir import Cell, Node, Noise
+from nabi.ir import Cell, Node, Noise, derived
 from nabi.ir.functions import exp, maximum, minimum, norm, sigmoid, straight_through, tanh, total
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RecurrentDropout",
     "Residual",
     "SkipRNN",
+    "WeightNorm",
     "Wrapper",
     "Zoneout",
 ]
@@ -51,6 +52,10 @@ class Wrapper(Cell):
     def state_width(self, name: str) -> int:
         """Return the width that a state has in the cell; that of its output for the state `y`."""
         return self.cell.output_width if name == "y" else self.cell.state_width(name)
+
+    def initial_state(self, name: str) -> Any:
+        """Return what the cell starts a state with; 0 for one that is added."""
+        return self.cell.initial_state(name) if name in self.cell.states else 0.0
 
     def run(self, x: Node, *states: Node) -> tuple[Node, ...]:
         """Return the new states of the cell, always as a tuple."""
@@ -139,6 +144,18 @@ class LayerNorm(Wrapper):
     def step(self, x: Node, *states: Node) -> Any:
         """Compute the cell's step with `g ∘ norm(W v)` for every product `W v`."""
         with self.changing(product=self.normalised):
+            return self.run(x, *states)
+
+
+class WeightNorm(Wrapper):
+    """A cell whose matrices have rows of learned lengths (Salimans and Kingma 2016): `W = s ∘ V / ‖V‖`.
+
+    The lengths start at 1. Matrices that the cell computes in a way of its own stay as they are.
+    """
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with normalised matrices."""
+        with self.changing(weight=derived.Normalised()):
             return self.run(x, *states)
 
 

@@ -15,8 +15,9 @@ from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
-from nabi.ir.initial import InitialValue, as_initial
+from nabi.ir.initial import Constant, InitialValue, Learned, as_initial
 
 __all__ = ["Cell", "find_program"]
 
@@ -101,6 +102,15 @@ class Cell(Composing):
         """Return the width of a state; `units` unless overridden."""
         return self.units
 
+    def initial_state(self, name: str) -> Any:
+        """Return what a state starts with where no states are given, and after a reset; 0 unless overridden.
+
+        A number, also an infinite one; a value of `nabi.ir.initial`, which is a fixed vector; or
+        `initial.Learned(...)`, a vector that is learned. Vectors become parameters called `h_0` for a state
+        `h`.
+        """
+        return 0.0
+
     @property
     def output_width(self) -> int:
         """Width of the output, which is the first state."""
@@ -116,6 +126,7 @@ class Cell(Composing):
         units: int | None = None,
         init: Mapping[str, Any] | None = None,
         trained: bool | Mapping[str, bool] = True,
+        derived: Mapping[str, Derived] | None = None,
         **named: Node,
     ) -> Node:
         """Return `W_xgate x + W_hgate h + ... + b_gate`: one gate before its activation.
@@ -128,11 +139,12 @@ class Cell(Composing):
             init: initial values by letter, `{"h": "identity", "b": 1.0}`, `"b"` being the bias; see
                 `nabi.ir.initial`. What is not named starts as the layer that runs the cell says.
             trained: whether the weights are learned; by letter where they differ.
+            derived: how matrices are computed from what is learned, by letter; see `nabi.ir.derived`.
             **named: any other value, with the letter that names its weights: `h=r * h`.
 
         Raises:
             CellError: an unnamed operand is not the input or a state, one name is used for different shapes
-                or initial values, or `init` or `trained` names no weight.
+                or initial values, or `init`, `trained` or `derived` names no weight.
         """
         trace = self._trace()
         letters: dict[str, Node] = {}
@@ -149,11 +161,13 @@ class Cell(Composing):
             if not isinstance(value, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {letter}={value!r}")
         said, learned = self._by_letter(letters, "init", init), self._by_letter(letters, "trained", trained)
+        computed = self._by_letter(letters, "derived", derived)
 
         def product(letter: str, value: Node) -> Node:
             return self.linear(
-                gate, letter, value, units, init=said.get(letter), trained=learned.get(letter, True)
-            )
+                gate, letter, value, units, init=said.get(letter), trained=learned.get(letter, True),
+                derived=computed.get(letter),
+            )  # fmt: skip
 
         # Operands without state come first, so that they can be computed before the loop over time.
         ordered = sorted(letters.items(), key=lambda item: item[1].reads_state)
@@ -181,6 +195,7 @@ class Cell(Composing):
         *,
         init: Any = None,
         trained: bool = True,
+        derived: Derived | None = None,
     ) -> Node:
         """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`.
 
@@ -190,6 +205,8 @@ class Cell(Composing):
             units: width of the result; the cell's `units` by default.
             init: the initial value of the matrix, see `nabi.ir.initial`; None leaves it to the layer.
             trained: whether the matrix is learned; if not, it keeps its initial value, which `init` must say.
+            derived: how the matrix is computed from others, which are then kept, learned and initialised in
+                its place; see `nabi.ir.derived`.
         """
         trace = self._trace()
         width = self._width_of(operand, "linear")
@@ -199,8 +216,12 @@ class Cell(Composing):
             operand = operand * self._noise(noise)
         for change in trace.changes:
             operand = operand if change.operand is None else change.operand(gate, letter, operand)
+            derived = change.weight if derived is None and change.weight is not None else derived
         shape = (units or self.units, width)
-        matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
+        if derived is None:
+            matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
+        else:
+            matrix = self._derived(gate, f"W_{letter}", shape, role, derived, init, trained)
         product = trace.linear(matrix, operand)
         for change in trace.changes:
             product = product if change.product is None else change.product(gate, letter, product)
@@ -374,9 +395,69 @@ class Cell(Composing):
             )
         return trace.leaf("matrix" if len(shape) == 2 else "parameter", name, None if scalar else shape[0])
 
+    def _derived(
+        self,
+        gate: str,
+        family: str,
+        shape: tuple[int, ...],
+        role: str,
+        how: Derived,
+        init: Any,
+        trained: bool,
+    ) -> Node:
+        """Return a weight that is computed from others, which become parameters in its place."""
+        trace = self._trace()
+        name = trace.part.named(f"{family}{gate}")
+        if not isinstance(how, Derived):
+            raise CellError(
+                f"{trace.where()}: derived: expected an object of nabi.ir.derived, got {_checks.short(how)}"
+            )
+        try:
+            found = how.sources(tuple(_width(f"{trace.where()}: units", size) for size in shape))
+        except ArgumentError as problem:
+            raise CellError(f"{trace.where()}: {name}: {problem}") from None
+        names = []
+        for place, source in enumerate(found):
+            letter = f"{source.letter}{family[1:]}"
+            value = init if place == 0 and init is not None else source.initial
+            one = self._parameter(
+                gate, letter, source.shape, role, init=value, trained=trained and source.trained
+            )
+            names.append(one.name)
+        new = Parameter(
+            name, gate, trace.part.named(family), shape, role, None, trained,
+            derived=how, sources=tuple(names),
+        )  # fmt: skip
+        known = trace.parameters.setdefault(name, new)
+        if known != new:
+            raise CellError(
+                f"{trace.where()}: {name} is computed as {how} here and as {known.derived} before; give one "
+                "of them another name"
+            )
+        if how.rate and trace.training:
+            noise = Noise(f"D_{name}", shape[-1], how.rate, "weights", per_step=False, shape=shape)
+            trace.noises.setdefault(noise.name, noise)
+        return trace.leaf("matrix", name, shape[0])
+
+    def _initial_state(self, name: str, width: int) -> float | str:
+        """Return the number that a state starts with, or the name of the parameter that holds its vector."""
+        name = undelayed(name, self.delays())
+        where, given = f"{type(self).__name__}: initial_state({name!r})", self.initial_state(name)
+        try:
+            value = as_initial(given, where)
+        except ArgumentError as problem:
+            raise CellError(str(problem)) from None
+        if isinstance(value, Constant):
+            return value.value
+        learned = isinstance(value, Learned)
+        start = value.start if isinstance(value, Learned) else value
+        return self._parameter("", f"{name}_0", (width,), "parameter", init=start, trained=learned).name
+
     def _check_same(self, known: Parameter, new: Parameter) -> None:
         """Check a parameter that the step uses again."""
         where, name = self._trace().where(), new.name
+        if known.derived is not None:
+            raise CellError(f"{where}: {name} is computed as {known.derived} elsewhere in the step")
         if known.family != new.family:
             raise CellError(
                 f"{where}: {name} would be a weight of the letter {known.family!r} and the gate "
@@ -419,9 +500,10 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
                 f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
             ) from None
         outputs = run_step(trace, cell, x, states)
+        initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)
-    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
+    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
 
 
 def find_program(name: str) -> Program:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from nabi.errors import CellError
 from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
+from nabi.ir.derived import Derived
 
 __all__ = ["Composing", "delayed", "of_delayed_too", "run_step", "undelayed"]
 
@@ -203,6 +204,7 @@ class Composing:
         *,
         operand: Callable[[str, str, Node], Node] | None = None,
         product: Callable[[str, str, Node], Node] | None = None,
+        weight: Derived | None = None,
     ) -> AbstractContextManager[None]:
         """Change the products of the cells that are called within: for cells that wrap others.
 
@@ -210,8 +212,9 @@ class Composing:
             operand: called with the gate, the letter and the value that a matrix is to be multiplied with;
                 returns the value to take instead.
             product: the same with the product; returns what takes its place.
+            weight: how matrices are computed from what is learned, where the cell does not say it.
         """
-        return _changing(self._trace(), Change(operand, product))
+        return _changing(self._trace(), Change(operand, product, weight))
 
     def _trace(self) -> Trace:
         trace = current_trace.get()

@@ -27,11 +27,13 @@ __all__ = [
     "Glorot",
     "Identity",
     "InitialValue",
+    "Learned",
     "Linspace",
     "LogUniform",
     "Normal",
     "Opposite",
     "Orthogonal",
+    "SpectralRadius",
     "Uniform",
     "Values",
     "as_initial",
@@ -169,6 +171,31 @@ class Opposite(InitialValue):
 
 
 @dataclasses.dataclass(frozen=True)
+class SpectralRadius(InitialValue):
+    """A square matrix drawn as `of` says and scaled so that the largest absolute eigenvalue is `radius`.
+
+    As for a reservoir, whose matrix is not trained (Jaeger 2001).
+    """
+
+    radius: float
+    of: InitialValue = Normal()
+
+    def __post_init__(self) -> None:
+        self._keep("radius", _checks.real("radius", self.radius, above=0))
+        self._keep("of", as_initial(self.of, "of"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned(InitialValue):
+    """Of a state: it starts as a vector that is learned, which itself starts as `start` says."""
+
+    start: InitialValue = Constant(0.0)
+
+    def __post_init__(self) -> None:
+        self._keep("start", as_initial(self.start, "start"))
+
+
+@dataclasses.dataclass(frozen=True)
 class Drawn(InitialValue):
     """What `function(shape, generator)` returns: a tensor, an array or nested lists of this shape.
 
@@ -199,8 +226,8 @@ NAMES: dict[str, InitialValue] = {
 _KINDS: dict[str, type[InitialValue]] = {
     kind.__name__: kind
     for kind in (
-        Chrono, Constant, Drawn, Glorot, Identity, Linspace, LogUniform, Normal, Opposite, Orthogonal,
-        Uniform, Values,
+        Chrono, Constant, Drawn, Glorot, Identity, Learned, Linspace, LogUniform, Normal, Opposite,
+        Orthogonal, SpectralRadius, Uniform, Values,
     )
 }  # fmt: skip
 
@@ -245,7 +272,8 @@ def to_config(value: InitialValue) -> dict[str, Any]:
             "hold; use it in the step of a cell class, or store the model with its weights alone"
         )
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {"initial": type(value).__name__, **fields}
+    plain = {name: to_config(one) if isinstance(one, InitialValue) else one for name, one in fields.items()}
+    return {"initial": type(value).__name__, **plain}
 
 
 def from_config(config: Mapping[str, Any]) -> InitialValue:
@@ -259,8 +287,9 @@ def from_config(config: Mapping[str, Any]) -> InitialValue:
     name = fields.pop("initial", None)
     if not isinstance(name, str) or name not in _KINDS or name == "Drawn":
         raise unknown_name("initial", name, _KINDS)
+    made = {key: from_config(one) if isinstance(one, Mapping) else one for key, one in fields.items()}
     try:
-        return _KINDS[name](**fields)
+        return _KINDS[name](**made)
     except TypeError:
         raise ArgumentError(f"initial: {name} does not take {_checks.short(fields)}") from None
 

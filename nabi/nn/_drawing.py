@@ -120,6 +120,9 @@ def _draw(value: initial.InitialValue, shape: tuple[int, ...], empty: Tensor) ->
             return torch.nn.init.orthogonal_(empty, gain)
         case initial.Glorot(gain):
             return torch.nn.init.xavier_uniform_(empty, gain)
+        case initial.SpectralRadius(radius, of) if shape[0] == shape[1]:
+            drawn = _draw(of, shape, empty)
+            return drawn * (radius / torch.linalg.eigvals(drawn).abs().max())
     raise ArgumentError(f"{value!r}: expected one of the classes of nabi.ir.initial")
 
 

@@ -30,6 +30,8 @@ from nabi.scan import (
     check_packed,
     check_states,
     check_types,
+    initial_states,
+    prepare_lowering,
     run_direction,
     scan_full_batch,
     step,
@@ -166,6 +168,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         for layer in range(self.num_layers):
             # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
             programs = (cell.program(width, training=False), cell.program(width, training=True))
+            for program in programs:
+                prepare_lowering(program)
             self._programs.append(programs)
             for direction in range(self._directions):
                 suffix = f"_l{layer}" + ("_reverse" if direction else "")
@@ -205,10 +209,12 @@ class RNN(nn.Module, metaclass=_RNNType):
             x: `[B, T, input_size]` (`[T, B, input_size]` with `batch_first=False`), one sequence
                 `[T, input_size]`, or a `PackedSequence`.
             state: initial states in the order of the cell's, each `[num_layers * directions, B, width]`
-                (without `B` for one sequence); a tensor alone if there is one state; None for zeros.
+                (without `B` for one sequence); a tensor alone if there is one state; None for those that the
+                cell declares, or zeros.
             lengths: `[B]`, how many steps of each sequence count, zero allowed; instead of `mask`.
             mask: `[B, T]`, true where a step counts; any pattern.
-            resets: `[B, T]`, true where a new sequence begins: the state is zero before that step.
+            resets: `[B, T]`, true where a new sequence begins: the state before that step is as with
+                `state=None`.
             return_all_states: return the states of every step as a third value.
             truncate: let gradients flow back through this many steps at most.
 
@@ -327,9 +333,9 @@ class RNN(nn.Module, metaclass=_RNNType):
 
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
-            state: as the module takes and gives it; None for zeros at the first step.
-            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
-                no gradient flows back.
+            state: as the module takes and gives it; None at the first step.
+            resets: `[B]`, true where a new sequence begins with this step: the state before it is as with
+                `state=None`, and no gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.
@@ -354,7 +360,11 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype = check_types(self._dtype(), x, states)
         if not batched:
             x = x.unsqueeze(0)
-        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
+        begins = check_step_resets(resets, x.shape[0])
+        if isinstance(self.cell, Cell) and not self._programs[0][False].starts_with_zeros:
+            states = self._reset(states, begins, x)
+        else:
+            states = reset_states(states, begins, 1)
         if isinstance(self.cell, Cell):
 
             def run(
@@ -419,6 +429,18 @@ class RNN(nn.Module, metaclass=_RNNType):
             weight = own.get(name)
             weights.append(getattr(self, name) if weight is None else weight)
         return weights
+
+    def _reset(self, states: Initial, begins: Tensor | None, x: Tensor) -> Initial:
+        """Return states, as the cell declares them where a new sequence begins."""
+        if states is None or begins is None:
+            return states
+        layers = [
+            initial_states(program, weights, x.shape[0], states[0])
+            for program, weights in self._layers(False)
+        ]
+        starts = [torch.stack(same) for same in zip(*layers, strict=True)]
+        chosen = torch.as_tensor(begins, device=x.device).bool().reshape(1, -1, 1)
+        return tuple([torch.where(chosen, new, old) for new, old in zip(starts, states, strict=True)])
 
     def _dtype(self) -> torch.dtype | None:
         # A module has weights of its own, and a cell may have none.

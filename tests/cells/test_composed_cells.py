@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nabi.cells import ALIF, FSRNN, GRU, LIF, NARX, ONLSTM, Cell, HyperLSTM, NestedLSTM, TauGRU
+import nabi.nn
+from nabi.cells import ALIF, FSRNN, GRU, LIF, NARX, ONLSTM, Cell, HyperLSTM, NestedLSTM, TauGRU, WeightNorm
 from nabi.errors import ArgumentError, UnknownNameError
 from nabi.scan import scan, step
 
@@ -273,3 +274,40 @@ def test_a_fast_slow_rnn_takes_any_cells() -> None:
     assert [cell.state_width(name) for name in cell.states] == [5, 2, 2, 2]
     assert {"W_fast3_h", "W_slow_inner_x"} <= {family.name for family in cell.program(3).families}
     assert dataclasses.replace(cell, slow=GRU(3)) == FSRNN(5, layers=3, fast=GRU(5), slow=GRU(3))
+
+
+def test_the_groups_of_a_clockwork_rnn_update_at_their_periods() -> None:
+    """Koutnik et al. 2014, equations 1 to 3: two groups of three units, of periods 1 and 4."""
+    rnn = nabi.nn.RNN(ClockworkRNN(6, periods=(1, 4)), input_size=INPUTS).double()
+    w = {name.removesuffix("_l0"): value.detach().numpy() for name, value in rnn.named_parameters()}
+    x = torch.randn(BATCH, 9, INPUTS, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    recurrent = w["V_h"].copy()
+    recurrent[3:, :3] = 0.0  # the slow group does not read the fast one
+    h = np.zeros((BATCH, 6))
+    output, state = rnn(x)
+    for t in range(9):
+        new = np.tanh(x[:, t].numpy() @ w["W_x"].T + h @ recurrent.T + w["b"])
+        updates = np.array([True] * 3 + [t % 4 == 0] * 3)
+        h = np.where(updates, new, h)
+        np.testing.assert_allclose(output[:, t].detach().numpy(), h, rtol=1e-12, atol=1e-12)
+    assert (state.n == 9).all()
+    output.sum().backward()
+    gradient = dict(rnn.named_parameters())["V_h_l0"].grad
+    assert gradient is not None
+    assert (gradient[3:, :3] == 0).all()
+    assert (gradient[:3] != 0).all()
+
+
+def test_rows_of_normalised_weights_have_the_lengths_that_are_learned() -> None:
+    rnn = nabi.nn.RNN(WeightNorm(GRU(5)), input_size=INPUTS).double()
+    plain = nabi.nn.RNN(GRU(5), input_size=INPUTS).double()
+    with torch.no_grad():
+        for name, value in plain.named_parameters():
+            if name[0] == "b":
+                value.copy_(dict(rnn.named_parameters())[name])
+                continue
+            v, s = (dict(rnn.named_parameters())[f"{letter}{name[1:]}"] for letter in "Vs")
+            s += 0.5 * torch.rand_like(s)
+            value.copy_(s[:, None] * v / v.norm(dim=1, keepdim=True))
+    x = torch.randn(BATCH, 7, INPUTS, dtype=torch.float64)
+    torch.testing.assert_close(rnn(x)[0], plain(x)[0])

@@ -21,6 +21,7 @@ from nabi.errors import CellError
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
+from nabi.ir.derived import Derived
 from nabi.ir.initial import InitialValue
 
 __all__ = [
@@ -53,6 +54,8 @@ class Parameter:
         trained: whether it is learned; if not, it keeps its initial value.
         scalar: whether it is one number for all units.
         letter: its letter in the equations, where the family has a longer name; "" for the family's.
+        derived: how it is computed from other parameters, or None where it is kept itself.
+        sources: the names of these.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Parameter:
     trained: bool = True
     scalar: bool = False
     letter: str = ""
+    derived: Derived | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,16 @@ class Noise:
     """A random input of a step, drawn outside it.
 
     `dropout` draws 0 with probability `rate`, else `1 / (1 - rate)`; `keep` draws 1 with probability
-    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`.
+    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`. `weights` draws as `dropout`
+    does, once for all sequences, the mask of a derived weight of a `shape`; steps don't read it.
     """
 
     name: str
     width: int
     rate: float
-    kind: Literal["dropout", "keep"]
+    kind: Literal["dropout", "keep", "weights"]
     per_step: bool
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,10 +154,13 @@ class Change:
     Attributes:
         operand: gives the value that a matrix is multiplied with.
         product: gives the value in the place of the product.
+        weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
+            matrix itself comes first.
     """
 
     operand: Callable[[str, str, Node], Node] | None = None
     product: Callable[[str, str, Node], Node] | None = None
+    weight: Derived | None = None
 
 
 @dataclass(frozen=True)

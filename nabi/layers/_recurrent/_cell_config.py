@@ -6,7 +6,7 @@ from typing import Any
 
 from nabi.cells import Cell
 from nabi.errors import unknown_name
-from nabi.ir import initial
+from nabi.ir import derived, initial
 from nabi.layers._layer._registry import deserialize, is_serialized
 
 __all__ = ["cell_config", "cell_from_config"]
@@ -34,12 +34,16 @@ def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -
 def _plain(value: Any) -> Any:
     if isinstance(value, Cell):
         return cell_config(value)
+    if isinstance(value, derived.Derived):
+        return derived.to_config(value)
     return initial.to_config(value) if isinstance(value, initial.InitialValue) else value
 
 
 def _value(given: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     if is_serialized(given) and given.get("module") == "nabi.cells":
         return cell_from_config(given, custom_objects)
+    if isinstance(given, Mapping) and "derived" in given:
+        return derived.from_config(given)
     return initial.from_config(given) if isinstance(given, Mapping) and "initial" in given else given
 
 

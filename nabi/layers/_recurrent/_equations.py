@@ -17,7 +17,7 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
 from nabi.nn import as_initial_values, initializers, set_declared_values
-from nabi.scan import sample_noise, scan
+from nabi.scan import initial_states, prepare_lowering, sample_noise, scan
 
 __all__ = ["Equations", "activation_name"]
 
@@ -112,6 +112,8 @@ class Equations(Layer):
         assert self.equations is not None
         self._programs = (self.equations.program(inputs), self.equations.program(inputs, training=True))
         self._draws = bool(self._programs[1].noises)
+        for one in self._programs:
+            prepare_lowering(one)
         program = self._programs[0]
         as_initial_values(self.initial_values, [program])
         for family in program.families:
@@ -188,6 +190,20 @@ class Equations(Layer):
         if self._programs is None:
             raise ArgumentError(f"program: {self.name} is not built yet: call it or build(input_shape) first")
         return self._programs[training and self._draws]
+
+    def first_states(self, batch: int) -> States:
+        """Return the states in which sequences begin, `[B, width]`; zeros unless the cell declares others.
+
+        Vectors that the cell declares are known once the layer is built.
+        """
+        assert self.equations is not None
+        weight = next(self.parameters(), None)
+        device = None if weight is None else weight.device
+        if self._programs is None or self._programs[0].starts_with_zeros:
+            widths = [self.equations.state_width(name) for name in self.equations.states]
+            return tuple(torch.zeros(batch, width, dtype=self.dtype, device=device) for width in widths)
+        like = torch.empty(0, dtype=self.dtype, device=device)
+        return initial_states(self._programs[0], self.cell_parameters(), batch, like)
 
     def parameter_sum(self) -> str:
         """Return the sum behind the parameter count, as `(units + inputs + 1) × units = count`."""
