@@ -66,5 +66,5 @@ class NARX(Cell):
 
     def step(self, x: Node, h: Node) -> Any:
         """`h_t = φ(W x_t + Σ U_k h_{t-k} + b)`."""
-        past = {f"h{lag}": self.delay(h, lag) for lag in self.lags}
+        past: dict[str, Any] = {f"h{lag}": self.delay(h, lag) for lag in self.lags}
         return activation(self.activation)(self.affine("h", x, **past))

@@ -20,7 +20,7 @@ class NestedLSTM(LSTM):
 
     states: ClassVar[tuple[str, ...]] = ("h", "c", "d")
 
-    def step(self, x: Node, h: Node, c: Node, d: Node) -> Any:
+    def step(self, x: Node, h: Node, c: Node, d: Node) -> Any:  # type: ignore[override]
         """Compute an LSTM step with `c_t` from an inner LSTM of input `i ∘ g` and state `f ∘ c`."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_t, f_t, o_t = (gate(self.affine(name, x, h)) for name in "ifo")
@@ -135,7 +135,7 @@ class HyperLSTM(LSTM):
         total = d_x * self.linear(gate, "x", x) + d_h * self.linear(gate, "h", h) + d_b + self.bias(gate)
         return self.gain(gate, "n") * norm(total) + self.bias(gate, "n")
 
-    def step(self, x: Node, h: Node, c: Node, p: Node, q: Node) -> Any:
+    def step(self, x: Node, h: Node, c: Node, p: Node, q: Node) -> Any:  # type: ignore[override]
         """Compute a step of the small LSTM, then one of the LSTM that it scales."""
         gate, f = activation(self.recurrent_activation), activation(self.activation)
         i_p, f_p, o_p = (sigmoid(self.affine(f"p{name}", x, h=h, p=p, units=self.hyper)) for name in "ifo")

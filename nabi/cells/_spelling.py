@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from nabi.cells._wrappers import Wrapper
@@ -11,13 +10,16 @@ from nabi.ir import Cell
 
 __all__ = ["read", "wrapped"]
 
+_MADE: dict[tuple[type[Wrapper], type[Cell]], type[Cell]] = {}
 
-@lru_cache(maxsize=256)
+
 def wrapped(wrapper: type[Wrapper], kind: type[Cell]) -> type[Cell]:
     """Return what makes a wrapped cell from its units: `wrapped(Zoneout, GRU)(64)` is `Zoneout(GRU(64))`.
 
     Its arguments are those of both; one that both have belongs to the wrapper.
     """
+    if (wrapper, kind) in _MADE:
+        return _MADE[wrapper, kind]
     own = {field.name: field for field in dataclasses.fields(wrapper) if field.init and field.name != "cell"}
     others = {field.name: field for field in dataclasses.fields(kind) if field.name not in own}
 
@@ -28,7 +30,7 @@ def wrapped(wrapper: type[Wrapper], kind: type[Cell]) -> type[Cell]:
     name = f"{wrapper.__name__}({kind.__name__})"
     found = type(name, (wrapper,), {"__new__": make, "__doc__": wrapper.__doc__, "__module__": __name__})
     found.__dataclass_fields__ = {**others, **own}  # type: ignore[attr-defined]
-    return found
+    return _MADE.setdefault((wrapper, kind), found)
 
 
 def read(name: str, wrappers: Mapping[str, type[Wrapper]], find: Callable[[str], type[Cell]]) -> type[Cell]:

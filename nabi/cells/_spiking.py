@@ -76,7 +76,7 @@ class ALIF(LIF):
         decay = _checks.real("adaptation_decay", self.adaptation_decay, least=0, most=1)
         self._keep("adaptation_decay", decay)
 
-    def step(self, x: Node, s: Node, v: Node, a: Node) -> Any:
+    def step(self, x: Node, s: Node, v: Node, a: Node) -> Any:  # type: ignore[override]
         """Fire where the potential is above the raised threshold."""
         v_t = self.charge(x, s, v)
         s_t = step(v_t - (self.threshold + self.adaptation * a), self.surrogate, self.sharpness)

@@ -254,7 +254,9 @@ class AttentionWindow(Wrapper):
         width = self.cell.output_width
         mixed = self.affine("m", bias="v", v=x, a=a, units=x.width)
         new = self.run(mixed, *states)
-        letters = {f"q{name}": state for name, state in zip(self.cell.states, new, strict=True)}
+        letters: dict[str, Any] = {
+            f"q{name}": state for name, state in zip(self.cell.states, new, strict=True)
+        }
         query = self.affine("q", bias="q", units=width, **letters)
         past = [self.delay(m, steps) for steps in range(1, self.window + 1)]
         keys = [self.linear("k", "k", value, units=width) for value in past]
@@ -263,7 +265,8 @@ class AttentionWindow(Wrapper):
         for score in scores[1:]:
             highest = maximum(highest, score)
         shares = [exp(score - highest) for score in scores]
-        found = sum(share * value for share, value in zip(shares, past, strict=True)) / sum(shares)
+        mixed_past: Any = sum(share * value for share, value in zip(shares, past, strict=True))
+        found = mixed_past / sum(shares)
         output = self.affine("y", bias="y", r=new[0], s=found, units=width)
         return output, found, new[0], *new
 

@@ -82,7 +82,8 @@ def write_across(scope: Scope, name: str, value: str, width: int, number: int, l
 
 def _sums(width: int, chunk: int) -> Matrix:
     row, column = np.indices((width, width))
-    return ((column >= row) & ((column - row) % chunk == 0)).astype(np.float32)
+    found: Matrix = ((column >= row) & ((column - row) % chunk == 0)).astype(np.float32)
+    return found
 
 
 def _folded(width: int, size: int) -> Matrix:
