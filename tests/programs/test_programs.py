@@ -14,8 +14,8 @@ from .drawing import Drawn, Line, draw_program
 from .running import check, failure_of
 from .shrinking import shrink
 
-# These hundred use every operation.
-SEEDS, EACH = range(760, 760 + examples(100)), 20
+# These use every operation.
+SEEDS, EACH = range(865, 865 + examples(120)), 20
 
 
 @pytest.mark.parametrize("first", SEEDS[::EACH])
