@@ -145,10 +145,10 @@ class _Maker:
         return self.made[node.index]
 
     def compute(self, node: Node) -> Box:
-        if node.operation == "with_derivative":
-            # The derivative that it declares is no value that flows.
+        if node.operation in ("with_derivative", "spread"):
+            # The derivative that it declares is no value that flows; a number for all units is one for one.
             value = node.arguments[0]
-            return self.compute(value) if value.arguments else Box("map", "", reads=[self.box(value)])
+            return self.compute(value) if value.arguments else Box("map", "=", reads=[self.box(value)])
         row = OPERATIONS.get(node.operation)
         if node.operation == "linear" or self.is_sum(node) or self.is_scaling(node):
             weights, reads = self.affine(node)
