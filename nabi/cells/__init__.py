@@ -8,7 +8,9 @@ from nabi.ir import Cell
 
 if TYPE_CHECKING:
     from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
+    from nabi.cells._clockwork import ClockworkRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
+    from nabi.cells._delayed import NARX, TauGRU
     from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
     from nabi.cells._exponential import SLSTM, Aaren
     from nabi.cells._few_gates import (
@@ -56,11 +58,14 @@ if TYPE_CHECKING:
         ParaLSTM,
         ResidualLSTM,
     )
+    from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
     from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
     from nabi.cells._onnx_body import OnnxBody
+    from nabi.cells._ordered import ONLSTM
     from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
     from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
     from nabi.cells._simple import IndRNN, SimpleRNN
+    from nabi.cells._spiking import ALIF, LIF
     from nabi.cells._structured import (
         GORU,
         RUM,
@@ -73,12 +78,26 @@ if TYPE_CHECKING:
     )
     from nabi.cells._ungated import IRNN, MIRNN, SCRN, JordanRNN, LeakyRNN, StatisticalRU
     from nabi.cells._windows import LMU, HiPPO
+    from nabi.cells._wrappers import (
+        AttentionWindow,
+        Dilated,
+        Highway,
+        LayerNorm,
+        RecurrentDropout,
+        Residual,
+        SkipRNN,
+        WeightNorm,
+        Wrapper,
+        Zoneout,
+    )
 else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
             "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
+            "nabi.cells._clockwork": ["ClockworkRNN"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
+            "nabi.cells._delayed": ["NARX", "TauGRU"],
             "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
@@ -115,7 +134,7 @@ else:
                 "LiGRU",
                 "ParaGRU",
             ],
-            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "TypedRNN", "MinGRU", "MinLSTM"],
+            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "MinGRU", "MinLSTM", "TypedRNN"],
             "nabi.cells._lstm": [
                 "LSTM",
                 "CoupledLSTM",
@@ -144,11 +163,14 @@ else:
                 "ParaLSTM",
                 "ResidualLSTM",
             ],
+            "nabi.cells._nested": ["FSRNN", "HyperLSTM", "NestedLSTM"],
             "nabi.cells._onnx": ["OnnxGRU", "OnnxLSTM", "OnnxRNN"],
             "nabi.cells._onnx_body": ["OnnxBody"],
+            "nabi.cells._ordered": ["ONLSTM"],
             "nabi.cells._oscillators": ["LEM", "CoRNN", "UnICORNN"],
             "nabi.cells._rotations": ["HGRN", "LRU", "S5", "LinOSS"],
             "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
+            "nabi.cells._spiking": ["ALIF", "LIF"],
             "nabi.cells._structured": [
                 "GORU",
                 "RUM",
@@ -159,16 +181,30 @@ else:
                 "LipschitzRNN",
                 "ScoRNN",
             ],
-            "nabi.cells._ungated": ["LeakyRNN", "IRNN", "MIRNN", "SCRN", "JordanRNN", "StatisticalRU"],
+            "nabi.cells._ungated": ["IRNN", "MIRNN", "SCRN", "JordanRNN", "LeakyRNN", "StatisticalRU"],
             "nabi.cells._windows": ["LMU", "HiPPO"],
+            "nabi.cells._wrappers": [
+                "AttentionWindow",
+                "Dilated",
+                "Highway",
+                "LayerNorm",
+                "RecurrentDropout",
+                "Residual",
+                "SkipRNN",
+                "WeightNorm",
+                "Wrapper",
+                "Zoneout",
+            ],
         },
     )
 
 __all__ = [
+    "ALIF",
     "ATR",
     "BRC",
     "CFN",
     "DSGU",
+    "FSRNN",
     "GILR",
     "GILRLSTM",
     "GORU",
@@ -181,6 +217,7 @@ __all__ = [
     "IRNN",
     "JANET",
     "LEM",
+    "LIF",
     "LMU",
     "LRU",
     "LSTM",
@@ -194,7 +231,9 @@ __all__ = [
     "MUT1",
     "MUT2",
     "MUT3",
+    "NARX",
     "NBRC",
+    "ONLSTM",
     "QRNN",
     "RAN",
     "RGLRU",
@@ -213,10 +252,13 @@ __all__ = [
     "WMCLSTM",
     "Aaren",
     "AntisymmetricRNN",
+    "AttentionWindow",
     "Cell",
+    "ClockworkRNN",
     "CoRNN",
     "CoupledLSTM",
     "DeltaRNN",
+    "Dilated",
     "EchoState",
     "ExpRNN",
     "FastGRNN",
@@ -225,12 +267,15 @@ __all__ = [
     "GRULecture",
     "GatedAntisymmetricRNN",
     "HiPPO",
+    "Highway",
     "HighwayLSTM",
+    "HyperLSTM",
     "IndRNN",
     "IndyGRU",
     "IndyLSTM",
     "IntersectionRNN",
     "JordanRNN",
+    "LayerNorm",
     "LayerNormLSTM",
     "LeakyRNN",
     "LiGRU",
@@ -246,6 +291,7 @@ __all__ = [
     "MogrifierLSTM",
     "MultiplicativeLSTM",
     "NASCell",
+    "NestedLSTM",
     "NoForgetGateLSTM",
     "NoInputActivationLSTM",
     "NoInputGateLSTM",
@@ -260,14 +306,21 @@ __all__ = [
     "ParaLSTM",
     "PeepholeLSTM",
     "ProjectedLSTM",
+    "RecurrentDropout",
+    "Residual",
     "ResidualLSTM",
     "ScoRNN",
     "SimpleRNN",
+    "SkipRNN",
     "StatisticalRU",
+    "TauGRU",
     "TypedGRU",
     "TypedLSTM",
     "TypedRNN",
     "UnICORNN",
+    "WeightNorm",
+    "Wrapper",
+    "Zoneout",
     "ZoneoutLSTM",
     "families",
     "get",

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from nabi._public import public
+from nabi.cells._spelling import read
 from nabi.errors import unknown_name
 from nabi.ir import Cell
 
@@ -58,6 +59,7 @@ _FAMILIES: dict[str, Family] = {
             "memory-controller-lstm": "MemoryControllerLSTM",
             "residual-lstm": "ResidualLSTM",
             "highway-lstm": "HighwayLSTM",
+            "on-lstm": "ONLSTM",
             "indy-lstm": "IndyLSTM",
             "para-lstm": "ParaLSTM",
             "slstm": "SLSTM",
@@ -126,6 +128,24 @@ _FAMILIES: dict[str, Family] = {
             "rhn": "RHN",
             "mogrifier-lstm": "MogrifierLSTM",
             "nas": "NASCell",
+            "nested-lstm": "NestedLSTM",
+            "fs-rnn": "FSRNN",
+            "hyper-lstm": "HyperLSTM",
+        },
+    ),
+    "delays": Family(
+        "Delays and clocks",
+        {
+            "tau-gru": "TauGRU",
+            "narx": "NARX",
+            "clockwork-rnn": "ClockworkRNN",
+        },
+    ),
+    "spiking": Family(
+        "Spiking neurons",
+        {
+            "lif": "LIF",
+            "alif": "ALIF",
         },
     ),
     "differential": Family(
@@ -174,6 +194,17 @@ _FAMILIES: dict[str, Family] = {
         },
     ),
 }
+_WRAPPERS = {
+    "attention-window": "AttentionWindow",
+    "dilated": "Dilated",
+    "highway": "Highway",
+    "layer-norm": "LayerNorm",
+    "recurrent-dropout": "RecurrentDropout",
+    "residual": "Residual",
+    "skip": "SkipRNN",
+    "weight-norm": "WeightNorm",
+    "zoneout": "Zoneout",
+}
 _CELLS = {name: kind for family in _FAMILIES.values() for name, kind in family.cells.items()}
 
 
@@ -181,16 +212,24 @@ _CELLS = {name: kind for family in _FAMILIES.values() for name, kind in family.c
 def get(name: str) -> type[Cell]:
     """Return a cell by its command-line name.
 
+    A name in brackets after that of a wrapper is a wrapped cell: `get("zoneout(gru)")(64, rate=0.2)` is
+    `Zoneout(GRU(64), rate=0.2)`. The wrappers are attention-window, dilated, highway, layer-norm,
+    recurrent-dropout, residual, skip, weight-norm and zoneout.
+
     Raises:
         UnknownNameError: the name is unknown; the message suggests the closest one.
+        ArgumentError: the brackets do not fit.
 
     Example:
         >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
         'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
     """
+    package = import_module(__package__)
+    if isinstance(name, str) and "(" in name:
+        return read(name, {one: getattr(package, kind) for one, kind in _WRAPPERS.items()}, get)
     if not isinstance(name, str) or name not in _CELLS:
         raise unknown_name("cell", name, _CELLS)
-    found: type[Cell] = getattr(import_module(__package__), _CELLS[name])
+    found: type[Cell] = getattr(package, _CELLS[name])
     return found
 
 
@@ -203,7 +242,7 @@ def names(family: str | None = None) -> Sequence[str]:
 
     Example:
         >>> names("deep")
-        ['rhn', 'mogrifier-lstm', 'nas']
+        ['rhn', 'mogrifier-lstm', 'nas', 'nested-lstm', 'fs-rnn', 'hyper-lstm']
     """
     if family is None:
         return list(_CELLS)

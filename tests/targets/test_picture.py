@@ -54,6 +54,10 @@ PROGRAMS = {
     "user": MinimalGatedUnit(4).program(3),
     "odd": Odd(4).program(3),
     "hands-on": HandsOn(4).program(3),
+    "clockwork": cells.ClockworkRNN(4).program(3),
+    "skipping": cells.SkipRNN(cells.GRU(4)).program(3),
+    "spiking": cells.ALIF(4).program(3),
+    "delayed": cells.TauGRU(4, delay_steps=2).program(3),
 }
 
 

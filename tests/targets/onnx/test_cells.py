@@ -11,15 +11,25 @@ import torch
 from nabi import cells
 from nabi.ir import Cell
 from nabi.ir.functions import (
+    cumulative_sum,
+    fold,
+    frac,
+    largest,
     leaky_relu,
     maximum,
     mean,
     minimum,
     norm,
+    repeat,
+    rounded,
     select,
+    shift,
     sigmoid,
+    sign,
     softmax,
     softplus,
+    step,
+    stop_gradient,
     tanh,
     total,
 )
@@ -110,6 +120,19 @@ def x_share(cell: Cell, x: Any) -> Any:
     return sigmoid(cell.linear("w", "x", x))
 
 
+class Jumping(Cell):
+    """Jumps with declared derivatives, powers, and maps along the units."""
+
+    states: ClassVar[tuple[str, ...]] = ("h", "v")
+
+    def step(self, x: Any, h: Any, v: Any) -> Any:
+        v = 0.9 * v + self.affine("v", x, h) - stop_gradient(h)
+        s = step(v - 0.1, "atan", 2.0) + rounded(3 * v, "straight_through") + sign(v) * frac(v)
+        opened = cumulative_sum(softmax(v)) + cumulative_sum(shift(v, 1), reverse=True)
+        wide = cumulative_sum(repeat(v, 4), 2) + cumulative_sum(repeat(v, 4), 2, reverse=True)
+        return tanh(s + opened + largest(v) * fold(wide, 4)), (abs(v) + 0.1) ** 1.3
+
+
 class Delayed(Cell):
     """A state that is passed on, and an input that is kept: no value of the step at all."""
 
@@ -126,7 +149,10 @@ def built_in() -> list[Cell]:
     found: list[Cell] = []
     for name in cells_of_today():
         more: dict[str, Any] = {"projection": 3} if name == "projected-lstm" else {}
-        found.append(cells.get(name)(units=UNITS, **more))
+        cell = cells.get(name)(units=UNITS, **more)
+        # Weights that are computed from others are computed before a layer is written.
+        if not cell.program(INPUTS).derived:
+            found.append(cell)
     return found
 
 
@@ -147,6 +173,9 @@ CELLS = [
     Written(UNITS),
     MinimalGatedUnit(UNITS),
     Everything(UNITS),
+    Jumping(UNITS),
+    cells.Zoneout(cells.Dilated(cells.LayerNorm(cells.GRU(UNITS)), 2), 0.2),
+    cells.AttentionWindow(cells.SimpleRNN(UNITS), 3),
     Delayed(UNITS),
 ]
 OPERATORS = {
