@@ -3,29 +3,46 @@
 from collections.abc import Sequence
 
 from nabi._public import public
+from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+from nabi.cells._matrix import GLA, HGRN2, M2RNN, LinearTransformer, Mamba2, MatrixCell, MatrixLSTM, RetNet
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
+from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
 from nabi.cells._simple import IndRNN, SimpleRNN
 from nabi.errors import unknown_name
 from nabi.ir import Cell
 
 __all__ = [
+    "GLA",
     "GRU",
     "GRU2014",
+    "HGRN2",
+    "KDA",
     "LSTM",
+    "M2RNN",
+    "RWKV5",
+    "RWKV6",
+    "RWKV7",
     "Cell",
     "CoupledLSTM",
+    "DeltaNet",
     "GRULecture",
+    "GatedDeltaNet",
     "IndRNN",
     "LayerNormLSTM",
+    "LinearTransformer",
+    "Mamba2",
+    "MatrixCell",
+    "MatrixLSTM",
     "OnnxBody",
     "OnnxGRU",
     "OnnxLSTM",
     "OnnxRNN",
     "PeepholeLSTM",
     "ProjectedLSTM",
+    "RetNet",
     "SimpleRNN",
     "ZoneoutLSTM",
     "get",
@@ -45,6 +62,19 @@ _CELLS: dict[str, type[Cell]] = {
     "projected-lstm": ProjectedLSTM,
     "zoneout-lstm": ZoneoutLSTM,
     "ind-rnn": IndRNN,
+    "linear-transformer": LinearTransformer,
+    "retnet": RetNet,
+    "gla": GLA,
+    "hgrn2": HGRN2,
+    "mamba-2": Mamba2,
+    "matrix-lstm": MatrixLSTM,
+    "m2rnn": M2RNN,
+    "deltanet": DeltaNet,
+    "gated-deltanet": GatedDeltaNet,
+    "kda": KDA,
+    "rwkv-5": RWKV5,
+    "rwkv-6": RWKV6,
+    "rwkv-7": RWKV7,
 }
 
 

@@ -2,8 +2,10 @@
 
 from nabi.ir import functions
 from nabi.ir._cell import Cell, find_program
+from nabi.ir._graph._axis_operations import axis_words
 from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
-from nabi.ir._graph._operations import OPERATIONS, Operation, operation
+from nabi.ir._graph._operation import Operation
+from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Program
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
@@ -28,6 +30,7 @@ __all__ = [
     "Style",
     "Trace",
     "apply",
+    "axis_words",
     "differentiate",
     "equations",
     "find_program",

@@ -7,6 +7,20 @@ its Keras or torch name.
 from collections.abc import Callable
 
 from nabi.errors import unknown_name
+from nabi.ir._axis_functions import (
+    flat,
+    join,
+    largest,
+    mean,
+    norm,
+    outer,
+    part,
+    read,
+    softmax,
+    split,
+    total,
+    vector,
+)
 from nabi.ir._graph._nodes import Node, apply
 from nabi.ir._graph._value import FUNCTION_NAMES
 
@@ -18,12 +32,15 @@ __all__ = [
     "elu",
     "equal",
     "exp",
+    "flat",
     "gelu",
     "greater",
     "greater_equal",
     "hard_sigmoid",
     "hard_sigmoid_keras2",
     "hard_tanh",
+    "join",
+    "largest",
     "leaky_relu",
     "less",
     "less_equal",
@@ -34,6 +51,9 @@ __all__ = [
     "minimum",
     "norm",
     "not_equal",
+    "outer",
+    "part",
+    "read",
     "relu",
     "select",
     "selu",
@@ -43,9 +63,11 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "split",
     "sqrt",
     "tanh",
     "total",
+    "vector",
 ]
 
 FUNCTION_NAMES.update(__all__)
@@ -83,12 +105,6 @@ silu = _function("silu", "`x` times the sigmoid of `x`, also called swish.")
 leaky_relu = _function("leaky_relu", "`x` where positive, else `0.2 x`.")
 hard_sigmoid = _function("hard_sigmoid", "`x / 6 + 1/2`, cut to 0 and 1.")
 hard_tanh = _function("hard_tanh", "`x`, cut to -1 and 1.")
-softmax = _function("softmax", "`exp(x)` divided by its sum over the units.")
-norm = _function(
-    "norm", "`x` with mean 0 and variance 1 over the units: `(x - mean) / sqrt(variance + 1e-5)`."
-)
-mean = _function("mean", "Mean over the units: one number a row.")
-total = _function("sum", "Sum over the units: one number a row.")
 
 
 def hard_sigmoid_keras2(x: Node) -> Node:

@@ -84,7 +84,7 @@ def run_forward(
     """
     if native is None:
         native = is_native(program, (x, *initial, *families, *noises))
-    if native:
+    if native and not program.has_axes:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
             states, finals, kept = _binder().run_forward(
@@ -187,6 +187,8 @@ def full_batch(
         The passes, and how far the lines of each weight lie apart; None where there is no native code, or
         where a weight has a wrong shape or would have to be copied.
     """
+    if program.has_axes:
+        return None
     laid = _binder().layout_of(program, families)
     if laid is None:
         return None
@@ -248,7 +250,7 @@ def prepare(
     """
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
-    if in_place and is_native(program, (x, *initial, *families)):
+    if in_place and not program.has_axes and is_native(program, (x, *initial, *families)):
         passes: TrainingPasses = _binder().TrainingPasses(
             program, x.dtype, x.shape[0], x.shape[1], families,
             keep=keep, need_families=need_families, new_finals=new_finals,
@@ -310,7 +312,7 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
     What the function is given must have the type, the device and the widths of the weights: it looks at
     nothing.
     """
-    if is_native(program, families):
+    if not program.has_axes and is_native(program, families):
         found: Step | None = made_natively(
             program.key, name_of(program), lambda: _binder().Steps(program, families)
         )

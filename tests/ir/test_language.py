@@ -172,5 +172,8 @@ def test_every_operation_can_be_rendered_and_differentiated_or_decomposed() -> N
         assert row.onnx is not None or row.decomposition is not None, row.name
         arguments = ["a", "b", "c"][: row.arity]
         for template in (row.torch, row.text, row.latex):
-            rendered = template.format(*arguments, like="a", width=4)
+            words = dict.fromkeys(
+                ("shape", "given", "sizes", "rank", "axis", "name", "size", "first", "second"), 1
+            )
+            rendered = template.format(*arguments, like="a", width=4, **words)
             assert all(argument in rendered for argument in arguments), (row.name, rendered)

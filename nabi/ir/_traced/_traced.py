@@ -27,6 +27,9 @@ class CellLike(Protocol):
     def state_width(self, name: str) -> int:
         """Return the width of a state."""
 
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes of a state; none where it has one axis."""
+
     def step(self, x: Node, *states: Any) -> Any:
         """Compute the new states."""
 
@@ -69,6 +72,16 @@ class Traced:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
         digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The axes of every state."""
+        return tuple(output.axes for output in self.outputs)
+
+    @cached_property
+    def has_axes(self) -> bool:
+        """Whether a value has more axes than one, or is a part of another."""
+        return any(len(node.axes) > 1 or node.details for node in self.nodes)
 
     @property
     def parameter_count(self) -> int:

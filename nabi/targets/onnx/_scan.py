@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from nabi.ir import LEAVES, Node, Program, named_nodes
+from nabi.targets.onnx._axes import is_on_axes, write_on_axes
 from nabi.targets.onnx._messages import Function, Graph, OperatorSet, ValueInfo
 from nabi.targets.onnx._operations import write_operation
 from nabi.targets.onnx._scope import GraphScope, Scope
@@ -120,6 +121,10 @@ class _Writer:
                 continue
             inputs = [self._value(argument, values) for argument in node.arguments]
             label = self._label(node)
+            if is_on_axes(node.operation):
+                lead = 0 if not node.has_rows else 2 if scope is self._scope else 1
+                values[node.index] = write_on_axes(scope, node, inputs[0], lead, label)
+                continue
             values[node.index] = write_operation(scope, node.operation, inputs, node.width, label)
 
     def _label(self, node: Node) -> str:

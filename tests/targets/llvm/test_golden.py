@@ -6,19 +6,21 @@ from nabi import cells
 
 from .golden.write import FOLDER, summary
 
+# A cell with axes is no sequence of passes over units; see test_heads.py.
+NAMES = [name for name in cells.names() if not issubclass(cells.get(name), cells.MatrixCell)]
 HOW = "the summary changed: if that is meant, `python tests/targets/llvm/golden/write.py` writes all anew"
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_summary_of_a_cell(name):
     kept = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     assert summary(name) + "\n" == kept, HOW
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_summaries_stay_small(name):
     assert len((FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()) < 60
 
 
 def test_there_is_no_summary_of_an_unknown_cell():
-    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted(cells.names())
+    assert sorted(path.stem for path in FOLDER.glob("*.txt")) == sorted(NAMES)
