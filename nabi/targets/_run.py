@@ -84,10 +84,12 @@ def run_forward(
     """
     if native is None:
         native = is_native(program, (x, *initial, *families, *noises))
-    if native and not program.has_axes:
+    if native and program.has_axes:
+        native = _has_native_heads(program, rows)
+    if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
-            states, finals, kept = _binder().run_forward(
+            states, finals, kept = _binder_of(program).run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
         except NativeError as problem:
@@ -127,10 +129,16 @@ def run_backward(
     """
     if record.native:
         try:
-            dx, initial, gradients = _binder().run_backward(
-                program, rows, record.kept, families, state_cotangents, final_cotangents,
-                need_input=need_input, need_initial=need_initial, need_families=need_families,
-            )  # fmt: skip
+            if program.has_axes:
+                dx, initial, gradients = _heads().run_backward(
+                    program, rows, record.kept, families, state_cotangents, final_cotangents,
+                    need_input=need_input, need_families=need_families,
+                )  # fmt: skip
+            else:
+                dx, initial, gradients = _binder().run_backward(
+                    program, rows, record.kept, families, state_cotangents, final_cotangents,
+                    need_input=need_input, need_initial=need_initial, need_families=need_families,
+                )  # fmt: skip
         except NativeError as problem:
             give_up(program.key, name_of(program), problem)
             record = _run_again(program, rows, record.kept, families)
@@ -203,6 +211,25 @@ def _binder() -> Any:
     from nabi.targets.llvm import _binder
 
     return _binder
+
+
+@cache
+def _heads() -> Any:
+    """What runs programs with axes natively."""
+    from nabi.targets.llvm._heads import _run
+
+    return _run
+
+
+def _binder_of(program: Program) -> Any:
+    return _heads() if program.has_axes else _binder()
+
+
+def _has_native_heads(program: Program, rows: Rows) -> bool:
+    """Whether the steps of a program with axes are independent from head to head, and not cut or reset."""
+    if rows.zero is not None or rows.cut is not None or not rows.count:
+        return False
+    return not _heads().can_run(program)
 
 
 @lru_cache(maxsize=256)

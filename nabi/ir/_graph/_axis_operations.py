@@ -60,8 +60,9 @@ def _spread_out(d: Any, y: Any, a: Any) -> Any:
 
 
 def _of_expand(d: Any, y: Any, a: Any) -> tuple[Any]:
-    for axis, (size, whole) in enumerate(zip(a.axes, y.axes, strict=True)):
-        if size != whole:
+    # The last axes first: what is left to be summed over the heads is then small.
+    for axis in reversed(range(len(a.axes))):
+        if a.axes[axis] != y.axes[axis]:
             d = d.trace.with_axis(d.trace.reduce_axis("axis_sum", d, axis), axis)
     return (d,)
 
