@@ -1,7 +1,7 @@
 """Cells with a matrix a head as their state, to which every step adds a product of two vectors.
 
-A step writes a value `v` under a key `k`, `S_t = a ∘ S_{t-1} + k ⊗ v`, and reads with a query, `y = Sᵀ q`. The
-cells differ in what decays: nothing, a head, a row, or what lies under the same key.
+A step writes a value `v` under a key `k`, `S_t = a ∘ S_{t-1} + k ⊗ v`, and reads with a query, `y = Sᵀ q`.
+The cells differ in what decays: nothing, a head, a row, or what lies under the same key.
 """
 
 import dataclasses
@@ -246,7 +246,7 @@ class MatrixLSTM(MatrixCell):
 
 
 class M2RNN(MatrixCell):
-    """Matrix-to-matrix network (Mishra et al. 2026): the matrix of every head passes through weights and tanh.
+    """Matrix-to-matrix network (Mishra et al. 2026): the matrix of a head passes through weights and tanh.
 
     Not linear in its state, so it tracks states where the others cannot.
     """

@@ -12,8 +12,9 @@ __all__ = ["RWKV5", "RWKV6", "RWKV7"]
 
 
 class RWKV5(MatrixCell):
-    """RWKV-5, Eagle (Peng et al. 2024, equations 5 and 6): rows decay at learned speeds; the step's own product
-    counts in its output by a learned share `u`.
+    """RWKV-5, Eagle (Peng et al. 2024, equations 5 and 6): rows decay at learned speeds.
+
+    The product of a step counts in its own output by a learned share `u`.
 
     For language models that run on processors.
     """

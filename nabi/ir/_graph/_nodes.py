@@ -3,8 +3,9 @@
 A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
 and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
 Every node knows its width: the number of units in a row, or None for a scalar, which broadcasts over the
-units. It knows the axes into which the units are divided, usually one, and whether it has rows: a value computed only from parameters and numbers is the same for
-every row of a batch and every time step, and broadcasts over them.
+units. It knows the axes into which the units are divided, usually one, and whether it has rows: a value
+computed only from parameters and numbers is the same for every row of a batch and every time step, and
+broadcasts over them.
 """
 
 import linecache

@@ -222,8 +222,8 @@ class Value:
 
     def __getitem__(self, key: object) -> NoReturn:
         self._refuse(
-            "the units of a value cannot be taken apart by an index; part(a, start, stop) takes some of them, "
-            "split(a, heads, keys) divides them into axes"
+            "the units of a value cannot be taken apart by an index; part(a, start, stop) takes some of "
+            "them, split(a, heads, keys) divides them into axes"
         )
 
     def __setitem__(self, key: object, item: object) -> NoReturn:

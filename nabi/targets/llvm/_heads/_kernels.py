@@ -102,17 +102,10 @@ class _Writer:
         b, found = self.b, {}
         for j, node in enumerate(self.kernel.inputs):
             at = b.add(self.k[f"line_start_{j}"], b.mul(row, self.k[f"line_in_{j}"]))
-            if not self.heads.is_shared(node) and not self._is_whole(node):
-                at = b.add(at, b.mul(self.head, index(self._size(node))))
+            if not self.heads.is_shared(node):
+                at = b.add(at, b.mul(self.head, index(self.heads.size(node))))
             found[node.index] = self.v.address(self.k[f"in_{j}"], at)
         return found
-
-    def _is_whole(self, node: Node) -> bool:
-        """Return whether all heads read the same numbers, which only get axes where they are read."""
-        return node.width is None
-
-    def _size(self, node: Node) -> int:
-        return self.heads.size(node)
 
     def scratch_of(self, schedule: Schedule, prefix: str) -> dict[int, Any]:
         """Return the working memory of what a schedule keeps."""

@@ -1,7 +1,7 @@
-"""Writes the loops of a schedule for one head: vectors along the last axis, sums of the one before in registers.
+"""Writes the loops of a schedule for a head: vectors along the last axis, other sums in registers.
 
-Every value lies contiguously, one head's share after the other, so the number of lanes is the largest power of
-two that divides the last axis: no loop has a rest.
+Every value lies contiguously, one head's share after the other, so the number of lanes is the largest power
+of two that divides the last axis: no loop has a rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -222,12 +222,8 @@ class StepWriter:
 
     def _is_fresh_product(self, node: Node) -> bool:
         """Return whether a product is computed only for the sum that reads it."""
-        return (
-            node.operation == "mul"
-            and node.index not in self._memory
-            and node.index not in self._known
-            and (node.index not in self._items)
-        )
+        places = (self._memory, self._known, self._items)
+        return node.operation == "mul" and all(node.index not in place for place in places)
 
     def _value(self, node: Node, at: Sequence[Any], first: Any, u: int) -> Any:
         """Return a vector of a value: at these places of the leading axes, block and vector of the last."""
@@ -238,13 +234,12 @@ class StepWriter:
         if node.index in self._memory and node.index not in self._items:
             found = self.v.load(self._address(node, at, first, u))
         elif node.operation == "view":
-            same = self._heads.shape(node) == self._heads.shape(node.arguments[0])
-            if (same and node.arguments[0].index not in self._memory) or (
-                same and node.arguments[0].index in self._items
-            ):
-                found = self._value(node.arguments[0], at, first, u)
+            given = node.arguments[0]
+            same = self._heads.shape(node) == self._heads.shape(given)
+            if same and (given.index not in self._memory or given.index in self._items):
+                found = self._value(given, at, first, u)
             else:
-                root = source_of(node.arguments[0], self._memory)
+                root = source_of(given, self._memory)
                 place = self._place(self._memory[root.index], self._heads.shape(node), at, first, u)
                 found = self.v.load(place)
         elif node.operation == "expand":

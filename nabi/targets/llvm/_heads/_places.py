@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nabi._once import cached_property
 from nabi.ir import LEAVES, Node, Program
-from nabi.targets.llvm._heads._shapes import Heads, Unsupported
+from nabi.targets.llvm._heads._shapes import Heads, UnsupportedError
 
 __all__ = ["AFTER", "BEFORE", "LOOP", "Backward", "Forward", "Places", "places_of"]
 
@@ -51,7 +51,7 @@ class Places:
     """The division of a program for a number of heads.
 
     Raises:
-        Unsupported: a state depends on what the loop cannot compute.
+        UnsupportedError: a state depends on what the loop cannot compute.
     """
 
     def __init__(self, program: Program, heads: Heads) -> None:
@@ -70,7 +70,7 @@ class Places:
         for i in read:
             output = self.outputs[i]
             if place[output.index] == AFTER:
-                raise Unsupported(f"the new {program.state_names[i]} needs what heads share")
+                raise UnsupportedError(f"the new {program.state_names[i]} needs what heads share")
             self.heads.axes(output)
         wanted = [output for i, output in enumerate(self.outputs) if i not in read]
         wanted += [a for node in self.nodes if place[node.index] == AFTER for a in node.arguments]
@@ -134,7 +134,7 @@ class Places:
         for i in forward.read:
             found = derivative.states[i]
             if found is not None and place[found.index] == AFTER:
-                raise Unsupported(f"the gradient of {program.state_names[i]} needs what heads share")
+                raise UnsupportedError(f"the gradient of {program.state_names[i]} needs what heads share")
         wanted: list[Node] = [a for n in derivative.nodes if place[n.index] == AFTER for a in n.arguments]
         wanted += [node for pairs in derivative.matrices.values() for pair in pairs for node in pair]
         if derivative.input is not None:
@@ -147,7 +147,7 @@ class Places:
             if place[node.index] == LOOP and node.index not in by_row
         }
         if any(node.operation == "state" for node in found_columns):
-            raise Unsupported("a matrix reads a state")
+            raise UnsupportedError("a matrix reads a state")
         return Backward(place, found_columns, sums)
 
 
@@ -160,15 +160,15 @@ def places_of(program: Program) -> Places:
     """Divide a program, for as many heads as its states have where that is possible, else row by row.
 
     Raises:
-        Unsupported: neither is possible.
+        UnsupportedError: neither is possible.
     """
     states = [axes[0] for axes in program.state_shapes if len(axes) > 1]
-    problem: Unsupported | None = None
+    problem: UnsupportedError | None = None
     for count in dict.fromkeys([*([states[0]] if states else []), 1]):
         try:
             found = Places(program, Heads(count))
             found.backward  # noqa: B018 - both directions, or neither
-        except Unsupported as one:
+        except UnsupportedError as one:
             problem = problem or one
         else:
             return found

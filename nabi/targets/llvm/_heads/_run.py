@@ -14,7 +14,7 @@ from nabi.native.addresses import GUARDED, arguments, lay_out, to_fill, to_read,
 from nabi.native.memory import fresh, working_memory
 from nabi.targets.llvm._heads._places import AFTER, BEFORE, LOOP, Places, places_of
 from nabi.targets.llvm._heads._plan import HeadsKernel
-from nabi.targets.llvm._heads._shapes import Unsupported
+from nabi.targets.llvm._heads._shapes import UnsupportedError
 from nabi.targets.llvm._heads._torch_parts import part_of
 
 __all__ = ["HeadsRecord", "can_run", "heads_kernel", "run_backward", "run_forward"]
@@ -46,7 +46,7 @@ def can_run(program: Program) -> str:
     """Return why the loop nest cannot compute a program; nothing if it can."""
     try:
         places_of(program)
-    except Unsupported as problem:
+    except UnsupportedError as problem:
         return str(problem)
     return ""
 

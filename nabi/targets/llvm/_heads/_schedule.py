@@ -1,8 +1,8 @@
 """The loops of a step of one head: values of the same shape share a loop where they can.
 
-A value is *kept* if it lies in memory: inputs of the loop, states, and what another loop reads. Cheap values of
-large shapes are not kept but computed again by every loop that reads them, and views and broadcasts are only
-other ways to look at a value.
+A value is *kept* if it lies in memory: inputs of the loop, states, and what another loop reads. Cheap values
+of large shapes are not kept but computed again by every loop that reads them, and views and broadcasts are
+only other ways to look at a value.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -112,11 +112,8 @@ def make_schedule(heads: Heads, wanted: Sequence[Node], given: frozenset[int]) -
     ready: dict[int, int] = {}
     own: dict[int, int] = {}
     for node in items:
-        shape = (
-            heads.shape(node.arguments[0])
-            if node.operation in REDUCTIONS or node.operation == "pad"
-            else (heads.shape(node))
-        )
+        over_argument = node.operation in REDUCTIONS or node.operation == "pad"
+        shape = heads.shape(node.arguments[0] if over_argument else node)
         first = 0
         for read, alike in _reads(node, heads, chosen, given):
             if read.index not in chosen:

@@ -3,13 +3,13 @@
 from nabi.ir import Node
 from nabi.native.operations import renders
 
-__all__ = ["REDUCTIONS", "Heads", "Unsupported"]
+__all__ = ["REDUCTIONS", "Heads", "UnsupportedError"]
 
 REDUCTIONS = frozenset({"axis_sum", "axis_max", "axis_shift"})
 _ON_LAST = frozenset({"part", "pad"})
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """A program whose steps are not independent for every head, or need what the loop nest cannot do."""
 
 
@@ -24,14 +24,14 @@ class Heads:
         """Return the axes of one head's share of a value, those of 1 included.
 
         Raises:
-            Unsupported: the value is not divided among heads.
+            UnsupportedError: the value is not divided among heads.
         """
         axes = node.axes
         if self.count == 1 or axes[:1] == (self.count,) or self.is_shared(node):
             return axes[self._lead :]
         if len(axes) == 1 and axes[0] % self.count == 0:
             return (axes[0] // self.count,)
-        raise Unsupported(f"{node!r} is not divided among {self.count} heads")
+        raise UnsupportedError(f"{node!r} is not divided among {self.count} heads")
 
     def shape(self, node: Node) -> tuple[int, ...]:
         """Return the axes of one head's share without those of 1."""
@@ -49,7 +49,7 @@ class Heads:
         return self.count > 1 and len(node.axes) > 1 and node.axes[0] == 1
 
     def axis(self, node: Node) -> int:
-        """Return the axis that a reduction reduces, among those of its argument's share without those of 1."""
+        """Return the axis that a reduction reduces, among the axes of its argument that are not 1."""
         axes = self.axes(node.arguments[0])
         return sum(size != 1 for size in axes[: node.details[0] - self._lead])
 
@@ -63,7 +63,7 @@ class Heads:
         """Return whether the loop nest can compute a node, given its arguments."""
         try:
             return self._is_possible(node)
-        except Unsupported:
+        except UnsupportedError:
             return False
 
     def _is_possible(self, node: Node) -> bool:
