@@ -147,6 +147,10 @@ CELLS = [
     MinimalGatedUnit(UNITS),
     Everything(UNITS),
     Delayed(UNITS),
+    cells.GatedDeltaNet(6, heads=2, keys=4),
+    cells.RetNet(8, heads=2),
+    cells.Mamba2(6, heads=3, keys=2),
+    cells.M2RNN(6, heads=2, keys=4),
 ]
 OPERATORS = {
     "SimpleRNN": "RNN",

@@ -101,7 +101,7 @@ class _Writer:
         """Return where the values from outside the loop lie for a row."""
         b, found = self.b, {}
         for j, node in enumerate(self.kernel.inputs):
-            at = b.add(self.k[f"line_start_{j}"], b.mul(row, self.k[f"line_in_{j}"]))
+            at = b.mul(row, self.k[f"line_in_{j}"])
             if not self.heads.is_shared(node):
                 at = b.add(at, b.mul(self.head, index(self.heads.size(node))))
             found[node.index] = self.v.address(self.k[f"in_{j}"], at)

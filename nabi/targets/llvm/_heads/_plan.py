@@ -302,7 +302,7 @@ class HeadsKernel:
                 found += [f"check_{i}", f"final_{i}", f"initial_{i}"]
                 found += [f"given_{i}"] if i in self.given else []
         for j in range(len(self.inputs)):
-            found += [f"in_{j}", f"line_start_{j}", f"line_in_{j}"]
+            found += [f"in_{j}", f"line_in_{j}"]
         found += [f"out_{j}" for j in range(len(self.columns))]
         if self.name == "backward":
             found += [f"sum_{name}" for name in self.sums]

@@ -112,7 +112,7 @@ class _Call:
             line = (node.width or 1) if node.has_rows else 0
         self._held.append(tensor)
         self._values[f"in_{j}"] = to_read(tensor)
-        self._values[f"line_start_{j}"], self._values[f"line_in_{j}"] = 0, line
+        self._values[f"line_in_{j}"] = line
 
     def run(self, work: float) -> None:
         """Run the kernel."""
