@@ -9,7 +9,7 @@ Templates for torch have `{shape}`, the axes of the result, `{given}`, those of 
 `{axis}` (counted from the last), `{size}` (of that axis), and the details `{first}` and `{second}`.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from nabi.ir._graph._operation import Operation
 
@@ -19,28 +19,11 @@ REDUCED = frozenset({"axis_sum", "axis_max", "axis_shift"})
 """The operations that reduce one axis, which is then gone."""
 
 
-class _Shaped(Protocol):
-    """What a row needs of a node; see `nabi.ir._graph._nodes.Node`."""
-
-    trace: Any
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """Axes."""
-
-    @property
-    def details(self) -> tuple[int, ...]:
-        """What the operation means besides its arguments."""
-
-    @property
-    def arguments(self) -> Any:
-        """What it is computed from."""
-
-
-def axis_words(node: _Shaped) -> dict[str, Any]:
-    """Return what the templates of these operations mean for a node."""
+def axis_words(node: Any) -> dict[str, Any]:
+    """Return what the words in the templates of these operations mean for a node."""
     shape, given = node.axes, node.arguments[0].axes if node.arguments else ()
-    first, second, *_ = (*node.details, 0, 0)
+    details: tuple[int, ...] = node.details
+    first, second, *_ = (*details, 0, 0)
     return {
         "shape": shape,
         "given": given,

@@ -217,8 +217,8 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
     found = _product_of_axes(node, names)
     if found is not None:
         sign, left, right = found
-        parts = (_bracketed(left, names, style, _ATOM), _bracketed(right, names, style, _ATOM))
-        return {"outer": style.outer, "read": style.read, "dot": style.dot}[sign].join(parts), (
+        both = [_bracketed(factor, names, style, _ATOM) for factor in (left, right)]
+        return {"outer": style.outer, "read": style.read, "dot": style.dot}[sign].join(both), (
             _SUM if sign == "dot" else _PRODUCT
         )
     joined = _joined(node, names)
@@ -242,8 +242,9 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
 def _product_of_axes(node: Node, names: dict[int, str]) -> tuple[str, Node, Node] | None:
     """Return the two values of an outer product, of a matrix that is read, or of an inner product."""
     if node.operation == "mul" and all(argument.operation == "expand" for argument in node.arguments):
-        left, right = (_repeated(argument) for argument in node.arguments)
-        return ("outer", *node.arguments) if left and right and not left & right else None
+        one, two = node.arguments
+        apart = not _repeated(one) & _repeated(two)
+        return ("outer", one, two) if _repeated(one) and _repeated(two) and apart else None
     product = node.arguments[0] if node.operation == "axis_sum" else node
     if product is node or product.operation != "mul" or product.index in names:
         return None

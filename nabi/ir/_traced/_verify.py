@@ -69,7 +69,7 @@ def _problem(node: Node, seen: set[int]) -> str:
         fits = shape is not None and node.axes == shape and node.width == prod(shape)
         return "" if fits else "the axes do not fit"
     shapes = {argument.axes for argument in node.arguments if argument.width is not None}
-    expected = () if row.reduction else next(iter(shapes), ())
-    if len(shapes) > 1 or node.axes != expected or node.width != (prod(expected) if expected else None):
+    whole: tuple[int, ...] = () if row.reduction else next(iter(shapes), ())
+    if len(shapes) > 1 or node.axes != whole or node.width != (prod(whole) if whole else None):
         return f"widths [{', '.join(sorted(map(show_shape, shapes)))}] give {show_shape(node.axes)}"
     return ""

@@ -26,10 +26,12 @@ def head_and_module(
     try:
         heads = kernel.places.heads.count
     except UnsupportedError as problem:
-        name = type(program.cell).__name__
-        raise NativeError(f"There is no native code for {name}, torch runs it: {problem}.") from problem
+        raise NativeError(
+            f"There is no native code for {type(program.cell).__name__}, torch runs it: {problem}."
+        ) from problem
+    name, width = type(program.cell).__name__, program.input_size
     lines = [
-        f"{type(program.cell).__name__}, input of width {program.input_size}: the {direction} kernel in {dtype}",
+        f"{name}, input of width {width}: the {direction} kernel in {dtype}",
         "",
         *(f"  {equation}" for equation in program.equations),
         "",

@@ -125,7 +125,7 @@ class _Call:
         self._values["offset"], self._values["lengths"] = to_read(rows.offset), to_read(lengths)
         self._values["scratch"] = memory[1] + layout.places["scratch"]
         names = kernel.arguments
-        block = arguments(len(names), [self._values[name] for name in names])
+        block: Any = arguments(len(names), [self._values[name] for name in names])
         block.memory = memory[0]
         _threads.run(_library(kernel).address(kernel.name), block, threads)
         block.memory = None

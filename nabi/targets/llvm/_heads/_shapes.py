@@ -74,8 +74,8 @@ class Heads:
         if self.is_shared(node):
             return False
         if node.operation == "expand":
-            given = node.arguments[0]
-            divided = self.count == 1 or (node.axes[0] == self.count and given.axes[0] in (1, self.count))
+            lead = node.arguments[0].axes[0]
+            divided = self.count == 1 or (node.axes[0] == self.count and lead in (1, self.count))
             return divided and len(node.axes) > self._lead
         if any(self.is_shared(argument) for argument in arguments):
             return False
