@@ -226,10 +226,8 @@ def _binder_of(program: Program) -> Any:
 
 
 def _has_native_heads(program: Program, rows: Rows) -> bool:
-    """Whether the steps of a program with axes are independent from head to head, and not cut or reset."""
-    if rows.zero is not None or rows.cut is not None or not rows.count:
-        return False
-    return not _heads().can_run(program)
+    """Whether there are steps, and those of a program with axes are independent from head to head."""
+    return bool(rows.count) and not _heads().can_run(program)
 
 
 @lru_cache(maxsize=256)

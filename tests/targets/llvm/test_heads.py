@@ -164,6 +164,7 @@ def run(rnn: nabi.nn.RNN, x: Tensor, **options: Any) -> list[Tensor]:
         (cells.MatrixLSTM(8, heads=2), {"both": True}),
         (cells.MatrixLSTM(8, heads=2), {"truncate": 3}),
         (cells.KDA(8, heads=2, rank=3), {"resets": True}),
+        (cells.MatrixLSTM(8, heads=2), {"resets": True, "lengths": [7, 2, 5], "truncate": 2}),
         (Fed(6), {}),
     ],
     ids=repr,
@@ -181,7 +182,11 @@ def test_a_layer_is_the_same_in_native_code(
         options["resets"] = torch.rand(3, 7) < 0.3
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        calls = []
+        native = _run.run_backward
+        monkeypatch.setattr(_run, "run_backward", lambda *a, **k: calls.append(1) or native(*a, **k))
         found = run(rnn, x, **options)
+        assert bool(calls) is not isinstance(cell, Fed)
         monkeypatch.setattr(_fallback, "is_available", lambda: False)
         want = run(rnn, x, **options)
     for one, two in zip(found, want, strict=True):

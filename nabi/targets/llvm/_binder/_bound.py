@@ -444,7 +444,9 @@ def bind_forward(
         is_read_in_place(program, batch, steps),
     )  # fmt: skip
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
-    return Forward(compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched)
+    return Forward(
+        compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched
+    )
 
 
 def bind_backward(

@@ -6,14 +6,14 @@ into a ring of states that fits into the second-level cache, then the derivative
 No thread waits for another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from nabi.ir import Node
 from nabi.native.kernel_function import KernelFunction, smaller
-from nabi.native.vectors import INDEX, Loop, Vectors, index
+from nabi.native.vectors import BYTE, INDEX, Loop, Vectors, index
 from nabi.targets.llvm._heads._loops import StepWriter
 from nabi.targets.llvm._heads._plan import HeadsKernel, Target
 from nabi.targets.llvm._heads._schedule import Schedule
@@ -97,6 +97,16 @@ class _Writer:
         place = self.b.gep(self.k["offset"], [step], source_etype=INDEX)
         return self.b.add(self.b.load(place, align=8, typ=INDEX), self.row)
 
+    def clear_where(self, flags: str, row: Any, states: Mapping[int, Any]) -> None:
+        """Set states to zero where a row has a flag, if the kernel knows such flags."""
+        if flags not in self.k.arguments:
+            return
+        b = self.b
+        place = b.gep(self.k[flags], [row], source_etype=BYTE)
+        with b.if_then(b.icmp_unsigned("!=", b.load(place, align=1, typ=BYTE), BYTE(0))):
+            for i, state in states.items():
+                self.clear(state, self.kernel.sizes[i])
+
     def inputs(self, row: Any) -> dict[int, Any]:
         """Return where the values from outside the loop lie for a row."""
         b, found = self.b, {}
@@ -158,15 +168,15 @@ class _Forward(_Writer):
         for i, size in kernel.sizes.items():
             self.copy(self.share(f"initial_{i}", self.row, widths[i], size), self.scratch[f"state_{i}"], size)
         loop = Loop(b, 0, self.steps)
+        row = self.row_of(loop.at)
+        self.clear_where("zero", row, {i: self.scratch[f"state_{i}"] for i in kernel.sizes})
         if kernel.save:
             chunk = index(kernel.chunk)
             with b.if_then(b.icmp_signed("==", b.srem(loop.at, chunk), index(0))):
-                row = b.add(b.mul(b.sdiv(loop.at, chunk), k["batch"]), self.row)
+                start = b.add(b.mul(b.sdiv(loop.at, chunk), k["batch"]), self.row)
                 for i, size in kernel.sizes.items():
-                    self.copy(
-                        self.scratch[f"state_{i}"], self.share(f"check_{i}", row, widths[i], size), size
-                    )
-        row = self.row_of(loop.at)
+                    place = self.share(f"check_{i}", start, widths[i], size)
+                    self.copy(self.scratch[f"state_{i}"], place, size)
         memory = self.scratch_of(kernel.schedule, "value")
         memory.update(self.inputs(row))
         memory.update({leaf.index: self.scratch[f"state_{i}"] for i, leaf in kernel.leaves.items()})
@@ -251,20 +261,29 @@ class _Backward(_Writer):
 
     def _replayed(self, slot: Any) -> list[tuple[Target, Any]]:
         kernel = self.kernel
-        places = [self._slot(f"ring_{i}", slot, size, after=1) for i, size in kernel.sizes.items()]
+        if kernel.zeros:
+            places = [self._slot(f"after_{i}", slot, size) for i, size in kernel.sizes.items()]
+        else:
+            places = [self._slot(f"ring_{i}", slot, size, after=1) for i, size in kernel.sizes.items()]
         places += [self._slot(f"saved_{n.index}", slot, self.heads.size(n)) for n in kernel.saved]
         return list(zip(kernel.replayed, places, strict=True))
 
     def _replay(self, slot: Any, row: Any) -> None:
         kernel = self.kernel
+        before = {i: self._slot(f"ring_{i}", slot, size) for i, size in kernel.sizes.items()}
+        self.clear_where("zero", row, before)
         memory = self.scratch_of(kernel.replay, "replay")
         memory.update(self.inputs(row))
         for i, leaf in kernel.leaves.items():
-            memory[leaf.index] = self._slot(f"ring_{i}", slot, kernel.sizes[i])
+            memory[leaf.index] = before[i]
         later = self.place(self._replayed(slot), memory)
         self.run(kernel.replay, memory)
         for source, target, size in later:
             self.copy(source, target, size)
+        if kernel.zeros:
+            for i, size in kernel.sizes.items():
+                after = self._slot(f"after_{i}", slot, size)
+                self.copy(after, self._slot(f"ring_{i}", slot, size, after=1), size)
 
     def _step(self, slot: Any, row: Any) -> None:
         kernel = self.kernel
@@ -309,6 +328,7 @@ class _Backward(_Writer):
                 self.clear(self.scratch[f"cotangent_{i}"], kernel.sizes[i])
         for i in moved:
             self.copy(self.scratch[f"next_{i}"], self.scratch[f"cotangent_{i}"], kernel.sizes[i])
+        self.clear_where("cut", row, {i: self.scratch[f"cotangent_{i}"] for i in kernel.sizes})
 
     def _sum(
         self,

@@ -62,6 +62,8 @@ class HeadsKernel:
         save: forward, whether states are kept for the backward pass, one of every chunk.
         keep: forward, the read states whose value at every step is returned.
         given: backward, the read states whose values at every step have cotangents.
+        zeros: whether states may be reset to zero between steps.
+        cuts: backward, whether gradients may be cut between steps.
     """
 
     program: Program
@@ -71,11 +73,13 @@ class HeadsKernel:
     save: bool = False
     keep: tuple[int, ...] = ()
     given: tuple[int, ...] = ()
+    zeros: bool = False
+    cuts: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
         """The key of its code."""
-        options = (self.save, self.keep, self.given)
+        options = (self.save, self.keep, self.given, self.zeros, self.cuts)
         return (f"heads {self.name}", self.program.key, self.dtype, *map(str, options))
 
     @cached_property
@@ -277,6 +281,8 @@ class HeadsKernel:
             found.update({f"next_{i}": size for i, size in self.sizes.items()})
         else:
             found.update({f"ring_{i}": size * (self.chunk + 1) for i, size in self.sizes.items()})
+            if self.zeros:  # a state may be reset between the end of a step and the start of the next
+                found.update({f"after_{i}": size * self.chunk for i, size in self.sizes.items()})
             found.update({f"saved_{n.index}": heads.size(n) * self.chunk for n in self.saved})
             found.update({f"replay_{i}": heads.size(n) for i, n in _kept(self.replay).items()})
             found.update({f"cotangent_{i}": size for i, size in self.sizes.items()})
@@ -293,6 +299,7 @@ class HeadsKernel:
     def arguments(self) -> tuple[str, ...]:
         """The arguments in order."""
         found = ["batch", "offset", "lengths", "scratch"]
+        found += [name for name, has in (("zero", self.zeros), ("cut", self.cuts)) if has]
         for i in self.read:
             if self.name == "forward":
                 found += [f"initial_{i}", f"final_{i}"]

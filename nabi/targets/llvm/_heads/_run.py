@@ -123,6 +123,9 @@ class _Call:
         memory = working_memory(layout)
         self._values["batch"] = rows.batch
         self._values["offset"], self._values["lengths"] = to_read(rows.offset), to_read(lengths)
+        for name, flags in (("zero", rows.zero), ("cut", rows.cut)):
+            if flags is not None:
+                self._values[name] = to_read(flags)
         self._values["scratch"] = memory[1] + layout.places["scratch"]
         names = kernel.arguments
         block: Any = arguments(len(names), [self._values[name] for name in names])
@@ -149,7 +152,8 @@ def run_forward(
     """
     places, dtype = places_of_cached(program), x.dtype
     kept = tuple(i for i in keep if i in places.forward.read)
-    kernel = heads_kernel(program, _DTYPES[dtype], "forward", save, kept)
+    zeros = rows.zero is not None
+    kernel = heads_kernel(program, _DTYPES[dtype], "forward", save, kept, (), zeros)
     values = _leaves(program, x, noises)
     _compute(program, values, families, _before(program, save), "before")
     call = _Call(kernel, dtype, rows)
@@ -204,7 +208,8 @@ def run_backward(
     dtype = x.dtype
     read = places.forward.read
     given = tuple(i for i in read if state_cotangents[i] is not None)
-    kernel = heads_kernel(program, _DTYPES[dtype], "backward", False, (), given)
+    flags = rows.zero is not None, rows.cut is not None
+    kernel = heads_kernel(program, _DTYPES[dtype], "backward", False, (), given, *flags)
     values = {**_leaves(program, x, record.noises), **record.values}
     initial: list[Tensor | None] = [None] * len(record.initial)
     for i, leaf in enumerate(derivative.cotangents):
