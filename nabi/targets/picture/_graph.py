@@ -133,17 +133,17 @@ class _Maker:
     def box(self, node: Node) -> Box:
         """Return the box that computes the value of a node."""
         if node.index not in self.made:
-            if node.operation == "parameter" or _is_fixed(node):
+            if node.operation in ("view", "expand"):
+                # Axes are not drawn; the value keeps the name that it has with them.
+                box = self.made[node.index] = self.box(node.arguments[0])
+                box.name = box.name or self.names.get(node.index, "")
+            elif node.operation == "parameter" or _is_fixed(node):
                 # Weights that several values read, and fixed numbers, are boxes that read nothing.
                 label = symbol(node, LATEX) if node.operation == "parameter" else r"\mathrm{const}"
                 self.made[node.index] = self.boxes[node.index] = Box("map", label)
                 self.made[node.index].name = self.names.get(node.index, "")
             elif not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
-            elif node.operation in ("view", "expand"):
-                # Axes are not drawn; the value keeps the name that it has with them.
-                box = self.made[node.index] = self.box(node.arguments[0])
-                box.name = box.name or self.names.get(node.index, "")
             else:
                 box = self.compute(node)
                 box.name = self.names.get(node.index, "")

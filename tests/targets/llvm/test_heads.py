@@ -33,6 +33,8 @@ from nabi.targets import eager
 from nabi.targets.llvm._heads import _run
 from nabi.targets.llvm._heads._places import places_of
 
+from .axis_programs import RandomAxes
+
 NAMES = [name for name in cells.names() if issubclass(cells.get(name), cells.MatrixCell)]
 ROWS = {
     "even": Rows([2] * 19, 2),
@@ -112,15 +114,9 @@ def relative(found: Tensor | None, want: Tensor | None) -> float:
     return float((found - want).abs().max() / (1e-9 + want.abs().max()))
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("cell", CASES, ids=repr)
-@torch.no_grad()
-def test_native_code_computes_what_torch_does(cell: Cell, rows: str) -> None:
-    laid = ROWS[rows]
-    program = cell.program(5)
-    dtype, most = (torch.float64, 1e-12) if rows == "even" else (torch.float32, 2e-4)
+def compare(program: Program, laid: Rows, dtype: torch.dtype, most: float, keep: tuple[int, ...]) -> None:
+    """Hold native code against torch's kernel: states, gradients, inference."""
     x, states, weights = data(program, laid, dtype)
-    keep = tuple(range(len(states))) if rows == "even" else (0,)
     need = {"need_input": True, "need_families": (True,) * len(weights)}
     want, want_finals, kept = eager.run_forward(program, laid, x, states, weights, (), keep=keep, save=True)
     found, finals, record = _run.run_forward(program, laid, x, states, weights, (), keep=keep, save=True)
@@ -138,6 +134,17 @@ def test_native_code_computes_what_torch_does(cell: Cell, rows: str) -> None:
     dx, initial, gradients = _run.run_backward(program, laid, record, weights, of_rows, of_finals, **need)  # type: ignore[arg-type]
     for two, one in zip((dx, *initial, *gradients), (truth.x, *truth.initial, *truth.families), strict=True):
         assert relative(two, one) <= most
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("cell", CASES, ids=repr)
+@torch.no_grad()
+def test_native_code_computes_what_torch_does(cell: Cell, rows: str) -> None:
+    program = cell.program(5)
+    if rows == "even":
+        compare(program, ROWS[rows], torch.float64, 1e-12, tuple(range(len(program.state_names))))
+    else:
+        compare(program, ROWS[rows], torch.float32, 2e-4, (0,))
 
 
 def test_heads_are_divided_or_rows_are() -> None:
@@ -235,3 +242,12 @@ def test_a_layer_learns() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert sum(losses[-20:]) / 20 < 0.5 * sum(losses[:20]) / 20
+
+
+@pytest.mark.parametrize("seed", range(8))
+@torch.no_grad()
+def test_random_programs(seed: int) -> None:
+    """Eight of many: `for seed in range(1000): test_random_programs(seed)` takes four minutes."""
+    program = RandomAxes(4, seed=100 + seed, heads=1 + seed % 3).program(4)
+    assert not _run.can_run(program)
+    compare(program, Rows([2, 2, 2, 1, 1], 3), torch.float64, 1e-9, (0, 1, 2, 3, 4))

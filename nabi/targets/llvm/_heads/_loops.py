@@ -69,7 +69,9 @@ class StepWriter:
         shape = loop.shape
         self._items = frozenset(node.index for node in loop.items)
         last = shape[-1] if shape else 1
-        self.v = v = self._vectors(last)
+        # Single numbers of a last axis do not lie side by side.
+        narrow = any(self._is_narrow(node) for node in loop.items)
+        self.v = v = Vectors(self.b, self._dtype, 1) if narrow else self._vectors(last)
         vectors = last // v.lanes
         self._unrolled = unrolled = max(u for u in range(1, _UNROLLED + 1) if vectors % u == 0)
         blocks = vectors // unrolled
@@ -139,7 +141,11 @@ class StepWriter:
                     self._reduce(node, loop, at, first, u, rests, blocks)
                 elif node.operation == "pad":
                     value = self._value(node.arguments[0], at, first, u)
-                    self._store(node, value, at, first, u, shift=node.details[0])
+                    if self._is_narrow(node):
+                        place = self._in_last(node, loop.shape, at, first, u, node.details[0])
+                        self.v.store(value, place)
+                    else:
+                        self._store(node, value, at, first, u, shift=node.details[0])
                 else:
                     value = self._value(node, at, first, u)
                     if node.index in self._schedule.kept:
@@ -235,8 +241,7 @@ class StepWriter:
             found = self.v.load(self._address(node, at, first, u))
         elif node.operation == "view":
             given = node.arguments[0]
-            same = self._heads.shape(node) == self._heads.shape(given)
-            if same and (given.index not in self._memory or given.index in self._items):
+            if self._heads.shape(node) == self._heads.shape(given):
                 found = self._value(given, at, first, u)
             else:
                 root = source_of(given, self._memory)
@@ -245,8 +250,12 @@ class StepWriter:
         elif node.operation == "expand":
             found = self._expanded(node, at, first, u)
         elif node.operation == "part":
-            given = node.arguments[0]
-            found = self.v.load(self._address(given, at, first, u, shift=node.details[0]))
+            given, start = node.arguments[0], node.details[0]
+            if self._is_narrow(node):
+                place = self._in_last(given, self._heads.shape(node), at, first, u, start)
+            else:
+                place = self._address(given, at, first, u, shift=start)
+            found = self.v.load(place)
         elif node.operation in ("add", "sub"):
             found = self._sum(node, at, first, u)
         else:
@@ -280,6 +289,21 @@ class StepWriter:
             return self.v.load(self._address(given, place, first, u))
         return self._splat(given, place, at)
 
+    def _is_narrow(self, node: Node) -> bool:
+        """Return whether a value takes one number of each last axis of another, or puts one there."""
+        one = {"part": node, "pad": node.arguments[0] if node.arguments else node}.get(node.operation)
+        return one is not None and self._heads.axes(one)[-1] == 1
+
+    def _in_last(
+        self, whole: Node, shape: tuple[int, ...], at: Sequence[Any], first: Any, u: int, place: int
+    ) -> Any:
+        """Return the address of one number of the last axis of a value, in a loop over the other axes."""
+        root = source_of(whole, self._memory)
+        leading = list(at)
+        if shape:
+            leading.append(self.b.add(first, index(u)))
+        return self._place(self._memory[root.index], self._heads.shape(whole), leading, None, 0, place, True)
+
     def _splat(self, given: Node, place: Sequence[Any], at: Sequence[Any]) -> Any:
         # The same for all vectors of a row.
         key = (given.index, ",".join(str(id(one)) for one in place))
@@ -297,10 +321,17 @@ class StepWriter:
         return self._place(self._memory[root.index], self._heads.shape(node), at, first, u, shift)
 
     def _place(
-        self, pointer: Any, shape: tuple[int, ...], at: Sequence[Any], first: Any, u: int, shift: int = 0
+        self,
+        pointer: Any,
+        shape: tuple[int, ...],
+        at: Sequence[Any],
+        first: Any,
+        u: int,
+        shift: int = 0,
+        without_last: bool = False,
     ) -> Any:
         b = self.b
-        sizes = shape if first is None else shape[:-1]
+        sizes = shape if first is None and not without_last else shape[:-1]
         steps = [prod(shape[i + 1 :]) for i in range(len(sizes))]
         found: Any = None
         for one, step in zip(at, steps, strict=True):
