@@ -196,8 +196,9 @@ class _Forward(_Writer):
                 moved.append(i)
                 targets.append((target, self.scratch[f"next_{i}"]))
         for j, target in enumerate(kernel.columns):
-            width = target.node.width or 1
-            targets.append((target, self.share(f"out_{j}", row, width, self.heads.size(target.node))))
+            at = b.mul(row, self.k[f"line_out_{j}"])
+            at = b.add(at, b.mul(self.head, index(self.heads.size(target.node))))
+            targets.append((target, self.v.address(self.k[f"out_{j}"], at)))
         later = self.place(targets, memory)
         self.run(kernel.schedule, memory, None, overwritten)
         for source, target_place, size in later:
@@ -286,7 +287,7 @@ class _Backward(_Writer):
                 self.copy(after, self._slot(f"ring_{i}", slot, size, after=1), size)
 
     def _step(self, slot: Any, row: Any) -> None:
-        kernel = self.kernel
+        kernel, b = self.kernel, self.b
         widths = kernel.program.state_widths
         for i in kernel.given:
             size = kernel.sizes[i]
@@ -309,8 +310,9 @@ class _Backward(_Writer):
                 moved.append(i)
                 targets.append((target, self.scratch[f"next_{i}"]))
         for j, target in enumerate(kernel.columns):
-            width = target.node.width or 1
-            targets.append((target, self.share(f"out_{j}", row, width, self.heads.size(target.node))))
+            at = b.mul(row, self.k[f"line_out_{j}"])
+            at = b.add(at, b.mul(self.head, index(self.heads.size(target.node))))
+            targets.append((target, self.v.address(self.k[f"out_{j}"], at)))
         later = self.place(targets, memory)
         adds: dict[int, Any] = {}
         added: list[tuple[Any, Any, int]] = []

@@ -310,7 +310,8 @@ class HeadsKernel:
                 found += [f"given_{i}"] if i in self.given else []
         for j in range(len(self.inputs)):
             found += [f"in_{j}", f"line_in_{j}"]
-        found += [f"out_{j}" for j in range(len(self.columns))]
+        for j in range(len(self.columns)):
+            found += [f"out_{j}", f"line_out_{j}"]
         if self.name == "backward":
             found += [f"sum_{name}" for name in self.sums]
         return tuple(found)

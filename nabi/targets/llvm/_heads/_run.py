@@ -1,6 +1,6 @@
 """Runs programs with heads: torch before the loop, a kernel over the steps of every head, torch after it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -114,6 +114,13 @@ class _Call:
         self._values[f"in_{j}"] = to_read(tensor)
         self._values[f"line_in_{j}"] = line
 
+    def out(self, j: int, node: Node, values: dict[int, Tensor]) -> None:
+        """Give memory for the values of a node for all rows, unless it has a place beside others."""
+        if node.index not in values:
+            values[node.index] = fresh((self._rows.count, node.width or 1), self._dtype)
+        self.fill(f"out_{j}", values[node.index])
+        self._values[f"line_out_{j}"] = values[node.index].stride(0)
+
     def run(self, work: float) -> None:
         """Run the kernel."""
         kernel, rows = self._kernel, self._rows
@@ -172,8 +179,7 @@ def run_forward(
         if i in kept:
             states[i] = call.fill(f"rows_{i}", fresh((rows.count, width), dtype))
     for j, target in enumerate(kernel.columns):
-        node = target.node
-        values[node.index] = call.fill(f"out_{j}", fresh((rows.count, node.width or 1), dtype))
+        call.out(j, target.node, values)
     call.run(_work(kernel, rows))
     outputs = tuple(places.outputs[i] for i in range(len(initial)) if i not in kernel.read)
     _compute(program, values, families, outputs, "after")
@@ -231,21 +237,21 @@ def run_backward(
             cotangent = state_cotangents[i]
             assert cotangent is not None
             call.read(f"given_{i}", cotangent)
+    stacks = _written_stacks(kernel, rows, dtype, values)
     for j, target in enumerate(kernel.columns):
-        node = target.node
-        values[node.index] = call.fill(f"out_{j}", fresh((rows.count, node.width or 1), dtype))
+        call.out(j, target.node, values)
     sums = {
         name: call.update(f"sum_{name}", x.new_zeros((rows.batch, target.node.width or 1)))
         for name, target in kernel.sums.items()
     }
     call.run(3 * _work(kernel, rows))
     wanted = _gradient_nodes(program, tuple(sums), need_input, need_families)
-    _compute(program, values, families, wanted, "after")
+    _compute(program, values, families, wanted, "after", stacks)
     dx = values[derivative.input.index] if need_input and derivative.input is not None else None
     if dx is not None and derivative.input is not None:
         dx = _in_rows(dx, derivative.input, rows)
     gradients = tuple(
-        _family_gradient(program, number, values, sums, family) if need_families[number] else None
+        _family_gradient(program, number, values, sums, family, stacks) if need_families[number] else None
         for number, family in enumerate(families)
     )
     return dx, tuple(initial), gradients
@@ -272,18 +278,62 @@ def _leaves(program: Program, x: Tensor, noises: Sequence[Tensor]) -> dict[int, 
 
 
 def _compute(
-    program: Program, values: dict[int, Tensor], families: Sequence[Tensor], wanted: Iterable[Node], name: str
+    program: Program,
+    values: dict[int, Tensor],
+    families: Sequence[Tensor],
+    wanted: Iterable[Node],
+    name: str,
+    stacks: Mapping[tuple[int, ...], Tensor] | None = None,
 ) -> None:
-    """Add the wanted values to those that are there."""
+    """Add the wanted values to those that are there; stacks are values that lie side by side."""
     missing = tuple(node for node in wanted if node.index not in values)
     if not missing:
         return
     nodes = program.trace.nodes
     there = tuple(nodes[index] for index in sorted(values))
     with torch.no_grad():
-        made = part_of(program, there, missing, name)([values[node.index] for node in there], families)
+        side_by_side = stacks or {}
+        part = part_of(program, there, missing, name, tuple(side_by_side))
+        made = part([*(values[node.index] for node in there), *side_by_side.values()], families)
     for node, value in zip(missing, made, strict=True):
         values[node.index] = value
+
+
+@lru_cache(maxsize=512)
+def _stacks(kernel: HeadsKernel) -> tuple[tuple[Node, ...], ...]:
+    """Return the cotangents that products after the loop read side by side, where the loop gives them all."""
+    program = kernel.program
+    given = {target.node.index for target in kernel.columns}
+    groups: dict[tuple[int, int], list[tuple[int, Node]]] = {}
+    for name, pairs in program.derivative.matrices.items():
+        family, rows = program.family_of(name)
+        for cotangent, operand in pairs:
+            groups.setdefault((family, operand.index), []).append((rows.start, cotangent))
+    found: list[tuple[Node, ...]] = []
+    for members in groups.values():
+        nodes = tuple(node for _, node in sorted(members, key=lambda member: member[0]))
+        indices = {node.index for node in nodes}
+        if 1 < len(nodes) == len(indices) and indices <= given:
+            found.append(nodes)
+            given -= indices
+    return tuple(found)
+
+
+def _written_stacks(
+    kernel: HeadsKernel, rows: Rows, dtype: torch.dtype, values: dict[int, Tensor]
+) -> dict[tuple[int, ...], Tensor]:
+    """Return memory for cotangents side by side, and give each its part of it."""
+    found: dict[tuple[int, ...], Tensor] = {}
+    if GUARDED:  # which looks at whole tensors
+        return found
+    for nodes in _stacks(kernel):
+        whole = fresh((rows.count, sum(node.width or 1 for node in nodes)), dtype)
+        at = 0
+        for node in nodes:
+            values[node.index] = whole[:, at : at + (node.width or 1)]
+            at += node.width or 1
+        found[tuple(node.index for node in nodes)] = whole
+    return found
 
 
 @lru_cache(maxsize=512)
@@ -343,7 +393,12 @@ def _gradient_nodes(
 
 
 def _family_gradient(
-    program: Program, number: int, values: dict[int, Tensor], sums: dict[str, Tensor], family: Tensor
+    program: Program,
+    number: int,
+    values: dict[int, Tensor],
+    sums: dict[str, Tensor],
+    family: Tensor,
+    stacks: Mapping[tuple[int, ...], Tensor],
 ) -> Tensor:
     """Return the gradient of one tensor of weights."""
     derivative = program.derivative
@@ -362,7 +417,10 @@ def _family_gradient(
         group.sort(key=lambda entry: entry[0].start)
         cotangents = [values[cotangent.index] for _, cotangent, _ in group]
         operand = group[0][2]
-        stack = cotangents[0] if len(cotangents) == 1 else torch.cat(cotangents, 1)
+        known = stacks.get(tuple(cotangent.index for _, cotangent, _ in group))
+        stack = known if known is not None else cotangents[0]
+        if known is None and len(cotangents) > 1:
+            stack = torch.cat(cotangents, 1)
         read = values[operand.index]
         product = stack.t().mm(read) if operand.has_rows else stack.sum(0).outer(read.reshape(-1))
         at = 0

@@ -15,7 +15,13 @@ Part = Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 @lru_cache(maxsize=256)
-def part_of(program: Program, there: tuple[Node, ...], wanted: tuple[Node, ...], name: str) -> Part:
+def part_of(
+    program: Program,
+    there: tuple[Node, ...],
+    wanted: tuple[Node, ...],
+    name: str,
+    stacks: tuple[tuple[int, ...], ...] = (),
+) -> Part:
     """Return a function that computes values for all rows.
 
     Args:
@@ -23,8 +29,9 @@ def part_of(program: Program, there: tuple[Node, ...], wanted: tuple[Node, ...],
         there: the values that it is given, `[N, width]`; leaves apart from weights and numbers among them.
         wanted: the values that it returns; those without rows are `[width]` or `[1, width]`.
         name: of the function, for tracebacks.
+        stacks: values that are given side by side as well, after the others, by the indices of their nodes.
     """
-    writer = _Writer(program, there)
+    writer = _Writer(program, there, stacks)
     for node in wanted:
         writer.value(node)
     returned = ", ".join(writer.values[node.index] for node in wanted)
@@ -34,9 +41,10 @@ def part_of(program: Program, there: tuple[Node, ...], wanted: tuple[Node, ...],
 
 
 class _Writer:
-    def __init__(self, program: Program, there: Iterable[Node]) -> None:
+    def __init__(self, program: Program, there: Sequence[Node], stacks: Iterable[tuple[int, ...]]) -> None:
         self.program = program
         self.values = {node.index: f"there[{i}]" for i, node in enumerate(there)}
+        self.stacks = {nodes: f"there[{i}]" for i, nodes in enumerate(stacks, len(there))}
         self.lines: list[str] = []
 
     def value(self, node: Node) -> None:
@@ -101,7 +109,9 @@ class _Writer:
         joined = join_slices(tuple(rows for _, rows in places))
         name = f"v{node.index}"
         if joined is not None:
-            stack = cotangents[0] if len(cotangents) == 1 else f"torch.cat(({', '.join(cotangents)}), -1)"
+            stack = self.stacks.get(tuple(one.index for one in node.arguments[1::2]))
+            if stack is None:
+                stack = cotangents[0] if len(cotangents) == 1 else f"torch.cat(({', '.join(cotangents)}), -1)"
             products = [f"torch.mm({stack}, families[{places[0][0]}][{joined.start}:{joined.stop}])"]
         else:
             products = [
