@@ -79,8 +79,12 @@ class Places:
     def _place(self, node: Node, place: dict[int, str]) -> str:
         if node.operation == "state":
             return LOOP
-        if node.operation in LEAVES or not node.has_rows:
+        if node.operation in LEAVES:
             return BEFORE
+        if not node.has_rows:
+            # Weights are repeated where they are read; in memory that would be more of them.
+            repeated = node.operation == "expand" and len(node.axes) > 2
+            return LOOP if repeated and self.heads.is_possible(node) else BEFORE
         places = {place[argument.index] for argument in node.arguments}
         if AFTER in places:
             return AFTER
