@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from nabi import _checks
-from nabi.cells._matrix import MatrixCell, unit
+from nabi.cells._matrix import SPEEDS, STEPS, MatrixCell, unit
 from nabi.ir import Node
 from nabi.ir.functions import exp, flat, outer, read, sigmoid, silu, softplus, split
 
@@ -44,7 +44,8 @@ class GatedDeltaNet(DeltaNet):
 
     def decayed(self, S: Node, x: Node) -> Node:
         """`α S` with `α = exp(-exp(A) softplus(W x + b))`, one number a head."""
-        alpha = exp(-exp(self.gain("A", "d", self.heads)) * softplus(self.of_head("a", x)))
+        speed = exp(self.gain("A", "d", self.heads, init=SPEEDS))
+        alpha = exp(-speed * softplus(self.of_head("a", x, bias=STEPS)))
         return alpha * S
 
 
@@ -66,6 +67,7 @@ class KDA(DeltaNet):
     def decayed(self, S: Node, x: Node) -> Node:
         """`diag(α) S` with `α = exp(-exp(A) softplus(W₂ W₁ x + b))`."""
         low = self.linear("r", "r", x, units=self.rank)
-        rows = self.affine("a", units=self.heads * self.rows, bias="a", a=low)
+        init = {"b": STEPS} if self.use_bias else None
+        rows = self.affine("a", units=self.heads * self.rows, bias="a", init=init, a=low)
         speed = softplus(split(rows, self.heads, self.rows))
-        return exp(-exp(self.gain("A", "d", self.heads)) * speed) * S
+        return exp(-exp(self.gain("A", "d", self.heads, init=SPEEDS)) * speed) * S

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.errors import ArgumentError
-from nabi.ir import Cell, Node
+from nabi.ir import Cell, Node, initial
 from nabi.ir.functions import (
     cos,
     elu,
@@ -35,6 +35,8 @@ __all__ = [
     "GLA",
     "HGRN2",
     "M2RNN",
+    "SPEEDS",
+    "STEPS",
     "LinearTransformer",
     "Mamba2",
     "MatrixCell",
@@ -42,6 +44,13 @@ __all__ = [
     "RetNet",
     "unit",
 ]
+
+
+SPEEDS = initial.Chrono(17.0)
+"""Of the logarithm of a decay: the decay is uniform between 1 and 16, as in Mamba-2."""
+
+STEPS = initial.Uniform(-6.907, -2.252)
+"""Of a bias before softplus: steps between 0.001 and 0.1, uniform in their logarithm, as in Mamba-2."""
 
 
 class MatrixCell(Cell):
@@ -91,9 +100,17 @@ class MatrixCell(Cell):
         """Return `W_vgate x`, divided into heads × values."""
         return split(self.linear(gate, "v", x), self.heads, self.values)
 
-    def of_head(self, gate: str, x: Node, bias: bool = True) -> Node:
-        """Return one number a head, `W_ggate x + b_ggate`."""
-        return self.affine(gate, units=self.heads, bias="g" if bias else False, g=x)
+    def of_head(self, gate: str, x: Node, *, weights: Any = None, bias: Any = None) -> Node:
+        """Return one number a head, `W_ggate x + b_ggate`.
+
+        Args:
+            gate: the gate's name.
+            x: the input.
+            weights, bias: what they start with; None for what the layer says.
+        """
+        init = {"g": weights, "b": bias if self.use_bias else None}
+        said = {letter: value for letter, value in init.items() if value is not None}
+        return self.affine(gate, units=self.heads, bias="g", init=said, g=x)
 
     def of_rows(self, gate: str, x: Node) -> Node:
         """Return heads × keys numbers, `W_kgate x + b_kgate`."""
@@ -216,8 +233,8 @@ class Mamba2(MatrixCell):
         """`S_t = a S_{t-1} + B ⊗ (Δ x)` with `a = exp(-exp(A) Δ)`, `y = Sᵀ C + D x`."""
         v = silu(self.value("v", x))
         B, C = (split(silu(self.linear(g, "k", x, units=self.rows)), 1, self.rows) for g in ("B", "C"))
-        delta = softplus(self.of_head("d", x))
-        a = exp(-exp(self.gain("A", "d", self.heads)) * delta)
+        delta = softplus(self.of_head("d", x, bias=STEPS))
+        a = exp(-exp(self.gain("A", "d", self.heads, init=SPEEDS)) * delta)
         S_t = a * S + outer(B, delta * v)
         y = read(S_t, C) + self.gain("D", "d", self.heads) * v
         # One number a row, so that the gated output has mean square 1 over all units.
@@ -228,7 +245,8 @@ class Mamba2(MatrixCell):
 class MatrixLSTM(MatrixCell):
     """Matrix LSTM of the xLSTM (Beck et al. 2024, equations 19 to 27): exponential gates, kept in range by m.
 
-    For language models and tasks that store pairs; it has no product with its own output, so it cannot count.
+    The gates start without weights, forget gates open. For language models and tasks that store pairs; it has
+    no product with its own output, so it cannot count.
     """
 
     states: ClassVar[tuple[str, ...]] = ("h", "S", "n", "m")
@@ -236,7 +254,8 @@ class MatrixLSTM(MatrixCell):
     def step(self, x: Node, h: Node, S: Node, n: Node, m: Node) -> Any:
         """`S_t = f S_{t-1} + i k ⊗ v`, `h = σ(o) ∘ Sᵀ q / max(|n · q|, e^-m)`."""
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
-        log_i, log_f = self.of_head("i", x), -softplus(-self.of_head("f", x))
+        log_i = self.of_head("i", x, weights=0.0, bias=initial.Normal(0.0, 0.1))
+        log_f = -softplus(-self.of_head("f", x, weights=0.0, bias=initial.Linspace(3.0, 6.0)))
         m_t = maximum(log_f + m, log_i)
         f, i = exp(log_f + m - m_t), exp(log_i - m_t)
         S_t = f * S + outer(i * k, v)

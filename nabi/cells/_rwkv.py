@@ -5,10 +5,14 @@ from typing import Any
 
 from nabi import _checks
 from nabi.cells._matrix import MatrixCell, unit
-from nabi.ir import Node
+from nabi.ir import Node, initial
 from nabi.ir.functions import exp, flat, norm, outer, read, sigmoid, silu, split, tanh, total
 
 __all__ = ["RWKV5", "RWKV6", "RWKV7"]
+
+
+SPREAD = initial.Linspace(-6.0, -1.0)
+"""Of the logarithm of a decay: rows that keep 0.998 a step to rows that keep 0.69."""
 
 
 class RWKV5(MatrixCell):
@@ -19,13 +23,13 @@ class RWKV5(MatrixCell):
     For language models that run on processors.
     """
 
-    def weight(self, gate: str, letter: str) -> Node:
-        """Return learned numbers of heads × keys."""
-        return split(self.gain(gate, letter, self.heads * self.rows), self.heads, self.rows)
+    def weight(self, gate: str, letter: str, init: Any = None) -> Node:
+        """Return learned numbers of heads × keys, which start with `init`, or one."""
+        return split(self.gain(gate, letter, self.heads * self.rows, init=init), self.heads, self.rows)
 
     def decay(self, x: Node) -> Node:
         """Return what every row keeps: `exp(-exp(w))`."""
-        return exp(-exp(self.weight("w", "k")))
+        return exp(-exp(self.weight("w", "k", SPREAD)))
 
     def step(self, x: Node, h: Node, S: Node) -> Any:
         """`y = (S_{t-1} + (u ∘ k) ⊗ v)ᵀ r`, `S_t = diag(w) S_{t-1} + k ⊗ v`."""
@@ -53,7 +57,7 @@ class RWKV6(RWKV5):
         """Return what every row keeps: `exp(-exp(w + B tanh(A x)))`."""
         low = tanh(self.linear("r", "r", x, units=self.rank))
         speed = split(self.linear("w", "a", low, units=self.heads * self.rows), self.heads, self.rows)
-        return exp(-exp(self.weight("w", "k") + speed))
+        return exp(-exp(self.weight("w", "k", SPREAD) + speed))
 
 
 class RWKV7(RWKV5):

@@ -28,6 +28,8 @@ def recipe_of(program: Traced) -> str:
         "input_size": program.input_size,
         "training": program.training,
     }
+    if program.is_lowered:
+        found["lowered"] = True
     try:
         text = json.dumps(found)
     except (TypeError, ValueError):
@@ -53,6 +55,7 @@ def make_again(recipe: str, cells: type) -> Any:
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
         program = _class(name, cells)(**arguments).program(input_size, training)
+        program = program.lowered.program if found.get("lowered") else program
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
     if program.key != key:

@@ -67,7 +67,8 @@ def listing(
     else:
         from nabi.targets.llvm._writer._module import write_module
 
-        kernel = _kernel(program, direction, dtype, target)
+        lowered = program.lowered
+        kernel = _kernel(lowered.program if lowered else program, direction, dtype, target)
         head_lines, module = _head(kernel), write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"
