@@ -227,14 +227,8 @@ class Cell:
     def blocks(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
         """Return the product of every head with a matrix of its own, along the last axis.
 
-        Args:
-            gate: the gate's name.
-            letter: names the weights, `R_lettergate`, heads × width × units numbers.
-            operand: a value of shape heads × width, or heads × rows × width.
-            units: width of the result; that of the operand by default.
-
-        Raises:
-            CellError: the operand has one axis or more than three.
+        The operand is heads × width or heads × rows × width, else a `CellError` is raised; the weights
+        `R_lettergate` are heads × width × units numbers, units being the width by default.
         """
         trace = self._trace()
         self._width_of(operand, "blocks")
