@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from nabi._public import public
 from nabi.cells._clockwork import ClockworkRNN
 from nabi.cells._delayed import NARX, TauGRU
+from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+from nabi.cells._matrix import GLA, HGRN2, M2RNN, LinearTransformer, Mamba2, MatrixCell, MatrixLSTM, RetNet
 from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
 from nabi.cells._ordered import ONLSTM
+from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
 from nabi.cells._simple import IndRNN, SimpleRNN
 from nabi.cells._spelling import read as _read
 from nabi.cells._spiking import ALIF, LIF
@@ -32,23 +35,36 @@ from nabi.ir import Cell
 __all__ = [
     "ALIF",
     "FSRNN",
+    "GLA",
     "GRU",
     "GRU2014",
+    "HGRN2",
+    "KDA",
     "LIF",
     "LSTM",
+    "M2RNN",
     "NARX",
     "ONLSTM",
+    "RWKV5",
+    "RWKV6",
+    "RWKV7",
     "AttentionWindow",
     "Cell",
     "ClockworkRNN",
     "CoupledLSTM",
+    "DeltaNet",
     "Dilated",
     "GRULecture",
+    "GatedDeltaNet",
     "Highway",
     "HyperLSTM",
     "IndRNN",
     "LayerNorm",
     "LayerNormLSTM",
+    "LinearTransformer",
+    "Mamba2",
+    "MatrixCell",
+    "MatrixLSTM",
     "NestedLSTM",
     "OnnxBody",
     "OnnxGRU",
@@ -58,6 +74,7 @@ __all__ = [
     "ProjectedLSTM",
     "RecurrentDropout",
     "Residual",
+    "RetNet",
     "SimpleRNN",
     "SkipRNN",
     "TauGRU",
@@ -82,6 +99,19 @@ _CELLS: dict[str, type[Cell]] = {
     "projected-lstm": ProjectedLSTM,
     "zoneout-lstm": ZoneoutLSTM,
     "ind-rnn": IndRNN,
+    "linear-transformer": LinearTransformer,
+    "retnet": RetNet,
+    "gla": GLA,
+    "hgrn2": HGRN2,
+    "mamba-2": Mamba2,
+    "matrix-lstm": MatrixLSTM,
+    "m2rnn": M2RNN,
+    "deltanet": DeltaNet,
+    "gated-deltanet": GatedDeltaNet,
+    "kda": KDA,
+    "rwkv-5": RWKV5,
+    "rwkv-6": RWKV6,
+    "rwkv-7": RWKV7,
     "on-lstm": ONLSTM,
     "nested-lstm": NestedLSTM,
     "fs-rnn": FSRNN,
