@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nabi.cells._clockwork import ClockworkRNN
     from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
     from nabi.cells._delayed import NARX, TauGRU
+    from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
     from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
     from nabi.cells._exponential import SLSTM, Aaren
     from nabi.cells._few_gates import (
@@ -58,12 +59,23 @@ if TYPE_CHECKING:
         ParaLSTM,
         ResidualLSTM,
     )
+    from nabi.cells._matrix import (
+        GLA,
+        HGRN2,
+        M2RNN,
+        LinearTransformer,
+        Mamba2,
+        MatrixCell,
+        MatrixLSTM,
+        RetNet,
+    )
     from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
     from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
     from nabi.cells._onnx_body import OnnxBody
     from nabi.cells._ordered import ONLSTM
     from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
     from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
+    from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
     from nabi.cells._simple import IndRNN, SimpleRNN
     from nabi.cells._spiking import ALIF, LIF
     from nabi.cells._structured import (
@@ -98,6 +110,7 @@ else:
             "nabi.cells._clockwork": ["ClockworkRNN"],
             "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
             "nabi.cells._delayed": ["NARX", "TauGRU"],
+            "nabi.cells._delta": ["KDA", "DeltaNet", "GatedDeltaNet"],
             "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"],
             "nabi.cells._exponential": ["SLSTM", "Aaren"],
             "nabi.cells._few_gates": [
@@ -163,12 +176,23 @@ else:
                 "ParaLSTM",
                 "ResidualLSTM",
             ],
+            "nabi.cells._matrix": [
+                "GLA",
+                "HGRN2",
+                "M2RNN",
+                "LinearTransformer",
+                "Mamba2",
+                "MatrixCell",
+                "MatrixLSTM",
+                "RetNet",
+            ],
             "nabi.cells._nested": ["FSRNN", "HyperLSTM", "NestedLSTM"],
             "nabi.cells._onnx": ["OnnxGRU", "OnnxLSTM", "OnnxRNN"],
             "nabi.cells._onnx_body": ["OnnxBody"],
             "nabi.cells._ordered": ["ONLSTM"],
             "nabi.cells._oscillators": ["LEM", "CoRNN", "UnICORNN"],
             "nabi.cells._rotations": ["HGRN", "LRU", "S5", "LinOSS"],
+            "nabi.cells._rwkv": ["RWKV5", "RWKV6", "RWKV7"],
             "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
             "nabi.cells._spiking": ["ALIF", "LIF"],
             "nabi.cells._structured": [
@@ -207,6 +231,7 @@ __all__ = [
     "FSRNN",
     "GILR",
     "GILRLSTM",
+    "GLA",
     "GORU",
     "GRU",
     "GRU1",
@@ -214,13 +239,16 @@ __all__ = [
     "GRU3",
     "GRU2014",
     "HGRN",
+    "HGRN2",
     "IRNN",
     "JANET",
+    "KDA",
     "LEM",
     "LIF",
     "LMU",
     "LRU",
     "LSTM",
+    "M2RNN",
     "MGU",
     "MGU1",
     "MGU2",
@@ -240,6 +268,9 @@ __all__ = [
     "RHN",
     "RUM",
     "RWKV4",
+    "RWKV5",
+    "RWKV6",
+    "RWKV7",
     "S5",
     "SCRN",
     "SGRN",
@@ -257,6 +288,7 @@ __all__ = [
     "ClockworkRNN",
     "CoRNN",
     "CoupledLSTM",
+    "DeltaNet",
     "DeltaRNN",
     "Dilated",
     "EchoState",
@@ -266,6 +298,7 @@ __all__ = [
     "FullGateRecurrenceLSTM",
     "GRULecture",
     "GatedAntisymmetricRNN",
+    "GatedDeltaNet",
     "HiPPO",
     "Highway",
     "HighwayLSTM",
@@ -281,7 +314,11 @@ __all__ = [
     "LiGRU",
     "LightRU",
     "LinOSS",
+    "LinearTransformer",
     "LipschitzRNN",
+    "Mamba2",
+    "MatrixCell",
+    "MatrixLSTM",
     "MemoryControllerLSTM",
     "MiRU1",
     "MiRU2",
@@ -309,6 +346,7 @@ __all__ = [
     "RecurrentDropout",
     "Residual",
     "ResidualLSTM",
+    "RetNet",
     "ScoRNN",
     "SimpleRNN",
     "SkipRNN",

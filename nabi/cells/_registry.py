@@ -133,6 +133,24 @@ _FAMILIES: dict[str, Family] = {
             "hyper-lstm": "HyperLSTM",
         },
     ),
+    "matrix": Family(
+        "Matrix states: linear attention and its kin",
+        {
+            "linear-transformer": "LinearTransformer",
+            "retnet": "RetNet",
+            "gla": "GLA",
+            "hgrn2": "HGRN2",
+            "mamba-2": "Mamba2",
+            "matrix-lstm": "MatrixLSTM",
+            "m2rnn": "M2RNN",
+            "deltanet": "DeltaNet",
+            "gated-deltanet": "GatedDeltaNet",
+            "kda": "KDA",
+            "rwkv-5": "RWKV5",
+            "rwkv-6": "RWKV6",
+            "rwkv-7": "RWKV7",
+        },
+    ),
     "delays": Family(
         "Delays and clocks",
         {

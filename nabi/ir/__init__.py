@@ -3,8 +3,10 @@
 from nabi.ir import derived, functions, initial
 from nabi.ir._cell import Cell, find_program
 from nabi.ir._elementwise import elementwise
+from nabi.ir._graph._axis_operations import axis_words
 from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
-from nabi.ir._graph._operations import OPERATIONS, Operation, operation
+from nabi.ir._graph._operation import Operation
+from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Lowered, Program
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
@@ -32,6 +34,7 @@ __all__ = [
     "Style",
     "Trace",
     "apply",
+    "axis_words",
     "derived",
     "differentiate",
     "elementwise",

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from keyword import iskeyword
+from math import prod
 from typing import Any, ClassVar, dataclass_transform
 
 from nabi import _checks
@@ -99,8 +100,16 @@ class Cell(Composing):
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
-        """Return the width of a state; `units` unless overridden."""
-        return self.units
+        """Return the width of a state: that of its axes, or `units`, unless overridden."""
+        shape = self.state_shape(name)
+        return prod(shape) if shape else self.units
+
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes of a state, such as `(heads, keys, values)`; none, for one axis, unless overridden.
+
+        A state lies in memory as one row of numbers, the last axis side by side.
+        """
+        return ()
 
     def initial_state(self, name: str) -> Any:
         """Return what a state starts with where no states are given, and after a reset; 0 unless overridden.
@@ -226,6 +235,27 @@ class Cell(Composing):
         for change in trace.changes:
             product = product if change.product is None else change.product(gate, letter, product)
         return product
+
+    def blocks(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
+        """Return the product of every head with a matrix of its own, along the last axis.
+
+        The operand is heads × width or heads × rows × width, else a `CellError` is raised; the weights
+        `R_lettergate` are heads × width × units numbers, units being the width by default.
+        """
+        trace = self._trace()
+        self._width_of(operand, "blocks")
+        if len(operand.axes) not in (2, 3):
+            raise CellError(
+                f"{trace.where()}: blocks takes a value of heads × width or heads × rows × width, not "
+                f"{operand!r}; split(a, heads, width) divides a value into axes"
+            )
+        heads, width, size = operand.axes[0], operand.axes[-1], units or operand.axes[-1]
+        role = "recurrent" if operand.reads_state else "input"
+        weights = self._parameter(gate, f"R_{letter}", (heads * width * size,), role)
+        rows = len(operand.axes) == 3
+        matrix = trace.view(weights, (heads, 1, width, size) if rows else (heads, width, size))
+        whole = trace.view(operand, (*operand.axes, 1))
+        return trace.reduce_axis("axis_sum", trace.apply("mul", whole, matrix), len(operand.axes) - 1)
 
     def diagonal(
         self, gate: str, letter: str, operand: Node, *, init: Any = None, trained: bool = True
@@ -487,11 +517,14 @@ class Cell(Composing):
 def _program(cell: Cell, input_size: int, training: bool) -> Program:
     name = type(cell).__name__
     trace = Trace(name, training)
-    widths = _state_widths(cell)
+    widths, shapes = _state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
     token = current_trace.set(trace)
     try:
         x = trace.leaf("input", "x", input_size)
-        states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
+        states = [
+            trace.leaf("state", state, width, shape)
+            for state, width, shape in zip(cell.states, widths, shapes, strict=True)
+        ]
         try:
             own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
             inspect.signature(cell.step).bind(x, *own)
@@ -529,7 +562,18 @@ def _state_widths(cell: Cell) -> list[int]:
             f"{name}: states: expected different names, each a word without leading or double underscores "
             f"and none of them x, got {states!r}"
         )
-    return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
+    found = []
+    for state in states:
+        width = _width(f"{name}: state_width({state!r})", cell.state_width(state))
+        shape = cell.state_shape(state)
+        sizes = isinstance(shape, tuple) and all(isinstance(size, int) and size > 0 for size in shape)
+        if not sizes or (shape and prod(shape) != width):
+            raise CellError(
+                f"{name}: state_shape({state!r}): expected a tuple of positive sizes whose product is the "
+                f"width, {width}, got {shape!r}"
+            )
+        found.append(width)
+    return found
 
 
 def _width(where: str, value: Any) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nabi._once import cached_property
 from nabi.errors import CellError
+from nabi.ir._graph._axes import show_shape
 from nabi.ir._graph._nodes import Family, Node, Parameter, Trace, needed
 from nabi.ir._recipe import recipe_of
 from nabi.ir._traced._derivative import Derivative, differentiate
@@ -184,6 +185,11 @@ def _new_states(
             raise CellError(
                 f"{where}: the new {state.name} is a scalar, one number for all units; the state has "
                 f"{state.width} units"
+            )
+        if new.axes != state.axes and max(len(new.axes), len(state.axes)) > 1:
+            raise CellError(
+                f"{where}: the new {state.name} has the axes {show_shape(new.axes)}, the state has "
+                f"{show_shape(state.axes)}; split(a, heads, keys) and flat(a) change them"
             )
         if new.width != state.width:
             raise CellError(

@@ -10,6 +10,20 @@ Jumps (`step`, `floor`, `rounded`, `sign`) have the derivative zero. Another one
 from collections.abc import Callable
 
 from nabi.errors import CellError, unknown_name
+from nabi.ir._axis_functions import (
+    flat,
+    join,
+    largest,
+    mean,
+    norm,
+    outer,
+    part,
+    read,
+    softmax,
+    split,
+    total,
+    vector,
+)
 from nabi.ir._graph._declared import DERIVATIVES, derivative_of
 from nabi.ir._graph._nodes import Node, apply
 from nabi.ir._graph._value import FUNCTION_NAMES
@@ -24,6 +38,7 @@ __all__ = [
     "elu",
     "equal",
     "exp",
+    "flat",
     "floor",
     "fold",
     "frac",
@@ -33,6 +48,7 @@ __all__ = [
     "hard_sigmoid",
     "hard_sigmoid_keras2",
     "hard_tanh",
+    "join",
     "largest",
     "leaky_relu",
     "less",
@@ -44,6 +60,9 @@ __all__ = [
     "minimum",
     "norm",
     "not_equal",
+    "outer",
+    "part",
+    "read",
     "relu",
     "repeat",
     "rounded",
@@ -58,12 +77,14 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "split",
     "sqrt",
     "step",
     "stop_gradient",
     "straight_through",
     "tanh",
     "total",
+    "vector",
     "with_derivative",
 ]
 
@@ -102,17 +123,8 @@ silu = _function("silu", "`x` times the sigmoid of `x`, also called swish.")
 leaky_relu = _function("leaky_relu", "`x` where positive, else `0.2 x`.")
 hard_sigmoid = _function("hard_sigmoid", "`x / 6 + 1/2`, cut to 0 and 1.")
 hard_tanh = _function("hard_tanh", "`x`, cut to -1 and 1.")
-softmax = _function("softmax", "`exp(x)` divided by its sum over the units.")
-norm = _function(
-    "norm", "`x` with mean 0 and variance 1 over the units: `(x - mean) / sqrt(variance + 1e-5)`."
-)
-mean = _function("mean", "Mean over the units: one number a row.")
-total = _function("sum", "Sum over the units: one number a row.")
 
 
-largest = _function(
-    "largest", "Largest of the units: one number a row; equally large units share the derivative."
-)
 stop_gradient = _function(
     "stop_gradient", "`x` as a number: nothing is differentiated through it (stop-gradient, detach)."
 )

@@ -193,6 +193,9 @@ def test_every_operation_can_be_rendered_and_differentiated_or_decomposed() -> N
         written = row.across is not None or row.name == "with_derivative"
         assert row.onnx is not None or row.decomposition is not None or written, row.name
         arguments = ["a", "b", "c"][: row.arity]
+        words = dict.fromkeys(
+            ("shape", "given", "sizes", "rank", "axis", "name", "size", "first", "second"), 1
+        )
         for template in (row.torch, row.text, row.latex)[: 1 if row.name == "with_derivative" else 3]:
-            rendered = template.format(*arguments, like="a", width=4)
+            rendered = template.format(*arguments, like="a", width=4, **words)
             assert all(argument in rendered for argument in arguments), (row.name, rendered)

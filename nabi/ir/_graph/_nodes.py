@@ -3,8 +3,9 @@
 A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
 and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
 Every node knows its width: the number of units in a row, or None for a scalar, which broadcasts over the
-units. It also knows whether it has rows: a value computed only from parameters and numbers is the same for
-every row of a batch and every time step, and broadcasts over them.
+units. It knows the axes into which the units are divided, usually one, and whether it has rows: a value
+computed only from parameters and numbers is the same for every row of a batch and every time step, and
+broadcasts over them.
 """
 
 import linecache
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Literal
 
 from nabi.errors import CellError
+from nabi.ir._graph._axes import broadcast_shape, show_shape
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
@@ -124,6 +126,8 @@ class Node(Value):
         arguments: the nodes it is computed from.
         width: units in a row, or None for a scalar.
         name, value: of a leaf, of a constant.
+        axes: those into which the units are divided, such as heads × keys × values; none of a scalar.
+        details: what an operation on axes means besides its argument: an axis, or numbers of the last axis.
         reads_state, reads_cotangent: whether it depends on a state, on a cotangent.
         has_rows: whether it can differ between rows; if not, it depends only on weights and numbers.
         letter: what the cell calls it whose step is being traced, where that is not its name: the input or a
@@ -137,6 +141,8 @@ class Node(Value):
     width: int | None
     name: str = ""
     value: float = 0.0
+    axes: tuple[int, ...] = ()
+    details: tuple[int, ...] = ()
     reads_state: bool = False
     reads_cotangent: bool = False
     has_rows: bool = False
@@ -144,7 +150,7 @@ class Node(Value):
 
     def __repr__(self) -> str:
         label = self.name or (f"{self.value:g}" if self.operation == "constant" else f"%{self.index}")
-        return f"{label}[{self.width if self.width is not None else 1}]"
+        return f"{label}[{show_shape(self.axes)}]"
 
 
 @dataclass(frozen=True)
@@ -228,13 +234,18 @@ class Trace:
         width: int | None,
         name: str = "",
         value: float = 0.0,
+        axes: tuple[int, ...] | None = None,
+        details: tuple[int, ...] = (),
     ) -> Node:
-        """Return the node with these parts, created on first use."""
+        """Return the node with these parts, created on first use; unless stated, its units are one axis."""
         # A cell inside a cell has copies of nodes, which differ in the letter they have there.
         arguments = tuple(self.nodes[node.index] for node in arguments)
+        if axes is None:
+            axes = () if width is None else (width,)
         # The sign distinguishes 0.0 from -0.0, which compare equal.
         key = (
-            operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
+            operation, tuple(node.index for node in arguments), width, name, value,
+            math.copysign(1.0, value), axes, details,
         )  # fmt: skip
         if key not in self._known:
             self._known[key] = Node(
@@ -245,6 +256,8 @@ class Trace:
                 width,
                 name,
                 value,
+                axes,
+                details,
                 operation == "state" or any(node.reads_state for node in arguments),
                 operation == "cotangent" or any(node.reads_cotangent for node in arguments),
                 operation in _WITH_ROWS or any(node.has_rows for node in arguments),
@@ -263,9 +276,9 @@ class Trace:
                 return
             frame = frame.f_back
 
-    def leaf(self, kind: str, name: str, width: int | None) -> Node:
+    def leaf(self, kind: str, name: str, width: int | None, shape: tuple[int, ...] | None = None) -> Node:
         """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""
-        return self.make(kind, (), width, name)
+        return self.make(kind, (), width, name, axes=shape)
 
     def constant(self, value: float) -> Node:
         """Return a constant."""
@@ -275,9 +288,58 @@ class Trace:
         """Return a vector with the same scalar in every unit."""
         return self.make("spread", (scalar,), width)
 
+    # Axes.
+
+    def view(self, value: Node, shape: tuple[int, ...]) -> Node:
+        """Return a value with other axes; its units and their order stay."""
+        if value.operation == "view" and value.arguments[0].axes == shape:
+            return value.arguments[0]
+        return value if value.axes == shape else self._on_axes("view", value, shape)
+
+    def broadcast(self, value: Node, shape: tuple[int, ...]) -> Node:
+        """Return a value repeated along the axes of a shape, which it lacks or of which it has 1."""
+        value = self.view(value, value.axes + (1,) * (len(shape) - len(value.axes)))
+        return value if value.axes == shape else self._on_axes("expand", value, shape)
+
+    def with_axis(self, value: Node, axis: int) -> Node:
+        """Return a value with one more axis, of 1."""
+        return self.view(value, (*value.axes[:axis], 1, *value.axes[axis:]))
+
+    def reduce_axis(self, name: str, value: Node, axis: int) -> Node:
+        """Return the sum or maximum along an axis, which is then gone; `axis` counts from the first."""
+        shape = value.axes[:axis] + value.axes[axis + 1 :]
+        # Of a single number there is nothing to reduce.
+        if value.axes[axis] == 1:
+            return self.view(value, shape)
+        return self._on_axes(name, value, shape, (axis,))
+
+    def along_axis(self, name: str, value: Node, axis: int) -> Node:
+        """Return a value of the same axes, made along one of them: `axis_softmax`, `axis_norm`."""
+        return self._on_axes(name, value, value.axes, (axis,))
+
+    def section(self, value: Node, first: int, stop: int) -> Node:
+        """Return the numbers from `first` up to `stop` of the last axis."""
+        if (first, stop) == (0, value.axes[-1]):
+            return value
+        return self._on_axes("part", value, (*value.axes[:-1], stop - first), (first, stop))
+
+    def pad(self, value: Node, before: int, after: int) -> Node:
+        """Return a value with zeros around it in the last axis."""
+        if not before and not after:
+            return value
+        shape = (*value.axes[:-1], before + value.axes[-1] + after)
+        return self._on_axes("pad", value, shape, (before, after))
+
+    def _on_axes(self, name: str, value: Node, shape: tuple[int, ...], details: tuple[int, ...] = ()) -> Node:
+        return self.make(name, (value,), math.prod(shape), axes=shape, details=details)
+
+    # Linear maps and operations of the table.
+
     def linear(self, matrix: Node, operand: Node) -> Node:
         """Return the product of a parameter matrix with a row, as a single node."""
         shape = self.parameters[matrix.name].shape
+        if operand.width is not None:
+            operand = self.view(operand, (operand.width,))
         if operand.width != shape[1]:
             raise CellError(
                 f"{self.where()}: {matrix.name} is {shape[0]} × {shape[1]} and cannot be applied to "
@@ -300,11 +362,27 @@ class Trace:
             return self.make(name, tuple(nodes), None)
         if OPERATIONS[name].across is not None:
             return self._across(name, nodes)
-        widths = {node.width for node in nodes if node.width is not None}
-        if len(widths) > 1:
-            listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+        shapes = {node.axes for node in nodes if node.width is not None}
+        if len(shapes) > 1:
+            nodes = self._aligned(name, nodes, shapes)
+        vector = next((node for node in nodes if node.width is not None), None)
+        if vector is None:
+            return self.make(name, tuple(nodes), None)
+        return self.make(name, tuple(nodes), vector.width, axes=vector.axes)
+
+    def _aligned(self, name: str, nodes: list[Node], shapes: set[tuple[int, ...]]) -> list[Node]:
+        """Bring values of different axes to one shape."""
+        listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+        if all(len(shape) == 1 for shape in shapes):
+            widths = {shape[0] for shape in shapes}
             raise CellError(f"{self.where()}: {name} of {listed}: the widths {_join(widths)} differ")
-        return self.make(name, tuple(nodes), next(iter(widths), None))
+        shape = broadcast_shape(tuple(shapes))
+        if shape is None:
+            raise CellError(
+                f"{self.where()}: {name} of {listed}: the axes do not fit; they are aligned from the first, "
+                "and split(a, heads, keys) divides the units of a value into axes"
+            )
+        return [node if node.width is None else self.broadcast(node, shape) for node in nodes]
 
     def _across(self, name: str, nodes: list[Node]) -> Node:
         """Apply an operation whose units read other units: its second argument is a number."""

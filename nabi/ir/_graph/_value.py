@@ -230,8 +230,8 @@ class Value:
 
     def __getitem__(self, key: object) -> NoReturn:
         self._refuse(
-            "the units of a value cannot be taken apart; give what has another width a state of its own, or "
-            'a matrix: self.linear("h", "a", value, units=n)'
+            "the units of a value cannot be taken apart by an index; part(a, start, stop) takes some of "
+            "them, split(a, heads, keys) divides them into axes"
         )
 
     def __setitem__(self, key: object, item: object) -> NoReturn:
@@ -334,6 +334,8 @@ _INSTEAD = {
     "ones_like": "numbers broadcast: write 1",
     "pow": "use a ** b",
     "power": "use a ** b",
+    "permute": "outer and read of nabi.ir.functions take the axes that they mean",
+    "reshape": "use split(a, heads, keys) and flat(a)",
     "shape": "its number of units is a.width; the batch and time are no part of a step",
     "size": "its number of units is a.width; the batch and time are no part of a step",
     "square": "use a ** 2",

@@ -43,8 +43,8 @@ def differentiate(program: Traced) -> Derivative:
     trace = program.trace
     nodes, outputs = expand(program)
     cotangents = tuple(
-        trace.leaf("cotangent", f"d_{name}", width)
-        for name, width in zip(program.state_names, program.state_widths, strict=True)
+        trace.leaf("cotangent", f"d_{name}", output.width, output.axes)
+        for name, output in zip(program.state_names, outputs, strict=True)
     )
     terms: dict[int, list[Node]] = {}
     products: dict[int, list[tuple[Node, Node]]] = {}
@@ -71,7 +71,7 @@ def differentiate(program: Traced) -> Derivative:
             total = total + term
         if total.width is None and node.width is not None and not _takes_scalars(node):
             # Every unit of the node has this cotangent; a rule that sums over the units needs all of them.
-            total = trace.spread(total, node.width)
+            total = trace.view(trace.spread(total, node.width), node.axes)
         return total
 
     for node, cotangent in zip(outputs, cotangents, strict=True):
@@ -144,9 +144,9 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
     if node.operation != "linear":
         row = operation(node.operation)
         if row.derivative is None and row.decomposition is not None:
-            whole: Node = row.decomposition(*arguments)
+            whole: Node = row.decomposition(*arguments, *node.details)
             return whole
-    return trace.make(node.operation, arguments, node.width)
+    return trace.make(node.operation, arguments, node.width, axes=node.axes, details=node.details)
 
 
 def _is_active(node: Node) -> bool:

@@ -28,6 +28,9 @@ class CellLike(Protocol):
     def state_width(self, name: str) -> int:
         """Return the width of a state."""
 
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes of a state; none where it has one axis."""
+
     def step(self, x: Node, *states: Any) -> Any:
         """Compute the new states."""
 
@@ -82,6 +85,16 @@ class Traced:
         kind = " lowered" if self.is_lowered else ""
         digest = hashlib.sha256(f"{self.cell!r} {self}{added}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The axes of every state."""
+        return tuple(output.axes for output in self.outputs)
+
+    @cached_property
+    def has_axes(self) -> bool:
+        """Whether a value has more axes than one, or is a part of another."""
+        return any(len(node.axes) > 1 or node.details for node in self.nodes)
 
     @property
     def starts_with_zeros(self) -> bool:

@@ -245,4 +245,5 @@ class ForwardWriter:
 
     def _state_leaf(self, i: int) -> int:
         name = self.program.state_names[i]
-        return self.program.trace.leaf("state", name, self.program.state_widths[i]).index
+        width, shape = self.program.state_widths[i], self.program.state_shapes[i]
+        return self.program.trace.leaf("state", name, width, shape).index

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, OPERATIONS, Node, Trace, needed, operation
+from nabi.ir import LEAVES, OPERATIONS, Node, Trace, axis_words, needed, operation
 from nabi.targets.eager._with_derivative import with_derivative
 
 __all__ = ["added_operation", "compile_source", "expression", "write_node"]
@@ -41,9 +41,13 @@ def expression(node: Node, values: dict[int, str], out: str | None = None) -> st
     if node.operation == "select" and numbers == [False, True, True]:
         # For two numbers, torch would use the default dtype.
         arguments[1] = f"torch.full((), {arguments[1]}, dtype={like}.dtype, device={like}.device)"
+    if node.operation == "spread" and numbers[0]:
+        # Whoever computes values without rows has the weights, if there are any.
+        like = "(families[0] if len(families) else torch.empty(0))"
+        return f"torch.full((1, {node.width}), {arguments[0]}, dtype={like}.dtype, device={like}.device)"
     if not any(numbers) and out is not None and row.out is not None:
         return row.out.format(*arguments, out=out, like=like)
-    source = row.torch.format(*arguments, like=like, width=node.width)
+    source = row.torch.format(*arguments, like=like, width=node.width, **axis_words(node))
     if any(numbers) and node.operation in _INFIX:
         source = f"{arguments[0]} {_INFIX[node.operation]} {arguments[1]}"
     elif any(numbers) and node.operation in _COMPARISONS:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from nabi.ir import LEAVES, Node, Program, Trace, named_nodes, operation
+from nabi.targets.onnx._axes import is_on_axes, write_on_axes
 from nabi.targets.onnx._messages import Function, Graph, OperatorSet, ValueInfo
 from nabi.targets.onnx._operations import write_across, write_operation
 from nabi.targets.onnx._scope import GraphScope, Scope
@@ -172,6 +173,10 @@ class _Writer:
                 continue
             inputs = [self._value(argument, values) for argument in _arguments(node)]
             label = self._label(node)
+            if is_on_axes(node.operation):
+                lead = 0 if not node.has_rows else 2 if scope is self._scope else 1
+                values[node.index] = write_on_axes(scope, node, inputs[0], lead, label)
+                continue
             row = operation(node.operation)
             if row.across is not None:
                 width, number = node.arguments[0].width or 1, int(node.arguments[1].value)

@@ -7,7 +7,7 @@ weights are written inside the boxes; arrows are the values that flow (input, st
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nabi.ir import LATEX, OPERATIONS, Node, Program, named_nodes, symbol
+from nabi.ir import LATEX, OPERATIONS, Node, Program, axis_words, named_nodes, symbol
 
 __all__ = ["Box", "Graph", "Kind", "make_graph"]
 
@@ -34,6 +34,14 @@ _PATTERNS = {
     "sqrt": r"\sqrt{\;\cdot\;}",
     "abs": r"|\cdot|",
     "floor": r"\lfloor\,\cdot\,\rfloor",
+}
+_ON_AXES = {
+    "axis_sum": r"\mathrm{{sum}}_{{{name}}}",
+    "axis_max": r"\max_{{{name}}}",
+    "axis_softmax": r"\mathrm{{softmax}}_{{{name}}}",
+    "axis_norm": r"\mathrm{{norm}}_{{{name}}}",
+    "part": "{first}:{second}",
+    "pad": r"\mathrm{{join}}",
 }
 
 
@@ -135,7 +143,11 @@ class _Maker:
     def box(self, node: Node) -> Box:
         """Return the box that computes the value of a node."""
         if node.index not in self.made:
-            if node.operation == "parameter" or _is_fixed(node):
+            if node.operation in ("view", "expand"):
+                # Axes are not drawn; the value keeps the name that it has with them.
+                box = self.made[node.index] = self.box(node.arguments[0])
+                box.name = box.name or self.names.get(node.index, "")
+            elif node.operation == "parameter" or _is_fixed(node):
                 # Weights that several values read, and fixed numbers, are boxes that read nothing.
                 label = symbol(node, LATEX) if node.operation == "parameter" else r"\mathrm{const}"
                 self.made[node.index] = self.boxes[node.index] = Box("map", label)
@@ -160,6 +172,10 @@ class _Maker:
             kind: Kind = "product" if weights else "map"
             label = r"\mathrm{linear}" if weights else _SIGNS[node.operation]
             return Box(kind, label, weights, reads=reads, round=not weights)
+        if node.operation in _ON_AXES:
+            label = _ON_AXES[node.operation].format(**axis_words(node))
+            kind = "map" if node.details and node.operation in ("part", "pad") else "reduction"
+            return Box(kind, label, reads=[self.box(node.arguments[0])])
         if row is not None and row.arity == 1:
             weights, reads = self.affine(node.arguments[0], inside=True)
             kind = "reduction" if row.reduction or node.operation in ("norm", "softmax") else "map"
@@ -180,7 +196,8 @@ class _Maker:
             formula = OPERATIONS[node.operation].latex.format(*"abcd")
         if formula is not None:
             return Box("map", formula, reads=reads, ordered=True)
-        return Box("map", _SIGNS[node.operation], reads=reads, round=True)
+        outer = node.operation == "mul" and all(a.operation == "expand" for a in node.arguments)
+        return Box("map", r"\otimes" if outer else _SIGNS[node.operation], reads=reads, round=True)
 
     def affine(self, node: Node, inside: bool = False) -> tuple[list[str], list[Box]]:
         """Return the weights in a sum of products, and the boxes that it reads.
@@ -200,7 +217,7 @@ class _Maker:
                 weights.append(symbol(term.arguments[0], LATEX))
                 waiting.insert(0, self.scaled(term.arguments[1], weights))
             elif self.is_learned(term):
-                weights.append(symbol(term, LATEX))
+                weights.append(symbol(_without_axes(term), LATEX))
             elif self.is_scaling(term) and (term is node or self.is_part(term)):
                 waiting.insert(0, self.scaled(term, weights, first=True))
             else:
@@ -217,7 +234,7 @@ class _Maker:
             vector, value = node.arguments
             if not self.is_vector(vector):
                 vector, value = value, vector
-            weights.append(symbol(vector, LATEX))
+            weights.append(symbol(_without_axes(vector), LATEX))
             node = value
         return node
 
@@ -246,9 +263,10 @@ class _Maker:
         )
 
     def is_learned(self, node: Node) -> bool:
-        return node.operation in ("parameter", "matrix")
+        return _without_axes(node).operation in ("parameter", "matrix")
 
     def is_vector(self, node: Node) -> bool:
+        node = _without_axes(node)
         return node.operation == "parameter" or (node.operation == "noise" and not self.stands_alone(node))
 
     def stands_alone(self, noise: Node) -> bool:
@@ -257,6 +275,13 @@ class _Maker:
 
     def is_scaling(self, node: Node) -> bool:
         return node.operation == "mul" and sum(self.is_vector(argument) for argument in node.arguments) == 1
+
+
+def _without_axes(node: Node) -> Node:
+    """Return a value as it was before it was divided into axes and repeated."""
+    while node.operation in ("view", "expand"):
+        node = node.arguments[0]
+    return node
 
 
 def _is_fixed(node: Node) -> bool:

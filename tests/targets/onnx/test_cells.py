@@ -177,6 +177,10 @@ CELLS = [
     cells.Zoneout(cells.Dilated(cells.LayerNorm(cells.GRU(UNITS)), 2), 0.2),
     cells.AttentionWindow(cells.SimpleRNN(UNITS), 3),
     Delayed(UNITS),
+    cells.GatedDeltaNet(6, heads=2, keys=4),
+    cells.RetNet(8, heads=2),
+    cells.Mamba2(6, heads=3, keys=2),
+    cells.M2RNN(6, heads=2, keys=4),
 ]
 OPERATORS = {
     "SimpleRNN": "RNN",
