@@ -23,8 +23,8 @@ from .twins import earlier, few_gates, gru, linear, lstm, simple, structured
 FAMILIES = (simple, gru, few_gates, lstm, linear, structured, earlier)
 TWINS = {name: twin for family in FAMILIES for name, twin in family.TWINS.items()}
 ELSEWHERE = {
-    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"), "on-lstm", "nested-lstm", "fs-rnn",
-    "hyper-lstm",
+    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"), "on-lstm",
+    "nested-lstm", "fs-rnn", "hyper-lstm",
 }  # fmt: skip
 """Cells whose equations are typed a second time in files of their own."""
 INPUTS, BATCH = 3, 4

@@ -147,10 +147,9 @@ class _Maker:
                 # Axes are not drawn; the value keeps the name that it has with them.
                 box = self.made[node.index] = self.box(node.arguments[0])
                 box.name = box.name or self.names.get(node.index, "")
-            elif node.operation == "parameter" or _is_fixed(node):
-                # Weights that several values read, and fixed numbers, are boxes that read nothing.
-                label = symbol(node, LATEX) if node.operation == "parameter" else r"\mathrm{const}"
-                self.made[node.index] = self.boxes[node.index] = Box("map", label)
+            elif _is_fixed(node):
+                # Fixed numbers are a box that reads nothing.
+                self.made[node.index] = self.boxes[node.index] = Box("map", r"\mathrm{const}")
                 self.made[node.index].name = self.names.get(node.index, "")
             elif not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
@@ -295,8 +294,7 @@ def _function(name: str) -> str:
     if name in _PATTERNS:
         return _PATTERNS[name]
     row = OPERATIONS[name]
-    found = row.latex.format(*[""] * row.arity).removesuffix("(, )").removesuffix("()")
-    return found or "="  # a number for all units, as a unit
+    return row.latex.format(*[""] * row.arity).removesuffix("(, )").removesuffix("()")
 
 
 def _with_numbers(node: Node) -> str:
