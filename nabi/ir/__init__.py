@@ -2,7 +2,7 @@
 
 from nabi.ir import functions
 from nabi.ir._cell import Cell, find_program
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace, apply, needed
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
 from nabi.ir._program import Program
 from nabi.ir._traced._derivative import Derivative, differentiate
@@ -18,6 +18,7 @@ __all__ = [
     "Cell",
     "Derivative",
     "Family",
+    "Input",
     "Node",
     "Noise",
     "Operation",
@@ -35,6 +36,7 @@ __all__ = [
     "join_slices",
     "make_plan",
     "named_nodes",
+    "needed",
     "operation",
     "symbol",
     "verify",

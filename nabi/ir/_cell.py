@@ -27,6 +27,10 @@ class Cell:
     same order. The output of a cell is its first state. Annotated attributes become constructor
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
 
+    Keyword arguments of `step` are further inputs: `delta`, the time since the last step; `observed`, which
+    features were observed; `static`, features of the whole sequence; `position`, the number of the step; and
+    any others. `input_width` says how wide they are.
+
     Args:
         units: width of every state (override `state_width` for other widths).
         use_bias: whether `affine` adds a bias.
@@ -60,6 +64,8 @@ class Cell:
     recurrent_dropout: float = 0.0
 
     states: ClassVar[tuple[str, ...]] = ("h",)
+    sequence_inputs: ClassVar[tuple[str, ...]] = ("static",)
+    """The further inputs that are given once for a sequence; the others come with every step."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -85,13 +91,40 @@ class Cell:
 
     # Defined by subclasses.
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states from the input and the states; defined by each cell."""
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
         """Return the width of a state; `units` unless overridden."""
         return self.units
+
+    def input_width(self, name: str, input_size: int) -> int | None:
+        """Return the width of a further input of the step.
+
+        Args:
+            name: of the keyword argument of `step`.
+            input_size: width of `x`.
+
+        Returns:
+            How many numbers a row has; None for one number that broadcasts over the units. The setting
+            `NAME_size` of the cell if there is one; else None for `delta` and `position`, and the width of `x`
+            for `observed`. Override it for others.
+
+        Raises:
+            CellError: nothing says how wide it is.
+        """
+        size = getattr(self, f"{name}_size", None)
+        if size is not None:
+            return int(size)
+        if name in ("delta", "position"):
+            return None
+        if name == "observed":
+            return input_size
+        raise CellError(
+            f"{type(self).__name__}: {name}: expected its width; give the cell a setting {name}_size, or "
+            "override input_width"
+        )
 
     @property
     def output_width(self) -> int:
@@ -150,9 +183,11 @@ class Cell:
     def linear(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
         """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`."""
         trace = self._trace()
+        is_number = isinstance(operand, Node) and operand.width is None
+        operand = trace.as_operand(operand) if is_number else operand
         width = self._width_of(operand, "linear")
         role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
-        if rate and trace.training:
+        if rate and trace.training and not is_number:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
         matrix = self._parameter(gate, f"W_{letter}", (units or self.units, width), role)
@@ -264,16 +299,17 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     widths = _state_widths(cell)
     token = current_trace.set(trace)
     try:
-        x = trace.leaf("input", "x", input_size)
+        x = trace.input("x", input_size)
         states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
+        further = _further_inputs(cell, trace, input_size)
         try:
-            inspect.signature(cell.step).bind(x, *states)
+            inspect.signature(cell.step).bind(x, *states, **further)
         except TypeError as problem:
             raise CellError(
                 f"{name}: step is called with the input and the states, step(x, {', '.join(cell.states)}): "
                 f"{problem}"
             ) from None
-        result = cell.step(x, *states)
+        result = cell.step(x, *states, **further)
     finally:
         current_trace.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
@@ -304,6 +340,29 @@ def _state_widths(cell: Cell) -> list[int]:
             f"and none of them x, got {states!r}"
         )
     return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
+
+
+def _further_inputs(cell: Cell, trace: Trace, input_size: int) -> dict[str, Node]:
+    """Return the leaves of the inputs that a step takes as keyword arguments."""
+    found: dict[str, Node] = {}
+    where = type(cell).__name__
+    for name, argument in inspect.signature(cell.step).parameters.items():
+        if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        if name in cell.states or name == "x":
+            raise CellError(f"{where}: {name}: expected another name for an input than x and those of states")
+        default = argument.default
+        if default is not inspect.Parameter.empty and not is_number(default):
+            raise CellError(f"{where}: {name}: expected a number as its default, got {default!r}")
+        width = cell.input_width(name, input_size)
+        found[name] = trace.input(
+            name,
+            None if width is None else _width(f"{where}: input_width({name!r})", width),
+            per_sequence=name in cell.sequence_inputs,
+            default=None if default is inspect.Parameter.empty else float(default),
+            learns=name != "position",
+        )
+    return found
 
 
 def _width(where: str, value: Any) -> int:

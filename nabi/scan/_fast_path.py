@@ -61,7 +61,7 @@ def scan_full_batch(
     if has_failed(program.key) or not runs_native(*tensors):
         return None
     shape = x.shape
-    if len(shape) != 3 or shape[2] != program.input_size or not (shape[0] and shape[1]):
+    if len(shape) != 3 or shape[2] != program.row_size or not (shape[0] and shape[1]):
         return None
     time, batch = (shape[0], shape[1]) if time_major else (shape[1], shape[0])
     if states is not None:
@@ -339,7 +339,7 @@ class PreparedStep:
 
     Raises:
         ShapeError: weights have the wrong shape.
-        ArgumentError: the program draws random numbers.
+        ArgumentError: the program draws random numbers, or reads more than `x`.
 
     Example:
         >>> from nabi.cells import LSTM
@@ -354,6 +354,10 @@ class PreparedStep:
     def __init__(self, program: Program, parameters: Sequence[Tensor]) -> None:
         if program.noises:
             raise ArgumentError("program: it draws random numbers; trace the cell with training=False")
+        if len(program.inputs) > 1:
+            raise ArgumentError(
+                f"program: {type(program.cell).__name__} reads {program.inputs[1].name} beside x; use step"
+            )
         families = check_families(program, parameters)
         with torch.inference_mode(False), torch.no_grad():
             copies = tuple([family.detach().clone() for family in families])

@@ -106,6 +106,8 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
     if name is not None:
         return style.symbol(name, "t", _parts(name))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+    if node.operation == "input" and node.trace.inputs[node.name].per_sequence:
+        when = ""
     return style.symbol(node.name, when, _leaf_parts(node))
 
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, ClassVar, Protocol
 
 from nabi._once import cached_property
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace
 
 __all__ = ["CellLike", "Traced"]
 
@@ -27,7 +27,7 @@ class CellLike(Protocol):
     def state_width(self, name: str) -> int:
         """Return the width of a state."""
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states."""
 
     def program(self, input_size: int, training: bool = False) -> Any:
@@ -46,6 +46,7 @@ class Traced:
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
+        inputs: what the step reads from outside; `x` is the first.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
         names: the names that the step gave to values, by node index.
@@ -59,6 +60,7 @@ class Traced:
     families: tuple[Family, ...]
     parameters: tuple[Parameter, ...]
     noises: tuple[Noise, ...]
+    inputs: tuple[Input, ...]
     trace: Trace = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
@@ -69,6 +71,11 @@ class Traced:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
         digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @property
+    def row_size(self) -> int:
+        """Width of a row of all inputs, which kernels read; `input_size` if there is only `x`."""
+        return self.inputs[-1].columns.stop
 
     @property
     def parameter_count(self) -> int:
@@ -107,7 +114,7 @@ class Traced:
         raise KeyError(parameter)
 
     def __str__(self) -> str:
-        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
+        lines = [f"{type(self.cell).__name__}: {', '.join(f'{i.name}[{i.width or 1}]' for i in self.inputs)}"]
         for node in self.nodes:
             if node.operation not in LEAVES:
                 label = f"  # {self.names[node.index]}" if node.index in self.names else ""

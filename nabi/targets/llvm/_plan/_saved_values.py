@@ -121,9 +121,14 @@ class Values:
 
     @cached_property
     def is_input_apart(self) -> bool:
-        """Whether the input's cotangent depends only on a step's panels and random inputs."""
-        root = self.program.derivative.input
-        return root is not None and self._is_apart(root)
+        """Whether the inputs' cotangents depend only on a step's panels and random inputs."""
+        roots = self.input_cotangents
+        return bool(roots) and all(map(self._is_apart, roots))
+
+    @property
+    def input_cotangents(self) -> tuple[Node, ...]:
+        """The cotangents of the inputs that have one, each once."""
+        return tuple(_once([node for node in self.program.derivative.inputs if node is not None]))
 
     def _is_apart(self, node: Node) -> bool:
         if is_product(node):  # back through a matrix from a panel; a forward product is a value of its step
@@ -140,16 +145,14 @@ class Values:
         roots = [node for nodes in self.panels.values() for node in nodes]
         roots.extend(node for node in derivative.states if node is not None)
         roots.extend(node for node in self.operands if node.operation not in LEAVES)
-        if need_input and derivative.input is not None and not self.is_input_apart:
-            roots.append(derivative.input)
+        if need_input and not self.is_input_apart:
+            roots.extend(self.input_cotangents)
         return make_schedule(_once(roots), self.is_at_hand)
 
     def input_schedule(self) -> Schedule:
-        """Schedule the input's cotangent for many rows at once."""
-        root = self.program.derivative.input
-        assert root is not None
+        """Schedule the inputs' cotangents for many rows at once."""
         panels = {node.index for nodes in self.panels.values() for node in nodes}
-        return make_schedule([root], lambda node: node.index in panels)
+        return make_schedule(self.input_cotangents, lambda node: node.index in panels)
 
     def is_at_hand(self, node: Node) -> bool:
         """Tell whether a backward pass can load a forward value."""
