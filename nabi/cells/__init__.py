@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from nabi._public import public
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
+from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
 from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
 from nabi.cells._onnx_body import OnnxBody
@@ -12,10 +13,16 @@ from nabi.errors import unknown_name
 from nabi.ir import Cell
 
 __all__ = [
+    "CTRNN",
+    "EALSTM",
     "GRU",
     "GRU2014",
+    "GRUD",
     "LSTM",
+    "ODERNN",
+    "TLSTM",
     "Cell",
+    "CfC",
     "CoupledLSTM",
     "GRULecture",
     "IndRNN",
@@ -45,6 +52,12 @@ _CELLS: dict[str, type[Cell]] = {
     "projected-lstm": ProjectedLSTM,
     "zoneout-lstm": ZoneoutLSTM,
     "ind-rnn": IndRNN,
+    "cfc": CfC,
+    "ct-rnn": CTRNN,
+    "ode-rnn": ODERNN,
+    "t-lstm": TLSTM,
+    "gru-d": GRUD,
+    "ea-lstm": EALSTM,
 }
 
 

@@ -71,7 +71,7 @@ def bench(
     from nabi.cli._cell import find_cell, trace
 
     batch, steps, inputs, units = _sizes(shape)
-    found = find_cell(cell, units, settings or ())
+    found = find_cell(cell, units, settings or (), inputs)
     program = trace(found, inputs)
     before = torch.get_num_threads()
     if threads is not None:

@@ -28,8 +28,8 @@ class Cell:
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
 
     Keyword arguments of `step` are further inputs: `delta`, the time since the last step; `observed`, which
-    features were observed; `static`, features of the whole sequence; `position`, the number of the step; and
-    any others. `input_width` says how wide they are.
+    features were observed; `static`, features of the whole sequence; `position`, the number of the step;
+    and any others. `input_width` says how wide they are.
 
     Args:
         units: width of every state (override `state_width` for other widths).
@@ -108,8 +108,8 @@ class Cell:
 
         Returns:
             How many numbers a row has; None for one number that broadcasts over the units. The setting
-            `NAME_size` of the cell if there is one; else None for `delta` and `position`, and the width of `x`
-            for `observed`. Override it for others.
+            `NAME_size` of the cell if there is one; else None for `delta`, `time` and `position`, and the
+            width of `x` for `observed`. Override it for others.
 
         Raises:
             CellError: nothing says how wide it is.
@@ -117,7 +117,7 @@ class Cell:
         size = getattr(self, f"{name}_size", None)
         if size is not None:
             return int(size)
-        if name in ("delta", "position"):
+        if name in ("delta", "time", "position"):
             return None
         if name == "observed":
             return input_size
@@ -126,10 +126,29 @@ class Cell:
             "override input_width"
         )
 
+    @classmethod
+    def needed_inputs(cls) -> tuple[str, ...]:
+        """Return the names of the further inputs that must be given: those without a default.
+
+        Example:
+            >>> from nabi.cells import EALSTM
+            >>> EALSTM.needed_inputs()
+            ('static',)
+        """
+        empty, only = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+        arguments = inspect.signature(cls.step).parameters.values()
+        named = [one.name for one in arguments if one.kind is only and one.default is empty]
+        return tuple(name for name in named if name != "position")
+
     @property
     def output_width(self) -> int:
         """Width of the output, which is the first state."""
         return self.state_width(self.states[0])
+
+    @classmethod
+    def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
+        """Return values of the settings that have no default, for pictures and pages of any cell."""
+        return {}
 
     # Used in a step.
 

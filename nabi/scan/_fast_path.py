@@ -18,6 +18,7 @@ from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watch
 from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
+from nabi.scan._inputs import Extra, check_extra_of_step, join_inputs
 from nabi.scan._layout import Layout, Options
 from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
 
@@ -339,7 +340,7 @@ class PreparedStep:
 
     Raises:
         ShapeError: weights have the wrong shape.
-        ArgumentError: the program draws random numbers, or reads more than `x`.
+        ArgumentError: the program draws random numbers.
 
     Example:
         >>> from nabi.cells import LSTM
@@ -354,17 +355,17 @@ class PreparedStep:
     def __init__(self, program: Program, parameters: Sequence[Tensor]) -> None:
         if program.noises:
             raise ArgumentError("program: it draws random numbers; trace the cell with training=False")
-        if len(program.inputs) > 1:
-            raise ArgumentError(
-                f"program: {type(program.cell).__name__} reads {program.inputs[1].name} beside x; use step"
-            )
         families = check_families(program, parameters)
         with torch.inference_mode(False), torch.no_grad():
             copies = tuple([family.detach().clone() for family in families])
         self.program = program
         self._like = copies[0]
         self._widths = program.state_widths
-        self._step = prepare_step(program, copies)
+        self._joins = len(program.inputs) > 1
+        step = program.at_every_step
+        own = {family.name for family in step.families}
+        read = [w for family, w in zip(program.families, copies, strict=True) if family.name in own]
+        self._step = prepare_step(step, read if self._joins else copies)
         self._families = copies
         self._given: tuple[Tensor, ...] | None = None
 
@@ -372,19 +373,21 @@ class PreparedStep:
         """Return states of zero for so many rows."""
         return tuple([self._like.new_zeros((batch, width)) for width in self._widths])
 
-    def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def __call__(self, x: Tensor, states: Sequence[Tensor], extra: Extra | None = None) -> tuple[Tensor, ...]:
         """Take a step.
 
         Args:
             x: input `[B, D]`, of the type and on the device of the weights.
             states: states `[B, width]`.
+            extra: what the step reads beside `x`, as `step` takes it.
 
         Returns:
             The new states; the first is the output.
 
         Raises:
             ShapeError: `x` or a state has the wrong shape.
-            ArgumentError: `x` or a state has another type or is on another device.
+            ArgumentError: `x` or a state has another type or is on another device, or a further input is
+                missing.
         """
         like = self._like
         if x.dim() != 2 or x.shape[1] != self.program.input_size:
@@ -404,8 +407,13 @@ class PreparedStep:
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
+        program, families = self.program, self._families
+        if self._joins or extra:
+            further = check_extra_of_step(program, extra, batch)
+            with torch.no_grad():
+                program, x, families, _ = join_inputs(program, x, further, families, (), None)
         if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
             with torch.no_grad():
-                return eager.step_function(self.program)(x, tuple(states), self._families, ())
+                return eager.step_function(program)(x, tuple(states), families, ())
         self._given = new = self._step(x, states)
         return new

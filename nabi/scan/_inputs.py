@@ -17,7 +17,7 @@ from nabi.ir import Input, Program
 from nabi.scan._layout import Layout
 from nabi.targets import eager
 
-__all__ = ["Extra", "check_extra", "join_inputs", "prepare_inputs"]
+__all__ = ["Extra", "check_extra", "check_extra_of_step", "join_inputs", "prepare_inputs", "whole_rows"]
 
 Extra = Mapping[str, Any]
 """Further inputs by name, as a caller gives them."""
@@ -74,6 +74,14 @@ def check_extra(
             )
         else:
             found[name] = None
+    return found
+
+
+def check_extra_of_step(program: Program, extra: Extra | None, batch: int) -> dict[str, Tensor | None]:
+    """Check the further inputs of a single step, which must know its number if the cell reads it."""
+    found = check_extra(program, extra, (batch,), batch)
+    if "position" in found and found["position"] is None:
+        raise ArgumentError("position: expected the number of this step, since a step knows no others")
     return found
 
 
@@ -150,19 +158,16 @@ def join_inputs(
         The program that runs at every step, and its input, weights and random inputs.
     """
     step = program.at_every_step
-    lead = x.shape[:-1]
     parts = [x]
-    for given in step.inputs[1:]:
-        if given.name not in extra:
-            continue  # what inputs of a sequence lead to: below
-        value = extra[given.name]
-        if given.name == "position":
-            parts.append(_positions(x, value, layout, reverse))
-        elif value is None:
-            parts.append(x.new_full((*lead, given.width or 1), given.default or 0.0))
-        else:
-            parts.append(value.to(device=x.device, dtype=x.dtype))
-    parts += _sequence_parts(program, x, extra, families, noises, layout)
+    for given in program.inputs[1:]:
+        if not given.per_sequence and any(given.name == read.name for read in step.inputs):
+            parts.append(_at_steps(given, x, extra[given.name], layout, reverse))
+    if program.sequence_values:
+        prepare_inputs(program)
+        once = [given for given in program.inputs if given.per_sequence]
+        rows = torch.cat([_of_sequence(given, x, extra[given.name], layout) for given in once], -1)
+        values = _SEQUENCE_FUNCTIONS[program.key](rows, families, noises)
+        parts += [_spread(value, x, layout) for value in values]
     joined = torch.cat(parts, -1) if len(parts) > 1 else x
     if step is program:
         return program, joined, tuple(families), tuple(noises)
@@ -176,34 +181,47 @@ def join_inputs(
     )
 
 
-def _sequence_parts(
+def whole_rows(
     program: Program,
     x: Tensor,
     extra: Mapping[str, Tensor | None],
-    families: Sequence[Tensor],
-    noises: Sequence[Tensor],
     layout: Layout | None,
-) -> list[Tensor]:
-    """Return what inputs of sequences lead to, for every row of `x`."""
-    if not program.sequence_values:
-        return []
-    prepare_inputs(program)
+    reverse: bool = False,
+) -> Tensor:
+    """Lay all inputs side by side as the equations name them, with those of a sequence at every step."""
+    parts = [x]
+    for given in program.inputs[1:]:
+        value = extra[given.name]
+        if given.per_sequence:
+            parts.append(_spread(_of_sequence(given, x, value, layout), x, layout))
+        else:
+            parts.append(_at_steps(given, x, value, layout, reverse))
+    return torch.cat(parts, -1) if len(parts) > 1 else x
+
+
+def _at_steps(given: Input, x: Tensor, value: Tensor | None, layout: Layout | None, reverse: bool) -> Tensor:
+    """Return an input of every step, or its default."""
+    if given.name == "position":
+        return _positions(x, value, layout, reverse)
+    if value is None:
+        return x.new_full((*x.shape[:-1], given.width or 1), given.default or 0.0)
+    return value.to(device=x.device, dtype=x.dtype)
+
+
+def _of_sequence(given: Input, x: Tensor, value: Tensor | None, layout: Layout | None) -> Tensor:
+    """Return an input of every sequence, or its default."""
+    if value is not None:
+        return value.to(device=x.device, dtype=x.dtype)
     sizes = None if layout is None else layout.batch_sizes
     batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0
-    given = []
-    for spec in program.inputs:
-        if spec.per_sequence:
-            value = extra[spec.name]
-            if value is None:
-                value = x.new_full((batch, spec.width or 1), spec.default or 0.0)
-            given.append(value.to(device=x.device, dtype=x.dtype))
-    values = _SEQUENCE_FUNCTIONS[program.key](torch.cat(given, -1), families, noises)
-    if sizes is not None:
-        rows = _sequences_of(sizes, x.device)
-        return [value.index_select(0, rows) for value in values]
-    if x.dim() == 3:
-        return [value.unsqueeze(1).expand(-1, x.shape[1], -1) for value in values]
-    return list(values)
+    return x.new_full((batch, given.width or 1), given.default or 0.0)
+
+
+def _spread(value: Tensor, x: Tensor, layout: Layout | None) -> Tensor:
+    """Return a value of every sequence for every row of `x`."""
+    if layout is not None and layout.batch_sizes is not None:
+        return value.index_select(0, _sequences_of(layout.batch_sizes, x.device))
+    return value.unsqueeze(1).expand(-1, x.shape[1], -1) if x.dim() == 3 else value
 
 
 def _sequences_of(batch_sizes: Tensor, device: torch.device) -> Tensor:

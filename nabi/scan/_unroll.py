@@ -10,7 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Input, Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._fast_path import scan_full_batch
-from nabi.scan._inputs import Extra, check_extra, join_inputs
+from nabi.scan._inputs import Extra, check_extra, check_extra_of_step, join_inputs
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -113,9 +113,7 @@ def step(
     if x.dim() != 2 or x.shape[1] != program.input_size:
         raise ShapeError(f"x: expected shape [batch, {program.input_size}], got {tuple(x.shape)}")
     if extra or len(program.inputs) > 1:
-        further = check_extra(program, extra, (x.shape[0],), x.shape[0])
-        if further.get("position", x) is None:
-            raise ArgumentError("position: expected the number of this step, since a step knows no others")
+        further = check_extra_of_step(program, extra, x.shape[0])
         if not torch.compiler.is_compiling():
             weights = check_families(program, parameters)
             program, x, parameters, noise = join_inputs(program, x, further, weights, noise, None)

@@ -26,7 +26,7 @@ def of_sequences(program: Traced) -> tuple[Node, ...]:
 
 
 def _same_in_a_sequence(program: Traced) -> set[int]:
-    """Return the nodes that depend on an input of a sequence and on nothing that changes from step to step."""
+    """Return the nodes that depend on an input of a sequence, and on nothing that changes within one."""
     drawn_once = {noise.name for noise in program.noises if not noise.per_step}
     given_once = {given.name for given in program.inputs if given.per_sequence}
     constant: set[int] = set()

@@ -68,7 +68,7 @@ class RecurrentPass(Pass):
         turned round, unless who asks `turns_back`.
         """
         special = layer.unroll or layer.return_state or layer.time_major or layer.draws_in_training
-        if layer.equations is None or special:
+        if layer.equations is None or special or len(layer.program().inputs) > 1:
             return None
         if layer.go_backwards and layer.return_sequences and not turns_back:
             return None
