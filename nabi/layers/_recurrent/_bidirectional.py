@@ -99,7 +99,12 @@ class Bidirectional(Wrapper):
             one.build(input_shape)
 
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        **inputs: Any,
     ) -> Any:
         """Return the merged outputs, with the states of both directions if `return_state`."""
         if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
@@ -114,8 +119,10 @@ class Bidirectional(Wrapper):
                 )
             half = len(initial_state) // 2
             first, second = initial_state[:half], initial_state[half:]
-        forward = self.forward_layer(sequences, initial_state=first, mask=mask, training=training)
-        backward = self.backward_layer(sequences, initial_state=second, mask=mask, training=training)
+        forward = self.forward_layer(sequences, initial_state=first, mask=mask, training=training, **inputs)
+        backward = self.backward_layer(
+            sequences, initial_state=second, mask=mask, training=training, **inputs
+        )
         states: tuple[Any, ...] = ()
         if self.return_state:
             states = (*forward[1:], *backward[1:])
