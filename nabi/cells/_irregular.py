@@ -157,13 +157,13 @@ class EALSTM(Cell):
 
 
 class CTRNN(Cell):
-    """Continuous-time network (Funahashi and Nakamura 1993): `τ dh/dt = tanh(W x + U h + b) - h`.
+    """Continuous-time network (Funahashi and Nakamura 1993): `tau dh/dt = tanh(W x + U h + b) - h`.
 
     Good for control and as a model of neurons. Solved by Euler's method over the time since the last step,
-    `delta`, 1 if it is not given. Each unit learns its time constant τ.
+    `delta`, 1 if it is not given. Each unit learns its time constant tau.
 
     Args:
-        substeps: how many steps of Euler's method; more for gaps that are long beside τ. 1 by default.
+        substeps: how many steps of Euler's method; more for gaps that are long beside tau. 1 by default.
     """
 
     substeps: int = dataclasses.field(default=1, kw_only=True)

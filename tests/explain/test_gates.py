@@ -36,7 +36,7 @@ def test_an_lstm_by_hand():
         assert values[name].max() <= 1
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", [name for name in cells.names() if not cells.get(name).needed_inputs()])
 def test_every_cell_has_named_values(name):
     torch.manual_seed(1)
     cell = cells.get(name)(4, **({"projection": 3} if name == "projected-lstm" else {}))

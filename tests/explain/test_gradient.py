@@ -46,7 +46,7 @@ def test_it_is_the_gradient():
     assert norms.dtype == torch.float64
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", [name for name in cells.names() if not cells.get(name).needed_inputs()])
 def test_every_cell(name):
     (norms,) = gradient_distance([name], steps=5, units=6).values()
     assert bool((norms > 0).all())

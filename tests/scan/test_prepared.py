@@ -10,7 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan import PreparedStep, scan, step
 
-CELLS = [name for name in cells.names() if "projected" not in name]
+CELLS = [name for name in cells.names() if not cells.get(name).needed_settings(9, 5)]
 
 
 def weights_of(program: Program, dtype: torch.dtype, seed: int = 0) -> list[torch.Tensor]:

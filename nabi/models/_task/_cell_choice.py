@@ -29,7 +29,7 @@ def check_cell(cell: object, units: int | None) -> None:
     needed = kind.needed_inputs()
     if needed:
         raise ArgumentError(
-            f"cell: expected one that reads x only, got {cell_name(kind)}, which needs {needed[0]}"
+            f"cell: expected one that reads x only, got {cell_name(cell)}, which needs {needed[0]}"
         )
 
 

@@ -9,7 +9,7 @@ from nabi import nn
 from nabi.errors import ArgumentError
 from nabi.interchange._onnx._writer._further_inputs import check_writable, with_further_inputs
 from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
-from nabi.interchange._onnx._writer._writing import Value, Writing
+from nabi.interchange._onnx._writer._writing import UnwritableError, Value, Writing
 from nabi.ir import Program
 from nabi.layers import cell_config
 from nabi.nn import runs_of
@@ -23,7 +23,8 @@ def write_module(w: Writing, module: torch_nn.Module, lengths: bool) -> None:
     States are `[layers * directions, batch, width]`. With `stateful` they are inputs, too.
 
     Raises:
-        ArgumentError: if it is no such module, or it has two directions and is to be stateful.
+        ArgumentError: if it is no such module, it has two directions and is to be stateful, or its cell reads
+            what is not written.
     """
     found: Any = module
     runs = runs_of(module)
@@ -85,7 +86,10 @@ def _further_inputs(w: Writing, program: Program, batch_first: bool) -> dict[str
     """Return what a cell reads beside its input, as inputs of the file, with the batch first."""
     found = {}
     for given in program.inputs[1:]:
-        check_writable(program, given)
+        try:
+            check_writable(program, given)
+        except UnwritableError as problem:
+            raise ArgumentError(f"module: {problem}") from None
         width = [] if given.width is None else [given.width]
         if given.per_sequence:
             found[given.name] = w.input(given.name, np.float32, ["batch", *width], (None, *width))

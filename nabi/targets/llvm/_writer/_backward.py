@@ -303,7 +303,7 @@ class BackwardWriter(StepMemory):
                 v.store(kept, self.column(self._carried(i, self.other_half, place.row), place), 0, place.mask)
         if node.index in self.stored:
             v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
-        if self.kernel.need_input and self.after is None:
+        if self.kernel.need_input and any(node is found for found in self.kernel.values.inputs_of_step):
             self.store_input(node, value, place)
 
     def store_input(self, node: Node, value: Any, place: Place) -> None:

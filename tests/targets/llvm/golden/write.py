@@ -31,8 +31,8 @@ KINDS = ("fadd", "fdiv", "fmul", "load", "store")
 
 def summary(name: str) -> str:
     """The summary of a cell of `cells.names()`, without a line feed at its end."""
-    narrower = {"projection": UNITS // 2} if name == "projected-lstm" else {}
-    program = cells.get(name)(units=UNITS, **narrower).program(INPUTS)
+    kind = cells.get(name)
+    program = kind(units=UNITS, **kind.needed_settings(UNITS, INPUTS)).program(INPUTS).at_every_step
     text = _Words(program)
     machine = OTHER_MACHINES[COUNTED]
     inference, training = (_forward(program, machine, save) for save in (False, True))
