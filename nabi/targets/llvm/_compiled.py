@@ -12,6 +12,7 @@ from nabi.native import Library, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._schedule import is_cheap, is_product
 from nabi.targets.llvm._plan._tiles import Columns
 
 __all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel"]
@@ -49,6 +50,8 @@ class Compiled:
         self.place = place = {name: at for at, name in enumerate(names)}
         self.address = self.library.address(kernel.name)
         self.multiply_adds = program.parameter_count
+        self.nanoseconds = _nanoseconds(kernel)
+        self.barriers = len(kernel.schedule.order)
         # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
         self.is_small = self.multiply_adds * self.item_size <= 1 << 19
         # Where the arguments are that change from run to run.
@@ -97,6 +100,21 @@ class Compiled:
         widths = kernel.program.state_widths
         sizes.update({f"state_{i}": rows * widths[i] for i in kernel.recorded_states})
         return sizes
+
+
+def _nanoseconds(kernel: ForwardKernel | BackwardKernel) -> float:
+    """Estimate how long one thread takes for a row of one step, to half or twice of it."""
+    products = kernel.program.parameter_count / (kernel.lanes * _MULTIPLY_ADDS)
+    maps = sum(
+        -(-(node.width or 1) // kernel.lanes) * (_MAP if is_cheap(node) else _FUNCTION)
+        for node in kernel.program.nodes
+        if not is_product(node)
+    )
+    return products + maps if isinstance(kernel, ForwardKernel) else 2 * products + maps
+
+
+_MULTIPLY_ADDS, _FUNCTION, _MAP = 4.5, 6.0, 0.5
+"""Vectors of multiply-adds in a nanosecond; nanoseconds for a vector of an activation and of a simple map."""
 
 
 @lru_cache(maxsize=1024)

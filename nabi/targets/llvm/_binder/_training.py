@@ -50,7 +50,6 @@ class _Filled:
         self.block: Any = None
         self.rows: Rows | None = None
         self.views: list[Tensor] = []
-        self._work = 0.0
         # By place: what was put there last, and what is read, the same or a copy.
         self._seen: dict[int, Tensor | None] = {}
         self._read: dict[int, Tensor] = {}
@@ -62,7 +61,7 @@ class _Filled:
             self.block = bound.new_block(rows, self._memory, _threads.processors())
         else:
             bound.lay(self.block, rows, self._threads)
-        self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
+        self.rows = rows
         self.views = [result[: rows.count] for _, result in self._results]
         for (at, _), view in zip(self._results, self.views, strict=True):
             self.block[at] = to_fill(view)
@@ -92,14 +91,15 @@ class _Filled:
 
     def run(self) -> None:
         """Run the kernel."""
-        threads = _threads.threads_for(self._work)
+        assert self.rows is not None
+        threads = self._bound.threads_for(self.rows)
         if threads != self._threads:
             assert self.rows is not None
             self._threads = threads
             self._bound.lay(self.block, self.rows, threads)
         if threads > 1:
             self._bound.clear_counters(self.block, threads)
-        _threads.run(self._address, self.block, threads)
+        self._bound.execute(self.block, threads)
 
 
 class TrainingPasses:
