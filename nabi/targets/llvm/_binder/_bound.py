@@ -439,7 +439,9 @@ def bind_forward(
         program, dtype, save, keep, flags, columns_first, few, is_read_in_place(batch, steps)
     )
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
-    return Forward(compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched)
+    return Forward(
+        compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched
+    )
 
 
 def bind_backward(
