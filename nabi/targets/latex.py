@@ -66,7 +66,8 @@ def document(program: Program) -> str:
         "",
         _text(_summary(type(program.cell))),
         "",
-        rf"\noindent The input $x_{{t}}$ has width {program.input_size}, {', '.join([*_further(program), *states])}.",
+        rf"\noindent The input $x_{{t}}$ has width {program.input_size}, "
+        rf"{', '.join([*_further(program), *states])}.",
         "",
         r"\begin{align*}",
         *[f"  {line}" + (r" \\" if line is not aligned[-1] else "") for line in aligned],
