@@ -51,8 +51,11 @@ _CHECK, _MUCH = 20e-9, 0.2
 """Seconds that a check at a barrier takes at least, and the part of a run that may be lost in long waits."""
 
 _SHORTEST_REST, _LONGEST_REST, _RUNS_OF_REST = 0.02, 1.0, 8
-"""Seconds for which one thread works alone after a loss: twice as long at every loss that follows soon, and
-then never shorter than so many runs of the kind that met it."""
+"""Seconds for which one thread works alone after losses: twice as long when they come back soon, and then
+never shorter than so many runs of the kind that met them."""
+
+_SOON = 0.05
+"""Seconds within which two losses are no accident; or within four runs."""
 
 _START, _BARRIER = 8_000.0, 125.0
 """Nanoseconds that a second thread costs: to begin and to end, and for every thread at every barrier."""
@@ -138,8 +141,9 @@ def pays(nanoseconds: float, barriers: int, threads: int) -> bool:
 
 
 class _Losses:
-    """Until when one thread works alone, and for how long the last rest was, in seconds."""
+    """When the last loss was, until when one thread works alone, and for how long it does, in seconds."""
 
+    last = -1e9
     until = 0.0
     rest = 0.0
 
@@ -159,7 +163,9 @@ def report(checks: int, seconds: float) -> None:
 
 
 def lose(seconds: float) -> None:
-    """Let one thread work alone for some time, after a run that waited for a thread without a processor.
+    """Let one thread work alone for some time, after two runs that waited for a thread without a processor.
+
+    A single one tells little: a thread that slept may begin on the processor of the one that woke it.
 
     Args:
         seconds: how long the run took.
@@ -167,9 +173,12 @@ def lose(seconds: float) -> None:
     now = time.monotonic()
     if now < _losses.until:
         return  # the same run, reported twice
-    soon = now < _losses.until + 4 * _losses.rest
-    rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds) if soon else _SHORTEST_REST
-    _losses.rest, _losses.until = rest, now + rest
+    before, _losses.last = _losses.last, now
+    if now - before > max(_SOON, 4 * seconds):
+        return
+    again = now < _losses.until + 4 * _losses.rest
+    rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds) if again else _SHORTEST_REST
+    _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nabi.ir import Program
-from nabi.native import Library, compiled, host
+from nabi.native import Library, Machine, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
@@ -102,6 +102,11 @@ class Compiled:
         return sizes
 
 
+def _machine(program: Program, dtype: str) -> Machine:
+    """Return this machine with the vectors that suit the program's states, for both of its kernels."""
+    return host().for_width(max(program.state_widths), dtype)
+
+
 def _nanoseconds(kernel: ForwardKernel | BackwardKernel) -> float:
     """Estimate how long one thread takes for a row of one step, to half or twice of it."""
     products = kernel.program.parameter_count / (kernel.lanes * _MULTIPLY_ADDS)
@@ -121,14 +126,14 @@ _MULTIPLY_ADDS, _FUNCTION, _MAP = 4.5, 6.0, 0.5
 def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(ForwardKernel(program, name, host(), *options), size)
+    return _compile(ForwardKernel(program, name, _machine(program, name), *options), size)
 
 
 @lru_cache(maxsize=1024)
 def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(BackwardKernel(program, name, host(), *options), size)
+    return _compile(BackwardKernel(program, name, _machine(program, name), *options), size)
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:

@@ -38,13 +38,17 @@ __all__ = [
     "bound_forward",
     "gradient_like",
     "is_read_in_place",
+    "is_short",
 ]
 
 FEW = 4
 """A batch of so many rows is a small one: products with the input go before the steps."""
 
 _SHORT = 8
-"""A sequence alone of so many steps reads weights where they lie: packing would take as long as the steps."""
+"""The derivative of a sequence alone of at most so many steps reads weights where they lie."""
+
+_SUMMING = 2.5
+"""How many weights can be packed while an unpacked product adds up the lanes of one sum."""
 
 _EARLY_ROWS = 128
 _PANEL_ROWS = 512
@@ -436,8 +440,9 @@ def bind_forward(
     """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
     few = batch <= FEW
     compiled = forward_kernel(
-        program, dtype, save, keep, flags, columns_first, few, is_read_in_place(batch, steps)
-    )
+        program, dtype, save, keep, flags, columns_first, few,
+        is_read_in_place(program, batch, steps),
+    )  # fmt: skip
     chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
     return Forward(
         compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched
@@ -463,7 +468,7 @@ def bind_backward(
     compiled = backward_kernel(
         program, dtype, keep, given, flags, cuts, columns_first,
         need_input and program.derivative.reaches_inputs, need_weights, batch <= FEW,
-        is_read_in_place(batch, steps),
+        is_short(batch, steps),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))
@@ -475,8 +480,18 @@ bound_forward = lru_cache(maxsize=1024)(bind_forward)
 bound_backward = lru_cache(maxsize=1024)(bind_backward)
 
 
-def is_read_in_place(batch: int, steps: int) -> bool:
-    """Whether kernels for so many sequences and steps read weights where they lie."""
+def is_read_in_place(program: Program, batch: int, steps: int) -> bool:
+    """Whether forward kernels for so many sequences and steps read weights where they lie.
+
+    Packing takes as long as half a dozen outputs of a row need to bring their sums together; an output reads
+    so many weights.
+    """
+    outputs = sum(family.shape[0] for family in program.families if len(family.shape) == 2)
+    return batch * steps * outputs * _SUMMING <= program.parameter_count
+
+
+def is_short(batch: int, steps: int) -> bool:
+    """Whether backward kernels for so many sequences and steps read weights where they lie."""
     return batch == 1 and steps <= _SHORT
 
 

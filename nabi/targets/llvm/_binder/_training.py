@@ -24,6 +24,7 @@ from nabi.targets.llvm._binder._bound import (
     bind_forward,
     gradient_like,
     is_read_in_place,
+    is_short,
 )
 from nabi.targets.llvm._binder._runs import readable
 
@@ -146,7 +147,7 @@ class TrainingPasses:
         # Of the last run forward: its kernel, rows, input and initial states.
         self._now: _Filled | None = None
         self._rows: Rows | None = None
-        self._is_short = False
+        self._is_short = (False, False)
         self._x: Tensor | None = None
         self._initial: Sequence[Tensor] = ()
 
@@ -199,13 +200,16 @@ class TrainingPasses:
         return filled.views, self._finals
 
     def _take(self, rows: Rows) -> None:
-        # Of several sequences no layout is short.
-        self._is_short = short = self._batch == 1 and is_read_in_place(1, len(rows.active))
+        steps = len(rows.active)
+        # Which kernels run forward and backward.
+        self._is_short = short = (
+            is_read_in_place(self._program, self._batch, steps), is_short(self._batch, steps)
+        )  # fmt: skip
         self._now = now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
         now.take(rows)
         self._rows = rows
 
-    def _bind_forward(self, short: bool, steps: int) -> _Filled:
+    def _bind_forward(self, short: tuple[bool, bool], steps: int) -> _Filled:
         bound = bind_forward(
             self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
             self._count, steps,
@@ -285,7 +289,7 @@ class TrainingPasses:
         )  # fmt: skip
 
     def _bind_backward(
-        self, short: bool, are_given: bool, need_input: bool, steps: int
+        self, short: tuple[bool, bool], are_given: bool, need_input: bool, steps: int
     ) -> tuple[_Filled, list[tuple[int, int]], Tensor | None]:
         program, given = self._program, self._keep if are_given else ()
         bound = bind_backward(
