@@ -1,6 +1,7 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -265,7 +266,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             layout = check_layout(lengths, mask, resets, batch, time, x.device, alike=states is None)
             if truncate is not None:
                 truncate = _checks.whole("truncate", truncate, otherwise=" or None")
-            run = partial(
+            run: Callable[..., Result] = partial(
                 run_direction, layout=layout, truncate=truncate, return_all_states=return_all_states,
                 recompute=self.recompute,
             )  # fmt: skip
@@ -318,7 +319,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype = check_types(self._dtype(), data, states)
         if states is not None and sorted_indices is not None:
             states = tuple([given.index_select(1, sorted_indices) for given in states])
-        run = partial(
+        run: Callable[..., Result] = partial(
             run_direction, layout=Layout(None, None, batch_sizes), return_all_states=return_all_states,
             recompute=self.recompute,
         )  # fmt: skip

@@ -75,7 +75,8 @@ class Traced:
     @property
     def row_size(self) -> int:
         """Width of a row of all inputs, which kernels read; `input_size` if there is only `x`."""
-        return self.inputs[-1].columns.stop
+        last = self.inputs[-1]
+        return last.start + (last.width or 1)
 
     @property
     def parameter_count(self) -> int:

@@ -143,25 +143,25 @@ class RNN(StatefulLayer):
 
     def call(
         self,
-        sequences: Any,
+        inputs: Any,
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
-        **inputs: Any,
+        **further: Any,
     ) -> Any:
         """Return the output for `[B, T, D]`, with the final states if `return_state`."""
-        if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
-            sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
+        if isinstance(inputs, list | tuple):  # Keras 2: a list of the inputs and then the states
+            inputs, initial_state = inputs[0], list(inputs[1:]) or initial_state
         if isinstance(mask, list | tuple):
             mask = mask[0]
         if self.time_major:
-            sequences = sequences.transpose(0, 1)
+            inputs = inputs.transpose(0, 1)
             mask = None if mask is None else mask.transpose(0, 1)
-            inputs = {name: self._batch_first(name, value) for name, value in inputs.items()}
+            further = {name: self._batch_first(name, value) for name, value in further.items()}
         if mask is not None:
-            mask = check_mask(self, mask, sequences)
-        states = self._initial(sequences, initial_state)
-        outputs, last, final = self._run(sequences, states, mask, bool(training), inputs)
+            mask = check_mask(self, mask, inputs)
+        states = self._initial(inputs, initial_state)
+        outputs, last, final = self._run(inputs, states, mask, bool(training), further)
         if self.stateful:
             self.keep_states(final)
         if self.return_sequences:
@@ -201,7 +201,7 @@ class RNN(StatefulLayer):
         states: tuple[Tensor, ...] | None,
         mask: Tensor | None,
         training: bool,
-        inputs: Mapping[str, Any],
+        further: Mapping[str, Any],
     ) -> tuple[Any, Any, tuple[Tensor, ...]]:
         """Return outputs (zero on masked steps), the output of the last step, and the final states."""
         stack: Any = None
@@ -211,9 +211,9 @@ class RNN(StatefulLayer):
             stack = [self.cell]
         elif isinstance(self.cell, StackedRNNCells) and all(map(_runs_at_once, self.cell.cells)):
             stack = self.cell.cells
-        if inputs and (stack is None or len(stack) > 1):
+        if further and (stack is None or len(stack) > 1):
             raise ArgumentError(
-                f"{next(iter(inputs))}: expected nothing; only a layer over one cell of nabi.cells reads "
+                f"{next(iter(further))}: expected nothing; only a layer over one cell of nabi.cells reads "
                 "more than its input"
             )
         if stack is None:
@@ -233,7 +233,7 @@ class RNN(StatefulLayer):
                 training=training,
                 reverse=self.go_backwards,
                 unroll=self.unroll,
-                extra=inputs,
+                extra=further,
             )
             final = (*final, *new)
         last = new[0]
