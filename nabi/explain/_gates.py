@@ -16,7 +16,7 @@ from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
-from nabi.scan import Layout, check_extra, scan, whole_rows
+from nabi.scan import Layout, check_extra, initial_states, lowered, scan, whole_rows
 from nabi.targets.eager import named_values
 
 __all__ = ["gates", "gates_picture"]
@@ -42,7 +42,8 @@ def gates(
             of one layer, or `(program, weights)` with the weights in the order of `program.families`.
         inputs: `[B, T, D]`, or `[T, D]` for one sequence. A layer with `go_backwards` reads them from the
             end, and the steps are returned in that order.
-        states: initial states in the order of the cell's, each `[B, width]`; zeros by default.
+        states: initial states in the order of the cell's, each `[B, width]`; by default those that the cell
+            declares, or zeros.
         extra: what the cell reads beside `x`, by name, as `nabi.scan.scan` takes it, with a batch.
 
     Returns:
@@ -79,13 +80,16 @@ def gates(
         _, _, every = scan(program, x, initial, weights, return_all_states=True, extra=further)
         assert every is not None
         if initial is None:
-            initial = [x.new_zeros(batch, width) for width in program.state_widths]
+            initial = list(initial_states(program, weights, batch, x))
         # The states before step t are those after step t - 1, so all steps can be computed in parallel.
         before = [
             torch.cat([first[:, None], each[:, :-1]], 1).flatten(0, 1) if time else each.flatten(0, 1)
             for first, each in zip(initial, every, strict=True)
         ]
         rows = whole_rows(program, x, further, Layout(None, None, None))
+        if program.derived:
+            program, kept, _ = lowered(program, weights)
+            weights = list(kept)
         values = named_values(program)(rows.flatten(0, 1), before, weights, ())
         named = named_nodes(program)
         return {

@@ -1,6 +1,7 @@
 """A cell's step for one input width, with all that is known of it before anything runs."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,15 +11,33 @@ from nabi.ir._graph._nodes import Family, Node, Parameter, Trace, needed
 from nabi.ir._recipe import recipe_of
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import TEXT, equations
+from nabi.ir._traced._lowering import Made, rewrite
 from nabi.ir._traced._per_sequence import of_sequences, without_sequences
 from nabi.ir._traced._plan import Plan, make_plan
 from nabi.ir._traced._traced import CellLike, Traced
 from nabi.ir._traced._verify import verify
 
-__all__ = ["PROGRAMS", "Program"]
+__all__ = ["PROGRAMS", "Lowered", "Program"]
 
 PROGRAMS: dict[str, "Program"] = {}
 """The programs of this process by their keys and recipes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """What a program is run as: what is computed once a call, then another program over time.
+
+    Attributes:
+        program: the program that runs over time.
+        weights: for each of its families where the tensor comes from: the place among the families of the
+            original program, or how it is made.
+        run: computes the tensors from those of the original program and its random inputs; set by the target
+            that does so, before anything runs, as torch.compile can trace it but not its making.
+    """
+
+    program: "Program"
+    weights: "tuple[int | Made, ...]"
+    run: Callable[..., tuple[Any, ...]] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,12 +50,14 @@ class Program(Traced):
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order of use in the equations.
+        parameters: the weights of each gate that are kept, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
         inputs: what the step reads from outside; `x` is the first.
         nodes: all nodes in order of computation.
         outputs: the new states.
         names: the variable names of values in the step, by node index.
+        initial: for each state the number that it starts with, or the name of a parameter.
+        is_lowered: whether it is what another program is run as.
         whole: the program that this one is the part of that runs at every step; None for a whole one.
     """
 
@@ -50,6 +71,8 @@ class Program(Traced):
         states: list[Node],
         outputs: tuple[Any, ...],
         names: dict[int, str],
+        initial: tuple[float | str, ...],
+        is_lowered: bool = False,
     ) -> "Program":
         """Check the result of a step and build the program.
 
@@ -57,7 +80,9 @@ class Program(Traced):
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
         """
         outputs = _new_states(cell, trace, states, outputs)
-        parameters = tuple(trace.parameters.values())
+        kept = [parameter for parameter in trace.parameters.values() if parameter.derived is None]
+        parameters = _grouped(tuple(kept))
+        trace.parameters.update({parameter.name: parameter for parameter in parameters})
         program = Program(
             cell=cell,
             training=trace.training,
@@ -72,8 +97,12 @@ class Program(Traced):
             nodes=needed(outputs),
             outputs=outputs,
             names=names,
+            initial=initial,
+            is_lowered=is_lowered,
         )
-        return program._registered()
+        found = program._registered()
+        assert found.is_plain or not is_lowered  # found out here: torch.compile cannot trace it
+        return found
 
     def _registered(self) -> "Program":
         verify(self)
@@ -84,7 +113,37 @@ class Program(Traced):
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         if self.whole is not None:
             return getattr, (self.whole, "at_every_step")
-        return self.cell.program, (self.input_size, self.training)
+        made = _lowered_program if self.is_lowered else type(self.cell).program
+        return made, (self.cell, self.input_size, self.training)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it runs as it is: nothing is computed once a call, and states start with zeros."""
+        return self.is_lowered or (self.lowered is None and self.starts_with_zeros)
+
+    @cached_property
+    def once_size(self) -> int:
+        """How many numbers are computed once a call, for values that a step could compute as well."""
+        return sum(node.width or 1 for node in self.nodes if node.arguments and not node.has_rows)
+
+    @property
+    def needs_autograd(self) -> bool:
+        """Whether it has weights that are computed from others, or learned initial states."""
+        return bool(self.derived) or any(isinstance(one, str) for one in self.initial)
+
+    @cached_property
+    def lowered(self) -> Lowered | None:
+        """What is computed once a call, and the program that runs after it; None where there is nothing."""
+        found = None if self.is_lowered else rewrite(self)
+        if found is None:
+            return None
+        program = Program.make(
+            self.cell, found.trace, self.input_size, found.states, found.outputs, found.names, self.initial,
+            is_lowered=True,
+        )  # fmt: skip
+        places = {family.name: number for number, family in enumerate(self.families)}
+        weights = [found.made.get(family.name, places.get(family.name)) for family in program.families]
+        return Lowered(program, tuple(one for one in weights if one is not None))
 
     @cached_property
     def sequence_values(self) -> tuple[Node, ...]:
@@ -108,7 +167,7 @@ class Program(Traced):
         program = replace(
             self, families=_families(parameters), parameters=parameters, inputs=tuple(trace.inputs.values()),
             noises=tuple(noise for noise in self.noises if noise.name in drawn), trace=trace, nodes=nodes,
-            outputs=outputs, names=names, whole=self,
+            outputs=outputs, names=names, whole=self, initial=(0.0,) * len(self.state_names),
         )  # fmt: skip
         return program._registered()
 
@@ -131,6 +190,11 @@ class Program(Traced):
     def equations(self) -> tuple[str, ...]:
         """The equations as plain text, one per line, as written in the step."""
         return equations(self, TEXT)
+
+
+def _lowered_program(cell: CellLike, input_size: int, training: bool) -> Program:
+    found: Program = cell.program(input_size, training).lowered.program
+    return found
 
 
 def _new_states(
@@ -182,6 +246,36 @@ def _where_it_returns(cell: CellLike) -> str:
     return f"{name}, line {found[0][0]}: «{found[0][1]}»" if len(found) == 1 else name
 
 
+def _grouped(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """Give parameters of one letter that cannot share a tensor different families.
+
+    One tensor holds gates of one shape that are all trained or all fixed. The first such group of a letter is
+    called as the letter, the others after their gates as well: `W_h` and `W_h_z`.
+    """
+    groups: dict[tuple[str, tuple[int, ...], bool], list[Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault((parameter.family, parameter.shape, parameter.trained), []).append(parameter)
+    names: dict[tuple[str, tuple[int, ...], bool], str] = {}
+    taken = {parameter.family for parameter in parameters}
+    first = dict.fromkeys(taken, True)
+    for key, members in groups.items():
+        letter = key[0]
+        if first[letter]:
+            first[letter], names[key] = False, letter
+            continue
+        name = "_".join([letter, *(member.gate for member in members)])
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[key] = name
+    return tuple(
+        one
+        if (name := names[one.family, one.shape, one.trained]) == one.family
+        else replace(one, family=name, letter=one.family)
+        for one in parameters
+    )
+
+
 def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     members: dict[str, list[Parameter]] = {}
     for parameter in parameters:
@@ -190,6 +284,7 @@ def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     for name, found in members.items():
         shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
-        families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
+        gates = tuple(p.gate for p in found)
+        families.append(Family(name, gates, stacked, found[0].role, found[0].trained))
     # Matrices first, regardless of the order of the equations: callers can rely on W_x, W_h, then vectors.
     return tuple(sorted(families, key=lambda family: -len(family.shape)))

@@ -32,6 +32,8 @@ def recipe_of(program: Traced, *, is_part: bool) -> str:
         "training": program.training,
         **({"part": "at_every_step"} if is_part else {}),
     }
+    if program.is_lowered:
+        found["lowered"] = True
     try:
         text = json.dumps(found)
     except (TypeError, ValueError):
@@ -57,6 +59,7 @@ def make_again(recipe: str, cells: type) -> Any:
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
         program = _class(name, cells)(**arguments).program(input_size, training)
+        program = program.lowered.program if found.get("lowered") else program
         if found.get("part") == "at_every_step":
             program = program.at_every_step
     except TypeError as problem:

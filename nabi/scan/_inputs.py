@@ -27,7 +27,9 @@ _SEQUENCE_FUNCTIONS: dict[str, Any] = {}
 
 def prepare_inputs(program: Program) -> None:
     """Make what `join_inputs` calls, where the program is known: torch.compile cannot trace the making."""
-    if program.sequence_values and program.key not in _SEQUENCE_FUNCTIONS:
+    if program.lowered is not None:
+        prepare_inputs(program.lowered.program)
+    if not program.derived and program.sequence_values and program.key not in _SEQUENCE_FUNCTIONS:
         _SEQUENCE_FUNCTIONS[program.key] = eager.sequence_function(program)
         assert program.at_every_step.whole is program
 

@@ -6,7 +6,7 @@ derivative of the derivative always goes through the definition, and so does one
 ordinary tensors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,50 +16,15 @@ from nabi.ir import Program
 from nabi.kernels import Rows, from_rows, hand_out, in_batch_order, in_row_order, to_rows
 from nabi.native import are_ordinary, has_failed, is_watched, runs_native
 from nabi.scan._definition import define, differentiate
-from nabi.scan._fast_path import scan_full_batch
-from nabi.scan._inputs import join_inputs
-from nabi.scan._layout import PLAIN, Layout, Options
-from nabi.scan._noise import sample_noise
+from nabi.scan._layout import Layout, Options
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
 from nabi.scan._way import Way, way_of
 from nabi.targets import Record, run_backward, run_forward
 
-__all__ = ["Result", "backward_pass", "forward_pass", "run_direction", "run_scan"]
+__all__ = ["Result", "backward_pass", "forward_pass", "run_scan"]
 
 
 Result = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...] | None]
-
-
-def run_direction(
-    program: Program,
-    x: Tensor,
-    states: tuple[Tensor, ...] | None,
-    families: Sequence[Tensor],
-    *,
-    layout: Layout,
-    truncate: int | None = None,
-    return_all_states: bool = False,
-    recompute: int | None = None,
-    reverse: bool = False,
-    extra: Mapping[str, Tensor | None] | None = None,
-) -> Result:
-    """As `scan` and `scan_packed`, for arguments that have been checked; random inputs are drawn.
-
-    Args:
-        program, x, states, families, truncate, return_all_states, recompute, reverse: as `scan` takes them.
-        layout: from `check_layout`, or of packed data.
-        extra: further inputs, from `check_extra`.
-    """
-    noises: tuple[Tensor, ...] = ()
-    if program.noises:
-        batch, time = x.shape[0], x.shape[1]
-        if layout.batch_sizes is not None:
-            batch, time = int(layout.batch_sizes[0]), -x.shape[0]
-        noises = sample_noise(program, batch, time, dtype=x.dtype, device=x.device)
-    plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
-    options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(program, options, layout, x, states, tuple(families), noises, extra)
-    return kept[0], finals, kept if return_all_states else None
 
 
 def run_scan(
@@ -70,21 +35,12 @@ def run_scan(
     states: tuple[Tensor, ...] | None,
     families: tuple[Tensor, ...],
     noises: tuple[Tensor, ...],
-    extra: Mapping[str, Tensor | None] | None = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run a program over time; arguments are valid already, and no states stand for zeros.
 
     Returns the kept states at every step (`[B, T, width]`, or `[N, width]` for packed data) and the final
     states `[B, width]`.
     """
-    if len(program.inputs) > 1:
-        program, x, families, noises = join_inputs(
-            program, x, extra or {}, families, noises, layout, options.reverse
-        )
-        if options is PLAIN and layout.is_full and not noises:
-            found = scan_full_batch(program, x, states, families)
-            if found is not None:
-                return (found[0],), found[1]
     if states is None:
         sizes = layout.batch_sizes
         batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0

@@ -11,6 +11,7 @@ from nabi.ir import Input, Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._fast_path import scan_full_batch
 from nabi.scan._inputs import Extra, check_extra, check_extra_of_step, join_inputs
+from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -34,7 +35,7 @@ def static_scan(
     Args:
         program, parameters: as in `scan`.
         inputs: one tensor `[B, D]` for each time step.
-        states: initial states, each `[B, width]`; None for zeros.
+        states: initial states, each `[B, width]`; None for those that the cell declares, or zeros.
         noise: as in `scan`, per-step noise `[B, T, width]`.
         extra: as in `scan`.
 
@@ -57,6 +58,7 @@ def static_scan(
     if not inputs and states is None:
         raise ArgumentError("inputs: expected at least one time step, or initial states")
     families = check_families(program, parameters)
+    noise = tuple(noise)
     batch = inputs[0].shape[0] if inputs else (states or [])[0].shape[0]
     for t, x in enumerate(inputs):
         if tuple(x.shape) != (batch, program.input_size):
@@ -64,7 +66,9 @@ def static_scan(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
     further = check_extra(program, extra, (batch, len(inputs)), batch)
-    now = _start(program, states, batch, inputs[0] if inputs else families[0])
+    now = _start(program, states, batch, inputs[0] if inputs else families[0], families)
+    if is_lowered(program, batch * len(inputs)):
+        program, families, noise = lowered(program, families, noise)
     outputs = []
     for t, x in enumerate(inputs):
         now = step(
@@ -89,7 +93,7 @@ def step(
     Args:
         program, parameters: as in `scan`.
         x: input `[B, D]`.
-        states: states `[B, width]`; None for zeros.
+        states: states `[B, width]`; None for those that the cell declares, or zeros.
         noise: random inputs, each `[B, width]`.
         extra: what the step reads beside `x`, by name: `[B]` or `[B, width]`; for `position` the number of
             this step, which must be given.
@@ -112,6 +116,11 @@ def step(
     """
     if x.dim() != 2 or x.shape[1] != program.input_size:
         raise ShapeError(f"x: expected shape [batch, {program.input_size}], got {tuple(x.shape)}")
+    if not program.is_plain:
+        families = check_families(program, parameters)
+        states = _start(program, states, x.shape[0], x, families)
+        if is_lowered(program, x.shape[0]):
+            program, parameters, noise = lowered(program, families, noise)
     if extra or len(program.inputs) > 1:
         further = check_extra_of_step(program, extra, x.shape[0])
         if not torch.compiler.is_compiling():
@@ -129,7 +138,7 @@ def step(
         if found is not None:
             return found[1]
     families = check_families(program, parameters)
-    return eager.step_function(program)(x, _start(program, states, x.shape[0], x), families, noise)
+    return eager.step_function(program)(x, _start(program, states, x.shape[0], x, families), families, noise)
 
 
 def _over_time(given: Input, value: Any) -> Any:
@@ -150,10 +159,12 @@ def _at_step(further: dict[str, Tensor | None], t: int) -> dict[str, Tensor | No
     return found
 
 
-def _start(program: Program, states: Any, batch: int, like: Tensor) -> tuple[Tensor, ...]:
-    """Check initial states, or make zeros of the type of `like`."""
+def _start(
+    program: Program, states: Any, batch: int, like: Tensor, families: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Check initial states, or make those that the cell declares, of the type of `like`."""
     if states is None:
-        return tuple([like.new_zeros((batch, width)) for width in program.state_widths])
+        return initial_states(program, families, batch, like)
     return check_states(states, program.state_names, program.state_widths, (batch,))
 
 

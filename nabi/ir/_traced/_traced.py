@@ -44,12 +44,14 @@ class Traced:
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order in which the equations use them.
+        parameters: the weights of each gate that are kept, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
         inputs: what the step reads from outside; `x` is the first.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
         names: the names that the step gave to values, by node index.
+        initial: for each state the number that it starts with, or the name of a parameter.
+        is_lowered: whether it is what another program is run as, see `nabi.ir._traced._lowering`.
     """
 
     cell: CellLike
@@ -65,11 +67,14 @@ class Traced:
     nodes: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
     names: dict[int, str] = field(repr=False)
+    initial: tuple[float | str, ...] = field(repr=False)
+    is_lowered: bool = field(default=False, repr=False)
 
     @cached_property
     def key(self) -> str:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
-        digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
+        kind = " lowered" if self.is_lowered else ""
+        digest = hashlib.sha256(f"{self.cell!r} {self}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
 
     @property
@@ -77,6 +82,16 @@ class Traced:
         """Width of a row of all inputs, which kernels read; `input_size` if there is only `x`."""
         last = self.inputs[-1]
         return last.start + (last.width or 1)
+
+    @property
+    def starts_with_zeros(self) -> bool:
+        """Whether every state is zero before the first step."""
+        return not any(self.initial)
+
+    @property
+    def derived(self) -> tuple[Parameter, ...]:
+        """The weights that are computed from others, in the order of use."""
+        return tuple(one for one in self.trace.parameters.values() if one.derived is not None)
 
     @property
     def parameter_count(self) -> int:

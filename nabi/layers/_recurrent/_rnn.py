@@ -19,7 +19,7 @@ from nabi.layers._recurrent._cell_config import cell_config, cell_from_config
 from nabi.layers._recurrent._cell_loop import check_cell, initial_state_of, output_size_of, run_cells
 from nabi.layers._recurrent._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._recurrent._stateful import StatefulLayer
-from nabi.layers._recurrent._states import as_states, fill_masked, flatten, pack, state_shapes, zero_states
+from nabi.layers._recurrent._states import as_states, fill_masked, flatten, pack, state_shapes
 
 __all__ = ["RNN"]
 
@@ -106,11 +106,9 @@ class RNN(StatefulLayer):
         return self.equations.output_width if self.equations is not None else output_size_of(self.cell)
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
-        """Return the initial states of a sequence: the cell's own, or zeros."""
+        """Return the initial states of a sequence: those that the cell declares, or zeros."""
         if self.equations is not None:
-            weight = next(self.parameters(), None)
-            device = None if weight is None else weight.device
-            return cast(list[Any], zero_states(self.state_size, batch_size, self.dtype, device))
+            return list(self.first_states(batch_size))
         state = initial_state_of(self.cell, batch_size, self)
         return [state] if isinstance(state, Tensor) else list(state)
 

@@ -345,7 +345,9 @@ class _Blocks:
             # Beyond the last output, the last one is read again; the results are never used.
             outputs = [b.select(b.icmp_signed("<", output, last), output, last) for output in outputs]
         lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m in terms]
-        ahead = {id(of_m): b.mul(m.apart, index(_OUTPUTS)) for of_m, (*_, m) in zip(lines, terms, strict=True)}
+        ahead = {
+            id(of_m): b.mul(m.apart, index(_OUTPUTS)) for of_m, (*_, m) in zip(lines, terms, strict=True)
+        }
         few = Vectors(b, v.dtype, _OUTPUTS)
         for row, count in row_tiles(v, self.rows, self.size):
             # The next outputs' weights are fetched meanwhile.
@@ -382,9 +384,7 @@ class _Blocks:
             sums = loop.close(turn(loop.at, None, list(loop.carried)))
         return turn(index(full), v.lanes_below(rest), sums) if rest else sums
 
-    def _lines(
-        self, operand: Any, number: int, length: int, pairs: Sequence[tuple[int, Matrix]]
-    ) -> None:
+    def _lines(self, operand: Any, number: int, length: int, pairs: Sequence[tuple[int, Matrix]]) -> None:
         """Add the products with the weights of one input after the other to the stored sums, in pieces."""
         v, b, vectors = self.v, self.v.builder, self.writer.columns.vectors
         places = [target * vectors + n for target, _ in pairs for n in range(vectors)]
