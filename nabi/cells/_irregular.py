@@ -5,9 +5,12 @@ import math
 from typing import Any, ClassVar
 
 from nabi import _checks
-from nabi.errors import CellError
+from nabi.errors import ArgumentError, CellError
 from nabi.ir import Cell, Node
 from nabi.ir.functions import exp, log, relu, select, sigmoid, softplus, tanh
+
+_SOFTPLUS_1 = math.log(math.e - 1)
+"""What softplus takes to 1."""
 
 __all__ = ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC"]
 
@@ -73,21 +76,30 @@ class GRUD(Cell):
     """GRU with decay (Che et al. 2018): missing values go from the last one to the mean, the state fades.
 
     Good for measurements with missing values, such as those of a hospital. `observed` is 1 where a feature
-    was measured; `delta` is the time since its last measurement, 1 if it is not given. Scale the features to
-    a mean of zero, which is where a missing one goes. What `x` holds where nothing was observed, NaN also,
-    is not read.
+    was measured; `delta` is the time since its last measurement, 1 if it is not given. What `x` holds where
+    nothing was observed, NaN also, is not read.
 
     Args:
         features: width of the input, required.
+        mean: where missing values go, the mean of the data: a number, 0 by default, or one for each feature.
     """
 
     features: int = dataclasses.field(default=0, kw_only=True)
+    mean: float | tuple[float, ...] = dataclasses.field(default=0.0, kw_only=True)
 
     states: ClassVar[tuple[str, ...]] = ("h", "last")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("features", _checks.whole("features", self.features))
+        if isinstance(self.mean, tuple):
+            if len(self.mean) != self.features:
+                raise ArgumentError(
+                    f"mean: expected a number or {self.features}, one for each feature, got {len(self.mean)}"
+                )
+            self._keep("mean", tuple(_checks.real("mean", one) for one in self.mean))
+        else:
+            self._keep("mean", _checks.real("mean", self.mean))
 
     @classmethod
     def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
@@ -108,19 +120,17 @@ class GRUD(Cell):
             raise CellError(
                 f"GRUD: features: expected the width of the input, {x.width}, got {self.features}"
             )
-        fade_x = exp(-relu(self.diagonal("d", "x", delta) + self._of_inputs("d")))
+        shift = self.parameter("b_xd", self.features, init=0.0) if self.use_bias else 0.0
+        fade_x = exp(-relu(self.diagonal("d", "x", delta) + shift))
         fade_h = exp(-relu(self.linear("d", "d", delta) + self.bias("d", "d")))
         last_t = select(observed, x, last)
-        filled = select(observed, x, fade_x * last)
+        mean = self.parameter("mean", self.features, init=self.mean, trained=False)
+        filled = select(observed, x, fade_x * last + (1 - fade_x) * mean)
         h_t = fade_h * h
         z = sigmoid(self.affine("z", x=filled, h=h_t, m=observed))
         r = sigmoid(self.affine("r", x=filled, h=h_t, m=observed))
         n = tanh(self.affine("n", x=filled, h=r * h_t, m=observed))
         return (1 - z) * h_t + z * n, last_t
-
-    def _of_inputs(self, gate: str) -> Any:
-        """Return a bias as wide as the input."""
-        return self._parameter(gate, "b_x", (self.features,), "bias") if self.use_bias else 0.0
 
 
 class EALSTM(Cell):
@@ -160,10 +170,11 @@ class CTRNN(Cell):
     """Continuous-time network (Funahashi and Nakamura 1993): `tau dh/dt = tanh(W x + U h + b) - h`.
 
     Good for control and as a model of neurons. Solved by Euler's method over the time since the last step,
-    `delta`, 1 if it is not given. Each unit learns its time constant tau.
+    `delta`, 1 if it is not given. Each unit learns its time constant, softplus(tau), which
+    starts at 1.
 
     Args:
-        substeps: how many steps of Euler's method; more for gaps that are long beside tau. 1 by default.
+        substeps: how many steps of Euler's method; more for gaps that are long beside them. 1 by default.
     """
 
     substeps: int = dataclasses.field(default=1, kw_only=True)
@@ -174,8 +185,7 @@ class CTRNN(Cell):
 
     def step(self, x: Node, h: Node, *, delta: Any = 1.0) -> Any:
         """Go along the derivative."""
-        tau = softplus(self.gain("h", "tau"))
-        share = delta / self.substeps / tau
+        share = delta / self.substeps / softplus(self.parameter("tau", init=_SOFTPLUS_1))
         for _ in range(self.substeps):
             h = h + share * (tanh(self.affine("h", x, h=h)) - h)
         return h

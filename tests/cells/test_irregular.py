@@ -46,11 +46,11 @@ def t_lstm(
 
 
 def gru_d(w: Weights, x: Array, h: Array, last: Array, *, observed: Array, delta: Array) -> tuple[Array, ...]:
-    """Che et al. 2018, equations 10 to 17, with features of mean 0."""
+    """Che et al. 2018, equations 10 to 17."""
     fade_x = np.exp(-np.maximum(0, w["w_xd"] * delta + w["b_xd"]))
     fade_h = np.exp(-np.maximum(0, delta @ w["W_dd"].T + w["b_dd"]))
     x = np.nan_to_num(x)
-    filled = observed * x + (1 - observed) * (fade_x * last + (1 - fade_x) * 0.0)
+    filled = observed * x + (1 - observed) * (fade_x * last + (1 - fade_x) * w["mean"])
     h = fade_h * h
     z, r = (sigma(pre(w, gate, x=filled, h=h, m=observed)) for gate in "zr")
     new = np.tanh(pre(w, "n", x=filled, h=r * h, m=observed))
@@ -67,7 +67,7 @@ def ea_lstm(w: Weights, x: Array, h: Array, c: Array, *, static: Array) -> tuple
 
 def ct_rnn(w: Weights, x: Array, h: Array, *, delta: Array, steps: int = 1) -> tuple[Array, ...]:
     """Euler's method for Funahashi and Nakamura 1993, equation 1."""
-    tau = np.log1p(np.exp(w["g_tauh"]))
+    tau = np.log1p(np.exp(w["tau"]))
     for _ in range(steps):
         h = h + delta[:, None] / steps * (-h + np.tanh(pre(w, "h", x=x, h=h))) / tau
     return (h,)
@@ -220,6 +220,12 @@ def test_settings() -> None:
         cells.ODERNN(UNITS, solver="euler2")
     with pytest.raises(CellError, match="features: expected the width of the input, 4, got 3"):
         cells.GRUD(UNITS, features=3).program(4)
+    with pytest.raises(ArgumentError, match="mean: expected a number or 3, one for each feature, got 2"):
+        cells.GRUD(UNITS, features=3, mean=(1.0, 2.0))
+    rnn = nabi.nn.RNN(cells.GRUD(UNITS, features=3, mean=(1.0, 2.0, 3.0)), 3)
+    assert dict(rnn.named_buffers())["mean_l0"].tolist() == [1.0, 2.0, 3.0]
+    tau = nabi.nn.RNN(cells.CTRNN(UNITS), 3).tau_l0
+    torch.testing.assert_close(torch.nn.functional.softplus(tau), torch.ones(UNITS))
     assert cells.GRUD.needed_inputs() == ("observed",)
     assert cells.CfC.needed_inputs() == ()
 
