@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from nabi import _checks
 from nabi.errors import ArgumentError, CellError
-from nabi.ir import Cell, Node
-from nabi.ir.functions import exp, log, relu, select, sigmoid, softplus, tanh
+from nabi.ir import Cell, Node, initial
+from nabi.ir.functions import exp, floor, log, relu, select, sigmoid, softplus, tanh
 
 _SOFTPLUS_1 = math.log(math.e - 1)
 """What softplus takes to 1."""
 
-__all__ = ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC"]
+__all__ = ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"]
 
 
 class CfC(Cell):
@@ -70,6 +70,49 @@ class TLSTM(Cell):
         c_t = f_t * adjusted + i_t * g_t
         o_t = sigmoid(self.affine("o", x, h))
         return o_t * tanh(c_t), c_t
+
+
+class PhasedLSTM(Cell):
+    """Phased LSTM (Neil, Pfeiffer and Liu 2016): each unit is open for a part of a period, else it keeps.
+
+    Good for events of sensors at different rates and for long sequences, since memory is touched seldom.
+    `time` is when a step is. Each unit learns its period tau, its shift s as a share of that, and the share r
+    of the period in which it is open.
+
+    Args:
+        leak: how far a closed unit opens, by the share of the period that has passed; 0.001 by default. The
+            paper sets it to 0 after training.
+        period: between which bounds periods begin, (1, 1000) by default, with uniform logarithms.
+    """
+
+    leak: float = dataclasses.field(default=0.001, kw_only=True)
+    period: tuple[float, float] = dataclasses.field(default=(1.0, 1000.0), kw_only=True)
+
+    states: ClassVar[tuple[str, ...]] = ("h", "c")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("leak", _checks.real("leak", self.leak, least=0))
+        if not isinstance(self.period, tuple) or len(self.period) != 2:
+            raise ArgumentError(f"period: expected two numbers, got {_checks.short(self.period)}")
+        self._keep("period", tuple(_checks.real("period", one, above=0) for one in self.period))
+
+    def openness(self, time: Any) -> Node:
+        """Return how open each unit is: up and down while it is open, a little while it is closed."""
+        turns = time / self.parameter("tau", init=initial.LogUniform(*self.period))
+        phase = turns - self.parameter("s", init=initial.Uniform(0.0, 1.0))
+        phi = phase - floor(phase)
+        rise = 2 * phi / self.parameter("r", init=0.05)
+        return select(rise < 1, rise, select(rise < 2, 2 - rise, self.leak * phi))
+
+    def step(self, x: Node, h: Node, c: Node, *, time: Any) -> Any:
+        """Compute an LSTM step with peepholes, and take over as much of it as the units are open."""
+        k_t = self.openness(time)
+        i_t = sigmoid(self.affine("i", x, h) + self.diagonal("i", "c", c))
+        f_t = sigmoid(self.affine("f", x, h) + self.diagonal("f", "c", c))
+        c_new = f_t * c + i_t * tanh(self.affine("c", x, h))
+        o_t = sigmoid(self.affine("o", x, h) + self.diagonal("o", "c", c_new))
+        return k_t * (o_t * tanh(c_new)) + (1 - k_t) * h, k_t * c_new + (1 - k_t) * c
 
 
 class GRUD(Cell):

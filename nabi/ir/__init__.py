@@ -2,6 +2,7 @@
 
 from nabi.ir import derived, functions, initial
 from nabi.ir._cell import Cell, find_program
+from nabi.ir._elementwise import elementwise
 from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace, apply, needed
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
 from nabi.ir._program import Lowered, Program
@@ -34,6 +35,7 @@ __all__ = [
     "apply",
     "derived",
     "differentiate",
+    "elementwise",
     "equations",
     "find_program",
     "functions",

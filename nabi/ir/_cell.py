@@ -10,6 +10,7 @@ from typing import Any, ClassVar, dataclass_transform
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
+from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
@@ -23,7 +24,7 @@ __all__ = ["Cell", "find_program"]
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(Composing):
     """A recurrent cell: its equations, written once, for one row and one time step.
 
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
@@ -73,6 +74,8 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if "state_width" in cls.__dict__:
+            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -87,6 +90,9 @@ class Cell:
                 self._keep(field.name, _checks.flag(field.name, value))
             elif field.name.endswith("activation"):
                 activation(value, field.name)
+        delays = {name: _checks.whole(f"delays: {name}", steps) for name, steps in self.delays().items()}
+        if delays:
+            self._keep("states", delayed(self.states, delays))
 
     def _keep(self, name: str, value: Any) -> None:
         """Store a checked setting as a plain Python value, so that cells compare and hash."""
@@ -197,9 +203,9 @@ class Cell:
         for operand in operands:
             if not isinstance(operand, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {operand!r}")
-            if operand.operation not in ("input", "state"):
+            if operand.operation not in ("input", "state") and not operand.letter:
                 raise CellError(f"{trace.where()}: affine needs a name for {operand!r}, for instance h=r * h")
-            letters[operand.name] = operand
+            letters[operand.letter or operand.name] = operand
         letters.update(named)
         if not letters:
             raise CellError(f"{trace.where()}: affine({gate!r}) reads nothing")
@@ -262,12 +268,18 @@ class Cell:
         if rate and trace.training and not is_number:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
+        for change in trace.changes:
+            operand = operand if change.operand is None else change.operand(gate, letter, operand)
+            derived = change.weight if derived is None and change.weight is not None else derived
         shape = (units or self.units, width)
         if derived is None:
             matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
         else:
             matrix = self._derived(gate, f"W_{letter}", shape, role, derived, init, trained)
-        return trace.linear(matrix, operand)
+        product = trace.linear(matrix, operand)
+        for change in trace.changes:
+            product = product if change.product is None else change.product(gate, letter, product)
+        return product
 
     def diagonal(
         self, gate: str, letter: str, operand: Node, *, init: Any = None, trained: bool = True
@@ -368,12 +380,6 @@ class Cell:
                     ) from None
             raise
 
-    def _trace(self) -> Trace:
-        trace = current_trace.get()
-        if trace is None:
-            raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
-        return trace
-
     def _width_of(self, operand: Node, method: str) -> int:
         """Return the width of the operand of a weight."""
         where = self._trace().where
@@ -387,6 +393,7 @@ class Cell:
 
     def _noise(self, noise: Noise) -> Node:
         trace = self._trace()
+        noise = dataclasses.replace(noise, name=trace.part.named(noise.name))
         if trace.noises.setdefault(noise.name, noise) != noise:
             raise CellError(
                 f"{trace.where()}: the random input {noise.name} is used with two widths or rates"
@@ -425,6 +432,7 @@ class Cell:
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
         shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
         name = (f"{family}{gate}" if "_" in family else f"{family}_{gate}") if gate else family
+        name, family = trace.part.named(name), trace.part.named(family)
         new = Parameter(name, gate, family, shape, role, self._initial(name, init), trained, scalar)
         known = trace.parameters.setdefault(name, new)
         if known is not new:
@@ -453,7 +461,7 @@ class Cell:
     ) -> Node:
         """Return a weight that is computed from others, which become parameters in its place."""
         trace = self._trace()
-        name = f"{family}{gate}"
+        name = trace.part.named(f"{family}{gate}")
         if not isinstance(how, Derived):
             raise CellError(
                 f"{trace.where()}: derived: expected an object of nabi.ir.derived, got {_checks.short(how)}"
@@ -470,7 +478,10 @@ class Cell:
                 gate, letter, source.shape, role, init=value, trained=trained and source.trained
             )
             names.append(one.name)
-        new = Parameter(name, gate, family, shape, role, None, trained, derived=how, sources=tuple(names))
+        new = Parameter(
+            name, gate, trace.part.named(family), shape, role, None, trained,
+            derived=how, sources=tuple(names),
+        )  # fmt: skip
         known = trace.parameters.setdefault(name, new)
         if known != new:
             raise CellError(
@@ -484,6 +495,7 @@ class Cell:
 
     def _initial_state(self, name: str, width: int) -> float | str:
         """Return the number that a state starts with, or the name of the parameter that holds its vector."""
+        name = undelayed(name, self.delays())
         where, given = f"{type(self).__name__}: initial_state({name!r})", self.initial_state(name)
         try:
             value = as_initial(given, where)
@@ -536,17 +548,16 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
         further = _further_inputs(cell, trace, input_size)
         try:
-            inspect.signature(cell.step).bind(x, *states, **further)
+            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
+            inspect.signature(cell.step).bind(x, *own, **further)
         except TypeError as problem:
             raise CellError(
-                f"{name}: step is called with the input and the states, step(x, {', '.join(cell.states)}): "
-                f"{problem}"
+                f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
             ) from None
-        result = cell.step(x, *states, **further)
+        outputs = run_step(trace, cell, x, states, further)
         initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)
-    outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
 
 
@@ -617,10 +628,12 @@ def _is_hashable(value: object) -> bool:
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
     """Collect the variable names of the step, to print the equations as written."""
     names: dict[int, str] = {}
-    for frame in trace.frames.values():
-        if frame.f_locals.get("self") is not cell:
+    for frame, part in trace.frames.values():
+        if frame.f_locals.get("self") is not (part.cell or cell):
             continue
         for name, value in frame.f_locals.items():
+            if part.prefix:
+                name = f"{name.removesuffix('_t')}_{part.prefix}"
             # If a step calls another one, its own name for a value is better than `h_t`, the final state.
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
                 "",

@@ -15,7 +15,15 @@ _SPECIAL = {
     **{sign: "\\" + sign for sign in "&%$#_{}"},
 }
 # Characters that LaTeX's default fonts do not have.
-_MATH = {"×": r"$\times$", "∘": r"$\circ$", "σ": r"$\sigma$", "±": r"$\pm$", "·": r"$\cdot$", "√": r"$\surd$"}
+_MATH = {
+    "×": r"$\times$",
+    "∘": r"$\circ$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "√": r"$\surd$",
+}
 
 
 def equations(program: Program) -> list[str]:

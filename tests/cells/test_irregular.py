@@ -93,6 +93,19 @@ def ode_rnn(
     return (z * h + (1 - z) * np.tanh(pre(w, "n", x=x, h=r * h)),)
 
 
+def phased_lstm(
+    w: Weights, x: Array, h: Array, c: Array, *, time: Array, leak: float = 0.001
+) -> tuple[Array, ...]:
+    """Neil et al. 2016, equations 6 to 10; s is a share of the period here."""
+    period, shift, ratio = w["tau"], w["s"] * w["tau"], w["r"]
+    phi = np.mod(time[:, None] - shift, period) / period
+    k = np.where(phi < ratio / 2, 2 * phi / ratio, np.where(phi < ratio, 2 - 2 * phi / ratio, leak * phi))
+    i, f = (sigma(pre(w, gate, x=x, h=h) + w[f"w_c{gate}"] * c) for gate in "if")
+    new = f * c + i * np.tanh(pre(w, "c", x=x, h=h))
+    o = sigma(pre(w, "o", x=x, h=h) + w["w_co"] * new)
+    return k * o * np.tanh(new) + (1 - k) * h, k * new + (1 - k) * c
+
+
 def with_options(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     return lambda *given, **named: function(*given, **named, **options)
 
@@ -103,6 +116,8 @@ CASES: list[tuple[Cell, Callable[..., Any]]] = [
     (cells.TLSTM(UNITS, decay="inverse"), with_options(t_lstm, inverse=True)),
     (cells.GRUD(UNITS, features=INPUTS), gru_d),
     (cells.EALSTM(UNITS, static_size=4), ea_lstm),
+    (cells.PhasedLSTM(UNITS), phased_lstm),
+    (cells.PhasedLSTM(UNITS, leak=0.0), with_options(phased_lstm, leak=0.0)),
     (cells.CTRNN(UNITS), ct_rnn),
     (cells.CTRNN(UNITS, substeps=3), with_options(ct_rnn, steps=3)),
     (cells.ODERNN(UNITS), ode_rnn),
@@ -118,10 +133,15 @@ def draw(cell: Cell, seed: int = 0) -> tuple[Any, ...]:
     for parameter in program.parameters:
         index, rows = program.family_of(parameter.name)
         by_name[parameter.name] = weights[index][rows]
+    for name, low, high in (("tau", 0.5, 3.0), ("s", 0.0, 1.0), ("r", 0.2, 0.9)):
+        if name in by_name and "s" in by_name:
+            by_name[name][:] = random.uniform(low, high, UNITS)  # weights share its memory
     extra = {}
     for one in program.inputs[1:]:
         lead = (BATCH,) if one.per_sequence else (BATCH, 6)
         extra[one.name] = random.uniform(0.1, 2, size=(*lead, *([] if one.width is None else [one.width])))
+        if one.name == "time":
+            extra[one.name] = extra[one.name].cumsum(1)
         if one.name == "observed":
             extra[one.name] = (extra[one.name] < 1).astype(float)
     states = [random.normal(size=(BATCH, width)) for width in program.state_widths]

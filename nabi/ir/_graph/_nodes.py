@@ -11,6 +11,7 @@ import linecache
 import math
 import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
@@ -24,17 +25,9 @@ from nabi.ir.derived import Derived
 from nabi.ir.initial import InitialValue
 
 __all__ = [
-    "LEAVES",
-    "Family",
-    "Input",
-    "Node",
-    "Noise",
-    "Parameter",
-    "Trace",
-    "apply",
-    "current_trace",
-    "needed",
-]
+    "LEAVES", "Change", "Family", "Input", "Node", "Noise", "Parameter", "Part", "Trace", "apply",
+    "current_trace", "needed",
+]  # fmt: skip
 
 LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
 _WITH_ROWS = frozenset({"input", "state", "noise", "cotangent"})
@@ -161,6 +154,8 @@ class Node(Value):
         name, value: of a leaf, of a constant.
         reads_state, reads_cotangent: whether it depends on a state, on a cotangent.
         has_rows: whether it can differ between rows; if not, it depends only on weights and numbers.
+        letter: what the cell calls it whose step is being traced, where that is not its name: the input or a
+            state of a cell within another.
     """
 
     trace: "Trace"
@@ -173,10 +168,49 @@ class Node(Value):
     reads_state: bool = False
     reads_cotangent: bool = False
     has_rows: bool = False
+    letter: str = ""
 
     def __repr__(self) -> str:
         label = self.name or (f"{self.value:g}" if self.operation == "constant" else f"%{self.index}")
         return f"{label}[{self.width if self.width is not None else 1}]"
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a wrapper changes the products of a cell: functions of the gate, the letter and a value.
+
+    Attributes:
+        operand: gives the value that a matrix is multiplied with.
+        product: gives the value in the place of the product.
+        weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
+            matrix itself comes first.
+    """
+
+    operand: Callable[[str, str, Node], Node] | None = None
+    product: Callable[[str, str, Node], Node] | None = None
+    weight: Derived | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cell whose step is being called, within a trace.
+
+    Attributes:
+        cell: the cell; None before the first.
+        prefix: stands in the names of its weights after their letter.
+        lines: the values of a state at earlier steps, for each that has a delay, the last one first.
+    """
+
+    cell: object = None
+    prefix: str = ""
+    lines: dict[str, list[Node]] = field(default_factory=dict)
+
+    def named(self, name: str) -> str:
+        """Return the name of a weight or random input of this cell: `W_xf` becomes `W_inner_xf`."""
+        if not self.prefix:
+            return name
+        base, _, rest = name.partition("_")
+        return f"{base}_{self.prefix}_{rest}" if rest else f"{base}_{self.prefix}"
 
 
 @dataclass
@@ -189,8 +223,12 @@ class Trace:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
-    frames: dict[int, FrameType] = field(default_factory=dict)
-    """Active calls of `step`; their variable names are read when they return."""
+    frames: dict[int, tuple[FrameType, Part]] = field(default_factory=dict)
+    """Calls of `step` and whose they are; their variable names are read when they return."""
+    older: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """States that hold older values of others: of which, and how many steps ago."""
+    part: Part = field(default_factory=Part)
+    changes: list[Change] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     @property
@@ -221,6 +259,8 @@ class Trace:
         value: float = 0.0,
     ) -> Node:
         """Return the node with these parts, created on first use."""
+        # A cell inside a cell has copies of nodes, which differ in the letter they have there.
+        arguments = tuple(self.nodes[node.index] for node in arguments)
         # The sign distinguishes 0.0 from -0.0, which compare equal.
         key = (
             operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
@@ -239,14 +279,15 @@ class Trace:
                 operation in _WITH_ROWS or any(node.has_rows for node in arguments),
             )
             self.nodes.append(self._known[key])
-            self._note_frames()
+            self.note_frames()
         return self._known[key]
 
-    def _note_frames(self) -> None:
-        frame = sys._getframe(2)
+    def note_frames(self) -> None:
+        """Remember the calls of `step` that are active."""
+        frame = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_name == "step":
-                self.frames.setdefault(id(frame), frame)
+                self.frames.setdefault(id(frame), (frame, self.part))
             if frame.f_back is None:
                 return
             frame = frame.f_back
@@ -297,11 +338,27 @@ class Trace:
             return folded
         if OPERATIONS[name].reduction:
             return self.make(name, tuple(nodes), None)
+        if OPERATIONS[name].across is not None:
+            return self._across(name, nodes)
         widths = {node.width for node in nodes if node.width is not None}
         if len(widths) > 1:
             listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
             raise CellError(f"{self.where()}: {name} of {listed}: the widths {_join(widths)} differ")
         return self.make(name, tuple(nodes), next(iter(widths), None))
+
+    def _across(self, name: str, nodes: list[Node]) -> Node:
+        """Apply an operation whose units read other units: its second argument is a number."""
+        value, number = nodes
+        width_of = OPERATIONS[name].across
+        assert width_of is not None
+        if value.width is None:
+            raise CellError(f"{self.where()}: {name} of {value!r}, which is one number for all units")
+        if number.operation != "constant":
+            raise CellError(f"{self.where()}: {name}: expected a number, got {number!r}")
+        try:
+            return self.make(name, (value, number), width_of(value.width, number.value))
+        except ValueError as problem:
+            raise CellError(f"{self.where()}: {name} of {value!r}: {problem}") from None
 
 
 def apply(name: str, *values: Node | float) -> Node:

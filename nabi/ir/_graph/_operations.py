@@ -37,6 +37,9 @@ class Operation:
         decomposition: the equivalent in simpler operations, or None for a primitive one.
         reduction: whether it reduces over the units (its result is one number per row).
         cheap: whether recomputing it costs less than saving its result.
+        across: for an operation whose units read other units of a row, its width from the width of its first
+            argument and the number that is its second; raises ValueError with the reason if there is none.
+        definition: of an operation that a user has added, what it computes; part of the keys of programs.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Operation:
     decomposition: Callable[..., Any] | None = None
     reduction: bool = False
     cheap: bool = False
+    across: Callable[[int, float], int] | None = None
+    definition: str = ""
 
 
 def _call(name: str) -> str:
@@ -123,6 +128,61 @@ def _extreme(wins: str, loses: str, d: Value, a: Value, b: Value) -> tuple[Any, 
         _apply("select", _apply(loses, a, b), 0.0, shared),
         _apply("select", _apply(wins, a, b), 0.0, shared),
     )
+
+
+def _power_derivative(d: Value, y: Value, a: Value, b: Value) -> tuple[Any, Any]:
+    of_base = d * (b * _apply("power", a, b - 1.0))
+    if b.operation == "constant":
+        return of_base, None
+    return of_base, d * _apply("select", _apply("greater", a, 0.0), y * _apply("log", a), 0.0)
+
+
+def _largest_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    # As in torch.amax, units that are equally large share the cotangent.
+    is_largest = _apply("equal", a, y)
+    return (_apply("select", is_largest, d / _apply("sum", is_largest), 0.0),)
+
+
+def _chunked(width: int, size: float) -> int:
+    """Return the width of a cumulative sum over chunks of `size` units."""
+    if size < 1 or not float(size).is_integer() or width % int(size):
+        raise ValueError(f"{width} units are no whole number of chunks of {size:g}")
+    return width
+
+
+def _shifted(width: int, by: float) -> int:
+    if not float(by).is_integer() or abs(by) >= width:
+        raise ValueError(f"{width} units cannot be shifted by {by:g}")
+    return width
+
+
+def _repeated(width: int, times: float) -> int:
+    if times < 1 or not float(times).is_integer():
+        raise ValueError(f"units cannot be repeated {times:g} times")
+    return width * int(times)
+
+
+def _folded(width: int, size: float) -> int:
+    return _chunked(width, size) // int(size)
+
+
+def _across(
+    name: str, text: str, torch: str, width: Callable[[int, float], int], reverse: Callable[..., Any]
+) -> Operation:
+    """Return the row of a linear map along the units, with a number that says which: `{1}`, a constant."""
+    return Operation(
+        name,
+        2,
+        torch,
+        f"{text}({{0}}, {{1}})",
+        rf"\operatorname{{{{{text}}}}}({{0}}, {{1}})",
+        None,
+        derivative=lambda d, y, a, n: (reverse(d, n), None),
+        across=width,
+    )
+
+
+_CHUNKS = "{0}.reshape(*{0}.shape[:-1], -1, int({1}))"
 
 
 def _elu(x: Value) -> Any:
@@ -227,6 +287,41 @@ _TABLE = [
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # Rounding; the derivative is zero, unless `with_derivative` declares another.
+    _unary("floor", "Floor", lambda d, y, a: (None,), latex=r"\lfloor {0} \rfloor"),
+    _unary("round", "Round", lambda d, y, a: (None,)),
+    _unary("sign", "Sign", lambda d, y, a: (None,)),
+    # A value that is not negative to any power; NaN for a negative one.
+    Operation(
+        "power",
+        2,
+        "torch.pow(torch.where({0} < 0, torch.nan, {0} + 0.0), {1})",
+        "{0}^({1})",
+        "{{{0}}}^{{{1}}}",
+        "Pow",
+        derivative=_power_derivative,
+    ),
+    # Its argument, as a number that nothing is differentiated through.
+    Operation(
+        "stop_gradient",
+        1,
+        "{0}.detach()",
+        "stop_gradient({0})",
+        _call("stop"),
+        "Identity",
+        derivative=lambda d, y, a: (None,),
+        cheap=True,
+    ),
+    # The first, with a further derivative: with respect to the second, the third.
+    Operation(
+        "with_derivative",
+        3,
+        "with_derivative({0}, {1}, {2})",
+        "{0}",
+        "{0}",
+        None,
+        derivative=lambda d, y, value, of, slope: (d, d * slope, None),
+    ),
     # A scalar expanded to a vector of the node's width.
     Operation(
         "spread",
@@ -288,6 +383,52 @@ _TABLE = [
         # A shift used only by softmax, whose result does not depend on it, so it has no cotangent.
         derivative=lambda d, y, a: (None,),
         reduction=True,
+    ),
+    Operation(
+        "largest",
+        1,
+        "torch.amax({0}, -1, keepdim=True)",
+        "max({0})",
+        r"\max({0})",
+        "ReduceMax",
+        derivative=_largest_derivative,
+        reduction=True,
+    ),
+    # Linear maps along the units; the derivative of each is one of them.
+    _across(
+        "cumulative_sum",
+        "cumsum",
+        f"torch.cumsum({_CHUNKS}, -2).reshape({{0}}.shape)",
+        _chunked,
+        lambda d, n: _apply("reverse_cumulative_sum", d, n),
+    ),
+    _across(
+        "reverse_cumulative_sum",
+        "cumsum_back",
+        f"torch.cumsum({_CHUNKS}.flip(-2), -2).flip(-2).reshape({{0}}.shape)",
+        _chunked,
+        lambda d, n: _apply("cumulative_sum", d, n),
+    ),
+    _across(
+        "shift",
+        "shift",
+        "torch.nn.functional.pad({0}, (int({1}), -int({1})))",
+        _shifted,
+        lambda d, n: _apply("shift", d, -n),
+    ),
+    _across(
+        "repeat",
+        "repeat",
+        "{0}.repeat_interleave(int({1}), -1)",
+        _repeated,
+        lambda d, n: _apply("fold", d, n),
+    ),
+    _across(
+        "fold",
+        "fold",
+        f"{_CHUNKS}.sum(-1)",
+        _folded,
+        lambda d, n: _apply("repeat", d, n),
     ),
     # Activations composed of the above.
     # The gradient of torch's hardsigmoid is accurate only to 1e-8 in float64.

@@ -173,7 +173,8 @@ def _is_active(node: Node) -> bool:
 
 def _takes_scalars(node: Node) -> bool:
     """Return whether the rule of an operation holds for a cotangent that is the same for all units."""
-    is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
+    row = OPERATIONS.get(node.operation)
+    is_elementwise = row is not None and not row.reduction and row.across is None
     return is_elementwise and all(argument.width == node.width for argument in node.arguments)
 
 

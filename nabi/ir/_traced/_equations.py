@@ -105,6 +105,9 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
     """Return the notation of a leaf (`W_xf`, `x_t`, `h_{t-1}`), or of any value with a name."""
     if name is not None:
         return style.symbol(name, "t", _parts(name))
+    older = node.trace.older.get(node.name) if node.operation == "state" else None
+    if older is not None:
+        return style.symbol(older[0], f"t-{older[1]}", _parts(older[0]))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
     if node.operation == "input" and node.trace.inputs[node.name].per_sequence:
         when = ""
@@ -161,7 +164,7 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
             lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
     # A state passed on unchanged would have no line otherwise.
     for name, output in zip(program.state_names, program.outputs, strict=True):
-        if names.get(output.index) != name:
+        if names.get(output.index) != name and name not in program.trace.older:
             right = _render(output, names, style, top=False)[0]
             lines.append(f"{symbol(output, style, name)} = {right}")
     return tuple(lines)
@@ -221,6 +224,8 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
         return style.number(node.value), _ATOM if node.value >= 0 else _NEGATION
     if not node.arguments:
         return symbol(node, style), _ATOM
+    if node.operation == "with_derivative":
+        return _render(node.arguments[0], names, style, top)
     if node.operation in ("linear", "linear_transposed"):
         transposed = {"linear": "", "linear_transposed": "ᵀ" if style is TEXT else r"^\top"}[node.operation]
         products = []

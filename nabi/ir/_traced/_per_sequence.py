@@ -55,7 +55,7 @@ def without_sequences(
         the names of values.
     """
     old = program.trace
-    trace = Trace(old.cell, old.training, noises=dict(old.noises))
+    trace = Trace(old.cell, old.training, noises=dict(old.noises), older=dict(old.older))
     made: dict[int, Node] = {}
     for given in program.inputs:
         if not given.per_sequence:

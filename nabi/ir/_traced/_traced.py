@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from nabi._once import cached_property
 from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace
+from nabi.ir._graph._operations import OPERATIONS
 
 __all__ = ["CellLike", "Traced"]
 
@@ -73,8 +74,15 @@ class Traced:
     @cached_property
     def key(self) -> str:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
+        # Operations that users add: the same name may mean something else in another process.
+        used = {
+            node.operation: OPERATIONS[node.operation].definition
+            for node in self.nodes
+            if node.operation in OPERATIONS
+        }
+        added = "".join(f" {name}: {text}" for name, text in sorted(used.items()) if text)
         kind = " lowered" if self.is_lowered else ""
-        digest = hashlib.sha256(f"{self.cell!r} {self}{kind}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{self.cell!r} {self}{added}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
 
     @property

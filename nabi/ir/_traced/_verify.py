@@ -58,6 +58,11 @@ def _problem(node: Node, seen: set[int]) -> str:
         return f"expected {row.arity} arguments"
     if node.operation == "spread":
         return "" if node.arguments[0].width is None and node.width is not None else "it spreads a scalar"
+    if row.across is not None:
+        value, number = node.arguments
+        if value.width is None or number.operation != "constant":
+            return "it reads the units of a value, and a number"
+        return "" if node.width == row.across(value.width, number.value) else f"its width is not {node.width}"
     widths = {argument.width for argument in node.arguments if argument.width is not None}
     expected_width = None if row.reduction else next(iter(widths), None)
     if len(widths) > 1 or node.width != expected_width:

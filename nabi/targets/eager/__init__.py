@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     )
     from nabi.targets.eager._kernel import noise_rows, run_backward, run_forward
     from nabi.targets.eager._prologue import lower, prepare_lowering
+    from nabi.targets.eager._render import added_operation
     from nabi.targets.eager._results import Gradients, Record
 else:
     # Programs that run native code need none of it.
@@ -31,6 +32,7 @@ else:
             ],
             "nabi.targets.eager._kernel": ["noise_rows", "run_backward", "run_forward"],
             "nabi.targets.eager._prologue": ["lower", "prepare_lowering"],
+            "nabi.targets.eager._render": ["added_operation"],
             "nabi.targets.eager._results": ["Gradients", "Record"],
         },
     )
@@ -39,6 +41,7 @@ __all__ = [
     "Gradients",
     "Record",
     "StepFunction",
+    "added_operation",
     "kernel_source",
     "lower",
     "named_values",

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Node, Program, operation
+from nabi.ir import LEAVES, OPERATIONS, Node, Program, Trace, needed, operation
+from nabi.targets.eager._with_derivative import with_derivative
 
-__all__ = ["compile_source", "expression", "input_columns", "write_node"]
+__all__ = ["added_operation", "compile_source", "expression", "input_columns", "write_node"]
 
 # torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -85,11 +86,42 @@ def compile_source(
     file = f"<nabi {label} {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     # Numbers are written with repr, which needs names for these two.
-    space: dict[str, Any] = {"torch": torch, "outer": _outer, "inf": math.inf, "nan": math.nan}
+    space: dict[str, Any] = {
+        "torch": torch, "outer": _outer, "with_derivative": with_derivative, "registered": _REGISTERED,
+        "inf": math.inf, "nan": math.nan,
+    }  # fmt: skip
     exec(compile(source, file, "exec"), space)
     function: Callable[..., Any] = space[name]
     function.__doc__ = source
     return function
+
+
+class _Registered(dict[str, Callable[..., Tensor]]):
+    """Operations that users have added to the language, as functions of tensors, written on first use."""
+
+    def __missing__(self, name: str) -> Callable[..., Tensor]:
+        row, trace = operation(name), Trace(name)
+        assert row.decomposition is not None
+        leaves = [trace.leaf("input", f"a{place}", None) for place in range(row.arity)]
+        result = row.decomposition(*leaves)
+        values = {leaf.index: leaf.name for leaf in leaves}
+        lines: list[str] = []
+        for node in needed((result,)):
+            if node.operation == "constant":
+                values[node.index] = f"({node.value!r})"
+            elif node.arguments:
+                write_node(node, values, lines)
+        lines.append(f"return {values[result.index]}")
+        self[name] = compile_source(name, [leaf.name for leaf in leaves], lines, "operation")
+        return self[name]
+
+
+_REGISTERED = _Registered()
+
+
+def added_operation(name: str) -> Callable[..., Tensor] | None:
+    """Return an operation that a user has added, as a function of tensors; None for any other name."""
+    return _REGISTERED[name] if name in OPERATIONS and OPERATIONS[name].definition else None
 
 
 def _outer(cotangents: Tensor, operands: Tensor, like: Tensor) -> Tensor:

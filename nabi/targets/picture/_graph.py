@@ -26,9 +26,15 @@ _FORMULAS = {
     "less_equal": r"a \le b",
     "equal": "a = b",
     "not_equal": r"a \ne b",
+    "power": "a^b",
     "select": r"b \;\mathrm{if}\; a \;\mathrm{else}\; c",
 }
-_PATTERNS = {"neg": r"-\,\cdot", "sqrt": r"\sqrt{\;\cdot\;}", "abs": r"|\cdot|"}
+_PATTERNS = {
+    "neg": r"-\,\cdot",
+    "sqrt": r"\sqrt{\;\cdot\;}",
+    "abs": r"|\cdot|",
+    "floor": r"\lfloor\,\cdot\,\rfloor",
+}
 
 
 @dataclass(eq=False)
@@ -120,7 +126,9 @@ class _Maker:
         after = []
         for name, output in zip(program.state_names, program.outputs, strict=True):
             read = self.box(output)
-            after.append(Box("sink", "", name=symbol(output, LATEX, name), reads=[read]))
+            older, back = program.trace.older.get(name, (name, 0))
+            new = LATEX.symbol(older, f"t-{back - 1}", (older,)) if back else symbol(output, LATEX, name)
+            after.append(Box("sink", "", name=new, reads=[read]))
         inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation == "noise"]
         boxes = [self.boxes[index] for index in sorted(self.boxes)]
         return Graph(boxes, inputs, before, after)
@@ -138,6 +146,10 @@ class _Maker:
         return self.made[node.index]
 
     def compute(self, node: Node) -> Box:
+        if node.operation == "with_derivative":
+            # The derivative that it declares is no value that flows.
+            value = node.arguments[0]
+            return self.compute(value) if value.arguments else Box("map", "", reads=[self.box(value)])
         row = OPERATIONS.get(node.operation)
         if node.operation == "linear" or self.is_sum(node) or self.is_scaling(node):
             weights, reads = self.affine(node)
@@ -152,11 +164,16 @@ class _Maker:
             return Box(kind, _function(node.operation), weights, reads=reads)
         if node.operation == "mul" and node.arguments[0] is node.arguments[1]:
             return Box("map", r"(\,\cdot\,)^2", reads=[self.box(node.arguments[0])])
+        if row is not None and row.across is not None:
+            label = rf"{_function(node.operation)}\;{LATEX.number(node.arguments[1].value)}"
+            return Box("reduction", label, reads=[self.box(node.arguments[0])])
         numbers = [argument for argument in node.arguments if argument.operation == "constant"]
         reads = [self.box(argument) for argument in node.arguments if argument.operation != "constant"]
         if numbers:
             return Box("map", _with_numbers(node), reads=reads)
         formula = _FORMULAS.get(node.operation)
+        if formula is None and node.operation not in _SIGNS:
+            formula = OPERATIONS[node.operation].latex.format(*"abcd")
         if formula is not None:
             return Box("map", formula, reads=reads, ordered=True)
         return Box("map", _SIGNS[node.operation], reads=reads, round=True)
@@ -240,7 +257,8 @@ class _Maker:
 def _function(name: str) -> str:
     if name in _PATTERNS:
         return _PATTERNS[name]
-    return OPERATIONS[name].latex.format("").removesuffix("()")
+    row = OPERATIONS[name]
+    return row.latex.format(*[""] * row.arity).removesuffix("(, )").removesuffix("()")
 
 
 def _with_numbers(node: Node) -> str:

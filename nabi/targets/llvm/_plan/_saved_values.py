@@ -10,7 +10,14 @@ from weakref import WeakKeyDictionary
 
 from nabi._once import LOCK, cached_property
 from nabi.ir import LEAVES, Node, Program
-from nabi.targets.llvm._plan._schedule import Schedule, is_cheap, is_product, is_reduction, make_schedule
+from nabi.targets.llvm._plan._schedule import (
+    Schedule,
+    is_across,
+    is_cheap,
+    is_product,
+    is_reduction,
+    make_schedule,
+)  # fmt: skip
 
 __all__ = ["Values", "values_of"]
 
@@ -138,7 +145,7 @@ class Values:
             return node.reads_cotangent
         if node.operation in ("constant", "parameter", "noise"):
             return True
-        if node.operation in LEAVES or is_reduction(node) or not node.reads_cotangent:
+        if node.operation in LEAVES or not node.reads_cotangent or is_reduction(node) or is_across(node):
             return False
         return all(self._is_apart(argument) for argument in node.arguments)
 

@@ -354,6 +354,9 @@ class _InputFrame:
     def store_number(self, node: Node, value: Any, row: Any) -> None:
         raise RuntimeError(f"native code: {node!r} is a reduction, which a step must compute")
 
+    def row_stored(self, node: Node, row: Any) -> Any:
+        raise RuntimeError(f"native code: {node!r} reads other units, which a step must compute")
+
     def store(self, node: Node, value: Any, place: Place) -> None:
         w = self.writer
         w.store_input(node, value, place)
