@@ -13,16 +13,15 @@ __all__ = ["ClockworkRNN"]
 
 @dataclasses.dataclass(frozen=True)
 class _FromSlower:
-    """The mask of a matrix between groups: 1 where a group reads itself or a slower one."""
+    """The mask of a square matrix: 1 where a group of units reads itself or a slower one."""
 
     groups: int
 
     def __call__(self, shape: tuple[int, ...], generator: Any) -> Any:
         import torch
 
-        blocks = torch.ones(self.groups, self.groups).triu()
-        size = shape[0] // self.groups
-        return blocks.repeat_interleave(size, 0).repeat_interleave(size, 1)
+        group = torch.arange(shape[0]) * self.groups // shape[0]
+        return (group[None, :] >= group[:, None]).float()
 
 
 class ClockworkRNN(Cell):
@@ -32,13 +31,12 @@ class ClockworkRNN(Cell):
     counts steps; at the first, all groups update.
 
     Args:
-        periods: steps between two updates of each group, rising powers of two; `units` is a whole number of
-            groups.
+        periods: steps between two updates of each group, rising powers of two; the groups have the same
+            number of units, or one more.
         activation: tanh by default.
 
     Raises:
-        ArgumentError: the periods do not rise or are no powers of two, or `units` is no whole number of
-            groups.
+        ArgumentError: the periods do not rise or are no powers of two.
     """
 
     periods: tuple[int, ...] = dataclasses.field(default=(1, 2, 4, 8), kw_only=True)
@@ -53,8 +51,6 @@ class ClockworkRNN(Cell):
         if not periods or list(periods) != sorted(set(periods)) or any(p & (p - 1) for p in periods):
             raise ArgumentError(f"periods: expected rising powers of two, got {_checks.short(self.periods)}")
         self._keep("periods", periods)
-        if self.units % len(periods):
-            raise ArgumentError(f"units: expected a multiple of {len(periods)} groups, got {self.units}")
 
     def state_width(self, name: str) -> int:
         """Return 1 for n, `units` for h."""
@@ -62,10 +58,10 @@ class ClockworkRNN(Cell):
 
     def step(self, x: Node, h: Node, n: Node) -> Any:
         """Update the groups whose period divides the number of the step."""
-        size = self.units // len(self.periods)
-        rates = tuple(1 / period for period in self.periods for _ in range(size))
+        count = len(self.periods)
+        rates = tuple(1 / self.periods[unit * count // self.units] for unit in range(self.units))
         rate = self.parameter("r", init=initial.Values(rates), trained=False)
-        blocks = derived.Masked(initial.Drawn(_FromSlower(len(self.periods))))
+        blocks = derived.Masked(initial.Drawn(_FromSlower(count)))
         new = activation(self.activation)(self.affine("h", x, h, derived={"h": blocks}))
-        count = total(n)
-        return select(frac(count * rate) == 0, new, h), count + 1
+        t = total(n)
+        return select(frac(t * rate) == 0, new, h), t + 1

@@ -9,7 +9,20 @@ import pytest
 import torch
 
 import nabi.nn
-from nabi.cells import ALIF, FSRNN, GRU, LIF, NARX, ONLSTM, Cell, HyperLSTM, NestedLSTM, TauGRU, WeightNorm
+from nabi.cells import (
+    ALIF,
+    FSRNN,
+    GRU,
+    LIF,
+    NARX,
+    ONLSTM,
+    Cell,
+    ClockworkRNN,
+    HyperLSTM,
+    NestedLSTM,
+    TauGRU,
+    WeightNorm,
+)
 from nabi.errors import ArgumentError, UnknownNameError
 from nabi.scan import scan, step
 
@@ -263,6 +276,7 @@ def test_arguments_are_checked() -> None:
         lambda: ONLSTM(5, chunk=2), lambda: FSRNN(5, layers=1), lambda: FSRNN(5, fast=GRU(4)),
         lambda: HyperLSTM(5, hyper=0), lambda: TauGRU(5, delay_steps=0), lambda: NARX(5, lags=()),
         lambda: NARX(5, lags=(2, 2)),
+        lambda: ClockworkRNN(5, periods=(1, 3)), lambda: ClockworkRNN(5, periods=()),
     ):  # fmt: skip
         with pytest.raises(ArgumentError):
             wrong()

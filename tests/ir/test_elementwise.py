@@ -2,22 +2,41 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 
+from nabi import layers, models
 from nabi.cells import GRU, SimpleRNN
 from nabi.errors import ArgumentError, UnknownNameError
-from nabi.ir import Cell, elementwise
-from nabi.ir.functions import absolute, cumulative_sum, mean, sigmoid, tanh
+from nabi.ir import OPERATIONS, Cell, elementwise
+from nabi.ir.functions import ACTIVATIONS, absolute, cumulative_sum, mean, sigmoid, tanh
 from nabi.scan import scan
 from nabi.targets import latex
 from nabi.targets.eager import step_function
 
-soft_clip = elementwise("soft_clip", lambda v: v / (1 + absolute(v) ** 3) ** (1 / 3))
-fire = elementwise("fire", lambda v: v > 0, derivative=lambda v: 1 / (1 + 9 * abs(v)) ** 2, latex=r"\Theta")
-mix = elementwise("mix", lambda a, b: a * b, derivative=lambda a, b: (3 * b, 0.5 * a))
+soft_clip: Any = None
+fire: Any = None
+mix: Any = None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def operations() -> Iterator[None]:
+    """Operations for these tests only: others go through the whole table."""
+    global soft_clip, fire, mix
+    known = set(OPERATIONS)
+    soft_clip = elementwise("soft_clip", lambda v: v / (1 + absolute(v) ** 3) ** (1 / 3))
+    surrogate = lambda v: 1 / (1 + 9 * abs(v)) ** 2  # noqa: E731
+    fire = elementwise("fire", lambda v: v > 0, derivative=surrogate, latex=r"\Theta")
+    mix = elementwise("mix", lambda a, b: a * b, derivative=lambda a, b: (3 * b, 0.5 * a))
+    yield
+    for name in set(OPERATIONS) - known:
+        del OPERATIONS[name]
+        ACTIVATIONS.pop(name, None)
 
 
 class Firing(Cell):
@@ -43,11 +62,14 @@ def run(cell: Cell, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
     return [output.detach(), *torch.autograd.grad(output, [x, *weights], cotangent)]
 
 
-@pytest.mark.parametrize("cell", [Firing(7), SimpleRNN(7, "soft_clip"), GRU(7, "soft_clip")], ids=repr)
+@pytest.mark.parametrize(
+    "make", [Firing, lambda units: SimpleRNN(units, "soft_clip"), lambda units: GRU(units, "soft_clip")]
+)
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_native_code_agrees_with_the_eager_kernel(
-    cell: Cell, dtype: torch.dtype, error: float, monkeypatch: pytest.MonkeyPatch
+    make: Any, dtype: torch.dtype, error: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cell = make(7)
     monkeypatch.delenv("NABI_NATIVE", raising=False)
     found = run(cell, dtype)
     monkeypatch.setenv("NABI_NATIVE", "0")
@@ -149,3 +171,22 @@ def test_programs_with_other_meanings_of_a_name_have_other_keys() -> None:
     ]
     assert len({found.stdout for found in keys}) == 2
     assert sigmoid.__name__ == "sigmoid"
+
+
+def test_layers_of_any_kind_take_it_as_an_activation(tmp_path: Any) -> None:
+    x = torch.randn(8, 5, 3)
+    model = models.Sequential(
+        [
+            layers.Input((5, 3)),
+            layers.LSTM(4, activation="soft_clip"),
+            layers.Dense(3, activation="soft_clip"),
+        ]
+    )
+    expected = model.predict(x.numpy(), verbose=0)
+    model.save(tmp_path / "model.nabi")
+    loaded = models.load_model(tmp_path / "model.nabi")
+    np.testing.assert_array_equal(loaded.predict(x.numpy(), verbose=0), expected)
+    model.export(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
