@@ -390,7 +390,7 @@ class PassWriter:
             mask = columns.mask(v, vector)
             values = _Values(found.level, Place(row, vector, mask), between=True)
             value = self.value(node.arguments[0], values)
-            value = value if mask is None else v.select(mask, value, v.zero)
+            value = value if mask is None else v.select(mask.lanes, value, v.zero)
             v.store(value, self._line, v.builder.mul(vector, index(v.lanes)))
 
     def _reduce(self, found: Reductions, nodes: list[Node], width: int, row: Any) -> list[Any]:
@@ -404,7 +404,7 @@ class PassWriter:
         sums = []
         for node, total, start in zip(nodes, loop.carried, starts, strict=True):
             value = self.value(node.arguments[0], values)
-            value = value if mask is None else v.select(mask, value, start)
+            value = value if mask is None else v.select(mask.lanes, value, start)
             name = "maximum" if node.operation in largest else "add"
             sums.append(_operations.apply(v, name, total, value))
         sums = loop.close(sums)
