@@ -418,3 +418,69 @@ def test_copies_and_other_processes_find_both_programs() -> None:
     _, rows, own, _ = join_inputs(whole, torch.zeros(1, 2, 3), extra, weights, (), Layout(None, None, None))
     assert rows.shape == (1, 2, 7)
     assert [w.shape for w in own] == [family.shape for family in whole.at_every_step.families]
+
+
+def test_a_cell_inside_a_cell_is_given_what_it_reads() -> None:
+    from nabi.cells import CTRNN, EALSTM
+
+    class Twice(Cell):
+        states = ("h", "g", "c")
+
+        def step(self, x: Any, h: Any, g: Any, c: Any, *, delta: Any, static: Any) -> Any:
+            h = self.inner(CTRNN(self.units), x, h, name="slow", delta=delta)
+            g, c = self.inner(EALSTM(self.units, static_size=2), h, g, c, name="fast", static=static)
+            return h, g, c
+
+        def input_width(self, name: str, input_size: int) -> int | None:
+            return 2 if name == "static" else super().input_width(name, input_size)
+
+    program = Twice(4).program(FEATURES)
+    assert "W_fast_s" not in {family.name for family in program.at_every_step.families}
+    x, states, weights, extra = draw(program, 2, 5)
+    with through_definition():
+        truth = run(program, (x, states, weights, extra))
+    agree(run(program, (x, states, weights, extra)), truth, 1e-10)
+
+    class Without(Cell):
+        def step(self, x: Any, h: Any) -> Any:
+            return self.inner(EALSTM(self.units, static_size=2), x, h, h)[0]
+
+    with pytest.raises(CellError, match=r"inner: EALSTM needs static="):
+        Without(4).program(FEATURES)
+
+
+def test_parameters_and_first_states_that_a_cell_declares() -> None:
+    """What is computed once a call and what is computed once a sequence, in one step."""
+    from nabi.ir import initial
+
+    class Declares(Cell):
+        static_size: int = 2
+
+        def initial_state(self, name: str) -> Any:
+            return initial.Learned(0.5)
+
+        def step(self, x: Any, h: Any, *, delta: Any, static: Any) -> Any:
+            rate = exp(self.parameter("rate", init=0.1))
+            i = sigmoid(self.affine("i", s=static) * exp(self.parameter("scale", (), init=0.0)))
+            return h * exp(-delta * rate) + i * tanh(self.affine("h", x, h))
+
+    program = Declares(4).program(FEATURES)
+    x, _, weights, extra = draw(program, 3, 6)
+    resets = torch.rand(3, 6, generator=torch.Generator().manual_seed(0)) < 0.4
+    for options in ({}, {"lengths": [6, 3, 0]}, {"resets": resets}, {"reverse": True, "resets": resets}):
+        found = []
+        for way in (False, True):
+            with (
+                through_definition()
+                if way
+                else without_native_code()
+                if options
+                else pytest.MonkeyPatch.context()
+            ):
+                output, finals, _ = scan(program, x, None, weights, extra=extra, **options)
+                leaves = [x, *weights, *extra.values()]
+                gradients = torch.autograd.grad(output.square().sum() + finals[0].sum(), leaves)
+                found.append([output, *finals, *gradients])
+        agree(*found, 1e-10)
+        output, finals, _ = scan(program, x, None, weights, extra=extra, **options)
+        agree([output, *finals], found[1][:2], 1e-10)
