@@ -130,7 +130,7 @@ def _loop_pair(cell: "Cell", program: "Program", inputs: int, dtype: Any) -> _Pa
     from nabi import nn, scan
 
     module = nn.RNN(cell, inputs, dtype=dtype).eval()
-    weights = list(module.parameters())
+    [(_, weights)] = nn.runs_of(module)  # with those that are not trained
 
     def loop(x: "Tensor") -> "Tensor":
         steps = list(x.unbind(1))
