@@ -18,8 +18,8 @@ POINTER = ir.PointerType()
 NOWHERE = ir.Constant(POINTER, None)
 _INT32 = ir.IntType(32)
 _CHEAP_MASKS = 64
-"""Bytes of a vector that is stored with a mask as fast as without (AVX-512). AVX2 takes a dozen times as long,
-and NEON has no such instruction."""
+"""Bytes of a vector that is stored with a mask as fast as without (AVX-512). AVX2 takes a dozen times as long
+for it, and NEON has no such instruction."""
 
 _LINE = 64
 """Bytes of a cache line on all supported machines, or half of one."""

@@ -154,16 +154,14 @@ class GradientWriter:
             for n, vector in enumerate(loaded):
                 sums.append(v.fma(value, vector, loop.carried[m * vectors + n]))
         sums = loop.close(sums)
-        whole = b.icmp_signed(">=", left, index(vectors * v.lanes))
-        with b.if_else(whole) as (then, otherwise):
+        places = [(place, n * v.lanes) for place in lines for n in range(vectors)]
+        masks = [v.lanes_below(b.sub(left, index(n * v.lanes))) for n in range(vectors)] * size
+        with b.if_else(b.icmp_signed(">=", left, index(vectors * v.lanes))) as (then, otherwise):
             with then:
-                self._leave(
-                    v, add, sums, [(place, n * v.lanes, None) for place in lines for n in range(vectors)]
-                )
+                self._leave(v, add, sums, [(*place, None) for place in places])
             with otherwise:
-                masks = [v.lanes_below(b.sub(left, index(n * v.lanes))) for n in range(vectors)]
-                places = [(place, n * v.lanes, masks[n]) for place in lines for n in range(vectors)]
-                self._leave(v, add, sums, places)
+                pairs = zip(places, masks, strict=True)
+                self._leave(v, add, sums, [(*place, mask) for place, mask in pairs])
         b.ret_void()
         return function
 
