@@ -136,7 +136,8 @@ def _loop_pair(cell: "Cell", program: "Program", inputs: int, dtype: Any) -> _Pa
         steps = list(x.unbind(1))
         return torch.stack(scan.static_scan(program, steps, None, weights, extra=_further(program, x))[0], 1)
 
-    return _Pair(lambda x: module(x, **_further(program, x))[0], loop, "a loop in torch", (weights, weights))
+    learned = [weight for weight in weights if weight.requires_grad]
+    return _Pair(lambda x: module(x, **_further(program, x))[0], loop, "a loop in torch", (learned, learned))
 
 
 def _further(program: "Program", x: "Tensor") -> "dict[str, Tensor]":
