@@ -1,8 +1,9 @@
 """An LSTM with the initial values of Keras and with chrono ones: `python benchmarks/initial_values.py`.
 
-The task is the adding problem (Hochreiter and Schmidhuber 1997): a sequence of numbers from 0 to 1, two of which,
-one in each half, are marked; the answer is their sum. Who always answers 1 has a mean squared error of 1/6 = .167.
-Cell, data, optimizer and number of steps are the same for all; only the numbers that the biases start with differ.
+The task is the adding problem (Hochreiter and Schmidhuber 1997): a sequence of numbers from 0 to 1, two of
+which, one in each half, are marked; the answer is their sum. Who always answers 1 has a mean squared error of
+1/6 = .167. Cell, data, optimizer and number of updates are the same for all; only the numbers that weights
+start with differ.
 """
 
 import argparse

@@ -11,6 +11,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
+from nabi.ir._further_inputs import further_inputs
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
@@ -68,8 +69,6 @@ class Cell(Composing):
     recurrent_dropout: float = 0.0
 
     states: ClassVar[tuple[str, ...]] = ("h",)
-    sequence_inputs: ClassVar[tuple[str, ...]] = ("static",)
-    """The further inputs that are given once for a sequence; the others come with every step."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -108,47 +107,6 @@ class Cell(Composing):
         """Return the width of a state; `units` unless overridden."""
         return self.units
 
-    def input_width(self, name: str, input_size: int) -> int | None:
-        """Return the width of a further input of the step.
-
-        Args:
-            name: of the keyword argument of `step`.
-            input_size: width of `x`.
-
-        Returns:
-            How many numbers a row has; None for one number that broadcasts over the units. The setting
-            `NAME_size` of the cell if there is one; else None for `delta`, `time` and `position`, and the
-            width of `x` for `observed`. Override it for others.
-
-        Raises:
-            CellError: nothing says how wide it is.
-        """
-        size = getattr(self, f"{name}_size", None)
-        if size is not None:
-            return int(size)
-        if name in ("delta", "time", "position"):
-            return None
-        if name == "observed":
-            return input_size
-        raise CellError(
-            f"{type(self).__name__}: {name}: expected its width; give the cell a setting {name}_size, or "
-            "override input_width"
-        )
-
-    @classmethod
-    def needed_inputs(cls) -> tuple[str, ...]:
-        """Return the names of the further inputs that must be given: those without a default.
-
-        Example:
-            >>> from nabi.cells import EALSTM
-            >>> EALSTM.needed_inputs()
-            ('static',)
-        """
-        empty, only = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-        arguments = inspect.signature(cls.step).parameters.values()
-        named = [one.name for one in arguments if one.kind is only and one.default is empty]
-        return tuple(name for name in named if name != "position")
-
     def initial_state(self, name: str) -> Any:
         """Return what a state starts with where no states are given, and after a reset; 0 unless overridden.
 
@@ -162,11 +120,6 @@ class Cell(Composing):
     def output_width(self) -> int:
         """Width of the output, which is the first state."""
         return self.state_width(self.states[0])
-
-    @classmethod
-    def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
-        """Return values of the settings that have no default, for pictures and pages of any cell."""
-        return {}
 
     # Used in a step.
 
@@ -546,7 +499,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     try:
         x = trace.input("x", input_size)
         states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
-        further = _further_inputs(cell, trace, input_size)
+        further = further_inputs(cell, trace, input_size)
         try:
             own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
             inspect.signature(cell.step).bind(x, *own, **further)
@@ -585,29 +538,6 @@ def _state_widths(cell: Cell) -> list[int]:
             f"and none of them x, got {states!r}"
         )
     return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
-
-
-def _further_inputs(cell: Cell, trace: Trace, input_size: int) -> dict[str, Node]:
-    """Return the leaves of the inputs that a step takes as keyword arguments."""
-    found: dict[str, Node] = {}
-    where = type(cell).__name__
-    for name, argument in inspect.signature(cell.step).parameters.items():
-        if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
-        if name in cell.states or name == "x":
-            raise CellError(f"{where}: {name}: expected another name for an input than x and those of states")
-        default = argument.default
-        if default is not inspect.Parameter.empty and not is_number(default):
-            raise CellError(f"{where}: {name}: expected a number as its default, got {default!r}")
-        width = cell.input_width(name, input_size)
-        found[name] = trace.input(
-            name,
-            None if width is None else _width(f"{where}: input_width({name!r})", width),
-            per_sequence=name in cell.sequence_inputs,
-            default=None if default is inspect.Parameter.empty else float(default),
-            learns=name != "position",
-        )
-    return found
 
 
 def _width(where: str, value: Any) -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from nabi.errors import CellError
+from nabi.ir._further_inputs import ReadingInputs
 from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
 from nabi.ir.derived import Derived
 
@@ -116,7 +117,7 @@ def _changing(trace: Trace, change: Change) -> Iterator[None]:
         trace.changes.pop()
 
 
-class Composing:
+class Composing(ReadingInputs):
     """The methods of a cell that is made of others, and what they need of it."""
 
     states: ClassVar[tuple[str, ...]]
@@ -127,11 +128,6 @@ class Composing:
 
     def state_width(self, name: str) -> int:
         """Return the width of a state."""
-        raise NotImplementedError
-
-    @classmethod
-    def needed_inputs(cls) -> tuple[str, ...]:
-        """Return the names of the inputs beside `x` that must be given."""
         raise NotImplementedError
 
     def delays(self) -> dict[str, int]:

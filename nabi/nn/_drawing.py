@@ -120,9 +120,11 @@ def _draw(value: initial.InitialValue, shape: tuple[int, ...], empty: Tensor) ->
             return torch.nn.init.orthogonal_(empty, gain)
         case initial.Glorot(gain):
             return torch.nn.init.xavier_uniform_(empty, gain)
-        case initial.SpectralRadius(radius, of) if shape[0] == shape[1]:
+        case initial.SpectralRadius(radius, of):
+            if shape[0] != shape[1]:
+                raise ShapeError(f"{value!r}: expected a square matrix, got shape {shape}")
             drawn = _draw(of, shape, empty)
-            return drawn * (radius / torch.linalg.eigvals(drawn).abs().max())
+            return drawn.mul_(float(radius / torch.linalg.eigvals(drawn).abs().max()))
     raise ArgumentError(f"{value!r}: expected one of the classes of nabi.ir.initial")
 
 

@@ -141,6 +141,8 @@ def test_values_lie_where_they_are_said_to(name: str, units: int, seed: int) -> 
         assert found.shape == (units, units)
         assert found.min() >= low - 1e-6
         assert found.max() <= high * (1 + 1e-6)
+    reservoir = draw(initial.SpectralRadius(0.9), (units, units), dtype)
+    assert abs(float(torch.linalg.eigvals(reservoir.double()).abs().max()) - 0.9) < 1e-4
     tall = draw(initial.Orthogonal(), (units + 3, units), dtype)
     torch.testing.assert_close(tall.T @ tall, torch.eye(units, dtype=dtype), atol=1e-5, rtol=0)
     torch.manual_seed(seed)
@@ -172,6 +174,8 @@ def test_a_function_draws_with_torchs_generator() -> None:
         ({"b_f": None}, ArgumentError, r"initial_values\['b_f'\]: expected an initial value"),
         (3, ArgumentError, "initial_values: expected a dictionary"),
         ({"b_f": "identity"}, ShapeError, "b_f: Identity.*expected a matrix"),
+        ({"W_xf": initial.SpectralRadius(1)}, ShapeError, "W_xf: .*expected a square matrix"),
+        ({"b_f": initial.Learned()}, ShapeError, "b_f: Learned.*expected a matrix"),
         ({"b_f": (1, 2)}, ShapeError, r"gives shape \(2,\), expected \(4,\)"),
         ({"b_f": initial.Opposite("b_z")}, ArgumentError, "b_f: expected the opposite of"),
         ({"b_f": lambda shape, generator: "?"}, ArgumentError, "gives no numbers"),

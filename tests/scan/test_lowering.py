@@ -31,7 +31,7 @@ from nabi.scan import (
     static_scan,
     step,
 )
-from nabi.targets import latex, llvm
+from nabi.targets import latex, llvm, picture
 
 B, T, D, H = 4, 7, 3, 5
 
@@ -99,12 +99,14 @@ def named(rnn: nabi.nn.RNN) -> dict[str, Tensor]:
     }
 
 
-def test_equations_say_what_is_computed_before() -> None:
+def test_equations_say_what_is_computed_before(tmp_path: Any) -> None:
     assert Leaky(H).program(D).equations[:2] == ("c_0 = -2.5", "a_t = exp(-exp(nu))")
     assert Way(H).program(D).equations[0] == "W_hh = V_hh - V_hhᵀ - 0.01 I"
     text = latex.document(Way(H, way=derived.Masked(initial.Identity())).program(D))
     assert r"W_{hh} &= M_{hh} \circ V_{hh} \\" in text
     assert r"$M_{hh}$ & recurrent, fixed & $5 \times 5$ & $25$ \\" in text
+    # In a picture weights of their own have arrows into the step.
+    assert picture.unrolled(Leaky(H).program(D), 2, tmp_path / "leaky.svg").stat().st_size > 1000
     # The kernel has no function of weights in it: what is before the steps is another weight.
     assert "exp" not in llvm.listing(Leaky(H).program(D), "llvm").split("define")[0]
 

@@ -69,7 +69,7 @@ class Graph:
 
     Attributes:
         boxes: all except sources and sinks.
-        inputs: the step's input, and random inputs with arrows of their own.
+        inputs: the step's input, and random inputs and weights with arrows of their own.
         before: the states from the previous step, in the order of the cell's states.
         after: the new states.
     """
@@ -129,7 +129,9 @@ class _Maker:
             older, back = program.trace.older.get(name, (name, 0))
             new = LATEX.symbol(older, f"t-{back - 1}", (older,)) if back else symbol(output, LATEX, name)
             after.append(Box("sink", "", name=new, reads=[read]))
-        inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation == "noise"]
+        # Weights of an equation's own, which are no part of a sum, have arrows like random inputs.
+        kinds = ("noise", "parameter")
+        inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation in kinds]
         boxes = [self.boxes[index] for index in sorted(self.boxes)]
         return Graph(boxes, inputs, before, after)
 
