@@ -7,6 +7,7 @@ from nabi.cells._clockwork import ClockworkRNN
 from nabi.cells._delayed import NARX, TauGRU
 from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
 from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
+from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
 from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
 from nabi.cells._matrix import GLA, HGRN2, M2RNN, LinearTransformer, Mamba2, MatrixCell, MatrixLSTM, RetNet
 from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
@@ -34,22 +35,28 @@ from nabi.ir import Cell
 
 __all__ = [
     "ALIF",
+    "CTRNN",
+    "EALSTM",
     "FSRNN",
     "GLA",
     "GRU",
     "GRU2014",
+    "GRUD",
     "HGRN2",
     "KDA",
     "LIF",
     "LSTM",
     "M2RNN",
     "NARX",
+    "ODERNN",
     "ONLSTM",
     "RWKV5",
     "RWKV6",
     "RWKV7",
+    "TLSTM",
     "AttentionWindow",
     "Cell",
+    "CfC",
     "ClockworkRNN",
     "CoupledLSTM",
     "DeltaNet",
@@ -71,6 +78,7 @@ __all__ = [
     "OnnxLSTM",
     "OnnxRNN",
     "PeepholeLSTM",
+    "PhasedLSTM",
     "ProjectedLSTM",
     "RecurrentDropout",
     "Residual",
@@ -112,6 +120,13 @@ _CELLS: dict[str, type[Cell]] = {
     "rwkv-5": RWKV5,
     "rwkv-6": RWKV6,
     "rwkv-7": RWKV7,
+    "cfc": CfC,
+    "ct-rnn": CTRNN,
+    "ode-rnn": ODERNN,
+    "t-lstm": TLSTM,
+    "phased-lstm": PhasedLSTM,
+    "gru-d": GRUD,
+    "ea-lstm": EALSTM,
     "on-lstm": ONLSTM,
     "nested-lstm": NestedLSTM,
     "fs-rnn": FSRNN,
