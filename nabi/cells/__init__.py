@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
     from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
+    from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
     from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
     from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
     from nabi.cells._lstm_ablation import (
@@ -147,6 +148,7 @@ else:
                 "LiGRU",
                 "ParaGRU",
             ],
+            "nabi.cells._irregular": ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"],
             "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "MinGRU", "MinLSTM", "TypedRNN"],
             "nabi.cells._lstm": [
                 "LSTM",
@@ -227,7 +229,9 @@ __all__ = [
     "ATR",
     "BRC",
     "CFN",
+    "CTRNN",
     "DSGU",
+    "EALSTM",
     "FSRNN",
     "GILR",
     "GILRLSTM",
@@ -238,6 +242,7 @@ __all__ = [
     "GRU2",
     "GRU3",
     "GRU2014",
+    "GRUD",
     "HGRN",
     "HGRN2",
     "IRNN",
@@ -261,6 +266,7 @@ __all__ = [
     "MUT3",
     "NARX",
     "NBRC",
+    "ODERNN",
     "ONLSTM",
     "QRNN",
     "RAN",
@@ -278,6 +284,7 @@ __all__ = [
     "SLSTM",
     "SRU",
     "STAR",
+    "TLSTM",
     "UGRNN",
     "URLSTM",
     "WMCLSTM",
@@ -285,6 +292,7 @@ __all__ = [
     "AntisymmetricRNN",
     "AttentionWindow",
     "Cell",
+    "CfC",
     "ClockworkRNN",
     "CoRNN",
     "CoupledLSTM",
@@ -342,6 +350,7 @@ __all__ = [
     "ParaGRU",
     "ParaLSTM",
     "PeepholeLSTM",
+    "PhasedLSTM",
     "ProjectedLSTM",
     "RecurrentDropout",
     "Residual",

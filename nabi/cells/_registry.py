@@ -151,6 +151,18 @@ _FAMILIES: dict[str, Family] = {
             "rwkv-7": "RWKV7",
         },
     ),
+    "irregular": Family(
+        "Gaps in time, missing values and fixed attributes",
+        {
+            "cfc": "CfC",
+            "ct-rnn": "CTRNN",
+            "ode-rnn": "ODERNN",
+            "t-lstm": "TLSTM",
+            "phased-lstm": "PhasedLSTM",
+            "gru-d": "GRUD",
+            "ea-lstm": "EALSTM",
+        },
+    ),
     "delays": Family(
         "Delays and clocks",
         {

@@ -4,7 +4,7 @@ from nabi.ir import derived, functions, initial
 from nabi.ir._cell import Cell, find_program
 from nabi.ir._elementwise import elementwise
 from nabi.ir._graph._axis_operations import axis_words
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace, apply, needed
 from nabi.ir._graph._operation import Operation
 from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Lowered, Program
@@ -22,6 +22,7 @@ __all__ = [
     "Cell",
     "Derivative",
     "Family",
+    "Input",
     "Lowered",
     "Made",
     "Node",

@@ -12,6 +12,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
+from nabi.ir._further_inputs import further_inputs
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
@@ -31,6 +32,10 @@ class Cell(Composing):
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
     same order. The output of a cell is its first state. Annotated attributes become constructor
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
+
+    Keyword arguments of `step` are further inputs: `delta`, the time since the last step; `observed`, which
+    features were observed; `static`, features of the whole sequence; `position`, the number of the step;
+    and any others. `input_width` says how wide they are.
 
     Args:
         units: width of every state (override `state_width` for other widths).
@@ -95,7 +100,7 @@ class Cell(Composing):
 
     # Defined by subclasses.
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states from the input and the states; defined by each cell."""
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
@@ -218,9 +223,11 @@ class Cell(Composing):
                 its place; see `nabi.ir.derived`.
         """
         trace = self._trace()
+        is_number = isinstance(operand, Node) and operand.width is None
+        operand = trace.as_operand(operand) if is_number else operand
         width = self._width_of(operand, "linear")
         role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
-        if rate and trace.training:
+        if rate and trace.training and not is_number:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
         for change in trace.changes:
@@ -520,19 +527,20 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     widths, shapes = _state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
     token = current_trace.set(trace)
     try:
-        x = trace.leaf("input", "x", input_size)
+        x = trace.input("x", input_size)
         states = [
             trace.leaf("state", state, width, shape)
             for state, width, shape in zip(cell.states, widths, shapes, strict=True)
         ]
+        further = further_inputs(cell, trace, input_size)
         try:
             own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
-            inspect.signature(cell.step).bind(x, *own)
+            inspect.signature(cell.step).bind(x, *own, **further)
         except TypeError as problem:
             raise CellError(
                 f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
             ) from None
-        outputs = run_step(trace, cell, x, states)
+        outputs = run_step(trace, cell, x, states, further)
         initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)

@@ -5,12 +5,13 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from nabi.errors import CellError
+from nabi.ir._further_inputs import ReadingInputs
 from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
 from nabi.ir.derived import Derived
 
@@ -32,8 +33,13 @@ def undelayed(name: str, delays: dict[str, int]) -> str:
     return name
 
 
-def run_step(trace: Trace, cell: "Composing", x: Node, states: list[Node]) -> tuple[Any, ...]:
-    """Call the step of a cell, and return the new states, those of its delays among them."""
+def run_step(
+    trace: Trace, cell: "Composing", x: Node, states: list[Node], further: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Call the step of a cell, and return the new states, those of its delays among them.
+
+    `further` are the inputs beside `x`, by name.
+    """
     delays = cell.delays()
     by_name = dict(zip(cell.states, states, strict=True))
     own = [by_name[name] for name in cell.states if undelayed(name, delays) == name]
@@ -44,7 +50,7 @@ def run_step(trace: Trace, cell: "Composing", x: Node, states: list[Node]) -> tu
                        for name, steps in delays.items() for back in range(2, steps + 1)}  # fmt: skip
     before, trace.part = trace.part, Part(cell, trace.part.prefix, lines)
     try:
-        result = cell.step(x, *own)
+        result = cell.step(x, *own, **further)
     finally:
         trace.part = before
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
@@ -54,7 +60,9 @@ def run_step(trace: Trace, cell: "Composing", x: Node, states: list[Node]) -> tu
     return (*outputs, *(value for line in lines.values() for value in line[:-1]))
 
 
-def _run_part(trace: Trace, cell: "Composing", x: Node, states: tuple[Node, ...], name: str) -> Any:
+def _run_part(
+    trace: Trace, cell: "Composing", x: Node, states: tuple[Node, ...], name: str, further: Mapping[str, Any]
+) -> Any:
     """Run a cell's step within that of another; see `Cell.inner`."""
     kind, names = type(cell).__name__, cell.states
     if len(states) != len(names):
@@ -73,7 +81,7 @@ def _run_part(trace: Trace, cell: "Composing", x: Node, states: tuple[Node, ...]
     trace.part = Part(before.cell, "_".join(filter(None, (before.prefix, name))), before.lines)
     try:
         given = [replace(value, letter=letter) for letter, value in zip(names, states, strict=True)]
-        outputs = run_step(trace, cell, replace(x, letter="x"), given)
+        outputs = run_step(trace, cell, replace(x, letter="x"), given, further)
     finally:
         trace.part = before
     if len(outputs) != len(names):
@@ -109,12 +117,12 @@ def _changing(trace: Trace, change: Change) -> Iterator[None]:
         trace.changes.pop()
 
 
-class Composing:
+class Composing(ReadingInputs):
     """The methods of a cell that is made of others, and what they need of it."""
 
     states: ClassVar[tuple[str, ...]]
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states from the input and the states; defined by each cell."""
         raise NotImplementedError
 
@@ -126,7 +134,7 @@ class Composing:
         """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
         return {}
 
-    def inner(self, cell: "Composing", x: Node, *states: Node, name: str = "") -> Any:
+    def inner(self, cell: "Composing", x: Node, *states: Node, name: str = "", **further: Any) -> Any:
         """Return the new states of another cell, whose step becomes a part of this one.
 
         Its weights are those of its own step, with `name` in their names after the letter: `W_inner_xf`.
@@ -138,6 +146,7 @@ class Composing:
             x: its input, any value with units.
             *states: its states, in the order of `cell.states`.
             name: the name of this use of it; without one, its weights keep their names.
+            **further: what it reads beside `x`, any values and numbers.
 
         Returns:
             Its new states as a tuple, or one value if it has one state.
@@ -162,7 +171,10 @@ class Composing:
             name and (not name.isidentifier() or "__" in name or name[0] == "_")
         ):
             raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
-        return _run_part(trace, cell, x, states, name.rstrip("_"))
+        needed = {one for one in cell.needed_inputs() if one not in further}
+        if needed:
+            raise CellError(f"{trace.where()}: inner: {type(cell).__name__} needs {sorted(needed)[0]}=...")
+        return _run_part(trace, cell, x, states, name.rstrip("_"), further)
 
     def delay(self, state: Node, steps: int) -> Node:
         """Return the value that a state had `steps` steps ago; 1 is the state itself.

@@ -13,6 +13,7 @@ from nabi.ir._recipe import recipe_of
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import TEXT, equations
 from nabi.ir._traced._lowering import Made, rewrite
+from nabi.ir._traced._per_sequence import of_sequences, without_sequences
 from nabi.ir._traced._plan import Plan, make_plan
 from nabi.ir._traced._traced import CellLike, Traced
 from nabi.ir._traced._verify import verify
@@ -52,12 +53,16 @@ class Program(Traced):
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
+        inputs: what the step reads from outside; `x` is the first.
         nodes: all nodes in order of computation.
         outputs: the new states.
         names: the variable names of values in the step, by node index.
         initial: for each state the number that it starts with, or the name of a parameter.
         is_lowered: whether it is what another program is run as.
+        whole: the program that this one is the part of that runs at every step; None for a whole one.
     """
+
+    whole: "Program | None" = None
 
     @staticmethod
     def make(
@@ -88,6 +93,7 @@ class Program(Traced):
             families=_families(parameters),
             parameters=parameters,
             noises=tuple(trace.noises.values()),
+            inputs=tuple(trace.inputs.values()),
             trace=trace,
             nodes=needed(outputs),
             outputs=outputs,
@@ -95,13 +101,19 @@ class Program(Traced):
             initial=initial,
             is_lowered=is_lowered,
         )
-        verify(program)
-        PROGRAMS[program.key] = PROGRAMS[program.recipe] = program
-        assert program.is_plain or not is_lowered  # found out here: torch.compile cannot trace it
-        return program
+        found = program._registered()
+        assert found.is_plain or not is_lowered  # found out here: torch.compile cannot trace it
+        return found
+
+    def _registered(self) -> "Program":
+        verify(self)
+        PROGRAMS[self.key] = PROGRAMS[self.recipe] = self
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
+        if self.whole is not None:
+            return getattr, (self.whole, "at_every_step")
         made = _lowered_program if self.is_lowered else type(self.cell).program
         return made, (self.cell, self.input_size, self.training)
 
@@ -135,9 +147,35 @@ class Program(Traced):
         return Lowered(program, tuple(one for one in weights if one is not None))
 
     @cached_property
+    def sequence_values(self) -> tuple[Node, ...]:
+        """The values that inputs given once for a sequence lead to; `at_every_step` reads them."""
+        if not any(given.per_sequence for given in self.inputs):
+            return ()
+        return of_sequences(self)
+
+    @cached_property
+    def at_every_step(self) -> "Program":
+        """The program that runs at every step: itself, unless something is given once for a sequence.
+
+        Its inputs are then `x`, the others of a step, and one for each of `sequence_values`.
+        """
+        if not any(given.per_sequence for given in self.inputs):
+            return self
+        trace, outputs, names = without_sequences(self, self.sequence_values)
+        nodes = needed(outputs)
+        drawn = {node.name for node in nodes if node.operation == "noise"}
+        parameters = tuple(trace.parameters.values())
+        program = replace(
+            self, families=_families(parameters), parameters=parameters, inputs=tuple(trace.inputs.values()),
+            noises=tuple(noise for noise in self.noises if noise.name in drawn), trace=trace, nodes=nodes,
+            outputs=outputs, names=names, whole=self, initial=(0.0,) * len(self.state_names),
+        )  # fmt: skip
+        return program._registered()
+
+    @cached_property
     def recipe(self) -> str:
         """The recipe by which an operator in another process recreates the program."""
-        return recipe_of(self)
+        return recipe_of(self, is_part=self.whole is not None)
 
     @cached_property
     def derivative(self) -> Derivative:

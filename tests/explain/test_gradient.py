@@ -47,7 +47,7 @@ def test_it_is_the_gradient():
     assert norms.dtype == torch.float64
 
 
-@pytest.mark.parametrize("name", cells_of_today())
+@pytest.mark.parametrize("name", [n for n in cells_of_today() if not cells.get(n).needed_inputs()])
 def test_every_cell(name):
     (norms,) = gradient_distance([name], steps=5, units=6).values()
     assert bool((norms > 0).all())

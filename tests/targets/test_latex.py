@@ -34,7 +34,7 @@ UPDATE = os.environ.get("NABI_UPDATE_GOLDEN") == "1"
 def make(name, **more):
     if name == "projected-lstm":
         more.setdefault("projection", 3)
-    return cells.get(name)(units=5, **more)
+    return cells.get(name)(units=5, **{**cells.get(name).needed_settings(5, 3), **more})
 
 
 VARIANTS = {

@@ -44,7 +44,8 @@ class HandsOn(Cell):
 
 
 def make(name):
-    return cells.get(name)(5, **({"projection": 3} if name == "projected-lstm" else {}))
+    more = {"projection": 3} if name == "projected-lstm" else cells.get(name).needed_settings(5, 3)
+    return cells.get(name)(5, **more)
 
 
 PROGRAMS = {

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 from nabi.errors import CellError
 from nabi.ir._graph._axes import broadcast_shape, show_shape
@@ -27,8 +27,8 @@ from nabi.ir.derived import Derived
 from nabi.ir.initial import InitialValue
 
 __all__ = [
-    "LEAVES", "Change", "Family", "Node", "Noise", "Parameter", "Part", "Trace", "apply", "current_trace",
-    "needed",
+    "LEAVES", "Change", "Family", "Input", "Node", "Noise", "Parameter", "Part", "Trace", "apply",
+    "current_trace", "needed",
 ]  # fmt: skip
 
 LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
@@ -113,6 +113,34 @@ class Noise:
     kind: Literal["dropout", "keep", "weights"]
     per_step: bool
     shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something that a step reads from outside: `x`, and what else the cell names.
+
+    Kernels read all of them from one row, side by side.
+
+    Attributes:
+        name: `x`, or the name of a keyword argument of the step.
+        width: numbers in a row; None for one that broadcasts over the units.
+        start: its first column in a row of all inputs.
+        per_sequence: whether it is given once for a whole sequence instead of at every step.
+        default: what it is where it is not given; None if it must be.
+        learns: whether it has a gradient.
+    """
+
+    name: str
+    width: int | None
+    start: int = 0
+    per_sequence: bool = False
+    default: float | None = None
+    learns: bool = True
+
+    @property
+    def columns(self) -> slice:
+        """Its columns in a row of all inputs."""
+        return slice(self.start, self.start + (self.width or 1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,6 +228,7 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
+    inputs: dict[str, Input] = field(default_factory=dict)
     frames: dict[int, tuple[FrameType, Part]] = field(default_factory=dict)
     """Calls of `step` and whose they are; their variable names are read when they return."""
     older: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -279,6 +308,17 @@ class Trace:
     def leaf(self, kind: str, name: str, width: int | None, shape: tuple[int, ...] | None = None) -> Node:
         """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""
         return self.make(kind, (), width, name, axes=shape)
+
+    def input(self, name: str, width: int | None, **about: Any) -> Node:
+        """Add an input behind those that there are, and return its leaf."""
+        start = sum(known.width or 1 for known in self.inputs.values())
+        self.inputs[name] = Input(name, width, start, **about)
+        return self.leaf("input", name, width)
+
+    def as_operand(self, node: Node) -> Node:
+        """Return an input of one number as one unit, for a weight to be applied to."""
+        is_number = node.operation == "input" and node.width is None
+        return self.leaf("input", node.name, 1) if is_number else node
 
     def constant(self, value: float) -> Node:
         """Return a constant."""

@@ -24,7 +24,7 @@ class Derivative:
     Attributes:
         cotangents: the leaves for the cotangents of the new states, in order.
         states: the cotangent of each previous state, None where it is zero.
-        input: the cotangent of the input, or None.
+        inputs: the cotangent of each input in the order of the program's, None where it is zero.
         matrices: for each parameter matrix, the pairs (cotangent of a product, its operand).
         vectors: for each parameter vector, its cotangent row by row (to be summed over all rows).
         nodes: all nodes, including those of the step, in order of computation.
@@ -32,10 +32,15 @@ class Derivative:
 
     cotangents: tuple[Node, ...]
     states: tuple[Node | None, ...]
-    input: Node | None
+    inputs: tuple[Node | None, ...]
     matrices: dict[str, tuple[tuple[Node, Node], ...]]
     vectors: dict[str, Node]
     nodes: tuple[Node, ...]
+
+    @property
+    def reaches_inputs(self) -> bool:
+        """Whether any input has a cotangent."""
+        return any(node is not None for node in self.inputs)
 
 
 def differentiate(program: Traced) -> Derivative:
@@ -102,7 +107,7 @@ def differentiate(program: Traced) -> Derivative:
         gathered.get(leaves[("state", name)].index) if ("state", name) in leaves else None
         for name in program.state_names
     )
-    input_leaf = leaves.get(("input", "x"))
+    inputs = tuple(_of_input(trace, given.name, given.width, gathered) for given in program.inputs)
     # The cotangent of a scalar is a vector with one unit, since what is summed over the rows are vectors.
     vectors = {
         parameter.name: _as_vector(gathered[leaves[("parameter", parameter.name)].index])
@@ -111,18 +116,28 @@ def differentiate(program: Traced) -> Derivative:
         and ("parameter", parameter.name) in leaves
         and leaves[("parameter", parameter.name)].index in gathered
     }
-    input_cotangent = gathered.get(input_leaf.index) if input_leaf is not None else None
     pairs = {name: tuple(found) for name, found in matrices.items()}
     roots: Iterable[Node | None] = [
         *states,
-        input_cotangent,
+        *inputs,
         *vectors.values(),
         *(node for found in pairs.values() for pair in found for node in pair),
         *outputs,
     ]
     all_nodes = needed(tuple(roots))
     verify_nodes(trace.cell, all_nodes)
-    return Derivative(cotangents, states, input_cotangent, pairs, vectors, all_nodes)
+    return Derivative(cotangents, states, inputs, pairs, vectors, all_nodes)
+
+
+def _of_input(trace: Trace, name: str, width: int | None, gathered: dict[int, Node]) -> Node | None:
+    """Return the cotangent of an input; one number has two leaves, and one that broadcasts was summed."""
+    total: Node | None = None
+    for size in {width: None, width or 1: None}:
+        found = gathered.get(trace.leaf("input", name, size).index)
+        if found is not None:
+            found = trace.spread(found, 1) if found.width is None else found
+            total = found if total is None else total + found
+    return total
 
 
 def expand(program: Traced) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
@@ -151,6 +166,8 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
 
 def _is_active(node: Node) -> bool:
     """Return whether a node depends on anything that needs a gradient."""
+    if node.operation == "input":
+        return node.trace.inputs[node.name].learns
     return node.operation not in ("constant", "noise", "matrix")
 
 

@@ -114,6 +114,8 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
     if older is not None:
         return style.symbol(older[0], f"t-{older[1]}", _parts(older[0]))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+    if node.operation == "input" and node.trace.inputs[node.name].per_sequence:
+        when = ""
     return style.symbol(node.name, when, _leaf_parts(node))
 
 

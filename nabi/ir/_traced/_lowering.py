@@ -62,7 +62,7 @@ def rewrite(program: Traced) -> Rewritten | None:
 class _Writer:
     def __init__(self, program: Traced) -> None:
         self._program = program
-        self.trace = Trace(program.trace.cell, program.training)
+        self.trace = Trace(program.trace.cell, program.training, inputs=dict(program.trace.inputs))
         self.made: dict[str, Made] = {}
         self.new: dict[int, Node] = {}
         self._families: set[str] = set()

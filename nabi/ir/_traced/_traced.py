@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, ClassVar, Protocol
 
 from nabi._once import cached_property
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace
 from nabi.ir._graph._operations import OPERATIONS
 
 __all__ = ["CellLike", "Traced"]
@@ -31,7 +31,7 @@ class CellLike(Protocol):
     def state_shape(self, name: str) -> tuple[int, ...]:
         """Return the axes of a state; none where it has one axis."""
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states."""
 
     def program(self, input_size: int, training: bool = False) -> Any:
@@ -50,6 +50,7 @@ class Traced:
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
+        inputs: what the step reads from outside; `x` is the first.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
         names: the names that the step gave to values, by node index.
@@ -65,6 +66,7 @@ class Traced:
     families: tuple[Family, ...]
     parameters: tuple[Parameter, ...]
     noises: tuple[Noise, ...]
+    inputs: tuple[Input, ...]
     trace: Trace = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
@@ -95,6 +97,12 @@ class Traced:
     def has_axes(self) -> bool:
         """Whether a value has more axes than one, or is a part of another."""
         return any(len(node.axes) > 1 or node.details for node in self.nodes)
+
+    @property
+    def row_size(self) -> int:
+        """Width of a row of all inputs, which kernels read; `input_size` if there is only `x`."""
+        last = self.inputs[-1]
+        return last.start + (last.width or 1)
 
     @property
     def starts_with_zeros(self) -> bool:
@@ -143,7 +151,7 @@ class Traced:
         raise KeyError(parameter)
 
     def __str__(self) -> str:
-        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
+        lines = [f"{type(self.cell).__name__}: {', '.join(f'{i.name}[{i.width or 1}]' for i in self.inputs)}"]
         for node in self.nodes:
             if node.operation not in LEAVES:
                 label = f"  # {self.names[node.index]}" if node.index in self.names else ""

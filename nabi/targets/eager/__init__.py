@@ -6,7 +6,13 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.targets.eager._code import kernel_source
-    from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
+    from nabi.targets.eager._definition import (
+        StepFunction,
+        named_values,
+        run_definition,
+        sequence_function,
+        step_function,
+    )
     from nabi.targets.eager._kernel import noise_rows, run_backward, run_forward
     from nabi.targets.eager._prologue import lower, prepare_lowering
     from nabi.targets.eager._render import added_operation
@@ -21,6 +27,7 @@ else:
                 "StepFunction",
                 "named_values",
                 "run_definition",
+                "sequence_function",
                 "step_function",
             ],
             "nabi.targets.eager._kernel": ["noise_rows", "run_backward", "run_forward"],
@@ -43,5 +50,6 @@ __all__ = [
     "run_backward",
     "run_definition",
     "run_forward",
+    "sequence_function",
     "step_function",
 ]

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, OPERATIONS, Node, Trace, axis_words, needed, operation
+from nabi.ir import LEAVES, OPERATIONS, Node, Program, Trace, axis_words, needed, operation
 from nabi.targets.eager._with_derivative import with_derivative
 
-__all__ = ["added_operation", "compile_source", "expression", "write_node"]
+__all__ = ["added_operation", "compile_source", "expression", "input_columns", "write_node"]
 
 # torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -65,6 +65,14 @@ def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | 
     name = f"v{node.index}"
     lines.append(f"{name} = {expression(node, values, out)}")
     values[node.index] = name
+
+
+def input_columns(program: Program, node: Node, rows: str = "x") -> str:
+    """Return the source of an input: its columns of the rows that hold all inputs."""
+    if len(program.inputs) == 1:
+        return rows
+    columns = program.trace.inputs[node.name].columns
+    return f"{rows}[:, {columns.start}:{columns.stop}]"
 
 
 def compile_source(

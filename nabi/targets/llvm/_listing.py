@@ -92,7 +92,7 @@ def _kernel(
     return BackwardKernel(
         program, dtype, machine,
         keep=(0,), given=(0,), zeros=False, cuts=False, columns_first=columns_first,
-        need_input=program.derivative.input is not None, need_weights=bool(program.families), few_rows=False,
+        need_input=program.derivative.reaches_inputs, need_weights=bool(program.families), few_rows=False,
     )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ The function takes and gives values in ONNX's layout, time first:
 
     Y, h_last, ... = Cell(X [T, N, inputs], family, ..., h_first [N, width], ..., lengths [N])
 
+What a cell reads beside `x` stands behind it in X.
+
 A matrix is passed turned, `[operand, gates * units]`. With lengths, a step after the end of a row changes no
 state, and its output is zero.
 """
@@ -114,9 +116,13 @@ class _Writer:
         families = [scope.name(family.name) for family in program.families]
         states = [scope.name(f"{state}_first") for state in program.state_names]
         lengths = scope.name("lengths") if self._lengths else None
+        columns = {given.name: given.columns for given in program.inputs}
         for node in program.nodes:
             if node.operation == "input":
                 self._outside[node.index] = x
+                if len(program.inputs) > 1:
+                    part = columns[node.name]
+                    self._outside[node.index] = scope.cut(x, part.start, part.stop, 2, f"{node.name}_t")
             elif node.operation == "constant":
                 self._outside[node.index] = scope.number(node.value)
         self._take_apart(families)
@@ -254,7 +260,7 @@ class _Writer:
             self._inside[node.index] = inner
         if not scanned:  # a loop needs something to run over
             scanned.append(x)
-            taken.append(ValueInfo.of(body.name("x_t"), _FLOAT, ["N", program.input_size]))
+            taken.append(ValueInfo.of(body.name("x_t"), _FLOAT, ["N", program.row_size]))
         self._write(self._late, body, self._inside)
         new = self._new_states(old, valid)
         given = [

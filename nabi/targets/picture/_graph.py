@@ -111,8 +111,11 @@ class _Maker:
 
     def make(self) -> Graph:
         program = self.program
-        x = Box("source", "", name="x_{t}")
-        inputs = [x]
+        boxes_of_inputs = {"x": Box("source", "", name="x_{t}")}
+        for node in program.nodes:
+            if node.operation == "input" and node.name != "x":
+                boxes_of_inputs.setdefault(node.name, Box("source", "", name=symbol(node, LATEX)))
+        inputs = list(boxes_of_inputs.values())
         states = {name: node for node in program.nodes if node.operation == "state" for name in (node.name,)}
         before = []
         for name in program.state_names:
@@ -127,7 +130,7 @@ class _Maker:
                 self.made[states[name].index] = box
         for node in program.nodes:
             if node.operation == "input":
-                self.made[node.index] = x
+                self.made[node.index] = boxes_of_inputs[node.name]
         after = []
         for name, output in zip(program.state_names, program.outputs, strict=True):
             read = self.box(output)

@@ -55,6 +55,9 @@ class Places:
     """
 
     def __init__(self, program: Program, heads: Heads) -> None:
+        if len(program.inputs) > 1:
+            further = ", ".join(given.name for given in program.inputs[1:])
+            raise UnsupportedError(f"it reads more than x: {further}")
         self.program, self.heads = program, heads
         self.nodes, self.outputs = program.plan.nodes, program.plan.outputs
         self.forward = self._forward()
@@ -141,8 +144,7 @@ class Places:
                 raise UnsupportedError(f"the gradient of {program.state_names[i]} needs what heads share")
         wanted: list[Node] = [a for n in derivative.nodes if place[n.index] == AFTER for a in n.arguments]
         wanted += [node for pairs in derivative.matrices.values() for pair in pairs for node in pair]
-        if derivative.input is not None:
-            wanted.append(derivative.input)
+        wanted += [node for node in derivative.inputs if node is not None]
         found_columns = _unique(node for node in wanted if place[node.index] == LOOP)
         by_row = {node.index for node in found_columns}
         sums = {

@@ -247,9 +247,8 @@ def run_backward(
     call.run(3 * _work(kernel, rows))
     wanted = _gradient_nodes(program, tuple(sums), need_input, need_families)
     _compute(program, values, families, wanted, "after", stacks)
-    dx = values[derivative.input.index] if need_input and derivative.input is not None else None
-    if dx is not None and derivative.input is not None:
-        dx = _in_rows(dx, derivative.input, rows)
+    (of_x,) = derivative.inputs
+    dx = None if of_x is None or not need_input else _in_rows(values[of_x.index], of_x, rows)
     gradients = tuple(
         _family_gradient(program, number, values, sums, family, stacks) if need_families[number] else None
         for number, family in enumerate(families)
@@ -381,8 +380,8 @@ def _gradient_nodes(
     """Return the values from which gradients are made after the loop."""
     derivative = program.derivative
     found: dict[int, Node] = {}
-    if need_input and derivative.input is not None:
-        found[derivative.input.index] = derivative.input
+    if need_input:
+        found.update({node.index: node for node in derivative.inputs if node is not None})
     for name, pairs in derivative.matrices.items():
         if need_families[program.family_of(name)[0]]:
             found.update({node.index: node for pair in pairs for node in pair})

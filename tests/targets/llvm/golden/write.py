@@ -104,8 +104,9 @@ class _Words:
             self.names[output.index] = f"{state}_t"
             if node is not None:
                 self.names[node.index] = f"∂{state}"
-        if derivative.input is not None:
-            self.names[derivative.input.index] = "∂x"
+        for given, node in zip(program.inputs, derivative.inputs, strict=True):
+            if node is not None:
+                self.names[node.index] = f"∂{given.name}"
         for name, pairs in derivative.matrices.items():
             for cotangent, operand in pairs:
                 self.names.setdefault(cotangent.index, f"∂({name} {self.one(operand)})")
