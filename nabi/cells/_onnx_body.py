@@ -94,22 +94,22 @@ class OnnxBody(Cell):
     def step(self, x: Node, *states: Node) -> Any:
         """Follow the instructions."""
         of_name = dict(zip(self.states, states, strict=True))
-        values: list[Any] = []
+        _values: list[Any] = []
         for kind, *given in self.body:
             if kind == "input":
-                values.append(x)
+                _values.append(x)
             elif kind == "state":
-                values.append(of_name[given[0]])
+                _values.append(of_name[given[0]])
             elif kind == "number":
-                values.append(float(given[0]))
+                _values.append(float(given[0]))
             elif kind == "linear":
-                values.append(self.linear(given[0], given[1], values[given[2]], given[3]))
+                _values.append(self.linear(given[0], given[1], _values[given[2]], given[3]))
             elif kind == "vector":
-                values.append(
+                _values.append(
                     self._parameter(given[0], f"b_{given[1]}" if given[1] else "b", (given[2],), "bias")
                 )
             elif kind == "select":
-                values.append(functions.select(*[values[place] for place in given]))
+                _values.append(functions.select(*[_values[place] for place in given]))
             else:
-                values.append({**_BINARY, **_UNARY}[kind](*[values[place] for place in given]))
-        return tuple(values[place] for place in self.outputs)
+                _values.append({**_BINARY, **_UNARY}[kind](*[_values[place] for place in given]))
+        return tuple(_values[place] for place in self.outputs)

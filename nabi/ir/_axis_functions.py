@@ -154,7 +154,6 @@ def largest(x: Node, axis: int | None = None) -> Node:
 
     Equally large ones share the derivative.
     """
-    x = _value("largest", x)
     place = _axis("largest", x, axis)
     if place is None:
         return apply("largest", x)

@@ -622,10 +622,10 @@ def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
 
 
 def _with_lists(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables of a frame, and those of its lists."""
+    """Yield the variables of a frame, and those of its lists, unless a list's name begins with `_`."""
     for name, value in found.items():
         yield name, value
     for name, value in found.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and not name.startswith("_"):
             numbered = [one for one in value if isinstance(one, Node) and one.arguments]
             yield from ((f"{name}{number}", one) for number, one in enumerate(numbered, 1))

@@ -64,6 +64,18 @@ class ReadingInputs:
         return tuple(name for name in named if name != "position")
 
     @classmethod
+    def known_inputs(cls) -> tuple[str, ...]:
+        """Return the names of all further inputs of the step.
+
+        Example:
+            >>> from nabi.cells import CfC
+            >>> CfC.known_inputs()
+            ('delta',)
+        """
+        arguments = inspect.signature(cls.step).parameters.values()
+        return tuple(one.name for one in arguments if one.kind is inspect.Parameter.KEYWORD_ONLY)
+
+    @classmethod
     def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
         """Return values of the settings that have no default, for pictures and pages of any cell."""
         return {}

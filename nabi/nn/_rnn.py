@@ -112,6 +112,8 @@ class RNN(nn.Module, metaclass=_RNNType):
         (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]), torch.Size([1, 2, 5]))
     """
 
+    initial_values: dict[str, InitialValue] = {}  # noqa: RUF012 - of pickles that were made before it was there
+
     @public
     def __init__(
         self,
@@ -143,7 +145,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self.dropout = dropout
         self.batch_first = bool(batch_first)
         self.initializer = initializer
-        self.initial_values: dict[str, InitialValue] = {}
+        self.initial_values = {}
         self.recompute = recompute
         self._directions = 2 if bidirectional else 1
         self._state_count = num_layers * self._directions
@@ -248,10 +250,13 @@ class RNN(nn.Module, metaclass=_RNNType):
                 needs is missing, or one is given that it does not read.
         """
         if type(x) is not Tensor and is_proxy(x):
+            # Where torch.fx traces this module itself, even the dictionary of further inputs is a proxy.
+            given = dict(inputs) if isinstance(inputs, dict) else {}
+            if return_all_states is not False:
+                given["return_all_states"] = return_all_states
             found = leaf(
-                self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
-                **({} if return_all_states is False else {"return_all_states": return_all_states}), **inputs,
-            )  # fmt: skip
+                self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate, **given
+            )
             return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
         plain = is_full and not inputs

@@ -100,7 +100,7 @@ def named(rnn: nabi.nn.RNN) -> dict[str, Tensor]:
 
 
 def test_equations_say_what_is_computed_before(tmp_path: Any) -> None:
-    assert Leaky(H).program(D).equations[:2] == ("c_0 = -2.5", "a_t = exp(-exp(nu))")
+    assert Leaky(H).program(D).equations[:2] == ("c_0 = -2.5", "a = exp(-exp(nu))")
     assert Way(H).program(D).equations[0] == "W_hh = V_hh - V_hhᵀ - 0.01 I"
     text = latex.document(Way(H, way=derived.Masked(initial.Identity())).program(D))
     assert r"W_{hh} &= M_{hh} \circ V_{hh} \\" in text

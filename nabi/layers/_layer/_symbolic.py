@@ -186,8 +186,13 @@ def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str
     if training is not None and not isinstance(training, bool):
         raise ArgumentError(f"training: expected True or False, got {training!r} (at {layer.name})")
     own = {name: value for name, value in keywords.items() if name not in ("mask", "training")}
+    signature = inspect.signature(type(layer).call)
     try:
-        inspect.signature(type(layer).call).bind_partial(layer, *arguments, **own)
+        signature.bind_partial(layer, *arguments, **own)
+        known = getattr(layer, "further_inputs", None)
+        for name in own if known is not None else ():
+            if name not in signature.parameters and name not in known:
+                raise TypeError(f"got an unexpected keyword argument {name!r}")
     except TypeError as problem:
         raise ArgumentError(f"{layer.name} ({type(layer).__name__}): call(): {problem}") from problem
 

@@ -101,6 +101,11 @@ class RNN(StatefulLayer):
         return [size] if isinstance(size, int | torch.Size) else list(size)
 
     @property
+    def further_inputs(self) -> tuple[str, ...] | None:
+        """The names of the keywords that its cell reads; None where only a call shows it."""
+        return None if self.equations is None else self.equations.known_inputs()
+
+    @property
     def output_size(self) -> Any:
         """The width of the output."""
         return self.equations.output_width if self.equations is not None else output_size_of(self.cell)
