@@ -12,6 +12,7 @@ from nabi.native import Library, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._kinds import backward_type, forward_type
 from nabi.targets.llvm._plan._tiles import Columns
 
 __all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel"]
@@ -103,14 +104,14 @@ class Compiled:
 def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(ForwardKernel(program, name, host(), *options), size)
+    return _compile(forward_type(program)(program, name, host(), *options), size)
 
 
 @lru_cache(maxsize=1024)
 def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(BackwardKernel(program, name, host(), *options), size)
+    return _compile(backward_type(program)(program, name, host(), *options), size)
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:
