@@ -255,21 +255,23 @@ class Strata:
         shifts = {i: node for i in reversed(self.shifted) if (node := states[i]) is not None}
         ends = [[n for n in rest if kinds[n.index] == "late"], *([node] for node in shifts.values())]
         ends.append([derivative.input] if derivative.input is not None else [])
-        at_hand = ready | {node.index for node in panels}
+        at_end = ready | {node.index for node in panels}
         late = self._crossing(
             [n for nodes in ends for n in nodes],
-            lambda n: not n.reads_cotangent or kinds[n.index] == "late", at_hand,
-        )  # fmt: skip
+            lambda n: not n.reads_cotangent or kinds[n.index] == "late",
+            at_end - {n.index for n in ends[0]},
+        )
         loop = [node for i in self.loop if (node := states[i]) is not None]
         loop += [n for n in (*rest, *late) if kinds[n.index] == "loop"]
         early = self._crossing(
-            loop, lambda n: not n.reads_cotangent or kinds[n.index] == "loop", at_hand - {n.index for n in rest}
+            loop, lambda n: not n.reads_cotangent or kinds[n.index] == "loop", at_end - {n.index for n in rest}
         )  # fmt: skip
         operands = [n for n in values.operands if n.operation not in LEAVES]
         begin = [*first, *early, *(n for n in late if kinds[n.index] == "early"), *operands]
         before_loop = self._knows([*early, *first], ready)
-        after_loop = self._knows([*late, *panels], ready)
-        found = [make_schedule(_once(nodes), after_loop) for nodes in ends]
+        of_loop = [n for n in panels if all(n is not other for other in ends[0])]
+        known = [self._knows([*late, *of_loop], ready), *[self._knows([*late, *panels], ready)] * (len(ends) - 1)]
+        found = [make_schedule(_once(nodes), at_hand) for nodes, at_hand in zip(ends, known, strict=True)]
         return BackwardStrata(
             make_schedule(_once(begin), self._knows([], ready)),
             make_schedule(_once(loop), before_loop),
