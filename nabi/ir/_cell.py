@@ -24,7 +24,8 @@ class Cell:
     """A recurrent cell: its equations, written once, for one row and one time step.
 
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
-    same order. The output of a cell is its first state. Annotated attributes become constructor
+    same order. The output of a cell is its first state, unless the cell names its `output`: then the step
+    returns that value first, and the new states after it. Annotated attributes become constructor
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
 
     Args:
@@ -60,6 +61,12 @@ class Cell:
     recurrent_dropout: float = 0.0
 
     states: ClassVar[tuple[str, ...]] = ("h",)
+    output: ClassVar[str] = ""
+    """The name of an output that is no state, such as `y = C h + D x`; empty if the first state is the output.
+
+    Nothing is carried from step to step for it, and products that only the output reads are computed after
+    the loop, for many steps at once.
+    """
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -90,13 +97,13 @@ class Cell:
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
-        """Return the width of a state; `units` unless overridden."""
+        """Return the width of a state, or of the `output` of the cell; `units` unless overridden."""
         return self.units
 
     @property
     def output_width(self) -> int:
-        """Width of the output, which is the first state."""
-        return self.state_width(self.states[0])
+        """Width of the output, which is the first state unless the cell names another one."""
+        return self.state_width(self.output or self.states[0])
 
     # Used in a step.
 
@@ -151,7 +158,8 @@ class Cell:
         """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`."""
         trace = self._trace()
         width = self._width_of(operand, "linear")
-        role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
+        is_recurrent = operand.reads_state and operand.name not in trace.delays
+        role, rate = ("recurrent", self.recurrent_dropout) if is_recurrent else ("input", self.dropout)
         if rate and trace.training:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
@@ -172,6 +180,44 @@ class Cell:
     def gain(self, gate: str, letter: str, width: int | None = None) -> Node:
         """Return a learned vector that starts at one, `g_lettergate`."""
         return self._parameter(gate, f"g_{letter}", (width or self.units,), "gain")
+
+    def previous(self, value: Node) -> Node:
+        """Return the input of the step before: `x_{t-1}`, zero at the first step.
+
+        The cell gets one more state for it, `x1`, so a sequence that is cut in two gives the same numbers as
+        the whole: the second part goes on from the states of the first. `previous(previous(x))` is the input
+        two steps before, with the state `x2`. Products with it do not wait for the other states: they are
+        computed before the loop.
+
+        Args:
+            value: the input of the step, or what `previous` returned.
+
+        Raises:
+            CellError: it is another value, or the cell has a state of that name.
+
+        Example:
+            >>> from nabi.ir import Cell
+            >>> from nabi.ir.functions import tanh
+            >>> class Difference(Cell):
+            ...     def step(self, x, h):
+            ...         return 0.9 * h + tanh(self.affine("h", x, self.previous(x)))
+            >>> program = Difference(units=2).program(input_size=3)
+            >>> program.state_names, program.equations
+            (('h', 'x1'), ('h_t = 0.9 h_{t-1} + tanh(W_xh x_t + W_x1h x_{t-1} + b_h)',))
+        """
+        trace = self._trace()
+        is_input = isinstance(value, Node) and (value.operation == "input" or value.name in trace.delays)
+        if not is_input or value.width is None:
+            raise CellError(
+                f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
+            )
+        found = trace.delayed(value)
+        if found.name in (*self.states, self.output):
+            raise CellError(
+                f"{trace.where()}: previous: expected no state named {found.name}, which would hold "
+                f"{value!r} of the step before; give yours another name"
+            )
+        return found
 
     def keep(self, name: str, width: int, rate: float) -> Node | float:
         """Return a mask drawn at every step, 1 with probability `rate`; at inference its mean."""
@@ -277,6 +323,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     finally:
         current_trace.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
 
 
@@ -297,13 +344,21 @@ def _state_widths(cell: Cell) -> list[int]:
     name, states = type(cell).__name__, cell.states
     if not isinstance(states, tuple) or not states or not all(isinstance(state, str) for state in states):
         raise CellError(f'{name}: states: expected a tuple of names such as ("h",), got {states!r}')
-    words = all(s.isidentifier() and not iskeyword(s) and s[0] != "_" and "__" not in s for s in states)
+    words = all(_is_word(state) for state in states)
+    if not isinstance(cell.output, str) or (cell.output and not _is_word(cell.output)):
+        raise CellError(f"{name}: output: expected a word that names it, got {cell.output!r}")
+    if cell.output in (*states, "x"):
+        raise CellError(f"{name}: output: expected another name than x and those of states, got {cell.output!r}")
     if len(set(states)) < len(states) or "x" in states or not words:
         raise CellError(
             f"{name}: states: expected different names, each a word without leading or double underscores "
             f"and none of them x, got {states!r}"
         )
     return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
+
+
+def _is_word(name: str) -> bool:
+    return name.isidentifier() and not iskeyword(name) and name[0] != "_" and "__" not in name
 
 
 def _width(where: str, value: Any) -> int:
@@ -332,6 +387,7 @@ def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
                 "",
                 *cell.states,
+                cell.output,
             ):
                 names[value.index] = name
     trace.frames.clear()

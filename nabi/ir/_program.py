@@ -1,7 +1,7 @@
 """A cell's step for one input width, with all that is known of it before anything runs."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nabi._once import cached_property
@@ -28,14 +28,18 @@ class Program(Traced):
         cell: the traced cell.
         training: whether its random inputs are drawn.
         input_size: width of the input.
-        state_names, state_widths: the states in order; the first is the output.
+        state_names, state_widths: the states in order; the first is the output unless `readout` is another.
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
         nodes: all nodes in order of computation.
         outputs: the new states.
+        readout: an output that is no state, or None.
         names: the variable names of values in the step, by node index.
+        whole: the program that `as_states` made this one of; None for others.
     """
+
+    whole: "Program | None" = None
 
     @staticmethod
     def make(
@@ -51,28 +55,59 @@ class Program(Traced):
         Raises:
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
         """
-        outputs = _new_states(cell, trace, states, outputs)
+        readout = None
+        if cell.output:
+            readout, outputs = _readout(cell, trace, outputs)
+        found = _new_states(cell, trace, states[: len(cell.states)], outputs)
+        outputs = (*found, *trace.delays.values())
         parameters = tuple(trace.parameters.values())
         program = Program(
             cell=cell,
             training=trace.training,
             input_size=input_size,
-            state_names=tuple(cell.states),
-            state_widths=tuple(cell.state_width(name) for name in cell.states),
+            state_names=tuple(state.name for state in states),
+            state_widths=tuple(state.width or 1 for state in states),
             families=_families(parameters),
             parameters=parameters,
             noises=tuple(trace.noises.values()),
             trace=trace,
-            nodes=needed(outputs),
+            nodes=needed(outputs if readout is None else (readout, *outputs)),
             outputs=outputs,
+            readout=readout,
             names=names,
         )
-        verify(program)
-        PROGRAMS[program.key] = PROGRAMS[program.recipe] = program
-        return program
+        return program._registered()
+
+    def _registered(self) -> "Program":
+        verify(self)
+        PROGRAMS[self.key] = PROGRAMS[self.recipe] = self
+        return self
+
+    @property
+    def readouts(self) -> int:
+        """How many outputs there are that are no states: 0 or 1."""
+        return 0 if self.readout is None else 1
+
+    @cached_property
+    def as_states(self) -> "Program":
+        """The program whose first state is the output, for what runs programs: itself if that is so already.
+
+        A readout becomes a state that nothing reads, in front of the others.
+        """
+        if self.readout is None:
+            return self
+        width = self.readout.width
+        assert width is not None
+        program = replace(
+            self, state_names=(self.cell.output, *self.state_names), state_widths=(width, *self.state_widths),
+            outputs=(self.readout, *self.outputs), readout=None, whole=self,
+        )  # fmt: skip
+        return program._registered()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
+        if self.whole is not None:
+            return getattr, (self.whole, "as_states")
         return self.cell.program, (self.input_size, self.training)
 
     @cached_property
@@ -128,6 +163,30 @@ def _new_states(
             )
         found.append(new)
     return tuple(found)
+
+
+def _readout(
+    cell: CellLike, trace: Trace, outputs: tuple[Any, ...]
+) -> tuple[Node, tuple[Any, ...]]:
+    """Check the output of a step that is no state; return it and what follows it."""
+    where, name = _where_it_returns(cell), cell.output
+    if len(outputs) == len(cell.states) + 1:
+        readout = outputs[0]
+        width = cell.state_width(name)
+        if not isinstance(readout, Node) or readout.trace is not trace:
+            raise CellError(f"{where}: the output {name} is {type(readout).__name__}, not a value of the step")
+        if readout.width is None and width == 1 and readout.operation != "constant":
+            readout = trace.spread(readout, 1)
+        if readout.width != width:
+            given = "a scalar" if readout.width is None else f"of width {readout.width}"
+            raise CellError(
+                f"{where}: the output {name} is {given}, state_width({name!r}) says {width}"
+            )
+        return readout, outputs[1:]
+    raise CellError(
+        f"{where}: step returned {len(outputs)} values for the output {name} and the states "
+        f"{', '.join(cell.states)}"
+    )
 
 
 def _where_it_returns(cell: CellLike) -> str:

@@ -28,6 +28,8 @@ def recipe_of(program: Traced) -> str:
         "input_size": program.input_size,
         "training": program.training,
     }
+    if program.readout is None and kind.output:
+        found["as_states"] = True
     try:
         text = json.dumps(found)
     except (TypeError, ValueError):
@@ -49,12 +51,14 @@ def make_again(recipe: str, cells: type) -> Any:
             found["input_size"],
             bool(found["training"]),
         )
+        as_states = bool(found.get("as_states", False))
     except (TypeError, KeyError, ValueError):
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
         program = _class(name, cells)(**arguments).program(input_size, training)
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
+    program = program.as_states if as_states else program
     if program.key != key:
         raise CellError(f"program: the equations of {name} are not those that the graph was made with")
     return program

@@ -130,6 +130,8 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
+    delays: dict[str, Node] = field(default_factory=dict)
+    """States that hold the input of an earlier step, with what each holds next: the input, or such a state."""
     frames: dict[int, FrameType] = field(default_factory=dict)
     """Active calls of `step`; their variable names are read when they return."""
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
@@ -195,6 +197,15 @@ class Trace:
     def leaf(self, kind: str, name: str, width: int | None) -> Node:
         """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""
         return self.make(kind, (), width, name)
+
+    def delayed(self, value: Node) -> Node:
+        """Return the value that the input, or such a value of it, had a step before."""
+        source, steps = value, 1
+        while source.operation == "state":
+            source, steps = self.delays[source.name], steps + 1
+        name = f"{source.name}{steps}"
+        self.delays.setdefault(name, value)
+        return self.leaf("state", name, value.width)
 
     def constant(self, value: float) -> Node:
         """Return a constant."""
