@@ -137,8 +137,8 @@ class RNN(nn.Module, metaclass=_RNNType):
                     "have the arguments dropout and recurrent_dropout",
                     stacklevel=3,
                 )
-            self._state_widths = {name: cell.state_width(name) for name in cell.states}
             self._make_parameters(cell, as_device(device), as_floating(dtype))
+            self._state_widths = _state_widths([layer[0] for layer in self._programs])
             self.reset_parameters()
         else:
             self._state_widths = check_step_module(
@@ -146,7 +146,8 @@ class RNN(nn.Module, metaclass=_RNNType):
                 initializer=None if initializer == "torch" else initializer, device=device, dtype=dtype,
             )  # fmt: skip
         self._state_type = state_type(tuple(self._state_widths))
-        self.output_size = next(iter(self._state_widths.values())) * self._directions
+        width = cell.output_width if isinstance(cell, Cell) else next(iter(self._state_widths.values()))
+        self.output_size = width * self._directions
 
     def _make_parameters(self, cell: Cell, device: Any, dtype: torch.dtype | None) -> None:
         if self.input_size is None:
@@ -167,7 +168,8 @@ class RNN(nn.Module, metaclass=_RNNType):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, as `initializer` says."""
-        units = max(self._state_widths.values())
+        assert isinstance(self.cell, Cell)
+        units = max(self.cell.state_width(name) for name in self.cell.states)
         for index, names in enumerate(self._names):
             families = self._programs[index // self._directions][0].families
             for name, family in zip(names, families, strict=True):
@@ -346,7 +348,7 @@ class RNN(nn.Module, metaclass=_RNNType):
                 program: Program, inputs: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
             ) -> Result:
                 new = step(program, inputs, initial, weights)
-                return new[0], new, None
+                return new[0], new[program.readouts :], None
 
             output, final, _ = run_stack(run, self._layers(False), x, states, dtype)
         else:
@@ -427,3 +429,17 @@ class RNN(nn.Module, metaclass=_RNNType):
         values = {name: getattr(self, name) for name in defaults}
         parts += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
         return ", ".join(parts)
+
+
+def _state_widths(programs: list[Program]) -> dict[str, int]:
+    """Return the width of each state by its name; the states of all layers are stacked, so they are alike."""
+    widths = dict(zip(programs[0].state_names, programs[0].state_widths, strict=True))
+    for number, program in enumerate(programs):
+        for name, width in zip(program.state_names, program.state_widths, strict=True):
+            if width != widths[name]:
+                raise ArgumentError(
+                    f"num_layers: the state {name} is as wide as the input, {widths[name]} in the first layer "
+                    f"and {width} in layer {number}; expected layers of one width, or num_layers=1 and one "
+                    "module for each layer"
+                )
+    return widths

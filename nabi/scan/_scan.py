@@ -62,7 +62,8 @@ def scan(
             between again: less memory for long sequences, for one more forward pass.
 
     Returns:
-        The output `[B, T, H]`, which is the first state at every step, zero where a step is not valid;
+        The output `[B, T, H]`, which is the first state at every step unless the cell names another one, zero
+        where a step is not valid;
         the final states, each `[B, width]`; and every state at every step or None.
 
     Raises:
@@ -102,7 +103,7 @@ def scan(
     noises = check_noise(program, noise, batch, (batch, time))
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_scan(program, options, layout, x, states, families, noises)
-    return kept[0], finals, kept if return_all_states else None
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def scan_packed(
@@ -148,7 +149,7 @@ def scan_packed(
     options = Options(reverse, None, return_all_states, recompute)
     layout = Layout(None, None, batch_sizes)
     kept, finals = run_scan(program, options, layout, data, states, families, noises)
-    return kept[0], finals, kept if return_all_states else None
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def _as_weights(

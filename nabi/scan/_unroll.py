@@ -63,8 +63,9 @@ def static_scan(
     now = _start(program, states, batch, inputs[0] if inputs else families[0])
     outputs = []
     for t, x in enumerate(inputs):
-        now = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
-        outputs.append(now[0])
+        found = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
+        outputs.append(found[0])
+        now = found[program.readouts :]
     return outputs, now
 
 
@@ -84,7 +85,8 @@ def step(
         noise: random inputs, each `[B, width]`.
 
     Returns:
-        The new states; the first is the output.
+        The new states; the first is the output. If the cell names an output that is no state, that, and then
+        the new states.
 
     Raises:
         ShapeError: `x` or a state has the wrong shape.
@@ -104,14 +106,19 @@ def step(
         # The operator on one time step: torch.compile cannot trace the making of the step function.
         specs = zip(program.noises, noise, strict=True)
         spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
-        return scan(program, x.unsqueeze(1), states, parameters, noise=spread)[1]
+        output, finals, _ = scan(program, x.unsqueeze(1), states, parameters, noise=spread)
+        return (output.squeeze(1), *finals) if program.readouts else finals
     if not noise:
         # The kernel for one time step; autograd wants the final states alone.
         found = scan_full_batch(program, x.unsqueeze(0), states, parameters, time_major=True)
         if found is not None:
-            return found[1]
+            return (found[0].squeeze(0), *found[1]) if program.readouts else found[1]
     families = check_families(program, parameters)
-    return eager.step_function(program)(x, _start(program, states, x.shape[0], x), families, noise)
+    start = _start(program, states, x.shape[0], x)
+    whole = program.as_states
+    if program.readouts:
+        start = (x.new_zeros(x.shape[0], whole.state_widths[0]), *start)
+    return eager.step_function(whole)(x, start, families, noise)
 
 
 def _start(program: Program, states: Any, batch: int, like: Tensor) -> tuple[Tensor, ...]:

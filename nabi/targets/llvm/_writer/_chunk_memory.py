@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nabi.ir import LEAVES, Node
+from nabi.native.kernel_function import smaller
 from nabi.native.vectors import index, loop_over
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward, Stage, padded
 from nabi.targets.llvm._plan._operand_groups import Segment
@@ -57,7 +58,9 @@ class ChunkMemory(StepMemory):
         self.first_step, self.stop = self.chunk(number)
         self.first_row = self.offset(self.first_step)
         self.rows = b.sub(self.offset(self.stop), self.first_row)
-        self.sequences = self.active_at(self.first_step)
+        # Without any step there is one chunk all the same.
+        following = smaller(b, b.add(self.first_step, index(1)), self.stop)
+        self.sequences = b.sub(self.offset(following), self.first_row)
         self.leave_step()
 
     def leave_step(self) -> None:
