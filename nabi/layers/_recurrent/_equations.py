@@ -167,6 +167,13 @@ class Equations(Layer):
             raise ArgumentError(f"program: {self.name} is not built yet: call it or build(input_shape) first")
         return self._programs[training and self._draws]
 
+    def state_sizes(self) -> list[int]:
+        """Return the width of each state; those that hold inputs are known once the layer is built."""
+        assert self.equations is not None
+        if self._programs is not None:
+            return list(self._programs[0].state_widths)
+        return [self.equations.state_width(name) for name in self.equations.states]
+
     def parameter_sum(self) -> str:
         """Return the sum behind the parameter count, as `(units + inputs + 1) × units = count`."""
         return self._programs[0].parameter_sum if self._programs is not None else ""

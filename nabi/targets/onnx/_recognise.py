@@ -125,7 +125,7 @@ def recognise(program: Program) -> Operator | None:
     True
     """
     widths = set(program.state_widths)
-    if len(widths) != 1 or program.noises:
+    if len(widths) != 1 or program.noises or program.readout is not None:
         return None
     sums = _Sums(program)
     if len(program.state_names) == 1:
