@@ -286,11 +286,11 @@ class ChunkedBackward(BackwardKernel):
         }
         # The operand of a product of the forward pass goes to its panel; it may also be computed from here.
         elsewhere |= {n.index for n in self.values.operands if n.index not in read}
-        carried = {
-            node.index for i in self.strata.loop if (node := self.program.derivative.states[i]) is not None
-        }
-        at_hand = [n for n in _held(self._schedules, elsewhere) if n is not self.program.derivative.input]
-        return tuple(n for n in at_hand if n.index not in carried or self._is_read(n))
+        derivative = self.program.derivative
+        # Registers carry these, or they go to the input's gradient, unless a stage reads them, too.
+        ends = {node.index for i in self.strata.loop if (node := derivative.states[i]) is not None}
+        ends |= set() if derivative.input is None else {derivative.input.index}
+        return tuple(n for n in _held(self._schedules, elsewhere) if n.index not in ends or self._is_read(n))
 
     def _is_read(self, node: Node) -> bool:
         """Tell whether a stage loads a value."""

@@ -54,7 +54,7 @@ class ChunkMemory(StepMemory):
     def enter_chunk(self, number: Any) -> None:
         """Compute where a chunk and its rows begin."""
         b = self.b
-        self.number = number
+        self.chunk_number = number
         self.first_step, self.stop = self.chunk(number)
         self.first_row = self.offset(self.first_step)
         self.rows = b.sub(self.offset(self.stop), self.first_row)

@@ -86,7 +86,7 @@ class ChunkedForwardWriter(ChunkMemory):
 
     def _before_chunk(self, place: int, sequence: Any) -> Any:
         """Return the address of a state before the chunk: where the last one left it, or the initial one."""
-        is_first = self.b.icmp_signed("==", self.number, index(0))
+        is_first = self.b.icmp_signed("==", self.chunk_number, index(0))
         address = self.b.select(is_first, self.k[f"initial_{place}"], self.k[f"final_{place}"])
         return self.v.address(address, self.b.mul(sequence, index(self.program.state_widths[place])))
 
