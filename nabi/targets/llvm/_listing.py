@@ -60,7 +60,7 @@ def listing(
     from nabi.native import emit_assembly
     from nabi.targets.llvm._writer._module import write_module
 
-    kernel = _kernel(program, direction, dtype, target)
+    kernel = _kernel(program.as_states, direction, dtype, target)
     module = write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"

@@ -117,8 +117,11 @@ class _Maker:
         after = []
         for name, output in zip(program.state_names, program.outputs, strict=True):
             read = self.box(output)
-            after.append(Box("sink", "", name=symbol(output, LATEX, name), reads=[read]))
-        inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation == "noise"]
+            own = symbol(output, LATEX, None if name in program.trace.delays else name)
+            after.append(Box("sink", "", name=own, reads=[read]))
+        # Random inputs, and learned vectors that are more than a weight of something, have an arrow each.
+        nodes = program.trace.nodes
+        inputs += [box for i, box in self.made.items() if nodes[i].operation in ("noise", "parameter")]
         boxes = [self.boxes[index] for index in sorted(self.boxes)]
         return Graph(boxes, inputs, before, after)
 
