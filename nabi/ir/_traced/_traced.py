@@ -131,5 +131,7 @@ class Traced:
                 label = f"  # {self.names[node.index]}" if node.index in self.names else ""
                 arguments = ", ".join(repr(argument) for argument in node.arguments)
                 lines.append(f"  {node!r} = {node.operation}({arguments}){label}")
-        returned = ", ".join(f"{n}: {o!r}" for n, o in self.results.items())
+        if self.readout is not None:
+            lines.append(f"  output {self.cell.output}: {self.readout!r}")
+        returned = ", ".join(f"{n}: {o!r}" for n, o in zip(self.state_names, self.outputs, strict=True))
         return "\n".join([*lines, f"  return {returned}"])

@@ -1,0 +1,121 @@
+"""Kernels of steps whose loop holds no product: which steps these are, and threads."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nabi import cells
+from nabi.cells import Cell
+from nabi.ir.functions import sigmoid, tanh
+from nabi.scan import scan
+from nabi.targets.llvm import _compiled
+from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
+from nabi.targets.llvm._plan._strata import strata_of
+
+from ...native.machines import needs_native
+from .sweep import CELLS, Layered, MinimalGatedUnit, Setting, Spiral, Data, eager, native, worst
+
+
+class Direct(Cell):
+    """The input itself goes into the state, whose cotangent is the input's; another holds a gate of it."""
+
+    states = ("h", "u")
+
+    def step(self, x: Any, h: Any, u: Any) -> Any:
+        return 0.9 * h + x + 0.5 * u, tanh(self.affine("u", x))
+
+
+class Forgetful(Cell):
+    """An LSTM that reads its input of the step before, with an output read from the state."""
+
+    output = "y"
+    states = ("h", "c")
+
+    def state_width(self, name: str) -> int:
+        return 3 if name == "y" else self.units
+
+    def step(self, x: Any, h: Any, c: Any) -> Any:
+        i = sigmoid(self.affine("i", x, h, self.previous(x)))
+        c = 0.9 * c + i * tanh(self.affine("c", x, h))
+        return self.linear("y", "c", c, units=3), tanh(c) * i, c
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: type(cell).__name__)
+def test_which_steps_have_no_product_in_their_loop(cell: Cell) -> None:
+    found = strata_of(cell.program(4, training=True).as_states)
+    assert (found is not None) == isinstance(cell, cells.IndRNN | Spiral | Layered)
+
+
+def test_the_kinds_of_states() -> None:
+    found = strata_of(Spiral(3).program(4).as_states)
+    assert found is not None
+    assert (found.readouts, found.loop, found.shifted) == ((0,), (1, 2), (3, 4))
+    assert strata_of(Forgetful(3).program(4).as_states) is None  # products read its states
+    assert strata_of(MinimalGatedUnit(3).program(4)) is None
+
+
+def test_what_depends_on_weights_alone_is_computed_once() -> None:
+    found = strata_of(Spiral(3).program(4).as_states)
+    assert found is not None
+    loop = found.forward(save=False)[1]
+    read = [a for one in loop.passes for node in one.stores for term in node.arguments for a in term.arguments]
+    once = [node for node in read if not node.has_rows]
+    assert [node.operation for node in once] == ["mul"] * len(once) != []  # size * cos(angle), not its parts
+    assert all(map(found.is_once, once))
+    assert all(node.has_rows for node in found.values.saved)
+
+
+@needs_native
+def test_kernels_of_both_kinds_are_used() -> None:
+    program = Spiral(3).program(4).as_states
+    options = (True,) * len(program.families)
+    forward = _compiled.forward_kernel(program, torch.float32, False, (0,), False, options, False)
+    backward = _compiled.backward_kernel(
+        program, torch.float32, (0,), (0,), False, False, options, True, True, False
+    )
+    assert isinstance(forward.kernel, ChunkedForward)
+    assert isinstance(backward.kernel, ChunkedBackward)
+
+
+@needs_native
+@pytest.mark.parametrize(("cell", "features"), [(Direct(5), 5), (Forgetful(5), 4)])
+def test_steps_beside_the_sweep(cell: Cell, features: int) -> None:
+    for setting in (Setting(3, 9, "lengths"), Setting(1, 5, resets=True, truncate=2, all_states=True)):
+        data = Data.draw(cell, features, setting)
+        truth, found = eager(data), native(data, torch.float64)
+        assert worst(found.all(), truth.all())[0] < 1e-10, setting
+
+
+@needs_native
+@pytest.mark.parametrize(("batch", "steps"), [(16, 40), (1, 700), (300, 2)])
+def test_threads_change_no_bit(batch: int, steps: int) -> None:
+    # Several chunks, a single sequence whose units threads share, and a step of more rows than a chunk has.
+    data = Data.draw(Spiral(33), 9, Setting(batch, steps, "lengths"))
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            results.append(native(data, torch.float32).all())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+@needs_native
+def test_no_steps_give_initial_states_and_zero_gradients() -> None:
+    program = Spiral(3).program(4)
+    weights = [torch.randn(family.shape, requires_grad=True) for family in program.families]
+    states = [torch.randn(2, width, requires_grad=True) for width in program.state_widths]
+    output, finals, _ = scan(program, torch.zeros(2, 0, 4), states, weights)
+    assert output.shape == (2, 0, 3)
+    assert all(map(torch.equal, finals, states))
+    found = torch.autograd.grad(
+        sum((final.sum() for final in finals), torch.zeros(())), [*states, *weights],
+        allow_unused=True, materialize_grads=True,
+    )  # fmt: skip
+    ones: list[Tensor] = list(found[: len(states)])
+    assert all(torch.equal(one, torch.ones_like(one)) for one in ones)
+    assert not any(gradient.any() for gradient in found[len(states) :])
