@@ -62,7 +62,7 @@ class Cell:
 
     states: ClassVar[tuple[str, ...]] = ("h",)
     output: ClassVar[str] = ""
-    """The name of an output that is no state, such as `y = C h + D x`; empty if the first state is the output.
+    """The name of an output that is no state, such as `y = C h + D x`; empty if it is the first state.
 
     Nothing is carried from step to step for it, and products that only the output reads are computed after
     the loop, for many steps at once.
@@ -348,7 +348,9 @@ def _state_widths(cell: Cell) -> list[int]:
     if not isinstance(cell.output, str) or (cell.output and not _is_word(cell.output)):
         raise CellError(f"{name}: output: expected a word that names it, got {cell.output!r}")
     if cell.output in (*states, "x"):
-        raise CellError(f"{name}: output: expected another name than x and those of states, got {cell.output!r}")
+        raise CellError(
+            f"{name}: output: expected another name than x and those of states, got {cell.output!r}"
+        )
     if len(set(states)) < len(states) or "x" in states or not words:
         raise CellError(
             f"{name}: states: expected different names, each a word without leading or double underscores "

@@ -165,23 +165,21 @@ def _new_states(
     return tuple(found)
 
 
-def _readout(
-    cell: CellLike, trace: Trace, outputs: tuple[Any, ...]
-) -> tuple[Node, tuple[Any, ...]]:
+def _readout(cell: CellLike, trace: Trace, outputs: tuple[Any, ...]) -> tuple[Node, tuple[Any, ...]]:
     """Check the output of a step that is no state; return it and what follows it."""
     where, name = _where_it_returns(cell), cell.output
     if len(outputs) == len(cell.states) + 1:
         readout = outputs[0]
         width = cell.state_width(name)
         if not isinstance(readout, Node) or readout.trace is not trace:
-            raise CellError(f"{where}: the output {name} is {type(readout).__name__}, not a value of the step")
+            raise CellError(
+                f"{where}: the output {name} is {type(readout).__name__}, not a value of the step"
+            )
         if readout.width is None and width == 1 and readout.operation != "constant":
             readout = trace.spread(readout, 1)
         if readout.width != width:
             given = "a scalar" if readout.width is None else f"of width {readout.width}"
-            raise CellError(
-                f"{where}: the output {name} is {given}, state_width({name!r}) says {width}"
-            )
+            raise CellError(f"{where}: the output {name} is {given}, state_width({name!r}) says {width}")
         return readout, outputs[1:]
     raise CellError(
         f"{where}: step returned {len(outputs)} values for the output {name} and the states "

@@ -28,7 +28,7 @@ def recipe_of(program: Traced) -> str:
         "input_size": program.input_size,
         "training": program.training,
     }
-    if program.readout is None and kind.output:
+    if program.readout is None and cell.output:
         found["as_states"] = True
     try:
         text = json.dumps(found)

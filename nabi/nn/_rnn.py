@@ -438,8 +438,8 @@ def _state_widths(programs: list[Program]) -> dict[str, int]:
         for name, width in zip(program.state_names, program.state_widths, strict=True):
             if width != widths[name]:
                 raise ArgumentError(
-                    f"num_layers: the state {name} is as wide as the input, {widths[name]} in the first layer "
-                    f"and {width} in layer {number}; expected layers of one width, or num_layers=1 and one "
+                    f"num_layers: the state {name} is as wide as the input, {widths[name]} in layer 0 "
+                    f"and {width} in layer {number}; expected layers of one width, or num_layers=1 and a "
                     "module for each layer"
                 )
     return widths

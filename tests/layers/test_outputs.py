@@ -8,7 +8,9 @@ from nabi.nn import RNN
 
 from ..ir.test_outputs import Readout
 
-MASK = torch.tensor([[True] * 7, [True] * 3 + [False] * 4, [False] * 7, [False, True, True, False] + [True] * 3])
+MASK = torch.tensor(
+    [[True] * 7, [True] * 3 + [False] * 4, [False] * 7, [False, True, True, False] + [True] * 3]
+)
 
 
 def module_of(layer: layers.RNN) -> RNN:
@@ -31,7 +33,8 @@ def test_the_last_output_is_that_of_the_last_step(unroll: bool, backwards: bool)
     wanted, state = module_of(layer)(inputs)
     torch.testing.assert_close(output, wanted[:, -1])
     torch.testing.assert_close(h, state.h[0])
-    assert torch.equal(x1, inputs[:, -1]) and torch.equal(x2, inputs[:, -2])
+    assert torch.equal(x1, inputs[:, -1])
+    assert torch.equal(x2, inputs[:, -2])
     masked, *_ = layer(x, mask=MASK)
     for row in range(4):
         steps = x[row : row + 1, MASK[row]]

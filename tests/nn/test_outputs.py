@@ -40,7 +40,8 @@ def test_the_equations(rnn) -> None:
     x = batch().requires_grad_()
     output, state = rnn(x)
     wanted, states = by_hand(rnn, x)
-    assert output.shape == (4, 9, 2) and rnn.output_size == 2
+    assert output.shape == (4, 9, 2)
+    assert rnn.output_size == 2
     assert state._fields == ("h", "x1", "x2")
     torch.testing.assert_close(output, wanted)
     for one, other in zip(state, states, strict=True):
@@ -130,6 +131,8 @@ def test_transforms_and_recomputing(rnn) -> None:
 
 
 def test_layers_of_other_widths() -> None:
-    with pytest.raises(ArgumentError, match="the state x1 is as wide as the input, 3 in the first layer and 2"):
+    with pytest.raises(
+        ArgumentError, match="the state x1 is as wide as the input, 3 in layer 0 and 2"
+    ):
         nabi.nn.RNN(Readout(5), input_size=3, num_layers=2)
     assert nabi.nn.RNN(Readout(5), input_size=2, num_layers=2)(torch.zeros(1, 4, 2))[0].shape == (1, 4, 2)

@@ -131,7 +131,7 @@ class Trace:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
     delays: dict[str, Node] = field(default_factory=dict)
-    """States that hold the input of an earlier step, with what each holds next: the input, or such a state."""
+    """States that hold the input of an earlier step, and what each holds next: the input, or such a state."""
     frames: dict[int, FrameType] = field(default_factory=dict)
     """Active calls of `step`; their variable names are read when they return."""
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._strata import strata_of
 
 from ...native.machines import needs_native
-from .sweep import CELLS, Layered, MinimalGatedUnit, Setting, Spiral, Data, eager, native, worst
+from .sweep import CELLS, Data, Layered, MinimalGatedUnit, Setting, Spiral, eager, native, worst
 
 
 class Direct(Cell):
@@ -60,7 +60,9 @@ def test_what_depends_on_weights_alone_is_computed_once() -> None:
     found = strata_of(Spiral(3).program(4).as_states)
     assert found is not None
     loop = found.forward(save=False)[1]
-    read = [a for one in loop.passes for node in one.stores for term in node.arguments for a in term.arguments]
+    read = [
+        a for one in loop.passes for node in one.stores for term in node.arguments for a in term.arguments
+    ]
     once = [node for node in read if not node.has_rows]
     assert [node.operation for node in once] == ["mul"] * len(once) != []  # size * cos(angle), not its parts
     assert all(map(found.is_once, once))

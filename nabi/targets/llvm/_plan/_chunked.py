@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ChunkMemories:
-    """The arrays of a forward kernel: `sizes` elements whatever the rows, `early_lines` for each of a chunk."""
+    """The arrays of a forward kernel: `sizes` elements for any rows, `early_lines` for each of a chunk."""
 
     sizes: dict[str, int]
     early_lines: dict[str, int]
@@ -209,7 +209,7 @@ class ChunkedForward(ForwardKernel):
         return ChunkMemories(sizes, lines)
 
     @property
-    def exchange(self) -> dict[str, int]:  # type: ignore[override]
+    def exchange(self) -> dict[str, int]:
         """Nothing that has a place for each sequence of a batch: final states serve as that."""
         return {}
 
@@ -304,7 +304,7 @@ class ChunkedBackward(BackwardKernel):
         return frozenset(i for i, name in enumerate(self.program.state_names) if name in names)
 
     @cached_property
-    def packed(self) -> dict[str, int]:  # type: ignore[override]
+    def packed(self) -> dict[str, int]:
         """The number of elements of packed weights, and of values computed once."""
         sizes = {name: size for stage in self.stages.values() for name, size in stage.weights.sizes.items()}
         return sizes | {f"once_{n.index}": padded(n.width or 1, self.lanes) for n in self.strata.once}

@@ -8,7 +8,7 @@ through the steps of the chunk by itself, with its states in registers.
 A state is of one of three kinds:
 
 - `loop`: its new value depends on its old one, or others of this kind do;
-- `shifted`: its new value is the input, or the old value of another shifted state: the input of earlier steps;
+- `shifted`: its new value is the input, or the old value of another shifted state: an earlier input;
 - `readout`: nothing reads its old value, like an output `C h + D x`.
 """
 
@@ -264,13 +264,18 @@ class Strata:
         loop = [node for i in self.loop if (node := states[i]) is not None]
         loop += [n for n in (*rest, *late) if kinds[n.index] == "loop"]
         early = self._crossing(
-            loop, lambda n: not n.reads_cotangent or kinds[n.index] == "loop", at_end - {n.index for n in rest}
-        )  # fmt: skip
+            loop,
+            lambda n: not n.reads_cotangent or kinds[n.index] == "loop",
+            at_end - {n.index for n in rest},
+        )
         operands = [n for n in values.operands if n.operation not in LEAVES]
         begin = [*first, *early, *(n for n in late if kinds[n.index] == "early"), *operands]
         before_loop = self._knows([*early, *first], ready)
         of_loop = [n for n in panels if all(n is not other for other in ends[0])]
-        known = [self._knows([*late, *of_loop], ready), *[self._knows([*late, *panels], ready)] * (len(ends) - 1)]
+        known = [
+            self._knows([*late, *of_loop], ready),
+            *[self._knows([*late, *panels], ready)] * (len(ends) - 1),
+        ]
         found = [make_schedule(_once(nodes), at_hand) for nodes, at_hand in zip(ends, known, strict=True)]
         return BackwardStrata(
             make_schedule(_once(begin), self._knows([], ready)),

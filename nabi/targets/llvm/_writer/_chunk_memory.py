@@ -227,8 +227,26 @@ class StageWriter:
         kernel = memory.kernel
         self.packed = WeightsWriter(memory.k, stage.weights, kernel.program, kernel.columns_first)
         self.passes = PassWriter(memory.v, stage.schedule, stage.tiles, self, slots=slots, in_place=in_place)
-        for name in ("load", "store", "number", "store_number", "parameter"):
-            setattr(self, name, getattr(memory, name))
+
+    def load(self, node: Node, place: Place) -> Any:
+        """Load units of a value of the chunk."""
+        return self.memory.load(node, place)
+
+    def number(self, node: Node, row: Any) -> Any:
+        """Load a reduction."""
+        return self.memory.number(node, row)
+
+    def store(self, node: Node, value: Any, place: Place) -> None:
+        """Store a value of the chunk."""
+        self.memory.store(node, value, place)
+
+    def store_number(self, node: Node, value: Any, row: Any) -> None:
+        """Store a reduction."""
+        self.memory.store_number(node, value, row)
+
+    def parameter(self, node: Node) -> Any:
+        """Return the address of a parameter vector."""
+        return self.memory.parameter(node)
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
         """Return the location at which products read an operand."""

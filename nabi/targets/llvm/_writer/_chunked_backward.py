@@ -1,5 +1,6 @@
 """Writes a backward kernel of a step whose loop holds no product."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -95,7 +96,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
         self.run_stage(self.stages["begin"])
         carried = [self._carried(i) for i in self.strata.loop]
         write_time_loop(self, kernel.schedule, kernel.loop_tiles, carried, backward=True)
-        self.old_rows = []
+        self.old_rows = ()
         k.wait_for_all()
         self.run_stage(self.stages["end"])
         for i in reversed(self.strata.shifted):
@@ -136,7 +137,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
         b = self.b
         is_first = b.icmp_signed("==", step, index(0))
         before = b.add(self.offset(b.select(is_first, step, b.sub(step, index(1)))), sequence)
-        self.old_rows = []
+        found = []
         for i, width in enumerate(self.program.state_widths):
             initial = self.row_of_state(f"initial_{i}", width, sequence)
             address = self.row_of_state(f"state_{i}", width, before)
@@ -144,7 +145,8 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
             if self.flags:
                 row = self.row_at(step, sequence)
                 address = b.select(self.flag("zero", row), self.k["zeros"], address)
-            self.old_rows.append(address)
+            found.append(address)
+        self.old_rows = found
 
     def store_entered(self, values: list[tuple[Node, Any]], place: Place) -> None:
         """Store nothing: no pass reads a carried cotangent unless it is a value of the loop."""
@@ -165,7 +167,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
             with loop_over(b, 0, columns.count) as vector:
                 at, mask = b.mul(vector, index(v.lanes)), columns.mask(v, vector)
                 v.store(v.load(source, at, mask), target, at, mask)
-        self.old_rows = []
+        self.old_rows = ()
 
     def _gather(self, place: int, root: Node | None) -> None:
         """Add up what comes to the new value of a state that is not of the loop, for every row.
@@ -210,7 +212,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
 
     # The frame of the passes.
 
-    old_rows: list[Any] = []
+    old_rows: Sequence[Any] = ()
 
     def row_of(self, node: Node, row: Any) -> Any:
         """Return the address of a row of a value; within the loop, states before a step have none."""

@@ -102,8 +102,8 @@ class ChunkedForwardWriter(ChunkMemory):
     # Shifted states.
 
     def _shift(self, place: int) -> None:
-        """Copy a shifted state to the rows that read it, and its last value to where the next chunk starts."""
-        k, b, v = self.k, self.b, self.v
+        """Copy a shifted state to the rows that read it, and its last value to where a chunk starts."""
+        k, b = self.k, self.b
         width = self.program.state_widths[place]
         columns = self.columns_of(width)
         first, stop = k.part_of_all(self.sequences)
