@@ -14,6 +14,7 @@ MARKERS = {
     "keras-jax": ("^", "#4a9d6f"),
     "keras-tensorflow": ("v", "#8a5fa8"),
     "onnx": ("X", "#555555"),
+    "jax-ynnpack": ("P", "#7fa8d6"),
 }
 TITLES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
@@ -25,7 +26,7 @@ def draw(entries: dict[str, Any], path: Path) -> None:
 
     from nabi.targets.picture import write_figure
 
-    figure = Figure(figsize=(10.5, 6.2), layout="constrained")
+    figure = Figure(figsize=(10.5, 8.0), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     rows = [(cell, shape) for cell in CELLS for shape in SHAPES]
     for axes, kind in zip(panels, KINDS, strict=True):

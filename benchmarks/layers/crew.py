@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.layers.arrays import Arrays, load
+from benchmarks.layers.isa import NATIVE, variables
 from benchmarks.layers.points import Task
 
 __all__ = ["Crew", "Seat", "Turns", "WorkerError", "environment"]
@@ -51,8 +52,8 @@ class Turns:
     peer: list[float] = field(default_factory=list)
 
 
-def environment(worker: str, threads: int) -> dict[str, str]:
-    """Return the environment of a worker, with the same number of threads for every library."""
+def environment(worker: str, threads: int, isa: str = NATIVE) -> dict[str, str]:
+    """Return the environment of a worker, with the same threads and instructions for every library."""
     number = str(threads)
     own = {
         "OMP_NUM_THREADS": number,
@@ -68,14 +69,14 @@ def environment(worker: str, threads: int) -> dict[str, str]:
     if worker.startswith("keras-"):
         own["KERAS_BACKEND"] = worker.removeprefix("keras-")
     inherited = {key: value for key, value in os.environ.items() if key not in ALLOCATOR}
-    return {**inherited, **own, **(ALLOCATOR if worker == "torch-tuned" else {})}
+    return {**inherited, **own, **variables(isa, worker), **(ALLOCATOR if worker == "torch-tuned" else {})}
 
 
 class Crew:
     """Worker processes, started on first use and ended with the crew."""
 
-    def __init__(self, threads: int, milliseconds: float) -> None:
-        self.threads, self.milliseconds = threads, milliseconds
+    def __init__(self, threads: int, milliseconds: float, isa: str = NATIVE) -> None:
+        self.threads, self.milliseconds, self.isa = threads, milliseconds, isa
         self._folder = tempfile.TemporaryDirectory(prefix="nabi-benchmark-")
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._errors: dict[str, IO[str]] = {}
@@ -83,6 +84,8 @@ class Crew:
         """The note of each piece of work."""
         self.processor: dict[Seat, list[float]] = {}
         """CPU milliseconds per part, summed over all processors, in each turn."""
+        self.calls: dict[Seat, list[float]] = {}
+        """Milliseconds of every timed call since the seat's work was prepared."""
 
     def __enter__(self) -> "Crew":
         return self
@@ -118,6 +121,7 @@ class Crew:
         return found
 
     def _send_prepare(self, seat: Seat, task: Task) -> None:
+        self.calls.pop(seat, None)
         self._send(seat.worker, {"do": "prepare", "key": seat.key, "task": task})
 
     def _await_prepared(self, seat: Seat, task: Task) -> None:
@@ -136,7 +140,18 @@ class Crew:
         reply = self._reply(seat.worker)
         self.processor.setdefault(seat, []).append(reply["processor"])
         times: list[float] = reply["milliseconds"]
+        self.calls.setdefault(seat, []).extend(times)
         return times
+
+    def vectors(self, worker: str) -> dict[str, Any]:
+        """Ask a worker which vector instructions it has used so far.
+
+        Returns:
+            `threads`: how many of its threads used AVX-512 and how many it has, or None where the system
+            doesn't tell; `report`: what the library itself says, if it does.
+        """
+        self._send(worker, {"do": "vectors"})
+        return self._reply(worker)
 
     def _send(self, worker: str, request: dict[str, Any]) -> None:
         process = self._processes.get(worker) or self._start(worker)
@@ -163,7 +178,7 @@ class Crew:
         self._processes[worker] = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.layers.worker", worker, str(self.threads)],
             cwd=ROOT,
-            env=environment(worker, self.threads),
+            env=environment(worker, self.threads, self.isa),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors[worker],

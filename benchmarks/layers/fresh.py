@@ -21,11 +21,11 @@ from benchmarks.layers.worker import pin
 __all__ = ["first_calls", "imports", "memory"]
 
 
-def ask(task: Task, threads: int, worker: str = "nabi", **variables: str) -> dict[str, float]:
+def ask(task: Task, threads: int, isa: str, **variables: str) -> dict[str, float]:
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.layers.fresh", json.dumps({**task, "threads": threads})],
         cwd=ROOT,
-        env={**environment(worker, threads), **variables},
+        env={**environment("nabi", threads, isa), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -36,7 +36,7 @@ def ask(task: Task, threads: int, worker: str = "nabi", **variables: str) -> dic
     return figures
 
 
-def memory(shape: tuple[int, int, int], lengths: list[int], threads: int) -> list[dict[str, Any]]:
+def memory(shape: tuple[int, int, int], lengths: list[int], threads: int, isa: str) -> list[dict[str, Any]]:
     """Return the memory of training in nabi and torch, in bytes: B, D, H for several T."""
     batch, inputs, units = shape
     found = []
@@ -47,20 +47,20 @@ def memory(shape: tuple[int, int, int], lengths: list[int], threads: int) -> lis
                 for name in ("nabi", "torch"):
                     task = {"measure": "memory", "name": name, **row}
                     # Once unmeasured, so that the measured run does not compile.
-                    ask(task, threads, NABI_CACHE_DIR=cache)
-                    row[name] = ask(task, threads, NABI_CACHE_DIR=cache)["bytes"]
+                    ask(task, threads, isa, NABI_CACHE_DIR=cache)
+                    row[name] = ask(task, threads, isa, NABI_CACHE_DIR=cache)["bytes"]
                 found.append(row)
     return found
 
 
-def first_calls(shape: tuple[int, int, int, int], threads: int) -> list[dict[str, Any]]:
+def first_calls(shape: tuple[int, int, int, int], threads: int, isa: str) -> list[dict[str, Any]]:
     """Return the seconds of the first training call with an empty and with a filled cache."""
     found = []
     for cell in ("lstm", "gru", "residual-lstm"):
         with tempfile.TemporaryDirectory() as cache:
             task = {"measure": "first-call", "cell": cell, "shape": shape}
             kept = {"NABI_CACHE_DIR": f"{cache}/nabi", **bytecode(cache)}
-            cold, *warm = [ask(task, threads, **kept) for _ in range(4)]
+            cold, *warm = [ask(task, threads, isa, **kept) for _ in range(4)]
         middle = {key: statistics.median(each[key] for each in warm) for key in cold}
         found.append({"cell": cell, "shape": shape, "cold": cold, "warm": middle})
     return found
@@ -71,11 +71,13 @@ def bytecode(folder: str) -> dict[str, str]:
     return {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode", "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def imports(threads: int, processes: int = 5) -> dict[str, float]:
+def imports(threads: int, isa: str, processes: int = 5) -> dict[str, float]:
     """Return the seconds of `import torch`, of `import nabi` after it, and of loading a layer model."""
     with tempfile.TemporaryDirectory() as folder:
         # The first process writes the bytecode.
-        _, *measured = [ask({"measure": "import"}, threads, **bytecode(folder)) for _ in range(processes + 1)]
+        _, *measured = [
+            ask({"measure": "import"}, threads, isa, **bytecode(folder)) for _ in range(processes + 1)
+        ]
     return {key: statistics.median(each[key] for each in measured) for key in measured[0]}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from benchmarks.layers import fresh
 from benchmarks.layers.alternate import alternate
 from benchmarks.layers.arrays import Arrays, disagreements
 from benchmarks.layers.crew import Crew, Seat, WorkerError
-from benchmarks.layers.figures import Comparison, compare
+from benchmarks.layers.figures import Comparison, compare, tail
+from benchmarks.layers.isa import NATIVE, SWITCHES, UNCAPPED
 from benchmarks.layers.points import KINDS, PEAK_OPERATIONS, SHAPES, Point, Task, runs
 
 __all__ = ["OTHERS", "Bench", "peak_operations", "ragged_lengths"]
@@ -40,12 +42,22 @@ class Bench:
     log: Callable[[str], None]
     failures: list[dict[str, str]] = field(default_factory=list)
 
+    @property
+    def setting(self) -> tuple[int, str]:
+        """The threads and the instructions of every process."""
+        return self.crew.threads, self.crew.isa
+
     def fail(self, where: str, who: str, problem: object) -> None:
         self.failures.append({"where": where, "who": who, "problem": str(problem)})
         self.log(f"[red]{where}: {who}: {problem}[/]")
 
     def contest(
-        self, where: str, tasks: dict[Seat, Task], alike: dict[Seat, Seat], untimed: set[Seat] | None = None
+        self,
+        where: str,
+        tasks: dict[Seat, Task],
+        alike: dict[Seat, Seat],
+        untimed: set[Seat] | None = None,
+        rounds: int | None = None,
     ) -> dict[Seat, Comparison]:
         """Let the first seat and the others take turns, after checking that their results agree.
 
@@ -54,6 +66,7 @@ class Bench:
             tasks: of every seat; the first is compared with all others.
             alike: pairs of seats whose results must agree.
             untimed: seats used only for their results.
+            rounds: number of turns of each peer; those of the run by default.
 
         Returns:
             A comparison for each seat except the first; those that failed are left out.
@@ -65,7 +78,7 @@ class Bench:
             if first not in ready:
                 return {}
             others = [seat for seat in ready if seat != first and seat not in (untimed or ())]
-            turns = alternate(self.crew.turn, first, others, self.rounds)
+            turns = alternate(self.crew.turn, first, others, rounds or self.rounds)
             return {seat: compare(each.own, each.peer) for seat, each in turns.items()}
         except WorkerError as problem:
             self.fail(where, "a worker", problem)
@@ -88,14 +101,21 @@ class Bench:
             self.fail(where, seat.worker, each)
         return not wrong
 
-    def point(self, point: Point) -> dict[str, Any] | None:
-        """Compare one point with all peers, and measure its share of the peak if it has many units."""
-        peers = [Seat(peer) for peer in self.peers if runs(peer, point.kind)]
+    def point(self, point: Point, rounds: int | None = None, *, peak: bool = True) -> dict[str, Any] | None:
+        """Compare one point with all peers.
+
+        Args:
+            point: what to measure.
+            rounds: number of turns of each peer; those of the run by default.
+            peak: whether to measure the share of the peak, of a point with many units.
+        """
+        start = perf_counter()
+        peers = [Seat(peer) for peer in self.peers if runs(peer, point.kind, self.crew.isa)]
         tasks: dict[Seat, Task] = dict.fromkeys([OWN, *peers], point.task())
-        if point.is_large:
+        if peak and point.is_large:
             tasks[PEAK] = {"subject": "peak"}
-        found = self.contest(point.name, tasks, dict.fromkeys(peers, OWN))
-        peak = found.pop(PEAK, None)
+        found = self.contest(point.name, tasks, dict.fromkeys(peers, OWN), rounds=rounds)
+        reached = found.pop(PEAK, None)
         if not found:
             return None
         entry: dict[str, Any] = {
@@ -105,15 +125,48 @@ class Bench:
             "operations": point.operations,
             "peers": {seat.worker: comparison.as_dict() for seat, comparison in found.items()},
             "notes": {seat.worker: note for seat in found if (note := self.crew.notes.get(seat))},
+            # Here as the calls of a turn follow each other; the tails of long calls need more of them.
+            "tails": {seat.worker: tail(self.crew.calls[seat]) for seat in (OWN, *found)},
         }
-        if peak is not None:
+        if self.crew.isa != NATIVE:
+            entry["wide"] = [seat.worker for seat in tasks if self.check(seat.worker)["wide"]]
+        if reached is not None:
             operations = peak_operations(self.crew.threads)
             entry["peak"] = {
-                "gflops": operations / peak.peer / 1e6,
+                "gflops": operations / reached.peer / 1e6,
                 # The median over rounds of nabi's operation rate relative to the peak.
-                "share": peak.ratio * point.operations / operations,
+                "share": reached.ratio * point.operations / operations,
             }
-        return entry
+        return {**entry, "seconds": perf_counter() - start}
+
+    def caps(self) -> dict[str, dict[str, Any]]:
+        """Look whether the cap on instructions holds in every worker; {} without a cap."""
+        if self.crew.isa == NATIVE:
+            return {}
+        for kind in KINDS:
+            point = Point("lstm", (16, 20, 64, 96), kind)
+            peers = [Seat(peer) for peer in self.peers if runs(peer, kind, self.crew.isa)]
+            tasks = {**dict.fromkeys([OWN, *peers], point.task()), PEAK: {"subject": "peak"}}
+            self.contest(f"caps: {point.name}", tasks, {}, rounds=1)
+        found = {}
+        for worker in ("nabi", *self.peers, "peak"):
+            try:
+                found[worker] = self.check(worker)
+            except WorkerError as problem:
+                self.fail("caps", worker, problem)
+        return found
+
+    def check(self, worker: str) -> dict[str, Any]:
+        """Return a worker's switches, what it used so far, and whether the cap is in force."""
+        used = self.crew.vectors(worker)
+        wide = bool(used["threads"] and used["threads"][0])
+        return {
+            "switches": list(SWITCHES.get(worker, ())),
+            "report": used["report"],
+            "threads": used["threads"],
+            "wide": wide,
+            "in_force": worker not in UNCAPPED and not wide,
+        }
 
     def variants(self) -> list[dict[str, Any]]:
         """Compare cells that torch does not have with nabi's plain cell and with a loop in torch."""
@@ -184,15 +237,15 @@ class Bench:
     def memory(self) -> list[dict[str, Any]]:
         """Measure the peak memory of training at two lengths."""
         sizes, lengths = ((16, 32, 64), [20, 40]) if self.quick else ((32, 128, 256), [100, 1000])
-        return self._fresh("memory", lambda: fresh.memory(sizes, lengths, self.crew.threads), [])
+        return self._fresh("memory", lambda: fresh.memory(sizes, lengths, *self.setting), [])
 
     def first_call(self) -> list[dict[str, Any]]:
         """Measure the first training call with an empty and with a filled cache."""
-        return self._fresh("first call", lambda: fresh.first_calls((32, 50, 64, 128), self.crew.threads), [])
+        return self._fresh("first call", lambda: fresh.first_calls((32, 50, 64, 128), *self.setting), [])
 
     def imports(self) -> dict[str, float]:
         """Measure what `import nabi` adds to `import torch`."""
-        return self._fresh("import", lambda: fresh.imports(self.crew.threads, 2 if self.quick else 7), {})
+        return self._fresh("import", lambda: fresh.imports(*self.setting, 2 if self.quick else 7), {})
 
     def _fresh(self, where: str, measure: Callable[[], Any], otherwise: Any) -> Any:
         try:
@@ -203,6 +256,7 @@ class Bench:
 
 
 OTHERS: dict[str, Callable[[Bench], Any]] = {
+    "caps": Bench.caps,
     "variants": Bench.variants,
     "ragged": Bench.ragged,
     "song": Bench.song,

@@ -1,14 +1,28 @@
-"""The tables of docs/performance.md."""
+"""The tables of a run in docs/performance.md."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.layers.aims import Aim, best_ratio
+from benchmarks.layers.aims import best_peer, best_ratio
 from benchmarks.layers.figures import geometric_mean
-from benchmarks.layers.machine import LIBRARIES
-from benchmarks.layers.points import CELLS, PEERS, SHAPES, Point, runs
+from benchmarks.layers.points import PEERS, runs
 
-__all__ = ["aims", "first_call", "machine", "memory", "peak", "points", "ragged", "song", "variants"]
+__all__ = [
+    "TITLES",
+    "busy",
+    "caps",
+    "first_call",
+    "memory",
+    "number",
+    "peak",
+    "points",
+    "ragged",
+    "sizes",
+    "song",
+    "table",
+    "times",
+    "variants",
+]
 
 Entry = dict[str, Any]
 TITLES = {"simple-rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -38,68 +52,100 @@ def times(figures: Entry) -> str:
     return f"{figures['ratio']:.2f} ({figures['low']:.2f} to {figures['high']:.2f})"
 
 
-def machine(settings: Entry) -> str:
-    described = settings["machine"]
-    versions = ", ".join(f"{name} {described[name]}" for name in LIBRARIES)
-    return (
-        f"{described['processor']}, {described['cores']} cores, {described['system']}, Python "
-        f"{described['python']}; {settings['threads']} threads, {settings['rounds']} rounds; {versions}."
-    )
+def named(entry: Entry) -> str:
+    return f"{TITLES[entry['cell']]} {sizes(entry['shape'])}"
 
 
-def aims(found: list[Aim]) -> str:
+def worst_first(entries: Iterable[Entry], apart: frozenset[str]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: best_ratio(entry, apart))
+
+
+def points(entries: Iterable[Entry], kind: str, apart: frozenset[str]) -> str:
+    """Return a table for inference or training: every point with all peers, the worst first.
+
+    Args:
+        entries: the points.
+        kind: which of them to show.
+        apart: peers whose instructions are not capped as nabi's are; they stand at the end, uncounted.
+    """
+    chosen = worst_first((entry for entry in entries if entry["kind"] == kind), apart)
+    counted = [peer for peer in PEERS if runs(peer, kind) and peer not in apart]
+    beside = [peer for peer in PEERS if peer in apart and peer in chosen[0]["peers"]]
     rows = []
-    for aim in found:
-        limit = ("at most " if aim.at_most else "at least ") + aim.form.format(aim.limit)
-        rows.append((aim.what, limit, aim.form.format(aim.found), "yes" if aim.is_met else "**no**"))
-    return table(["", "target", "measured", "met"], rows)
+    for entry in chosen:
+        best = best_peer(entry, apart)
+        row = [named(entry), number(entry["peers"][best]["own"])]
+        for peer in counted:
+            text = number(entry["peers"][peer]["peer"])
+            row.append(f"**{text}**" if peer == best else text)
+        row.append(times(entry["peers"][best]))
+        row += [f"{number(e['peer'])} ({e['ratio']:.2f})" for e in (entry["peers"][peer] for peer in beside)]
+        rows.append(row)
+    head = [f"{kind}, ms", "nabi", *[PEERS[peer] for peer in counted], "times faster than the fastest"]
+    head += [f"{PEERS[peer]}, not capped (times faster)" for peer in beside]
+    mean = geometric_mean(best_ratio(entry, apart) for entry in chosen)
+    return table(head, rows) + f"\n\nGeometric mean, relative to the fastest peer: {mean:.2f} times."
 
 
-def points(entries: dict[str, Entry], kind: str) -> str:
-    """Return a table for inference or training: every point with all peers."""
-    peers = [peer for peer in PEERS if runs(peer, kind)]
-    rows, ratios = [], []
-    for cell in CELLS:
-        for shape in SHAPES:
-            entry = entries[Point(cell, shape, kind).name]
-            best = best_ratio(entry)
-            ratios.append(best)
-            row = [f"{TITLES[cell]} {sizes(shape)}", number(own_time(entry))]
-            for peer in peers:
-                figures = entry["peers"][peer]
-                text = number(figures["peer"])
-                if figures["ratio"] == best:
-                    text, against = f"**{text}**", times(figures)
-                row.append(text)
-            rows.append([*row, against])
-    head = [f"{kind}, ms", "nabi", *[PEERS[peer] for peer in peers], "times faster than the fastest"]
-    mean = (
-        f"Geometric mean over all points, relative to the fastest peer: {geometric_mean(ratios):.2f} times."
-    )
-    return table(head, rows) + "\n\n" + mean
+def busy(entries: Iterable[Entry], idle: dict[str, Entry], apart: frozenset[str]) -> str:
+    """Return a table of the points on a busy machine: medians of single calls, and the 99th percentile.
 
-
-def own_time(entry: Entry) -> float:
-    """Return nabi's time when compared with the fastest peer."""
-    fastest = min(entry["peers"].values(), key=lambda figures: figures["ratio"])
-    return float(fastest["own"])
-
-
-def peak(entries: dict[str, Entry]) -> str:
+    Args:
+        entries: the points.
+        idle: the points by themselves, by their names.
+        apart: peers whose instructions are not capped as nabi's are.
+    """
+    shown = worst_first(entries, apart)
+    peers = [peer for peer in PEERS if any(peer in entry["peers"] for entry in shown)]
     rows = []
-    for entry in entries.values():
-        if "peak" not in entry:
-            continue
-        operations = entry["operations"] / own_time(entry) / 1e6
+    for entry in shown:
+        alone = idle.get(entry_name(entry))
+        row = [f"{named(entry)}, {entry['kind']}"]
+        row.append(number(alone["peers"][best_peer(alone, apart)]["own"]) if alone else "")
+        for worker in ("nabi", *peers):
+            tail = entry["tails"].get(worker)
+            row.append(f"{number(tail['median'])} ({tail['p99'] / tail['median']:.1f})" if tail else "")
+        best = best_peer(entry, apart)
+        rows.append([*row, PEERS[best], times(entry["peers"][best])])
+    names = [f"{PEERS[peer]}, not capped" if peer in apart else PEERS[peer] for peer in peers]
+    head = ["median, ms (99 of 100 calls, in medians)", "nabi, alone", "nabi", *names]
+    return table([*head, "fastest peer", "times faster"], rows)
+
+
+def entry_name(entry: Entry) -> str:
+    return f"{entry['cell']}/{entry['kind']}/{'x'.join(map(str, entry['shape']))}"
+
+
+def peak(entries: Iterable[Entry], apart: frozenset[str]) -> str:
+    rows = []
+    for entry in sorted((e for e in entries if "peak" in e), key=lambda e: e["peak"]["share"]):
+        operations = entry["operations"] / entry["peers"][best_peer(entry, apart)]["own"] / 1e6
         rows.append(
             (
-                f"{TITLES[entry['cell']]} {sizes(entry['shape'])}, {entry['kind']}",
+                f"{named(entry)}, {entry['kind']}",
                 number(operations),
                 number(entry["peak"]["gflops"]),
                 f"{entry['peak']['share']:.0%}",
             )
         )
     return table(["", "GFLOP/s", "multiply-add peak", "share"], rows)
+
+
+def caps(checks: dict[str, Entry], apart: frozenset[str]) -> str:
+    """Return what caps each library, and whether it was found to hold."""
+    rows = []
+    for worker, check in checks.items():
+        used = "not told" if check["threads"] is None else "{} of {}".format(*check["threads"])
+        rows.append(
+            (
+                {**PEERS, "peak": "the peak kernel"}.get(worker, worker),
+                ", ".join(f"`{name}`" for name in check["switches"]) or "none",
+                check["report"],
+                used,
+                "**no**" if worker in apart else "yes",
+            )
+        )
+    return table(["", "switch", "its own report", "threads that used AVX-512", "capped"], rows)
 
 
 def variants(entries: list[Entry]) -> str:
@@ -123,7 +169,7 @@ def ragged(entries: list[Entry]) -> str:
     for entry in entries:
         rows.append(
             (
-                f"{TITLES[entry['cell']]} {sizes(entry['shape'])}, {entry['kind']}",
+                f"{named(entry)}, {entry['kind']}",
                 f"{entry['valid']:.0%}",
                 number(entry["lengths"]["own"]),
                 f"{entry['lengths']['ratio']:.0%}",
@@ -149,7 +195,7 @@ def memory(entries: list[Entry]) -> str:
     for entry in entries:
         rows.append(
             (
-                f"{TITLES[entry['cell']]} {sizes(entry['shape'])}",
+                named(entry),
                 f"{entry['nabi'] / 2**20:.0f}",
                 f"{entry['torch'] / 2**20:.0f}",
                 f"{entry['nabi'] / entry['torch']:.2f}",

@@ -2,8 +2,8 @@
 
 Requests and replies are lines of JSON. `prepare` makes a piece of work, possibly in several variants;
 `settle` selects the fastest while no one else works, and writes its results to a file; `turn` runs it once to
-warm up and then repeatedly for a given time, and replies with the times; `release` discards it. All other
-output of a library goes to stderr.
+warm up and then repeatedly for a given time, and replies with the times; `release` discards it; `vectors`
+tells which instructions were used. All other output of a library goes to stderr.
 """
 
 import gc
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.layers.arrays import save
+from benchmarks.layers.isa import wide_threads
 from benchmarks.layers.work import Work
 
 __all__ = ["MODULES"]
@@ -28,12 +29,14 @@ MODULES = {
     "torch": "torch_peer",
     "torch-tuned": "torch_peer",
     "jax": "jax_peer",
+    "jax-ynnpack": "jax_peer",
     "keras-jax": "keras_peer",
     "keras-tensorflow": "keras_peer",
     "onnx": "onnx_peer",
     "peak": "peak",
 }
 MOST_CALLS = 1000
+STARTED = time.monotonic()
 
 
 def main() -> None:
@@ -64,6 +67,8 @@ def serve(
     works: dict[str, list[Work]],
     make: Callable[[dict[str, Any]], Work | list[Work]],
 ) -> dict[str, Any]:
+    if request["do"] == "vectors":
+        return {"threads": wide_threads(STARTED), "report": report()}
     key = request["key"]
     if request["do"] == "prepare":
         made = make(request["task"])
@@ -86,6 +91,12 @@ def serve(
     return {"milliseconds": milliseconds, "processor": busy}
 
 
+def report() -> str:
+    """Return what the library of this process says of the instructions that it uses; only torch does."""
+    torch = sys.modules.get("torch")
+    return torch.backends.cpu.get_cpu_capability() if torch else ""
+
+
 def faster(candidates: list[Work], calls: int = 3) -> Work:
     """Return the candidate with the shortest call, to show each peer at its best."""
     if len(candidates) == 1:
@@ -97,9 +108,13 @@ def turn(work: Work, milliseconds: float, least_calls: int = 2) -> list[float]:
     """Run once to warm up, then repeatedly for the given time; return the times of these runs."""
     gc.disable()
     try:
-        warm = call(work) * work.parts
-        calls = min(max(least_calls, round(milliseconds / max(warm, 1e-3))), MOST_CALLS)
-        return [call(work) for _ in range(calls)]
+        call(work)
+        times: list[float] = []
+        left = milliseconds
+        while len(times) < least_calls or (left > 0 and len(times) < MOST_CALLS):
+            times.append(call(work))
+            left -= times[-1] * work.parts
+        return times
     finally:
         gc.enable()
 

@@ -26,6 +26,10 @@ one of them spins, the system moves the other.
 _REST = 20
 """Microseconds for which it yields."""
 
+_LOST = 20_000
+"""How often a thread checks before it notes that another one has lost its processor: a third of a millisecond
+to one, more than it takes to wake a thread and less than another program keeps a processor."""
+
 
 class KernelFunction:
     """A kernel being written.
@@ -107,17 +111,20 @@ class KernelFunction:
 
     def _wait(self, counter: Any, turn: Any, shares: Any) -> None:
         with self.b.if_then(self.b.icmp_signed(">", shares, index(1))):
-            self.b.call(self._barrier(), [counter, turn, shares])
+            self.b.call(self._barrier(), [counter, turn, shares, self["barriers"]])
 
     def _barrier(self) -> Any:
-        """Return a barrier: a counter that every thread increments once per turn, then waits for all."""
+        """Return a barrier: a counter that every thread increments once per turn, then waits for all.
+
+        Long waits are summed up behind the first counter: how often a thread checked in them.
+        """
         found = self.module.globals.get("barrier")
         if found is not None:
             return found
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, INDEX])
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, INDEX, POINTER])
         function = ir.Function(self.module, kind, "barrier")
         function.linkage = "internal"
-        counter, turn, shares = function.args
+        counter, turn, shares, first = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         target = b.add(b.load(turn, align=8, typ=INDEX), shares)
         b.store(target, turn)
@@ -139,6 +146,8 @@ class KernelFunction:
         spins.add_incoming(more, b.block)
         b.branch(spin)
         b.position_at_end(done)
+        with b.if_then(b.icmp_signed(">", spins, index(_LOST))):
+            b.atomic_rmw("add", b.gep(first, [index(1)], source_etype=INDEX), spins, "monotonic")
         b.ret_void()
         return function
 

@@ -6,11 +6,16 @@ would compete with them. So kernels enter the same OpenMP library and run on the
 
 A kernel is `void kernel(ptr arguments, i64 thread, i64 threads)`. `threads` is the actual number of threads,
 which may be lower than requested.
+
+Threads that wait for each other are slow on a machine where other programs compute: one that has lost its
+processor gets it back after some milliseconds, and meanwhile all others wait. So a run that waited long for
+one of its threads is reported (`lose`, `report`), and for some time after it all work is done by one thread.
 """
 
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -27,7 +32,7 @@ from nabi.native._code._machine import host
 from nabi.native._leaving import CLOSED, INSIDE, stay_outside
 from nabi.native._pool import Pool
 
-__all__ = ["COUNTER_STRIDE", "processors", "run", "symbols", "threads_for"]
+__all__ = ["COUNTER_STRIDE", "lose", "pays", "processors", "report", "run", "symbols", "threads_for"]
 
 COUNTER_STRIDE = 8
 """Distance of barrier counters in 64-bit words, so that each has its own cache line."""
@@ -36,6 +41,24 @@ _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 # Multiply-adds below which a second thread costs more than it gains.
 _WORTH_A_SECOND = 1.0e6
+
+_LONG_WAIT = 350_000
+"""Nanoseconds of waiting for another thread from which it counts as lost, if they are also a third of the
+caller's own part. Waking a thread takes less, and the time for which another program keeps a processor is
+some milliseconds."""
+
+_CHECK, _MUCH = 20e-9, 0.2
+"""Seconds that a check at a barrier takes at least, and the part of a run that may be lost in long waits."""
+
+_SHORTEST_REST, _LONGEST_REST, _RUNS_OF_REST = 0.02, 1.0, 8
+"""Seconds for which one thread works alone after losses: twice as long when they come back soon, and then
+never shorter than so many runs of the kind that met them."""
+
+_SOON = 0.05
+"""Seconds within which two losses are no accident; or within four runs."""
+
+_START, _BARRIER = 8_000.0, 125.0
+"""Nanoseconds that a second thread costs: to begin and to end, and for every thread at every barrier."""
 
 _kernels: dict[int, Any] = {}
 _pool = Pool()
@@ -75,7 +98,9 @@ def run(address: int, arguments: Any, threads: int) -> None:
         else:
             pointer = arguments if isinstance(arguments, int) else ctypes.addressof(arguments)
             if team is not None:
-                team(address, pointer, threads)
+                start = time.monotonic()
+                if team(address, pointer, threads):
+                    lose(time.monotonic() - start)
             elif not _pool.run(kernel, pointer, threads):
                 kernel(pointer, 0, 1)
     finally:
@@ -97,9 +122,63 @@ def threads_for(work: float) -> int:
     Args:
         work: an estimate of its multiply-adds.
     """
-    if work < _WORTH_A_SECOND or _forked:
+    if work < _WORTH_A_SECOND or _forked or (_losses.until and time.monotonic() < _losses.until):
         return 1
     return min(int(torch.get_num_threads()), processors())
+
+
+def pays(nanoseconds: float, barriers: int, threads: int) -> bool:
+    """Tell whether work is worth more than one thread, on a machine that does nothing else.
+
+    Args:
+        nanoseconds: an estimate of the time that one thread takes.
+        barriers: how often threads wait for each other.
+        threads: how many there would be.
+    """
+    # What is saved must be twice what it costs: the estimate is rough, and a machine is seldom quiet.
+    saved = nanoseconds * (1 - 1 / threads)
+    return saved > 2 * (_START + barriers * threads * _BARRIER)
+
+
+class _Losses:
+    """When the last loss was, until when one thread works alone, and for how long it does, in seconds."""
+
+    last = -1e9
+    until = 0.0
+    rest = 0.0
+
+
+_losses = _Losses()
+
+
+def report(checks: int, seconds: float) -> None:
+    """Report a run in which threads waited long for each other.
+
+    Args:
+        checks: how often they checked in long waits, see `kernel_function`.
+        seconds: how long the run took.
+    """
+    if checks * _CHECK > _MUCH * seconds:
+        lose(seconds)
+
+
+def lose(seconds: float) -> None:
+    """Let one thread work alone for some time, after two runs that waited for a thread without a processor.
+
+    A single one tells little: a thread that slept may begin on the processor of the one that woke it.
+
+    Args:
+        seconds: how long the run took.
+    """
+    now = time.monotonic()
+    if now < _losses.until:
+        return  # the same run, reported twice
+    before, _losses.last = _losses.last, now
+    if now - before > max(_SOON, 4 * seconds):
+        return
+    again = now < _losses.until + 4 * _losses.rest
+    rest = max(min(2 * _losses.rest, _LONGEST_REST), _RUNS_OF_REST * seconds) if again else _SHORTEST_REST
+    _losses.rest, _losses.until, _losses.last = rest, now + rest, -1e9
 
 
 @cache
@@ -111,24 +190,23 @@ def processors() -> int:
 
 
 @cache
-def _team() -> Callable[[int, int, int], None] | None:
-    """Return a function that runs a kernel on torch's workers; None if they can't be reached."""
+def _team() -> Callable[[int, int, int], int] | None:
+    """Return a function that runs a kernel on torch's workers; None if they can't be reached.
+
+    Its result is 1 if the calling thread waited long for the others in the end, else 0.
+    """
     library = _openmp()
     if library is None:
         return None
     callees = {name: _address(library, name) for name in _OPENMP[1:]}
-    entry = compiled(("OpenMP entry",), ("nabi_entry",), _entry, host(), callees=callees)
-    begin = entry.address("nabi_entry")
-    parallel = library.GOMP_parallel
-    parallel.restype = None
-    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    pair = ctypes.c_void_p * 2
-
-    def team(address: int, arguments: int, threads: int) -> None:
-        data = pair(address, arguments)
-        parallel(begin, ctypes.addressof(data), threads, 0)
-
-    return team
+    callees["clock_gettime"] = _address(ctypes.CDLL(None), "clock_gettime")
+    if not callees["clock_gettime"]:
+        return None
+    clock = str(time.CLOCK_MONOTONIC)
+    code = compiled(("OpenMP team", clock), ("nabi_team",), lambda: _code(clock), host(), callees=callees)
+    team = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, ctypes.c_int64)(code.address("nabi_team"))
+    parallel = _address(library, "GOMP_parallel")
+    return lambda address, arguments, threads: team(parallel, address, arguments, threads)
 
 
 def _openmp() -> Any:
@@ -160,21 +238,65 @@ def _address(library: ctypes.CDLL, name: str) -> int:
         return 0
 
 
-def _entry() -> str:
-    """Return the entry function of each thread of a team: it gets its number and calls the kernel."""
-    return """
+def _code(clock: str) -> str:
+    """Return the code that runs a kernel in a team and asks how long its first thread waited for the others.
+
+    Every thread of the team gets its number and calls the kernel; the first one then notes the time.
+    """
+    return f"""
         declare i32 @omp_get_thread_num() nounwind
         declare i32 @omp_get_num_threads() nounwind
+        declare i32 @clock_gettime(i32, ptr) nounwind
 
-        define void @nabi_entry(ptr %data) nounwind {
+        define internal i64 @now() nounwind {{
+          %time = alloca [2 x i64], align 8
+          %result = call i32 @clock_gettime(i32 {clock}, ptr %time)
+          %seconds = load i64, ptr %time, align 8
+          %place = getelementptr i64, ptr %time, i64 1
+          %rest = load i64, ptr %place, align 8
+          %whole = mul i64 %seconds, 1000000000
+          %all = add i64 %whole, %rest
+          ret i64 %all
+        }}
+
+        define internal void @entry(ptr %data) nounwind {{
           %kernel = load ptr, ptr %data, align 8
-          %second = getelementptr ptr, ptr %data, i64 1
+          %second = getelementptr i64, ptr %data, i64 1
           %arguments = load ptr, ptr %second, align 8
           %number = call i32 @omp_get_thread_num()
           %count = call i32 @omp_get_num_threads()
           %thread = sext i32 %number to i64
           %threads = sext i32 %count to i64
           call void %kernel(ptr %arguments, i64 %thread, i64 %threads)
+          %is_first = icmp eq i32 %number, 0
+          br i1 %is_first, label %note, label %out
+        note:
+          %end = call i64 @now()
+          %third = getelementptr i64, ptr %data, i64 2
+          store i64 %end, ptr %third, align 8
+          br label %out
+        out:
           ret void
-        }
+        }}
+
+        define i64 @nabi_team(ptr %parallel, ptr %kernel, ptr %arguments, i64 %threads) nounwind {{
+          %data = alloca [3 x i64], align 8
+          %second = getelementptr i64, ptr %data, i64 1
+          %third = getelementptr i64, ptr %data, i64 2
+          store ptr %kernel, ptr %data, align 8
+          store ptr %arguments, ptr %second, align 8
+          %start = call i64 @now()
+          %count = trunc i64 %threads to i32
+          call void %parallel(ptr @entry, ptr %data, i32 %count, i32 0)
+          %end = call i64 @now()
+          %own_end = load i64, ptr %third, align 8
+          %own = sub i64 %own_end, %start
+          %waited = sub i64 %end, %own_end
+          %is_long = icmp sgt i64 %waited, {_LONG_WAIT}
+          %thrice = mul i64 %waited, 3
+          %is_much = icmp sgt i64 %thrice, %own
+          %is_lost = and i1 %is_long, %is_much
+          %result = zext i1 %is_lost to i64
+          ret i64 %result
+        }}
         """

@@ -316,3 +316,58 @@ def test_torchs_setting_is_respected():
         assert threads_for(1e12) == min(2, _threads.processors())
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set, and no losses so far."""
+    now = [1000.0]
+    monkeypatch.setattr(_threads.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_threads, "_losses", _threads._Losses())
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(_threads, "processors", lambda: 2)
+    return now
+
+
+def test_one_loss_is_an_accident(clock):
+    _threads.lose(0.001)
+    assert threads_for(1e9) == 2
+    clock[0] += 1.0
+    _threads.lose(0.001)
+    assert threads_for(1e9) == 2
+
+
+def test_after_two_losses_one_thread_works_alone_for_a_while_and_longer_if_they_come_back(clock):
+    rests = []
+    for _ in range(12):
+        _threads.lose(0.001)
+        clock[0] += 0.002
+        _threads.lose(0.001)
+        began = clock[0]
+        assert threads_for(1e9) == 1
+        while threads_for(1e9) == 1:
+            clock[0] += 0.001
+        rests.append(clock[0] - began)
+    assert rests == sorted(rests)
+    assert rests[0] < 0.03
+    assert 0.9 < rests[-1] < 1.1
+    clock[0] += 60
+    _threads.lose(0.001)
+    _threads.lose(0.001)
+    clock[0] += 0.03
+    assert threads_for(1e9) == 2  # the machine was quiet for long
+
+
+def test_waiting_that_is_little_of_a_run_is_no_loss(clock):
+    for _ in range(3):
+        _threads.report(20_000, 0.1)
+    assert threads_for(1e9) == 2
+    for _ in range(3):
+        _threads.report(20_000, 0.001)
+    assert threads_for(1e9) == 1
+
+
+def test_small_work_and_many_barriers_do_not_pay():
+    assert not _threads.pays(10_000, 0, 2)
+    assert _threads.pays(1_000_000, 0, 2)
+    assert not _threads.pays(1_000_000, 2_000, 2)

@@ -1,6 +1,8 @@
 """The benchmark of the layers is a package beside nabi, not inside it."""
 
 import copy
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -10,32 +12,62 @@ def comparison(own: float, peer: float) -> dict[str, float]:
     return {"own": own, "peer": peer, "ratio": ratio, "low": ratio * 0.9, "high": ratio * 1.1, "rounds": 9}
 
 
-@pytest.fixture
-def results():
-    """A complete run as it is kept: nabi takes 1 ms everywhere, its peers 2 ms and more."""
-    from benchmarks.layers.machine import LIBRARIES
-    from benchmarks.layers.points import PEERS, choose, runs
+def entries(points: Iterable[Any], *, peak: bool = True) -> dict[str, Any]:
+    """Measured points as they are kept: nabi takes 1 ms everywhere, its peers 2 ms and more."""
+    from benchmarks.layers.points import PEERS, runs
 
-    points = {}
-    for point in choose():
+    found = {}
+    for point in points:
         there = [peer for peer in PEERS if runs(peer, point.kind)]
-        peers = {peer: comparison(1, 2 + number) for number, peer in enumerate(there)}
-        points[point.name] = {
+        found[point.name] = {
             "cell": point.cell,
             "shape": list(point.shape),
             "kind": point.kind,
             "operations": point.operations,
-            "peers": peers,
+            "peers": {peer: comparison(1, 2 + number) for number, peer in enumerate(there)},
             "notes": {},
+            "tails": {worker: {"median": 1.0, "p99": 3.0, "calls": 200} for worker in ("nabi", *there)},
+            "seconds": 10.0,
         }
-        if point.is_large:
-            points[point.name]["peak"] = {"gflops": 500.0, "share": 0.85}
+        if peak and point.is_large:
+            found[point.name]["peak"] = {"gflops": 500.0, "share": 0.87}
+    return found
+
+
+@pytest.fixture
+def results():
+    """A complete run as it is kept."""
+    from benchmarks.layers.machine import LIBRARIES
+    from benchmarks.layers.points import BUSY_SHAPES, choose, grid
+    from benchmarks.layers.random_points import draw, release_seed
+
     described = dict.fromkeys(LIBRARIES, "1.0")
-    described |= {"processor": "A processor", "cores": "2", "system": "A system", "python": "3.11"}
+    described |= {
+        "processor": "A processor (AVX512)",
+        "cores": "2",
+        "system": "A system",
+        "python": "3.11",
+    }
     sizes = {"shape": [64, 100, 128, 256]}
+    seed = release_seed()
     found = {
-        "settings": {"threads": 2, "rounds": 9, "milliseconds": 40, "quick": False, "machine": described},
-        "points": points,
+        "settings": {
+            "threads": 2,
+            "isa": "native",
+            "rounds": 9,
+            "milliseconds": 40,
+            "quick": False,
+            "machine": described,
+        },
+        "points": entries(choose()),
+        "random": {"seed": seed, "number": 6, "rounds": 5, "points": entries(draw(6))},
+        "busy": {
+            "seed": seed,
+            "rounds": 5,
+            "milliseconds": 400,
+            "points": entries(grid(BUSY_SHAPES) + draw(6), peak=False),
+        },
+        "caps": {},
         "variants": [
             {
                 "cell": "gru-2014",
@@ -71,3 +103,28 @@ def results():
         "imports": {"torch": 0.9, "nabi": 0.0005, "model": 0.12},
     }
     return copy.deepcopy(found)
+
+
+@pytest.fixture
+def capped(results):
+    """A run of the same machine as on one without AVX-512; one peer has no cap."""
+    capped = copy.deepcopy(results)
+    capped["settings"]["isa"] = "avx2"
+    for name in ("variants", "ragged", "song", "memory", "first_call", "imports"):
+        del capped[name]
+    capped["caps"] = {
+        worker: {
+            "switches": ["A_SWITCH"],
+            "report": "",
+            "threads": [0, 3],
+            "wide": False,
+            "in_force": True,
+        }
+        for worker in ("nabi", "torch", "peak")
+    }
+    for part in (capped["points"], capped["random"]["points"], capped["busy"]["points"]):
+        for entry in part.values():
+            entry["wide"] = []
+            entry["peers"]["jax-ynnpack"] = comparison(1, 0.9)
+            entry["tails"]["jax-ynnpack"] = {"median": 0.9, "p99": 2.0, "calls": 200}
+    return capped

@@ -1,6 +1,7 @@
 """Turns and what is made of them."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from benchmarks.layers.alternate import alternate
 from benchmarks.layers.arrays import disagreements, layer_arrays
 from benchmarks.layers.crew import Seat, environment
-from benchmarks.layers.figures import compare, fastest, geometric_mean, quartiles
+from benchmarks.layers.figures import compare, fastest, geometric_mean, quartiles, tail
+from benchmarks.layers.isa import SWITCHES, UNCAPPED, variables, wide_threads
 from benchmarks.layers.points import CELLS, KINDS, PEERS, SHAPES, Point, choose, runs
 from benchmarks.layers.sections import ragged_lengths
 from benchmarks.layers.work import Work
@@ -31,6 +33,11 @@ def test_a_machine_that_slows_down_does_not_change_ratios():
 def test_turns_must_be_pairs(own, peer):
     with pytest.raises(ValueError, match="expected the same number of each"):
         compare(own, peer)
+
+
+def test_a_tail_is_the_longest_of_a_hundred_calls_but_one():
+    assert tail([*[1.0] * 98, 2.0, 50.0]) == {"median": 1.0, "p99": 2.0, "calls": 100}
+    assert tail([3.0, 1.0, 2.0]) == {"median": 2.0, "p99": 3.0, "calls": 3}
 
 
 def test_summaries():
@@ -77,14 +84,15 @@ def test_the_faster_way_of_a_peer_is_taken():
 
 def test_points():
     points = choose()
-    assert len(points) == len(CELLS) * len(SHAPES) * len(KINDS) == 30
-    assert len({point.name for point in points}) == 30
+    assert len(points) == len(CELLS) * len(SHAPES) * len(KINDS) == 42
+    assert len({point.name for point in points}) == 42
     assert {point.kind for point in choose(["lstm/training"])} == {"training"}
     assert len(choose(["64x100"])) == 6
     lstm = Point("lstm", (2, 3, 5, 7), "inference")
     assert lstm.operations == 2 * 2 * 3 * 4 * 7 * (5 + 7)
     assert Point("lstm", (2, 3, 5, 7), "training").operations == 3 * lstm.operations
-    assert [peer for peer in PEERS if not runs(peer, "training")] == ["onnx"]
+    assert [peer for peer in PEERS if not runs(peer, "training")] == ["onnx", "jax-ynnpack"]
+    assert [peer for peer in PEERS if not runs(peer, "training", "avx2")] == ["onnx"]
 
 
 def test_arrays_are_the_same_every_time_and_others_for_other_points():
@@ -124,3 +132,31 @@ def test_all_workers_get_the_same_threads_and_only_one_the_allocator(monkeypatch
         assert ("MALLOC_MMAP_THRESHOLD_" in variables) == (worker == "torch-tuned")
         assert ("MALLOC_TOP_PAD_" in variables) == (worker == "torch-tuned")
     assert environment("keras-tensorflow", 1)["KERAS_BACKEND"] == "tensorflow"
+
+
+def test_a_cap_is_set_for_every_library_and_nothing_else():
+    capped, free = environment("nabi", 2, "avx2"), environment("nabi", 2)
+    caps = variables("avx2")
+    assert caps["NABI_CPU"] == "x86-64-v3"
+    assert {key: capped[key] for key in caps} == caps
+    assert {key: value for key, value in capped.items() if key not in caps} == {
+        key: value for key, value in free.items() if key not in caps
+    }
+    assert variables("native") == {}
+    assert "ynn" in caps["XLA_FLAGS"]
+    assert "ynn" not in variables("avx2", "jax-ynnpack")["XLA_FLAGS"]
+    known = {name for names in SWITCHES.values() for name in names}
+    assert known <= caps.keys()
+    assert SWITCHES.keys() | UNCAPPED == {"nabi", "peak", *PEERS}
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "expected"),
+    [([-1, -1], (0, 2)), ([5, -1], (1, 2)), ([10**9, -1], (0, 2)), ([], None)],
+)
+def test_threads_that_used_wide_registers_are_counted(tmp_path, elapsed, expected):
+    for number, each in enumerate(elapsed):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "arch_status").write_text(f"AVX512_elapsed_ms:\t{each}\n")
+    # The process began a second ago: what was longer ago is of whoever started it.
+    assert wide_threads(time.monotonic() - 1, tmp_path) == expected

@@ -8,11 +8,19 @@ import pytest
 from benchmarks.layers import __main__ as command
 from benchmarks.layers.arrays import disagreements
 from benchmarks.layers.crew import Crew, Seat, WorkerError
+from benchmarks.layers.isa import label
+from benchmarks.layers.load import Load, busy_processor
+from benchmarks.layers.machine import processor
 from benchmarks.layers.peers import song, torch_peer, variants
+from benchmarks.layers.plan import Job
 from benchmarks.layers.points import CELLS, KINDS, Point
 from benchmarks.layers.sections import Bench, ragged_lengths
 
 SHAPE = (4, 6, 3, 5)
+
+
+def machine_vectors():
+    return label("native", processor())
 
 
 @pytest.fixture(autouse=True)
@@ -87,18 +95,67 @@ def test_workers_take_turns_once_they_agree():
 
 
 def test_a_peer_that_cannot_run_makes_the_command_fail(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "choose", lambda parts, quick: [Point("gru", SHAPE, "inference")])
+    monkeypatch.setattr(command, "jobs", lambda *_, **__: [Job("points", Point("gru", SHAPE, "inference"))])
     monkeypatch.setattr(
-        sys,
-        "argv",
-        ["layers", "--quick", "--parts", "points", "--out", str(tmp_path / "out.json"), "--write"],
+        sys, "argv", ["layers", "--quick", "--threads", "1", "--results", str(tmp_path), "--write"]
     )
     monkeypatch.setattr(Crew, "_start", broken)
     with pytest.raises(SystemExit) as end:
         command.main()
     assert "failures" in str(end.value)
-    assert json.loads((tmp_path / "out.json").read_text())["points"] == {}
+    (kept,) = tmp_path.iterdir()
+    assert json.loads(kept.read_text())["points"] == {}
     assert "cannot start" in capsys.readouterr().out
+
+
+def test_a_run_can_be_resumed(tmp_path, monkeypatch, results):
+    measured = []
+    first, second = (Job("random", Point("gru", (2, time, 3, 4), "inference")) for time in (1, 2))
+    monkeypatch.setattr(command, "jobs", lambda *_, **__: [first, second])
+    monkeypatch.setattr(
+        command, "measure_point", lambda bench, job, *_: measured.append(job) or entry if job else None
+    )
+    entry = next(iter(results["random"]["points"].values()))
+    monkeypatch.setattr(
+        sys, "argv", ["layers", "--quick", "--threads", "1", "--resume", "--results", str(tmp_path)]
+    )
+    command.main()
+    command.main()
+    assert measured == [first, second]
+
+
+def test_a_busy_machine_is_one_where_a_process_computes():
+    with Crew(1, milliseconds=5) as crew:
+        bench = Bench(crew, 2, ["torch"], True, lambda line: None)
+        about = {"busy": {"rounds": 2, "milliseconds": 20}}
+        job = Job("busy", Point("simple-rnn", (4, 6, 300, 301), "inference"))
+        with Load(busy_processor(1), "native") as load:
+            assert load._process.poll() is None
+            process = load._process
+        assert process.poll() is not None
+        entry = command.measure_point(bench, job, about, 5)
+        assert bench.failures == []
+        assert entry["peers"]["torch"]["rounds"] == 2
+        assert "peak" not in entry
+        tails = entry["tails"]
+        assert tails.keys() == {"nabi", "torch"}
+        assert tails["nabi"]["p99"] >= tails["nabi"]["median"] > 0
+        assert tails["nabi"]["calls"] >= 6  # three turns of two calls and more, and two of the peer
+
+
+@pytest.mark.skipif(machine_vectors() != "AVX512", reason="the processor has no AVX-512 to keep from using")
+def test_a_cap_is_looked_after_not_only_set():
+    threads = {}
+    for isa in ("native", "avx2"):
+        with Crew(1, milliseconds=5, isa=isa) as crew:
+            crew.prepare({Seat("nabi"): Point("lstm", (16, 20, 64, 96), "training").task()})
+            crew.turn(Seat("nabi"))
+            threads[isa] = crew.vectors("nabi")
+    if threads["native"]["threads"] is None:
+        pytest.skip("the system doesn't tell who used AVX-512")
+    assert threads["native"]["threads"][0] >= 1
+    assert threads["avx2"]["threads"][0] == 0
+    assert threads["avx2"]["report"] == "AVX2"
 
 
 def broken(crew: Crew, worker: str) -> None:

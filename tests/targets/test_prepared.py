@@ -83,6 +83,7 @@ def test_steps_are_those_of_single_runs(
 
 def test_threads_may_be_more_or_fewer_at_the_next_step(monkeypatch: Any) -> None:
     monkeypatch.setattr(_bound._threads, "threads_for", lambda work: threads[0])
+    monkeypatch.setattr(_bound._threads, "pays", lambda *_: True)
     threads = [1]
     program = cells.LSTM(40).program(3, training=True)
     rows = plain(2, 4)

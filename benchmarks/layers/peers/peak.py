@@ -1,6 +1,7 @@
 """The machine's peak multiply-add rate: independent chains in registers, on all threads."""
 
 import ctypes
+import os
 import threading
 from typing import Any
 
@@ -39,10 +40,17 @@ def make(name: str, task: Task, threads: int) -> Work:
     return Work(run, results, note=f"{lanes()} lanes, {CHAINS} chains")
 
 
+def processor() -> tuple[str, str]:
+    """Return the processor and its features to write code for: the machine's, or where a cap ends."""
+    if capped := os.environ.get("NABI_CPU"):
+        return capped, ""
+    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+
+
 def lanes() -> int:
-    """Return the width of the machine's vectors in 32-bit numbers."""
+    """Return the width of the vectors in 32-bit numbers: the machine's, or eight under a cap."""
     features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    if features.get("avx512f") and "NABI_CPU" not in os.environ:
         return 16
     return 8 if features.get("avx2") else 4
 
@@ -51,9 +59,8 @@ def compiled(width: int) -> tuple[Any, Any]:
     """Return the kernel as a Python function of the number of turns, and the objects it needs kept alive."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
-    )
+    name, features = processor()
+    machine = binding.Target.from_default_triple().create_target_machine(cpu=name, features=features, opt=3)
     module = binding.parse_assembly(str(source(width)))
     module.verify()
     engine = binding.create_mcjit_compiler(module, machine)

@@ -36,6 +36,10 @@ _AVX512 = frozenset({
 })
 # fmt: on
 
+# Processors whose arithmetic is half as wide as their widest vectors.
+_HALVED = frozenset({"znver4"})
+_NARROWEST, _WIDEST = 16, 64
+
 # LLVM's names for unknown processors, which tell nothing about their features.
 _ANY = frozenset({"", "generic", "x86-64"})
 
@@ -71,6 +75,24 @@ class Machine(NamedTuple):
     def lanes(self, dtype: str) -> int:
         """Return how many elements of `"float32"` or `"float64"` a vector holds."""
         return self.vector_bytes // _SIZES[dtype]
+
+    def for_width(self, width: int, dtype: str) -> "Machine":
+        """Return this machine with vectors of half the width or less, if so many elements leave much unused.
+
+        A processor that computes half a wide vector at a time (Zen 4) loses nothing by narrow ones: there
+        they are also taken where they leave a quarter less unused.
+
+        >>> machine = OTHER_MACHINES["x86_64-linux-avx512"]
+        >>> [machine.for_width(width, "float32").lanes("float32") for width in (3, 8, 9, 20)]
+        [4, 8, 16, 16]
+        """
+        lanes, size = self.lanes(dtype), _SIZES[dtype]
+        while width <= lanes // 2 and lanes * size > _NARROWEST:
+            lanes //= 2
+        if self.cpu in _HALVED and lanes * size == _WIDEST:
+            whole, halves = -(-width // lanes) * lanes, -(-width // (lanes // 2)) * (lanes // 2)
+            lanes = lanes // 2 if 4 * halves <= 3 * whole else lanes
+        return self._replace(vector_bytes=lanes * size)
 
     @property
     def architecture(self) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 
 from nabi.ir import Program
-from nabi.native import Library, compiled, host
+from nabi.native import Library, Machine, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._kinds import backward_type, forward_type
+from nabi.targets.llvm._plan._schedule import is_cheap, is_product
 from nabi.targets.llvm._plan._tiles import Columns
 
 __all__ = ["Compiled", "Memory", "backward_kernel", "forward_kernel"]
@@ -50,6 +52,10 @@ class Compiled:
         self.place = place = {name: at for at, name in enumerate(names)}
         self.address = self.library.address(kernel.name)
         self.multiply_adds = program.parameter_count
+        self.nanoseconds = _nanoseconds(kernel)
+        # How often threads wait for each other at a step; once in a chunk of steps is nothing beside that.
+        in_chunks = isinstance(kernel, ChunkedForward | ChunkedBackward)
+        self.barriers = 0 if in_chunks else len(kernel.schedule.order)
         # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
         self.is_small = self.multiply_adds * self.item_size <= 1 << 19
         # Where the arguments are that change from run to run.
@@ -100,18 +106,38 @@ class Compiled:
         return sizes
 
 
+def _machine(program: Program, dtype: str) -> Machine:
+    """Return this machine with the vectors that suit the program's states, for both of its kernels."""
+    return host().for_width(max(program.state_widths), dtype)
+
+
+def _nanoseconds(kernel: ForwardKernel | BackwardKernel) -> float:
+    """Estimate how long one thread takes for a row of one step, to half or twice of it."""
+    products = kernel.program.parameter_count / (kernel.lanes * _MULTIPLY_ADDS)
+    maps = sum(
+        -(-(node.width or 1) // kernel.lanes) * (_MAP if is_cheap(node) else _FUNCTION)
+        for node in kernel.program.nodes
+        if not is_product(node)
+    )
+    return products + maps if isinstance(kernel, ForwardKernel) else 2 * products + maps
+
+
+_MULTIPLY_ADDS, _FUNCTION, _MAP = 4.5, 6.0, 0.5
+"""Vectors of multiply-adds in a nanosecond; nanoseconds for a vector of an activation and of a simple map."""
+
+
 @lru_cache(maxsize=1024)
 def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(forward_type(program)(program, name, host(), *options), size)
+    return _compile(forward_type(program)(program, name, _machine(program, name), *options), size)
 
 
 @lru_cache(maxsize=1024)
 def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(backward_type(program)(program, name, host(), *options), size)
+    return _compile(backward_type(program)(program, name, _machine(program, name), *options), size)
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:

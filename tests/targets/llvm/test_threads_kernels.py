@@ -42,6 +42,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def use(count: int) -> None:
         monkeypatch.setattr(_threads, "threads_for", lambda work: count)
+        monkeypatch.setattr(_threads, "pays", lambda *_: True)
 
     return use
 
@@ -175,6 +176,7 @@ def test_after_a_fork():
     """Children, and children of children, get the same as their parent."""
     script = """
         _threads.threads_for = lambda work: 2
+        _threads.pays = lambda *_: True
         expected = run()
         def fork_and_check(depth):
             child = os.fork()
@@ -228,6 +230,7 @@ def test_a_fork_while_another_thread_runs_layers():
 def test_fewer_threads_than_asked_for(environment):
     script = """
         _threads.threads_for = lambda work: 1
+        _threads.pays = lambda *_: True
         expected, few = run(), run(3)
         _threads.threads_for = lambda work: 5
         print(all(same(run(), expected) and same(run(3), few) for _ in range(10)))

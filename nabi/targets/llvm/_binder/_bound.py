@@ -8,6 +8,7 @@ time have different ones.
 """
 
 import ctypes
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -38,13 +39,17 @@ __all__ = [
     "bound_forward",
     "gradient_like",
     "is_read_in_place",
+    "is_short",
 ]
 
 FEW = 4
 """A batch of so many rows is a small one: products with the input go before the steps."""
 
 _SHORT = 8
-"""A sequence alone of so many steps reads weights where they lie: packing would take as long as the steps."""
+"""The derivative of a sequence alone of at most so many steps reads weights where they lie."""
+
+_SUMMING = 2.5
+"""How many weights can be packed while an unpacked product adds up the lanes of one sum."""
 
 _EARLY_ROWS = 128
 _PANEL_ROWS = 512
@@ -94,6 +99,7 @@ class Bound:
         compiled: the kernel.
         dtype: of all tensors.
         batch, count: sequences, and their steps that are valid.
+        steps: of the longest sequence.
         limit: rows of a chunk of steps at most.
         chunk_rows: rows that the arrays of a chunk hold.
         batched: None for results in rows. For a batch in which every sequence has every step: how many steps,
@@ -107,6 +113,7 @@ class Bound:
         dtype: torch.dtype,
         batch: int,
         count: int,
+        steps: int,
         limit: int,
         chunk_rows: int,
         batched: tuple[int, bool, bool] | None = None,
@@ -117,6 +124,8 @@ class Bound:
         self._limit, self._chunk_rows, self._batched = limit, chunk_rows, batched
         self._record, self._fixed = self.memory.record, Fixed()
         self.work = float(count) * compiled.multiply_adds
+        self._steps = steps
+        self._pays: dict[tuple[bool, int], bool] = {}
         self._x_size = count * program.input_size
         self._dx = self._laid_out(program.input_size)
         self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
@@ -144,7 +153,7 @@ class Bound:
 
     def _block(self, rows: Rows) -> tuple[Any, list[Any], int]:
         """Return a block of arguments, where to put it after the run, and how many threads shall run it."""
-        threads = _threads.threads_for(self.work)
+        threads = self.threads_for(rows)
         memory = working_memory(self.memory.working_layout)
         spare = rows.blocks.get((self, memory[1], threads))
         if spare is None:
@@ -195,9 +204,36 @@ class Bound:
             block[place["zeros"]] = zeros(max(compiled.kernel.program.state_widths) * self.dtype.itemsize)
         if rows.cut is not None and "cut" in place:
             block[place["cut"]] = to_read(rows.cut)
+        block[place["split_units"]] = 0 if self._by_rows(rows, threads) else 1
+
+    def threads_for(self, rows: Rows) -> int:
+        """Return how many threads shall run the kernel over rows."""
+        threads = _threads.threads_for(self.work)
+        if threads == 1:
+            return 1
+        key = rows.is_even, threads
+        pays = self._pays.get(key)
+        if pays is None:
+            compiled, steps = self.compiled, 0 if self._by_rows(rows, threads) else self._steps
+            pays = _threads.pays(self.count * compiled.nanoseconds, steps * compiled.barriers, threads)
+            self._pays[key] = pays
+        return threads if pays else 1
+
+    def _by_rows(self, rows: Rows, threads: int) -> bool:
+        """Tell whether threads share out rows, which then need no barrier, and not units."""
         # Rows of sequences that end early would be too little work for the thread that has the last ones.
-        by_rows = compiled.is_small and rows.is_even and rows.batch >= 8 * threads
-        block[place["split_units"]] = 0 if by_rows else 1
+        return self.compiled.is_small and rows.is_even and rows.batch >= 8 * threads
+
+    def execute(self, block: Any, threads: int) -> None:
+        """Run the kernel with the arguments of a block."""
+        address = self.compiled.address
+        if threads == 1:
+            _threads.run(address, block, 1)
+            return
+        start = time.monotonic()
+        _threads.run(address, block, threads)
+        if checks := block[self.compiled.count + 1]:
+            _threads.report(checks, time.monotonic() - start)
 
     def clear_counters(self, block: Any, threads: int) -> None:
         """Set the counters of barriers back, before a block is used again by so many threads."""
@@ -271,7 +307,7 @@ class Forward(Bound):
                 for at, offset in self._record:
                     block[at] = memory[1] + offset
             record = NativeRecord(x, starts, noises, memory)
-        _threads.run(compiled.address, block, threads)
+        self.execute(block, threads)
         block.memory = None
         spare.append(block)
         return states, tuple(finals), record
@@ -375,7 +411,7 @@ class Backward(Bound):
                 dx.zero_()  # no equation reads the input
             else:
                 block[compiled.input_at] = to_fill(dx)
-        _threads.run(compiled.address, block, threads)
+        self.execute(block, threads)
         block.memory = None
         spare.append(block)
         return dx, wanted, gradients
@@ -405,12 +441,13 @@ def bind_forward(
     """Bind the forward kernel to batches of a size; `flags`: states may become zero on the way."""
     few = batch <= FEW
     compiled = forward_kernel(
-        program, dtype, save, keep, flags, columns_first, few, is_read_in_place(batch, steps)
-    )
+        program, dtype, save, keep, flags, columns_first, few,
+        is_read_in_place(program, batch, steps),
+    )  # fmt: skip
     in_chunks = isinstance(compiled.kernel, ChunkedForward)
     limit = CHUNK_ROWS if in_chunks else _EARLY_ROWS if few else max(count, 1)
     chunk_rows = min(count, max(limit, batch)) if in_chunks or few else 0
-    return Forward(compiled, dtype, batch, count, limit, chunk_rows, batched)
+    return Forward(compiled, dtype, batch, count, steps, limit, chunk_rows, batched)
 
 
 def bind_backward(
@@ -432,20 +469,30 @@ def bind_backward(
     compiled = backward_kernel(
         program, dtype, keep, given, flags, cuts, columns_first,
         need_input and program.derivative.input is not None, need_weights, batch <= FEW,
-        is_read_in_place(batch, steps),
+        is_short(batch, steps),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.
     panel_rows = min(count, max(_PANEL_ROWS, batch))
     panel_rows += (8 - panel_rows) % 64 if count > 64 else 0
-    return Backward(compiled, dtype, batch, count, _PANEL_ROWS, panel_rows, batched)
+    return Backward(compiled, dtype, batch, count, steps, _PANEL_ROWS, panel_rows, batched)
 
 
 bound_forward = lru_cache(maxsize=1024)(bind_forward)
 bound_backward = lru_cache(maxsize=1024)(bind_backward)
 
 
-def is_read_in_place(batch: int, steps: int) -> bool:
-    """Whether kernels for so many sequences and steps read weights where they lie."""
+def is_read_in_place(program: Program, batch: int, steps: int) -> bool:
+    """Whether forward kernels for so many sequences and steps read weights where they lie.
+
+    Packing takes as long as half a dozen outputs of a row need to bring their sums together; an output reads
+    so many weights.
+    """
+    outputs = sum(family.shape[0] for family in program.families if len(family.shape) == 2)
+    return batch * steps * outputs * _SUMMING <= program.parameter_count
+
+
+def is_short(batch: int, steps: int) -> bool:
+    """Whether backward kernels for so many sequences and steps read weights where they lie."""
     return batch == 1 and steps <= _SHORT
 
 

@@ -206,7 +206,7 @@ class Steps:
     def _bind(self, batch: int) -> tuple[Forward, Rows, Block]:
         few = batch <= FEW
         fixed, packed = self._pack(few)
-        bound = Forward(self._kernel(few, is_packed=True), self._dtype, batch, batch, batch, batch)
+        bound = Forward(self._kernel(few, is_packed=True), self._dtype, batch, batch, 1, batch, batch)
         bound.fix(fixed)
         if len(self._ready) >= _BATCH_SIZES:
             self._ready.clear()
@@ -230,7 +230,7 @@ class Steps:
         batch = 1 if few else FEW + 1
         # Without a step nothing reads the input.
         nothing = torch.empty(0, self._program.input_size, dtype=self._dtype)
-        bound = Forward(compiled, self._dtype, batch, 0, batch, batch)
+        bound = Forward(compiled, self._dtype, batch, 0, 0, batch, batch)
         bound.fix(fixed)
         bound.run(Rows([], batch), nothing, None)
         # Only now may other threads read it.

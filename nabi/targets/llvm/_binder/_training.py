@@ -24,6 +24,7 @@ from nabi.targets.llvm._binder._bound import (
     bind_forward,
     gradient_like,
     is_read_in_place,
+    is_short,
 )
 from nabi.targets.llvm._binder._runs import readable
 
@@ -50,7 +51,6 @@ class _Filled:
         self.block: Any = None
         self.rows: Rows | None = None
         self.views: list[Tensor] = []
-        self._work = 0.0
         # By place: what was put there last, and what is read, the same or a copy.
         self._seen: dict[int, Tensor | None] = {}
         self._read: dict[int, Tensor] = {}
@@ -62,7 +62,7 @@ class _Filled:
             self.block = bound.new_block(rows, self._memory, _threads.processors())
         else:
             bound.lay(self.block, rows, self._threads)
-        self.rows, self._work = rows, bound.work * rows.count / max(bound.count, 1)
+        self.rows = rows
         self.views = [result[: rows.count] for _, result in self._results]
         for (at, _), view in zip(self._results, self.views, strict=True):
             self.block[at] = to_fill(view)
@@ -92,14 +92,15 @@ class _Filled:
 
     def run(self) -> None:
         """Run the kernel."""
-        threads = _threads.threads_for(self._work)
+        assert self.rows is not None
+        threads = self._bound.threads_for(self.rows)
         if threads != self._threads:
             assert self.rows is not None
             self._threads = threads
             self._bound.lay(self.block, self.rows, threads)
         if threads > 1:
             self._bound.clear_counters(self.block, threads)
-        _threads.run(self._address, self.block, threads)
+        self._bound.execute(self.block, threads)
 
 
 class TrainingPasses:
@@ -146,7 +147,7 @@ class TrainingPasses:
         # Of the last run forward: its kernel, rows, input and initial states.
         self._now: _Filled | None = None
         self._rows: Rows | None = None
-        self._is_short = False
+        self._is_short = (False, False)
         self._x: Tensor | None = None
         self._initial: Sequence[Tensor] = ()
 
@@ -199,13 +200,16 @@ class TrainingPasses:
         return filled.views, self._finals
 
     def _take(self, rows: Rows) -> None:
-        # Of several sequences no layout is short.
-        self._is_short = short = self._batch == 1 and is_read_in_place(1, len(rows.active))
+        steps = len(rows.active)
+        # Which kernels run forward and backward.
+        self._is_short = short = (
+            is_read_in_place(self._program, self._batch, steps), is_short(self._batch, steps)
+        )  # fmt: skip
         self._now = now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
         now.take(rows)
         self._rows = rows
 
-    def _bind_forward(self, short: bool, steps: int) -> _Filled:
+    def _bind_forward(self, short: tuple[bool, bool], steps: int) -> _Filled:
         bound = bind_forward(
             self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
             self._count, steps,
@@ -285,7 +289,7 @@ class TrainingPasses:
         )  # fmt: skip
 
     def _bind_backward(
-        self, short: bool, are_given: bool, need_input: bool, steps: int
+        self, short: tuple[bool, bool], are_given: bool, need_input: bool, steps: int
     ) -> tuple[_Filled, list[tuple[int, int]], Tensor | None]:
         program, given = self._program, self._keep if are_given else ()
         bound = bind_backward(

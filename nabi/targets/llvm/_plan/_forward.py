@@ -83,6 +83,11 @@ class ForwardKernel:
         """The packed weights and early sums of the passes."""
         return Weights("w", self.schedule, self.tiles, self.lanes, self.few_rows, in_place=self.in_place)
 
+    @property
+    def in_place_rows(self) -> int:
+        """Rows that are multiplied with unpacked weights at a time, so that their sums fit into registers."""
+        return 4 if self.machine.registers >= 32 else 2
+
     @cached_property
     def kept_numbers(self) -> tuple[Node, ...]:
         """Reductions that are kept for every row."""

@@ -117,7 +117,7 @@ class Weights:
         lanes: elements of a vector.
         hoist: whether products that read the input are computed early.
         slots: for each cotangent its slot among the panels of its width.
-        in_place: whether products that are not computed early read the unpacked weights.
+        in_place: whether products read the unpacked weights.
     """
 
     def __init__(
@@ -138,11 +138,10 @@ class Weights:
         for number, found in enumerate(schedule.passes):
             columns = Columns(found.width, lanes, tiles[found].vectors)
             for place, segment in enumerate(segments_of(found, hoist, slots)):
-                if in_place and not segment.early:
-                    continue
-                full = f"{name}_{number}_{place}"
-                self.entries[full] = (found, segment, columns)
-                self.names[found, place] = full
+                if not in_place:
+                    full = f"{name}_{number}_{place}"
+                    self.entries[full] = (found, segment, columns)
+                    self.names[found, place] = full
                 if segment.early:
                     early = f"{name}_early_{number}"
                     self.early[found] = (early, columns)

@@ -32,8 +32,9 @@ class ForwardWriter(StepMemory):
         self.kernel = kernel
         self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
         self.passes = PassWriter(
-            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, in_place=kernel.in_place
-        )
+            k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, in_place=kernel.in_place,
+            in_place_rows=kernel.in_place_rows,
+        )  # fmt: skip
         self.saved = {
             node.index: (width, len(nodes), slot)
             for width, nodes in (kernel.values.slots if kernel.save else {}).items()

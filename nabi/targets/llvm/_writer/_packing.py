@@ -6,7 +6,7 @@ registers. Weights are packed before every run: comparing them with the last pac
 memory, and version counters can't be trusted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,24 @@ def sum_lines(v: Vectors, rows: Sequence[Any]) -> Any:
     return rows[0]
 
 
+def sum_few(v: Vectors, few: Vectors, rows: Sequence[Any]) -> Any:
+    """Return the sum of each of a few vectors, in its lane of a vector of so many lanes.
+
+    Args:
+        v: writes vectors as wide as `rows`.
+        few: writes vectors of as many lanes as there are rows.
+        rows: the vectors.
+    """
+    b, size, lanes = v.builder, len(rows), v.lanes
+    found = list(rows)
+    while lanes > size:
+        lanes //= 2
+        half = Vectors(b, v.dtype, lanes)
+        low, high = _mask(range(lanes)), _mask(range(lanes, 2 * lanes))
+        found = [half.add(b.shuffle_vector(r, r, low), b.shuffle_vector(r, r, high)) for r in found]
+    return sum_lines(few, found)
+
+
 def _exchange(v: Vectors, one: Any, two: Any, step: int) -> tuple[Any, Any]:
     """Swap the parts of two vectors whose lanes differ by `step`, as in transposing two rows of a square."""
     lanes = v.lanes
@@ -64,8 +82,8 @@ def _exchange(v: Vectors, one: Any, two: Any, step: int) -> tuple[Any, Any]:
     return shuffle(one, two, _mask(first)), shuffle(one, two, _mask(second))
 
 
-def _mask(places: Sequence[int]) -> Any:
-    kind = ir.IntType(32)
+def _mask(places: Iterable[int]) -> Any:
+    kind, places = ir.IntType(32), list(places)
     return ir.Constant(ir.VectorType(kind, len(places)), [ir.Constant(kind, place) for place in places])
 
 

@@ -100,7 +100,8 @@ class PassWriter:
         frame: the locations of values.
         few_rows: whether steps have few rows; products that read the input are then computed before them.
         slots: for each cotangent its slot among the panels of its width, in a derivative.
-        in_place: whether products that are not computed early read the unpacked weights.
+        in_place: whether products read the unpacked weights.
+        in_place_rows: rows that are multiplied with them at a time.
     """
 
     def __init__(
@@ -112,9 +113,11 @@ class PassWriter:
         few_rows: bool = False,
         slots: Mapping[int, int] | None = None,
         in_place: bool = False,
+        in_place_rows: int = 1,
     ) -> None:
         self.v, self.schedule, self.tiles, self.frame = v, schedule, tiles, frame
         self.few_rows, self.in_place = few_rows, in_place
+        self.in_place_rows = in_place_rows
         self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
         self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
@@ -178,12 +181,11 @@ class PassWriter:
             self._maps(found, first, rows, None)
             return
         line = len(found.sums) * vectors * v.lanes
-        in_place = self.in_place and not only_early
         segments: list[tuple[Segment, Any, Any]] = []
         for place, segment in enumerate(self.segments[found]):
             if segment.early != only_early:
                 continue
-            if in_place:
+            if self.in_place:
                 segments.append((segment, self.frame.operand(segment), self.frame.matrices(segment)))
             else:
                 step = segment.elements(1, vectors, v.lanes)
@@ -224,10 +226,11 @@ class PassWriter:
         resume: bool,
         only_early: bool,
     ) -> None:
-        if self.in_place and not only_early:
+        if self.in_place:
             accumulate_in_place(
                 self.v,
                 rows=rows,
+                block_rows=self.in_place_rows,
                 tile=tile,
                 columns=self.columns(found),
                 accumulators=len(found.sums),

@@ -14,7 +14,7 @@ from nabi.native.vectors import Loop, Vectors, index, loop_over
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import row_steps
 
-__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate"]
+__all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate", "row_tiles"]
 
 RowAddress = Callable[[Any], Any]
 """Returns the address of a row of an operand, by its number."""
@@ -67,7 +67,7 @@ def accumulate(
     size = accumulators * vectors
     is_short = sum(segment.length for segment, _, _ in segments) <= LONGEST_CHAIN
     if is_short and all(len(segment.operands) == 1 for segment, _, _ in segments):
-        for row, count in _tiles(v, rows, tile_rows):
+        for row, count in row_tiles(v, rows, tile_rows):
             block = _Block(v, count, vectors, accumulators)
             if resume:
                 block.load(_lines(v, scratch, row, count))
@@ -82,7 +82,7 @@ def accumulate(
                 v.store(v.zero, scratch(row), place * v.lanes)
     for segment, operand, weights in segments:
         for piece in _pieces(v, segment, operand, weights, vectors, PIECE):
-            for row, count in _tiles(v, rows, tile_rows):
+            for row, count in row_tiles(v, rows, tile_rows):
                 block = _Block(v, count, vectors, accumulators)
                 ahead = _ahead(v, piece, row, rows, tile_rows) if far else None
                 block.multiply(segment, piece, row, ahead)
@@ -101,7 +101,7 @@ two tiles of rows, nothing is prefetched: then all weights arrive at the speed o
 """
 
 
-def _tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
+def row_tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tuple[Any, int]]:
     """Write loops over tiles of rows, the largest first; yield the first row and the size of each kind."""
     b = v.builder
     now, stop = rows

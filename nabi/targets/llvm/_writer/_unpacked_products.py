@@ -1,12 +1,14 @@
-"""Products of single rows with unpacked weights.
+"""Products with unpacked weights, for a few rows.
 
-Packing reads all weights and writes them once more. This pays off if many rows read the packed copy; a batch
-of one reads every weight once per step, and a short sequence would spend most of its time on the copy. So
-here a row is multiplied with the unpacked matrices, in one of two ways:
+Packing reads all weights and writes them once more. This pays off if many rows read the packed copy; few
+rows of a short sequence would spend most of their time on the copy. So here rows are multiplied with the
+unpacked matrices, in one of two ways:
 
 - contiguous weights of one input: a number of the row, in all lanes, times vectors of outputs;
 - contiguous weights of one output: a vector of the row times a vector of each output's weights, for as many
   outputs as a vector has lanes; each has a sum in every lane, and these are added at the end.
+
+Several rows are multiplied at a time, so that a weight is read from a far cache once for all of them.
 """
 
 from collections.abc import Sequence
@@ -16,8 +18,8 @@ from typing import Any
 from nabi.native.vectors import Loop, Vectors, index, loop_over
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import Columns
-from nabi.targets.llvm._writer._packing import Matrix, sum_lines
-from nabi.targets.llvm._writer._products import LONGEST_CHAIN, PIECE, Panel, RowAddress
+from nabi.targets.llvm._writer._packing import Matrix, sum_few, sum_lines
+from nabi.targets.llvm._writer._products import LONGEST_CHAIN, PIECE, Panel, RowAddress, row_tiles
 
 __all__ = ["accumulate_in_place"]
 
@@ -26,6 +28,7 @@ def accumulate_in_place(
     v: Vectors,
     *,
     rows: tuple[Any, Any],
+    block_rows: int,
     tile: Any,
     columns: Columns,
     accumulators: int,
@@ -33,11 +36,12 @@ def accumulate_in_place(
     scratch: RowAddress,
     resume: bool,
 ) -> None:
-    """Write the products of one tile of units, row by row.
+    """Write the products of one tile of units.
 
     Args:
         v: the instruction writer.
         rows: the first row and the one after the last.
+        block_rows: how many rows to multiply at a time.
         tile: number of the tile.
         columns: the division of units into tiles.
         accumulators: the number of sums.
@@ -46,6 +50,28 @@ def accumulate_in_place(
         resume: whether the sums continue from the stored ones.
     """
     writer = _Writer(v, tile, columns)
+    if block_rows == 1 or v.lanes < _OUTPUTS:
+        _write_rows(v, writer, rows, accumulators, segments, scratch, resume)
+        return
+    alone = v.builder.icmp_signed("<=", v.builder.sub(rows[1], rows[0]), index(1))
+    with v.builder.if_else(alone) as (then, otherwise):
+        with then:
+            _write_rows(v, writer, rows, accumulators, segments, scratch, resume)
+        with otherwise:
+            _Blocks(v, writer, block_rows, rows, accumulators, segments, scratch).write(resume)
+
+
+def _write_rows(
+    v: Vectors,
+    writer: "_Writer",
+    rows: tuple[Any, Any],
+    accumulators: int,
+    segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
+    scratch: RowAddress,
+    resume: bool,
+) -> None:
+    """Write the products row by row."""
+    columns = writer.columns
     with loop_over(v.builder, *rows) as row:
         size = accumulators * columns.vectors
         address = scratch(row)
@@ -254,6 +280,173 @@ class _Writer:
             pairs = zip(lines, found, strict=True)
             found = [v.fma(numbers, v.load(line, full * v.lanes, mask), total) for line, total in pairs]
         return found
+
+
+class _Blocks:
+    """Multiplies several rows at a time with the weights of one tile.
+
+    Weights are the outer loop and rows the inner one: a few outputs' weights stay in the first-level cache
+    for all rows.
+
+    Args:
+        v: the instruction writer.
+        writer: knows the places of the tile's outputs.
+        size: rows of a block; those that are left are taken in smaller blocks.
+        rows: the first row and the one after the last.
+        accumulators, segments, scratch: as for `accumulate_in_place`.
+    """
+
+    def __init__(
+        self,
+        v: Vectors,
+        writer: _Writer,
+        size: int,
+        rows: tuple[Any, Any],
+        accumulators: int,
+        segments: Sequence[tuple[Segment, RowAddress | Panel, Sequence[Sequence[Matrix]]]],
+        scratch: RowAddress,
+    ) -> None:
+        self.v, self.writer, self.size, self.rows = v, writer, size, rows
+        self.accumulators, self.segments, self.scratch = accumulators, segments, scratch
+
+    def write(self, resume: bool) -> None:
+        """Write all products; without `resume` the sums start at zero."""
+        v, vectors = self.v, self.writer.columns.vectors
+        if not resume:
+            with loop_over(v.builder, *self.rows) as row:
+                address = self.scratch(row)
+                for n in range(self.accumulators * vectors):
+                    v.store(v.zero, address, n * v.lanes)
+        read: dict[int, list[tuple[Any, int, int, Matrix]]] = {}
+        for segment, operand, matrices in self.segments:
+            for number, of_operand in enumerate(matrices):
+                pairs = list(zip(segment.targets, of_operand, strict=True))
+                outer = [(target, matrix) for target, matrix in pairs if matrix.side_by_side]
+                if outer:
+                    self._lines(operand, number, segment.width, outer)
+                for target, matrix in pairs:
+                    if not matrix.side_by_side:
+                        read.setdefault(target, []).append((operand, number, segment.width, matrix))
+        for target, terms in read.items():
+            for n in range(vectors):
+                with loop_over(v.builder, 0, v.lanes, _OUTPUTS) as first:
+                    self._dots(target * vectors + n, n, first, terms)
+
+    def _sources(self, operand: Any, number: int, row: Any, count: int) -> list[_Source]:
+        return [_source(self.v, operand, number, self.v.builder.add(row, index(r))) for r in range(count)]
+
+    def _dots(self, place: int, n: int, first: Any, terms: Sequence[tuple[Any, int, int, Matrix]]) -> None:
+        """Add the products of some outputs, each with a sum in every lane, to the stored sums."""
+        v, b, columns = self.v, self.v.builder, self.writer.columns
+        last = index(columns.width - 1)
+        start = b.add(b.mul(self.writer.vectors[n], index(v.lanes)), first)
+        outputs = [b.add(start, index(i)) for i in range(_OUTPUTS)]
+        if not columns.is_even:
+            # Beyond the last output, the last one is read again; the results are never used.
+            outputs = [b.select(b.icmp_signed("<", output, last), output, last) for output in outputs]
+        lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m in terms]
+        ahead = {id(of_m): b.mul(m.apart, index(_OUTPUTS)) for of_m, (*_, m) in zip(lines, terms, strict=True)}
+        few = Vectors(b, v.dtype, _OUTPUTS)
+        for row, count in row_tiles(v, self.rows, self.size):
+            # The next outputs' weights are fetched meanwhile.
+            sums = [v.zero] * (count * _OUTPUTS)
+            for (operand, number, length, _), of_outputs in zip(terms, lines, strict=True):
+                sources = self._sources(operand, number, row, count)
+                sums = self._add_dots(sources, length, of_outputs, sums, ahead[id(of_outputs)])
+            for r in range(count):
+                totals = sum_few(v, few, sums[r * _OUTPUTS : (r + 1) * _OUTPUTS])
+                at = v.address(self.scratch(b.add(row, index(r))), b.add(index(place * v.lanes), first))
+                few.store(few.add(few.load(at, 0), totals), at, 0)
+
+    def _add_dots(
+        self, sources: Sequence[_Source], length: int, lines: Sequence[Any], sums: list[Any], ahead: Any
+    ) -> list[Any]:
+        v, b = self.v, self.v.builder
+        full, rest = divmod(length, v.lanes)
+
+        def turn(vector: Any, mask: Any, sums: list[Any]) -> list[Any]:
+            at = b.mul(vector, index(v.lanes))
+            numbers = [v.load(s.start, b.mul(vector, s.stride), mask) for s in sources]
+            found = list(sums)
+            for i, line in enumerate(lines):
+                weights = v.load(line, at, mask)
+                if mask is None:
+                    v.fetch(v.address(line, b.add(at, ahead)), v.lanes)
+                for r, number in enumerate(numbers):
+                    place = r * _OUTPUTS + i
+                    found[place] = v.fma(number, weights, found[place])
+            return found
+
+        if full:
+            loop = Loop(b, 0, full, 1, sums)
+            sums = loop.close(turn(loop.at, None, list(loop.carried)))
+        return turn(index(full), v.lanes_below(rest), sums) if rest else sums
+
+    def _lines(
+        self, operand: Any, number: int, length: int, pairs: Sequence[tuple[int, Matrix]]
+    ) -> None:
+        """Add the products with the weights of one input after the other to the stored sums, in pieces."""
+        v, b, vectors = self.v, self.v.builder, self.writer.columns.vectors
+        places = [target * vectors + n for target, _ in pairs for n in range(vectors)]
+        full = length // PIECE * PIECE if length > LONGEST_CHAIN else 0
+
+        def piece(start: Any, count: int) -> None:
+            starts = [v.address(matrix.start, b.mul(start, matrix.apart)) for _, matrix in pairs]
+            for row, number_of_rows in row_tiles(v, self.rows, self.size):
+                sources = self._sources(operand, number, row, number_of_rows)
+                self._piece(sources, start, count, [m.apart for _, m in pairs], starts, places, row)
+
+        if full:
+            with loop_over(b, 0, full, PIECE) as start:
+                piece(start, PIECE)
+        if length > full:
+            piece(index(full), length - full)
+
+    def _piece(
+        self,
+        sources: Sequence[_Source],
+        start: Any,
+        count: int,
+        apart: Sequence[Any],
+        starts: Sequence[Any],
+        places: Sequence[int],
+        row: Any,
+    ) -> None:
+        v, b, writer = self.v, self.v.builder, self.writer
+        at = [b.mul(vector, index(v.lanes)) for vector in writer.vectors]
+        first = b.sdiv(start, index(v.lanes))
+
+        def turn(vector: Any, k: Any, shift: Any, sums: list[Any]) -> list[Any]:
+            numbers = [v.broadcast(v.address(s.start, b.mul(vector, s.stride)), k) for s in sources]
+            found = list(sums)
+            for j, (line, distance) in enumerate(zip(starts, apart, strict=True)):
+                here = v.address(line, b.mul(shift, distance))
+                for n, (place, mask) in enumerate(zip(at, writer.masks, strict=True)):
+                    weights = v.load(here, place, mask)
+                    for r, number in enumerate(numbers):
+                        sum_at = r * len(places) + j * len(at) + n
+                        found[sum_at] = v.fma(number, weights, found[sum_at])
+            return found
+
+        sums = [v.zero] * (len(sources) * len(places))
+        whole, rest = divmod(count, v.lanes)
+        if whole:
+            outer = Loop(b, 0, whole, 1, sums)
+            vector = b.add(first, outer.at)
+            base = b.mul(outer.at, index(v.lanes))
+            inner = Loop(b, 0, v.lanes, 1, list(outer.carried))
+            found = turn(vector, inner.at, b.add(base, inner.at), list(inner.carried))
+            sums = outer.close(inner.close(found))
+        if rest:
+            vector = b.add(first, index(whole))
+            inner = Loop(b, 0, rest, 1, sums)
+            shift = b.add(index(whole * v.lanes), inner.at)
+            sums = inner.close(turn(vector, inner.at, shift, list(inner.carried)))
+        for r in range(len(sources)):
+            address = self.scratch(b.add(row, index(r)))
+            for i, place in enumerate(places):
+                before = v.load(address, place * v.lanes)
+                v.store(v.add(before, sums[r * len(places) + i]), address, place * v.lanes)
 
 
 _UNROLL = 4
