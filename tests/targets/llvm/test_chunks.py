@@ -60,12 +60,17 @@ def test_what_depends_on_weights_alone_is_computed_once() -> None:
     found = strata_of(Spiral(3).program(4).as_states)
     assert found is not None
     loop = found.forward(save=False)[1]
-    read = [
-        a for one in loop.passes for node in one.stores for term in node.arguments for a in term.arguments
-    ]
-    once = [node for node in read if not node.has_rows]
-    assert [node.operation for node in once] == ["mul"] * len(once) != []  # size * cos(angle), not its parts
-    assert all(map(found.is_once, once))
+    waiting = [node for one in loop.passes for node in one.stores]
+    computed = {}
+    while waiting:
+        node = waiting.pop()
+        if node.index not in computed and not loop.at_hand(node):
+            computed[node.index] = node
+            waiting.extend(node.arguments)
+    assert computed
+    assert all(node.has_rows for node in computed.values())
+    # size * cos(angle) and size * sin(angle) of the step; the derivative reads their factors, too.
+    assert {"mul", "cos", "sin"} <= {node.operation for node in found.once}
     assert all(node.has_rows for node in found.values.saved)
 
 
