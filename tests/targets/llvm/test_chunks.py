@@ -9,6 +9,7 @@ from torch import Tensor
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import sigmoid, tanh
+from nabi.native import threads as _threads
 from nabi.scan import scan
 from nabi.targets.llvm import _compiled
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
@@ -97,17 +98,14 @@ def test_steps_beside_the_sweep(cell: Cell, features: int) -> None:
 
 @needs_native
 @pytest.mark.parametrize(("batch", "steps"), [(16, 40), (1, 700), (300, 2)])
-def test_threads_change_no_bit(batch: int, steps: int) -> None:
+def test_threads_change_no_bit(batch: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Several chunks, a single sequence whose units threads share, and a step of more rows than a chunk has.
     data = Data.draw(Spiral(33), 9, Setting(batch, steps, "lengths"))
-    before = torch.get_num_threads()
     results = []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            results.append(native(data, torch.float32).all())
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 2):
+        monkeypatch.setattr(_threads, "threads_for", lambda work, threads=threads: threads)
+        monkeypatch.setattr(_threads, "pays", lambda *_: True)
+        results.append(native(data, torch.float32).all())
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
 
 
