@@ -81,6 +81,8 @@ class Program(Traced):
     def _registered(self) -> "Program":
         verify(self)
         PROGRAMS[self.key] = PROGRAMS[self.recipe] = self
+        # Made here: torch.compile reads it, and cannot trace how it is made.
+        assert self.as_states.readout is None
         return self
 
     @property

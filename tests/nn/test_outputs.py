@@ -126,13 +126,16 @@ def test_transforms_and_recomputing(rnn) -> None:
     again(x)[0].square().sum().backward()
     for name, weight in again.named_parameters():
         torch.testing.assert_close(weight.grad, weights[name].grad)
+
+
+def test_compiled_before_anything_has_run() -> None:
+    rnn = nabi.nn.RNN(Readout(6), input_size=3)
+    x = torch.randn(2, 5, 3)
     compiled = torch.compile(rnn, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(x)[0], rnn(x)[0])
 
 
 def test_layers_of_other_widths() -> None:
-    with pytest.raises(
-        ArgumentError, match="the state x1 is as wide as the input, 3 in layer 0 and 2"
-    ):
+    with pytest.raises(ArgumentError, match="the state x1 is as wide as the input, 3 in layer 0 and 2"):
         nabi.nn.RNN(Readout(5), input_size=3, num_layers=2)
     assert nabi.nn.RNN(Readout(5), input_size=2, num_layers=2)(torch.zeros(1, 4, 2))[0].shape == (1, 4, 2)
