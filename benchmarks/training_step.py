@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,8 +24,8 @@ from nabi.data import NABIYA, NOTES, encode_notes, windows
 from nabi.files import write_atomically
 from nabi.layers import LSTM, Dense
 from nabi.models import Sequential
+from nabi.native.kernel_list import StepLoop
 from nabi.training import ArrayBatches, Step
-from nabi.training._step._flat import FlatStep
 from nabi.utils import set_random_seed, to_categorical
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -33,8 +34,8 @@ END = "<!-- training step: end -->"
 UNITS, WINDOW = 128, 4
 OWN, PLAIN, FUSED = "nabi, inside `fit`", "torch's layers in a loop, Adam", "the same, fused Adam"
 SECTIONS = (
-    "forward: LSTM, Dense, loss and its gradient", "backward: Dense, LSTM; Adam", "slicing a batch",
-    "rest of the step", "between steps",
+    "LSTM, Dense, loss, backward, Adam: many steps by one call", "around the call", "slicing batches",
+    "rest of `fit`",
 )  # fmt: skip
 Times = dict[str, list[float]]  # microseconds per step, of each epoch
 
@@ -140,59 +141,59 @@ def measure(work: dict[str, Callable[[], float]], epochs: int, steps: int) -> Ti
 def measure_sections(
     model: Sequential, epoch: Callable[[], float], epochs: int, steps: int
 ) -> dict[str, float]:
-    """Return the microseconds per step in the parts of `fit`: medians, minus the overhead of the clock."""
+    """Return the microseconds per step in the parts of `fit`: medians over epochs."""
     spent: dict[str, list[float]] = {name: [] for name in SECTIONS}
-    totals: list[float] = []
+    of_epoch = dict.fromkeys(SECTIONS, 0.0)
+
+    def note(name: str, seconds: float) -> None:
+        of_epoch[name] += seconds * 1e6 / steps
+
+    kernels, around, slicing, rest = SECTIONS
     with ExitStack() as stack:
-        for owner, method, name in (
-            (FlatStep, "forward", SECTIONS[0]), (FlatStep, "backward", SECTIONS[1]),
-            (Step, "train", SECTIONS[3]),
-        ):  # fmt: skip
-            stack.enter_context(mock.patch.object(owner, method, timed(getattr(owner, method), spent[name])))
-        stack.enter_context(timed_batches(spent[SECTIONS[2]]))
+        for owner, method, name in ((StepLoop, "run", kernels), (Step, "train_several", around)):
+            stack.enter_context(
+                mock.patch.object(owner, method, timed(getattr(owner, method), partial(note, name)))
+            )
+        stack.enter_context(timed_batches(partial(note, slicing)))
         for _ in range(epochs):
-            start = time.process_time()
+            of_epoch.update(dict.fromkeys(SECTIONS, 0.0))
+            start = time.perf_counter()
             epoch()
-            totals.append((time.process_time() - start) * 1e6 / steps)
-    clock: list[float] = []
-    nothing = timed(lambda: None, clock)
-    for _ in range(10_000):
-        nothing()
-    medians = {
-        name: statistics.median(values) - statistics.median(clock) for name, values in spent.items() if values
-    }
-    inside = medians[SECTIONS[0]] + medians[SECTIONS[1]]
-    medians["between steps"] = statistics.median(totals) - medians[SECTIONS[3]] - medians[SECTIONS[2]]
-    medians["rest of the step"] -= inside
-    return medians
+            note(rest, time.perf_counter() - start)
+            of_epoch[rest] -= of_epoch[around] + of_epoch[slicing]
+            of_epoch[around] -= of_epoch[kernels]
+            for name, value in of_epoch.items():
+                spent[name].append(value)
+    return {name: statistics.median(values) for name, values in spent.items()}
 
 
-def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    """Return a wrapper that records the microseconds of each call."""
+def timed(function: Callable[..., Any], note: Callable[[float], None]) -> Callable[..., Any]:
+    """Return a wrapper that notes the seconds of each call."""
     clock = time.perf_counter
 
     def call(*arguments: Any) -> Any:
         start = clock()
-        result = function(*arguments)
-        spent.append((clock() - start) * 1e6)
-        return result
+        try:
+            return function(*arguments)
+        finally:
+            note(clock() - start)
 
     return call
 
 
 @contextmanager
-def timed_batches(spent: list[float]) -> Iterator[None]:
-    cut = ArrayBatches.epoch
+def timed_batches(note: Callable[[float], None]) -> Iterator[None]:
+    cut = ArrayBatches.several
 
-    def epoch(self: ArrayBatches) -> Iterator[Any]:
-        following = timed(cut(self).__next__, spent)
+    def several(self: ArrayBatches) -> Iterator[Any]:
+        following = timed(cut(self).__next__, note)
         while True:
             try:
                 yield following()
             except StopIteration:
                 return
 
-    with mock.patch.object(ArrayBatches, "epoch", epoch):
+    with mock.patch.object(ArrayBatches, "several", several):
         yield
 
 

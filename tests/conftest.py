@@ -57,14 +57,14 @@ def new_compiler(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def full_effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compile with LLVM's full effort, also what other tests of this process compiled without."""
-    from nabi.kernels._code import _adam, _dense, _losses
+    from nabi.kernels._code import _dense, _losses, _updates
     from nabi.targets import _run
     from nabi.targets.llvm import _compiled
     from nabi.targets.llvm._binder import _bound
 
     found = (
         _compiled.forward_kernel, _compiled.backward_kernel, _bound.bound_forward, _bound.bound_backward,
-        _run._passes, _adam._addresses, _dense._addresses, _losses._address,
+        _run._passes, _updates._addresses, _dense._addresses, _losses._address,
     )  # fmt: skip
     monkeypatch.setenv("NABI_LLVM_EFFORT", "3")
     for kernels in found:

@@ -1,13 +1,18 @@
 """Dropout in native code, or in torch if native code does not run."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nabi.native import has_failed, made_natively, runs_native
+from nabi.native.bound import BoundPass
 
-__all__ = ["Kept", "draw_kept"]
+__all__ = ["Kept", "SmallDropout", "draw_kept", "draw_keys", "small_dropout"]
+
+# Up to here one thread draws.
+_ELEMENTS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +55,54 @@ def draw_kept(like: Tensor, rate: float, generator: torch.Generator | None) -> K
     if not has_failed("dropout") and runs_native(like):
         from nabi.kernels._code import _dropout
 
-        key = int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
+        key = draw_keys((), generator)
         bits = made_natively("dropout", "dropout", lambda: _dropout.draw(like.numel(), rate, key))
         if bits is not None:
             return Kept(None, bits, 1.0 / (1.0 - rate))
     values = torch.empty_like(like).bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
     return Kept(values, None, 1.0 / (1.0 - rate))
+
+
+def draw_keys(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    """Draw the numbers that the random numbers of as many dropouts follow from, one after the other.
+
+    >>> draw_keys((2, 3), torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 3])
+    """
+    return torch.empty(shape, dtype=torch.int64).random_(generator=generator)
+
+
+class SmallDropout(Protocol):
+    """Dropout with results in the same memory every time.
+
+    Attributes:
+        rate: the probability of dropping an element.
+    """
+
+    rate: float
+
+    def forward(self, x: Tensor, key: Tensor) -> Tensor:
+        """Draw what is kept of a contiguous tensor, from a number in int64, and return it thinned out."""
+
+    def backward(self, cotangent: Tensor) -> Tensor:
+        """Return a contiguous cotangent, thinned out in the same way."""
+
+    def bound(self) -> BoundPass:
+        """Return the last step, forward and backward, as runs."""
+
+
+def small_dropout(like: Tensor, rate: float) -> SmallDropout | None:
+    """Return dropout for tensors like `like`; None if they are large, or native code does not run.
+
+    Args:
+        like: a tensor with the shape and dtype of the inputs.
+        rate: the probability of dropping an element, between 0 and 1. What is dropped is the same as that of
+            `draw_kept`.
+    """
+    if not 0 < like.numel() <= _ELEMENTS or not 0.0 < rate < 1.0 or not runs_native(like):
+        return None
+    if has_failed("dropout"):
+        return None
+    from nabi.kernels._code._dropout import NativeDropout
+
+    return made_natively("dropout", "dropout", lambda: NativeDropout(like, rate))

@@ -326,6 +326,10 @@ class Fitting(Layer):
         callbacks: Any = None,
     ) -> Any:
         """Return the outputs for inputs as for `fit`, as a numpy array `[samples, ...]`."""
+        if callbacks is None and steps is None and _shows_nothing(verbose):
+            batch = self._only_batch(x, batch_size)
+            if batch is not None:
+                return training.predict_batch(self, self._predicting(), batch)
         batches = self._data_adapter.batches(x, batch_size=batch_size, steps=steps)
         heard = training.as_callbacks(callbacks)
         return training.predict(self, self._predicting(), batches, verbose=verbose, callbacks=heard)
@@ -333,7 +337,24 @@ class Fitting(Layer):
     @public
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as a numpy array."""
+        batch = self._only_batch(x, len(x)) if isinstance(x, np.ndarray) and x.ndim else None
+        if batch is not None:
+            return training.predict_batch(self, self._predicting(), batch)
         return training.predict(self, self._predicting(), self._data_adapter.whole(x))
+
+    def _only_batch(self, x: Any, batch_size: int | None) -> Tensor | None:
+        """Return an array as the only batch that it makes; None if there is more to it."""
+        if type(x) is not np.ndarray or not x.ndim or len(self.input_names) > 1:
+            return None
+        if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
+            return None  # refused there
+        wanted = self.declared_input_shape
+        fixed = None if wanted is None else wanted[0]
+        size = batch_size or fixed or training.DEFAULT_BATCH_SIZE
+        if not 0 < len(x) <= size or (fixed is not None and not len(x) == size == fixed):
+            return None
+        found = training.to_tensor("x", x, self.dtype, self.device)
+        return found if wanted is None else adjusted(found, wanted, "x", self.name)
 
     def _predicting(self) -> Callable[[Any], Any]:
         if not self._defines("predict_step"):
@@ -513,6 +534,10 @@ class Fitting(Layer):
         self.to(device)
         if self._compiled is not None:
             self._compiled.optimizer.move_state(device)
+
+
+def _shows_nothing(verbose: object) -> bool:
+    return type(verbose) is int and verbose == 0
 
 
 def _first_weight(module: torch.nn.Module) -> Tensor | None:

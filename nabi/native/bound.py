@@ -46,7 +46,10 @@ class BoundPass(NamedTuple):
         input_gradient: the gradient of the input, None if it is not computed.
         gradients: the trained weights with their gradients.
         families: the gradients of a program's families, None where not needed.
-        after: what is still to be done after the backward run, before the weights change; None for nothing.
+        before: runs before the forward run.
+        key: where the address of the number is that random numbers follow from, if there are any.
+        copies: further runs after the backward run.
+        after: what is still to be done after these, before the weights change; None for nothing.
         initial: for each state where the addresses of its initial values are.
         final: for each state where the address of its final values is.
         by_time: whether the input must have time before the sequences in memory.
@@ -65,6 +68,9 @@ class BoundPass(NamedTuple):
     by_time: bool = False
     holds: object = None
     families: Sequence[Tensor | None] = ()
+    before: Sequence[Run] = ()
+    key: Slot | None = None
+    copies: Sequence[Run] = ()
     after: Callable[[], None] | None = None
 
 
@@ -76,6 +82,7 @@ class BoundLoss(NamedTuple):
         targets, outputs: where their addresses are.
         gradient: the gradient for the outputs, in the same memory at every run.
         value: gives the loss after a run.
+        loss: where it is, in double precision.
     """
 
     run: Run
@@ -83,3 +90,4 @@ class BoundLoss(NamedTuple):
     outputs: Slot
     gradient: Tensor
     value: Callable[[], float]
+    loss: Slot

@@ -12,7 +12,6 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.kernels import (
-        AdamSteps,
         Kept,
         PooledConvolution,
         Rows,
@@ -49,7 +48,6 @@ else:
         {
             # They have rooms of their own now; these names stay.
             "nabi.kernels": [
-                "AdamSteps",
                 "Kept",
                 "PooledConvolution",
                 "Rows",
@@ -82,7 +80,6 @@ else:
     )
 
 __all__ = [
-    "AdamSteps",
     "Gradients",
     "Kept",
     "Passes",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Compiled,
     )
     from nabi.training._data._batches import (
+        DEFAULT_BATCH_SIZE,
         ArrayBatches,
         Batches,
         StreamBatches,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from nabi.training._loop._evaluation import (
         evaluate,
         predict,
+        predict_batch,
     )
     from nabi.training._loop._loop import (
         fit,
@@ -120,6 +122,7 @@ else:
             "nabi.training._callbacks._saving": ["BackupAndRestore", "CSVLogger", "ModelCheckpoint"],
             "nabi.training._compiled": ["Compiled"],
             "nabi.training._data._batches": [
+                "DEFAULT_BATCH_SIZE",
                 "ArrayBatches",
                 "Batches",
                 "StreamBatches",
@@ -141,7 +144,7 @@ else:
             "nabi.training._data._tensors": ["resolve_device", "to_tensor"],
             "nabi.training._data._threads": ["on_threads"],
             "nabi.training._loop._compiled_file": ["training_from_file", "training_to_file"],
-            "nabi.training._loop._evaluation": ["evaluate", "predict"],
+            "nabi.training._loop._evaluation": ["evaluate", "predict", "predict_batch"],
             "nabi.training._loop._loop": ["fit"],
             "nabi.training._loop._progress": ["make_display"],
             "nabi.training._loop._resumable_training": ["BatchCallbacks", "ResumableTraining"],
@@ -153,6 +156,7 @@ else:
     )
 
 __all__ = [
+    "DEFAULT_BATCH_SIZE",
     "ArrayBatches",
     "BackupAndRestore",
     "BatchCallbacks",
@@ -193,6 +197,7 @@ __all__ = [
     "named",
     "on_threads",
     "predict",
+    "predict_batch",
     "resolve_device",
     "row_count",
     "set_random_seed",

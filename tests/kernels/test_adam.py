@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
-from nabi.kernels._code import _adam
+from nabi.kernels import AdamOptions, adam_steps
+from nabi.kernels._code import _adam, _updates
 from nabi.native import OTHER_MACHINES, threads as _threads
-from nabi.targets import adam_steps
 
 from ..native.machines import called_by, needs_native
 
@@ -37,7 +37,7 @@ def run(counts: list[int], dtype: torch.dtype, steps: int, chosen: dict[str, Any
     adam = adam_steps(weights, means, squares, counters)
     assert adam is not None
     for number in range(3):
-        assert adam.step(weights, gradients(weights, number), **chosen)
+        assert adam.step(weights, gradients(weights, number), AdamOptions(**chosen))
     return list(made)
 
 
@@ -89,7 +89,7 @@ def test_rounding_is_no_larger_than_torchs() -> None:
     adam = adam_steps(*native)
     assert adam is not None
     slope = gradients(native[0], 0)
-    adam.step(native[0], slope, **USUAL)
+    adam.step(native[0], slope, AdamOptions(**USUAL))
     for made, slopes in ((exact, [slope[0].double()]), (plain, slope)):
         made[3][0].add_(1)
         torch._fused_adam_(
@@ -119,7 +119,11 @@ def test_settings_may_change_from_step_to_step() -> None:
         fresh = adam_steps(*other)
         assert fresh is not None
         for adam, made in ((changing, one), (fresh, other)):
-            adam.step(made[0], gradients(made[0], number), **{**USUAL, "rate": rate, "decay": number / 100})
+            adam.step(
+                made[0],
+                gradients(made[0], number),
+                AdamOptions(**{**USUAL, "rate": rate, "decay": number / 100}),
+            )
     assert torch.equal(one[0][0], other[0][0])
 
 
@@ -129,7 +133,7 @@ def test_a_gradient_that_is_not_finite_reaches_its_own_weight_alone() -> None:
     assert adam is not None
     slopes = gradients(made[0], 0)
     slopes[0][17] = math.nan
-    adam.step(made[0], slopes, **USUAL)
+    adam.step(made[0], slopes, AdamOptions(**USUAL))
     assert made[0][0].isnan().nonzero().tolist() == [[17]]
 
 
@@ -137,7 +141,7 @@ def test_weights_that_lie_elsewhere_are_refused() -> None:
     weights, means, squares, counters = tensors([20], torch.float32, 3)
     adam = adam_steps(weights, means, squares, counters)
     assert adam is not None
-    assert not adam.step([weights[0].clone()], gradients(weights, 0), **USUAL)
+    assert not adam.step([weights[0].clone()], gradients(weights, 0), AdamOptions(**USUAL))
     assert counters[0] == 3
 
 
@@ -151,4 +155,4 @@ def test_torch_does_what_native_code_does_not(monkeypatch: pytest.MonkeyPatch) -
 def test_code_for_other_machines(name: str) -> None:
     machine = OTHER_MACHINES[name]
     allowed = {"_fltused", *(("fma", "fmaf") if "sse" in name else ())}
-    assert called_by(_adam.write(machine), machine) <= allowed
+    assert called_by(_updates.write(_adam.ADAM, machine), machine) <= allowed

@@ -36,8 +36,13 @@ def test_the_definition_gives_the_numbers_that_its_authors_publish() -> None:
     assert philox(*digits_of_pi) == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
 
 
+def as_key(key: int) -> torch.Tensor:
+    """The same 64 bits as a signed number."""
+    return torch.tensor((key + 2**63) % 2**64 - 2**63)
+
+
 def kept(count: int, rate: float, key: int = KEY) -> np.ndarray:
-    bits = np.unpackbits(_dropout.draw(count, rate, key).numpy(), bitorder="little")
+    bits = np.unpackbits(_dropout.draw(count, rate, as_key(key)).numpy(), bitorder="little")
     return bits[:count].astype(bool)
 
 
@@ -69,7 +74,7 @@ def test_thinning_is_a_product(count: int, dtype: torch.dtype, threads: int) -> 
     x = torch.from_numpy(np.random.default_rng(count).normal(size=count)).to(dtype)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_threads, "threads_for", lambda work: threads)
-        found = _dropout.thin(x, _dropout.draw(count, 0.4, KEY), 1 / 0.6)
+        found = _dropout.thin(x, _dropout.draw(count, 0.4, as_key(KEY)), 1 / 0.6)
     mask = torch.from_numpy(kept(count, 0.4)).to(dtype) * torch.tensor(1 / 0.6, dtype=dtype)
     assert torch.equal(found, x * mask)
 

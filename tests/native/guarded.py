@@ -21,11 +21,21 @@ import nabi.nn
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir.functions import greater, tanh
-from nabi.layers import LSTM, Dense
+from nabi.kernels import (
+    AdamOptions,
+    RMSpropOptions,
+    SGDOptions,
+    adam_steps,
+    rmsprop_steps,
+    sgd_steps,
+    small_dropout,
+    small_embedding,
+)
+from nabi.layers import GRU, LSTM, Dense, Dropout
 from nabi.models import Sequential
 from nabi.native import _guard, threads as _threads
 from nabi.scan import Options, PreparedStep, TrainingPass, step
-from nabi.targets import adam_steps, draw_kept, eager, pooled_convolution, small_dense, small_loss
+from nabi.targets import draw_kept, eager, pooled_convolution, small_dense, small_loss
 from nabi.training._step._step import Chain
 from nabi.utils import set_random_seed
 
@@ -320,10 +330,7 @@ def check_adam(part: int | None) -> Iterator[str]:
             for weight, gradient in zip(expected, gradients, strict=True):
                 weight.grad = gradient.clone()
             optimizer.step()
-            steps.step(
-                weights, gradients, rate=0.01, betas=(0.9, 0.999), epsilon=1e-8,
-                decay=decay, decoupled=decoupled, maximize=False,
-            )  # fmt: skip
+            steps.step(weights, gradients, AdamOptions(0.01, (0.9, 0.999), 1e-8, decay, decoupled))
         for one, other in zip(weights, expected, strict=True):
             near(one, other.detach(), "Adam")
         yield "Adam"
@@ -403,14 +410,69 @@ def check_pooled(part: int | None) -> Iterator[str]:
         yield "pooled convolution"
 
 
+def check_fixed(part: int | None) -> Iterator[str]:
+    """Embeddings and dropout with results in the same memory every time."""
+    for dtype, width in itertools.product(DTYPES, (1, 16, 21)):
+        weight = torch.randn(9, width, dtype=dtype)
+        embedding = small_embedding(weight, 5)
+        assert embedding is not None
+        for _ in range(2):
+            numbers = torch.randint(0, 9, (5,))
+            cotangent = torch.randn(5, width, dtype=dtype)
+            near(embedding.forward(numbers), weight[numbers], "embedding")
+            embedding.backward(cotangent)
+            expected = torch.zeros_like(weight).index_add_(0, numbers, cotangent)
+            near(embedding.gradient, expected, "embedding")
+        yield "embedding"
+        x = torch.randn(5, width, dtype=dtype)
+        dropout = small_dropout(x, 0.4)
+        assert dropout is not None
+        y = dropout.forward(x, torch.tensor(7))
+        kept = y != 0
+        near(y, torch.where(kept, x / 0.6, 0.0), "dropout")
+        near(dropout.backward(x), y, "dropout")
+        yield "dropout"
+
+
+def check_descent(part: int | None) -> Iterator[str]:
+    """Steps of SGD and RMSprop beside torch's."""
+    for dtype, momentum, centered in itertools.product(DTYPES, (0.0, 0.9), (False, True)):
+        weights = [torch.randn(n, dtype=dtype) for n in (1, 7, 33 * 17, 16, 15)]
+        others = [weight.clone() for weight in weights]
+        expected = [[nn.Parameter(weight.clone()) for weight in weights] for _ in range(2)]
+        optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.SGD(expected[0], 0.01, momentum, nesterov=centered and momentum > 0),
+            torch.optim.RMSprop(expected[1], 0.01, 0.9, momentum=momentum, centered=centered),
+        ]
+        zeros = [[torch.zeros_like(w) for w in weights] for _ in range(4)]
+        counters = [torch.zeros(()) for _ in weights]
+        steps = sgd_steps(weights, zeros[0])
+        both = rmsprop_steps(others, *zeros[1:], counters)
+        assert steps is not None
+        assert both is not None
+        for _ in range(3):
+            gradients = [torch.randn_like(weight) for weight in weights]
+            for own, optimizer in zip(expected, optimizers, strict=True):
+                for weight, gradient in zip(own, gradients, strict=True):
+                    weight.grad = gradient.clone()
+                optimizer.step()
+            steps.step(weights, gradients, SGDOptions(0.01, momentum, nesterov=centered))
+            both.step(others, gradients, RMSpropOptions(0.01, 0.9, 1e-8, momentum, centered))
+        for found, own in zip((weights, others), expected, strict=True):
+            for one, other in zip(found, own, strict=True):
+                near(one, other.detach(), "SGD and RMSprop")
+        yield "SGD and RMSprop"
+
+
 def check_flat_steps(part: int | None) -> Iterator[str]:
     """Steps that are taken down, with states that go from batch to batch, beside their parts."""
     x, y = torch.randn(70, 3, 2), torch.randn(70, 2)
 
     def trained(stateful: bool, batch: int) -> Sequential:
         set_random_seed(0)
-        first = LSTM(5, batch_input_shape=(batch if stateful else None, 3, 2), stateful=stateful)
-        model = Sequential([first, Dense(3, "tanh"), Dense(2)])
+        kind = LSTM if stateful else GRU
+        first = kind(5, batch_input_shape=(batch if stateful else None, 3, 2), stateful=stateful)
+        model = Sequential([first, Dropout(0.5), Dense(3, "tanh"), Dense(2)])
         model.compile("adam", "mse")
         for _ in range(2):
             model.fit(x, y, batch, 2, shuffle=False, verbose=0)
@@ -428,7 +490,7 @@ def check_flat_steps(part: int | None) -> Iterator[str]:
 
 CHECKS = (
     check_cells, check_odd_cells, check_modules, check_prepared, check_adam, check_small, check_pooled,
-    check_flat_steps,
+    check_flat_steps, check_descent, check_fixed,
 )  # fmt: skip
 
 

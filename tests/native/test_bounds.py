@@ -7,13 +7,12 @@ import torch
 
 from nabi import cells
 from nabi.errors import ArgumentError, NabiError, ShapeError
-from nabi.kernels import _row_layout
+from nabi.kernels import AdamOptions, _row_layout, adam_steps
 from nabi.kernels._code import _dropout
 from nabi.native.addresses import expect
 from nabi.scan import scan
 from nabi.scan._layout import batch_rows
 from nabi.targets import (
-    adam_steps,
     pooled_convolution,
     prepare,
     prepare_step,
@@ -74,14 +73,14 @@ def test_adam_refuses_gradients_that_are_not_as_their_weight(wrong: torch.Tensor
     steps = adam_steps([weight], [mean], [square], [counter])
     assert steps is not None
     with pytest.raises(NabiError, match=r"gradient: expected"):
-        steps.step([weight], [wrong], **USUAL)
+        steps.step([weight], [wrong], AdamOptions(**USUAL))
     assert not weight.any()
     right = torch.ones(7)
-    assert steps.step([weight], [right], **USUAL)
+    assert steps.step([weight], [right], AdamOptions(**USUAL))
     # What lies where a right one lay is looked at after this.
     steps.forget_gradients()
     with pytest.raises(ShapeError):
-        steps.step([weight], [right[:6]], **USUAL)
+        steps.step([weight], [right[:6]], AdamOptions(**USUAL))
 
 
 @pytest.mark.parametrize("wrong", [torch.ones(2, 4), torch.ones(3, 8)[:, ::2], torch.ones(3, 4).double()])
@@ -111,7 +110,7 @@ def test_a_dense_layer_refuses_a_bias_of_another_width() -> None:
 
 
 def test_dropout_refuses_bits_of_another_tensor() -> None:
-    bits = _dropout.draw(64, 0.5, 1)
+    bits = _dropout.draw(64, 0.5, torch.tensor(1))
     with pytest.raises(ShapeError, match="bits: expected"):
         _dropout.thin(torch.ones(65), bits, 2.0)
     with pytest.raises(ArgumentError, match="x: expected"):

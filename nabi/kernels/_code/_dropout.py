@@ -16,9 +16,10 @@ from torch import Tensor
 
 from nabi.native import Machine, compiled, host, threads as _threads
 from nabi.native.addresses import arguments, expect, to_fill, to_read
+from nabi.native.bound import BoundPass, Run, Slot
 from nabi.native.vectors import BYTE, INDEX, POINTER, Vectors, index, loop_over
 
-__all__ = ["draw", "thin", "write"]
+__all__ = ["NativeDropout", "draw", "thin", "write"]
 
 _BLOCK = 64
 """Elements of a block: four words of sixteen counters."""
@@ -32,18 +33,82 @@ _LOW = 0xFFFFFFFF
 _DRAW_COST, _THIN_COST = 8.0, 1.0
 
 
-def draw(count: int, rate: float, key: int) -> Tensor:
+def draw(count: int, rate: float, key: Tensor) -> Tensor:
     """Draw which of `count` elements are kept, one bit each, the first in the lowest bit of the first byte.
 
     Args:
         count: number of elements.
         rate: the probability of dropping an element, below 1.
-        key: 64 random bits.
+        key: 64 random bits, one number in int64.
     """
-    blocks = -(-count // _BLOCK)
-    bits = torch.empty(blocks * _HALF, dtype=torch.uint8)
-    _run("draw", (to_fill(bits), blocks, key, min(round(rate * 2**32), _LOW)), count * _DRAW_COST)
+    expect("key", key, (), torch.int64)
+    bits = torch.empty(-(-count // _BLOCK) * _HALF, dtype=torch.uint8)
+    _run("draw", _draw_arguments(bits, rate, key), count * _DRAW_COST)
     return bits
+
+
+def _draw_arguments(bits: Tensor, rate: float, key: Tensor | None) -> tuple[int, ...]:
+    threshold = min(round(rate * 2**32), _LOW)
+    return to_fill(bits), 0 if key is None else to_read(key), bits.numel() // _HALF, threshold
+
+
+class NativeDropout:
+    """See `nabi.kernels.SmallDropout`.
+
+    Raises:
+        NativeError: if the kernels can't be compiled.
+    """
+
+    def __init__(self, like: Tensor, rate: float) -> None:
+        addresses, count = _addresses(), like.numel()
+        self._like = like.new_empty(0)
+        self._shape, self.rate = like.shape, rate
+        self._bits = torch.empty(-(-count // _BLOCK) * _HALF, dtype=torch.uint8)
+        self._y, self._dx = like.new_empty(2, *like.shape).unbind()
+        thin = addresses["thin32" if like.dtype is torch.float32 else "thin64"]
+        factor = _bits_of(1.0 / (1.0 - rate))
+        self._draw = Run(addresses["draw"], arguments(4, _draw_arguments(self._bits, rate, None)))
+        self._there, self._back = (
+            Run(thin, arguments(5, (0, to_read(self._bits), to_fill(found), count, factor)))
+            for found in (self._y, self._dx)
+        )
+
+    def forward(self, x: Tensor, key: Tensor) -> Tensor:
+        """Draw, and return the inputs thinned out."""
+        expect("key", key, (), torch.int64)
+        expect("x", x, self._shape, self._like.dtype)
+        self._draw.block[_KEY], self._there.block[0] = to_read(key), to_read(x)
+        _threads.run(*self._draw, 1)
+        _threads.run(*self._there, 1)
+        return self._y
+
+    def backward(self, cotangent: Tensor) -> Tensor:
+        """Return the cotangent, thinned out in the same way."""
+        expect("cotangent", cotangent, self._shape, self._like.dtype)
+        self._back.block[0] = to_read(cotangent)
+        _threads.run(*self._back, 1)
+        return self._dx
+
+    def bound(self) -> BoundPass:
+        """Return the last step, forward and backward, as runs."""
+        return BoundPass(
+            self._there, self._back,
+            inputs=(Slot(self._there.block, 0),),
+            output=self._y,
+            cotangents=(Slot(self._back.block, 0),),
+            input_gradient=self._dx,
+            before=(self._draw,),
+            key=Slot(self._draw.block, _KEY),
+            holds=self,
+        )  # fmt: skip
+
+
+_KEY = 1
+
+
+def _bits_of(number: float) -> int:
+    (bits,) = struct.unpack("<q", struct.pack("<d", number))
+    return int(bits)
 
 
 def thin(x: Tensor, bits: Tensor, scale: float) -> Tensor:
@@ -53,8 +118,8 @@ def thin(x: Tensor, bits: Tensor, scale: float) -> Tensor:
     expect("x", x, x.shape, torch.float32 if x.dtype is torch.float32 else torch.float64)
     found = torch.empty_like(x)
     name = "thin32" if x.dtype is torch.float32 else "thin64"
-    (factor,) = struct.unpack("<q", struct.pack("<d", scale))
-    _run(name, (to_read(x), to_read(bits), to_fill(found), count, factor), count * _THIN_COST)
+    values = (to_read(x), to_read(bits), to_fill(found), count, _bits_of(scale))
+    _run(name, values, count * _THIN_COST)
     return found
 
 
@@ -100,7 +165,8 @@ def _share(b: ir.IRBuilder, total: Any, thread: Any, threads: Any) -> tuple[Any,
 
 
 def _write_draw(module: ir.Module) -> None:
-    b, (bits, blocks, key, threshold), thread, threads = _function(module, "draw", 1, 3)
+    b, (bits, key_at, blocks, threshold), thread, threads = _function(module, "draw", 2, 2)
+    key = b.load(key_at, align=8, typ=INDEX)
     v = Vectors(b, "float64", _HALF)  # words of 32 bits are stored in 64 bits, to hold their products
     low, shift = v.integer_constant(_LOW), v.integer_constant(32)
     keys = [v.splat(b.and_(key, index(_LOW))), v.splat(b.lshr(key, index(32)))]

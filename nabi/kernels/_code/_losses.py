@@ -62,6 +62,7 @@ class NativeLoss:
             Slot(block, 1),
             self._gradient,
             lambda: self._loss.value,
+            Slot(block, _ARGUMENTS.index("loss")),
         )
 
 

@@ -16,7 +16,16 @@ from nabi.training._data._py_dataset import PyDataset
 from nabi.training._data._random_checks import check_random_state
 from nabi.training._data._tensors import sample_count
 
-__all__ = ["ArrayBatches", "Batch", "Batches", "StreamBatches", "class_weights", "make_batches"]
+__all__ = [
+    "DEFAULT_BATCH_SIZE",
+    "ArrayBatches",
+    "Batch",
+    "Batches",
+    "SeveralBatches",
+    "StreamBatches",
+    "class_weights",
+    "make_batches",
+]
 
 Batch = tuple[Part, Part | None, Part | None]
 DEFAULT_BATCH_SIZE = 32
@@ -55,6 +64,12 @@ class ArrayBatches:
 
     def epoch(self) -> Iterator[Batch]:
         """Yield the batches in order, or in a new random order if there is a generator."""
+        for several in self.several():
+            while several.left:
+                yield several.take()
+
+    def several(self) -> Iterator["SeveralBatches"]:
+        """Yield the batches of an epoch, small ones many at a time."""
         size, count = self.batch_size, len(self._first)
         order: Tensor | None = None
         if self.generator is not None:
@@ -63,14 +78,10 @@ class ArrayBatches:
         several = size * max(1, min(_AT_ONCE, _NUMBERS_AT_ONCE // max(1, size * self._row_numbers())))
         for start in range(0, limit, several):
             stop = min(start + several, limit)
-            found = self.part(slice(start, stop) if order is None else order[start:stop])
-            if stop - start <= size:
-                yield found
-                del found  # its memory is reused for the next
-            else:
-                yield from zip(
-                    *(_pieces(part, size, -(-(stop - start) // size)) for part in found), strict=True
-                )
+            # Not held here meanwhile: its memory is reused for the next.
+            yield SeveralBatches(
+                self.part(slice(start, stop) if order is None else order[start:stop]), size, stop - start
+            )
 
     def _row_numbers(self) -> int:
         """Return the number of elements per sample, including targets and weights."""
@@ -85,6 +96,57 @@ class ArrayBatches:
         x = _rows(self.x, rows)
         assert x is not None
         return x, _rows(self.y, rows), _rows(self.weights, rows)
+
+
+class SeveralBatches:
+    """Batches that lie side by side; the last may be smaller.
+
+    Args:
+        samples: of all batches.
+        size: samples in each.
+        count: samples in all.
+
+    Attributes:
+        left: samples of which nothing has been taken yet.
+    """
+
+    def __init__(self, samples: Batch, size: int, count: int) -> None:
+        self._samples: Batch | None = samples
+        self.size, self.left, self._count = size, count, count
+        self._pieces: Iterator[Any] | None = None
+
+    @property
+    def rest(self) -> Batch:
+        """The samples that are left."""
+        assert self._samples is not None
+        first = self._count - self.left
+        if not first:
+            return self._samples
+        x, y, weights = (_rows(part, slice(first, None)) for part in self._samples)
+        assert x is not None
+        return x, y, weights
+
+    def drop(self, batches: int) -> Batch:
+        """Leave out the next batches, all of which are full; return the last of them."""
+        rest, size = self.rest, self.size
+        self.left -= batches * size
+        self._pieces = None
+        x, y, weights = (_rows(part, slice((batches - 1) * size, batches * size)) for part in rest)
+        assert x is not None
+        return x, y, weights
+
+    def take(self) -> Batch:
+        """Return the next batch."""
+        left, size = self.left, self.size
+        if self._pieces is None:
+            rest = self.rest
+            if left <= size:
+                self._samples, self.left = None, 0
+                return rest
+            self._pieces = zip(*(_pieces(part, size, -(-left // size)) for part in rest), strict=True)
+        self.left = max(0, left - size)
+        found: Batch = next(self._pieces)
+        return found
 
 
 def _rows(part: Any, rows: slice | Tensor) -> Part | None:

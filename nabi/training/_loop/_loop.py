@@ -15,7 +15,7 @@ from nabi.errors import ArgumentError, NotFiniteError
 from nabi.training._callbacks._base import Callback, CallbackList, History
 from nabi.training._callbacks._saving import BackupAndRestore
 from nabi.training._compiled import Compiled, KeepsExtra, Trainable
-from nabi.training._data._batches import Batch, Batches, StreamBatches
+from nabi.training._data._batches import ArrayBatches, Batch, Batches, StreamBatches
 from nabi.training._data._inputs_outputs import Part, first_of
 from nabi.training._loop._checkpoint import Position
 from nabi.training._loop._evaluation import evaluate_batches
@@ -250,10 +250,13 @@ class _Fit(Loop):
         resumed = (callback.resumed_epoch or 0 for callback in self._callbacks.callbacks)
         self.position.epoch = max(self._initial_epoch, *resumed)
 
-    def batches(self, first: int) -> Iterator[Batch]:
+    def _start(self) -> None:
         start_figures(self._model, self._compiled)
         self._model.train(True)
         self._step = None
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        self._start()
         batches = self._data.epoch()
         if self._prepare is None or (batch := next(batches, None)) is None:
             return batches
@@ -262,17 +265,49 @@ class _Fit(Loop):
         self._prepare = None
         return chain([batch], batches)
 
+    def _batches(self, display: Display, callbacks: CallbackList) -> bool:
+        data = self._data
+        by_batch = self._compiled.scheduler is not None and self._compiled.schedule_every == "batch"
+        if self._is_watched or display.shows_batches or by_batch or not isinstance(data, ArrayBatches):
+            return super()._batches(display, callbacks)
+        self._start()
+        position = self.position
+        for several in data.several():
+            while several.left:
+                if self._step is None:
+                    self._step = self._new_step()
+                done = self._step.train_several(several)
+                if done:
+                    self._look_at_loss(position.batch + done, several.drop(done))
+                else:
+                    self.step(several.take())
+                    done = 1
+                position.batch += done
+                if self.interrupt.asked:
+                    return position.batch == self.batches_per_epoch
+                if self.ends_epoch():
+                    return True
+        self.end_batches()
+        return True
+
+    def _new_step(self) -> Step:
+        return Step(self._model, self._compiled, alone=self._exclusive)
+
     def step(self, batch: Batch) -> None:
         compiled = self._compiled
         if self._step is None or self._is_watched:
-            self._step = Step(self._model, compiled, alone=self._exclusive)
+            self._step = self._new_step()
         self._step.train(batch)
-        if not compiled.mean_loss.finite:
-            if not self._callbacks.handles_not_finite:
-                raise self._not_finite(self.position.batch + 1, batch)
-            self._model.stop_training = True
+        self._look_at_loss(self.position.batch + 1, batch)
         if compiled.scheduler is not None:
             compiled.advance_schedule("batch", None)
+
+    def _look_at_loss(self, number: int, batch: Batch | None) -> None:
+        """End the training after batch `number`, if its loss is not finite."""
+        if not self._compiled.mean_loss.finite:
+            if not self._callbacks.handles_not_finite:
+                raise self._not_finite(number, batch)
+            self._model.stop_training = True
 
     def figures(self) -> dict[str, Any]:
         return self._compiled.figures()

@@ -11,10 +11,10 @@ from torch.nn import Parameter
 from nabi import _checks
 from nabi._public import check_names
 from nabi.errors import ArgumentError, NotReadyError
-from nabi.kernels import AdamUpdate
+from nabi.kernels import Update
 from nabi.training._optimizers._keras_steps import SGD
 from nabi.training._optimizers._schedule_classes import LearningRateSchedule, deserialize, rate_at, serialize
-from nabi.training._step._adam import FusedAdam
+from nabi.training._step._fused import FusedStep
 
 __all__ = ["Optimizer", "TorchOptimizer"]
 
@@ -107,7 +107,7 @@ class Optimizer:
         self.iterations = 0
         self._torch: torch.optim.Optimizer | None = None
         self._parameters: list[Parameter] = []
-        self._fused_step: FusedAdam | None = None
+        self._fused_step: FusedStep | None = None
 
     @property
     def torch_optimizer(self) -> torch.optim.Optimizer:
@@ -230,7 +230,7 @@ class Optimizer:
             self._average()
         self.iterations += 1
 
-    def prepare(self) -> AdamUpdate | None:
+    def prepare(self) -> Update | None:
         """Prepare the next step as one run of a kernel; None, with nothing done, if `step` must be called.
 
         Whoever runs it holds weights and gradients meanwhile and calls `has_run` afterwards.
@@ -241,11 +241,16 @@ class Optimizer:
         self._set_rate()
         return self._fused_step.prepare()
 
-    def has_run(self, update: AdamUpdate) -> None:
-        """Count the step that `prepare` gave."""
+    def has_run(self, update: Update, steps: int = 1) -> None:
+        """Count the step that `prepare` gave, which may have been made several times."""
         assert self._fused_step is not None
         self._fused_step.has_run(update)
-        self.iterations += 1
+        self.iterations += steps
+
+    @property
+    def has_steady_rate(self) -> bool:
+        """Whether the learning rate is the same at every step, unless somebody sets it."""
+        return not self.decay and self.learning_rate_schedule is None
 
     def _set_rate(self) -> None:
         """Give the torch optimizer the learning rate of the next step, where it changes from step to step."""
@@ -280,7 +285,7 @@ class Optimizer:
 
     def look_again(self) -> None:
         """Look for a fused step again, after user code may have changed the optimizer."""
-        self._fused_step = None if self._torch is None else FusedAdam.of(self._torch, self._fused_step)
+        self._fused_step = None if self._torch is None else FusedStep.of(self._torch, self._fused_step)
 
     def clear_gradients(self) -> None:
         """Clear the gradients of the last step."""

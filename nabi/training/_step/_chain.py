@@ -239,9 +239,18 @@ def find_parts(
 
         parts = in_pairs(parts)
     if not masks:
+        _choose_embedding(parts)
         return Parts(parts, logits, None)
     through = _with_masks([own for _, own in parts[1:]])
     return None if through is None else Parts(parts, logits, through)
+
+
+def _choose_embedding(parts: Sequence[tuple[Layer, Pass]]) -> None:
+    """Let an embedding without a mask be native, and tell it whether the next layer goes over time."""
+    (_, first), *others = parts
+    if isinstance(first, EmbeddingPass):
+        first.is_native = True
+        first.by_time = bool(others) and isinstance(others[0][1], RecurrentPass)
 
 
 _KINDS: dict[type[Layer], Callable[[Any], Pass | None]] = {

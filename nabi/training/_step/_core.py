@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nabi import activations
-from nabi.kernels import Kept, SmallDense, small_dense
+from nabi.kernels import Kept, SmallDense, SmallDropout, draw_keys, small_dense, small_dropout
 from nabi.layers import RNN, Activation, Dense, Dropout, Flatten
 from nabi.native.bound import BoundPass
 
@@ -36,6 +36,7 @@ class Pass(ABC):
         ends_masks: whether its output has no steps any more.
         is_view: whether its output lies where its input does, and its cotangent too.
         stateful_layer: the layer, if it keeps states from batch to batch.
+        random_layer: the layer, if it draws random numbers.
     """
 
     takes_masks: bool = False
@@ -43,6 +44,7 @@ class Pass(ABC):
     ends_masks: bool = False
     is_view: bool = False
     stateful_layer: RNN | None = None
+    random_layer: Dropout | None = None
 
     @abstractmethod
     def fits(self, shape: Shape) -> Shape | None:
@@ -59,6 +61,10 @@ class Pass(ABC):
     def mask(self, mask: Tensor | None) -> Tensor | None:
         """Take the mask `[B, T, 1]` of the next batch, None if all steps count; return that of the output."""
         return mask
+
+    def accepts(self, x: Tensor) -> bool:
+        """Return whether native code may take an input of the right shape, where that is not sure."""
+        return True
 
     def bound(self, need_input: bool) -> BoundPass | None:
         """Return what it did last, forward and backward, as two runs of kernels; None if it was more.
@@ -249,8 +255,11 @@ class DropoutPass(Pass):
     takes_masks = True
 
     def __init__(self, layer: Dropout) -> None:
-        self._layer = layer
+        self._layer = self.random_layer = layer
         self._kept: Kept | None = None
+        self._small: SmallDropout | None = None
+        self._shape: torch.Size | None = None
+        self._is_small = False
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape that the shape of the noise can be drawn for."""
@@ -259,13 +268,27 @@ class DropoutPass(Pass):
 
     def forward(self, x: Tensor) -> Tensor:
         """The inputs, thinned out."""
-        self._kept = self._layer.draw(x) if self._layer.training else None
+        layer = self._layer
+        small = self._small
+        if x.shape != self._shape or (small is not None and small.rate != layer.rate):
+            self._shape = x.shape
+            small = self._small = small_dropout(x, layer.rate) if layer.noise_shape is None else None
+        self._is_small = small is not None and layer.training
+        if small is not None and layer.training:
+            return small.forward(x.contiguous(), draw_keys((), layer.seed_generator.generator(x.device)))
+        self._kept = layer.draw(x) if layer.training else None
         return x if self._kept is None else self._kept.times(x)
 
     def backward(self, cotangent: Tensor, need_input: bool) -> Tensor:
         """The cotangent, thinned out in the same way."""
+        if self._is_small and self._small is not None:
+            return self._small.backward(cotangent.contiguous())
         kept, self._kept = self._kept, None
         return cotangent if kept is None else kept.times(cotangent)
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code, where that drew."""
+        return self._small.bound() if self._is_small and self._small is not None else None
 
 
 class FlattenPass(Pass):

@@ -7,74 +7,23 @@ in between it is decided whether the loss is finite. What the kernels compute is
 parts, to the last bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor
 
-from nabi.layers import RNN
 from nabi.native import NativeError
-from nabi.native.addresses import to_fill, to_read
-from nabi.native.bound import BoundPass, Slot
+from nabi.native.addresses import GUARDED, to_read
+from nabi.native.bound import BoundPass, Run
 from nabi.native.kernel_list import KernelList
 from nabi.training._optimizers._classes import Optimizer
+from nabi.training._step._between import Draws, StatesOfSteps, put
 from nabi.training._step._core import Pass
 from nabi.training._step._losses import ClosedForm
+from nabi.training._step._several import SeveralSteps
 
 __all__ = ["FlatStep"]
-
-# Numbers of new final states for which memory is taken at once.
-_STATE_NUMBERS = 1 << 12
-
-
-class _States:
-    """The states that a stateful layer keeps: where they are read and where new ones are written.
-
-    Args:
-        layer: the layer.
-        bound: its runs.
-        readers: where else the address of the new first state goes, if that is the layer's output.
-    """
-
-    def __init__(self, layer: RNN, bound: BoundPass, readers: Sequence[Slot]) -> None:
-        self._layer, self._initial, self._final, self.readers = layer, bound.initial, bound.final, readers
-        self._like = layer.kept_states()
-        # Read backward too, when the layer has new ones.
-        self._given: Sequence[Tensor] = ()
-        self._spare: list[tuple[Tensor, ...]] = []
-        self.new: tuple[Tensor, ...] = ()
-
-    def begin(self) -> bool:
-        """Write the addresses of the states; return whether these are as they were when this was made."""
-        states: Sequence[Tensor] = self.new
-        if not (states and self._layer.still_keeps(states)):
-            states = self._layer.kept_states()
-            for state, like in zip(states, self._like, strict=True):
-                fits = state.shape == like.shape and state.dtype is like.dtype and state.is_contiguous()
-                if not (fits and state.is_cpu):
-                    return False
-        for state, slots in zip(states, self._initial, strict=True):
-            _put(slots, to_read(state))
-        self._given = states
-        new = self.new = self._fresh()
-        for state, (block, at) in zip(new, self._final, strict=True):
-            block[at] = to_fill(state)
-        if self.readers:
-            _put(self.readers, to_read(new[0]))
-        return True
-
-    def _fresh(self) -> tuple[Tensor, ...]:
-        """Memory for new states, which someone may keep for ever."""
-        if not self._spare:
-            numbers = max(state.numel() for state in self._like)
-            count = max(1, _STATE_NUMBERS // numbers)
-            several = [state.new_empty((count, *state.shape)).unbind() for state in self._like]
-            self._spare = list(zip(*several, strict=True))
-        return self._spare.pop()
-
-    def keep(self) -> None:
-        """Give the layer its new states, after a run."""
-        self._layer.keep_states(self.new)
 
 
 class FlatStep:
@@ -87,14 +36,19 @@ class FlatStep:
     def __init__(
         self,
         parts: Sequence[BoundPass],
-        states: Sequence[_States],
+        states: Sequence[StatesOfSteps],
         closed: ClosedForm,
         flow: Sequence[Tensor],
+        draws: Draws,
+        untrained: int,
+        accepts: Callable[[Tensor], bool] | None,
     ) -> None:
+        self._accepts = accepts
+        self._draws = draws
         loss = closed.bound()
         assert loss is not None
-        self._parts, self._states, self._closed, self._value = parts, states, closed, loss.value
-        self._inputs, self._targets = parts[0].inputs, loss.targets
+        self._parts, self._states, self._closed, self._loss = parts, states, closed, loss
+        self._inputs = parts[0].inputs
         self.outputs = flow[-1]
         # The last layer may give its states, in new memory at every step.
         self._gives_states = bool(states) and loss.outputs in states[-1].readers
@@ -102,13 +56,17 @@ class FlatStep:
         self._by_time: Tensor | None = None
         if not all(slot.leads_to(flow[0]) for slot in self._inputs):
             self._by_time = flow[0].transpose(0, 1).contiguous()
-            _put(self._inputs, to_read(self._by_time))
-        self._gradients = [pair for part in parts for pair in part.gradients]
-        self._forward = KernelList([*(part.forward for part in parts), loss.run])
-        self._runs_back = [part.backward for part in reversed(parts)]
+        self._gradients = [pair for part in parts[untrained:] for pair in part.gradients]
+        self._forward = KernelList(
+            [*(run for part in parts for run in (*part.before, part.forward)), loss.run]
+        )
+        self._runs_back = [
+            run for part in reversed(parts[untrained:]) for run in (part.backward, *part.copies)
+        ]
         self._backward = KernelList(self._runs_back)
-        self._after = [part.after for part in parts if part.after is not None]
+        self._after = [part.after for part in parts[untrained:] if part.after is not None]
         self._to_update: KernelList | None = None
+        self._several: SeveralSteps | None = None
         self._alive: tuple[Tensor, Tensor] | None = None
 
     @classmethod
@@ -127,7 +85,10 @@ class FlatStep:
         if loss is None:
             return None
         parts: list[BoundPass] = []
-        states: list[_States] = []
+        states: list[StatesOfSteps] = []
+        draws, untrained = Draws(), 0
+        # Asking most parts would be a waste of time.
+        accepts = None if type(passes[0]).accepts is Pass.accepts else passes[0].accepts
         # From the loss to the input: who reads the output of a part, and the cotangent that it is given.
         readers, cotangent = [loss.outputs], loss.gradient
         for number in reversed(range(len(passes))):
@@ -136,15 +97,19 @@ class FlatStep:
                 if given.data_ptr() != output.data_ptr() or not given.is_contiguous():
                     return None
                 continue
-            bound = own.bound(number > start) if number >= start else None
+            bound = own.bound(number > start)
             if bound is None or not all(slot.leads_to(bound.output) for slot in readers):
                 return None
-            if not all(slot.leads_to(cotangent) for slot in bound.cotangents):
+            if number < start:
+                untrained += 1
+            elif not all(slot.leads_to(cotangent) for slot in bound.cotangents):
                 return None
             kept = own.stateful_layer
             if kept is not None:
                 ends_in_states = any(slot.leads_to(bound.output) for slot in bound.final)
-                states.append(_States(kept, bound, readers if ends_in_states else ()))
+                states.append(StatesOfSteps(kept, bound, readers if ends_in_states else ()))
+            if own.random_layer is not None and bound.key is not None:
+                draws.add(own.random_layer, bound.key)
             parts.append(bound)
             readers = list(bound.inputs)
             if bound.input_gradient is not None:
@@ -155,7 +120,7 @@ class FlatStep:
         if not parts or not (reads_batch or (parts[-1].by_time and not passes[0].is_view)):
             return None
         try:
-            return cls(parts[::-1], states[::-1], closed, flow)
+            return cls(parts[::-1], states[::-1], closed, flow, draws, untrained, accepts)
         except NativeError:
             return None
 
@@ -172,15 +137,20 @@ class FlatStep:
         targets = self._closed.targets(y, self.outputs)
         if targets is None or torch.get_num_threads() != self._threads:
             return None
+        if not self._draws.are_as_before() or (self._accepts is not None and not self._accepts(x)):
+            return None
         for one in self._states:
             if not one.begin():
                 return None
+        if self._draws.slots:
+            for (block, at), start in zip(self._draws.slots, self._draws.draw(1)[0], strict=True):
+                block[at] = start
         if self._by_time is None:
             x = x.contiguous()
-            _put(self._inputs, to_read(x))
         else:
-            self._by_time.copy_(x.transpose(0, 1))
-        block, at = self._targets
+            x = self._by_time.copy_(x.transpose(0, 1))
+        put(self._inputs, to_read(x))
+        block, at = self._loss.targets
         block[at] = to_read(targets)
         self._alive = x, targets
         self._forward.run()
@@ -188,13 +158,11 @@ class FlatStep:
             one.keep()
         if self._gives_states:
             self.outputs = self._states[-1].new[0]
-        return self._value()
+        return self._loss.value()
 
     def backward(self, optimizer: Optimizer) -> None:
         """Run backward what ran forward last, set the gradients of the weights and update these."""
-        for weight, gradient in self._gradients:
-            if weight.grad is not gradient:
-                weight.grad = gradient
+        self._set_gradients()
         update = None if self._after else optimizer.prepare()
         if update is None:
             self._backward.run()
@@ -202,14 +170,75 @@ class FlatStep:
                 complete()
             optimizer.step()
         else:
-            if self._to_update is None:
-                self._to_update = KernelList([*self._runs_back, update.run])
-            self._to_update.replace_last(update.run)
-            self._to_update.run()
+            self._with_update(update.run).run()
             optimizer.has_run(update)
         self._alive = None
 
+    def _set_gradients(self) -> None:
+        for weight, gradient in self._gradients:
+            if weight.grad is not gradient:
+                weight.grad = gradient
 
-def _put(slots: Sequence[Slot], address: int) -> None:
-    for block, at in slots:
-        block[at] = address
+    def _with_update(self, run: Run) -> KernelList:
+        if self._to_update is None:
+            self._to_update = KernelList([*self._runs_back, run])
+        self._to_update.replace_last(run)
+        return self._to_update
+
+    def train_several(
+        self, x: Tensor, y: Tensor, size: int, optimizer: Optimizer, keep: bool
+    ) -> tuple[list[float], Sequence[Tensor]]:
+        """Train on batches that lie side by side, as many as one call may take.
+
+        Args:
+            x: the inputs of all, in the dtype for which this was made.
+            y: their targets.
+            size: samples in each.
+            optimizer: what updates the weights.
+            keep: whether the outputs are wanted.
+
+        Returns:
+            The loss and the outputs of each batch trained on. The last loss may not be finite: then that
+            batch changed no weights. No loss, with nothing done, if batches have to come one by one.
+        """
+        if GUARDED or self._after or torch.get_num_threads() != self._threads:
+            return [], ()
+        if (
+            not optimizer.has_steady_rate
+            or not self._draws.are_as_before()
+            or any(one.kept() is None for one in self._states)
+        ):
+            return [], ()
+        several = self._several
+        count = len(x) // size if several is None else several.at_once(len(x) // size)
+        rows = count * size
+        targets = self._closed.targets_of_several(y[:rows], self.outputs, count)
+        if targets is None:
+            return [], ()
+        if self._accepts is not None and not self._accepts(x[:rows]):
+            return [], ()
+        self._set_gradients()
+        update = optimizer.prepare()
+        if update is None:
+            return [], ()
+        backward = self._with_update(update.run)
+        if several is None:
+            loss = self._loss
+            outputs = None if self._gives_states else self.outputs
+            several = self._several = SeveralSteps(
+                self._forward,
+                backward,
+                loss.loss,
+                self._inputs,
+                loss.targets,
+                self._states,
+                self._draws,
+                outputs,
+            )
+            count = several.at_once(count)
+        x = x[: count * size]
+        if self._by_time is not None:
+            x = x.view(count, size, *x.shape[1:]).transpose(1, 2)
+        losses, outputs_of = several.run(x.contiguous(), targets[: count * size], count, keep)
+        optimizer.has_run(update, len(losses) - (not isfinite(losses[-1])))
+        return losses, outputs_of

@@ -1,12 +1,14 @@
 """The gradient of a loss for the outputs: in closed form where that is short, else by autograd."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nabi.errors import ShapeError
 from nabi.kernels import SmallLoss, small_loss
 from nabi.native.bound import BoundLoss
 from nabi.training._data._align import align_labels, align_targets
@@ -74,6 +76,19 @@ class ClosedForm:
             else:
                 y, self._fitting = align_targets(y, outputs), fitting
         return y if y.is_contiguous() else y.contiguous()
+
+    def targets_of_several(self, y: Tensor, outputs: Tensor, count: int) -> Tensor | None:
+        """Return the targets of batches that lie side by side; None if each has to be looked at by itself.
+
+        Args:
+            y: all of them.
+            outputs: the outputs of one batch.
+            count: the number of batches.
+        """
+        size, *others = outputs.shape
+        with suppress(ShapeError):  # what is wrong with a batch is said of it alone
+            return self.targets(y, outputs.new_empty((count * size, *others)))
+        return None
 
     def bound(self) -> BoundLoss | None:
         """Return the last call as a run of a kernel; None if it was more than that."""

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from nabi.kernels import SmallEmbedding, small_embedding
 from nabi.layers import RNN, Bidirectional, Embedding
-from nabi.native.bound import BoundPass
+from nabi.native.bound import BoundPass, Run
 from nabi.scan import Options, TrainingPass
 from nabi.training._step._core import Pass, Shape
 
@@ -15,29 +16,63 @@ __all__ = ["BothWaysPass", "EmbeddingPass", "RecurrentPass"]
 
 
 class EmbeddingPass(Pass):
-    """A vector for each whole number, which has no gradient."""
+    """A vector for each whole number, which has no gradient.
+
+    Where a layer over time follows that reads all steps, native code lays out the vectors as that reads them,
+    time before the sequences.
+    """
 
     def __init__(self, layer: Embedding) -> None:
         self._layer, self._weight = layer, layer.embeddings
-        self._width = layer.output_dim
+        self._width, self._count = layer.output_dim, layer.input_dim
+        # Under a mask no step is taken down, and torch's operations are as good.
+        self.is_native = self.by_time = False
         self._indices: Tensor | None = None
         self._gradient: Tensor | None = None
+        self._small: SmallEmbedding | None = None
+        self._shape: torch.Size | None = None
 
     def fits(self, shape: Shape) -> Shape | None:
         """Every shape with a batch in it."""
         return (*shape, self._width) if shape else None
 
+    def accepts(self, x: Tensor) -> bool:
+        """Whether all numbers have a vector."""
+        if not x.numel() or x.dtype is not torch.int64:
+            return False
+        least, most = torch.aminmax(x)
+        return least.item() >= 0 and most.item() < self._count
+
     def forward(self, x: Tensor) -> Tensor:
         """The vectors of the numbers."""
+        if x.shape != self._shape:
+            self._shape = x.shape
+            self._small = small_embedding(self._weight, x.numel()) if self.is_native else None
+        if self._small is not None and self.accepts(x):
+            self._indices = None
+            if self._turns(x):
+                y = self._small.forward(x.t().contiguous())
+                return y.view(x.shape[1], x.shape[0], self._width).transpose(0, 1)
+            return self._small.forward(x.contiguous()).view(*x.shape, self._width)
         self._indices = x
         try:
             return torch.embedding(self._weight, x)
         except IndexError:
             return self._layer.call(x)  # it says which number has no vector
 
+    def _turns(self, x: Tensor) -> bool:
+        return self.by_time and x.dim() == 2
+
     def backward(self, cotangent: Tensor, need_input: bool) -> None:
         """The gradient of the vectors: the sum over the places that had each."""
-        assert self._indices is not None
+        if self._indices is None:
+            small = self._small
+            assert small is not None
+            if self.by_time and cotangent.dim() == 3:
+                cotangent = cotangent.transpose(0, 1)
+            small.backward(cotangent.contiguous())
+            self._weight.grad = small.gradient
+            return
         indices, self._indices = self._indices.reshape(-1), None
         gradient = self._gradient
         if gradient is None:
@@ -46,6 +81,14 @@ class EmbeddingPass(Pass):
         else:
             gradient.zero_()
         self._weight.grad = gradient.index_add_(0, indices, cotangent.reshape(-1, self._width))
+
+    def bound(self, need_input: bool) -> BoundPass | None:
+        """Return the runs of native code, where that found the vectors."""
+        if self._small is None or self._indices is not None:
+            return None
+        weight = self._weight
+        gradients = [(weight, self._small.gradient)] if weight.requires_grad else []
+        return self._small.bound()._replace(gradients=gradients, by_time=self.by_time)
 
 
 # A cell over time -----------------------------------------------------------------------------------------
@@ -146,6 +189,9 @@ class RecurrentPass(Pass):
         gradients = self._gradients
         if gradients.lie_fixed:
             return found._replace(gradients=gradients.shown)
+        copies = gradients.copies(found.families)
+        if copies is not None:
+            return found._replace(gradients=gradients.shown, copies=copies)
         return found._replace(after=lambda: gradients.put(found.families))
 
 
@@ -232,6 +278,20 @@ class _Gradients:
         """Whether the gradients are the memory of the families' own, the same at every step."""
         return self._last is not None
 
+    def copies(self, found: Sequence[Tensor | None]) -> list[Run] | None:
+        """Return what puts them together as runs of native code; None if it is more than copying.
+
+        Args:
+            found: those of the families, which always lie there.
+        """
+        runs: list[Run] = []
+        for one in self._of_weights:
+            more = one.copies(found)
+            if more is None:
+                return None
+            runs += more
+        return runs
+
 
 class _Gradient:
     """The gradient of one weight: that of one family, perhaps transposed, or those of several together."""
@@ -278,3 +338,20 @@ class _Gradient:
         if weight.grad is not memory:
             weight.grad = memory
         return False
+
+    def copies(self, found: Sequence[Tensor | None]) -> list[Run] | None:
+        """Return what `put` copies as runs of native code; None if its memory does not stay."""
+        value = found[self._parts[0][0]]
+        if self._is_whole and value is not None:
+            return [] if (value.t() if self._is_turned else value).is_contiguous() else None
+        from nabi.native.kernel_list import copy_run  # loads what makes native code
+
+        runs: list[Run] = []
+        for (number, *_), place in zip(self._parts, self._places, strict=True):
+            part = found[number]
+            if part is None or part.stride() != place.stride():
+                return None
+            if not (part.is_contiguous() or part.t().is_contiguous()):
+                return None
+            runs.append(copy_run(part, place))
+        return runs

@@ -12,7 +12,7 @@ from torch import Tensor
 from nabi.errors import ArgumentError
 from nabi.layers import Embedding, Layer, casts
 from nabi.training._compiled import Compiled, Trainable
-from nabi.training._data._batches import Batch
+from nabi.training._data._batches import Batch, SeveralBatches
 from nabi.training._data._inputs_outputs import Part, row_count
 from nabi.training._losses._classes import FunctionLoss, is_own
 from nabi.training._own_steps import as_data, defines, figures_of, reset_own_metrics
@@ -209,6 +209,39 @@ class Step:
             self._train_by_chain(chain, x, y, weights)
         else:
             self._train_by_autograd(x, y, weights)
+
+    def train_several(self, batches: SeveralBatches) -> int:
+        """Train on as many of the next batches as one call of native code takes.
+
+        It makes no difference, but for time, whether batches are trained on one by one.
+
+        Returns:
+            How many; 0, with nothing done, if the next batch has to be trained on by itself. If the loss of
+            the last of them is not finite, it changed no weights.
+        """
+        chain, size = self._chain, batches.size
+        if chain is None or self._own_step or batches.left < 2 * size or not chain.flat:
+            return 0
+        x, y, weights = batches.rest
+        if isinstance(x, tuple) or not isinstance(y, Tensor) or weights is not None:
+            return 0
+        flat = chain.flat.get(torch.Size((size, *x.shape[1:])))
+        if flat is None or not chain.takes(x[:size]):
+            return 0
+        compiled, metrics = self._compiled, bool(self._compiled.metrics_asked)
+        before = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
+            x = x if x.dtype is chain.dtype or chain.takes_numbers else x.to(chain.dtype)
+            losses, outputs = flat.train_several(x, y, size, self._optimizer, metrics)
+            for loss in losses:
+                compiled.mean_loss.add(loss, size)
+            for number, output in enumerate(outputs[: len(losses)]):
+                targets = y[number * size : (number + 1) * size]
+                compiled.measure(targets, predictions(output, chain.readout), None)
+        finally:
+            torch._C._set_grad_enabled(before)
+        return len(losses)
 
     def _train_by_chain(self, chain: Chain, x: Tensor, y: Tensor, weights: Tensor | None) -> None:
         compiled = self._compiled

@@ -19,9 +19,8 @@ import torch
 
 import nabi
 from nabi import cells
-from nabi.kernels import Rows, _rows
-from nabi.kernels._code import _adam
-from nabi.kernels._code._adam import NativeAdam
+from nabi.kernels import AdamOptions, Rows, _rows, adam_steps
+from nabi.kernels._code._adam import ADAM
 from nabi.native import threads as _threads
 from nabi.scan import PreparedStep
 from nabi.targets.llvm._binder import _bound
@@ -108,7 +107,8 @@ def test_a_prepared_step_serves_several_threads(batch: int, monkeypatch: pytest.
 
 def test_steps_of_adam_at_the_same_time_keep_to_their_own_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, mean, square = (torch.zeros(5) for _ in range(3))
-    adam = NativeAdam([weight], [mean], [square], [torch.zeros(())])
+    adam = adam_steps([weight], [mean], [square], [torch.zeros(())])
+    assert adam is not None
     gradients = [torch.full((5,), float(number)) for number in range(THREADS)]
     read = []
     run = _threads.run
@@ -116,13 +116,12 @@ def test_steps_of_adam_at_the_same_time_keep_to_their_own_gradients(monkeypatch:
     def spy(address: int, arguments: Any, threads: int) -> None:
         time.sleep(0.05)
         # After the length of the list and the numbers comes a line: the weight, then its gradient.
-        read.append(arguments[_adam._HEAD + 1])
+        read.append(arguments[ADAM.head + 1])
         run(address, arguments, threads)
 
     monkeypatch.setattr(_threads, "run", spy)
-    options = {"rate": 0.1, "betas": (0.9, 0.999), "epsilon": 1e-8, "decay": 0.0}
-    flags = {"decoupled": False, "maximize": False}
-    at_once(*[lambda one=one: adam.step([weight], [one], **options, **flags) for one in gradients])
+    options = AdamOptions(0.1, (0.9, 0.999), 1e-8)
+    at_once(*[lambda one=one: adam.step([weight], [one], options) for one in gradients])
     assert sorted(read) == sorted(one.data_ptr() for one in gradients)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from nabi.callbacks import LambdaCallback
-from nabi.errors import NotFiniteError, ShapeError
-from nabi.layers import GRU, LSTM, Activation, Dense, Dropout, Flatten, SimpleRNN
+from nabi.errors import ArgumentError, NotFiniteError, ShapeError
+from nabi.layers import GRU, LSTM, Activation, Dense, Dropout, Embedding, Flatten, SimpleRNN, SpatialDropout1D
 from nabi.models import Sequential
 from nabi.native import is_available
 from nabi.training._step._step import Chain
@@ -90,6 +90,18 @@ TAKEN = {
         LSTM(6, input_shape=(TIME, WIDTH), dtype="float64"),
         Dense(CLASSES, "softmax", dtype="float64"),
     ),
+    "dropout": lambda: model_of(
+        Dropout(0.5, input_shape=(TIME, WIDTH)),
+        Flatten(),
+        Dense(6, "relu"),
+        Dropout(0.25, seed=3),
+        Dense(CLASSES, "tanh"),
+        Dropout(0.1),
+        loss="mse",
+    ),
+    "dropout after a layer over time": lambda: model_of(
+        GRU(6, input_shape=(TIME, WIDTH)), Dropout(0.5), Dense(CLASSES, "softmax")
+    ),
     "states as outputs": lambda: model_of(LSTM(CLASSES, input_shape=(TIME, WIDTH)), loss="mse"),
 }
 
@@ -120,6 +132,64 @@ def test_states_go_from_batch_to_batch(size: int, last: bool) -> None:
     assert flat_steps(model)
 
 
+NUMBERS = RANDOM.integers(0, 9, (18, TIME))
+TEXTS = {
+    "a layer over time": lambda: [Embedding(9, 5), GRU(6), Dropout(0.5)],
+    "several": lambda: [Embedding(9, 17), LSTM(6, return_sequences=True), SimpleRNN(4)],
+    "no time": lambda: [Embedding(9, 5, input_length=TIME), Flatten(), Dense(6, "relu")],
+    "float64": lambda: [Embedding(9, 3, dtype="float64"), LSTM(6, dtype="float64")],
+}
+
+
+@pytest.mark.parametrize("layers", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("size", [1, 4])
+def test_numbers_as_inputs(layers: Any, size: int) -> None:
+    def make() -> Sequential:
+        made = layers()
+        return model_of(*made, Dense(CLASSES, "softmax", dtype=made[0].dtype))
+
+    model = assert_same(make, lambda model: fit(model, NUMBERS, batch_size=size))
+    assert all(flat_steps(model).values())
+    assert flat_steps(model)
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_frozen_layers_after_numbers(frozen: int) -> None:
+    def make() -> Sequential:
+        model = model_of(Embedding(9, 5), LSTM(6), Dense(CLASSES, "softmax"))
+        model.layers[frozen].trainable = False
+        return model
+
+    assert_same(make, lambda model: fit(model, NUMBERS))
+
+
+def test_a_number_without_a_vector_is_reported_in_its_batch() -> None:
+    numbers = NUMBERS.copy()
+    numbers[9, 2] = 9
+
+    def train(model: Sequential) -> Any:
+        found = fit(model, NUMBERS)
+        with pytest.raises(ArgumentError, match=r"from 0 to 8, got \d to 9"):
+            fit(model, numbers)
+        return found, model.optimizer.iterations
+
+    assert_same(lambda: model_of(Embedding(9, 5), GRU(6), Dense(CLASSES, "softmax")), train)
+
+
+def test_dropout_between_layers_over_time_in_batches_of_one() -> None:
+    def make() -> Sequential:
+        return model_of(
+            LSTM(6, return_sequences=True, batch_input_shape=(1, TIME, WIDTH), stateful=True),
+            Dropout(0.5),
+            LSTM(5),
+            Dropout(0.5, seed=1),
+            Dense(CLASSES, "softmax"),
+        )
+
+    model = assert_same(make, lambda model: fit(model, batch_size=1))
+    assert any(flat_steps(model).values())
+
+
 @pytest.mark.parametrize(("loss", "y"), [("sparse_categorical_crossentropy", LABELS), ("mse", Y)])
 def test_targets_are_brought_into_shape(loss: str, y: Any) -> None:
     assert_same(lambda: usual(loss=loss, metrics=["accuracy"]), lambda model: fit(model, y=y))
@@ -134,7 +204,18 @@ def test_targets_without_the_axis_of_the_only_output() -> None:
 
 
 LEFT = {
-    "dropout": lambda: model_of(LSTM(6, input_shape=(TIME, WIDTH)), Dropout(0.5), Dense(CLASSES, "softmax")),
+    "dropout between layers over time": lambda: model_of(
+        LSTM(6, return_sequences=True, input_shape=(TIME, WIDTH)),
+        Dropout(0.5),
+        LSTM(6),
+        Dense(CLASSES, "softmax"),
+    ),
+    "dropout of whole features": lambda: model_of(
+        LSTM(6, return_sequences=True, input_shape=(TIME, WIDTH)),
+        SpatialDropout1D(0.5),
+        LSTM(6),
+        Dense(CLASSES, "softmax"),
+    ),
     "backwards": lambda: model_of(
         SimpleRNN(5, go_backwards=True, input_shape=(TIME, WIDTH)), Dense(CLASSES, "softmax")
     ),

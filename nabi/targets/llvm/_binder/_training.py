@@ -31,6 +31,10 @@ from nabi.targets.llvm._binder._runs import readable
 __all__ = ["TrainingPasses"]
 
 
+_Kind = tuple[bool, bool]
+"""Whether the forward and the backward kernel read weights where they lie."""
+
+
 class _Filled:
     """A kernel with one block of arguments, in which all that stays is filled in.
 
@@ -139,15 +143,15 @@ class TrainingPasses:
         self._states = [fresh((self._count, self._widths[i]), dtype) for i in keep]
         self._finals = [torch.empty(batch, width, dtype=dtype) for width in self._widths]
         # By whether weights are read in place, which depends on how many steps a batch has that count.
-        self._records: dict[bool, Block] = {}
-        self._forward: dict[bool, _Filled] = {}
+        self._records: dict[_Kind, Block] = {}
+        self._forward: dict[_Kind, _Filled] = {}
         # By that, by whether kept states have cotangents, and by whether the input's gradient is wanted.
-        self._backward: dict[tuple[bool, bool, bool], tuple[_Filled, list[tuple[int, int]], Tensor | None]]
+        self._backward: dict[tuple[_Kind, bool, bool], tuple[_Filled, list[tuple[int, int]], Tensor | None]]
         self._backward = {}
         # Of the last run forward: its kernel, rows, input and initial states.
         self._now: _Filled | None = None
         self._rows: Rows | None = None
-        self._is_short = (False, False)
+        self._kind = (False, False)
         self._x: Tensor | None = None
         self._initial: Sequence[Tensor] = ()
 
@@ -202,24 +206,24 @@ class TrainingPasses:
     def _take(self, rows: Rows) -> None:
         steps = len(rows.active)
         # Which kernels run forward and backward.
-        self._is_short = short = (
+        self._kind = kind = (
             is_read_in_place(self._program, self._batch, steps), is_short(self._batch, steps)
         )  # fmt: skip
-        self._now = now = self._forward.get(short) or self._bind_forward(short, len(rows.active))
+        self._now = now = self._forward.get(kind) or self._bind_forward(kind, len(rows.active))
         now.take(rows)
         self._rows = rows
 
-    def _bind_forward(self, short: tuple[bool, bool], steps: int) -> _Filled:
+    def _bind_forward(self, kind: _Kind, steps: int) -> _Filled:
         bound = bind_forward(
             self._program, self._dtype, self._columns_first, self._keep, True, False, self._batch,
             self._count, steps,
         )  # fmt: skip
-        self._records[short] = record = take(bound.memory.record_layout)
+        self._records[kind] = record = take(bound.memory.record_layout)
         fixed = self._fixed(bound, record)
         for at, final in zip(bound.compiled.final_at, self._finals, strict=True):
             fixed[at] = to_fill(final)
         results = [(at, state) for (_, at), state in zip(bound.compiled.state_at, self._states, strict=True)]
-        found = self._forward[short] = _Filled(bound, fixed, results)
+        found = self._forward[kind] = _Filled(bound, fixed, results)
         return found
 
     def backward(
@@ -241,7 +245,7 @@ class TrainingPasses:
         rows, x, widths = self._rows, self._x, self._widths
         assert rows is not None
         assert x is not None
-        key = self._is_short, bool(cotangents), need_input
+        key = self._kind, bool(cotangents), need_input
         filled, given_at, dx = self._backward.get(key) or self._bind_backward(*key, len(rows.active))
         if rows is not filled.rows:
             filled.take(rows)
@@ -265,7 +269,7 @@ class TrainingPasses:
             need_input: whether the gradient of the input was wanted.
         """
         there = self._now
-        found = self._backward.get((self._is_short, not of_finals, need_input))
+        found = self._backward.get((self._kind, not of_finals, need_input))
         if there is None or found is None:
             return None
         back, given_at, dx = found
@@ -289,7 +293,7 @@ class TrainingPasses:
         )  # fmt: skip
 
     def _bind_backward(
-        self, short: tuple[bool, bool], are_given: bool, need_input: bool, steps: int
+        self, kind: _Kind, are_given: bool, need_input: bool, steps: int
     ) -> tuple[_Filled, list[tuple[int, int]], Tensor | None]:
         program, given = self._program, self._keep if are_given else ()
         bound = bind_backward(
@@ -297,7 +301,7 @@ class TrainingPasses:
             bool(self._all_gradients), False, False, self._batch, self._count, steps,
         )  # fmt: skip
         compiled = bound.compiled
-        fixed = self._fixed(bound, self._records[short])
+        fixed = self._fixed(bound, self._records[kind])
         for i, gradient in enumerate(self._all_gradients):
             fixed[compiled.place[f"gradient_{i}"]] = to_fill(gradient)
         for (_, at), state in zip(compiled.state_at, self._states, strict=True):
@@ -306,5 +310,5 @@ class TrainingPasses:
         results = [] if dx is None or compiled.input_at is None else [(compiled.input_at, dx)]
         given_at = [(at, self._widths[i]) for i, at in compiled.given_at]
         found = _Filled(bound, fixed, results), given_at, dx
-        self._backward[short, are_given, need_input] = found
+        self._backward[kind, are_given, need_input] = found
         return found

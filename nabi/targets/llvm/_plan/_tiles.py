@@ -49,8 +49,14 @@ class Columns:
         """Return the mask of the units in a vector, or None if all vectors of all tiles are full."""
         if self.is_even:
             return None
-        first = v.builder.mul(vector, vector.type(self.lanes))
-        return v.lanes_below(v.builder.sub(vector.type(self.width), first))
+        b, (whole, rest) = v.builder, divmod(self.width, self.lanes)
+        first = b.mul(vector, vector.type(self.lanes))
+        lanes = v.lanes_below(b.sub(vector.type(self.width), first))
+        number = vector.type(whole)
+        is_whole, is_last = b.icmp_signed("<", vector, number), b.icmp_signed("==", vector, number)
+        beyond = self.count % self.vectors
+        is_inside = b.icmp_signed("<", vector, vector.type(self.count)) if beyond else None
+        return v.part_of_row(lanes, is_whole, is_last, rest, is_inside)
 
 
 def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int, lanes: int) -> Tile:

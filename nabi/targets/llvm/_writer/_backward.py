@@ -172,7 +172,7 @@ class BackwardWriter(WeightGradients):
                     return self.v.load(self.column(address, place), 0, place.mask)
             if node.index in self.saved:
                 width, slots, slot = self.saved[node.index]
-                return self.v.load(self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
+                return self.v.load_padded(self.slot(f"saved_{width}", width, slots, slot, place), place.mask)
         return super().load(node, place)
 
     def _cotangent(self, node: Node, place: Place) -> Any:
@@ -196,11 +196,11 @@ class BackwardWriter(WeightGradients):
         if node.index in self.panels:
             panel = self.panel_of_step(node)
             at = b.add(b.mul(place.vector, panel.stride), b.mul(place.row, index(v.lanes)))
-            v.store(value, panel.start, at, place.mask)
+            v.store_padded(value, panel.start, at, place.mask)
         if any(node is operand for operand in self.kernel.operands) and node.operation not in LEAVES:
             row = b.mul(b.add(self.panel_shift, place.row), index(v.lanes))
             at = b.add(b.mul(place.vector, self.panel_line), row)
-            v.store(value, self.k[f"operand_{node.index}"], at, place.mask)
+            v.store_padded(value, self.k[f"operand_{node.index}"], at, place.mask)
         for i, found in enumerate(self.derivative.states):
             if found is node:
                 kept = value

@@ -146,7 +146,7 @@ class ForwardWriter(StepMemory):
                 self.v.store(value, address, 0, place.mask)
         if node.index in self.saved:
             width, slots, slot = self.saved[node.index]
-            self.v.store(value, self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
+            self.v.store_padded(value, self.slot(f"saved_{width}", width, slots, slot, place), 0, place.mask)
         if node.index in self.stored:
             self.v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
 

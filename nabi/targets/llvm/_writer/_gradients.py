@@ -154,9 +154,22 @@ class GradientWriter:
             for n, vector in enumerate(loaded):
                 sums.append(v.fma(value, vector, loop.carried[m * vectors + n]))
         sums = loop.close(sums)
-        masks = [v.lanes_below(b.sub(left, index(n * v.lanes))) for n in range(vectors)]
-        places = [(place, n * v.lanes, masks[n]) for place in lines for n in range(vectors)]
-        with b.if_else(add) as (then, otherwise):
+        places = [(place, n * v.lanes) for place in lines for n in range(vectors)]
+        masks = [v.lanes_below(b.sub(left, index(n * v.lanes))) for n in range(vectors)] * size
+        with b.if_else(b.icmp_signed(">=", left, index(vectors * v.lanes))) as (then, otherwise):
+            with then:
+                self._leave(v, add, sums, [(*place, None) for place in places])
+            with otherwise:
+                pairs = zip(places, masks, strict=True)
+                self._leave(v, add, sums, [(*place, mask) for place, mask in pairs])
+        b.ret_void()
+        return function
+
+    def _leave(
+        self, v: Vectors, add: Any, sums: Sequence[Any], places: Sequence[tuple[Any, int, Any]]
+    ) -> None:
+        """Store sums, or add them to what is there."""
+        with v.builder.if_else(add) as (then, otherwise):
             with then:
                 # All loads before the first store: lines a power of two apart would appear to alias.
                 before = [v.load(*place) for place in places]
@@ -165,8 +178,6 @@ class GradientWriter:
             with otherwise:
                 for total, place in zip(sums, places, strict=True):
                     v.store(total, *place)
-        b.ret_void()
-        return function
 
     def _function(self, name: str, kinds: Sequence[Any]) -> tuple[Any, bool]:
         """Return a function of the module, and whether its body must still be written."""

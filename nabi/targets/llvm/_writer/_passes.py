@@ -359,7 +359,7 @@ class PassWriter:
         sums = []
         for node, total, start in zip(nodes, loop.carried, starts, strict=True):
             value = self.value(node.arguments[0], values)
-            value = value if mask is None else v.select(mask, value, start)
+            value = value if mask is None else v.select(mask.lanes, value, start)
             name = "maximum" if node.operation == "max" else "add"
             sums.append(_operations.apply(v, name, total, value))
         sums = loop.close(sums)

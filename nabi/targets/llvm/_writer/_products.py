@@ -74,7 +74,7 @@ def accumulate(
             for segment, operand, weights in segments:
                 for piece in _pieces(v, segment, operand, weights, vectors, None):
                     block.multiply(segment, piece, row)
-            block.store(_lines(v, scratch, row, count), add=False)
+            block.store(_lines(v, scratch, row, count))
         return
     if not resume:
         with loop_over(v.builder, *rows) as row:
@@ -86,12 +86,16 @@ def accumulate(
                 block = _Block(v, count, vectors, accumulators)
                 ahead = _ahead(v, piece, row, rows, tile_rows) if far else None
                 block.multiply(segment, piece, row, ahead)
-                block.store(_lines(v, scratch, row, count), add=True)
+                block.add_to(_lines(v, scratch, row, count), segment.targets)
 
 
 LONGEST_CHAIN = 192
 PIECE = 128
-"""Terms of a sum added sequentially: up to the first number at once, otherwise in pieces of the second."""
+"""Terms of a sum added sequentially: up to the first number at once, otherwise in pieces of about the second,
+as even as can be: a small piece at the end would load and store all sums for a few products."""
+
+_GRAIN = 4
+"""Units of a row in a piece are a multiple of it, so that only the last piece has single ones left over."""
 
 _PARTS = 4
 """Tiles of rows that prefetch the next piece, each a part of it: a few cache lines at a time.
@@ -139,7 +143,7 @@ class _Piece:
         weights: the address of the weights of the first unit.
         vectors: for a panel, the number of full vectors of units; 0 if units are contiguous.
         stride: for a panel, elements from one vector to the next.
-        length: the number of contiguous units, if they are not in vectors.
+        length: the number of contiguous units, after the vectors if there are any.
         size: the number of elements of its weights.
     """
 
@@ -159,7 +163,7 @@ def _pieces(
     line = len(segment.targets) * vectors * v.lanes
     if not isinstance(operand, Panel):
         reads = operand
-        for start, length in _cut(v, segment.length, limit):
+        for start, length, _ in _cut(segment.length, limit, v, _GRAIN):
 
             def side_by_side(row: Any, start: Any = start) -> Any:
                 return v.address(reads(row), start)
@@ -181,31 +185,39 @@ def _pieces_of_panel(
 ) -> Iterator[_Piece]:
     b = v.builder
     full, rest = divmod(segment.width, v.lanes)
-    for start, count in _cut(v, full, None if limit is None else limit // v.lanes):
+    if not full:
+        yield _Piece(_row_of_panel(v, panel.start), weights, 0, panel.stride, rest, rest * line)
+        return
+    for start, count, is_last in _cut(full, None if limit is None else limit // v.lanes, v):
         source = v.address(panel.start, b.mul(start, panel.stride))
         here = v.address(weights, b.mul(start, index(v.lanes * line)))
-        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, 0, count * v.lanes * line)
-    if rest:
-        source = v.address(panel.start, b.mul(index(full), panel.stride))
-        here = v.address(weights, full * v.lanes * line)
-        yield _Piece(_row_of_panel(v, source), here, 0, None, rest, rest * line)
+        tail = rest if is_last else 0
+        size = (count * v.lanes + tail) * line
+        yield _Piece(_row_of_panel(v, source), here, count, panel.stride, tail, size)
 
 
 def _row_of_panel(v: Vectors, start: Any) -> RowAddress:
     return lambda row: v.address(start, v.builder.mul(row, index(v.lanes)))
 
 
-def _cut(v: Vectors, length: int, limit: int | None) -> Iterator[tuple[Any, int]]:
-    """Write loops over pieces of a length; yield start and size of full pieces and of the remainder."""
-    size = length if limit is None else min(length, limit)
-    full = length // size * size if size else 0
-    if full > size:
-        with loop_over(v.builder, 0, full, size) as start:
-            yield start, size
-    elif full:
-        yield index(0), size
-    if length > full:
-        yield index(full), length - full
+def _cut(length: int, limit: int | None, v: Vectors, grain: int = 1) -> Iterator[tuple[Any, int, bool]]:
+    """Write loops over pieces of a length; yield start and size, and whether it is the last piece.
+
+    Args:
+        length: the length.
+        limit: about the size of a piece; None for one piece.
+        v: the instruction writer.
+        grain: the size of all pieces but the last is a multiple of it.
+    """
+    pieces = 1 if limit is None else max(1, round(length / limit))
+    size = -(-length // (pieces * grain)) * grain
+    before = max(0, -(-length // size) - 1) * size
+    if before > size:
+        with loop_over(v.builder, 0, before, size) as start:
+            yield start, size, False
+    elif before:
+        yield index(0), size, False
+    yield index(before), length - before, True
 
 
 class _Block:
@@ -222,15 +234,21 @@ class _Block:
             self.v.load(address, place * self.v.lanes) for address in addresses for place in range(size)
         ]
 
-    def store(self, addresses: Sequence[Any], add: bool) -> None:
-        """Store the sums, or add them to the stored ones."""
+    def store(self, addresses: Sequence[Any]) -> None:
+        """Store the sums."""
         v, size = self.v, self.accumulators * self.vectors
         for r, address in enumerate(addresses):
             for place in range(size):
-                value = self.sums[r * size + place]
-                if add:
-                    value = v.add(v.load(address, place * v.lanes), value)
-                v.store(value, address, place * v.lanes)
+                v.store(self.sums[r * size + place], address, place * v.lanes)
+
+    def add_to(self, addresses: Sequence[Any], targets: Sequence[int]) -> None:
+        """Add the sums of some accumulators to the stored ones."""
+        v, size = self.v, self.accumulators * self.vectors
+        places = [target * self.vectors + n for target in targets for n in range(self.vectors)]
+        for r, address in enumerate(addresses):
+            for place in places:
+                before = v.load(address, place * v.lanes)
+                v.store(v.add(before, self.sums[r * size + place]), address, place * v.lanes)
 
     def multiply(self, segment: Segment, piece: _Piece, row: Any, ahead: Any = None) -> None:
         """Add the products with a piece, for rows from `row` on; prefetch weights from `ahead` meanwhile."""
@@ -248,6 +266,10 @@ class _Block:
             ahead = v.address(ahead, b.mul(loop.at, index(v.lanes * line // _PARTS)))
         self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, v.lanes, ahead)
         self.sums = loop.close(self.sums)
+        if piece.length:
+            shift = b.mul(index(piece.vectors), piece.stride)
+            here = v.address(piece.weights, piece.vectors * v.lanes * line)
+            self._loop(segment, [v.address(line_of, shift) for line_of in rows], here, piece.length, None)
 
     def _loop(self, segment: Segment, rows: Sequence[Any], weights: Any, length: int, ahead: Any) -> None:
         v, b = self.v, self.v.builder

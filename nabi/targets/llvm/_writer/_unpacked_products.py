@@ -345,14 +345,14 @@ class _Blocks:
             # Beyond the last output, the last one is read again; the results are never used.
             outputs = [b.select(b.icmp_signed("<", output, last), output, last) for output in outputs]
         lines = [[v.address(m.start, b.mul(o, m.apart)) for o in outputs] for _, _, _, m in terms]
-        ahead = {id(of_m): b.mul(m.apart, index(_OUTPUTS)) for of_m, (*_, m) in zip(lines, terms, strict=True)}
+        apart = [b.mul(matrix.apart, index(_OUTPUTS)) for *_, matrix in terms]
         few = Vectors(b, v.dtype, _OUTPUTS)
         for row, count in row_tiles(v, self.rows, self.size):
             # The next outputs' weights are fetched meanwhile.
             sums = [v.zero] * (count * _OUTPUTS)
-            for (operand, number, length, _), of_outputs in zip(terms, lines, strict=True):
+            for (operand, number, length, _), of_outputs, ahead in zip(terms, lines, apart, strict=True):
                 sources = self._sources(operand, number, row, count)
-                sums = self._add_dots(sources, length, of_outputs, sums, ahead[id(of_outputs)])
+                sums = self._add_dots(sources, length, of_outputs, sums, ahead)
             for r in range(count):
                 totals = sum_few(v, few, sums[r * _OUTPUTS : (r + 1) * _OUTPUTS])
                 at = v.address(self.scratch(b.add(row, index(r))), b.add(index(place * v.lanes), first))
@@ -382,9 +382,7 @@ class _Blocks:
             sums = loop.close(turn(loop.at, None, list(loop.carried)))
         return turn(index(full), v.lanes_below(rest), sums) if rest else sums
 
-    def _lines(
-        self, operand: Any, number: int, length: int, pairs: Sequence[tuple[int, Matrix]]
-    ) -> None:
+    def _lines(self, operand: Any, number: int, length: int, pairs: Sequence[tuple[int, Matrix]]) -> None:
         """Add the products with the weights of one input after the other to the stored sums, in pieces."""
         v, b, vectors = self.v, self.v.builder, self.writer.columns.vectors
         places = [target * vectors + n for target, _ in pairs for n in range(vectors)]
