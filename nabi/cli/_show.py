@@ -151,7 +151,8 @@ def _parameters(program: "Program") -> str:
     rows = [("name", "gate", "reads", "shape", "count")]
     for parameter in program.parameters:
         shape = " × ".join(map(str, parameter.shape))
-        rows.append((parameter.name, parameter.gate, parameter.role, shape, f"{prod(parameter.shape):,}"))
+        reads = parameter.role if parameter.trained else f"{parameter.role}, fixed"
+        rows.append((parameter.name, parameter.gate, reads, shape, f"{prod(parameter.shape):,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

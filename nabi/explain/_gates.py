@@ -16,7 +16,7 @@ from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
-from nabi.scan import scan
+from nabi.scan import initial_states, lowered, scan
 from nabi.targets.eager import named_values
 
 __all__ = ["gates", "gates_picture"]
@@ -40,7 +40,8 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
             of one layer, or `(program, weights)` with the weights in the order of `program.families`.
         inputs: `[B, T, D]`, or `[T, D]` for one sequence. A layer with `go_backwards` reads them from the
             end, and the steps are returned in that order.
-        states: initial states in the order of the cell's, each `[B, width]`; zeros by default.
+        states: initial states in the order of the cell's, each `[B, width]`; by default those that the cell
+            declares, or zeros.
 
     Returns:
         The values of each name, `[B, T, width]`, in the order of the equations; on the device of the weights.
@@ -73,12 +74,15 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
         _, _, every = scan(program, x, initial, weights, return_all_states=True)
         assert every is not None
         if initial is None:
-            initial = [x.new_zeros(batch, width) for width in program.state_widths]
+            initial = list(initial_states(program, weights, batch, x))
         # The states before step t are those after step t - 1, so all steps can be computed in parallel.
         before = [
             torch.cat([first[:, None], each[:, :-1]], 1).flatten(0, 1) if time else each.flatten(0, 1)
             for first, each in zip(initial, every, strict=True)
         ]
+        if program.derived:
+            program, kept, _ = lowered(program, weights)
+            weights = list(kept)
         values = named_values(program)(x.flatten(0, 1), before, weights, ())
         named = named_nodes(program)
         return {

@@ -12,7 +12,7 @@ from nabi._public import public
 from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Family, Program
-from nabi.nn import initializers
+from nabi.nn import initializers, set_declared_values
 from nabi.scan import scan
 
 __all__ = ["gradient_distance", "gradient_distance_picture"]
@@ -100,6 +100,7 @@ def _norms(cell: Cell, steps: int, inputs: int, batch: int, seed: int, remember:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         weights = [_initial(family) for family in program.families]
+        set_declared_values(program, weights, {})
         if remember is not None:
             _open_gates(program, weights, remember)
         x = torch.randn(batch, steps, inputs, dtype=torch.float64, requires_grad=True)
@@ -115,7 +116,7 @@ def _initial(family: Family) -> Tensor:
     """Return initial weights as in Keras, with gates as rows; diagonals as in `nabi.nn`."""
     if family.role == "gain":
         return torch.ones(family.shape, dtype=torch.float64)
-    if family.role == "bias":
+    if family.role in ("bias", "parameter"):
         bias = torch.zeros(family.shape, dtype=torch.float64)
         if "f" in family.gates:
             bias[family.rows("f")] = 1.0

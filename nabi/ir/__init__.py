@@ -1,12 +1,13 @@
 """The small language into which cells are traced: operations, tracing, derivative, plan, verification."""
 
-from nabi.ir import functions
+from nabi.ir import derived, functions, initial
 from nabi.ir._cell import Cell, find_program
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply
+from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
 from nabi.ir._graph._operations import OPERATIONS, Operation, operation
-from nabi.ir._program import Program
+from nabi.ir._program import Lowered, Program
 from nabi.ir._traced._derivative import Derivative, differentiate
-from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, symbol
+from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
+from nabi.ir._traced._lowering import Made
 from nabi.ir._traced._plan import Plan, Product, join_slices, make_plan
 from nabi.ir._traced._verify import verify, verify_nodes
 
@@ -18,6 +19,8 @@ __all__ = [
     "Cell",
     "Derivative",
     "Family",
+    "Lowered",
+    "Made",
     "Node",
     "Noise",
     "Operation",
@@ -28,14 +31,18 @@ __all__ = [
     "Style",
     "Trace",
     "apply",
+    "derived",
     "differentiate",
     "equations",
     "find_program",
     "functions",
+    "initial",
     "join_slices",
     "make_plan",
     "named_nodes",
+    "needed",
     "operation",
+    "parameter_symbol",
     "symbol",
     "verify",
     "verify_nodes",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
 from typing import Any, ClassVar, dataclass_transform
@@ -13,7 +14,9 @@ from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
+from nabi.ir.initial import Constant, InitialValue, Learned, as_initial
 
 __all__ = ["Cell", "find_program"]
 
@@ -100,6 +103,15 @@ class Cell:
         """Return the width of a state, or of the `output` of the cell; `units` unless overridden."""
         return self.units
 
+    def initial_state(self, name: str) -> Any:
+        """Return what a state starts with where no states are given, and after a reset; 0 unless overridden.
+
+        A number, also an infinite one; a value of `nabi.ir.initial`, which is a fixed vector; or
+        `initial.Learned(...)`, a vector that is learned. Vectors become parameters called `h_0` for a state
+        `h`.
+        """
+        return 0.0
+
     @property
     def output_width(self) -> int:
         """Width of the output, which is the first state unless the cell names another one."""
@@ -108,7 +120,15 @@ class Cell:
     # Used in a step.
 
     def affine(
-        self, gate: str, *operands: Node, bias: bool | str = True, units: int | None = None, **named: Node
+        self,
+        gate: str,
+        *operands: Node,
+        bias: bool | str = True,
+        units: int | None = None,
+        init: Mapping[str, Any] | None = None,
+        trained: bool | Mapping[str, bool] = True,
+        derived: Mapping[str, Derived] | None = None,
+        **named: Node,
     ) -> Node:
         """Return `W_xgate x + W_hgate h + ... + b_gate`: one gate before its activation.
 
@@ -117,14 +137,15 @@ class Cell:
             *operands: the input or states, whose weights are named after them.
             bias: False for none; a letter such as "h" for a separate bias `b_hgate`.
             units: width of the result; the cell's `units` by default.
+            init: initial values by letter, `{"h": "identity", "b": 1.0}`, `"b"` being the bias; see
+                `nabi.ir.initial`. What is not named starts as the layer that runs the cell says.
+            trained: whether the weights are learned; by letter where they differ.
+            derived: how matrices are computed from what is learned, by letter; see `nabi.ir.derived`.
             **named: any other value, with the letter that names its weights: `h=r * h`.
 
-        A letter has one shape: all values that a cell names `h` have the same width, and so do their gates. A
-        value of another width needs a letter of its own.
-
         Raises:
-            CellError: an unnamed operand is not the input or a state, or a letter is used for different
-                shapes.
+            CellError: an unnamed operand is not the input or a state, one name is used for different shapes
+                or initial values, or `init`, `trained` or `derived` names no weight.
         """
         trace = self._trace()
         letters: dict[str, Node] = {}
@@ -140,13 +161,25 @@ class Cell:
         for letter, value in letters.items():
             if not isinstance(value, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {letter}={value!r}")
+        said, learned = self._by_letter(letters, "init", init), self._by_letter(letters, "trained", trained)
+        computed = self._by_letter(letters, "derived", derived)
+
+        def product(letter: str, value: Node) -> Node:
+            return self.linear(
+                gate, letter, value, units, init=said.get(letter), trained=learned.get(letter, True),
+                derived=computed.get(letter),
+            )  # fmt: skip
+
         # Operands without state come first, so that they can be computed before the loop over time.
         ordered = sorted(letters.items(), key=lambda item: item[1].reads_state)
-        constant_part = [self.linear(gate, *item, units) for item in ordered if not item[1].reads_state]
-        moving_part = [self.linear(gate, *item, units) for item in ordered if item[1].reads_state]
+        constant_part = [product(*item) for item in ordered if not item[1].reads_state]
+        moving_part = [product(*item) for item in ordered if item[1].reads_state]
         if bias and self.use_bias:
             family = f"b_{bias}" if isinstance(bias, str) else "b"
-            vector = self._parameter(gate, family, (units or self.units,), "bias")
+            vector = self._parameter(
+                gate, family, (units or self.units,), "bias",
+                init=said.get("b"), trained=learned.get("b", True),
+            )  # fmt: skip
             (constant_part if constant_part or not moving_part else moving_part).append(vector)
         terms = constant_part + moving_part
         result = terms[0]
@@ -154,8 +187,28 @@ class Cell:
             result = result + term
         return result
 
-    def linear(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
-        """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`."""
+    def linear(
+        self,
+        gate: str,
+        letter: str,
+        operand: Node,
+        units: int | None = None,
+        *,
+        init: Any = None,
+        trained: bool = True,
+        derived: Derived | None = None,
+    ) -> Node:
+        """Return the product `W_lettergate operand` without a bias; dropout applies as in `affine`.
+
+        Args:
+            gate, letter: name the matrix.
+            operand: what is multiplied.
+            units: width of the result; the cell's `units` by default.
+            init: the initial value of the matrix, see `nabi.ir.initial`; None leaves it to the layer.
+            trained: whether the matrix is learned; if not, it keeps its initial value, which `init` must say.
+            derived: how the matrix is computed from others, which are then kept, learned and initialised in
+                its place; see `nabi.ir.derived`.
+        """
         trace = self._trace()
         width = self._width_of(operand, "linear")
         is_recurrent = operand.reads_state and operand.name not in trace.delays
@@ -163,23 +216,75 @@ class Cell:
         if rate and trace.training:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
-        matrix = self._parameter(gate, f"W_{letter}", (units or self.units, width), role)
+        shape = (units or self.units, width)
+        if derived is None:
+            matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
+        else:
+            matrix = self._derived(gate, f"W_{letter}", shape, role, derived, init, trained)
         return trace.linear(matrix, operand)
 
-    def diagonal(self, gate: str, letter: str, operand: Node) -> Node:
+    def diagonal(
+        self, gate: str, letter: str, operand: Node, *, init: Any = None, trained: bool = True
+    ) -> Node:
         """Return `w_lettergate ∘ operand`: a diagonal weight, one number per unit."""
         width = self._width_of(operand, "diagonal")
-        return self._parameter(gate, f"w_{letter}", (width,), "peephole") * operand
+        weight = self._parameter(gate, f"w_{letter}", (width,), "peephole", init=init, trained=trained)
+        return weight * operand
 
-    def bias(self, gate: str, letter: str = "") -> Node | float:
+    def bias(self, gate: str, letter: str = "", *, init: Any = None, trained: bool = True) -> Node | float:
         """Return a learned vector that starts at zero, `b_gate` or `b_lettergate`; 0 without biases."""
         if not self.use_bias:
             return 0.0
-        return self._parameter(gate, f"b_{letter}" if letter else "b", (self.units,), "bias")
+        family = f"b_{letter}" if letter else "b"
+        return self._parameter(gate, family, (self.units,), "bias", init=init, trained=trained)
 
-    def gain(self, gate: str, letter: str, width: int | None = None) -> Node:
+    def gain(
+        self, gate: str, letter: str, width: int | None = None, *, init: Any = None, trained: bool = True
+    ) -> Node:
         """Return a learned vector that starts at one, `g_lettergate`."""
-        return self._parameter(gate, f"g_{letter}", (width or self.units,), "gain")
+        shape = (width or self.units,)
+        return self._parameter(gate, f"g_{letter}", shape, "gain", init=init, trained=trained)
+
+    def parameter(
+        self, name: str, width: int | tuple[()] | None = None, *, init: Any, trained: bool = True
+    ) -> Node:
+        """Return a vector or a number of its own name that starts with a value of its own.
+
+        Args:
+            name: its name, a letter or a word with subscripts such as `alpha` or `tau_f`.
+            width: how many units; the cell's `units` by default, `()` for one number for all units.
+            init: what it starts with: a number, a tuple, a name, a function of a shape and a generator, or an
+                object of `nabi.ir.initial`.
+            trained: whether it is learned; if not, it keeps its initial value.
+
+        Raises:
+            CellError: the name is no name or is that of another weight, or it was used with another width or
+                initial value.
+
+        Example:
+            >>> from nabi.ir import Cell, initial
+            >>> from nabi.ir.functions import sigmoid, tanh
+            >>> class FastRNN(Cell):
+            ...     def step(self, x, h):
+            ...         alpha = self.parameter("alpha", (), init=-3.0)
+            ...         beta = self.parameter("beta", (), init=3.0)
+            ...         return sigmoid(alpha) * tanh(self.affine("h", x, h)) + sigmoid(beta) * h
+            >>> print(*FastRNN(2).program(3).equations)
+            h_t = σ(alpha) ∘ tanh(W_xh x_t + W_hh h_{t-1} + b_h) + σ(beta) ∘ h_{t-1}
+        """
+        where = self._trace().where()
+        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or "__" in name:
+            raise CellError(f"{where}: name: expected a word such as alpha or tau_f, got {name!r}")
+        if init is None:
+            raise CellError(f"{where}: init: expected the initial value of {name}, got None")
+        scalar = isinstance(width, tuple)
+        if scalar and width:
+            raise CellError(
+                f"{where}: width: expected a number of units or () for one number, got {width}; a matrix is "
+                "the weight of a product, self.linear"
+            )
+        shape = (1,) if scalar else (self.units if width is None else width,)
+        return self._parameter("", name, shape, "parameter", init=init, trained=trained, scalar=scalar)  # type: ignore[arg-type]
 
     def previous(self, value: Node) -> Node:
         """Return the input of the step before: `x_{t-1}`, zero at the first step.
@@ -280,27 +385,136 @@ class Cell:
             )
         return trace.leaf("noise", noise.name, noise.width)
 
-    def _parameter(self, gate: str, family: str, shape: tuple[int, ...], role: str) -> Node:
+    def _by_letter(self, letters: Mapping[str, Node], argument: str, given: Any) -> dict[str, Any]:
+        """Return what an argument of `affine` says of each letter, `b` being the bias."""
+        if given is None or isinstance(given, bool):
+            return {} if given is None else dict.fromkeys((*letters, "b"), given)
+        where = self._trace().where
+        if not isinstance(given, Mapping):
+            raise CellError(
+                f"{where()}: {argument}: expected a dictionary by letter such as {{'h': ..., 'b': ...}}, got "
+                f"{_checks.short(given)}"
+            )
+        unknown = [letter for letter in given if letter not in letters and letter != "b"]
+        if unknown:
+            known = ", ".join([*letters, "b"])
+            raise CellError(f"{where()}: {argument}: expected letters of {known}, got {unknown[0]!r}")
+        return dict(given)
+
+    def _parameter(
+        self,
+        gate: str,
+        family: str,
+        shape: tuple[int, ...],
+        role: str,
+        *,
+        init: Any = None,
+        trained: bool = True,
+        scalar: bool = False,
+    ) -> Node:
         trace = self._trace()
-        if not isinstance(gate, str) or not gate:
+        if not isinstance(gate, str) or not (gate or role == "parameter"):
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
         shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
-        name = f"{family}{gate}" if "_" in family else f"{family}_{gate}"
-        # The weights of all gates share one tensor per letter, so they have one shape.
-        for known in trace.parameters.values():
-            if known.family == family and known.shape != shape:
+        name = (f"{family}{gate}" if "_" in family else f"{family}_{gate}") if gate else family
+        new = Parameter(name, gate, family, shape, role, self._initial(name, init), trained, scalar)
+        known = trace.parameters.setdefault(name, new)
+        if known is not new:
+            self._check_same(known, new)
+        for other in () if known is not new else list(trace.parameters.values())[:-1]:
+            if other.family == family and "parameter" in (other.role, role):
                 raise CellError(
-                    f"{trace.where()}: {name} is used with shape {shape} here and {known.name} with shape "
-                    f"{known.shape} before. One letter has one shape, for all gates; give what has another "
-                    "width a letter of its own, as m in self.affine('h', x, m=value)"
+                    f"{trace.where()}: {name} and {other.name} would share the letter {family}; give one of "
+                    "them another name"
                 )
-        parameter = trace.parameters.setdefault(name, Parameter(name, gate, family, shape, role))
-        if parameter.family != family:
+        if not trained and known.initial is None:
             raise CellError(
-                f"{trace.where()}: {name} would be a weight of the letter {parameter.family!r} and the gate "
-                f"{parameter.gate!r}, and one of {family!r} and {gate!r}; give one of them another name"
+                f"{trace.where()}: {name} is not trained, so it keeps what it starts with; say it: init=..."
             )
-        return trace.leaf("matrix" if len(shape) == 2 else "parameter", name, shape[0])
+        return trace.leaf("matrix" if len(shape) == 2 else "parameter", name, None if scalar else shape[0])
+
+    def _derived(
+        self,
+        gate: str,
+        family: str,
+        shape: tuple[int, ...],
+        role: str,
+        how: Derived,
+        init: Any,
+        trained: bool,
+    ) -> Node:
+        """Return a weight that is computed from others, which become parameters in its place."""
+        trace = self._trace()
+        name = f"{family}{gate}"
+        if not isinstance(how, Derived):
+            raise CellError(
+                f"{trace.where()}: derived: expected an object of nabi.ir.derived, got {_checks.short(how)}"
+            )
+        try:
+            found = how.sources(tuple(_width(f"{trace.where()}: units", size) for size in shape))
+        except ArgumentError as problem:
+            raise CellError(f"{trace.where()}: {name}: {problem}") from None
+        names = []
+        for place, source in enumerate(found):
+            letter = f"{source.letter}{family[1:]}"
+            value = init if place == 0 and init is not None else source.initial
+            one = self._parameter(
+                gate, letter, source.shape, role, init=value, trained=trained and source.trained
+            )
+            names.append(one.name)
+        new = Parameter(name, gate, family, shape, role, None, trained, derived=how, sources=tuple(names))
+        known = trace.parameters.setdefault(name, new)
+        if known != new:
+            raise CellError(
+                f"{trace.where()}: {name} is computed as {how} here and as {known.derived} before; give one "
+                "of them another name"
+            )
+        if how.rate and trace.training:
+            noise = Noise(f"D_{name}", shape[-1], how.rate, "weights", per_step=False, shape=shape)
+            trace.noises.setdefault(noise.name, noise)
+        return trace.leaf("matrix", name, shape[0])
+
+    def _initial_state(self, name: str, width: int) -> float | str:
+        """Return the number that a state starts with, or the name of the parameter that holds its vector."""
+        where, given = f"{type(self).__name__}: initial_state({name!r})", self.initial_state(name)
+        try:
+            value = as_initial(given, where)
+        except ArgumentError as problem:
+            raise CellError(str(problem)) from None
+        if isinstance(value, Constant):
+            return value.value
+        learned = isinstance(value, Learned)
+        start = value.start if isinstance(value, Learned) else value
+        return self._parameter("", f"{name}_0", (width,), "parameter", init=start, trained=learned).name
+
+    def _check_same(self, known: Parameter, new: Parameter) -> None:
+        """Check a parameter that the step uses again."""
+        where, name = self._trace().where(), new.name
+        if known.derived is not None:
+            raise CellError(f"{where}: {name} is computed as {known.derived} elsewhere in the step")
+        if known.family != new.family:
+            raise CellError(
+                f"{where}: {name} would be a weight of the letter {known.family!r} and the gate "
+                f"{known.gate!r}, and one of {new.family!r} and {new.gate!r}; give one of them another name"
+            )
+        if known.shape != new.shape or known.scalar != new.scalar:
+            raise CellError(
+                f"{where}: {name} is used with shape {() if new.scalar else new.shape} here and "
+                f"{() if known.scalar else known.shape} before; give one of them another name"
+            )
+        if (new.initial is not None and known.initial != new.initial) or known.trained != new.trained:
+            raise CellError(
+                f"{where}: {name} is declared with init={new.initial!r}, trained={new.trained} here and "
+                f"init={known.initial!r}, trained={known.trained} before"
+            )
+
+    def _initial(self, name: str, init: Any) -> InitialValue | None:
+        if init is None:
+            return None
+        try:
+            return as_initial(init, "init")
+        except ArgumentError as problem:
+            raise CellError(f"{self._trace().where()}: {name}: {problem}") from None
 
 
 @lru_cache(maxsize=512)
@@ -320,11 +534,12 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
                 f"{problem}"
             ) from None
         result = cell.step(x, *states)
+        initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
-    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace))
+    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
 
 
 def find_program(name: str) -> Program:

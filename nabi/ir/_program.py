@@ -1,6 +1,7 @@
 """A cell's step for one input width, with all that is known of it before anything runs."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +11,32 @@ from nabi.ir._graph._nodes import Family, Node, Parameter, Trace, needed
 from nabi.ir._recipe import recipe_of
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import TEXT, equations
+from nabi.ir._traced._lowering import Made, rewrite
 from nabi.ir._traced._plan import Plan, make_plan
 from nabi.ir._traced._traced import CellLike, Traced
 from nabi.ir._traced._verify import verify
 
-__all__ = ["PROGRAMS", "Program"]
+__all__ = ["PROGRAMS", "Lowered", "Program"]
 
 PROGRAMS: dict[str, "Program"] = {}
 """The programs of this process by their keys and recipes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """What a program is run as: what is computed once a call, then another program over time.
+
+    Attributes:
+        program: the program that runs over time.
+        weights: for each of its families where the tensor comes from: the place among the families of the
+            original program, or how it is made.
+        run: computes the tensors from those of the original program and its random inputs; set by the target
+            that does so, before anything runs, as torch.compile can trace it but not its making.
+    """
+
+    program: "Program"
+    weights: "tuple[int | Made, ...]"
+    run: Callable[..., tuple[Any, ...]] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,13 +49,15 @@ class Program(Traced):
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output unless `readout` is another.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order of use in the equations.
+        parameters: the weights of each gate that are kept, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
         nodes: all nodes in order of computation.
         outputs: the new states.
         readout: an output that is no state, or None.
         names: the variable names of values in the step, by node index.
         whole: the program that `as_states` made this one of; None for others.
+        initial: for each state the number that it starts with, or the name of a parameter.
+        is_lowered: whether it is what another program is run as.
     """
 
     whole: "Program | None" = None
@@ -49,6 +70,8 @@ class Program(Traced):
         states: list[Node],
         outputs: tuple[Any, ...],
         names: dict[int, str],
+        initial: tuple[float | str, ...],
+        is_lowered: bool = False,
     ) -> "Program":
         """Check the result of a step and build the program.
 
@@ -60,7 +83,11 @@ class Program(Traced):
             readout, outputs = _readout(cell, trace, outputs)
         found = _new_states(cell, trace, states[: len(cell.states)], outputs)
         outputs = (*found, *trace.delays.values())
-        parameters = tuple(trace.parameters.values())
+        # An earlier input is zero before the first one.
+        initial = (*initial, *[0.0] * (len(states) - len(initial)))
+        kept = [parameter for parameter in trace.parameters.values() if parameter.derived is None]
+        parameters = _grouped(tuple(kept))
+        trace.parameters.update({parameter.name: parameter for parameter in parameters})
         program = Program(
             cell=cell,
             training=trace.training,
@@ -75,13 +102,16 @@ class Program(Traced):
             outputs=outputs,
             readout=readout,
             names=names,
+            initial=initial,
+            is_lowered=is_lowered,
         )
         return program._registered()
 
     def _registered(self) -> "Program":
         verify(self)
         PROGRAMS[self.key] = PROGRAMS[self.recipe] = self
-        # Made here: torch.compile reads it, and cannot trace how it is made.
+        # Found out and made here: torch.compile reads these, and cannot trace how they are made.
+        assert self.is_plain or not self.is_lowered
         assert self.as_states.readout is None
         return self
 
@@ -102,7 +132,7 @@ class Program(Traced):
         assert width is not None
         program = replace(
             self, state_names=(self.cell.output, *self.state_names), state_widths=(width, *self.state_widths),
-            outputs=(self.readout, *self.outputs), readout=None, whole=self,
+            outputs=(self.readout, *self.outputs), readout=None, whole=self, initial=(0.0, *self.initial),
         )  # fmt: skip
         return program._registered()
 
@@ -110,7 +140,37 @@ class Program(Traced):
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         if self.whole is not None:
             return getattr, (self.whole, "as_states")
-        return self.cell.program, (self.input_size, self.training)
+        made = _lowered_program if self.is_lowered else type(self.cell).program
+        return made, (self.cell, self.input_size, self.training)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it runs as it is: nothing is computed once a call, and states start with zeros."""
+        return self.is_lowered or (self.lowered is None and self.starts_with_zeros)
+
+    @cached_property
+    def once_size(self) -> int:
+        """How many numbers are computed once a call, for values that a step could compute as well."""
+        return sum(node.width or 1 for node in self.nodes if node.arguments and not node.has_rows)
+
+    @property
+    def needs_autograd(self) -> bool:
+        """Whether it has weights that are computed from others, or learned initial states."""
+        return bool(self.derived) or any(isinstance(one, str) for one in self.initial)
+
+    @cached_property
+    def lowered(self) -> Lowered | None:
+        """What is computed once a call, and the program that runs after it; None where there is nothing."""
+        found = None if self.is_lowered or self.whole is not None else rewrite(self)
+        if found is None:
+            return None
+        program = Program.make(
+            self.cell, found.trace, self.input_size, found.states, found.outputs, found.names, self.initial,
+            is_lowered=True,
+        )  # fmt: skip
+        places = {family.name: number for number, family in enumerate(self.families)}
+        weights = [found.made.get(family.name, places.get(family.name)) for family in program.families]
+        return Lowered(program, tuple(one for one in weights if one is not None))
 
     @cached_property
     def recipe(self) -> str:
@@ -131,6 +191,11 @@ class Program(Traced):
     def equations(self) -> tuple[str, ...]:
         """The equations as plain text, one per line, as written in the step."""
         return equations(self, TEXT)
+
+
+def _lowered_program(cell: CellLike, input_size: int, training: bool) -> Program:
+    found: Program = cell.program(input_size, training).lowered.program
+    return found
 
 
 def _new_states(
@@ -204,6 +269,36 @@ def _where_it_returns(cell: CellLike) -> str:
     return f"{name}, line {found[0][0]}: «{found[0][1]}»" if len(found) == 1 else name
 
 
+def _grouped(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    """Give parameters of one letter that cannot share a tensor different families.
+
+    One tensor holds gates of one shape that are all trained or all fixed. The first such group of a letter is
+    called as the letter, the others after their gates as well: `W_h` and `W_h_z`.
+    """
+    groups: dict[tuple[str, tuple[int, ...], bool], list[Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault((parameter.family, parameter.shape, parameter.trained), []).append(parameter)
+    names: dict[tuple[str, tuple[int, ...], bool], str] = {}
+    taken = {parameter.family for parameter in parameters}
+    first = dict.fromkeys(taken, True)
+    for key, members in groups.items():
+        letter = key[0]
+        if first[letter]:
+            first[letter], names[key] = False, letter
+            continue
+        name = "_".join([letter, *(member.gate for member in members)])
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[key] = name
+    return tuple(
+        one
+        if (name := names[one.family, one.shape, one.trained]) == one.family
+        else replace(one, family=name, letter=one.family)
+        for one in parameters
+    )
+
+
 def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     members: dict[str, list[Parameter]] = {}
     for parameter in parameters:
@@ -212,6 +307,7 @@ def _families(parameters: tuple[Parameter, ...]) -> tuple[Family, ...]:
     for name, found in members.items():
         shape = found[0].shape
         stacked = (shape[0] * len(found), *shape[1:])
-        families.append(Family(name, tuple(p.gate for p in found), stacked, found[0].role))
+        gates = tuple(p.gate for p in found)
+        families.append(Family(name, gates, stacked, found[0].role, found[0].trained))
     # Matrices first, regardless of the order of the equations: callers can rely on W_x, W_h, then vectors.
     return tuple(sorted(families, key=lambda family: -len(family.shape)))

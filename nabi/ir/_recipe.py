@@ -30,6 +30,8 @@ def recipe_of(program: Traced) -> str:
     }
     if program.readout is None and cell.output:
         found["as_states"] = True
+    if program.is_lowered:
+        found["lowered"] = True
     try:
         text = json.dumps(found)
     except (TypeError, ValueError):
@@ -56,6 +58,7 @@ def make_again(recipe: str, cells: type) -> Any:
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
         program = _class(name, cells)(**arguments).program(input_size, training)
+        program = program.lowered.program if found.get("lowered") else program
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
     program = program.as_states if as_states else program

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
         DropIn as DropIn,
         as_torch,
     )
+    from nabi.nn._drawing import (
+        as_initial_values as as_initial_values,
+        set_declared_values as set_declared_values,
+    )
     from nabi.nn._exchange import (
         become_drop_in as become_drop_in,
         become_torch as become_torch,
@@ -49,6 +53,10 @@ else:
             "nabi.nn._as_torch": [
                 "DropIn",
                 "as_torch",
+            ],
+            "nabi.nn._drawing": [
+                "as_initial_values",
+                "set_declared_values",
             ],
             "nabi.nn._exchange": [
                 "become_drop_in",

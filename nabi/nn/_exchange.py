@@ -53,7 +53,12 @@ def namesake_of(module: nn.Module) -> type[nn.Module] | None:
     None for anything else, and for classes derived from these.
     """
     if type(module) is RNN:
-        form = None if isinstance(module.cell, nn.Module) else torch_form(module._programs[0][True])
+        if isinstance(module.cell, nn.Module):
+            return None
+        program = module._programs[0][True]
+        # A fixed weight has no counterpart there: it would become one that is trained.
+        is_trained = all(family.trained for family in program.families)
+        form = torch_form(program) if is_trained else None
         return None if form is None else _OF_MODES.get(form.mode, nn.RNN)
     return _NAMESAKES.get(_plain_type(module))  # type: ignore[arg-type]
 

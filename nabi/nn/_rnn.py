@@ -1,6 +1,7 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from nabi._dtypes import as_device, as_floating
 from nabi._public import public
 from nabi.errors import ArgumentError
 from nabi.ir import Cell, Program
+from nabi.ir.initial import InitialValue
+from nabi.nn._drawing import as_initial_values, set_declared_values
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
 from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
@@ -27,6 +30,8 @@ from nabi.scan import (
     check_packed,
     check_states,
     check_types,
+    initial_states,
+    prepare_lowering,
     run_direction,
     scan_full_batch,
     step,
@@ -58,7 +63,8 @@ class RNN(nn.Module, metaclass=_RNNType):
 
     The parameters are the families of the cell's equations: `W_x_l0`, `W_h_l0`, `b_l0` for the first
     layer of most cells, `W_x_l0_reverse`, ... for its second direction; rows are gates stacked in the
-    order of `cell.program(input_size).families`.
+    order of `cell.program(input_size).families`. What a cell declares as fixed is a buffer: it
+    is stored, and no optimizer that is given `parameters()` sees it.
 
     Random masks (recurrent dropout, zoneout) are drawn in training mode and replaced by their mean in
     evaluation mode. Under autocast the whole layer runs in the dtype that autocast asks for.
@@ -68,7 +74,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             express, a `torch.nn.Module` with `forward(x, *states) -> tuple of new states` (the first is
             the output; one state may be returned alone) and an attribute `state_widths`, a dict from the
             names of the states to their widths; it runs as one layer in one direction, and takes none of
-            `dropout`, `recompute`, `initializer`, `device` and `dtype`.
+            `dropout`, `recompute`, `initializer`, `initial_values`, `device` and `dtype`.
         input_size: width of the input. May be left out for a module.
         num_layers: layers on top of each other; a layer reads the outputs of the one below.
         bidirectional: run a second set of weights from the last valid step to the first; outputs are
@@ -78,7 +84,10 @@ class RNN(nn.Module, metaclass=_RNNType):
         batch_first: whether input and output are `[B, T, ...]` or `[T, B, ...]`.
         recompute: keep for the backward pass only the states at every so many steps, and compute what lies
             between again: less memory for long sequences, for one more forward pass. None keeps all.
-        initializer: `"torch"`, uniform on ±1/√units; or `"keras"`, Glorot and orthogonal, forget bias 1.
+        initializer: how weights start for which the cell declares nothing: `"torch"`, uniform on ±1/√units;
+            `"keras"`, Glorot and orthogonal, forget bias 1; or `"paper"`, as `"keras"` with all biases 0.
+        initial_values: values of `nabi.ir.initial` by the name of a parameter, `{"b_f": 1.0}`, or of all of a
+            letter, `{"W_h": "identity"}`; instead of what the cell declares.
         device: where the parameters live.
         dtype: of the parameters.
 
@@ -106,6 +115,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         dropout: float = 0.0,
         batch_first: bool = True,
         initializer: str = "torch",
+        initial_values: Mapping[str, Any] | None = None,
         recompute: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -125,6 +135,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         self.dropout = dropout
         self.batch_first = bool(batch_first)
         self.initializer = initializer
+        self.initial_values: dict[str, InitialValue] = {}
         self.recompute = recompute
         self._directions = 2 if bidirectional else 1
         self._state_count = num_layers * self._directions
@@ -139,11 +150,13 @@ class RNN(nn.Module, metaclass=_RNNType):
                 )
             self._make_parameters(cell, as_device(device), as_floating(dtype))
             self._state_widths = _state_widths([layer[0] for layer in self._programs])
+            self.initial_values = as_initial_values(initial_values, [pair[0] for pair in self._programs])
             self.reset_parameters()
         else:
             self._state_widths = check_step_module(
                 cell, num_layers, self.bidirectional, recompute=recompute, dropout=dropout or None,
-                initializer=None if initializer == "torch" else initializer, device=device, dtype=dtype,
+                initializer=None if initializer == "torch" else initializer, initial_values=initial_values,
+                device=device, dtype=dtype,
             )  # fmt: skip
         self._state_type = state_type(tuple(self._state_widths))
         width = cell.output_width if isinstance(cell, Cell) else next(iter(self._state_widths.values()))
@@ -156,24 +169,30 @@ class RNN(nn.Module, metaclass=_RNNType):
         for layer in range(self.num_layers):
             # Looked up here and not in forward: torch.compile cannot trace the tracing of a cell.
             programs = (cell.program(width, training=False), cell.program(width, training=True))
+            for program in programs:
+                prepare_lowering(program)
             self._programs.append(programs)
             for direction in range(self._directions):
                 suffix = f"_l{layer}" + ("_reverse" if direction else "")
                 names = tuple([family.name + suffix for family in programs[0].families])
                 for name, family in zip(names, programs[0].families, strict=True):
                     empty = torch.empty(family.shape, device=device, dtype=dtype)
-                    self.register_parameter(name, nn.Parameter(empty))
+                    if family.trained:
+                        self.register_parameter(name, nn.Parameter(empty))
+                    else:
+                        self.register_buffer(name, empty)
                 self._names.append(names)
             width = cell.output_width * self._directions
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, as `initializer` says."""
+        """Draw the parameters anew, as the cell, `initializer` and `initial_values` say."""
         assert isinstance(self.cell, Cell)
         units = max(self.cell.state_width(name) for name in self.cell.states)
         for index, names in enumerate(self._names):
-            families = self._programs[index // self._directions][0].families
-            for name, family in zip(names, families, strict=True):
+            program = self._programs[index // self._directions][0]
+            for name, family in zip(names, program.families, strict=True):
                 set_initial_values(getattr(self, name), family, units, self.initializer)
+            set_declared_values(program, self._own_weights(index), self.initial_values)
 
     def forward(
         self,
@@ -192,10 +211,12 @@ class RNN(nn.Module, metaclass=_RNNType):
             x: `[B, T, input_size]` (`[T, B, input_size]` with `batch_first=False`), one sequence
                 `[T, input_size]`, or a `PackedSequence`.
             state: initial states in the order of the cell's, each `[num_layers * directions, B, width]`
-                (without `B` for one sequence); a tensor alone if there is one state; None for zeros.
+                (without `B` for one sequence); a tensor alone if there is one state; None for those that the
+                cell declares, or zeros.
             lengths: `[B]`, how many steps of each sequence count, zero allowed; instead of `mask`.
             mask: `[B, T]`, true where a step counts; any pattern.
-            resets: `[B, T]`, true where a new sequence begins: the state is zero before that step.
+            resets: `[B, T]`, true where a new sequence begins: the state before that step is as with
+                `state=None`.
             return_all_states: return the states of every step as a third value.
             truncate: let gradients flow back through this many steps at most.
 
@@ -314,9 +335,9 @@ class RNN(nn.Module, metaclass=_RNNType):
 
         Args:
             x: `[B, input_size]`, or `[input_size]` for one sequence.
-            state: as the module takes and gives it; None for zeros at the first step.
-            resets: `[B]`, true where a new sequence begins with this step: the state is zero before it, and
-                no gradient flows back.
+            state: as the module takes and gives it; None at the first step.
+            resets: `[B]`, true where a new sequence begins with this step: the state before it is as with
+                `state=None`, and no gradient flows back.
 
         Returns:
             `output [B, output_size]` and the new state.
@@ -341,7 +362,11 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype = check_types(self._dtype(), x, states)
         if not batched:
             x = x.unsqueeze(0)
-        states = reset_states(states, check_step_resets(resets, x.shape[0]), 1)
+        begins = check_step_resets(resets, x.shape[0])
+        if isinstance(self.cell, Cell) and not self._programs[0][False].starts_with_zeros:
+            states = self._reset(states, begins, x)
+        else:
+            states = reset_states(states, begins, 1)
         if isinstance(self.cell, Cell):
 
             def run(
@@ -407,6 +432,18 @@ class RNN(nn.Module, metaclass=_RNNType):
             weights.append(getattr(self, name) if weight is None else weight)
         return weights
 
+    def _reset(self, states: Initial, begins: Tensor | None, x: Tensor) -> Initial:
+        """Return states, as the cell declares them where a new sequence begins."""
+        if states is None or begins is None:
+            return states
+        layers = [
+            initial_states(program, weights, x.shape[0], states[0])
+            for program, weights in self._layers(False)
+        ]
+        starts = [torch.stack(same) for same in zip(*layers, strict=True)]
+        chosen = torch.as_tensor(begins, device=x.device).bool().reshape(1, -1, 1)
+        return tuple([torch.where(chosen, new, old) for new, old in zip(starts, states, strict=True)])
+
     def _dtype(self) -> torch.dtype | None:
         # A module has weights of its own, and a cell may have none.
         names = self._names[0] if self._names else ()
@@ -428,6 +465,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         }
         values = {name: getattr(self, name) for name in defaults}
         parts += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        parts += [f"initial_values={self.initial_values!r}"] if self.initial_values else []
         return ", ".join(parts)
 
 

@@ -15,6 +15,7 @@ _REASONS = {
     "recompute": "autograd keeps what it reads; use torch.utils.checkpoint inside of it",
     "dropout": "it falls between layers, and a module is one layer",
     "initializer": "it brings its own weights",
+    "initial_values": "it brings its own weights",
     "device": "move the module itself",
     "dtype": "move the module itself",
 }

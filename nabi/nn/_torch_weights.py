@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.ir import Cell, Node, Program
+from nabi.ir.derived import Derived
 from nabi.ir.functions import sigmoid, tanh
 
 __all__ = ["families_of", "torch_cell", "weight_names"]
@@ -17,11 +18,21 @@ class _TwoBiases(Cell):
     """Gates as torch writes them: a bias with the input and one with the state, of which one would do."""
 
     def affine(
-        self, gate: str, *operands: Node, bias: bool | str = True, units: int | None = None, **named: Node
+        self,
+        gate: str,
+        *operands: Node,
+        bias: bool | str = True,
+        units: int | None = None,
+        init: Mapping[str, Any] | None = None,
+        trained: bool | Mapping[str, bool] = True,
+        derived: Mapping[str, Derived] | None = None,
+        **named: Node,
     ) -> Node:
         """As `Cell.affine`; what reads both the input and the state has both biases."""
         if len(operands) != 2:
-            return super().affine(gate, *operands, bias=bias, units=units, **named)
+            return super().affine(
+                gate, *operands, bias=bias, units=units, init=init, trained=trained, derived=derived, **named
+            )
         x, h = operands
         return super().affine(gate, x, bias="x") + super().affine(gate, h, bias="h")
 

@@ -13,9 +13,15 @@ from nabi.scan._arguments import (
 )
 from nabi.scan._fast_path import PreparedStep, TrainingPass, scan_full_batch
 from nabi.scan._layout import Layout, Options
+from nabi.scan._lowering import (
+    initial_states,
+    is_lowered as is_lowered,
+    lowered,
+    prepare_lowering as prepare_lowering,
+)
 from nabi.scan._noise import sample_noise
-from nabi.scan._operator import backward_pass, forward_pass, run_direction as run_direction
-from nabi.scan._scan import scan, scan_packed
+from nabi.scan._operator import backward_pass, forward_pass
+from nabi.scan._scan import run_direction as run_direction, scan, scan_packed
 from nabi.scan._unroll import loop, new_states, static_scan, step
 
 __all__ = [
@@ -26,7 +32,9 @@ __all__ = [
     "backward_pass",
     "check_dense",
     "forward_pass",
+    "initial_states",
     "loop",
+    "lowered",
     "new_states",
     "sample_noise",
     "scan",

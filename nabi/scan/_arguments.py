@@ -216,7 +216,7 @@ def check_noise(
         names = ", ".join(spec.name for spec in program.noises) or "none"
         raise ArgumentError(f"noise: expected {len(program.noises)} tensors ({names}), got {len(noise)}")
     for spec, tensor in zip(program.noises, noise, strict=True):
-        expected = (*steps, spec.width) if spec.per_step else (batch, spec.width)
+        expected = (*steps, spec.width) if spec.per_step else spec.shape or (batch, spec.width)
         if tuple(tensor.shape) != expected:
             raise ShapeError(f"noise: {spec.name} has shape {tuple(tensor.shape)}, expected {expected}")
     return tuple(noise)

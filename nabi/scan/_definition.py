@@ -55,8 +55,9 @@ def define(
     states: tuple[Tensor, ...],
     families: tuple[Tensor, ...],
     noises: tuple[Tensor, ...],
+    starts: tuple[Tensor, ...] | None = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Run the definition on a batch or on packed data."""
+    """Run the definition on a batch or on packed data; after a reset states are `starts`, or zero."""
     if layout.batch_sizes is not None:
         return _define_packed(program, options, layout.batch_sizes, x, states, families, noises)
     step = eager.step_function(program)
@@ -77,6 +78,7 @@ def define(
         reverse=options.reverse,
         truncate=options.truncate,
         keep=options.kept(program),
+        starts=starts,
     )
     indices = options.kept(program)
     stacked = tuple(

@@ -19,6 +19,7 @@ from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
 from nabi.scan._layout import Layout, Options
+from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ def scan_full_batch(
     """
     if program.noises or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return None
+    if not program.is_plain:
+        if has_failed(program.key) or not runs_native(x, *families):
+            return None
+        found_families = check_families(program, families)
+        if states is None and not program.starts_with_zeros:
+            if x.dim() != 3:
+                return None
+            states = initial_states(program, found_families, x.shape[1 if time_major else 0], x)
+            states = [state.unsqueeze(0) for state in states] if stacked else states
+        if is_lowered(program, x.numel() // max(x.shape[-1], 1)):
+            program, families, _ = lowered(program, found_families)
     if program.readout is not None:
         return _scan_with_readout(program, x, states, families, time_major, stacked)
     if states is None:
@@ -391,6 +403,9 @@ class PreparedStep:
         self._readouts, self._begin = program.readouts, {}  # type: tuple[int, dict[int, Tensor]]
         with torch.inference_mode(False), torch.no_grad():
             copies = tuple([family.detach().clone() for family in families])
+            like = copies[0] if copies else torch.empty(0)
+            self._starts = None if program.starts_with_zeros else initial_states(program, copies, 1, like)
+            program, copies, _ = lowered(program, copies)
         self.program = program
         self._like = copies[0]
         self._widths = program.state_widths
@@ -400,7 +415,9 @@ class PreparedStep:
         self._given: tuple[Tensor, ...] | None = None
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
-        """Return states of zero for so many rows."""
+        """Return the states in which so many rows begin: those that the cell declares, or zeros."""
+        if self._starts is not None:
+            return tuple([state.repeat(batch, 1) for state in self._starts])
         return tuple([self._like.new_zeros((batch, width)) for width in self._widths])
 
     def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:

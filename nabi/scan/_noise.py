@@ -27,7 +27,8 @@ def sample_noise(
         dtype, device, generator: of the random numbers.
 
     Returns:
-        For each random input `[B, width]` when it serves a whole sequence, else `[B, T, width]`.
+        For each random input `[B, width]` when it serves a whole sequence, else `[B, T, width]`; for the mask
+        of a weight its shape.
 
     Example:
         >>> from nabi.cells import LSTM
@@ -38,9 +39,11 @@ def sample_noise(
     found = []
     for noise in program.noises:
         shape: tuple[int, ...] = (batch, noise.width)
-        if noise.per_step and time is not None:
+        if noise.kind == "weights":
+            shape = noise.shape
+        elif noise.per_step and time is not None:
             shape = (batch, time, noise.width) if time >= 0 else (-time, noise.width)
-        if noise.kind == "dropout":
+        if noise.kind != "keep":
             share = 1 - noise.rate
             keep = torch.full(shape, share, dtype=dtype, device=device)
             found.append(torch.bernoulli(keep, generator=generator) / share)

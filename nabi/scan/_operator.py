@@ -16,46 +16,15 @@ from nabi.ir import Program
 from nabi.kernels import Rows, from_rows, hand_out, in_batch_order, in_row_order, to_rows
 from nabi.native import are_ordinary, has_failed, is_watched, runs_native
 from nabi.scan._definition import define, differentiate
-from nabi.scan._layout import PLAIN, Layout, Options
-from nabi.scan._noise import sample_noise
+from nabi.scan._layout import Layout, Options
 from nabi.scan._recompute import Pieces, run_backward_again, run_forward_lightly
 from nabi.scan._way import Way, way_of
 from nabi.targets import Record, run_backward, run_forward
 
-__all__ = ["Result", "backward_pass", "forward_pass", "run_direction", "run_scan"]
+__all__ = ["Result", "backward_pass", "forward_pass", "run_scan"]
 
 
 Result = tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...] | None]
-
-
-def run_direction(
-    program: Program,
-    x: Tensor,
-    states: tuple[Tensor, ...] | None,
-    families: Sequence[Tensor],
-    *,
-    layout: Layout,
-    truncate: int | None = None,
-    return_all_states: bool = False,
-    recompute: int | None = None,
-    reverse: bool = False,
-) -> Result:
-    """As `scan` and `scan_packed`, for arguments that have been checked; random inputs are drawn.
-
-    Args:
-        program, x, states, families, truncate, return_all_states, recompute, reverse: as `scan` takes them.
-        layout: from `check_layout`, or of packed data.
-    """
-    noises: tuple[Tensor, ...] = ()
-    if program.noises:
-        batch, time = x.shape[0], x.shape[1]
-        if layout.batch_sizes is not None:
-            batch, time = int(layout.batch_sizes[0]), -x.shape[0]
-        noises = sample_noise(program, batch, time, dtype=x.dtype, device=x.device)
-    plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
-    options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(program, options, layout, x, states, tuple(families), noises)
-    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def run_scan(

@@ -21,9 +21,11 @@ from nabi.scan._arguments import (
 )
 from nabi.scan._fast_path import scan_full_batch
 from nabi.scan._layout import PLAIN, Layout, Options
-from nabi.scan._operator import Result, run_scan
+from nabi.scan._lowering import run_declared
+from nabi.scan._noise import sample_noise
+from nabi.scan._operator import Result
 
-__all__ = ["scan", "scan_packed"]
+__all__ = ["run_direction", "scan", "scan_packed"]
 
 
 def scan(
@@ -46,15 +48,17 @@ def scan(
     Args:
         program: a cell's equations for an input width, from `cell.program(input_size)`.
         x: input, `[B, T, D]`. What lies on invalid steps is never read; it may be NaN.
-        states: initial states in the order of `cell.states`, each `[B, width]`; None for zeros.
+        states: initial states in the order of `cell.states`, each `[B, width]`; None for those that the cell
+            declares, zeros where it declares none.
         parameters: weights in the order of `program.families`.
         noise: random inputs in the order of `program.noises`; see `sample_noise`.
         lengths: `[B]`, how many steps of each sequence are valid, zero allowed. A sequence of length
             zero keeps its initial state.
         mask: `[B, T]`, which steps are valid, in any pattern; instead of `lengths`. An invalid step
             leaves the states as they are.
-        resets: `[B, T]`, whether a step is the first of a new segment: the states become zero before
-            it (in reverse: after it), and no gradient crosses. Ignored on invalid steps.
+        resets: `[B, T]`, whether a step is the first of a new segment: before it (in reverse: after it) the
+            states become those that the cell declares, or zero, and no gradient crosses. Ignored on invalid
+            steps.
         reverse: from the last valid step to the first; outputs stay at their own step.
         truncate: cut gradients between the steps `k * truncate - 1` and `k * truncate`.
         return_all_states: also return every state at every step.
@@ -87,7 +91,14 @@ def scan(
     families = check_families(program, parameters)
     if states is not None:
         states = check_states(states, program.state_names, program.state_widths, (batch,))
-    if time == 1 and resets is not None and lengths is None and mask is None and not reverse:
+    if (
+        time == 1
+        and resets is not None
+        and lengths is None
+        and mask is None
+        and not reverse
+        and program.is_plain
+    ):
         # A state that becomes zero before the only step is another initial state.
         begins = check_resets(resets, batch, time, x.device)
         if states is not None and begins is not None:
@@ -102,7 +113,7 @@ def scan(
     x, states = _as_weights(families, x, states)
     noises = check_noise(program, noise, batch, (batch, time))
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_scan(program, options, layout, x, states, families, noises)
+    kept, finals = run_declared(program, options, layout, x, states, families, noises)
     return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
@@ -148,7 +159,37 @@ def scan_packed(
     noises = check_noise(program, noise, batch, (data.shape[0],))
     options = Options(reverse, None, return_all_states, recompute)
     layout = Layout(None, None, batch_sizes)
-    kept, finals = run_scan(program, options, layout, data, states, families, noises)
+    kept, finals = run_declared(program, options, layout, data, states, families, noises)
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
+
+
+def run_direction(
+    program: Program,
+    x: Tensor,
+    states: tuple[Tensor, ...] | None,
+    families: Sequence[Tensor],
+    *,
+    layout: Layout,
+    truncate: int | None = None,
+    return_all_states: bool = False,
+    recompute: int | None = None,
+    reverse: bool = False,
+) -> Result:
+    """As `scan` and `scan_packed`, for arguments that have been checked; random inputs are drawn.
+
+    Args:
+        program, x, states, families, truncate, return_all_states, recompute, reverse: as `scan` takes them.
+        layout: from `check_layout`, or of packed data.
+    """
+    noises: tuple[Tensor, ...] = ()
+    if program.noises:
+        batch, time = x.shape[0], x.shape[1]
+        if layout.batch_sizes is not None:
+            batch, time = int(layout.batch_sizes[0]), -x.shape[0]
+        noises = sample_noise(program, batch, time, dtype=x.dtype, device=x.device)
+    plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
+    options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
+    kept, finals = run_declared(program, options, layout, x, states, tuple(families), noises)
     return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 

@@ -10,6 +10,7 @@ from nabi.errors import ArgumentError, ShapeError
 from nabi.ir import Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._fast_path import scan_full_batch
+from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.scan._scan import scan
 from nabi.targets import eager
 
@@ -32,7 +33,7 @@ def static_scan(
     Args:
         program, parameters: as in `scan`.
         inputs: one tensor `[B, D]` for each time step.
-        states: initial states, each `[B, width]`; None for zeros.
+        states: initial states, each `[B, width]`; None for those that the cell declares, or zeros.
         noise: as in `scan`, per-step noise `[B, T, width]`.
 
     Returns:
@@ -54,13 +55,16 @@ def static_scan(
     if not inputs and states is None:
         raise ArgumentError("inputs: expected at least one time step, or initial states")
     families = check_families(program, parameters)
+    noise = tuple(noise)
     batch = inputs[0].shape[0] if inputs else (states or [])[0].shape[0]
     for t, x in enumerate(inputs):
         if tuple(x.shape) != (batch, program.input_size):
             raise ShapeError(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
-    now = _start(program, states, batch, inputs[0] if inputs else families[0])
+    now = _start(program, states, batch, inputs[0] if inputs else families[0], families)
+    if is_lowered(program, batch * len(inputs)):
+        program, families, noise = lowered(program, families, noise)
     outputs = []
     for t, x in enumerate(inputs):
         found = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
@@ -81,7 +85,7 @@ def step(
     Args:
         program, parameters: as in `scan`.
         x: input `[B, D]`.
-        states: states `[B, width]`; None for zeros.
+        states: states `[B, width]`; None for those that the cell declares, or zeros.
         noise: random inputs, each `[B, width]`.
 
     Returns:
@@ -102,6 +106,11 @@ def step(
     """
     if x.dim() != 2 or x.shape[1] != program.input_size:
         raise ShapeError(f"x: expected shape [batch, {program.input_size}], got {tuple(x.shape)}")
+    if not program.is_plain:
+        families = check_families(program, parameters)
+        states = _start(program, states, x.shape[0], x, families)
+        if is_lowered(program, x.shape[0]):
+            program, parameters, noise = lowered(program, families, noise)
     if torch.compiler.is_compiling():
         # The operator on one time step: torch.compile cannot trace the making of the step function.
         specs = zip(program.noises, noise, strict=True)
@@ -114,17 +123,19 @@ def step(
         if found is not None:
             return (found[0].squeeze(0), *found[1]) if program.readouts else found[1]
     families = check_families(program, parameters)
-    start = _start(program, states, x.shape[0], x)
+    start = _start(program, states, x.shape[0], x, families)
     whole = program.as_states
     if program.readouts:
         start = (x.new_zeros(x.shape[0], whole.state_widths[0]), *start)
     return eager.step_function(whole)(x, start, families, noise)
 
 
-def _start(program: Program, states: Any, batch: int, like: Tensor) -> tuple[Tensor, ...]:
-    """Check initial states, or make zeros of the type of `like`."""
+def _start(
+    program: Program, states: Any, batch: int, like: Tensor, families: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """Check initial states, or make those that the cell declares, of the type of `like`."""
     if states is None:
-        return tuple([like.new_zeros((batch, width)) for width in program.state_widths])
+        return initial_states(program, families, batch, like)
     return check_states(states, program.state_names, program.state_widths, (batch,))
 
 

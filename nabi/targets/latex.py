@@ -4,7 +4,7 @@ import inspect
 import re
 from math import prod
 
-from nabi.ir import LATEX, Program, equations as write_equations, symbol
+from nabi.ir import LATEX, Program, equations as write_equations, parameter_symbol, symbol
 
 __all__ = ["document", "equations"]
 
@@ -51,14 +51,17 @@ def document(program: Program) -> str:
         if name not in program.trace.delays
     ]
     rows = []
-    by_name = {node.name: node for node in program.nodes if node.operation in ("matrix", "parameter")}
+    read = {node.name for node in program.nodes if node.operation in ("matrix", "parameter")}
+    read.update(name for one in program.derived for name in one.sources)
+    read.update(value for value in program.initial if isinstance(value, str))
     for parameter in program.parameters:
-        node = by_name.get(parameter.name)
-        if node is not None:
+        if parameter.name in read:
             shape = r" \times ".join(str(size) for size in parameter.shape)
             # In braces: LaTeX adds a space after a plain comma in a formula.
             count = f"{prod(parameter.shape):,}".replace(",", "{,}")
-            rows.append(rf"${symbol(node, LATEX)}$ & {_text(parameter.role)} & ${shape}$ & ${count}$ \\")
+            kind = parameter.role if parameter.trained else f"{parameter.role}, fixed"
+            rows.append(rf"${parameter_symbol(parameter, LATEX)}$ & {_text(kind)} & ${shape}$ & ${count}$ \\")
+    learned = " to learn" if all(one.trained for one in program.parameters) else ""
     lines = [
         r"\documentclass{article}",
         r"\usepackage{amsmath}",
@@ -84,7 +87,7 @@ def document(program: Program) -> str:
             r"\end{tabular}",
             r"\end{center}",
             "",
-            rf"\noindent Numbers to learn: {_text(program.parameter_sum)}.",
+            rf"\noindent Numbers{learned}: {_text(program.parameter_sum)}.",
         ]
     return "\n".join([*lines, r"\end{document}", ""])
 

@@ -109,7 +109,10 @@ def test_operators_make_values(text: str, expected: str) -> None:
         ("self.linear(3, 'y', a)", "gate: expected a name"),
         ("self.gain('z', 'y', -1)", "units: expected a whole number of at least 1, got -1"),
         ("self.keep('z', 3, 1.5)", "rate: expected a probability"),
-        ("self.linear('z', 'x', a, units=4)", "One letter has one shape.*letter of its own"),
+        (
+            "self.linear('z', 'x', a) + self.linear('z', 'x', a, units=4)",
+            "W_xz is used with shape.*another name",
+        ),
         ("self.linear('1a', 'h', h) + self.linear('a', 'h1', h)", "give one of them another name"),
     ],
 )

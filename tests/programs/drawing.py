@@ -240,8 +240,10 @@ class _Drawer:
             self.add(template, (condition, a, b), next(iter(widths), None))
 
     def weight(self) -> None:
-        kind = self.random.randrange(3)
-        if kind == 0:
+        kind = self.random.randrange(4)
+        if kind == 3:
+            self.add(f"self.parameter('{self.gate()}', (), init=0.5)", (), None)
+        elif kind == 0:
             self.add(f"self.bias('{self.gate()}')", (), self.units)
         elif kind == 1:
             width = self.random.choice(self.widths)
@@ -255,7 +257,10 @@ class _Drawer:
         name, units = self.vector(), self.random.choice(self.widths)
         width = self.values[name]
         assert width is not None
-        if self.random.random() < 0.6:
+        chance = self.random.random()
+        if chance < 0.1:
+            letter = "s_"  # of gates of every shape
+        elif chance < 0.6:
             letter = self.letters.setdefault((width, units), f"l{len(self.letters)}_")
         else:
             letter = f"m{len(self.lines)}_"

@@ -20,6 +20,8 @@ from nabi.errors import CellError
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
+from nabi.ir.derived import Derived
+from nabi.ir.initial import InitialValue
 
 __all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace", "needed"]
 
@@ -41,8 +43,15 @@ class Parameter:
         name: as in the equations, for example `W_xf` or `b_f`.
         gate: the gate it belongs to, for example `f`.
         family: the name of the tensor that holds it together with those of the other gates.
-        shape: its own shape.
-        role: `input`, `recurrent`, `bias`, `peephole` or `gain`; determines its initial values.
+        shape: its own shape; `(1,)` for a scalar.
+        role: `input`, `recurrent`, `bias`, `peephole`, `gain` or `parameter`; determines its initial values
+            where the cell declares none.
+        initial: the initial value that the cell declares, or None.
+        trained: whether it is learned; if not, it keeps its initial value.
+        scalar: whether it is one number for all units.
+        letter: its letter in the equations, where the family has a longer name; "" for the family's.
+        derived: how it is computed from other parameters, or None where it is kept itself.
+        sources: the names of these.
     """
 
     name: str
@@ -50,6 +59,12 @@ class Parameter:
     family: str
     shape: tuple[int, ...]
     role: str
+    initial: InitialValue | None = None
+    trained: bool = True
+    scalar: bool = False
+    letter: str = ""
+    derived: Derived | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,12 +76,14 @@ class Family:
         gates: the gates in row order.
         shape: the shape of the whole tensor; rows are outputs, as in torch.
         role: see `Parameter`.
+        trained: whether the tensor is learned, or keeps its initial values.
     """
 
     name: str
     gates: tuple[str, ...]
     shape: tuple[int, ...]
     role: str
+    trained: bool = True
 
     def rows(self, gate: str) -> slice:
         """Return the rows of one gate."""
@@ -80,14 +97,16 @@ class Noise:
     """A random input of a step, drawn outside it.
 
     `dropout` draws 0 with probability `rate`, else `1 / (1 - rate)`; `keep` draws 1 with probability
-    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`.
+    `rate`, else 0 (zoneout). One draw serves a whole sequence unless `per_step`. `weights` draws as `dropout`
+    does, once for all sequences, the mask of a derived weight of a `shape`; steps don't read it.
     """
 
     name: str
     width: int
     rate: float
-    kind: Literal["dropout", "keep"]
+    kind: Literal["dropout", "keep", "weights"]
     per_step: bool
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

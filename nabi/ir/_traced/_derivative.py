@@ -103,8 +103,9 @@ def differentiate(program: Traced) -> Derivative:
         for name in program.state_names
     )
     input_leaf = leaves.get(("input", "x"))
+    # The cotangent of a scalar is a vector with one unit, since what is summed over the rows are vectors.
     vectors = {
-        parameter.name: gathered[leaves[("parameter", parameter.name)].index]
+        parameter.name: _as_vector(gathered[leaves[("parameter", parameter.name)].index])
         for parameter in program.parameters
         if len(parameter.shape) == 1
         and ("parameter", parameter.name) in leaves
@@ -157,6 +158,10 @@ def _takes_scalars(node: Node) -> bool:
     """Return whether the rule of an operation holds for a cotangent that is the same for all units."""
     is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
     return is_elementwise and all(argument.width == node.width for argument in node.arguments)
+
+
+def _as_vector(node: Node) -> Node:
+    return node if node.width is not None else node.trace.spread(node, 1)
 
 
 def _sum(node: Node) -> Node:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nabi.ir._graph._nodes import Node
+from nabi.ir._graph._nodes import Node, Parameter
 from nabi.ir._graph._operations import operation
 from nabi.ir._traced._traced import Traced
 
-__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "symbol"]
+__all__ = ["LATEX", "TEXT", "Style", "equations", "named_nodes", "parameter_symbol", "symbol"]
 
 # Operator precedence; an operation with lower precedence than its context gets brackets.
 _SUM, _PRODUCT, _NEGATION, _ATOM = 1, 2, 3, 4
@@ -116,11 +116,21 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
 def _leaf_parts(node: Node) -> tuple[str, ...]:
     parameter = node.trace.parameters.get(node.name)
     if parameter is not None:
-        return (*_parts(parameter.family), *_parts(parameter.gate))
+        return _parameter_parts(parameter)
     base, _, rest = node.name.partition("_")
     if node.operation == "noise" and len(rest) == 2:
         return (base, *rest)  # the letter of its operand, and the gate
     return _parts(node.name)
+
+
+def parameter_symbol(parameter: Parameter, style: Style) -> str:
+    """Return the notation of a weight, `W_xf`."""
+    return style.symbol(parameter.name, "", _parameter_parts(parameter))
+
+
+def _parameter_parts(parameter: Parameter) -> tuple[str, ...]:
+    letter = _parts(parameter.letter or parameter.family)
+    return (*letter, *_parts(parameter.gate)) if parameter.gate else letter
 
 
 TEXT = Style(
@@ -146,7 +156,7 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
         ('h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)',)
     """
     names = _line_names(program)
-    lines = []
+    lines = _derived_lines(program, style)
     for node in program.nodes:
         if node.index in names:
             left = symbol(node, style, names[node.index])
@@ -157,6 +167,21 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
             right = _render(output, names, style, top=False)[0]
             lines.append(f"{symbol(output, style, name)} = {right}")
     return tuple(lines)
+
+
+def _derived_lines(program: Traced, style: Style) -> list[str]:
+    """Return the equations of what is computed before the steps, and of states that do not start at zero."""
+    is_latex, lines = style is LATEX, []
+    for one in program.derived:
+        assert one.derived is not None
+        known = program.trace.parameters
+        left, *sources = (parameter_symbol(known[name], style) for name in (one.name, *one.sources))
+        lines.append(f"{left} = {one.derived.formula(sources, is_latex=is_latex)}")
+    for name, value in zip(program.state_names, program.initial, strict=True):
+        if isinstance(value, float) and value:
+            left = style.symbol(name, "0", _parts(name)) if is_latex else f"{name}_0"
+            lines.append(f"{left} = {style.number(value)}")
+    return lines
 
 
 def named_nodes(program: Traced) -> dict[str, Node]:

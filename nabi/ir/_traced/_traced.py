@@ -48,12 +48,14 @@ class Traced:
         input_size: width of the input.
         state_names, state_widths: the states in order; the first is the output unless `readout` is another.
         families: the tensors that a caller passes, in order.
-        parameters: the weights of each gate, in the order in which the equations use them.
+        parameters: the weights of each gate that are kept, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
         readout: an output that is no state, or None.
         names: the names that the step gave to values, by node index.
+        initial: for each state the number that it starts with, or the name of a parameter.
+        is_lowered: whether it is what another program is run as, see `nabi.ir._traced._lowering`.
     """
 
     cell: CellLike
@@ -69,11 +71,14 @@ class Traced:
     outputs: tuple[Node, ...] = field(repr=False)
     readout: Node | None = field(repr=False)
     names: dict[int, str] = field(repr=False)
+    initial: tuple[float | str, ...] = field(repr=False)
+    is_lowered: bool = field(default=False, repr=False)
 
     @cached_property
     def key(self) -> str:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
-        digest = hashlib.sha256(f"{self.cell!r} {self}".encode()).hexdigest()[:16]
+        kind = " lowered" if self.is_lowered else ""
+        digest = hashlib.sha256(f"{self.cell!r} {self}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
 
     @property
@@ -87,6 +92,16 @@ class Traced:
         """Width of the output."""
         node = self.outputs[0] if self.readout is None else self.readout
         return node.width or 1
+
+    @property
+    def starts_with_zeros(self) -> bool:
+        """Whether every state is zero before the first step."""
+        return not any(self.initial)
+
+    @property
+    def derived(self) -> tuple[Parameter, ...]:
+        """The weights that are computed from others, in the order of use."""
+        return tuple(one for one in self.trace.parameters.values() if one.derived is not None)
 
     @property
     def parameter_count(self) -> int:

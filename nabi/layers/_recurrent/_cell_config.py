@@ -6,6 +6,7 @@ from typing import Any
 
 from nabi.cells import Cell
 from nabi.errors import unknown_name
+from nabi.ir import derived, initial
 from nabi.layers._layer._registry import deserialize, is_serialized
 
 __all__ = ["cell_config", "cell_from_config"]
@@ -13,7 +14,7 @@ __all__ = ["cell_config", "cell_from_config"]
 
 def cell_config(cell: Cell) -> dict[str, Any]:
     """Describe a nabi cell by its class and its fields."""
-    fields = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    fields = {field.name: _plain(getattr(cell, field.name)) for field in dataclasses.fields(cell)}
     return {"class_name": type(cell).__name__, "config": fields, "module": "nabi.cells"}
 
 
@@ -25,7 +26,20 @@ def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -
     known: dict[str, Any] = {kind.__name__: kind for kind in _cell_classes(Cell)} | dict(custom_objects or {})
     if name not in known:
         raise unknown_name("cell", name, known)
-    return known[name](**described["config"])
+    fields = {field: _value(given) for field, given in described["config"].items()}
+    return known[name](**fields)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, derived.Derived):
+        return derived.to_config(value)
+    return initial.to_config(value) if isinstance(value, initial.InitialValue) else value
+
+
+def _value(given: Any) -> Any:
+    if isinstance(given, Mapping) and "derived" in given:
+        return derived.from_config(given)
+    return initial.from_config(given) if isinstance(given, Mapping) and "initial" in given else given
 
 
 def _cell_classes(kind: type[Cell]) -> list[type[Cell]]:

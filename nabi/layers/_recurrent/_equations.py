@@ -1,6 +1,6 @@
 """Layers with the weights of a nabi cell, in Keras' names and layout."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nabi.cells import Cell
 from nabi.errors import ArgumentError
-from nabi.ir import Family, Program
+from nabi.ir import Family, Program, initial
 from nabi.ir.functions import ACTIVATIONS
 from nabi.layers._layer import _regularizers
 from nabi.layers._layer._activations import serialize
@@ -16,8 +16,8 @@ from nabi.layers._layer._arguments import check_no_constraint
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
-from nabi.nn import initializers
-from nabi.scan import sample_noise, scan
+from nabi.nn import as_initial_values, initializers, set_declared_values
+from nabi.scan import initial_states, prepare_lowering, sample_noise, scan
 
 __all__ = ["Equations", "activation_name"]
 
@@ -46,6 +46,10 @@ class Equations(Layer):
     Weights: `kernel` (inputs, gates · units) for the input, `recurrent_kernel` for the recurrent output,
     `bias`; other weights keep their names in the cell's equations, matrices as (in, out).
     `cell` may be None if a subclass runs something else.
+
+    Values that the cell declares come before the default initializers, and other initializers before these;
+    `initial_values`, by the name of a parameter (`{"b_f": 1.0}`) or of all of a letter, comes before all.
+    Fixed parameters start as declared, unless `initial_values` says otherwise, and are not trainable.
     """
 
     _casts_integers = True
@@ -65,6 +69,7 @@ class Equations(Layer):
         kernel_constraint: None = None,
         recurrent_constraint: None = None,
         bias_constraint: None = None,
+        initial_values: Mapping[str, Any] | None = None,
         input_dropout: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
@@ -81,6 +86,7 @@ class Equations(Layer):
         self.recurrent_initializer = initializers.get(recurrent_initializer, "recurrent_initializer")
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
         self.unit_forget_bias = bool(unit_forget_bias)
+        self.initial_values = as_initial_values(_from_configs(initial_values), ())
         self.kernel_regularizer = _regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.recurrent_regularizer = _regularizers.get(recurrent_regularizer, "recurrent_regularizer")
         self.bias_regularizer = _regularizers.get(bias_regularizer, "bias_regularizer")
@@ -106,8 +112,23 @@ class Equations(Layer):
         assert self.equations is not None
         self._programs = (self.equations.program(inputs), self.equations.program(inputs, training=True))
         self._draws = bool(self._programs[1].noises)
-        for family in self._programs[0].families:
+        for one in self._programs:
+            prepare_lowering(one)
+        program = self._programs[0]
+        as_initial_values(self.initial_values, [program])
+        for family in program.families:
             self.add_family(family)
+        set_declared_values(program, self.cell_parameters(), self.initial_values, self._own_roles())
+
+    def _own_roles(self) -> frozenset[str]:
+        """Return what starts as an initializer says that is not the default one."""
+        given = {
+            "kernel": self.kernel_initializer != initializers.GlorotUniform(),
+            "recurrent": self.recurrent_initializer != initializers.Orthogonal(),
+            "bias": self.bias_initializer != initializers.Zeros(),
+        }
+        roles = {"kernel": ("input", "peephole"), "recurrent": ("recurrent",), "bias": ("bias",)}
+        return frozenset(role for name, is_own in given.items() if is_own for role in roles[name])
 
     def add_family(self, family: Family) -> None:
         """Create the weight for one family of the program, in Keras' layout."""
@@ -116,6 +137,7 @@ class Equations(Layer):
             tuple(reversed(family.shape)),
             initializer,
             _KERAS_NAMES.get(family.name, family.name),
+            trainable=family.trained,
             regularizer=regularizer,
         )
 
@@ -124,6 +146,8 @@ class Equations(Layer):
             return self._bias_values(family), self.bias_regularizer
         if family.role == "gain":
             return initializers.Ones(), None
+        if family.role == "parameter":
+            return initializers.Zeros(), None  # each has a declared value, which is set later
         if len(family.shape) == 1:
             # A diagonal: each gate's vector is drawn separately, as in nabi.nn.
             gates, units = len(family.gates), family.shape[0] // len(family.gates)
@@ -174,6 +198,20 @@ class Equations(Layer):
             return list(self._programs[0].state_widths)
         return [self.equations.state_width(name) for name in self.equations.states]
 
+    def first_states(self, batch: int) -> States:
+        """Return the states in which sequences begin, `[B, width]`; zeros unless the cell declares others.
+
+        Vectors that the cell declares are known once the layer is built.
+        """
+        assert self.equations is not None
+        weight = next(self.parameters(), None)
+        device = None if weight is None else weight.device
+        if self._programs is None or self._programs[0].starts_with_zeros:
+            widths = self.state_sizes()
+            return tuple(torch.zeros(batch, width, dtype=self.dtype, device=device) for width in widths)
+        like = torch.empty(0, dtype=self.dtype, device=device)
+        return initial_states(self._programs[0], self.cell_parameters(), batch, like)
+
     def parameter_sum(self) -> str:
         """Return the sum behind the parameter count, as `(units + inputs + 1) × units = count`."""
         return self._programs[0].parameter_sum if self._programs is not None else ""
@@ -211,7 +249,9 @@ class Equations(Layer):
 
     def equations_config(self) -> dict[str, Any]:
         """Return the part of the config for initializers, regularizers and the seed."""
+        said = {name: initial.to_config(value) for name, value in self.initial_values.items()}
         return {
+            **({"initial_values": said} if said else {}),
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
@@ -220,3 +260,13 @@ class Equations(Layer):
             "bias_regularizer": _regularizers.serialize(self.bias_regularizer),
             "seed": self.seed,
         }
+
+
+def _from_configs(given: Any) -> Any:
+    """Return initial values, those from a config as what they describe."""
+    if not isinstance(given, Mapping):
+        return given
+    return {
+        name: initial.from_config(value) if isinstance(value, Mapping) else value
+        for name, value in given.items()
+    }

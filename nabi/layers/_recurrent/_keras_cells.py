@@ -14,7 +14,7 @@ from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._layer._shapes import check_rank, check_width, last_width
 from nabi.layers._recurrent._cell_loop import call_cell, check_cell, initial_state_of, output_size_of
 from nabi.layers._recurrent._equations import Equations
-from nabi.layers._recurrent._states import zero_states
+from nabi.layers._recurrent._states import pack
 from nabi.scan import sample_noise, step
 
 __all__ = ["CellLayer", "DropoutRNNCell", "StackedRNNCells", "is_equations"]
@@ -41,9 +41,8 @@ class CellLayer(Equations):
         self.build_weights(last_width(self, input_shape))
 
     def get_initial_state(self, batch_size: int) -> Any:
-        """Return zeros for every state."""
-        weight = next(self.parameters(), None)
-        return zero_states(self.state_size, batch_size, self.dtype, None if weight is None else weight.device)
+        """Return the initial states: those that the cell declares, or zeros."""
+        return pack(self.state_size, self.first_states(batch_size))
 
     def reset_dropout_mask(self) -> None:
         """Clear the dropout masks, so that the next step draws new ones."""

@@ -26,7 +26,6 @@ from nabi.layers._recurrent._states import (
     last_output,
     pack,
     state_shapes,
-    zero_states,
 )
 
 __all__ = ["RNN"]
@@ -113,11 +112,9 @@ class RNN(StatefulLayer):
         return self.equations.output_width if self.equations is not None else output_size_of(self.cell)
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
-        """Return the initial states of a sequence: the cell's own, or zeros."""
+        """Return the initial states of a sequence: those that the cell declares, or zeros."""
         if self.equations is not None:
-            weight = next(self.parameters(), None)
-            device = None if weight is None else weight.device
-            return cast(list[Any], zero_states(self.state_size, batch_size, self.dtype, device))
+            return list(self.first_states(batch_size))
         state = initial_state_of(self.cell, batch_size, self)
         return [state] if isinstance(state, Tensor) else list(state)
 

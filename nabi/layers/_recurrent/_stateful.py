@@ -29,7 +29,7 @@ class StatefulLayer(Equations):
 
     def _create_states(self, states: list[Tensor]) -> None:
         for number, state in enumerate(states):
-            self.register_buffer(f"state_{number}", state.to(self.dtype), persistent=False)
+            self.register_buffer(f"state_{number}", state.detach().to(self.dtype), persistent=False)
         self._state_count = len(states)
         self._state_names = tuple(f"state_{number}" for number in range(len(states)))
 
@@ -60,14 +60,22 @@ class StatefulLayer(Equations):
             self._buffers[name] = state.detach() if state.requires_grad else state
 
     def reset_state(self, states: Any = None) -> None:
-        """Set the states of a stateful layer to zero, or to `states`; do nothing without states."""
+        """Set the states of a stateful layer to `states`, or as at the beginning; do nothing without states.
+
+        States begin as zero, or as the cell declares. No gradient flows from kept states to learned ones.
+        """
         if not self._state_count:
             return
         kept = self.kept_states()
         if states is None:
-            self.keep_states(tuple(torch.zeros_like(state) for state in kept))
+            self.keep_states(self._beginning(kept))
         else:
             self.keep_states(as_states(self.name, states, self.state_size, kept[0]))
+
+    def _beginning(self, kept: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if self.equations is None or self.program().starts_with_zeros:
+            return tuple(torch.zeros_like(state) for state in kept)
+        return tuple(state.to(kept[0]) for state in self.first_states(kept[0].shape[0]))
 
     def reset_states(self, states: Any = None) -> None:
         """Set the states, as `reset_state` (Keras 2's name)."""

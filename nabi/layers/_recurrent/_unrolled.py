@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nabi.ir import Program
-from nabi.scan import static_scan, step
+from nabi.scan import initial_states, static_scan, step
 
 __all__ = ["unrolled"]
 
@@ -26,7 +26,7 @@ def unrolled(
     """Run a program over `[B, T, D]` without the scan; like `scan`, return outputs and final states."""
     order = range(x.shape[1] - 1, -1, -1) if reverse else range(x.shape[1])
     if states is None:
-        states = tuple(x.new_zeros(x.shape[0], width) for width in program.state_widths)
+        states = initial_states(program, parameters, x.shape[0], x)
     outputs: list[Tensor] = []
     if mask is None and x.shape[1]:
         noise = [one.flip(1) if reverse and one.dim() == 3 else one for one in noise]

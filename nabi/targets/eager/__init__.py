@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from nabi.targets.eager._code import kernel_source
     from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
     from nabi.targets.eager._kernel import noise_rows, run_backward, run_forward
+    from nabi.targets.eager._prologue import lower, prepare_lowering
     from nabi.targets.eager._results import Gradients, Record
 else:
     # Programs that run native code need none of it.
@@ -22,6 +23,7 @@ else:
                 "step_function",
             ],
             "nabi.targets.eager._kernel": ["noise_rows", "run_backward", "run_forward"],
+            "nabi.targets.eager._prologue": ["lower", "prepare_lowering"],
             "nabi.targets.eager._results": ["Gradients", "Record"],
         },
     )
@@ -31,8 +33,10 @@ __all__ = [
     "Record",
     "StepFunction",
     "kernel_source",
+    "lower",
     "named_values",
     "noise_rows",
+    "prepare_lowering",
     "run_backward",
     "run_definition",
     "run_forward",

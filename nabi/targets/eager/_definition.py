@@ -80,6 +80,7 @@ def run_definition(
     reverse: bool,
     truncate: int | None,
     keep: Sequence[int],
+    starts: Sequence[Tensor] | None = None,
 ) -> tuple[list[list[Tensor]], tuple[Tensor, ...]]:
     """Run a step over time.
 
@@ -88,10 +89,11 @@ def run_definition(
         time: number of time steps T.
         states: initial states, each `[B, width]`.
         mask: `[B, T]`, whether a step is valid; an invalid step does not change the states.
-        resets: `[B, T]`, whether the state is reset to zero before a valid step (in reverse: after it).
+        resets: `[B, T]`, whether the state is reset before a valid step (in reverse: after it).
         reverse: whether to run from the last time step to the first.
         truncate: gradients are cut between time steps `k * truncate - 1` and `k * truncate`.
         keep: the states that are returned for every step.
+        starts: the states after a reset, each `[B, width]`; None for zeros.
 
     Returns:
         For each kept state the list of its T values in order of time, and the final states.
@@ -102,6 +104,7 @@ def run_definition(
     piece = torch.full_like(mask[:, :1], 0, dtype=torch.long) if mask is not None else None
     if piece is not None and truncate and reverse:
         piece = piece + (time - 1) // truncate
+    after_reset: Sequence[Tensor | None] = [None] * len(states) if starts is None else starts
     for position_in_time in range(time):
         t = time - 1 - position_in_time if reverse else position_in_time
         valid = mask[:, t, None] if mask is not None else None
@@ -118,10 +121,10 @@ def run_definition(
                 # A reset occurs between this valid step and the one computed next.
                 if pending is not None:
                     zero = pending if valid is None else pending & valid
-                    entering = tuple(_zero(zero, state) for state in entering)
+                    entering = _reset(zero, entering, after_reset)
                 pending = now if pending is None or valid is None else torch.where(valid, now, pending)
             else:
-                entering = tuple(_zero(now, state) for state in entering)
+                entering = _reset(now, entering, after_reset)
         new = step(t, entering)
         if valid is not None:
             new = tuple(torch.where(valid, n, s) for n, s in zip(new, states, strict=True))
@@ -137,5 +140,10 @@ def run_definition(
     return kept, states
 
 
-def _zero(where: Tensor, state: Tensor) -> Tensor:
-    return torch.where(where, torch.zeros_like(state), state)
+def _reset(where: Tensor, states: Sequence[Tensor], starts: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+    return tuple(
+        [
+            torch.where(where, torch.zeros_like(state) if start is None else start, state)
+            for state, start in zip(states, starts, strict=True)
+        ]
+    )

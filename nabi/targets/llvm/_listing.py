@@ -60,7 +60,8 @@ def listing(
     from nabi.native import emit_assembly
     from nabi.targets.llvm._writer._module import write_module
 
-    kernel = _kernel(program.as_states, direction, dtype, target)
+    runs = program.lowered.program if program.lowered else program
+    kernel = _kernel(runs.as_states, direction, dtype, target)
     module = write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"

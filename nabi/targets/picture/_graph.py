@@ -63,7 +63,7 @@ class Graph:
 
     Attributes:
         boxes: all except sources and sinks.
-        inputs: the step's input, and random inputs with arrows of their own.
+        inputs: the step's input, and random inputs and weights with arrows of their own.
         before: the states from the previous step, in the order of the cell's states.
         after: the new states.
     """
@@ -119,9 +119,9 @@ class _Maker:
             read = self.box(output)
             own = symbol(output, LATEX, None if name in program.trace.delays else name)
             after.append(Box("sink", "", name=own, reads=[read]))
-        # Random inputs, and learned vectors that are more than a weight of something, have an arrow each.
-        nodes = program.trace.nodes
-        inputs += [box for i, box in self.made.items() if nodes[i].operation in ("noise", "parameter")]
+        # Weights of an equation's own, which are no part of a sum, have arrows like random inputs.
+        kinds = ("noise", "parameter")
+        inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation in kinds]
         boxes = [self.boxes[index] for index in sorted(self.boxes)]
         return Graph(boxes, inputs, before, after)
 

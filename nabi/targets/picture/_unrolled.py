@@ -1,6 +1,7 @@
 """The picture of a network unrolled over time: one step in full, the others as boxes."""
 
 import os
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +212,10 @@ class _Picture:
             LATEX.symbol(family.name, "", tuple(family.name.split("_"))) for family in self.program.families
         ]
         families = ", ".join(f"${name}$" for name in names)
-        return f"The same weights at every step: {families}.  {self.program.parameter_sum} numbers to learn."
+        count = f"{self.program.parameter_sum} numbers"
+        fixed = sum(prod(one.shape) for one in self.program.families if not one.trained)
+        learned = f", {fixed:,} of them fixed" if fixed else " to learn"
+        return f"The same weights at every step: {families}.  {count}{learned}."
 
     def _captions(self, axes: "Axes") -> None:
         from matplotlib.patches import Rectangle

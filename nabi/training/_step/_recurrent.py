@@ -9,7 +9,7 @@ from torch.nn import Parameter
 from nabi.kernels import SmallEmbedding, small_embedding
 from nabi.layers import RNN, Bidirectional, Embedding
 from nabi.native.bound import BoundPass, Run
-from nabi.scan import Options, TrainingPass
+from nabi.scan import Options, TrainingPass, initial_states, is_lowered
 from nabi.training._step._core import Pass, Shape
 
 __all__ = ["BothWaysPass", "EmbeddingPass", "RecurrentPass"]
@@ -113,6 +113,8 @@ class RecurrentPass(Pass):
         special = layer.unroll or layer.return_state or layer.time_major or layer.draws_in_training
         if layer.equations is None or special:
             return None
+        if layer.program(training=True).needs_autograd:
+            return None  # weights that torch computes from others, and learned initial states
         if layer.go_backwards and layer.return_sequences and not turns_back:
             return None
         if masked and (layer.stateful or (layer.zero_output_for_mask and not layer.return_sequences)):
@@ -139,6 +141,8 @@ class RecurrentPass(Pass):
         """`[B, T, D]` with the width of the weights; a stateful layer also has the batch of its states."""
         if len(shape) != 3 or shape[2] != self._program.input_size or 0 in shape:
             return None
+        if is_lowered(self._program, shape[0] * shape[1]):
+            return None  # what is better computed once a call goes through autograd
         if self._stateful:
             states = self._layer.kept_states()
             if not states or states[0].shape[0] != shape[0]:
@@ -163,7 +167,7 @@ class RecurrentPass(Pass):
         return kept[0] if self._sequences else finals[0]
 
     def _bind(self, x: Tensor) -> TrainingPass:
-        self._zeros = tuple([x.new_zeros((x.shape[0], width)) for width in self._program.state_widths])
+        self._zeros = initial_states(self._program, self._families, x.shape[0], x)
         self._run = run = TrainingPass(
             self._program, self._options, x, self._zeros, self._families, self._gradients.needed,
             new_finals=self._stateful,

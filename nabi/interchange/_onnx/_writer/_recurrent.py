@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from nabi import layers
 from nabi.interchange._onnx._writer._writing import (
@@ -16,6 +17,7 @@ from nabi.interchange._onnx._writer._writing import (
     numbers,
 )
 from nabi.ir import Program
+from nabi.scan import initial_states, lowered
 from nabi.targets.onnx import Direction, write_layer
 
 __all__ = ["Run", "equations_of", "run_over_time", "write_bidirectional", "write_rnn", "write_stack"]
@@ -47,10 +49,7 @@ def run_over_time(w: Writing, runs: Sequence[Run], x: Value, name: str) -> list[
     packed = w.packed(mask) if mask is not None and mask.lengths is None else None
     lengths = None if mask is None else mask.lengths if packed is None else packed.lengths
     steps = x.name if packed is None else w.take_steps(x.name, packed.order, f"{name}_packed")
-    directions = [
-        Direction(run.program, tuple(numbers(one) for one in run.weights), run.reverse, run.states)
-        for run in runs
-    ]
+    directions = [_direction(w, run, x, name) for run in runs]
     results = []
     written = write_layer(graph, directions, graph.transpose(steps, 1, 0, 2), lengths, name)
     for run, (y, last) in zip(runs, written, strict=True):
@@ -60,6 +59,24 @@ def run_over_time(w: Writing, runs: Sequence[Run], x: Value, name: str) -> list[
             outputs = w.where(mask, spread, 0.0, name=f"{name}_at_steps")
         results.append(_Result(outputs, last[run.program.readouts :], last[0], lengths))
     return results
+
+
+def _direction(w: Writing, run: Run, x: Value, name: str) -> Direction:
+    """Return a run as it is written: what the cell computes from weights alone is stored as numbers."""
+    program, weights, states = run.program, tuple(run.weights), run.states
+    with torch.no_grad():
+        if states is None and not program.starts_with_zeros:
+            like = torch.empty(0, device=weights[0].device if weights else None)
+            first = [numbers(state) for state in initial_states(program, weights, 1, like)]
+            rows = w.graph.size(x.name, 0, f"{name}_rows")
+            found = []
+            for state, values in zip(program.state_names, first, strict=True):
+                shape = w.graph.add("Concat", [rows, w.graph.ints(values.shape[1])], axis=0)
+                given = w.graph.constant(values, f"{name}_{state}_0")
+                found.append(w.graph.add("Expand", [given, shape], f"{name}_{state}_first"))
+            states = tuple(found)
+        program, weights, _ = lowered(program, weights)
+    return Direction(program, tuple(numbers(one) for one in weights), run.reverse, states)
 
 
 def equations_of(layer: Any) -> list[Any]:

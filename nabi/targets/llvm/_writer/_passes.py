@@ -284,8 +284,13 @@ class PassWriter:
         loaded = []
         for vector, mask in zip(vectors, masks, strict=True):
             at = v.builder.mul(vector, index(v.lanes))
-            loaded.append({node.index: v.load(self.frame.parameter(node), at, mask) for node in nodes})
+            loaded.append({node.index: self._parameter(node, at, mask) for node in nodes})
         return loaded
+
+    def _parameter(self, node: Node, at: Any, mask: Any) -> Any:
+        """Load units of a parameter vector; a scalar is the same for all of them."""
+        address = self.frame.parameter(node)
+        return self.v.broadcast(address, 0) if node.width is None else self.v.load(address, at, mask)
 
     def _read_parameters(self, found: Pass) -> list[Node]:
         nodes: dict[int, Node] = {}
@@ -324,7 +329,7 @@ class PassWriter:
             if node.index in values.parameters:
                 return values.parameters[node.index]
             at = v.builder.mul(values.place.vector, index(v.lanes))
-            return v.load(self.frame.parameter(node), at, values.place.mask)
+            return self._parameter(node, at, values.place.mask)
         if is_reduction(node):
             return v.splat(self.frame.number(node, values.place.row))
         if self._is_loaded(node, values.level, values.between):
