@@ -14,6 +14,7 @@ from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir._state_names import check_names
 from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
 from nabi.ir.initial import Constant, InitialValue, Learned, as_initial
@@ -556,26 +557,9 @@ def find_program(name: str) -> Program:
 
 def _state_widths(cell: Cell) -> list[int]:
     """Return the widths of the states, checked with their names."""
-    name, states = type(cell).__name__, cell.states
-    if not isinstance(states, tuple) or not states or not all(isinstance(state, str) for state in states):
-        raise CellError(f'{name}: states: expected a tuple of names such as ("h",), got {states!r}')
-    words = all(_is_word(state) for state in states)
-    if not isinstance(cell.output, str) or (cell.output and not _is_word(cell.output)):
-        raise CellError(f"{name}: output: expected a word that names it, got {cell.output!r}")
-    if cell.output in (*states, "x"):
-        raise CellError(
-            f"{name}: output: expected another name than x and those of states, got {cell.output!r}"
-        )
-    if len(set(states)) < len(states) or "x" in states or not words:
-        raise CellError(
-            f"{name}: states: expected different names, each a word without leading or double underscores "
-            f"and none of them x, got {states!r}"
-        )
-    return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in states]
-
-
-def _is_word(name: str) -> bool:
-    return name.isidentifier() and not iskeyword(name) and name[0] != "_" and "__" not in name
+    name = type(cell).__name__
+    check_names(name, cell.states, cell.output)
+    return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in cell.states]
 
 
 def _width(where: str, value: Any) -> int:
