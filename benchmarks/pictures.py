@@ -34,7 +34,9 @@ def main() -> None:
 
 
 def unrolled(cell: str, path: Path) -> None:
-    picture.unrolled(cells.get(cell)(units=5).program(input_size=3), 3, path)
+    kind = cells.get(cell)
+    made = kind(units=5, **kind.needed_settings(5, 3))
+    picture.unrolled(made.program(input_size=3), 3, path)
 
 
 def unrolling(path: Path) -> None:

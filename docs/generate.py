@@ -28,12 +28,13 @@ Some names have several definitions:
   `nabi.cells.negate_update_gate` does this. In `gru`, the reset gate is applied after the product with the
   old state; in the other two, before it.
 """
+SETTINGS = {"projected-lstm": {"projection": 4}}
 
 
 def sample(name: str) -> Cell:
     """Return a cell of 10 units."""
     kind = cells.get(name)
-    return kind(10, projection=4) if name == "projected-lstm" else kind(10)
+    return kind(10, **{**kind.needed_settings(10, 3), **SETTINGS.get(name, {})})
 
 
 def section(title: str, cell: Cell) -> str:

@@ -97,6 +97,11 @@ class ProjectedLSTM(LSTM):
             if limit is not None:
                 self._keep(name, _checks.real(name, limit, above=0, otherwise=" or None"))
 
+    @classmethod
+    def needed_settings(cls, units: int, input_size: int) -> dict[str, Any]:
+        """Return a projection to half of the units."""
+        return {"projection": max(units // 2, 1)}
+
     def state_width(self, name: str) -> int:
         """Return `projection` for h, `units` for c."""
         return self.projection if name == "h" else self.units

@@ -71,7 +71,7 @@ def bench(
     from nabi.cli._cell import find_cell, trace
 
     batch, steps, inputs, units = _sizes(shape)
-    found = find_cell(cell, units, settings or ())
+    found = find_cell(cell, units, settings or (), inputs)
     program = trace(found, inputs)
     before = torch.get_num_threads()
     if threads is not None:
@@ -130,12 +130,24 @@ def _loop_pair(cell: "Cell", program: "Program", inputs: int, dtype: Any) -> _Pa
     from nabi import nn, scan
 
     module = nn.RNN(cell, inputs, dtype=dtype).eval()
-    weights = list(module.parameters())
+    [(_, weights)] = nn.runs_of(module)  # with those that are not trained
 
     def loop(x: "Tensor") -> "Tensor":
-        return torch.stack(scan.static_scan(program, list(x.unbind(1)), None, weights)[0], 1)
+        steps = list(x.unbind(1))
+        return torch.stack(scan.static_scan(program, steps, None, weights, extra=_further(program, x))[0], 1)
 
-    return _Pair(lambda x: module(x)[0], loop, "a loop in torch", (weights, weights))
+    learned = [weight for weight in weights if weight.requires_grad]
+    return _Pair(lambda x: module(x, **_further(program, x))[0], loop, "a loop in torch", (learned, learned))
+
+
+def _further(program: "Program", x: "Tensor") -> "dict[str, Tensor]":
+    """Return ones for what the cell needs beside `x`."""
+    found = {}
+    for given in program.inputs[1:]:
+        if given.default is None and given.name != "position":
+            lead = x.shape[:1] if given.per_sequence else x.shape[:2]
+            found[given.name] = x.new_ones((*lead, given.width or 1))
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,16 @@ from nabi.ir import Cell, Program
 __all__ = ["find_cell", "find_class", "trace"]
 
 
-def find_cell(name: str, units: int, settings: Sequence[str] = ()) -> Cell:
+def find_cell(name: str, units: int, settings: Sequence[str] = (), inputs: int = 1) -> Cell:
     """Make the cell named `name`: one of `cells.names()`, or `FILE.py:Class`.
 
-    `settings` are `NAME=VALUE` for the cell's other arguments. Raises `ArgumentError` if the file, the class
-    or an argument does not exist or is invalid.
+    `settings` are `NAME=VALUE` for the cell's other arguments, `inputs` the width of its input. Raises
+    `ArgumentError` if the file, the class or an argument does not exist or is invalid.
     """
     cell_class = find_class(name)
     arguments = _arguments(cell_class, settings)
-    if "projection" in _fields(cell_class):
-        arguments.setdefault("projection", max(units // 2, 1))  # the only argument without a default
     try:
-        return cell_class(units, **arguments)
+        return cell_class(units, **{**cell_class.needed_settings(units, inputs), **arguments})
     except NabiError:
         raise
     except Exception as problem:

@@ -103,7 +103,7 @@ def show(
     if form is Form.PICTURE:
         out = out or Path(f"{cell.rpartition(':')[2]}.svg")
     check_outputs({"--out": out}, {"CELL": cell_files([cell])}, overwrite=overwrite)
-    found = find_cell(cell, units, settings or ())
+    found = find_cell(cell, units, settings or (), inputs)
     program = trace(found, inputs)
     if form is Form.PICTURE:
         from nabi.targets import picture

@@ -16,7 +16,7 @@ from nabi.drawing import check_suffix, write_figure
 from nabi.errors import ArgumentError, ShapeError, unknown_name
 from nabi.ir import LATEX, Cell, Program, named_nodes, symbol
 from nabi.nn import RNN
-from nabi.scan import initial_states, lowered, scan
+from nabi.scan import Layout, check_extra, initial_states, lowered, scan, whole_rows
 from nabi.targets.eager import named_values
 
 __all__ = ["gates", "gates_picture"]
@@ -28,7 +28,9 @@ _NEARLY_ALL = 0.95
 
 
 @public
-def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[str, Tensor]:
+def gates(
+    layer: Any, inputs: Any, states: Sequence[Any] | None = None, extra: Mapping[str, Any] | None = None
+) -> dict[str, Tensor]:
     """Return the values of gates, candidates and states at every step of a sequence.
 
     The names are those of the cell's equations: `i f g c o h` for an LSTM, `z r n h` for a GRU, and the names
@@ -42,12 +44,13 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
             end, and the steps are returned in that order.
         states: initial states in the order of the cell's, each `[B, width]`; by default those that the cell
             declares, or zeros.
+        extra: what the cell reads beside `x`, by name, as `nabi.scan.scan` takes it, with a batch.
 
     Returns:
         The values of each name, `[B, T, width]`, in the order of the equations; on the device of the weights.
 
     Raises:
-        ArgumentError: `layer` is none of these, or not built.
+        ArgumentError: `layer` is none of these, or not built; or an input that the cell needs is missing.
         ShapeError: inputs or states have the wrong rank or width.
 
     Example:
@@ -67,11 +70,14 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
     if backwards:
         x = x.flip(1)
     batch, time = x.shape[:2]
+    further = check_extra(program, extra, (batch, time), batch)
+    if backwards:
+        further = {name: v.flip(1) if v is not None and v.dim() == 3 else v for name, v in further.items()}
     with torch.no_grad():
         initial = None
         if states is not None:
             initial = [_as_numbers("states", state, like) for state in states]
-        _, _, every = scan(program, x, initial, weights, return_all_states=True)
+        _, _, every = scan(program, x, initial, weights, return_all_states=True, extra=further)
         assert every is not None
         if initial is None:
             initial = list(initial_states(program, weights, batch, x))
@@ -80,10 +86,11 @@ def gates(layer: Any, inputs: Any, states: Sequence[Any] | None = None) -> dict[
             torch.cat([first[:, None], each[:, :-1]], 1).flatten(0, 1) if time else each.flatten(0, 1)
             for first, each in zip(initial, every, strict=True)
         ]
+        rows = whole_rows(program, x, further, Layout(None, None, None))
         if program.derived:
             program, kept, _ = lowered(program, weights)
             weights = list(kept)
-        values = named_values(program)(x.flatten(0, 1), before, weights, ())
+        values = named_values(program)(rows.flatten(0, 1), before, weights, ())
         named = named_nodes(program)
         return {
             name: value.expand(batch * time, node.width or 1).unflatten(0, (batch, time))
@@ -102,6 +109,7 @@ def gates_picture(
     gates: Sequence[str] | None = None,
     steps: Sequence[int] | slice | None = None,
     states: Sequence[Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Draw the gates over a sequence: units from top to bottom, time from left to right.
 
@@ -119,6 +127,7 @@ def gates_picture(
         gates: the names to draw, in this order; all by default.
         steps: which time steps to draw; all by default.
         states: initial states, as in `gates`.
+        extra: what the cell reads beside `x`, as in `gates`.
 
     Returns:
         The path.
@@ -132,7 +141,7 @@ def gates_picture(
     if isinstance(layer, Mapping):
         values, program = {str(name): torch.as_tensor(value) for name, value in layer.items()}, None
     else:
-        values, program = _gates(layer, inputs, states), _open(layer)[0]
+        values, program = _gates(layer, inputs, states, extra), _open(layer)[0]
     for name in gates or ():
         if name not in values:
             raise unknown_name("gates", name, values)

@@ -74,7 +74,7 @@ def gradient_distance(
     seed = _checks.seed("seed", seed)
     if remember is not None:
         remember = _checks.whole("remember", remember, 3, otherwise=" steps or None")
-    chosen = [_make(cell, units) for cell in cells]
+    chosen = [_make(cell, units, inputs) for cell in cells]
     names = [type(cell).__name__ for cell in chosen]
     names = [repr(cell) if names.count(name) > 1 else name for name, cell in zip(names, chosen, strict=True)]
     if len(set(names)) < len(names):
@@ -85,13 +85,11 @@ def gradient_distance(
     }
 
 
-def _make(cell: str | Cell, units: int) -> Cell:
+def _make(cell: str | Cell, units: int, inputs: int) -> Cell:
     if isinstance(cell, Cell):
         return cell
     found = all_cells.get(cell)
-    if found is all_cells.ProjectedLSTM:
-        return all_cells.ProjectedLSTM(units, projection=max(units // 2, 1))
-    return found(units)
+    return found(units, **found.needed_settings(units, inputs))
 
 
 def _norms(cell: Cell, steps: int, inputs: int, batch: int, seed: int, remember: int | None) -> Tensor:

@@ -2,8 +2,11 @@
 
 from nabi.ir import derived, functions, initial
 from nabi.ir._cell import Cell, find_program
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace, apply, needed
-from nabi.ir._graph._operations import OPERATIONS, Operation, operation
+from nabi.ir._elementwise import elementwise
+from nabi.ir._graph._axis_operations import axis_words
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace, apply, needed
+from nabi.ir._graph._operation import Operation
+from nabi.ir._graph._operations import OPERATIONS, operation
 from nabi.ir._program import Lowered, Program
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import LATEX, TEXT, Style, equations, named_nodes, parameter_symbol, symbol
@@ -19,6 +22,7 @@ __all__ = [
     "Cell",
     "Derivative",
     "Family",
+    "Input",
     "Lowered",
     "Made",
     "Node",
@@ -31,8 +35,10 @@ __all__ = [
     "Style",
     "Trace",
     "apply",
+    "axis_words",
     "derived",
     "differentiate",
+    "elementwise",
     "equations",
     "find_program",
     "functions",

@@ -5,16 +5,19 @@ import inspect
 from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
+from math import prod
 from typing import Any, ClassVar, dataclass_transform
 
 from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
+from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
+from nabi.ir._further_inputs import further_inputs
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
-from nabi.ir._state_names import check_names
+from nabi.ir._states import check_width, state_widths
 from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
 from nabi.ir.initial import Constant, InitialValue, Learned, as_initial
@@ -24,13 +27,17 @@ __all__ = ["Cell", "find_program"]
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(Composing):
     """A recurrent cell: its equations, written once, for one row and one time step.
 
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
     same order. The output of a cell is its first state, unless the cell names its `output`: then the step
     returns that value first, and the new states after it. Annotated attributes become constructor
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
+
+    Keyword arguments of `step` are further inputs: `delta`, the time since the last step; `observed`, which
+    features were observed; `static`, features of the whole sequence; `position`, the number of the step;
+    and any others. `input_width` says how wide they are.
 
     Args:
         units: width of every state (override `state_width` for other widths).
@@ -75,6 +82,8 @@ class Cell:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
+        if "state_width" in cls.__dict__:
+            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -89,6 +98,9 @@ class Cell:
                 self._keep(field.name, _checks.flag(field.name, value))
             elif field.name.endswith("activation"):
                 activation(value, field.name)
+        delays = {name: _checks.whole(f"delays: {name}", steps) for name, steps in self.delays().items()}
+        if delays:
+            self._keep("states", delayed(self.states, delays))
 
     def _keep(self, name: str, value: Any) -> None:
         """Store a checked setting as a plain Python value, so that cells compare and hash."""
@@ -96,13 +108,21 @@ class Cell:
 
     # Defined by subclasses.
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states from the input and the states; defined by each cell."""
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
-        """Return the width of a state, or of the `output` of the cell; `units` unless overridden."""
-        return self.units
+        """Return the width of a state, or the `output`: that of its axes, or `units`, unless overridden."""
+        shape = self.state_shape(name)
+        return prod(shape) if shape else self.units
+
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes of a state, such as `(heads, keys, values)`; none, for one axis, unless overridden.
+
+        A state lies in memory as one row of numbers, the last axis side by side.
+        """
+        return ()
 
     def initial_state(self, name: str) -> Any:
         """Return what a state starts with where no states are given, and after a reset; 0 unless overridden.
@@ -153,9 +173,9 @@ class Cell:
         for operand in operands:
             if not isinstance(operand, Node):
                 raise CellError(f"{trace.where()}: affine takes values of the step, not {operand!r}")
-            if operand.operation not in ("input", "state"):
+            if operand.operation not in ("input", "state") and not operand.letter:
                 raise CellError(f"{trace.where()}: affine needs a name for {operand!r}, for instance h=r * h")
-            letters[operand.name] = operand
+            letters[operand.letter or operand.name] = operand
         letters.update(named)
         if not letters:
             raise CellError(f"{trace.where()}: affine({gate!r}) reads nothing")
@@ -211,18 +231,47 @@ class Cell:
                 its place; see `nabi.ir.derived`.
         """
         trace = self._trace()
+        is_number = isinstance(operand, Node) and operand.width is None
+        operand = trace.as_operand(operand) if is_number else operand
         width = self._width_of(operand, "linear")
         is_recurrent = operand.reads_state and operand.name not in trace.delays
         role, rate = ("recurrent", self.recurrent_dropout) if is_recurrent else ("input", self.dropout)
-        if rate and trace.training:
+        if rate and trace.training and not is_number:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
+        for change in trace.changes:
+            operand = operand if change.operand is None else change.operand(gate, letter, operand)
+            derived = change.weight if derived is None and change.weight is not None else derived
         shape = (units or self.units, width)
         if derived is None:
             matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
         else:
             matrix = self._derived(gate, f"W_{letter}", shape, role, derived, init, trained)
-        return trace.linear(matrix, operand)
+        product = trace.linear(matrix, operand)
+        for change in trace.changes:
+            product = product if change.product is None else change.product(gate, letter, product)
+        return product
+
+    def blocks(self, gate: str, letter: str, operand: Node, units: int | None = None) -> Node:
+        """Return the product of every head with a matrix of its own, along the last axis.
+
+        The operand is heads × width or heads × rows × width, else a `CellError` is raised; the weights
+        `R_lettergate` are heads × width × units numbers, units being the width by default.
+        """
+        trace = self._trace()
+        self._width_of(operand, "blocks")
+        if len(operand.axes) not in (2, 3):
+            raise CellError(
+                f"{trace.where()}: blocks takes a value of heads × width or heads × rows × width, not "
+                f"{operand!r}; split(a, heads, width) divides a value into axes"
+            )
+        heads, width, size = operand.axes[0], operand.axes[-1], units or operand.axes[-1]
+        role = "recurrent" if operand.reads_state else "input"
+        weights = self._parameter(gate, f"R_{letter}", (heads * width * size,), role)
+        rows = len(operand.axes) == 3
+        matrix = trace.view(weights, (heads, 1, width, size) if rows else (heads, width, size))
+        whole = trace.view(operand, (*operand.axes, 1))
+        return trace.reduce_axis("axis_sum", trace.apply("mul", whole, matrix), len(operand.axes) - 1)
 
     def diagonal(
         self, gate: str, letter: str, operand: Node, *, init: Any = None, trained: bool = True
@@ -287,44 +336,6 @@ class Cell:
         shape = (1,) if scalar else (self.units if width is None else width,)
         return self._parameter("", name, shape, "parameter", init=init, trained=trained, scalar=scalar)  # type: ignore[arg-type]
 
-    def previous(self, value: Node) -> Node:
-        """Return the input of the step before: `x_{t-1}`, zero at the first step.
-
-        The cell gets one more state for it, `x1`, so a sequence that is cut in two gives the same numbers as
-        the whole: the second part goes on from the states of the first. `previous(previous(x))` is the input
-        two steps before, with the state `x2`. Products with it do not wait for the other states: they are
-        computed before the loop.
-
-        Args:
-            value: the input of the step, or what `previous` returned.
-
-        Raises:
-            CellError: it is another value, or the cell has a state of that name.
-
-        Example:
-            >>> from nabi.ir import Cell
-            >>> from nabi.ir.functions import tanh
-            >>> class Difference(Cell):
-            ...     def step(self, x, h):
-            ...         return 0.9 * h + tanh(self.affine("h", x, self.previous(x)))
-            >>> program = Difference(units=2).program(input_size=3)
-            >>> program.state_names, program.equations
-            (('h', 'x1'), ('h_t = 0.9 h_{t-1} + tanh(W_xh x_t + W_x1h x_{t-1} + b_h)',))
-        """
-        trace = self._trace()
-        is_input = isinstance(value, Node) and (value.operation == "input" or value.name in trace.delays)
-        if not is_input or value.width is None:
-            raise CellError(
-                f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
-            )
-        found = trace.delayed(value)
-        if found.name in (*self.states, self.output):
-            raise CellError(
-                f"{trace.where()}: previous: expected no state named {found.name}, which would hold "
-                f"{value!r} of the step before; give yours another name"
-            )
-        return found
-
     def keep(self, name: str, width: int, rate: float) -> Node | float:
         """Return a mask drawn at every step, 1 with probability `rate`; at inference its mean."""
         if not (is_number(rate) and 0 <= rate <= 1):
@@ -361,12 +372,6 @@ class Cell:
                     ) from None
             raise
 
-    def _trace(self) -> Trace:
-        trace = current_trace.get()
-        if trace is None:
-            raise CellError(f"{type(self).__name__}: equations can only be used inside step()")
-        return trace
-
     def _width_of(self, operand: Node, method: str) -> int:
         """Return the width of the operand of a weight."""
         where = self._trace().where
@@ -380,6 +385,7 @@ class Cell:
 
     def _noise(self, noise: Noise) -> Node:
         trace = self._trace()
+        noise = dataclasses.replace(noise, name=trace.part.named(noise.name))
         if trace.noises.setdefault(noise.name, noise) != noise:
             raise CellError(
                 f"{trace.where()}: the random input {noise.name} is used with two widths or rates"
@@ -416,8 +422,9 @@ class Cell:
         trace = self._trace()
         if not isinstance(gate, str) or not (gate or role == "parameter"):
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
-        shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
+        shape = tuple(check_width(f"{trace.where()}: units", size) for size in shape)
         name = (f"{family}{gate}" if "_" in family else f"{family}_{gate}") if gate else family
+        name, family = trace.part.named(name), trace.part.named(family)
         new = Parameter(name, gate, family, shape, role, self._initial(name, init), trained, scalar)
         known = trace.parameters.setdefault(name, new)
         if known is not new:
@@ -446,13 +453,13 @@ class Cell:
     ) -> Node:
         """Return a weight that is computed from others, which become parameters in its place."""
         trace = self._trace()
-        name = f"{family}{gate}"
+        name = trace.part.named(f"{family}{gate}")
         if not isinstance(how, Derived):
             raise CellError(
                 f"{trace.where()}: derived: expected an object of nabi.ir.derived, got {_checks.short(how)}"
             )
         try:
-            found = how.sources(tuple(_width(f"{trace.where()}: units", size) for size in shape))
+            found = how.sources(tuple(check_width(f"{trace.where()}: units", size) for size in shape))
         except ArgumentError as problem:
             raise CellError(f"{trace.where()}: {name}: {problem}") from None
         names = []
@@ -463,7 +470,10 @@ class Cell:
                 gate, letter, source.shape, role, init=value, trained=trained and source.trained
             )
             names.append(one.name)
-        new = Parameter(name, gate, family, shape, role, None, trained, derived=how, sources=tuple(names))
+        new = Parameter(
+            name, gate, trace.part.named(family), shape, role, None, trained,
+            derived=how, sources=tuple(names),
+        )  # fmt: skip
         known = trace.parameters.setdefault(name, new)
         if known != new:
             raise CellError(
@@ -477,6 +487,7 @@ class Cell:
 
     def _initial_state(self, name: str, width: int) -> float | str:
         """Return the number that a state starts with, or the name of the parameter that holds its vector."""
+        name = undelayed(name, self.delays())
         where, given = f"{type(self).__name__}: initial_state({name!r})", self.initial_state(name)
         try:
             value = as_initial(given, where)
@@ -522,23 +533,26 @@ class Cell:
 def _program(cell: Cell, input_size: int, training: bool) -> Program:
     name = type(cell).__name__
     trace = Trace(name, training)
-    widths = _state_widths(cell)
+    widths, shapes = state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
     token = current_trace.set(trace)
     try:
-        x = trace.leaf("input", "x", input_size)
-        states = [trace.leaf("state", state, width) for state, width in zip(cell.states, widths, strict=True)]
+        x = trace.input("x", input_size)
+        states = [
+            trace.leaf("state", state, width, shape)
+            for state, width, shape in zip(cell.states, widths, shapes, strict=True)
+        ]
+        further = further_inputs(cell, trace, input_size)
         try:
-            inspect.signature(cell.step).bind(x, *states)
+            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
+            inspect.signature(cell.step).bind(x, *own, **further)
         except TypeError as problem:
             raise CellError(
-                f"{name}: step is called with the input and the states, step(x, {', '.join(cell.states)}): "
-                f"{problem}"
+                f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"
             ) from None
-        result = cell.step(x, *states)
+        outputs = run_step(trace, cell, x, states, further)
         initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)
-    outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
     return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
 
@@ -555,20 +569,6 @@ def find_program(name: str) -> Program:
     return made
 
 
-def _state_widths(cell: Cell) -> list[int]:
-    """Return the widths of the states, checked with their names."""
-    name = type(cell).__name__
-    check_names(name, cell.states, cell.output)
-    return [_width(f"{name}: state_width({state!r})", cell.state_width(state)) for state in cell.states]
-
-
-def _width(where: str, value: Any) -> int:
-    try:
-        return _checks.whole(where, value)
-    except ArgumentError as problem:
-        raise CellError(str(problem)) from None
-
-
 def _is_hashable(value: object) -> bool:
     try:
         hash(value)
@@ -580,10 +580,12 @@ def _is_hashable(value: object) -> bool:
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
     """Collect the variable names of the step, to print the equations as written."""
     names: dict[int, str] = {}
-    for frame in trace.frames.values():
-        if frame.f_locals.get("self") is not cell:
+    for frame, part in trace.frames.values():
+        if frame.f_locals.get("self") is not (part.cell or cell):
             continue
         for name, value in frame.f_locals.items():
+            if part.prefix:
+                name = f"{name.removesuffix('_t')}_{part.prefix}"
             # If a step calls another one, its own name for a value is better than `h_t`, the final state.
             if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
                 "",

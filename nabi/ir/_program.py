@@ -7,11 +7,13 @@ from typing import Any
 
 from nabi._once import cached_property
 from nabi.errors import CellError
+from nabi.ir._graph._axes import show_shape
 from nabi.ir._graph._nodes import Family, Node, Parameter, Trace, needed
 from nabi.ir._recipe import recipe_of
 from nabi.ir._traced._derivative import Derivative, differentiate
 from nabi.ir._traced._equations import TEXT, equations
 from nabi.ir._traced._lowering import Made, rewrite
+from nabi.ir._traced._per_sequence import of_sequences, without_sequences
 from nabi.ir._traced._plan import Plan, make_plan
 from nabi.ir._traced._traced import CellLike, Traced
 from nabi.ir._traced._verify import verify
@@ -51,13 +53,14 @@ class Program(Traced):
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
+        inputs: what the step reads from outside; `x` is the first.
         nodes: all nodes in order of computation.
         outputs: the new states.
         readout: an output that is no state, or None.
         names: the variable names of values in the step, by node index.
-        whole: the program that `as_states` made this one of; None for others.
         initial: for each state the number that it starts with, or the name of a parameter.
         is_lowered: whether it is what another program is run as.
+        whole: the program that `as_states` or `at_every_step` made this one of; None for others.
     """
 
     whole: "Program | None" = None
@@ -97,6 +100,7 @@ class Program(Traced):
             families=_families(parameters),
             parameters=parameters,
             noises=tuple(trace.noises.values()),
+            inputs=tuple(trace.inputs.values()),
             trace=trace,
             nodes=needed(outputs if readout is None else (readout, *outputs)),
             outputs=outputs,
@@ -120,6 +124,18 @@ class Program(Traced):
         """How many outputs there are that are no states: 0 or 1."""
         return 0 if self.readout is None else 1
 
+    @property
+    def shows_readout(self) -> bool:
+        """Whether it is what `as_states` made: its first state is an output that is no state of the cell."""
+        return self.readout is None and bool(self.cell.output)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is what `at_every_step` made of a program, perhaps with a readout as a state."""
+        if self.whole is None:
+            return False
+        return self.whole.is_part if self.shows_readout else True
+
     @cached_property
     def as_states(self) -> "Program":
         """The program whose first state is the output, for what runs programs: itself if that is so already.
@@ -139,7 +155,7 @@ class Program(Traced):
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         if self.whole is not None:
-            return getattr, (self.whole, "as_states")
+            return getattr, (self.whole, "as_states" if self.shows_readout else "at_every_step")
         made = _lowered_program if self.is_lowered else type(self.cell).program
         return made, (self.cell, self.input_size, self.training)
 
@@ -173,9 +189,37 @@ class Program(Traced):
         return Lowered(program, tuple(one for one in weights if one is not None))
 
     @cached_property
+    def sequence_values(self) -> tuple[Node, ...]:
+        """The values that inputs given once for a sequence lead to; `at_every_step` reads them."""
+        if not any(given.per_sequence for given in self.inputs):
+            return ()
+        return of_sequences(self)
+
+    @cached_property
+    def at_every_step(self) -> "Program":
+        """The program that runs at every step: itself, unless something is given once for a sequence.
+
+        Its inputs are then `x`, the others of a step, and one for each of `sequence_values`.
+        """
+        if not any(given.per_sequence for given in self.inputs):
+            return self
+        if self.whole is not None and self.shows_readout:
+            return self.whole.at_every_step.as_states
+        trace, readout, outputs, names = without_sequences(self, self.sequence_values)
+        nodes = needed(outputs if readout is None else (readout, *outputs))
+        drawn = {node.name for node in nodes if node.operation == "noise"}
+        parameters = tuple(trace.parameters.values())
+        program = replace(
+            self, families=_families(parameters), parameters=parameters, inputs=tuple(trace.inputs.values()),
+            noises=tuple(noise for noise in self.noises if noise.name in drawn), trace=trace, nodes=nodes,
+            outputs=outputs, readout=readout, names=names, whole=self, initial=(0.0,) * len(self.state_names),
+        )  # fmt: skip
+        return program._registered()
+
+    @cached_property
     def recipe(self) -> str:
         """The recipe by which an operator in another process recreates the program."""
-        return recipe_of(self)
+        return recipe_of(self, is_part=self.is_part)
 
     @cached_property
     def derivative(self) -> Derivative:
@@ -223,6 +267,11 @@ def _new_states(
             raise CellError(
                 f"{where}: the new {state.name} is a scalar, one number for all units; the state has "
                 f"{state.width} units"
+            )
+        if new.axes != state.axes and max(len(new.axes), len(state.axes)) > 1:
+            raise CellError(
+                f"{where}: the new {state.name} has the axes {show_shape(new.axes)}, the state has "
+                f"{show_shape(state.axes)}; split(a, heads, keys) and flat(a) change them"
             )
         if new.width != state.width:
             raise CellError(

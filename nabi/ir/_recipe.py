@@ -16,8 +16,11 @@ from nabi.ir._traced._traced import Traced
 __all__ = ["make_again", "recipe_of"]
 
 
-def recipe_of(program: Traced) -> str:
-    """Describe a program as JSON, or by its key if the cell's arguments are not plain values."""
+def recipe_of(program: Traced, *, is_part: bool) -> str:
+    """Describe a program as JSON, or by its key if the cell's arguments are not plain values.
+
+    `is_part` says that it is the part of one that runs at every step.
+    """
     cell = program.cell
     arguments = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if field.init}
     kind = type(cell)
@@ -27,6 +30,7 @@ def recipe_of(program: Traced) -> str:
         "arguments": arguments,
         "input_size": program.input_size,
         "training": program.training,
+        **({"part": "at_every_step"} if is_part else {}),
     }
     if program.readout is None and cell.output:
         found["as_states"] = True
@@ -59,6 +63,8 @@ def make_again(recipe: str, cells: type) -> Any:
     try:
         program = _class(name, cells)(**arguments).program(input_size, training)
         program = program.lowered.program if found.get("lowered") else program
+        if found.get("part") == "at_every_step":
+            program = program.at_every_step
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
     program = program.as_states if as_states else program

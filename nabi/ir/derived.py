@@ -39,6 +39,7 @@ __all__ = [
     "Exponential",
     "LowRank",
     "Masked",
+    "Normalised",
     "Source",
     "SpectralRadius",
     "from_config",
@@ -274,6 +275,27 @@ class Dropped(Derived):
 
 
 @dataclasses.dataclass(frozen=True)
+class Normalised(Derived):
+    """`s ∘ V / ‖V‖`: the rows have the lengths `s`, which start at 1 (Salimans and Kingma 2016)."""
+
+    def sources(self, shape: tuple[int, ...]) -> tuple[Source, ...]:
+        """Return `V` and the lengths `s` of its rows."""
+        if len(shape) != 2:
+            raise ArgumentError(f"derived: Normalised needs a matrix, got shape {shape}")
+        return Source("V", shape), Source("s", shape[:1], as_initial(1.0, "s"))
+
+    def compute(self, *tensors: Any, mask: Any = None) -> Any:
+        """Compute it."""
+        v, s = tensors
+        return v * (s / v.norm(dim=1))[:, None]
+
+    def formula(self, names: Sequence[str], *, is_latex: bool = False) -> str:
+        """Return its equation."""
+        v, s = names
+        return rf"{s} \circ {v} / \lVert {v} \rVert" if is_latex else f"{s} ∘ {v} / ‖{v}‖"
+
+
+@dataclasses.dataclass(frozen=True)
 class SpectralRadius(Derived):
     """`radius · V / ρ(V)`, with ρ the largest absolute value of an eigenvalue.
 
@@ -352,7 +374,7 @@ class Computed(Derived):
 
 _KINDS: dict[str, type[Derived]] = {
     kind.__name__: kind
-    for kind in (Antisymmetric, Cayley, Dropped, Exponential, LowRank, Masked, SpectralRadius)
+    for kind in (Antisymmetric, Cayley, Dropped, Exponential, LowRank, Masked, Normalised, SpectralRadius)
 }
 
 

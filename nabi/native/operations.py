@@ -100,6 +100,26 @@ def _tanh_gradient(v: Vectors, d: Any, y: Any) -> Any:
     return v.mul(d, v.fma(v.neg(y), y, v.constant(1.0)))
 
 
+def _sign(v: Vectors, a: Any) -> Any:
+    one = v.constant(1.0)
+    below = v.select(v.compare("<", a, v.zero), v.constant(-1.0), v.zero)
+    return v.select(v.compare(">", a, v.zero), one, below)
+
+
+def _power(v: Vectors, a: Any, b: Any) -> Any:
+    """Return `a` to the power of `b`: NaN for a below zero, and 1 for 1 or to the power of 0.
+
+    In float32 it is computed in float64 and rounded. In float64 the error of the logarithm grows with the
+    exponent: about |b log a| units in the last place.
+    """
+    wide = Vectors(v.builder, "float64", v.lanes)
+    base, exponent = (one if v.double else v.builder.fpext(one, wide.type) for one in (a, b))
+    value = _math.exp(wide, wide.mul(exponent, _math.log(wide, base)))
+    value = value if v.double else v.builder.fptrunc(value, v.type)
+    is_one = v.builder.or_(v.compare("==", a, v.constant(1.0)), v.compare("==", b, v.zero))
+    return v.select(is_one, v.constant(1.0), value)
+
+
 _RENDERED: dict[str, Callable[..., Any]] = {
     "add": Vectors.add,
     "sub": Vectors.sub,
@@ -114,6 +134,12 @@ _RENDERED: dict[str, Callable[..., Any]] = {
     "less_equal": _comparison("<="),
     "equal": _comparison("=="),
     "not_equal": _comparison("!="),
+    "floor": lambda v, a: v.call("llvm.floor", a),
+    "round": lambda v, a: v.call("llvm.roundeven", a),
+    "sign": _sign,
+    "power": _power,
+    "stop_gradient": lambda v, a: a,
+    "with_derivative": lambda v, value, of, slope: value,
     # A scalar is already in every lane.
     "spread": lambda v, a: a,
     "select": _select,

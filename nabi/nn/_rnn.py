@@ -1,7 +1,7 @@
 """RNN: a PyTorch module that runs any cell over time."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -18,6 +18,13 @@ from nabi.ir.initial import InitialValue
 from nabi.nn._drawing import as_initial_values, set_declared_values
 from nabi.nn._graph_leaf import is_proxy, leaf, refuse_script
 from nabi.nn._initial_values import INITIALIZERS, set_initial_values
+from nabi.nn._inputs import (
+    LayerInputs,
+    add_batch_to_inputs,
+    batch_first_inputs,
+    layer_inputs,
+    packed_inputs,
+)
 from nabi.nn._stack import Initial, Layers, Result, States, add_batch, run_stack
 from nabi.nn._state import state_type
 from nabi.nn._step_module import check_step_module, run_step_module, step_module_once
@@ -31,6 +38,7 @@ from nabi.scan import (
     check_states,
     check_types,
     initial_states,
+    prepare_inputs,
     prepare_lowering,
     run_direction,
     scan_full_batch,
@@ -171,6 +179,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             programs = (cell.program(width, training=False), cell.program(width, training=True))
             for program in programs:
                 prepare_lowering(program)
+                prepare_inputs(program)
             self._programs.append(programs)
             for direction in range(self._directions):
                 suffix = f"_l{layer}" + ("_reverse" if direction else "")
@@ -204,6 +213,7 @@ class RNN(nn.Module, metaclass=_RNNType):
         resets: Tensor | None = None,
         return_all_states: bool = False,
         truncate: int | None = None,
+        **inputs: Any,
     ) -> tuple[Any, ...]:
         """Run over a batch of sequences.
 
@@ -219,6 +229,13 @@ class RNN(nn.Module, metaclass=_RNNType):
                 `state=None`.
             return_all_states: return the states of every step as a third value.
             truncate: let gradients flow back through this many steps at most.
+            **inputs: what the cell reads beside `x`, by the names of the keyword arguments of its step, for
+                all layers: `delta`, the time since the last step, `[B, T]`, or `[B, T, input_size]` where it
+                differs between features; `observed [B, T, input_size]`, 1 where a feature was observed, for
+                the first layer (all that a layer outputs counts as observed for the next); `static
+                [B, width]`, features of a sequence; `position`, the number of the first step where a sequence
+                goes on; and those of your own cell. Time and batch are in the order of `x`. With
+                `bidirectional=True` a pair has the values of both directions.
 
         Returns:
             `output`, shaped as `x` with `output_size` features, zero on steps that do not count; `state`,
@@ -229,16 +246,18 @@ class RNN(nn.Module, metaclass=_RNNType):
 
         Raises:
             ShapeError: an argument has the wrong rank, width or length.
-            ArgumentError: arguments that exclude each other, or of the wrong dtype.
+            ArgumentError: arguments that exclude each other, or of the wrong dtype; an input that the cell
+                needs is missing, or one is given that it does not read.
         """
         if type(x) is not Tensor and is_proxy(x):
             found = leaf(
                 self, x, state, lengths=lengths, mask=mask, resets=resets, truncate=truncate,
-                **({} if return_all_states is False else {"return_all_states": return_all_states}),
+                **({} if return_all_states is False else {"return_all_states": return_all_states}), **inputs,
             )  # fmt: skip
             return cast(tuple[Any, ...], found)
         is_full = lengths is None and mask is None and resets is None and truncate is None
-        if is_full and len(self._names) == 1 and not return_all_states and self.recompute is None:
+        plain = is_full and not inputs
+        if plain and len(self._names) == 1 and not return_all_states and self.recompute is None:
             found = self._run_full_batch(x, state)
             if found is not None:
                 return found
@@ -248,7 +267,7 @@ class RNN(nn.Module, metaclass=_RNNType):
                     "lengths, mask, resets, truncate: a PackedSequence brings its own lengths and takes none "
                     "of these; pad it with torch.nn.utils.rnn.pad_packed_sequence first"
                 )
-            return self._forward_packed(x, state, return_all_states)
+            return self._forward_packed(x, state, return_all_states, inputs)
         dtype = self._dtype()
         check_input(x, self.input_size, (2, 3))
         batched = x.dim() == 3
@@ -259,21 +278,25 @@ class RNN(nn.Module, metaclass=_RNNType):
         if not batched:
             x = x.unsqueeze(0)
             lengths, mask, resets = add_batch(lengths, 0), add_batch(mask, 1), add_batch(resets, 1)
+            inputs = add_batch_to_inputs(inputs)
         elif not self.batch_first:
             x = x.transpose(0, 1)
+            inputs = batch_first_inputs(self.cell, inputs)
         if isinstance(self.cell, Cell):
             batch, time = x.shape[0], x.shape[1]
             layout = check_layout(lengths, mask, resets, batch, time, x.device, alike=states is None)
             if truncate is not None:
                 truncate = _checks.whole("truncate", truncate, otherwise=" or None")
-            run = partial(
+            run: Callable[..., Result] = partial(
                 run_direction, layout=layout, truncate=truncate, return_all_states=return_all_states,
                 recompute=self.recompute,
             )  # fmt: skip
+            if inputs or self._reads_more:
+                run = LayerInputs(run, inputs, (batch, time), batch, self._directions)
             output, final, every = self._run_stack(run, self._layers(self.training), x, states, dtype)
         else:
             options = {"lengths": lengths, "mask": mask, "resets": resets, "truncate": truncate}
-            output, final, every = run_step_module(self.cell, x, states or self._zeros(x), options)
+            output, final, every = run_step_module(self.cell, x, states or self._zeros(x), options, inputs)
         if not batched:
             output = output.squeeze(0)
             final = tuple([last.squeeze(1) for last in final])
@@ -298,7 +321,14 @@ class RNN(nn.Module, metaclass=_RNNType):
         )  # fmt: skip
         return None if found is None else (found[0], self._state_type(*found[1]))
 
-    def _forward_packed(self, x: PackedSequence, state: Any, return_all_states: bool) -> tuple[Any, ...]:
+    @property
+    def _reads_more(self) -> bool:
+        """Whether the cell reads more than `x`."""
+        return bool(self._programs) and len(self._programs[0][0].inputs) > 1
+
+    def _forward_packed(
+        self, x: PackedSequence, state: Any, return_all_states: bool, inputs: dict[str, Any]
+    ) -> tuple[Any, ...]:
         if not isinstance(self.cell, Cell):
             raise ArgumentError(
                 "x: a step that is a torch module takes tensors and lengths, not a PackedSequence"
@@ -310,10 +340,13 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype = check_types(self._dtype(), data, states)
         if states is not None and sorted_indices is not None:
             states = tuple([given.index_select(1, sorted_indices) for given in states])
-        run = partial(
+        run: Callable[..., Result] = partial(
             run_direction, layout=Layout(None, None, batch_sizes), return_all_states=return_all_states,
             recompute=self.recompute,
         )  # fmt: skip
+        if inputs or self._reads_more:
+            inputs = packed_inputs(self.cell, inputs, x)
+            run = LayerInputs(run, inputs, (data.shape[0],), batch, self._directions)
         output, final, every = self._run_stack(
             run, self._layers(self.training), data, states, dtype, every_dim=1
         )
@@ -327,7 +360,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             return pack(output), self._state_type(*final)
         return pack(output), self._state_type(*final), self._state_type(*[pack(each) for each in every])
 
-    def step(self, x: Tensor, state: Any = None, *, resets: Any = None) -> tuple[Tensor, Any]:
+    def step(self, x: Tensor, state: Any = None, *, resets: Any = None, **inputs: Any) -> tuple[Tensor, Any]:
         """Take one time step, for streams that arrive bit by bit.
 
         Nothing is random here, in training mode neither: masks are replaced by their mean and there is no
@@ -338,12 +371,14 @@ class RNN(nn.Module, metaclass=_RNNType):
             state: as the module takes and gives it; None at the first step.
             resets: `[B]`, true where a new sequence begins with this step: the state before it is as with
                 `state=None`, and no gradient flows back.
+            **inputs: what the cell reads beside `x`, each without the axis for time; `position`, the number
+                of this step, must be given to a cell that reads it.
 
         Returns:
             `output [B, output_size]` and the new state.
 
         Raises:
-            ArgumentError: the module is bidirectional.
+            ArgumentError: the module is bidirectional, or an input that the cell reads is missing.
             ShapeError: `x` or a state has the wrong shape.
 
         Example:
@@ -362,22 +397,25 @@ class RNN(nn.Module, metaclass=_RNNType):
         dtype = check_types(self._dtype(), x, states)
         if not batched:
             x = x.unsqueeze(0)
+            inputs = add_batch_to_inputs(inputs)
         begins = check_step_resets(resets, x.shape[0])
         if isinstance(self.cell, Cell) and not self._programs[0][False].starts_with_zeros:
             states = self._reset(states, begins, x)
         else:
             states = reset_states(states, begins, 1)
         if isinstance(self.cell, Cell):
+            layers = iter(range(self.num_layers))
 
             def run(
-                program: Program, inputs: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
+                program: Program, values: Tensor, initial: Initial, weights: list[Tensor], reverse: bool
             ) -> Result:
-                new = step(program, inputs, initial, weights)
+                extra = layer_inputs(program, inputs, next(layers))
+                new = step(program, values, initial, weights, extra=extra)
                 return new[0], new[program.readouts :], None
 
             output, final, _ = run_stack(run, self._layers(False), x, states, dtype)
         else:
-            output, final = step_module_once(self.cell, x, states or self._zeros(x))
+            output, final = step_module_once(self.cell, x, states or self._zeros(x), inputs)
         if not batched:
             output, final = output.squeeze(0), tuple([last.squeeze(1) for last in final])
         return output, self._state_type(*final)

@@ -1,11 +1,13 @@
 """Steps that the language of cells cannot express: any torch module, run over time."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from nabi import _checks
 from nabi.errors import ArgumentError
+from nabi.nn._inputs import step_module_inputs
 from nabi.nn._stack import Result, States
 from nabi.scan import loop, new_states
 
@@ -61,20 +63,27 @@ def check_step_module(module: Any, num_layers: int, bidirectional: bool, **unuse
     return widths
 
 
-def run_step_module(module: nn.Module, x: Tensor, states: States, options: dict[str, Any]) -> Result:
+def run_step_module(
+    module: nn.Module, x: Tensor, states: States, options: dict[str, Any], inputs: dict[str, Any]
+) -> Result:
     """Run a step module over `x [B, T, D]` from states `[1, B, width]`; returns as `run_stack` does.
 
     Args:
         module: the step.
         x, states: input and initial states.
         options: `lengths`, `mask`, `resets` and `truncate` of `nabi.scan.loop`.
+        inputs: further inputs, which the module takes by name.
     """
-    output, final, every = loop(module, x, [state[0] for state in states], **options)
+    extra, of_sequences = step_module_inputs(module, inputs, x)
+    once = partial(module, **of_sequences) if of_sequences else module
+    output, final, every = loop(once, x, [state[0] for state in states], extra=extra, **options)
     return output, tuple([last.unsqueeze(0) for last in final]), tuple([each.unsqueeze(0) for each in every])
 
 
-def step_module_once(module: nn.Module, x: Tensor, states: States) -> tuple[Tensor, States]:
+def step_module_once(
+    module: nn.Module, x: Tensor, states: States, inputs: dict[str, Any]
+) -> tuple[Tensor, States]:
     """Take one step from `x [B, D]` and states `[1, B, width]`."""
     old = [state[0] for state in states]
-    found = new_states(module(x, *old), old, type(module).__name__)
+    found = new_states(module(x, *old, **inputs), old, type(module).__name__)
     return found[0], tuple([state.unsqueeze(0) for state in found])

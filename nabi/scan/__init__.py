@@ -12,6 +12,12 @@ from nabi.scan._arguments import (
     check_types as check_types,
 )
 from nabi.scan._fast_path import PreparedStep, TrainingPass, scan_full_batch
+from nabi.scan._inputs import (
+    check_extra as check_extra,
+    join_inputs as join_inputs,
+    prepare_inputs as prepare_inputs,
+    whole_rows as whole_rows,
+)
 from nabi.scan._layout import Layout, Options
 from nabi.scan._lowering import (
     initial_states,

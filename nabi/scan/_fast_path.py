@@ -18,6 +18,7 @@ from nabi.native import NativeError, are_ordinary, give_up, has_failed, is_watch
 from nabi.native.bound import BoundPass
 from nabi.scan._arguments import check_families
 from nabi.scan._definition import differentiate
+from nabi.scan._inputs import Extra, check_extra_of_step, join_inputs
 from nabi.scan._layout import Layout, Options
 from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.targets import TorchPasses, eager, full_batch, prepare, prepare_step
@@ -75,7 +76,7 @@ def scan_full_batch(
     if has_failed(program.key) or not runs_native(*tensors):
         return None
     shape = x.shape
-    if len(shape) != 3 or shape[2] != program.input_size or not (shape[0] and shape[1]):
+    if len(shape) != 3 or shape[2] != program.row_size or not (shape[0] and shape[1]):
         return None
     time, batch = (shape[0], shape[1]) if time_major else (shape[1], shape[0])
     if states is not None:
@@ -409,8 +410,11 @@ class PreparedStep:
         self.program = program
         self._like = copies[0]
         self._widths = program.state_widths
-        self._whole = program.as_states
-        self._step = prepare_step(self._whole, copies)
+        self._joins = len(program.inputs) > 1
+        step = program.at_every_step
+        own = {family.name for family in step.families}
+        read = [w for family, w in zip(program.families, copies, strict=True) if family.name in own]
+        self._step = prepare_step(step.as_states, read if self._joins else copies)
         self._families = copies
         self._given: tuple[Tensor, ...] | None = None
 
@@ -420,12 +424,13 @@ class PreparedStep:
             return tuple([state.repeat(batch, 1) for state in self._starts])
         return tuple([self._like.new_zeros((batch, width)) for width in self._widths])
 
-    def __call__(self, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def __call__(self, x: Tensor, states: Sequence[Tensor], extra: Extra | None = None) -> tuple[Tensor, ...]:
         """Take a step.
 
         Args:
             x: input `[B, D]`, of the type and on the device of the weights.
             states: states `[B, width]`.
+            extra: what the step reads beside `x`, as `step` takes it.
 
         Returns:
             The new states; the first is the output. If the cell names an output that is no state, that, and
@@ -433,7 +438,8 @@ class PreparedStep:
 
         Raises:
             ShapeError: `x` or a state has the wrong shape.
-            ArgumentError: `x` or a state has another type or is on another device.
+            ArgumentError: `x` or a state has another type or is on another device, or a further input is
+                missing.
         """
         like = self._like
         if x.dim() != 2 or x.shape[1] != self.program.input_size:
@@ -453,18 +459,24 @@ class PreparedStep:
                     f"x and states: expected {like.dtype} on {like.device}, as the weights, "
                     f"got {tensor.dtype} on {tensor.device}"
                 )
+        program, families = self.program, self._families
+        if self._joins or extra:
+            further = check_extra_of_step(program, extra, batch)
+            with torch.no_grad():
+                program, x, families, _ = join_inputs(program, x, further, families, (), None)
         if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
             with torch.no_grad():
+                whole = program.as_states
                 if self._readouts:
-                    states = (x.new_zeros(batch, self._whole.state_widths[0]), *states)
-                return eager.step_function(self._whole)(x, tuple(states), self._families, ())
+                    states = (x.new_zeros(batch, whole.state_widths[0]), *states)
+                return eager.step_function(whole)(x, tuple(states), families, ())
         if not self._readouts:
             self._given = new = self._step(x, states)
             return new
         begin = self._begin.get(batch)
         if begin is None:
             # Only the last size is kept: nothing reads it, but a kernel wants memory there.
-            begin = like.new_zeros((batch, self._whole.state_widths[0]))
+            begin = like.new_zeros((batch, program.as_states.state_widths[0]))
             self._begin = {batch: begin}
         found = self._step(x, (begin, *states))
         self._given = found[1:]

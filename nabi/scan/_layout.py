@@ -48,6 +48,12 @@ class Layout:
     lengths: tuple[int, ...] | None = None
     alike: bool = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every sequence of a batch has every step, from its first to its last."""
+        given = self.mask, self.resets, self.batch_sizes, self.lengths
+        return all(one is None for one in given)
+
     def mask_for(self, x: Tensor) -> Tensor | None:
         """The mask `[B, T]` of a batch, from lengths where these were given."""
         return self.mask if self.lengths is None else mask_of(self.lengths, x.shape[1], x.device)

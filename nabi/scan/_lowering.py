@@ -3,12 +3,13 @@
 Derived weights and values of weights alone are computed once; states that are not given start as declared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from nabi.ir import Program
+from nabi.scan._inputs import join_inputs
 from nabi.scan._layout import Layout, Options
 from nabi.scan._operator import run_scan
 from nabi.scan._segments import run_with_resets
@@ -48,9 +49,13 @@ def run_declared(
     states: tuple[Tensor, ...] | None,
     families: tuple[Tensor, ...],
     noises: tuple[Tensor, ...],
+    extra: Mapping[str, Tensor | None] | None = None,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """As `run_scan`, for any program: no states stand for those that the cell declares."""
-    if program.is_plain:
+    """As `run_scan`, for any program: no states stand for those that the cell declares.
+
+    `extra` are further inputs, from `check_extra`.
+    """
+    if program.is_plain and len(program.inputs) == 1:
         return run_scan(program, options, layout, x, states, families, noises)
     starts = None
     if not program.starts_with_zeros and (states is None or layout.resets is not None):
@@ -61,6 +66,10 @@ def run_declared(
     steps = x.numel() // max(x.shape[-1], 1)
     if is_lowered(program, steps):
         program, families, noises = lowered(program, families, noises)
+    if len(program.inputs) > 1:
+        program, x, families, noises = join_inputs(
+            program, x, extra or {}, families, noises, layout, options.reverse
+        )
     if starts is not None and states is not None and layout.resets is not None:
         count = program.readouts
         if count:

@@ -1,6 +1,6 @@
 """Running a cell over time: batches with lengths, masks, resets and states, and packed data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from nabi.scan._arguments import (
     check_types,
 )
 from nabi.scan._fast_path import scan_full_batch
+from nabi.scan._inputs import Extra, check_extra
 from nabi.scan._layout import PLAIN, Layout, Options
 from nabi.scan._lowering import run_declared
 from nabi.scan._noise import sample_noise
@@ -42,6 +43,7 @@ def scan(
     truncate: int | None = None,
     return_all_states: bool = False,
     recompute: int | None = None,
+    extra: Extra | None = None,
 ) -> Result:
     """Run a program over the time steps of a batch (dynamic unrolling).
 
@@ -64,6 +66,8 @@ def scan(
         return_all_states: also return every state at every step.
         recompute: keep for the backward pass only the states at every so many steps, and compute what lies
             between again: less memory for long sequences, for one more forward pass.
+        extra: what the step reads beside `x`, by name (see docs/language.md): for every step `[B, T]` or
+            `[B, T, width]`, for a whole sequence `[B, width]`; for `position` the number of the first step.
 
     Returns:
         The output `[B, T, H]`, which is the first state at every step unless the cell names another one, zero
@@ -73,7 +77,8 @@ def scan(
     Raises:
         ShapeError: an argument has the wrong rank, width or length.
         ArgumentError: a length is negative or longer than the sequence, both `lengths` and `mask` are
-            given, `truncate` or `recompute` is not positive, or data types differ.
+            given, `truncate` or `recompute` is not positive, data types differ, or a further input is
+            missing.
 
     Example:
         >>> import torch
@@ -91,14 +96,9 @@ def scan(
     families = check_families(program, parameters)
     if states is not None:
         states = check_states(states, program.state_names, program.state_widths, (batch,))
-    if (
-        time == 1
-        and resets is not None
-        and lengths is None
-        and mask is None
-        and not reverse
-        and program.is_plain
-    ):
+    further = check_extra(program, extra, (batch, time), batch) if extra or len(program.inputs) > 1 else None
+    is_single = time == 1 and lengths is None and mask is None and not reverse and not further
+    if is_single and resets is not None and program.is_plain:
         # A state that becomes zero before the only step is another initial state.
         begins = check_resets(resets, batch, time, x.device)
         if states is not None and begins is not None:
@@ -113,7 +113,7 @@ def scan(
     x, states = _as_weights(families, x, states)
     noises = check_noise(program, noise, batch, (batch, time))
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_declared(program, options, layout, x, states, families, noises)
+    kept, finals = run_declared(program, options, layout, x, states, families, noises, further)
     return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
@@ -128,6 +128,7 @@ def scan_packed(
     reverse: bool = False,
     return_all_states: bool = False,
     recompute: int | None = None,
+    extra: Extra | None = None,
 ) -> Result:
     """Run a program over packed data, as `torch.nn.utils.rnn.PackedSequence` lays it out.
 
@@ -136,6 +137,7 @@ def scan_packed(
             in the sorted order of the packed sequences.
         data: `[N, D]`, the valid steps, time after time, the longest sequences first.
         batch_sizes: `[T]` on the CPU, how many sequences have each step.
+        extra: as in `scan`, in the order of the packed data: for every step `[N]` or `[N, width]`.
 
     Returns:
         As `scan`, with `[N, H]` in the place of `[B, T, H]`.
@@ -157,9 +159,10 @@ def scan_packed(
         states = check_states(states, program.state_names, program.state_widths, (batch,))
     data, states = _as_weights(families, data, states)
     noises = check_noise(program, noise, batch, (data.shape[0],))
+    further = check_extra(program, extra, (data.shape[0],), batch)
     options = Options(reverse, None, return_all_states, recompute)
     layout = Layout(None, None, batch_sizes)
-    kept, finals = run_declared(program, options, layout, data, states, families, noises)
+    kept, finals = run_declared(program, options, layout, data, states, families, noises, further)
     return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
@@ -174,12 +177,14 @@ def run_direction(
     return_all_states: bool = False,
     recompute: int | None = None,
     reverse: bool = False,
+    extra: Mapping[str, Tensor | None] | None = None,
 ) -> Result:
     """As `scan` and `scan_packed`, for arguments that have been checked; random inputs are drawn.
 
     Args:
         program, x, states, families, truncate, return_all_states, recompute, reverse: as `scan` takes them.
         layout: from `check_layout`, or of packed data.
+        extra: further inputs, from `check_extra`.
     """
     noises: tuple[Tensor, ...] = ()
     if program.noises:
@@ -189,7 +194,7 @@ def run_direction(
         noises = sample_noise(program, batch, time, dtype=x.dtype, device=x.device)
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
-    kept, finals = run_declared(program, options, layout, x, states, tuple(families), noises)
+    kept, finals = run_declared(program, options, layout, x, states, tuple(families), noises, extra)
     return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 

@@ -1,15 +1,16 @@
 """Other ways of running a cell: one copy of the step per time step, a single step, any torch function."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nabi.errors import ArgumentError, ShapeError
-from nabi.ir import Program
+from nabi.ir import Input, Program
 from nabi.scan._arguments import check_families, check_mask, check_resets, check_states, check_steps
 from nabi.scan._fast_path import scan_full_batch
+from nabi.scan._inputs import Extra, check_extra, check_extra_of_step, join_inputs
 from nabi.scan._lowering import initial_states, is_lowered, lowered
 from nabi.scan._scan import scan
 from nabi.targets import eager
@@ -24,6 +25,7 @@ def static_scan(
     parameters: Sequence[Tensor],
     *,
     noise: Sequence[Tensor] = (),
+    extra: Extra | None = None,
 ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
     """Run a program over a list of inputs with one copy of the step for each (static unrolling).
 
@@ -35,6 +37,7 @@ def static_scan(
         inputs: one tensor `[B, D]` for each time step.
         states: initial states, each `[B, width]`; None for those that the cell declares, or zeros.
         noise: as in `scan`, per-step noise `[B, T, width]`.
+        extra: as in `scan`.
 
     Returns:
         The list of outputs, each `[B, H]`, and the final states.
@@ -62,12 +65,16 @@ def static_scan(
             raise ShapeError(
                 f"inputs[{t}]: expected shape {(batch, program.input_size)}, got {tuple(x.shape)}"
             )
+    further = check_extra(program, extra, (batch, len(inputs)), batch)
     now = _start(program, states, batch, inputs[0] if inputs else families[0], families)
     if is_lowered(program, batch * len(inputs)):
         program, families, noise = lowered(program, families, noise)
     outputs = []
     for t, x in enumerate(inputs):
-        found = step(program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise])
+        found = step(
+            program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise],
+            extra=_at_step(further, t),
+        )  # fmt: skip
         outputs.append(found[0])
         now = found[program.readouts :]
     return outputs, now
@@ -79,6 +86,8 @@ def step(
     states: Sequence[Tensor] | None,
     parameters: Sequence[Tensor],
     noise: Sequence[Tensor] = (),
+    *,
+    extra: Extra | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one step, for input that arrives one time step after the other.
 
@@ -87,6 +96,8 @@ def step(
         x: input `[B, D]`.
         states: states `[B, width]`; None for those that the cell declares, or zeros.
         noise: random inputs, each `[B, width]`.
+        extra: what the step reads beside `x`, by name: `[B]` or `[B, width]`; for `position` the number of
+            this step, which must be given.
 
     Returns:
         The new states; the first is the output. If the cell names an output that is no state, that, and then
@@ -94,6 +105,7 @@ def step(
 
     Raises:
         ShapeError: `x` or a state has the wrong shape.
+        ArgumentError: a further input is missing.
 
     Example:
         >>> import torch
@@ -111,11 +123,17 @@ def step(
         states = _start(program, states, x.shape[0], x, families)
         if is_lowered(program, x.shape[0]):
             program, parameters, noise = lowered(program, families, noise)
+    if extra or len(program.inputs) > 1:
+        further = check_extra_of_step(program, extra, x.shape[0])
+        if not torch.compiler.is_compiling():
+            weights = check_families(program, parameters)
+            program, x, parameters, noise = join_inputs(program, x, further, weights, noise, None)
     if torch.compiler.is_compiling():
         # The operator on one time step: torch.compile cannot trace the making of the step function.
         specs = zip(program.noises, noise, strict=True)
         spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
-        output, finals, _ = scan(program, x.unsqueeze(1), states, parameters, noise=spread)
+        extra = {given.name: _over_time(given, (extra or {}).get(given.name)) for given in program.inputs[1:]}
+        output, finals, _ = scan(program, x.unsqueeze(1), states, parameters, noise=spread, extra=extra)
         return (output.squeeze(1), *finals) if program.readouts else finals
     if not noise:
         # The kernel for one time step; autograd wants the final states alone.
@@ -128,6 +146,24 @@ def step(
     if program.readouts:
         start = (x.new_zeros(x.shape[0], whole.state_widths[0]), *start)
     return eager.step_function(whole)(x, start, families, noise)
+
+
+def _over_time(given: Input, value: Any) -> Any:
+    """Return a further input of one step as one of a sequence with one step."""
+    stays = value is None or given.per_sequence or given.name == "position"
+    return value if stays or not torch.as_tensor(value).dim() else torch.as_tensor(value).unsqueeze(1)
+
+
+def _at_step(further: dict[str, Tensor | None], t: int) -> dict[str, Tensor | None]:
+    """Return further inputs of one step; those of a sequence have two dimensions and stay."""
+    found = {
+        name: None if value is None else value[:, t] if value.dim() == 3 else value
+        for name, value in further.items()
+    }
+    if "position" in found:
+        first = found["position"]
+        found["position"] = torch.as_tensor(t) if first is None else first + t
+    return found
 
 
 def _start(
@@ -149,6 +185,7 @@ def loop(
     resets: Tensor | None = None,
     reverse: bool = False,
     truncate: int | None = None,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run any function of torch tensors over time: for steps that the cell language cannot express.
 
@@ -160,6 +197,7 @@ def loop(
         x: input `[B, T, D]`.
         states: initial states, each `[B, width]`.
         lengths, mask, resets, reverse, truncate: as in `scan`.
+        extra: what the function takes by name at every step, each `[B, T, ...]`.
 
     Returns:
         The output `[B, T, H]`, the final states, and every state at every step.
@@ -182,12 +220,20 @@ def loop(
     truncate = check_steps("truncate", truncate)
     batch, time = x.shape[0], x.shape[1]
     valid = check_mask(lengths, mask, batch, time, x.device)
+    named = dict(extra or {})
     if valid is not None:
-        shape = (batch, time, *(1,) * (x.dim() - 2))
-        x = torch.where(valid.reshape(shape), x, torch.zeros_like(x))
-    name = getattr(step_function, "__name__", type(step_function).__name__)
+        x = _where_valid(valid, x)
+        named = {name: _where_valid(valid, value) for name, value in named.items()}
+    # A partial function has what it was made of.
+    inner = getattr(step_function, "func", step_function)
+    name = getattr(inner, "__name__", type(inner).__name__)
+
+    def at(t: int, now: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        given = {key: value[:, t] for key, value in named.items()}
+        return new_states(step_function(x[:, t], *now, **given), now, name)
+
     kept, finals = eager.run_definition(
-        lambda t, now: new_states(step_function(x[:, t], *now), now, name),
+        at,
         time,
         tuple(states),
         mask=valid,
@@ -201,6 +247,11 @@ def loop(
         for values, state in zip(kept, states, strict=True)
     )
     return all_states[0], finals, all_states
+
+
+def _where_valid(valid: Tensor, values: Tensor) -> Tensor:
+    shape = (*valid.shape, *(1,) * (values.dim() - 2))
+    return torch.where(valid.reshape(shape), values, torch.zeros_like(values))
 
 
 def new_states(returned: object, old: Sequence[Tensor], name: str) -> tuple[Tensor, ...]:

@@ -84,10 +84,12 @@ def run_forward(
     """
     if native is None:
         native = is_native(program, (x, *initial, *families, *noises))
+    if native and program.has_axes:
+        native = _has_native_heads(program, rows)
     if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
-            states, finals, kept = _binder().run_forward(
+            states, finals, kept = _binder_of(program).run_forward(
                 program, rows, x, initial, families, noise_rows, keep=keep, save=save
             )
         except NativeError as problem:
@@ -127,10 +129,16 @@ def run_backward(
     """
     if record.native:
         try:
-            dx, initial, gradients = _binder().run_backward(
-                program, rows, record.kept, families, state_cotangents, final_cotangents,
-                need_input=need_input, need_initial=need_initial, need_families=need_families,
-            )  # fmt: skip
+            if program.has_axes:
+                dx, initial, gradients = _heads().run_backward(
+                    program, rows, record.kept, families, state_cotangents, final_cotangents,
+                    need_input=need_input, need_families=need_families,
+                )  # fmt: skip
+            else:
+                dx, initial, gradients = _binder().run_backward(
+                    program, rows, record.kept, families, state_cotangents, final_cotangents,
+                    need_input=need_input, need_initial=need_initial, need_families=need_families,
+                )  # fmt: skip
         except NativeError as problem:
             give_up(program.key, name_of(program), problem)
             record = _run_again(program, rows, record.kept, families)
@@ -187,6 +195,8 @@ def full_batch(
         The passes, and how far the lines of each weight lie apart; None where there is no native code, or
         where a weight has a wrong shape or would have to be copied.
     """
+    if program.has_axes:
+        return None
     laid = _binder().layout_of(program, families)
     if laid is None:
         return None
@@ -201,6 +211,23 @@ def _binder() -> Any:
     from nabi.targets.llvm import _binder
 
     return _binder
+
+
+@cache
+def _heads() -> Any:
+    """What runs programs with axes natively."""
+    from nabi.targets.llvm._heads import _run
+
+    return _run
+
+
+def _binder_of(program: Program) -> Any:
+    return _heads() if program.has_axes else _binder()
+
+
+def _has_native_heads(program: Program, rows: Rows) -> bool:
+    """Whether there are steps, and those of a program with axes are independent from head to head."""
+    return bool(rows.count) and not _heads().can_run(program)
 
 
 @lru_cache(maxsize=256)
@@ -248,7 +275,7 @@ def prepare(
     """
     # A weight that would be copied into a layout that kernels read is copied at every step.
     in_place = all(family.is_contiguous() or 1 in family.stride() for family in families)
-    if in_place and is_native(program, (x, *initial, *families)):
+    if in_place and not program.has_axes and is_native(program, (x, *initial, *families)):
         passes: TrainingPasses = _binder().TrainingPasses(
             program, x.dtype, x.shape[0], x.shape[1], families,
             keep=keep, need_families=need_families, new_finals=new_finals,
@@ -310,7 +337,7 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
     What the function is given must have the type, the device and the widths of the weights: it looks at
     nothing.
     """
-    if is_native(program, families):
+    if not program.has_axes and is_native(program, families):
         found: Step | None = made_natively(
             program.key, name_of(program), lambda: _binder().Steps(program, families)
         )

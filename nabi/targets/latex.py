@@ -15,7 +15,15 @@ _SPECIAL = {
     **{sign: "\\" + sign for sign in "&%$#_{}"},
 }
 # Characters that LaTeX's default fonts do not have.
-_MATH = {"×": r"$\times$", "∘": r"$\circ$", "σ": r"$\sigma$", "±": r"$\pm$", "·": r"$\cdot$", "√": r"$\surd$"}
+_MATH = {
+    "×": r"$\times$",
+    "∘": r"$\circ$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "√": r"$\surd$",
+}
 
 
 def equations(program: Program) -> list[str]:
@@ -71,7 +79,8 @@ def document(program: Program) -> str:
         "",
         _text(_summary(type(program.cell))),
         "",
-        rf"\noindent The input $x_{{t}}$ has width {program.input_size}, {', '.join(states)}.",
+        rf"\noindent The input $x_{{t}}$ has width {program.input_size}, "
+        rf"{', '.join([*_further(program), *states])}.",
         "",
         r"\begin{align*}",
         *[f"  {line}" + (r" \\" if line is not aligned[-1] else "") for line in aligned],
@@ -90,6 +99,15 @@ def document(program: Program) -> str:
             rf"\noindent Numbers{learned}: {_text(program.parameter_sum)}.",
         ]
     return "\n".join([*lines, r"\end{document}", ""])
+
+
+def _further(program: Program) -> list[str]:
+    """Return a clause for each input beside `x`."""
+    found = []
+    for given in program.inputs[1:]:
+        name = symbol(program.trace.leaf("input", given.name, given.width), LATEX)
+        found.append(f"${name}$ {'is one number' if given.width is None else f'has width {given.width}'}")
+    return found
 
 
 def _summary(cell_class: type) -> str:

@@ -233,7 +233,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[[Path], dict[str, Any]]]] = 
     **{
         f"cells.{name}": (
             lambda name=name, **given: cells.get(name)(**given).program(2),
-            defaults(cells.get(name), units=3, **({"projection": 2} if name == "projected-lstm" else {})),
+            defaults(cells.get(name), units=3, **cells.get(name).needed_settings(3, 2)),
         )
         for name in cells.names()
     },

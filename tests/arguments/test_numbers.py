@@ -172,7 +172,8 @@ def test_paths_by_any_annotation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", cells.names())
 def test_cells_keep_plain_numbers(name: str) -> None:
-    more = {"projection": np.int64(2)} if name == "projected-lstm" else {}
+    needed = cells.get(name).needed_settings(3, 2)
+    more = {setting: np.int64(value) for setting, value in needed.items()}
     cell = cells.get(name)(np.int64(3), dropout=np.float64(0.25), use_bias=np.True_, **more)
     assert type(cell.units) is int
     assert type(cell.dropout) is float

@@ -1,6 +1,7 @@
 import pytest
 
 from nabi import cells
+from tests.cells.sampling import cells_of_today
 
 MINIMAL_GATED_UNIT = '''
 from helpers import gate_name
@@ -43,15 +44,19 @@ def test_equations_are_the_default(nabi):
     assert outcome.out.splitlines()[-1] == "h_t = (1 - z_t) ∘ h_{t-1} + z_t ∘ n_t"
 
 
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", cells_of_today())
 @pytest.mark.parametrize("form", ["equations", "latex", "ir", "parameters"])
 def test_every_cell_in_every_form(nabi, cell, form):
     outcome = nabi("show", cell, "--as", form)
+    first = cells.get(cell).states[0]
     assert outcome.status == 0
     assert outcome.err == ""
-    assert {"equations": "h_t = ", "latex": "h_{t} = ", "ir": "return h:", "parameters": "together"}[
-        form
-    ] in outcome.out
+    assert {
+        "equations": f"{first}_t = ",
+        "latex": f"{first}_{{t}} = ",
+        "ir": f"return {first}:",
+        "parameters": "together",
+    }[form] in outcome.out
 
 
 def test_parameters_count_as_the_lecture_counts(nabi):

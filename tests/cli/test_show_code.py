@@ -11,6 +11,7 @@ from nabi import cells
 from nabi.native import host
 from nabi.native._code._compiler import emit_object
 from nabi.targets.llvm import OTHER_MACHINES, listing
+from tests.cells.sampling import cells_of_today
 
 from ..native.machines import needs_native
 
@@ -57,7 +58,7 @@ def test_the_assembly_is_that_of_the_machine(nabi, machine, direction):
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize("cell", cells.names())
+@pytest.mark.parametrize("cell", cells_of_today())
 def test_every_cell_is_a_module_that_llvm_reads(nabi, cell, direction):
     from llvmlite import binding
 

@@ -107,4 +107,10 @@ def test_errors_of_an_earlier_input() -> None:
 
     assert "previous: expected the input of the step, or an earlier one, got h[4]" in raised(of_a_state)
     assert "previous: expected the input of the step, or an earlier one, got 1.0" in raised(of_a_number)
-    assert "previous: expected no state named x1" in raised(of_a_taken_name, states=("h", "x1"))
+
+    def of_a_taken_input(self, x, h, *, x1):
+        return tanh(self.affine("h", self.previous(x), h)) + x1
+
+    taken = "previous: expected no state or input named x1"
+    assert taken in raised(of_a_taken_name, states=("h", "x1"))
+    assert taken in raised(of_a_taken_input, x1_size=4)

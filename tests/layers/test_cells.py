@@ -6,6 +6,7 @@ import torch
 
 from nabi import cells, layers
 from nabi.errors import ArgumentError, ShapeError
+from tests.cells.sampling import cells_of_today
 
 
 class Minimal(layers.Layer):
@@ -81,7 +82,7 @@ def test_layer_cell_and_steps_agree(cell, layer, unroll) -> None:
     torch.testing.assert_close(list(states), list(over_time(x)[1:]))
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", [n for n in cells_of_today() if not cells.get(n).needed_inputs()])
 def test_every_cell_of_nabi(name) -> None:
     arguments = {"projection": 2} if name == "projected-lstm" else {}
     cell = cells.get(name)(units=4, **arguments)
@@ -93,8 +94,9 @@ def test_every_cell_of_nabi(name) -> None:
     assert [tuple(s.shape) for s in states] == [(2, cell.state_width(s)) for s in cell.states]
     assert layer.count_params() == layer.program().parameter_count
     assert layer.parameter_sum() == layer.program().parameter_sum
-    output.square().sum().backward()
-    assert all(w.grad is not None for w in layer.weights)
+    if layer.trainable_weights:  # an echo state network has none
+        output.square().sum().backward()
+    assert all(w.grad is not None for w in layer.trainable_weights)
     halves = [layer(x[:, :2])]
     halves.append(layer(x[:, 2:], initial_state=halves[0][1:]))
     torch.testing.assert_close(torch.cat([half[0] for half in halves], 1), output)

@@ -224,6 +224,8 @@ def check_modules(part: int | None) -> Iterator[str]:
         lambda u, i, d: nabi.nn.GRU(i, u, bidirectional=True, bias=False, dtype=d),
         lambda u, i, d: nabi.nn.RNN(cells.GRU2014(u), i, 2, bidirectional=True, dtype=d),
         lambda u, i, d: nabi.nn.RNN(cells.LayerNormLSTM(u), i, recompute=4, dtype=d),
+        lambda u, i, d: nabi.nn.RNN(cells.GatedDeltaNet(u), i, recompute=4, dtype=d),
+        lambda u, i, d: nabi.nn.RNN(cells.M2RNN(u, keys=3), i, dtype=d),
     ]
     for number, make in enumerate(made):
         if part is not None and number % 2 != part:

@@ -20,6 +20,12 @@ from nabi.cli import main
 _RELATIVE, _ABSOLUTE = 2e-3, 2e-5
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?|-?\d+")
 
+OLD_CELLS = (
+    "simple-rnn", "lstm", "peephole-lstm", "coupled-lstm", "gru-lecture", "gru-2014", "gru",
+    "layer-norm-lstm", "projected-lstm", "zoneout-lstm", "ind-rnn",
+)  # fmt: skip
+"""The cells of the files; later ones were in no older version."""
+
 
 @dataclass(frozen=True)
 class OldFile:

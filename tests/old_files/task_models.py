@@ -12,7 +12,7 @@ from nabi import Captioner, LanguageModel, NoteModel, TextClassifier, Translator
 from nabi.data import Labels, Vocabulary
 from nabi.utils import set_random_seed
 
-from .old_file import CountBatches, OldFile, StopAfter
+from .old_file import OLD_CELLS, CountBatches, OldFile, StopAfter
 from .own_objects import OWN, MinimalGatedUnit
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 6
@@ -218,7 +218,7 @@ TASKS: dict[str, Task] = {
     ),
     "classifier of pieces": classifier(unit="pieces", vocabulary_size=30, cell="ind-rnn"),
     "classifier of own cell": classifier(cell=_OWN_CELL, units=None),
-    **{f"language of {cell}": language(cell=cell) for cell in cells.names()},
+    **{f"language of {cell}": language(cell=cell) for cell in OLD_CELLS},
     "language of own cell": language(cell=_OWN_CELL),
     "language of cell with options": language(cell=cells.ProjectedLSTM(4, projection=2, cell_clip=3.0)),
     "language of lines": language(NAMES, unit="characters", tied=True, cell="gru"),

@@ -22,9 +22,14 @@ UNARY = (
     "hard_tanh({0})",
     "hard_sigmoid({0})", "absolute({0})", "abs({0})", "-{0}", "{0} ** 2", "{0} ** 3", "apply('erf', {0})",
     "exp(minimum({0}, 1.0))", "log(abs({0}) + 0.5)", "sqrt({0} * {0} + 0.2)", "~({0} > 0.1)",
+    "floor({0})", "frac({0})", "rounded({0}, 'straight_through')", "sign({0}, 'triangle')",
+    "step({0}, 'atan', 2.0)", "stop_gradient({0})", "(abs({0}) + 0.3) ** 1.3",
 )  # fmt: skip
-OVER_UNITS = ("norm({0})", "softmax({0})")
-REDUCTIONS = ("mean({0})", "total({0})", "apply('max', {0})")
+OVER_UNITS = (
+    "norm({0})", "softmax({0})", "cumulative_sum({0})", "cumulative_sum({0}, reverse=True)",
+    "fold(shift(repeat({0}, 3), -1), 3)",
+)  # fmt: skip
+REDUCTIONS = ("mean({0})", "total({0})", "apply('max', {0})", "largest({0})")
 BINARY = (
     "{0} + {1}", "{0} - {1}", "{0} * {1}", "{0} / (1.5 + abs({1}))", "maximum({0}, {1})",
     "minimum({0}, {1})", "({0} > {1})", "({0} >= {1})", "({0} < {1})", "({0} <= {1})", "({0} == {1})",

@@ -13,6 +13,7 @@ from nabi.cells import Cell
 from nabi.ir import Program
 from nabi.scan import _fast_path, _operator, sample_noise
 from nabi.scan._way import Way
+from nabi.targets import _run
 
 
 @dataclass
@@ -59,6 +60,15 @@ def through_definition() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_operator, "way_of", lambda *_: Way.DEFINITION)
         for module in (_operator, _fast_path):
+            patch.setattr(module, "runs_native", lambda *_: False)
+        yield
+
+
+@contextmanager
+def without_native_code() -> Iterator[None]:
+    """Send every scan through the kernel on torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (_operator, _fast_path, _run):
             patch.setattr(module, "runs_native", lambda *_: False)
         yield
 

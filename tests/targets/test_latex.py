@@ -25,6 +25,7 @@ from nabi.ir.functions import (
     total,
 )
 from nabi.targets import latex
+from tests.cells.sampling import CLASSIC
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = os.environ.get("NABI_UPDATE_GOLDEN") == "1"
@@ -33,11 +34,11 @@ UPDATE = os.environ.get("NABI_UPDATE_GOLDEN") == "1"
 def make(name, **more):
     if name == "projected-lstm":
         more.setdefault("projection", 3)
-    return cells.get(name)(units=5, **more)
+    return cells.get(name)(units=5, **{**cells.get(name).needed_settings(5, 3), **more})
 
 
 VARIANTS = {
-    **{name: make(name) for name in cells.names()},
+    **{name: make(name) for name in CLASSIC},
     "peephole-lstm-full": make("peephole-lstm", full=True),
     "projected-lstm-clipped": make("projected-lstm", cell_clip=3.0, projection_clip=0.001),
     "simple-rnn-relu-without-bias": make("simple-rnn", activation="relu", use_bias=False),

@@ -12,6 +12,7 @@ from nabi.ir.functions import absolute, greater, mean, select, sigmoid, tanh, to
 from nabi.targets import picture
 from nabi.targets.picture._draw import Step
 from nabi.targets.picture._graph import make_graph
+from tests.cells.sampling import cells_of_today
 
 
 class MinimalGatedUnit(Cell):
@@ -43,16 +44,21 @@ class HandsOn(Cell):
 
 
 def make(name):
-    return cells.get(name)(5, **({"projection": 3} if name == "projected-lstm" else {}))
+    more = {"projection": 3} if name == "projected-lstm" else cells.get(name).needed_settings(5, 3)
+    return cells.get(name)(5, **more)
 
 
 PROGRAMS = {
-    **{name: make(name).program(3) for name in cells.names()},
+    **{name: make(name).program(3) for name in cells_of_today()},
     "zoneout-training": cells.ZoneoutLSTM(5, recurrent_dropout=0.2).program(3, training=True),
     "full-peepholes": cells.PeepholeLSTM(5, full=True).program(3),
     "user": MinimalGatedUnit(4).program(3),
     "odd": Odd(4).program(3),
     "hands-on": HandsOn(4).program(3),
+    "clockwork": cells.ClockworkRNN(4).program(3),
+    "skipping": cells.SkipRNN(cells.GRU(4)).program(3),
+    "spiking": cells.ALIF(4).program(3),
+    "delayed": cells.TauGRU(4, delay_steps=2).program(3),
 }
 
 

@@ -130,7 +130,8 @@ def _classifiers(cells: Sequence[str], settings: dict[str, Any]) -> list[tuple[s
     for name in cells:
         kind = find_class(name)
         units = settings.get("units", TextSettings.USUAL_UNITS)
-        trace(find_cell(name, units), settings.get("embedding_size", TextSettings.USUAL_EMBEDDING_SIZE))
+        width = settings.get("embedding_size", TextSettings.USUAL_EMBEDDING_SIZE)
+        trace(find_cell(name, units, inputs=width), width)
         made.append((name, TextClassifier(kind if ":" in name else name, **settings)))
     return made
 

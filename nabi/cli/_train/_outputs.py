@@ -51,7 +51,7 @@ def make_model(kind: Any, cells: list[str], settings: Mapping[str, Any], *, lear
         raise ArgumentError(f"--cell: {len(cells)} were given; {learnt} learnt by one")
     name = cells[0]
     cell = find_class(name)
-    trace(find_cell(name, settings.get("units", 8)), 8)
+    trace(find_cell(name, settings.get("units", 8), inputs=8), 8)
     return kind(cell if ":" in name else name, **settings)
 
 

@@ -3,27 +3,33 @@
 A step is a graph of nodes. Leaves are the input, the states, the parameters, random inputs, constants
 and (in a derivative) cotangents; the others are linear maps, elementwise operations and reductions.
 Every node knows its width: the number of units in a row, or None for a scalar, which broadcasts over the
-units. It also knows whether it has rows: a value computed only from parameters and numbers is the same for
-every row of a batch and every time step, and broadcasts over them.
+units. It knows the axes into which the units are divided, usually one, and whether it has rows: a value
+computed only from parameters and numbers is the same for every row of a batch and every time step, and
+broadcasts over them.
 """
 
 import linecache
 import math
 import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 from nabi.errors import CellError
+from nabi.ir._graph._axes import broadcast_shape, show_shape
 from nabi.ir._graph._numbers import NUMBERS, is_number
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._graph._value import Value
 from nabi.ir.derived import Derived
 from nabi.ir.initial import InitialValue
 
-__all__ = ["LEAVES", "Family", "Node", "Noise", "Parameter", "Trace", "apply", "current_trace", "needed"]
+__all__ = [
+    "LEAVES", "Change", "Family", "Input", "Node", "Noise", "Parameter", "Part", "Trace", "apply",
+    "current_trace", "needed",
+]  # fmt: skip
 
 LEAVES = frozenset({"input", "state", "parameter", "matrix", "noise", "constant", "cotangent"})
 _WITH_ROWS = frozenset({"input", "state", "noise", "cotangent"})
@@ -109,6 +115,34 @@ class Noise:
     shape: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Input:
+    """Something that a step reads from outside: `x`, and what else the cell names.
+
+    Kernels read all of them from one row, side by side.
+
+    Attributes:
+        name: `x`, or the name of a keyword argument of the step.
+        width: numbers in a row; None for one that broadcasts over the units.
+        start: its first column in a row of all inputs.
+        per_sequence: whether it is given once for a whole sequence instead of at every step.
+        default: what it is where it is not given; None if it must be.
+        learns: whether it has a gradient.
+    """
+
+    name: str
+    width: int | None
+    start: int = 0
+    per_sequence: bool = False
+    default: float | None = None
+    learns: bool = True
+
+    @property
+    def columns(self) -> slice:
+        """Its columns in a row of all inputs."""
+        return slice(self.start, self.start + (self.width or 1))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Node(Value):
     """One value of a step for every row of a batch, `[batch, width]`.
@@ -120,8 +154,12 @@ class Node(Value):
         arguments: the nodes it is computed from.
         width: units in a row, or None for a scalar.
         name, value: of a leaf, of a constant.
+        axes: those into which the units are divided, such as heads × keys × values; none of a scalar.
+        details: what an operation on axes means besides its argument: an axis, or numbers of the last axis.
         reads_state, reads_cotangent: whether it depends on a state, on a cotangent.
         has_rows: whether it can differ between rows; if not, it depends only on weights and numbers.
+        letter: what the cell calls it whose step is being traced, where that is not its name: the input or a
+            state of a cell within another.
     """
 
     trace: "Trace"
@@ -131,13 +169,54 @@ class Node(Value):
     width: int | None
     name: str = ""
     value: float = 0.0
+    axes: tuple[int, ...] = ()
+    details: tuple[int, ...] = ()
     reads_state: bool = False
     reads_cotangent: bool = False
     has_rows: bool = False
+    letter: str = ""
 
     def __repr__(self) -> str:
         label = self.name or (f"{self.value:g}" if self.operation == "constant" else f"%{self.index}")
-        return f"{label}[{self.width if self.width is not None else 1}]"
+        return f"{label}[{show_shape(self.axes)}]"
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a wrapper changes the products of a cell: functions of the gate, the letter and a value.
+
+    Attributes:
+        operand: gives the value that a matrix is multiplied with.
+        product: gives the value in the place of the product.
+        weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
+            matrix itself comes first.
+    """
+
+    operand: Callable[[str, str, Node], Node] | None = None
+    product: Callable[[str, str, Node], Node] | None = None
+    weight: Derived | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cell whose step is being called, within a trace.
+
+    Attributes:
+        cell: the cell; None before the first.
+        prefix: stands in the names of its weights after their letter.
+        lines: the values of a state at earlier steps, for each that has a delay, the last one first.
+    """
+
+    cell: object = None
+    prefix: str = ""
+    lines: dict[str, list[Node]] = field(default_factory=dict)
+
+    def named(self, name: str) -> str:
+        """Return the name of a weight or random input of this cell: `W_xf` becomes `W_inner_xf`."""
+        if not self.prefix:
+            return name
+        base, _, rest = name.partition("_")
+        return f"{base}_{self.prefix}_{rest}" if rest else f"{base}_{self.prefix}"
 
 
 @dataclass
@@ -151,8 +230,13 @@ class Trace:
     noises: dict[str, Noise] = field(default_factory=dict)
     delays: dict[str, Node] = field(default_factory=dict)
     """States that hold the input of an earlier step, and what each holds next: the input, or such a state."""
-    frames: dict[int, FrameType] = field(default_factory=dict)
-    """Active calls of `step`; their variable names are read when they return."""
+    inputs: dict[str, Input] = field(default_factory=dict)
+    frames: dict[int, tuple[FrameType, Part]] = field(default_factory=dict)
+    """Calls of `step` and whose they are; their variable names are read when they return."""
+    older: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """States that hold older values of others: of which, and how many steps ago."""
+    part: Part = field(default_factory=Part)
+    changes: list[Change] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     @property
@@ -181,11 +265,18 @@ class Trace:
         width: int | None,
         name: str = "",
         value: float = 0.0,
+        axes: tuple[int, ...] | None = None,
+        details: tuple[int, ...] = (),
     ) -> Node:
-        """Return the node with these parts, created on first use."""
+        """Return the node with these parts, created on first use; unless stated, its units are one axis."""
+        # A cell inside a cell has copies of nodes, which differ in the letter they have there.
+        arguments = tuple(self.nodes[node.index] for node in arguments)
+        if axes is None:
+            axes = () if width is None else (width,)
         # The sign distinguishes 0.0 from -0.0, which compare equal.
         key = (
-            operation, tuple(node.index for node in arguments), width, name, value, math.copysign(1.0, value)
+            operation, tuple(node.index for node in arguments), width, name, value,
+            math.copysign(1.0, value), axes, details,
         )  # fmt: skip
         if key not in self._known:
             self._known[key] = Node(
@@ -196,26 +287,40 @@ class Trace:
                 width,
                 name,
                 value,
+                axes,
+                details,
                 operation == "state" or any(node.reads_state for node in arguments),
                 operation == "cotangent" or any(node.reads_cotangent for node in arguments),
                 operation in _WITH_ROWS or any(node.has_rows for node in arguments),
             )
             self.nodes.append(self._known[key])
-            self._note_frames()
+            self.note_frames()
         return self._known[key]
 
-    def _note_frames(self) -> None:
-        frame = sys._getframe(2)
+    def note_frames(self) -> None:
+        """Remember the calls of `step` that are active."""
+        frame = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_name == "step":
-                self.frames.setdefault(id(frame), frame)
+                self.frames.setdefault(id(frame), (frame, self.part))
             if frame.f_back is None:
                 return
             frame = frame.f_back
 
-    def leaf(self, kind: str, name: str, width: int | None) -> Node:
+    def leaf(self, kind: str, name: str, width: int | None, shape: tuple[int, ...] | None = None) -> Node:
         """Return a leaf: the input, a state, a parameter vector, a matrix, noise or a cotangent."""
-        return self.make(kind, (), width, name)
+        return self.make(kind, (), width, name, axes=shape)
+
+    def input(self, name: str, width: int | None, **about: Any) -> Node:
+        """Add an input behind those that there are, and return its leaf."""
+        start = sum(known.width or 1 for known in self.inputs.values())
+        self.inputs[name] = Input(name, width, start, **about)
+        return self.leaf("input", name, width)
+
+    def as_operand(self, node: Node) -> Node:
+        """Return an input of one number as one unit, for a weight to be applied to."""
+        is_number = node.operation == "input" and node.width is None
+        return self.leaf("input", node.name, 1) if is_number else node
 
     def delayed(self, value: Node) -> Node:
         """Return the value that the input, or such a value of it, had a step before."""
@@ -223,7 +328,7 @@ class Trace:
         while source.operation == "state":
             source, steps = self.delays[source.name], steps + 1
         name = f"{source.name}{steps}"
-        self.delays.setdefault(name, value)
+        self.delays.setdefault(name, self.nodes[value.index])
         return self.leaf("state", name, value.width)
 
     def constant(self, value: float) -> Node:
@@ -234,9 +339,58 @@ class Trace:
         """Return a vector with the same scalar in every unit."""
         return self.make("spread", (scalar,), width)
 
+    # Axes.
+
+    def view(self, value: Node, shape: tuple[int, ...]) -> Node:
+        """Return a value with other axes; its units and their order stay."""
+        if value.operation == "view" and value.arguments[0].axes == shape:
+            return value.arguments[0]
+        return value if value.axes == shape else self._on_axes("view", value, shape)
+
+    def broadcast(self, value: Node, shape: tuple[int, ...]) -> Node:
+        """Return a value repeated along the axes of a shape, which it lacks or of which it has 1."""
+        value = self.view(value, value.axes + (1,) * (len(shape) - len(value.axes)))
+        return value if value.axes == shape else self._on_axes("expand", value, shape)
+
+    def with_axis(self, value: Node, axis: int) -> Node:
+        """Return a value with one more axis, of 1."""
+        return self.view(value, (*value.axes[:axis], 1, *value.axes[axis:]))
+
+    def reduce_axis(self, name: str, value: Node, axis: int) -> Node:
+        """Return the sum or maximum along an axis, which is then gone; `axis` counts from the first."""
+        shape = value.axes[:axis] + value.axes[axis + 1 :]
+        # Of a single number there is nothing to reduce.
+        if value.axes[axis] == 1:
+            return self.view(value, shape)
+        return self._on_axes(name, value, shape, (axis,))
+
+    def along_axis(self, name: str, value: Node, axis: int) -> Node:
+        """Return a value of the same axes, made along one of them: `axis_softmax`, `axis_norm`."""
+        return self._on_axes(name, value, value.axes, (axis,))
+
+    def section(self, value: Node, first: int, stop: int) -> Node:
+        """Return the numbers from `first` up to `stop` of the last axis."""
+        if (first, stop) == (0, value.axes[-1]):
+            return value
+        return self._on_axes("part", value, (*value.axes[:-1], stop - first), (first, stop))
+
+    def pad(self, value: Node, before: int, after: int) -> Node:
+        """Return a value with zeros around it in the last axis."""
+        if not before and not after:
+            return value
+        shape = (*value.axes[:-1], before + value.axes[-1] + after)
+        return self._on_axes("pad", value, shape, (before, after))
+
+    def _on_axes(self, name: str, value: Node, shape: tuple[int, ...], details: tuple[int, ...] = ()) -> Node:
+        return self.make(name, (value,), math.prod(shape), axes=shape, details=details)
+
+    # Linear maps and operations of the table.
+
     def linear(self, matrix: Node, operand: Node) -> Node:
         """Return the product of a parameter matrix with a row, as a single node."""
         shape = self.parameters[matrix.name].shape
+        if operand.width is not None:
+            operand = self.view(operand, (operand.width,))
         if operand.width != shape[1]:
             raise CellError(
                 f"{self.where()}: {matrix.name} is {shape[0]} × {shape[1]} and cannot be applied to "
@@ -257,11 +411,43 @@ class Trace:
             return folded
         if OPERATIONS[name].reduction:
             return self.make(name, tuple(nodes), None)
-        widths = {node.width for node in nodes if node.width is not None}
-        if len(widths) > 1:
-            listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+        if OPERATIONS[name].across is not None:
+            return self._across(name, nodes)
+        shapes = {node.axes for node in nodes if node.width is not None}
+        if len(shapes) > 1:
+            nodes = self._aligned(name, nodes, shapes)
+        vector = next((node for node in nodes if node.width is not None), None)
+        if vector is None:
+            return self.make(name, tuple(nodes), None)
+        return self.make(name, tuple(nodes), vector.width, axes=vector.axes)
+
+    def _aligned(self, name: str, nodes: list[Node], shapes: set[tuple[int, ...]]) -> list[Node]:
+        """Bring values of different axes to one shape."""
+        listed = " and ".join(f"{node!r}" for node in nodes if node.width is not None)
+        if all(len(shape) == 1 for shape in shapes):
+            widths = {shape[0] for shape in shapes}
             raise CellError(f"{self.where()}: {name} of {listed}: the widths {_join(widths)} differ")
-        return self.make(name, tuple(nodes), next(iter(widths), None))
+        shape = broadcast_shape(tuple(shapes))
+        if shape is None:
+            raise CellError(
+                f"{self.where()}: {name} of {listed}: the axes do not fit; they are aligned from the first, "
+                "and split(a, heads, keys) divides the units of a value into axes"
+            )
+        return [node if node.width is None else self.broadcast(node, shape) for node in nodes]
+
+    def _across(self, name: str, nodes: list[Node]) -> Node:
+        """Apply an operation whose units read other units: its second argument is a number."""
+        value, number = nodes
+        width_of = OPERATIONS[name].across
+        assert width_of is not None
+        if value.width is None:
+            raise CellError(f"{self.where()}: {name} of {value!r}, which is one number for all units")
+        if number.operation != "constant":
+            raise CellError(f"{self.where()}: {name}: expected a number, got {number!r}")
+        try:
+            return self.make(name, (value, number), width_of(value.width, number.value))
+        except ValueError as problem:
+            raise CellError(f"{self.where()}: {name} of {value!r}: {problem}") from None
 
 
 def apply(name: str, *values: Node | float) -> Node:

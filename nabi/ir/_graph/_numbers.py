@@ -44,6 +44,13 @@ def _sigmoid(a: float) -> float:
     return 1 / (1 + _exp(-a)) if a >= 0 else _exp(a) / (1 + _exp(a)) if a < 0 else math.nan
 
 
+def _power(a: float, b: float) -> float:
+    try:
+        return math.pow(a + 0.0 if a >= 0 else math.nan, b)
+    except (OverflowError, ValueError):  # too large, or zero to a negative power
+        return math.inf
+
+
 def _finite(function: Callable[[float], float]) -> Callable[[float], float]:
     """Return a function that returns NaN where one of `math` raises an error for non-finite numbers."""
     return lambda a: function(a) if math.isfinite(a) else math.nan
@@ -75,4 +82,9 @@ NUMBERS: dict[str, Callable[..., float]] = {
     "cos": _finite(math.cos),
     "softplus": lambda a: a if a > 20 else math.log1p(_exp(a)),
     "erf": math.erf,
+    "floor": lambda a: float(math.floor(a)) if math.isfinite(a) else a,
+    "round": lambda a: float(round(a)) if math.isfinite(a) else a,
+    "sign": lambda a: float(a > 0) - float(a < 0),
+    "power": _power,
+    "stop_gradient": lambda a: a,
 }

@@ -9,47 +9,13 @@ trace that the values belong to. So the table needs no node, and nodes need the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from nabi.ir._graph._axis_operations import AXIS_OPERATIONS
+from nabi.ir._graph._operation import Derivative, Operation
 from nabi.ir._graph._value import Value
 
-__all__ = ["OPERATIONS", "Operation", "operation"]
-
-# Takes the cotangent of the result, the result and the arguments, and returns the cotangent of each argument
-# (None where the derivative is zero everywhere). They are values of the kind that it is given.
-Derivative = Callable[..., tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One row of the table.
-
-    Attributes:
-        name: the name in the language.
-        arity: number of arguments.
-        torch: Python source for torch tensors, with `{0}`, `{1}`, ... for the arguments, `{like}` for one of
-            them that is a tensor, `{width}` for the width of the result.
-        out: the same with an `out=` argument named `{out}`, or None if torch has none.
-        text: plain-text rendering; `latex`: LaTeX rendering.
-        onnx: the ONNX operator, or None if only the decomposition can be exported.
-        derivative: the rule, or None to differentiate `decomposition`.
-        decomposition: the equivalent in simpler operations, or None for a primitive one.
-        reduction: whether it reduces over the units (its result is one number per row).
-        cheap: whether recomputing it costs less than saving its result.
-    """
-
-    name: str
-    arity: int
-    torch: str
-    text: str
-    latex: str
-    onnx: str | None
-    out: str | None = None
-    derivative: Derivative | None = None
-    decomposition: Callable[..., Any] | None = None
-    reduction: bool = False
-    cheap: bool = False
+__all__ = ["OPERATIONS", "operation"]
 
 
 def _call(name: str) -> str:
@@ -123,6 +89,61 @@ def _extreme(wins: str, loses: str, d: Value, a: Value, b: Value) -> tuple[Any, 
         _apply("select", _apply(loses, a, b), 0.0, shared),
         _apply("select", _apply(wins, a, b), 0.0, shared),
     )
+
+
+def _power_derivative(d: Value, y: Value, a: Value, b: Value) -> tuple[Any, Any]:
+    of_base = d * (b * _apply("power", a, b - 1.0))
+    if b.operation == "constant":
+        return of_base, None
+    return of_base, d * _apply("select", _apply("greater", a, 0.0), y * _apply("log", a), 0.0)
+
+
+def _largest_derivative(d: Value, y: Value, a: Value) -> tuple[Any]:
+    # As in torch.amax, units that are equally large share the cotangent.
+    is_largest = _apply("equal", a, y)
+    return (_apply("select", is_largest, d / _apply("sum", is_largest), 0.0),)
+
+
+def _chunked(width: int, size: float) -> int:
+    """Return the width of a cumulative sum over chunks of `size` units."""
+    if size < 1 or not float(size).is_integer() or width % int(size):
+        raise ValueError(f"{width} units are no whole number of chunks of {size:g}")
+    return width
+
+
+def _shifted(width: int, by: float) -> int:
+    if not float(by).is_integer() or abs(by) >= width:
+        raise ValueError(f"{width} units cannot be shifted by {by:g}")
+    return width
+
+
+def _repeated(width: int, times: float) -> int:
+    if times < 1 or not float(times).is_integer():
+        raise ValueError(f"units cannot be repeated {times:g} times")
+    return width * int(times)
+
+
+def _folded(width: int, size: float) -> int:
+    return _chunked(width, size) // int(size)
+
+
+def _across(
+    name: str, text: str, torch: str, width: Callable[[int, float], int], reverse: Callable[..., Any]
+) -> Operation:
+    """Return the row of a linear map along the units, with a number that says which: `{1}`, a constant."""
+    return Operation(
+        name,
+        2,
+        torch,
+        f"{text}({{0}}, {{1}})",
+        rf"\operatorname{{{{{text}}}}}({{0}}, {{1}})",
+        None,
+        derivative=lambda d, y, a, n: (reverse(d, n), None),
+        across=width,
+    )
+
+
+_CHUNKS = "{0}.reshape(*{0}.shape[:-1], -1, int({1}))"
 
 
 def _elu(x: Value) -> Any:
@@ -227,6 +248,41 @@ _TABLE = [
         torch_name="torch.nn.functional.softplus",
     ),
     _unary("erf", "Erf", lambda d, y, a: (d * (1.1283791670955126 * _apply("exp", -(a * a))),)),
+    # Rounding; the derivative is zero, unless `with_derivative` declares another.
+    _unary("floor", "Floor", lambda d, y, a: (None,), latex=r"\lfloor {0} \rfloor"),
+    _unary("round", "Round", lambda d, y, a: (None,)),
+    _unary("sign", "Sign", lambda d, y, a: (None,)),
+    # A value that is not negative to any power; NaN for a negative one.
+    Operation(
+        "power",
+        2,
+        "torch.pow(torch.where({0} < 0, torch.nan, {0} + 0.0), {1})",
+        "{0}^({1})",
+        "{{{0}}}^{{{1}}}",
+        "Pow",
+        derivative=_power_derivative,
+    ),
+    # Its argument, as a number that nothing is differentiated through.
+    Operation(
+        "stop_gradient",
+        1,
+        "{0}.detach()",
+        "stop_gradient({0})",
+        _call("stop"),
+        "Identity",
+        derivative=lambda d, y, a: (None,),
+        cheap=True,
+    ),
+    # The first, with a further derivative: with respect to the second, the third.
+    Operation(
+        "with_derivative",
+        3,
+        "with_derivative({0}, {1}, {2})",
+        "{0}",
+        "{0}",
+        None,
+        derivative=lambda d, y, value, of, slope: (d, d * slope, None),
+    ),
     # A scalar expanded to a vector of the node's width.
     Operation(
         "spread",
@@ -288,6 +344,52 @@ _TABLE = [
         # A shift used only by softmax, whose result does not depend on it, so it has no cotangent.
         derivative=lambda d, y, a: (None,),
         reduction=True,
+    ),
+    Operation(
+        "largest",
+        1,
+        "torch.amax({0}, -1, keepdim=True)",
+        "max({0})",
+        r"\max({0})",
+        "ReduceMax",
+        derivative=_largest_derivative,
+        reduction=True,
+    ),
+    # Linear maps along the units; the derivative of each is one of them.
+    _across(
+        "cumulative_sum",
+        "cumsum",
+        f"torch.cumsum({_CHUNKS}, -2).reshape({{0}}.shape)",
+        _chunked,
+        lambda d, n: _apply("reverse_cumulative_sum", d, n),
+    ),
+    _across(
+        "reverse_cumulative_sum",
+        "cumsum_back",
+        f"torch.cumsum({_CHUNKS}.flip(-2), -2).flip(-2).reshape({{0}}.shape)",
+        _chunked,
+        lambda d, n: _apply("cumulative_sum", d, n),
+    ),
+    _across(
+        "shift",
+        "shift",
+        "torch.nn.functional.pad({0}, (int({1}), -int({1})))",
+        _shifted,
+        lambda d, n: _apply("shift", d, -n),
+    ),
+    _across(
+        "repeat",
+        "repeat",
+        "{0}.repeat_interleave(int({1}), -1)",
+        _repeated,
+        lambda d, n: _apply("fold", d, n),
+    ),
+    _across(
+        "fold",
+        "fold",
+        f"{_CHUNKS}.sum(-1)",
+        _folded,
+        lambda d, n: _apply("repeat", d, n),
     ),
     # Activations composed of the above.
     # The gradient of torch's hardsigmoid is accurate only to 1e-8 in float64.
@@ -365,7 +467,7 @@ _TABLE = [
     ),
 ]
 
-OPERATIONS: dict[str, Operation] = {row.name: row for row in _TABLE}
+OPERATIONS: dict[str, Operation] = {row.name: row for row in (*_TABLE, *AXIS_OPERATIONS)}
 
 
 def operation(name: str) -> Operation:

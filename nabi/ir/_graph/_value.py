@@ -80,16 +80,13 @@ class Value:
     def __abs__(self) -> Self:
         return self._apply("abs", self)
 
-    def __pow__(self, exponent: float) -> Self:
-        """Return a power with an exponent that is a whole number or 1/2."""
+    def __pow__(self, exponent: Self | float) -> Self:
+        """Return a power: products for a whole exponent up to 64, else `power`, for values from 0 on."""
         number = float(exponent) if is_number(exponent) else math.nan
         if number == 0.5:
             return self._apply("sqrt", self)
         if not number.is_integer() or abs(number) > _LARGEST_POWER:
-            self._refuse(
-                f"the exponent of a power is 0.5 or a whole number up to {_LARGEST_POWER}, not {exponent!r}; "
-                "write exp(b * log(a)) for a ** b where a is positive"
-            )
+            return self._apply("power", self, exponent)
         if number < 0:
             return 1.0 / self**-number
         if number < 2:
@@ -181,13 +178,24 @@ class Value:
 
     __int__ = __complex__ = __index__ = __float__
 
-    def __round__(self, digits: int | None = None) -> NoReturn:
-        self._refuse("rounding is not in the language; use comparisons and select(condition, a, b)")
+    def __round__(self, digits: int | None = None) -> Self:
+        """Return the nearest whole number; the derivative is zero."""
+        if digits is not None:
+            self._refuse("a value is rounded to whole numbers; write round(100 * a) / 100 for two digits")
+        return self._apply("round", self)
 
-    __floor__ = __ceil__ = __trunc__ = __round__
+    def __floor__(self) -> Self:
+        """Return the largest whole number that is not larger; the derivative is zero."""
+        return self._apply("floor", self)
+
+    def __ceil__(self) -> Self:
+        return self._apply("neg", self._apply("floor", self._apply("neg", self)))
+
+    def __trunc__(self) -> NoReturn:
+        self._refuse("write sign(a) * floor(abs(a)) for a without its fraction")
 
     def __floordiv__(self, other: object) -> NoReturn:
-        self._refuse("//, % and divmod are not in the language; use a / b")
+        self._refuse("//, % and divmod are not in the language; use floor(a / b) and b * frac(a / b)")
 
     __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
 
@@ -222,8 +230,8 @@ class Value:
 
     def __getitem__(self, key: object) -> NoReturn:
         self._refuse(
-            "the units of a value cannot be taken apart; give what has another width a state of its own, or "
-            'a matrix: self.linear("h", "a", value, units=n)'
+            "the units of a value cannot be taken apart by an index; part(a, start, stop) takes some of "
+            "them, split(a, heads, keys) divides them into axes"
         )
 
     def __setitem__(self, key: object, item: object) -> NoReturn:
@@ -313,7 +321,8 @@ _INSTEAD = {
     "clamp": "use minimum(maximum(a, low), high)",
     "concatenate": "what reads two values is the sum of two products: self.affine('h', x, h)",
     "clip": "use minimum(maximum(a, low), high)",
-    "detach": "gradients of a step are cut with truncate=, where it is run",
+    "cumsum": "use cumulative_sum of nabi.ir.functions",
+    "detach": "use stop_gradient of nabi.ir.functions",
     "device": "a step is traced once, for all devices",
     "dot": "use total(a * b)",
     "dropout": "cells have the arguments dropout and recurrent_dropout",
@@ -323,8 +332,10 @@ _INSTEAD = {
     "matmul": "use self.affine or self.linear",
     "ndim": "it is one row: write the step as if for one sequence and one time step",
     "ones_like": "numbers broadcast: write 1",
-    "pow": "use a ** 2",
-    "power": "use a ** 2",
+    "pow": "use a ** b",
+    "power": "use a ** b",
+    "permute": "outer and read of nabi.ir.functions take the axes that they mean",
+    "reshape": "use split(a, heads, keys) and flat(a)",
     "shape": "its number of units is a.width; the batch and time are no part of a step",
     "size": "its number of units is a.width; the batch and time are no part of a step",
     "square": "use a ** 2",

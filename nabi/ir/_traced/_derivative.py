@@ -24,7 +24,7 @@ class Derivative:
     Attributes:
         cotangents: the leaves for the cotangents of the new states, in order.
         states: the cotangent of each previous state, None where it is zero.
-        input: the cotangent of the input, or None.
+        inputs: the cotangent of each input in the order of the program's, None where it is zero.
         matrices: for each parameter matrix, the pairs (cotangent of a product, its operand).
         vectors: for each parameter vector, its cotangent row by row (to be summed over all rows).
         nodes: all nodes, including those of the step, in order of computation.
@@ -32,10 +32,15 @@ class Derivative:
 
     cotangents: tuple[Node, ...]
     states: tuple[Node | None, ...]
-    input: Node | None
+    inputs: tuple[Node | None, ...]
     matrices: dict[str, tuple[tuple[Node, Node], ...]]
     vectors: dict[str, Node]
     nodes: tuple[Node, ...]
+
+    @property
+    def reaches_inputs(self) -> bool:
+        """Whether any input has a cotangent."""
+        return any(node is not None for node in self.inputs)
 
 
 def differentiate(program: Traced) -> Derivative:
@@ -43,8 +48,8 @@ def differentiate(program: Traced) -> Derivative:
     trace = program.trace
     nodes, outputs = expand(program)
     cotangents = tuple(
-        trace.leaf("cotangent", f"d_{name}", width)
-        for name, width in zip(program.state_names, program.state_widths, strict=True)
+        trace.leaf("cotangent", f"d_{name}", output.width, output.axes)
+        for name, output in zip(program.state_names, outputs, strict=True)
     )
     terms: dict[int, list[Node]] = {}
     products: dict[int, list[tuple[Node, Node]]] = {}
@@ -71,7 +76,7 @@ def differentiate(program: Traced) -> Derivative:
             total = total + term
         if total.width is None and node.width is not None and not _takes_scalars(node):
             # Every unit of the node has this cotangent; a rule that sums over the units needs all of them.
-            total = trace.spread(total, node.width)
+            total = trace.view(trace.spread(total, node.width), node.axes)
         return total
 
     for node, cotangent in zip(outputs, cotangents, strict=True):
@@ -102,7 +107,7 @@ def differentiate(program: Traced) -> Derivative:
         gathered.get(leaves[("state", name)].index) if ("state", name) in leaves else None
         for name in program.state_names
     )
-    input_leaf = leaves.get(("input", "x"))
+    inputs = tuple(_of_input(trace, given.name, given.width, gathered) for given in program.inputs)
     # The cotangent of a scalar is a vector with one unit, since what is summed over the rows are vectors.
     vectors = {
         parameter.name: _as_vector(gathered[leaves[("parameter", parameter.name)].index])
@@ -111,18 +116,28 @@ def differentiate(program: Traced) -> Derivative:
         and ("parameter", parameter.name) in leaves
         and leaves[("parameter", parameter.name)].index in gathered
     }
-    input_cotangent = gathered.get(input_leaf.index) if input_leaf is not None else None
     pairs = {name: tuple(found) for name, found in matrices.items()}
     roots: Iterable[Node | None] = [
         *states,
-        input_cotangent,
+        *inputs,
         *vectors.values(),
         *(node for found in pairs.values() for pair in found for node in pair),
         *outputs,
     ]
     all_nodes = needed(tuple(roots))
     verify_nodes(trace.cell, all_nodes)
-    return Derivative(cotangents, states, input_cotangent, pairs, vectors, all_nodes)
+    return Derivative(cotangents, states, inputs, pairs, vectors, all_nodes)
+
+
+def _of_input(trace: Trace, name: str, width: int | None, gathered: dict[int, Node]) -> Node | None:
+    """Return the cotangent of an input; one number has two leaves, and one that broadcasts was summed."""
+    total: Node | None = None
+    for size in {width: None, width or 1: None}:
+        found = gathered.get(trace.leaf("input", name, size).index)
+        if found is not None:
+            found = trace.spread(found, 1) if found.width is None else found
+            total = found if total is None else total + found
+    return total
 
 
 def expand(program: Traced) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
@@ -144,19 +159,22 @@ def _rebuild(trace: Trace, node: Node, arguments: tuple[Node, ...]) -> Node:
     if node.operation != "linear":
         row = operation(node.operation)
         if row.derivative is None and row.decomposition is not None:
-            whole: Node = row.decomposition(*arguments)
+            whole: Node = row.decomposition(*arguments, *node.details)
             return whole
-    return trace.make(node.operation, arguments, node.width)
+    return trace.make(node.operation, arguments, node.width, axes=node.axes, details=node.details)
 
 
 def _is_active(node: Node) -> bool:
     """Return whether a node depends on anything that needs a gradient."""
+    if node.operation == "input":
+        return node.trace.inputs[node.name].learns
     return node.operation not in ("constant", "noise", "matrix")
 
 
 def _takes_scalars(node: Node) -> bool:
     """Return whether the rule of an operation holds for a cotangent that is the same for all units."""
-    is_elementwise = node.operation in OPERATIONS and not OPERATIONS[node.operation].reduction
+    row = OPERATIONS.get(node.operation)
+    is_elementwise = row is not None and not row.reduction and row.across is None
     return is_elementwise and all(argument.width == node.width for argument in node.arguments)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nabi.ir._graph._axis_operations import axis_words
 from nabi.ir._graph._nodes import Node, Parameter
 from nabi.ir._graph._operations import operation
 from nabi.ir._traced._traced import Traced
@@ -31,6 +32,9 @@ class Style:
     symbol: Callable[[str, str, tuple[str, ...]], str]
     template: Callable[[str], str]
     times: str
+    outer: str
+    read: str
+    dot: str
     number: Callable[[float], str]
 
 
@@ -105,7 +109,12 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
     """Return the notation of a leaf (`W_xf`, `x_t`, `h_{t-1}`), or of any value with a name."""
     if name is not None:
         return style.symbol(name, "t", _parts(name))
+    older = node.trace.older.get(node.name) if node.operation == "state" else None
+    if older is not None:
+        return style.symbol(older[0], f"t-{older[1]}", _parts(older[0]))
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
+    if node.operation == "input" and node.trace.inputs[node.name].per_sequence:
+        when = ""
     steps = 0
     while node.operation == "state" and node.name in node.trace.delays:
         node, steps = node.trace.delays[node.name], steps + 1
@@ -137,12 +146,18 @@ TEXT = Style(
     symbol=_text_symbol,
     template=lambda name: operation(name).text,
     times=" ",
+    outer=" ⊗ ",
+    read="ᵀ ",
+    dot=" · ",
     number=lambda value: f"{value:.6g}",
 )
 LATEX = Style(
     symbol=_latex_symbol,
     template=lambda name: operation(name).latex,
     times=r" \, ",
+    outer=r" \otimes ",
+    read=r"^\top \, ",
+    dot=r" \cdot ",
     number=lambda value: re.sub(r"e([-+])0*(\d+)", r" \\cdot 10^{\1\2}", f"{value:.6g}").replace("^{+", "^{"),
 )
 
@@ -163,7 +178,8 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
             lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
     # A state passed on unchanged would have no line otherwise.
     for name, output in program.results.items():
-        if names.get(output.index) != name and name not in program.trace.delays:
+        is_kept = name in program.trace.delays or name in program.trace.older
+        if names.get(output.index) != name and not is_kept:
             right = _render(output, names, style, top=False)[0]
             lines.append(f"{symbol(output, style, name)} = {right}")
     return tuple(lines)
@@ -224,6 +240,8 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
         return style.number(node.value), _ATOM if node.value >= 0 else _NEGATION
     if not node.arguments:
         return symbol(node, style), _ATOM
+    if node.operation == "with_derivative":
+        return _render(node.arguments[0], names, style, top)
     if node.operation in ("linear", "linear_transposed"):
         transposed = {"linear": "", "linear_transposed": "ᵀ" if style is TEXT else r"^\top"}[node.operation]
         products = []
@@ -231,6 +249,19 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
             factor = _bracketed(operand, names, style, _ATOM)
             products.append(f"{symbol(matrix, style)}{transposed}{style.times}{factor}")
         return " + ".join(products), _PRODUCT if len(products) == 1 else _SUM
+    if node.operation in ("view", "expand"):
+        # Axes are not written; a broadcast shows in what it is multiplied with.
+        return _render(node.arguments[0], names, style, top=False)
+    found = _product_of_axes(node, names)
+    if found is not None:
+        sign, left, right = found
+        both = [_bracketed(factor, names, style, _ATOM) for factor in (left, right)]
+        return {"outer": style.outer, "read": style.read, "dot": style.dot}[sign].join(both), (
+            _SUM if sign == "dot" else _PRODUCT
+        )
+    joined = _joined(node, names)
+    if joined:
+        return f"[{', '.join(_render(value, names, style, top=False)[0] for value in joined)}]", _ATOM
     if node.operation == "add":
         return " + ".join(_bracketed(term, names, style, _SUM) for term in _terms(node, names)), _SUM
     binding = _BINDING.get(node.operation, _ATOM)
@@ -241,8 +272,47 @@ def _render(node: Node, names: dict[int, str], style: Style, top: bool) -> tuple
     for position, argument in enumerate(node.arguments):
         # The right operand of - and / needs brackets even at the same precedence.
         tight = binding + (position > 0 and node.operation in ("sub", "div"))
-        parts.append(_bracketed(argument, names, style, tight if node.operation in _OPEN else 0))
-    return style.template(node.operation).format(*parts), binding
+        loose = _ATOM if node.operation == "part" else 0
+        parts.append(_bracketed(argument, names, style, tight if node.operation in _OPEN else loose))
+    return style.template(node.operation).format(*parts, **axis_words(node)), binding
+
+
+def _product_of_axes(node: Node, names: dict[int, str]) -> tuple[str, Node, Node] | None:
+    """Return the two values of an outer product, of a matrix that is read, or of an inner product."""
+    if node.operation == "mul" and all(argument.operation == "expand" for argument in node.arguments):
+        one, two = node.arguments
+        apart = not _repeated(one) & _repeated(two)
+        return ("outer", one, two) if _repeated(one) and _repeated(two) and apart else None
+    product = node.arguments[0] if node.operation == "axis_sum" else node
+    if product is node or product.operation != "mul" or product.index in names:
+        return None
+    axis, last = node.details[0], len(product.axes) - 1
+    left, right = product.arguments
+    if _repeated(left):
+        left, right = right, left
+    over = _repeated(right)
+    if axis == last - 1 and last in over and axis not in over and not _repeated(left):
+        return "read", left, right
+    return ("dot", left, right) if axis == last and not _repeated(left) and not _repeated(right) else None
+
+
+def _joined(node: Node, names: dict[int, str]) -> list[Node]:
+    """Return the values that a sum of padded values puts side by side; none if it is something else."""
+    terms = _terms(node, names) if node.operation == "add" else []
+    before = 0
+    for term in terms:
+        if term.operation != "pad" or term.index in names or term.details[0] != before:
+            return []
+        before += term.arguments[0].axes[-1]
+    return [term.arguments[0] for term in terms]
+
+
+def _repeated(node: Node) -> set[int]:
+    """Return the axes along which a value is broadcast."""
+    if node.operation != "expand":
+        return set()
+    given = node.arguments[0].axes
+    return {axis for axis, size in enumerate(node.axes) if size != given[axis]}
 
 
 def _bracketed(node: Node, names: dict[int, str], style: Style, least: int) -> str:

@@ -7,7 +7,9 @@ gradients, sums over rows as those of a bias, back to what is learned.
 """
 
 from dataclasses import dataclass, replace
+from math import prod
 
+from nabi.ir._graph._axis_operations import AXIS_OPERATIONS
 from nabi.ir._graph._nodes import LEAVES, Node, Parameter, Trace
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._traced._traced import Traced
@@ -60,15 +62,15 @@ def rewrite(program: Traced) -> Rewritten | None:
 class _Writer:
     def __init__(self, program: Traced) -> None:
         self._program = program
-        self.trace = Trace(program.trace.cell, program.training)
+        self.trace = Trace(program.trace.cell, program.training, inputs=dict(program.trace.inputs))
         self.made: dict[str, Made] = {}
         self.new: dict[int, Node] = {}
         self._families: set[str] = set()
         self._once: dict[tuple[int, int | None], Node] = {}
         known = {node.name: node for node in program.nodes if node.operation == "state"}
         self.states = []
-        for name, width in zip(program.state_names, program.state_widths, strict=True):
-            state = self.trace.leaf("state", name, width)
+        for name, output in zip(program.state_names, program.outputs, strict=True):
+            state = self.trace.leaf("state", name, output.width, output.axes)
             self.states.append(state)
             if name in known:
                 self.new[known[name].index] = state
@@ -79,28 +81,33 @@ class _Writer:
             if node.has_rows and node.index not in self.new:
                 self.new[node.index] = self._written(node)
         program = self._program
+        # An earlier input stays as it is; the equations know it by this.
+        self.trace.older.update(program.trace.older)
         self.trace.delays.update({name: self.new[one.index] for name, one in program.trace.delays.items()})
         count = len(program.outputs) - len(program.trace.delays)
-        pairs = zip(program.outputs[:count], program.state_widths[:count], strict=True)
-        found = tuple(self._argument(output, width) for output, width in pairs)
+        found = tuple(self._argument(output, output.axes) for output in program.outputs[:count])
         if program.readout is not None:
-            found = (self._argument(program.readout, program.output_width), *found)
+            found = (self._argument(program.readout, program.readout.axes), *found)
         noises = {one.name: one for one in self._program.noises if one.kind != "weights"}
         self.trace.noises.update(noises)
         return found
 
     def _written(self, node: Node) -> Node:
         if node.operation in LEAVES:
-            return self.trace.leaf(node.operation, node.name, node.width)
+            return self.trace.leaf(node.operation, node.name, node.width, node.axes)
         if node.operation == "linear":
             matrix, operand = node.arguments
             return self.trace.make("linear", (self._matrix(matrix), self.new[operand.index]), node.width)
-        reduces = OPERATIONS[node.operation].reduction
-        arguments = [self._argument(one, one.width if reduces else node.width) for one in node.arguments]
-        return self.trace.make(node.operation, tuple(arguments), node.width)
+        # What these read may have other axes than they have.
+        own = OPERATIONS[node.operation].reduction or OPERATIONS[node.operation] in AXIS_OPERATIONS
+        arguments = [self._argument(one, one.axes if own else node.axes) for one in node.arguments]
+        return self.trace.make(
+            node.operation, tuple(arguments), node.width, axes=node.axes, details=node.details
+        )
 
-    def _argument(self, node: Node, width: int | None) -> Node:
-        """Return what stands for a value where one of a width is read."""
+    def _argument(self, node: Node, axes: tuple[int, ...]) -> Node:
+        """Return what stands for a value where one of these axes is read."""
+        width = prod(axes) if axes else None
         if node.has_rows:
             return self.new[node.index]
         if node.operation == "constant":
@@ -108,12 +115,17 @@ class _Writer:
         if node.operation == "parameter" and (node.width is not None or width is None):
             self._keep(node.name)
             return self.trace.leaf("parameter", node.name, node.width)
+        if node.operation in ("view", "expand") and node.arguments[0].width is not None:
+            # Repeated weights would be a larger tensor, with a larger gradient.
+            given = self._argument(node.arguments[0], node.arguments[0].axes)
+            return self.trace.make(node.operation, (given,), node.width, axes=node.axes)
         # A number for all units is a vector where a vector is read: its gradient is then a sum over rows.
         width = width if node.width is None else node.width
         if (node.index, width) not in self._once:
             name = self._program.names.get(node.index, "once")
             self._once[node.index, width] = self._weight(name, node, width)
-        return self._once[node.index, width]
+        found = self._once[node.index, width]
+        return found if found.width is None else self.trace.view(found, node.axes or axes)
 
     def _weight(self, name: str, node: Node, width: int | None) -> Node:
         taken = {*self._program.trace.parameters, *(one.name for one in self._program.families), *self.made}

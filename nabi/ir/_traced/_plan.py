@@ -74,7 +74,7 @@ class Plan:
     stacks: tuple[tuple[Node, ...], ...]
 
     def phases(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return the phases of one forward step: products, reductions and the maps between them."""
+        """Return the phases of one forward step: products, reductions, maps along the units, other maps."""
         kinds: list[tuple[str, list[str]]] = []
         done: set[int] = set()
         for node in self.step:
@@ -88,6 +88,8 @@ class Plan:
                 done.update(m.index for m in product.maps)
             elif OPERATIONS[node.operation].reduction:
                 kind = "reduction"
+            elif OPERATIONS[node.operation].across is not None:
+                kind = "along"
             if not kinds or kinds[-1][0] != kind or kind == "product":
                 kinds.append((kind, []))
             kinds[-1][1].append(label)

@@ -6,7 +6,8 @@ from math import prod
 from typing import Any, ClassVar, Protocol
 
 from nabi._once import cached_property
-from nabi.ir._graph._nodes import LEAVES, Family, Node, Noise, Parameter, Trace
+from nabi.ir._graph._nodes import LEAVES, Family, Input, Node, Noise, Parameter, Trace
+from nabi.ir._graph._operations import OPERATIONS
 
 __all__ = ["CellLike", "Traced"]
 
@@ -31,7 +32,10 @@ class CellLike(Protocol):
     def state_width(self, name: str) -> int:
         """Return the width of a state, or of the output."""
 
-    def step(self, x: Node, *states: Any) -> Any:
+    def state_shape(self, name: str) -> tuple[int, ...]:
+        """Return the axes of a state; none where it has one axis."""
+
+    def step(self, x: Node, *states: Any, **inputs: Any) -> Any:
         """Compute the new states."""
 
     def program(self, input_size: int, training: bool = False) -> Any:
@@ -50,6 +54,7 @@ class Traced:
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
+        inputs: what the step reads from outside; `x` is the first.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
         readout: an output that is no state, or None.
@@ -66,6 +71,7 @@ class Traced:
     families: tuple[Family, ...]
     parameters: tuple[Parameter, ...]
     noises: tuple[Noise, ...]
+    inputs: tuple[Input, ...]
     trace: Trace = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
@@ -77,8 +83,15 @@ class Traced:
     @cached_property
     def key(self) -> str:
         """A name by which an operator finds the program again: the cell and a digest of the nodes."""
+        # Operations that users add: the same name may mean something else in another process.
+        used = {
+            node.operation: OPERATIONS[node.operation].definition
+            for node in self.nodes
+            if node.operation in OPERATIONS
+        }
+        added = "".join(f" {name}: {text}" for name, text in sorted(used.items()) if text)
         kind = " lowered" if self.is_lowered else ""
-        digest = hashlib.sha256(f"{self.cell!r} {self}{kind}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{self.cell!r} {self}{added}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
 
     @property
@@ -92,6 +105,22 @@ class Traced:
         """Width of the output."""
         node = self.outputs[0] if self.readout is None else self.readout
         return node.width or 1
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The axes of every state."""
+        return tuple(output.axes for output in self.outputs)
+
+    @cached_property
+    def has_axes(self) -> bool:
+        """Whether a value has more axes than one, or is a part of another."""
+        return any(len(node.axes) > 1 or node.details for node in self.nodes)
+
+    @property
+    def row_size(self) -> int:
+        """Width of a row of all inputs, which kernels read; `input_size` if there is only `x`."""
+        last = self.inputs[-1]
+        return last.start + (last.width or 1)
 
     @property
     def starts_with_zeros(self) -> bool:
@@ -140,7 +169,7 @@ class Traced:
         raise KeyError(parameter)
 
     def __str__(self) -> str:
-        lines = [f"{type(self.cell).__name__}: x[{self.input_size}]"]
+        lines = [f"{type(self.cell).__name__}: {', '.join(f'{i.name}[{i.width or 1}]' for i in self.inputs)}"]
         for node in self.nodes:
             if node.operation not in LEAVES:
                 label = f"  # {self.names[node.index]}" if node.index in self.names else ""

@@ -1,11 +1,17 @@
 """Checks that a graph of nodes is well formed, run on every program and derivative."""
 
+from math import prod
+
 from nabi.errors import CellError
+from nabi.ir._graph._axes import expected_shape, show_shape
+from nabi.ir._graph._axis_operations import AXIS_OPERATIONS
 from nabi.ir._graph._nodes import LEAVES, Node
 from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir._traced._traced import Traced
 
 __all__ = ["verify", "verify_nodes"]
+
+_ON_AXES = frozenset(row.name for row in AXIS_OPERATIONS)
 
 
 def verify(program: Traced) -> None:
@@ -58,8 +64,17 @@ def _problem(node: Node, seen: set[int]) -> str:
         return f"expected {row.arity} arguments"
     if node.operation == "spread":
         return "" if node.arguments[0].width is None and node.width is not None else "it spreads a scalar"
-    widths = {argument.width for argument in node.arguments if argument.width is not None}
-    expected_width = None if row.reduction else next(iter(widths), None)
-    if len(widths) > 1 or node.width != expected_width:
-        return f"widths {sorted(widths)} give {node.width}"
+    if row.across is not None:
+        value, number = node.arguments
+        if value.width is None or number.operation != "constant":
+            return "it reads the units of a value, and a number"
+        return "" if node.width == row.across(value.width, number.value) else f"its width is not {node.width}"
+    if node.operation in _ON_AXES:
+        shape = expected_shape(node.operation, node.details, node.arguments[0].axes, node.axes)
+        fits = shape is not None and node.axes == shape and node.width == prod(shape)
+        return "" if fits else "the axes do not fit"
+    shapes = {argument.axes for argument in node.arguments if argument.width is not None}
+    whole: tuple[int, ...] = () if row.reduction else next(iter(shapes), ())
+    if len(shapes) > 1 or node.axes != whole or node.width != (prod(whole) if whole else None):
+        return f"widths [{', '.join(sorted(map(show_shape, shapes)))}] give {show_shape(node.axes)}"
     return ""

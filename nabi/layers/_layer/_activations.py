@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from nabi._named import name_of_function
 from nabi.errors import ArgumentError, unknown_name
+from nabi.ir.functions import ACTIVATIONS
+from nabi.targets.eager import added_operation
 
 __all__ = [
     "Activation",
@@ -160,6 +162,8 @@ _NAME_OF: dict[Any, str] = {function: name for name, function in _KNOWN.items() 
 def get(identifier: object, argument: str = "activation") -> Activation:
     """Return the activation function for a name, function or `None` (linear).
 
+    A name may be that of an operation that the user has added with `nabi.ir.elementwise`.
+
     Raises `UnknownNameError` (with the nearest known name) or `ArgumentError`, both naming `argument`.
 
     >>> get("tanh") is tanh, get(None) is linear, get("swish") is silu
@@ -169,11 +173,15 @@ def get(identifier: object, argument: str = "activation") -> Activation:
         return linear
     if isinstance(identifier, str):
         if identifier not in _KNOWN:
-            raise unknown_name(argument, identifier, _KNOWN)
+            added = added_operation(identifier) if identifier in ACTIVATIONS else None
+            if added is None:
+                raise unknown_name(argument, identifier, _KNOWN)
+            _NAME_OF[added] = identifier
+            return added
         return _KNOWN[identifier]
     if callable(identifier):
         name = _named(identifier)
-        return _KNOWN[name] if name is not None else cast(Activation, identifier)
+        return _KNOWN.get(name, cast(Activation, identifier)) if name else cast(Activation, identifier)
     raise ArgumentError(f"{argument}: expected a name or a function, got {identifier!r}")
 
 

@@ -99,11 +99,16 @@ class Bidirectional(Wrapper):
             one.build(input_shape)
 
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        **further: Any,
     ) -> Any:
         """Return the merged outputs, with the states of both directions if `return_state`."""
-        if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
-            sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
+        if isinstance(inputs, list | tuple):  # Keras 2: a list of the inputs and then the states
+            inputs, initial_state = inputs[0], list(inputs[1:]) or initial_state
         first, second = None, None
         if initial_state is not None:
             initial_state = list(initial_state)
@@ -114,8 +119,8 @@ class Bidirectional(Wrapper):
                 )
             half = len(initial_state) // 2
             first, second = initial_state[:half], initial_state[half:]
-        forward = self.forward_layer(sequences, initial_state=first, mask=mask, training=training)
-        backward = self.backward_layer(sequences, initial_state=second, mask=mask, training=training)
+        forward = self.forward_layer(inputs, initial_state=first, mask=mask, training=training, **further)
+        backward = self.backward_layer(inputs, initial_state=second, mask=mask, training=training, **further)
         states: tuple[Any, ...] = ()
         if self.return_state:
             states = (*forward[1:], *backward[1:])

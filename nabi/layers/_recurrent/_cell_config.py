@@ -13,8 +13,9 @@ __all__ = ["cell_config", "cell_from_config"]
 
 
 def cell_config(cell: Cell) -> dict[str, Any]:
-    """Describe a nabi cell by its class and its fields."""
-    fields = {field.name: _plain(getattr(cell, field.name)) for field in dataclasses.fields(cell)}
+    """Describe a nabi cell by its class and its arguments; a cell among them is described alike."""
+    given = [field.name for field in dataclasses.fields(cell) if field.init]
+    fields = {name: _plain(getattr(cell, name)) for name in given}
     return {"class_name": type(cell).__name__, "config": fields, "module": "nabi.cells"}
 
 
@@ -26,17 +27,21 @@ def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -
     known: dict[str, Any] = {kind.__name__: kind for kind in _cell_classes(Cell)} | dict(custom_objects or {})
     if name not in known:
         raise unknown_name("cell", name, known)
-    fields = {field: _value(given) for field, given in described["config"].items()}
+    fields = {field: _value(given, custom_objects) for field, given in described["config"].items()}
     return known[name](**fields)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Cell):
+        return cell_config(value)
     if isinstance(value, derived.Derived):
         return derived.to_config(value)
     return initial.to_config(value) if isinstance(value, initial.InitialValue) else value
 
 
-def _value(given: Any) -> Any:
+def _value(given: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    if is_serialized(given) and given.get("module") == "nabi.cells":
+        return cell_from_config(given, custom_objects)
     if isinstance(given, Mapping) and "derived" in given:
         return derived.from_config(given)
     return initial.from_config(given) if isinstance(given, Mapping) and "initial" in given else given

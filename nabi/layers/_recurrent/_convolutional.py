@@ -120,12 +120,17 @@ class _ConvLSTM(RNN):
         super().build(input_shape)
 
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        **further: Any,
     ) -> Any:
         """Return the output for `[B, T, ...]`, with the final states if `return_state`."""
-        first = sequences[0] if isinstance(sequences, list | tuple) else sequences
+        first = inputs[0] if isinstance(inputs, list | tuple) else inputs
         self._check_sequence(first.shape)
-        return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        return super().call(inputs, initial_state=initial_state, mask=mask, training=training, **further)
 
     def _run_steps(
         self, x: Tensor, states: tuple[Tensor, ...] | None, mask: Tensor | None, training: bool

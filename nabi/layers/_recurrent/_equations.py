@@ -227,8 +227,12 @@ class Equations(Layer):
         training: bool = False,
         reverse: bool = False,
         unroll: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[Tensor, States]:
-        """Run the cell over `[B, T, D]`; return outputs (zero on masked steps) and final states."""
+        """Run the cell over `[B, T, D]`; return outputs (zero on masked steps) and final states.
+
+        `extra` is what the cell reads beside its input, by name.
+        """
         program = self.program(training)
         noise: States = ()
         if training and self._draws:
@@ -240,9 +244,15 @@ class Equations(Layer):
             # One mask for all gates and all steps.
             x = x * self.seed_generator.keep(x.new_empty(x.shape[0], 1, x.shape[2]), self._input_dropout)
         parameters = self.cell_parameters()
+        if unroll and len(program.inputs) > 1:
+            raise ArgumentError(
+                f"unroll: expected False for {type(program.cell).__name__}, which reads more than its input"
+            )
         if unroll:
             return unrolled(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
-        output, final, _ = scan(program, x, states, parameters, noise=noise, mask=mask, reverse=reverse)
+        output, final, _ = scan(
+            program, x, states, parameters, noise=noise, mask=mask, reverse=reverse, extra=extra
+        )
         return output, final
 
     # Configuration ----------------------------------------------------------------------------------------

@@ -54,7 +54,8 @@ class RNN(StatefulLayer):
 
     Call arguments: `mask` `[B, T]`: a masked step repeats the previous output (zero before the first one, and
     everywhere with `zero_output_for_mask`) and does not change the states; `initial_state`, a tensor or list
-    in the order of the states; `training`.
+    in the order of the states; `training`; and what a cell reads beside its input, by name: `delta` `[B, T]`,
+    `observed` `[B, T, D]`, `static` `[B, width]`, as tensors or outputs of other layers.
 
     Raises `ShapeError` for inputs of a wrong rank or width, a mask or state of a wrong shape, and a
     batch size that changes under `stateful`.
@@ -147,23 +148,25 @@ class RNN(StatefulLayer):
 
     def call(
         self,
-        sequences: Any,
+        inputs: Any,
         initial_state: Any = None,
         mask: Any = None,
         training: bool = False,
+        **further: Any,
     ) -> Any:
         """Return the output for `[B, T, D]`, with the final states if `return_state`."""
-        if isinstance(sequences, list | tuple):  # Keras 2: a list of the inputs and then the states
-            sequences, initial_state = sequences[0], list(sequences[1:]) or initial_state
+        if isinstance(inputs, list | tuple):  # Keras 2: a list of the inputs and then the states
+            inputs, initial_state = inputs[0], list(inputs[1:]) or initial_state
         if isinstance(mask, list | tuple):
             mask = mask[0]
         if self.time_major:
-            sequences = sequences.transpose(0, 1)
+            inputs = inputs.transpose(0, 1)
             mask = None if mask is None else mask.transpose(0, 1)
+            further = {name: self._batch_first(name, value) for name, value in further.items()}
         if mask is not None:
-            mask = check_mask(self, mask, sequences)
-        states = self._initial(sequences, initial_state)
-        outputs, last, final = self._run(sequences, states, mask, bool(training))
+            mask = check_mask(self, mask, inputs)
+        states = self._initial(inputs, initial_state)
+        outputs, last, final = self._run(inputs, states, mask, bool(training), further)
         if self.stateful:
             self.keep_states(final)
         if self.return_sequences:
@@ -180,6 +183,11 @@ class RNN(StatefulLayer):
                 output = torch.where(counts.reshape(-1, *[1] * (last.dim() - 1)), last, 0.0)
         return (output, *pack(self.state_size, final)) if self.return_state else output
 
+    def _batch_first(self, name: str, value: Any) -> Any:
+        of_sequence = self.equations is not None and name in self.equations.sequence_inputs
+        is_array = isinstance(value, Tensor) and value.dim() > 1
+        return value.transpose(0, 1) if is_array and not of_sequence else value
+
     def _initial(self, sequences: Tensor, given: Any) -> tuple[Tensor, ...] | None:
         if self.stateful:
             kept = self.kept_states()
@@ -193,7 +201,12 @@ class RNN(StatefulLayer):
         return None if given is None else as_states(self.name, given, self.state_size, sequences)
 
     def _run(
-        self, x: Tensor, states: tuple[Tensor, ...] | None, mask: Tensor | None, training: bool
+        self,
+        x: Tensor,
+        states: tuple[Tensor, ...] | None,
+        mask: Tensor | None,
+        training: bool,
+        further: Mapping[str, Any],
     ) -> tuple[Any, Any, tuple[Tensor, ...]]:
         """Return outputs (zero on masked steps), the output of the last step, and the final states."""
         stack: Any = None
@@ -203,6 +216,11 @@ class RNN(StatefulLayer):
             stack = [self.cell]
         elif isinstance(self.cell, StackedRNNCells) and all(map(_runs_at_once, self.cell.cells)):
             stack = self.cell.cells
+        if further and (stack is None or len(stack) > 1):
+            raise ArgumentError(
+                f"{next(iter(further))}: expected nothing; only a layer over one cell of nabi.cells reads "
+                "more than its input"
+            )
         if stack is None:
             with collecting_losses(self.cell):
                 return self._run_steps(x, states, mask, training)
@@ -214,7 +232,13 @@ class RNN(StatefulLayer):
             count = len(layer.program().state_names)
             own = None if states is None else states[len(final) : len(final) + count]
             output, new = layer.run(
-                output, own, mask=mask, training=training, reverse=self.go_backwards, unroll=self.unroll
+                output,
+                own,
+                mask=mask,
+                training=training,
+                reverse=self.go_backwards,
+                unroll=self.unroll,
+                extra=further,
             )
             final = (*final, *new)
         if stack[-1].program().readouts:

@@ -1,6 +1,5 @@
 """The cell of a system: as it was given, by its name, and made."""
 
-import dataclasses
 from typing import Any
 
 from nabi import cells
@@ -19,13 +18,19 @@ def check_cell(cell: object, units: int | None) -> None:
         UnknownNameError: for a name that no cell has.
         ArgumentError: for anything else, and for units beside a cell that has its own.
     """
+    kind: Any = cell
     if isinstance(cell, str):
-        cells.get(cell)
+        kind = cells.get(cell)
     elif isinstance(cell, Cell):
         if units is not None and units != cell.units:
             raise ArgumentError(f"units: got {units}, but the cell given has {cell.units}")
     elif not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise ArgumentError(f"cell: expected a name such as 'lstm' or a cell of nabi.cells, got {cell!r}")
+    needed = kind.needed_inputs()
+    if needed:
+        raise ArgumentError(
+            f"cell: expected one that reads x only, got {cell_name(cell)}, which needs {needed[0]}"
+        )
 
 
 def cell_name(cell: CellChoice) -> str:
@@ -40,7 +45,4 @@ def make_cell(cell: CellChoice, units: int) -> Cell:
     if isinstance(cell, Cell):
         return cell
     kind = cells.get(cell) if isinstance(cell, str) else cell
-    arguments: dict[str, Any] = {}
-    if any(field.name == "projection" for field in dataclasses.fields(kind)):
-        arguments["projection"] = max(units // 2, 1)  # the one argument without a default of its own
-    return kind(units, **arguments)
+    return kind(units, **kind.needed_settings(units, units))

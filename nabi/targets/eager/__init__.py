@@ -6,9 +6,16 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.targets.eager._code import kernel_source
-    from nabi.targets.eager._definition import StepFunction, named_values, run_definition, step_function
+    from nabi.targets.eager._definition import (
+        StepFunction,
+        named_values,
+        run_definition,
+        sequence_function,
+        step_function,
+    )
     from nabi.targets.eager._kernel import noise_rows, run_backward, run_forward
     from nabi.targets.eager._prologue import lower, prepare_lowering
+    from nabi.targets.eager._render import added_operation
     from nabi.targets.eager._results import Gradients, Record
 else:
     # Programs that run native code need none of it.
@@ -20,10 +27,12 @@ else:
                 "StepFunction",
                 "named_values",
                 "run_definition",
+                "sequence_function",
                 "step_function",
             ],
             "nabi.targets.eager._kernel": ["noise_rows", "run_backward", "run_forward"],
             "nabi.targets.eager._prologue": ["lower", "prepare_lowering"],
+            "nabi.targets.eager._render": ["added_operation"],
             "nabi.targets.eager._results": ["Gradients", "Record"],
         },
     )
@@ -32,6 +41,7 @@ __all__ = [
     "Gradients",
     "Record",
     "StepFunction",
+    "added_operation",
     "kernel_source",
     "lower",
     "named_values",
@@ -40,5 +50,6 @@ __all__ = [
     "run_backward",
     "run_definition",
     "run_forward",
+    "sequence_function",
     "step_function",
 ]

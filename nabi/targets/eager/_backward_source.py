@@ -129,7 +129,7 @@ class BackwardWriter(ForwardWriter):
     def _read_after(self, loop: set[int]) -> list[Node]:
         """Return the nodes of the loop that are read after it, other than as part of a stored stack."""
         derivative = self.program.derivative
-        roots = [derivative.input, *derivative.vectors.values()]
+        roots = [*derivative.inputs, *derivative.vectors.values()]
         roots += [
             node
             for number, stack in enumerate(self.plan.stacks)
@@ -175,8 +175,8 @@ class BackwardWriter(ForwardWriter):
                 if node.index not in self.stored and part is not None:
                     function.values.setdefault(node.index, part)
         results = ["None"]
-        if need_input and derivative.input is not None:
-            results[0] = self.backward(function, derivative.input, in_loop=False)
+        if need_input and derivative.reaches_inputs:
+            results[0] = self._input_gradient(function)
         for number, family in enumerate(self.program.families):
             if not need_families[number]:
                 results.append("None")
@@ -189,6 +189,16 @@ class BackwardWriter(ForwardWriter):
             if any(f"D{number}" in line for line in function.lines):
                 function.column(f"D{number}")
         return function
+
+    def _input_gradient(self, function: Function) -> str:
+        """Write the gradients of all inputs side by side, as they are read."""
+        parts = []
+        for given, node in zip(self.program.inputs, self.program.derivative.inputs, strict=True):
+            if node is None:
+                parts.append(f"torch.zeros_like({function.column('x')}[:, :{given.width or 1}])")
+            else:
+                parts.append(self.backward(function, node, in_loop=False))
+        return parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}), 1)"
 
     def _matrix_gradient(self, function: Function, number: int) -> str:
         groups: dict[int, list[tuple[slice, Node, Node]]] = {}

@@ -140,7 +140,12 @@ def _loop(
 
 def _prepare(lines: list[str], weights: list[str], take_families: bool) -> tuple[list[str], dict[str, str]]:
     """Extract every part of a weight from the lines; return them with an unpacking line, and the sources."""
-    sources = {source: target for target, source in (line.split(" = ", 1) for line in weights)}
+    sources: dict[str, str] = {}
+    others = []
+    for target, source in (line.split(" = ", 1) for line in weights):
+        # A matrix that is applied to several values is one weight with several names.
+        if sources.setdefault(source, target) != target:
+            others.append(f"{target} = {sources[source]}")
 
     def take(match: re.Match[str]) -> str:
         return sources.setdefault(match.group(), f"p{len(sources)}")
@@ -149,7 +154,7 @@ def _prepare(lines: list[str], weights: list[str], take_families: bool) -> tuple
         lines = [_FAMILY.sub(take, line) for line in lines]
         for name in _ONCE.findall("\n".join(lines)):
             sources.setdefault(name, name)
-    return [*([f"{', '.join(sources.values())}, = w"] if sources else []), *lines], sources
+    return [*([f"{', '.join(sources.values())}, = w"] if sources else []), *others, *lines], sources
 
 
 def _prepared(

@@ -10,12 +10,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Node, Program, named_nodes
-from nabi.targets.eager._render import compile_source, write_node
+from nabi.ir import LEAVES, Node, Program, named_nodes, needed
+from nabi.targets.eager._render import compile_source, input_columns, write_node
 
-__all__ = ["StepFunction", "named_values", "run_definition", "step_function"]
+__all__ = ["StepFunction", "named_values", "run_definition", "sequence_function", "step_function"]
 
-# step(x, states, families, noises) -> new states
+# step(x, states, families, noises) -> new states; a row of x holds all inputs side by side.
 StepFunction = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
 
 
@@ -35,14 +35,38 @@ def named_values(program: Program) -> StepFunction:
     return _compile(program, tuple(named_nodes(program).values()), "named_values")
 
 
-def _compile(program: Program, outputs: tuple[Node, ...], name: str) -> StepFunction:
+@lru_cache(maxsize=512)
+def sequence_function(program: Program) -> Callable[..., tuple[Tensor, ...]]:
+    """Return a function for what a step computes once for a sequence, of the inputs that are given so.
+
+    It takes `x`, rows of these inputs side by side, the families, and all random inputs, of which it reads
+    those of sequences; it gives `program.sequence_values`, each `[B, width]`.
+    """
+    outputs = program.sequence_values
+    columns, start = {}, 0
+    for given in program.inputs:
+        if given.per_sequence:
+            stop = start + (given.width or 1)
+            columns[given.name], start = f"x[:, {start}:{stop}]", stop
+    function = _compile(program, outputs, "sequence", columns)
+
+    def run(x: Tensor, families: Sequence[Tensor], noises: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return function(x, (), families, noises)
+
+    return run
+
+
+def _compile(
+    program: Program, outputs: tuple[Node, ...], name: str, columns: dict[str, str] | None = None
+) -> StepFunction:
     values: dict[int, str] = {}
     lines: list[str] = []
     states = {name: f"states[{i}]" for i, name in enumerate(program.state_names)}
     noises = {noise.name: f"noises[{i}]" for i, noise in enumerate(program.noises)}
-    for node in program.nodes:
+    for node in program.nodes if columns is None else needed(outputs):
         if node.operation == "input":
-            values[node.index] = "x"
+            by_name = columns or {}
+            values[node.index] = by_name.get(node.name) or input_columns(program, node)
         elif node.operation == "state":
             values[node.index] = states[node.name]
         elif node.operation == "noise":

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nabi.ir import LEAVES, Node, Plan, Product, Program, join_slices
-from nabi.targets.eager._render import expression, write_node
+from nabi.targets.eager._render import expression, input_columns, write_node
 
 __all__ = ["ForwardWriter", "Function"]
 
@@ -77,7 +77,7 @@ class ForwardWriter:
         if node.operation == "parameter":
             return self.weight(function, node)
         if node.operation == "input":
-            return function.column("x")
+            return input_columns(self.program, node, function.column("x"))
         if node.operation == "noise":
             return function.column(f"n{self.noise_index[node.name]}")
         if node.operation == "cotangent":
@@ -245,4 +245,5 @@ class ForwardWriter:
 
     def _state_leaf(self, i: int) -> int:
         name = self.program.state_names[i]
-        return self.program.trace.leaf("state", name, self.program.state_widths[i]).index
+        width, shape = self.program.state_widths[i], self.program.state_shapes[i]
+        return self.program.trace.leaf("state", name, width, shape).index

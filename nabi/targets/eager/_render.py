@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nabi.ir import LEAVES, Node, operation
+from nabi.ir import LEAVES, OPERATIONS, Node, Program, Trace, axis_words, needed, operation
+from nabi.targets.eager._with_derivative import with_derivative
 
-__all__ = ["compile_source", "expression", "write_node"]
+__all__ = ["added_operation", "compile_source", "expression", "input_columns", "write_node"]
 
 # torch functions expect tensors; with a number, these are written differently.
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -40,9 +41,13 @@ def expression(node: Node, values: dict[int, str], out: str | None = None) -> st
     if node.operation == "select" and numbers == [False, True, True]:
         # For two numbers, torch would use the default dtype.
         arguments[1] = f"torch.full((), {arguments[1]}, dtype={like}.dtype, device={like}.device)"
+    if node.operation == "spread" and numbers[0]:
+        # Whoever computes values without rows has the weights, if there are any.
+        like = "(families[0] if len(families) else torch.empty(0))"
+        return f"torch.full((1, {node.width}), {arguments[0]}, dtype={like}.dtype, device={like}.device)"
     if not any(numbers) and out is not None and row.out is not None:
         return row.out.format(*arguments, out=out, like=like)
-    source = row.torch.format(*arguments, like=like, width=node.width)
+    source = row.torch.format(*arguments, like=like, width=node.width, **axis_words(node))
     if any(numbers) and node.operation in _INFIX:
         source = f"{arguments[0]} {_INFIX[node.operation]} {arguments[1]}"
     elif any(numbers) and node.operation in _COMPARISONS:
@@ -62,6 +67,14 @@ def write_node(node: Node, values: dict[int, str], lines: list[str], out: str | 
     values[node.index] = name
 
 
+def input_columns(program: Program, node: Node, rows: str = "x") -> str:
+    """Return the source of an input: its columns of the rows that hold all inputs."""
+    if len(program.inputs) == 1:
+        return rows
+    columns = program.trace.inputs[node.name].columns
+    return f"{rows}[:, {columns.start}:{columns.stop}]"
+
+
 def compile_source(
     name: str, parameters: Iterable[str], lines: Iterable[str], label: str
 ) -> Callable[..., Any]:
@@ -77,11 +90,42 @@ def compile_source(
     file = f"<nabi {label} {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     # Numbers are written with repr, which needs names for these two.
-    space: dict[str, Any] = {"torch": torch, "outer": _outer, "inf": math.inf, "nan": math.nan}
+    space: dict[str, Any] = {
+        "torch": torch, "outer": _outer, "with_derivative": with_derivative, "registered": _REGISTERED,
+        "inf": math.inf, "nan": math.nan,
+    }  # fmt: skip
     exec(compile(source, file, "exec"), space)
     function: Callable[..., Any] = space[name]
     function.__doc__ = source
     return function
+
+
+class _Registered(dict[str, Callable[..., Tensor]]):
+    """Operations that users have added to the language, as functions of tensors, written on first use."""
+
+    def __missing__(self, name: str) -> Callable[..., Tensor]:
+        row, trace = operation(name), Trace(name)
+        assert row.decomposition is not None
+        leaves = [trace.leaf("input", f"a{place}", None) for place in range(row.arity)]
+        result = row.decomposition(*leaves)
+        values = {leaf.index: leaf.name for leaf in leaves}
+        lines: list[str] = []
+        for node in needed((result,)):
+            if node.operation == "constant":
+                values[node.index] = f"({node.value!r})"
+            elif node.arguments:
+                write_node(node, values, lines)
+        lines.append(f"return {values[result.index]}")
+        self[name] = compile_source(name, [leaf.name for leaf in leaves], lines, "operation")
+        return self[name]
+
+
+_REGISTERED = _Registered()
+
+
+def added_operation(name: str) -> Callable[..., Tensor] | None:
+    """Return an operation that a user has added, as a function of tensors; None for any other name."""
+    return _REGISTERED[name] if name in OPERATIONS and OPERATIONS[name].definition else None
 
 
 def _outer(cotangents: Tensor, operands: Tensor, like: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ def listing(
         machine: one of `OTHER_MACHINES` by name; this machine unless given.
 
     Raises:
-        NativeError: where llvmlite is missing, or this machine is none that native code runs on.
+        NativeError: where llvmlite is missing, this machine is none that native code runs on, or the program
+            has axes that are not divided among heads.
         UnknownNameError: if `machine` is not known.
 
     >>> from nabi import cells
@@ -58,14 +59,20 @@ def listing(
     except (ImportError, OSError) as problem:
         raise NativeError(f"There is no code to show: llvmlite cannot be loaded ({problem}).") from problem
     from nabi.native import emit_assembly
-    from nabi.targets.llvm._writer._module import write_module
 
-    runs = program.lowered.program if program.lowered else program
-    kernel = _kernel(runs.as_states, direction, dtype, target)
-    module = write_module(kernel)
+    if program.has_axes:
+        from nabi.targets.llvm._heads._listing import head_and_module
+
+        head_lines, module = head_and_module(program, direction, dtype, target)
+    else:
+        from nabi.targets.llvm._writer._module import write_module
+
+        runs = program.lowered.program if program.lowered else program
+        kernel = _kernel(runs.as_states, direction, dtype, target)
+        head_lines, module = _head(kernel), write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"
-    head = "\n".join(f"{sign} {line}".rstrip() for line in _head(kernel))
+    head = "\n".join(f"{sign} {line}".rstrip() for line in head_lines)
     text = emit_assembly(module, target) if form == "asm" else str(module)
     return f"{head}\n\n{text.strip()}"
 
@@ -84,7 +91,7 @@ def _kernel(
     return backward_type(program)(
         program, dtype, machine,
         keep=(0,), given=(0,), zeros=False, cuts=False, columns_first=columns_first,
-        need_input=program.derivative.input is not None, need_weights=bool(program.families), few_rows=False,
+        need_input=program.derivative.reaches_inputs, need_weights=bool(program.families), few_rows=False,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from nabi.targets.onnx._messages import (
 )
 from nabi.targets.onnx._operations import write_activation
 from nabi.targets.onnx._recognise import Gate, Operator, recognise
-from nabi.targets.onnx._scan import DOMAIN
+from nabi.targets.onnx._scan import DOMAIN, added_function
 from nabi.targets.onnx._scope import OPSETS, GraphScope, Scope, element_type, tensor
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "StringEntry",
     "Tensor",
     "ValueInfo",
+    "added_function",
     "decoded",
     "element_type",
     "encoded",

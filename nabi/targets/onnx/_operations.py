@@ -7,17 +7,19 @@ that give the same numbers.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nabi.errors import ArgumentError
 from nabi.ir import operation
 from nabi.targets.onnx._scope import Scope
 
-__all__ = ["write_activation", "write_operation"]
+__all__ = ["write_across", "write_activation", "write_operation"]
 
 _COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 _NORM_EPSILON = 1e-5
 
 Write = Callable[[Scope, str, str], str]
+Matrix = npt.NDArray[np.float32]
 
 
 def write_operation(scope: Scope, name: str, inputs: Sequence[str], width: int | None, label: str) -> str:
@@ -41,6 +43,13 @@ def write_operation(scope: Scope, name: str, inputs: Sequence[str], width: int |
         return scope.add("Where", [condition, *inputs[1:]], label)
     if name == "spread":
         return scope.add("Expand", [inputs[0], scope.ints(width or 1)], label)
+    if name == "with_derivative":
+        return inputs[0]
+    if name == "power":
+        # ONNX takes negative values to whole powers.
+        below = scope.add("Less", [inputs[0], scope.number(0.0)], f"{label}_below")
+        base = scope.add("Where", [below, scope.number(np.nan), inputs[0]], f"{label}_base")
+        return scope.add("Pow", [base, inputs[1]], label)
     if name == "norm" and width is not None:
         # The operator needs a gain; that of the language is a product of its own.
         gain = scope.constant(np.ones(width, np.float32), "ones")
@@ -50,6 +59,45 @@ def write_operation(scope: Scope, name: str, inputs: Sequence[str], width: int |
     if len(inputs) == 1:
         return write_activation(scope, name, inputs[0], label)
     return scope.add(_operator(name), inputs, label)
+
+
+def write_across(scope: Scope, name: str, value: str, width: int, number: int, label: str) -> str:
+    """Write a linear map along the units: a cumulative sum, or the product with a matrix of zeros and ones.
+
+    Args:
+        scope: where.
+        name: of the operation.
+        value: the name of its argument.
+        width: units of the argument.
+        number: its second argument.
+        label: the name that the result gets, if nothing has it yet.
+    """
+    backward = name == "reverse_cumulative_sum"
+    if name in ("cumulative_sum", "reverse_cumulative_sum") and number == 1:
+        return scope.add(
+            "CumSum", [value, scope.constant(np.int64(-1), "axis")], label, reverse=int(backward)
+        )
+    return scope.add("MatMul", [value, scope.constant(_MATRICES[name](width, number), name)], label)
+
+
+def _sums(width: int, chunk: int) -> Matrix:
+    row, column = np.indices((width, width))
+    found: Matrix = ((column >= row) & ((column - row) % chunk == 0)).astype(np.float32)
+    return found
+
+
+def _folded(width: int, size: int) -> Matrix:
+    return np.eye(width // size, dtype=np.float32).repeat(size, 0)
+
+
+_MATRICES: dict[str, Callable[[int, int], Matrix]] = {
+    "cumulative_sum": _sums,
+    "reverse_cumulative_sum": lambda width, chunk: _sums(width, chunk).T,
+    "shift": lambda width, by: np.eye(width, k=by, dtype=np.float32),
+    "repeat": lambda width, times: np.eye(width, dtype=np.float32).repeat(times, 1),
+    "fold": _folded,
+}
+"""What a row is multiplied with, `[units of the argument, units of the result]`."""
 
 
 def _operator(name: str) -> str:

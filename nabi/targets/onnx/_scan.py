@@ -7,6 +7,8 @@ The function takes and gives values in ONNX's layout, time first:
 
     Y, h_last, ... = Cell(X [T, N, inputs], family, ..., h_first [N, width], ..., lengths [N])
 
+What a cell reads beside `x` stands behind it in X.
+
 A matrix is passed turned, `[operand, gates * units]`. With lengths, a step after the end of a row changes no
 state, and its output is zero.
 """
@@ -16,12 +18,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from nabi.ir import LEAVES, Node, Program, named_nodes
+from nabi.ir import LEAVES, Node, Program, Trace, named_nodes, operation
+from nabi.targets.onnx._axes import is_on_axes, write_on_axes
 from nabi.targets.onnx._messages import Function, Graph, OperatorSet, ValueInfo
-from nabi.targets.onnx._operations import write_operation
+from nabi.targets.onnx._operations import write_across, write_operation
 from nabi.targets.onnx._scope import GraphScope, Scope
 
-__all__ = ["DOMAIN", "cell_function"]
+__all__ = ["DOMAIN", "added_function", "cell_function"]
 
 DOMAIN = "nabi"
 """The domain of the functions of a file."""
@@ -34,25 +37,77 @@ def cell_function(graph: GraphScope, program: Program, *, reverse: bool, lengths
     if key not in graph.functions:
         kind = re.sub(r"\W", "_", type(program.cell).__name__)
         name = graph.function_name(kind + ("Reverse" if reverse else "") + ("WithLengths" if lengths else ""))
-        graph.functions[key] = _Writer(program, graph.opset, reverse, lengths).function(name)
+        graph.functions[key] = _Writer(graph, program, reverse, lengths).function(name)
     return graph.functions[key]
+
+
+def added_function(graph: GraphScope, name: str) -> Function:
+    """Return the function of an operation that a user has added, written into the file on first use."""
+    row = operation(name)
+    key = ("operation", name, row.definition)
+    if key not in graph.functions:
+        trace, scope = Trace(name), Scope(graph.opset)
+        assert row.decomposition is not None
+        leaves = [trace.leaf("input", scope.name(f"a{place}"), None) for place in range(row.arity)]
+        result = row.decomposition(*leaves)
+        values = {leaf.index: leaf.name for leaf in leaves}
+        imports = [OperatorSet("", scope.opset)]
+        for node in _read((result,)):
+            if node.operation == "constant":
+                values[node.index] = scope.number(node.value)
+            elif node.arguments and node.index not in values:
+                inputs = [values[argument.index] for argument in _arguments(node)]
+                if operation(node.operation).definition:
+                    inner = added_function(graph, node.operation).name
+                    imports = [OperatorSet("", scope.opset), OperatorSet(DOMAIN, 1)]
+                    values[node.index] = scope.add(inner, inputs, node.operation, domain=DOMAIN)
+                else:
+                    values[node.index] = write_operation(scope, node.operation, inputs, None, node.operation)
+        output = scope.add("Identity", [values[result.index]], "result")
+        graph.functions[key] = Function(
+            name=graph.function_name(name),
+            input=[leaf.name for leaf in leaves],
+            output=[output],
+            node=scope.nodes,
+            opset_import=imports,
+            domain=DOMAIN,
+        )
+    return graph.functions[key]
+
+
+def _arguments(node: Node) -> tuple[Node, ...]:
+    """Return the arguments that the value of a node depends on: a derivative that it declares is none."""
+    return node.arguments[:1] if node.operation == "with_derivative" else node.arguments
+
+
+def _read(outputs: tuple[Node, ...]) -> list[Node]:
+    """Return the nodes that the values of the outputs depend on, in order."""
+    found: dict[int, Node] = {}
+    waiting = list(outputs)
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting.extend(_arguments(node))
+    return [found[index] for index in sorted(found)]
 
 
 class _Writer:
     """Writes the function of one program."""
 
-    def __init__(self, program: Program, opset: int, reverse: bool, lengths: bool) -> None:
-        self._program, self._reverse, self._lengths = program, reverse, lengths
-        self._scope = Scope(opset)
-        self._body = Scope(opset, self._scope)
+    def __init__(self, graph: GraphScope, program: Program, reverse: bool, lengths: bool) -> None:
+        self._graph, self._program, self._reverse, self._lengths = graph, program, reverse, lengths
+        self._scope = Scope(graph.opset)
+        self._body = Scope(graph.opset, self._scope)
         self._labels = {node.index: name for name, node in named_nodes(program).items()}
-        nodes = [node for node in program.nodes if node.operation not in LEAVES]
+        nodes = [node for node in _read(program.outputs) if node.operation not in LEAVES]
         self._early = [node for node in nodes if not node.reads_state]
         self._late = [node for node in nodes if node.reads_state]
         # Names of values outside the loop, where rows have an axis for time, and inside.
         self._outside: dict[int, str] = {}
         self._inside: dict[int, str] = {}
         self._pieces: dict[str, str] = {}
+        self._calls = False  # whether it calls functions of the file
 
     def function(self, name: str) -> Function:
         """Write everything."""
@@ -61,9 +116,13 @@ class _Writer:
         families = [scope.name(family.name) for family in program.families]
         states = [scope.name(f"{state}_first") for state in program.state_names]
         lengths = scope.name("lengths") if self._lengths else None
+        columns = {given.name: given.columns for given in program.inputs}
         for node in program.nodes:
             if node.operation == "input":
                 self._outside[node.index] = x
+                if len(program.inputs) > 1:
+                    part = columns[node.name]
+                    self._outside[node.index] = scope.cut(x, part.start, part.stop, 2, f"{node.name}_t")
             elif node.operation == "constant":
                 self._outside[node.index] = scope.number(node.value)
         self._take_apart(families)
@@ -75,7 +134,7 @@ class _Writer:
             output=outputs,
             node=scope.nodes,
             doc_string="\n".join(program.equations),
-            opset_import=[OperatorSet("", scope.opset)],
+            opset_import=[OperatorSet("", scope.opset), *([OperatorSet(DOMAIN, 1)] if self._calls else [])],
             domain=DOMAIN,
         )
 
@@ -118,8 +177,22 @@ class _Writer:
             if node.operation == "linear":
                 self._product(groups[node.index], scope, values)
                 continue
-            inputs = [self._value(argument, values) for argument in node.arguments]
+            inputs = [self._value(argument, values) for argument in _arguments(node)]
             label = self._label(node)
+            if is_on_axes(node.operation):
+                lead = 0 if not node.has_rows else 2 if scope is self._scope else 1
+                values[node.index] = write_on_axes(scope, node, inputs[0], lead, label)
+                continue
+            row = operation(node.operation)
+            if row.across is not None:
+                width, number = node.arguments[0].width or 1, int(node.arguments[1].value)
+                values[node.index] = write_across(scope, row.name, inputs[0], width, number, label)
+                continue
+            if row.definition:
+                self._calls = True
+                name = added_function(self._graph, row.name).name
+                values[node.index] = scope.add(name, inputs, label, domain=DOMAIN)
+                continue
             values[node.index] = write_operation(scope, node.operation, inputs, node.width, label)
 
     def _label(self, node: Node) -> str:
@@ -187,7 +260,7 @@ class _Writer:
             self._inside[node.index] = inner
         if not scanned:  # a loop needs something to run over
             scanned.append(x)
-            taken.append(ValueInfo.of(body.name("x_t"), _FLOAT, ["N", program.input_size]))
+            taken.append(ValueInfo.of(body.name("x_t"), _FLOAT, ["N", program.row_size]))
         self._write(self._late, body, self._inside)
         new = self._new_states(old, valid)
         given = [
@@ -208,7 +281,7 @@ class _Writer:
 
     def _read_inside(self) -> list[Node]:
         """Return the values with an axis for time that the loop reads."""
-        read = {argument.index: argument for node in self._late for argument in node.arguments}
+        read = {argument.index: argument for node in self._late for argument in _arguments(node)}
         read.update({node.index: node for node in self._program.outputs})
         return [
             node

@@ -7,7 +7,7 @@ weights are written inside the boxes; arrows are the values that flow (input, st
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nabi.ir import LATEX, OPERATIONS, Node, Program, named_nodes, symbol
+from nabi.ir import LATEX, OPERATIONS, Node, Program, axis_words, named_nodes, symbol
 
 __all__ = ["Box", "Graph", "Kind", "make_graph"]
 
@@ -26,9 +26,23 @@ _FORMULAS = {
     "less_equal": r"a \le b",
     "equal": "a = b",
     "not_equal": r"a \ne b",
+    "power": "a^b",
     "select": r"b \;\mathrm{if}\; a \;\mathrm{else}\; c",
 }
-_PATTERNS = {"neg": r"-\,\cdot", "sqrt": r"\sqrt{\;\cdot\;}", "abs": r"|\cdot|"}
+_PATTERNS = {
+    "neg": r"-\,\cdot",
+    "sqrt": r"\sqrt{\;\cdot\;}",
+    "abs": r"|\cdot|",
+    "floor": r"\lfloor\,\cdot\,\rfloor",
+}
+_ON_AXES = {
+    "axis_sum": r"\mathrm{{sum}}_{{{name}}}",
+    "axis_max": r"\max_{{{name}}}",
+    "axis_softmax": r"\mathrm{{softmax}}_{{{name}}}",
+    "axis_norm": r"\mathrm{{norm}}_{{{name}}}",
+    "part": "{first}:{second}",
+    "pad": r"\mathrm{{join}}",
+}
 
 
 @dataclass(eq=False)
@@ -97,8 +111,11 @@ class _Maker:
 
     def make(self) -> Graph:
         program = self.program
-        x = Box("source", "", name="x_{t}")
-        inputs = [x]
+        boxes_of_inputs = {"x": Box("source", "", name="x_{t}")}
+        for node in program.nodes:
+            if node.operation == "input" and node.name != "x":
+                boxes_of_inputs.setdefault(node.name, Box("source", "", name=symbol(node, LATEX)))
+        inputs = list(boxes_of_inputs.values())
         states = {name: node for node in program.nodes if node.operation == "state" for name in (node.name,)}
         before = []
         for name in program.state_names:
@@ -113,12 +130,14 @@ class _Maker:
                 self.made[states[name].index] = box
         for node in program.nodes:
             if node.operation == "input":
-                self.made[node.index] = x
+                self.made[node.index] = boxes_of_inputs[node.name]
         after = []
         for name, output in zip(program.state_names, program.outputs, strict=True):
             read = self.box(output)
-            own = symbol(output, LATEX, None if name in program.trace.delays else name)
-            after.append(Box("sink", "", name=own, reads=[read]))
+            older, back = program.trace.older.get(name, (name, 0))
+            own = None if name in program.trace.delays else name
+            new = LATEX.symbol(older, f"t-{back - 1}", (older,)) if back else symbol(output, LATEX, own)
+            after.append(Box("sink", "", name=new, reads=[read]))
         # Weights of an equation's own, which are no part of a sum, have arrows like random inputs.
         kinds = ("noise", "parameter")
         inputs += [box for index, box in self.made.items() if program.trace.nodes[index].operation in kinds]
@@ -128,7 +147,15 @@ class _Maker:
     def box(self, node: Node) -> Box:
         """Return the box that computes the value of a node."""
         if node.index not in self.made:
-            if not node.arguments:
+            if node.operation in ("view", "expand"):
+                # Axes are not drawn; the value keeps the name that it has with them.
+                box = self.made[node.index] = self.box(node.arguments[0])
+                box.name = box.name or self.names.get(node.index, "")
+            elif _is_fixed(node):
+                # Fixed numbers are a box that reads nothing.
+                self.made[node.index] = self.boxes[node.index] = Box("map", r"\mathrm{const}")
+                self.made[node.index].name = self.names.get(node.index, "")
+            elif not node.arguments:
                 self.made[node.index] = Box("source", "", name=symbol(node, LATEX))
             else:
                 box = self.compute(node)
@@ -138,12 +165,20 @@ class _Maker:
         return self.made[node.index]
 
     def compute(self, node: Node) -> Box:
+        if node.operation in ("with_derivative", "spread"):
+            # The derivative that it declares is no value that flows; a number for all units is one for one.
+            value = node.arguments[0]
+            return self.compute(value) if value.arguments else Box("map", "=", reads=[self.box(value)])
         row = OPERATIONS.get(node.operation)
         if node.operation == "linear" or self.is_sum(node) or self.is_scaling(node):
             weights, reads = self.affine(node)
             kind: Kind = "product" if weights else "map"
             label = r"\mathrm{linear}" if weights else _SIGNS[node.operation]
             return Box(kind, label, weights, reads=reads, round=not weights)
+        if node.operation in _ON_AXES:
+            label = _ON_AXES[node.operation].format(**axis_words(node))
+            kind = "map" if node.details and node.operation in ("part", "pad") else "reduction"
+            return Box(kind, label, reads=[self.box(node.arguments[0])])
         if row is not None and row.arity == 1:
             weights, reads = self.affine(node.arguments[0], inside=True)
             kind = "reduction" if row.reduction or node.operation in ("norm", "softmax") else "map"
@@ -152,14 +187,20 @@ class _Maker:
             return Box(kind, _function(node.operation), weights, reads=reads)
         if node.operation == "mul" and node.arguments[0] is node.arguments[1]:
             return Box("map", r"(\,\cdot\,)^2", reads=[self.box(node.arguments[0])])
+        if row is not None and row.across is not None:
+            label = rf"{_function(node.operation)}\;{LATEX.number(node.arguments[1].value)}"
+            return Box("reduction", label, reads=[self.box(node.arguments[0])])
         numbers = [argument for argument in node.arguments if argument.operation == "constant"]
         reads = [self.box(argument) for argument in node.arguments if argument.operation != "constant"]
         if numbers:
             return Box("map", _with_numbers(node), reads=reads)
         formula = _FORMULAS.get(node.operation)
+        if formula is None and node.operation not in _SIGNS:
+            formula = OPERATIONS[node.operation].latex.format(*"abcd")
         if formula is not None:
             return Box("map", formula, reads=reads, ordered=True)
-        return Box("map", _SIGNS[node.operation], reads=reads, round=True)
+        outer = node.operation == "mul" and all(a.operation == "expand" for a in node.arguments)
+        return Box("map", r"\otimes" if outer else _SIGNS[node.operation], reads=reads, round=True)
 
     def affine(self, node: Node, inside: bool = False) -> tuple[list[str], list[Box]]:
         """Return the weights in a sum of products, and the boxes that it reads.
@@ -179,7 +220,7 @@ class _Maker:
                 weights.append(symbol(term.arguments[0], LATEX))
                 waiting.insert(0, self.scaled(term.arguments[1], weights))
             elif self.is_learned(term):
-                weights.append(symbol(term, LATEX))
+                weights.append(symbol(_without_axes(term), LATEX))
             elif self.is_scaling(term) and (term is node or self.is_part(term)):
                 waiting.insert(0, self.scaled(term, weights, first=True))
             else:
@@ -196,13 +237,14 @@ class _Maker:
             vector, value = node.arguments
             if not self.is_vector(vector):
                 vector, value = value, vector
-            weights.append(symbol(vector, LATEX))
+            weights.append(symbol(_without_axes(vector), LATEX))
             node = value
         return node
 
     def is_absorbed(self, node: Node) -> bool:
         return self.is_part(node) and (
             node.operation == "linear"
+            or self.is_learned(node)
             or self.is_scaling(node)
             or (self.is_sum(node) and self.has_weights(node))
         )
@@ -224,9 +266,10 @@ class _Maker:
         )
 
     def is_learned(self, node: Node) -> bool:
-        return node.operation in ("parameter", "matrix")
+        return _without_axes(node).operation in ("parameter", "matrix")
 
     def is_vector(self, node: Node) -> bool:
+        node = _without_axes(node)
         return node.operation == "parameter" or (node.operation == "noise" and not self.stands_alone(node))
 
     def stands_alone(self, noise: Node) -> bool:
@@ -237,10 +280,25 @@ class _Maker:
         return node.operation == "mul" and sum(self.is_vector(argument) for argument in node.arguments) == 1
 
 
+def _without_axes(node: Node) -> Node:
+    """Return a value as it was before it was divided into axes and repeated."""
+    while node.operation in ("view", "expand"):
+        node = node.arguments[0]
+    return node
+
+
+def _is_fixed(node: Node) -> bool:
+    """Return whether a value is made of numbers only."""
+    if node.has_rows or not node.arguments:
+        return False
+    return all(argument.operation == "constant" or _is_fixed(argument) for argument in node.arguments)
+
+
 def _function(name: str) -> str:
     if name in _PATTERNS:
         return _PATTERNS[name]
-    return OPERATIONS[name].latex.format("").removesuffix("()")
+    row = OPERATIONS[name]
+    return row.latex.format(*[""] * row.arity).removesuffix("(, )").removesuffix("()")
 
 
 def _with_numbers(node: Node) -> str:

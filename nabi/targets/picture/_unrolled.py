@@ -1,6 +1,7 @@
 """The picture of a network unrolled over time: one step in full, the others as boxes."""
 
 import os
+import re
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +188,8 @@ class _Picture:
             self.step.draw(axes, x, self.base, top, bottom)
             for at, box in list(zip(inputs, self.step.graph.inputs, strict=True))[1:]:
                 _arrow(axes, (at, bottom - 0.36), (at, bottom), INPUT)
-                axes.text(at, bottom - 0.42, f"${box.name}$", fontsize=10, ha="center", va="top", color=INPUT)
+                label = re.sub(r"(?<=[{,])t(?=\}$)", str(t), box.name)  # the number of the step, as beside x
+                axes.text(at, bottom - 0.42, f"${label}$", fontsize=10, ha="center", va="top", color=INPUT)
             axes.text(
                 x + 0.14,
                 top - 0.12,

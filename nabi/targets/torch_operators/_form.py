@@ -66,7 +66,7 @@ class _Gate:
 @lru_cache(maxsize=512)
 def torch_form(program: Program) -> TorchForm | None:
     """Return how torch's own operator computes a program; None if no operator of torch's does."""
-    if program.noises or not program.is_plain:
+    if program.noises or not program.is_plain or len(program.inputs) > 1:
         return None
     for read in (_read_lstm, _read_gru, _read_rnn):
         try:

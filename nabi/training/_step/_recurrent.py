@@ -111,7 +111,7 @@ class RecurrentPass(Pass):
         turned round, unless who asks `turns_back`.
         """
         special = layer.unroll or layer.return_state or layer.time_major or layer.draws_in_training
-        if layer.equations is None or special:
+        if layer.equations is None or special or len(layer.program().inputs) > 1:
             return None
         if layer.program(training=True).needs_autograd:
             return None  # weights that torch computes from others, and learned initial states

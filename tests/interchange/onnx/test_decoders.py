@@ -122,7 +122,7 @@ def test_random_translators(tmp_path: Path, seed: int) -> None:
     draw = np.random.default_rng(seed)
     attention = (None, "luong", "bahdanau")[draw.integers(3)]
     model = models.Translator(
-        str(draw.choice(cells.names())),
+        str(draw.choice([name for name in cells.names() if not cells.get(name).needed_inputs()])),
         units=int(draw.integers(2, 7)),
         embedding_size=int(draw.integers(2, 7)),
         layers=int(draw.integers(1, 4)),

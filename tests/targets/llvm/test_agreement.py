@@ -20,6 +20,7 @@ from nabi.native._code import _cache
 from nabi.scan import scan
 from nabi.targets import _run
 from nabi.targets.llvm._binder import _bound
+from tests.cells.sampling import CLASSIC
 
 from .sweep import CELLS, Calls, Data, Setting, eager, native, worst
 
@@ -80,7 +81,7 @@ def test_the_sweep_covers_every_axis() -> None:
     assert {s.valid for s in settings} == {"all", "lengths", "mask"}
     for axis in ("resets", "reverse", "initial", "all_states", "side_by_side"):
         assert {getattr(s, axis) for s in settings} == {False, True}
-    assert {type(cell) for cell in CELLS} >= {cells.get(name) for name in cells.names()}
+    assert {type(cell) for cell in CELLS} >= {cells.get(name) for name in CLASSIC}
     drawn = [Data.draw(CELLS[0], 4, s, seed) for each in (PLAIN, RICH) for seed, s in enumerate(each)]
     assert any(0 in data.options["lengths"] for data in drawn if "lengths" in data.options)
 

@@ -79,7 +79,11 @@ def test_results_do_not_depend_on_the_number_of_threads(cell, setting, threads):
     differences(cell, 9, setting, torch.float32, threads)
 
 
-@pytest.mark.parametrize(("cell", "batch"), [(cells.GRU2014(33), 3), (Attentive(33), 9)], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("cell", "batch"),
+    [(cells.GRU2014(33), 3), (Attentive(33), 9), (cells.ONLSTM(36, chunk=3), 9)],
+    ids=["few", "many", "along the units"],
+)
 def test_nor_in_float64(cell, batch, threads):
     differences(cell, 9, Setting(batch, 20, "lengths"), torch.float64, threads)
 

@@ -11,15 +11,25 @@ import torch
 from nabi import cells
 from nabi.ir import Cell
 from nabi.ir.functions import (
+    cumulative_sum,
+    fold,
+    frac,
+    largest,
     leaky_relu,
     maximum,
     mean,
     minimum,
     norm,
+    repeat,
+    rounded,
     select,
+    shift,
     sigmoid,
+    sign,
     softmax,
     softplus,
+    step,
+    stop_gradient,
     tanh,
     total,
 )
@@ -36,6 +46,7 @@ from nabi.targets.onnx import (
     recognise,
     write_layer,
 )
+from tests.cells.sampling import cells_of_today
 
 FLOAT, INT32 = 1, 6
 INPUTS, UNITS, BATCH, TIME = 3, 5, 4, 7
@@ -109,6 +120,19 @@ def x_share(cell: Cell, x: Any) -> Any:
     return sigmoid(cell.linear("w", "x", x))
 
 
+class Jumping(Cell):
+    """Jumps with declared derivatives, powers, and maps along the units."""
+
+    states: ClassVar[tuple[str, ...]] = ("h", "v")
+
+    def step(self, x: Any, h: Any, v: Any) -> Any:
+        v = 0.9 * v + self.affine("v", x, h) - stop_gradient(h)
+        s = step(v - 0.1, "atan", 2.0) + rounded(3 * v, "straight_through") + sign(v) * frac(v)
+        opened = cumulative_sum(softmax(v)) + cumulative_sum(shift(v, 1), reverse=True)
+        wide = cumulative_sum(repeat(v, 4), 2) + cumulative_sum(repeat(v, 4), 2, reverse=True)
+        return tanh(s + opened + largest(v) * fold(wide, 4)), (abs(v) + 0.1) ** 1.3
+
+
 class Delayed(Cell):
     """A state that is passed on, and an input that is kept: no value of the step at all."""
 
@@ -123,9 +147,16 @@ class Delayed(Cell):
 
 def built_in() -> list[Cell]:
     found: list[Cell] = []
-    for name in cells.names():
+    for name in cells_of_today():
+        kind = cells.get(name)
         more: dict[str, Any] = {"projection": 3} if name == "projected-lstm" else {}
-        found.append(cells.get(name)(units=UNITS, **more))
+        program = (cell := kind(units=UNITS, **{**kind.needed_settings(UNITS, INPUTS), **more})).program(
+            INPUTS
+        )
+        # Weights that are computed from others are computed before a layer is written; cells that read more
+        # than x: tests/interchange/onnx/test_further_inputs.py.
+        if not program.derived and len(program.inputs) == 1:
+            found.append(cell)
     return found
 
 
@@ -146,7 +177,14 @@ CELLS = [
     Written(UNITS),
     MinimalGatedUnit(UNITS),
     Everything(UNITS),
+    Jumping(UNITS),
+    cells.Zoneout(cells.Dilated(cells.LayerNorm(cells.GRU(UNITS)), 2), 0.2),
+    cells.AttentionWindow(cells.SimpleRNN(UNITS), 3),
     Delayed(UNITS),
+    cells.GatedDeltaNet(6, heads=2, keys=4),
+    cells.RetNet(8, heads=2),
+    cells.Mamba2(6, heads=3, keys=2),
+    cells.M2RNN(6, heads=2, keys=4),
 ]
 OPERATORS = {
     "SimpleRNN": "RNN",

@@ -7,8 +7,10 @@ from torch import nn as torch_nn
 
 from nabi import nn
 from nabi.errors import ArgumentError
+from nabi.interchange._onnx._writer._further_inputs import check_writable, with_further_inputs
 from nabi.interchange._onnx._writer._recurrent import Run, run_over_time
-from nabi.interchange._onnx._writer._writing import Value, Writing
+from nabi.interchange._onnx._writer._writing import UnwritableError, Value, Writing
+from nabi.ir import Program
 from nabi.layers import cell_config
 from nabi.nn import runs_of
 
@@ -21,7 +23,8 @@ def write_module(w: Writing, module: torch_nn.Module, lengths: bool) -> None:
     States are `[layers * directions, batch, width]`. With `stateful` they are inputs, too.
 
     Raises:
-        ArgumentError: if it is no such module, or it has two directions and is to be stateful.
+        ArgumentError: if it is no such module, it has two directions and is to be stateful, or its cell reads
+            what is not written.
     """
     found: Any = module
     runs = runs_of(module)
@@ -52,12 +55,17 @@ def write_module(w: Writing, module: torch_nn.Module, lengths: bool) -> None:
             )
             for index in range(len(runs))
         ]
+    further = _further_inputs(w, program, found.batch_first)
     final: list[tuple[str, ...]] = []
     for layer in range(0, len(runs), directions):
         asked = [
             Run(*runs[layer + direction], reverse=bool(direction), states=first[layer + direction])
             for direction in range(directions)
         ]
+        if layer and "observed" in further:
+            # What the layer below outputs has always been observed.
+            further["observed"] = Value(graph.number(1.0), ())
+        x = with_further_inputs(w, runs[layer][0], x, further, f"layer_{layer // directions}")
         results = run_over_time(w, asked, x, f"layer_{layer // directions}")
         final += [result.states for result in results]
         outputs = [result.outputs for result in results]
@@ -72,6 +80,27 @@ def write_module(w: Writing, module: torch_nn.Module, lengths: bool) -> None:
             w.next_state(states[place], joined, state_axes[place])
         else:
             w.output(joined, f"{name}_last", np.float32, state_axes[place])
+
+
+def _further_inputs(w: Writing, program: Program, batch_first: bool) -> dict[str, Value]:
+    """Return what a cell reads beside its input, as inputs of the file, with the batch first."""
+    found = {}
+    for given in program.inputs[1:]:
+        try:
+            check_writable(program, given)
+        except UnwritableError as problem:
+            raise ArgumentError(f"module: {problem}") from None
+        width = [] if given.width is None else [given.width]
+        if given.per_sequence:
+            found[given.name] = w.input(given.name, np.float32, ["batch", *width], (None, *width))
+            continue
+        axes = ["batch", "time"] if batch_first else ["time", "batch"]
+        value = w.input(given.name, np.float32, [*axes, *width], (None, None, *width))
+        if not batch_first:
+            order = (1, 0, 2)[: 2 + len(width)]
+            value = Value(w.graph.transpose(value.name, *order, name=f"{given.name}_rows"), value.shape)
+        found[given.name] = value
+    return found
 
 
 def module_header(module: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import torch
 
 from nabi import layers
 from nabi.interchange._onnx._writer._writing import Mask, UnwritableError, Value, Writing, changed
-from nabi.targets.onnx import write_activation
+from nabi.targets.eager import added_operation
+from nabi.targets.onnx import DOMAIN, added_function, write_activation
 
 __all__ = ["PLAIN", "write_named_activation"]
 
@@ -24,6 +25,8 @@ def write_named_activation(w: Writing, layer: Any, value: str, rank: int, label:
     """
     function = layer.activation
     name = str(getattr(function, "__name__", function))
+    if function is added_operation(name):
+        return w.graph.add(added_function(w.graph, name).name, [value], label, domain=DOMAIN)
     if not str(getattr(function, "__module__", "")).startswith("nabi."):
         raise UnwritableError(f"its activation {name} is a function of your own")
     return write_activation(w.graph, name, value, label)

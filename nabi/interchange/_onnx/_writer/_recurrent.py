@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from nabi import layers
+from nabi.interchange._onnx._writer._further_inputs import with_further_inputs
 from nabi.interchange._onnx._writer._writing import (
     Mask,
     UnwritableError,
@@ -129,7 +130,9 @@ def _initial(
     return found
 
 
-def write_rnn(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
+def write_rnn(
+    w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, **inputs: Any
+) -> Any:
     """Write a recurrent layer; its outputs, then its final states if `return_state`."""
     x, given = _with_states(x, initial_state)
     x = masked(w, x, mask)
@@ -139,6 +142,7 @@ def write_rnn(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: A
     value, finals, result = x, [], None
     for place, (one, first) in enumerate(zip(stack, firsts, strict=True)):
         program, label = one.program(), layer.name if len(stack) == 1 else f"{layer.name}_{place}"
+        value = with_further_inputs(w, program, value, inputs, label)
         run = Run(program, one.cell_parameters(), layer.go_backwards, first)
         (result,) = run_over_time(w, [run], value, label)
         finals += _keep(w, given is None, first, result.states, program.state_widths)
@@ -218,7 +222,9 @@ def _last(w: Writing, name: str, mask: Mask | None, result: _Result, has_states:
     return graph.add("Where", [column, graph.number(0.0), last], f"{name}_last")
 
 
-def write_bidirectional(w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None) -> Any:
+def write_bidirectional(
+    w: Writing, layer: Any, x: Any, initial_state: Any = None, mask: Any = None, **inputs: Any
+) -> Any:
     """Write both directions: one operator where both are the same one of ONNX."""
     x, given = _with_states(x, initial_state)
     x = masked(w, x, mask)
@@ -241,10 +247,11 @@ def write_bidirectional(w: Writing, layer: Any, x: Any, initial_state: Any = Non
         first = None if rest is None else tuple(state.name for state in rest[:count])
         rest = None if rest is None else rest[count:]
         runs.append(Run(program, cell.cell_parameters(), one.go_backwards, first))
+    joined = with_further_inputs(w, runs[0].program, x, inputs, layer.name)
     if runs[0].reverse:
-        results = [run_over_time(w, [run], x, f"{layer.name}_{n}")[0] for n, run in enumerate(runs)]
+        results = [run_over_time(w, [run], joined, f"{layer.name}_{n}")[0] for n, run in enumerate(runs)]
     else:
-        results = run_over_time(w, runs, x, layer.name)
+        results = run_over_time(w, runs, joined, layer.name)
     outputs = []
     for run, result in zip(runs, results, strict=True):
         width = run.program.output_width
@@ -289,6 +296,7 @@ def write_stack(w: Writing, stack: Sequence[Any], x: Value, before: str = "") ->
     """
     for number, layer in enumerate(stack):
         program = layer.program()
+        x = with_further_inputs(w, program, x, {}, f"{before}recurrent_{number}")
         first: tuple[str, ...] | None = None
         pairs = list(zip(program.state_names, program.state_widths, strict=True))
         if w.stateful:

@@ -126,8 +126,8 @@ class Bound:
         self.work = float(count) * compiled.multiply_adds
         self._steps = steps
         self._pays: dict[tuple[bool, int], bool] = {}
-        self._x_size = count * program.input_size
-        self._dx = self._laid_out(program.input_size)
+        self._x_size = count * program.row_size
+        self._dx = self._laid_out(program.row_size)
         self._kept = [(i, at, *self._laid_out(program.state_widths[i])) for i, at in compiled.state_at]
         self._sizes = [batch * width for width in program.state_widths]
         lead = (1, batch) if batched is not None and batched[2] else (batch,)
@@ -268,7 +268,7 @@ class Forward(Bound):
         compiled, dtype = self.compiled, self.dtype
         x = x.contiguous()
         if x.numel() != self._x_size or x.dtype is not dtype:
-            expect("x", x, (self.count, compiled.kernel.program.input_size), dtype)
+            expect("x", x, (self.count, compiled.kernel.program.row_size), dtype)
         block, spare, threads = self._block(rows)
         block[compiled.x_at] = to_read(x)
         at, step = compiled.family_at, compiled.family_step
@@ -468,7 +468,7 @@ def bind_backward(
     """Bind the backward kernel; `keep` are states handed out, `given` those with cotangents at every step."""
     compiled = backward_kernel(
         program, dtype, keep, given, flags, cuts, columns_first,
-        need_input and program.derivative.input is not None, need_weights, batch <= FEW,
+        need_input and program.derivative.reaches_inputs, need_weights, batch <= FEW,
         is_short(batch, steps),
     )  # fmt: skip
     # Off powers of two: vectors of a panel would else compete for the same lines of the cache.

@@ -229,7 +229,7 @@ class Steps:
             fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), line
         batch = 1 if few else FEW + 1
         # Without a step nothing reads the input.
-        nothing = torch.empty(0, self._program.input_size, dtype=self._dtype)
+        nothing = torch.empty(0, self._program.row_size, dtype=self._dtype)
         bound = Forward(compiled, self._dtype, batch, 0, 0, batch, batch)
         bound.fix(fixed)
         bound.run(Rows([], batch), nothing, None)

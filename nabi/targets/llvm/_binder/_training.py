@@ -190,8 +190,8 @@ class TrainingPasses:
         block = filled.block
         # Whoever gives the input may have given the tensor other memory since the last step.
         self._x = x = x.contiguous()
-        if x.numel() != rows.count * self._program.input_size or x.dtype is not self._dtype:
-            expect("x", x, (rows.count, self._program.input_size), self._dtype)
+        if x.numel() != rows.count * self._program.row_size or x.dtype is not self._dtype:
+            expect("x", x, (rows.count, self._program.row_size), self._dtype)
         block[filled.x_at] = to_read(x)
         for at, state, width in zip(filled.initial_at, initial, self._widths, strict=True):
             filled.put(at, "states", state, self._batch, width)
@@ -306,7 +306,7 @@ class TrainingPasses:
             fixed[compiled.place[f"gradient_{i}"]] = to_fill(gradient)
         for (_, at), state in zip(compiled.state_at, self._states, strict=True):
             fixed[at] = to_read(state)
-        dx = fresh((self._count, program.input_size), self._dtype) if need_input else None
+        dx = fresh((self._count, program.row_size), self._dtype) if need_input else None
         results = [] if dx is None or compiled.input_at is None else [(compiled.input_at, dx)]
         given_at = [(at, self._widths[i]) for i, at in compiled.given_at]
         found = _Filled(bound, fixed, results), given_at, dx

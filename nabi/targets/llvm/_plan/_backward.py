@@ -83,7 +83,7 @@ class BackwardKernel:
     @cached_property
     def input_schedule(self) -> Schedule | None:
         """The part of the input's gradient computed for all rows of a chunk at once."""
-        apart = self.need_input and self.values.is_input_apart
+        apart = self.need_input and self.values.inputs_apart
         return self.values.input_schedule() if apart else None
 
     @cached_property

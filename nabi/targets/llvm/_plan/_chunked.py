@@ -289,7 +289,7 @@ class ChunkedBackward(BackwardKernel):
         derivative = self.program.derivative
         # Registers carry these, or they go to the input's gradient, unless a stage reads them, too.
         ends = {node.index for i in self.strata.loop if (node := derivative.states[i]) is not None}
-        ends |= set() if derivative.input is None else {derivative.input.index}
+        ends |= {node.index for node in derivative.inputs if node is not None}
         return tuple(n for n in _held(self._schedules, elsewhere) if n.index not in ends or self._is_read(n))
 
     def _is_read(self, node: Node) -> bool:

@@ -10,7 +10,14 @@ from weakref import WeakKeyDictionary
 
 from nabi._once import LOCK, cached_property
 from nabi.ir import LEAVES, Node, Program
-from nabi.targets.llvm._plan._schedule import Schedule, is_cheap, is_product, is_reduction, make_schedule
+from nabi.targets.llvm._plan._schedule import (
+    Schedule,
+    is_across,
+    is_cheap,
+    is_product,
+    is_reduction,
+    make_schedule,
+)  # fmt: skip
 
 __all__ = ["Values", "holds_product", "values_of"]
 
@@ -120,36 +127,42 @@ class Values:
         return {node.index: slot for nodes in self.panels.values() for slot, node in enumerate(nodes)}
 
     @cached_property
-    def is_input_apart(self) -> bool:
-        """Whether the input's cotangent depends only on a step's panels and random inputs."""
-        root = self.program.derivative.input
-        return root is not None and self._is_apart(root)
+    def inputs_apart(self) -> tuple[Node, ...]:
+        """The cotangents of inputs that depend only on a step's panels and random inputs."""
+        return tuple(filter(self._is_apart, self._input_cotangents))
+
+    @cached_property
+    def inputs_of_step(self) -> tuple[Node, ...]:
+        """The cotangents of inputs that a step must compute."""
+        return tuple(node for node in self._input_cotangents if not self._is_apart(node))
+
+    @property
+    def _input_cotangents(self) -> list[Node]:
+        return _once([node for node in self.program.derivative.inputs if node is not None])
 
     def _is_apart(self, node: Node) -> bool:
         if is_product(node):  # back through a matrix from a panel; a forward product is a value of its step
             return node.reads_cotangent
         if node.operation in ("constant", "parameter", "noise"):
             return True
-        if node.operation in LEAVES or is_reduction(node) or not node.reads_cotangent:
+        if node.operation in LEAVES or not node.reads_cotangent or is_reduction(node) or is_across(node):
             return False
         return all(self._is_apart(argument) for argument in node.arguments)
 
     def backward(self, need_input: bool) -> Schedule:
-        """Schedule the derivative of a step, including the input's cotangent unless it is separate."""
+        """Schedule the derivative of a step, including the inputs' cotangents that are not separate."""
         derivative = self.program.derivative
         roots = [node for nodes in self.panels.values() for node in nodes]
         roots.extend(node for node in derivative.states if node is not None)
         roots.extend(node for node in self.operands if node.operation not in LEAVES)
-        if need_input and derivative.input is not None and not self.is_input_apart:
-            roots.append(derivative.input)
+        if need_input:
+            roots.extend(self.inputs_of_step)
         return make_schedule(_once(roots), self.is_at_hand)
 
     def input_schedule(self) -> Schedule:
-        """Schedule the input's cotangent for many rows at once."""
-        root = self.program.derivative.input
-        assert root is not None
+        """Schedule the inputs' cotangents for many rows at once."""
         panels = {node.index for nodes in self.panels.values() for node in nodes}
-        return make_schedule([root], lambda node: node.index in panels)
+        return make_schedule(self.inputs_apart, lambda node: node.index in panels)
 
     def is_at_hand(self, node: Node) -> bool:
         """Tell whether a backward pass can load a forward value."""

@@ -1,8 +1,9 @@
-"""The order of a step's native computations: passes over tiles of units, and reductions.
+"""The order of a step's native computations: passes over tiles of units, and what runs along whole rows.
 
 A pass computes all values of one width for one tile of units at a time: the products that are ready, in
 registers, then the values that follow from them. A value needs a later pass if it reads a product whose
-operand must be complete first (`W (r ∘ h)` after `r`), or a reduction over the units. Sums of products share
+operand must be complete first (`W (r ∘ h)` after `r`), a reduction over the units, or a value whose units
+read other units (a cumulative sum): these two run row by row between passes. Sums of products share
 one accumulator. A value of an earlier pass is stored for a later one, or recomputed if that is cheaper.
 
 A step and its derivative are scheduled alike; they differ in the values available before the first pass.
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field
 
 from nabi.ir import LEAVES, OPERATIONS, Node
 
-__all__ = ["Pass", "Reductions", "Schedule", "Sum", "is_cheap", "is_product", "make_schedule"]
+__all__ = [
+    "Pass", "Reductions", "Schedule", "Sum", "is_across", "is_cheap", "is_product", "is_reduction",
+    "make_schedule",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,7 +68,9 @@ class Pass:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reductions:
-    """Reductions over units, computed together row by row before the passes of their level."""
+    """Reductions over units, and values whose units read other units, computed together row by row before the
+    passes of their level.
+    """
 
     level: int
     nodes: tuple[Node, ...]
@@ -109,6 +115,11 @@ def is_reduction(node: Node) -> bool:
     return node.operation in OPERATIONS and OPERATIONS[node.operation].reduction
 
 
+def is_across(node: Node) -> bool:
+    """Tell whether the units of a node read other units of its argument, as those of a cumulative sum do."""
+    return node.operation in OPERATIONS and OPERATIONS[node.operation].across is not None
+
+
 def make_schedule(roots: Sequence[Node], at_hand: Callable[[Node], bool]) -> Schedule:
     """Order the computation of `roots`.
 
@@ -131,10 +142,10 @@ def make_schedule(roots: Sequence[Node], at_hand: Callable[[Node], bool]) -> Sch
         walk.leave(root)
     for total in sums.values():
         for _, operand in total.terms:
-            if not known(operand):
+            if not known(operand) and not (is_across(operand) and not operand.reads_cotangent):
                 walk.leave(operand)
     for node in nodes:
-        if is_reduction(node):
+        if is_reduction(node) or is_across(node):
             walk.reduce(node)
     return Schedule(walk.order(), tuple(walk.stored.values()), known, sums, levels)
 
@@ -191,7 +202,7 @@ def _level(node: Node, sums: dict[int, Sum], levels: dict[int, int], at_hand: Ca
         ]
         return max([0, *ready, *(levels.get(other.index, 0) for other in total.others)])
     highest = max((levels.get(argument.index, 0) for argument in node.arguments), default=0)
-    return highest + 1 if is_reduction(node) else highest
+    return highest + 1 if is_reduction(node) or is_across(node) else highest
 
 
 class _Walk:
@@ -216,8 +227,10 @@ class _Walk:
             self._read(node, level)
 
     def reduce(self, node: Node) -> None:
-        """Record a reduction and its operands."""
+        """Record a reduction and its operands; a value with units is stored."""
         level = self.levels[node.index]
+        if is_across(node):
+            self.stored[node.index] = node
         self.reductions.setdefault(level, []).append(node)
         for argument in node.arguments:
             # A reduction runs between two passes and can read only the values that they store.
@@ -227,7 +240,8 @@ class _Walk:
         return self.passes.setdefault((level, width), Pass(level, width))
 
     def _read(self, node: Node, level: int, inside: bool = True) -> None:
-        if self.known(node) or is_reduction(node) or (node.index, level) in self._seen:
+        between = is_reduction(node) or is_across(node)
+        if self.known(node) or between or (node.index, level) in self._seen:
             return
         here = self.levels[node.index] == level and inside
         total = self.sums.get(node.index)

@@ -19,7 +19,14 @@ from weakref import WeakKeyDictionary
 from nabi._once import LOCK, cached_property
 from nabi.ir import LEAVES, Node, Program
 from nabi.targets.llvm._plan._saved_values import Values, holds_product, values_of
-from nabi.targets.llvm._plan._schedule import Schedule, is_cheap, is_product, is_reduction, make_schedule
+from nabi.targets.llvm._plan._schedule import (
+    Schedule,
+    is_across,
+    is_cheap,
+    is_product,
+    is_reduction,
+    make_schedule,
+)  # fmt: skip
 
 __all__ = ["Strata", "strata_of"]
 
@@ -27,7 +34,10 @@ _found: "WeakKeyDictionary[Program, Strata | None]" = WeakKeyDictionary()
 
 
 def strata_of(program: Program) -> "Strata | None":
-    """Return the strata of a program, worked out once; None if its loop holds a product or a reduction."""
+    """Return the strata of a program, worked out once.
+
+    None if its loop holds a product or a reduction, if a value connects units, or if it has further inputs.
+    """
     with LOCK:
         if program not in _found:
             strata = Strata(program)
@@ -125,7 +135,9 @@ class Strata:
     @cached_property
     def is_possible(self) -> bool:
         """Whether a step can be computed like this, and its derivative."""
-        outputs = self.program.plan.outputs
+        outputs, program = self.program.plan.outputs, self.program
+        if len(program.inputs) > 1 or program.has_axes or any(map(is_across, program.derivative.nodes)):
+            return False
         if not self.loop or any(_is_heavy(node) and not node.has_rows for node in self.program.plan.nodes):
             return False
         inside = all(
@@ -254,7 +266,7 @@ class Strata:
         states = derivative.states
         shifts = {i: node for i in reversed(self.shifted) if (node := states[i]) is not None}
         ends = [[n for n in rest if kinds[n.index] == "late"], *([node] for node in shifts.values())]
-        ends.append([derivative.input] if derivative.input is not None else [])
+        ends.append([node for node in derivative.inputs if node is not None])
         at_end = ready | {node.index for node in panels}
         late = self._crossing(
             [n for nodes in ends for n in nodes],

@@ -253,7 +253,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
                 b.add(b.mul(place.vector, self.panel_line), row),
                 place.mask,
             )
-        if self.kernel.need_input and node is self.derivative.input:
+        if self.kernel.need_input and node is self.derivative.inputs[0]:
             address = self.row_of_packed("input_gradient", self.program.input_size, place.row)
             v.store(value, self.column(address, place), 0, place.mask)
 

@@ -14,8 +14,9 @@ from nabi.ir import Node
 from nabi.native import operations as _operations
 from nabi.native.vectors import Loop, Vectors, index, loop_over, reserve
 from nabi.targets.llvm._plan._operand_groups import Segment, segments_of
-from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_reduction
+from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
 from nabi.targets.llvm._plan._tiles import Columns, Tile
+from nabi.targets.llvm._writer._along import write_along
 from nabi.targets.llvm._writer._packing import Matrix
 from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
@@ -64,6 +65,9 @@ class Frame(Protocol):
 
     def store_number(self, node: Node, value: Any, row: Any) -> None:
         """Store a reduction of a row."""
+
+    def row_stored(self, node: Node, row: Any) -> Any:
+        """Return the address of a row of a stored value."""
 
     def operand(self, segment: Segment) -> RowAddress | Panel:
         """Return the location at which products read an operand."""
@@ -121,6 +125,7 @@ class PassWriter:
         self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
         self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
+        self._line: Any = None  # one row on the stack, which values along the units are made from
 
     def columns(self, found: Pass) -> Columns:
         """Return the division of a pass's units into tiles."""
@@ -140,6 +145,15 @@ class PassWriter:
         ]
         if max(sizes, default=0):
             self._scratch[0] = reserve(self.v.builder, self.v.element, max(sizes))
+        lines = [
+            Columns(node.arguments[0].width or 1, self.v.lanes, 1).count * self.v.lanes
+            for found in self.schedule.order
+            if isinstance(found, Reductions)
+            for node in found.nodes
+            if is_across(node)
+        ]
+        if lines:
+            self._line = reserve(self.v.builder, self.v.element, max(lines))
 
     def run_pass(
         self,
@@ -313,6 +327,8 @@ class PassWriter:
     def _is_loaded(self, node: Node, level: int, between: bool) -> bool:
         if self.schedule.at_hand(node) or is_reduction(node):
             return True
+        if is_across(node):
+            return True
         return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
 
     def value(self, node: Node, values: Values) -> Any:
@@ -347,16 +363,40 @@ class PassWriter:
     def run_reductions(self, found: Reductions, rows: tuple[Any, Any]) -> None:
         """Write reductions over the units for a range of rows."""
         by_width: dict[int, list[Node]] = {}
+        across = [node for node in found.nodes if is_across(node)]
         for node in found.nodes:
-            by_width.setdefault(node.arguments[0].width or 1, []).append(node)
+            if is_reduction(node):
+                by_width.setdefault(node.arguments[0].width or 1, []).append(node)
         with loop_over(self.v.builder, rows[0], rows[1]) as row:
+            for node in across:
+                self._lay_line(found, node, row)
+                write_along(
+                    self.v,
+                    node.operation,
+                    self._line,
+                    self.frame.row_stored(node, row),
+                    node.arguments[0].width or 1,
+                    int(node.arguments[1].value),
+                )
             for width, nodes in by_width.items():
                 for node, number in zip(nodes, self._reduce(found, nodes, width, row), strict=True):
                     self.frame.store_number(node, number, row)
 
+    def _lay_line(self, found: Reductions, node: Node, row: Any) -> None:
+        """Lay the argument of a map along the units into the line on the stack, zeros after its last unit."""
+        v = self.v
+        columns = Columns(node.arguments[0].width or 1, v.lanes, 1)
+        with loop_over(v.builder, 0, columns.count) as vector:
+            mask = columns.mask(v, vector)
+            values = Values(found.level, Place(row, vector, mask), between=True)
+            value = self.value(node.arguments[0], values)
+            value = value if mask is None else v.select(mask.lanes, value, v.zero)
+            v.store(value, self._line, v.builder.mul(vector, index(v.lanes)))
+
     def _reduce(self, found: Reductions, nodes: list[Node], width: int, row: Any) -> list[Any]:
         v, b = self.v, self.v.builder
-        starts = [v.constant(float("-inf")) if node.operation == "max" else v.zero for node in nodes]
+        largest = ("max", "largest")
+        starts = [v.constant(float("-inf")) if node.operation in largest else v.zero for node in nodes]
         columns = Columns(width, v.lanes, 1)
         loop = Loop(b, 0, columns.count, 1, starts)
         mask = columns.mask(v, loop.at)
@@ -365,12 +405,12 @@ class PassWriter:
         for node, total, start in zip(nodes, loop.carried, starts, strict=True):
             value = self.value(node.arguments[0], values)
             value = value if mask is None else v.select(mask.lanes, value, start)
-            name = "maximum" if node.operation == "max" else "add"
+            name = "maximum" if node.operation in largest else "add"
             sums.append(_operations.apply(v, name, total, value))
         sums = loop.close(sums)
         results = []
         for node, total in zip(nodes, sums, strict=True):
-            number = v.largest(total) if node.operation == "max" else v.sum(total)
+            number = v.largest(total) if node.operation in largest else v.sum(total)
             if node.operation == "mean":
                 number = b.fmul(number, ir.Constant(v.element, 1.0 / width))
             results.append(number)

@@ -7,7 +7,7 @@ steps use alternately, so a thread may start a step while another still reads th
 from collections.abc import Sequence
 from typing import Any
 
-from nabi.ir import LEAVES, Node, Program
+from nabi.ir import LEAVES, Input, Node, Program
 from nabi.native.kernel_function import KernelFunction
 from nabi.native.vectors import BYTE, INDEX, index, loop_over
 from nabi.targets.llvm._plan._operand_groups import Segment, Weights, exchange_sizes
@@ -156,6 +156,11 @@ class StepMemory:
         """Return the address of a row of packed data."""
         return self.v.address(self.k[name], self.b.mul(self.b.add(self.base_row, row), index(width)))
 
+    def row_of_input(self, name: str, given: Input, row: Any) -> Any:
+        """Return the address of an input in a row of all inputs, or of their gradients."""
+        address = self.row_of_packed(name, self.program.row_size, row)
+        return self.v.address(address, given.start) if given.start else address
+
     def row_of_state_before(self, place: int, row: Any) -> Any:
         """Return the address of a state before the step; zeros where it was reset."""
         width = self.program.state_widths[place]
@@ -195,6 +200,8 @@ class StepMemory:
 
     def load(self, node: Node, place: Place) -> Any:
         """Load units of the input, a state before the step, a random input or a stored value."""
+        if node.operation == "input" and node.width is None:
+            return self.v.splat(self.v.load_scalar(self.row_of_leaf(node, place.row), index(0)))
         if node.operation in ("input", "noise", "state"):
             address = self.row_of_leaf(node, place.row)
         elif node.index in self.stored:
@@ -225,7 +232,7 @@ class StepMemory:
     def row_of_leaf(self, node: Node, row: Any) -> Any:
         """Return the address of a row of the input, a state before the step, a random input or a weight."""
         if node.operation == "input":
-            return self.row_of_packed("x", node.width or 1, row)
+            return self.row_of_input("x", self.program.trace.inputs[node.name], row)
         if node.operation == "noise":
             return self.row_of_packed(f"noise_{self.noise_places[node.name]}", node.width or 1, row)
         if node.operation == "state":

@@ -1,4 +1,4 @@
-"""Writes the summaries of native kernels in this folder: `python tests/targets/llvm/golden/write.py`.
+"""Writes the summaries of native kernels in this folder: `python -m tests.targets.llvm.golden.write`.
 
 A summary says how a cell's step and its derivative are divided into passes, what is saved between them, how
 large register tiles are, and how many instructions of each kind are written. `git diff` then shows what a
@@ -17,6 +17,7 @@ from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._forward import ForwardKernel
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum
 from nabi.targets.llvm._writer._module import write_module
+from tests.cells.sampling import CLASSIC
 
 FOLDER = Path(__file__).parent
 UNITS, INPUTS, DTYPE = 32, 8, "float32"
@@ -30,7 +31,7 @@ KINDS = ("fadd", "fdiv", "fmul", "load", "store")
 
 
 def summary(name: str) -> str:
-    """The summary of a cell of `cells.names()`, without a line feed at its end."""
+    """The summary of a cell, without a line feed at its end."""
     narrower = {"projection": UNITS // 2} if name == "projected-lstm" else {}
     program = cells.get(name)(units=UNITS, **narrower).program(INPUTS)
     text = _Words(program)
@@ -103,8 +104,9 @@ class _Words:
             self.names[output.index] = f"{state}_t"
             if node is not None:
                 self.names[node.index] = f"∂{state}"
-        if derivative.input is not None:
-            self.names[derivative.input.index] = "∂x"
+        for given, node in zip(program.inputs, derivative.inputs, strict=True):
+            if node is not None:
+                self.names[node.index] = f"∂{given.name}"
         for name, pairs in derivative.matrices.items():
             for cotangent, operand in pairs:
                 self.names.setdefault(cotangent.index, f"∂({name} {self.one(operand)})")
@@ -151,9 +153,9 @@ class _Words:
 def main() -> None:
     """Write all summaries; delete those of cells that are no more."""
     for path in FOLDER.glob("*.txt"):
-        if path.stem not in cells.names():
+        if path.stem not in CLASSIC:
             path.unlink()
-    for name in cells.names():
+    for name in CLASSIC:
         (FOLDER / f"{name}.txt").write_text(summary(name) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,70 @@
+"""Cells that read their states of some steps ago."""
+
+import dataclasses
+from typing import Any
+
+from nabi import _checks
+from nabi.errors import ArgumentError
+from nabi.ir import Cell, Node
+from nabi.ir.functions import activation, sigmoid, tanh
+
+__all__ = ["NARX", "TauGRU"]
+
+
+class TauGRU(Cell):
+    """GRU with a weighted feedback from some steps ago (Erichson, Lim and Mahoney 2022, τ-GRU).
+
+    The delay shortens the path of gradients, and suits systems that answer late.
+
+    Args:
+        delay_steps: how many steps back the feedback is, at least 1.
+    """
+
+    delay_steps: int = dataclasses.field(default=5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._keep("delay_steps", _checks.whole("delay_steps", self.delay_steps))
+        super().__post_init__()
+
+    def delays(self) -> dict[str, int]:
+        """The state is read `delay_steps` steps back."""
+        return {"h": self.delay_steps}
+
+    def step(self, x: Node, h: Node) -> Any:
+        """Mix the old state, a new one and the delayed feedback."""
+        u = tanh(self.affine("u", x, h))
+        z = tanh(self.affine("z", x, d=self.delay(h, self.delay_steps)))
+        g = sigmoid(self.affine("g", x, h))
+        a = sigmoid(self.affine("a", x, h))
+        return (1 - g) * h + g * (u + a * z)
+
+
+class NARX(Cell):
+    """Nonlinear autoregressive RNN with several delays (Lin, Horne, Tino and Giles 1996).
+
+    Every lag has its own weights, so a gradient goes back over many steps in few jumps.
+
+    Args:
+        lags: the steps back that are read, different whole numbers from 1 on.
+        activation: tanh by default.
+    """
+
+    lags: tuple[int, ...] = dataclasses.field(default=(1, 2, 4), kw_only=True)
+    activation: str = dataclasses.field(default="tanh", kw_only=True)
+
+    def __post_init__(self) -> None:
+        given = tuple(self.lags) if isinstance(self.lags, (tuple, list)) else ()
+        lags = tuple(_checks.whole("lags", lag) for lag in given)
+        if not lags or len(set(lags)) < len(lags):
+            raise ArgumentError(f"lags: expected different numbers of steps, got {_checks.short(self.lags)}")
+        self._keep("lags", lags)
+        super().__post_init__()
+
+    def delays(self) -> dict[str, int]:
+        """The state is read back to the longest lag."""
+        return {"h": max(self.lags)}
+
+    def step(self, x: Node, h: Node) -> Any:
+        """`h_t = φ(W x_t + Σ U_k h_{t-k} + b)`."""
+        past: dict[str, Any] = {f"h{lag}": self.delay(h, lag) for lag in self.lags}
+        return activation(self.activation)(self.affine("h", x, **past))

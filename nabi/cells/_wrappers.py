@@ -1,0 +1,301 @@
+"""Cells made from any other cell: each is a change of its equations, written once."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from nabi import _checks
+from nabi.errors import ArgumentError
+from nabi.ir import Cell, Node, Noise, derived
+from nabi.ir.functions import exp, maximum, minimum, norm, sigmoid, straight_through, tanh, total
+
+__all__ = [
+    "AttentionWindow",
+    "Dilated",
+    "Highway",
+    "LayerNorm",
+    "RecurrentDropout",
+    "Residual",
+    "SkipRNN",
+    "WeightNorm",
+    "Wrapper",
+    "Zoneout",
+]
+
+
+class Wrapper(Cell):
+    """The base of cells that are made from another cell, whose states, names and weights they keep.
+
+    Args:
+        cell: the cell, such as `GRU(64)`.
+
+    Raises:
+        ArgumentError: `cell` is no cell.
+    """
+
+    units: int = dataclasses.field(init=False, repr=False, default=1)
+    use_bias: bool = dataclasses.field(init=False, repr=False, default=True)
+    dropout: float = dataclasses.field(init=False, repr=False, default=0.0)
+    recurrent_dropout: float = dataclasses.field(init=False, repr=False, default=0.0)
+    cell: Cell
+
+    own_states: ClassVar[tuple[str, ...]] = ()
+    """States that it adds before those of the cell."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cell, Cell):
+            raise ArgumentError(f"cell: expected a cell such as GRU(64), got {_checks.short(self.cell)}")
+        self._keep("units", self.cell.units)
+        self._keep("use_bias", self.cell.use_bias)
+        self._keep("states", (*self.own_states, *self.cell.states))
+        super().__post_init__()
+
+    def state_width(self, name: str) -> int:
+        """Return the width that a state has in the cell; that of its output for the state `y`."""
+        return self.cell.output_width if name == "y" else self.cell.state_width(name)
+
+    def initial_state(self, name: str) -> Any:
+        """Return what the cell starts a state with; 0 for one that is added."""
+        return self.cell.initial_state(name) if name in self.cell.states else 0.0
+
+    def run(self, x: Node, *states: Node) -> tuple[Node, ...]:
+        """Return the new states of the cell, always as a tuple."""
+        found = self.inner(self.cell, x, *states)
+        return found if isinstance(found, tuple) else (found,)
+
+
+class Zoneout(Wrapper):
+    """A cell whose units keep their old state at random (Krueger et al. 2017).
+
+    Args:
+        cell: the cell.
+        rate: probability that a unit keeps its old value in training, one for all states or one for each; at
+            inference, old and new values are mixed in this proportion.
+
+    Raises:
+        ArgumentError: `cell` is no cell, or `rate` is not in [0, 1) or not one for each state.
+
+    Example:
+        >>> from nabi.cells import GRU, Zoneout
+        >>> Zoneout(GRU(2), rate=0.1).program(3).equations[-1]
+        'h_t = 0.1 h_{t-1} + 0.9 new_t'
+    """
+
+    rate: float | tuple[float, ...] = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.rate if isinstance(self.rate, (tuple, list)) else (self.rate,) * len(self.states)
+        if len(given) != len(self.states):
+            raise ArgumentError(f"rate: expected one for each of {', '.join(self.states)}, got {self.rate!r}")
+        rates = tuple(_checks.rate("rate", one) for one in given)
+        self._keep("rate", rates if isinstance(self.rate, (tuple, list)) else rates[0])
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for every state."""
+        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(states)
+        found = []
+        for name, rate, old, new in zip(self.states, rates, states, self.run(x, *states), strict=True):
+            kept = self.keep(name, self.state_width(name), rate)
+            found.append(kept * old + (1 - kept) * new)
+        return tuple(found)
+
+
+class RecurrentDropout(Wrapper):
+    """A cell whose old states are dropped in its products, by one mask a sequence for all gates.
+
+    The masks of Gal and Ghahramani (2016) with weights tied between the gates; `recurrent_dropout` of a cell
+    draws one for each gate.
+
+    Args:
+        cell: the cell.
+        rate: probability that a unit is dropped in training, in [0, 1).
+    """
+
+    rate: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("rate", _checks.rate("rate", self.rate))
+
+    def drop(self, gate: str, letter: str, value: Node) -> Node:
+        """Return the operand of a product, dropped if it has a state in it."""
+        if not (self.rate and value.reads_state and self._trace().training):
+            return value
+        noise = Noise(f"d_{letter}", value.width or 1, self.rate, "dropout", per_step=False)
+        return self._noise(noise) * value
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with `d ∘ h` for every h that a matrix is applied to."""
+        with self.changing(operand=self.drop):
+            return self.run(x, *states)
+
+
+class LayerNorm(Wrapper):
+    """A cell with layer normalisation (Ba, Kiros and Hinton 2016): every product is normalised, with a gain.
+
+    As in `LayerNormLSTM`, products of the input and of the state are normalised by themselves, before biases
+    are added. What the cell computes from its sums stays as it is.
+    """
+
+    def normalised(self, gate: str, letter: str, product: Node) -> Node:
+        """Return a product with mean 0 and variance 1 over its units, times a learned gain."""
+        return self.gain(gate, letter, product.width) * norm(product)
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with `g ∘ norm(W v)` for every product `W v`."""
+        with self.changing(product=self.normalised):
+            return self.run(x, *states)
+
+
+class WeightNorm(Wrapper):
+    """A cell whose matrices have rows of learned lengths (Salimans and Kingma 2016): `W = s ∘ V / ‖V‖`.
+
+    The lengths start at 1. Matrices that the cell computes in a way of its own stay as they are.
+    """
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with normalised matrices."""
+        with self.changing(weight=derived.Normalised()):
+            return self.run(x, *states)
+
+
+class Residual(Wrapper):
+    """A cell whose output is added to its input (He et al. 2016; Wu et al. 2016): `y_t = h_t + x_t`.
+
+    The output is the state `y`, which the equations do not read: the cell goes on with its own.
+
+    Raises:
+        CellError: the input is not as wide as the cell's output (raised by `program`).
+    """
+
+    own_states: ClassVar[tuple[str, ...]] = ("y",)
+
+    def step(self, x: Node, y: Node, *states: Node) -> Any:
+        """Add the input to the cell's output."""
+        found = self.run(x, *states)
+        return found[0] + x, *found
+
+
+class Highway(Wrapper):
+    """A cell with a gate that carries its input past it (Srivastava et al. 2015; Zilly et al. 2017).
+
+    `y_t = k ∘ h_t + (1 - k) ∘ x_t` with `k = σ(W x_t + b)`; the output is the state `y`, as in `Residual`.
+
+    Raises:
+        CellError: the input is not as wide as the cell's output (raised by `program`).
+    """
+
+    own_states: ClassVar[tuple[str, ...]] = ("y",)
+
+    def step(self, x: Node, y: Node, *states: Node) -> Any:
+        """Mix the input and the cell's output."""
+        found = self.run(x, *states)
+        k = sigmoid(self.affine("k", bias="y", v=x, units=self.cell.output_width))
+        return k * found[0] + (1 - k) * x, *found
+
+
+class Dilated(Wrapper):
+    """A cell that goes on from its states of some steps ago (Chang et al. 2017): `h_t = cell(x_t, h_{t-d})`.
+
+    Args:
+        cell: the cell.
+        dilation: how many steps back, at least 1.
+
+    Example:
+        >>> from nabi.cells import Dilated, SimpleRNN
+        >>> cell = Dilated(SimpleRNN(2), 3)
+        >>> cell.states, cell.program(3).equations[0]
+        (('h', 'h_2', 'h_3'), 'h_t = tanh(W_xh x_t + W_hh h_{t-3} + b_h)')
+    """
+
+    dilation: int = 2
+
+    def __post_init__(self) -> None:
+        self._keep("dilation", _checks.whole("dilation", self.dilation))
+        super().__post_init__()
+
+    def delays(self) -> dict[str, int]:
+        """Every state is read `dilation` steps back."""
+        return dict.fromkeys(self.cell.states, self.dilation)
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step from older states."""
+        return self.run(x, *(self.delay(state, self.dilation) for state in states))
+
+
+class AttentionWindow(Wrapper):
+    """A cell that attends to its own last outputs (Cheng, Dong and Lapata 2016).
+
+    In the simple form of TensorFlow 1's `AttentionCellWrapper`: the new states query the last outputs, and
+    what is found enters the output and the input of the next step. At first, the window holds zeros.
+
+    Args:
+        cell: the cell.
+        window: how many outputs are attended to, at least 1.
+    """
+
+    window: int = 8
+    own_states: ClassVar[tuple[str, ...]] = ("y", "a", "m")
+
+    def __post_init__(self) -> None:
+        self._keep("window", _checks.whole("window", self.window))
+        super().__post_init__()
+
+    def state_width(self, name: str) -> int:
+        """Return the width of the output for `y`, the found values `a` and the window `m`."""
+        return self.cell.output_width if name in ("y", "a", "m") else self.cell.state_width(name)
+
+    def delays(self) -> dict[str, int]:
+        """The last outputs are a delay line."""
+        return {"m": self.window}
+
+    def step(self, x: Node, y: Node, a: Node, m: Node, *states: Node) -> Any:
+        """Compute the cell's step on the input with what was found, and look into the window again."""
+        width = self.cell.output_width
+        mixed = self.affine("m", bias="v", v=x, a=a, units=x.width)
+        new = self.run(mixed, *states)
+        letters: dict[str, Any] = {
+            f"q{name}": state for name, state in zip(self.cell.states, new, strict=True)
+        }
+        query = self.affine("q", bias="q", units=width, **letters)
+        past = [self.delay(m, steps) for steps in range(1, self.window + 1)]
+        keys = [self.linear("k", "k", value, units=width) for value in past]
+        scores = [total(self.diagonal("s", "s", tanh(key + query))) for key in keys]
+        highest = scores[0]
+        for score in scores[1:]:
+            highest = maximum(highest, score)
+        shares = [exp(score - highest) for score in scores]
+        mixed_past: Any = sum(share * value for share, value in zip(shares, past, strict=True))
+        found = mixed_past / sum(shares)
+        output = self.affine("y", bias="y", r=new[0], s=found, units=width)
+        return output, found, new[0], *new
+
+
+class SkipRNN(Wrapper):
+    """A cell that learns to skip its update at some steps (Campos et al. 2018).
+
+    `u`, the inclination to update, is rounded to 0 or 1, with the derivative of a straight line. At a skipped
+    step all states stay, and `u` grows until the next update. The state `w` is `1 - u`, so that the first
+    step is an update. The sum of `w < 0.5` over time is the number of updates that follow.
+
+    Args:
+        cell: the cell.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("states", (*self.states, "w"))
+
+    def state_width(self, name: str) -> int:
+        """Return 1 for w, and the width that a state has in the cell."""
+        return 1 if name == "w" else self.cell.state_width(name)
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """`h_t = b ∘ h̃_t + (1 - b) ∘ h_{t-1}` for every state, with `b = round(u)`."""
+        *old, w = states
+        u = total(1 - w)
+        b = straight_through(u > 0.5, u)
+        new = [b * after + (1 - b) * before for before, after in zip(old, self.run(x, *old), strict=True)]
+        delta = total(sigmoid(self.affine("u", bias="u", r=new[-1], units=1)))
+        u_t = b * delta + (1 - b) * (u + minimum(delta, 1 - u))
+        return *new, 1 - u_t

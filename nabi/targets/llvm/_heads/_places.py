@@ -1,0 +1,182 @@
+"""What is computed for all rows before the loop, what in the loop of every head, and what after it.
+
+The loop takes all that reads a state and is independent from head to head, and products of more than two axes
+(keys × values) even where they read none: a whole batch of them would not fit into any cache. What the loop
+cannot do is left to torch, after it where it depends on the loop, else before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nabi._once import cached_property
+from nabi.ir import LEAVES, Node, Program
+from nabi.targets.llvm._heads._shapes import Heads, UnsupportedError
+
+__all__ = ["AFTER", "BEFORE", "LOOP", "Backward", "Forward", "Places", "places_of"]
+
+BEFORE, LOOP, AFTER = "before", "loop", "after"
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """The places of a step.
+
+    Attributes:
+        place: by node.
+        read: the states that a step reads, by index; the others are outputs only.
+        columns: values of the loop that are wanted outside, for every row.
+    """
+
+    place: dict[int, str]
+    read: tuple[int, ...]
+    columns: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    """The places of the derivative.
+
+    Attributes:
+        place: by node; forward values that the loop computes again are in the loop.
+        columns: values of the loop that are wanted after it, for every row.
+        sums: values of the loop that are wanted summed over the steps, by parameter.
+    """
+
+    place: dict[int, str]
+    columns: tuple[Node, ...]
+    sums: dict[str, Node]
+
+
+class Places:
+    """The division of a program for a number of heads.
+
+    Raises:
+        UnsupportedError: a state depends on what the loop cannot compute.
+    """
+
+    def __init__(self, program: Program, heads: Heads) -> None:
+        if len(program.inputs) > 1:
+            further = ", ".join(given.name for given in program.inputs[1:])
+            raise UnsupportedError(f"it reads more than x: {further}")
+        self.program, self.heads = program, heads
+        self.nodes, self.outputs = program.plan.nodes, program.plan.outputs
+        self.forward = self._forward()
+
+    def _forward(self) -> Forward:
+        program = self.program
+        names = [node.name for node in self.nodes if node.operation == "state"]
+        read = tuple(i for i, name in enumerate(program.state_names) if name in names)
+        place: dict[int, str] = {}
+        for node in self.nodes:
+            place[node.index] = self._place(node, place)
+        self._force(self.nodes, place)
+        for i in read:
+            output = self.outputs[i]
+            if place[output.index] == AFTER:
+                raise UnsupportedError(f"the new {program.state_names[i]} needs what heads share")
+            self.heads.axes(output)
+        wanted = [output for i, output in enumerate(self.outputs) if i not in read]
+        wanted += [a for node in self.nodes if place[node.index] == AFTER for a in node.arguments]
+        return Forward(place, read, _unique(node for node in wanted if place[node.index] == LOOP))
+
+    def _place(self, node: Node, place: dict[int, str]) -> str:
+        if node.operation == "state":
+            return LOOP
+        if node.operation in LEAVES:
+            return BEFORE
+        if not node.has_rows:
+            # Weights are repeated where they are read; in memory that would be more of them.
+            repeated = node.operation == "expand" and len(node.axes) > 2
+            return LOOP if repeated and self.heads.is_possible(node) else BEFORE
+        places = {place[argument.index] for argument in node.arguments}
+        if AFTER in places:
+            return AFTER
+        possible = self.heads.is_possible(node)
+        if node.reads_state:
+            return LOOP if possible else AFTER
+        # Without a state: in the loop if it is a product of axes.
+        return LOOP if possible and (LOOP in places or len(node.axes) > 2) else BEFORE
+
+    def _force(self, nodes: tuple[Node, ...], place: dict[int, str]) -> None:
+        """What torch computes before the loop needs its arguments there."""
+        for node in reversed(nodes):
+            if place[node.index] == BEFORE and node.operation not in LEAVES:
+                for argument in node.arguments:
+                    if place[argument.index] == LOOP:
+                        place[argument.index] = BEFORE
+
+    @cached_property
+    def backward(self) -> Backward:
+        """The places of the derivative."""
+        program, forward, derivative = self.program, self.forward, self.program.derivative
+        columns = {node.index for node in forward.columns}
+        of_read = {derivative.cotangents[i].index for i in forward.read}
+        place: dict[int, str] = {}
+        # Whether a value can be had for all rows without the loop.
+        pure: dict[int, bool] = {}
+        for node in derivative.nodes:
+            known = forward.place.get(node.index)
+            if node.operation in LEAVES:
+                in_loop = node.operation == "state" or node.index in of_read
+                place[node.index], pure[node.index] = (LOOP, False) if in_loop else (BEFORE, True)
+                continue
+            pure[node.index] = (
+                node.index in columns
+                or known in (BEFORE, AFTER)
+                or all(pure[argument.index] for argument in node.arguments)
+            )
+            if known is not None:
+                place[node.index] = LOOP if known == LOOP and node.index not in columns else BEFORE
+            elif not node.has_rows:
+                place[node.index] = BEFORE
+            elif any(place[argument.index] == AFTER for argument in node.arguments):
+                place[node.index] = AFTER
+            elif self.heads.is_possible(node):
+                place[node.index] = LOOP
+            else:
+                place[node.index] = BEFORE if pure[node.index] else AFTER
+        # Values of the forward pass that are there for all rows need nothing.
+        there = columns | {index for index, found in forward.place.items() if found == BEFORE}
+        self._force(tuple(node for node in derivative.nodes if node.index not in there), place)
+        for i in forward.read:
+            found = derivative.states[i]
+            if found is not None and place[found.index] == AFTER:
+                raise UnsupportedError(f"the gradient of {program.state_names[i]} needs what heads share")
+        wanted: list[Node] = [a for n in derivative.nodes if place[n.index] == AFTER for a in n.arguments]
+        wanted += [node for pairs in derivative.matrices.values() for pair in pairs for node in pair]
+        wanted += [node for node in derivative.inputs if node is not None]
+        found_columns = _unique(node for node in wanted if place[node.index] == LOOP)
+        by_row = {node.index for node in found_columns}
+        sums = {
+            name: node
+            for name, node in derivative.vectors.items()
+            if place[node.index] == LOOP and node.index not in by_row
+        }
+        if any(node.operation == "state" for node in found_columns):
+            raise UnsupportedError("a matrix reads a state")
+        return Backward(place, found_columns, sums)
+
+
+def _unique(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    found = {node.index: node for node in nodes}
+    return tuple(found[index] for index in sorted(found))
+
+
+def places_of(program: Program) -> Places:
+    """Divide a program, for as many heads as its states have where that is possible, else row by row.
+
+    Raises:
+        UnsupportedError: neither is possible.
+    """
+    states = [axes[0] for axes in program.state_shapes if len(axes) > 1]
+    problem: UnsupportedError | None = None
+    for count in dict.fromkeys([*([states[0]] if states else []), 1]):
+        try:
+            found = Places(program, Heads(count))
+            found.backward  # noqa: B018 - both directions, or neither
+        except UnsupportedError as one:
+            problem = problem or one
+        else:
+            return found
+    assert problem is not None
+    raise problem

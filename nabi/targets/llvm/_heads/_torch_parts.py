@@ -1,0 +1,122 @@
+"""What lies outside the loop over the steps, as functions of torch over all rows at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from torch import Tensor
+
+from nabi.ir import LEAVES, Node, Program, join_slices
+from nabi.targets.eager._render import compile_source, write_node
+
+__all__ = ["Part", "part_of"]
+
+Part = Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
+"""Takes the values that are there and the families; returns the wanted values."""
+
+
+@lru_cache(maxsize=256)
+def part_of(
+    program: Program,
+    there: tuple[Node, ...],
+    wanted: tuple[Node, ...],
+    name: str,
+    stacks: tuple[tuple[int, ...], ...] = (),
+) -> Part:
+    """Return a function that computes values for all rows.
+
+    Args:
+        program: the program.
+        there: the values that it is given, `[N, width]`; leaves apart from weights and numbers among them.
+        wanted: the values that it returns; those without rows are `[width]` or `[1, width]`.
+        name: of the function, for tracebacks.
+        stacks: values that are given side by side as well, after the others, by the indices of their nodes.
+    """
+    writer = _Writer(program, there, stacks)
+    for node in wanted:
+        writer.value(node)
+    returned = ", ".join(writer.values[node.index] for node in wanted)
+    lines = [*writer.lines, f"return ({returned}{',' if wanted else ''})"]
+    made: Part = compile_source(name, ("there", "families"), lines, type(program.cell).__name__)
+    return made
+
+
+class _Writer:
+    def __init__(self, program: Program, there: Sequence[Node], stacks: Iterable[tuple[int, ...]]) -> None:
+        self.program = program
+        self.values = {node.index: f"there[{i}]" for i, node in enumerate(there)}
+        self.stacks = {nodes: f"there[{i}]" for i, nodes in enumerate(stacks, len(there))}
+        self.lines: list[str] = []
+
+    def value(self, node: Node) -> None:
+        """Make sure that a value is computed; arguments first, without recursion over long chains."""
+        waiting = [node]
+        while waiting:
+            last = waiting[-1]
+            if last.index in self.values:
+                waiting.pop()
+                continue
+            missing = [a for a in last.arguments if a.index not in self.values and a.operation != "matrix"]
+            if missing:
+                waiting.extend(missing)
+                continue
+            waiting.pop()
+            self._write(last)
+
+    def _write(self, node: Node) -> None:
+        if node.operation == "constant":
+            self.values[node.index] = f"({node.value!r})"
+        elif node.operation == "parameter":
+            family, rows = self.program.family_of(node.name)
+            self.values[node.index] = f"families[{family}][{rows.start}:{rows.stop}]"
+        elif node.operation in LEAVES:
+            raise AssertionError(f"{node!r} is not there")
+        elif node.operation == "linear":
+            self._linear(node)
+        elif node.operation == "linear_transposed":
+            self._linear_transposed(node)
+        else:
+            write_node(node, self.values, self.lines)
+
+    def _linear(self, node: Node) -> None:
+        """Write the product of all gates with an operand, and take out those of the step."""
+        matrix, operand = node.arguments
+        family, _ = self.program.family_of(matrix.name)
+        maps = [
+            other
+            for other in self.program.plan.nodes
+            if other.operation == "linear"
+            and other.arguments[1] is operand
+            and self.program.family_of(other.arguments[0].name)[0] == family
+        ] or [node]
+        if all(one is not node for one in maps):
+            maps = [node]
+        maps.sort(key=lambda one: self.program.family_of(one.arguments[0].name)[1].start)
+        rows = join_slices(tuple(self.program.family_of(one.arguments[0].name)[1] for one in maps))
+        if rows is None:
+            maps, rows = [node], self.program.family_of(matrix.name)[1]
+        name, at = f"P{node.index}", 0
+        weights = f"families[{family}][{rows.start}:{rows.stop}]"
+        self.lines.append(f"{name} = torch.nn.functional.linear({self.values[operand.index]}, {weights})")
+        for one in maps:
+            width = one.width or 1
+            part = name if len(maps) == 1 else f"{name}[..., {at}:{at + width}]"
+            self.values.setdefault(one.index, part)
+            at += width
+
+    def _linear_transposed(self, node: Node) -> None:
+        places = [self.program.family_of(matrix.name) for matrix in node.arguments[::2]]
+        cotangents = [self.values[one.index] for one in node.arguments[1::2]]
+        joined = join_slices(tuple(rows for _, rows in places))
+        name = f"v{node.index}"
+        if joined is not None:
+            stack = self.stacks.get(tuple(one.index for one in node.arguments[1::2]))
+            if stack is None:
+                stack = cotangents[0] if len(cotangents) == 1 else f"torch.cat(({', '.join(cotangents)}), -1)"
+            products = [f"torch.mm({stack}, families[{places[0][0]}][{joined.start}:{joined.stop}])"]
+        else:
+            products = [
+                f"torch.mm({cotangent}, families[{family}][{rows.start}:{rows.stop}])"
+                for cotangent, (family, rows) in zip(cotangents, places, strict=True)
+            ]
+        self.lines.append(f"{name} = {' + '.join(products)}")
+        self.values[node.index] = name
