@@ -1,22 +1,29 @@
-"""Writes docs/cells.md from the cells themselves: run `python docs/generate.py` after changing one.
+"""Writes docs/cells.md and docs/cells/ from the cells: run `python docs/generate.py` after changing one.
 
-A test compares the page with what this would write, so that it cannot fall behind.
+A test compares the pages with what this would write, so that they cannot fall behind.
 """
 
 import inspect
+import re
 from pathlib import Path
 
 from nabi import cells
 from nabi.cells import Cell
 from nabi.targets import latex
 
-PAGE = Path(__file__).with_name("cells.md")
+FOLDER = Path(__file__).parent
 INTRODUCTION = """# The cells and their equations
 
-This page is generated from the cells by `python docs/generate.py`, so it always matches the code that runs.
-`x` is the input, `h` the hidden state (the output) and `c` the cell state; ∘ is the element-wise product. The
-weight counts are for 10 units and an input of width 3. `nabi show NAME --as picture` draws a cell, and
-`nabi.cells` contains all of them.
+nabi has {count} cells, in {families} families. Each family has a page with its equations and weights, where
+each comes from, and what it is good for. These pages are generated from the cells by
+`python docs/generate.py`, so they always match the code that runs.
+
+In the equations `x` is the input, the first state (`h` or `y`) the output and `c` the cell state; ∘ is the
+element-wise product. The weight counts are for 10 units and an input of width 3. `nabi list FAMILY` describes
+a family, `nabi show NAME --as picture` draws a cell, and `nabi.cells` contains all of them. Any name works
+wherever a cell is chosen: in `nabi train --cell`, in `nabi bench`, in the ready systems and, as
+`layers.RNN(cells.get(NAME)(units))`, in models. Where a description says how weights start, they start so
+whatever runs the cell.
 
 Some names have several definitions:
 
@@ -37,30 +44,62 @@ def sample(name: str) -> Cell:
     return kind(10, **{**kind.needed_settings(10, 3), **SETTINGS.get(name, {})})
 
 
+def described(cell: Cell) -> str:
+    """Return the text of a cell's documentation, and the list of its settings."""
+    text, _, settings = (inspect.getdoc(type(cell)) or "").partition("\n\nArgs:\n")
+    paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    items = re.split(r"\n(?=    \w)", "\n" + settings.split("\n\n")[0])[1:] if settings else []
+    lines = []
+    for item in items:
+        names, _, meaning = " ".join(item.split()).partition(": ")
+        lines.append(f"- {', '.join(f'`{name}`' for name in names.split(', '))}: {meaning}")
+    return "\n\n".join([*paragraphs, *(["\n".join(lines)] if lines else [])])
+
+
 def section(title: str, cell: Cell) -> str:
-    """Return the part of the page about one cell."""
+    """Return the part of a page about one cell."""
     program = cell.program(3)
-    text = inspect.getdoc(type(cell)) or ""
-    first = " ".join(text.split("\n\n")[0].split())
     lines = " \\\\\n".join(latex.equations(program))
     families = ", ".join(f"`{f.name}` {' × '.join(map(str, f.shape))}" for f in program.families)
     return (
-        f"## {title}\n\n{first}\n\n```math\n\\begin{{gather*}}\n{lines}\n\\end{{gather*}}\n```\n\n"
+        f"## {title}\n\n{described(cell)}\n\n"
+        f"```math\n\\begin{{gather*}}\n{lines}\n\\end{{gather*}}\n```\n\n"
         f"States: {', '.join(f'`{name}`' for name in program.state_names)}. "
         f"Weights: {families}; {program.parameter_sum}.\n"
     )
 
 
-def page() -> str:
-    """Return the whole page."""
-    parts = [INTRODUCTION]
-    for name in cells.names():
+def family_page(family: str) -> str:
+    """Return the page of one family."""
+    names = cells.names(family)
+    links = ", ".join(f"[{name}](#{name})" for name in names)
+    parts = [f"# {cells.families()[family]}\n\n[All cells](../cells.md). On this page: {links}.\n"]
+    for name in names:
         parts.append(section(f"`{name}`", sample(name)))
         if name == "peephole-lstm":
             parts.append(section("`peephole-lstm`, full", cells.PeepholeLSTM(10, full=True)))
     return "\n".join(parts)
 
 
+def contents(family: str, title: str) -> str:
+    """Return the table of one family on the first page."""
+    lines = [f"## [{title}](cells/{family}.md)\n", "| cell | |", "|---|---|"]
+    for name in cells.names(family):
+        first = (inspect.getdoc(cells.get(name)) or "").partition("\n")[0].replace("|", "\\|")
+        lines.append(f"| [`{name}`](cells/{family}.md#{name}) | {first} |")
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Return all pages by their path in this folder."""
+    families = cells.families()
+    introduction = INTRODUCTION.format(count=len(cells.names()), families=len(families))
+    first = "\n".join([introduction, *(contents(family, title) for family, title in families.items())])
+    return {"cells.md": first} | {f"cells/{family}.md": family_page(family) for family in families}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    print(f"wrote {PAGE}")
+    for path, text in pages().items():
+        FOLDER.joinpath(path).parent.mkdir(exist_ok=True)
+        FOLDER.joinpath(path).write_text(text, encoding="utf-8")
+    print(f"wrote {len(pages())} pages in {FOLDER}")

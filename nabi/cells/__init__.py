@@ -1,183 +1,376 @@
 """The cells: their equations, each written once."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nabi._public import public
-from nabi.cells._clockwork import ClockworkRNN
-from nabi.cells._delayed import NARX, TauGRU
-from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
-from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
-from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
-from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
-from nabi.cells._matrix import GLA, HGRN2, M2RNN, LinearTransformer, Mamba2, MatrixCell, MatrixLSTM, RetNet
-from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
-from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
-from nabi.cells._onnx_body import OnnxBody
-from nabi.cells._ordered import ONLSTM
-from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
-from nabi.cells._simple import IndRNN, SimpleRNN
-from nabi.cells._spelling import read as _read
-from nabi.cells._spiking import ALIF, LIF
-from nabi.cells._wrappers import (
-    AttentionWindow,
-    Dilated,
-    Highway,
-    LayerNorm,
-    RecurrentDropout,
-    Residual,
-    SkipRNN,
-    WeightNorm,
-    Wrapper,
-    Zoneout,
-)
-from nabi.errors import unknown_name
+from nabi._lazy import loaded_when_asked
+from nabi.cells._registry import families, get, names
 from nabi.ir import Cell
+
+if TYPE_CHECKING:
+    from nabi.cells._bistable import BRC, NBRC, FastGRNN, FastRNN
+    from nabi.cells._clockwork import ClockworkRNN
+    from nabi.cells._deep import RHN, MogrifierLSTM, NASCell
+    from nabi.cells._delayed import NARX, TauGRU
+    from nabi.cells._delta import KDA, DeltaNet, GatedDeltaNet
+    from nabi.cells._earlier_inputs import QRNN, RWKV4, TypedGRU, TypedLSTM
+    from nabi.cells._exponential import SLSTM, Aaren
+    from nabi.cells._few_gates import (
+        ATR,
+        CFN,
+        DSGU,
+        JANET,
+        MGU,
+        MGU1,
+        MGU2,
+        MGU3,
+        RAN,
+        SGRN,
+        SGU,
+        STAR,
+        UGRNN,
+        DeltaRNN,
+        IntersectionRNN,
+        LightRU,
+        MinimalRNN,
+        MiRU1,
+        MiRU2,
+    )
+    from nabi.cells._gru import GRU, GRU2014, GRULecture, negate_update_gate
+    from nabi.cells._gru_variants import GRU1, GRU2, GRU3, MIGRU, MUT1, MUT2, MUT3, IndyGRU, LiGRU, ParaGRU
+    from nabi.cells._irregular import CTRNN, EALSTM, GRUD, ODERNN, TLSTM, CfC, PhasedLSTM
+    from nabi.cells._linear import GILR, GILRLSTM, RGLRU, SRU, MinGRU, MinLSTM, TypedRNN
+    from nabi.cells._lstm import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM, ZoneoutLSTM
+    from nabi.cells._lstm_ablation import (
+        FullGateRecurrenceLSTM,
+        NoForgetGateLSTM,
+        NoInputActivationLSTM,
+        NoInputGateLSTM,
+        NoOutputActivationLSTM,
+        NoOutputGateLSTM,
+        OriginalLSTM,
+    )
+    from nabi.cells._lstm_variants import (
+        MILSTM,
+        URLSTM,
+        WMCLSTM,
+        HighwayLSTM,
+        IndyLSTM,
+        MemoryControllerLSTM,
+        MultiplicativeLSTM,
+        ParaLSTM,
+        ResidualLSTM,
+    )
+    from nabi.cells._matrix import (
+        GLA,
+        HGRN2,
+        M2RNN,
+        LinearTransformer,
+        Mamba2,
+        MatrixCell,
+        MatrixLSTM,
+        RetNet,
+    )
+    from nabi.cells._nested import FSRNN, HyperLSTM, NestedLSTM
+    from nabi.cells._onnx import OnnxGRU, OnnxLSTM, OnnxRNN
+    from nabi.cells._onnx_body import OnnxBody
+    from nabi.cells._ordered import ONLSTM
+    from nabi.cells._oscillators import LEM, CoRNN, UnICORNN
+    from nabi.cells._rotations import HGRN, LRU, S5, LinOSS
+    from nabi.cells._rwkv import RWKV5, RWKV6, RWKV7
+    from nabi.cells._simple import IndRNN, SimpleRNN
+    from nabi.cells._spiking import ALIF, LIF
+    from nabi.cells._structured import (
+        GORU,
+        RUM,
+        AntisymmetricRNN,
+        EchoState,
+        ExpRNN,
+        GatedAntisymmetricRNN,
+        LipschitzRNN,
+        ScoRNN,
+    )
+    from nabi.cells._ungated import IRNN, MIRNN, SCRN, JordanRNN, LeakyRNN, StatisticalRU
+    from nabi.cells._windows import LMU, HiPPO
+    from nabi.cells._wrappers import (
+        AttentionWindow,
+        Dilated,
+        Highway,
+        LayerNorm,
+        RecurrentDropout,
+        Residual,
+        SkipRNN,
+        WeightNorm,
+        Wrapper,
+        Zoneout,
+    )
+else:
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.cells._bistable": ["BRC", "NBRC", "FastGRNN", "FastRNN"],
+            "nabi.cells._clockwork": ["ClockworkRNN"],
+            "nabi.cells._deep": ["RHN", "MogrifierLSTM", "NASCell"],
+            "nabi.cells._delayed": ["NARX", "TauGRU"],
+            "nabi.cells._delta": ["KDA", "DeltaNet", "GatedDeltaNet"],
+            "nabi.cells._earlier_inputs": ["QRNN", "RWKV4", "TypedGRU", "TypedLSTM"],
+            "nabi.cells._exponential": ["SLSTM", "Aaren"],
+            "nabi.cells._few_gates": [
+                "ATR",
+                "CFN",
+                "DSGU",
+                "JANET",
+                "MGU",
+                "MGU1",
+                "MGU2",
+                "MGU3",
+                "RAN",
+                "SGRN",
+                "SGU",
+                "STAR",
+                "UGRNN",
+                "DeltaRNN",
+                "IntersectionRNN",
+                "LightRU",
+                "MiRU1",
+                "MiRU2",
+                "MinimalRNN",
+            ],
+            "nabi.cells._gru": ["GRU", "GRU2014", "GRULecture", "negate_update_gate"],
+            "nabi.cells._gru_variants": [
+                "GRU1",
+                "GRU2",
+                "GRU3",
+                "MIGRU",
+                "MUT1",
+                "MUT2",
+                "MUT3",
+                "IndyGRU",
+                "LiGRU",
+                "ParaGRU",
+            ],
+            "nabi.cells._irregular": ["CTRNN", "EALSTM", "GRUD", "ODERNN", "TLSTM", "CfC", "PhasedLSTM"],
+            "nabi.cells._linear": ["GILR", "GILRLSTM", "RGLRU", "SRU", "MinGRU", "MinLSTM", "TypedRNN"],
+            "nabi.cells._lstm": [
+                "LSTM",
+                "CoupledLSTM",
+                "LayerNormLSTM",
+                "PeepholeLSTM",
+                "ProjectedLSTM",
+                "ZoneoutLSTM",
+            ],
+            "nabi.cells._lstm_ablation": [
+                "FullGateRecurrenceLSTM",
+                "NoForgetGateLSTM",
+                "NoInputActivationLSTM",
+                "NoInputGateLSTM",
+                "NoOutputActivationLSTM",
+                "NoOutputGateLSTM",
+                "OriginalLSTM",
+            ],
+            "nabi.cells._lstm_variants": [
+                "MILSTM",
+                "URLSTM",
+                "WMCLSTM",
+                "HighwayLSTM",
+                "IndyLSTM",
+                "MemoryControllerLSTM",
+                "MultiplicativeLSTM",
+                "ParaLSTM",
+                "ResidualLSTM",
+            ],
+            "nabi.cells._matrix": [
+                "GLA",
+                "HGRN2",
+                "M2RNN",
+                "LinearTransformer",
+                "Mamba2",
+                "MatrixCell",
+                "MatrixLSTM",
+                "RetNet",
+            ],
+            "nabi.cells._nested": ["FSRNN", "HyperLSTM", "NestedLSTM"],
+            "nabi.cells._onnx": ["OnnxGRU", "OnnxLSTM", "OnnxRNN"],
+            "nabi.cells._onnx_body": ["OnnxBody"],
+            "nabi.cells._ordered": ["ONLSTM"],
+            "nabi.cells._oscillators": ["LEM", "CoRNN", "UnICORNN"],
+            "nabi.cells._rotations": ["HGRN", "LRU", "S5", "LinOSS"],
+            "nabi.cells._rwkv": ["RWKV5", "RWKV6", "RWKV7"],
+            "nabi.cells._simple": ["IndRNN", "SimpleRNN"],
+            "nabi.cells._spiking": ["ALIF", "LIF"],
+            "nabi.cells._structured": [
+                "GORU",
+                "RUM",
+                "AntisymmetricRNN",
+                "EchoState",
+                "ExpRNN",
+                "GatedAntisymmetricRNN",
+                "LipschitzRNN",
+                "ScoRNN",
+            ],
+            "nabi.cells._ungated": ["IRNN", "MIRNN", "SCRN", "JordanRNN", "LeakyRNN", "StatisticalRU"],
+            "nabi.cells._windows": ["LMU", "HiPPO"],
+            "nabi.cells._wrappers": [
+                "AttentionWindow",
+                "Dilated",
+                "Highway",
+                "LayerNorm",
+                "RecurrentDropout",
+                "Residual",
+                "SkipRNN",
+                "WeightNorm",
+                "Wrapper",
+                "Zoneout",
+            ],
+        },
+    )
 
 __all__ = [
     "ALIF",
+    "ATR",
+    "BRC",
+    "CFN",
     "CTRNN",
+    "DSGU",
     "EALSTM",
     "FSRNN",
+    "GILR",
+    "GILRLSTM",
     "GLA",
+    "GORU",
     "GRU",
+    "GRU1",
+    "GRU2",
+    "GRU3",
     "GRU2014",
     "GRUD",
+    "HGRN",
     "HGRN2",
+    "IRNN",
+    "JANET",
     "KDA",
+    "LEM",
     "LIF",
+    "LMU",
+    "LRU",
     "LSTM",
     "M2RNN",
+    "MGU",
+    "MGU1",
+    "MGU2",
+    "MGU3",
+    "MIGRU",
+    "MILSTM",
+    "MIRNN",
+    "MUT1",
+    "MUT2",
+    "MUT3",
     "NARX",
+    "NBRC",
     "ODERNN",
     "ONLSTM",
+    "QRNN",
+    "RAN",
+    "RGLRU",
+    "RHN",
+    "RUM",
+    "RWKV4",
     "RWKV5",
     "RWKV6",
     "RWKV7",
+    "S5",
+    "SCRN",
+    "SGRN",
+    "SGU",
+    "SLSTM",
+    "SRU",
+    "STAR",
     "TLSTM",
+    "UGRNN",
+    "URLSTM",
+    "WMCLSTM",
+    "Aaren",
+    "AntisymmetricRNN",
     "AttentionWindow",
     "Cell",
     "CfC",
     "ClockworkRNN",
+    "CoRNN",
     "CoupledLSTM",
     "DeltaNet",
+    "DeltaRNN",
     "Dilated",
+    "EchoState",
+    "ExpRNN",
+    "FastGRNN",
+    "FastRNN",
+    "FullGateRecurrenceLSTM",
     "GRULecture",
+    "GatedAntisymmetricRNN",
     "GatedDeltaNet",
+    "HiPPO",
     "Highway",
+    "HighwayLSTM",
     "HyperLSTM",
     "IndRNN",
+    "IndyGRU",
+    "IndyLSTM",
+    "IntersectionRNN",
+    "JordanRNN",
     "LayerNorm",
     "LayerNormLSTM",
+    "LeakyRNN",
+    "LiGRU",
+    "LightRU",
+    "LinOSS",
     "LinearTransformer",
+    "LipschitzRNN",
     "Mamba2",
     "MatrixCell",
     "MatrixLSTM",
+    "MemoryControllerLSTM",
+    "MiRU1",
+    "MiRU2",
+    "MinGRU",
+    "MinLSTM",
+    "MinimalRNN",
+    "MogrifierLSTM",
+    "MultiplicativeLSTM",
+    "NASCell",
     "NestedLSTM",
+    "NoForgetGateLSTM",
+    "NoInputActivationLSTM",
+    "NoInputGateLSTM",
+    "NoOutputActivationLSTM",
+    "NoOutputGateLSTM",
     "OnnxBody",
     "OnnxGRU",
     "OnnxLSTM",
     "OnnxRNN",
+    "OriginalLSTM",
+    "ParaGRU",
+    "ParaLSTM",
     "PeepholeLSTM",
     "PhasedLSTM",
     "ProjectedLSTM",
     "RecurrentDropout",
     "Residual",
+    "ResidualLSTM",
     "RetNet",
+    "ScoRNN",
     "SimpleRNN",
     "SkipRNN",
+    "StatisticalRU",
     "TauGRU",
+    "TypedGRU",
+    "TypedLSTM",
+    "TypedRNN",
+    "UnICORNN",
     "WeightNorm",
     "Wrapper",
     "Zoneout",
     "ZoneoutLSTM",
+    "families",
     "get",
     "names",
     "negate_update_gate",
 ]
-
-_CELLS: dict[str, type[Cell]] = {
-    "simple-rnn": SimpleRNN,
-    "lstm": LSTM,
-    "peephole-lstm": PeepholeLSTM,
-    "coupled-lstm": CoupledLSTM,
-    "gru-lecture": GRULecture,
-    "gru-2014": GRU2014,
-    "gru": GRU,
-    "layer-norm-lstm": LayerNormLSTM,
-    "projected-lstm": ProjectedLSTM,
-    "zoneout-lstm": ZoneoutLSTM,
-    "ind-rnn": IndRNN,
-    "linear-transformer": LinearTransformer,
-    "retnet": RetNet,
-    "gla": GLA,
-    "hgrn2": HGRN2,
-    "mamba-2": Mamba2,
-    "matrix-lstm": MatrixLSTM,
-    "m2rnn": M2RNN,
-    "deltanet": DeltaNet,
-    "gated-deltanet": GatedDeltaNet,
-    "kda": KDA,
-    "rwkv-5": RWKV5,
-    "rwkv-6": RWKV6,
-    "rwkv-7": RWKV7,
-    "cfc": CfC,
-    "ct-rnn": CTRNN,
-    "ode-rnn": ODERNN,
-    "t-lstm": TLSTM,
-    "phased-lstm": PhasedLSTM,
-    "gru-d": GRUD,
-    "ea-lstm": EALSTM,
-    "on-lstm": ONLSTM,
-    "nested-lstm": NestedLSTM,
-    "fs-rnn": FSRNN,
-    "hyper-lstm": HyperLSTM,
-    "tau-gru": TauGRU,
-    "narx": NARX,
-    "clockwork-rnn": ClockworkRNN,
-    "lif": LIF,
-    "alif": ALIF,
-}
-_WRAPPERS: dict[str, type[Wrapper]] = {
-    "attention-window": AttentionWindow,
-    "dilated": Dilated,
-    "highway": Highway,
-    "layer-norm": LayerNorm,
-    "recurrent-dropout": RecurrentDropout,
-    "residual": Residual,
-    "skip": SkipRNN,
-    "weight-norm": WeightNorm,
-    "zoneout": Zoneout,
-}
-
-
-@public
-def get(name: str) -> type[Cell]:
-    """Return a cell by its command-line name.
-
-    A name in brackets after that of a wrapper is a wrapped cell: `get("zoneout(gru)")(64, rate=0.2)` is
-    `Zoneout(GRU(64), rate=0.2)`. The wrappers are attention-window, dilated, highway, layer-norm,
-    recurrent-dropout, residual, skip, weight-norm and zoneout.
-
-    Raises:
-        UnknownNameError: the name is unknown; the message suggests the closest one.
-        ArgumentError: the brackets do not fit.
-
-    Example:
-        >>> get("peephole-lstm")(units=8, full=True).program(input_size=3).equations[1]
-        'f_t = σ(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)'
-    """
-    if isinstance(name, str) and "(" in name:
-        return _read(name, _WRAPPERS, get)
-    if not isinstance(name, str) or name not in _CELLS:
-        raise unknown_name("cell", name, _CELLS)
-    return _CELLS[name]
-
-
-def names() -> Sequence[str]:
-    """Return the names of all cells.
-
-    Example:
-        >>> names()[:3]
-        ['simple-rnn', 'lstm', 'peephole-lstm']
-    """
-    return list(_CELLS)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from keyword import iskeyword
 from math import prod
@@ -578,12 +578,15 @@ def _is_hashable(value: object) -> bool:
 
 
 def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
-    """Collect the variable names of the step, to print the equations as written."""
+    """Collect the variable names of the step, to print the equations as written.
+
+    The values of a list are named with numbers: what a loop appends to `g` becomes `g1`, `g2`, ...
+    """
     names: dict[int, str] = {}
     for frame, part in trace.frames.values():
         if frame.f_locals.get("self") is not (part.cell or cell):
             continue
-        for name, value in frame.f_locals.items():
+        for name, value in _with_lists(frame.f_locals):
             if part.prefix:
                 name = f"{name.removesuffix('_t')}_{part.prefix}"
             # If a step calls another one, its own name for a value is better than `h_t`, the final state.
@@ -595,3 +598,13 @@ def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
                 names[value.index] = name
     trace.frames.clear()
     return names
+
+
+def _with_lists(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a frame, and those of its lists."""
+    for name, value in found.items():
+        yield name, value
+    for name, value in found.items():
+        if isinstance(value, list):
+            numbered = [one for one in value if isinstance(one, Node) and one.arguments]
+            yield from ((f"{name}{number}", one) for number, one in enumerate(numbered, 1))

@@ -8,7 +8,8 @@ from typing import Any
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._graph._nodes import LEAVES, Node, Trace, apply, current_trace, needed
-from nabi.ir._graph._operations import OPERATIONS, Operation
+from nabi.ir._graph._operation import Operation
+from nabi.ir._graph._operations import OPERATIONS
 from nabi.ir.functions import ACTIVATIONS, stop_gradient
 
 __all__ = ["elementwise"]

@@ -24,6 +24,7 @@ from nabi import (
     regularizers,
 )
 from nabi.nn import RNN
+from tests.cells.sampling import cells_of_today
 
 from .junk import answers, junk
 
@@ -235,7 +236,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[[Path], dict[str, Any]]]] = 
             lambda name=name, **given: cells.get(name)(**given).program(2),
             defaults(cells.get(name), units=3, **cells.get(name).needed_settings(3, 2)),
         )
-        for name in cells.names()
+        for name in cells_of_today()
     },
     **{
         f"optimizers.{kind.__name__}": (

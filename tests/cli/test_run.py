@@ -1,9 +1,11 @@
 import json
 import os
+import re
 
 import pytest
 
 import nabi as package
+from nabi import cells
 
 
 def test_version(nabi):
@@ -21,8 +23,20 @@ def test_help_names_the_commands(nabi):
 def test_list_names_recipes_and_cells(nabi):
     out = nabi("list").out
     recipes = ("numbers", "hello", "song", "reuters", "imdb", "fake-news")
-    for name in (*recipes, "simple-rnn", "peephole-lstm", "gru-2014"):
+    for name in recipes:
         assert f" {name} " in out
+    for name in (*cells.names(), *cells.families()):
+        assert re.search(rf" {name}[ ,\n]", out)
+
+
+def test_list_describes_what_is_asked_for(nabi):
+    out = nabi("list", "deep").out
+    assert out.split()[:1] == ["deep"]
+    assert "Recurrent highway network" in out
+    assert "peephole" not in out
+    assert "hello" in nabi("list", "recipes").out
+    assert all(name in nabi("list", "cells").out for name in ("simple-rnn", "aaren"))
+    assert "did you mean 'deep'" in nabi("list", "deeep").err
 
 
 def test_a_run(nabi, tmp_path):

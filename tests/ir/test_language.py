@@ -151,6 +151,26 @@ def test_tracing_works_under_a_profiler() -> None:
     assert len(program.equations) == 6
 
 
+def test_the_values_of_a_list_are_numbered() -> None:
+    class Layers(Cell):
+        """Three layers in a step (a test)."""
+
+        def step(self, x: Any, h: Any) -> Any:
+            g, overwritten = [h], h
+            for layer in "abc":
+                g.append(tanh(self.linear(layer, "g", g[-1])))
+                overwritten = sigmoid(overwritten)
+            return g[-1] + overwritten * self.affine("x", x)
+
+    assert Layers(2).program(3).equations == (
+        "g1_t = tanh(W_ga h_{t-1})",
+        "g2_t = tanh(W_gb g1_t)",
+        "g3_t = tanh(W_gc g2_t)",
+        "overwritten_t = σ(σ(σ(h_{t-1})))",
+        "h_t = g3_t + overwritten_t ∘ (W_xx x_t + b_x)",
+    )
+
+
 def test_verification_finds_a_broken_graph() -> None:
     trace = Trace("test")
     a, b = trace.leaf("state", "a", 3), trace.leaf("state", "b", 3)

@@ -93,7 +93,7 @@ def test_boxes_do_not_overlap_and_states_run_level(name):
             assert abs(upper.y - lower.y) >= (upper.height + lower.height) / 2 + 0.05
     for before, after in zip(graph.before, graph.after, strict=True):
         last = len(step.layout.columns) - 1
-        assert step.layout.at[before, 0].y == step.layout.at[after, last].y
+        assert step.layout.at[before, 0].y == pytest.approx(step.layout.at[after, last].y)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -202,11 +202,11 @@ _TABLE = [
         lambda d, y, a, b: _extreme("less", "greater", d, a, b),
     ),
     _comparison("greater", "gt", ">", ">", "Greater"),
-    _comparison("greater_equal", "ge", "≥", r"\ge", "GreaterOrEqual"),
+    _comparison("greater_equal", "ge", "≥", r"\geq", "GreaterOrEqual"),
     _comparison("less", "lt", "<", "<", "Less"),
-    _comparison("less_equal", "le", "≤", r"\le", "LessOrEqual"),
+    _comparison("less_equal", "le", "≤", r"\leq", "LessOrEqual"),
     _comparison("equal", "eq", "=", "=", "Equal"),
-    _comparison("not_equal", "ne", "≠", r"\ne", None),
+    _comparison("not_equal", "ne", "≠", r"\neq", None),
     # The second where the first is not zero, else the third.
     Operation(
         "select",

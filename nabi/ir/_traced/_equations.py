@@ -108,7 +108,8 @@ def _parts(name: str) -> tuple[str, ...]:
 def symbol(node: Node, style: Style, name: str | None = None) -> str:
     """Return the notation of a leaf (`W_xf`, `x_t`, `h_{t-1}`), or of any value with a name."""
     if name is not None:
-        return style.symbol(name, "t", _parts(name))
+        # What is made from weights alone is the same at every step.
+        return style.symbol(name, "t" if node.has_rows else "", _parts(name))
     older = node.trace.older.get(node.name) if node.operation == "state" else None
     if older is not None:
         return style.symbol(older[0], f"t-{older[1]}", _parts(older[0]))

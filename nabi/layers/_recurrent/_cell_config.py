@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from nabi import cells
 from nabi.cells import Cell
 from nabi.errors import unknown_name
 from nabi.ir import derived, initial
@@ -24,9 +25,11 @@ def cell_from_config(described: Any, custom_objects: Mapping[str, Any] | None) -
     if not (is_serialized(described) and described.get("module") == "nabi.cells"):
         return deserialize(described, custom_objects)
     name = described["class_name"]
+    if name in cells.__all__:
+        getattr(cells, name)  # a cell of nabi is loaded when it is named
     known: dict[str, Any] = {kind.__name__: kind for kind in _cell_classes(Cell)} | dict(custom_objects or {})
     if name not in known:
-        raise unknown_name("cell", name, known)
+        raise unknown_name("cell", name, [*known, *(cells.get(one).__name__ for one in cells.names())])
     fields = {field: _value(given, custom_objects) for field, given in described["config"].items()}
     return known[name](**fields)
 
