@@ -247,6 +247,10 @@ class StageWriter:
         """Store a reduction."""
         self.memory.store_number(node, value, row)
 
+    def row_stored(self, node: Node, row: Any) -> Any:
+        """Return the address of a row of a value of the chunk."""
+        return self.memory.row_of(node, row)
+
     def parameter(self, node: Node) -> Any:
         """Return the address of a parameter vector."""
         return self.memory.parameter(node)
