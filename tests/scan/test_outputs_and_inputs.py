@@ -181,3 +181,25 @@ def test_a_cell_within_a_cell_has_its_output_and_earlier_input() -> None:
         h = 0.5 * h + before @ matrix.T + bias
         h, before = h + 0.1 * h.tanh(), x[:, t]
         torch.testing.assert_close(output[:, t], h)
+
+
+class Sum(Cell):
+    """Two products before the loop, one added to the other."""
+
+    mark_size: int = 5
+
+    def step(self, x: Any, h: Any, *, mark: Any) -> Any:
+        return tanh(0.5 * h + self.affine("h", x, h, m=mark))
+
+
+def test_products_of_two_inputs_on_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Sum(4).program(3)
+    weights = {family.name: normal(*family.shape) for family in program.families}
+    x, mark = normal(2, 6, 3), normal(2, 6, 5)
+    monkeypatch.setenv("NABI_NATIVE", "0")
+    output, _, _ = scan(program, x, None, list(weights.values()), extra={"mark": mark})
+    h = torch.zeros(2, 4, dtype=torch.float64)
+    for t in range(6):
+        total = x[:, t] @ weights["W_x"].T + mark[:, t] @ weights["W_m"].T + h @ weights["W_h"].T
+        h = torch.tanh(0.5 * h + total + weights["b"])
+        torch.testing.assert_close(output[:, t], h)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nabi import cells
 from nabi.cells import Cell
-from nabi.ir.functions import sigmoid, tanh
+from nabi.ir.functions import exp, mean, sigmoid, tanh
 from nabi.native import threads as _threads
 from nabi.scan import scan
 from nabi.targets.llvm import _compiled
@@ -16,7 +16,7 @@ from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._strata import strata_of
 
 from ...native.machines import needs_native
-from .sweep import CELLS, Data, Layered, MinimalGatedUnit, Setting, Spiral, eager, native, worst
+from .sweep import CELLS, Calls, Data, Layered, MinimalGatedUnit, Setting, Spiral, eager, native, worst
 
 
 class Direct(Cell):
@@ -41,6 +41,31 @@ class Forgetful(Cell):
         i = sigmoid(self.affine("i", x, h, self.previous(x)))
         c = 0.9 * c + i * tanh(self.affine("c", x, h))
         return self.linear("y", "c", c, units=3), tanh(c) * i, c
+
+
+class Irregular(Cell):
+    """Numbers and rows beside the input, one of them of an earlier step, one unread, one that is counted."""
+
+    output = "y"
+    states = ("h", "c")
+    mark_size: int = 4
+    unread_size: int = 3
+
+    def state_width(self, name: str) -> int:
+        return 3 if name == "y" else self.units
+
+    def step(self, x: Any, h: Any, c: Any, *, delta: Any, mark: Any, position: Any, unread: Any = 0.0) -> Any:
+        share = sigmoid(self.affine("g", m=mark) + 0.1 * position)
+        h = exp(-delta) * h + share * self.affine("h", x, self.previous(mark), m=mark)
+        c = 0.5 * c + h + delta
+        return self.linear("y", "o", h * delta, units=3) + mean(c), h, c
+
+
+class Unread(Cell):
+    """The input itself is not read."""
+
+    def step(self, x: Any, h: Any, *, delta: Any) -> Any:
+        return h * exp(-delta) + self.affine("h", e=delta)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: type(cell).__name__)
@@ -94,6 +119,46 @@ def test_steps_beside_the_sweep(cell: Cell, features: int) -> None:
         data = Data.draw(cell, features, setting)
         truth, found = eager(data), native(data, torch.float64)
         assert worst(found.all(), truth.all())[0] < 1e-10, setting
+
+
+@needs_native
+@pytest.mark.parametrize("cell", [Irregular(7), Unread(33)])
+@pytest.mark.parametrize(
+    ("batch", "steps", "options"),
+    [
+        (3, 9, {"lengths": [4, 0, 9]}),
+        (1, 300, {}),
+        (9, 5, {"truncate": 2, "reverse": True, "return_all_states": True}),
+    ],
+)
+def test_further_inputs(
+    cell: Cell, batch: int, steps: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = cell.program(5)
+    assert strata_of(program.as_states) is not None
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    inputs = {given.name: normal(batch, steps, given.width or 1) for given in program.inputs}
+    weights = [normal(*family.shape) for family in program.families]
+    extra = {name: value for name, value in inputs.items() if name not in ("x", "position")}
+    monkeypatch.delenv("NABI_NATIVE", raising=False)
+    calls, results = Calls(monkeypatch), []
+    for way in ("1", "0"):
+        monkeypatch.setenv("NABI_NATIVE", way)
+        output, finals, every = scan(program, inputs["x"], None, weights, extra=extra, **options)
+        found = [output, *finals, *(every or ())]
+        cotangents = [torch.cos(torch.arange(1.0, one.numel() + 1).double()).view_as(one) for one in found]
+        leaves = [inputs["x"], *extra.values(), *weights]
+        gradients = torch.autograd.grad(
+            found, leaves, cotangents, allow_unused=True, materialize_grads=True
+        )  # fmt: skip
+        results.append([*found, *gradients])
+    assert (calls.forward, calls.backward) == (1, 1)
+    for one, two in zip(*results, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-10 * (1 + float(two.detach().abs().max())))
 
 
 @needs_native

@@ -36,7 +36,7 @@ _found: "WeakKeyDictionary[Program, Strata | None]" = WeakKeyDictionary()
 def strata_of(program: Program) -> "Strata | None":
     """Return the strata of a program, worked out once.
 
-    None if its loop holds a product or a reduction, if a value connects units, or if it has further inputs.
+    None if its loop holds a product or a reduction, or if a value reads other units.
     """
     with LOCK:
         if program not in _found:
@@ -136,7 +136,7 @@ class Strata:
     def is_possible(self) -> bool:
         """Whether a step can be computed like this, and its derivative."""
         outputs, program = self.program.plan.outputs, self.program
-        if len(program.inputs) > 1 or program.has_axes or any(map(is_across, program.derivative.nodes)):
+        if program.has_axes or any(map(is_across, program.derivative.nodes)):
             return False
         if not self.loop or any(_is_heavy(node) and not node.has_rows for node in self.program.plan.nodes):
             return False
@@ -316,7 +316,7 @@ class BackwardStrata:
         loop: from the last step to the first.
         end: cotangents of products before the loop.
         shifted: by shifted state the cotangent of its old value, the last in a chain first.
-        input: the cotangent of the input, None if no equation reads it.
+        input: the cotangents of the inputs, None if no equation reads one.
     """
 
     begin: Schedule

@@ -114,7 +114,7 @@ class BackwardWriter(WeightGradients):
         if self.kernel.need_weights:
             self.all_gradients(rows, b.icmp_signed(">", turn, index(0)))
         if self.kernel.need_input:
-            self._clear_inputs(rows)
+            self.clear_inputs(rows)
         if self.after is not None:
             share = k.part_of_all(rows)
             self.base_row, self.panel_shift = self.first_row, index(0)
@@ -213,26 +213,6 @@ class BackwardWriter(WeightGradients):
             v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
         if self.kernel.need_input and any(node is found for found in self.kernel.values.inputs_of_step):
             self.store_input(node, value, place)
-
-    def store_input(self, node: Node, value: Any, place: Place) -> None:
-        """Store a value as the gradient of the inputs that it is the cotangent of."""
-        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
-            if node is cotangent:
-                address = self.row_of_input("input_gradient", given, place.row)
-                self.v.store(value, self.column(address, place), 0, place.mask)
-
-    def _clear_inputs(self, rows: Any) -> None:
-        """Zero the gradients of inputs without a cotangent, in this thread's share of a chunk's rows."""
-        k, b, v = self.k, self.b, self.v
-        self.base_row = self.first_row
-        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
-            if cotangent is not None:
-                continue
-            columns = self.columns(given.width or 1)
-            first, stop = k.part_of_all(rows)
-            with loop_over(b, first, stop) as row, loop_over(b, 0, columns.count) as vector:
-                address = self.row_of_input("input_gradient", given, row)
-                v.store(v.zero, address, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return the index of a reduction; those of the forward pass were kept for every row."""

@@ -155,6 +155,8 @@ class ChunkMemory(StepMemory):
 
     def load(self, node: Node, place: Place) -> Any:
         """Load units of a value of the chunk."""
+        if node.operation == "input" and node.width is None:
+            return super().load(node, place)
         return self.v.load(self.column(self.row_of(node, place.row), place), 0, place.mask)
 
     def store(self, node: Node, value: Any, place: Place) -> None:

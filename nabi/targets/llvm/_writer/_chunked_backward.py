@@ -107,6 +107,7 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
             k.wait_for_all()
         if "input" in self.stages:
             self.run_stage(self.stages["input"])
+            self.clear_inputs(self.rows)
         if kernel.need_weights:
             self.lay_operands(self.first_step, self.stop)
             self.leave_step()
@@ -253,9 +254,8 @@ class ChunkedBackwardWriter(ChunkMemory, WeightGradients):
                 b.add(b.mul(place.vector, self.panel_line), row),
                 place.mask,
             )
-        if self.kernel.need_input and node is self.derivative.inputs[0]:
-            address = self.row_of_packed("input_gradient", self.program.input_size, place.row)
-            v.store(value, self.column(address, place), 0, place.mask)
+        if self.kernel.need_input:
+            self.store_input(node, value, place)
 
     def kept_numbers(self) -> tuple[Node, ...]:
         """Return the reductions of the forward pass."""

@@ -1,4 +1,7 @@
-"""Gradients of weights in a backward kernel: operands of products are laid in panels, then multiplied."""
+"""What backward kernels share: gradients of inputs, and those of weights.
+
+Operands of products are laid in panels, then multiplied.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +15,7 @@ from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._schedule import Schedule
 from nabi.targets.llvm._plan._tiles import Columns
 from nabi.targets.llvm._writer._gradients import GradientWriter, Side
+from nabi.targets.llvm._writer._passes import Place
 from nabi.targets.llvm._writer._products import Panel
 from nabi.targets.llvm._writer._step_memory import StepMemory
 
@@ -49,6 +53,26 @@ class WeightGradients(StepMemory):
 
     def columns(self, width: int) -> Columns:
         return Columns(width, self.kernel.lanes, 1)
+
+    def store_input(self, node: Node, value: Any, place: Place) -> None:
+        """Store a value as the gradient of the inputs that it is the cotangent of."""
+        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
+            if node is cotangent:
+                address = self.row_of_input("input_gradient", given, place.row)
+                self.v.store(value, self.column(address, place), 0, place.mask)
+
+    def clear_inputs(self, rows: Any) -> None:
+        """Zero the gradients of inputs without a cotangent, in this thread's share of a chunk's rows."""
+        k, b, v = self.k, self.b, self.v
+        self.base_row = self.first_row
+        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
+            if cotangent is not None:
+                continue
+            columns = self.columns(given.width or 1)
+            first, stop = k.part_of_all(rows)
+            with loop_over(b, first, stop) as row, loop_over(b, 0, columns.count) as vector:
+                address = self.row_of_input("input_gradient", given, row)
+                v.store(v.zero, address, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
 
     def lay_operands(self, start: Any, stop: Any) -> None:
         """Store the input and the states that products read in panels."""
