@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
 from math import prod
@@ -15,6 +15,7 @@ from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, und
 from nabi.ir._further_inputs import further_inputs
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
+from nabi.ir._local_names import local_names
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
 from nabi.ir._states import check_width, state_widths
@@ -554,7 +555,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     finally:
         current_trace.reset(token)
     states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
-    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
+    return Program.make(cell, trace, input_size, states, outputs, local_names(cell, trace), initial)
 
 
 def find_program(name: str) -> Program:
@@ -575,36 +576,3 @@ def _is_hashable(value: object) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
-    """Collect the variable names of the step, to print the equations as written.
-
-    The values of a list are named with numbers: what a loop appends to `g` becomes `g1`, `g2`, ...
-    """
-    names: dict[int, str] = {}
-    for frame, part in trace.frames.values():
-        if frame.f_locals.get("self") is not (part.cell or cell):
-            continue
-        for name, value in _with_lists(frame.f_locals):
-            if part.prefix:
-                name = f"{name.removesuffix('_t')}_{part.prefix}"
-            # If a step calls another one, its own name for a value is better than `h_t`, the final state.
-            if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
-                "",
-                *cell.states,
-                cell.output,
-            ):
-                names[value.index] = name
-    trace.frames.clear()
-    return names
-
-
-def _with_lists(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables of a frame, and those of its lists."""
-    for name, value in found.items():
-        yield name, value
-    for name, value in found.items():
-        if isinstance(value, list):
-            numbered = [one for one in value if isinstance(one, Node) and one.arguments]
-            yield from ((f"{name}{number}", one) for number, one in enumerate(numbered, 1))
