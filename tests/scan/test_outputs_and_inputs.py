@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import nabi.nn
 from nabi.ir import Cell, find_program
 from nabi.ir._recipe import make_again
 from nabi.ir.functions import exp, sigmoid, tanh
@@ -203,3 +204,14 @@ def test_products_of_two_inputs_on_torch(monkeypatch: pytest.MonkeyPatch) -> Non
         total = x[:, t] @ weights["W_x"].T + mark[:, t] @ weights["W_m"].T + h @ weights["W_h"].T
         h = torch.tanh(0.5 * h + total + weights["b"])
         torch.testing.assert_close(output[:, t], h)
+
+
+@pytest.mark.parametrize("cell", [Everything(5), Diagonal(5)])
+def test_torch_compile_traces_it(cell: Cell) -> None:
+    rnn = nabi.nn.RNN(cell, input_size=4)
+    x, static = torch.randn(2, 6, 4), torch.randn(2, cell.input_width("static", 4) or 1)
+    compiled = torch.compile(lambda x, s: rnn(x, static=s)[0], backend="aot_eager", fullgraph=True)
+    output = compiled(x, static)
+    torch.testing.assert_close(output, rnn(x, static=static)[0])
+    output.sum().backward()
+    assert all(weight.grad is not None for weight in rnn.parameters())

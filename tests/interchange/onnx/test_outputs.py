@@ -9,6 +9,7 @@ from nabi import layers, models
 from nabi.interchange import write_onnx
 
 from ...ir.test_outputs import Readout
+from ...scan.test_outputs_and_inputs import Everything
 
 runtime = pytest.importorskip("onnxruntime")
 
@@ -55,3 +56,17 @@ def test_a_module_that_goes_on_from_its_states(tmp_path) -> None:
         output, *states = session.run(None, dict(zip(names, [part.numpy(), *states], strict=True)))
         outputs.append(output)
     np.testing.assert_allclose(np.concatenate(outputs, 1), rnn(x)[0].detach().numpy(), atol=1e-5)
+
+
+def test_a_module_with_further_inputs_and_older_states(tmp_path) -> None:
+    torch.manual_seed(0)
+    rnn = nabi.nn.RNN(Everything(5), input_size=4)
+    inputs = {"x": torch.randn(2, 6, 4), "delta": torch.rand(2, 6), "static": torch.randn(2, 2)}
+    write_onnx(rnn, tmp_path / "further.onnx")
+    session = runtime.InferenceSession(tmp_path / "further.onnx")
+    names = [one.name for one in session.get_inputs()]
+    given = {name: inputs["x" if name == "input" else name].numpy() for name in names}
+    with torch.no_grad():
+        output, state = rnn(inputs.pop("x"), **inputs)
+    for found, wanted in zip(session.run(None, given), (output, *state), strict=True):
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
