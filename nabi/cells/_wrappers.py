@@ -29,7 +29,7 @@ class Wrapper(Cell):
         cell: the cell, such as `GRU(64)`.
 
     Raises:
-        ArgumentError: `cell` is no cell.
+        ArgumentError: `cell` is no cell, or its output is none of its states.
     """
 
     units: int = dataclasses.field(init=False, repr=False, default=1)
@@ -44,6 +44,11 @@ class Wrapper(Cell):
     def __post_init__(self) -> None:
         if not isinstance(self.cell, Cell):
             raise ArgumentError(f"cell: expected a cell such as GRU(64), got {_checks.short(self.cell)}")
+        if self.cell.output:
+            raise ArgumentError(
+                f"cell: expected a cell whose output is its first state, got {self.cell!r}, whose output is "
+                f"{self.cell.output}"
+            )
         self._keep("units", self.cell.units)
         self._keep("use_bias", self.cell.use_bias)
         self._keep("states", (*self.own_states, *self.cell.states))
@@ -119,7 +124,9 @@ class RecurrentDropout(Wrapper):
 
     def drop(self, gate: str, letter: str, value: Node) -> Node:
         """Return the operand of a product, dropped if it has a state in it."""
-        if not (self.rate and value.reads_state and self._trace().training):
+        trace = self._trace()
+        has_state = value.reads_state and value.name not in trace.delays
+        if not (self.rate and has_state and trace.training):
             return value
         noise = Noise(f"d_{letter}", value.width or 1, self.rate, "dropout", per_step=False)
         return self._noise(noise) * value

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from keyword import iskeyword
 from math import prod
@@ -15,8 +15,10 @@ from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, und
 from nabi.ir._further_inputs import further_inputs
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
+from nabi.ir._local_names import local_names
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir._states import check_width, state_widths
 from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
 from nabi.ir.initial import Constant, InitialValue, Learned, as_initial
@@ -30,7 +32,8 @@ class Cell(Composing):
     """A recurrent cell: its equations, written once, for one row and one time step.
 
     A subclass names its `states` and writes `step(self, x, *states)`, which returns the new states in the
-    same order. The output of a cell is its first state. Annotated attributes become constructor
+    same order. The output of a cell is its first state, unless the cell names its `output`: then the step
+    returns that value first, and the new states after it. Annotated attributes become constructor
     arguments, as in a dataclass; a cell is immutable, compares by value and can be a dictionary key.
 
     Keyword arguments of `step` are further inputs: `delta`, the time since the last step; `observed`, which
@@ -70,6 +73,12 @@ class Cell(Composing):
     recurrent_dropout: float = 0.0
 
     states: ClassVar[tuple[str, ...]] = ("h",)
+    output: ClassVar[str] = ""
+    """The name of an output that is no state, such as `y = C h + D x`; empty if it is the first state.
+
+    Nothing is carried from step to step for it, and products that only the output reads are computed after
+    the loop, for many steps at once.
+    """
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -105,7 +114,7 @@ class Cell(Composing):
         raise CellError(f"{type(self).__name__} has no equations: write step(self, x, *states)")
 
     def state_width(self, name: str) -> int:
-        """Return the width of a state: that of its axes, or `units`, unless overridden."""
+        """Return the width of a state, or the `output`: that of its axes, or `units`, unless overridden."""
         shape = self.state_shape(name)
         return prod(shape) if shape else self.units
 
@@ -127,8 +136,8 @@ class Cell(Composing):
 
     @property
     def output_width(self) -> int:
-        """Width of the output, which is the first state."""
-        return self.state_width(self.states[0])
+        """Width of the output, which is the first state unless the cell names another one."""
+        return self.state_width(self.output or self.states[0])
 
     # Used in a step.
 
@@ -226,7 +235,8 @@ class Cell(Composing):
         is_number = isinstance(operand, Node) and operand.width is None
         operand = trace.as_operand(operand) if is_number else operand
         width = self._width_of(operand, "linear")
-        role, rate = ("recurrent", self.recurrent_dropout) if operand.reads_state else ("input", self.dropout)
+        is_recurrent = operand.reads_state and operand.name not in trace.delays
+        role, rate = ("recurrent", self.recurrent_dropout) if is_recurrent else ("input", self.dropout)
         if rate and trace.training and not is_number:
             noise = Noise(f"d_{letter}{gate}", width, rate, "dropout", per_step=False)
             operand = operand * self._noise(noise)
@@ -413,7 +423,7 @@ class Cell(Composing):
         trace = self._trace()
         if not isinstance(gate, str) or not (gate or role == "parameter"):
             raise CellError(f"{trace.where()}: gate: expected a name, got {gate!r}")
-        shape = tuple(_width(f"{trace.where()}: units", size) for size in shape)
+        shape = tuple(check_width(f"{trace.where()}: units", size) for size in shape)
         name = (f"{family}{gate}" if "_" in family else f"{family}_{gate}") if gate else family
         name, family = trace.part.named(name), trace.part.named(family)
         new = Parameter(name, gate, family, shape, role, self._initial(name, init), trained, scalar)
@@ -450,7 +460,7 @@ class Cell(Composing):
                 f"{trace.where()}: derived: expected an object of nabi.ir.derived, got {_checks.short(how)}"
             )
         try:
-            found = how.sources(tuple(_width(f"{trace.where()}: units", size) for size in shape))
+            found = how.sources(tuple(check_width(f"{trace.where()}: units", size) for size in shape))
         except ArgumentError as problem:
             raise CellError(f"{trace.where()}: {name}: {problem}") from None
         names = []
@@ -524,7 +534,7 @@ class Cell(Composing):
 def _program(cell: Cell, input_size: int, training: bool) -> Program:
     name = type(cell).__name__
     trace = Trace(name, training)
-    widths, shapes = _state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
+    widths, shapes = state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
     token = current_trace.set(trace)
     try:
         x = trace.input("x", input_size)
@@ -544,7 +554,8 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         initial = tuple(cell._initial_state(*one) for one in zip(cell.states, widths, strict=True))
     finally:
         current_trace.reset(token)
-    return Program.make(cell, trace, input_size, states, outputs, _local_names(cell, trace), initial)
+    states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
+    return Program.make(cell, trace, input_size, states, outputs, local_names(cell, trace), initial)
 
 
 def find_program(name: str) -> Program:
@@ -559,73 +570,9 @@ def find_program(name: str) -> Program:
     return made
 
 
-def _state_widths(cell: Cell) -> list[int]:
-    """Return the widths of the states, checked with their names."""
-    name, states = type(cell).__name__, cell.states
-    if not isinstance(states, tuple) or not states or not all(isinstance(state, str) for state in states):
-        raise CellError(f'{name}: states: expected a tuple of names such as ("h",), got {states!r}')
-    words = all(s.isidentifier() and not iskeyword(s) and s[0] != "_" and "__" not in s for s in states)
-    if len(set(states)) < len(states) or "x" in states or not words:
-        raise CellError(
-            f"{name}: states: expected different names, each a word without leading or double underscores "
-            f"and none of them x, got {states!r}"
-        )
-    found = []
-    for state in states:
-        width = _width(f"{name}: state_width({state!r})", cell.state_width(state))
-        shape = cell.state_shape(state)
-        sizes = isinstance(shape, tuple) and all(isinstance(size, int) and size > 0 for size in shape)
-        if not sizes or (shape and prod(shape) != width):
-            raise CellError(
-                f"{name}: state_shape({state!r}): expected a tuple of positive sizes whose product is the "
-                f"width, {width}, got {shape!r}"
-            )
-        found.append(width)
-    return found
-
-
-def _width(where: str, value: Any) -> int:
-    try:
-        return _checks.whole(where, value)
-    except ArgumentError as problem:
-        raise CellError(str(problem)) from None
-
-
 def _is_hashable(value: object) -> bool:
     try:
         hash(value)
     except TypeError:
         return False
     return True
-
-
-def _local_names(cell: Cell, trace: Trace) -> dict[int, str]:
-    """Collect the variable names of the step, to print the equations as written.
-
-    The values of a list are named with numbers: what a loop appends to `g` becomes `g1`, `g2`, ...
-    """
-    names: dict[int, str] = {}
-    for frame, part in trace.frames.values():
-        if frame.f_locals.get("self") is not (part.cell or cell):
-            continue
-        for name, value in _with_lists(frame.f_locals):
-            if part.prefix:
-                name = f"{name.removesuffix('_t')}_{part.prefix}"
-            # If a step calls another one, its own name for a value is better than `h_t`, the final state.
-            if isinstance(value, Node) and names.get(value.index, "").removesuffix("_t") in (
-                "",
-                *cell.states,
-            ):
-                names[value.index] = name
-    trace.frames.clear()
-    return names
-
-
-def _with_lists(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables of a frame, and those of its lists, unless a list's name begins with `_`."""
-    for name, value in found.items():
-        yield name, value
-    for name, value in found.items():
-        if isinstance(value, list) and not name.startswith("_"):
-            numbered = [one for one in value if isinstance(one, Node) and one.arguments]
-            yield from ((f"{name}{number}", one) for number, one in enumerate(numbered, 1))

@@ -1,6 +1,6 @@
 """Running the step of one cell within a trace: as a whole program, or as a part of another cell's step.
 
-`Composing` has what a cell is made of others with: cells inside, older states, changes of their products.
+`Composing` has what a cell is made of others with: cells inside, older states and inputs, changed products.
 """
 
 import functools
@@ -36,7 +36,7 @@ def undelayed(name: str, delays: dict[str, int]) -> str:
 def run_step(
     trace: Trace, cell: "Composing", x: Node, states: list[Node], further: Mapping[str, Any]
 ) -> tuple[Any, ...]:
-    """Call the step of a cell, and return the new states, those of its delays among them.
+    """Call the step of a cell, and return what it returns, with the new states of its delays at the end.
 
     `further` are the inputs beside `x`, by name.
     """
@@ -54,7 +54,7 @@ def run_step(
     finally:
         trace.part = before
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
-    if len(outputs) != len(own):
+    if len(outputs) != len(own) + bool(cell.output):
         return outputs
     # Each older value moves on by one step; the newest of them is the state before this step.
     return (*outputs, *(value for line in lines.values() for value in line[:-1]))
@@ -84,11 +84,12 @@ def _run_part(
         outputs = run_step(trace, cell, replace(x, letter="x"), given, further)
     finally:
         trace.part = before
-    if len(outputs) != len(names):
+    results = (cell.output, *names) if cell.output else names
+    if len(outputs) != len(results):
         raise CellError(
-            f"{trace.where()}: inner: {kind} returned {len(outputs)} values for {len(names)} states"
+            f"{trace.where()}: inner: {kind} returned {len(outputs)} values for {', '.join(results)}"
         )
-    for state, value in zip(names, outputs, strict=True):
+    for state, value in zip(results, outputs, strict=True):
         if not isinstance(value, Node) or value.width != cell.state_width(state):
             raise CellError(
                 f"{trace.where()}: inner: the new {state} of {kind} is {value!r}, expected a value of "
@@ -149,7 +150,8 @@ class Composing(ReadingInputs):
             **further: what it reads beside `x`, any values and numbers.
 
         Returns:
-            Its new states as a tuple, or one value if it has one state.
+            Its new states as a tuple, or one value if it has one state. An output that is no state comes
+            before them.
 
         Raises:
             CellError: `cell` is no cell, `name` is no word, or a state is missing or has another width.
@@ -210,6 +212,44 @@ class Composing(ReadingInputs):
                 f"says ({len(line)} for {state!r}), got {steps!r}"
             )
         return line[steps - 1]
+
+    def previous(self, value: Node) -> Node:
+        """Return the input of the step before: `x_{t-1}`, zero at the first step.
+
+        The cell gets one more state for it, `x1`, so a sequence that is cut in two gives the same numbers as
+        the whole: the second part goes on from the states of the first. `previous(previous(x))` is the input
+        two steps before, with the state `x2`. Products with it do not wait for the other states: they are
+        computed before the loop.
+
+        Args:
+            value: the input of the step, or what `previous` returned.
+
+        Raises:
+            CellError: it is another value, or the cell has a state of that name.
+
+        Example:
+            >>> from nabi.ir import Cell
+            >>> from nabi.ir.functions import tanh
+            >>> class Difference(Cell):
+            ...     def step(self, x, h):
+            ...         return 0.9 * h + tanh(self.affine("h", x, self.previous(x)))
+            >>> program = Difference(units=2).program(input_size=3)
+            >>> program.state_names, program.equations
+            (('h', 'x1'), ('h_t = 0.9 h_{t-1} + tanh(W_xh x_t + W_x1h x_{t-1} + b_h)',))
+        """
+        trace = self._trace()
+        is_input = isinstance(value, Node) and (value.operation == "input" or value.name in trace.delays)
+        if not is_input or value.width is None:
+            raise CellError(
+                f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
+            )
+        found = trace.delayed(value)
+        if found.name in (*self.states, self.output, *trace.inputs):
+            raise CellError(
+                f"{trace.where()}: previous: expected no state or input named {found.name}, which would hold "
+                f"{value!r} of the step before; give yours another name"
+            )
+        return found
 
     def changing(
         self,

@@ -3,10 +3,10 @@
 import inspect
 from typing import Any, ClassVar
 
-from nabi import _checks
-from nabi.errors import ArgumentError, CellError
+from nabi.errors import CellError
 from nabi.ir._graph._nodes import Node, Trace
 from nabi.ir._graph._numbers import is_number
+from nabi.ir._states import check_width
 
 __all__ = ["ReadingInputs", "further_inputs"]
 
@@ -15,6 +15,7 @@ class ReadingInputs:
     """The methods by which a cell describes what it needs: inputs beside `x`, and settings."""
 
     states: ClassVar[tuple[str, ...]]
+    output: ClassVar[str]
     sequence_inputs: ClassVar[tuple[str, ...]] = ("static",)
     """The further inputs that are given once for a sequence; the others come with every step."""
 
@@ -88,24 +89,19 @@ def further_inputs(cell: ReadingInputs, trace: Trace, input_size: int) -> dict[s
     for name, argument in inspect.signature(cell.step).parameters.items():
         if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
-        if name in cell.states or name == "x":
-            raise CellError(f"{where}: {name}: expected another name for an input than x and those of states")
+        if name in (*cell.states, "x", cell.output):
+            raise CellError(
+                f"{where}: {name}: expected another name for an input than x and those of states and output"
+            )
         default = argument.default
         if default is not inspect.Parameter.empty and not is_number(default):
             raise CellError(f"{where}: {name}: expected a number as its default, got {default!r}")
         width = cell.input_width(name, input_size)
         found[name] = trace.input(
             name,
-            None if width is None else _checked(f"{where}: input_width({name!r})", width),
+            None if width is None else check_width(f"{where}: input_width({name!r})", width),
             per_sequence=name in cell.sequence_inputs,
             default=None if default is inspect.Parameter.empty else float(default),
             learns=name != "position",
         )
     return found
-
-
-def _checked(where: str, value: Any) -> int:
-    try:
-        return _checks.whole(where, value)
-    except ArgumentError as problem:
-        raise CellError(str(problem)) from None

@@ -49,17 +49,18 @@ class Program(Traced):
         cell: the traced cell.
         training: whether its random inputs are drawn.
         input_size: width of the input.
-        state_names, state_widths: the states in order; the first is the output.
+        state_names, state_widths: the states in order; the first is the output unless `readout` is another.
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order of use in the equations.
         noises: random inputs, drawn outside the step.
         inputs: what the step reads from outside; `x` is the first.
         nodes: all nodes in order of computation.
         outputs: the new states.
+        readout: an output that is no state, or None.
         names: the variable names of values in the step, by node index.
         initial: for each state the number that it starts with, or the name of a parameter.
         is_lowered: whether it is what another program is run as.
-        whole: the program that this one is the part of that runs at every step; None for a whole one.
+        whole: the program that `as_states` or `at_every_step` made this one of; None for others.
     """
 
     whole: "Program | None" = None
@@ -80,7 +81,13 @@ class Program(Traced):
         Raises:
             CellError: the number or the width of the new states is wrong, or one is not a value of the step.
         """
-        outputs = _new_states(cell, trace, states, outputs)
+        readout = None
+        if cell.output:
+            readout, outputs = _readout(cell, trace, outputs)
+        found = _new_states(cell, trace, states[: len(cell.states)], outputs)
+        outputs = (*found, *trace.delays.values())
+        # An earlier input is zero before the first one.
+        initial = (*initial, *[0.0] * (len(states) - len(initial)))
         kept = [parameter for parameter in trace.parameters.values() if parameter.derived is None]
         parameters = _grouped(tuple(kept))
         trace.parameters.update({parameter.name: parameter for parameter in parameters})
@@ -88,32 +95,67 @@ class Program(Traced):
             cell=cell,
             training=trace.training,
             input_size=input_size,
-            state_names=tuple(cell.states),
-            state_widths=tuple(cell.state_width(name) for name in cell.states),
+            state_names=tuple(state.name for state in states),
+            state_widths=tuple(state.width or 1 for state in states),
             families=_families(parameters),
             parameters=parameters,
             noises=tuple(trace.noises.values()),
             inputs=tuple(trace.inputs.values()),
             trace=trace,
-            nodes=needed(outputs),
+            nodes=needed(outputs if readout is None else (readout, *outputs)),
             outputs=outputs,
+            readout=readout,
             names=names,
             initial=initial,
             is_lowered=is_lowered,
         )
-        found = program._registered()
-        assert found.is_plain or not is_lowered  # found out here: torch.compile cannot trace it
-        return found
+        return program._registered()
 
     def _registered(self) -> "Program":
         verify(self)
         PROGRAMS[self.key] = PROGRAMS[self.recipe] = self
+        # Found out and made here: torch.compile reads these, and cannot trace how they are made.
+        assert self.is_plain or not self.is_lowered
+        assert self.as_states.readout is None
         return self
+
+    @property
+    def readouts(self) -> int:
+        """How many outputs there are that are no states: 0 or 1."""
+        return 0 if self.readout is None else 1
+
+    @property
+    def shows_readout(self) -> bool:
+        """Whether it is what `as_states` made: its first state is an output that is no state of the cell."""
+        return self.readout is None and bool(self.cell.output)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is what `at_every_step` made of a program, perhaps with a readout as a state."""
+        if self.whole is None:
+            return False
+        return self.whole.is_part if self.shows_readout else True
+
+    @cached_property
+    def as_states(self) -> "Program":
+        """The program whose first state is the output, for what runs programs: itself if that is so already.
+
+        A readout becomes a state that nothing reads, in front of the others.
+        """
+        if self.readout is None:
+            return self
+        width = self.readout.width
+        assert width is not None
+        program = replace(
+            self, state_names=(self.cell.output, *self.state_names), state_widths=(width, *self.state_widths),
+            outputs=(self.readout, *self.outputs), readout=None, whole=self, initial=(0.0, *self.initial),
+        )  # fmt: skip
+        return program._registered()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles store the origin of the program, which is traced again or found in the cache.
         if self.whole is not None:
-            return getattr, (self.whole, "at_every_step")
+            return getattr, (self.whole, "as_states" if self.shows_readout else "at_every_step")
         made = _lowered_program if self.is_lowered else type(self.cell).program
         return made, (self.cell, self.input_size, self.training)
 
@@ -135,7 +177,7 @@ class Program(Traced):
     @cached_property
     def lowered(self) -> Lowered | None:
         """What is computed once a call, and the program that runs after it; None where there is nothing."""
-        found = None if self.is_lowered else rewrite(self)
+        found = None if self.is_lowered or self.whole is not None else rewrite(self)
         if found is None:
             return None
         program = Program.make(
@@ -161,21 +203,23 @@ class Program(Traced):
         """
         if not any(given.per_sequence for given in self.inputs):
             return self
-        trace, outputs, names = without_sequences(self, self.sequence_values)
-        nodes = needed(outputs)
+        if self.whole is not None and self.shows_readout:
+            return self.whole.at_every_step.as_states
+        trace, readout, outputs, names = without_sequences(self, self.sequence_values)
+        nodes = needed(outputs if readout is None else (readout, *outputs))
         drawn = {node.name for node in nodes if node.operation == "noise"}
         parameters = tuple(trace.parameters.values())
         program = replace(
             self, families=_families(parameters), parameters=parameters, inputs=tuple(trace.inputs.values()),
             noises=tuple(noise for noise in self.noises if noise.name in drawn), trace=trace, nodes=nodes,
-            outputs=outputs, names=names, whole=self, initial=(0.0,) * len(self.state_names),
+            outputs=outputs, readout=readout, names=names, whole=self, initial=(0.0,) * len(self.state_names),
         )  # fmt: skip
         return program._registered()
 
     @cached_property
     def recipe(self) -> str:
         """The recipe by which an operator in another process recreates the program."""
-        return recipe_of(self, is_part=self.whole is not None)
+        return recipe_of(self, is_part=self.is_part)
 
     @cached_property
     def derivative(self) -> Derivative:
@@ -235,6 +279,28 @@ def _new_states(
             )
         found.append(new)
     return tuple(found)
+
+
+def _readout(cell: CellLike, trace: Trace, outputs: tuple[Any, ...]) -> tuple[Node, tuple[Any, ...]]:
+    """Check the output of a step that is no state; return it and what follows it."""
+    where, name = _where_it_returns(cell), cell.output
+    if len(outputs) == len(cell.states) + 1:
+        readout = outputs[0]
+        width = cell.state_width(name)
+        if not isinstance(readout, Node) or readout.trace is not trace:
+            raise CellError(
+                f"{where}: the output {name} is {type(readout).__name__}, not a value of the step"
+            )
+        if readout.width is None and width == 1 and readout.operation != "constant":
+            readout = trace.spread(readout, 1)
+        if readout.width != width:
+            given = "a scalar" if readout.width is None else f"of width {readout.width}"
+            raise CellError(f"{where}: the output {name} is {given}, state_width({name!r}) says {width}")
+        return readout, outputs[1:]
+    raise CellError(
+        f"{where}: step returned {len(outputs)} values for the output {name} and the states "
+        f"{', '.join(cell.states)}"
+    )
 
 
 def _where_it_returns(cell: CellLike) -> str:

@@ -32,6 +32,8 @@ def recipe_of(program: Traced, *, is_part: bool) -> str:
         "training": program.training,
         **({"part": "at_every_step"} if is_part else {}),
     }
+    if program.readout is None and cell.output:
+        found["as_states"] = True
     if program.is_lowered:
         found["lowered"] = True
     try:
@@ -55,6 +57,7 @@ def make_again(recipe: str, cells: type) -> Any:
             found["input_size"],
             bool(found["training"]),
         )
+        as_states = bool(found.get("as_states", False))
     except (TypeError, KeyError, ValueError):
         raise CellError(f"program: {recipe!r} is not known in this process; build its layer first") from None
     try:
@@ -64,6 +67,7 @@ def make_again(recipe: str, cells: type) -> Any:
             program = program.at_every_step
     except TypeError as problem:
         raise CellError(f"program: {name} does not take the arguments {arguments}: {problem}") from None
+    program = program.as_states if as_states else program
     if program.key != key:
         raise CellError(f"program: the equations of {name} are not those that the graph was made with")
     return program

@@ -158,8 +158,8 @@ class RNN(nn.Module, metaclass=_RNNType):
                     "have the arguments dropout and recurrent_dropout",
                     stacklevel=3,
                 )
-            self._state_widths = {name: cell.state_width(name) for name in cell.states}
             self._make_parameters(cell, as_device(device), as_floating(dtype))
+            self._state_widths = _state_widths([layer[0] for layer in self._programs])
             self.initial_values = as_initial_values(initial_values, [pair[0] for pair in self._programs])
             self.reset_parameters()
         else:
@@ -169,7 +169,8 @@ class RNN(nn.Module, metaclass=_RNNType):
                 device=device, dtype=dtype,
             )  # fmt: skip
         self._state_type = state_type(tuple(self._state_widths))
-        self.output_size = next(iter(self._state_widths.values())) * self._directions
+        width = cell.output_width if isinstance(cell, Cell) else next(iter(self._state_widths.values()))
+        self.output_size = width * self._directions
 
     def _make_parameters(self, cell: Cell, device: Any, dtype: torch.dtype | None) -> None:
         if self.input_size is None:
@@ -196,7 +197,8 @@ class RNN(nn.Module, metaclass=_RNNType):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew, as the cell, `initializer` and `initial_values` say."""
-        units = max(self._state_widths.values())
+        assert isinstance(self.cell, Cell)
+        units = max(self.cell.state_width(name) for name in self.cell.states)
         for index, names in enumerate(self._names):
             program = self._programs[index // self._directions][0]
             for name, family in zip(names, program.families, strict=True):
@@ -414,7 +416,7 @@ class RNN(nn.Module, metaclass=_RNNType):
             ) -> Result:
                 extra = layer_inputs(program, inputs, next(layers))
                 new = step(program, values, initial, weights, extra=extra)
-                return new[0], new, None
+                return new[0], new[program.readouts :], None
 
             output, final, _ = run_stack(run, self._layers(False), x, states, dtype)
         else:
@@ -508,3 +510,17 @@ class RNN(nn.Module, metaclass=_RNNType):
         parts += [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
         parts += [f"initial_values={self.initial_values!r}"] if self.initial_values else []
         return ", ".join(parts)
+
+
+def _state_widths(programs: list[Program]) -> dict[str, int]:
+    """Return the width of each state by its name; the states of all layers are stacked, so they are alike."""
+    widths = dict(zip(programs[0].state_names, programs[0].state_widths, strict=True))
+    for number, program in enumerate(programs):
+        for name, width in zip(program.state_names, program.state_widths, strict=True):
+            if width != widths[name]:
+                raise ArgumentError(
+                    f"num_layers: the state {name} is as wide as the input, {widths[name]} in layer 0 "
+                    f"and {width} in layer {number}; expected layers of one width, or num_layers=1 and a "
+                    "module for each layer"
+                )
+    return widths

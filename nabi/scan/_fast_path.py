@@ -65,6 +65,8 @@ def scan_full_batch(
             states = [state.unsqueeze(0) for state in states] if stacked else states
         if is_lowered(program, x.numel() // max(x.shape[-1], 1)):
             program, families, _ = lowered(program, found_families)
+    if program.readout is not None:
+        return _scan_with_readout(program, x, states, families, time_major, stacked)
     if states is None:
         tensors = (x, *families)
     elif len(states) == len(program.state_widths) and all(isinstance(state, Tensor) for state in states):
@@ -99,6 +101,24 @@ def scan_full_batch(
     run = _Run(program, *found, time_major, stacked, 0 if states is None else len(states))
     output, *last = _FullBatchScan.apply(run, *tensors)  # type: ignore[no-untyped-call]
     return output, tuple(last)
+
+
+def _scan_with_readout(
+    program: Program,
+    x: Tensor,
+    states: Sequence[Tensor] | None,
+    families: Sequence[Tensor],
+    time_major: bool,
+    stacked: bool,
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+    """Run a program whose output is no state: as a state in front of the others, which nobody sees."""
+    whole = program.as_states
+    if states is not None:
+        if not states or not isinstance(states[0], Tensor) or not states[0].dim():
+            return None
+        states = (states[0].new_zeros((*states[0].shape[:-1], whole.state_widths[0])), *states)
+    found = scan_full_batch(whole, x, states, families, time_major=time_major, stacked=stacked)
+    return None if found is None else (found[0], found[1][1:])
 
 
 class _Run:
@@ -230,6 +250,11 @@ class TrainingPass:
         new_finals: bool = False,
     ) -> None:
         self.shape = x.shape
+        self._readouts, program = program.readouts, program.as_states
+        if self._readouts:
+            # What it starts from is never read.
+            self._begin = (x.new_zeros((x.shape[0], program.state_widths[0])),)
+            states = (*self._begin, *states)
         self._program, self._families, self._options = program, families, options
         self._kept, self._need_families = options.kept(program), need_families
         self._plain = self._rows = Layout(None, None, None).rows(x, options)
@@ -257,7 +282,11 @@ class TrainingPass:
             x: the input.
             states: the initial states; with a mask those of all sequences are the same.
             mask: `[B, T]`, whether a step counts, or None when all do. States at others are zero.
+
+        An output that is no state comes before the states, at every step and at the last.
         """
+        if self._readouts:
+            states = (*self._begin, *states)
         rows = self._plain
         if mask is not None:
             rows = self._masked.rows(mask, self._native) or Layout(mask, None, None).rows(x, self._options)
@@ -299,7 +328,10 @@ class TrainingPass:
         rows = self._rows
         if isinstance(self._passes, TorchPasses) or rows is not self._plain or rows.place is not None:
             return None
-        return self._passes.bound(self._options.only_finals, need_input)
+        found = self._passes.bound(self._options.only_finals, need_input)
+        if found is None or not self._readouts:
+            return found
+        return found._replace(initial=found.initial[self._readouts :], final=found.final[self._readouts :])
 
     def _go_on_by_torch(self, problem: NativeError) -> None:
         give_up(self._program.key, type(self._program.cell).__name__, problem)
@@ -313,7 +345,8 @@ class TrainingPass:
 
         Args:
             cotangents: of the states that are kept; none of any stand for zeros.
-            final_cotangents: of the final states, or None.
+            final_cotangents: of the final states, behind that of the output at the last step if it is no
+                state, or None.
             need_input: whether the gradient of the input is wanted.
 
         Returns:
@@ -368,6 +401,7 @@ class PreparedStep:
         if program.noises:
             raise ArgumentError("program: it draws random numbers; trace the cell with training=False")
         families = check_families(program, parameters)
+        self._readouts, self._begin = program.readouts, {}  # type: tuple[int, dict[int, Tensor]]
         with torch.inference_mode(False), torch.no_grad():
             copies = tuple([family.detach().clone() for family in families])
             like = copies[0] if copies else torch.empty(0)
@@ -380,7 +414,7 @@ class PreparedStep:
         step = program.at_every_step
         own = {family.name for family in step.families}
         read = [w for family, w in zip(program.families, copies, strict=True) if family.name in own]
-        self._step = prepare_step(step, read if self._joins else copies)
+        self._step = prepare_step(step.as_states, read if self._joins else copies)
         self._families = copies
         self._given: tuple[Tensor, ...] | None = None
 
@@ -399,7 +433,8 @@ class PreparedStep:
             extra: what the step reads beside `x`, as `step` takes it.
 
         Returns:
-            The new states; the first is the output.
+            The new states; the first is the output. If the cell names an output that is no state, that, and
+            then the new states.
 
         Raises:
             ShapeError: `x` or a state has the wrong shape.
@@ -431,6 +466,18 @@ class PreparedStep:
                 program, x, families, _ = join_inputs(program, x, further, families, (), None)
         if is_watched() or (given and not are_ordinary(*states)) or not are_ordinary(x):
             with torch.no_grad():
-                return eager.step_function(program)(x, tuple(states), families, ())
-        self._given = new = self._step(x, states)
-        return new
+                whole = program.as_states
+                if self._readouts:
+                    states = (x.new_zeros(batch, whole.state_widths[0]), *states)
+                return eager.step_function(whole)(x, tuple(states), families, ())
+        if not self._readouts:
+            self._given = new = self._step(x, states)
+            return new
+        begin = self._begin.get(batch)
+        if begin is None:
+            # Only the last size is kept: nothing reads it, but a kernel wants memory there.
+            begin = like.new_zeros((batch, program.as_states.state_widths[0]))
+            self._begin = {batch: begin}
+        found = self._step(x, (begin, *states))
+        self._given = found[1:]
+        return found

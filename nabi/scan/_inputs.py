@@ -29,9 +29,11 @@ def prepare_inputs(program: Program) -> None:
     """Make what `join_inputs` calls, where the program is known: torch.compile cannot trace the making."""
     if program.lowered is not None:
         prepare_inputs(program.lowered.program)
-    if not program.derived and program.sequence_values and program.key not in _SEQUENCE_FUNCTIONS:
-        _SEQUENCE_FUNCTIONS[program.key] = eager.sequence_function(program)
+    if not program.derived and program.sequence_values:
+        # Programs for training and for inference may share a key; each has a part of its own.
         assert program.at_every_step.whole is program
+        if program.key not in _SEQUENCE_FUNCTIONS:
+            _SEQUENCE_FUNCTIONS[program.key] = eager.sequence_function(program)
 
 
 def check_extra(

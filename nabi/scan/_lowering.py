@@ -71,7 +71,12 @@ def run_declared(
             program, x, extra or {}, families, noises, layout, options.reverse
         )
     if starts is not None and states is not None and layout.resets is not None:
-        return run_with_resets(program, options, layout, x, states, starts, families, noises)
+        count = program.readouts
+        if count:
+            nothing = x.new_zeros((states[0].shape[0], program.output_width))
+            program, states, starts = program.as_states, (nothing, *states), (nothing, *starts)
+        kept, finals = run_with_resets(program, options, layout, x, states, starts, families, noises)
+        return kept, finals[count:]
     return run_scan(program, options, layout, x, states, families, noises)
 
 

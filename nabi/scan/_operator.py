@@ -38,9 +38,27 @@ def run_scan(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Run a program over time; arguments are valid already, and no states stand for zeros.
 
-    Returns the kept states at every step (`[B, T, width]`, or `[N, width]` for packed data) and the final
-    states `[B, width]`.
+    Returns the kept states at every step (`[B, T, width]`, or `[N, width]` for packed data), behind an output
+    that is no state, and the final states `[B, width]`.
     """
+    count = program.readouts
+    program = program.as_states
+    if count and states is not None:
+        states = (x.new_zeros((states[0].shape[0], program.state_widths[0])), *states)
+    kept, finals = _run_states(program, options, layout, x, states, families, noises)
+    return kept, finals[count:]
+
+
+def _run_states(
+    program: Program,
+    options: Options,
+    layout: Layout,
+    x: Tensor,
+    states: tuple[Tensor, ...] | None,
+    families: tuple[Tensor, ...],
+    noises: tuple[Tensor, ...],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Run a program whose first state is its output."""
     if states is None:
         sizes = layout.batch_sizes
         batch = x.shape[0] if sizes is None else int(sizes[0]) if len(sizes) else 0

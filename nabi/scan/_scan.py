@@ -70,7 +70,8 @@ def scan(
             `[B, T, width]`, for a whole sequence `[B, width]`; for `position` the number of the first step.
 
     Returns:
-        The output `[B, T, H]`, which is the first state at every step, zero where a step is not valid;
+        The output `[B, T, H]`, which is the first state at every step unless the cell names another one, zero
+        where a step is not valid;
         the final states, each `[B, width]`; and every state at every step or None.
 
     Raises:
@@ -113,7 +114,7 @@ def scan(
     noises = check_noise(program, noise, batch, (batch, time))
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_declared(program, options, layout, x, states, families, noises, further)
-    return kept[0], finals, kept if return_all_states else None
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def scan_packed(
@@ -162,7 +163,7 @@ def scan_packed(
     options = Options(reverse, None, return_all_states, recompute)
     layout = Layout(None, None, batch_sizes)
     kept, finals = run_declared(program, options, layout, data, states, families, noises, further)
-    return kept[0], finals, kept if return_all_states else None
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def run_direction(
@@ -194,7 +195,7 @@ def run_direction(
     plain = not (reverse or return_all_states or truncate is not None or recompute is not None)
     options = PLAIN if plain else Options(reverse, truncate, return_all_states, recompute)
     kept, finals = run_declared(program, options, layout, x, states, tuple(families), noises, extra)
-    return kept[0], finals, kept if return_all_states else None
+    return kept[0], finals, kept[program.readouts :] if return_all_states else None
 
 
 def _as_weights(

@@ -71,11 +71,12 @@ def static_scan(
         program, families, noise = lowered(program, families, noise)
     outputs = []
     for t, x in enumerate(inputs):
-        now = step(
+        found = step(
             program, x, now, families, [n[:, t] if n.dim() == 3 else n for n in noise],
             extra=_at_step(further, t),
         )  # fmt: skip
-        outputs.append(now[0])
+        outputs.append(found[0])
+        now = found[program.readouts :]
     return outputs, now
 
 
@@ -99,7 +100,8 @@ def step(
             this step, which must be given.
 
     Returns:
-        The new states; the first is the output.
+        The new states; the first is the output. If the cell names an output that is no state, that, and then
+        the new states.
 
     Raises:
         ShapeError: `x` or a state has the wrong shape.
@@ -131,14 +133,19 @@ def step(
         specs = zip(program.noises, noise, strict=True)
         spread = [value.unsqueeze(1) if spec.per_step else value for spec, value in specs]
         extra = {given.name: _over_time(given, (extra or {}).get(given.name)) for given in program.inputs[1:]}
-        return scan(program, x.unsqueeze(1), states, parameters, noise=spread, extra=extra)[1]
+        output, finals, _ = scan(program, x.unsqueeze(1), states, parameters, noise=spread, extra=extra)
+        return (output.squeeze(1), *finals) if program.readouts else finals
     if not noise:
         # The kernel for one time step; autograd wants the final states alone.
         found = scan_full_batch(program, x.unsqueeze(0), states, parameters, time_major=True)
         if found is not None:
-            return found[1]
+            return (found[0].squeeze(0), *found[1]) if program.readouts else found[1]
     families = check_families(program, parameters)
-    return eager.step_function(program)(x, _start(program, states, x.shape[0], x, families), families, noise)
+    start = _start(program, states, x.shape[0], x, families)
+    whole = program.as_states
+    if program.readouts:
+        start = (x.new_zeros(x.shape[0], whole.state_widths[0]), *start)
+    return eager.step_function(whole)(x, start, families, noise)
 
 
 def _over_time(given: Input, value: Any) -> Any:

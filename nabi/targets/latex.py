@@ -53,8 +53,10 @@ def document(program: Program) -> str:
     name = type(program.cell).__name__
     aligned = [line.replace(" = ", " &= ", 1) for line in equations(program)]
     states = [
-        f"the state ${symbol(output, LATEX, state)}$ width {output.width}"
-        for state, output in zip(program.state_names, program.outputs, strict=True)
+        f"the {'output' if output is program.readout else 'state'} ${symbol(output, LATEX, name)}$ width "
+        f"{output.width}"
+        for name, output in program.results.items()
+        if name not in program.trace.delays
     ]
     rows = []
     read = {node.name for node in program.nodes if node.operation in ("matrix", "parameter")}

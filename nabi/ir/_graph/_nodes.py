@@ -228,6 +228,8 @@ class Trace:
     nodes: list[Node] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     noises: dict[str, Noise] = field(default_factory=dict)
+    delays: dict[str, Node] = field(default_factory=dict)
+    """States that hold the input of an earlier step, and what each holds next: the input, or such a state."""
     inputs: dict[str, Input] = field(default_factory=dict)
     frames: dict[int, tuple[FrameType, Part]] = field(default_factory=dict)
     """Calls of `step` and whose they are; their variable names are read when they return."""
@@ -319,6 +321,15 @@ class Trace:
         """Return an input of one number as one unit, for a weight to be applied to."""
         is_number = node.operation == "input" and node.width is None
         return self.leaf("input", node.name, 1) if is_number else node
+
+    def delayed(self, value: Node) -> Node:
+        """Return the value that the input, or such a value of it, had a step before."""
+        source, steps = value, 1
+        while source.operation == "state":
+            source, steps = self.delays[source.name], steps + 1
+        name = f"{source.name}{steps}"
+        self.delays.setdefault(name, self.nodes[value.index])
+        return self.leaf("state", name, value.width)
 
     def constant(self, value: float) -> Node:
         """Return a constant."""

@@ -116,6 +116,10 @@ def symbol(node: Node, style: Style, name: str | None = None) -> str:
     when = {"input": "t", "state": "t-1", "noise": "t"}.get(node.operation, "")
     if node.operation == "input" and node.trace.inputs[node.name].per_sequence:
         when = ""
+    steps = 0
+    while node.operation == "state" and node.name in node.trace.delays:
+        node, steps = node.trace.delays[node.name], steps + 1
+    when = f"t-{steps}" if steps else when
     return style.symbol(node.name, when, _leaf_parts(node))
 
 
@@ -174,8 +178,9 @@ def equations(program: Traced, style: Style = TEXT) -> tuple[str, ...]:
             left = symbol(node, style, names[node.index])
             lines.append(f"{left} = {_render(node, names, style, top=True)[0]}")
     # A state passed on unchanged would have no line otherwise.
-    for name, output in zip(program.state_names, program.outputs, strict=True):
-        if names.get(output.index) != name and name not in program.trace.older:
+    for name, output in program.results.items():
+        is_kept = name in program.trace.delays or name in program.trace.older
+        if names.get(output.index) != name and not is_kept:
             right = _render(output, names, style, top=False)[0]
             lines.append(f"{symbol(output, style, name)} = {right}")
     return tuple(lines)
@@ -206,14 +211,15 @@ def named_nodes(program: Traced) -> dict[str, Node]:
     """
     names = _line_names(program)
     named = {names[node.index]: node for node in program.nodes if node.index in names}
-    handed_on = zip(program.state_names, program.outputs, strict=True)
-    return named | {name: output for name, output in handed_on if name not in named}
+    handed_on = program.results.items()
+    delays = program.trace.delays
+    return named | {name: output for name, output in handed_on if name not in named and name not in delays}
 
 
 def _line_names(program: Traced) -> dict[int, str]:
     names: dict[int, str] = {}
     taken = set()
-    for name, output in zip(program.state_names, program.outputs, strict=True):
+    for name, output in program.results.items():
         if output.arguments and output.index not in names:
             names[output.index] = name
             taken.add(name)
@@ -221,7 +227,7 @@ def _line_names(program: Traced) -> dict[int, str]:
     for index, name in program.names.items():
         short = name.removesuffix("_t")
         is_value = program.trace.nodes[index].arguments and index in in_use
-        if is_value and index not in names and short not in taken | set(program.state_names) | {"x"}:
+        if is_value and index not in names and short not in taken | set(program.results) | {"x"}:
             names[index] = short
             taken.add(short)
     return names

@@ -80,7 +80,14 @@ class _Writer:
         for node in self._program.nodes:
             if node.has_rows and node.index not in self.new:
                 self.new[node.index] = self._written(node)
-        found = tuple(self._argument(output, output.axes) for output in self._program.outputs)
+        program = self._program
+        # An earlier input stays as it is; the equations know it by this.
+        self.trace.older.update(program.trace.older)
+        self.trace.delays.update({name: self.new[one.index] for name, one in program.trace.delays.items()})
+        count = len(program.outputs) - len(program.trace.delays)
+        found = tuple(self._argument(output, output.axes) for output in program.outputs[:count])
+        if program.readout is not None:
+            found = (self._argument(program.readout, program.readout.axes), *found)
         noises = {one.name: one for one in self._program.noises if one.kind != "weights"}
         self.trace.noises.update(noises)
         return found

@@ -21,7 +21,7 @@ def of_sequences(program: Traced) -> tuple[Node, ...]:
         for argument in node.arguments
         if argument.index in same
     }
-    read.update({output.index: output for output in program.outputs if output.index in same})
+    read.update({output.index: output for output in program.results.values() if output.index in same})
     return tuple(read[index] for index in sorted(read))
 
 
@@ -43,7 +43,7 @@ def _same_in_a_sequence(program: Traced) -> set[int]:
 
 def without_sequences(
     program: Traced, values: tuple[Node, ...]
-) -> tuple[Trace, tuple[Node, ...], dict[int, str]]:
+) -> tuple[Trace, Node | None, tuple[Node, ...], dict[int, str]]:
     """Trace a step again with some of its values as inputs in the place of those of sequences.
 
     Args:
@@ -51,8 +51,8 @@ def without_sequences(
         values: from `of_sequences`.
 
     Returns:
-        The new trace, in which inputs are `x`, others of a step, and one for each value; the new states; and
-        the names of values.
+        The new trace, in which inputs are `x`, others of a step, and one for each value; the output that is
+        no state, or None; the new states; and the names of values.
     """
     old = program.trace
     trace = Trace(old.cell, old.training, noises=dict(old.noises), older=dict(old.older))
@@ -62,7 +62,7 @@ def without_sequences(
             trace.input(given.name, given.width, default=given.default, learns=given.learns)
     for number, value in enumerate(values):
         made[value.index] = trace.input(f"sequence_{number}", value.width)
-    waiting = list(program.outputs)
+    waiting = list(program.results.values())
     kept: set[int] = set()
     while waiting:
         node = waiting.pop()
@@ -80,5 +80,7 @@ def without_sequences(
         if node.index in kept:
             arguments = tuple(made[argument.index] for argument in node.arguments)
             made[node.index] = trace.make(node.operation, arguments, node.width, node.name, node.value)
+    trace.delays.update({name: made[value.index] for name, value in old.delays.items()})
     names = {made[i].index: name for i, name in program.names.items() if i in kept}
-    return trace, tuple(made[output.index] for output in program.outputs), names
+    readout = None if program.readout is None else made[program.readout.index]
+    return trace, readout, tuple(made[output.index] for output in program.outputs), names

@@ -189,8 +189,9 @@ def _sums(
         places = [program.family_of(addend.name) for addend in addends]
         if len({family for family, _ in places}) == 1 and join_slices(tuple(rows for _, rows in places)):
             return tuple(results), tuple(addends)
+    if any(node.index in early for node in maps):
+        return None  # with both before the loop there is no gain
     for product in products:
-        # It would also work with both before the loop, but without any gain.
         same = [node.index for node in product.results] == [node.index for node in addends]
         if same and all(addend.index in early for addend in addends):
             return tuple(results), tuple(addends)

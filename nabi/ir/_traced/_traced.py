@@ -25,8 +25,12 @@ class CellLike(Protocol):
     def states(self) -> tuple[str, ...]:
         """Names of the states."""
 
+    @property
+    def output(self) -> str:
+        """Name of an output that is no state, or nothing."""
+
     def state_width(self, name: str) -> int:
-        """Return the width of a state."""
+        """Return the width of a state, or of the output."""
 
     def state_shape(self, name: str) -> tuple[int, ...]:
         """Return the axes of a state; none where it has one axis."""
@@ -46,13 +50,14 @@ class Traced:
         cell: the cell it was traced from.
         training: whether its random inputs are drawn.
         input_size: width of the input.
-        state_names, state_widths: the states in order; the first is the output.
+        state_names, state_widths: the states in order; the first is the output unless `readout` is another.
         families: the tensors that a caller passes, in order.
         parameters: the weights of each gate that are kept, in the order in which the equations use them.
         noises: random inputs, drawn outside the step.
         inputs: what the step reads from outside; `x` is the first.
         nodes: every node in an order in which it can be computed.
         outputs: the new states.
+        readout: an output that is no state, or None.
         names: the names that the step gave to values, by node index.
         initial: for each state the number that it starts with, or the name of a parameter.
         is_lowered: whether it is what another program is run as, see `nabi.ir._traced._lowering`.
@@ -70,6 +75,7 @@ class Traced:
     trace: Trace = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     outputs: tuple[Node, ...] = field(repr=False)
+    readout: Node | None = field(repr=False)
     names: dict[int, str] = field(repr=False)
     initial: tuple[float | str, ...] = field(repr=False)
     is_lowered: bool = field(default=False, repr=False)
@@ -87,6 +93,18 @@ class Traced:
         kind = " lowered" if self.is_lowered else ""
         digest = hashlib.sha256(f"{self.cell!r} {self}{added}{kind}".encode()).hexdigest()[:16]
         return f"{type(self.cell).__name__}-{digest}"
+
+    @property
+    def results(self) -> dict[str, Node]:
+        """What a step returns, by name: an output that is no state, then the new states."""
+        states = dict(zip(self.state_names, self.outputs, strict=True))
+        return states if self.readout is None else {self.cell.output: self.readout, **states}
+
+    @property
+    def output_width(self) -> int:
+        """Width of the output."""
+        node = self.outputs[0] if self.readout is None else self.readout
+        return node.width or 1
 
     @property
     def state_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -157,5 +175,7 @@ class Traced:
                 label = f"  # {self.names[node.index]}" if node.index in self.names else ""
                 arguments = ", ".join(repr(argument) for argument in node.arguments)
                 lines.append(f"  {node!r} = {node.operation}({arguments}){label}")
+        if self.readout is not None:
+            lines.append(f"  output {self.cell.output}: {self.readout!r}")
         returned = ", ".join(f"{n}: {o!r}" for n, o in zip(self.state_names, self.outputs, strict=True))
         return "\n".join([*lines, f"  return {returned}"])

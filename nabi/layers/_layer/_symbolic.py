@@ -189,9 +189,9 @@ def _check_call(layer: LayerLike, arguments: tuple[Any, ...], keywords: dict[str
     signature = inspect.signature(type(layer).call)
     try:
         signature.bind_partial(layer, *arguments, **own)
-        known = getattr(layer, "further_inputs", None)
-        for name in own if known is not None else ():
-            if name not in signature.parameters and name not in known:
+        known: tuple[str, ...] | None = getattr(layer, "further_inputs", None)
+        for name in own:
+            if known is not None and name not in signature.parameters and name not in known:
                 raise TypeError(f"got an unexpected keyword argument {name!r}")
     except TypeError as problem:
         raise ArgumentError(f"{layer.name} ({type(layer).__name__}): call(): {problem}") from problem

@@ -191,6 +191,13 @@ class Equations(Layer):
             raise ArgumentError(f"program: {self.name} is not built yet: call it or build(input_shape) first")
         return self._programs[training and self._draws]
 
+    def state_sizes(self) -> list[int]:
+        """Return the width of each state; those that hold inputs are known once the layer is built."""
+        assert self.equations is not None
+        if self._programs is not None:
+            return list(self._programs[0].state_widths)
+        return [self.equations.state_width(name) for name in self.equations.states]
+
     def first_states(self, batch: int) -> States:
         """Return the states in which sequences begin, `[B, width]`; zeros unless the cell declares others.
 
@@ -200,7 +207,7 @@ class Equations(Layer):
         weight = next(self.parameters(), None)
         device = None if weight is None else weight.device
         if self._programs is None or self._programs[0].starts_with_zeros:
-            widths = [self.equations.state_width(name) for name in self.equations.states]
+            widths = self.state_sizes()
             return tuple(torch.zeros(batch, width, dtype=self.dtype, device=device) for width in widths)
         like = torch.empty(0, dtype=self.dtype, device=device)
         return initial_states(self._programs[0], self.cell_parameters(), batch, like)

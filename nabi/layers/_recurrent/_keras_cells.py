@@ -60,8 +60,9 @@ class CellLayer(Equations):
         if training and (self._draws or self._input_dropout):
             noise, keep = self._masks_for(inputs)
             inputs = inputs if keep is None else inputs * keep
-        new = step(self.program(training), inputs, current, self.cell_parameters(), noise=noise)
-        return new[0], list(new)
+        program = self.program(training)
+        new = step(program, inputs, current, self.cell_parameters(), noise=noise)
+        return new[0], list(new[program.readouts :])
 
     def _masks_for(self, inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
         if self._masks is None:

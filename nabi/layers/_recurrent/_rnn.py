@@ -19,7 +19,14 @@ from nabi.layers._recurrent._cell_config import cell_config, cell_from_config
 from nabi.layers._recurrent._cell_loop import check_cell, initial_state_of, output_size_of, run_cells
 from nabi.layers._recurrent._keras_cells import StackedRNNCells, is_equations
 from nabi.layers._recurrent._stateful import StatefulLayer
-from nabi.layers._recurrent._states import as_states, fill_masked, flatten, pack, state_shapes
+from nabi.layers._recurrent._states import (
+    as_states,
+    fill_masked,
+    flatten,
+    last_output,
+    pack,
+    state_shapes,
+)
 
 __all__ = ["RNN"]
 
@@ -96,7 +103,7 @@ class RNN(StatefulLayer):
     def state_size(self) -> list[Any]:
         """The size of each state; a nested list for a stacked cell with several states."""
         if self.equations is not None:
-            return [self.equations.state_width(name) for name in self.equations.states]
+            return self.state_sizes()
         size = self.cell.state_size
         return [size] if isinstance(size, int | torch.Size) else list(size)
 
@@ -227,7 +234,7 @@ class RNN(StatefulLayer):
         final: tuple[Tensor, ...] = ()
         output = x
         for layer in stack:
-            count = len(layer.equations.states)
+            count = len(layer.program().state_names)
             own = None if states is None else states[len(final) : len(final) + count]
             output, new = layer.run(
                 output,
@@ -239,6 +246,8 @@ class RNN(StatefulLayer):
                 extra=further,
             )
             final = (*final, *new)
+        if stack[-1].program().readouts:
+            return output, last_output(output, mask, self.go_backwards), final
         last = new[0]
         if not x.shape[1]:
             last = torch.zeros_like(last)

@@ -10,7 +10,7 @@ from nabi._shown import short
 from nabi.errors import ArgumentError, ShapeError
 from nabi.layers._layer._symbolic import is_symbolic
 
-__all__ = ["as_states", "fill_masked", "flatten", "pack", "state_shapes", "zero_states"]
+__all__ = ["as_states", "fill_masked", "flatten", "last_output", "pack", "state_shapes", "zero_states"]
 
 
 def flatten(nested: Any) -> Iterator[Any]:
@@ -80,6 +80,27 @@ def flatten_shapes(shapes: Any) -> Iterator[tuple[int, ...]]:
             yield from flatten_shapes(one)
     else:
         yield shapes
+
+
+def last_output(output: Tensor, mask: Tensor | None, backwards: bool) -> Tensor:
+    """Return the output of the last step that counts of `[B, T, H]`, zeros for a row without one.
+
+    `output` is zero on masked steps, as `scan` returns it; the last step is the first one of those that go
+    `backwards`.
+
+    >>> output = torch.tensor([[[1.0], [2.0], [0.0]]])
+    >>> last_output(output, torch.tensor([[True, True, False]]), False).flatten()
+    tensor([2.])
+    """
+    if not output.shape[1]:
+        return output.new_zeros(output.shape[0], output.shape[2])
+    if mask is None:
+        return output[:, 0 if backwards else -1]
+    steps = torch.arange(output.shape[1], device=output.device)
+    last = torch.where(mask, steps, -1).amax(1) if not backwards else mask.to(torch.int8).argmax(1)
+    rows = torch.arange(output.shape[0], device=output.device)
+    # A row in which no step counts takes a masked one, which is zero.
+    return output[rows, last]
 
 
 def fill_masked(output: Tensor, mask: Tensor) -> Tensor:

@@ -39,8 +39,10 @@ def unrolled(
             drawn = [one[:, t] if one.dim() == 3 else one for one in noise]
             # Padding may be NaN, which a product with zero would keep, so it is replaced first.
             new = step(program, torch.where(counts, x[:, t], 0.0), states, tuple(parameters), noise=drawn)
-            states = tuple(torch.where(counts, a, b) for a, b in zip(new, states, strict=True))
+            states = tuple(
+                torch.where(counts, a, b) for a, b in zip(new[program.readouts :], states, strict=True)
+            )
             outputs.append(torch.where(counts, new[0], 0.0))
     if not outputs:
-        return x.new_zeros(x.shape[0], 0, program.state_widths[0]), tuple(states)
+        return x.new_zeros(x.shape[0], 0, program.output_width), tuple(states)
     return torch.stack(outputs[::-1] if reverse else outputs, 1), tuple(states)

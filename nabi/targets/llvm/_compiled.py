@@ -11,7 +11,9 @@ from nabi.ir import Program
 from nabi.native import Library, Machine, compiled, host
 from nabi.native.addresses import Layout, lay_out
 from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._kinds import backward_type, forward_type
 from nabi.targets.llvm._plan._schedule import is_cheap, is_product
 from nabi.targets.llvm._plan._tiles import Columns
 
@@ -51,7 +53,9 @@ class Compiled:
         self.address = self.library.address(kernel.name)
         self.multiply_adds = program.parameter_count
         self.nanoseconds = _nanoseconds(kernel)
-        self.barriers = len(kernel.schedule.order)
+        # How often threads wait for each other at a step; once in a chunk of steps is nothing beside that.
+        in_chunks = isinstance(kernel, ChunkedForward | ChunkedBackward)
+        self.barriers = 0 if in_chunks else len(kernel.schedule.order)
         # Small weights stay in every core's own cache, so that threads can share out rows instead of units.
         self.is_small = self.multiply_adds * self.item_size <= 1 << 19
         # Where the arguments are that change from run to run.
@@ -126,14 +130,14 @@ _MULTIPLY_ADDS, _FUNCTION, _MAP = 4.5, 6.0, 0.5
 def forward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a forward kernel, compiled when first asked for; options as `ForwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(ForwardKernel(program, name, _machine(program, name), *options), size)
+    return _compile(forward_type(program)(program, name, _machine(program, name), *options), size)
 
 
 @lru_cache(maxsize=1024)
 def backward_kernel(program: Program, dtype: torch.dtype, *options: Any) -> Compiled:
     """Return a backward kernel, compiled when first asked for; options as `BackwardKernel` takes them."""
     name, size = _DTYPES[dtype]
-    return _compile(BackwardKernel(program, name, _machine(program, name), *options), size)
+    return _compile(backward_type(program)(program, name, _machine(program, name), *options), size)
 
 
 def _compile(kernel: ForwardKernel | BackwardKernel, item_size: int) -> Compiled:

@@ -67,8 +67,8 @@ def listing(
     else:
         from nabi.targets.llvm._writer._module import write_module
 
-        lowered = program.lowered
-        kernel = _kernel(lowered.program if lowered else program, direction, dtype, target)
+        runs = program.lowered.program if program.lowered else program
+        kernel = _kernel(runs.as_states, direction, dtype, target)
         head_lines, module = _head(kernel), write_module(kernel)
     module.triple = target.triple
     sign = "//" if form == "asm" and target.architecture == "aarch64" else "#" if form == "asm" else ";"
@@ -80,16 +80,15 @@ def listing(
 def _kernel(
     program: Program, direction: str, dtype: str, machine: Machine
 ) -> "ForwardKernel | BackwardKernel":
-    from nabi.targets.llvm._plan._backward import BackwardKernel
-    from nabi.targets.llvm._plan._forward import ForwardKernel
+    from nabi.targets.llvm._plan._kinds import backward_type, forward_type
 
     columns_first = (True,) * len(program.families)
     if direction == "forward":
-        return ForwardKernel(
+        return forward_type(program)(
             program, dtype, machine,
             save=False, keep=(0,), flags=False, columns_first=columns_first, few_rows=False,
         )  # fmt: skip
-    return BackwardKernel(
+    return backward_type(program)(
         program, dtype, machine,
         keep=(0,), given=(0,), zeros=False, cuts=False, columns_first=columns_first,
         need_input=program.derivative.reaches_inputs, need_weights=bool(program.families), few_rows=False,

@@ -55,7 +55,7 @@ def write_layer(
 
     Returns:
         For each direction the outputs `[T, N, width]`, zero on steps that do not count, and the final states,
-        each `[N, width]`.
+        each `[N, width]`, behind the output of the last step where that is no state.
     """
     found = [recognise(direction.program) for direction in directions]
     if len(directions) == 2:
@@ -161,7 +161,7 @@ def _joined(graph: GraphScope, directions: Sequence[Direction], place: int, name
 def _function(
     graph: GraphScope, direction: Direction, x: str, lengths: str | None, name: str
 ) -> tuple[str, tuple[str, ...]]:
-    program = direction.program
+    program = direction.program.as_states
     function = cell_function(graph, program, reverse=direction.reverse, lengths=lengths is not None)
     weights = [
         graph.constant(
@@ -176,6 +176,9 @@ def _function(
             graph.zeros([rows, graph.ints(width)], f"{name}_{state}_first")
             for state, width in zip(program.state_names, program.state_widths, strict=True)
         )
+    elif direction.program.readouts:
+        rows = graph.size(x, 1, f"{name}_rows")
+        states = (graph.zeros([rows, graph.ints(program.state_widths[0])], f"{name}_nothing"), *states)
     y, *last = graph.several(
         function.name,
         [x, *weights, *states, *([lengths] if lengths else [])],

@@ -125,7 +125,8 @@ def recognise(program: Program) -> Operator | None:
     True
     """
     widths = set(program.state_widths)
-    if len(widths) != 1 or program.noises or len(program.inputs) > 1:
+    others = program.noises or program.readout is not None or len(program.inputs) > 1
+    if len(widths) != 1 or others:
         return None
     sums = _Sums(program)
     if len(program.state_names) == 1:

@@ -31,8 +31,8 @@ class Step:
         output_at: horizontal position at which the output leaves upwards.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, readouts: int = 0) -> None:
+        self.graph, self.readouts = graph, readouts
         everything = [*graph.boxes, *graph.before, *graph.inputs, *graph.after]
         self.layout: Layout = arrange(graph, {box: _size(box) for box in everything})
         self._place()
@@ -94,7 +94,8 @@ class Step:
         output = self.layout.at[self.graph.after[0], len(self.layout.columns) - 1]
         colour = self.colours[self.graph.after[0]]
         self._line([(self.output_at, output.y), (self.output_at, top - y)], colour)
-        dots.append((self.output_at, output.y, colour))
+        if not self.readouts:
+            dots.append((self.output_at, output.y, colour))
         for dot_x, dot_y, colour in dots:
             axes.plot(x + dot_x, y + dot_y, "o", color=colour, markersize=3.6, zorder=3)
         for column in self.layout.columns[1:-1]:
@@ -141,7 +142,7 @@ class Step:
                 start = self.input_at[self.graph.inputs.index(element.box)]
             if element.goes_on:
                 self._line([(start, element.y), (self.right[0], element.y)], self._colour(element.box))
-        elif last:
+        elif last and element.box not in self.graph.after[: self.readouts]:
             self._line([(self.left[-1], element.y), (self.width, element.y)], self._colour(element.box))
 
     def _draw_wire(self, wire: Wire, number: int, dots: list[tuple[float, float, str]]) -> None:

@@ -135,7 +135,8 @@ class _Maker:
         for name, output in zip(program.state_names, program.outputs, strict=True):
             read = self.box(output)
             older, back = program.trace.older.get(name, (name, 0))
-            new = LATEX.symbol(older, f"t-{back - 1}", (older,)) if back else symbol(output, LATEX, name)
+            own = None if name in program.trace.delays else name
+            new = LATEX.symbol(older, f"t-{back - 1}", (older,)) if back else symbol(output, LATEX, own)
             after.append(Box("sink", "", name=new, reads=[read]))
         # Weights of an equation's own, which are no part of a sum, have arrows like random inputs.
         kinds = ("noise", "parameter")

@@ -67,8 +67,9 @@ def unrolled(program: Program, steps: int, path: str | os.PathLike[str], *, titl
 
 class _Picture:
     def __init__(self, program: Program, steps: int) -> None:
-        self.program = program
-        self.step = Step(make_graph(program))
+        # An output that is no state is drawn as the first one, which leaves the step but does not go on.
+        self.readouts, self.program = program.readouts, program.as_states
+        self.step = Step(make_graph(self.program), self.readouts)
         shown = list(range(1, steps + 1))
         self.full = (steps + 2) // 2 if steps > 1 else 1
         if steps > _MOST:
@@ -91,7 +92,17 @@ class _Picture:
 
     def _state(self, number: int, when: str) -> str:
         """Return the name of a state after a step: `h_{t}` with a number in place of `t`."""
-        name = symbol(self.program.outputs[number], LATEX, self.program.state_names[number])
+        program = self.program
+        output, own = program.outputs[number], program.state_names[number]
+        if own in program.trace.delays:
+            # The input, or an earlier one: x after a step is that of the step.
+            steps = 0
+            while output.operation == "state":
+                output, steps = program.trace.delays[output.name], steps + 1
+            name = symbol(output, LATEX)
+            when = str(int(when) - steps) if when.isdigit() else f"{when}-{steps}" if steps else when
+        else:
+            name = symbol(output, LATEX, own)
         head, _, tail = name.rpartition("t}")
         return f"${head}{when}}}{tail}$"
 
@@ -131,6 +142,8 @@ class _Picture:
     def _states(self, axes: "Axes", x: float, when: str) -> None:
         """Draw the arrows of the states from one step to the next, with their names."""
         for number, height in enumerate(self.step.states):
+            if number < self.readouts:
+                continue
             colour = STATES[min(number, len(STATES) - 1)]
             y = self.base + height
             _arrow(axes, (x, y), (x + self.between, y), colour)

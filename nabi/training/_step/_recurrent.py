@@ -130,7 +130,8 @@ class RecurrentPass(Pass):
         with torch.no_grad():
             self._families = layer.cell_parameters()
         self._gradients = _Gradients(layer, self._families)
-        self._no_finals = (None,) * len(program.state_names)
+        self._readouts = program.readouts
+        self._no_finals = (None,) * len(program.as_states.state_names)
         self._zeros: tuple[Tensor, ...] = ()
         self._run: TrainingPass | None = None
         self._mask: Tensor | None = None
@@ -146,7 +147,7 @@ class RecurrentPass(Pass):
             states = self._layer.kept_states()
             if not states or states[0].shape[0] != shape[0]:
                 return None
-        width = self._program.state_widths[0]
+        width = self._program.output_width
         return (*shape[:2], width) if self._sequences else (shape[0], width)
 
     def mask(self, mask: Tensor | None) -> Tensor | None:
@@ -162,7 +163,7 @@ class RecurrentPass(Pass):
         states = self._layer.kept_states() if self._stateful else self._zeros
         kept, finals = run.forward(x, states, self._mask)
         if self._stateful:
-            self._layer.keep_states(finals)
+            self._layer.keep_states(finals[self._readouts :])
         return kept[0] if self._sequences else finals[0]
 
     def _bind(self, x: Tensor) -> TrainingPass:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nabi import cells
 from nabi.cells import Cell
 from nabi.ir import Program
-from nabi.ir.functions import maximum, norm, sigmoid, softmax, tanh
+from nabi.ir.functions import cos, exp, maximum, mean, norm, sigmoid, sin, softmax, tanh
 from nabi.scan import sample_noise, scan
 from nabi.targets.llvm._binder import _bound
 
@@ -61,7 +61,44 @@ class Uneven(Cell):
         return new, wide, h
 
 
-USERS: list[Cell] = [MinimalGatedUnit(7), Cascade(7), Attentive(7), Uneven(7)]
+class Spiral(Cell):
+    """A rotation that decays, driven by the last three inputs and read out: no product in the loop."""
+
+    output = "y"
+    states = ("re", "im")
+
+    def state_width(self, name):
+        return 3 if name == "y" else self.units
+
+    def step(self, x, re, im):
+        size, angle = exp(-exp(self.bias("n"))), self.bias("t")
+        before = self.previous(x)
+        drive = self.affine("re", x, before, self.previous(before), bias=False)
+        new = size * cos(angle) * re - size * sin(angle) * im + drive
+        im = size * cos(angle) * im + size * sin(angle) * re + self.affine("im", x, bias=False)
+        return self.linear("o", "re", new, units=3) + self.linear("o", "im", im, units=3), new, im
+
+
+class Layered(Cell):
+    """Products of low rank before the loop and of gates after it, reductions on both sides, two widths."""
+
+    output = "y"
+    states = ("h", "g")
+
+    def state_width(self, name):
+        return {"h": self.units, "g": 2 * self.units, "y": 5}[name]
+
+    def step(self, x, h, g):
+        low = self.linear("l", "p", 0.3 * x + 0.7 * self.previous(x), units=3)
+        z = sigmoid(self.linear("z", "q", low * low) + mean(x) + self.bias("z"))
+        new = tanh(z * h + self.affine("h", x))
+        wide = tanh(self.linear("g", "wide", x, units=2 * self.units) + 0.5 * g)
+        a = sigmoid(self.linear("a", "k", h, units=6))
+        inner = a * self.linear("b", "n", new, units=6) + 0.2 * self.linear("c", "m", wide, units=6)
+        return norm(self.linear("o", "s", inner, units=5)), new, wide
+
+
+USERS: list[Cell] = [MinimalGatedUnit(7), Cascade(7), Attentive(7), Uneven(7), Spiral(7), Layered(7)]
 CELLS: list[Cell] = [
     cells.SimpleRNN(7),
     cells.SimpleRNN(7, activation="gelu"),

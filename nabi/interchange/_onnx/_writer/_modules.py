@@ -70,9 +70,9 @@ def write_module(w: Writing, module: torch_nn.Module, lengths: bool) -> None:
         final += [result.states for result in results]
         outputs = [result.outputs for result in results]
         name = outputs[0] if directions == 1 else graph.add("Concat", outputs, "both_directions", axis=-1)
-        x = Value(name, (None, None, directions * widths[0]), x.mask)
+        x = Value(name, (None, None, directions * program.output_width), x.mask)
     output = x.name if found.batch_first else graph.transpose(x.name, 1, 0, 2)
-    w.output(output, "output", np.float32, [*axes, directions * widths[0]])
+    w.output(output, "output", np.float32, [*axes, directions * program.output_width])
     for place, name in enumerate(names):
         each = [graph.add("Unsqueeze", [one[place], graph.ints(0)], f"{name}_row") for one in final]
         joined = each[0] if len(each) == 1 else graph.add("Concat", each, f"{name}_rows", axis=0)

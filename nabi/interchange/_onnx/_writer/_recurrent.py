@@ -36,6 +36,7 @@ class Run(NamedTuple):
 class _Result(NamedTuple):
     outputs: str  # [B, T, H], zero on steps that do not count
     states: tuple[str, ...]
+    last: str  # [B, H], the output of the last step that counts
     lengths: str | None  # how many steps of each row count
 
 
@@ -51,12 +52,13 @@ def run_over_time(w: Writing, runs: Sequence[Run], x: Value, name: str) -> list[
     steps = x.name if packed is None else w.take_steps(x.name, packed.order, f"{name}_packed")
     directions = [_direction(w, run, x, name) for run in runs]
     results = []
-    for y, last in write_layer(graph, directions, graph.transpose(steps, 1, 0, 2), lengths, name):
+    written = write_layer(graph, directions, graph.transpose(steps, 1, 0, 2), lengths, name)
+    for run, (y, last) in zip(runs, written, strict=True):
         outputs = graph.transpose(y, 1, 0, 2, name=f"{name}_rows")
         if packed is not None and mask is not None:
             spread = w.take_steps(outputs, packed.place, f"{name}_spread")
             outputs = w.where(mask, spread, 0.0, name=f"{name}_at_steps")
-        results.append(_Result(outputs, last, lengths))
+        results.append(_Result(outputs, last[run.program.readouts :], last[0], lengths))
     return results
 
 
@@ -144,9 +146,9 @@ def write_rnn(
         run = Run(program, one.cell_parameters(), layer.go_backwards, first)
         (result,) = run_over_time(w, [run], value, label)
         finals += _keep(w, given is None, first, result.states, program.state_widths)
-        value = Value(result.outputs, (*x.shape[:2], program.state_widths[0]), x.mask)
+        value = Value(result.outputs, (*x.shape[:2], program.output_width), x.mask)
     assert result is not None
-    width = stack[-1].program().state_widths[0]
+    width = stack[-1].program().output_width
     if layer.return_sequences:
         last = None
         if x.mask is not None and x.mask.lengths is not None:
@@ -211,7 +213,7 @@ def _sequence(w: Writing, layer: Any, value: Value, last: str | None) -> Value:
 
 def _last(w: Writing, name: str, mask: Mask | None, result: _Result, has_states: bool) -> str:
     """Return the output of the last step; zero for rows without one, whatever their state is."""
-    last = result.states[0]
+    last = result.last
     if mask is None or not has_states or result.lengths is None:
         return last
     graph = w.graph
@@ -252,7 +254,7 @@ def write_bidirectional(
         results = run_over_time(w, runs, joined, layer.name)
     outputs = []
     for run, result in zip(runs, results, strict=True):
-        width = run.program.state_widths[0]
+        width = run.program.output_width
         if layer.return_sequences:
             outputs.append(Value(result.outputs, (*x.shape[:2], width), x.mask))
         else:
@@ -303,5 +305,5 @@ def write_stack(w: Writing, stack: Sequence[Any], x: Value, before: str = "") ->
         (result,) = run_over_time(w, [run], x, f"{before}recurrent_{number}")
         for given, value, (_, width) in zip(first or (), result.states, pairs, strict=False):
             w.next_state(given, value, ["batch", width])
-        x = Value(result.outputs, (None, None, program.state_widths[0]), x.mask)
+        x = Value(result.outputs, (None, None, program.output_width), x.mask)
     return x

@@ -72,7 +72,7 @@ def _member(w: Writing, network: Any, given: Value, lengths: str, name: str) -> 
         results = run_over_time(w, runs, value, f"{name}_recurrent_{first // network.directions}")
         outputs = [result.outputs for result in results]
         x = outputs[0] if len(outputs) == 1 else graph.add("Concat", outputs, f"{name}_both", axis=2)
-        last = [result.states[0] for result in results]
+        last = [result.last for result in results]
     if network.answer == "class":
         x = _pooled(w, last, x, mask, lengths, name)
     return _linear(w, x, network.head, f"{name}_head"), lengths

@@ -24,6 +24,7 @@ from nabi.native import threads as _threads
 from nabi.native.addresses import NO_MEMORY, arguments, expect, to_fill, to_read
 from nabi.native.memory import LARGE, Block, fresh, give_back, take, working_memory, zeros
 from nabi.targets.llvm._compiled import Compiled, backward_kernel, forward_kernel
+from nabi.targets.llvm._plan._chunked import CHUNK_ROWS, ChunkedForward
 
 __all__ = [
     "FEW",
@@ -443,10 +444,10 @@ def bind_forward(
         program, dtype, save, keep, flags, columns_first, few,
         is_read_in_place(program, batch, steps),
     )  # fmt: skip
-    chunk_rows = min(count, max(_EARLY_ROWS, batch)) if few else 0
-    return Forward(
-        compiled, dtype, batch, count, steps, _EARLY_ROWS if few else max(count, 1), chunk_rows, batched
-    )
+    in_chunks = isinstance(compiled.kernel, ChunkedForward)
+    limit = CHUNK_ROWS if in_chunks else _EARLY_ROWS if few else max(count, 1)
+    chunk_rows = min(count, max(limit, batch)) if in_chunks or few else 0
+    return Forward(compiled, dtype, batch, count, steps, limit, chunk_rows, batched)
 
 
 def bind_backward(

@@ -19,7 +19,7 @@ from nabi.targets.llvm._plan._schedule import (
     make_schedule,
 )  # fmt: skip
 
-__all__ = ["Values", "values_of"]
+__all__ = ["Values", "holds_product", "values_of"]
 
 # Keyed by the object: two traces of the same equations have different nodes.
 _values: "WeakKeyDictionary[Program, Values]" = WeakKeyDictionary()
@@ -50,7 +50,7 @@ class Values:
         def keep(node: Node) -> None:
             if node.operation in LEAVES or self.is_new_state(node):
                 return
-            follows = is_cheap(node) and not _holds_product(node)
+            follows = is_cheap(node) and not holds_product(node)
             of_state = len(node.arguments) == 1 and self.is_new_state(node.arguments[0])
             if not is_reduction(node) and (node.width is None or follows or of_state):
                 for argument in node.arguments:
@@ -169,8 +169,9 @@ class Values:
         return self.is_new_state(node) or any(node is found for found in self.saved)
 
 
-def _holds_product(node: Node) -> bool:
-    return is_product(node) or (node.operation == "add" and any(map(_holds_product, node.arguments)))
+def holds_product(node: Node) -> bool:
+    """Tell whether a node is a product, or a sum with one."""
+    return is_product(node) or (node.operation == "add" and any(map(holds_product, node.arguments)))
 
 
 def _once(nodes: list[Node]) -> list[Node]:

@@ -12,17 +12,16 @@ from nabi.native.vectors import NOWHERE, index, loop_over
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._schedule import Pass, Reductions
-from nabi.targets.llvm._plan._tiles import Columns
-from nabi.targets.llvm._writer._gradients import GradientWriter, Side
 from nabi.targets.llvm._writer._packing import Matrix
 from nabi.targets.llvm._writer._passes import PassWriter, Place
 from nabi.targets.llvm._writer._products import Panel, RowAddress
-from nabi.targets.llvm._writer._step_memory import StepMemory, WeightsWriter
+from nabi.targets.llvm._writer._step_memory import WeightsWriter
+from nabi.targets.llvm._writer._weight_gradients import WeightGradients
 
 __all__ = ["BackwardWriter"]
 
 
-class BackwardWriter(StepMemory):
+class BackwardWriter(WeightGradients):
     """Writes a backward kernel; also the frame of its passes."""
 
     def __init__(self, kernel: BackwardKernel) -> None:
@@ -30,21 +29,14 @@ class BackwardWriter(StepMemory):
             kernel.name, kernel.dtype, kernel.lanes, kernel.arguments, kernel.machine.architecture
         )
         states = tuple(range(len(kernel.program.state_names)))
-        super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states)
-        self.kernel, self.derivative = kernel, kernel.program.derivative
+        super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states, kernel)
         slots, in_place = kernel.values.panel_slots, kernel.in_place
         self.passes = PassWriter(
             k.v, kernel.schedule, kernel.tiles, self, kernel.few_rows, slots=slots, in_place=in_place
         )
-        self.gradients = GradientWriter(k, kernel.machine.registers)
         self.saved = {
             node.index: (width, len(nodes), slot)
             for width, nodes in kernel.values.slots.items()
-            for slot, node in enumerate(nodes)
-        }
-        self.panels = {
-            node.index: (width, len(nodes), slot)
-            for width, nodes in kernel.values.panels.items()
             for slot, node in enumerate(nodes)
         }
         self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
@@ -63,7 +55,7 @@ class BackwardWriter(StepMemory):
         for found in kernel.schedule.passes:
             # A tile must not cross from one thread's units to another's.
             grains[found.width] = lcm(grains.get(found.width, 1), kernel.tiles[found].vectors)
-        counts = {width: self._columns(width).count for width in grains}
+        counts = {width: self.columns(width).count for width in grains}
         k.divide(max(-(-counts[w] // grain) for w, grain in grains.items()), whole_rows=False)
         self.ranges = {
             width: k.part(index(counts[width]), k.unit_share, k.unit_shares, grain)
@@ -77,7 +69,7 @@ class BackwardWriter(StepMemory):
             self.packed_after.pack()
         self.panel_line = b.mul(k["chunk_rows"], index(kernel.lanes))
         if kernel.need_weights:
-            self._clear()
+            self.clear()
         for i in range(len(kernel.program.state_names)):
             self._begin(i)
         k.wait_for_all()
@@ -117,17 +109,17 @@ class BackwardWriter(StepMemory):
         steps = b.sub(stop, start)
         with loop_over(b, 0, steps) as back:
             self._step(b.sub(b.sub(stop, index(1)), back))
-        self._lay_operands(start, stop)
+        self.lay_operands(start, stop)
         k.wait_for_all()
         if self.kernel.need_weights:
-            self._gradients(rows, b.icmp_signed(">", turn, index(0)))
+            self.all_gradients(rows, b.icmp_signed(">", turn, index(0)))
         if self.kernel.need_input:
-            self._clear_inputs(rows)
+            self.clear_inputs(rows)
         if self.after is not None:
             share = k.part_of_all(rows)
             self.base_row, self.panel_shift = self.first_row, index(0)
             for found in self.after.schedule.passes:
-                self.after.run_pass(found, (index(0), index(self._columns(found.width).count)), share)
+                self.after.run_pass(found, (index(0), index(self.columns(found.width).count)), share)
         k.wait_for_all()
 
     def _step(self, step: Any) -> None:
@@ -151,90 +143,6 @@ class BackwardWriter(StepMemory):
                 target = partial(self._carried, i, self.other_half)
                 self.copy_rows(self.program.state_widths[i], rows, None, target)
 
-    def _columns(self, width: int) -> Columns:
-        return Columns(width, self.kernel.lanes, 1)
-
-    # Gradients of the weights.
-
-    def _lay_operands(self, start: Any, stop: Any) -> None:
-        """Store the input and the states that products read in panels."""
-        k, b, v = self.k, self.b, self.v
-        operands = [node for node in self.kernel.operands if node.operation in LEAVES]
-        if not operands:
-            return
-        with loop_over(b, start, stop) as step:
-            self.enter(step)
-            shift = b.sub(self.row_start, self.first_row)
-            first, end = k.part_of_all(self.active)
-            with loop_over(b, first, end) as row:
-                at = b.mul(b.add(shift, row), index(v.lanes))
-                for node in operands:
-                    source = self.row_of_leaf(node, row)
-                    target = v.address(k[f"operand_{node.index}"], at)
-                    columns = self._columns(node.width or 1)
-                    with loop_over(b, 0, columns.count) as vector:
-                        value = v.load(source, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
-                        v.store(value, target, b.mul(vector, self.panel_line))
-
-    def _gradients(self, rows: Any, add: Any) -> None:
-        program, v = self.program, self.v
-        for name, cotangent, operand in self.kernel.values.pairs:
-            family, found = program.family_of(name)
-            shape = program.families[family].shape
-            side = Side(self._panel(cotangent), cotangent.width or 1)
-            read = Side(Panel(self.k[f"operand_{operand.index}"], self.panel_line), operand.width or 1)
-            gradient = self.k[f"gradient_{family}"]
-            if self.kernel.columns_first[family]:
-                target = v.address(gradient, found.start * shape[1])
-                self.gradients.product(
-                    rows, side, read, target, shape[1], self._adds(name, cotangent, operand, add)
-                )
-            else:
-                target = v.address(gradient, found.start)
-                self.gradients.product(
-                    rows, read, side, target, shape[0], self._adds(name, cotangent, operand, add)
-                )
-        vectors: dict[int, list[tuple[Side, Any]]] = {}
-        for name, cotangent in self.derivative.vectors.items():
-            family, found = program.family_of(name)
-            target = v.address(self.k[f"gradient_{family}"], found.start)
-            width = cotangent.width or 1
-            vectors.setdefault(width, []).append((Side(self._panel(cotangent), width), target))
-        for members in vectors.values():
-            self.gradients.totals(rows, [side for side, _ in members], [target for _, target in members], add)
-
-    def _clear(self) -> None:
-        """Zero the gradients of weights without a contribution: nothing else writes them."""
-        k, b, v, program = self.k, self.b, self.v, self.program
-        derived = {name for name, _, _ in self.kernel.values.pairs} | set(self.derivative.vectors)
-        for parameter in program.parameters:
-            if parameter.name in derived:
-                continue
-            family, found = program.family_of(parameter.name)
-            shape, rows = program.families[family].shape, found.stop - found.start
-            if len(shape) == 1:
-                lines, width, apart, start = 1, rows, 0, found.start
-            elif self.kernel.columns_first[family]:
-                lines, width, apart, start = rows, shape[1], shape[1], found.start * shape[1]
-            else:
-                lines, width, apart, start = shape[1], rows, shape[0], found.start
-            target, columns = v.address(k[f"gradient_{family}"], start), self._columns(width)
-            first, stop = k.part_of_all(index(lines))
-            with loop_over(b, first, stop) as line, loop_over(b, 0, columns.count) as vector:
-                at = b.add(b.mul(line, index(apart)), b.mul(vector, index(v.lanes)))
-                v.store(v.zero, target, at, columns.mask(v, vector))
-
-    def _adds(self, name: str, cotangent: Node, operand: Node, add: Any) -> Any:
-        """Return whether a product adds to its gradient, as the second use of a matrix does."""
-        uses = [pair for pair in self.kernel.values.pairs if pair[0] == name]
-        first = uses[0][1] is cotangent and uses[0][2] is operand
-        return add if first else ir.Constant(ir.IntType(1), 1)
-
-    def _panel(self, node: Node) -> Panel:
-        width, slots, slot = self.panels[node.index]
-        start = self.v.address(self.k[f"panel_{width}"], self.b.mul(self.panel_line, index(slot)))
-        return Panel(start, self.b.mul(self.panel_line, index(slots)), self.panel_line)
-
     # The frame of the passes.
 
     def weights(self, found: Pass, place: int) -> Any:
@@ -251,7 +159,7 @@ class BackwardWriter(StepMemory):
 
     def panel_of_step(self, node: Node) -> Panel:
         """Return a panel that starts at the first row computed by a pass."""
-        panel = self._panel(node)
+        panel = self.panel(node)
         shift = self.b.mul(self.panel_shift, index(self.v.lanes))
         return Panel(self.v.address(panel.start, shift), panel.stride, panel.slot)
 
@@ -305,26 +213,6 @@ class BackwardWriter(StepMemory):
             v.store(value, self.column(self.row_stored(node, place.row), place), 0, place.mask)
         if self.kernel.need_input and any(node is found for found in self.kernel.values.inputs_of_step):
             self.store_input(node, value, place)
-
-    def store_input(self, node: Node, value: Any, place: Place) -> None:
-        """Store a value as the gradient of the inputs that it is the cotangent of."""
-        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
-            if node is cotangent:
-                address = self.row_of_input("input_gradient", given, place.row)
-                self.v.store(value, self.column(address, place), 0, place.mask)
-
-    def _clear_inputs(self, rows: Any) -> None:
-        """Zero the gradients of inputs without a cotangent, in this thread's share of a chunk's rows."""
-        k, b, v = self.k, self.b, self.v
-        self.base_row = self.first_row
-        for given, cotangent in zip(self.program.inputs, self.derivative.inputs, strict=True):
-            if cotangent is not None:
-                continue
-            columns = self._columns(given.width or 1)
-            first, stop = k.part_of_all(rows)
-            with loop_over(b, first, stop) as row, loop_over(b, 0, columns.count) as vector:
-                address = self.row_of_input("input_gradient", given, row)
-                v.store(v.zero, address, b.mul(vector, index(v.lanes)), columns.mask(v, vector))
 
     def number_row(self, node: Node, row: Any) -> Any:
         """Return the index of a reduction; those of the forward pass were kept for every row."""

@@ -21,7 +21,7 @@ from nabi.targets.llvm._writer._packing import Matrix
 from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
 
-__all__ = ["Early", "Frame", "PassWriter", "Place"]
+__all__ = ["Early", "Frame", "PassWriter", "Place", "Values"]
 
 _NEAR = 512 << 10
 """Bytes of weights assumed to fit in the second-level cache besides everything else."""
@@ -83,7 +83,7 @@ class Frame(Protocol):
 
 
 @dataclass
-class _Values:
+class Values:
     """The values of one place, computed once each."""
 
     level: int
@@ -282,7 +282,7 @@ class PassWriter:
             sums = scratch(row) if scratch is not None else None
             for n, (vector, mask) in enumerate(zip(vectors, masks, strict=True)):
                 place = Place(row, vector, mask)
-                values = _Values(found.level, place, parameters=parameters[n])
+                values = Values(found.level, place, parameters=parameters[n])
                 for j, total in enumerate(found.sums):
                     at = (j * columns.vectors + n) * v.lanes
                     values.sums[total.node.index] = v.load(sums, at)
@@ -331,13 +331,13 @@ class PassWriter:
             return True
         return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
 
-    def value(self, node: Node, values: _Values) -> Any:
+    def value(self, node: Node, values: Values) -> Any:
         """Return a node's vector at a place, computing it if it is not available."""
         if node.index not in values.known:
             values.known[node.index] = self._value(node, values)
         return values.known[node.index]
 
-    def _value(self, node: Node, values: _Values) -> Any:
+    def _value(self, node: Node, values: Values) -> Any:
         v = self.v
         if node.operation == "constant":
             return v.constant(node.value)
@@ -388,7 +388,7 @@ class PassWriter:
         columns = Columns(node.arguments[0].width or 1, v.lanes, 1)
         with loop_over(v.builder, 0, columns.count) as vector:
             mask = columns.mask(v, vector)
-            values = _Values(found.level, Place(row, vector, mask), between=True)
+            values = Values(found.level, Place(row, vector, mask), between=True)
             value = self.value(node.arguments[0], values)
             value = value if mask is None else v.select(mask.lanes, value, v.zero)
             v.store(value, self._line, v.builder.mul(vector, index(v.lanes)))
@@ -400,7 +400,7 @@ class PassWriter:
         columns = Columns(width, v.lanes, 1)
         loop = Loop(b, 0, columns.count, 1, starts)
         mask = columns.mask(v, loop.at)
-        values = _Values(found.level, Place(row, loop.at, mask), between=True)
+        values = Values(found.level, Place(row, loop.at, mask), between=True)
         sums = []
         for node, total, start in zip(nodes, loop.carried, starts, strict=True):
             value = self.value(node.arguments[0], values)

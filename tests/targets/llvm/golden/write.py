@@ -14,7 +14,9 @@ from nabi import cells
 from nabi.ir import Node, Program
 from nabi.native import OTHER_MACHINES, Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
+from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
+from nabi.targets.llvm._plan._kinds import backward_type, forward_type
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum
 from nabi.targets.llvm._writer._module import write_module
 from tests.cells.sampling import CLASSIC
@@ -39,11 +41,12 @@ def summary(name: str) -> str:
     inference, training = (_forward(program, machine, save) for save in (False, True))
     backward = _backward(program, machine)
     lines = [f"{type(program.cell).__name__}: {UNITS} units, input of width {INPUTS}, {DTYPE}", ""]
-    lines += ["forward", *text.schedule(training.schedule)]
+    for title, schedule in _schedules(training):
+        lines += [title, *text.schedule(schedule)]
     lines += ["  saved: " + text.slots(training.values.slots, training.values.saved_numbers)]
-    lines += ["", "backward", *text.schedule(backward.schedule)]
-    if backward.input_schedule is not None:
-        lines += ["backward, input", *text.schedule(backward.input_schedule)]
+    lines.append("")
+    for title, schedule in _schedules(backward):
+        lines += [title, *text.schedule(schedule)]
     lines += ["  panels: " + text.slots(backward.values.panels)]
     lines += ["  operands: " + text.several(backward.operands)]
     lines += ["", "tiles, rows × vectors for every pass: many rows, few rows, backward, its input"]
@@ -57,12 +60,29 @@ def summary(name: str) -> str:
 
 def _forward(program: Program, machine: Machine, save: bool, few_rows: bool = False) -> ForwardKernel:
     columns_first = (True,) * len(program.families)
-    return ForwardKernel(program, DTYPE, machine, save, (0,), False, columns_first, few_rows)
+    return forward_type(program)(program, DTYPE, machine, save, (0,), False, columns_first, few_rows)
 
 
 def _backward(program: Program, machine: Machine) -> BackwardKernel:
     columns_first = (True,) * len(program.families)
-    return BackwardKernel(program, DTYPE, machine, (0,), (0,), False, False, columns_first, True, True, False)
+    return backward_type(program)(
+        program, DTYPE, machine, (0,), (0,), False, False, columns_first, True, True, False
+    )
+
+
+def _schedules(kernel: ForwardKernel | BackwardKernel) -> list[tuple[str, Schedule]]:
+    """What a kernel computes, in order: a step, or what surrounds a loop without products and the loop."""
+    if isinstance(kernel, ChunkedForward):
+        before, loop, after = kernel.schedules
+        return [("forward, before the loop", before), ("forward, loop", loop), ("forward, after it", after)]
+    if isinstance(kernel, ChunkedBackward):
+        begin, *others = kernel.stages.items()
+        found = [begin, ("loop", kernel), *others]
+        return [(f"backward, {title}", stage.schedule) for title, stage in found]
+    if isinstance(kernel, ForwardKernel):
+        return [("forward", kernel.schedule)]
+    found = [("backward", kernel.schedule)]
+    return found if kernel.input_schedule is None else [*found, ("backward, input", kernel.input_schedule)]
 
 
 def _tiles(program: Program, machine: Machine) -> str:
