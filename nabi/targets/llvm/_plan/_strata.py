@@ -36,13 +36,25 @@ _found: "WeakKeyDictionary[Program, Strata | None]" = WeakKeyDictionary()
 def strata_of(program: Program) -> "Strata | None":
     """Return the strata of a program, worked out once.
 
-    None if its loop holds a product or a reduction, or if a value reads other units.
+    None if its loop holds a product or a reduction, or if a value reads other units. A step without any
+    product gains nothing, nor does one with a new state that depends on no row; steps that draw random
+    numbers are run step by step, and so are those with products of values of old states.
     """
     with LOCK:
         if program not in _found:
-            strata = Strata(program)
-            _found[program] = strata if strata.is_possible else None
+            strata = Strata(program) if _is_worth_it(program) else None
+            _found[program] = strata if strata is not None and strata.is_possible else None
         return _found[program]
+
+
+def _is_worth_it(program: Program) -> bool:
+    products = [node for node in program.plan.nodes if node.operation == "linear"]
+    outputs = {output.index for output in program.plan.outputs}
+    # A product may read a new state, after the loop, and earlier inputs, before it.
+    operands = [node.arguments[1] for node in products if node.arguments[1].reads_state]
+    simple = all(one.index in outputs or one.name in program.trace.delays for one in operands)
+    rows = all(output.has_rows for output in program.plan.outputs)
+    return bool(products) and simple and rows and not program.noises
 
 
 @dataclass(frozen=True, eq=False, repr=False)
