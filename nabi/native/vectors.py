@@ -18,8 +18,8 @@ POINTER = ir.PointerType()
 NOWHERE = ir.Constant(POINTER, None)
 _INT32 = ir.IntType(32)
 _CHEAP_MASKS = 64
-"""Bytes of a vector that is stored with a mask as fast as without (AVX-512). AVX2 takes a dozen times as long
-for it, and NEON has no such instruction."""
+"""Bytes of the vectors of AVX-512, which stores part of a vector as fast as a whole one. AVX2 takes a dozen
+times as long for it, and NEON has no such instruction."""
 
 _LINE = 64
 """Bytes of a cache line on all supported machines, or half of one."""
@@ -84,6 +84,8 @@ class Vectors:
         self.integers = ir.VectorType(self.integer, lanes)
         self.flags = ir.VectorType(ir.IntType(1), lanes)
         self.suffix = f"v{lanes}f{8 * self.size}"
+        self.masks_are_cheap = lanes * self.size >= _CHEAP_MASKS
+        """Whether part of a vector is stored as fast as a whole one: with AVX-512, for narrow vectors too."""
 
     # Constants and scalars.
 
@@ -174,7 +176,7 @@ class Vectors:
         place = self.address(pointer, at)
         if mask is None:
             self.builder.store(value, place, align=self.size)
-        elif isinstance(mask, Mask) and self.lanes * self.size < _CHEAP_MASKS:
+        elif isinstance(mask, Mask) and not self.masks_are_cheap:
             self._store_part(value, place, mask)
         else:
             name = f"llvm.masked.store.{self.suffix}.p0"

@@ -76,6 +76,11 @@ class Machine(NamedTuple):
         """Return how many elements of `"float32"` or `"float64"` a vector holds."""
         return self.vector_bytes // _SIZES[dtype]
 
+    @property
+    def has_cheap_masks(self) -> bool:
+        """Whether part of a vector is stored as fast as a whole one: with AVX-512, whatever the width."""
+        return self.architecture == "x86_64" and self.registers == 32
+
     def for_width(self, width: int, dtype: str) -> "Machine":
         """Return this machine with vectors of half the width or less, if so many elements leave much unused.
 

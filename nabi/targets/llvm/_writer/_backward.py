@@ -29,6 +29,7 @@ class BackwardWriter(WeightGradients):
             kernel.name, kernel.dtype, kernel.lanes, kernel.arguments, kernel.machine.architecture
         )
         states = tuple(range(len(kernel.program.state_names)))
+        k.v.masks_are_cheap = kernel.machine.has_cheap_masks
         super().__init__(k, kernel.program, kernel.schedule, kernel.zeros, states, kernel)
         slots, in_place = kernel.values.panel_slots, kernel.in_place
         self.passes = PassWriter(

@@ -28,6 +28,7 @@ class ForwardWriter(StepMemory):
             kernel.name, kernel.dtype, kernel.lanes, kernel.arguments, kernel.machine.architecture
         )
         kept = (*kernel.keep, *kernel.recorded_states)
+        k.v.masks_are_cheap = kernel.machine.has_cheap_masks
         super().__init__(k, kernel.program, kernel.schedule, kernel.flags, kept)
         self.kernel = kernel
         self.packed = WeightsWriter(k, kernel.weights, kernel.program, kernel.columns_first)
