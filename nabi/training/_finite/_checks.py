@@ -43,13 +43,14 @@ def check_finite(module: nn.Module) -> Iterator[None]:
         >>> from nabi.errors import NotFiniteError
         >>> from nabi.explain import check_finite
         >>> rnn = nabi.nn.RNN(nabi.cells.SimpleRNN(1, activation="exponential"), input_size=1)
-        >>> _ = torch.nn.init.constant_(rnn.W_h_l0, 2.0)
+        >>> for weight in rnn.parameters():
+        ...     _ = torch.nn.init.ones_(weight)
         >>> try:
         ...     with check_finite(rnn):
         ...         rnn(torch.zeros(1, 9, 1))
         ... except NotFiniteError as error:
         ...     print(error)
-        SimpleRNN: step 4, row 0: h is inf (h_t = exp(W_xh x_t + W_hh h_{t-1} + b_h))
+        SimpleRNN: step 2, row 0: h is inf (h_t = exp(W_xh x_t + W_hh h_{t-1} + b_h))
     """
     if not isinstance(module, nn.Module):
         raise ArgumentError(f"module: expected a layer or another torch module, got {short(module)}")

@@ -274,8 +274,8 @@ class ResumableTraining(Loop):
             found = first_not_finite(self.network, again)
             raise NotFiniteError(
                 f"{name}: it became {value} in epoch {self.position.epoch + 1}, batch "
-                f"{self.position.batch + 1}, training stops. {found and f'{found}. '}Try a "
-                f"smaller learning rate (it is {rate:g}) or a smaller clipnorm (it is {self.settings.clipnorm:g})"
+                f"{self.position.batch + 1}, training stops. {found and f'{found}. '}Try a smaller learning "
+                f"rate (it is {rate:g}) or a smaller clipnorm (it is {self.settings.clipnorm:g})"
             )
 
     # Checkpoints --------------------------------------------------------------------------------------------
