@@ -50,7 +50,7 @@ def check_finite(module: nn.Module) -> Iterator[None]:
         ...         rnn(torch.zeros(1, 9, 1))
         ... except NotFiniteError as error:
         ...     print(error)
-        SimpleRNN: step 2, row 0: h is inf (h_t = exp(W_xh x_t + W_hh h_{t-1} + b_h))
+        SimpleRNN: step 3, row 0: h is inf (h_t = exp(W_xh x_t + W_hh h_{t-1} + b_h))
     """
     if not isinstance(module, nn.Module):
         raise ArgumentError(f"module: expected a layer or another torch module, got {short(module)}")
