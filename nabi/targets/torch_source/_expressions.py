@@ -26,7 +26,6 @@ _CALLS = {
     "gelu": "F.gelu({0})",
     "silu": "F.silu({0})",
     "leaky_relu": "F.leaky_relu({0}, 0.2)",
-    "norm": "F.layer_norm({0}, {0}.shape[-1:])",
     "shift": "F.pad({0}, ({1}, -{1}))",
 }
 _FLAT = frozenset(
@@ -198,10 +197,13 @@ class Expressions:
     def _along_units(self, node: Node) -> str:
         value = node.arguments[0]
         several = len(value.axes) > 1
-        text = viewed(self.of(value, ATOM), value.axes, (value.width or 1,))
+        inside = node.operation in ("norm", "softmax") and not several  # of the brackets of a call
+        text = self.of(value) if inside else viewed(self.of(value, ATOM), value.axes, (value.width or 1,))
         others = [self.of(one) for one in node.arguments[1:]]
         if node.operation in ("cumulative_sum", "reverse_cumulative_sum", "fold"):
             text = self._by_chunks(node, text, int(node.arguments[1].value))
+        elif node.operation == "norm":
+            text = f"F.layer_norm({text}, ({value.width},))"
         elif node.operation == "max":
             text = f"{text}.detach().amax(-1, keepdim=True)"
         elif node.operation in ("sum", "mean", "largest"):

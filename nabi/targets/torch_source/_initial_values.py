@@ -1,6 +1,7 @@
 """Statements that set the initial values of weights, as `nabi.nn.RNN` sets them by default."""
 
 import math
+import textwrap
 from collections.abc import Iterable
 
 import torch
@@ -11,6 +12,8 @@ from nabi.targets.torch_source._expressions import number
 from nabi.targets.torch_source._functions import Functions, NoSourceError
 
 __all__ = ["reset_lines"]
+
+_WIDTH = 88  # of lines of numbers
 
 
 def reset_lines(program: Program, functions: Functions, places: dict[str, str]) -> list[str]:
@@ -106,10 +109,11 @@ def _drawn(function: object, shape: tuple[int, ...], place: str, functions: Func
 
 def _numbers(values: torch.Tensor) -> str:
     """Return a tensor as source, in lines that are not too long."""
-    if values.dim() > 1:
-        rows = [_row(row) for row in values]
-        return "torch.tensor([\n    " + ",\n    ".join(rows) + ",\n])"
-    return f"torch.tensor({_row(values)})"
+    rows = [_row(row) for row in values] if values.dim() > 1 else textwrap.wrap(_row(values)[1:-1], _WIDTH)
+    if values.dim() < 2 and len(rows) < 2:
+        return f"torch.tensor({_row(values)})"
+    ends = ",\n    " if values.dim() > 1 else "\n    "
+    return f"torch.tensor([\n    {ends.join(rows)}{',' * (values.dim() > 1)}\n])"
 
 
 def _row(values: torch.Tensor) -> str:

@@ -34,7 +34,12 @@ def module_source(program: Program) -> str:
     Example:
         >>> from nabi.cells import SimpleRNN
         >>> source = module_source(SimpleRNN(units=5).program(input_size=3))
-        >>> print(*source.splitlines()[-26:-22], sep="\\n")
+        >>> print(source[source.index("def step") : source.index("    def forward")].rstrip())
+        def step(self, x, h):
+                W_xh = self.W_x_l0
+                W_hh = self.W_h_l0
+                b_h = self.b_l0
+                return torch.tanh(x @ W_xh.T + h @ W_hh.T + b_h)
     """
     return _Writer(program).module()
 
@@ -252,10 +257,11 @@ class _Writer:
         width = program.output_width
         listed = ", ".join(states) if len(states) > 1 else f"({states[0]},)"
         starts = ", ".join(self._start(number) for number in range(len(states)))
+        starts = starts if len(states) > 1 else f"({starts},)"
         lines = [
             f'"""Return the output [batch, time, {width}] for x [batch, time, {program.input_size}], and the '
             'final states."""',
-            f"if {state} is None:", *_indented([f"{state} = {starts}{',' * (len(states) == 1)}"]),
+            f"if {state} is None:", *_indented([f"{state} = {starts}"]),
             f"{listed} = {state}",
         ]  # fmt: skip
         for one in given:
@@ -289,10 +295,11 @@ class _Writer:
         if one.default is None:
             return []
         shape = "len(x)" if one.per_sequence else "*x.shape[:2]"
-        sizes = shape if one.width is None and not one.per_sequence else f"{shape}, {one.width or 1}"
-        sizes += "," * ("," not in sizes)
+        sizes = f"({shape}, {one.width or 1})"
+        if one.width is None and not one.per_sequence:
+            sizes = "x.shape[:2]"
         return [
-            f"if {one.name} is None:", f"    {one.name} = x.new_full(({sizes}), {number(one.default)})"
+            f"if {one.name} is None:", f"    {one.name} = x.new_full({sizes}, {number(one.default)})"
         ]  # fmt: skip
 
 
