@@ -216,15 +216,14 @@ class Expressions:
         return viewed(text, (node.width or 1,), node.axes) if several and node.axes else text
 
     def _by_chunks(self, node: Node, text: str, size: int) -> str:
-        width = node.arguments[0].width
-        parts = text if size == width else f"{text}.unflatten(-1, (-1, {size}))"
+        """Write a sum over chunks of so many units, or within them."""
+        chunks = f"{text}.unflatten(-1, (-1, {size}))"
         if node.operation == "fold":
-            return f"{parts}.sum(-1)" if size != width else f"{parts}.sum(-1, keepdim=True)"
-        raise_flat = "" if size == width else ".flatten(-2)"
-        axis = -1 if size == width else -2
+            return f"{chunks}.sum(-1)"
+        chunks, axis, flat = (text, -1, "") if size == 1 else (chunks, -2, ".flatten(-2)")
         if node.operation == "cumulative_sum":
-            return f"{parts}.cumsum({axis}){raise_flat}"
-        return f"{parts}.flip({axis}).cumsum({axis}).flip({axis}){raise_flat}"
+            return f"{chunks}.cumsum({axis}){flat}"
+        return f"{chunks}.flip({axis}).cumsum({axis}).flip({axis}){flat}"
 
     def _on_axis(self, node: Node) -> str:
         value = node.arguments[0]

@@ -217,12 +217,11 @@ class _Writer:
 
     def _free(self, name: str) -> str:
         """Return a name that is not taken yet."""
-        base = name.rstrip("0123456789") if name == "v1" else f"{name}_"
-        found = name
-        for count in range(1, len(self._taken) + 2):
-            if found not in self._taken:
-                break
-            found = f"{base}{count + 1}"
+        base = "v" if name == "v1" else f"{name}_"  # v1, v2, ... have no name of their own
+        numbered = (f"{base}{number}" for number in range(2, len(self._taken) + 3))
+        found = next(
+            free for free in (name, *((base,) if base != "v" else ()), *numbered) if free not in self._taken
+        )
         self._taken[found] = None
         return found
 
