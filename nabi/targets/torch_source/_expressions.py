@@ -26,7 +26,6 @@ _CALLS = {
     "gelu": "F.gelu({0})",
     "silu": "F.silu({0})",
     "leaky_relu": "F.leaky_relu({0}, 0.2)",
-    "shift": "F.pad({0}, ({1}, -{1}))",
 }
 _FLAT = frozenset(
     {"sum", "mean", "max", "largest", "norm", "softmax", "cumulative_sum", "reverse_cumulative_sum", "shift",
@@ -66,10 +65,11 @@ class Expressions:
     Args:
         names: the names of values that have one, by node index; leaves first, then what has a line.
         function: returns the name of a function for an operation that a user has added.
+        like: a tensor of the dtype and on the device of all values.
     """
 
-    def __init__(self, names: dict[int, str], function: Callable[[str], str]) -> None:
-        self._names, self._function = names, function
+    def __init__(self, names: dict[int, str], function: Callable[[str], str], like: str) -> None:
+        self._names, self._function, self._like = names, function, like
 
     def line(self, node: Node) -> str:
         """Return the right side of the line of a value."""
@@ -151,7 +151,7 @@ class Expressions:
     def _side_by_side(self, parts: Sequence[Node]) -> str:
         fixed = [one.arguments[0] for one in parts if one.operation == "spread" and one.axes == (1,)]
         if len(fixed) == len(parts) and all(one.operation == "constant" for one in fixed):
-            return f"x.new_tensor([{', '.join(number(one.value) for one in fixed)}])"
+            return f"{self._like}.new_tensor([{', '.join(number(one.value) for one in fixed)}])"
         return f"torch.cat([{', '.join(self.of(one) for one in parts)}], -1)"
 
     def _operands(self, node: Node, arguments: Sequence[Node] = ()) -> list[Callable[[int], str]]:
@@ -188,8 +188,7 @@ class Expressions:
             test = self._comparison(condition)
         if first.operation == "constant" and second.operation == "constant":
             # For two numbers, torch would use the default dtype.
-            of = condition if condition.index in self._names else condition.arguments[0]
-            texts[1] = f"{self.of(of, ATOM)}.new_tensor({texts[1]})"
+            texts[1] = f"{self._like}.new_tensor({texts[1]})"
         return f"torch.where({test}, {texts[1]}, {texts[2]})"
 
     # Along units and axes.
@@ -208,6 +207,9 @@ class Expressions:
             text = f"{text}.detach().amax(-1, keepdim=True)"
         elif node.operation in ("sum", "mean", "largest"):
             text = f"{text}.{'amax' if node.operation == 'largest' else node.operation}(-1, keepdim=True)"
+        elif node.operation == "shift":
+            by = int(node.arguments[1].value)
+            text = f"F.pad({text}, ({by}, {-by}))"
         elif node.operation == "repeat":
             text = f"{text}.repeat_interleave({others[0]}, -1)"
         else:
@@ -250,7 +252,7 @@ class Expressions:
         value = node.arguments[0]
         sizes = ", ".join(map(str, node.axes))
         if value.operation == "constant":
-            return f"x.new_full(({sizes},), {number(value.value)})"
+            return f"{self._like}.new_full(({sizes},), {number(value.value)})"
         given = value.axes or (1,)
         text = viewed(self.of(value, ATOM), given, (*(1,) * (len(node.axes) - len(given)), *given))
         return f"{text}.expand({'-1, ' if node.has_rows else ''}{sizes})"

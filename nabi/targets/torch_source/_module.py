@@ -56,7 +56,7 @@ class _Writer:
         self._taken: dict[str, None] = dict.fromkeys(_RESERVED)
         self._names: dict[int, str] = {}
         self._weights: dict[str, str] = {}
-        self._expressions = Expressions(self._names, self._added)
+        self._expressions = Expressions(self._names, self._added, "x")
         self._places = {family.name: f"self.{family.name}_l0" for family in program.families}
 
     def module(self) -> str:
@@ -232,7 +232,7 @@ class _Writer:
         leaves = [trace.leaf("input", f"a{place}", 1) for place in range(row.arity)]
         result = row.decomposition(*leaves)
         names = {leaf.index: leaf.name for leaf in leaves}
-        write = Expressions(names, self._added)
+        write = Expressions(names, self._added, leaves[0].name)
         for node in needed((result,)):
             if node.operation == "constant":
                 names[node.index] = number(node.value)
@@ -255,12 +255,14 @@ class _Writer:
         head = f"def forward(self, {', '.join(['x', f'{state}=None', *star, *keywords])}):"
         width = program.output_width
         listed = ", ".join(states) if len(states) > 1 else f"({states[0]},)"
-        starts = ", ".join(self._start(number) for number in range(len(states)))
-        starts = starts if len(states) > 1 else f"({starts},)"
+        starts = [self._start(number) for number in range(len(states))]
+        begin = [f"{state} = {', '.join(starts)}"] if len(starts) > 1 else [f"{state} = ({starts[0]},)"]
+        if len(begin[0]) > _LONGEST:
+            begin = [f"{state} = (", *_indented(f"{one}," for one in starts), ")"]
         lines = [
             f'"""Return the output [batch, time, {width}] for x [batch, time, {program.input_size}], and the '
             'final states."""',
-            f"if {state} is None:", *_indented([f"{state} = {starts}"]),
+            f"if {state} is None:", *_indented(begin),
             f"{listed} = {state}",
         ]  # fmt: skip
         for one in given:
@@ -268,7 +270,8 @@ class _Writer:
         arguments = ", ".join([f"x[:, {t}]", *states, *[_at_step(one, t) for one in more]])
         results = ", ".join(states) if program.readout is None else ", ".join([output, *states])
         shown = states[0] if program.readout is None else output
-        flat = "" if len((program.readout or program.outputs[0]).axes) < 2 else ".flatten(1)"
+        axes = (program.outputs[0] if program.readout is None else program.readout).axes
+        flat = "" if len(axes) < 2 else ".flatten(1)"
         lines += [f"{outputs} = []", f"for {t} in range(x.shape[1]):"]
         lines += _indented([f"{results} = self.step({arguments})", f"{outputs}.append({shown}{flat})"])
         lines.append(f"return torch.stack({outputs}, 1), {listed if listed[0] == '(' else f'({listed})'}")

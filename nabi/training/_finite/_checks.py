@@ -25,8 +25,9 @@ def check_finite(module: nn.Module) -> Iterator[None]:
     In the `with` block, each call of the module or of a part of it is checked: the weights, what goes in, and
     what comes out. A recurrent layer over a cell runs a second time, with the values of all of its equations,
     so the error names the first step at which something is not finite, the row of the batch, and the
-    quantity. Where a loss goes backward in the block, gradients are checked too. Steps and rows count from 0;
-    steps that a mask or lengths leave out may hold anything.
+    quantity. Where a loss goes backward in the block, gradients are checked too; for a weight of a recurrent
+    layer the error names the step at which, on the way back, the gradient stops to be finite. Steps and rows
+    count from 0; steps that a mask or lengths leave out may hold anything.
 
     Training in the block takes some three times as long. `fit` does the same for one batch by itself when a
     loss is not finite.
@@ -102,6 +103,9 @@ class _Watch:
     def __init__(self, module: nn.Module, path: str) -> None:
         self._module, self._path = module, path
         self._calls: list[tuple[Tensor, dict[str, Tensor]]] = []
+        # Of the last call: its arguments, and the gradient of its output once that is there.
+        self._arguments: tuple[tuple[Any, ...], dict[str, Any]] = (), {}
+        self._passed: Tensor | None = None
 
     def before(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Keep what is random, for the second run of a recurrent layer; look at the weights."""
@@ -115,14 +119,9 @@ class _Watch:
         random, extra = self._calls.pop()
         found = recurrent(module)
         if found is not None:
-            now = _extra(module)
-            with torch.random.fork_rng(devices=[]):
-                torch.random.set_rng_state(random)
-                _set_extra(module, extra)
-                try:
-                    problem = found.problem(inputs, keywords)
-                finally:
-                    _set_extra(module, now)
+            self._arguments, self._passed = (inputs, keywords), None
+            with _as_before(module, random, extra):
+                problem = found.problem(inputs, keywords)
             if problem:
                 raise NotFiniteError(self._name() + problem)
         for value in leaves(out):
@@ -138,15 +137,29 @@ class _Watch:
 
         def look(gradient: Tensor | None) -> None:
             if gradient is not None and not _is_finite(gradient):
-                raise NotFiniteError(f"{self._name()}: the gradient of {name} is {_kind(gradient)}")
+                raise NotFiniteError(
+                    f"{self._name()}: the gradient of {name} is {_kind(gradient)}{self._where_it_begins()}"
+                )
 
         return look
 
     def _of_gradient(self, gradient: Tensor | None) -> None:
-        if gradient is not None and not _is_finite(gradient):
+        if gradient is None:
+            return
+        if not _is_finite(gradient):
             raise NotFiniteError(
                 f"{self._name()}: the gradient of its output is {_kind(gradient)}{_place(gradient)}"
             )
+        self._passed = gradient if self._passed is None else self._passed
+
+    def _where_it_begins(self) -> str:
+        """Return the step of a recurrent layer at which its gradient stops to be finite, on the way back."""
+        found = recurrent(self._module)
+        if found is None or self._passed is None:
+            return ""
+        with _as_before(self._module, torch.random.get_rng_state(), _extra(self._module)):
+            step = found.gradient_step(*self._arguments, self._passed)
+        return "" if step is None else f"; going back, the first step is {step}"
 
     def _of_output(self, value: Tensor, inputs: tuple[Any, ...]) -> str:
         for given in leaves(inputs):
@@ -161,6 +174,19 @@ class _Watch:
         cell = recurrent(self._module)
         kind = kind if cell is None else type(cell.programs[0].cell).__name__
         return f"{kind} {self._path!r}" if self._path else kind
+
+
+@contextmanager
+def _as_before(module: nn.Module, random: Tensor, extra: dict[str, Tensor]) -> Iterator[None]:
+    """Call a module with random numbers and states of an earlier call; nothing of it stays."""
+    now = _extra(module)
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(random)
+        _set_extra(module, extra)
+        try:
+            yield
+        finally:
+            _set_extra(module, now)
 
 
 def _is_finite(value: Tensor) -> bool:

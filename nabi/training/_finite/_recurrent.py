@@ -55,6 +55,29 @@ class Recurrent:
             return f"{place}: step {step}, row {row}{unit}: {described}"
         return ""
 
+    def gradient_step(
+        self, inputs: tuple[Any, ...], keywords: Mapping[str, Any], passed: Tensor
+    ) -> int | None:
+        """Go back through the layer again; return the step at which the gradient stops to be finite.
+
+        Args:
+            inputs, keywords: of its call.
+            passed: the gradient of its output.
+
+        Returns:
+            The first such step of those that the gradient goes through; None where it cannot be told.
+        """
+        if not inputs or not isinstance(inputs[0], Tensor) or not inputs[0].is_floating_point():
+            return None
+        with torch.enable_grad():
+            x = inputs[0].detach().requires_grad_()
+            out = self.module.forward(x, *inputs[1:], **keywords)
+            (found,) = torch.autograd.grad(out if isinstance(out, Tensor) else out[0], x, passed)
+        bad = (~self._by_batch(found).isfinite()).any(-1).any(0).nonzero().flatten()
+        if not len(bad):
+            return None
+        return int(bad[0] if self.backwards[-1] else bad[-1])
+
     def _by_batch(self, values: Tensor | PackedSequence) -> Tensor:
         """Return values as `[B, T, width]`."""
         if isinstance(values, PackedSequence):
