@@ -77,7 +77,7 @@ class _Kept:
 _KEPT = _Kept()
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _keep_asked(
     cell: Cell, widths: tuple[int, ...], directions: int, training: bool, names: tuple[str, ...]
 ) -> str:

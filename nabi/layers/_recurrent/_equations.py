@@ -252,7 +252,8 @@ class Equations(Layer):
             )
         if values:
             # Unrolled or not, the numbers are the same.
-            asked = asked_values(program.cell, (program.input_size,), 1, program.training, tuple(values))
+            assert self.equations is not None
+            asked = asked_values(self.equations, (program.input_size,), 1, program.training, tuple(values))
             shown = StackValues(scan, asked, all_states=False)
             output, final, _ = shown(
                 asked.programs[0], x, states, parameters, noise=noise, mask=mask, reverse=reverse, extra=extra

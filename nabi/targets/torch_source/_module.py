@@ -197,14 +197,15 @@ class _Writer:
             if not node.arguments:
                 continue
             name = named.get(node.index)
-            if name is None and (uses.get(node.index, 0) < 2 or _is_free(node)):
-                if not _is_long(self._expressions, node, self._names):
-                    continue
-                name = "v1"
-            name = name or "v1"
+            several = uses.get(node.index, 0) > 1 and not _is_free(node)
+            if name is None and not several and not _is_long(self._expressions, node, self._names):
+                continue
             text = self._expressions.line(node)
-            word = _word(name)
-            self._names[node.index] = own = self._free(f"{word}_t" if name in states else word)
+            if name is None:
+                own = self._numbered()
+            else:
+                own = self._free(f"{_word(name)}_t" if name in states else _word(name))
+            self._names[node.index] = own
             lines.append(f"{own} = {text}")
         return lines
 
@@ -216,12 +217,16 @@ class _Writer:
         return f"{text}.expand(len(x), {sizes})"
 
     def _free(self, name: str) -> str:
-        """Return a name that is not taken yet."""
-        base = "v" if name == "v1" else f"{name}_"  # v1, v2, ... have no name of their own
-        numbered = (f"{base}{number}" for number in range(2, len(self._taken) + 3))
-        found = next(
-            free for free in (name, *((base,) if base != "v" else ()), *numbered) if free not in self._taken
-        )
+        """Return a name that is not taken yet: this one, or another that begins with it."""
+        numbered = (f"{name}_{number}" for number in range(2, len(self._taken) + 3))
+        return self._take((name, f"{name}_", *numbered))
+
+    def _numbered(self) -> str:
+        """Return a name for a value that has none: `v1`, `v2`, ..."""
+        return self._take(f"v{number}" for number in range(1, len(self._taken) + 2))
+
+    def _take(self, names: Iterable[str]) -> str:
+        found: str = next(free for free in names if free not in self._taken)
         self._taken[found] = None
         return found
 
