@@ -1,15 +1,13 @@
 """`nabi export`: a trained model as a file for other programs."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
-from nabi.errors import ArgumentError, UnknownNameError
 
 __all__ = ["export"]
 
@@ -55,28 +53,9 @@ def export(
         {"MODEL": model, "--cell": cell_files(cell or ())},
         overwrite=overwrite,
     )
-    found = _load(model, cell or ())
+    found = load_any(model, cell or ())
     from nabi.interchange import write_onnx
 
     written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
     models = [str(one) for one in written if one.suffix != ".json"]
     typer.echo(f"The model is in {' and '.join(models)}")
-
-
-def _load(path: Path, own_cells: Sequence[str]) -> Any:
-    """Read a model of any kind."""
-    from nabi import models
-    from nabi.cli._cell import find_class
-    from nabi.files import READERS, read_model_file
-
-    kind = read_model_file(path).kind
-    reader = READERS.get(kind, "")
-    if kind == "model":
-        classes = {found.__name__: found for found in map(find_class, own_cells)}
-        try:
-            return models.load_model(path, classes, compile=False)
-        except UnknownNameError as problem:
-            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
-    if not (reader.startswith("nabi.") and reader.endswith(".load")):
-        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
-    return load_with_cells(reader.split(".")[1], path, own_cells)

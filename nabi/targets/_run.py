@@ -21,6 +21,7 @@ from torch import Tensor
 from nabi.ir import Program
 from nabi.kernels import Rows
 from nabi.native import NativeError, give_up, has_failed, made_natively, runs_native
+from nabi.small_weights import are_all_small, are_small, as_dense
 from nabi.targets import eager, torch_operators
 
 if TYPE_CHECKING:
@@ -86,6 +87,12 @@ def run_forward(
         native = is_native(program, (x, *initial, *families, *noises))
     if native and program.has_axes:
         native = _has_native_heads(program, rows)
+    if are_small(families):
+        # The definition would make float32 weights of them at every step.
+        found = _run_small(program, rows, x, initial, families, noises, keep) if native else None
+        if found is not None:
+            return *found, Record(True, None)
+        families, native = [as_dense(family) for family in families], False
     if native:
         try:
             noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
@@ -103,6 +110,30 @@ def run_forward(
         program, rows, x, initial, families, noises, keep=keep, save=save
     )
     return states, finals, Record(False, record)
+
+
+def _run_small(
+    program: Program,
+    rows: Rows,
+    x: Tensor,
+    initial: tuple[Tensor, ...],
+    families: Sequence[Tensor],
+    noises: Sequence[Tensor],
+    keep: tuple[int, ...],
+) -> tuple[list[Tensor | None], tuple[Tensor, ...]] | None:
+    """Run a program with small weights natively; None where that is not possible."""
+    if program.has_axes or not are_all_small(families):
+        return None
+    noise_rows = eager.noise_rows(program, rows, noises) if noises else ()
+
+    def run() -> tuple[list[Tensor | None], tuple[Tensor, ...]]:
+        small = _binder().small_weights_run(program, families)
+        found: tuple[list[Tensor | None], tuple[Tensor, ...]] = small.run(
+            rows, x, initial, noise_rows, keep=keep
+        )
+        return found
+
+    return made_natively(("small weights", program.key), name_of(program), run)
 
 
 def run_backward(
@@ -337,6 +368,8 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
     What the function is given must have the type, the device and the widths of the weights: it looks at
     nothing.
     """
+    if are_small(families):
+        return _small_step(program, families)
     if not program.has_axes and is_native(program, families):
         found: Step | None = made_natively(
             program.key, name_of(program), lambda: _binder().Steps(program, families)
@@ -351,6 +384,29 @@ def prepare_step(program: Program, families: Sequence[Tensor]) -> Step:
             return definition(x, tuple(states), weights, ())
 
     return step
+
+
+def _small_step(program: Program, families: Sequence[Tensor]) -> Step:
+    """Return a function that takes one step with small weights."""
+    weights = tuple(families)
+
+    def step(x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        batch = x.shape[0]
+        if not batch:
+            return tuple([state.clone() for state in states])
+        rows = _one_step(batch)
+        with torch.no_grad():
+            native = is_native(program, (x, *states))
+            return run_forward(
+                program, rows, x, tuple(states), weights, (), keep=(), save=False, native=native
+            )[1]
+
+    return step
+
+
+@lru_cache(maxsize=64)
+def _one_step(batch: int) -> Rows:
+    return Rows([batch], batch)
 
 
 def is_native(program: Program, tensors: Sequence[Tensor]) -> bool:

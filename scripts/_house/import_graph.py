@@ -34,6 +34,7 @@ HOUSE = (
     "scan",
     "targets",
     "kernels",
+    "small_weights",
     "native",
     "cells",
     "drawing",

@@ -264,6 +264,12 @@ class Layer(Weighted):
             self._dtype = fn(torch.empty(0, dtype=self._dtype)).dtype
         return self
 
+    def matrices(self) -> dict[str, int]:
+        """Return the names of its own weight matrices that `quantize` stores in fewer bits, each with the axis
+        of its outputs.
+        """
+        return {}
+
     # Configuration ----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
