@@ -164,7 +164,7 @@ class Dense(Layer):
             raise ShapeError(
                 f"inputs: {self.name} (Dense) expected 2 axes or more, got {tuple(inputs.shape)}"
             )
-        linear = small_linear if type(kernel) is SmallWeight else functional.linear
+        linear = small_linear if isinstance(kernel, SmallWeight) else functional.linear
         return self.activation(linear(inputs, kernel.T, self.bias))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

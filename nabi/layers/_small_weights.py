@@ -41,7 +41,7 @@ def quantize_layers(root: torch.nn.Module, kind: str) -> None:
         places.append((module, attribute, id(weight)))
     if not places:
         raise ArgumentError(
-            "weights: expected a model with recurrent layers, Dense or Embedding, got one without weights to store"
+            "weights: expected recurrent layers, Dense or Embedding, got a model without them"
         )
     _freeze(root)
     for module, attribute, weight_id in places:
@@ -51,7 +51,9 @@ def quantize_layers(root: torch.nn.Module, kind: str) -> None:
 def _matrices(root: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module, str, int]]:
     for name, module in root.named_modules():
         if isinstance(module, Layer) and not module.built:
-            raise NotReadyError(f"quantize: {module.name} is not built yet: call the model or build(input_shape)")
+            raise NotReadyError(
+                f"quantize: {module.name} is not built yet: call the model or build(input_shape)"
+            )
         found = module.matrices() if isinstance(module, Layer) else matrices_of(module)
         for attribute, axis in found.items():
             yield name, module, attribute, axis

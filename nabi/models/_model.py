@@ -135,8 +135,9 @@ class Model(Fitting):
     def quantize(self, weights: str = "int8", x: Any = None) -> "SmallWeightsReport":
         """Store the weight matrices in fewer bits, in place: a quarter (int8) or half of the memory.
 
-        Those of recurrent layers, Dense and Embedding, also inside other layers; everything else stays float32,
-        as do states, activations and sums. The model is not trained any more. See `docs/small-weights.md`.
+        Those of recurrent layers, Dense and Embedding, also inside other layers; everything else stays
+        float32, as do states, activations and sums. The model is not trained any more.
+        See `docs/small-weights.md`.
 
         Args:
             weights: `"int8"` with a scale for each output, `"bfloat16"` or `"float16"`.
@@ -148,8 +149,8 @@ class Model(Fitting):
         Raises:
             UnknownNameError: for another kind.
             NotReadyError: if the model is not built.
-            ArgumentError: if there is nothing to store so, it is stored so already, or a weight is not float32
-                or not finite.
+            ArgumentError: if there is nothing to store so, it is stored so already, or a weight is not
+                float32 or not finite.
 
         >>> from nabi import Sequential, layers
         >>> model = Sequential([layers.GRU(64, input_shape=(None, 8)), layers.Dense(2)])

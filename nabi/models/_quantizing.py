@@ -77,7 +77,7 @@ def quantize_network(network: torch.nn.Module, weights: str) -> SmallWeightsRepo
     The change is measured on each recurrent layer by itself, on random input; the report has the largest.
     """
     as_kind(weights)
-    recurrent = [one for one in network.modules() if isinstance(one, RNN) and one.equations is not None]
+    recurrent = [one for one in network.modules() if isinstance(one, RNN) and one.equations and one.built]
     before = list(map(_random_outputs, recurrent))
     report = _quantize(network, weights, "random input of each recurrent layer")
     after = list(map(_random_outputs, recurrent))
@@ -143,4 +143,3 @@ def _states_kept(model: Any) -> Iterator[None]:
     kept = {name: value.clone() for name, value in model.get_extra().items()}
     yield
     model.set_extra(kept)
-

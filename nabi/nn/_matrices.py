@@ -21,8 +21,14 @@ def matrices_of(module: nn.Module) -> dict[str, int]:
     """
     if isinstance(module, nn.Linear | nn.Embedding):
         return {"weight": 0}
-    if isinstance(module, ElmanRNN | LSTM | GRU) or (isinstance(module, RNN) and isinstance(module.cell, Cell)):
+    if isinstance(module, ElmanRNN | LSTM | GRU) or (
+        isinstance(module, RNN) and isinstance(module.cell, Cell)
+    ):
         names = [name for group in module._names for name in group]
         weights = {name: module._parameters.get(name) for name in names}
-        return {name: 0 for name, weight in weights.items() if isinstance(weight, torch.Tensor) and weight.dim() == 2}
+        return {
+            name: 0
+            for name, weight in weights.items()
+            if isinstance(weight, torch.Tensor) and weight.dim() == 2
+        }
     return {}

@@ -12,8 +12,8 @@ __all__ = ["arrays_of"]
 def arrays_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors by name, with small weights as the arrays that hold them.
 
-    The scales of an int8 weight have its name with `.scale` behind it. To write to an array is to write to the
-    weight.
+    The scales of an int8 weight have its name with `.scale` behind it. To write to an array is to write to
+    the weight.
 
     >>> import torch
     >>> arrays = arrays_of({"kernel": shrink(torch.eye(2), "int8", axis=1)})

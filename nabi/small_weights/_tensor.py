@@ -32,17 +32,19 @@ class Stored:
         prepared: what those who run with it have made of it; they look at `version`.
     """
 
-    __slots__ = ("axis", "kind", "prepared", "scales", "values")
+    __slots__ = ("_writes", "axis", "kind", "prepared", "scales", "values")
 
     def __init__(self, kind: str, values: Tensor, scales: Tensor | None, axis: int) -> None:
         self.kind, self.values, self.scales, self.axis = kind, values, scales, axis
         self.prepared: dict[Any, Any] = {}
+        self._writes = 0
 
     @property
-    def version(self) -> tuple[int, int]:
+    def version(self) -> tuple[int, int, int]:
         """Changes when the numbers are written to."""
+        # While torch dispatches an operation, it does not count what is written.
         scales = 0 if self.scales is None else self.scales._version
-        return self.values._version, scales
+        return self._writes, self.values._version, scales
 
     def dense(self) -> Tensor:
         """Return the numbers that it stands for, as float32."""
@@ -68,6 +70,7 @@ class Stored:
             new = values.stored
         else:
             new = _shrunk(as_dense(values).to(torch.float32), self.kind, self.axis, "values")
+        self._writes += 1
         self.values.copy_(new.values)
         if self.scales is not None and new.scales is not None:
             self.scales.copy_(new.scales)
@@ -95,7 +98,7 @@ class SmallWeight(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run an operation: on what is stored if there is a way, else on the float32 tensor."""
@@ -113,7 +116,7 @@ class SmallWeight(Tensor):
         return func(*dense[0], **dense[1])
 
     @property
-    def T(self) -> Tensor:  # type: ignore[override]  # noqa: N802
+    def T(self) -> Tensor:  # noqa: N802
         """The transpose, always the same one."""
         key = "turned", not self.is_turned
         made = self.stored.prepared.get(key)
@@ -142,7 +145,7 @@ class SmallWeight(Tensor):
         """Return the float32 numbers as lists."""
         return as_dense(self).tolist()
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"SmallWeight({self.stored.kind}, shape={tuple(self.shape)})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SmallWeight":
@@ -221,7 +224,9 @@ def _shrunk(values: Tensor, kind: str, axis: int, name: str) -> Stored:
     if kind != "int8":
         made = values.to(dtype_of(kind), copy=True).contiguous()
         if not values.is_meta and not bool(made.isfinite().all()):
-            raise ArgumentError(f"{name}: expected weights that {kind} can hold, got {values.abs().max():.3g}")
+            raise ArgumentError(
+                f"{name}: expected weights that {kind} can hold, got {values.abs().max():.3g}"
+            )
         return Stored(kind, made, None, axis)
     largest = values.abs().amax(1 - axis) if values.numel() else values.new_zeros(values.shape[axis])
     scales = largest / _LARGEST
@@ -231,7 +236,7 @@ def _shrunk(values: Tensor, kind: str, axis: int, name: str) -> Stored:
     return Stored(kind, whole.to(torch.int8).contiguous(), scales.contiguous(), axis)
 
 
-# Operations that have a way of their own -----------------------------------------------------------------------
+# Operations that have a way of their own --------------------------------------------------------------------
 
 
 def _same(weight: SmallWeight, *_: Any) -> Any:

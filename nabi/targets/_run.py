@@ -89,9 +89,9 @@ def run_forward(
         native = _has_native_heads(program, rows)
     if are_small(families):
         # The definition would make float32 weights of them at every step.
-        found = _run_small(program, rows, x, initial, families, noises, keep) if native else None
-        if found is not None:
-            return *found, Record(True, None)
+        small = _run_small(program, rows, x, initial, families, noises, keep) if native else None
+        if small is not None:
+            return *small, Record(True, None)
         families, native = [as_dense(family) for family in families], False
     if native:
         try:

@@ -265,9 +265,7 @@ class Layer(Weighted):
         return self
 
     def matrices(self) -> dict[str, int]:
-        """Return the names of its own weight matrices that `quantize` stores in fewer bits, each with the axis
-        of its outputs.
-        """
+        """Return its weight matrices that `quantize` stores in fewer bits: names, and axes of outputs."""
         return {}
 
     # Configuration ----------------------------------------------------------------------------------------

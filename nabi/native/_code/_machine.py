@@ -87,7 +87,9 @@ class Machine(NamedTuple):
         present = _present(self.features)
         if self.architecture != "x86_64":
             return False
-        return {"avx512vnni", "avx512vl"} <= present or ("avxvnni" in present and self.vector_bytes <= 32)
+        if self.registers == 32:
+            return {"avx512vnni", "avx512vl"} <= present
+        return "avxvnni" in present
 
     def for_width(self, width: int, dtype: str) -> "Machine":
         """Return this machine with vectors of half the width or less, if so many elements leave much unused.

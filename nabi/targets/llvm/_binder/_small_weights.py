@@ -48,7 +48,7 @@ class SmallWeightsRun:
         if len(kinds) != 1:
             raise ArgumentError(f"weights: expected one kind, got {', '.join(sorted(kinds)) or 'none'}")
         self._kind = kinds.pop()
-        self._packed: dict[bool, tuple[Fixed, list[Tensor]]] = {}
+        self._packed: dict[bool, dict[str, Tensor]] = {}
         self._bound: dict[tuple[tuple[int, ...], bool, int, int, int], Forward] = {}
 
     def is_for(self, families: Sequence[Tensor]) -> bool:
@@ -79,24 +79,21 @@ class SmallWeightsRun:
         limit = EARLY_ROWS if few else max(count, 1)
         chunk_rows = min(count, max(limit, batch)) if few else 0
         bound = Forward(compiled, torch.float32, batch, count, steps, limit, chunk_rows)
-        bound.fix(self._pack(compiled.kernel, compiled.place, few))
+        bound.fix(self._fixed(compiled.kernel, compiled.place))
         if len(self._bound) >= _SIZES:
             self._bound.clear()
         self._bound[keep, flags, batch, count, steps] = bound
         return bound
 
-    def _pack(self, kernel: ForwardKernel, place: dict[str, int], few: bool) -> Fixed:
-        """Return the arguments that lead to the weights; arrays are held beside them."""
-        if few not in self._packed:
-            arrays = self._packed_arrays(kernel)
-            vectors = [family for family in self._families if not isinstance(family, SmallWeight)]
-            self._packed[few] = {}, [*arrays.values(), *vectors]
-            fixed = self._packed[few][0]
-            fixed.update({place[name]: to_read(array) for name, array in arrays.items()})
-            for i, family in enumerate(self._families):
-                if not isinstance(family, SmallWeight):
-                    fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), family.shape[-1]
-        return self._packed[few][0]
+    def _fixed(self, kernel: ForwardKernel, place: dict[str, int]) -> Fixed:
+        """Return the arguments of a kernel that lead to the weights, which are held here."""
+        if kernel.few_rows not in self._packed:
+            self._packed[kernel.few_rows] = self._packed_arrays(kernel)
+        fixed = {place[name]: to_read(array) for name, array in self._packed[kernel.few_rows].items()}
+        for i, family in enumerate(self._families):
+            if not isinstance(family, SmallWeight):
+                fixed[place[f"family_{i}"]], fixed[place[f"line_{i}"]] = to_read(family), family.shape[-1]
+        return fixed
 
     def _packed_arrays(self, kernel: ForwardKernel) -> dict[str, Tensor]:
         """Return packed weights `[tile][k][accumulator][vector][lane]`, and factors without `[k]`.

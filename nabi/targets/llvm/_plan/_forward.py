@@ -12,6 +12,9 @@ from nabi.targets.llvm._plan._tiles import Tile, choose_tile, dot_tile
 
 __all__ = ["ForwardKernel"]
 
+_WIDEST = 1 << 15
+"""Units of an operand whose products with bytes are added up in int32: half of what fits."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForwardKernel:
@@ -30,8 +33,7 @@ class ForwardKernel:
         few_rows: whether products that read the input are computed before the steps, for many rows at once.
         in_place: whether the products of a step read the unpacked weights.
         is_packed: whether the weights have been packed by an earlier run with the same memory.
-        weight_type: `"int8"`, `"float16"` or `"bfloat16"` if weights are stored so; they have been packed
-            then.
+        weight_type: `"int8"`, `"float16"` or `"bfloat16"` if they are stored so, packed; else empty.
     """
 
     program: Program
@@ -86,8 +88,10 @@ class ForwardKernel:
 
     @property
     def by_dots(self) -> bool:
-        """Whether int8 weights are multiplied by dot products of bytes."""
-        return self.weight_type == "int8" and self.machine.has_byte_products
+        """Whether int8 weights are multiplied by dot products of bytes, whose sums int32 must hold."""
+        if self.weight_type != "int8" or not self.machine.has_byte_products:
+            return False
+        return all((o.width or 1) <= _WIDEST for p in self.schedule.passes for o in p.operands)
 
     @cached_property
     def weights(self) -> Weights:

@@ -1,14 +1,14 @@
 """Products of rows with int8 weights by the processor's sums of four products of bytes (VNNI).
 
 Such an instruction multiplies four unsigned bytes with four signed ones and adds the products to an int32.
-Widening int8 weights to float32 costs more than multiplying them; here they are read as they are, and it is the
-row that becomes bytes, once for all outputs: its numbers, divided by the largest of them, as whole numbers of 24
-bits, in three digits of a byte each. All products and sums are then exact. What is rounded is the row, to as many
-bits as the largest of its float32 numbers has, and the sum, once for each digit. Nothing can overflow: a digit is
-at most 255 and a weight 127, so an int32 holds sums of 66,000 terms.
+Widening int8 weights to float32 costs more than multiplying them; here they are read as they are, and it is
+the row that becomes bytes, once for all outputs: its numbers, divided by the largest of them, as whole
+numbers of 24 bits, in three digits of a byte each. All products and sums are then exact. What is rounded is
+the row, to as many bits as the largest of its float32 numbers has, and the sum, once for each digit. Nothing
+can overflow: a digit is at most 255 and a weight 127, so an int32 holds sums of 66,000 terms.
 
-A digit has no sign: 2^23 is added to the numbers of a row, and 2^23 times the sum of an output's weights taken
-away again, by what the sum of the highest digit starts from.
+A digit has no sign: 2^23 is added to the numbers of a row, and 2^23 times the sum of an output's weights is
+taken away again, by what the sum of the highest digit starts from.
 
 Weights are packed as `[tile][k / 4][accumulator][vector][lane][4]`.
 """
@@ -61,7 +61,9 @@ class DotProducts:
             source = address(row)
             loop = Loop(b, 0, columns.count, 1, [v.zero])
             value, _ = self._some(source, columns, loop.at)
-            (most,) = loop.close([_operations.apply(v, "maximum", loop.carried[0], v.call("llvm.fabs", value))])
+            (most,) = loop.close(
+                [_operations.apply(v, "maximum", loop.carried[0], v.call("llvm.fabs", value))]
+            )
             largest = v.largest(most)
             number = b.sub(row, rows[0])
             unit = b.fmul(largest, ir.Constant(v.element, 1 / _LARGEST))
@@ -147,9 +149,7 @@ class DotProducts:
         highest = [b.load(v.address(starts, j * v.lanes), align=4, typ=v.integers) for j in range(size)]
         sums = [one for _ in lines for start in highest for one in (*(DIGITS - 1) * [zero], start)]
         stride = self._strides[place]
-        digits = [
-            self._byte(self._digits[place], b.mul(line, index(DIGITS * stride))) for line in lines
-        ]
+        digits = [self._byte(self._digits[place], b.mul(line, index(DIGITS * stride))) for line in lines]
 
         def turn(k: Any, sums: list[Any]) -> list[Any]:
             found = list(sums)
@@ -193,5 +193,3 @@ class DotProducts:
         for one in sums[-2::-1]:
             total = v.fma(total, v.constant(256.0), b.sitofp(one, v.type))
         return total
-
-

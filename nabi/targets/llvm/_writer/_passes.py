@@ -278,7 +278,9 @@ class PassWriter:
             def near(row: Any) -> Any:
                 return v.address(self._scratch[0], b.mul(b.sub(row, begin), index(line)))
 
-            self._accumulate(found, tile, (begin, end), segments, scales, near, resume=False, only_early=False)
+            self._accumulate(
+                found, tile, (begin, end), segments, scales, near, resume=False, only_early=False
+            )
             self._maps(found, first, (begin, end), near)
 
     def _accumulate(

@@ -125,7 +125,9 @@ def row_tiles(v: Vectors, rows: tuple[Any, Any], tile_rows: int) -> Iterator[tup
         now = end
 
 
-def _ahead(v: Vectors, w: Vectors | WeightVectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int) -> Any:
+def _ahead(
+    v: Vectors, w: Vectors | WeightVectors, piece: "_Piece", row: Any, rows: tuple[Any, Any], tile_rows: int
+) -> Any:
     """Return where a tile of rows starts to prefetch weights: in the next piece.
 
     The last piece of a segment is followed by the weights of the next tile of units, which will be read soon.
