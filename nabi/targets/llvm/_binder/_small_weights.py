@@ -5,6 +5,7 @@ are packed anew when somebody has written to them.
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -54,6 +55,12 @@ class SmallWeightsRun:
     def is_for(self, families: Sequence[Tensor]) -> bool:
         """Tell whether these are the weights that it was made for, and nobody has written to them."""
         return _key(families) == self._key
+
+    def prepared(self) -> Self:
+        """Make the kernels of a step, for a few rows and for many."""
+        for batch in (1, FEW + 1):
+            self._bind((), False, batch, batch, 1)
+        return self
 
     def run(
         self,
