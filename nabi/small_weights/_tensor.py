@@ -89,7 +89,7 @@ class SmallWeight(Tensor):
     def __new__(cls, stored: Stored, is_turned: bool = False) -> Self:
         """Return the weight, or its transpose."""
         values = stored.values.t() if is_turned else stored.values
-        found: Self = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        found: Self = Tensor._make_wrapper_subclass(
             cls, values.shape, strides=values.stride(), dtype=torch.float32, device=values.device
         )
         found.stored, found.is_turned = stored, is_turned
@@ -116,13 +116,13 @@ class SmallWeight(Tensor):
         return func(*dense[0], **dense[1])
 
     @property
-    def T(self) -> Tensor:  # noqa: N802
+    def T(self) -> Tensor:  # type: ignore[override]  # noqa: N802
         """The transpose, always the same one."""
         key = "turned", not self.is_turned
         made = self.stored.prepared.get(key)
         if made is None:
             made = self.stored.prepared[key] = SmallWeight(self.stored, not self.is_turned)
-        return made  # type: ignore[no-any-return]
+        return made
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Refuse to be trained.

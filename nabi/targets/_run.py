@@ -418,7 +418,9 @@ def _small_step(program: Program, families: Sequence[Tensor]) -> Step:
 
     def step(x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         batch = x.shape[0]
-        return run(_one_step(batch), x, states, keep=())[1] if batch else tuple([one.clone() for one in states])
+        return (
+            run(_one_step(batch), x, states, keep=())[1] if batch else tuple([one.clone() for one in states])
+        )
 
     return step
 

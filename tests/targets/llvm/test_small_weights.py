@@ -111,7 +111,12 @@ def test_one_after_the_other_with_the_same_weights() -> None:
     program = cells.LSTM(9).program(4)
     small, dense = weights(program, "int8")
     x, resets = torch.randn(2, 5, 4), torch.tensor([[0, 0, 1, 0, 0], [0, 1, 0, 0, 1]]).bool()
-    options = [{}, {"resets": resets}, {"return_all_states": True}, {"resets": resets, "return_all_states": True}]
+    options = [
+        {},
+        {"resets": resets},
+        {"return_all_states": True},
+        {"resets": resets, "return_all_states": True},
+    ]
     for some in options * 2:
         one, two = (scan(program, x, None, those, **some) for those in (small, dense))
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)

@@ -33,7 +33,7 @@ class ForwardKernel:
         few_rows: whether products that read the input are computed before the steps, for many rows at once.
         in_place: whether the products of a step read the unpacked weights.
         is_packed: whether the weights have been packed by an earlier run with the same memory.
-        weight_type: `"int8"`, `"float16"` or `"bfloat16"` if they are stored so, packed; else empty.
+        weight_type: `"int8"`, `"float16"` or `"bfloat16"` if packed weights are stored so.
     """
 
     program: Program
@@ -55,8 +55,8 @@ class ForwardKernel:
     def key(self) -> tuple[str, ...]:
         """The key of its code."""
         options = (
-            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place, self.is_packed,
-            self.weight_type,
+            self.save, self.keep, self.flags, self.columns_first, self.few_rows, self.in_place,
+            self.is_packed, self.weight_type,
         )  # fmt: skip
         return (self.name, self.program.key, self.dtype, *map(str, options))
 
