@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         utils,
     )
     from nabi.initializers import Initializer
+    from nabi.interchange import export
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
@@ -62,6 +63,7 @@ else:
         __name__,
         {
             "nabi.initializers": ["Initializer"],
+            "nabi.interchange": ["export"],
             "nabi.layers": ["Input", "Layer"],
             "nabi.losses": ["Loss"],
             "nabi.metrics": ["Metric"],
@@ -114,6 +116,7 @@ __all__ = [
     "cells",
     "datasets",
     "errors",
+    "export",
     "initializers",
     "layers",
     "losses",

@@ -1,6 +1,6 @@
-"""`nabi export`: a trained model as a file for other programs."""
+"""`nabi export`: a trained model for other programs, as a file or as machine code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ class Format(StrEnum):
     """The format to write."""
 
     ONNX = "onnx"
+    OBJECT = "object"
 
 
 def export(
@@ -30,37 +31,87 @@ def export(
     to: Annotated[Format, typer.Option(help="The format to write.")] = Format.ONNX,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write.", metavar="FILE", show_default="the model's name with .onnx"),
+        typer.Option(
+            help="File to write; of object the folder.",
+            metavar="PATH",
+            show_default="the model's name, with .onnx",
+        ),
     ] = None,
     lengths: Annotated[
-        bool, typer.Option("--lengths", help="Have the lengths of sequences as an input.")
+        bool, typer.Option("--lengths", help="onnx: have the lengths of sequences as an input.")
     ] = False,
     stateful: Annotated[
         bool,
-        typer.Option("--stateful", help="Have states as inputs and outputs, to read piece by piece."),
+        typer.Option("--stateful", help="onnx: have states as inputs and outputs, to read piece by piece."),
     ] = False,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 22.")] = 17,
+    opset: Annotated[
+        int | None, typer.Option(help="onnx: version of its operators, 17 to 22.", show_default="17")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="object: processor and system: x86-64, aarch64, armv7, cortex-m4, cortex-m7, cortex-m55, "
+            "riscv32, riscv64, ...",
+            show_default="x86-64",
+        ),
+    ] = None,
+    cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="object: what names of files and functions begin with.", show_default="MODEL's"),
+    ] = None,
+    separate_weights: Annotated[
+        bool, typer.Option("--separate-weights", help="object: have the weights in a file of their own.")
+    ] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
+    """Write a trained model for other programs: an ONNX file, or machine code with a C header.
 
-    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
-    translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
-    What draws the chords of a model of notes is in model.chord.onnx.
+    An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
+    vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
+    its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
+    model.chord.onnx.
+
+    An object file computes one step of the model after the other, on any of many processors, without an
+    operating system or a library.
     """
-    place = model.with_suffix(f".{to}") if out is None else out
-    check_outputs(
-        {"--out": [place, *beside_onnx(place)]},
-        {"MODEL": model, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
-    found = _load(model, cell or ())
-    from nabi.interchange import write_onnx
+    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
+    of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
+    of_object: dict[str, Any] = {
+        "target": target, "cpu": cpu, "name": name, "separate_weights": separate_weights or None,
+    }  # fmt: skip
+    _refuse_options(to, of_object if to is Format.ONNX else of_onnx)
+    if to is Format.ONNX:
+        place = model.with_suffix(".onnx") if out is None else out
+        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
+        options = of_onnx
+    else:
+        from nabi.shipping import identifier, object_files
 
-    written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
-    models = [str(one) for one in written if one.suffix != ".json"]
-    typer.echo(f"The model is in {' and '.join(models)}")
+        place = model.with_suffix("") if out is None else out
+        options = {**of_object, "name": identifier(model.stem) if name is None else name}
+        files = object_files(str(options["name"]), target, separate_weights=separate_weights)
+        # Whether nabi wrote what is there, the header says, which is read below.
+        check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
+        options["overwrite"] = overwrite or None
+    found = _load(model, cell or ())
+    import nabi
+
+    given = {key: value for key, value in options.items() if value is not None}
+    written = nabi.export(found, place, to.value, **given)
+    if to is Format.ONNX:
+        models = [str(one) for one in written if one.suffix != ".json"]
+        typer.echo(f"The model is in {' and '.join(models)}")
+    else:
+        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
+
+
+def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
+    """Refuse options of another format."""
+    given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
+    if given:
+        raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> Any:
