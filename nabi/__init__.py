@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked as _loaded_when_asked
 from nabi._operator import register_with_torch as _register_with_torch
+from nabi._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nabi import (
@@ -129,7 +130,5 @@ __all__ = [
     "scan",
     "utils",
 ]
-
-__version__ = "0.1.0"
 
 _register_with_torch()

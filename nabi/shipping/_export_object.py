@@ -1,13 +1,13 @@
 """A model as an object file with a C header."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nabi import _checks
 from nabi._public import public
+from nabi._version import __version__
 from nabi.errors import ArgumentError
 from nabi.native import Machine, emit_assembly, emit_object, section_sizes, undefined_symbols
 from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes, weights_module
@@ -133,7 +133,7 @@ def _about(
     steps = [f"{layer.name}: {layer.title}" for layer in program.layers]
     return [
         f"Target: {target.name} ({machine.triple}, {machine.cpu}), calling convention {target.about}.",
-        f"nabi {_version()}. The licence of the model is yours to state; nabi adds none.",
+        f"nabi {__version__}. The licence of the model is yours to state; nabi adds none.",
         "",
         *steps,
         "",
@@ -143,11 +143,6 @@ def _about(
         f"Multiplications a step: {multiplications(program):,}.",
         "No heap, no library, no memory that changes but what the caller gives.",
     ]
-
-
-def _version() -> str:
-    """Return the version of nabi, whose door leads to rooms above this one."""
-    return str(sys.modules["nabi"].__version__)
 
 
 def multiplications(program: StepProgram) -> int:
