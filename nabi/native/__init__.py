@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         vectors,
     )
     from nabi.native._code._cache import compiled
+    from nabi.native._code._coefficients import COEFFICIENTS, Coefficients
     from nabi.native._code._compiler import Library, emit_assembly, emit_object
     from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
     from nabi.native._code._objects import section_sizes, undefined_symbols
@@ -38,6 +39,7 @@ else:
         __name__,
         {
             "nabi.native._code._cache": ["compiled"],
+            "nabi.native._code._coefficients": ["COEFFICIENTS", "Coefficients"],
             "nabi.native._code._compiler": ["Library", "emit_assembly", "emit_object"],
             "nabi.native._fallback": [
                 "DTYPES",
@@ -57,8 +59,10 @@ else:
     )
 
 __all__ = [
+    "COEFFICIENTS",
     "DTYPES",
     "OTHER_MACHINES",
+    "Coefficients",
     "Library",
     "Machine",
     "NativeError",
