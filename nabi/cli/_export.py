@@ -19,6 +19,7 @@ class Format(StrEnum):
 
     ONNX = "onnx"
     OBJECT = "object"
+    C = "c"
 
 
 def export(
@@ -32,7 +33,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write; of object the folder.",
+            help="File to write; of object and c the folder.",
             metavar="PATH",
             show_default="the model's name, with .onnx",
         ),
@@ -58,43 +59,44 @@ def export(
     cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="object: what names of files and functions begin with.", show_default="MODEL's"),
+        typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
     ] = None,
     separate_weights: Annotated[
-        bool, typer.Option("--separate-weights", help="object: have the weights in a file of their own.")
+        bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, or machine code with a C header.
+    """Write a trained model for other programs: an ONNX file, machine code with a C header, or C source.
 
     An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
     vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
     its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
     model.chord.onnx.
 
-    An object file computes one step of the model after the other, on any of many processors, without an
-    operating system or a library.
+    Machine code and C source compute one step of the model after the other, without an operating system or a
+    library: machine code on any of many processors, C on all others.
     """
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
-    of_object: dict[str, Any] = {
-        "target": target, "cpu": cpu, "name": name, "separate_weights": separate_weights or None,
-    }  # fmt: skip
-    _refuse_options(to, of_object if to is Format.ONNX else of_onnx)
+    of_object: dict[str, Any] = {"target": target, "cpu": cpu}
+    of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
     if to is Format.ONNX:
-        place = model.with_suffix(".onnx") if out is None else out
+        _refuse_options(to, {**of_object, **of_both})
+        place, options = model.with_suffix(".onnx") if out is None else out, of_onnx
         check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
-        options = of_onnx
     else:
-        from nabi.shipping import identifier, object_files
+        from nabi.shipping import c_files, identifier, object_files
 
+        _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
         place = model.with_suffix("") if out is None else out
-        options = {**of_object, "name": identifier(model.stem) if name is None else name}
-        files = object_files(str(options["name"]), target, separate_weights=separate_weights)
-        # Whether nabi wrote what is there, the header says, which is read below.
+        label = identifier(model.stem) if name is None else name
+        files = c_files(label, separate_weights=separate_weights)
+        if to is Format.OBJECT:
+            files = object_files(label, target, separate_weights=separate_weights)
+        # Whether nabi wrote what is there, the header says, which is read when the files are written.
         check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
-        options["overwrite"] = overwrite or None
+        options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
     found = _load(model, cell or ())
     import nabi
 

@@ -23,7 +23,17 @@ def _object() -> Callable[..., tuple[Path, ...]]:
     return write_object
 
 
-FORMATS: dict[str, Callable[[], Callable[..., tuple[Path, ...]]]] = {"onnx": _onnx, "object": _object}
+def _c() -> Callable[..., tuple[Path, ...]]:
+    from nabi.shipping import write_c
+
+    return write_c
+
+
+FORMATS: dict[str, Callable[[], Callable[..., tuple[Path, ...]]]] = {
+    "onnx": _onnx,
+    "object": _object,
+    "c": _c,
+}
 """What writes each format."""
 
 
@@ -36,8 +46,8 @@ def export(
     Args:
         model: a Sequential or functional model, or a ready system.
         path: the file of "onnx", the folder of the others.
-        to: "onnx" (`nabi.interchange.write_onnx`) or "object" (`nabi.shipping.write_object`); by default
-            "onnx" if the path ends in .onnx.
+        to: "onnx" (`nabi.interchange.write_onnx`), "object" (`nabi.shipping.write_object`) or "c"
+            (`nabi.shipping.write_c`); by default "onnx" if the path ends in .onnx.
         options: those of the function that writes the format.
 
     Returns:

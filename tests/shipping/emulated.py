@@ -62,7 +62,9 @@ def self_test_in_emulator(
         objects: the object files of the model.
         state, scratch: bytes of its memories.
     """
-    main = _linux(name, target, state, scratch) if target in _EMULATORS else _bare(name, target, state, scratch)
+    main = (
+        _linux(name, target, state, scratch) if target in _EMULATORS else _bare(name, target, state, scratch)
+    )
     files = []
     for number, content in enumerate([emit_object(main, machine), *objects]):
         files.append(str(folder / f"{number}.o"))
