@@ -1,8 +1,9 @@
-"""`nabi export`: a trained model as a file for other programs."""
+"""`nabi export`: a trained model for other programs, as a file or as machine code."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,8 @@ class Format(StrEnum):
     """The format to write."""
 
     ONNX = "onnx"
+    OBJECT = "object"
+    C = "c"
 
 
 def export(
@@ -28,34 +31,86 @@ def export(
     to: Annotated[Format, typer.Option(help="The format to write.")] = Format.ONNX,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write.", metavar="FILE", show_default="the model's name with .onnx"),
+        typer.Option(
+            help="File to write; of object and c the folder.",
+            metavar="PATH",
+            show_default="the model's name, with .onnx",
+        ),
     ] = None,
     lengths: Annotated[
-        bool, typer.Option("--lengths", help="Have the lengths of sequences as an input.")
+        bool, typer.Option("--lengths", help="onnx: have the lengths of sequences as an input.")
     ] = False,
     stateful: Annotated[
         bool,
-        typer.Option("--stateful", help="Have states as inputs and outputs, to read piece by piece."),
+        typer.Option("--stateful", help="onnx: have states as inputs and outputs, to read piece by piece."),
     ] = False,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 22.")] = 17,
+    opset: Annotated[
+        int | None, typer.Option(help="onnx: version of its operators, 17 to 22.", show_default="17")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="object: processor and system: x86-64, aarch64, armv7, cortex-m4, cortex-m7, cortex-m55, "
+            "riscv32, riscv64, ...",
+            show_default="x86-64",
+        ),
+    ] = None,
+    cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
+    ] = None,
+    separate_weights: Annotated[
+        bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
+    ] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
+    """Write a trained model for other programs: an ONNX file, machine code with a C header, or C source.
 
-    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
-    translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
-    What draws the chords of a model of notes is in model.chord.onnx.
+    An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
+    vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
+    its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
+    model.chord.onnx.
+
+    Machine code and C source compute one step of the model after the other, without an operating system or a
+    library: machine code on any of many processors, C on all others.
     """
-    place = model.with_suffix(f".{to}") if out is None else out
-    check_outputs(
-        {"--out": [place, *beside_onnx(place)]},
-        {"MODEL": model, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
-    found = load_any(model, cell or ())
-    from nabi.interchange import write_onnx
+    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
+    of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
+    of_object: dict[str, Any] = {"target": target, "cpu": cpu}
+    of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
+    if to is Format.ONNX:
+        _refuse_options(to, {**of_object, **of_both})
+        place, options = model.with_suffix(".onnx") if out is None else out, of_onnx
+        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
+    else:
+        from nabi.shipping import c_files, identifier, object_files
 
-    written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
-    models = [str(one) for one in written if one.suffix != ".json"]
-    typer.echo(f"The model is in {' and '.join(models)}")
+        _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
+        place = model.with_suffix("") if out is None else out
+        label = identifier(model.stem) if name is None else name
+        files = c_files(label, separate_weights=separate_weights)
+        if to is Format.OBJECT:
+            files = object_files(label, target, separate_weights=separate_weights)
+        # Whether nabi wrote what is there, the header says, which is read when the files are written.
+        check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
+        options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
+    found = load_any(model, cell or ())
+    import nabi
+
+    given = {key: value for key, value in options.items() if value is not None}
+    written = nabi.export(found, place, to.value, **given)
+    if to is Format.ONNX:
+        models = [str(one) for one in written if one.suffix != ".json"]
+        typer.echo(f"The model is in {' and '.join(models)}")
+    else:
+        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
+
+
+def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
+    """Refuse options of another format."""
+    given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
+    if given:
+        raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
+
