@@ -9,6 +9,7 @@ import typer
 
 from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
+from nabi.errors import ArgumentError
 
 __all__ = ["export"]
 
@@ -19,6 +20,15 @@ class Format(StrEnum):
     ONNX = "onnx"
     OBJECT = "object"
     C = "c"
+
+
+class Weights(StrEnum):
+    """What weights are stored as."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 def export(
@@ -60,6 +70,10 @@ def export(
         str | None,
         typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
     ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+    ] = None,
     separate_weights: Annotated[
         bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
     ] = False,
@@ -78,7 +92,7 @@ def export(
     """
     inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
     of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
-    of_object: dict[str, Any] = {"target": target, "cpu": cpu}
+    of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
     of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
     if to is Format.ONNX:
         _refuse_options(to, {**of_object, **of_both})
@@ -113,4 +127,3 @@ def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
     given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
     if given:
         raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")
-

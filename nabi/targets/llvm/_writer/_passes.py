@@ -14,6 +14,7 @@ from llvmlite import ir
 from nabi.ir import Node
 from nabi.native import operations as _operations
 from nabi.native.vectors import Loop, Vectors, index, loop_over, reserve
+from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment, packed_inputs, segments_of
 from nabi.targets.llvm._plan._schedule import Pass, Reductions, Schedule, is_across, is_reduction
 from nabi.targets.llvm._plan._tiles import Columns, Tile
@@ -22,7 +23,6 @@ from nabi.targets.llvm._writer._dot_products import DotProducts
 from nabi.targets.llvm._writer._packing import Matrix
 from nabi.targets.llvm._writer._products import Panel, RowAddress, accumulate
 from nabi.targets.llvm._writer._unpacked_products import accumulate_in_place
-from nabi.targets.llvm._writer._weight_vectors import WeightVectors
 
 __all__ = ["Early", "Frame", "PassWriter", "Place", "Values"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from nabi.native.kernel_function import smaller
 from nabi.native.vectors import Loop, Vectors, index, loop_over
+from nabi.native.weight_vectors import WeightVectors
 from nabi.targets.llvm._plan._operand_groups import Segment
 from nabi.targets.llvm._plan._tiles import row_steps
-from nabi.targets.llvm._writer._weight_vectors import WeightVectors
 
 __all__ = ["LONGEST_CHAIN", "PIECE", "Panel", "RowAddress", "accumulate", "row_tiles"]
 

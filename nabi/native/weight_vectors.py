@@ -23,10 +23,11 @@ class WeightVectors:
     Args:
         v: writes the instructions of the kernel, whose numbers are float32.
         kind: `"int8"`, `"float16"` or `"bfloat16"`.
+        has_halves: whether the machine has an instruction that widens float16.
     """
 
-    def __init__(self, v: Vectors, kind: str) -> None:
-        self.v, self.kind = v, kind
+    def __init__(self, v: Vectors, kind: str, has_halves: bool = True) -> None:
+        self.v, self.kind, self._has_halves = v, kind, has_halves
         self._element = _KINDS[kind]
         self.size = 1 if kind == "int8" else 2
 
@@ -41,12 +42,25 @@ class WeightVectors:
         kind = ir.VectorType(self._element, v.lanes)
         found = b.load(self.address(pointer, at), align=self.size, typ=kind)
         if self.kind == "float16":
-            return b.fpext(found, v.type)
+            return b.fpext(found, v.type) if self._has_halves else self._widened(found)
         if self.kind == "int8":
             return b.sitofp(b.sext(found, v.integers), v.type)
         # A bfloat16 is the first half of a float32.
         half = ir.Constant(v.integers, [ir.Constant(_INT32, 16)] * v.lanes)
         return b.bitcast(b.shl(b.zext(found, v.integers), half), v.type)
+
+    def _widened(self, found: Any) -> Any:
+        """Return float16 as float32 without an instruction for it: moved, its bits are 2^112 times too small."""
+        v, b = self.v, self.v.builder
+        bits = b.zext(b.bitcast(found, ir.VectorType(_INT16, v.lanes)), v.integers)
+
+        def number(value: int) -> Any:
+            return ir.Constant(v.integers, [ir.Constant(_INT32, value)] * v.lanes)
+
+        sign = b.shl(b.and_(bits, number(0x8000)), number(16))
+        rest = b.bitcast(b.shl(b.and_(bits, number(0x7FFF)), number(13)), v.type)
+        large = b.bitcast(b.fmul(rest, v.constant(2.0**112)), v.integers)
+        return b.bitcast(b.or_(large, sign), v.type)
 
     def fetch(self, pointer: Any, count: int) -> None:
         """Prefetch weights into the second-level cache."""
