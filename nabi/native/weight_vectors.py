@@ -50,7 +50,7 @@ class WeightVectors:
         return b.bitcast(b.shl(b.zext(found, v.integers), half), v.type)
 
     def _widened(self, found: Any) -> Any:
-        """Return float16 as float32 without an instruction for it: moved, its bits are 2^112 times too small."""
+        """Return float16 as float32 without an instruction for it: its bits, moved, times 2^112."""
         v, b = self.v, self.v.builder
         bits = b.zext(b.bitcast(found, ir.VectorType(_INT16, v.lanes)), v.integers)
 

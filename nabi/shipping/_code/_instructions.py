@@ -172,7 +172,7 @@ class StepWriter:
                 else:
                     found = self._term(operand, own, count, [v.zero] * len(sums), read)
                     factors = [v.load(scales, self.index(lanes * n)) for n in range(tiles.vectors)]
-                    sums = [v.fma(*pair, total) for *pair, total in zip(found, factors, sums, strict=True)]
+                    sums = [v.fma(*three) for three in zip(found, factors, sums, strict=True)]
                     scales = self.at(scales, step)
                 own = read.address(own, self.index(count * step))
             for number, value in enumerate(sums):
