@@ -103,7 +103,7 @@ class SmallWeight(Tensor):
     ) -> Any:
         """Run an operation: on what is stored if there is a way, else on the float32 tensor."""
         special = _SPECIAL.get(func)
-        if special is not None:
+        if special is not None and not any(isinstance(a, SmallWeight) and a.is_converted for a in args):
             found = special(*args, **(kwargs or {}))
             if found is not NotImplemented:
                 return found
@@ -116,8 +116,18 @@ class SmallWeight(Tensor):
         return func(*dense[0], **dense[1])
 
     @property
+    def is_converted(self) -> bool:
+        """Whether its module was given another dtype or device, where it counts as an ordinary tensor.
+
+        `Module.to` leaves the object as it is and changes what torch takes it for.
+        """
+        return self.dtype is not torch.float32 or self.device != self.stored.values.device
+
+    @property
     def T(self) -> Tensor:  # type: ignore[override]  # noqa: N802
         """The transpose, always the same one."""
+        if self.is_converted:
+            return as_dense(self).t()
         key = "turned", not self.is_turned
         made = self.stored.prepared.get(key)
         if made is None:
@@ -150,12 +160,15 @@ class SmallWeight(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SmallWeight":
         if id(self) not in memo:
-            memo[id(self)] = _like(self, SmallWeight(self.stored.copy(), self.is_turned))
+            copied = as_dense(self) if self.is_converted else SmallWeight(self.stored.copy(), self.is_turned)
+            memo[id(self)] = _like(self, copied)
         return memo[id(self)]  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         stored = self.stored
         is_parameter = isinstance(self, torch.nn.Parameter)
+        if self.is_converted:
+            return as_dense(self).__reduce_ex__(protocol)
         parts = (stored.kind, stored.values, stored.scales, stored.axis, self.is_turned, is_parameter)
         return _again, parts
 
@@ -168,11 +181,11 @@ def _again(
     return small_parameter(made) if is_parameter else made
 
 
-def _like(one: SmallWeight, made: SmallWeight) -> SmallWeight:
+def _like(one: SmallWeight, made: Tensor) -> Any:
     return small_parameter(made) if isinstance(one, torch.nn.Parameter) else made
 
 
-def small_parameter(weight: SmallWeight) -> Any:
+def small_parameter(weight: Tensor) -> Any:
     """Return a weight as a parameter of a module, which is not trained."""
     return torch.nn.Parameter(weight, requires_grad=False)
 
@@ -184,14 +197,15 @@ def are_small(tensors: Sequence[Tensor]) -> bool:
 
 def are_all_small(tensors: Sequence[Tensor]) -> bool:
     """Tell whether all matrices among some tensors are small weights."""
-    return all(isinstance(tensor, SmallWeight) for tensor in tensors if tensor.dim() > 1)
+    matrices = [tensor for tensor in tensors if tensor.dim() > 1]
+    return all(isinstance(one, SmallWeight) and not one.is_converted for one in matrices)
 
 
 def as_dense(tensor: Tensor) -> Tensor:
-    """Return a small weight as a float32 tensor, any other as it is."""
+    """Return a small weight as an ordinary tensor, any other as it is."""
     if not isinstance(tensor, SmallWeight):
         return tensor
-    found = tensor.stored.dense()
+    found = tensor.stored.dense().to(tensor.device, tensor.dtype)
     return found.t() if tensor.is_turned else found
 
 

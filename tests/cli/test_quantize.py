@@ -32,6 +32,7 @@ def test_a_classifier_with_its_accuracy(nabi: Any, trained: Path) -> None:
     assert "The model is in small.nabi" in done.out
     assert nabi("predict", "small.nabi", "a good film").status == 0
     assert nabi("evaluate", "small.nabi", "table.csv").status == 0
+    assert nabi("explain", "small.nabi", "a good film").status == 0
     done = nabi("quantize", "small.nabi", "--out", "again.nabi")
     assert done.status == 2
     assert "expected a model with float32 weights, got int8" in done.err

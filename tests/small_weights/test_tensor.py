@@ -108,3 +108,16 @@ def test_arrays_for_files() -> None:
         "b": ((4, 3), torch.float16),
         "c": ((2,), torch.float32),
     }
+
+
+@kinds
+def test_a_module_with_another_dtype_has_ordinary_weights(kind: str) -> None:
+    layer = torch.nn.Linear(5, 6)
+    layer._parameters["weight"] = small = small_parameter(shrink(matrix(6, 5, 1), kind, 0))
+    dense, x = as_dense(small).double(), matrix(3, 5, 2).double()
+    layer.double()
+    torch.testing.assert_close(layer(x), x @ dense.T + layer.bias)
+    torch.testing.assert_close(layer.weight.T, dense.T)
+    assert copy.deepcopy(layer)(x).dtype is torch.float64
+    gradient = torch.autograd.grad(layer(x.requires_grad_()).sum(), x)[0]
+    torch.testing.assert_close(gradient, dense.sum(0).expand(3, 5))
