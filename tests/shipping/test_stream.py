@@ -135,7 +135,7 @@ def test_bad_steps() -> None:
         stream.push(np.zeros(4))
     with pytest.raises(ShapeError, match="x: expected the shape"):
         stream.run(np.zeros(5))
-    with pytest.raises(ArgumentError, match="state: expected names among lstm.*, got 'h'"):
+    with pytest.raises(ArgumentError, match=r"state: expected names among lstm.*, got 'h'"):
         stream.state = {"h": np.zeros(3)}
     codes = nabi.Stream(MODELS["codes"]())
     with pytest.raises(ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got {CODES}"):
