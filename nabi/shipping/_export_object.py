@@ -90,7 +90,8 @@ def write_object(
             f"target: {chosen.name} has no instructions for what {', '.join(sorted(missing))} compute, which "
             "the equations of this model need"
         )
-    about = _about(program, layout, chosen, machine, image, emit_assembly(module, machine, _LEVEL), separate_weights)
+    assembly = emit_assembly(module, machine, _LEVEL)
+    about = _about(program, layout, chosen, machine, image, assembly, separate_weights)
     declared = None
     if separate_weights:
         declared = (
