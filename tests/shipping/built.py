@@ -65,8 +65,9 @@ def functional() -> Any:
 
 
 _ACTIVATIONS = (
-    "elu", "exponential", "gelu", "hard_sigmoid", "hard_sigmoid_keras2", "leaky_relu", "linear", "log_softmax",
-    "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
+    "elu", "exponential", "gelu", "hard_sigmoid", "hard_sigmoid_keras2", "leaky_relu", "linear",
+    "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
+    "softsign", "swish", "tanh",
 )  # fmt: skip
 
 MODELS: dict[str, Callable[[], Any]] = {

@@ -1,6 +1,8 @@
 """Exported models in this process: linked with a C compiler into a shared library, called by ctypes."""
 
+import copy
 import ctypes
+import itertools
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+_numbers = itertools.count()
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
 
 
@@ -31,7 +34,8 @@ class Linked:
     """
 
     def __init__(self, folder: Path, name: str, files: Sequence[str]) -> None:
-        library = folder / "model.so"
+        # The system loads a library of a name once.
+        library = folder / f"model{next(_numbers)}.so"
         # Without the C library: what is missing makes the command fail.
         command = [
             compiler(),
@@ -45,10 +49,20 @@ class Linked:
             str(library),
         ]
         subprocess.run([*command, *files], cwd=folder, check=True, timeout=60)
-        self._library, self._name = ctypes.CDLL(str(library)), name
+        self._library = ctypes.CDLL(str(library))
+        self._open(name)
+
+    def of(self, name: str) -> "Linked":
+        """Another model of the same library."""
+        found = copy.copy(self)
+        found._open(name)
+        return found
+
+    def _open(self, name: str) -> None:
+        self._name = name
         self.state = np.zeros(self.number("state_bytes") // 4, np.float32)
         self.scratch = np.zeros(self.number("scratch_bytes") // 4, np.float32)
-        assert self.begin() == 0
+        self.began = self.begin()
 
     def number(self, name: str) -> int:
         """One of the constants."""

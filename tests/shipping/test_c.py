@@ -33,10 +33,9 @@ def test_every_cell(tmp_path: Path) -> None:
         label = f"m{number}"
         models[label] = sequential(layers.RNN(make(name, 6), return_sequences=True), name=name)
         shipping.write_c(models[label], tmp_path, name=label)
-    files = [f"{label}.c" for label in models]
+    library = Linked(tmp_path, "m0", [f"{label}.c" for label in models])
     for label, model in models.items():
-        linked, x = Linked(tmp_path, label, files), inputs(model)
-        files = []  # they are in the library
+        linked, x = library.of(label), inputs(model)
         assert agrees(linked.run(x), outputs(model, x)), model.name
         assert linked.self_test() == 0, model.name
 
@@ -106,7 +105,9 @@ def test_its_mathematics(tmp_path: Path) -> None:
         assert np.isnan(found[-1]), name
         wanted = np.array([function(float(one)) for one in given[name][:-1]])
         spacing = np.maximum(np.spacing(np.abs(wanted).astype(np.float32)), 1e-44)
-        assert (np.abs(found[:-1] - wanted) <= 6 * spacing + 1e-44).all(), name
+        with np.errstate(invalid="ignore"):  # the logarithm of 0
+            is_near = np.abs(found[:-1] - wanted) <= 6 * spacing + 1e-44
+        assert (is_near | (found[:-1] == wanted)).all(), name
 
 
 def test_strict_compilers_accept_it(tmp_path: Path) -> None:

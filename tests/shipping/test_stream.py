@@ -1,5 +1,7 @@
 """A stream gives what the model gives for the sequence that ends there."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -7,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 import nabi
 from nabi import layers, models
 from nabi.errors import ArgumentError, NotFiniteError, ShapeError
-from nabi.ir import Cell
+from nabi.ir import Cell, initial
 from nabi.ir.functions import sigmoid, tanh
 from nabi.shipping import step_program
 
@@ -39,7 +41,7 @@ def test_every_layer(name: str) -> None:
 class Gated(Cell):
     """The minimal gated unit (Zhou et al. 2016), as a user writes it."""
 
-    def step(self, x, h):
+    def step(self, x: Any, h: Any) -> Any:
         f = sigmoid(self.affine("f", x, h))
         return (1 - f) * h + f * tanh(self.affine("h", x, h=f * h))
 
@@ -107,6 +109,29 @@ def test_declared_states_are_the_beginning() -> None:
     assert all(np.array_equal(stream.state[name], before[name]) for name in before)
 
 
+class Learned(Cell):
+    """Weights that are computed from others, values of weights alone, and states that begin as learned."""
+
+    states = ("h", "c")
+
+    def initial_state(self, name: str) -> Any:
+        return initial.Learned(initial.Normal()) if name == "h" else -2.5
+
+    def step(self, x: Any, h: Any, c: Any) -> Any:
+        decay = sigmoid(self.parameter("nu", init=initial.Normal()))
+        c = decay * c + (1 - decay) * tanh(self.affine("c", x, h))
+        return tanh(c) * sigmoid(self.affine("o", x, h)), c
+
+
+def test_what_a_cell_declares() -> None:
+    model = sequential(layers.RNN(Learned(5), name="rnn"), layers.Dense(1))
+    x = inputs(model)
+    stream = nabi.Stream(model)
+    assert stream.state["rnn/h"].any()
+    assert (stream.state["rnn/c"] == -2.5).all()
+    assert agrees(stream.run(x), outputs(model, x))
+
+
 def test_what_is_refused() -> None:
     model = sequential(
         layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GlobalMaxPooling1D()
@@ -135,7 +160,7 @@ def test_bad_steps() -> None:
         stream.push(np.zeros(4))
     with pytest.raises(ShapeError, match="x: expected the shape"):
         stream.run(np.zeros(5))
-    with pytest.raises(ArgumentError, match="state: expected names among lstm.*, got 'h'"):
+    with pytest.raises(ArgumentError, match=r"state: expected names among lstm.*, got 'h'"):
         stream.state = {"h": np.zeros(3)}
     codes = nabi.Stream(MODELS["codes"]())
     with pytest.raises(ArgumentError, match=f"x: expected codes from 0 to {CODES - 1}, got {CODES}"):

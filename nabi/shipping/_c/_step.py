@@ -28,8 +28,8 @@ __all__ = ["Array", "layer_function"]
 _TAKEN = frozenset({
     "n", "k", "o", "t", "row", "total", "state", "scratch", "input", "auto", "break", "case", "char", "const",
     "continue", "default", "do", "double", "each", "else", "enum", "extern", "float", "for", "goto", "if",
-    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
-    "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
+    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+    "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while",
 })  # fmt: skip
 _ASCII = {
     "σ": "sigmoid",
