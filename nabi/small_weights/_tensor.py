@@ -168,9 +168,9 @@ class SmallWeight(Tensor):
         stored = self.stored
         is_parameter = isinstance(self, torch.nn.Parameter)
         if self.is_converted:
-            return as_dense(self).__reduce_ex__(protocol)
-        parts = (stored.kind, stored.values, stored.scales, stored.axis, self.is_turned, is_parameter)
-        return _again, parts
+            parts: tuple[Any, ...] = as_dense(self).__reduce_ex__(protocol)
+            return parts
+        return _again, (stored.kind, stored.values, stored.scales, stored.axis, self.is_turned, is_parameter)
 
 
 def _again(
