@@ -29,11 +29,17 @@ if TYPE_CHECKING:
         leaf as leaf,
         refuse_script as refuse_script,
     )
+    from nabi.nn._matrices import (
+        matrices_of as matrices_of,
+    )
     from nabi.nn._rnn import (
         RNN,
     )
     from nabi.nn._runs import (
         runs_of as runs_of,
+    )
+    from nabi.nn._small_linear import (
+        small_linear as small_linear,
     )
     from nabi.nn._torch_cells import (
         GRUCell,
@@ -75,11 +81,17 @@ else:
                 "leaf",
                 "refuse_script",
             ],
+            "nabi.nn._matrices": [
+                "matrices_of",
+            ],
             "nabi.nn._rnn": [
                 "RNN",
             ],
             "nabi.nn._runs": [
                 "runs_of",
+            ],
+            "nabi.nn._small_linear": [
+                "small_linear",
             ],
             "nabi.nn._torch_cells": [
                 "GRUCell",

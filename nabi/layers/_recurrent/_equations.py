@@ -185,6 +185,11 @@ class Equations(Layer):
         weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
         return weight.T if len(family.shape) == 2 else weight
 
+    def matrices(self) -> dict[str, int]:
+        """Return the names of the matrices of the cell, with the axis of their outputs."""
+        families = () if self._programs is None else self._programs[0].families
+        return {_KERAS_NAMES.get(f.name, f.name): 1 for f in families if len(f.shape) == 2}
+
     def program(self, training: bool = False) -> Program:
         """Return the cell's program for the input width of the built layer."""
         if self._programs is None:
