@@ -12,7 +12,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
-from nabi.ir._further_inputs import further_inputs
+from nabi.ir._further_inputs import further_inputs, named_by_step
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._local_names import local_names
@@ -83,8 +83,8 @@ class Cell(Composing):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
-        if "state_width" in cls.__dict__:
-            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
+        for name in {"state_width", "state_shape"}.intersection(cls.__dict__):
+            setattr(cls, name, of_delayed_too(getattr(cls, name)))
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -545,7 +545,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         further = further_inputs(cell, trace, input_size)
         try:
             own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
-            inspect.signature(cell.step).bind(x, *own, **further)
+            inspect.signature(cell.step).bind(x, *own, **named_by_step(cell, further))
         except TypeError as problem:
             raise CellError(
                 f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"

@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from math import prod
 from typing import Any, ClassVar
 
 from nabi.errors import CellError
-from nabi.ir._further_inputs import ReadingInputs
+from nabi.ir._further_inputs import ReadingInputs, named_by_step
 from nabi.ir._graph._nodes import Change, Node, Part, Trace, current_trace
 from nabi.ir.derived import Derived
 
@@ -48,9 +49,9 @@ def run_step(
     if trace.part.cell is None:
         trace.older = {f"{name}_{back}": (name, back)
                        for name, steps in delays.items() for back in range(2, steps + 1)}  # fmt: skip
-    before, trace.part = trace.part, Part(cell, trace.part.prefix, lines)
+    before, trace.part = trace.part, Part(cell, trace.part.prefix, lines, further)
     try:
-        result = cell.step(x, *own, **further)
+        result = cell.step(x, *own, **named_by_step(cell, further))
     finally:
         trace.part = before
     outputs = tuple(result) if isinstance(result, (tuple, list)) else (result,)
@@ -99,14 +100,14 @@ def _run_part(
     return found if len(found) > 1 else found[0]
 
 
-def of_delayed_too(state_width: Callable[..., int]) -> Callable[..., int]:
-    """Return a method for the width of a state that knows the older values of one too."""
+def of_delayed_too(about: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that tells something of a state, and the same of older values of it."""
 
-    @functools.wraps(state_width)
-    def width(self: Composing, name: str) -> int:
-        return state_width(self, undelayed(name, self.delays()))
+    @functools.wraps(about)
+    def told(self: Composing, name: str) -> Any:
+        return about(self, undelayed(name, self.delays()))
 
-    return width
+    return told
 
 
 @contextmanager
@@ -173,9 +174,16 @@ class Composing(ReadingInputs):
             name and (not name.isidentifier() or "__" in name or name[0] == "_")
         ):
             raise CellError(f"{trace.where()}: name: expected a word, got {name!r}")
-        needed = {one for one in cell.needed_inputs() if one not in further}
+        kind, known = type(cell).__name__, cell.step_inputs()
+        needed = {one for one in cell.inputs_to_give if one not in further}
         if needed:
-            raise CellError(f"{trace.where()}: inner: {type(cell).__name__} needs {sorted(needed)[0]}=...")
+            raise CellError(f"{trace.where()}: inner: {kind} needs {sorted(needed)[0]}=...")
+        unknown = sorted(set(further).difference(known))
+        if unknown:
+            raise CellError(
+                f"{trace.where()}: inner: {kind} reads {', '.join(known) or 'no further inputs'}, got "
+                f"{unknown[0]}=..."
+            )
         return _run_part(trace, cell, x, states, name.rstrip("_"), further)
 
     def delay(self, state: Node, steps: int) -> Node:
@@ -243,7 +251,9 @@ class Composing(ReadingInputs):
             raise CellError(
                 f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
             )
-        found = trace.delayed(value)
+        found = value
+        for _ in range(prod(change.stride for change in trace.changes)):
+            found = trace.delayed(found)
         if found.name in (*self.states, self.output, *trace.inputs):
             raise CellError(
                 f"{trace.where()}: previous: expected no state or input named {found.name}, which would hold "
@@ -257,6 +267,7 @@ class Composing(ReadingInputs):
         operand: Callable[[str, str, Node], Node] | None = None,
         product: Callable[[str, str, Node], Node] | None = None,
         weight: Derived | None = None,
+        stride: int = 1,
     ) -> AbstractContextManager[None]:
         """Change the products of the cells that are called within: for cells that wrap others.
 
@@ -265,8 +276,9 @@ class Composing(ReadingInputs):
                 returns the value to take instead.
             product: the same with the product; returns what takes its place.
             weight: how matrices are computed from what is learned, where the cell does not say it.
+            stride: how many steps lie between an input and the one that is called the input before it.
         """
-        return _changing(self._trace(), Change(operand, product, weight))
+        return _changing(self._trace(), Change(operand, product, weight, stride))
 
     def _trace(self) -> Trace:
         trace = current_trace.get()

@@ -12,7 +12,7 @@ import linecache
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import FrameType
@@ -190,11 +190,13 @@ class Change:
         product: gives the value in the place of the product.
         weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
             matrix itself comes first.
+        stride: how many steps lie between an input and the one before it.
     """
 
     operand: Callable[[str, str, Node], Node] | None = None
     product: Callable[[str, str, Node], Node] | None = None
     weight: Derived | None = None
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -205,11 +207,13 @@ class Part:
         cell: the cell; None before the first.
         prefix: stands in the names of its weights after their letter.
         lines: the values of a state at earlier steps, for each that has a delay, the last one first.
+        further: its inputs beside `x`, by name.
     """
 
     cell: object = None
     prefix: str = ""
     lines: dict[str, list[Node]] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     def named(self, name: str) -> str:
         """Return the name of a weight or random input of this cell: `W_xf` becomes `W_inner_xf`."""
