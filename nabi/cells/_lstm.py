@@ -7,7 +7,15 @@ from nabi import _checks
 from nabi.ir import Cell, Node
 from nabi.ir.functions import activation, maximum, minimum, norm
 
-__all__ = ["LSTM", "CoupledLSTM", "LayerNormLSTM", "PeepholeLSTM", "ProjectedLSTM", "SeeingLSTM", "ZoneoutLSTM"]
+__all__ = [
+    "LSTM",
+    "CoupledLSTM",
+    "LayerNormLSTM",
+    "PeepholeLSTM",
+    "ProjectedLSTM",
+    "SeeingLSTM",
+    "ZoneoutLSTM",
+]
 
 
 class LSTM(Cell):

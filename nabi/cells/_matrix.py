@@ -67,7 +67,8 @@ class MatrixCell(Cell):
     heads: int = dataclasses.field(default=1, kw_only=True)
     keys: int | None = dataclasses.field(default=None, kw_only=True)
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S")
+    output: ClassVar[str] = "h"
+    states: ClassVar[tuple[str, ...]] = ("S",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,9 +134,9 @@ class LinearTransformer(MatrixCell):
     The plainest of the family: what was written stays. For short sequences, and to compare others with.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "n")
+    states: ClassVar[tuple[str, ...]] = ("S", "n")
 
-    def step(self, x: Node, h: Node, S: Node, n: Node) -> Any:
+    def step(self, x: Node, S: Node, n: Node) -> Any:
         """`S_t = S_{t-1} + k ⊗ v`, `n_t = n_{t-1} + k`, `y = Sᵀ q / (n · q)` with `q, k = elu(·) + 1`."""
         q, k, v = elu(self.key("q", x)) + 1, elu(self.key("k", x)) + 1, self.value("v", x)
         S_t = S + outer(k, v)
@@ -150,9 +151,9 @@ class RetNet(MatrixCell):
     out. For language models with a fixed memory length in every head.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "t")
+    states: ClassVar[tuple[str, ...]] = ("S", "t")
 
-    def step(self, x: Node, h: Node, S: Node, t: Node) -> Any:
+    def step(self, x: Node, S: Node, t: Node) -> Any:
         """`S_t = γ S_{t-1} + k ⊗ v`, the output normalised head by head and gated."""
         half = self.rows // 2
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
@@ -189,7 +190,7 @@ class GLA(MatrixCell):
         self._keep("rank", _checks.whole("rank", self.rank))
         self._keep("sharpness", _checks.real("sharpness", self.sharpness, above=0))
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = diag(α) S_{t-1} + k ⊗ v`."""
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
         low = self.linear("r", "r", x, units=self.rank)
@@ -215,7 +216,7 @@ class HGRN2(MatrixCell):
         super().__post_init__()
         self._keep("bound", _checks.real("bound", self.bound, least=0, below=1))
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = diag(f) S_{t-1} + (1 - f) ⊗ i`."""
         q, f = silu(self.key("q", x)), self.bound + (1 - self.bound) * sigmoid(self.key("f", x))
         i = silu(self.value("i", x))
@@ -229,7 +230,7 @@ class Mamba2(MatrixCell):
     The short convolution in front of it is a layer of its own. For language models beside attention.
     """
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = a S_{t-1} + B ⊗ (Δ x)` with `a = exp(-exp(A) Δ)`, `y = Sᵀ C + D x`."""
         v = silu(self.value("v", x))
         B, C = (split(silu(self.linear(g, "k", x, units=self.rows)), 1, self.rows) for g in ("B", "C"))
@@ -249,9 +250,9 @@ class MatrixLSTM(MatrixCell):
     no product with its own output, so it cannot count.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("h", "S", "n", "m")
+    states: ClassVar[tuple[str, ...]] = ("S", "n", "m")
 
-    def step(self, x: Node, h: Node, S: Node, n: Node, m: Node) -> Any:
+    def step(self, x: Node, S: Node, n: Node, m: Node) -> Any:
         """`S_t = f S_{t-1} + i k ⊗ v`, `h = σ(o) ∘ Sᵀ q / max(|n · q|, e^-m)`."""
         q, k, v = self.key("q", x), self.rows**-0.5 * self.key("k", x), self.value("v", x)
         log_i = self.of_head("i", x, weights=0.0, bias=initial.Normal(0.0, 0.1))
@@ -270,7 +271,7 @@ class M2RNN(MatrixCell):
     Not linear in its state, so it tracks states where the others cannot.
     """
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = f S_{t-1} + (1 - f) tanh(S_{t-1} W + k ⊗ v)`."""
         q, k, v = self.key("q", x), self.key("k", x), self.value("v", x)
         f = sigmoid(self.of_head("f", x))

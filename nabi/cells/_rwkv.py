@@ -31,7 +31,7 @@ class RWKV5(MatrixCell):
         """Return what every row keeps: `exp(-exp(w))`."""
         return exp(-exp(self.weight("w", "k", SPREAD)))
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`y = (S_{t-1} + (u ∘ k) ⊗ v)ᵀ r`, `S_t = diag(w) S_{t-1} + k ⊗ v`."""
         r, k, v = self.key("r", x), self.key("k", x), self.value("v", x)
         w = self.decay(x)
@@ -66,7 +66,7 @@ class RWKV7(RWKV5):
     For language models; it tracks states that RWKV-6 cannot.
     """
 
-    def step(self, x: Node, h: Node, S: Node) -> Any:
+    def step(self, x: Node, S: Node) -> Any:
         """`S_t = diag(w) S - (a ∘ κ) ⊗ (Sᵀ κ) + k ⊗ v`, `y = S_tᵀ r + (r · (ρ ∘ k)) v`."""
         r, k, v = self.key("r", x), self.key("k", x), self.value("v", x)
         w, a = exp(-0.6065306597 * sigmoid(self.of_rows("w", x))), sigmoid(self.of_rows("a", x))

@@ -16,6 +16,7 @@ __all__ = [
     "RecurrentDropout",
     "Residual",
     "SkipRNN",
+    "WeightDrop",
     "WeightNorm",
     "Wrapper",
     "Zoneout",
@@ -197,6 +198,29 @@ class WeightNorm(Wrapper):
     def step(self, x: Node, *states: Node) -> Any:
         """Compute the cell's step with normalised matrices."""
         with self.changing(weight=derived.Normalised()):
+            return self.run(x, *states)
+
+
+class WeightDrop(Wrapper):
+    """A cell whose matrices on states lose weights at random in training (Merity, Keskar and Socher 2018).
+
+    DropConnect, as in the AWD-LSTM: one draw for all sequences and steps of a call, so a weight that is
+    dropped is missing throughout. Matrices that the cell computes in a way of its own stay as they are.
+
+    Args:
+        cell: the cell.
+        rate: probability that a weight is dropped in training, in [0, 1); 0.5 by default, as in the paper.
+    """
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._keep("rate", _checks.rate("rate", self.rate))
+
+    def step(self, x: Node, *states: Node) -> Any:
+        """Compute the cell's step with weights that are 0 at random."""
+        with self.changing(weight=derived.Dropped(self.rate), only_states=True):
             return self.run(x, *states)
 
 

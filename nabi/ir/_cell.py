@@ -242,7 +242,8 @@ class Cell(Composing):
             operand = operand * self._noise(noise)
         for change in trace.changes:
             operand = operand if change.operand is None else change.operand(gate, letter, operand)
-            derived = change.weight if derived is None and change.weight is not None else derived
+            if derived is None and (is_recurrent or not change.only_states):
+                derived = change.weight
         shape = (units or self.units, width)
         if derived is None:
             matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)

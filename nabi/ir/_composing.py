@@ -267,6 +267,7 @@ class Composing(ReadingInputs):
         operand: Callable[[str, str, Node], Node] | None = None,
         product: Callable[[str, str, Node], Node] | None = None,
         weight: Derived | None = None,
+        only_states: bool = False,
         stride: int = 1,
     ) -> AbstractContextManager[None]:
         """Change the products of the cells that are called within: for cells that wrap others.
@@ -276,9 +277,10 @@ class Composing(ReadingInputs):
                 returns the value to take instead.
             product: the same with the product; returns what takes its place.
             weight: how matrices are computed from what is learned, where the cell does not say it.
+            only_states: whether `weight` holds only for matrices on values that depend on states.
             stride: how many steps lie between an input and the one that is called the input before it.
         """
-        return _changing(self._trace(), Change(operand, product, weight, stride))
+        return _changing(self._trace(), Change(operand, product, weight, only_states, stride))
 
     def _trace(self) -> Trace:
         trace = current_trace.get()

@@ -190,12 +190,14 @@ class Change:
         product: gives the value in the place of the product.
         weight: how a matrix is computed from others, an object of `nabi.ir.derived`; what the cell says of a
             matrix itself comes first.
+        only_states: whether only matrices that are multiplied with values of states are computed so.
         stride: how many steps lie between an input and the one before it.
     """
 
     operand: Callable[[str, str, Node], Node] | None = None
     product: Callable[[str, str, Node], Node] | None = None
     weight: Derived | None = None
+    only_states: bool = False
     stride: int = 1
 
 
