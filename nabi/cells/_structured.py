@@ -231,8 +231,8 @@ class HouseholderRNN(Cell):
     Good for copying over long lags at little cost: `reflections` vectors take the place of the matrix.
 
     Args:
-        reflections: how many, from 1 to the number of units; as many as units, which reach every such
-            matrix, by default.
+        reflections: how many, from 1 to the number of units, which reach every such matrix; 4 by default, or
+            as many as units where these are fewer.
     """
 
     reflections: int | None = dataclasses.field(default=None, kw_only=True)
@@ -246,7 +246,7 @@ class HouseholderRNN(Cell):
     def step(self, x: Node, h: Node) -> Any:
         """`h_t = leaky_relu(H_1 ... H_m h_{t-1} + W x_t + b)` with `H = I - 2 u uᵀ / (u · u)`."""
         r = [h]
-        for reflection in range(self.reflections or self.units, 0, -1):
+        for reflection in range(self.reflections or min(self.units, 4), 0, -1):
             u = self.gain(f"u{reflection}", "h", init=initial.Normal())
             r.append(r[-1] - (2 * total(u * r[-1]) / total(u * u)) * u)
         return activation("leaky_relu")(self.affine("h", x) + r[-1])

@@ -23,8 +23,8 @@ from .twins import earlier, few_gates, gru, linear, lstm, simple, structured
 FAMILIES = (simple, gru, few_gates, lstm, linear, structured, earlier)
 TWINS = {name: twin for family in FAMILIES for name, twin in family.TWINS.items()}
 ELSEWHERE = {
-    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"),
-    *cells.names("irregular"), "on-lstm",
+    *cells.names("matrix"), *cells.names("delays"), *cells.names("spiking"), *cells.names("state-space"),
+    *cells.names("irregular"), *cells.names("maps"), "on-lstm", "mc-lstm",
     "nested-lstm", "fs-rnn", "hyper-lstm",
 }  # fmt: skip
 """Cells whose equations are typed a second time in files of their own."""
