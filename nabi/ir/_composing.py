@@ -251,15 +251,17 @@ class Composing(ReadingInputs):
             raise CellError(
                 f"{trace.where()}: previous: expected the input of the step, or an earlier one, got {value!r}"
             )
-        found = value
-        for _ in range(prod(change.stride for change in trace.changes)):
+        found, stride = value, prod(change.stride for change in trace.changes)
+        for _ in range(stride):
             found = trace.delayed(found)
         if found.name in (*self.states, self.output, *trace.inputs):
             raise CellError(
                 f"{trace.where()}: previous: expected no state or input named {found.name}, which would hold "
                 f"{value!r} of the step before; give yours another name"
             )
-        return found
+        # The weights keep the names that they have without a stride.
+        source, steps = trace.source(found)
+        return found if stride == 1 else replace(found, letter=f"{source.name}{steps // stride}")
 
     def changing(
         self,

@@ -330,12 +330,17 @@ class Trace:
 
     def delayed(self, value: Node) -> Node:
         """Return the value that the input, or such a value of it, had a step before."""
-        source, steps = value, 1
-        while source.operation == "state":
-            source, steps = self.delays[source.name], steps + 1
-        name = f"{source.name}{steps}"
+        source, steps = self.source(value)
+        name = f"{source.name}{steps + 1}"
         self.delays.setdefault(name, self.nodes[value.index])
         return self.leaf("state", name, value.width)
+
+    def source(self, value: Node) -> tuple[Node, int]:
+        """Return the input that an earlier one is a value of, and from how many steps ago."""
+        steps = 0
+        while value.operation == "state":
+            value, steps = self.delays[value.name], steps + 1
+        return value, steps
 
     def constant(self, value: float) -> Node:
         """Return a constant."""
