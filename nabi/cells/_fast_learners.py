@@ -133,23 +133,29 @@ class TTT(MatrixCell):
         """Return heads × values × values for the model's matrix, heads × values for its bias."""
         return (self.heads, self.values) if name == "n" else super().state_shape(name)
 
+    def scale(self) -> Node:
+        """Return the gains of LN."""
+        return split(self.gain("n", "v"), self.heads, self.values)
+
+    def shift(self) -> Node:
+        """Return the biases of LN."""
+        return split(self.parameter("b_vn", init=0.0), self.heads, self.values)
+
     def step(self, x: Node, S: Node, n: Node) -> Any:
         """`S_t = S_{t-1} - η k ⊗ g`, `n_t = n_{t-1} - η g` with the gradient g of what goes into LN."""
         q, k, v = self.key("q", x), self.key("k", x), self.value("v", x)
         eta = sigmoid(self.of_head("e", x)) * (self.rate / self.values)
-        scale = split(self.gain("n", "v"), self.heads, self.values)
-        shift = split(self.parameter("b_vn", init=0.0), self.heads, self.values)
         z = read(S, k) + n
         centred = z - total(z, -1) * (1 / self.values)
         size = (total(centred * centred, -1) * (1 / self.values) + 1e-5) ** 0.5
         hat = centred / size
         # The derivative of the normalisation, from that of its result.
-        d = scale * (scale * hat + shift + k - v)
+        d = self.scale() * (self.scale() * hat + self.shift() + k - v)
         means = total(d, -1) * (1 / self.values), total(d * hat, -1) * (1 / self.values)
         g = (d - means[0] - hat * means[1]) / size
         S_t = S - outer(k, eta * g)
         n_t = n - eta * g
-        return flat(q + scale * norm(read(S_t, q) + n_t, -1) + shift), S_t, n_t
+        return flat(q + self.scale() * norm(read(S_t, q) + n_t, -1) + self.shift()), S_t, n_t
 
 
 class GateLoop(MatrixCell):
@@ -212,11 +218,12 @@ class FFM(MatrixCell):
         decays = tuple(4.60517 / steps for steps in self.spread(self.memory))
         turns = tuple(2 * pi / steps for steps in self.spread(self.context))
         a = split(exp(-abs(self.parameter("alpha", self.memory, init=decays))), 1, 1, self.memory)
-        w = split(self.parameter("omega", self.context, init=turns), 1, self.context, 1)
+        omega = self.parameter("omega", self.context, init=turns)
+        cosine, sine = (split(part, 1, self.context, 1) for part in (cos(omega), sin(omega)))
         gate = sigmoid(self.affine("i", units=self.memory, bias="m", m=x))
         u = split(self.affine("u", units=self.memory, bias="m", m=x) * gate, 1, 1, self.memory)
-        re_t = a * (cos(w) * re - sin(w) * im) + u
-        im_t = a * (sin(w) * re + cos(w) * im)
+        re_t = a * (cosine * re - sine * im) + u
+        im_t = a * (sine * re + cosine * im)
         z = norm(self.affine("z", r=flat(re_t), i=flat(im_t)))
         o = sigmoid(self.affine("o", x))
         return o * z + (1 - o) * self.affine("s", x), re_t, im_t

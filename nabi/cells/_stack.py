@@ -44,12 +44,12 @@ class StackRNN(Cell):
 
     def step(self, x: Node, h: Node, s: Node) -> Any:
         """The new state reads the tops; it then says for every stack what is pushed, and how far."""
-        n, rows = self.stacks, flat(s)
-        h_t = sigmoid(self.affine("h", x, h, p=part(rows, 0, self.read * n)))
+        n = self.stacks
+        h_t = sigmoid(self.affine("h", x, h, p=part(flat(s), 0, self.read * n)))
         actions = flat(softmax(split(self.affine("a", bias="a", a=h_t, units=3 * n), 3, n), 0))
         push, pop, stay = (split(part(actions, one * n, (one + 1) * n), 1, n) for one in range(3))
         top = sigmoid(self.affine("d", bias="d", d=h_t, units=n))
-        pushed = join(top, part(rows, 0, (self.depth - 1) * n))
-        popped = join(part(rows, n, self.depth * n), vector(*[-1.0] * n))
+        pushed = join(top, part(flat(s), 0, (self.depth - 1) * n))
+        popped = join(part(flat(s), n, self.depth * n), vector(*[-1.0] * n))
         axes = self.depth, n
         return h_t, push * split(pushed, *axes) + pop * split(popped, *axes) + stay * s

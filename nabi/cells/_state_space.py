@@ -65,14 +65,13 @@ class S4D(MatrixCell):
         """`s_t = e^{ΔA} s_{t-1} + (e^{ΔA} - 1) / A x_t`; the output is `2 Re(C s_t) + D x_t`."""
         frequencies = tuple(pi * mode for mode in range(self.rows) for _ in range(self.units))
         steps = initial.Uniform(log(self.smallest_step), log(self.largest_step))
-        real, imaginary = -exp(self.modes("log_A", log(0.5))), self.modes("A_im", frequencies)
         delta = split(exp(self.parameter("log_step", init=steps)), 1, 1, self.units)
-        grow, angle = exp(real * delta), imaginary * delta
-        bar_re, bar_im = grow * cos(angle), grow * sin(angle)
-        # (e^{ΔA} - 1) / A, multiplied by the conjugate of A above and below.
-        size = real**2 + imaginary**2
-        in_re = ((bar_re - 1) * real + bar_im * imaginary) / size
-        in_im = (bar_im * real - (bar_re - 1) * imaginary) / size
+        decay, angle = -exp(self.modes("log_A", log(0.5))) * delta, self.modes("A_im", frequencies) * delta
+        bar_re, bar_im = exp(decay) * cos(angle), exp(decay) * sin(angle)
+        # (e^{ΔA} - 1) / A, multiplied by the conjugate of ΔA above and below.
+        size = decay**2 + angle**2
+        in_re = delta * ((bar_re - 1) * decay + bar_im * angle) / size
+        in_im = delta * (bar_im * decay - (bar_re - 1) * angle) / size
         u = as_wide(self, "s", x)
         drive = split(u, 1, 1, self.units)
         re_t = bar_re * re - bar_im * im + in_re * drive
@@ -86,25 +85,40 @@ class Mamba(MatrixCell):
     """Selective state space model, S6 of Mamba (Gu and Dao 2023, algorithm 2), step by step.
 
     Good for language, genomes and audio: what a channel keeps depends on the input. Of Mamba's block it has
-    everything but the short convolution, which is a layer in front of it, and the last matrix.
+    everything but the last matrix.
 
     Args:
         keys: numbers that a channel keeps; 16 by default.
+        convolution: steps that the short convolution in front reads, 4 by default, as in the paper; 1 for
+            none.
         rank: width between the two matrices of the time steps; 1/16 of the units by default, as in the paper.
     """
 
     keys: int | None = dataclasses.field(default=16, kw_only=True)
+    convolution: int = dataclasses.field(default=4, kw_only=True)
     rank: int | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._keep("heads", _checks.whole("heads", self.heads, 1, 1))
+        self._keep("convolution", _checks.whole("convolution", self.convolution))
         if self.rank is not None:
             self._keep("rank", _checks.whole("rank", self.rank, otherwise=" or None"))
 
+    def convolved(self, x: Node) -> Node:
+        """Return the convolution over time of the channels, each by itself."""
+        if self.convolution == 1:
+            return self.linear("u", "v", x)
+        drawn = initial.Uniform(-(self.convolution**-0.5), self.convolution**-0.5)
+        found: Any = self.parameter("b_u", init=drawn) if self.use_bias else 0.0
+        for steps in range(self.convolution):
+            x = self.previous(x) if steps else x
+            found = found + self.gain(f"c{steps}", "u", init=drawn) * self.linear("u", "v", x)
+        return found
+
     def step(self, x: Node, S: Node) -> Any:
         """`S_t = exp(Δ A) ∘ S_{t-1} + B ⊗ (Δ u)`, `y = (Sᵀ C + D u) silu(z)`."""
-        u = silu(self.linear("u", "v", x))
+        u = silu(self.convolved(x))
         low = self.linear("r", "r", u, units=self.rank or -(-self.units // 16))
         delta = softplus(self.affine("d", bias="d", init={"b": STEPS} if self.use_bias else None, d=low))
         B, C = (split(self.linear(gate, "k", u, units=self.rows), 1, self.rows) for gate in ("B", "C"))

@@ -44,15 +44,15 @@ def s4d(w: Weights, x: Array, re: Array, im: Array) -> tuple[Array, ...]:
     return 2 * (C * s).sum(1).real + w["w_xy"] * x, flat(s.real), flat(s.imag)
 
 
-def mamba(w: Weights, x: Array, S: Array) -> tuple[Array, ...]:
+def mamba(w: Weights, x: Array, S: Array, *before: Array) -> tuple[Array, ...]:
     """Gu and Dao 2023, algorithm 2: for every channel, a row of the paper's A is a column here."""
-    u = silu(lin(w, "W_vu", x))
+    u = silu(sum(w[f"g_uc{n}"] * lin(w, "W_vu", one) for n, one in enumerate((x, *before))) + w["b_u"])
     delta = softplus(lin(w, "W_dd", lin(w, "W_rr", u), bias="b_dd"))
     A = -np.exp(w["log_A"].reshape(3, 6))
     S = np.exp(delta[:, None] * A) * S.reshape(-1, 3, 6)
     S = S + lin(w, "W_kB", u)[:, :, None] * (delta * u)[:, None]
     y = (S * lin(w, "W_kC", u)[:, :, None]).sum(1) + w["g_dD"] * u
-    return y * silu(lin(w, "W_vz", x)), flat(S)
+    return y * silu(lin(w, "W_vz", x)), flat(S), x, *before[:2]
 
 
 def mamba_3(w: Weights, x: Array, S: Array, k: Array, v: Array, t: Array) -> tuple[Array, ...]:
@@ -259,7 +259,7 @@ def pred_rnn(w: Weights, x: Array, h: Array, c: Array, m: Array) -> tuple[Array,
 CASES: list[tuple[str, Cell, Callable[..., tuple[Array, ...]], int]] = [
     # name, cell, its equations in numpy, its parameter count by hand
     ("s4d", cells.S4D(6, keys=3), s4d, 4 * 18 + 2 * 6),
-    ("mamba", cells.Mamba(6, keys=3, rank=2), mamba, 2 * 36 + 12 + 18 + 2 * 18 + 18 + 6),
+    ("mamba", cells.Mamba(6, keys=3, rank=2), mamba, 2 * 36 + 12 + 18 + 2 * 18 + 18 + 6 + 5 * 6),
     ("mamba-3", cells.Mamba3(6, heads=2, keys=4), mamba_3, 3 * 14 + 12 + 24 + 24 + 16 + 36 + 2 + 36),
     ("longhorn", cells.Longhorn(6, keys=4), longhorn, 2 * 24 + 36 + 42),
     ("ffm", cells.FFM(6, memory=3, context=2), ffm, 3 + 2 + 2 * 21 + 2 * 36 + 6 + 2 * 42),

@@ -228,7 +228,7 @@ def model_of(
         directions.append(Direction(program, tuple(w.numpy() for w in own), reverse, first))
     results = write_layer(graph, directions, "x", "lengths" if lengths else None, "layer")
     names = [name for y, last in results for name in (y, *last)]
-    widths = [width for _ in results for width in (program.state_widths[0], *program.state_widths)]
+    widths = [width for _ in results for width in (cell.output_width, *program.state_widths)]
     outputs = []
     for number, (name, width) in enumerate(zip(names, widths, strict=True)):
         is_sequence = number % (1 + len(program.state_names)) == 0
