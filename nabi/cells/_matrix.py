@@ -249,13 +249,13 @@ class Mamba2(MatrixCell):
         """What goes into the convolution is kept for some steps."""
         return {"u": self.convolution - 1} if self.convolution > 1 else {}
 
-    def convolved(self, new: Node, *u: Node) -> Node:
+    def convolved(self, new: Node, *u: Node) -> Any:
         """Return the convolution over time, number by number, of what is new and of the past."""
         past = [self.delay(u[0], steps) for steps in range(1, self.convolution)] if u else []
         drawn = initial.Uniform(-(self.convolution**-0.5), self.convolution**-0.5)
         if not past:
             return new
-        found = self.parameter("b_u", new.width, init=drawn) if self.use_bias else 0.0
+        found: Any = self.parameter("b_u", new.width, init=drawn) if self.use_bias else 0.0
         for steps, value in enumerate([new, *past]):
             found = found + self.gain(f"c{steps}", "u", new.width, init=drawn) * value
         return found

@@ -105,7 +105,7 @@ class Mamba(MatrixCell):
         if self.rank is not None:
             self._keep("rank", _checks.whole("rank", self.rank, otherwise=" or None"))
 
-    def convolved(self, x: Node) -> Node:
+    def convolved(self, x: Node) -> Any:
         """Return the convolution over time of the channels, each by itself."""
         if self.convolution == 1:
             return self.linear("u", "v", x)

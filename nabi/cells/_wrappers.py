@@ -82,8 +82,9 @@ class Wrapper(Cell):
 
     def input_width(self, name: str, input_size: int) -> int | None:
         """Return the width that a further input has in the cell."""
-        whose = self.cell if name in self.cell.step_inputs() else super()
-        return whose.input_width(name, input_size)
+        if name in self.cell.step_inputs():
+            return self.cell.input_width(name, input_size)
+        return super().input_width(name, input_size)
 
     def run(self, x: Node, *states: Node) -> tuple[Node, ...]:
         """Return the new states of the cell, always as a tuple; an output that is no state comes first."""
@@ -121,19 +122,25 @@ class Zoneout(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = self.rate if isinstance(self.rate, (tuple, list)) else (self.rate,) * len(self.states)
-        if len(given) != len(self.states):
-            raise ArgumentError(f"rate: expected one for each of {', '.join(self.states)}, got {self.rate!r}")
+        names = self.cell.present_states
+        given = self.rate if isinstance(self.rate, (tuple, list)) else (self.rate,) * len(names)
+        if len(given) != len(names):
+            raise ArgumentError(f"rate: expected one for each of {', '.join(names)}, got {self.rate!r}")
         rates = tuple(_checks.rate("rate", one) for one in given)
         self._keep("rate", rates if isinstance(self.rate, (tuple, list)) else rates[0])
 
     def step(self, x: Node, *states: Node) -> Any:
-        """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for every state."""
-        rates = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(states)
+        """`s_t = m ∘ s_{t-1} + (1 - m) ∘ s̃_t` for every state; what `delays` keep of the past stays."""
+        names = self.cell.present_states
+        given = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(names)
+        rates = dict(zip(names, given, strict=True))
         output, found = self.outcome(x, *states)
-        mixed = []
-        for name, rate, old, new in zip(self.states, rates, states, found, strict=True):
-            kept = self.keep(name, self.state_width(name), rate)
+        mixed: list[Node] = []
+        for name, old, new in zip(self.states, states, found, strict=True):
+            if name not in rates:
+                mixed.append(new)
+                continue
+            kept = self.keep(name, self.state_width(name), rates[name])
             axes = self.state_shape(name)
             kept = split(kept, *axes) if axes and isinstance(kept, Node) else kept
             mixed.append(kept * old + (1 - kept) * new)

@@ -545,7 +545,7 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
         ]
         further = further_inputs(cell, trace, input_size)
         try:
-            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
+            own = cell.present_states
             inspect.signature(cell.step).bind(x, *own, **named_by_step(cell, further))
         except TypeError as problem:
             raise CellError(

@@ -43,7 +43,7 @@ def run_step(
     """
     delays = cell.delays()
     by_name = dict(zip(cell.states, states, strict=True))
-    own = [by_name[name] for name in cell.states if undelayed(name, delays) == name]
+    own = [by_name[name] for name in cell.present_states]
     lines = {name: [by_name[name], *(by_name[f"{name}_{back}"] for back in range(2, steps + 1))]
              for name, steps in delays.items()}  # fmt: skip
     if trace.part.cell is None:
@@ -135,6 +135,11 @@ class Composing(ReadingInputs):
     def delays(self) -> dict[str, int]:
         """Return how many steps back the step reads each state with `delay`; nothing unless overridden."""
         return {}
+
+    @property
+    def present_states(self) -> tuple[str, ...]:
+        """The states without the older values of them that `delays` says, which the step is not given."""
+        return tuple(name for name in self.states if undelayed(name, self.delays()) == name)
 
     def inner(self, cell: "Composing", x: Node, *states: Node, name: str = "", **further: Any) -> Any:
         """Return the new states of another cell, whose step becomes a part of this one.
