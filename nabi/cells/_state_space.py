@@ -73,11 +73,10 @@ class S4D(MatrixCell):
         in_re = delta * ((bar_re - 1) * decay + bar_im * angle) / size
         in_im = delta * (bar_im * decay - (bar_re - 1) * angle) / size
         u = as_wide(self, "s", x)
-        drive = split(u, 1, 1, self.units)
-        re_t = bar_re * re - bar_im * im + in_re * drive
-        im_t = bar_im * re + bar_re * im + in_im * drive
-        c_re, c_im = (self.modes(name, initial.Normal(0, 0.5**0.5)) for name in ("C_re", "C_im"))
-        y = 2 * total(c_re * re_t - c_im * im_t, 1)
+        re_t = bar_re * re - bar_im * im + in_re * split(u, 1, 1, self.units)
+        im_t = bar_im * re + bar_re * im + in_im * split(u, 1, 1, self.units)
+        start = initial.Normal(0, 0.5**0.5)
+        y = 2 * total(self.modes("C_re", start) * re_t - self.modes("C_im", start) * im_t, 1)
         return flat(y) + self.diagonal("y", "x", u, init=initial.Normal()), re_t, im_t
 
 
