@@ -134,9 +134,9 @@ class Zoneout(Wrapper):
         names = self.cell.present_states
         given = self.rate if isinstance(self.rate, tuple) else (self.rate,) * len(names)
         rates = dict(zip(names, given, strict=True))
-        output, found = self.outcome(x, *states)
+        made = self.outcome(x, *states)
         mixed: list[Node] = []
-        for name, old, new in zip(self.states, states, found, strict=True):
+        for name, old, new in zip(self.states, states, made[1], strict=True):
             if name not in rates:
                 mixed.append(new)
                 continue
@@ -144,7 +144,7 @@ class Zoneout(Wrapper):
             axes = self.state_shape(name)
             kept = split(kept, *axes) if axes and isinstance(kept, Node) else kept
             mixed.append(kept * old + (1 - kept) * new)
-        return (output, *mixed) if self.output else tuple(mixed)
+        return (made[0], *mixed) if self.output else tuple(mixed)
 
 
 class RecurrentDropout(Wrapper):
@@ -244,8 +244,8 @@ class Residual(Wrapper):
 
     def step(self, x: Node, *states: Node) -> Any:
         """Add the input to the cell's output."""
-        output, found = self.outcome(x, *states)
-        return output + x, *found
+        made = self.outcome(x, *states)
+        return made[0] + x, *made[1]
 
 
 class Highway(Wrapper):
@@ -261,9 +261,9 @@ class Highway(Wrapper):
 
     def step(self, x: Node, *states: Node) -> Any:
         """Mix the input and the cell's output."""
-        output, found = self.outcome(x, *states)
+        made = self.outcome(x, *states)
         k = sigmoid(self.affine("k", bias="y", v=x, units=self.cell.output_width))
-        return k * output + (1 - k) * x, *found
+        return k * made[0] + (1 - k) * x, *made[1]
 
 
 class Dilated(Wrapper):
