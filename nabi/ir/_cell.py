@@ -12,7 +12,7 @@ from nabi import _checks
 from nabi._public import public
 from nabi.errors import ArgumentError, CellError
 from nabi.ir._composing import Composing, delayed, of_delayed_too, run_step, undelayed
-from nabi.ir._further_inputs import further_inputs
+from nabi.ir._further_inputs import further_inputs, named_by_step
 from nabi.ir._graph._nodes import Node, Noise, Parameter, Trace, current_trace
 from nabi.ir._graph._numbers import is_number
 from nabi.ir._local_names import local_names
@@ -84,8 +84,8 @@ class Cell(Composing):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         dataclasses.dataclass(frozen=True)(cls)
-        if "state_width" in cls.__dict__:
-            cls.state_width = of_delayed_too(cls.state_width)  # type: ignore[method-assign]
+        for name in {"state_width", "state_shape"}.intersection(cls.__dict__):
+            setattr(cls, name, of_delayed_too(getattr(cls, name)))
         if cls.__module__.startswith("nabi."):
             cls.__init__ = public(cls.__init__)  # type: ignore[method-assign]
 
@@ -243,7 +243,8 @@ class Cell(Composing):
             operand = operand * self._noise(noise)
         for change in trace.changes:
             operand = operand if change.operand is None else change.operand(gate, letter, operand)
-            derived = change.weight if derived is None and change.weight is not None else derived
+            if derived is None and (is_recurrent or not change.only_states):
+                derived = change.weight
         shape = (units or self.units, width)
         if derived is None:
             matrix = self._parameter(gate, f"W_{letter}", shape, role, init=init, trained=trained)
@@ -554,8 +555,8 @@ def _program(cell: Cell, input_size: int, training: bool, values: tuple[str, ...
         ]
         further = further_inputs(cell, trace, input_size)
         try:
-            own = [state for state in cell.states if undelayed(state, cell.delays()) == state]
-            inspect.signature(cell.step).bind(x, *own, **further)
+            own = cell.present_states
+            inspect.signature(cell.step).bind(x, *own, **named_by_step(cell, further))
         except TypeError as problem:
             raise CellError(
                 f"{name}: step is called with the input and the states, step(x, {', '.join(own)}): {problem}"

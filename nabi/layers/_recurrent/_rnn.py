@@ -115,7 +115,7 @@ class RNN(StatefulLayer):
     @property
     def further_inputs(self) -> tuple[str, ...] | None:
         """The names of the keywords that its cell reads; None where only a call shows it."""
-        return None if self.equations is None else self.equations.known_inputs()
+        return None if self.equations is None else tuple(self.equations.step_inputs())
 
     @property
     def output_size(self) -> Any:
