@@ -16,7 +16,7 @@ from nabi.native import OTHER_MACHINES, Machine
 from nabi.targets.llvm._plan._backward import BackwardKernel
 from nabi.targets.llvm._plan._chunked import ChunkedBackward, ChunkedForward
 from nabi.targets.llvm._plan._forward import ForwardKernel
-from nabi.targets.llvm._plan._kinds import backward_type, forward_type
+from nabi.targets.llvm._plan._kinds import make_backward, make_forward
 from nabi.targets.llvm._plan._schedule import Pass, Schedule, Sum
 from nabi.targets.llvm._writer._module import write_module
 from tests.cells.sampling import CLASSIC
@@ -60,14 +60,12 @@ def summary(name: str) -> str:
 
 def _forward(program: Program, machine: Machine, save: bool, few_rows: bool = False) -> ForwardKernel:
     columns_first = (True,) * len(program.families)
-    return forward_type(program)(program, DTYPE, machine, save, (0,), False, columns_first, few_rows)
+    return make_forward(program, DTYPE, machine, save, (0,), False, columns_first, few_rows)
 
 
 def _backward(program: Program, machine: Machine) -> BackwardKernel:
     columns_first = (True,) * len(program.families)
-    return backward_type(program)(
-        program, DTYPE, machine, (0,), (0,), False, False, columns_first, True, True, False
-    )
+    return make_backward(program, DTYPE, machine, (0,), (0,), False, False, columns_first, True, True, False)
 
 
 def _schedules(kernel: ForwardKernel | BackwardKernel) -> list[tuple[str, Schedule]]:
