@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from keyword import iskeyword
 from math import prod
@@ -18,6 +18,7 @@ from nabi.ir._graph._numbers import is_number
 from nabi.ir._local_names import local_names
 from nabi.ir._program import PROGRAMS, Program
 from nabi.ir._recipe import make_again
+from nabi.ir._shown_values import add_shown_values
 from nabi.ir._states import check_width, state_widths
 from nabi.ir.derived import Derived
 from nabi.ir.functions import activation
@@ -349,20 +350,29 @@ class Cell(Composing):
 
     # Tracing.
 
-    def program(self, input_size: int, training: bool = False) -> Program:
+    def program(self, input_size: int, training: bool = False, values: Sequence[str] = ()) -> Program:
         """Trace the step for an input width and return the program, which is cached.
 
         Args:
             input_size: width of the input, positive.
             training: whether random inputs (dropout, zoneout) are drawn or replaced by their mean.
+            values: names of quantities of the equations, such as a gate `f`, to be returned at every step.
+                To what runs the program they are further states, after the cell's, which nothing reads; a
+                number per row has a width of 1. States and the output are no such values.
 
         Raises:
             ArgumentError: `input_size` is not a positive integer.
             CellError: the equations are inconsistent.
+            UnknownNameError: one of `values` is not the name of a quantity.
+
+        Example:
+            >>> from nabi.cells import LSTM
+            >>> LSTM(units=5).program(input_size=3, values=["f"]).state_names
+            ('h', 'c', 'f')
         """
         width, dropping = _checks.whole("input_size", input_size), _checks.flag("training", training)
         try:
-            return _program(self, width, dropping)
+            return _program(self, width, dropping, tuple(values))
         except TypeError:
             for field in dataclasses.fields(self):
                 value = getattr(self, field.name)
@@ -531,7 +541,7 @@ class Cell(Composing):
 
 
 @lru_cache(maxsize=512)
-def _program(cell: Cell, input_size: int, training: bool) -> Program:
+def _program(cell: Cell, input_size: int, training: bool, values: tuple[str, ...]) -> Program:
     name = type(cell).__name__
     trace = Trace(name, training)
     widths, shapes = state_widths(cell), [cell.state_shape(state) or None for state in cell.states]
@@ -555,7 +565,10 @@ def _program(cell: Cell, input_size: int, training: bool) -> Program:
     finally:
         current_trace.reset(token)
     states += [trace.leaf("state", delay, value.width) for delay, value in trace.delays.items()]
-    return Program.make(cell, trace, input_size, states, outputs, local_names(cell, trace), initial)
+    names = local_names(cell, trace)
+    if values:
+        states += add_shown_values(_program(cell, input_size, training, ()), trace, values)
+    return Program.make(cell, trace, input_size, states, outputs, names, initial)
 
 
 def find_program(name: str) -> Program:

@@ -45,6 +45,11 @@ if TYPE_CHECKING:
         LSTM,
         ElmanRNN,
     )
+    from nabi.nn._values import (
+        StackValues as StackValues,
+        asked_values as asked_values,
+        check_names as check_names,
+    )
 else:
     # A program loads the modules that it has.
     __getattr__, __dir__ = loaded_when_asked(
@@ -85,6 +90,11 @@ else:
                 "GRU",
                 "LSTM",
                 "ElmanRNN",
+            ],
+            "nabi.nn._values": [
+                "StackValues",
+                "asked_values",
+                "check_names",
             ],
         },
     )

@@ -235,6 +235,8 @@ class Trace:
     """Calls of `step` and whose they are; their variable names are read when they return."""
     older: dict[str, tuple[str, int]] = field(default_factory=dict)
     """States that hold older values of others: of which, and how many steps ago."""
+    shown: dict[str, Node] = field(default_factory=dict)
+    """Values that are returned beside the states: to what runs a program, states that nothing reads."""
     part: Part = field(default_factory=Part)
     changes: list[Change] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
