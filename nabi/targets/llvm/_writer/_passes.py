@@ -138,7 +138,6 @@ class PassWriter:
         self._weight_type, self._scales, self._starts = weight_type, scales, starts
         self._dots: DotProducts | None = None
         self.segments = {found: segments_of(found, few_rows, slots) for found in schedule.passes}
-        self._stored = {node.index for node in schedule.stored}
         self._scratch: dict[int, Any] = {}
         self._line: Any = None  # one row on the stack, which values along the units are made from
 
@@ -366,7 +365,7 @@ class PassWriter:
     def _parameters(self, found: Pass, vectors: list[Any], masks: list[Any]) -> list[dict[int, Any]]:
         """Load the parameter vectors that a pass reads, before its rows."""
         v = self.v
-        nodes = self._read_parameters(found)
+        nodes = [n for n in self.schedule.loaded(found.stores, found.level) if n.operation == "parameter"]
         loaded = []
         for vector, mask in zip(vectors, masks, strict=True):
             at = v.builder.mul(vector, index(v.lanes))
@@ -378,30 +377,7 @@ class PassWriter:
         address = self.frame.parameter(node)
         return self.v.broadcast(address, 0) if node.width is None else self.v.load(address, at, mask)
 
-    def _read_parameters(self, found: Pass) -> list[Node]:
-        nodes: dict[int, Node] = {}
-        seen: set[int] = set()
-        waiting = list(found.stores)
-        while waiting:
-            node = waiting.pop()
-            if node.index in seen:
-                continue
-            seen.add(node.index)
-            if node.operation == "parameter":
-                nodes[node.index] = node
-            elif not self._is_loaded(node, found.level, False):
-                total = self.schedule.sums.get(node.index)
-                waiting.extend(total.others if total is not None else node.arguments)
-        return [nodes[i] for i in sorted(nodes)]
-
     # Values.
-
-    def _is_loaded(self, node: Node, level: int, between: bool) -> bool:
-        if self.schedule.at_hand(node) or is_reduction(node):
-            return True
-        if is_across(node):
-            return True
-        return node.index in self._stored and (between or self.schedule.levels[node.index] < level)
 
     def value(self, node: Node, values: Values) -> Any:
         """Return a node's vector at a place, computing it if it is not available."""
@@ -420,7 +396,7 @@ class PassWriter:
             return self._parameter(node, at, values.place.mask)
         if is_reduction(node):
             return v.splat(self.frame.number(node, values.place.row))
-        if self._is_loaded(node, values.level, values.between):
+        if self.schedule.is_loaded(node, values.level, values.between):
             return self.frame.load(node, values.place)
         total = self.schedule.sums.get(node.index)
         if total is not None:
