@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
+        are_readable,
         can_read,
         give_up,
         has_failed,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
         is_available,
         is_watched,
         made_natively,
+        plain_addresses,
         runs_native,
+        runs_now,
     )
 else:
     # Commands that compute nothing do not import torch.
@@ -41,6 +44,7 @@ else:
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
+                "are_readable",
                 "can_read",
                 "give_up",
                 "has_failed",
@@ -48,7 +52,9 @@ else:
                 "is_available",
                 "is_watched",
                 "made_natively",
+                "plain_addresses",
                 "runs_native",
+                "runs_now",
             ],
             "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
         },
@@ -62,6 +68,7 @@ __all__ = [
     "NativeError",
     "addresses",
     "are_ordinary",
+    "are_readable",
     "bound",
     "can_read",
     "compiled",
@@ -77,7 +84,9 @@ __all__ = [
     "made_natively",
     "memory",
     "operations",
+    "plain_addresses",
     "runs_native",
+    "runs_now",
     "store",
     "threads",
     "vectors",

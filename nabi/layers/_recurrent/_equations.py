@@ -17,7 +17,7 @@ from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
 from nabi.nn import as_initial_values, initializers, set_declared_values
-from nabi.scan import initial_states, prepare_lowering, sample_noise, scan
+from nabi.scan import initial_states, prepare_lowering, sample_noise, scan, scan_full_batch
 
 __all__ = ["Equations", "activation_name"]
 
@@ -182,8 +182,12 @@ class Equations(Layer):
 
     def family_weight(self, family: Family) -> Tensor:
         """Return the weight of one family as `scan` expects it."""
-        weight = self._weight(_KERAS_NAMES.get(family.name, family.name))
+        weight = self.stored_weight(family)
         return weight.T if len(family.shape) == 2 else weight
+
+    def stored_weight(self, family: Family) -> Tensor:
+        """Return the weight of one family in Keras' layout: matrices as (in, out)."""
+        return self._weight(_KERAS_NAMES.get(family.name, family.name))
 
     def program(self, training: bool = False) -> Program:
         """Return the cell's program for the input width of the built layer."""
@@ -234,6 +238,11 @@ class Equations(Layer):
         `extra` is what the cell reads beside its input, by name.
         """
         program = self.program(training)
+        if mask is None and not (training or reverse or unroll or extra or torch.is_grad_enabled()):
+            stored = [self.stored_weight(family) for family in program.families]
+            found = scan_full_batch(program, x, states, stored, turned=True)
+            if found is not None:
+                return found
         noise: States = ()
         if training and self._draws:
             generator = self.seed_generator.generator(x.device)

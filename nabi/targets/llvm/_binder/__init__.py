@@ -1,7 +1,15 @@
 """The kernels of a program, bound to what stays from run to run."""
 
 from nabi.targets.llvm._binder._bound import NativeRecord
-from nabi.targets.llvm._binder._runs import Passes, Steps, layout_of, readable, run_backward, run_forward
+from nabi.targets.llvm._binder._runs import (
+    Passes,
+    Steps,
+    layout_of,
+    readable,
+    run_backward,
+    run_forward,
+    weights_of,
+)
 from nabi.targets.llvm._binder._training import TrainingPasses
 
 __all__ = [
@@ -13,4 +21,5 @@ __all__ = [
     "readable",
     "run_backward",
     "run_forward",
+    "weights_of",
 ]

@@ -251,6 +251,7 @@ class PassWriter:
                 segments=segments,
                 scratch=scratch,
                 resume=resume,
+                far=self._is_far(found),
             )
             return
         accumulate(
