@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from nabi._once import cached_property
 from nabi.ir import Node, Program
 from nabi.native import Machine
-from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes
+from nabi.targets.llvm._plan._operand_groups import Weights, exchange_sizes, places_of
 from nabi.targets.llvm._plan._saved_values import Values, values_of
 from nabi.targets.llvm._plan._schedule import Pass, Schedule
-from nabi.targets.llvm._plan._tiles import Tile, choose_tile
+from nabi.targets.llvm._plan._tiles import Tile, choose_tile, side_by_side
 
 __all__ = ["ForwardKernel"]
 
@@ -72,11 +72,16 @@ class ForwardKernel:
     @cached_property
     def tiles(self) -> dict[Pass, Tile]:
         """The register tile of every pass."""
-        registers = self.machine.registers
-        return {
-            p: choose_tile(len(p.sums), registers, few_rows=self.few_rows, width=p.width, lanes=self.lanes)
-            for p in self.schedule.passes
-        }
+        return {found: self._tile(found) for found in self.schedule.passes}
+
+    def _tile(self, found: Pass) -> Tile:
+        registers, width, lanes = self.machine.registers, found.width, self.lanes
+        if len(found.sums) > 1 and not (self.few_rows or self.in_place):
+            places = places_of(found, self.program)
+            tile = None if places is None else side_by_side(places, registers, width=width, lanes=lanes)
+            if tile is not None:
+                return tile
+        return choose_tile(len(found.sums), registers, few_rows=self.few_rows, width=width, lanes=lanes)
 
     @cached_property
     def weights(self) -> Weights:
