@@ -208,8 +208,7 @@ class Sequential(Model):
             inputs = inputs.view_as(inputs)  # the caller's tensor must not change
             inputs._keras_mask = mask
         if training is None or training == self.training:
-            # As iterating over `self.stack`, at less than half of the time.
-            for layer in self._modules["stack"]._modules.values():
+            for layer in self.stack:
                 inputs = layer(inputs)
         else:
             for layer in self.stack:
@@ -222,7 +221,7 @@ class Sequential(Model):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the first layer's weights."""
-        for layer in self._modules["stack"]._modules.values():
+        for layer in self.stack:
             assert isinstance(layer, Layer)
             return layer.dtype
         return self._dtype

@@ -113,7 +113,7 @@ def choose_tile(accumulators: int, registers: int, *, few_rows: bool, width: int
 def side_by_side(places: tuple[int, ...], registers: int, *, width: int, lanes: int) -> Tile | None:
     """Return a tile for sums that lie side by side, if they take fewer vectors so.
 
-    Five units use five of eight lanes; four sums of them are 20 numbers, which take three vectors and not four.
+    Five units use five of eight lanes. Four sums of them are 20 numbers: three vectors instead of four.
 
     Args:
         places: where each sum begins: all together are the outputs of one matrix.
