@@ -16,6 +16,7 @@ from nabi.layers._layer._arguments import check_no_constraint
 from nabi.layers._layer._base import Layer
 from nabi.layers._layer._seeds import SeedGenerator
 from nabi.layers._recurrent._unrolled import unrolled
+from nabi.native import runs_now
 from nabi.nn import as_initial_values, initializers, set_declared_values
 from nabi.scan import initial_states, prepare_lowering, sample_noise, scan, scan_full_batch
 
@@ -238,7 +239,8 @@ class Equations(Layer):
         `extra` is what the cell reads beside its input, by name.
         """
         program = self.program(training)
-        if mask is None and not (training or reverse or unroll or extra or torch.is_grad_enabled()):
+        is_full = mask is None and not (training or reverse or unroll or extra)
+        if is_full and not torch.is_grad_enabled() and runs_now():
             stored = [self.stored_weight(family) for family in program.families]
             found = scan_full_batch(program, x, states, stored, turned=True)
             if found is not None:
