@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         scan,
         utils,
     )
+    from nabi.comparison import compare
     from nabi.initializers import Initializer
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
@@ -60,6 +61,7 @@ else:
     __getattr__, __dir__ = _loaded_when_asked(
         __name__,
         {
+            "nabi.comparison": ["compare"],
             "nabi.initializers": ["Initializer"],
             "nabi.layers": ["Input", "Layer"],
             "nabi.losses": ["Loss"],
@@ -109,6 +111,7 @@ __all__ = [
     "backend",
     "callbacks",
     "cells",
+    "compare",
     "datasets",
     "errors",
     "initializers",

@@ -23,6 +23,7 @@ HOUSE = (
     "cli",
     "interchange",
     "tf1",
+    "comparison",
     "recipes",
     "explain",
     "models",
