@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "showing", "shown", "table"]
 
+_WIDTH = 24
+"""That the column of names has at least, if a name is so long."""
+
 
 class Bar:
     """The progress of a comparison: which training it is, how far it is, and its last figure."""
@@ -89,7 +92,7 @@ def table(comparison: "Comparison") -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    found.add_column("cell", overflow="fold")
+    found.add_column("cell", overflow="fold", min_width=min(max(len(row.cell) for row in rows), _WIDTH))
     several = (("range", ranges), ("steps", len(lengths) > 1), ("rate", tuned))
     left_out = {name for name, wanted in several if not wanted}
     for head in (task["measure"], "range", "parameters", "ms a step", "MB a step", "steps", "rate"):
@@ -104,7 +107,7 @@ def table(comparison: "Comparison") -> Table:
             "range": f"{shown(row.lowest)} to {shown(row.highest)}",
             "parameters": f"{row.parameters:,}",
             "ms": "" if row.milliseconds is None else f"{row.milliseconds:.2f}",
-            "MB": memory(row.memory),
+            "MB": _memory(row.memory),
             "steps": f"{row.steps:,}",
             "rate": f"{row.learning_rate:g}",
         }
@@ -112,7 +115,7 @@ def table(comparison: "Comparison") -> Table:
     return found
 
 
-def memory(size: int | None) -> str:
+def _memory(size: int | None) -> str:
     """Return a number of bytes in megabytes; less than a quarter cannot be told from nothing."""
     if size is None:
         return ""
