@@ -1,5 +1,7 @@
 """The network that is trained for every cell: the cell between its input and a dense layer."""
 
+from typing import Any
+
 from nabi import layers
 from nabi.comparison._contender import Contender
 from nabi.comparison._task import Task
@@ -20,7 +22,7 @@ def make_network(contender: Contender, task: Task, units: int) -> Sequential:
     """
     width = units if task.symbols else task.features
     cell = contender.cell(units, width)
-    front: list[layers.Layer] = []
+    front: list[Any]
     if task.symbols:
         front = [
             layers.Input((None,), dtype="int64"),

@@ -82,7 +82,7 @@ def find_task(
         missing = next((name for name in ("text", "label") if name not in columns), None)
         if missing is not None:
             raise ArgumentError(f"{missing}: expected the name of a column of {path}, got none")
-        return labelled_texts(path, **columns, **reading)
+        return labelled_texts(path, columns["text"], columns["label"], **reading)
     if columns:
         raise ArgumentError(f"{next(iter(columns))}: expected no column for {path}, which is no table")
     if is_ts_file(path):

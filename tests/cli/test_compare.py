@@ -51,7 +51,8 @@ def test_the_same_command_goes_on_and_prints_json(nabi: Any, place: Path) -> Non
     found = json.loads(done.out)
     assert [run["cell"] for run in found["runs"]] == ["gru", "lstm"]
     assert found == json.loads(Path("x/result.json").read_text())
-    assert "lstm, seed 0" in done.err and "gru, seed 0" not in done.err
+    assert "lstm, seed 0" in done.err
+    assert "gru, seed 0" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,8 @@ def test_the_same_command_goes_on_and_prints_json(nabi: Any, place: Path) -> Non
 )
 def test_wrong_commands_are_refused(nabi: Any, place: Path, arguments: list[str], message: str) -> None:
     done = nabi("compare", *arguments)
-    assert done.status == 2 and done.out == ""
-    assert message in done.err and done.err.count("\n") == 1
+    assert done.status == 2
+    assert done.out == ""
+    assert message in done.err
+    assert done.err.count("\n") == 1
     assert not Path("runs").exists()

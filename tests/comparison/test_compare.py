@@ -48,7 +48,8 @@ def test_the_same_cell_has_the_same_figures_whatever_stands_before_it() -> None:
     first = compare([GRU, "lstm", "gru"], task(), **SMALL)
     assert [run.problem for run in first.runs] == ["", "", ""]
     runs = {run.cell: run for run in first.runs}
-    assert runs["GRU"].looks and runs["GRU"].figure == runs["gru"].figure
+    assert runs["GRU"].looks
+    assert runs["GRU"].figure == runs["gru"].figure
     assert [look.figure for look in runs["GRU"].looks] == [look.figure for look in runs["gru"].looks]
     assert runs["lstm"].figure == figures(compare("lstm", task(), **SMALL))["lstm", 0]
     assert runs["gru"].parameters == make_network(as_contenders("gru")[0], task(), 6).count_params()
@@ -58,7 +59,9 @@ def test_the_figure_is_that_of_the_best_look_on_test_sequences() -> None:
     [run] = compare("gru", task(), **(SMALL | {"steps": 45})).runs
     assert [look.steps for look in run.looks] == [*range(3, 46, 3)]
     assert run.validation == max(look.figure for look in run.looks)
-    assert run.steps == 45 and run.seconds == run.looks[-1].seconds and run.milliseconds is not None
+    assert run.steps == 45
+    assert run.seconds == run.looks[-1].seconds
+    assert run.milliseconds is not None
 
 
 def test_what_a_training_learns() -> None:
@@ -70,7 +73,8 @@ def test_what_a_training_learns() -> None:
 def test_a_cell_that_fails_is_a_row_with_its_reason_after_the_others() -> None:
     found = compare(["gru-d", Exploding, Breaking, "gru+chrono", "highway(gru)", "gru"], task(), **SMALL)
     rows = {row.cell: row for row in found.rows}
-    assert found.rows[0].cell == "gru" and not rows["gru"].problem
+    assert found.rows[0].cell == "gru"
+    assert not rows["gru"].problem
     assert rows["gru-d"].problem == "it needs observed beside its input"
     assert "its loss was not finite" in rows["Exploding"].problem
     assert "NameError: name 'undefined' is not defined" in rows["Breaking"].problem
@@ -83,14 +87,16 @@ def test_seeds_have_a_median_and_a_range() -> None:
     found = compare("gru", task(), seeds=3, **SMALL)
     [row] = found.rows
     ordered = sorted(figure for figure in figures(found).values() if figure is not None)
-    assert (row.lowest, row.figure, row.highest) == tuple(ordered) and row.runs == 3
+    assert (row.lowest, row.figure, row.highest) == tuple(ordered)
+    assert row.runs == 3
 
 
 def test_symbols_labels_and_numbers_are_tasks_too(tmp_path: Path) -> None:
     rows = "".join(f"{word} film,{label}\n" for label, word in enumerate(["good", "bad"]) for _ in range(20))
     (tmp_path / "t.csv").write_text("t,l\n" + rows)
     found = compare("gru", tmp_path / "t.csv", text="t", label="l", length=4, **SMALL)
-    assert found.rows[0].figure is not None and found.task["name"] == "t.csv"
+    assert found.rows[0].figure is not None
+    assert found.task["name"] == "t.csv"
     for name in ("copy", "adding"):
         made = replace(find_task(name, length=4), held_out=(20, 20))
         assert compare("lstm", made, **SMALL).rows[0].figure is not None
@@ -98,7 +104,8 @@ def test_symbols_labels_and_numbers_are_tasks_too(tmp_path: Path) -> None:
 
 def test_time_ends_a_training() -> None:
     [run] = compare("gru", task(), minutes=1e-6, **(SMALL | {"steps": None})).runs
-    assert run.steps == 50 and len(run.looks) == 1
+    assert run.steps == 50
+    assert len(run.looks) == 1
     [run] = compare("gru", task(), minutes=10.0, **SMALL).runs
     assert run.steps == 20
 
@@ -106,7 +113,8 @@ def test_time_ends_a_training() -> None:
 def test_each_cell_can_have_its_own_learning_rate() -> None:
     found = compare("gru,lstm", task(), tune=True, seeds=2, **SMALL)
     rates = {(run.cell, run.learning_rate) for run in found.runs}
-    assert len(rates) == 2 and {rate for _, rate in rates} <= {1e-3, 3e-3, 1e-2, 3e-2}
+    assert len(rates) == 2
+    assert {rate for _, rate in rates} <= {1e-3, 3e-3, 1e-2, 3e-2}
 
 
 def test_chrono_values_are_for_as_long_as_the_sequences() -> None:
@@ -115,7 +123,9 @@ def test_chrono_values_are_for_as_long_as_the_sequences() -> None:
     biases = next(one for one in layer.program().families if one.name == "b")
     values = layer.family_weight(biases).detach().numpy()
     forget, let_in = values[biases.rows("f")], values[biases.rows("i")]
-    assert forget.min() >= 0 and forget.max() <= math.log(49) and forget.max() > 3
+    assert forget.min() >= 0
+    assert forget.max() <= math.log(49)
+    assert forget.max() > 3
     assert (forget == -let_in).all()
     assert np.unique(forget).size > 100
 
@@ -157,7 +167,8 @@ def test_a_cell_with_new_equations_is_trained_again(tmp_path: Path) -> None:
         pass
 
     found = compare(Mine, task(), out=tmp_path, resume=True, **SMALL)
-    assert len(found.runs) == 1 and figures(found) != before
+    assert len(found.runs) == 1
+    assert figures(found) != before
 
 
 def test_other_settings_and_other_files_are_not_gone_on_from(tmp_path: Path) -> None:
@@ -188,11 +199,13 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
         return usual.draw(part, count, generator)
 
     found = compare("gru,lstm,mgu", replace(usual, draw=draw), out=tmp_path, **SMALL)
-    assert found.interrupted and [run.cell for run in found.runs] == ["gru"]
+    assert found.interrupted
+    assert [run.cell for run in found.runs] == ["gru"]
     assert Comparison.read(tmp_path) == found
     drawn = 100
     found = compare("gru,lstm,mgu", replace(usual, draw=draw), out=tmp_path, resume=True, **SMALL)
-    assert not found.interrupted and [run.cell for run in found.runs] == ["gru", "lstm", "mgu"]
+    assert not found.interrupted
+    assert [run.cell for run in found.runs] == ["gru", "lstm", "mgu"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def one_hot(answers: np.ndarray, classes: int) -> np.ndarray:
 @settings(max_examples=30)
 def test_adding_marks_one_number_in_each_half(length: int, seed: int) -> None:
     x, y = find_task("adding", length=length).batches("training", 7, seed)
-    assert x.shape == (7, length, 2) and y.shape == (7, 1)
+    assert x.shape == (7, length, 2)
+    assert y.shape == (7, 1)
     halves = x[:, : length // 2, 1], x[:, length // 2 :, 1]
     assert all((half.sum(1) == 1).all() and set(np.unique(half)) <= {0, 1} for half in halves)
     for sequence, answer in zip(x, y, strict=True):
@@ -33,8 +34,11 @@ def test_copy_asks_for_what_was_stored(length: int, seed: int) -> None:
     task = find_task("copy", length=length)
     x, y = task.batches("training", 7, seed)
     assert x.shape == y.shape == (7, length + 10)
-    assert (y[:, -5:] == x[:, :5]).all() and (y[:, :-5] == 0).all()
-    assert (x[:, :5] > 0).all() and (x[:, -6] == 9).all() and (x[:, 5:-6] == 0).all()
+    assert (y[:, -5:] == x[:, :5]).all()
+    assert (y[:, :-5] == 0).all()
+    assert (x[:, :5] > 0).all()
+    assert (x[:, -6] == 9).all()
+    assert (x[:, 5:-6] == 0).all()
     assert task.measure.of(one_hot(y, task.outputs), y) == 1
 
 
@@ -52,8 +56,11 @@ def test_recall_asks_for_the_value_of_a_key(length: int, seed: int) -> None:
     task = find_task("recall", length=length)
     x, y = task.batches("training", 7, seed)
     keys, values = np.split(x, 2, axis=2)
-    assert (keys.sum(2) == 1).all() and (values[:, :-1].sum(2) == 1).all() and (values[:, -1] == 0).all()
-    assert (keys[:, :-1].sum(1) <= 1).all() and (values.sum(1) <= 1).all()  # all different
+    assert (keys.sum(2) == 1).all()
+    assert (values[:, :-1].sum(2) == 1).all()
+    assert (values[:, -1] == 0).all()
+    assert (keys[:, :-1].sum(1) <= 1).all()
+    assert (values.sum(1) <= 1).all()
     matching = (keys[:, :-1] * keys[:, -1:]).sum(2)
     assert ((matching[..., None] * values[:, :-1]).sum(1).argmax(1) == y).all()
 
@@ -61,7 +68,9 @@ def test_recall_asks_for_the_value_of_a_key(length: int, seed: int) -> None:
 def test_pixels_are_pictures_of_the_digit_that_is_the_answer() -> None:
     task = find_task("pixels", length=64)
     x, y = task.batches("training", 1000, 0)
-    assert x.shape == (1000, 64, 1) and x.min() >= 0 and x.max() <= 1
+    assert x.shape == (1000, 64, 1)
+    assert x.min() >= 0
+    assert x.max() <= 1
     # The nearest mean of other pictures names more than half of them, so they are of their digits.
     other, known = task.batches("training", 1000, 1)
     means = np.stack([other[known == digit].mean(0) for digit in range(10)])
@@ -104,8 +113,10 @@ def test_characters_of_a_file_are_followed_by_their_next(tmp_path: Path) -> None
     file = text(tmp_path / "song.txt", "나비야 나비야 이리 날아오너라. " * 80)
     task = find_task(file, length=20)
     x, y = task.batches("training", 50, 0)
-    assert (x[:, 1:] == y[:, :-1]).all() and x.max() < task.features
-    assert task.name == "characters" and task.data == "song.txt"
+    assert (x[:, 1:] == y[:, :-1]).all()
+    assert x.max() < task.features
+    assert task.name == "characters"
+    assert task.data == "song.txt"
     certain = one_hot(y, task.outputs)
     assert task.measure.of(certain, y) == pytest.approx(0)
     assert task.measure.of(np.full_like(certain, 1 / task.outputs), y) == pytest.approx(np.log2(task.outputs))
@@ -115,7 +126,8 @@ def test_characters_of_a_file_are_followed_by_their_next(tmp_path: Path) -> None
 def test_rare_characters_share_a_symbol(tmp_path: Path) -> None:
     common = "".join(chr(number) for number in range(0x4E00, 0x4E00 + 300))
     task = find_task(text(tmp_path / "many.txt", common * 20), length=50)
-    assert task.features == 256 and task.batches("test", 20, 0)[0].max() == 255
+    assert task.features == 256
+    assert task.batches("test", 20, 0)[0].max() == 255
 
 
 def test_texts_of_a_table_have_their_labels(tmp_path: Path) -> None:
@@ -123,10 +135,14 @@ def test_texts_of_a_table_have_their_labels(tmp_path: Path) -> None:
                    (("good", "yes"), ("bad", "no"), ("bad", "no")))  # fmt: skip
     task = find_task(text(tmp_path / "films.csv", "t,l\n" + rows), text="t", label="l", length=5)
     x, y = task.batches("test", 100, 0)
-    assert len(x) == task.held_out[1] == 9 and task.baseline == pytest.approx(6 / 9)
+    assert len(x) == task.held_out[1] == 9
+    assert task.baseline == pytest.approx(6 / 9)
     words = {label: set(x[y == label, 1]) for label in (0, 1)}
-    assert words[0].isdisjoint(words[1]) and task.baseline_of == "always answering no"
-    assert task.masked and task.symbols and x.max() < task.features
+    assert words[0].isdisjoint(words[1])
+    assert task.baseline_of == "always answering no"
+    assert task.masked
+    assert task.symbols
+    assert x.max() < task.features
 
 
 def test_series_of_a_file_have_their_labels(tmp_path: Path) -> None:
@@ -135,7 +151,10 @@ def test_series_of_a_file_have_their_labels(tmp_path: Path) -> None:
     content = "@classLabel true up down\n@data\n" + "\n".join(lines) + "\n"
     task = find_task(text(tmp_path / "s.ts", content))
     x, y = task.batches("training", 200, 0)
-    assert x.shape == (200, 3, 1) and np.isfinite(x).all() and task.masked and set(y) == {0, 1}
+    assert x.shape == (200, 3, 1)
+    assert np.isfinite(x).all()
+    assert task.masked
+    assert set(y) == {0, 1}
     assert find_task(tmp_path / "s.ts", length=2).steps == 2
 
 
@@ -179,6 +198,7 @@ def test_a_file_that_is_not_there_and_a_misspelt_name_are_told_apart(tmp_path: P
 def test_characters_without_data_are_those_of_the_help_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NABI_DATA", raising=False)
     task = find_task("characters")
-    assert task.data == "the help texts of Python" and isinstance(task, Task)
+    assert task.data == "the help texts of Python"
+    assert isinstance(task, Task)
     with pytest.raises(ArgumentError, match="length"):
         find_task("characters", length=10**6)
