@@ -12,7 +12,7 @@ from nabi.comparison._contender import Contender, as_contenders
 from nabi.comparison._memory import step_memory
 from nabi.comparison._network import make_network
 from nabi.comparison._results import Comparison, Run, described
-from nabi.comparison._settings import STEPS, Settings
+from nabi.comparison._settings import Settings
 from nabi.comparison._task import Task
 from nabi.comparison._tasks import find_task
 from nabi.comparison._training import best_rate, train
@@ -100,7 +100,6 @@ def compare(
         (['gru', 'min-gru'], 40)
     """
     contenders = as_contenders(cells)
-    steps = STEPS if steps is None and minutes is None else steps
     settings = Settings(units, steps, minutes, batch_size, learning_rate, tune, threads, memory)
     seeds = _checks.whole("seeds", seeds)
     if not isinstance(task, Task):
@@ -152,6 +151,7 @@ def _train_seeds(
         equations = _equations(contender, task, settings.units)
     except Exception as problem:
         # Of a cell of the user's own, anything may go wrong; the others are compared all the same.
+        found.runs = [run for run in found.runs if run.cell != contender.name]
         _keep(found, Run(contender.name, 0, problem=_reason(problem)), folder, bar)
         return
     found.runs = [run for run in found.runs if run.cell != contender.name or run.equations == equations]

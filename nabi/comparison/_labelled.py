@@ -74,8 +74,8 @@ def labelled_series(file: str | os.PathLike[str], length: int | None = None, enc
     longest = max(len(one) for one in series)
     length = longest if length is None else min(longest, _checks.whole("length", length))
     parts = _split(labels, path.name)
-    known = np.concatenate([series[row] for row in parts["training"]])
-    mean, deviation = np.nanmean(known, 0), np.nanstd(known, 0)
+    known = np.ma.masked_invalid(np.concatenate([series[row] for row in parts["training"]]))
+    mean, deviation = known.mean(0).filled(0), known.std(0).filled(0)
     x = np.zeros((len(series), length, known.shape[1]), np.float32)
     for row, one in enumerate(series):
         scaled = (one[-length:] - mean) / np.where(deviation > 0, deviation, 1)

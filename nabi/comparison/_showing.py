@@ -66,7 +66,7 @@ def showing(console: Console | None, runs: int, settings: Settings) -> Iterator[
 
 
 def shown(figure: float | None) -> str:
-    """Return a figure with three digits that count."""
+    """Return a figure, shortened."""
     if figure is None:
         return ""
     return f"{figure:.4f}" if abs(figure) >= 0.01 or figure == 0 else f"{figure:.2g}"
@@ -92,7 +92,9 @@ def table(comparison: "Comparison") -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    found.add_column("cell", overflow="fold", min_width=min(max(len(row.cell) for row in rows), _WIDTH))
+    found.add_column(
+        "cell", overflow="fold", min_width=min(max((len(row.cell) for row in rows), default=0), _WIDTH)
+    )
     several = (("range", ranges), ("steps", len(lengths) > 1), ("rate", tuned))
     left_out = {name for name, wanted in several if not wanted}
     for head in (task["measure"], "range", "parameters", "ms a step", "MB a step", "steps", "rate"):

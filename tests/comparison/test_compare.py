@@ -189,7 +189,7 @@ def test_other_settings_and_other_files_are_not_gone_on_from(tmp_path: Path) -> 
 
 def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
     usual = task()
-    drawn = 0
+    drawn = 24
 
     def draw(part: str, count: int, generator: np.random.Generator) -> Any:
         nonlocal drawn
@@ -198,6 +198,11 @@ def test_ctrl_c_keeps_what_was_complete(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         return usual.draw(part, count, generator)
 
+    found = compare("gru,lstm,mgu", replace(usual, draw=draw), out=tmp_path, **SMALL)
+    assert found.interrupted
+    assert found.rows == []
+    assert found.table().row_count == 0
+    drawn = 0
     found = compare("gru,lstm,mgu", replace(usual, draw=draw), out=tmp_path, **SMALL)
     assert found.interrupted
     assert [run.cell for run in found.runs] == ["gru"]

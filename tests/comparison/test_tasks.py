@@ -146,12 +146,12 @@ def test_texts_of_a_table_have_their_labels(tmp_path: Path) -> None:
 
 
 def test_series_of_a_file_have_their_labels(tmp_path: Path) -> None:
-    lines = [f"{number},{number},?:{label}" for number in range(10) for label in ("up", "down")]
-    lines.append("1,2:up")
+    lines = [f"{number},{number},?:?,?,?:{label}" for number in range(10) for label in ("up", "down")]
+    lines.append("1,2:?,?:up")
     content = "@classLabel true up down\n@data\n" + "\n".join(lines) + "\n"
     task = find_task(text(tmp_path / "s.ts", content))
     x, y = task.batches("training", 200, 0)
-    assert x.shape == (200, 3, 1)
+    assert x.shape == (200, 3, 2)
     assert np.isfinite(x).all()
     assert task.masked
     assert set(y) == {0, 1}
