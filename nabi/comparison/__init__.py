@@ -12,7 +12,8 @@ from nabi._lazy import loaded_when_asked
 if TYPE_CHECKING:
     from nabi.comparison._comparison import compare
     from nabi.comparison._contender import as_contenders as as_contenders
-    from nabi.comparison._results import FILES as FILES, Comparison, Row, Run
+    from nabi.comparison._results import FILES as FILES, Comparison
+    from nabi.comparison._runs import Row, Run
     from nabi.comparison._task import Measure, Task
     from nabi.comparison._tasks import TASKS, find_task, is_file as is_file
     from nabi.comparison._training import Look
@@ -23,7 +24,8 @@ else:
         {
             "nabi.comparison._comparison": ["compare"],
             "nabi.comparison._contender": ["as_contenders"],
-            "nabi.comparison._results": ["FILES", "Comparison", "Row", "Run"],
+            "nabi.comparison._results": ["FILES", "Comparison"],
+            "nabi.comparison._runs": ["Row", "Run"],
             "nabi.comparison._task": ["Measure", "Task"],
             "nabi.comparison._tasks": ["TASKS", "find_task", "is_file"],
             "nabi.comparison._training": ["Look"],

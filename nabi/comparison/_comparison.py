@@ -11,7 +11,8 @@ from nabi._public import public
 from nabi.comparison._contender import Contender, as_contenders
 from nabi.comparison._memory import step_memory
 from nabi.comparison._network import make_network
-from nabi.comparison._results import Comparison, Run, described
+from nabi.comparison._results import Comparison, described
+from nabi.comparison._runs import Run
 from nabi.comparison._settings import Settings
 from nabi.comparison._task import Task
 from nabi.comparison._tasks import find_task

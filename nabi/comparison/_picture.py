@@ -2,20 +2,25 @@
 
 import os
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from nabi.comparison._runs import Row, Run
 from nabi.drawing import fonts_for, write_figure
-
-if TYPE_CHECKING:
-    from nabi.comparison._results import Comparison
 
 __all__ = ["draw"]
 
 _NAMED = 12  # cells with a colour of their own
 
 
-def draw(comparison: "Comparison", path: str | os.PathLike[str]) -> Path:
+def draw(
+    task: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    rows: Sequence[Row],
+    runs: Sequence[Run],
+    path: str | os.PathLike[str],
+) -> Path:
     """Draw the median of the figures of each cell's seeds, after each look, over the seconds of training.
 
     The best cells have colours and names; the others are grey.
@@ -23,14 +28,13 @@ def draw(comparison: "Comparison", path: str | os.PathLike[str]) -> Path:
     import matplotlib
     from matplotlib.figure import Figure
 
-    task = comparison.task
-    ranked = [row.cell for row in comparison.rows]
+    ranked = [row.cell for row in rows]
     colours = matplotlib.colormaps["tab20" if len(ranked) > 10 else "tab10"]
     figure = Figure(figsize=(9.0, 5.0), layout="constrained")
     panel = figure.subplots()
     fonts = fonts_for(ranked)
     for place, cell in reversed(list(enumerate(ranked))):
-        several = [run.looks for run in comparison.runs if run.cell == cell and run.looks]
+        several = [run.looks for run in runs if run.cell == cell and run.looks]
         if not several:
             continue
         count = min(map(len, several))
@@ -59,7 +63,7 @@ def draw(comparison: "Comparison", path: str | os.PathLike[str]) -> Path:
     if task["smaller_is_better"] and task["measure"] == "mean squared error":
         panel.set_yscale("log")
     panel.set(xlabel="seconds of training", ylabel=f"{task['measure']}, validation")
-    panel.set_title(f"{task['name']}, {comparison.settings['units']} units", loc="left", fontsize=11)
+    panel.set_title(f"{task['name']}, {settings['units']} units", loc="left", fontsize=11)
     panel.grid(color="#e4e4e4", linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
     handles, labels = panel.get_legend_handles_labels()

@@ -1,18 +1,16 @@
 """A comparison on a terminal: its progress and its table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from nabi.comparison._runs import Row, Run
 from nabi.comparison._settings import Settings
-
-if TYPE_CHECKING:
-    from nabi.comparison._results import Comparison, Run
 
 __all__ = ["Bar", "showing", "shown", "table"]
 
@@ -46,7 +44,7 @@ class Bar:
             self._task, total=1.0, completed=min(max(shares), 1.0), figure=f"{shown(figure)}  {steps:,} steps"
         )
 
-    def end(self, run: "Run") -> None:
+    def end(self, run: Run) -> None:
         """Print what has become of a training."""
         result = run.problem or f"{shown(run.figure)}  {run.steps:,} steps, {run.seconds:.1f} s"
         self._progress.console.print(
@@ -72,9 +70,8 @@ def shown(figure: float | None) -> str:
     return f"{figure:.4f}" if abs(figure) >= 0.01 or figure == 0 else f"{figure:.2g}"
 
 
-def table(comparison: "Comparison") -> Table:
+def table(task: Mapping[str, Any], settings: Mapping[str, Any], rows: Sequence[Row]) -> Table:
     """Return the table of a comparison, with its baseline and what failed."""
-    task, settings, rows = comparison.task, comparison.settings, comparison.rows
     ranges = any(row.runs > 1 for row in rows)
     lengths = sorted({row.steps for row in rows if row.figure is not None})
     tuned = bool(settings["tune"])
