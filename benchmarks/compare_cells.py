@@ -133,11 +133,11 @@ def table(results: Mapping[str, Comparison]) -> list[str]:
 
 
 def figure(row: Row | None, best: float | None) -> str:
-    """Return a figure, bold if it is the best."""
-    if row is None or row.figure is None:
+    """Return a figure, bold if none is better as it is shown."""
+    if row is None or row.figure is None or best is None:
         return "" if row is None else "–"
-    text = f"{row.figure:.4f}" if row.figure < 0.1 else f"{row.figure:.3f}"
-    return f"**{text}**" if row.figure == best else text
+    text, best_text = (f"{one:.4f}" if one < 0.1 else f"{one:.3f}" for one in (row.figure, best))
+    return f"**{text}**" if text == best_text else text
 
 
 def cost(row: Row | None) -> list[str]:
