@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked as _loaded_when_asked
 from nabi._operator import register_with_torch as _register_with_torch
+from nabi._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nabi import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from nabi.comparison import compare
     from nabi.initializers import Initializer
+    from nabi.interchange import export
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
+    from nabi.shipping import Stream
 else:
     # Nothing is loaded here, not even torch: programs pay only for what they use, and `nabi --help` stays
     # fast.
@@ -63,6 +66,7 @@ else:
         {
             "nabi.comparison": ["compare"],
             "nabi.initializers": ["Initializer"],
+            "nabi.interchange": ["export"],
             "nabi.layers": ["Input", "Layer"],
             "nabi.losses": ["Loss"],
             "nabi.metrics": ["Metric"],
@@ -83,6 +87,7 @@ else:
             ],
             "nabi.optimizers": ["Optimizer"],
             "nabi.regularizers": ["Regularizer"],
+            "nabi.shipping": ["Stream"],
         },
     )
 
@@ -105,6 +110,7 @@ __all__ = [
     "SeriesClassifier",
     "SoundClassifier",
     "SpeechRecognizer",
+    "Stream",
     "TextClassifier",
     "Translator",
     "activations",
@@ -114,6 +120,7 @@ __all__ = [
     "compare",
     "datasets",
     "errors",
+    "export",
     "initializers",
     "layers",
     "losses",
@@ -126,7 +133,5 @@ __all__ = [
     "scan",
     "utils",
 ]
-
-__version__ = "0.1.0"
 
 _register_with_torch()

@@ -1,15 +1,15 @@
-"""`nabi export`: a trained model as a file for other programs."""
+"""`nabi export`: a trained model for other programs, as a file or as machine code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nabi.cli._load import CELL_HELP, load_with_cells
+from nabi.cli._load import CELL_HELP, load_any
 from nabi.cli._outputs import Overwrite, beside_onnx, cell_files, check_outputs
-from nabi.errors import ArgumentError, UnknownNameError
+from nabi.errors import ArgumentError
 
 __all__ = ["export"]
 
@@ -18,6 +18,17 @@ class Format(StrEnum):
     """The format to write."""
 
     ONNX = "onnx"
+    OBJECT = "object"
+    C = "c"
+
+
+class Weights(StrEnum):
+    """What weights are stored as."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 def export(
@@ -30,53 +41,89 @@ def export(
     to: Annotated[Format, typer.Option(help="The format to write.")] = Format.ONNX,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write.", metavar="FILE", show_default="the model's name with .onnx"),
+        typer.Option(
+            help="File to write; of object and c the folder.",
+            metavar="PATH",
+            show_default="the model's name, with .onnx",
+        ),
     ] = None,
     lengths: Annotated[
-        bool, typer.Option("--lengths", help="Have the lengths of sequences as an input.")
+        bool, typer.Option("--lengths", help="onnx: have the lengths of sequences as an input.")
     ] = False,
     stateful: Annotated[
         bool,
-        typer.Option("--stateful", help="Have states as inputs and outputs, to read piece by piece."),
+        typer.Option("--stateful", help="onnx: have states as inputs and outputs, to read piece by piece."),
     ] = False,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 22.")] = 17,
+    opset: Annotated[
+        int | None, typer.Option(help="onnx: version of its operators, 17 to 22.", show_default="17")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="object: processor and system: x86-64, aarch64, armv7, cortex-m4, cortex-m7, cortex-m55, "
+            "riscv32, riscv64, ...",
+            show_default="x86-64",
+        ),
+    ] = None,
+    cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="object, c: what names of files and functions begin with.", show_default="MODEL's"),
+    ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(help="object: what weights are stored as; see `nabi quantize`.", show_default="MODEL's"),
+    ] = None,
+    separate_weights: Annotated[
+        bool, typer.Option("--separate-weights", help="object, c: have the weights in a file of their own.")
+    ] = False,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
+    """Write a trained model for other programs: an ONNX file, machine code with a C header, or C source.
 
-    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
-    translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
-    What draws the chords of a model of notes is in model.chord.onnx.
+    An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
+    vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
+    its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
+    model.chord.onnx.
+
+    Machine code and C source compute one step of the model after the other, without an operating system or a
+    library: machine code on any of many processors, C on all others.
     """
-    place = model.with_suffix(f".{to}") if out is None else out
-    check_outputs(
-        {"--out": [place, *beside_onnx(place)]},
-        {"MODEL": model, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
-    found = _load(model, cell or ())
-    from nabi.interchange import write_onnx
+    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
+    of_onnx: dict[str, Any] = {"lengths": lengths or None, "stateful": stateful or None, "opset": opset}
+    of_object: dict[str, Any] = {"target": target, "cpu": cpu, "weights": weights and str(weights)}
+    of_both: dict[str, Any] = {"name": name, "separate_weights": separate_weights or None}
+    if to is Format.ONNX:
+        _refuse_options(to, {**of_object, **of_both})
+        place, options = model.with_suffix(".onnx") if out is None else out, of_onnx
+        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
+    else:
+        from nabi.shipping import c_files, identifier, object_files
 
-    written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
-    models = [str(one) for one in written if one.suffix != ".json"]
-    typer.echo(f"The model is in {' and '.join(models)}")
+        _refuse_options(to, {**of_onnx, **(of_object if to is Format.C else {})})
+        place = model.with_suffix("") if out is None else out
+        label = identifier(model.stem) if name is None else name
+        files = c_files(label, separate_weights=separate_weights)
+        if to is Format.OBJECT:
+            files = object_files(label, target, separate_weights=separate_weights)
+        # Whether nabi wrote what is there, the header says, which is read when the files are written.
+        check_outputs({"--out": [place / one for one in files]}, inputs, overwrite=True)
+        options = {**of_object, **of_both, "name": label, "overwrite": overwrite or None}
+    found = load_any(model, cell or ())
+    import nabi
+
+    given = {key: value for key, value in options.items() if value is not None}
+    written = nabi.export(found, place, to.value, **given)
+    if to is Format.ONNX:
+        models = [str(one) for one in written if one.suffix != ".json"]
+        typer.echo(f"The model is in {' and '.join(models)}")
+    else:
+        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
 
 
-def _load(path: Path, own_cells: Sequence[str]) -> Any:
-    """Read a model of any kind."""
-    from nabi import models
-    from nabi.cli._cell import find_class
-    from nabi.files import READERS, read_model_file
-
-    kind = read_model_file(path).kind
-    reader = READERS.get(kind, "")
-    if kind == "model":
-        classes = {found.__name__: found for found in map(find_class, own_cells)}
-        try:
-            return models.load_model(path, classes, compile=False)
-        except UnknownNameError as problem:
-            raise ArgumentError(f"{problem}; pass a custom cell as --cell FILE.py:Class") from problem
-    if not (reader.startswith("nabi.") and reader.endswith(".load")):
-        raise ArgumentError(f"MODEL: expected a model, got a file of kind {kind!r}: {path}")
-    return load_with_cells(reader.split(".")[1], path, own_cells)
+def _refuse_options(to: Format, others: Mapping[str, Any]) -> None:
+    """Refuse options of another format."""
+    given = [f"--{key.replace('_', '-')}" for key, value in others.items() if value is not None]
+    if given:
+        raise ArgumentError(f"{given[0]}: expected no such option with --to {to.value}")

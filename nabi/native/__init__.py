@@ -17,8 +17,10 @@ if TYPE_CHECKING:
         vectors,
     )
     from nabi.native._code._cache import compiled
-    from nabi.native._code._compiler import Library, emit_assembly
+    from nabi.native._code._coefficients import COEFFICIENTS, Coefficients
+    from nabi.native._code._compiler import Library, emit_assembly, emit_object
     from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
+    from nabi.native._code._objects import section_sizes, undefined_symbols
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
@@ -37,7 +39,8 @@ else:
         __name__,
         {
             "nabi.native._code._cache": ["compiled"],
-            "nabi.native._code._compiler": ["Library", "emit_assembly"],
+            "nabi.native._code._coefficients": ["COEFFICIENTS", "Coefficients"],
+            "nabi.native._code._compiler": ["Library", "emit_assembly", "emit_object"],
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
@@ -51,12 +54,15 @@ else:
                 "runs_native",
             ],
             "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
+            "nabi.native._code._objects": ["section_sizes", "undefined_symbols"],
         },
     )
 
 __all__ = [
+    "COEFFICIENTS",
     "DTYPES",
     "OTHER_MACHINES",
+    "Coefficients",
     "Library",
     "Machine",
     "NativeError",
@@ -66,6 +72,7 @@ __all__ = [
     "can_read",
     "compiled",
     "emit_assembly",
+    "emit_object",
     "give_up",
     "has_failed",
     "has_lost_memory",
@@ -78,7 +85,9 @@ __all__ = [
     "memory",
     "operations",
     "runs_native",
+    "section_sizes",
     "store",
     "threads",
+    "undefined_symbols",
     "vectors",
 ]

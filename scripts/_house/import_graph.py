@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nabi"
 HOUSE = (
     "cli",
     "interchange",
+    "shipping",
     "tf1",
     "comparison",
     "recipes",
@@ -35,6 +36,7 @@ HOUSE = (
     "scan",
     "targets",
     "kernels",
+    "small_weights",
     "native",
     "cells",
     "drawing",

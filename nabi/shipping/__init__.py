@@ -1,0 +1,36 @@
+"""A trained model as code that runs without Python: one step after the other, on any processor."""
+
+from typing import TYPE_CHECKING
+
+from nabi._lazy import loaded_when_asked
+
+if TYPE_CHECKING:
+    from nabi.shipping._c._export_c import c_files, write_c
+    from nabi.shipping._export_object import object_files, write_object
+    from nabi.shipping._program import StepProgram, identifier, step_program
+    from nabi.shipping._stream import Stream
+    from nabi.shipping._targets import TARGETS, Target
+else:
+    __getattr__, __dir__ = loaded_when_asked(
+        __name__,
+        {
+            "nabi.shipping._c._export_c": ["c_files", "write_c"],
+            "nabi.shipping._export_object": ["object_files", "write_object"],
+            "nabi.shipping._program": ["StepProgram", "identifier", "step_program"],
+            "nabi.shipping._stream": ["Stream"],
+            "nabi.shipping._targets": ["TARGETS", "Target"],
+        },
+    )
+
+__all__ = [
+    "TARGETS",
+    "StepProgram",
+    "Stream",
+    "Target",
+    "c_files",
+    "identifier",
+    "object_files",
+    "step_program",
+    "write_c",
+    "write_object",
+]
