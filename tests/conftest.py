@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
+from . import rotation
 from .forked import PACKAGES, Forked, forking
 
 # Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
@@ -29,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     they are found by all that they depend on, the sources that write them included. `pytest --cache-clear`
     deletes them.
     """
+    rotation.day()  # before the workers start, which inherit it
     if "NABI_CACHE_DIR" in os.environ:
         return
     if (cache := getattr(config, "cache", None)) is not None:
@@ -37,6 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="nabi-kernels-")
         config.add_cleanup(folder.cleanup)
         os.environ["NABI_CACHE_DIR"] = str(Path(folder.name) / "cache")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    rotation.leave_out(config, items)
 
 
 def pytest_collection_finish() -> None:
