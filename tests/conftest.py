@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-from . import rotation
 from .forked import PACKAGES, Forked, forking
+from .rotation import day, leave_out
 
 # Code that is hardly optimised does the same in the same order, and is made in a tenth of the time; tests of
 # native code test what users get.
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     they are found by all that they depend on, the sources that write them included. `pytest --cache-clear`
     deletes them.
     """
-    rotation.day()  # before the workers start, which inherit it
+    day()  # before the workers start, which inherit it
     if "NABI_CACHE_DIR" in os.environ:
         return
     if (cache := getattr(config, "cache", None)) is not None:
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    rotation.leave_out(config, items)
+    leave_out(config, items)
 
 
 def pytest_collection_finish() -> None:
