@@ -173,9 +173,10 @@ def _target_with(machine: Machine, level: int) -> Any:
 
     _initialise(machine.triple == binding.get_process_triple())
     # Small position-independent code: JITLink puts all sections of an object into one block of memory, so
-    # constants are near, and creates a table for distant functions.
+    # constants are near, and creates a table for distant functions. WebAssembly has fixed addresses instead.
+    reloc = "static" if machine.architecture.startswith("wasm") else "pic"
     return binding.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=level, reloc="pic", codemodel="small"
+        cpu=machine.cpu, features=machine.features, opt=level, reloc=reloc, codemodel="small"
     )
 
 
