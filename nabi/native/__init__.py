@@ -17,8 +17,9 @@ if TYPE_CHECKING:
         vectors,
     )
     from nabi.native._code._cache import compiled
-    from nabi.native._code._compiler import Library, emit_assembly
-    from nabi.native._code._machine import OTHER_MACHINES, Machine, NativeError, host
+    from nabi.native._code._compiler import Library, emit_assembly, emit_object
+    from nabi.native._code._machine import OTHER_MACHINES, WEB_ASSEMBLY, Machine, NativeError, host
+    from nabi.native._code._web_assembly import link_web_assembly
     from nabi.native._fallback import (
         DTYPES,
         are_ordinary,
@@ -37,7 +38,7 @@ else:
         __name__,
         {
             "nabi.native._code._cache": ["compiled"],
-            "nabi.native._code._compiler": ["Library", "emit_assembly"],
+            "nabi.native._code._compiler": ["Library", "emit_assembly", "emit_object"],
             "nabi.native._fallback": [
                 "DTYPES",
                 "are_ordinary",
@@ -50,13 +51,21 @@ else:
                 "made_natively",
                 "runs_native",
             ],
-            "nabi.native._code._machine": ["Machine", "NativeError", "OTHER_MACHINES", "host"],
+            "nabi.native._code._machine": [
+                "Machine",
+                "NativeError",
+                "OTHER_MACHINES",
+                "WEB_ASSEMBLY",
+                "host",
+            ],
+            "nabi.native._code._web_assembly": ["link_web_assembly"],
         },
     )
 
 __all__ = [
     "DTYPES",
     "OTHER_MACHINES",
+    "WEB_ASSEMBLY",
     "Library",
     "Machine",
     "NativeError",
@@ -66,6 +75,7 @@ __all__ = [
     "can_read",
     "compiled",
     "emit_assembly",
+    "emit_object",
     "give_up",
     "has_failed",
     "has_lost_memory",
@@ -74,6 +84,7 @@ __all__ = [
     "is_watched",
     "kernel_function",
     "kernel_list",
+    "link_web_assembly",
     "made_natively",
     "memory",
     "operations",

@@ -74,7 +74,8 @@ done:
   ret i32 0
 }
 """
-NAMES = ("total", "change", "address", "deep")
+NAMES = {name: name for name in ("total", "change", "address", "deep")}
+MAP = {"map": "map"}
 
 
 class Running:
@@ -173,7 +174,7 @@ def test_functions_have_the_bits_of_native_code_without_fused_multiply_add(
     """And call nothing: a module with a call of the C library can't be linked."""
     lanes = WEB_ASSEMBLY[name].lanes(dtype)
     source = module_of(RENDERED[function], 1, dtype, lanes, UNFUSED)
-    module = Running(link_web_assembly(emit_object(source, WEB_ASSEMBLY[name]), ["map"], room=2**17))
+    module = Running(link_web_assembly(emit_object(source, WEB_ASSEMBLY[name]), MAP, room=2**17))
     x = given_numbers(dtype, 4096)
     found, expected = mapped(module, x, lanes), natively(function, dtype, UNFUSED)(x)
     assert np.array_equal(found, expected, equal_nan=True)
@@ -183,22 +184,22 @@ def test_functions_have_the_bits_of_native_code_without_fused_multiply_add(
 def test_calls_of_other_functions_are_refused_by_name() -> None:
     source = module_of(lambda v, x: v.call("llvm.fma", x, x, x), 1, "float32", 4)
     with pytest.raises(NativeError, match="calls unavailable functions: fmaf"):
-        link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm"]), ["map"])
+        link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm"]), MAP)
 
 
 def test_data_of_others_and_unknown_exports_are_refused() -> None:
     elsewhere = "@there = external global i32\ndefine i32 @read() { %r = load i32, ptr @there\n ret i32 %r }"
     image = emit_object(elsewhere, WEB_ASSEMBLY["wasm"])
     with pytest.raises(NativeError, match="reads unavailable data: there"):
-        link_web_assembly(image, ["read"])
+        link_web_assembly(image, {"read": "read"})
     with pytest.raises(NativeError, match=r"exports: expected functions of the object \(read\), got write"):
-        link_web_assembly(emit_object("define void @read() { ret void }", WEB_ASSEMBLY["wasm"]), ["write"])
+        link_web_assembly(emit_object("define void @read() { ret void }", WEB_ASSEMBLY["wasm"]), {"write": "write"})
 
 
 def test_a_call_through_a_pointer_is_refused() -> None:
     source = "define i32 @through(ptr %f) { %r = call i32 %f()\n ret i32 %r }"
     with pytest.raises(NativeError, match="expected a whole WebAssembly object file"):
-        link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm"]), ["through"])
+        link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm"]), {"through": "through"})
 
 
 IMAGE = emit_object(PROGRAM, WEB_ASSEMBLY["wasm"])
@@ -220,7 +221,7 @@ def test_vectors_of_one_element_give_the_same_bits(lanes: int) -> None:
     """The scalar machine computes one number at a time, or four in turn."""
     x = given_numbers("float32", 1000)
     source = module_of(lambda v, value: v.fma(value, value, v.constant(0.1)), 1, "float32", lanes, UNFUSED)
-    module = Running(link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm-scalar"]), ["map"], room=2**16))
+    module = Running(link_web_assembly(emit_object(source, WEB_ASSEMBLY["wasm-scalar"]), MAP, room=2**16))
     with np.errstate(all="ignore"):
         expected = x * x + np.float32(0.1)
     assert np.array_equal(mapped(module, x, lanes), expected, equal_nan=True)

@@ -12,7 +12,7 @@ Formats: the WebAssembly core specification, section 5 (modules), and the tool c
 (symbols and relocations of object files).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nabi.native._code._machine import NativeError
@@ -112,7 +112,7 @@ class _Object:
     relocations: dict[int, list[_Relocation]] = field(default_factory=dict)  # by kind of section
 
 
-def link_web_assembly(image: bytes, exports: Sequence[str], *, stack: int = 16384, room: int = 0) -> bytes:
+def link_web_assembly(image: bytes, exports: Mapping[str, str], *, stack: int = 16384, room: int = 0) -> bytes:
     """Make a module without imports from an object file that needs no other.
 
     The module exports the functions, its memory as `memory`, and the address `heap_base` from which on the
@@ -120,7 +120,7 @@ def link_web_assembly(image: bytes, exports: Sequence[str], *, stack: int = 1638
 
     Args:
         image: the object file that `emit_object` wrote for a WebAssembly machine.
-        exports: names of the functions to export.
+        exports: the functions to export: their names outside, and in the object.
         stack: bytes of the stack.
         room: bytes that are free from the start, after `heap_base`.
 
@@ -318,14 +318,14 @@ def _data(content: bytes, found: _Object, places: list[int]) -> bytes:
     return b"".join(written)
 
 
-def _exports(found: _Object, names: Sequence[str]) -> bytes:
+def _exports(found: _Object, names: Mapping[str, str]) -> bytes:
     functions = {symbol.name: symbol.index for symbol in found.symbols if symbol.kind == 0}
-    lacking = [name for name in names if name not in functions]
+    lacking = [name for name in names.values() if name not in functions]
     if lacking:
         known = ", ".join(sorted(functions)) or "none"
         raise NativeError(f"exports: expected functions of the object ({known}), got {', '.join(lacking)}")
     entries = [_name("memory") + b"\x02" + _number(0), _name("heap_base") + b"\x03" + _number(1)]
-    entries += [_name(name) + b"\x00" + _number(functions[name]) for name in names]
+    entries += [_name(name) + b"\x00" + _number(functions[own]) for name, own in names.items()]
     return _number(len(entries)) + b"".join(entries)
 
 
