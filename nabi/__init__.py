@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from nabi.optimizers import Optimizer
     from nabi.regularizers import Regularizer
+    from nabi.shipping import Stream
 else:
     # Nothing is loaded here, not even torch: programs pay only for what they use, and `nabi --help` stays
     # fast.
@@ -81,6 +82,7 @@ else:
             ],
             "nabi.optimizers": ["Optimizer"],
             "nabi.regularizers": ["Regularizer"],
+            "nabi.shipping": ["Stream"],
         },
     )
 
@@ -103,6 +105,7 @@ __all__ = [
     "SeriesClassifier",
     "SoundClassifier",
     "SpeechRecognizer",
+    "Stream",
     "TextClassifier",
     "Translator",
     "activations",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nabi.native._code._cache import compiled
     from nabi.native._code._compiler import Library, emit_assembly, emit_object
     from nabi.native._code._machine import OTHER_MACHINES, WEB_ASSEMBLY, Machine, NativeError, host
+    from nabi.native._code._objects import section_sizes, undefined_symbols
     from nabi.native._code._web_assembly import link_web_assembly
     from nabi.native._fallback import (
         DTYPES,
@@ -58,6 +59,7 @@ else:
                 "WEB_ASSEMBLY",
                 "host",
             ],
+            "nabi.native._code._objects": ["section_sizes", "undefined_symbols"],
             "nabi.native._code._web_assembly": ["link_web_assembly"],
         },
     )
@@ -89,7 +91,9 @@ __all__ = [
     "memory",
     "operations",
     "runs_native",
+    "section_sizes",
     "store",
     "threads",
+    "undefined_symbols",
     "vectors",
 ]

@@ -22,6 +22,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nabi"
 HOUSE = (
     "cli",
     "interchange",
+    "shipping",
     "tf1",
     "recipes",
     "explain",

@@ -193,7 +193,9 @@ def test_data_of_others_and_unknown_exports_are_refused() -> None:
     with pytest.raises(NativeError, match="reads unavailable data: there"):
         link_web_assembly(image, {"read": "read"})
     with pytest.raises(NativeError, match=r"exports: expected functions of the object \(read\), got write"):
-        link_web_assembly(emit_object("define void @read() { ret void }", WEB_ASSEMBLY["wasm"]), {"write": "write"})
+        link_web_assembly(
+            emit_object("define void @read() { ret void }", WEB_ASSEMBLY["wasm"]), {"write": "write"}
+        )
 
 
 def test_a_call_through_a_pointer_is_refused() -> None:

@@ -114,7 +114,7 @@ def _key(key_parts: tuple[str, ...], names: Sequence[str], machine: Machine) -> 
 # The folders with the code that determines the generated code. `tests/native/test_cache.py` records which
 # files run during code generation and fails if one of them is elsewhere.
 _PACKAGE = str(Path(__file__).absolute().parents[2])
-_FOLDERS = ("ir", "native", "kernels/_code", "targets/llvm")
+_FOLDERS = ("ir", "native", "kernels/_code", "shipping", "targets/llvm")
 
 
 @cache

@@ -1,12 +1,14 @@
-"""The undefined symbols of an object file.
+"""The undefined symbols of an object file, and the sizes of its sections.
 
-They are read from the symbol tables of ELF (Linux), Mach-O (macOS) and COFF (Windows), each in its 64-bit
-little-endian form, the only forms generated here.
+They are read from ELF (Linux, processors without an operating system), Mach-O (macOS) and COFF (Windows), each
+in its little-endian form, ELF with 64 and 32 bits, the others with 64.
 """
 
 import struct
+from collections.abc import Iterator
+from typing import NamedTuple
 
-__all__ = ["undefined_symbols"]
+__all__ = ["section_sizes", "undefined_symbols"]
 
 _ELF, _MACH_O = b"\x7fELF", b"\xcf\xfa\xed\xfe"
 _COFF_MACHINES = frozenset({0x8664, 0xAA64})  # x86-64, ARM64
@@ -39,21 +41,45 @@ def _name(table: bytes, at: int) -> str:
     return table[at : table.index(0, at)].decode() if at < len(table) else ""
 
 
+class _Section(NamedTuple):
+    """A section of an ELF file, as its header says."""
+
+    name: int
+    kind: int
+    start: int
+    size: int
+    link: int
+
+
+def _elf_sections(image: bytes) -> list[_Section]:
+    # System V ABI, generic: section headers of 64 or 40 bytes.
+    if image[4] == 2:
+        (start,) = struct.unpack_from("<Q", image, 0x28)
+        size, count = struct.unpack_from("<HH", image, 0x3A)
+        form = "<IIQQQQIIQQ"
+    else:
+        (start,) = struct.unpack_from("<I", image, 0x20)
+        size, count = struct.unpack_from("<HH", image, 0x2E)
+        form = "<IIIIIIIIII"
+    rows = [struct.unpack_from(form, image, start + size * at) for at in range(count)]
+    return [_Section(row[0], row[1], row[4], row[5], row[6]) for row in rows]
+
+
 def _elf(image: bytes) -> list[str]:
-    # System V ABI, generic: section headers of 64 bytes, symbols of 24.
-    (start,) = struct.unpack_from("<Q", image, 0x28)
-    size, count = struct.unpack_from("<HH", image, 0x3A)
-    sections = [struct.unpack_from("<IIQQQQIIQQ", image, start + size * at) for at in range(count)]
+    # Symbols of 24 or 16 bytes, in another order.
+    size, form = (24, "<IBBHQQ") if image[4] == 2 else (16, "<IIIBBH")
+    sections = _elf_sections(image)
     found = []
     for section in sections:
-        if section[1] != 2:  # a symbol table
+        if section.kind != 2:  # a symbol table
             continue
-        strings = sections[section[6]]
-        table = image[strings[4] : strings[4] + strings[5]]
-        for at in range(section[4], section[4] + section[5], 24):
-            name, _, _, where, _, _ = struct.unpack_from("<IBBHQQ", image, at)
-            if where == 0 and name:
-                found.append(_name(table, name))
+        strings = sections[section.link]
+        table = image[strings.start : strings.start + strings.size]
+        for at in range(section.start + size, section.start + section.size, size):
+            fields = struct.unpack_from(form, image, at)
+            where = fields[3] if size == 24 else fields[5]
+            if where == 0 and fields[0]:
+                found.append(_name(table, fields[0]))
     # The linker's own name for the table of distant symbols.
     return [name for name in found if name != "_GLOBAL_OFFSET_TABLE_"]
 
@@ -89,3 +115,45 @@ def _coff(image: bytes) -> list[str]:
             found.append(short if zeros else _name(table, place))
         at += 1 + extra
     return found
+
+
+def section_sizes(image: bytes) -> dict[str, int]:
+    """Return the bytes of each section of an object file; sections of the same name together.
+
+    Raises:
+        ValueError: if it has another format, or is truncated.
+    """
+    undefined_symbols(image)  # has the same demands
+    found: dict[str, int] = {}
+    for name, size in _sections(image):
+        found[name] = found.get(name, 0) + size
+    return found
+
+
+def _sections(image: bytes) -> Iterator[tuple[str, int]]:
+    if image.startswith(_ELF):
+        sections = _elf_sections(image)
+        (last,) = struct.unpack_from("<H", image, 0x3E if image[4] == 2 else 0x32)
+        names = image[sections[last].start : sections[last].start + sections[last].size]
+        for section in sections:
+            if section.kind not in (0, 2, 3, 4, 9):  # nothing, symbols, names, relocations
+                yield _name(names, section.name), section.size
+    elif image.startswith(_MACH_O):
+        (commands,) = struct.unpack_from("<I", image, 16)
+        at = 32
+        for _ in range(commands):
+            command, size = struct.unpack_from("<II", image, at)
+            if command == 0x19:  # a segment of 64 bits: its sections have 80 bytes
+                (count,) = struct.unpack_from("<I", image, at + 64)
+                for entry in range(at + 72, at + 72 + 80 * count, 80):
+                    (length,) = struct.unpack_from("<Q", image, entry + 40)
+                    yield image[entry : entry + 16].rstrip(b"\0").decode(), length
+            at += size
+    else:
+        (count,) = struct.unpack_from("<H", image, 2)
+        start, symbols = struct.unpack_from("<II", image, 8)
+        table = image[start + 18 * symbols :]
+        for entry in range(20, 20 + 40 * count, 40):
+            name = image[entry : entry + 8].rstrip(b"\0").decode()
+            (length,) = struct.unpack_from("<I", image, entry + 16)
+            yield (_name(table, int(name[1:])) if name.startswith("/") else name), length

@@ -112,7 +112,9 @@ class _Object:
     relocations: dict[int, list[_Relocation]] = field(default_factory=dict)  # by kind of section
 
 
-def link_web_assembly(image: bytes, exports: Mapping[str, str], *, stack: int = 16384, room: int = 0) -> bytes:
+def link_web_assembly(
+    image: bytes, exports: Mapping[str, str], *, stack: int = 16384, room: int = 0
+) -> bytes:
     """Make a module without imports from an object file that needs no other.
 
     The module exports the functions, its memory as `memory`, and the address `heap_base` from which on the

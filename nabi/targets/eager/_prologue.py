@@ -137,7 +137,7 @@ def _values(program: Program, nodes: Sequence[Node], widths: Sequence[int]) -> C
         else:
             write_node(node, values, lines)
     found = ", ".join(
-        f"{values[node.index]}.expand({width}).contiguous()"
+        f"{values[node.index]}.reshape(-1).expand({width}).contiguous()"
         for node, width in zip(nodes, widths, strict=True)
     )
     lines.append(f"return ({found},)")

@@ -1,0 +1,1 @@
+"""The code of a step in LLVM's language, for any machine."""

@@ -1,0 +1,408 @@
+"""One step as LLVM instructions: each instruction of a step program in turn.
+
+Everything is one row of one thread: no masks, no calls, no memory but what is given. Sizes are constants, so
+loops have a fixed number of rounds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from nabi.native import Machine
+from nabi.native.operations import apply
+from nabi.native.vectors import POINTER, Vectors
+from nabi.shipping._memory import Layout, Tiles
+from nabi.shipping._program import (
+    Cumulative,
+    Elementwise,
+    Instruction,
+    Lookup,
+    Map,
+    Move,
+    Product,
+    Push,
+    Reduction,
+    Term,
+    Value,
+)
+
+__all__ = ["StepWriter", "index_of", "largest_tile", "rounds", "vectors_of"]
+
+
+def vectors_of(builder: ir.IRBuilder, machine: Machine, lanes: int) -> Vectors:
+    """Return what writes vectors of float32 for a machine, with its own arithmetic."""
+    arithmetic = getattr(machine, "arithmetic", None)
+    return Vectors(builder, "float32", lanes, *([] if arithmetic is None else [arithmetic]))
+
+
+def largest_tile(machine: Machine) -> int:
+    """Return how many vectors of sums a tile keeps in registers.
+
+    One of weights and one of the operand need registers, too. More than a dozen gain nothing: a processor has
+    four to ten multiply-adds under way at once.
+    """
+    return 8 if machine.vector_bytes <= 4 else min(machine.registers - 4, 16)
+
+
+class StepWriter:
+    """Writes the instructions of a step into a function.
+
+    Args:
+        builder: of the function.
+        machine: the target.
+        layout: where values lie.
+        weights, state, scratch, x: pointers to these memories.
+    """
+
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        machine: Machine,
+        layout: Layout,
+        weights: Any,
+        state: Any,
+        scratch: Any,
+        x: Any,
+    ) -> None:
+        self.b, self.machine, self.layout = builder, machine, layout
+        self.v = vectors_of(builder, machine, layout.lanes)
+        self.one = vectors_of(builder, machine, 1)
+        self.kind = index_of(machine)
+        self._memories = {"weights": weights, "state": state, "scratch": scratch, "input": x}
+
+    # Places -----------------------------------------------------------------------------------------------
+
+    def index(self, number: int) -> Any:
+        """Return a constant index."""
+        return ir.Constant(self.kind, number)
+
+    def at(self, pointer: Any, place: Any) -> Any:
+        """Return the address of a number."""
+        place = self.index(place) if isinstance(place, int) else place
+        return self.b.gep(pointer, [place], source_etype=ir.FloatType())
+
+    def address(self, value: Value) -> Any:
+        """Return the address of a value."""
+        return self.at(self._memories[value.memory], self.layout.place(value))
+
+    def loop(self, count: int) -> Any:
+        """Return a context of a loop over 0 ... count - 1, which yields the index; no loop for one round."""
+        return _loop(self.b, self.kind, count)
+
+    # Instructions -----------------------------------------------------------------------------------------
+
+    def write(self, instruction: Instruction) -> None:
+        """Write an instruction."""
+        match instruction:
+            case Product():
+                self._product(instruction)
+            case Map():
+                self._map(instruction)
+            case Reduction():
+                self._reduction(instruction)
+            case Cumulative():
+                self._cumulative(instruction)
+            case Move():
+                self._move(instruction)
+            case Lookup():
+                self._lookup(instruction)
+            case Push():
+                self._push(instruction)
+
+    def _product(self, product: Product) -> None:
+        placed = self.layout.products[id(product)]
+        weights, lanes = self._memories["weights"], self.layout.lanes
+        result, bias = self.address(product.result), self.at(weights, placed.bias)
+        operands = [self._operand(term) for term in product.terms]
+        columns = [term.matrix.shape[1] for term in product.terms]
+        for place, tiles in placed.tiles:
+            first = tiles.first * lanes
+            self._tiles(
+                tiles,
+                columns,
+                operands,
+                self.at(weights, place),
+                self.at(bias, first),
+                self.at(result, first),
+            )
+
+    def _operand(self, term: Term) -> Any:
+        """Return the address of the row that a term reads."""
+        ring = self.address(term.operand)
+        if term.back is None:
+            return ring
+        columns = term.matrix.shape[1]
+        rows = term.operand.width // columns
+        newest = self._newest(ring, rows * columns)
+        row = self.b.sub(newest, self.index(term.back))
+        below = self.b.icmp_signed("<", row, self.index(0))
+        row = self.b.select(below, self.b.add(row, self.index(rows)), row)
+        return self.at(ring, self.b.mul(row, self.index(columns)))
+
+    def _newest(self, ring: Any, place: int) -> Any:
+        return self.b.fptosi(self.b.load(self.at(ring, place), align=4, typ=ir.FloatType()), self.kind)
+
+    def _tiles(
+        self,
+        tiles: Tiles,
+        columns: Sequence[int],
+        operands: Sequence[Any],
+        weights: Any,
+        bias: Any,
+        result: Any,
+    ) -> None:
+        b, v, lanes = self.b, self.v, self.layout.lanes
+        step = tiles.vectors * lanes
+        with self.loop(tiles.count) as tile:
+            start = b.mul(tile, self.index(step))
+            own_bias, own_result = self.at(bias, start), self.at(result, start)
+            own = self.at(weights, b.mul(tile, self.index(step * sum(columns))))
+            sums = [v.load(own_bias, self.index(lanes * n)) for n in range(tiles.vectors)]
+            for operand, count in zip(operands, columns, strict=True):
+                sums = self._term(operand, own, count, sums)
+                own = self.at(own, count * step)
+            for number, value in enumerate(sums):
+                v.store(value, own_result, self.index(lanes * number))
+
+    def _term(self, operand: Any, weights: Any, count: int, sums: list[Any]) -> list[Any]:
+        """Add the product with an operand to sums in registers."""
+        b, v, lanes = self.b, self.v, self.layout.lanes
+        step = len(sums) * lanes
+
+        def add(column: Any, weights: Any, sums: list[Any]) -> list[Any]:
+            number = v.broadcast(operand, column)
+            return [
+                v.fma(number, v.load(weights, self.index(lanes * n)), value) for n, value in enumerate(sums)
+            ]
+
+        if count == 1:
+            return add(self.index(0), weights, sums)
+        before, body, after = b.block, b.append_basic_block("columns"), b.append_basic_block("sums")
+        b.branch(body)
+        b.position_at_end(body)
+        column, pointer = b.phi(self.kind), b.phi(POINTER)
+        phis = [b.phi(value.type) for value in sums]
+        found = add(column, pointer, phis)
+        following, further = b.add(column, self.index(1)), self.at(pointer, step)
+        for phi, start, new in zip(
+            [column, pointer, *phis],
+            [self.index(0), weights, *sums],
+            [following, further, *found],
+            strict=True,
+        ):
+            phi.add_incoming(start, before)
+            phi.add_incoming(new, body)
+        b.cbranch(b.icmp_signed("<", following, self.index(count)), body, after)
+        b.position_at_end(after)
+        return found
+
+    def _map(self, instruction: Map) -> None:
+        single = instruction.width == 1
+        v = self.one if single else self.v
+        lanes = 1 if single else self.layout.lanes
+        wide = [value for value in instruction.reads if value.width > 1 or single]
+        numbers = {
+            id(value): v.broadcast(self.address(value)) for value in instruction.reads if value.width == 1
+        }
+        pointers = {id(value): self._aligned(value) for value in wide}
+        results = {id(value): self.address(value) for _, value in instruction.results}
+        with self.loop(-(-instruction.width // lanes)) as number:
+            start = self.b.mul(number, self.index(lanes))
+            given = dict(numbers)
+            for value in wide:
+                if id(value) not in given:
+                    given[id(value)] = v.load(pointers[id(value)], start)
+            made: dict[int, Any] = {}
+
+            def found(one: Elementwise | Value | float) -> Any:
+                if isinstance(one, Elementwise):
+                    return made[id(one)]
+                return given[id(one)] if isinstance(one, Value) else v.constant(one)
+
+            for one in instruction.operations:
+                made[id(one)] = apply(v, one.operation, *map(found, one.arguments))
+            for one, value in instruction.results:
+                v.store(made[id(one)], results[id(value)], start)
+
+    def _aligned(self, value: Value) -> Any:
+        """Return where whole vectors of a value can be read: of the input, a copy with room behind it."""
+        if value.memory != "input" or self.layout.input_copy is None:
+            return self.address(value)
+        return self.at(self._memories["scratch"], self.layout.input_copy)
+
+    def copy(self, source: Any, result: Any, count: int) -> None:
+        """Write a loop that copies numbers one by one."""
+        self._moved((count,), (1,), (1,), source, result)
+
+    def _reduction(self, reduction: Reduction) -> None:
+        b, source, result = self.b, self.address(reduction.source), self.address(reduction.result)
+        count, inner = reduction.count, reduction.inner
+        combine = self._larger if reduction.kind == "max" else b.fadd
+        if inner == 1 and count >= 2 * self.layout.lanes > 2:
+            self._reduce_vectors(reduction, source, result, combine)
+            return
+        with self.loop(reduction.outer) as o, self.loop(inner) as i:
+            base = self.at(source, b.add(b.mul(o, self.index(count * inner)), i))
+            first = b.load(base, align=4, typ=ir.FloatType())
+            total = first
+            if count > 1:
+                with _carried(b, self.kind, 1, count, first) as (at, so_far, carry):
+                    number = b.load(self.at(base, b.mul(at, self.index(inner))), align=4, typ=ir.FloatType())
+                    carry(combine(so_far, number))
+                total = carry.result
+            place = self.at(result, b.add(b.mul(o, self.index(inner)), i))
+            b.store(self._mean(reduction, total), place, align=4)
+
+    def _reduce_vectors(
+        self, reduction: Reduction, source: Any, result: Any, combine: Callable[[Any, Any], Any]
+    ) -> None:
+        """Reduce vector by vector, then the lanes, then what is left."""
+        b, v, lanes, count = self.b, self.v, self.layout.lanes, reduction.count
+        of_vectors = combine if reduction.kind != "max" else self._larger
+        with self.loop(reduction.outer) as o:
+            base = self.at(source, b.mul(o, self.index(count)))
+            first = v.load(base, self.index(0))
+            with _carried(b, self.kind, 1, count // lanes, first) as (at, so_far, carry):
+                carry(of_vectors(so_far, v.load(base, b.mul(at, self.index(lanes)))))
+            total = v.largest(carry.result) if reduction.kind == "max" else v.sum(carry.result)
+            for rest in range(count - count % lanes, count):
+                total = combine(total, b.load(self.at(base, rest), align=4, typ=ir.FloatType()))
+            b.store(self._mean(reduction, total), self.at(result, o), align=4)
+
+    def _mean(self, reduction: Reduction, total: Any) -> Any:
+        if reduction.kind != "mean":
+            return total
+        return self.b.fmul(total, ir.Constant(ir.FloatType(), 1.0 / reduction.count))
+
+    def _larger(self, a: Any, c: Any) -> Any:
+        """Return the larger of two; NaN if either is NaN."""
+        b = self.b
+        first = b.or_(b.fcmp_unordered("uno", a, a), b.fcmp_ordered(">", a, c))
+        return b.select(first, a, c)
+
+    def _cumulative(self, cumulative: Cumulative) -> None:
+        b, inner = self.b, cumulative.inner
+        source, result = self.address(cumulative.source), self.address(cumulative.result)
+        rows = cumulative.source.width // inner
+        with self.loop(inner) as i:
+            zero = ir.Constant(ir.FloatType(), 0.0)
+            with _carried(b, self.kind, 0, rows, zero) as (at, so_far, carry):
+                row = b.sub(self.index(rows - 1), at) if cumulative.backward else at
+                place = b.add(b.mul(row, self.index(inner)), i)
+                number = b.load(self.at(source, place), align=4, typ=ir.FloatType())
+                total = b.fadd(so_far, number)
+                b.store(total, self.at(result, place), align=4)
+                carry(total)
+
+    def _move(self, move: Move) -> None:
+        b, source, result = self.b, self.address(move.source), self.address(move.result)
+        if move.clears:
+            with self.loop(self.layout.room(move.result.width) // self.layout.lanes) as at:
+                self.v.store(self.v.zero, result, b.mul(at, self.index(self.layout.lanes)))
+        (of, steps), (to, places) = move.of, move.to
+        self._moved(move.shape, steps, places, self.at(source, of), self.at(result, to))
+
+    def _moved(
+        self, shape: Sequence[int], steps: Sequence[int], places: Sequence[int], source: Any, result: Any
+    ) -> None:
+        if not shape:
+            self.b.store(self.b.load(source, align=4, typ=ir.FloatType()), result, align=4)
+            return
+        with self.loop(shape[0]) as at:
+            own = self.at(source, self.b.mul(at, self.index(steps[0])))
+            target = self.at(result, self.b.mul(at, self.index(places[0])))
+            self._moved(shape[1:], steps[1:], places[1:], own, target)
+
+    def _lookup(self, lookup: Lookup) -> None:
+        b, (rows, width) = self.b, lookup.table.shape
+        table = self.at(self._memories["weights"], self.layout.tables[id(lookup)])
+        code = b.load(self.address(lookup.index), align=4, typ=ir.FloatType())
+        least, most = (ir.Constant(ir.FloatType(), float(bound)) for bound in (0, rows - 1))
+        # Written so that NaN becomes 0.
+        code = b.select(b.fcmp_ordered(">", code, least), code, least)
+        code = b.select(b.fcmp_ordered("<", code, most), code, most)
+        row = self.at(table, b.mul(b.fptosi(code, self.kind), self.index(width)))
+        self._moved((width,), (1,), (1,), row, self.address(lookup.result))
+
+    def _push(self, push: Push) -> None:
+        b, width = self.b, push.source.width
+        ring = self.address(push.ring)
+        place = push.rows * width
+        following = b.add(self._newest(ring, place), self.index(1))
+        row = b.select(b.icmp_signed("<", following, self.index(push.rows)), following, self.index(0))
+        b.store(b.sitofp(row, ir.FloatType()), self.at(ring, place), align=4)
+        target = self.at(ring, b.mul(row, self.index(width)))
+        self._moved((width,), (1,), (1,), self.address(push.source), target)
+
+
+def index_of(machine: Machine) -> Any:
+    """Return the integer type that addresses are computed in."""
+    return ir.IntType(32 if machine.architecture.startswith(("thumb", "arm", "riscv32", "wasm32")) else 64)
+
+
+@contextmanager
+def _loop(b: ir.IRBuilder, kind: Any, count: int) -> Iterator[Any]:
+    if count == 1:
+        yield ir.Constant(kind, 0)
+        return
+    before, body, after = b.block, b.append_basic_block("each"), b.append_basic_block("done")
+    b.branch(body)
+    b.position_at_end(body)
+    at = b.phi(kind)
+    at.add_incoming(ir.Constant(kind, 0), before)
+    yield at
+    following = b.add(at, ir.Constant(kind, 1))
+    at.add_incoming(following, b.block)
+    b.cbranch(b.icmp_signed("<", following, ir.Constant(kind, count)), body, after)
+    b.position_at_end(after)
+
+
+class _Carry:
+    """Takes the value that a loop carries to its next round."""
+
+    result: Any = None
+
+    def __call__(self, value: Any) -> None:
+        self.result = value
+
+
+@contextmanager
+def _carried(
+    b: ir.IRBuilder, kind: Any, start: int, stop: int, first: Any
+) -> Iterator[tuple[Any, Any, _Carry]]:
+    """Write a loop with a value that is carried; yields index, value, and what takes the next."""
+    carry = _Carry()
+    if stop <= start:
+        raise ValueError(f"stop: expected more than {start}, got {stop}")
+    before, body, after = b.block, b.append_basic_block("each"), b.append_basic_block("done")
+    b.branch(body)
+    b.position_at_end(body)
+    at, so_far = b.phi(kind), b.phi(first.type)
+    at.add_incoming(ir.Constant(kind, start), before)
+    so_far.add_incoming(first, before)
+    yield at, so_far, carry
+    following = b.add(at, ir.Constant(kind, 1))
+    at.add_incoming(following, b.block)
+    so_far.add_incoming(carry.result, b.block)
+    b.cbranch(b.icmp_signed("<", following, ir.Constant(kind, stop)), body, after)
+    b.position_at_end(after)
+
+
+@contextmanager
+def rounds(b: ir.IRBuilder, kind: Any, count: Any) -> Iterator[Any]:
+    """Write a loop over 0 ... count - 1 for a count that is known when it runs; yields the index."""
+    head, body, after = (b.append_basic_block(name) for name in ("head", "each", "done"))
+    before = b.block
+    b.branch(head)
+    b.position_at_end(head)
+    at = b.phi(kind)
+    at.add_incoming(ir.Constant(kind, 0), before)
+    b.cbranch(b.icmp_signed("<", at, count), body, after)
+    b.position_at_end(body)
+    yield at
+    following = b.add(at, ir.Constant(kind, 1))
+    at.add_incoming(following, b.block)
+    b.branch(head)
+    b.position_at_end(after)

@@ -1,0 +1,145 @@
+"""A model as an object file with a C header."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nabi
+from nabi import _checks
+from nabi._public import public
+from nabi.errors import ArgumentError
+from nabi.native import Machine, emit_assembly, emit_object, section_sizes, undefined_symbols
+from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes, weights_module
+from nabi.shipping._code._stack import stack_bytes
+from nabi.shipping._code._step_function import layout_for
+from nabi.shipping._folder import check_folder, write_folder
+from nabi.shipping._header import example, header
+from nabi.shipping._memory import Layout
+from nabi.shipping._program import Product, StepProgram, step_program
+from nabi.shipping._self_test import self_test_of
+from nabi.shipping._targets import Target, machine_for, target_named
+from nabi.shipping._weights_file import HEADER_BYTES, packed_weights
+
+__all__ = ["multiplications", "write_object"]
+
+# Symbols that are no functions: the linker's, and a mark that Microsoft's linker asks for.
+_KNOWN = frozenset({"_fltused"})
+
+
+@public
+def write_object(
+    model: Any,
+    out: str | os.PathLike[str],
+    *,
+    target: str | None = None,
+    cpu: str | None = None,
+    name: str | None = None,
+    separate_weights: bool = False,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:
+    """Write a model as machine code for a processor: an object file, a C header, and an example in C.
+
+    The code calls nothing: no heap, no C library, no mathematics of it. State and scratch memory are the
+    caller's, and many streams share the weights. The same model gives the same bytes.
+
+    Args:
+        model: a built model whose layers go step by step, see `step_program`.
+        out: the folder.
+        target: "x86-64", "aarch64", "armv7", "cortex-m4", "cortex-m7", "cortex-m55", "riscv32", "riscv64" and
+            others, see `TARGETS`; or LLVM's name of it. By default "x86-64".
+        cpu: a processor of the target; by default one whose code runs on most.
+        name: begins the names of files and functions, a C identifier; by default the name of the model.
+        separate_weights: whether the weights are a second object file and a binary file with the same
+            content, so that they can be replaced.
+        overwrite: whether files in the folder that nabi did not write may be replaced.
+
+    Returns:
+        The files that were written, the object file first.
+
+    Raises:
+        ArgumentError: if the model is not built, a layer cannot go step by step, or the processor is unknown;
+            all such layers, or all known processors, are named.
+        NotFiniteError: if a weight is NaN or infinite.
+        OutputError: if the folder cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from nabi import layers, models, shipping
+    >>> model = models.Sequential([layers.LSTM(4, input_shape=(None, 3)), layers.Dense(1)], name="gate")
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "gate"
+    >>> [path.name for path in shipping.write_object(model, folder, target="cortex-m4")]
+    ['gate.o', 'gate.h', 'gate_example.c']
+    """
+    chosen = target_named(target or "x86-64")
+    machine = machine_for(chosen, cpu)
+    _checks.flag("separate_weights", separate_weights)
+    program = step_program(model, name)
+    ending = "obj" if chosen.format == "coff" else "o"
+    names = [f"{program.name}.{ending}", f"{program.name}.h", f"{program.name}_example.c"]
+    if separate_weights:
+        names += [f"{program.name}_weights.{ending}", f"{program.name}_weights.bin"]
+    folder = check_folder(out, names, names[1], overwrite=overwrite)
+    layout = layout_for(program, machine)
+    weights = packed_weights(layout, program.structure)
+    module = model_module(
+        program, layout, machine, weights, self_test_of(model, program), apart=separate_weights
+    )
+    image = emit_object(module, machine)
+    missing = undefined_symbols(image) - _KNOWN - {f"{program.name}_weights"}
+    if missing:
+        raise ArgumentError(
+            f"target: {chosen.name} has no instructions for what {', '.join(sorted(missing))} compute, which "
+            "the equations of this model need"
+        )
+    about = _about(program, layout, chosen, machine, image, emit_assembly(module, machine), separate_weights)
+    declared = None
+    if separate_weights:
+        declared = (
+            f"/* The weights, from {names[3]} or your own copy of {names[4]}, aligned to 64 bytes. */\n"
+            f"extern const uint8_t {program.name}_weights[{len(weights.content)}];"
+        )
+    text = header(program, constants_of(program, layout, weights), about, weights=declared)
+    contents = [image, text.encode(), example(program).encode()]
+    if separate_weights:
+        contents += [emit_object(weights_module(program, weights, machine), machine), weights.content]
+    return tuple(write_folder(folder, dict(zip(names, contents, strict=True))))
+
+
+def _about(
+    program: StepProgram,
+    layout: Layout,
+    target: Target,
+    machine: Machine,
+    image: bytes,
+    assembly: str,
+    apart: bool,
+) -> Sequence[str]:
+    """Return what the header says about the code."""
+    name = program.name
+    sizes = section_sizes(image)
+    code = sum(size for section, size in sizes.items() if "text" in section)
+    numbers = 4 * len(layout.weights) + HEADER_BYTES
+    chains = [[f"{name}_{caller}", f"{name}_compute"] for caller in ("step", "run", "self_test")] + [
+        [f"{name}_init", f"{name}_reset"]
+    ]
+    stack = stack_bytes(assembly, chains)
+    steps = [f"{layer.name}: {layer.title}" for layer in program.layers]
+    return [
+        f"Target: {target.name} ({machine.triple}, {machine.cpu}), calling convention {target.about}.",
+        f"nabi {nabi.__version__}. The licence of the model is yours to state; nabi adds none.",
+        "",
+        *steps,
+        "",
+        f"Code: {code:,} bytes. Weights: {numbers:,} bytes" + (", in a file of their own." if apart else "."),
+        f"State: {max(4 * layout.state_size, 4):,} bytes a stream. Scratch memory: "
+        f"{scratch_bytes(program, layout):,} bytes. Stack: {stack:,} bytes.",
+        f"Multiplications a step: {multiplications(program):,}.",
+        "No heap, no library, no memory that changes but what the caller gives.",
+    ]
+
+
+def multiplications(program: StepProgram) -> int:
+    """Return how many multiplications the products of a step take."""
+    return sum(
+        term.matrix.size for one in program.instructions if isinstance(one, Product) for term in one.terms
+    )

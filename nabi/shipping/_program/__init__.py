@@ -1,0 +1,42 @@
+"""A model as the list of instructions that one step runs."""
+
+from nabi.shipping._program._instructions import (
+    Cumulative,
+    Elementwise,
+    Instruction,
+    Lookup,
+    Map,
+    Move,
+    Numbers,
+    Product,
+    Push,
+    Reduction,
+    Term,
+    Value,
+    reads_of,
+    results_of,
+)
+from nabi.shipping._program._models import identifier, step_program
+from nabi.shipping._program._step_program import State, StepLayer, StepProgram
+
+__all__ = [
+    "Cumulative",
+    "Elementwise",
+    "Instruction",
+    "Lookup",
+    "Map",
+    "Move",
+    "Numbers",
+    "Product",
+    "Push",
+    "Reduction",
+    "State",
+    "StepLayer",
+    "StepProgram",
+    "Term",
+    "Value",
+    "identifier",
+    "reads_of",
+    "results_of",
+    "step_program",
+]

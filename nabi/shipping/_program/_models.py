@@ -1,0 +1,216 @@
+"""Whole models as step programs: chains and graphs of layers, and the networks of ready systems."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from nabi import layers, models
+from nabi._public import public
+from nabi.errors import ArgumentError
+from nabi.shipping._program._equation_layer import Equations, UnshippableError, equation_layer
+from nabi.shipping._program._instructions import Lookup, Product, Value
+from nabi.shipping._program._layers import steps_of
+from nabi.shipping._program._step_program import StepLayer, StepProgram
+
+__all__ = ["identifier", "step_program"]
+
+
+@public
+def step_program(model: Any, name: str | None = None) -> StepProgram:
+    """Return what one step of a model computes.
+
+    A step reads one row of features, or one code where the model begins with an embedding, and gives what the
+    model gives for the sequence that ends there. Layers that do something in training only are left out.
+
+    Args:
+        model: a built Sequential or functional model with one input and one output, or a `LanguageModel`,
+            whose step gives logits.
+        name: of the program, a C identifier; by default the name of the model.
+
+    Raises:
+        ArgumentError: if the model is not built, or has layers that cannot go step by step; all are named.
+        NotFiniteError: if a weight is NaN or infinite.
+
+    >>> from nabi import layers, models, shipping
+    >>> model = models.Sequential([layers.LSTM(4, input_shape=(None, 3)), layers.Dense(1)], name="gate")
+    >>> shipping.step_program(model)
+    <StepProgram gate: 3 → 1, 2 layers, 8 numbers of state>
+    """
+    walk = _Walk()
+    if isinstance(model, models.LanguageModel):
+        label, entry = "language", walk.language(model)
+    else:
+        label, entry = str(getattr(model, "name", "model")), walk.model(model)
+    walk.finish(label)
+    program = StepProgram(identifier(label if name is None else name), entry, walk.codes, tuple(walk.layers))
+    _check_finite(program)
+    return program
+
+
+def identifier(name: str) -> str:
+    """Return a name as a C identifier.
+
+    >>> identifier("my gate-2")
+    'my_gate_2'
+    """
+    found = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "model"
+    return f"model_{found}" if found[0].isdigit() else found
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.layers: list[StepLayer] = []
+        self.codes = 0
+        self._problems: list[tuple[str, str, str]] = []
+        self._names: set[str] = set()
+
+    def finish(self, what: str) -> None:
+        """Raise one error for all layers that cannot be exported."""
+        if self._problems:
+            listed = "; ".join(f"{name} ({kind}): {reason}" for name, kind, reason in self._problems)
+            raise ArgumentError(f"model: {what} cannot go step by step: {listed}")
+        if not self.layers:
+            raise ArgumentError(f"model: {what} has no layer that computes something")
+
+    # Models of layers -------------------------------------------------------------------------------------
+
+    def model(self, model: Any) -> Value:
+        """Write a Sequential or functional model; return what it reads."""
+        kind = models.Sequential if isinstance(model, models.Sequential) else models.Functional
+        if not isinstance(model, models.Model):
+            raise ArgumentError(
+                f"model: expected a Sequential or functional model, got {type(model).__name__}"
+            )
+        if not isinstance(model, kind) or type(model).call is not kind.call:
+            raise ArgumentError(
+                f"model: expected a Sequential or functional model, got {type(model).__name__}, whose call "
+                "is code of its own; write it as Model(inputs, outputs) of layers to export it"
+            )
+        if not model.built or model.input_shape is None:
+            raise ArgumentError(f"model: {model.name} has no input shape yet; build or fit it first")
+        shape = model.input_shape
+        if isinstance(shape, list) or (isinstance(model, models.Functional) and len(model.outputs) > 1):
+            raise ArgumentError(f"model: expected one input and one output, {model.name} has several")
+        x = self._input(_first_layer(model), tuple(shape), model.name)
+        self._run(model, x)
+        return x
+
+    def _input(self, first: Any, shape: tuple[int | None, ...], name: str) -> Value:
+        if isinstance(first, layers.Embedding):
+            if len(shape) != 2:
+                raise ArgumentError(f"model: expected codes (batch, time), {name} reads {shape}")
+            self.codes = int(first.input_dim)
+            return Value("x", 1, "input")
+        if len(shape) not in (2, 3) or shape[-1] is None:
+            raise ArgumentError(
+                f"model: expected an input (batch, time, features) or (batch, features), {name} reads {shape}"
+            )
+        return Value("x", int(shape[-1]), "input")
+
+    def _run(self, model: Any, x: Value) -> Value:
+        if isinstance(model, models.Sequential):
+            for layer in model.layers:
+                x = self._call(layer, [x])
+            return x
+        graph = model.graph
+        values: list[Value | None] = [x, *[None] * (graph.size - 1)]
+        for step in graph.steps:
+            sources = step.sources if step.source is None else (step.source,)
+            if sources is None or not step.single or any(v is not None for v in step.keywords.values()):
+                self._refuse(step.layer, "it is called with more than the outputs of other layers")
+                sources = sources or (0,)
+            given = [value for slot in sources if (value := values[slot]) is not None]
+            found = self._call(step.layer, given)
+            for target in step.targets:
+                values[target] = found
+        found = values[graph.outputs[0]]
+        return x if found is None else found
+
+    def _call(self, layer: Any, sources: list[Value]) -> Value:
+        """Write a layer; what has no rendering is noted, and the others are tried without it."""
+        if isinstance(layer, models.Sequential | models.Functional):
+            return self._run(layer, sources[0])
+        try:
+            steps = steps_of(layer, sources)
+        except UnshippableError as problem:
+            self._refuse(layer, str(problem))
+            return _placeholder(layer, sources[0])
+        for step in steps:
+            self._add(step)
+        return steps[-1].output if steps else sources[0]
+
+    def _refuse(self, layer: Any, reason: str) -> None:
+        self._problems.append((layer.name, type(layer).__name__, reason))
+
+    def _add(self, step: StepLayer) -> None:
+        name, number = identifier(step.name), 1
+        while name in self._names:
+            number += 1
+            name = f"{identifier(step.name)}_{number}"
+        self._names.add(name)
+        self.layers.append(
+            StepLayer(name, step.title, step.equations, step.instructions, step.states, step.output)
+        )
+
+    # Ready systems ----------------------------------------------------------------------------------------
+
+    def language(self, model: Any) -> Value:
+        """Write the network of a language model: from a code to the logits of the next one."""
+        network = model.network
+        x = Value("x", 1, "input")
+        table = _array(network.embedding.embeddings)
+        self.codes = len(table)
+        y = Value("y", table.shape[1])
+        title = f"Embedding of {table.shape[0]} codes in {table.shape[1]} features"
+        lookup = Lookup(table, x, y)
+        self._add(StepLayer("embedding", title, ("y = the row of E that x names",), (lookup,), (), y))
+        value = y
+        for layer in network.recurrent.rnns:
+            value = self._call(layer, [value])
+        if network.projection is not None:
+            value = self._call(network.projection, [value])
+        matrix, bias = (_array(one) for one in network.readout_weights())
+
+        def write(e: Equations) -> Any:
+            return e.product("W", matrix, e.x) + e.vector("b", bias)
+
+        text = f"Dense of {len(bias)} units"
+        self._add(equation_layer("readout", text, ["y = W x + b"], [value], write))
+        return x
+
+
+def _array(tensor: Any) -> Any:
+    return np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+
+
+def _first_layer(model: Any) -> Any:
+    if isinstance(model, models.Sequential):
+        given = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+        first = given[0] if given else None
+    else:
+        first = next((step.layer for step in model.graph.steps if step.source == 0), None)
+    if isinstance(first, models.Sequential | models.Functional):
+        return _first_layer(first)
+    return first.layer if isinstance(first, layers.TimeDistributed) else first
+
+
+def _placeholder(layer: Any, x: Value) -> Value:
+    """Return a value of the width of a layer that has no rendering, so that its followers are tried, too."""
+    width = getattr(layer, "units", None) or getattr(layer, "output_size", None)
+    return Value("y", width) if isinstance(width, int) else x
+
+
+def _check_finite(program: StepProgram) -> None:
+    from nabi.errors import NotFiniteError
+
+    for layer in program.layers:
+        for instruction in layer.instructions:
+            arrays = []
+            match instruction:
+                case Product(bias=bias, terms=terms):
+                    arrays = [bias, *[term.matrix for term in terms]]
+                case Lookup(table=table):
+                    arrays = [table]
+            if not all(np.isfinite(one).all() for one in arrays):
+                raise NotFiniteError(f"model: the weights of {layer.name} contain NaN or infinity")
