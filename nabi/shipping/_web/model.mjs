@@ -11,25 +11,26 @@ const aligned = (bytes) => Math.ceil(bytes / LINE) * LINE;
 
 // The weights with a memory of their own, and in it any number of streams.
 export class Model {
-  constructor(module) {
+  constructor(module, ofModel = sizes) {
+    this.sizes = ofModel;
     this.functions = new WebAssembly.Instance(module, {}).exports;
     this.memory = this.functions.memory;
     this.end = this.functions.heap_base.value;
-    this.scratch = this.take(sizes.scratchBytes);
-    this.x = this.take(4 * sizes.block * sizes.input);
-    this.y = this.take(4 * sizes.block * sizes.output);
-    this.values = this.take(4 * sizes.state);
+    this.scratch = this.take(this.sizes.scratchBytes);
+    this.x = this.take(4 * this.sizes.block * this.sizes.input);
+    this.y = this.take(4 * this.sizes.block * this.sizes.output);
+    this.values = this.take(4 * this.sizes.state);
   }
 
   // A sequence with a state of its own. Memory grows only here.
   stream() {
-    return new Stream(this, this.take(sizes.stateBytes));
+    return new Stream(this, this.take(this.sizes.stateBytes));
   }
 
   // Whether this engine computes what the model gave when it was exported.
   selfTest() {
     const start = this.end;
-    const found = this.functions.self_test(this.take(sizes.stateBytes), this.scratch);
+    const found = this.functions.self_test(this.take(this.sizes.stateBytes), this.scratch);
     this.end = start;
     return found === 0;
   }
@@ -46,7 +47,7 @@ export class Model {
   get numbers() {
     if (this.view === undefined || this.view.buffer !== this.memory.buffer) {
       this.view = new Float32Array(this.memory.buffer);
-      this.output = new Float32Array(this.memory.buffer, this.y, sizes.output);
+      this.output = new Float32Array(this.memory.buffer, this.y, this.sizes.output);
     }
     return this.view;
   }
@@ -56,13 +57,13 @@ export class Stream {
   constructor(model, place) {
     this.model = model;
     this.place = place;
-    model.functions.init(place, sizes.stateBytes);
+    model.functions.init(place, model.sizes.stateBytes);
   }
 
   // Reads one step: numbers, or one number where a step has one. What it returns is overwritten by the next step.
   step(x) {
     const { model, place } = this;
-    const { numbers } = model;
+    const { numbers, sizes } = model;
     if (typeof x === "number") {
       checkCount(1, sizes.input);
       numbers[model.x >> 2] = x;
@@ -77,7 +78,7 @@ export class Stream {
   // Reads any number of steps, one after the other in `xs`; returns all outputs.
   run(xs) {
     const { model, place } = this;
-    const { numbers } = model;
+    const { numbers, sizes } = model;
     const steps = xs.length / sizes.input;
     if (!Number.isInteger(steps)) checkCount(xs.length, `a multiple of ${sizes.input}`);
     const given = Float32Array.from(xs);
@@ -101,12 +102,12 @@ export class Stream {
   get state() {
     const { model } = this;
     model.functions.get_state(this.place, model.values);
-    return model.numbers.slice(model.values >> 2, (model.values >> 2) + sizes.state);
+    return model.numbers.slice(model.values >> 2, (model.values >> 2) + model.sizes.state);
   }
 
   set state(values) {
     const { model } = this;
-    checkCount(values.length, sizes.state);
+    checkCount(values.length, model.sizes.state);
     model.numbers.set(values, model.values >> 2);
     model.functions.set_state(this.place, model.values);
   }

@@ -1,0 +1,57 @@
+"""A model as a page that runs it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nabi import models
+from nabi._public import public
+from nabi.errors import ArgumentError
+from nabi.shipping._folder import check_folder, write_folder
+from nabi.shipping._web._page import Page, write_page
+
+__all__ = ["write_web"]
+
+_FILE = "index.html"
+
+
+@public
+def write_web(
+    model: Any, out: str | os.PathLike[str], *, name: str | None = None, overwrite: bool = False
+) -> tuple[Path, ...]:
+    """Write a page that runs a model: one file of HTML that needs no server and no network.
+
+    The page of a language model writes on after a beginning.
+
+    Args:
+        model: a trained `LanguageModel`.
+        out: the folder; the page in it is `index.html`.
+        name: the title of the page; by default what kind of model it is.
+        overwrite: whether a page in the folder that nabi did not write may be replaced.
+
+    Returns:
+        The files that were written: the page.
+
+    Raises:
+        ArgumentError: for another kind of model, one that is not trained, or layers that cannot go step by
+            step; all are named.
+        NotFiniteError: if a weight is NaN or infinite.
+        OutputError: if the folder cannot be written.
+    """
+    title, make = _page_of(model)
+    if name is not None:
+        title = name
+    folder = check_folder(out, [_FILE], _FILE, overwrite=overwrite)
+    return tuple(write_folder(folder, {_FILE: write_page(make(model, title))}))
+
+
+def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
+    from nabi.shipping._web._pages._writer import writer_page
+
+    pages = {models.LanguageModel: ("Language model", writer_page)}
+    for kind, page in pages.items():
+        if isinstance(model, kind):
+            return page
+    known = ", ".join(kind.__name__ for kind in pages)
+    raise ArgumentError(f"model: expected one with a page of its own ({known}), got {type(model).__name__}")
