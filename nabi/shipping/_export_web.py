@@ -47,11 +47,23 @@ def write_web(
 
 
 def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
+    """Return the title and what makes the page of a model."""
+    from nabi.shipping._web._pages._classifier import classifier_page
+    from nabi.shipping._web._pages._notes import is_song, notes_page, song_page
     from nabi.shipping._web._pages._writer import writer_page
 
-    pages = {models.LanguageModel: ("Language model", writer_page)}
+    pages: dict[type, tuple[str, Callable[[Any, str], Page]]] = {
+        models.LanguageModel: ("Language model", writer_page),
+        models.TextClassifier: ("Text classifier", classifier_page),
+        models.NoteModel: ("Composer", notes_page),
+    }
     for kind, page in pages.items():
         if isinstance(model, kind):
             return page
+    if is_song(model):
+        return "나비야", song_page
     known = ", ".join(kind.__name__ for kind in pages)
-    raise ArgumentError(f"model: expected one with a page of its own ({known}), got {type(model).__name__}")
+    raise ArgumentError(
+        f"model: expected one with a page of its own ({known}, or the model of the recipe song), got "
+        f"{type(model).__name__}"
+    )
