@@ -6,6 +6,7 @@ from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
     from nabi.shipping._export_object import write_object
+    from nabi.shipping._export_web import write_web
     from nabi.shipping._export_web_assembly import write_web_assembly
     from nabi.shipping._program import StepProgram, step_program
     from nabi.shipping._stream import Stream
@@ -15,11 +16,21 @@ else:
         __name__,
         {
             "nabi.shipping._export_object": ["write_object"],
-            "nabi.shipping._export_web_assembly": ["write_web_assembly"],
+            "nabi.shipping._export_web": ["write_web"],
+            "nabi.shipping._export_web_assembly": ["write_web", "write_web_assembly"],
             "nabi.shipping._program": ["StepProgram", "step_program"],
             "nabi.shipping._stream": ["Stream"],
             "nabi.shipping._targets": ["TARGETS", "Target"],
         },
     )
 
-__all__ = ["TARGETS", "StepProgram", "Stream", "Target", "step_program", "write_object", "write_web_assembly"]
+__all__ = [
+    "TARGETS",
+    "StepProgram",
+    "Stream",
+    "Target",
+    "step_program",
+    "write_object",
+    "write_web",
+    "write_web_assembly",
+]

@@ -22,10 +22,16 @@ def write_web(
 ) -> tuple[Path, ...]:
     """Write a page that runs a model: one file of HTML that needs no server and no network.
 
-    The page of a language model writes on after a beginning.
+    - A `TextClassifier` reads as one types, and shows which words moved it.
+    - A `LanguageModel` writes on after a beginning.
+    - A `NoteModel` composes and plays, with a piano roll; the model of the recipe "song" sings.
+    - A Sequential or functional model that reads one number a step and gives one goes on where one draws a
+      curve.
+
+    All pages work with keyboard and phone, in English and Korean.
 
     Args:
-        model: a trained `LanguageModel`.
+        model: one of these, trained.
         out: the folder; the page in it is `index.html`.
         name: the title of the page; by default what kind of model it is.
         overwrite: whether a page in the folder that nabi did not write may be replaced.
@@ -49,6 +55,7 @@ def write_web(
 def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
     """Return the title and what makes the page of a model."""
     from nabi.shipping._web._pages._classifier import classifier_page
+    from nabi.shipping._web._pages._curve import continues_curves, curve_page
     from nabi.shipping._web._pages._notes import is_song, notes_page, song_page
     from nabi.shipping._web._pages._writer import writer_page
 
@@ -62,8 +69,10 @@ def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
             return page
     if is_song(model):
         return "나비야", song_page
+    if continues_curves(model):
+        return "Curves", curve_page
     known = ", ".join(kind.__name__ for kind in pages)
     raise ArgumentError(
-        f"model: expected one with a page of its own ({known}, or the model of the recipe song), got "
-        f"{type(model).__name__}"
+        f"model: expected a kind that has a page ({known}, the model of the recipe song, or a model that reads "
+        f"one number a step and gives one), got {type(model).__name__}"
     )

@@ -38,8 +38,8 @@ def write_page(page: Page) -> bytes:
     """Return the page, in UTF-8."""
     facts = {"name": page.name, "sizes": [module.sizes for module in page.modules], **page.facts}
     parts = {f"module-{number}": module.content for number, module in enumerate(page.modules)}
-    names = ("common.mjs", *page.scripts, f"{page.kind}.mjs")
-    scripts = [loader("model", page.modules[0]).decode(), *(_script(name) for name in names)]
+    shared = [_scope(name) for name in ("common.mjs", *page.scripts)]
+    scripts = [loader("model", page.modules[0]).decode(), *shared, f"{{\n{_body(f'{page.kind}.mjs')}}}"]
     embedded = [
         f'<script id="{name}" type="application/octet-stream">{base64.b64encode(content).decode()}</script>'
         for name, content in {**parts, **page.parts}.items()
@@ -59,9 +59,29 @@ def write_page(page: Page) -> bytes:
     return re.sub("@(PARTS|FACTS|NAME)@", lambda found: last[found[1]], text).encode()
 
 
-def _script(name: str) -> str:
-    """Return a script without its imports: all scripts of a page are one module."""
-    return re.sub(r'^import [^;]* from "\./[\w.-]+";\n', "", template(f"page/{name}"), flags=re.MULTILINE)
+def _scope(name: str) -> str:
+    """Return a script as an object of what it exports: all scripts of a page are one module."""
+    exported = re.findall(r"^export (?:const|let|class|function|async function) (\w+)", _source(name), re.M)
+    return f"const {_object(name)} = (() => {{\n{_body(name)}return {{ {', '.join(exported)} }};\n}})();"
+
+
+def _body(name: str) -> str:
+    """Return a script that takes what it imports from such objects, and exports nothing."""
+    text = re.sub(
+        r'^import (\{[^}]*\}) from "\./([\w.-]+)";$',
+        lambda found: f"const {found[1]} = {_object(found[2])};",
+        _source(name),
+        flags=re.MULTILINE,
+    )
+    return re.sub(r"^export ", "", text, flags=re.MULTILINE)
+
+
+def _object(name: str) -> str:
+    return "part_" + re.sub(r"\W", "_", name.removesuffix(".mjs"))
+
+
+def _source(name: str) -> str:
+    return template(f"page/{name}")
 
 
 def _json(value: Any) -> str:

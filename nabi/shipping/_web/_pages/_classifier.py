@@ -33,7 +33,9 @@ def classifier_page(model: models.TextClassifier, name: str) -> Page:
     labels = len(model.labels.names)
     decision = None if model.decisions is None else model.decisions.network
     nothing = np.zeros((1, labels))
-    added = nothing if decision is None else decision.logits(nothing, None, model.shares, model.labels.several)
+    added = (
+        nothing if decision is None else decision.logits(nothing, None, model.shares, model.labels.several)
+    )
     facts = {
         "vocabulary": model.vocabulary.to_dict(),
         "labels": list(model.labels.names),

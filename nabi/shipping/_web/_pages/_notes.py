@@ -78,7 +78,9 @@ def song_page(model: models.Sequential, name: str) -> Page:
         "window": _WINDOW,
         "scale": len(NOTES) - 1,
     }
-    return Page("song", name, [WebModule(program, self_test_of(model, program))], facts, scripts=("sound.mjs",))
+    return Page(
+        "song", name, [WebModule(program, self_test_of(model, program))], facts, scripts=("sound.mjs",)
+    )
 
 
 def _array(tensor: Any) -> Any:
