@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nabi._lazy import loaded_when_asked as _loaded_when_asked
 from nabi._operator import register_with_torch as _register_with_torch
+from nabi._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nabi import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         utils,
     )
     from nabi.initializers import Initializer
+    from nabi.interchange import export
     from nabi.layers import Input, Layer
     from nabi.losses import Loss
     from nabi.metrics import Metric
@@ -62,6 +64,7 @@ else:
         __name__,
         {
             "nabi.initializers": ["Initializer"],
+            "nabi.interchange": ["export"],
             "nabi.layers": ["Input", "Layer"],
             "nabi.losses": ["Loss"],
             "nabi.metrics": ["Metric"],
@@ -114,6 +117,7 @@ __all__ = [
     "cells",
     "datasets",
     "errors",
+    "export",
     "initializers",
     "layers",
     "losses",
@@ -126,7 +130,5 @@ __all__ = [
     "scan",
     "utils",
 ]
-
-__version__ = "0.1.0"
 
 _register_with_torch()

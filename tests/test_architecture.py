@@ -335,6 +335,7 @@ def test_import_nabi_loads_nothing() -> None:
         "nabi",
         "nabi._operator",
         "nabi._lazy",
+        "nabi._version",
     }
     assert not loaded & {"torch", "numpy"}
 

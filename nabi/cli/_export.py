@@ -1,6 +1,6 @@
-"""`nabi export`: a trained model as a file for other programs."""
+"""`nabi export`: a trained model for other programs, as a file, as machine code, or as a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,18 @@ class Format(StrEnum):
     """The format to write."""
 
     ONNX = "onnx"
+    OBJECT = "object"
+    WASM = "wasm"
+    WEB = "web"
+
+
+_OPTIONS = {
+    Format.ONNX: ("lengths", "stateful", "opset"),
+    Format.OBJECT: ("target", "cpu", "name", "separate_weights"),
+    Format.WASM: ("name", "simd"),
+    Format.WEB: ("name",),
+}
+"""The options of each format."""
 
 
 def export(
@@ -30,37 +42,113 @@ def export(
     to: Annotated[Format, typer.Option(help="The format to write.")] = Format.ONNX,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write.", metavar="FILE", show_default="the model's name with .onnx"),
+        typer.Option(
+            help="File to write; of object, wasm and web the folder.",
+            metavar="PATH",
+            show_default="the model's name, with .onnx",
+        ),
     ] = None,
     lengths: Annotated[
-        bool, typer.Option("--lengths", help="Have the lengths of sequences as an input.")
+        bool, typer.Option("--lengths", help="onnx: have the lengths of sequences as an input.")
     ] = False,
     stateful: Annotated[
         bool,
-        typer.Option("--stateful", help="Have states as inputs and outputs, to read piece by piece."),
+        typer.Option("--stateful", help="onnx: have states as inputs and outputs, to read piece by piece."),
     ] = False,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operators, 17 to 22.")] = 17,
+    opset: Annotated[
+        int | None, typer.Option(help="onnx: version of its operators, 17 to 22.", show_default="17")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="object: processor and system: x86-64, aarch64, armv7, cortex-m4, cortex-m7, cortex-m55, "
+            "riscv32, riscv64, ...",
+            show_default="x86-64",
+        ),
+    ] = None,
+    cpu: Annotated[str | None, typer.Option(help="object: a processor of the target.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="object, wasm: what names of files and functions begin with; web: the title of the page.",
+            show_default="MODEL's",
+        ),
+    ] = None,
+    separate_weights: Annotated[
+        bool, typer.Option("--separate-weights", help="object: have the weights in a file of their own.")
+    ] = False,
+    simd: Annotated[
+        bool, typer.Option("--simd/--no-simd", help="wasm: use vectors, which all browsers have since 2023.")
+    ] = True,
     overwrite: Overwrite = False,
     cell: Annotated[list[str] | None, typer.Option(help=CELL_HELP, metavar="FILE.py:Class")] = None,
 ) -> None:
-    """Write a trained model for other programs: an ONNX file, which ONNX Runtime runs without nabi.
+    """Write a trained model for other programs: ONNX, machine code with a C header, WebAssembly, or a page.
 
-    What a system does with raw data before its network (a vocabulary) is written beside it, as JSON. Of a
-    translator or captioner, FILE is the encoder; one step of its decoder is beside it, as model.step.onnx.
-    What draws the chords of a model of notes is in model.chord.onnx.
+    An ONNX file runs in ONNX Runtime without nabi. What a system does with raw data before its network (a
+    vocabulary) is written beside it, as JSON. Of a translator or captioner, PATH is the encoder; one step of
+    its decoder is beside it, as model.step.onnx. What draws the chords of a model of notes is in
+    model.chord.onnx.
+
+    An object file computes one step of the model after the other, on any of many processors, without an
+    operating system or a library. A WebAssembly module does so in browsers and other engines. A page runs
+    the model where one looks on: a classifier shows the words that moved it, a language model writes on, a
+    model of notes composes and plays.
     """
-    place = model.with_suffix(f".{to}") if out is None else out
-    check_outputs(
-        {"--out": [place, *beside_onnx(place)]},
-        {"MODEL": model, "--cell": cell_files(cell or ())},
-        overwrite=overwrite,
-    )
+    inputs: dict[str, Any] = {"MODEL": model, "--cell": cell_files(cell or ())}
+    options: dict[str, Any] = {
+        "lengths": lengths or None, "stateful": stateful or None, "opset": opset, "target": target,
+        "cpu": cpu, "name": name, "separate_weights": separate_weights or None, "simd": simd and None,
+    }  # fmt: skip
+    _refuse_options(to, options)
+    if to is Format.ONNX:
+        place = model.with_suffix(".onnx") if out is None else out
+        check_outputs({"--out": [place, *beside_onnx(place)]}, inputs, overwrite=overwrite)
+    else:
+        place = model.with_suffix("") if out is None else out
+        options["name"] = _name(to, model, name)
+        # Whether nabi wrote what is there, a file in the folder says, which is read below.
+        check_outputs({"--out": [place / one for one in _files(to, options)]}, inputs, overwrite=True)
+        options["overwrite"] = overwrite or None
     found = _load(model, cell or ())
-    from nabi.interchange import write_onnx
+    import nabi
 
-    written = write_onnx(found, place, lengths=lengths, stateful=stateful, opset=opset)
-    models = [str(one) for one in written if one.suffix != ".json"]
-    typer.echo(f"The model is in {' and '.join(models)}")
+    given = {key: value for key, value in options.items() if value is not None}
+    written = nabi.export(found, place, to.value, **given)
+    if to is Format.ONNX:
+        models = [str(one) for one in written if one.suffix != ".json"]
+        typer.echo(f"The model is in {' and '.join(models)}")
+    else:
+        typer.echo(f"The model is in {', '.join(one.name for one in written)} in {place}")
+
+
+def _refuse_options(to: Format, options: Mapping[str, Any]) -> None:
+    """Refuse options of another format."""
+    for key, value in options.items():
+        if value is not None and key not in _OPTIONS[to]:
+            shown = "--no-simd" if key == "simd" else f"--{key.replace('_', '-')}"
+            raise ArgumentError(f"{shown}: expected no such option with --to {to.value}")
+
+
+def _name(to: Format, model: Path, name: str | None) -> str:
+    """Return the title of a page, or what names of files begin with."""
+    from nabi.shipping import identifier
+
+    given = model.stem if name is None else name
+    return given if to is Format.WEB else identifier(given)
+
+
+def _files(to: Format, options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the files that will be written."""
+    from nabi.shipping import WEB_FILE, object_files, web_assembly_names
+
+    if to is Format.WASM:
+        return web_assembly_names(options["name"])
+    if to is Format.WEB:
+        return [WEB_FILE]
+    return object_files(
+        options["name"], options["target"], separate_weights=bool(options["separate_weights"])
+    )
 
 
 def _load(path: Path, own_cells: Sequence[str]) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         write_model_file as write_model_file,
     )
     from nabi.interchange._description._description import Description
+    from nabi.interchange._export import export
     from nabi.interchange._files import convert, describe, read_model, write_model
     from nabi.interchange._keras._reading import read_keras, read_keras_weights
     from nabi.interchange._keras._writing import write_keras, write_keras_weights
@@ -50,6 +51,7 @@ else:
             "nabi.interchange._torch._modules": ["from_torch", "to_torch"],
             "nabi.interchange._torch._stack": ["read_torch_stack"],
             "nabi.interchange._description._description": ["Description"],
+            "nabi.interchange._export": ["export"],
             "nabi.interchange._files": ["convert", "describe", "read_model", "write_model"],
             "nabi.interchange._report": ["LoadReport"],
             "nabi.interchange._tensorflow._checkpoint": [
@@ -77,6 +79,7 @@ __all__ = [
     "TensorInfo",
     "convert",
     "describe",
+    "export",
     "from_torch",
     "load_tensorflow_weights",
     "load_torch_weights",

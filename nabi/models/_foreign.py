@@ -18,14 +18,14 @@ from nabi.errors import ArgumentError, unknown_name
 
 __all__ = ["Format", "exporter_of", "reader_of", "writer_for"]
 
-# Where all of these functions are.
+# Where most of these functions are.
 _DOOR = "nabi.interchange"
 # The first member of an archive has its name after 30 bytes.
 _LONGEST_BEGINNING = 43
 
 
 class Format(NamedTuple):
-    """The functions for one kind of file, by their names in `nabi.interchange`; empty where there is none."""
+    """The functions for one kind of file, by their names in `door`; empty where there is none."""
 
     endings: tuple[str, ...]
     read: str = ""
@@ -34,6 +34,7 @@ class Format(NamedTuple):
     write_weights: str = ""
     export: str = ""
     keeps_training: bool = False
+    door: str = _DOOR
 
     def function(self, which: str) -> Callable[..., Any]:
         """Return the function `read`, `read_weights`, `write`, `write_weights` or `export`.
@@ -46,7 +47,7 @@ class Format(NamedTuple):
             raise ArgumentError(
                 f"path: expected a file of weights, got one ending in {self.endings[0]}, which holds a model"
             )
-        found: Callable[..., Any] = getattr(import_module(_DOOR), name)
+        found: Callable[..., Any] = getattr(import_module(self.door), name)
         return found
 
 
@@ -62,7 +63,12 @@ _ONNX = Format((".onnx",), read="read_onnx", write="write_onnx", export="write_o
 # What keeps a model, as nabi's own file does.
 _KEPT = {ending: one for one in (_KERAS, _ONNX) for ending in one.endings}
 # What other programs run, by the name that `export` takes.
-_EXPORTED = {"onnx": _ONNX}
+_EXPORTED = {
+    "onnx": _ONNX,
+    "object": Format((), export="write_object", door="nabi.shipping"),
+    "wasm": Format((), export="write_web_assembly", door="nabi.shipping"),
+    "web": Format((), export="write_web", door="nabi.shipping"),
+}
 # The first bytes of HDF5 files, and of zip archives, which are files of many programs: Keras writes the
 # member `metadata.json` first.
 _BEGINNINGS = {(b"\x89HDF\r\n\x1a\n", b""): _KERAS, (b"PK\x03\x04", b"metadata.json"): _KERAS}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nabi
 from nabi import _checks
 from nabi._public import public
+from nabi._version import __version__
 from nabi.errors import ArgumentError
 from nabi.native import Machine, emit_assembly, emit_object, section_sizes, undefined_symbols
 from nabi.shipping._code._functions import constants_of, model_module, scratch_bytes, weights_module
@@ -21,8 +21,9 @@ from nabi.shipping._self_test import self_test_of
 from nabi.shipping._targets import Target, machine_for, target_named
 from nabi.shipping._weights_file import HEADER_BYTES, packed_weights
 
-__all__ = ["multiplications", "write_object"]
+__all__ = ["multiplications", "object_files", "write_object"]
 
+_DEFAULT = "x86-64"
 # Symbols that are no functions: the linker's, and a mark that Microsoft's linker asks for.
 _KNOWN = frozenset({"_fltused"})
 
@@ -70,14 +71,11 @@ def write_object(
     >>> [path.name for path in shipping.write_object(model, folder, target="cortex-m4")]
     ['gate.o', 'gate.h', 'gate_example.c']
     """
-    chosen = target_named(target or "x86-64")
+    chosen = target_named(target or _DEFAULT)
     machine = machine_for(chosen, cpu)
     _checks.flag("separate_weights", separate_weights)
     program = step_program(model, name)
-    ending = "obj" if chosen.format == "coff" else "o"
-    names = [f"{program.name}.{ending}", f"{program.name}.h", f"{program.name}_example.c"]
-    if separate_weights:
-        names += [f"{program.name}_weights.{ending}", f"{program.name}_weights.bin"]
+    names = object_files(program.name, target, separate_weights=separate_weights)
     folder = check_folder(out, names, names[1], overwrite=overwrite)
     layout = layout_for(program, machine)
     weights = packed_weights(layout, program.structure)
@@ -105,6 +103,15 @@ def write_object(
     return tuple(write_folder(folder, dict(zip(names, contents, strict=True))))
 
 
+def object_files(name: str, target: str | None = None, *, separate_weights: bool = False) -> list[str]:
+    """Return the names of the files that `write_object` writes."""
+    ending = "obj" if target_named(target or _DEFAULT).format == "coff" else "o"
+    found = [f"{name}.{ending}", f"{name}.h", f"{name}_example.c"]
+    if separate_weights:
+        found += [f"{name}_weights.{ending}", f"{name}_weights.bin"]
+    return found
+
+
 def _about(
     program: StepProgram,
     layout: Layout,
@@ -126,7 +133,7 @@ def _about(
     steps = [f"{layer.name}: {layer.title}" for layer in program.layers]
     return [
         f"Target: {target.name} ({machine.triple}, {machine.cpu}), calling convention {target.about}.",
-        f"nabi {nabi.__version__}. The licence of the model is yours to state; nabi adds none.",
+        f"nabi {__version__}. The licence of the model is yours to state; nabi adds none.",
         "",
         *steps,
         "",

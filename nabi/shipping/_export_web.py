@@ -11,9 +11,10 @@ from nabi.errors import ArgumentError
 from nabi.shipping._folder import check_folder, write_folder
 from nabi.shipping._web._page import Page, write_page
 
-__all__ = ["write_web"]
+__all__ = ["WEB_FILE", "write_web"]
 
-_FILE = "index.html"
+WEB_FILE = "index.html"
+"""The name of the page."""
 
 
 @public
@@ -48,8 +49,8 @@ def write_web(
     title, make = _page_of(model)
     if name is not None:
         title = name
-    folder = check_folder(out, [_FILE], _FILE, overwrite=overwrite)
-    return tuple(write_folder(folder, {_FILE: write_page(make(model, title))}))
+    folder = check_folder(out, [WEB_FILE], WEB_FILE, overwrite=overwrite)
+    return tuple(write_folder(folder, {WEB_FILE: write_page(make(model, title))}))
 
 
 def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:

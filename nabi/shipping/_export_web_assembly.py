@@ -11,7 +11,7 @@ from nabi.shipping._program import step_program
 from nabi.shipping._self_test import self_test_of
 from nabi.shipping._web._module import web_assembly_files
 
-__all__ = ["write_web_assembly"]
+__all__ = ["web_assembly_names", "write_web_assembly"]
 
 
 @public
@@ -53,7 +53,16 @@ def write_web_assembly(
     """
     _checks.flag("simd", simd)
     program = step_program(model, name)
-    names = [f"{program.name}{ending}" for ending in (".mjs", ".wasm", ".d.ts", "-worklet.js")]
+    names = web_assembly_names(program.name)
     folder = check_folder(out, names, names[0], overwrite=overwrite)
     files = web_assembly_files(program, self_test_of(model, program), simd)
     return tuple(write_folder(folder, files))
+
+
+def web_assembly_names(name: str) -> list[str]:
+    """Return the names of the files of a model of this name, the loader first.
+
+    >>> web_assembly_names("gate")
+    ['gate.mjs', 'gate.wasm', 'gate.d.ts', 'gate-worklet.js']
+    """
+    return [f"{name}{ending}" for ending in (".mjs", ".wasm", ".d.ts", "-worklet.js")]

@@ -79,15 +79,16 @@ def _functions(name: str, upper: str, reads: str) -> list[tuple[str, str]]:
     return [
         (
             f"Begins a stream in memory of at least {upper}_STATE_BYTES bytes. Returns 0; 1 if `bytes` is "
-            f"too small, 2 if `state` is not aligned to {upper}_ALIGN bytes, 3 if the weights belong to another "
-            "model.",
+            f"too small, 2 if `state` is not aligned to {upper}_ALIGN bytes, 3 if the weights belong to "
+            "another model.",
             f"int32_t {name}_init(void *state, size_t bytes);",
         ),
         ("Begins the sequence of a stream anew.", f"void {name}_reset(void *state);"),
         (
             f"Reads one step and gives the output after it. `x` has {reads}, `y` room for "
             f"{upper}_OUTPUT_SIZE, `scratch` is {upper}_SCRATCH_BYTES bytes of memory that holds nothing "
-            "between two calls. The four may not overlap. Streams with a state and scratch memory of their own may run at the same time.",
+            "between two calls. The four may not overlap. Streams with a state and scratch memory of their "
+            "own may run at the same time.",
             f"void {name}_step(void *state, void *scratch, const float *x, float *y);",
         ),
         (

@@ -67,7 +67,7 @@ class Stream:
         self._address = ctypes.c_void_p(self._block.ctypes.data)
         # What a step reads and gives: one row if there is one stream, else one of each.
         self._given = self._x[0] if self._count == 1 else self._x
-        self._found = self._y[0] if self._count == 1 else self._y
+        self._found: Numbers = self._y[0] if self._count == 1 else self._y
         self._shape = self._given.shape
         self._codes = program.codes
         if self._codes:

@@ -127,9 +127,9 @@ def target_named(name: str) -> Target:
     """
     if name in TARGETS:
         return TARGETS[name]
-    by_triple = {target.triple: target for target in reversed(TARGETS.values())}
-    if name in by_triple:
-        return by_triple[name]
+    for target in TARGETS.values():
+        if target.triple == name:
+            return target
     raise unknown_name("target", name, TARGETS)
 
 

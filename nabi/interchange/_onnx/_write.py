@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn as torch_nn
 
-import nabi
 from nabi import _checks, models, nn
 from nabi._public import public
+from nabi._version import __version__
 from nabi.errors import ArgumentError, NabiError, OutputError
 from nabi.files import ModelFile, read_model_file, write_atomically
 from nabi.interchange._onnx._own import KEY, PART, describe, part_path
@@ -147,7 +147,7 @@ def _message(w: Writing, name: str) -> Model:
     message = Model(
         ir_version=_IR_VERSION,
         producer_name="nabi",
-        producer_version=nabi.__version__,
+        producer_version=__version__,
         graph=Graph(graph.nodes, name, graph.initializers, "", w.inputs, w.outputs),
         opset_import=[OperatorSet("", graph.opset), *([OperatorSet(DOMAIN, 1)] if functions else [])],
         functions=functions,

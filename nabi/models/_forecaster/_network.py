@@ -17,7 +17,7 @@ from nabi.models._networks._recurrent_stack import RecurrentStack, StackNetwork
 
 __all__ = ["QUANTILES", "ForecastNetwork", "Heads", "HeldSeries", "Member", "Outlook"]
 
-QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+QUANTILES: tuple[float, ...] = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """What a network forecasts of every step, beside the mean."""
 _MIDDLE = len(QUANTILES) // 2
 _NARROW = -2.0  # of the distances between quantiles at the beginning, before softplus

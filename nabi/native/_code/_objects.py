@@ -1,7 +1,7 @@
 """The undefined symbols of an object file, and the sizes of its sections.
 
-They are read from ELF (Linux, processors without an operating system), Mach-O (macOS) and COFF (Windows), each
-in its little-endian form, ELF with 64 and 32 bits, the others with 64.
+They are read from ELF (Linux, processors without an operating system), Mach-O (macOS) and COFF (Windows),
+each in its little-endian form, ELF with 64 and 32 bits, the others with 64.
 """
 
 import struct

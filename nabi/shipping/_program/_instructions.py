@@ -15,6 +15,7 @@ __all__ = [
     "Cumulative",
     "Elementwise",
     "Instruction",
+    "Kind",
     "Lookup",
     "Map",
     "Move",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 Numbers = npt.NDArray[np.float32]
+Kind = Literal["sum", "mean", "max"]
 
 
 @dataclass(eq=False, repr=False)
@@ -146,7 +148,7 @@ class Map:
 class Reduction:
     """`result[o, i] = the sum, mean or maximum of source[o, :, i]` for a source of outer × count × inner."""
 
-    kind: Literal["sum", "mean", "max"]
+    kind: Kind
     source: Value
     result: Value
     outer: int

@@ -19,6 +19,7 @@ from nabi.shipping._program._instructions import (
     Cumulative,
     Elementwise,
     Instruction,
+    Kind,
     Map,
     Move,
     Numbers,
@@ -229,6 +230,7 @@ class _Lowering:
         axes = node.arguments[0].axes or (1,)
         result = self._values[node.index] = Value(self._name(node), node.width or 1)
         kind, row = node.operation, operation(node.operation)
+        how: Kind
         if row.reduction:
             how = "max" if kind in ("max", "largest") else "mean" if kind == "mean" else "sum"
             self._instructions.append(Reduction(how, source, result, 1, source.width, 1))
