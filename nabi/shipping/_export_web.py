@@ -74,6 +74,6 @@ def _page_of(model: Any) -> tuple[str, Callable[[Any, str], Page]]:
         return "Curves", curve_page
     known = ", ".join(kind.__name__ for kind in pages)
     raise ArgumentError(
-        f"model: expected a kind that has a page ({known}, the model of the recipe song, or a model that reads "
-        f"one number a step and gives one), got {type(model).__name__}"
+        f"model: expected a kind that has a page ({known}, the model of the recipe song, or a model that "
+        f"reads one number a step and gives one), got {type(model).__name__}"
     )

@@ -110,7 +110,11 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Open a file and wait until the page says that it is ready."""
-        self("Page.navigate", url=path.resolve().as_uri())
+        self.go(path.resolve().as_uri())
+
+    def go(self, address: str) -> None:
+        """Open an address and wait until the page says that it is ready."""
+        self("Page.navigate", url=address)
         self.wait("document.body?.dataset.ready === 'yes'")
 
     def wait(self, condition: str) -> None:

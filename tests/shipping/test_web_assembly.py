@@ -12,6 +12,7 @@ import pytest
 from nabi import cells, layers, models
 from nabi.errors import ArgumentError, OutputError
 from nabi.shipping import step_program, write_web_assembly
+from nabi.utils import set_random_seed
 
 from ..cells.sampling import CLASSIC, cells_of_today, make
 
@@ -24,6 +25,7 @@ from .web_assembly import RunningModel, numbers_for
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 INPUTS, UNITS = 4, 6
+NORMALISED = ("layer-norm-lstm", "hyper-lstm")
 TIMED = set(cells.names("irregular"))
 """Cells that read more than a row of features."""
 
@@ -44,6 +46,7 @@ def module_of(model: Any, simd: bool = True) -> WebModule:
 
 @pytest.mark.parametrize("name", [name for name in cells_of_today(days=12) if name not in TIMED])
 def test_every_cell_gives_what_it_gives_in_python(name: str) -> None:
+    set_random_seed(8)
     cell = make(name, UNITS)
     model = models.Sequential(
         [layers.RNN(cell, return_sequences=True, input_shape=(None, INPUTS))], name="model"
@@ -55,7 +58,9 @@ def test_every_cell_gives_what_it_gives_in_python(name: str) -> None:
     x = numbers_for(step_program(model), 20)
     expected = np.asarray(model.predict(x[None], verbose=0))[0].reshape(20, -1)
     found = np.array([running.step(state, row) for row in x])
-    assert np.abs(found - expected).max() <= 2e-6
+    # A division by a small deviation enlarges what is rounded differently before it.
+    allowed = 1e-5 if name in NORMALISED else 2e-6
+    assert np.abs(found - expected).max() <= allowed * max(1.0, float(np.abs(expected).max()))
     if name in CLASSIC and name != "layer-norm-lstm":
         assert len(module.content) - module.weights <= 4096
 

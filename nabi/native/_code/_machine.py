@@ -204,9 +204,9 @@ OTHER_MACHINES: Mapping[str, Machine] = MappingProxyType(
     }
 )
 
-# Browsers and other engines: with vectors of 16 bytes, and without. Both compute the same bits. Engines
-# assign registers in one quick pass, so code that needs many is slower: an LSTM of 64 units took twice as long
-# with twelve sums at once as with four.
+# Browsers and other engines: with vectors of 16 bytes, and without; both compute the same bits. They assign
+# registers in one quick pass, so code that needs many is slower: an LSTM of 64 units took twice as long with
+# twelve sums at once as with four.
 WEB_ASSEMBLY: Mapping[str, Machine] = MappingProxyType(
     {
         "wasm": Machine("wasm32-unknown-unknown", "generic", "+simd128", 16, 8),

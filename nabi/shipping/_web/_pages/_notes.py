@@ -42,7 +42,7 @@ def notes_page(model: models.NoteModel, name: str) -> Page:
         "stepsPerBeat": model.settings.steps_per_beat,
     }
     parts = {} if coupling is None else {"coupling": _array(coupling).tobytes()}
-    return Page("notes", name, [module], facts, parts, scripts=("sound.mjs",))
+    return Page("notes", name, [module], facts, parts, scripts=("keys.mjs", "sound.mjs"))
 
 
 def _frames(network: Any) -> layers.Dense:

@@ -98,7 +98,7 @@ function read(text) {
   return { tokens: kept, unread: tokens.length - kept.length, codes: [START, ...kept.map(({ code }) => code)] };
 }
 
-export function judge(text) {
+function judge(text) {
   if (text.trim() === "") return Float64Array.from(facts.shares);
   return probabilitiesOf(logitsOf(read(text.trim()).codes));
 }
@@ -111,7 +111,10 @@ function showLabels(probabilities) {
     const share = `${(100 * probabilities[label]).toFixed(0)} %`;
     const name = element("span", { className: "name", textContent: facts.labels[label], title: facts.labels[label] });
     const track = element("span", { className: "track" }, fill);
-    return element("div", { className: "bar" }, name, track, element("span", { className: "share", textContent: share }));
+    const row = element("div", { className: "bar" }, name, track);
+    row.append(element("span", { className: "share", textContent: share }));
+    row.dataset.probability = probabilities[label];
+    return row;
   });
   byId("labels").replaceChildren(...rows);
   const best = ranked[0];
@@ -132,7 +135,7 @@ function showWords(text, tokens, moved) {
     if (code === UNKNOWN) mark.classList.add("note");
     if (strength > 0.08) {
       mark.classList.add(moved[number] > 0 ? "pro" : "contra");
-      mark.style.setProperty("--strength", `${Math.round(12 + 38 * strength)}%`);
+      mark.style.setProperty("--strength", `${Math.round(12 + 28 * strength)}%`);
       mark.title = moved[number].toFixed(2);
     }
     parts.push(mark);

@@ -42,7 +42,7 @@ const count = () => Number(byId("ahead").value);
 const short = (value) => Number(value.toPrecision(3)).toString();
 
 // What the model gives after the curve, and after each of its own points.
-export function goOn(given, steps) {
+function goOn(given, steps) {
   stream.reset();
   const found = [];
   let y = 0;

@@ -1,4 +1,5 @@
 import { byId, element, embedded, facts, modelOf, say, speak } from "./common.mjs";
+import { drawChord, drawIndependent } from "./keys.mjs";
 import { PianoRoll, Synthesizer } from "./sound.mjs";
 
 const TEXTS = {
@@ -36,7 +37,6 @@ const TEXTS = {
   },
 };
 const AHEAD = 0.6;
-const TRIES = 100;
 const { keys: KEYS, lowest: LOWEST } = facts;
 
 const stream = (await modelOf(0)).stream();
@@ -51,7 +51,6 @@ let pending = [];
 let clock = []; // when each frame begins
 
 const value = (id) => Number(byId(id).value);
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 function read(sounds) {
   const x = new Float32Array(facts.sizes[0].input);
@@ -73,56 +72,13 @@ function begin() {
   roll.draw(0);
 }
 
-// Keys that know nothing of each other, drawn as often as they would be if frames of too many were drawn anew.
-export function drawIndependent(values, voices) {
-  const add = (a, b) => (a === -Infinity ? b : Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b))));
-  const sums = Array.from({ length: values.length + 1 }, () => new Float64Array(voices + 1).fill(-Infinity));
-  sums[values.length][0] = 0;
-  for (let key = values.length - 1; key >= 0; key -= 1) {
-    sums[key][0] = 0;
-    for (let count = 1; count <= voices; count += 1) {
-      sums[key][count] = add(sums[key + 1][count], values[key] + sums[key + 1][count - 1]);
-    }
-  }
-  const most = Math.max(...sums[0]);
-  const weights = sums[0].map((sum) => Math.exp(sum - most));
-  let left = 0;
-  let rest = Math.random() * weights.reduce((sum, weight) => sum + weight, 0);
-  while (left < voices && rest >= weights[left]) rest -= weights[left++];
-  const found = [];
-  for (let key = 0; key < values.length && left > 0; key += 1) {
-    if (Math.random() < Math.exp(values[key] + sums[key + 1][left - 1] - sums[key][left])) {
-      found.push(key);
-      left -= 1;
-    }
-  }
-  return found;
-}
-
-// Keys of which each knows those below it.
-function drawChord(values, voices, temperature) {
-  let found = [];
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const now = Float64Array.from(values);
-    found = [];
-    for (let key = 0; key < KEYS; key += 1) {
-      if (Math.random() < sigmoid(now[key] / temperature)) {
-        found.push(key);
-        for (let above = key + 1; above < KEYS; above += 1) now[above] += coupling[key * KEYS + above];
-      }
-    }
-    if (found.length <= voices) return found;
-  }
-  return found.slice(0, voices);
-}
-
 // The keys of the next frame; null where the piece ends.
 function compose() {
   const temperature = value("temperature");
   if (pending.length) return pending.shift();
-  if (facts.ends && frames > 0 && Math.random() < sigmoid(logits[KEYS] / temperature)) return null;
+  if (facts.ends && frames > 0 && Math.random() < 1 / (1 + Math.exp(-logits[KEYS] / temperature))) return null;
   const values = logits.slice(0, KEYS);
-  if (coupling !== null) return drawChord(values, value("voices"), temperature);
+  if (coupling !== null) return drawChord(values, coupling, value("voices"), temperature);
   return drawIndependent(values.map((one) => one / temperature), value("voices"));
 }
 

@@ -35,7 +35,7 @@ let playing = false;
 let sung = [];
 
 // Sings the song from its first notes on; the codes of all notes.
-export function sing(first, count) {
+function sing(first, count) {
   stream.reset();
   const codes = [...first];
   while (codes.length < count) {
