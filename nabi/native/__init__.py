@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         vectors,
     )
     from nabi.native._code._cache import compiled
+    from nabi.native._code._coefficients import COEFFICIENTS, Coefficients
     from nabi.native._code._compiler import Library, emit_assembly, emit_object
     from nabi.native._code._machine import OTHER_MACHINES, WEB_ASSEMBLY, Machine, NativeError, host
     from nabi.native._code._objects import section_sizes, undefined_symbols
@@ -39,6 +40,7 @@ else:
         __name__,
         {
             "nabi.native._code._cache": ["compiled"],
+            "nabi.native._code._coefficients": ["COEFFICIENTS", "Coefficients"],
             "nabi.native._code._compiler": ["Library", "emit_assembly", "emit_object"],
             "nabi.native._fallback": [
                 "DTYPES",
@@ -65,9 +67,11 @@ else:
     )
 
 __all__ = [
+    "COEFFICIENTS",
     "DTYPES",
     "OTHER_MACHINES",
     "WEB_ASSEMBLY",
+    "Coefficients",
     "Library",
     "Machine",
     "NativeError",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nabi._lazy import loaded_when_asked
 
 if TYPE_CHECKING:
+    from nabi.shipping._c._export_c import c_files, write_c
     from nabi.shipping._export_object import object_files, write_object
     from nabi.shipping._export_web import WEB_FILE, write_web
     from nabi.shipping._export_web_assembly import web_assembly_names, write_web_assembly
@@ -15,6 +16,7 @@ else:
     __getattr__, __dir__ = loaded_when_asked(
         __name__,
         {
+            "nabi.shipping._c._export_c": ["c_files", "write_c"],
             "nabi.shipping._export_object": ["object_files", "write_object"],
             "nabi.shipping._export_web": ["WEB_FILE", "write_web"],
             "nabi.shipping._export_web_assembly": ["web_assembly_names", "write_web_assembly"],
@@ -30,10 +32,12 @@ __all__ = [
     "StepProgram",
     "Stream",
     "Target",
+    "c_files",
     "identifier",
     "object_files",
     "step_program",
     "web_assembly_names",
+    "write_c",
     "write_object",
     "write_web",
     "write_web_assembly",

@@ -87,6 +87,12 @@ class _Lowering:
         for node in self._outputs:
             # An output is kept by itself, so a sum that contains it does not swallow it.
             self._uses[node.index] = self._uses.get(node.index, 0) + 2
+        # What a value without a name is for: the first named one that reads it.
+        self._readers: dict[int, str] = {}
+        for node in reversed(self._nodes):
+            for argument in _arguments(node):
+                if node.index in names:
+                    self._readers[argument.index] = names[node.index]
         self._sums = self._find_sums()
         self._levels: dict[int, int] = {}
         self._values: dict[int, Value] = {}
@@ -201,8 +207,8 @@ class _Lowering:
 
     def _write_product(self, group: "Sequence[_Sum]") -> None:
         widths = tuple(found.node.width or 1 for found in group)
-        labels = [self._name(found.node) for found in group]
-        result = Value("sums" if len(group) > 1 else f"sum_{labels[0]}", sum(widths), pieces=widths)
+        labels = [self._name_of_sum(found.node) for found in group]
+        result = Value("sums" if len(group) > 1 else labels[0], sum(widths), pieces=widths)
         bias = np.concatenate([self._bias(found, width) for found, width in zip(group, widths, strict=True)])
         terms = []
         for place, first in enumerate(group[0].maps):
@@ -212,11 +218,18 @@ class _Lowering:
         for number, (found, width, label) in enumerate(zip(group, widths, labels, strict=True)):
             part = result
             if len(group) > 1:
-                part = Value(f"sum_{label}", width, whole=result, piece=number)
+                part = Value(label, width, whole=result, piece=number)
             if found.rest:
                 found.value = part
             else:
                 self._values[found.node.index] = part
+
+    def _name_of_sum(self, node: Node) -> str:
+        if node.index in self._names:
+            return (
+                f"sum_{self._names[node.index]}" if self._sums[node.index].rest else self._names[node.index]
+            )
+        return f"sum_{self._readers[node.index]}" if node.index in self._readers else f"sum_{node.index}"
 
     def _bias(self, found: "_Sum", width: int) -> Numbers:
         total = np.zeros(width, np.float32)

@@ -1,0 +1,1 @@
+"""A step as portable C99."""

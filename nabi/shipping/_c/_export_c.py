@@ -1,0 +1,237 @@
+"""A model as a source file in C99 with the same header as an object file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nabi import _checks
+from nabi._public import public
+from nabi._version import __version__
+from nabi.shipping._c._mathematics import functions_for, number
+from nabi.shipping._c._step import Array, layer_function
+from nabi.shipping._code._functions import constants_of, scratch_bytes
+from nabi.shipping._export_object import multiplications
+from nabi.shipping._folder import check_folder, write_folder
+from nabi.shipping._header import example, header
+from nabi.shipping._memory import Layout, lay_out
+from nabi.shipping._program import Map, Numbers, StepProgram, step_program
+from nabi.shipping._self_test import SelfTest, self_test_of
+from nabi.shipping._weights_file import packed_weights
+
+__all__ = ["c_files", "write_c"]
+
+_WIDE = 1 << 30
+"""Vectors of a tile: products are written as plain loops over all of their units."""
+_LINE = 8
+
+
+@public
+def write_c(
+    model: Any,
+    out: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    separate_weights: bool = False,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:
+    """Write a model as C99 source, for processors that `write_object` does not know and for readers.
+
+    Each layer is a function, with its equations as a comment. The source needs no library, neither the heap
+    nor the mathematical functions of C, and has the functions of `write_object` in the same header. The same
+    model gives the same bytes.
+
+    Args:
+        model: a built model whose layers go step by step, see `step_program`.
+        out: the folder.
+        name: begins the names of files and functions, a C identifier; by default the name of the model.
+        separate_weights: whether the weights are a source file of their own.
+        overwrite: whether files in the folder that nabi did not write may be replaced.
+
+    Returns:
+        The files that were written, the source first.
+
+    Raises:
+        ArgumentError: if the model is not built, or a layer cannot go step by step; the message names all
+            such layers.
+        NotFiniteError: if a weight is NaN or infinite.
+        OutputError: if the folder cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from nabi import layers, models, shipping
+    >>> model = models.Sequential([layers.LSTM(4, input_shape=(None, 3)), layers.Dense(1)], name="gate")
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "gate"
+    >>> [path.name for path in shipping.write_c(model, folder)]
+    ['gate.c', 'gate.h', 'gate_example.c']
+    """
+    _checks.flag("separate_weights", separate_weights)
+    program = step_program(model, name)
+    names = c_files(program.name, separate_weights=separate_weights)
+    folder = check_folder(out, names, names[1], overwrite=overwrite)
+    layout = lay_out(program, 1, _WIDE)
+    source, arrays = _source(program, layout, self_test_of(model, program), separate_weights)
+    constants = constants_of(program, layout, packed_weights(layout, program.structure))
+    text = header(program, constants, _about(program, layout), weights=None)
+    contents = [source, text, example(program)]
+    if separate_weights:
+        contents.append(_weights_source(program, arrays))
+    files = {name: content.encode() for name, content in zip(names, contents, strict=True)}
+    return tuple(write_folder(folder, files))
+
+
+def c_files(name: str, *, separate_weights: bool = False) -> list[str]:
+    """Return the names of the files that `write_c` writes."""
+    found = [f"{name}.c", f"{name}.h", f"{name}_example.c"]
+    return [*found, f"{name}_weights.c"] if separate_weights else found
+
+
+def _about(program: StepProgram, layout: Layout) -> Sequence[str]:
+    return [
+        "Portable C99, for any processor with float and double of IEEE 754.",
+        f"nabi {__version__}. The licence of the model is yours to state; nabi adds none.",
+        "",
+        *[f"{layer.name}: {layer.title}" for layer in program.layers],
+        "",
+        f"Weights: {4 * len(layout.weights):,} bytes. "
+        f"State: {max(4 * layout.state_size, 4):,} bytes a stream.",
+        f"Scratch memory: {scratch_bytes(program, layout):,} bytes. "
+        f"Multiplications a step: {multiplications(program):,}.",
+        "No heap, no library, no memory that changes but what the caller gives.",
+    ]
+
+
+def _source(program: StepProgram, layout: Layout, test: SelfTest, apart: bool) -> tuple[str, list[Array]]:
+    name, upper = program.name, program.name.upper()
+    written = [layer_function(name, layer, layout) for layer in program.layers]
+    arrays = [array for _, found in written for array in found]
+    if layout.initial is not None:
+        numbers = np.concatenate([state.initial for state in program.states])
+        arrays.append(Array(f"{name}_initial", f"[{len(numbers)}]", numbers))
+    parts = [
+        f"/* {name}: one step of a recurrent network, written by nabi; see {name}.h. */",
+        f'#include "{name}.h"',
+    ]
+    if apart:
+        parts.append("\n".join(f"extern const float {one.name}[{len(one.numbers)}];" for one in arrays))
+    else:
+        parts += [_array(one, "static const float") for one in arrays]
+    used = {
+        one.operation for layer in program.layers for map_ in layer.instructions
+        if isinstance(map_, Map) for one in map_.operations
+    }  # fmt: skip
+    parts += functions_for(used)
+    parts += [text for text, _ in written]
+    parts += _functions(program, layout, test, name, upper)
+    return "\n\n".join(parts) + "\n", arrays
+
+
+def _weights_source(program: StepProgram, arrays: Sequence[Array]) -> str:
+    text = f"/* The weights of {program.name}, written by nabi. */"
+    declared = "\n".join(f"extern const float {one.name}[{len(one.numbers)}];" for one in arrays)
+    return "\n\n".join([text, declared, *[_array(one, "const float") for one in arrays]]) + "\n"
+
+
+def _array(array: Array, kind: str) -> str:
+    return f"/* {array.about} */\n{kind} {array.name}[{array.numbers.size}] = {{\n{_rows(array.numbers)}\n}};"
+
+
+def _rows(numbers: Numbers) -> str:
+    texts = [number(float(one)) for one in numbers.reshape(-1)]
+    rows = [", ".join(texts[at : at + _LINE]) for at in range(0, len(texts), _LINE)]
+    return ",\n".join(f"    {row}" for row in rows)
+
+
+def _functions(program: StepProgram, layout: Layout, test: SelfTest, name: str, upper: str) -> list[str]:
+    """Return the public functions."""
+    output = program.output
+    calls = "\n".join(f"    {name}_{layer.name}(x, state, scratch);" for layer in program.layers)
+    place = layout.place(output)
+    at = f"{output.memory} + {place}" if output.memory != "input" else "x"
+    steps, shown = test.outputs.shape
+    start = f"{name}_initial[n]" if layout.initial is not None else "0.0f"
+    constants = "\n".join(
+        f"int32_t {name}_{key.lower()}(void)\n{{\n    return (int32_t){upper}_{key};\n}}\n" for key in _KEYS
+    )
+    return [
+        f"""static void {name}_compute(float *state, float *scratch, const float *x, float *y)
+{{
+    const float *const found = {at};
+    int n;
+{calls}
+    for (n = 0; n < {upper}_OUTPUT_SIZE; n++)
+        y[n] = found[n];
+}}""",
+        f"""int32_t {name}_init(void *state, size_t bytes)
+{{
+    if (bytes < {upper}_STATE_BYTES)
+        return 1;
+    if ((uintptr_t)state % {upper}_ALIGN != 0)
+        return 2;
+    {name}_reset(state);
+    return 0;
+}}""",
+        f"""void {name}_reset(void *state)
+{{
+    float *const values = (float *)state;
+    int n;
+    for (n = 0; n < {upper}_STATE_SIZE; n++)
+        values[n] = {start};
+}}""",
+        f"""void {name}_step(void *state, void *scratch, const float *x, float *y)
+{{
+    {name}_compute((float *)state, (float *)scratch, x, y);
+}}""",
+        f"""void {name}_run(void *state, void *scratch, const float *x, float *y, size_t steps)
+{{
+    size_t n;
+    for (n = 0; n < steps; n++) {{
+        {name}_compute((float *)state, (float *)scratch, x, y);
+        x += {upper}_INPUT_SIZE;
+        y += {upper}_OUTPUT_SIZE;
+    }}
+}}""",
+        f"""void {name}_get_state(const void *state, float *values)
+{{
+    int n;
+    for (n = 0; n < {upper}_STATE_SIZE; n++)
+        values[n] = ((const float *)state)[n];
+}}""",
+        f"""void {name}_set_state(void *state, const float *values)
+{{
+    int n;
+    for (n = 0; n < {upper}_STATE_SIZE; n++)
+        ((float *)state)[n] = values[n];
+}}""",
+        f"""int32_t {name}_self_test(void *state, void *scratch)
+{{
+    static const float inputs[{test.inputs.size}] = {{
+{_rows(test.inputs)}
+    }};
+    static const float outputs[{test.outputs.size}] = {{
+{_rows(test.outputs)}
+    }};
+    float *const y = (float *)scratch + {layout.scratch_size};
+    int32_t failed = 0;
+    int n, k;
+    {name}_reset(state);
+    for (n = 0; n < {steps} && failed == 0; n++) {{
+        {name}_compute((float *)state, (float *)scratch, inputs + n * {upper}_INPUT_SIZE, y);
+        for (k = 0; k < {shown}; k++) {{
+            const float difference = y[k] - outputs[n * {shown} + k];
+            if (!(difference < {number(test.tolerance)} && difference > {number(-test.tolerance)}))
+                failed = n + 1;
+        }}
+    }}
+    {name}_reset(state);
+    return failed;
+}}""",
+        constants.rstrip(),
+    ]
+
+
+_KEYS = (
+    "INPUT_SIZE", "OUTPUT_SIZE", "STATE_SIZE", "STATE_BYTES", "SCRATCH_BYTES", "ALIGN", "ABI_VERSION",
+    "WEIGHTS_CRC",
+)  # fmt: skip
