@@ -19,8 +19,6 @@ import nabi
 from nabi import layers, models
 from nabi.data import NABIYA, Vocabulary, encode_notes
 from nabi.errors import ArgumentError, OutputError
-from nabi.models._classifier._decision import as_logits, as_probabilities
-from nabi.models._classifier._network import read_codes
 from nabi.shipping import write_web
 from nabi.utils import set_random_seed
 
@@ -303,7 +301,7 @@ def test_a_classifier_reads_as_one_types_and_shows_the_words_that_moved_it(
     browser.wait("document.body.dataset.shown === 'a bad film'")
     assert browser.value("document.getElementById('most').textContent").startswith("Most: bad +")
     assert browser.value("document.getElementById('said').textContent").startswith("-: ")
-    decision = classifier.decisions.network
+    assert classifier.decision.simple
     for text in ("a bad film", "Good and warm, good!", "what " * 30, ""):
         browser.value(f"document.getElementById('given').value = {json.dumps(text)}")
         browser.value("document.getElementById('given').dispatchEvent(new Event('input'))")
@@ -311,9 +309,7 @@ def test_a_classifier_reads_as_one_types_and_shows_the_words_that_moved_it(
             "[...document.querySelectorAll('#labels .bar')].map((row) =>"
             " [row.querySelector('.name').textContent, Number(row.dataset.probability)])"
         )
-        network = as_logits(read_codes(classifier.model, classifier.encode([text]), 2), several=False)
-        logits = decision.logits(network, None, classifier.shares, several=False)
-        expected = as_probabilities(logits, several=False)[0] if text else classifier.shares
+        expected = classifier.probabilities([text])[0]
         for label, probability in rows:
             wanted = expected[list(classifier.labels.names).index(label)]
             assert abs(probability - wanted) < 2e-3, (text, label)

@@ -31,7 +31,8 @@ def classifier_page(model: models.TextClassifier, name: str) -> Page:
     directions = [recurrent.forward_layer, _forward(recurrent.backward_layer)] if both else [recurrent]
     modules = [_module(layer, embedding.output_dim) for layer in directions]
     labels = len(model.labels.names)
-    decision = None if model.decisions is None else model.decisions.network
+    decision = model.decision
+    simple = model.simple if decision is not None and decision.simple else None
     nothing = np.zeros((1, labels))
     added = (
         nothing if decision is None else decision.logits(nothing, None, model.shares, model.labels.several)
@@ -47,13 +48,27 @@ def classifier_page(model: models.TextClassifier, name: str) -> Page:
         "share": 1.0 if decision is None else decision.network,
         "added": added[0].tolist(),
         "shares": model.shares.tolist(),
-        "alone": model.decision is not None and bool(model.decision.simple),
+        "wordShare": 0.0 if decision is None else decision.simple,
+        "features": None if simple is None else _features(simple),
     }
     parts = {
         "embedding": _array(embedding.embeddings).astype("<f2").tobytes(),
         "labels-weights": _array(last.kernel).tobytes() + _array(last.bias).tobytes(),
     }
-    return Page("classifier", name, modules, facts, parts, scripts=("words.mjs",))
+    if simple is not None:
+        parts["features-keys"] = simple.features.keys.astype("<i8").tobytes()
+        parts["features-rarity"] = simple.features.rarity.astype("<f4").tobytes()
+        parts["features-weights"] = _array(simple.regression.weight).tobytes()
+    return Page("classifier", name, modules, facts, parts, scripts=("words.mjs", "features.mjs"))
+
+
+def _features(simple: Any) -> dict[str, Any]:
+    """Return what is said of word features as JSON."""
+    return {
+        "vocabulary": simple.features.vocabulary.to_dict(),
+        "runs": list(simple.features.runs),
+        "bias": simple.regression.bias.tolist(),
+    }
 
 
 def _forward(layer: Any) -> Any:

@@ -1,10 +1,10 @@
 import { byId, element, embedded, facts, frame, modelOf, say, softmax, speak, widened } from "./common.mjs";
+import { WordFeatures } from "./features.mjs";
 import { UNKNOWN, Vocabulary } from "./words.mjs";
 
 const TEXTS = {
   en: {
     about: "Type a text: the model reads it as you type, and shows which words moved it. It runs in this page.",
-    alone: "In Python, word features decide together with the network; here the network decides alone.",
     given: "Text",
     hint: "Type or paste a text",
     labels: "What the model says",
@@ -20,7 +20,6 @@ const TEXTS = {
   },
   ko: {
     about: "글을 입력해 보세요. 모델이 입력하는 대로 읽고, 어떤 단어가 판단을 움직였는지 보여 줍니다. 모두 이 페이지 안에서 실행됩니다.",
-    alone: "파이썬에서는 단어 특징이 신경망과 함께 결정하지만, 여기서는 신경망 혼자 결정합니다.",
     given: "글",
     hint: "글을 입력하거나 붙여 넣으세요",
     labels: "모델의 판단",
@@ -40,17 +39,21 @@ const [START, SHOWN, SLICE] = [1, 8, 12];
 const vocabulary = new Vocabulary(facts.vocabulary);
 const table = widened(embedded("embedding"));
 const dense = new Float32Array(embedded("labels-weights").slice().buffer);
+const features =
+  facts.features === null
+    ? null
+    : new WordFeatures(facts.features, ...["keys", "rarity", "weights"].map((name) => embedded(`features-${name}`)));
 const streams = [];
 for (let number = 0; number < facts.sizes.length; number += 1) streams.push((await modelOf(number)).stream());
-const features = facts.sizes[0].input;
+const size = facts.sizes[0].input;
 const units = facts.sizes[0].output;
 const width = units * streams.length;
 let version = 0;
 
 // The outputs of all steps of one direction, as one row: their maximum, their mean, or the last.
 function pooled(stream, codes) {
-  const xs = new Float32Array(codes.length * features);
-  codes.forEach((code, at) => xs.set(table.subarray(code * features, (code + 1) * features), at * features));
+  const xs = new Float32Array(codes.length * size);
+  codes.forEach((code, at) => xs.set(table.subarray(code * size, (code + 1) * size), at * size));
   stream.reset();
   const ys = stream.run(xs);
   if (facts.pooling === "last") return ys.slice(-units);
@@ -62,8 +65,9 @@ function pooled(stream, codes) {
   return facts.pooling === "max" ? found : found.map((value) => value / codes.length);
 }
 
-// The logits of all labels for codes.
-function logitsOf(codes) {
+// The logits of all labels for a text, of the network and of the word features.
+function logitsOf(text) {
+  const { codes } = read(text);
   const row = new Float32Array(width);
   row.set(pooled(streams[0], codes));
   if (streams.length > 1) row.set(pooled(streams[1], codes.slice().reverse()), units);
@@ -75,7 +79,11 @@ function logitsOf(codes) {
     found[label] = sum;
   }
   const all = outputs < facts.labels.length ? Float64Array.of(0, found[0]) : found;
-  return all.map((value, label) => facts.share * value + facts.added[label]);
+  const words = features === null ? null : features.logits(text);
+  return all.map((value, label) => {
+    const own = facts.share * value + facts.added[label];
+    return words === null ? own : own + facts.wordShare * words[label];
+  });
 }
 
 function probabilitiesOf(logits) {
@@ -100,7 +108,7 @@ function read(text) {
 
 function judge(text) {
   if (text.trim() === "") return Float64Array.from(facts.shares);
-  return probabilitiesOf(logitsOf(read(text.trim()).codes));
+  return probabilitiesOf(logitsOf(text.trim()));
 }
 
 function showLabels(probabilities) {
@@ -154,15 +162,16 @@ async function update() {
   version += 1;
   const own = version;
   const text = byId("given").value.normalize("NFC");
-  const { tokens, unread, codes } = read(text.trimEnd());
+  const { tokens, unread } = read(text.trimEnd());
   const best = showLabels(judge(text));
   byId("unread").textContent = unread ? say("unread", facts.maxlen - 1, unread) : "";
   const moved = tokens.map(() => 0);
   if (byId("words").textContent !== text) showWords(text, tokens, moved);
-  const whole = tokens.length ? odds(logitsOf(codes), best) : 0;
+  const whole = tokens.length ? odds(logitsOf(text.trim()), best) : 0;
   let until = performance.now() + SLICE;
   for (let at = 0; at < tokens.length; at += 1) {
-    moved[at] = whole - odds(logitsOf(codes.filter((_, place) => place !== at + 1)), best);
+    const without = text.slice(0, tokens[at].start) + text.slice(tokens[at].end);
+    moved[at] = whole - odds(logitsOf(without.trim()), best);
     if (performance.now() > until) {
       await frame();
       if (own !== version) return;
@@ -174,6 +183,5 @@ async function update() {
 }
 
 byId("given").addEventListener("input", update);
-byId("alone").hidden = !facts.alone;
 speak(TEXTS, update);
 document.body.dataset.ready = "yes";
